@@ -1,0 +1,59 @@
+/** What `serve` and `up` share: a daemon that runs until a signal ends it. */
+import type { Command } from "commander";
+import { type Daemon, startDaemon } from "../daemon.js";
+import { M2pushError } from "../errors.js";
+import { type Logger, openLog } from "../log/logger.js";
+import { loadFor } from "./options.js";
+
+/** Something that runs beside the daemon: started after it, stopped after it. */
+export interface Companion {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Loads the configuration and runs the daemon until SIGINT or SIGTERM; a second signal ends the process at once (exit code
+ * 1). SIGHUP reads the configuration again. Signals are listened to from the first moment: one that comes during the start
+ * is obeyed when the start is over.
+ */
+export async function runDaemon(command: Command, beside?: (log: Logger) => Companion): Promise<void> {
+  const { config } = loadFor(command);
+  const log = openLog(config.log.level);
+  const signalled = firstSignal();
+  const companion = beside?.(log);
+  const daemon = await startDaemon(config, log);
+  process.on("SIGHUP", () => reload(command, daemon, log));
+  try {
+    await companion?.start();
+    log.info({ event: "stopping", signal: await signalled }, "stopping; a second signal stops at once");
+  } finally {
+    await daemon.stop();
+    await companion?.stop();
+    log.info({ event: "stopped" }, "m2push stopped");
+  }
+}
+
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let first = true;
+    const signalled = (signal: NodeJS.Signals) => {
+      if (!first) process.exit(1);
+      first = false;
+      resolve(signal);
+    };
+    process.on("SIGINT", signalled);
+    process.on("SIGTERM", signalled);
+  });
+}
+
+/** Takes over what may change; names what may not. A faulty file changes nothing. */
+function reload(command: Command, daemon: Daemon, log: Logger): void {
+  try {
+    const waiting = daemon.reload(loadFor(command).config);
+    log.info({ event: "reloaded" }, "configuration read again");
+    if (waiting.length > 0) log.warn({ event: "reloaded", keys: waiting }, "these keys change only with a restart");
+  } catch (error) {
+    if (!(error instanceof M2pushError)) throw error;
+    log.error({ event: "reload failed", why: error.message }, "configuration not changed");
+  }
+}

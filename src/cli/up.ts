@@ -1,0 +1,42 @@
+/** `m2push up`: Mongrel2 and the daemon together, as `npm start` does; everything they write stands below the working folder. */
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Command } from "commander";
+import type { Logger } from "../log/logger.js";
+import { Mongrel2Process } from "../mongrel2/process.js";
+import { systemClock } from "../util/clock.js";
+import { addConfigOptions } from "./options.js";
+import { type Companion, runDaemon } from "./running.js";
+
+export function addUp(program: Command): void {
+  const command = program.command("up").summary("run Mongrel2 and the daemon together");
+  command.description(
+    "Runs Mongrel2 (from the mongrel2.conf beside the configuration file) and the daemon, in the working folder. " +
+      "SIGINT or SIGTERM stops both.",
+  );
+  command.option("--mongrel2-conf <file>", "Mongrel2's configuration");
+  addConfigOptions(command).action(async ({ config, mongrel2Conf }: { config?: string; mongrel2Conf?: string }) => {
+    const conf = mongrel2Conf ?? join(config === undefined ? "config" : dirname(config), "mongrel2.conf");
+    await runDaemon(command, (log) => mongrel2(conf, log));
+  });
+}
+
+function mongrel2(conf: string, log: Logger): Companion {
+  const child = new Mongrel2Process(conf, systemClock, {
+    started: (pid) => log.info({ event: "mongrel2 started", pid }, "Mongrel2 started"),
+    died: (how, wait) => log.error({ event: "mongrel2 died", how, wait }, "Mongrel2 died: starting it again"),
+  });
+  return {
+    async start() {
+      await child.start();
+      log.info({ event: "up", address: address(conf) }, `open ${address(conf)} in a browser; Ctrl-C stops`);
+    },
+    stop: () => child.stop(),
+  };
+}
+
+/** Where the server of a mongrel2.conf listens, for people. */
+function address(conf: string): string {
+  const port = /\bport\s*=\s*(\d+)/.exec(readFileSync(conf, "utf8"))?.[1] ?? "6767";
+  return `http://localhost:${port}/`;
+}

@@ -1,0 +1,12 @@
+/** A client store that remembers nothing: with history in memory only, there is nothing a next process could go on from. */
+import type { ClientStore } from "../hub/ports.js";
+
+export const forgetful: ClientStore = {
+  legacy: () => ({ clients: [], aliveAt: 0 }),
+  put() {},
+  remove() {},
+  fenced() {},
+  vouch() {},
+  doubt() {},
+  async close() {},
+};

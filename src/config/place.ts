@@ -1,0 +1,141 @@
+/**
+ * Kinds of values that name a place: ZeroMQ addresses, listening addresses, paths, key material, origins. Those that
+ * hold a relative path become absolute when they are loaded, so that nothing later depends on the working directory.
+ */
+import { isIP } from "node:net";
+import { isAbsolute, resolve } from "node:path";
+import { type Kind, quote, text, Wrong, withoutPassword } from "./kind.js";
+
+/** Bytes of a Unix socket's path without its end mark (sun_path of unix(7) holds 108). */
+const MAX_SOCKET_PATH = 107;
+
+const SPEC = 'an address such as "tcp://127.0.0.1:9999" or "ipc://run/socket"';
+const HOST = "(?:\\*|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\\])";
+const TCP = new RegExp(`^tcp://(${HOST}):([0-9]{1,5})$`);
+const LISTEN = new RegExp(`^(${HOST}):([0-9]{1,5})$`);
+
+/** A ZeroMQ address, tcp://host:port or ipc://path; `off` lets "" stand for none. */
+export function spec(options: { off?: boolean } = {}): Kind<string> {
+  const expected = options.off === true ? `${SPEC}; "" = off` : SPEC;
+  const wrong = new Wrong(expected);
+  return {
+    expected,
+    word: "address",
+    read(value) {
+      if (value === "" && options.off === true) return "";
+      return typeof value === "string" && isSpec(value) ? value : wrong;
+    },
+    resolve: resolveSpec,
+    print: quote,
+  };
+}
+
+/** Whether the text is a ZeroMQ address that m2push takes. */
+export function isSpec(value: string): boolean {
+  const [, , port] = TCP.exec(value) ?? [];
+  if (port !== undefined) return Number(port) >= 1 && Number(port) <= 65535;
+  return /^ipc:\/\/[^\0\n\r]+$/.test(value);
+}
+
+/** "@name" is Linux's abstract name space: no file, so nothing to be relative to. */
+function resolveSpec(value: string, base: string): string | Wrong {
+  if (!value.startsWith("ipc://") || value.startsWith("ipc://@")) return value;
+  const path = resolve(base, value.slice("ipc://".length));
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return `ipc://${path}`;
+  return new Wrong(
+    `an ipc path of at most ${MAX_SOCKET_PATH} bytes once absolute; ${path} has ${Buffer.byteLength(path)}`,
+  );
+}
+
+/** host:port of a TCP listener; port 0 takes a free one, "" = off. */
+export const listenAddress: Kind<string> = {
+  expected: 'host:port such as "127.0.0.1:6780" or "[::1]:6780"; "" = off',
+  word: "host:port",
+  read(value) {
+    if (value === "") return value;
+    const [, host, port] = (typeof value === "string" && LISTEN.exec(value)) || [];
+    return host !== undefined && host !== "*" && Number(port) <= 65535
+      ? `${host}:${port}`
+      : new Wrong(listenAddress.expected);
+  },
+  print: quote,
+};
+
+/** The path of an HTTP request, compared byte for byte: no query, no empty segment, none that is "." or "..". */
+export const urlPath: Kind<string> = {
+  ...text(
+    'a path such as "/events", without query',
+    /^(?!.*\/\/)(?!.*\/\.{1,2}(?:\/|$))\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/,
+  ),
+  word: "path",
+};
+
+/** A file or folder. */
+export const filePath: Kind<string> = {
+  ...text("a path", /^[^\0\n\r]+$/),
+  word: "path",
+  resolve: (value, base) => resolve(base, value),
+};
+
+/**
+ * What a key's text is: nothing, a PEM block, the path of a file with a PEM block or a JWKS, or an HS256 secret itself. A
+ * path begins with "/", "./" or "../", or ends as key files do; so a secret must not look like that.
+ */
+export type KeyForm = "none" | "pem" | "file" | "secret";
+
+export function keyForm(value: string): KeyForm {
+  if (value === "") return "none";
+  if (value.includes("-----BEGIN ")) return "pem";
+  if (/^\.{0,2}\//.test(value) || /^[^\n\r]*\.(?:pem|key|pub|crt|json|jwk|jwks)$/.test(value)) return "file";
+  return "secret";
+}
+
+/** What is printed in the place of a secret. Never taken for one: what was printed may come back as a file. */
+const MASK = "***";
+
+/** Key material; see KeyForm. Only the path of a key file is ever shown. */
+export const keyMaterial: Kind<string> = {
+  expected: 'an HS256 secret, a PEM block, or the path of a PEM or JWKS file (/..., ./..., *.pem, *.json); "" = none',
+  word: "key",
+  secret: true,
+  read(value) {
+    if (typeof value !== "string" || value.includes("\0")) return new Wrong(keyMaterial.expected);
+    if (value === MASK) return new Wrong("a key", "the stars that stand for one in print");
+    return /^\s*\{.*\}\s*$/s.test(value) ? new Wrong("the path of a JWKS file", "text of JSON") : value;
+  },
+  resolve: (value, base) => (keyForm(value) === "file" && !isAbsolute(value) ? resolve(base, value) : value),
+  print: (value) => quote(keyForm(value) === "secret" || keyForm(value) === "pem" ? MASK : value),
+};
+
+/** The address of a peer, as Mongrel2 gives it in x-forwarded-for. */
+export const ipAddress: Kind<string> = {
+  expected: "an IP address",
+  word: "address",
+  read: (value) => (typeof value === "string" && isIP(value) !== 0 ? value : new Wrong(ipAddress.expected)),
+  print: quote,
+};
+
+/** An origin as browsers send it (scheme://host[:port], nothing after), or "*". */
+export const origin: Kind<string> = {
+  expected: "an origin",
+  word: "origin",
+  read: (value) => (value === "*" || isOrigin(value) ? value : new Wrong(origin.expected)),
+  print: quote,
+};
+
+const isOrigin = (value: unknown): value is string =>
+  typeof value === "string" && /^https?:/.test(value) && URL.canParse(value) && new URL(value).origin === value;
+
+/** A NATS server; a password in it is not printed. */
+export const natsServer: Kind<string> = {
+  expected: "a NATS address",
+  word: "address",
+  read: (value) => (isNats(value) ? value : new Wrong(natsServer.expected)),
+  print: (value) => quote(withoutPassword(value)),
+};
+
+const isNats = (value: unknown): value is string =>
+  typeof value === "string" &&
+  /^(?:nats|tls|wss?):\/\//.test(value) &&
+  URL.canParse(value) &&
+  new URL(value).hostname !== "";

@@ -1,0 +1,236 @@
+/**
+ * THE MAP: the composition root. Builds the parts, plugs implementations into ports, starts and stops them in order.
+ *
+ *   A. a browser subscribes                               B. somebody publishes
+ *   zmq/link           one receive loop, always on        zmq/pull -> ingress
+ *   mongrel2/endpoint  bytes -> protocol/request          protocol/publication   parse and check, once
+ *   mongrel2/reception kind of message -> who takes it    hub.publish            -> bus
+ *   http/router        path + method -> route             cluster/local          gives the position (epoch.offset)
+ *   http/routes/...    limits, last event id              hub.deliver            history.append -> outbox
+ *   hub.subscribe      registry -> catch up -> live
+ *   hub/outbox ------> Outlet (mongrel2/endpoint) ------> protocol/reply ------> zmq/writer (the only sender)
+ *
+ * Each arrow is one call into the next file; nothing calls back up except through a port given at construction, here.
+ */
+
+import { forgetful } from "./clients/none.js";
+import { LocalBus } from "./cluster/local.js";
+import { needRestart } from "./config/reload.js";
+import type { Config, ServerConfig } from "./config/schema.js";
+import { openHistory } from "./history/open.js";
+import { type Route, Router } from "./http/router.js";
+import { streamRoute } from "./http/routes/stream.js";
+import { Beacon } from "./hub/beacon.js";
+import { Hub } from "./hub/hub.js";
+import type { Bus, ClientStore, History } from "./hub/ports.js";
+import type { Server } from "./hub/server.js";
+import { Ingress } from "./ingress/ingress.js";
+import { LogJournal } from "./log/journal.js";
+import type { Logger } from "./log/logger.js";
+import { Control } from "./mongrel2/control.js";
+import { Endpoint, type EndpointEvents } from "./mongrel2/endpoint.js";
+import { reception } from "./mongrel2/reception.js";
+import { Recovery } from "./mongrel2/recovery.js";
+import { RequestError } from "./protocol/request.js";
+import { type Clock, systemClock } from "./util/clock.js";
+import { Asker } from "./zmq/dealer.js";
+import { Link } from "./zmq/link.js";
+import { PullServer } from "./zmq/pull.js";
+
+/** A running daemon. */
+export interface Daemon {
+  /** Takes over what may change without a restart. Returns the paths of the keys that differ but need one. */
+  reload(config: Config): readonly string[];
+  /** Closes every stream politely and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/** Starts one part and remembers how it is stopped. */
+type Start = <T>(name: string, start: () => Promise<T> | T, stop: (it: T) => Promise<void> | void) => Promise<T>;
+
+/**
+ * Starts a daemon. Resolves when every part is up; it serves each Mongrel2 as soon as that answers, which may be later.
+ * Rejects with the first M2pushError of a part, after what was started has been stopped again.
+ */
+export async function startDaemon(config: Config, log: Logger, clock: Clock = systemClock): Promise<Daemon> {
+  const stops: (() => Promise<void> | void)[] = [];
+  const start: Start = async (name, begin, stop) => {
+    log.debug({ event: "starting", part: name }, "starting");
+    const it = await begin();
+    stops.push(() => stop(it));
+    return it;
+  };
+  const stop = async () => {
+    for (const end of stops.splice(0).reverse()) await end();
+  };
+  try {
+    return { reload: await startAll(config, log, clock, start), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The order of the start; the stop is the reverse. Returns what reload() does. */
+async function startAll(config: Config, log: Logger, clock: Clock, start: Start): Promise<Daemon["reload"]> {
+  const journal = new LogJournal(log, clock);
+  const live = { config };
+  const { hub, store, epoch } = await startHub(config, journal, clock, start);
+  const router = new Router(routes(hub, live));
+  const endpoints = await startServers(config, { hub, router, store, journal, clock }, start);
+  await start(
+    "streams",
+    () => hub,
+    () => closeStreams(hub, endpoints),
+  );
+  const beacon = await startDoors(config, hub, journal, clock, start);
+  log.info({ event: "started", servers: config.mongrel2.map(({ name }) => name), epoch }, "m2push started");
+  return (next) => {
+    live.config = next;
+    log.level = next.log.level;
+    beacon.start(next.beacon);
+    for (const { keepalive } of hub.servers) keepalive.start(next.stream);
+    return needRestart(config, next);
+  };
+}
+
+/** What is kept, what counts, and what stands between them and the clients. */
+async function startHub(config: Config, journal: LogJournal, clock: Clock, start: Start) {
+  const history = await start(
+    "history",
+    () => open(config, clock),
+    (it) => it.close(),
+  );
+  const store = await start(
+    "client store",
+    () => openStore(config, history, clock),
+    (it) => it.close(),
+  );
+  const bus: Bus = await start(
+    "bus",
+    () => new LocalBus(history, clock),
+    (it) => it.close(),
+  );
+  const hub = new Hub({ bus, history, clients: store, journal, clock });
+  await hub.start();
+  return { hub, store, epoch: history.epoch };
+}
+
+/** Which path is what. */
+function routes(hub: Hub, live: { readonly config: Config }): Map<string, Route> {
+  const { stream } = live.config;
+  const options = () => ({ retry: live.config.stream.retry, maxClients: live.config.stream.max_clients });
+  return new Map([[stream.path, streamRoute(hub, options)]]);
+}
+
+async function startServers(config: Config, around: Surroundings, start: Start): Promise<Endpoint[]> {
+  const endpoints: Endpoint[] = [];
+  for (const server of config.mongrel2) {
+    const begin = () => startServer(server, config, around);
+    endpoints.push((await start(`server ${server.name}`, begin, (it) => it.stop())).endpoint);
+  }
+  return endpoints;
+}
+
+/** Where publications come in. */
+async function startDoors(config: Config, hub: Hub, journal: LogJournal, clock: Clock, start: Start): Promise<Beacon> {
+  const publish = hub.publish.bind(hub);
+  const rejected = journal.publicationRejected.bind(journal);
+  if (config.publish.zmq) {
+    const ingress = new Ingress({ source: new PullServer(config.publish.zmq), publish, rejected });
+    await start(
+      "ingress",
+      () => ingress.start(),
+      () => ingress.close(),
+    );
+  }
+  const beacon = new Beacon({ clock, publish: (draft) => void publish(draft).catch(rejected) });
+  await start(
+    "beacon",
+    () => beacon.start(config.beacon),
+    () => beacon.close(),
+  );
+  return beacon;
+}
+
+function open({ history }: Config, clock: Clock): Promise<History> {
+  const { store, path, durability, max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = history;
+  return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes }, clock);
+}
+
+async function openStore({ history: { store, path } }: Config, history: History, clock: Clock): Promise<ClientStore> {
+  if (store === "memory") return forgetful;
+  const { LmdbClientStore } = await import("./clients/lmdb.js");
+  return new LmdbClientStore(path, history.epoch, clock);
+}
+
+interface Surroundings {
+  readonly hub: Hub;
+  readonly store: ClientStore;
+  readonly router: Router;
+  readonly journal: LogJournal;
+  readonly clock: Clock;
+}
+
+interface Served {
+  readonly endpoint: Endpoint;
+  stop(): Promise<void>;
+}
+
+/** One Mongrel2: its link, its endpoint, its place in the hub, and what an earlier process left of it. */
+async function startServer(it: ServerConfig, config: Config, around: Surroundings): Promise<Served> {
+  const { hub, router, store, journal, clock } = around;
+  const { name, send_ident: sendIdent, max_targets: maxTargets } = it;
+  const transport = new Link({ sendSpec: it.send_spec, recvSpec: it.recv_spec, identity: it.identity, bind: it.bind });
+  const isOpen = (id: number) => server.registry.clients.has(id);
+  let legacy = store.legacy(name);
+  const events: EndpointEvents = {
+    live: (took) => {
+      journal.serverLive(name, took);
+      hub.live(server);
+      recovery.begin(legacy);
+    },
+    lost: (why) => {
+      recovery.stop();
+      journal.serverLost(name, why);
+      legacy = { clients: hub.lost(server), aliveAt: clock.monotonic() };
+    },
+    inbound: (message) => receive(message),
+    malformed: (error) => {
+      journal.malformed(name, error);
+      if (error instanceof RequestError && error.id !== undefined) router.refuse(server, error.id, "malformed");
+    },
+    silent: (milliseconds, wasLive) => journal.serverSilent(name, milliseconds, wasLive),
+    wrongIdent: (seen) => journal.wrongIdent(name, sendIdent, seen),
+    fencePassed: () => {},
+  };
+  const endpoint: Endpoint = new Endpoint({ sendIdent, maxTargets, transport, clock, isOpen, events });
+  const server: Server = hub.serve(name, endpoint, config.stream);
+  const receive = reception(hub, server, router);
+  const control = it.control === undefined ? undefined : new Control(new Asker(it.control, 2000));
+  const recovery = new Recovery({
+    clock,
+    connections: control && (() => control.connections()),
+    isTaken: isOpen,
+    adopt: (client) => hub.adopt(server, client),
+    cancel: (ids) => hub.abandon(server, ids),
+    settled: (result) => {
+      legacy = { clients: [], aliveAt: 0 };
+      journal.recovered(name, result);
+      store.vouch(name);
+    },
+    failed: (error) => journal.controlFailed(name, error),
+  });
+  await endpoint.start();
+  const stop = async () => {
+    recovery.stop();
+    await endpoint.stop();
+  };
+  return { endpoint, stop };
+}
+
+/** Ends every stream, and waits until Mongrel2 has taken the ends (or a second). */
+async function closeStreams(hub: Hub, endpoints: readonly Endpoint[]): Promise<void> {
+  hub.close();
+  await Promise.all(endpoints.map((endpoint) => endpoint.flushed(1000)));
+}

@@ -1,0 +1,121 @@
+/** History in memory: a window over the last publications, found by binary search. Ends with the process. */
+import { randomBytes } from "node:crypto";
+import type { History, Page, ReadOptions } from "../hub/ports.js";
+import { offsetOf } from "../hub/position.js";
+import type { Publication } from "../protocol/publication.js";
+import type { Clock } from "../util/clock.js";
+
+export interface Bounds {
+  /** Publications held; the oldest beyond are trimmed. */
+  readonly maxEvents: number;
+  /** Milliseconds since publication. */
+  readonly maxAge: number;
+  /** Wire bytes held. */
+  readonly maxBytes: number;
+}
+
+/** A new name for a lifetime of offsets: 6 characters of [A-Za-z0-9]. */
+export function newEpoch(): string {
+  return BigInt(`0x${randomBytes(8).toString("hex")}`)
+    .toString(36)
+    .padStart(6, "0")
+    .slice(-6);
+}
+
+export class MemoryHistory implements History {
+  readonly epoch: string;
+  readonly #bounds: Bounds;
+  readonly #clock: Clock;
+  /** Rising offsets; the first #trimmed places are empty and cut off now and then, not at each trim. */
+  #held: (Publication | undefined)[] = [];
+  #trimmed = 0;
+  #last: number;
+  #floor: number;
+  #bytes = 0;
+  readonly #ids = new Map<string, number>();
+
+  /** `last`: the offset that counts as the last one before the first append. */
+  constructor(bounds: Bounds, clock: Clock, { epoch = newEpoch(), last = 0 } = {}) {
+    this.#bounds = bounds;
+    this.#clock = clock;
+    this.epoch = epoch;
+    this.#last = last;
+    this.#floor = last;
+  }
+
+  get last(): number {
+    return this.#last;
+  }
+
+  get floor(): number {
+    return this.#floor;
+  }
+
+  get count(): number {
+    return this.#held.length - this.#trimmed;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  append(publication: Publication): undefined {
+    const { offset, id, bytes } = publication;
+    if (offset <= this.#last) throw new TypeError(`offset ${offset} is not above ${this.#last}`);
+    this.#last = offset;
+    this.#held.push(publication);
+    this.#bytes += bytes.length;
+    if (offsetOf(this.epoch, id) === undefined && !this.#ids.has(id)) this.#ids.set(id, offset);
+    this.#trim();
+  }
+
+  read(after: number, { through, maxBytes, match }: ReadOptions): Page {
+    const publications: Publication[] = [];
+    let [bytes, reached] = [0, after];
+    for (let at = this.#after(after); at < this.#held.length; at++) {
+      const publication = this.#held[at];
+      if (!publication || publication.offset > through) break;
+      if (!match || match(publication)) {
+        if (publications.length > 0 && bytes + publication.bytes.length > maxBytes)
+          return { publications, through: reached };
+        bytes += publication.bytes.length;
+        publications.push(publication);
+      }
+      reached = publication.offset;
+    }
+    return { publications, through: Math.max(after, Math.min(through, this.#last)) };
+  }
+
+  find(id: string): number | undefined {
+    const offset = offsetOf(this.epoch, id) ?? this.#ids.get(id);
+    return offset === undefined || this.#held[this.#after(offset - 1)]?.offset !== offset ? undefined : offset;
+  }
+
+  async close(): Promise<void> {}
+
+  #trim(): void {
+    const { maxEvents, maxAge, maxBytes } = this.#bounds;
+    const oldest = this.#clock.now() - maxAge;
+    for (let first = this.#held[this.#trimmed]; first; first = this.#held[this.#trimmed]) {
+      if (this.count <= maxEvents && this.#bytes <= maxBytes && first.time >= oldest) break;
+      this.#held[this.#trimmed++] = undefined;
+      this.#bytes -= first.bytes.length;
+      this.#floor = first.offset;
+      if (this.#ids.get(first.id) === first.offset) this.#ids.delete(first.id);
+    }
+    if (this.#trimmed < 1024 || this.#trimmed < this.#held.length / 2) return;
+    this.#held = this.#held.slice(this.#trimmed);
+    this.#trimmed = 0;
+  }
+
+  /** Place of the first publication above an offset. */
+  #after(offset: number): number {
+    let [low, high] = [this.#trimmed, this.#held.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#held[middle]?.offset ?? 0) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

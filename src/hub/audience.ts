@@ -1,0 +1,122 @@
+/**
+ * An audience: all clients of one server that get exactly the same publications, because they asked for the same and may
+ * see the same. It is the unit that publications are queued for: a client has no queue of its own.
+ *
+ * Its members lie in a dense array that is cut into chunks of `maxTargets`; each chunk keeps its ready frame head. A client
+ * that leaves is replaced by the last one (swap-remove), so at most two chunks lose their head: for 10,000 clients that is
+ * two heads of 128 ids made anew instead of 79.
+ */
+import type { Publication } from "../protocol/publication.js";
+import type { Batch } from "./batch.js";
+import type { Client } from "./client.js";
+import type { Address, Outlet } from "./ports.js";
+import { matches, type Selectors } from "./topic.js";
+
+export class Audience {
+  readonly selectors: Selectors;
+  /** Bodies that wait to be sent, oldest first; only the last one still grows. */
+  readonly waiting: Batch[] = [];
+  /** When something was last sent to all of it, monotonic milliseconds. */
+  lastSent: number;
+  readonly #outlet: Outlet;
+  readonly #members: Client[] = [];
+  readonly #addresses: (Address | undefined)[] = [];
+
+  constructor(selectors: Selectors, outlet: Outlet, now: number) {
+    this.selectors = selectors;
+    this.#outlet = outlet;
+    this.lastSent = now;
+  }
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  get members(): readonly Client[] {
+    return this.#members;
+  }
+
+  wants(publication: Publication): boolean {
+    return matches(this.selectors, publication);
+  }
+
+  /** Queues a publication; bodies are cut at `maxBytes`. */
+  queue(publication: Publication, maxBytes: number, alone: (publication: Publication) => Batch): void {
+    const growing = this.waiting.at(-1);
+    if (growing && growing.bytes + publication.bytes.length <= maxBytes) {
+      this.waiting[this.waiting.length - 1] = growing.with(publication);
+    } else {
+      this.waiting.push(alone(publication));
+    }
+  }
+
+  /**
+   * The offset after which a client that joins now gets everything this audience wants: what waits will reach it, what was
+   * sent before will not. `head` is the offset of the newest publication of all.
+   */
+  joinOffset(head: number): number {
+    const oldest = this.waiting[0];
+    return oldest ? oldest.first.offset - 1 : head;
+  }
+
+  add(client: Client): void {
+    client.slot = this.#members.length;
+    this.#members.push(client);
+    this.#forget(client.slot);
+  }
+
+  remove(client: Client): void {
+    const last = this.#members.pop();
+    if (!last) return;
+    this.#forget(last.slot);
+    if (last === client) return;
+    this.#forget(client.slot);
+    last.slot = client.slot;
+    this.#members[client.slot] = last;
+  }
+
+  /** Ready addresses of all members. */
+  addresses(): Address[] {
+    const max = this.#outlet.maxTargets;
+    const chunks = Math.ceil(this.#members.length / max);
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      this.#addresses[chunk] ??= this.#outlet.address(this.#ids(chunk * max, (chunk + 1) * max));
+    }
+    this.#addresses.length = chunks;
+    return this.#addresses as Address[];
+  }
+
+  #ids(from: number, to: number): number[] {
+    return this.#members.slice(from, to).map((client) => client.id);
+  }
+
+  #forget(slot: number): void {
+    this.#addresses[Math.floor(slot / this.#outlet.maxTargets)] = undefined;
+  }
+}
+
+/**
+ * Addresses of several audiences together, as few as can be: a small audience does not cost a frame of its own. An audience
+ * that fills frames by itself uses its ready ones.
+ */
+export function addressesOf(audiences: readonly Audience[], outlet: Outlet): Address[] {
+  const [only] = audiences;
+  if (only && audiences.length === 1) return only.addresses();
+  const addresses: Address[] = [];
+  let ids: number[] = [];
+  for (const audience of audiences) {
+    if (audience.size >= outlet.maxTargets) {
+      addresses.push(...audience.addresses());
+      continue;
+    }
+    for (const client of audience.members) {
+      ids.push(client.id);
+      if (ids.length === outlet.maxTargets) {
+        addresses.push(outlet.address(ids));
+        ids = [];
+      }
+    }
+  }
+  if (ids.length > 0) addresses.push(outlet.address(ids));
+  return addresses;
+}

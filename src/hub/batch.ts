@@ -1,0 +1,45 @@
+/**
+ * A batch is a list of publications that wait to be sent in one body. It is a node of a tree (its parent's list and one
+ * publication more), and audiences that wait for the same list hold the same node. That makes "group the audiences by what
+ * they wait for" a comparison of pointers: 10,000 audiences that wait for the same event are found to be one group without
+ * looking at a single list.
+ */
+import type { Publication } from "../protocol/publication.js";
+
+export class Batch {
+  readonly first: Publication;
+  readonly last: Publication;
+  /** Size of the body in bytes. */
+  readonly bytes: number;
+  readonly #parent: Batch | undefined;
+  #child: Batch | undefined;
+  #body: Buffer | undefined;
+
+  constructor(publication: Publication, parent?: Batch) {
+    this.first = parent?.first ?? publication;
+    this.last = publication;
+    this.bytes = (parent?.bytes ?? 0) + publication.bytes.length;
+    this.#parent = parent;
+  }
+
+  /**
+   * This list and one more. One remembered child is enough to share the node: publications come in one order, so once a
+   * later one is asked for, nobody asks for an earlier one again.
+   */
+  with(publication: Publication): Batch {
+    if (this.#child?.last !== publication) this.#child = new Batch(publication, this);
+    return this.#child;
+  }
+
+  /** The events of the list, oldest first, joined; made once for all who share the batch. */
+  body(): Buffer {
+    this.#body ??= this.#parent ? Buffer.concat(this.#chunks(), this.bytes) : this.last.bytes;
+    return this.#body;
+  }
+
+  #chunks(): Buffer[] {
+    const chunks: Buffer[] = [];
+    for (let batch: Batch | undefined = this; batch; batch = batch.#parent) chunks.push(batch.last.bytes);
+    return chunks.reverse();
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Clients that are behind. A client that comes back with a Last-Event-ID reads from history, a body at a time, until it
+ * has reached the place from which its audience goes on; there it joins, in the same turn, so that nothing falls between
+ * and nothing comes twice. Clients of one audience at the same place are one group: one read and one body serve them all.
+ *
+ * No copy of the stream is kept for a client that is behind: it costs its cursor.
+ */
+import type { Audience } from "./audience.js";
+import type { Client } from "./client.js";
+import type { History, Page } from "./ports.js";
+
+/** Clients of one audience that have all seen everything up to the same offset. */
+export interface Group {
+  readonly audience: Audience;
+  readonly cursor: number;
+  readonly clients: Set<Client>;
+  /** A read that is under way: the group waits for it. */
+  reading: boolean;
+  /** What that read has brought. */
+  page: Page | undefined;
+}
+
+/** One step of some clients, to be sent in the next flush. */
+export interface Feed {
+  readonly clients: readonly Client[];
+  /** Absent when there was nothing for them on the way. */
+  readonly body: Buffer | undefined;
+  /** Where this step takes them. */
+  readonly cursor: number;
+  /** Whether they are live from here on. */
+  readonly live: boolean;
+}
+
+export interface CatchupOptions {
+  readonly history: History;
+  /** The largest body, bytes. */
+  readonly maxBytes: number;
+  /** How many bytes, counted for each receiver, one flush may spend on clients that are behind: live ones must not wait long. */
+  readonly flushBytes: number;
+  /** The event that tells a client that what it missed is no longer held. */
+  readonly gap: (cursor: number) => Buffer;
+  /** Called when a read that was waited for has come: there is something to take. */
+  readonly ready: () => void;
+}
+
+export class Catchup {
+  readonly #options: CatchupOptions;
+  /** All groups, in the order they are served: who was served goes to the end. */
+  readonly #queue = new Set<Group>();
+  /** The same groups by audience and cursor. */
+  readonly #groups = new Map<Audience, Map<number, Group>>();
+  #size = 0;
+
+  constructor(options: CatchupOptions) {
+    this.#options = options;
+  }
+
+  /** How many clients are behind. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The client has seen everything up to `cursor` and gets the rest from history. */
+  add(client: Client, cursor: number): void {
+    this.#size++;
+    this.#put(client, cursor);
+  }
+
+  remove(client: Client): void {
+    const group = client.behind;
+    if (!group) return;
+    this.#size--;
+    client.behind = undefined;
+    group.clients.delete(client);
+    if (group.clients.size === 0) this.#drop(group);
+  }
+
+  clear(): void {
+    this.#queue.clear();
+    this.#groups.clear();
+    this.#size = 0;
+  }
+
+  /** Whether take() would do anything now. */
+  hungry(head: number): boolean {
+    if (this.#size === 0) return false;
+    for (const group of this.#queue) {
+      if (!group.reading && group.cursor <= group.audience.joinOffset(head)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * The next body of each group, as far as the flush has room; groups take turns. Called right after the flush has taken
+   * what waited for the live clients, so that whoever has caught up can join between two bodies of its audience.
+   */
+  take(head: number): Feed[] {
+    const feeds: Feed[] = [];
+    let room = this.#options.flushBytes;
+    let turns = this.#queue.size;
+    for (const group of this.#queue) {
+      if (room <= 0 || turns-- === 0) break;
+      const feed = group.reading ? undefined : this.#advance(group, head);
+      if (!feed) continue;
+      feeds.push(feed);
+      room -= (feed.body?.length ?? 0) * feed.clients.length;
+    }
+    return feeds;
+  }
+
+  /** One step of one group: read on, or join. */
+  #advance(group: Group, head: number): Feed | undefined {
+    const { history } = this.#options;
+    const join = group.audience.joinOffset(head);
+    if (group.cursor > join) return undefined; // ahead of its audience: what it has seen is still waiting for the others
+    if (group.cursor === join) return this.#step(group, join, join, undefined);
+    if (group.cursor < history.floor) {
+      return this.#step(group, Math.min(history.floor, join), join, this.#options.gap(group.cursor));
+    }
+    const page = group.page ?? history.read(group.cursor, this.#readOptions(group, join));
+    if (page instanceof Promise) return this.#await(group, page);
+    const chunks = page.publications.map((publication) => publication.bytes);
+    return this.#step(group, page.through, join, chunks.length > 0 ? Buffer.concat(chunks) : undefined);
+  }
+
+  #await(group: Group, page: Promise<Page>): undefined {
+    group.reading = true;
+    page
+      .catch((): Page => ({ publications: [], through: group.cursor }))
+      .then((read) => {
+        group.reading = false;
+        group.page = read;
+        this.#options.ready();
+      });
+  }
+
+  #readOptions(group: Group, through: number) {
+    const { maxBytes, flushBytes } = this.#options;
+    // A crowd at one place gets smaller bodies, more often: a body of 100 kB to 1000 clients would hold up live ones for long.
+    const fair = Math.max(4096, Math.floor(flushBytes / group.clients.size));
+    return { through, maxBytes: Math.min(maxBytes, fair), match: group.audience.wants.bind(group.audience) };
+  }
+
+  /** Takes a group to another cursor: on in history, or into its audience, if that is where it meets it. */
+  #step(group: Group, cursor: number, join: number, body: Buffer | undefined): Feed {
+    const clients = [...group.clients];
+    const live = cursor === join;
+    this.#drop(group);
+    for (const client of clients) {
+      if (live) this.#join(client);
+      else this.#put(client, cursor);
+    }
+    return { clients, body, cursor, live };
+  }
+
+  #join(client: Client): void {
+    this.#size--;
+    client.behind = undefined;
+    client.audience.add(client);
+  }
+
+  #put(client: Client, cursor: number): void {
+    const { audience } = client;
+    let groups = this.#groups.get(audience);
+    if (!groups) {
+      groups = new Map();
+      this.#groups.set(audience, groups);
+    }
+    let group = groups.get(cursor);
+    if (!group) {
+      group = { audience, cursor, clients: new Set(), reading: false, page: undefined };
+      groups.set(cursor, group);
+      this.#queue.add(group);
+    }
+    group.clients.add(client);
+    client.behind = group;
+  }
+
+  #drop(group: Group): void {
+    if (!this.#queue.delete(group)) return;
+    const groups = this.#groups.get(group.audience);
+    groups?.delete(group.cursor);
+    if (groups?.size === 0) this.#groups.delete(group.audience);
+  }
+}

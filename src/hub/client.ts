@@ -1,0 +1,22 @@
+/** One browser connection that streams: what the hub knows of it. */
+import type { Audience } from "./audience.js";
+import type { Group } from "./catchup.js";
+
+export interface Client {
+  /** Mongrel2's connection id: unique within one server and one lifetime of that Mongrel2. */
+  readonly id: number;
+  /** The peer's address as Mongrel2 gave it (REMOTE_ADDR). */
+  readonly remote: string;
+  /** When it subscribed, milliseconds of the monotonic clock. */
+  readonly since: number;
+  /** The audience it rides, or will ride once it has caught up. Everyone in it asked for the same and may see the same. */
+  readonly audience: Audience;
+  /** Where it gets its publications from: undefined = live, with its audience; a group = from history, catching up. */
+  behind: Group | undefined;
+  /** Mongrel2 has taken everything up to this offset for it (proven by a fence, or it asked to begin there). */
+  seen: number;
+  /** Whether what its server's outbox has fenced counts for it too. */
+  settled: boolean;
+  /** While live: its place in the audience's dense list; kept by the audience. */
+  slot: number;
+}

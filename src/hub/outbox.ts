@@ -1,0 +1,188 @@
+/**
+ * The outbox of one server: what waits to be sent to its clients, and when it is sent.
+ *
+ * Mongrel2 kills a connection at its 17th undelivered message, even one that reads fast, because it takes messages from its
+ * SUB socket without letting its writers run. So publications are never sent one by one: they gather, a flush joins all
+ * that wait for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is under way
+ * at a time; while it is, publications gather, and the next flush is larger. Light load: sent at once. Heavy load: same
+ * number of frames, larger bodies. (A classic handler that loops over send() loses all of 1000 clients at 200 events in a
+ * row.)
+ *
+ * Why one and not two: Mongrel2 answers the fence before its writers have run, so the next flush travels while they write,
+ * and nothing stands idle. And after its answer it finds its SUB socket empty and must let them run; with two flushes under
+ * way it may find the other one, and then the next, and never let them run. Measured: burst of 3000 events to 1000 clients
+ * 5.3 to 7.4 million deliveries/s with one, 3.8 to 4.3 with two; at 1000 events/s p50 26 ms with one, 35 ms with two.
+ */
+import type { Publication } from "../protocol/publication.js";
+import type { Clock } from "../util/clock.js";
+import { type Audience, addressesOf } from "./audience.js";
+import { Batch } from "./batch.js";
+import type { Catchup, Feed } from "./catchup.js";
+import type { Client } from "./client.js";
+import type { Outlet } from "./ports.js";
+
+export interface OutboxOptions {
+  readonly outlet: Outlet;
+  readonly clock: Clock;
+  readonly catchup: Catchup;
+  /** The largest body, bytes: below the 102,400 at which Mongrel2's flow control kills a connection. */
+  readonly maxBytes: number;
+  /** Called after each flush with its figures. */
+  readonly flushed: (flush: Flush) => void;
+  /**
+   * Called when Mongrel2 has taken a flush: everything up to `through` for the live clients, and the steps of those behind.
+   */
+  readonly fenced: (through: number, steps: readonly Feed[]) => void;
+}
+
+/** Figures of one flush. */
+export interface Flush {
+  readonly bodies: number;
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+export class Outbox {
+  readonly #options: OutboxOptions;
+  /** Audiences that have something waiting. */
+  readonly #dirty = new Set<Audience>();
+  #alone: Batch | undefined;
+  /** A flush has been sent, and its fence has not passed. */
+  #underway = false;
+  #head: number;
+  /** Counts resets: a fence from before the last reset has nothing to say any more. */
+  #life = 0;
+  #open = false;
+  #fenced: number;
+
+  constructor(options: OutboxOptions, head: number) {
+    this.#options = options;
+    this.#head = head;
+    this.#fenced = head;
+  }
+
+  /** Mongrel2 has taken everything up to this offset for every settled client. */
+  get fenced(): number {
+    return this.#fenced;
+  }
+
+  /** The offset of the newest publication this outbox has seen. */
+  get head(): number {
+    return this.#head;
+  }
+
+  /** Whether everything has been sent and taken. */
+  get idle(): boolean {
+    return !this.#underway && this.#dirty.size === 0;
+  }
+
+  /** Queues a publication for the audiences that want it and sends what may be sent. Offsets rise from call to call. */
+  add(publication: Publication, audiences: Iterable<Audience>): void {
+    for (const audience of audiences) {
+      if (audience.size === 0 || !audience.wants(publication)) continue;
+      audience.queue(publication, this.#options.maxBytes, this.#batch);
+      this.#dirty.add(audience);
+    }
+    this.#head = publication.offset;
+    this.pump();
+  }
+
+  /** From now on things are sent: the link is live. */
+  open(): void {
+    this.#open = true;
+    this.pump();
+  }
+
+  /** Forgets everything that waits or is under way: its receivers are gone. Nothing is sent until open(). */
+  reset(): void {
+    this.#life++;
+    this.#open = false;
+    this.#underway = false;
+    for (const audience of this.#dirty) audience.waiting.length = 0;
+    this.#dirty.clear();
+  }
+
+  /** Sends what waits, unless a flush is under way. */
+  pump(): void {
+    if (!this.#open || this.#underway) return;
+    const steps = this.#flush();
+    if (steps) this.#fence(steps);
+  }
+
+  /** The batch of one publication, the same node for all audiences that start with it. */
+  readonly #batch = (publication: Publication): Batch => {
+    if (this.#alone?.last !== publication) this.#alone = new Batch(publication);
+    return this.#alone;
+  };
+
+  /** Sends one body to each client that has one waiting; undefined when nobody had. */
+  #flush(): readonly Feed[] | undefined {
+    const { outlet, catchup } = this.#options;
+    if (this.#dirty.size === 0 && !catchup.hungry(this.#head)) return undefined;
+    const flush = { bodies: 0, frames: 0, bytes: 0 };
+    for (const [batch, audiences] of this.#take()) {
+      this.#send(flush, addressesOf(audiences, outlet), batch.body());
+    }
+    const steps = catchup.take(this.#head);
+    for (const { clients, body } of steps) {
+      if (body) this.#send(flush, this.#addresses(clients), body);
+    }
+    if (flush.frames === 0 && steps.length === 0) return undefined;
+    this.#options.flushed(flush);
+    return steps;
+  }
+
+  #addresses(clients: readonly Client[]): Buffer[] {
+    const { outlet } = this.#options;
+    const addresses: Buffer[] = [];
+    for (let from = 0; from < clients.length; from += outlet.maxTargets) {
+      addresses.push(outlet.address(clients.slice(from, from + outlet.maxTargets).map((client) => client.id)));
+    }
+    return addresses;
+  }
+
+  /** The oldest waiting batch of each audience, grouped by batch: one body for all that wait for the same. */
+  #take(): Map<Batch, Audience[]> {
+    const now = this.#options.clock.monotonic();
+    const groups = new Map<Batch, Audience[]>();
+    for (const audience of this.#dirty) {
+      const batch = audience.waiting.shift();
+      if (audience.waiting.length === 0) this.#dirty.delete(audience);
+      if (!batch || audience.size === 0) continue;
+      audience.lastSent = now;
+      const group = groups.get(batch);
+      if (group) group.push(audience);
+      else groups.set(batch, [audience]);
+    }
+    return groups;
+  }
+
+  #send(flush: { bodies: number; frames: number; bytes: number }, addresses: Iterable<Buffer>, body: Buffer): void {
+    flush.bodies++;
+    for (const address of addresses) {
+      this.#options.outlet.deliver(address, body);
+      flush.frames++;
+      flush.bytes += body.length;
+    }
+  }
+
+  #fence(steps: readonly Feed[]): void {
+    this.#underway = true;
+    const life = this.#life;
+    const through = this.#sentThrough();
+    this.#options.outlet.fence(() => {
+      if (life !== this.#life) return;
+      this.#underway = false;
+      this.#fenced = through;
+      this.#options.fenced(through, steps);
+      this.pump();
+    });
+  }
+
+  /** Everything up to here has been sent to every live client that wants it. */
+  #sentThrough(): number {
+    let through = this.#head;
+    for (const audience of this.#dirty) through = Math.min(through, audience.joinOffset(this.#head));
+    return through;
+  }
+}

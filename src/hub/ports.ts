@@ -1,0 +1,179 @@
+/**
+ * The ports of the hub: what it needs from the world, stated by the hub, implemented elsewhere (see daemon.ts for who is
+ * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume.
+ */
+import type { Draft, Publication } from "../protocol/publication.js";
+import type { Client } from "./client.js";
+import type { Flush } from "./outbox.js";
+import type { Selectors } from "./topic.js";
+
+/**
+ * A ready list of connections of one Mongrel2, at most `Outlet.maxTargets` of them, in the form the outlet writes.
+ * Opaque: whoever holds one may only keep it and hand it back to the outlet that made it.
+ */
+export type Address = Buffer & { readonly __address?: never };
+
+/**
+ * The way out to the browsers of one Mongrel2. Everything handed to an outlet leaves in the order it was handed over, over
+ * one socket. No call blocks, throws or reports failure: delivery is known only by `fence`. The buffers handed over belong
+ * to the outlet from then on and must not change.
+ */
+export interface Outlet {
+  /** Mongrel2's limits.handler_targets: the most connections that one address may hold. */
+  readonly maxTargets: number;
+  /** Makes the address of 1..maxTargets connections. */
+  address(ids: readonly number[]): Address;
+  /** Sends raw bytes to each connection of the address. An empty body would close them: use close(). */
+  deliver(address: Address, body: Buffer): void;
+  /** Closes connections politely: after what is queued for them has been written. */
+  close(ids: readonly number[]): void;
+  /** Closes connections at once, dropping what is queued. The only way that ends a connection which does not read. */
+  cancel(ids: readonly number[]): void;
+  /** Resets Mongrel2's idle clock of each connection, writes nothing to it; each dead id comes back as a notice. */
+  keepAlive(ids: readonly number[]): void;
+  /**
+   * Calls `passed` once Mongrel2 has taken everything handed over before. Fences pass in order. A fence that is pending
+   * when the link's epoch ends never passes: the hub hears of the new epoch instead.
+   */
+  fence(passed: () => void): void;
+}
+
+/**
+ * Gives every publication its position and its place in the one order that all clients see. `start` is called once, before
+ * any publish. Implementations: local (this process counts), nats (a JetStream stream counts).
+ */
+export interface Bus {
+  /** Names one lifetime of the positions: offsets of two epochs cannot be compared. [A-Za-z0-9_-]+ */
+  readonly epoch: string;
+  /** From here on every publication of the bus is handed to `deliver`, one at a time, by rising offset, none left out. */
+  start(deliver: Deliver): Promise<void>;
+  /**
+   * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
+   * with "history.failed" or "unavailable" when that cannot be had (the event may yet have reached some clients).
+   */
+  publish(draft: Draft): Promise<Publication>;
+  close(): Promise<void>;
+}
+
+/** Takes one publication in; the promise settles when it is as durable as configured. Must not be called from inside itself. */
+export type Deliver = (publication: Publication) => Promise<void> | undefined;
+
+/** What history hands back for one read: publications by rising offset. */
+export interface Page {
+  readonly publications: readonly Publication[];
+  /** Everything up to and including this offset has been looked at: read on from here. */
+  readonly through: number;
+}
+
+export interface ReadOptions {
+  /** Look at nothing beyond this offset. */
+  readonly through: number;
+  /** Stop before the wire bytes of the page exceed this (a first publication larger than it is still returned). */
+  readonly maxBytes: number;
+  /** Which publications to return; absent = all. */
+  readonly match?: (publication: Publication) => boolean;
+}
+
+/**
+ * What has been published, for clients that come back. Offsets rise but need not be dense. Positions are exclusive: "after
+ * 7" begins with the first offset above 7. Trimming (by count, bytes, age) removes the oldest first and never pauses an
+ * append or a read for long. Not to be assumed: that what was just read is still there in the next read.
+ */
+export interface History {
+  /** Names one lifetime of the offsets; survives restarts as long as the data does. */
+  readonly epoch: string;
+  /** The highest offset ever appended or reserved; 0 before the first. */
+  readonly last: number;
+  /** Everything after this offset is still held: 0 when nothing was ever trimmed. A reader before it has lost something. */
+  readonly floor: number;
+  /** How many publications are held, and their size in bytes. */
+  readonly count: number;
+  readonly bytes: number;
+  /**
+   * Adds a publication; its offset must be above `last`. It can be read and found at once, in the same tick. Undefined when
+   * it is already as durable as configured (durability "memory"); else a promise that settles then, or rejects with
+   * "history.failed".
+   */
+  append(publication: Publication): Promise<void> | undefined;
+  /** Reads on after an offset. Never throws for an offset that is trimmed or not yet reached: the page is what there is. */
+  read(after: number, options: ReadOptions): Page | Promise<Page>;
+  /**
+   * The offset of the publication with this id (as printed in the stream, ours or a publisher's own), the oldest when a
+   * publisher used it more than once; undefined when it was never seen or is trimmed. O(log n).
+   */
+  find(id: string): number | undefined;
+  close(): Promise<void>;
+}
+
+/** Why a client is no longer connected. */
+export type Reason =
+  /** Mongrel2 said so: the browser went away, or was found dead by the keep-alive sweep. */
+  | "gone"
+  /** Mongrel2 restarted or the link to it was lost: its old ids mean nothing any more. */
+  | "server lost"
+  /** A request arrived on a connection that was streaming. */
+  | "second request"
+  /** The daemon closed the stream while stopping. */
+  | "shutdown";
+
+/**
+ * What happened, for the log and the metrics. A journal never throws, never waits and never changes what the hub does next.
+ */
+export interface Journal {
+  connected(server: string, client: Client, clients: number): void;
+  disconnected(server: string, client: Client, reason: Reason, clients: number): void;
+  /** A client of an earlier process or link is served on, without having noticed. */
+  adopted(server: string, client: Client, clients: number): void;
+  published(publication: Publication): void;
+  flushed(server: string, flush: Flush): void;
+  /** A client was told in-band that publications it has not seen are no longer held. */
+  gap(server: string, reason: GapReason): void;
+}
+
+/** Why publications after a client's last one cannot be given to it. */
+export type GapReason =
+  /** They were held once, and are not any more. */
+  | "expired"
+  /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
+  | "unknown";
+
+/** What is remembered of a client, so that another process, or a later life of the link, can go on serving it. */
+export interface StoredClient {
+  readonly id: number;
+  readonly remote: string;
+  readonly selectors: Selectors;
+  /** When it subscribed: Clock.monotonic(). */
+  readonly since: number;
+  /** Mongrel2 has taken everything up to this offset for it. */
+  readonly seen: number;
+  /** Whether what its server has fenced counts for it too: it is live, and so it was when that fence was raised. */
+  readonly settled: boolean;
+}
+
+/** What was left behind for one server, by an earlier process or an earlier life of the link. */
+export interface Legacy {
+  readonly clients: readonly StoredClient[];
+  /** When whoever left it was last known to be there with its link whole: Clock.monotonic(). */
+  readonly aliveAt: number;
+}
+
+/**
+ * The clients of each server, kept where the next process finds them. Calls return at once; what they say is kept a moment
+ * later, in order. A process that is killed loses at most the last moments: then a client's position is too low (it gets
+ * some events twice), or a client is missing (it is cancelled and comes back), never the reverse.
+ */
+export interface ClientStore {
+  /** What was left for this server, when the store was opened; empty when its history was another one. */
+  legacy(server: string): Legacy;
+  /** A client has come, or its position is known better. Overwrites. */
+  put(server: string, client: StoredClient): void;
+  remove(server: string, id: number): void;
+  /** Every settled client of the server has seen everything up to this offset. */
+  fenced(server: string, through: number): void;
+  /** From now on this process knows what is stored for the server to be true, and says so as long as it lives. */
+  vouch(server: string): void;
+  /** It cannot say so any more: the link was lost. */
+  doubt(server: string): void;
+  /** Keeps everything that was said, and lets go. */
+  close(): Promise<void>;
+}

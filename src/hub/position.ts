@@ -1,0 +1,41 @@
+/**
+ * Positions: where a publication stands in the one order that all clients see. A position is an epoch (one lifetime of the
+ * offsets) and an offset in it; in a stream it is printed as the event's id, `<epoch>.<offset>`. The alphabet is
+ * [A-Za-z0-9_-] and one dot, because other characters make browsers send a CORS preflight for a Last-Event-ID.
+ */
+import { ProtocolError } from "../errors.js";
+import type { Draft, Publication } from "../protocol/publication.js";
+import { encodeEvent } from "../protocol/sse.js";
+
+/** The id that stands for "everything up to and including this offset has been seen". */
+export function positionId(epoch: string, offset: number): string {
+  return `${epoch}.${offset}`;
+}
+
+/** The offset that an id of this epoch names; undefined for any other text, ids of other epochs included. */
+export function offsetOf(epoch: string, id: string): number | undefined {
+  if (!id.startsWith(epoch) || id[epoch.length] !== ".") return undefined;
+  const digits = id.slice(epoch.length + 1);
+  return /^(0|[1-9][0-9]{0,15})$/.test(digits) ? Number(digits) : undefined;
+}
+
+/**
+ * Gives a draft its place and makes its wire bytes, once for all who will receive it. A publisher's own id is kept, unless
+ * it looks like a position of this epoch: a browser that came back with it would be taken to somewhere else.
+ */
+export function place(draft: Draft, epoch: string, offset: number, time: number): Publication {
+  if (draft.id !== undefined && offsetOf(epoch, draft.id) !== undefined) {
+    throw new ProtocolError(
+      "protocol.publication",
+      `id "${draft.id}" is reserved: it has the form of this hub's own ids`,
+    );
+  }
+  const id = draft.id ?? positionId(epoch, offset);
+  const bytes = encodeEvent({
+    ...(draft.type !== undefined && { type: draft.type }),
+    ...(draft.retry !== undefined && { retry: draft.retry }),
+    id,
+    data: draft.data,
+  });
+  return { offset, id, topics: draft.topics, private: draft.private, time, bytes };
+}

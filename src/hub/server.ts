@@ -1,0 +1,15 @@
+/** One Mongrel2 that the hub serves: the way out to it, its clients, and what waits for them. */
+import type { Catchup } from "./catchup.js";
+import type { Keepalive } from "./keepalive.js";
+import type { Outbox } from "./outbox.js";
+import type { Outlet } from "./ports.js";
+import type { Registry } from "./registry.js";
+
+export interface Server {
+  readonly name: string;
+  readonly outlet: Outlet;
+  readonly registry: Registry;
+  readonly outbox: Outbox;
+  readonly catchup: Catchup;
+  readonly keepalive: Keepalive;
+}

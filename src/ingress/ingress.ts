@@ -1,0 +1,46 @@
+/** The ZeroMQ door for publishers: messages from a bound PULL socket become publications. Bad ones are told and dropped. */
+import { M2pushError } from "../errors.js";
+import { type Draft, parsePublication } from "../protocol/publication.js";
+
+/** Where messages come from: a bound PULL socket. */
+export interface Source {
+  start(receive: (parts: Buffer[]) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface IngressOptions {
+  readonly source: Source;
+  readonly publish: (draft: Draft) => Promise<unknown>;
+  /** A message that is no publication, or one that could not be kept. There is nobody to answer: a PUSH socket hears nothing. */
+  readonly rejected: (error: M2pushError) => void;
+}
+
+export class Ingress {
+  readonly #options: IngressOptions;
+
+  constructor(options: IngressOptions) {
+    this.#options = options;
+  }
+
+  start(): Promise<void> {
+    return this.#options.source.start((parts) => this.#receive(parts));
+  }
+
+  close(): Promise<void> {
+    return this.#options.source.close();
+  }
+
+  #receive(parts: Buffer[]): void {
+    const { publish } = this.#options;
+    try {
+      publish(parsePublication(parts)).catch((error) => this.#reject(error));
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  #reject(error: unknown): void {
+    if (!(error instanceof M2pushError)) throw error;
+    this.#options.rejected(error);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * What happens, told in the log. Names and messages are fixed: people tail the log for them. What a stranger can cause at
+ * will (bad requests, bad publications) is told at most once a second for each kind, with the number that was left out.
+ */
+import type { M2pushError } from "../errors.js";
+import type { Client } from "../hub/client.js";
+import type { Flush } from "../hub/outbox.js";
+import type { GapReason, Journal, Reason } from "../hub/ports.js";
+import type { Publication } from "../protocol/publication.js";
+import type { Clock } from "../util/clock.js";
+import { Throttle } from "../util/throttle.js";
+import type { Logger } from "./logger.js";
+
+export class LogJournal implements Journal {
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #throttle: Throttle;
+
+  constructor(log: Logger, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#throttle = new Throttle(clock, 1000);
+  }
+
+  connected(server: string, client: Client, clients: number): void {
+    this.#log.info({ event: "connect", ...this.#who(server, client), clients }, "client connected");
+  }
+
+  disconnected(server: string, client: Client, reason: Reason, clients: number): void {
+    const seconds = Math.round(this.#clock.monotonic() - client.since) / 1000;
+    const who = this.#who(server, client);
+    this.#log.info({ event: "disconnect", ...who, clients, reason, seconds }, "client disconnected");
+  }
+
+  adopted(server: string, client: Client, clients: number): void {
+    this.#log.info({ event: "adopt", ...this.#who(server, client), clients }, "client adopted");
+  }
+
+  published(publication: Publication): void {
+    const { id, topics, bytes } = publication;
+    this.#log.trace({ event: "publish", id, topics, bytes: bytes.length }, "published");
+  }
+
+  flushed(server: string, flush: Flush): void {
+    this.#log.trace({ event: "flush", server, ...flush }, "sent");
+  }
+
+  gap(server: string, reason: GapReason): void {
+    this.#throttle.pass("gap", (suppressed) => {
+      this.#log.info({ event: "gap", server, reason, suppressed }, "client told that publications are gone");
+    });
+  }
+
+  serverLive(server: string, milliseconds: number): void {
+    this.#log.info({ event: "live", server, milliseconds: Math.round(milliseconds) }, "Mongrel2 answers: serving");
+  }
+
+  serverLost(server: string, why: string): void {
+    this.#log.warn({ event: "lost", server, why }, "Mongrel2 lost: its clients are forgotten");
+  }
+
+  serverSilent(server: string, milliseconds: number, live: boolean): void {
+    const hint = live
+      ? "Mongrel2 takes messages but does not answer: is it stopped, or does another handler use the same send_spec?"
+      : "no answer from Mongrel2: is it running, are send_spec and recv_spec the right way round, does its recv_ident fit send_ident?";
+    this.#log.warn({ event: "silent", server, milliseconds: Math.round(milliseconds) }, hint);
+  }
+
+  recovered(server: string, result: { adopted: number; cancelled: number; gone: number; proven: boolean }): void {
+    if (result.adopted + result.cancelled + result.gone === 0) return;
+    this.#log.info({ event: "recovered", server, ...result }, "clients of the last run are settled");
+  }
+
+  controlFailed(server: string, error: unknown): void {
+    this.#throttle.pass("control", (suppressed) => {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#log.warn({ event: "control", server, why, suppressed }, "Mongrel2's control port does not answer");
+    });
+  }
+
+  wrongIdent(server: string, configured: string, seen: string): void {
+    const text = "Mongrel2 signs with another send_ident than the one configured here: make the two the same";
+    this.#log.error({ event: "ident", server, configured, seen }, text);
+  }
+
+  malformed(server: string, error: M2pushError): void {
+    this.#throttle.pass(`malformed ${error.code}`, (suppressed) => {
+      this.#log.warn(
+        { event: "malformed", server, code: error.code, why: error.message, suppressed },
+        "bad message from Mongrel2",
+      );
+    });
+  }
+
+  publicationRejected(error: M2pushError): void {
+    this.#throttle.pass(`publication ${error.code}`, (suppressed) => {
+      this.#log.warn({ event: "rejected", code: error.code, why: error.message, suppressed }, "publication rejected");
+    });
+  }
+
+  #who(server: string, client: Client) {
+    return { server, client: client.id, remote: client.remote, topics: client.audience.selectors };
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * One end of a link to one Mongrel2: turns messages into requests and notices, and what the hub wants into frames. It knows
+ * whether the link is live, and when a new life of Mongrel2 began.
+ *
+ *   lost  --Mongrel2 connects-->  probing  --a fence passes-->  live  --either socket disconnects-->  lost
+ *
+ * lost     No Mongrel2. What still comes in may be of the one that is gone: nobody can tell, so it is kept aside as doubtful,
+ *          and those connections are cancelled once the link is live (a browser then connects anew).
+ * probing  Fences are sent until one comes back: a PUB socket that has just connected loses what is sent at once. Requests
+ *          that come in are held, in order, and handed on when the link is live: an answer now could be lost.
+ * live     Serving. Each time a link becomes live is a new epoch: a Mongrel2 that restarted counts ids from 1 again, so every
+ *          id of an earlier epoch may by now be another person's connection.
+ */
+import { ProtocolError } from "../errors.js";
+import type { Address, Outlet } from "../hub/ports.js";
+import { CANCEL, CLOSE, extendedHead, frame, KEEP_ALIVE, replyHead } from "../protocol/reply.js";
+import { type Inbound, parseRequest, RequestError } from "../protocol/request.js";
+import type { Cancel, Clock } from "../util/clock.js";
+import type { Receiver, Transport } from "../zmq/transport.js";
+import { Fences, isFence } from "./fence.js";
+
+/** Between two probes, milliseconds: soon after a peer connects (it is live after about 2.5 ms), then less often. */
+const PROBE = { first: 2, factor: 2, last: 250 };
+/** A fence that has not passed for this long is asked again, milliseconds. */
+const FENCE_PATIENCE = 1000;
+/** After this much silence the log says so, milliseconds. */
+const SILENCE = 5000;
+/** Ids may arrive out of order when requests queued up while no handler was there: at most 2560 + the socket's 1000. */
+const REORDER = 4096;
+
+type State =
+  | { readonly name: "lost" }
+  | { readonly name: "probing"; readonly held: (() => void)[] }
+  | { readonly name: "live" }
+  | { readonly name: "closed" };
+
+export interface EndpointOptions {
+  /** Mongrel2's send_ident for us; Mongrel2's SUB filters our frames by it. */
+  readonly sendIdent: string;
+  readonly maxTargets: number;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly events: EndpointEvents;
+  /** Whether a connection is known to be open: a low id is then no sign of a restart. */
+  readonly isOpen: (id: number) => boolean;
+}
+
+/** What an endpoint tells. `inbound` comes only while live; all of an epoch lies between its live() and its lost(). */
+export interface EndpointEvents {
+  /** After this many milliseconds of waiting for it. */
+  live(milliseconds: number): void;
+  lost(why: string): void;
+  inbound(message: Inbound): void;
+  /** A message that could not be understood; `error.id` is set when its connection is known and can be answered. */
+  malformed(error: RequestError | ProtocolError): void;
+  /** Mongrel2 has not answered for some seconds; `live` tells whether it ever did in this epoch. */
+  silent(milliseconds: number, live: boolean): void;
+  /** Messages come in that carry another ident than the one configured. */
+  wrongIdent(seen: string): void;
+  fencePassed(milliseconds: number): void;
+}
+
+export class Endpoint implements Outlet, Receiver {
+  readonly maxTargets: number;
+  readonly #options: EndpointOptions;
+  readonly #fences = new Fences();
+  /** At the start there is no earlier Mongrel2 whose messages could be meant: everything is trusted. */
+  #state: State = { name: "probing", held: [] };
+  /** Connections whose requests came in while lost. */
+  #doubtful: number[] = [];
+  #peerConnected = false;
+  #probe: Cancel | undefined;
+  #watchdog: Cancel | undefined;
+  /** When Mongrel2 was last known to answer, or waiting for it began. */
+  #heardFrom = 0;
+  #toldSilent = false;
+  /** The highest connection id of this epoch. */
+  #highest = 0;
+  #wrongIdent: string | undefined;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.maxTargets = options.maxTargets;
+  }
+
+  async start(): Promise<void> {
+    const { transport, clock } = this.#options;
+    this.#heardFrom = clock.monotonic();
+    await transport.start(this);
+    this.#watchdog = clock.every(FENCE_PATIENCE, () => this.#watch());
+    this.#probeFrom(PROBE.first);
+  }
+
+  async stop(): Promise<void> {
+    this.#state = { name: "closed" };
+    this.#probe?.();
+    this.#watchdog?.();
+    this.#fences.clear();
+    await this.#options.transport.close();
+  }
+
+  /** Resolves when Mongrel2 has taken everything sent so far, or after `patience` milliseconds, or when it is not live. */
+  flushed(patience: number): Promise<void> {
+    if (!this.live) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(patience, resolve);
+      this.#raise(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  get live(): boolean {
+    return this.#state.name === "live";
+  }
+
+  // ---- Outlet: what leaves -------------------------------------------------------------------------------------------
+
+  address(ids: readonly number[]): Address {
+    return replyHead(this.#options.sendIdent, ids, this.maxTargets);
+  }
+
+  deliver(address: Address, body: Buffer): void {
+    this.#options.transport.send(frame(address, body));
+  }
+
+  close(ids: readonly number[]): void {
+    this.#chunks(ids, (some) => this.deliver(this.address(some), CLOSE));
+  }
+
+  cancel(ids: readonly number[]): void {
+    this.#extended(ids, CANCEL);
+  }
+
+  keepAlive(ids: readonly number[]): void {
+    this.#extended(ids, KEEP_ALIVE);
+  }
+
+  fence(passed: () => void): void {
+    this.#raise((took) => {
+      this.#options.events.fencePassed(took);
+      passed();
+    });
+  }
+
+  // ---- Receiver: what comes in ---------------------------------------------------------------------------------------
+
+  message(bytes: Buffer): void {
+    const { events } = this.#options;
+    try {
+      this.#inbound(parseRequest(bytes));
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#hand(error instanceof RequestError ? error.id : undefined, () => events.malformed(error));
+    }
+  }
+
+  multipart(parts: number): void {
+    const what = `a message of ${parts} parts: is something other than Mongrel2 connected to the send_spec?`;
+    this.#options.events.malformed(new ProtocolError("protocol.request", what));
+  }
+
+  connected(direction: "in" | "out"): void {
+    if (direction === "in") this.#peerConnected = true;
+    if (this.#state.name === "lost" && this.#peerConnected) this.#state = { name: "probing", held: [] };
+    if (this.#state.name === "probing") this.#probeFrom(PROBE.first);
+  }
+
+  disconnected(direction: "in" | "out"): void {
+    if (direction === "in") this.#peerConnected = false;
+    this.#lose(
+      "the connection to Mongrel2 was lost",
+      this.#peerConnected ? { name: "probing", held: [] } : { name: "lost" },
+    );
+  }
+
+  #inbound(message: Inbound): void {
+    if (message.kind === "disconnect" && isFence(message.id)) {
+      this.#pass(message.id);
+      return;
+    }
+    const { events } = this.#options;
+    if (message.sender !== this.#options.sendIdent) this.#complain(message.sender);
+    if (message.kind === "http" && this.#startedOver(message.id)) {
+      this.#lose("Mongrel2 counts connections from the start again", { name: "probing", held: [] });
+      this.#probeFrom(PROBE.first);
+    }
+    this.#hand(message.id, () => events.inbound(message));
+  }
+
+  /** Now, later, or not at all: see the states above. */
+  #hand(id: number | undefined, handle: () => void): void {
+    const state = this.#state;
+    if (state.name === "live") handle();
+    else if (state.name === "probing") state.held.push(handle);
+    else if (state.name === "lost" && id !== undefined) this.#doubtful.push(id);
+  }
+
+  /**
+   * Within one life of Mongrel2 ids only rise, but for requests that queued up. A much lower one that is not a connection we
+   * know to be open means that the life is another one: a check behind the socket monitor, which sees nothing through a proxy.
+   */
+  #startedOver(id: number): boolean {
+    if (id > this.#highest) this.#highest = id;
+    return id + REORDER < this.#highest && !this.#options.isOpen(id);
+  }
+
+  #complain(ident: string): void {
+    if (ident === this.#wrongIdent) return;
+    this.#wrongIdent = ident;
+    this.#options.events.wrongIdent(ident);
+  }
+
+  // ---- The life of the link ------------------------------------------------------------------------------------------
+
+  #lose(why: string, next: State): void {
+    const wasLive = this.#state.name === "live";
+    if (this.#state.name === "closed") return;
+    this.#state = next;
+    this.#fences.clear();
+    this.#highest = 0;
+    this.#heardFrom = this.#options.clock.monotonic();
+    this.#toldSilent = false;
+    if (wasLive) this.#options.events.lost(why);
+  }
+
+  #pass(id: number): void {
+    const now = this.#options.clock.monotonic();
+    const waited = now - this.#heardFrom;
+    if (!this.#fences.pass(id, now)) return;
+    this.#heardFrom = now;
+    this.#toldSilent = false;
+    if (this.#state.name !== "probing") return;
+    const { held } = this.#state;
+    this.#state = { name: "live" };
+    this.#probe?.();
+    this.#fences.clear();
+    this.cancel(this.#doubtful.splice(0));
+    this.#options.events.live(waited);
+    for (const handle of held) handle();
+  }
+
+  #probeFrom(wait: number): void {
+    this.#probe?.();
+    const { clock } = this.#options;
+    if (this.#state.name === "probing" || this.#state.name === "lost") {
+      if (this.#state.name === "probing") this.#raise(() => {});
+      this.#probe = clock.after(wait, () => this.#probeFrom(Math.min(wait * PROBE.factor, PROBE.last)));
+    }
+  }
+
+  /** Asks again where an answer is overdue (it may have gone to another handler), and tells when Mongrel2 is silent. */
+  #watch(): void {
+    const now = this.#options.clock.monotonic();
+    if (this.live) {
+      if (this.#fences.waited(now) === 0) this.#heardFrom = now;
+      if (this.#fences.waited(now) >= FENCE_PATIENCE) this.#raise(() => {});
+    }
+    const silence = now - this.#heardFrom;
+    if (silence < SILENCE || this.#toldSilent) return;
+    this.#toldSilent = true;
+    this.#options.events.silent(silence, this.live);
+  }
+
+  #raise(passed: (took: number) => void): void {
+    this.keepAlive([this.#fences.raise(this.#options.clock.monotonic(), passed)]);
+  }
+
+  #extended(ids: readonly number[], body: Buffer): void {
+    const { sendIdent, transport } = this.#options;
+    this.#chunks(ids, (some) => transport.send(frame(extendedHead(sendIdent, some, this.maxTargets), body)));
+  }
+
+  #chunks(ids: readonly number[], send: (some: readonly number[]) => void): void {
+    for (let from = 0; from < ids.length; from += this.maxTargets) send(ids.slice(from, from + this.maxTargets));
+  }
+}

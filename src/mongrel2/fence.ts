@@ -1,0 +1,52 @@
+/**
+ * Fences: proof, free of charge, that Mongrel2 has taken everything sent before. A ctl keep-alive to a connection id that
+ * cannot exist is answered with a disconnect notice for that id, in order, on our PULL socket (0.13 ms in the median). As a
+ * keep-alive it would be harmless should the id exist. Ids count up from 2,000,000,001 and start over before 2^31, above
+ * which Mongrel2 prints them negative. Passing is cumulative: an answer to a later fence passes all earlier ones.
+ */
+
+const FIRST = 2_000_000_001;
+const LAST = 2_147_483_646;
+
+/** Whether a notice is for a fence and not for a connection. */
+export function isFence(id: number): boolean {
+  return id >= FIRST;
+}
+
+interface Pending {
+  readonly id: number;
+  readonly since: number;
+  readonly passed: (took: number) => void;
+}
+
+export class Fences {
+  #next = FIRST;
+  #pending: Pending[] = [];
+
+  /** The id to send to; `passed` is called with the round trip in milliseconds. */
+  raise(now: number, passed: (took: number) => void): number {
+    const id = this.#next;
+    this.#next = id === LAST ? FIRST : id + 1;
+    this.#pending.push({ id, since: now, passed });
+    return id;
+  }
+
+  /** An answer came. False when it is for a fence that is not pending: late, or of an earlier life. */
+  pass(id: number, now: number): boolean {
+    const at = this.#pending.findIndex((fence) => fence.id === id);
+    if (at < 0) return false;
+    for (const fence of this.#pending.splice(0, at + 1)) fence.passed(now - fence.since);
+    return true;
+  }
+
+  /** How long the oldest pending fence has waited, milliseconds; 0 when none is pending. */
+  waited(now: number): number {
+    const [oldest] = this.#pending;
+    return oldest ? now - oldest.since : 0;
+  }
+
+  /** Forgets all pending fences: they will never pass. */
+  clear(): void {
+    this.#pending = [];
+  }
+}

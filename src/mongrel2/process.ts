@@ -1,0 +1,137 @@
+/**
+ * Mongrel2 as a child of ours, for `m2push up`: its configuration is loaded into a database, the server is started from it,
+ * watched, and started again when it dies (it often ends its own stop with SIGABRT, see Debian's 1.12.2). Everything it
+ * writes stands below the working directory, as its configuration names it: logs/, run/, tmp/.
+ */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { promisify } from "node:util";
+import { M2pushError } from "../errors.js";
+import { backoff } from "../util/backoff.js";
+import type { Cancel, Clock } from "../util/clock.js";
+
+const run = promisify(execFile);
+
+/** Folders that Mongrel2's configuration names. */
+const FOLDERS = ["logs", "run", "tmp"];
+const DATABASE = "run/config.sqlite";
+const OUTPUT = "logs/mongrel2.log";
+/** One that lived this long is started again at once when it dies, milliseconds. */
+const STEADY = 10_000;
+
+export interface Mongrel2Events {
+  started(pid: number): void;
+  /** It ended by itself; it is started again after `wait` milliseconds. */
+  died(how: string, wait: number): void;
+}
+
+export class Mongrel2Process {
+  readonly #conf: string;
+  readonly #clock: Clock;
+  readonly #events: Mongrel2Events;
+  readonly #wait = backoff(500, 10_000);
+  #uuid = "";
+  #child: ChildProcess | undefined;
+  #again: Cancel | undefined;
+  #stopping = false;
+
+  /** `conf`: path of a mongrel2.conf with one server. */
+  constructor(conf: string, clock: Clock, events: Mongrel2Events) {
+    this.#conf = conf;
+    this.#clock = clock;
+    this.#events = events;
+  }
+
+  /** Loads the configuration and starts the server; rejects with what to do when either is not possible. */
+  async start(): Promise<void> {
+    for (const folder of FOLDERS) mkdirSync(folder, { recursive: true });
+    this.#uuid = await load(this.#conf);
+    stopLeftover();
+    this.#spawn();
+  }
+
+  /** Stops it, and resolves when it has ended. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#again?.();
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    child.kill("SIGTERM");
+    const harder = this.#clock.after(3000, () => child.kill("SIGKILL"));
+    await ended;
+    harder();
+  }
+
+  #spawn(): void {
+    const output = openSync(OUTPUT, "a");
+    // A group of its own: Ctrl-C on the terminal must reach it through stop(), after the streams have been closed.
+    const child = spawn("mongrel2", [DATABASE, this.#uuid], { detached: true, stdio: ["ignore", output, output] });
+    const started = this.#clock.monotonic();
+    this.#child = child;
+    if (child.pid !== undefined) this.#events.started(child.pid);
+    child.once("error", () => {}); // followed by exit, or never started: load() has found m2sh, its twin
+    child.once("exit", (code, signal) => this.#exited(signal ?? `code ${code}`, this.#clock.monotonic() - started));
+  }
+
+  #exited(how: string, lived: number): void {
+    if (this.#stopping) return;
+    if (lived > STEADY) this.#wait.reset();
+    const wait = this.#wait.next();
+    this.#events.died(`${how}; the end of ${OUTPUT}: ${lastError()}`, wait);
+    this.#again = this.#clock.after(wait, () => this.#spawn());
+  }
+}
+
+/** Loads a configuration into the database and returns the server's uuid. m2sh exits 0 at every error: its words count. */
+async function load(conf: string): Promise<string> {
+  if (!existsSync(conf))
+    throw new M2pushError("config.invalid", `${conf} is missing: Mongrel2's configuration for 'm2push up'`);
+  rmSync(DATABASE, { force: true });
+  const env = { ...process.env, LOGNAME: process.env.LOGNAME ?? "m2push" };
+  const m2sh = (...args: string[]) => run("m2sh", args, { env }).catch(explain);
+  const loaded = await m2sh("load", "-config", conf, "-db", DATABASE);
+  const fault = /\[ERROR\][^\n]*\) ([^\n]+)/.exec(loaded.stdout + loaded.stderr);
+  if (fault) throw new M2pushError("config.invalid", `${conf}: m2sh says: ${fault[1]}`);
+  const servers = await m2sh("servers", "-db", DATABASE);
+  const uuid = /^\S+ \S+ ([A-Za-z0-9-]+)\s*$/m.exec(servers.stdout)?.[1];
+  if (!uuid) throw new M2pushError("config.invalid", `${conf}: no server in it`);
+  return uuid;
+}
+
+function explain(cause: NodeJS.ErrnoException): never {
+  const mend = "install it with 'apt-get install mongrel2-core', or run 'm2push serve' beside a Mongrel2 elsewhere";
+  const message =
+    cause.code === "ENOENT" ? `Mongrel2 (m2sh) is not installed: ${mend}` : `m2sh failed: ${cause.message}`;
+  throw new M2pushError("unavailable", message, { cause });
+}
+
+/** A Mongrel2 that an earlier `up` left behind (it was killed) holds the port: it is ours if it runs from our database. */
+function stopLeftover(): void {
+  const pid = Number(readIfThere("run/mongrel2.pid"));
+  if (!Number.isInteger(pid) || pid <= 1) return;
+  const [program, database] = readIfThere(`/proc/${pid}/cmdline`).split("\0");
+  const ours = program?.endsWith("mongrel2") && database === DATABASE && workingFolder(pid) === process.cwd();
+  if (ours) process.kill(pid, "SIGKILL");
+}
+
+function workingFolder(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}
+
+function lastError(): string {
+  const lines = readIfThere(OUTPUT).trim().split("\n");
+  return lines.findLast((line) => line.includes("[ERROR]")) ?? lines.at(-1) ?? "";
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

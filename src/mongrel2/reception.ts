@@ -1,0 +1,42 @@
+/**
+ * Who takes which kind of message. One table, one line a kind.
+ *
+ * A notice is never answered (that would be answered with a notice, and so on). What is not HTTP is not ours: a WebSocket
+ * handshake is still an HTTP request and gets an answer; everything else is cut.
+ */
+import type { Hub } from "../hub/hub.js";
+import type { Server } from "../hub/server.js";
+import type { HttpRequest, Inbound } from "../protocol/request.js";
+
+export interface Visitors {
+  /** Answers a request; the connection is not streaming. */
+  request(server: Server, request: HttpRequest): void;
+  /** Answers something that is almost a request, by its connection id. */
+  refuse(server: Server, id: number, why: "websocket" | "malformed"): void;
+}
+
+type Receivers = { [K in Inbound["kind"]]: (message: Extract<Inbound, { kind: K }>) => void };
+
+export function reception(hub: Hub, server: Server, visitors: Visitors): (message: Inbound) => void {
+  const cut = ({ id }: { id: number }) => evict(hub, server, id);
+  const receivers: Receivers = {
+    http: (request) => {
+      if (server.registry.clients.has(request.id)) evict(hub, server, request.id);
+      else visitors.request(server, request);
+    },
+    disconnect: ({ id }) => void hub.leave(server, id, "gone"),
+    credits: () => {},
+    "websocket-handshake": ({ id }) => visitors.refuse(server, id, "websocket"),
+    "websocket-frame": cut,
+    "json-socket": cut,
+    "xml-socket": cut,
+    "upload-piece": cut,
+  };
+  return (message) => (receivers[message.kind] as (message: Inbound) => void)(message);
+}
+
+/** Cancels a connection. A second request while streaming would be answered into the middle of the stream: cut it too. */
+function evict(hub: Hub, server: Server, id: number): void {
+  hub.leave(server, id, "second request");
+  server.outlet.cancel([id]);
+}

@@ -1,0 +1,112 @@
+/**
+ * The header block of a request, in either of the two forms that a Handler can ask for: a JSON object (the default), or a
+ * tnetstring dictionary. Values are strings, or lists of strings where a header came more than once.
+ *
+ * Names with a capital letter are Mongrel2's own. It writes those of the client in lower case, so none can be forged. Names
+ * go into Maps, where __proto__ is a name like any other.
+ */
+import { ProtocolError } from "../errors.js";
+import { COMMA, DICTIONARY, type Netstring, netstringAt } from "./tnetstring.js";
+
+/** Headers of the client: names in lower case; values in the order they came, at most 5 (Mongrel2 drops the rest). */
+export type Headers = ReadonlyMap<string, readonly string[]>;
+
+export interface HeaderBlock {
+  /** PATH, METHOD, REMOTE_ADDR and so on: never more than one value. */
+  readonly own: ReadonlyMap<string, string>;
+  readonly client: Headers;
+}
+
+const LIST = 0x5d;
+
+/** Bytes that are not UTF-8 become U+FFFD. Throws "protocol.request" or "protocol.tnetstring". */
+export function decodeHeaders(message: Buffer, block: Netstring): HeaderBlock {
+  if (block.type === COMMA) return sort(jsonEntries(message.subarray(block.start, block.end)));
+  if (block.type === DICTIONARY) return sort(tnetEntries(message, block));
+  throw broken("the header block is neither JSON nor a tnetstring dictionary");
+}
+
+type Entry = readonly [name: string, value: string | readonly string[]];
+
+function sort(entries: readonly Entry[]): HeaderBlock {
+  const own = new Map<string, string>();
+  const client = new Map<string, readonly string[]>();
+  for (const [name, value] of entries) {
+    if (!isOwn(name)) client.set(name, typeof value === "string" ? [value] : value);
+    else if (typeof value === "string") own.set(name, value);
+    else throw broken(`more than one value for ${name}`);
+  }
+  return { own, client };
+}
+
+function isOwn(name: string): boolean {
+  const first = name.charCodeAt(0);
+  return first >= 0x41 && first <= 0x5a;
+}
+
+function jsonEntries(json: Buffer): Entry[] {
+  const object = parseJson(json);
+  if (typeof object !== "object" || object === null || Array.isArray(object))
+    throw broken("the header block is no JSON object");
+  return Object.entries(object).map(([name, value]) => {
+    if (typeof value === "string" || isStrings(value)) return [name, value];
+    throw broken(`a header that is neither a string nor a list of strings`);
+  });
+}
+
+function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((it) => typeof it === "string");
+}
+
+/**
+ * Mongrel2 escapes the quote and the backslash, and nothing else: a harmless TAB in a header value makes JSON that is none.
+ * Control characters can stand only inside of strings there, so where parsing fails they are escaped, and it is tried again.
+ */
+function parseJson(json: Buffer): unknown {
+  const text = json.toString();
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const escaped = text.replace(/[\0-\x1f]/g, (it) => `\\u${it.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    if (escaped === text) throw broken("the header block is no JSON", cause);
+    return parseEscaped(escaped);
+  }
+}
+
+function parseEscaped(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw broken("the header block is no JSON", cause);
+  }
+}
+
+function tnetEntries(message: Buffer, { start, end }: Netstring): Entry[] {
+  const entries: Entry[] = [];
+  for (let at = start; at < end; ) {
+    const name = netstringAt(message, at, end - at, end);
+    const value = netstringAt(message, name.next, end - name.next, end);
+    entries.push([text(message, name), value.type === LIST ? texts(message, value) : text(message, value)]);
+    at = value.next;
+  }
+  return entries;
+}
+
+function texts(message: Buffer, { start, end }: Netstring): string[] {
+  const all: string[] = [];
+  for (let at = start; at < end; ) {
+    const one = netstringAt(message, at, end - at, end);
+    all.push(text(message, one));
+    at = one.next;
+  }
+  return all;
+}
+
+function text(message: Buffer, { start, end, type }: Netstring): string {
+  if (type !== COMMA) throw broken("a header that is neither a string nor a list of strings");
+  return message.toString("utf8", start, end);
+}
+
+function broken(what: string, cause?: unknown): ProtocolError {
+  return new ProtocolError("protocol.request", `not a request: ${what}`, { cause });
+}

@@ -1,0 +1,209 @@
+/**
+ * Typed netstrings (tnetstrings.org): `<length>:<bytes><type>`, the length counting bytes. Mongrel2 writes request headers
+ * in them on demand, speaks nothing else on its control port, and takes extended replies in them.
+ *
+ *   ","  bytes     "#"  whole number     "^"  other number     "!"  true, false     "~"  null     "]"  list     "}"  dictionary
+ *
+ * Stricter than Mongrel2's own reader, which trusts its input: a length has no sign and no leading zero, and nothing may
+ * stick out of what contains it.
+ */
+import { ProtocolError } from "../errors.js";
+
+/** Bytes are decoded to a Buffer that shares the memory of the input. Encoding takes a string for its UTF-8 bytes. */
+export type TnetValue =
+  | Buffer
+  | string
+  | number
+  | boolean
+  | null
+  | readonly TnetValue[]
+  | ReadonlyMap<string, TnetValue>;
+
+export interface TnetLimits {
+  /** How deep lists and dictionaries may lie in each other; absent = 16. A value that is neither has depth 0. */
+  readonly maxDepth?: number;
+  /** The longest value, in bytes; absent = 16 MiB. */
+  readonly maxBytes?: number;
+  /** How many values there may be in all, keys not counted; absent = 1,000,000. */
+  readonly maxItems?: number;
+}
+
+/** One `<length>:<bytes><type>` in a buffer: the bytes lie from `start` to `end`, `next` is what follows the type. */
+export interface Netstring {
+  readonly start: number;
+  readonly end: number;
+  /** The type's byte, such as 0x2c for ",". */
+  readonly type: number;
+  readonly next: number;
+}
+
+const MAX_BYTES = 16 * 1024 * 1024;
+/** The longest length that is read: tnetstrings.org allows 9 digits. */
+const MAX_DIGITS = 9;
+
+const COLON = 0x3a;
+export const COMMA = 0x2c;
+const HASH = 0x23;
+const CARET = 0x5e;
+const BANG = 0x21;
+const TILDE = 0x7e;
+const LIST = 0x5d;
+export const DICTIONARY = 0x7d;
+
+/**
+ * Reads one netstring's frame, without looking at the bytes in it or at the type. `limit` is where its container ends.
+ * Throws "protocol.tnetstring", or "limit.exceeded" when it is longer than `maxBytes`.
+ */
+export function netstringAt(buffer: Buffer, start: number, maxBytes = MAX_BYTES, limit = buffer.length): Netstring {
+  let length = 0;
+  let at = start;
+  for (; at < limit && at - start <= MAX_DIGITS; at++) {
+    const digit = (buffer[at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) break;
+    length = length * 10 + digit;
+  }
+  const digits = at - start;
+  if (at >= limit && digits <= MAX_DIGITS) throw broken(`it ends in the length at byte ${start}`);
+  if (digits === 0 || digits > MAX_DIGITS || buffer[at] !== COLON) throw broken(`no length and colon at byte ${start}`);
+  if (digits > 1 && buffer[start] === 0x30) throw broken(`a length with a leading zero at byte ${start}`);
+  if (length > maxBytes) throw tooMuch(`${length} bytes at byte ${start}, at most ${maxBytes} are taken`);
+  const end = at + 1 + length;
+  if (end >= limit)
+    throw broken(`${length} bytes announced at byte ${start}, ${Math.max(0, limit - at - 2)} are there`);
+  return { start: at + 1, end, type: buffer[end] ?? 0, next: end + 1 };
+}
+
+/** Reads a buffer that is one value from end to end. Throws "protocol.tnetstring" or "limit.exceeded". */
+export function decode(buffer: Buffer, limits: TnetLimits = {}): TnetValue {
+  const { value, end } = decodeAt(buffer, 0, limits);
+  if (end !== buffer.length) throw broken(`${buffer.length - end} bytes after the end of the value`);
+  return value;
+}
+
+/** Reads the value that begins at `start`, and says where it ended. Throws "protocol.tnetstring" or "limit.exceeded". */
+export function decodeAt(buffer: Buffer, start: number, limits: TnetLimits = {}): { value: TnetValue; end: number } {
+  const { maxDepth = 16, maxBytes = MAX_BYTES, maxItems = 1_000_000 } = limits;
+  const reader = new Reader(buffer, maxDepth, maxBytes, maxItems);
+  const value = reader.read(start, buffer.length, 0);
+  return { value, end: reader.at };
+}
+
+class Reader {
+  /** Behind the value read last. */
+  at = 0;
+  readonly #buffer: Buffer;
+  readonly #maxDepth: number;
+  readonly #maxBytes: number;
+  #itemsLeft: number;
+
+  constructor(buffer: Buffer, maxDepth: number, maxBytes: number, maxItems: number) {
+    this.#buffer = buffer;
+    this.#maxDepth = maxDepth;
+    this.#maxBytes = maxBytes;
+    this.#itemsLeft = maxItems;
+  }
+
+  read(start: number, limit: number, depth: number): TnetValue {
+    if (--this.#itemsLeft < 0) throw tooMuch("more values than are taken");
+    const it = netstringAt(this.#buffer, start, this.#maxBytes, limit);
+    const value = this.#value(it, depth);
+    this.at = it.next;
+    return value;
+  }
+
+  #value(it: Netstring, depth: number): TnetValue {
+    switch (it.type) {
+      case COMMA:
+        return this.#buffer.subarray(it.start, it.end);
+      case HASH:
+        return wholeNumber(this.#text(it));
+      case CARET:
+        return otherNumber(this.#text(it));
+      case BANG:
+        return truth(this.#text(it));
+      case TILDE:
+        if (it.end > it.start) throw broken(`a null with bytes in it at byte ${it.start}`);
+        return null;
+      case LIST:
+        return this.#list(it, this.#deeper(depth));
+      case DICTIONARY:
+        return this.#dictionary(it, this.#deeper(depth));
+      default:
+        throw broken(`unknown type 0x${it.type.toString(16).padStart(2, "0")} at byte ${it.end}`);
+    }
+  }
+
+  #list(it: Netstring, depth: number): TnetValue[] {
+    const values: TnetValue[] = [];
+    for (this.at = it.start; this.at < it.end; ) values.push(this.read(this.at, it.end, depth));
+    return values;
+  }
+
+  #dictionary(it: Netstring, depth: number): Map<string, TnetValue> {
+    const entries = new Map<string, TnetValue>();
+    for (this.at = it.start; this.at < it.end; ) {
+      const key = netstringAt(this.#buffer, this.at, this.#maxBytes, it.end);
+      if (key.type !== COMMA) throw broken(`a key that is no string at byte ${key.start}`);
+      entries.set(this.#buffer.toString("utf8", key.start, key.end), this.read(key.next, it.end, depth));
+    }
+    return entries;
+  }
+
+  #deeper(depth: number): number {
+    if (depth >= this.#maxDepth) throw tooMuch(`values deeper than ${this.#maxDepth} in each other`);
+    return depth + 1;
+  }
+
+  /** Of a number or truth value: never long. */
+  #text({ start, end }: Netstring): string {
+    return this.#buffer.toString("latin1", start, Math.min(end, start + 40));
+  }
+}
+
+function wholeNumber(text: string): number {
+  const value = /^-?[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw broken(`${JSON.stringify(text)} is no whole number within 53 bits`);
+  // "-0" is a whole number, and plain zero.
+  return value + 0;
+}
+
+function otherNumber(text: string): number {
+  const value = /^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isFinite(value)) throw broken(`${JSON.stringify(text)} is no number`);
+  return value;
+}
+
+function truth(text: string): boolean {
+  if (text !== "true" && text !== "false") throw broken(`${JSON.stringify(text)} is neither true nor false`);
+  return text === "true";
+}
+
+/** Throws TypeError for what has no tnetstring: undefined, a function, NaN, a string with half a surrogate pair in it. */
+export function encode(value: TnetValue): Buffer {
+  if (Buffer.isBuffer(value)) return typed(value, ",");
+  if (typeof value === "string") return typed(Buffer.from(value), ",");
+  if (typeof value === "number") return encodeNumber(value);
+  if (typeof value === "boolean") return typed(Buffer.from(String(value)), "!");
+  if (value === null) return typed(Buffer.alloc(0), "~");
+  if (Array.isArray(value)) return typed(Buffer.concat(value.map(encode)), "]");
+  if (!(value instanceof Map)) throw new TypeError(`no tnetstring can hold a value of type ${typeof value}`);
+  return typed(Buffer.concat([...value].flatMap(([key, it]) => [encode(String(key)), encode(it)])), "}");
+}
+
+function encodeNumber(value: number): Buffer {
+  if (!Number.isFinite(value)) throw new TypeError(`no tnetstring can hold the number ${value}`);
+  if (Object.is(value, -0)) return typed(Buffer.from("-0"), "^");
+  return typed(Buffer.from(String(value)), Number.isSafeInteger(value) ? "#" : "^");
+}
+
+function typed(bytes: Buffer, type: string): Buffer {
+  return Buffer.concat([Buffer.from(`${bytes.length}:`), bytes, Buffer.from(type)]);
+}
+
+function broken(what: string): ProtocolError {
+  return new ProtocolError("protocol.tnetstring", `not a tnetstring: ${what}`);
+}
+
+function tooMuch(what: string): ProtocolError {
+  return new ProtocolError("limit.exceeded", `tnetstring over its limits: ${what}`);
+}

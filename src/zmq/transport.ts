@@ -1,0 +1,23 @@
+/**
+ * The port of a link: a way to get messages from one Mongrel2 and to send messages to it.
+ *
+ * Messages sent leave in order; send() never blocks, fails or throws, and what is sent while no peer is connected is lost
+ * without a sign (a ZeroMQ PUB socket): only an answer proves that a message arrived. Messages received come one by one, in
+ * the order one peer sent them; the receiver must not block in its callback. "connected" and "disconnected" are told for
+ * each of the two directions; between them messages of an earlier peer may still come in.
+ */
+export interface Transport {
+  /** Binds or connects; rejects with "link.failed" when that is not possible. Called once. */
+  start(receiver: Receiver): Promise<void>;
+  send(frame: Buffer): void;
+  /** Sends what is queued for at most a second, then lets go of the sockets. Nothing is received any more. */
+  close(): Promise<void>;
+}
+
+export interface Receiver {
+  message(frame: Buffer): void;
+  connected(direction: "in" | "out"): void;
+  disconnected(direction: "in" | "out"): void;
+  /** A message in several parts, which this peer never sends; it was dropped. */
+  multipart(parts: number): void;
+}

@@ -1,0 +1,159 @@
+/**
+ * The layering of the source, read from its import lines: who may import whom, who alone may import a package, and which
+ * files or functions have grown beyond a screen without a written reason.
+ */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+
+/** The project's root, from build/test/architecture. */
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+const SRC = join(ROOT, "src");
+
+/** A file imports only from a lower rank, or from its own folder. Top-level files are ranked by name. */
+const RANK: Readonly<Record<string, number>> = {
+  "errors.ts": 0,
+  util: 0,
+  protocol: 1,
+  config: 1,
+  hub: 2,
+  history: 3,
+  cluster: 3,
+  clients: 3,
+  auth: 3,
+  metrics: 3,
+  log: 3,
+  zmq: 3,
+  mongrel2: 4,
+  http: 4,
+  ingress: 4,
+  admin: 4,
+  "daemon.ts": 5,
+  "index.ts": 6,
+  cli: 6,
+};
+
+/** Packages that only one place may import. */
+const OWNERS: Readonly<Record<string, RegExp>> = {
+  zeromq: /^zmq\//,
+  commander: /^cli\//,
+  pino: /^log\//,
+  "pino-pretty": /^log\//,
+  "smol-toml": /^config\//,
+  lmdb: /^(history|clients)\/lmdb\.ts$/,
+};
+
+/** A longer file or function needs a reason, given where it begins: "// Long because ...". */
+const MAX_FILE = 300;
+const MAX_FUNCTION = 50;
+const REASON = /Long because \S+/;
+
+interface Source {
+  readonly path: string;
+  readonly room: string;
+  readonly tree: ts.SourceFile;
+}
+
+const sources: Source[] = readdirSync(SRC, { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts"))
+  .map((path) => ({
+    path,
+    room: path.split("/")[0] ?? path,
+    tree: ts.createSourceFile(path, readFileSync(join(SRC, path), "utf8"), ts.ScriptTarget.Latest, true),
+  }));
+
+/** Every module a file names: static, type-only and dynamic imports, and re-exports. */
+function imports({ tree }: Source): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    const named = ts.isImportDeclaration(node) || ts.isExportDeclaration(node) ? node.moduleSpecifier : undefined;
+    const called =
+      ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword ? node.arguments[0] : undefined;
+    const type = ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined;
+    for (const text of [named, called, type]) if (text && ts.isStringLiteral(text)) found.push(text.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
+}
+
+test("every room has a rank", () => {
+  const unranked = sources.filter(({ room }) => RANK[room] === undefined).map(({ path }) => path);
+  assert.deepEqual(unranked, []);
+});
+
+test("a file imports only from a lower rank or its own folder", () => {
+  const breaches = sources.flatMap((source) =>
+    imports(source)
+      .filter((name) => name.startsWith("."))
+      .map((name) => normalize(join(dirname(source.path), name)))
+      .filter((target) => {
+        const room = target.split("/")[0]?.replace(/\.js$/, ".ts") ?? target;
+        return room !== source.room && !((RANK[room] ?? 99) < (RANK[source.room] ?? -1));
+      })
+      .map((target) => `${source.path} -> ${target}`),
+  );
+  assert.deepEqual(breaches, []);
+});
+
+test("a package with an owner is imported by its owner only", () => {
+  const breaches = sources.flatMap((source) =>
+    imports(source)
+      .filter((name) => OWNERS[name] && !OWNERS[name].test(source.path))
+      .map((name) => `${source.path} -> ${name}`),
+  );
+  assert.deepEqual(breaches, []);
+});
+
+test("files import no other file in a circle, but for types", () => {
+  const graph = new Map(sources.map((source) => [source.path, valueImports(source)]));
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const walk = (path: string, trail: readonly string[]): void => {
+    if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(" -> "));
+    if (trail.includes(path) || done.has(path)) return;
+    for (const next of graph.get(path) ?? []) walk(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of graph.keys()) walk(path, []);
+  assert.deepEqual(circles, []);
+});
+
+function valueImports(source: Source): string[] {
+  return source.tree.statements.flatMap((statement) => {
+    if (!ts.isImportDeclaration(statement) || !ts.isStringLiteral(statement.moduleSpecifier)) return [];
+    const clause = statement.importClause;
+    const bindings = clause?.namedBindings;
+    const allTypes =
+      bindings && ts.isNamedImports(bindings) && bindings.elements.every((element) => element.isTypeOnly);
+    const name = statement.moduleSpecifier.text;
+    if (!name.startsWith(".") || clause?.isTypeOnly || allTypes) return [];
+    return [normalize(join(dirname(source.path), name)).replace(/\.js$/, ".ts")];
+  });
+}
+
+test("files over 300 lines and functions over 50 carry a written reason", () => {
+  const long: string[] = [];
+  for (const { path, tree } of sources) {
+    const lines = tree.getLineStarts().length;
+    if (lines > MAX_FILE && !REASON.test(tree.text.slice(0, 3000))) long.push(`${path}: ${lines} lines`);
+    const visit = (node: ts.Node): void => {
+      if (ts.isFunctionLike(node) && "body" in node && node.body) {
+        const first = tree.getLineAndCharacterOfPosition(node.getStart(tree)).line;
+        const last = tree.getLineAndCharacterOfPosition(node.end).line;
+        if (last - first >= MAX_FUNCTION && !REASON.test(node.getFullText(tree)))
+          long.push(`${path}:${first + 1}: ${last - first + 1} lines`);
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(tree);
+  }
+  assert.deepEqual(long, []);
+});
+
+test("the sources were found", () => {
+  assert.ok(sources.length > 20, `only ${sources.length} files below ${relative(ROOT, SRC)}`);
+});

@@ -1,0 +1,284 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { bench } from "../support/hub.js";
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`);
+
+test("a client that connects gets a position of its own before any event", async () => {
+  const { connect, outlet, history } = await bench();
+  connect(1);
+  assert.equal(outlet.received.get(1), `: open\n\nid: ${history.epoch}.0\n\n`);
+});
+
+test("an event goes out at once when nothing is under way", async () => {
+  const { connect, publish, outlet } = await bench();
+  connect(1);
+  publish("a");
+  assert.deepEqual(outlet.events(1), ["a"]);
+});
+
+test("events gather while a flush is under way, and leave together, in order", async () => {
+  const { connect, publish, outlet } = await bench();
+  connect(1);
+  for (const data of numbers(1, 50)) publish(data);
+  assert.deepEqual(outlet.events(1), ["1"]);
+  assert.equal(outlet.pendingFences, 1);
+  const frames = outlet.frames;
+  outlet.pass();
+  assert.deepEqual(outlet.events(1), numbers(1, 50));
+  assert.equal(outlet.frames, frames + 1);
+});
+
+test("a body is cut before it would exceed 100 kB", async () => {
+  const { connect, publish, outlet } = await bench();
+  connect(1);
+  const big = "x".repeat(30_000);
+  for (const data of numbers(1, 20)) publish(`${data} ${big}`);
+  let before = outlet.received.get(1)?.length ?? 0;
+  while (outlet.pass()) {
+    const now = outlet.received.get(1)?.length ?? 0;
+    assert.ok(now - before <= 100_000, `${now - before} bytes in one turn`);
+    before = now;
+  }
+  assert.deepEqual(
+    outlet.events(1).map((data) => data.split(" ")[0]),
+    numbers(1, 20),
+  );
+});
+
+test("a broadcast to 1000 clients is 8 frames, whatever the number of events", async () => {
+  const { connect, publish, outlet } = await bench();
+  for (let id = 1; id <= 1000; id++) connect(id);
+  publish("first");
+  const frames = outlet.frames;
+  for (const data of numbers(1, 100)) publish(data);
+  outlet.pass();
+  assert.equal(outlet.frames - frames, 8);
+  outlet.settle();
+  for (const id of [1, 500, 1000]) assert.deepEqual(outlet.events(id), ["first", ...numbers(1, 100)]);
+});
+
+test("a client that connects while events wait gets exactly those after its first position", async () => {
+  const { connect, publish, outlet, history } = await bench();
+  connect(1);
+  for (const data of numbers(1, 10)) publish(data);
+  connect(2); // 1 is under way, 2..10 wait
+  assert.match(outlet.received.get(2) ?? "", new RegExp(`id: ${history.epoch}\\.1\n`));
+  outlet.settle();
+  assert.deepEqual(outlet.events(2), numbers(2, 10));
+});
+
+test("a client that comes back gets what it missed, then what is new, without gap or repetition", async () => {
+  const { connect, publish, outlet, history } = await bench();
+  for (const data of numbers(1, 10)) publish(data);
+  connect(1, { lastEventId: `${history.epoch}.4` });
+  publish("11");
+  outlet.settle();
+  publish("12");
+  outlet.settle();
+  assert.deepEqual(outlet.events(1), numbers(5, 12));
+});
+
+test("'earliest' gives everything that is held", async () => {
+  const { connect, publish, outlet } = await bench();
+  for (const data of numbers(1, 10)) publish(data);
+  connect(1, { lastEventId: "earliest" });
+  outlet.settle();
+  assert.deepEqual(outlet.events(1), numbers(1, 10));
+});
+
+test("a publisher's own id is kept, and is found when a client comes back with it", async () => {
+  const { hub, connect, publish, outlet } = await bench();
+  publish("1");
+  void hub.publish({ topics: ["t"], data: "2", id: "order-7", private: false });
+  publish("3");
+  connect(1, { lastEventId: "order-7" });
+  outlet.settle();
+  assert.deepEqual(outlet.events(1), ["3"]);
+});
+
+test("an id that looks like one of ours is refused from a publisher", async () => {
+  const { hub, history } = await bench();
+  const draft = { topics: ["t"] as [string], data: "x", id: `${history.epoch}.5`, private: false };
+  await assert.rejects(hub.publish(draft), { code: "protocol.publication" });
+});
+
+for (const [what, lastEventId] of [
+  ["unknown", "never-seen"],
+  ["of another lifetime", "zzzzzz.3"],
+  ["malformed", "\u0000\u0000"],
+] as const) {
+  test(`an id that is ${what} is answered with a gap event, then live events`, async () => {
+    const { connect, publish, outlet, history } = await bench();
+    publish("1");
+    connect(1, { lastEventId });
+    publish("2");
+    outlet.settle();
+    const [gap, ...rest] = outlet.events(1);
+    assert.deepEqual(JSON.parse(gap ?? ""), { reason: "unknown", oldest: `${history.epoch}.0` });
+    assert.match(outlet.received.get(1) ?? "", /^event: m2push-gap$/m);
+    assert.deepEqual(rest, ["2"]);
+  });
+}
+
+test("an id ahead of everything that was published is unknown, not a promise", async () => {
+  const { connect, outlet, history } = await bench();
+  connect(1, { lastEventId: `${history.epoch}.9999` });
+  assert.match(outlet.received.get(1) ?? "", /"reason":"unknown"/);
+});
+
+test("an id that has expired is answered with a gap event and everything that is still held", async () => {
+  const { connect, publish, outlet, history } = await bench({ maxEvents: 5 });
+  for (const data of numbers(1, 20)) publish(data);
+  connect(1, { lastEventId: `${history.epoch}.3` });
+  outlet.settle();
+  const [gap, ...rest] = outlet.events(1);
+  assert.equal(JSON.parse(gap ?? "").reason, "expired");
+  assert.deepEqual(rest, numbers(21 - rest.length, 20));
+  assert.ok(rest.length > 0);
+});
+
+test("private publications reach nobody who holds no grant, live or replayed", async () => {
+  const { hub, connect, outlet, history } = await bench();
+  connect(1);
+  void hub.publish({ topics: ["t"], data: "secret", private: true });
+  connect(2, { lastEventId: `${history.epoch}.0` });
+  outlet.settle();
+  assert.deepEqual([outlet.events(1), outlet.events(2)], [[], []]);
+});
+
+test("after a server is lost nothing is sent to its old ids, and what it knew of them is returned", async () => {
+  const { hub, server, connect, publish, outlet } = await bench();
+  connect(1);
+  for (const data of numbers(1, 10)) publish(data);
+  const left = hub.lost(server);
+  const before = outlet.received.get(1);
+  hub.live(server);
+  publish("11");
+  outlet.settle();
+  assert.equal(outlet.received.get(1), before);
+  assert.deepEqual(
+    left.map(({ id, seen }) => [id, seen]),
+    [[1, 0]],
+  );
+});
+
+test("what a client has seen counts only when its fence has passed", async () => {
+  const { connect, publish, outlet, store } = await bench();
+  connect(1);
+  publish("1");
+  publish("2");
+  assert.equal(store.through, 0);
+  outlet.pass();
+  assert.equal(store.through, 1);
+  outlet.pass();
+  assert.equal(store.through, 2);
+});
+
+test("an adopted client goes on from where it was known to be", async () => {
+  const { hub, server, publish, outlet } = await bench();
+  for (const data of numbers(1, 10)) publish(data);
+  hub.adopt(server, { id: 7, remote: "", selectors: ["*"], since: 0, seen: 6, settled: true });
+  outlet.settle();
+  publish("11");
+  assert.deepEqual(outlet.events(7), numbers(7, 11));
+});
+
+test("a leaving client is forgotten everywhere; leaving twice, or never having come, is ignored", async () => {
+  const { hub, server, connect, publish, outlet, store } = await bench();
+  for (const id of [1, 2, 3]) connect(id);
+  assert.equal(hub.leave(server, 2, "gone"), true);
+  assert.equal(hub.leave(server, 2, "gone"), false);
+  assert.equal(hub.leave(server, 99, "gone"), false);
+  publish("a");
+  assert.deepEqual(outlet.events(2), []);
+  assert.deepEqual(outlet.events(3), ["a"]);
+  assert.deepEqual([...store.clients.keys()], [1, 3]);
+});
+
+test("heartbeats are sent to audiences that were silent, and only to them", async () => {
+  const { connect, publish, outlet, clock } = await bench();
+  connect(1);
+  clock.advance(14_000);
+  assert.doesNotMatch(outlet.received.get(1) ?? "", /^:\n/m);
+  clock.advance(5_000);
+  assert.match(outlet.received.get(1) ?? "", /^:\n/m);
+  outlet.received.clear();
+  publish("a");
+  outlet.settle();
+  clock.advance(10_000);
+  assert.doesNotMatch(outlet.received.get(1) ?? "", /^:\n/m);
+});
+
+test("every client is kept alive within 45 s", async () => {
+  const { connect, outlet, clock } = await bench();
+  for (let id = 1; id <= 1000; id++) connect(id);
+  clock.advance(46_000);
+  assert.deepEqual(
+    [...new Set(outlet.keptAlive)].sort((a, b) => a - b),
+    Array.from({ length: 1000 }, (_, index) => index + 1),
+  );
+});
+
+/**
+ * P5, P7, P10: whatever happens in whatever order, a client gets every publication after its position, in order, once, and
+ * the registry, the audiences and those behind agree.
+ */
+test("any order of connecting, leaving, publishing and fences loses and repeats nothing", async () => {
+  const step = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constant("publish" as const), size: fc.integer({ min: 1, max: 40_000 }) }),
+    },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant("pass" as const) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constant("connect" as const), back: fc.integer({ min: -1, max: 30 }) }),
+    },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("leave" as const), which: fc.nat(20) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const) }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+      const it = await bench({ maxTargets: 3 });
+      const from = new Map<number, number>();
+      let [published, next] = [0, 1];
+      for (const step of steps) {
+        if (step.do === "publish") it.publish(`${++published} ${"x".repeat(step.size)}`);
+        else if (step.do === "pass") it.outlet.pass();
+        else if (step.do === "connect") {
+          const cursor = Math.max(0, published - step.back);
+          it.connect(next, step.back < 0 ? {} : { lastEventId: `${it.history.epoch}.${cursor}` });
+          const primed = /^id: \w+\.(\d+)$/m.exec(it.outlet.received.get(next) ?? "")?.[1];
+          from.set(next++, Number(primed));
+        } else if (step.do === "leave") {
+          const id = [...from.keys()][step.which % Math.max(1, from.size)];
+          if (id !== undefined) it.hub.leave(it.server, id, "gone");
+          if (id !== undefined) from.delete(id);
+        } else {
+          // A daemon that ends and comes again: everyone is adopted from what is known; repetition is allowed here.
+          const left = it.hub.lost(it.server);
+          it.hub.live(it.server);
+          it.outlet.settle();
+          for (const client of left) {
+            it.outlet.received.delete(client.id);
+            from.set(client.id, client.seen);
+            it.hub.adopt(it.server, client);
+          }
+        }
+        const { registry, catchup } = it.server;
+        const live = [...registry.audiences.values()].reduce((sum, audience) => sum + audience.size, 0);
+        assert.equal(live + catchup.size, registry.size);
+      }
+      it.outlet.settle();
+      for (const [id, cursor] of from) {
+        const got = it.outlet.events(id).map((data) => Number(data.split(" ")[0]));
+        assert.deepEqual(got, numbers(cursor + 1, published).map(Number), `client ${id} from ${cursor}`);
+      }
+      assert.ok(it.outlet.mostOutstanding <= 4);
+      assert.equal(it.server.catchup.size, 0);
+    }),
+    { numRuns: 300 },
+  );
+});

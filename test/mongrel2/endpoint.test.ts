@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Endpoint, type EndpointEvents } from "../../src/mongrel2/endpoint.js";
+import { decodeReply } from "../../src/protocol/reply.js";
+import type { Inbound } from "../../src/protocol/request.js";
+import { FakeClock } from "../support/clock.js";
+
+const IDENT = "test-ident";
+const json = (text: string) => `${Buffer.byteLength(text)}:${text},`;
+const notice = (id: number) =>
+  Buffer.from(`${IDENT} ${id} @* ${json('{"METHOD":"JSON"}')}${json('{"type":"disconnect"}')}`);
+const get = (id: number, ident = IDENT) =>
+  Buffer.from(
+    `${ident} ${id} /x ${json(`{"PATH":"/x","METHOD":"GET","VERSION":"HTTP/1.1","URI":"/x","PATTERN":"/x","URL_SCHEME":"http","REMOTE_ADDR":"127.0.0.1"}`)}0:,`,
+  );
+
+/** An endpoint on a transport that keeps what is sent. */
+async function setUp() {
+  const clock = new FakeClock();
+  const sent: { ids: number[]; extended: boolean; body: string }[] = [];
+  const told: string[] = [];
+  const open = new Set<number>();
+  const name = (message: Inbound) => `${message.kind} ${message.id}`;
+  const events: EndpointEvents = {
+    live: () => told.push("live"),
+    lost: () => told.push("lost"),
+    inbound: (message) => told.push(name(message)),
+    malformed: (error) => told.push(`malformed ${"id" in error ? error.id : "?"}`),
+    silent: (_, live) => told.push(`silent ${live}`),
+    wrongIdent: (seen) => told.push(`ident ${seen}`),
+    fencePassed: () => {},
+  };
+  const transport = {
+    async start() {},
+    async close() {},
+    send(frame: Buffer) {
+      const { ids, extended, body } = decodeReply(frame);
+      sent.push({ ids, extended, body: body.toString() });
+    },
+  };
+  const endpoint = new Endpoint({
+    sendIdent: IDENT,
+    maxTargets: 128,
+    transport,
+    clock,
+    isOpen: (id) => open.has(id),
+    events,
+  });
+  await endpoint.start();
+  endpoint.connected("in");
+  endpoint.connected("out");
+  const lastFence = () => sent.findLast(({ ids }) => (ids[0] ?? 0) > 2_000_000_000)?.ids[0] ?? 0;
+  const goLive = () => endpoint.message(notice(lastFence()));
+  return { endpoint, clock, sent, told, open, lastFence, goLive };
+}
+
+test("nothing is handed on before a fence has come back, then everything, in order", async () => {
+  const { endpoint, told, goLive } = await setUp();
+  endpoint.message(get(1));
+  endpoint.message(get(2));
+  assert.deepEqual(told, []);
+  goLive();
+  endpoint.message(get(3));
+  assert.deepEqual(told, ["live", "http 1", "http 2", "http 3"]);
+});
+
+test("a fence is asked again and again until Mongrel2 answers", async () => {
+  const { clock, sent, goLive } = await setUp();
+  clock.advance(2000);
+  assert.ok(sent.length > 8, `${sent.length} probes`);
+  goLive();
+  const probes = sent.length;
+  clock.advance(10_000);
+  assert.equal(sent.length, probes);
+});
+
+test("a fence passes when its notice comes, and not before", async () => {
+  const { endpoint, lastFence, goLive } = await setUp();
+  goLive();
+  const passed: string[] = [];
+  endpoint.fence(() => passed.push("a"));
+  const first = lastFence();
+  endpoint.fence(() => passed.push("b"));
+  const second = lastFence();
+  assert.deepEqual(passed, []);
+  endpoint.message(notice(first));
+  assert.deepEqual(passed, ["a"]);
+  endpoint.message(notice(second));
+  endpoint.message(notice(second));
+  assert.deepEqual(passed, ["a", "b"]);
+});
+
+test("a later fence's notice passes the earlier ones too", async () => {
+  const { endpoint, lastFence, goLive } = await setUp();
+  goLive();
+  const passed: string[] = [];
+  endpoint.fence(() => passed.push("a"));
+  endpoint.fence(() => passed.push("b"));
+  endpoint.message(notice(lastFence()));
+  assert.deepEqual(passed, ["a", "b"]);
+});
+
+test("a fence whose notice got lost is asked again", async () => {
+  const { endpoint, clock, lastFence, goLive } = await setUp();
+  goLive();
+  const passed: string[] = [];
+  endpoint.fence(() => passed.push("a"));
+  const lost = lastFence();
+  clock.advance(2500);
+  assert.notEqual(lastFence(), lost);
+  endpoint.message(notice(lastFence()));
+  assert.deepEqual(passed, ["a"]);
+});
+
+for (const direction of ["in", "out"] as const) {
+  test(`a disconnect of the ${direction} socket ends the epoch: fences of the old one never pass`, async () => {
+    const { endpoint, told, lastFence, goLive } = await setUp();
+    goLive();
+    const passed: string[] = [];
+    endpoint.fence(() => passed.push("a"));
+    const old = lastFence();
+    endpoint.disconnected(direction);
+    endpoint.connected(direction);
+    endpoint.message(notice(old));
+    assert.deepEqual(passed, []);
+    assert.deepEqual(told, ["live", "lost"]);
+    goLive();
+    assert.deepEqual(told, ["live", "lost", "live"]);
+  });
+}
+
+test("a request that comes while Mongrel2 is lost may be of the old one: it is cancelled, never served", async () => {
+  const { endpoint, told, sent, goLive } = await setUp();
+  goLive();
+  endpoint.disconnected("out");
+  endpoint.disconnected("in");
+  endpoint.message(get(57));
+  endpoint.connected("in");
+  endpoint.connected("out");
+  endpoint.message(get(1));
+  goLive();
+  assert.deepEqual(told, ["live", "lost", "live", "http 1"]);
+  assert.deepEqual(
+    sent.filter(({ body }) => body.includes("cancel")).map(({ ids }) => ids),
+    [[57]],
+  );
+});
+
+test("ids that start over mean another life of Mongrel2, even when the sockets saw nothing", async () => {
+  const { endpoint, told, goLive } = await setUp();
+  goLive();
+  endpoint.message(get(10_000));
+  endpoint.message(get(3));
+  assert.deepEqual(told, ["live", "http 10000", "lost"]);
+  goLive();
+  assert.deepEqual(told.slice(3), ["live", "http 3"]);
+});
+
+test("a low id of a connection that is known to be open is no sign of a restart", async () => {
+  const { endpoint, told, open, goLive } = await setUp();
+  goLive();
+  open.add(3);
+  endpoint.message(get(10_000));
+  endpoint.message(get(3));
+  assert.deepEqual(told, ["live", "http 10000", "http 3"]);
+});
+
+test("requests that queued up may come out of order", async () => {
+  const { endpoint, told, goLive } = await setUp();
+  goLive();
+  for (const id of [900, 3, 2500, 1]) endpoint.message(get(id));
+  assert.equal(told.length, 5);
+});
+
+test("a broken message is told, and the next good one is served", async () => {
+  const { endpoint, told, goLive } = await setUp();
+  goLive();
+  endpoint.message(Buffer.from("garbage"));
+  endpoint.message(Buffer.from(`${IDENT} 5 /x 4:{"a},0:,`));
+  endpoint.multipart(2);
+  endpoint.message(get(6));
+  assert.deepEqual(told, ["live", "malformed undefined", "malformed 5", "malformed ?", "http 6"]);
+});
+
+test("another ident than the configured one is told once", async () => {
+  const { endpoint, told, goLive } = await setUp();
+  goLive();
+  endpoint.message(get(1, "other"));
+  endpoint.message(get(2, "other"));
+  assert.deepEqual(told, ["live", "ident other", "http 1", "http 2"]);
+});
+
+test("silence is told once: before Mongrel2 ever answered, and when it stops answering", async () => {
+  const { endpoint, clock, told, goLive } = await setUp();
+  clock.advance(20_000);
+  assert.deepEqual(told, ["silent false"]);
+  goLive();
+  endpoint.fence(() => {});
+  clock.advance(20_000);
+  assert.deepEqual(told, ["silent false", "live", "silent true"]);
+});
+
+test("closing and cancelling many goes out in frames of at most 128", async () => {
+  const { endpoint, sent } = await setUp();
+  sent.length = 0;
+  const ids = Array.from({ length: 300 }, (_, index) => index + 1);
+  endpoint.close(ids);
+  endpoint.cancel(ids);
+  assert.deepEqual(
+    sent.map(({ ids, extended, body }) => [ids.length, extended, body.length > 0]),
+    [
+      [128, false, false],
+      [128, false, false],
+      [44, false, false],
+      [128, true, true],
+      [128, true, true],
+      [44, true, true],
+    ],
+  );
+});
+
+test("after stop no timer is left", async () => {
+  const { endpoint, clock } = await setUp();
+  await endpoint.stop();
+  assert.equal(clock.waiting, 0);
+});

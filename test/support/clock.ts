@@ -1,0 +1,79 @@
+/** A clock that stands still until a test moves it. */
+import type { Cancel, Clock } from "../../src/util/clock.js";
+
+interface Timer {
+  due: number;
+  /** 0 = once. */
+  readonly every: number;
+  readonly run: () => void;
+}
+
+export class FakeClock implements Clock {
+  #now: number;
+  #monotonic = 0;
+  /** In order of creation, which decides between timers that are due at the same time. */
+  readonly #timers = new Set<Timer>();
+
+  /** `now`: what the wall clock shows at first, milliseconds since 1970. */
+  constructor(now = Date.UTC(2020, 0, 1)) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#monotonic;
+  }
+
+  after(ms: number, run: () => void): Cancel {
+    return this.#add({ due: this.#monotonic + Math.max(0, ms), every: 0, run });
+  }
+
+  every(ms: number, run: () => void): Cancel {
+    if (!(ms > 0)) throw new TypeError(`a repeated timer needs an interval above 0 ms, not ${ms}`);
+    return this.#add({ due: this.#monotonic + ms, every: ms, run });
+  }
+
+  /** How many timers wait. 0 after close() of their owner (P6). */
+  get waiting(): number {
+    return this.#timers.size;
+  }
+
+  /**
+   * Lets `ms` milliseconds pass: runs every timer that comes due on the way, earliest first, each at its own time, those
+   * that these timers start included. advance(0) runs what is due now.
+   */
+  advance(ms: number): void {
+    const end = this.#monotonic + ms;
+    for (let timer = this.#next(end); timer; timer = this.#next(end)) {
+      this.#moveTo(timer.due);
+      if (timer.every > 0) timer.due += timer.every;
+      else this.#timers.delete(timer);
+      timer.run();
+    }
+    this.#moveTo(end);
+  }
+
+  /** Sets the wall clock alone, as an operator or NTP does. No timer notices. */
+  setNow(now: number): void {
+    this.#now = now;
+  }
+
+  #add(timer: Timer): Cancel {
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  #next(end: number): Timer | undefined {
+    let next: Timer | undefined;
+    for (const timer of this.#timers) if (timer.due <= end && (!next || timer.due < next.due)) next = timer;
+    return next;
+  }
+
+  #moveTo(monotonic: number): void {
+    this.#now += monotonic - this.#monotonic;
+    this.#monotonic = monotonic;
+  }
+}

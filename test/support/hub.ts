@@ -1,0 +1,87 @@
+/** A hub on a recording outlet, with a history in memory and everything else silent. */
+import { LocalBus } from "../../src/cluster/local.js";
+import { MemoryHistory } from "../../src/history/memory.js";
+import { Hub } from "../../src/hub/hub.js";
+import type { ClientStore, History, Journal, StoredClient } from "../../src/hub/ports.js";
+import type { Server } from "../../src/hub/server.js";
+import { ALL, type Selectors } from "../../src/hub/topic.js";
+import { FakeClock } from "./clock.js";
+import { RecordingOutlet } from "./outlet.js";
+
+export const silent: Journal = {
+  connected() {},
+  disconnected() {},
+  adopted() {},
+  published() {},
+  flushed() {},
+  gap() {},
+};
+
+/** A client store that a test can look into. */
+export class MapStore implements ClientStore {
+  readonly clients = new Map<number, StoredClient>();
+  through = 0;
+  legacy() {
+    return { clients: [...this.clients.values()], aliveAt: 0 };
+  }
+  put(_server: string, client: StoredClient) {
+    this.clients.set(client.id, client);
+  }
+  remove(_server: string, id: number) {
+    this.clients.delete(id);
+  }
+  fenced(_server: string, through: number) {
+    this.through = through;
+  }
+  vouch() {}
+  doubt() {}
+  async close() {}
+}
+
+export interface Bench {
+  readonly hub: Hub;
+  readonly server: Server;
+  readonly outlet: RecordingOutlet;
+  readonly history: History;
+  readonly store: MapStore;
+  readonly clock: FakeClock;
+  /** Opens a client; its opening is one comment. */
+  connect(id: number, options?: { lastEventId?: string; selectors?: Selectors }): void;
+  publish(data: string, topic?: string): void;
+}
+
+export interface BenchOptions {
+  readonly maxEvents?: number;
+  readonly maxTargets?: number;
+}
+
+export async function bench({ maxEvents = 100_000, maxTargets = 128 }: BenchOptions = {}): Promise<Bench> {
+  const clock = new FakeClock();
+  const history = new MemoryHistory({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
+  const store = new MapStore();
+  const hub = new Hub({ bus: new LocalBus(history, clock), history, clients: store, journal: silent, clock });
+  await hub.start();
+  const outlet = new RecordingOutlet(maxTargets);
+  const server = hub.serve("main", outlet, { keepalive: 45_000, heartbeat: 15_000 });
+  hub.live(server);
+  return {
+    hub,
+    server,
+    outlet,
+    history,
+    store,
+    clock,
+    connect(id, { lastEventId, selectors = ALL } = {}) {
+      hub.subscribe(server, {
+        id,
+        remote: "127.0.0.1",
+        selectors,
+        lastEventId,
+        opening: () => Buffer.from(": open\n\n"),
+      });
+    },
+    publish(data, topic = "t") {
+      void hub.publish({ topics: [topic], data, private: false });
+    },
+  };
+}

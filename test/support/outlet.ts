@@ -1,0 +1,83 @@
+/**
+ * An outlet without sockets: writes down what each connection was sent, and passes fences when it is told to (or at once).
+ * It enforces what Mongrel2 would: no address above maxTargets, and no more than 16 messages to a connection before it
+ * "yields", which it does when a fence passes and nothing is waiting behind it.
+ */
+import assert from "node:assert/strict";
+import type { Address, Outlet } from "../../src/hub/ports.js";
+
+/** Mongrel2's DELIVER_OUTSTANDING_MSGS. */
+const MOST_OUTSTANDING = 16;
+
+export class RecordingOutlet implements Outlet {
+  readonly maxTargets: number;
+  readonly received = new Map<number, string>();
+  readonly closed: number[] = [];
+  readonly cancelled: number[] = [];
+  readonly keptAlive: number[] = [];
+  frames = 0;
+  /** The most that was ever outstanding for one connection. */
+  mostOutstanding = 0;
+  readonly #outstanding = new Map<number, number>();
+  #fences: (() => void)[] = [];
+
+  constructor(maxTargets = 128) {
+    this.maxTargets = maxTargets;
+  }
+
+  address(ids: readonly number[]): Address {
+    assert.ok(ids.length >= 1 && ids.length <= this.maxTargets, `an address of ${ids.length}`);
+    return Buffer.from(ids.join(" "));
+  }
+
+  deliver(address: Address, body: Buffer): void {
+    assert.ok(body.length > 0, "an empty body would close");
+    this.frames++;
+    for (const id of address.toString().split(" ").map(Number)) {
+      this.received.set(id, (this.received.get(id) ?? "") + body.toString());
+      const outstanding = (this.#outstanding.get(id) ?? 0) + 1;
+      this.#outstanding.set(id, outstanding);
+      this.mostOutstanding = Math.max(this.mostOutstanding, outstanding);
+      assert.ok(outstanding <= MOST_OUTSTANDING, `connection ${id} would have been killed`);
+    }
+  }
+
+  close(ids: readonly number[]): void {
+    this.closed.push(...ids);
+  }
+
+  cancel(ids: readonly number[]): void {
+    this.cancelled.push(...ids);
+  }
+
+  keepAlive(ids: readonly number[]): void {
+    this.keptAlive.push(...ids);
+  }
+
+  fence(passed: () => void): void {
+    this.#fences.push(passed);
+  }
+
+  get pendingFences(): number {
+    return this.#fences.length;
+  }
+
+  /** Passes the oldest fence; false when none is pending. */
+  pass(): boolean {
+    const passed = this.#fences.shift();
+    if (!passed) return false;
+    if (this.#fences.length === 0) this.#outstanding.clear();
+    passed();
+    return true;
+  }
+
+  /** Passes fences until none is pending. */
+  settle(): void {
+    while (this.pass());
+  }
+
+  /** The data of all events a connection got, in order. */
+  events(id: number): string[] {
+    return [...(this.received.get(id) ?? "").matchAll(/^data: (.*)$/gm)].map(([, data]) => data ?? "");
+  }
+}

@@ -1,0 +1,111 @@
+/** A real Mongrel2 and the daemon beside it: what most end-to-end tests start from. */
+
+import { connect } from "node:net";
+import type { TestContext } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { Control } from "../../src/mongrel2/control.js";
+import { Asker } from "../../src/zmq/dealer.js";
+import { type Daemon, startDaemon } from "./daemon.js";
+import { type Mongrel2, type Mongrel2Options, startMongrel2 } from "./mongrel2.js";
+import { freePort } from "./ports.js";
+import { removeDirectory, temporaryDirectory } from "./processes.js";
+import { Publisher } from "./publisher.js";
+import { openStream, type SseClient } from "./sse-client.js";
+
+export interface PairOptions extends Mongrel2Options {
+  /** Added to the configuration, as TOML tables by name; these win over the pair's own. */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Leave the control port out of the configuration. */
+  readonly noControl?: boolean;
+}
+
+export interface Pair {
+  readonly mongrel2: Mongrel2;
+  /** The running daemon: another one after restart(). */
+  readonly daemon: Daemon;
+  /** Where publishers' messages go. */
+  readonly publishSpec: string;
+  readonly publisher: Publisher;
+  /** Opens a stream and waits until the daemon has counted it. */
+  stream(headers?: Record<string, string>, path?: string): Promise<SseClient>;
+  /** Resolves when Mongrel2 has last read from some connection at least this many seconds ago (by its own clock). */
+  aged(seconds: number): Promise<void>;
+  /** Starts a daemon again on the same data and sockets, after the last one has ended, and waits until it serves. */
+  restart(): Promise<void>;
+}
+
+/** Starts both and waits until the daemon serves; everything ends with the test. */
+export async function startPair(test: TestContext, options: PairOptions = {}): Promise<Pair> {
+  const mongrel2 = await startMongrel2(options);
+  test.after(() => mongrel2.stop());
+  const dir = temporaryDirectory();
+  test.after(() => removeDirectory(dir));
+  const publishSpec = `tcp://127.0.0.1:${await freePort()}`;
+  const config = toml(mongrel2, publishSpec, options);
+  const start = () => startDaemon({ config, dir });
+  let daemon = start();
+  test.after(() => daemon.stop());
+  await serving(daemon);
+  const publisher = new Publisher(publishSpec);
+  test.after(() => publisher.close());
+  return {
+    mongrel2,
+    get daemon() {
+      return daemon;
+    },
+    publishSpec,
+    publisher,
+    async stream(headers = {}, path = "/esupdates") {
+      const client = await openStream(`${mongrel2.url}${path}`, headers);
+      if (client.status === 200) await client.until(({ lastEventId }) => lastEventId !== "", "its first position");
+      test.after(() => client.close());
+      return client;
+    },
+    async aged(seconds) {
+      const control = new Control(new Asker(mongrel2.controlSpec, 2000));
+      const old = async () => (await control.connections()).some(({ lastRead }) => lastRead >= seconds);
+      while (!(await old())) await pause(100);
+    },
+    async restart() {
+      daemon = start();
+      await serving(daemon);
+    },
+  };
+}
+
+/** Resolves when the daemon has said that Mongrel2 answers, from line `from` of its log on. */
+export function serving(daemon: Daemon, from = 0) {
+  return daemon.logged((line) => line.event === "live", "Mongrel2 to answer", { from });
+}
+
+/** Whether something listens. */
+export function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(true));
+    socket.on("error", () => resolve(false)).on("connect", () => socket.destroy());
+  });
+}
+
+function toml(mongrel2: Mongrel2, publishSpec: string, { config = {}, noControl = false }: PairOptions): string {
+  const server = {
+    name: "main",
+    send_spec: mongrel2.sendSpec,
+    recv_spec: mongrel2.recvSpec,
+    send_ident: mongrel2.sendIdent,
+    ...(!noControl && { control: mongrel2.controlSpec }),
+  };
+  const own: Record<string, Record<string, unknown>> = {
+    beacon: { interval: "0" },
+    publish: { zmq: publishSpec },
+    history: { path: "data" },
+    admin: { listen: "" },
+  };
+  const tables = Object.keys({ ...own, ...config }).map((name) =>
+    table(`[${name}]`, { ...own[name], ...config[name] }),
+  );
+  return [table("[[mongrel2]]", server), ...tables].join("\n");
+}
+
+function table(name: string, values: Readonly<Record<string, unknown>>): string {
+  return [name, ...Object.entries(values).map(([key, value]) => `${key} = ${JSON.stringify(value)}`), ""].join("\n");
+}
