@@ -32,7 +32,7 @@ import { Endpoint, type EndpointEvents } from "./mongrel2/endpoint.js";
 import { reception } from "./mongrel2/reception.js";
 import { Recovery } from "./mongrel2/recovery.js";
 import { RequestError } from "./protocol/request.js";
-import { type Clock, systemClock } from "./util/clock.js";
+import { atMost, type Clock, systemClock } from "./util/clock.js";
 import { Asker } from "./zmq/dealer.js";
 import { Link } from "./zmq/link.js";
 import { PullServer } from "./zmq/pull.js";
@@ -41,9 +41,24 @@ import { PullServer } from "./zmq/pull.js";
 export interface Daemon {
   /** Takes over what may change without a restart. Returns the paths of the keys that differ but need one. */
   reload(config: Config): readonly string[];
-  /** Closes every stream politely and lets go of everything. */
+  /** Sends what was published and lets go of everything; the streams stay open for the next process, or are closed. */
   stop(): Promise<void>;
 }
+
+export interface DaemonOptions {
+  readonly log: Logger;
+  /** Absent = the machine's. */
+  readonly clock?: Clock;
+  /** Close streams when stopping; absent = leave them open for the next process. */
+  readonly drain?: boolean;
+  /** Tell a daemon that has the same data to stop, and wait for it; absent = that is an error. */
+  readonly takeover?: boolean;
+}
+
+/** How long a stop waits for Mongrel2 to take what was published, and how long for the last frames; milliseconds. */
+const PATIENCE = 2000;
+/** How long a takeover waits for the other daemon to stop, milliseconds. */
+const TAKEOVER_PATIENCE = 15_000;
 
 /** Starts one part and remembers how it is stopped. */
 type Start = <T>(name: string, start: () => Promise<T> | T, stop: (it: T) => Promise<void> | void) => Promise<T>;
@@ -52,7 +67,8 @@ type Start = <T>(name: string, start: () => Promise<T> | T, stop: (it: T) => Pro
  * Starts a daemon. Resolves when every part is up; it serves each Mongrel2 as soon as that answers, which may be later.
  * Rejects with the first M2pushError of a part, after what was started has been stopped again.
  */
-export async function startDaemon(config: Config, log: Logger, clock: Clock = systemClock): Promise<Daemon> {
+export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
+  const { log, clock = systemClock, drain = false, takeover = false } = options;
   const stops: (() => Promise<void> | void)[] = [];
   const start: Start = async (name, begin, stop) => {
     log.debug({ event: "starting", part: name }, "starting");
@@ -64,7 +80,7 @@ export async function startDaemon(config: Config, log: Logger, clock: Clock = sy
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
-    return { reload: await startAll(config, log, clock, start), stop };
+    return { reload: await startAll(config, { log, clock, drain, takeover }, start), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -72,20 +88,19 @@ export async function startDaemon(config: Config, log: Logger, clock: Clock = sy
 }
 
 /** The order of the start; the stop is the reverse. Returns what reload() does. */
-async function startAll(config: Config, log: Logger, clock: Clock, start: Start): Promise<Daemon["reload"]> {
+async function startAll(config: Config, { log, clock, drain, takeover }: Required<DaemonOptions>, start: Start) {
   const journal = new LogJournal(log, clock);
   const live = { config };
-  const { hub, store, epoch } = await startHub(config, journal, clock, start);
+  const { hub, store, epoch } = await startHub(config, journal, clock, takeover, start);
   const router = new Router(routes(hub, live));
   const endpoints = await startServers(config, { hub, router, store, journal, clock }, start);
-  await start(
-    "streams",
-    () => hub,
-    () => closeStreams(hub, endpoints),
-  );
+  // Without a client store nobody could go on with the streams.
+  const closing = drain || config.history.store === "memory";
+  const endStreams = () => end(hub, endpoints, closing ? live.config : undefined, clock);
+  await start("streams", () => hub, endStreams);
   const beacon = await startDoors(config, hub, journal, clock, start);
   log.info({ event: "started", servers: config.mongrel2.map(({ name }) => name), epoch }, "m2push started");
-  return (next) => {
+  return (next: Config) => {
     live.config = next;
     log.level = next.log.level;
     beacon.start(next.beacon);
@@ -95,10 +110,10 @@ async function startAll(config: Config, log: Logger, clock: Clock, start: Start)
 }
 
 /** What is kept, what counts, and what stands between them and the clients. */
-async function startHub(config: Config, journal: LogJournal, clock: Clock, start: Start) {
+async function startHub(config: Config, journal: LogJournal, clock: Clock, takeover: boolean, start: Start) {
   const history = await start(
     "history",
-    () => open(config, clock),
+    () => open(config, clock, takeover),
     (it) => it.close(),
   );
   const store = await start(
@@ -111,7 +126,7 @@ async function startHub(config: Config, journal: LogJournal, clock: Clock, start
     () => new LocalBus(history, clock),
     (it) => it.close(),
   );
-  const hub = new Hub({ bus, history, clients: store, journal, clock });
+  const hub = new Hub({ bus, history, clients: store, journal, clock, random: Math.random });
   await hub.start();
   return { hub, store, epoch: history.epoch };
 }
@@ -137,7 +152,7 @@ async function startDoors(config: Config, hub: Hub, journal: LogJournal, clock: 
   const publish = hub.publish.bind(hub);
   const rejected = journal.publicationRejected.bind(journal);
   if (config.publish.zmq) {
-    const ingress = new Ingress({ source: new PullServer(config.publish.zmq), publish, rejected });
+    const ingress = new Ingress({ source: new PullServer(config.publish.zmq, clock), publish, rejected });
     await start(
       "ingress",
       () => ingress.start(),
@@ -153,9 +168,10 @@ async function startDoors(config: Config, hub: Hub, journal: LogJournal, clock: 
   return beacon;
 }
 
-function open({ history }: Config, clock: Clock): Promise<History> {
+function open({ history }: Config, clock: Clock, takeover: boolean): Promise<History> {
   const { store, path, durability, max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = history;
-  return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes }, clock);
+  const patience = takeover ? TAKEOVER_PATIENCE : 0;
+  return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience }, clock);
 }
 
 async function openStore({ history: { store, path } }: Config, history: History, clock: Clock): Promise<ClientStore> {
@@ -229,8 +245,10 @@ async function startServer(it: ServerConfig, config: Config, around: Surrounding
   return { endpoint, stop };
 }
 
-/** Ends every stream, and waits until Mongrel2 has taken the ends (or a second). */
-async function closeStreams(hub: Hub, endpoints: readonly Endpoint[]): Promise<void> {
-  hub.close();
-  await Promise.all(endpoints.map((endpoint) => endpoint.flushed(1000)));
+/** Sends what was published, then closes the streams (`closing`), or hands them over to the next process. */
+async function end(hub: Hub, endpoints: readonly Endpoint[], closing: Config | undefined, clock: Clock): Promise<void> {
+  await atMost(clock, PATIENCE, hub.settled());
+  if (closing) hub.close(closing.stream.retry);
+  else hub.handOver();
+  await atMost(clock, PATIENCE, Promise.all(endpoints.map((endpoint) => endpoint.flushed())));
 }

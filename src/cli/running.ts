@@ -21,7 +21,8 @@ export async function runDaemon(command: Command, beside?: (log: Logger) => Comp
   const log = openLog(config.log.level);
   const signalled = firstSignal();
   const companion = beside?.(log);
-  const daemon = await startDaemon(config, log);
+  const { drain = false, takeover = false } = command.opts<{ drain?: true; takeover?: true }>();
+  const daemon = await startDaemon(config, { log, drain, takeover });
   process.on("SIGHUP", () => reload(command, daemon, log));
   try {
     await companion?.start();

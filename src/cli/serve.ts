@@ -6,7 +6,10 @@ import { runDaemon } from "./running.js";
 export function addServe(program: Command): void {
   const command = program.command("serve").summary("run the daemon");
   command.description(
-    "Runs the daemon beside a Mongrel2. SIGINT or SIGTERM stops it, SIGHUP reads the configuration again.",
+    "Runs the daemon beside a Mongrel2. SIGINT or SIGTERM stops it; Mongrel2 keeps the streams open, and the next daemon " +
+      "goes on with them. SIGHUP reads the configuration again.",
   );
+  command.option("--drain", "when stopping, close the streams instead of leaving them to the next daemon");
+  command.option("--takeover", "tell a daemon that runs on the same data to stop, and go on in its place");
   addConfigOptions(command).action(() => runDaemon(command));
 }

@@ -1,11 +1,16 @@
 /** Opens the history that the configuration asks for. */
 import type { History } from "../hub/ports.js";
 import type { Clock } from "../util/clock.js";
+import type { LmdbOptions } from "./lmdb.js";
 import { MemoryHistory } from "./memory.js";
 
-export async function openHistory(
-  o: { store: string; path: string; durability: string; maxEvents: number; maxAge: number; maxBytes: number },
-  clock: Clock,
-): Promise<History> {
-  return new MemoryHistory(o, clock);
+export interface HistoryOptions extends LmdbOptions {
+  readonly store: "lmdb" | "memory";
+}
+
+/** Rejects with "history.unusable" when the data cannot be used, and says why and what to do. */
+export async function openHistory(options: HistoryOptions, clock: Clock): Promise<History> {
+  if (options.store === "memory") return new MemoryHistory(options, clock);
+  const { openLmdb } = await import("./lmdb.js");
+  return openLmdb(options, clock);
 }

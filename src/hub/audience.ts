@@ -21,6 +21,8 @@ export class Audience {
   readonly #outlet: Outlet;
   readonly #members: Client[] = [];
   readonly #addresses: (Address | undefined)[] = [];
+  /** Members with a limit on what may be under way to them: while there are none, nobody's credit is looked at. */
+  #metered = 0;
 
   constructor(selectors: Selectors, outlet: Outlet, now: number) {
     this.selectors = selectors;
@@ -61,6 +63,7 @@ export class Audience {
 
   add(client: Client): void {
     client.slot = this.#members.length;
+    if (isMetered(client)) this.#metered++;
     this.#members.push(client);
     this.#forget(client.slot);
   }
@@ -68,11 +71,31 @@ export class Audience {
   remove(client: Client): void {
     const last = this.#members.pop();
     if (!last) return;
+    if (isMetered(client)) this.#metered--;
     this.#forget(last.slot);
+    if (this.#members.length === 0) this.waiting.length = 0;
     if (last === client) return;
     this.#forget(client.slot);
     last.slot = client.slot;
     this.#members[client.slot] = last;
+  }
+
+  /** Removes all members, and with them what waited for them; returns who they were. */
+  empty(): Client[] {
+    this.waiting.length = 0;
+    this.#addresses.length = 0;
+    this.#metered = 0;
+    return this.#members.splice(0);
+  }
+
+  /** Those who may not be sent a body of this size now. */
+  short(bytes: number): Client[] {
+    return this.#metered === 0 ? [] : this.#members.filter(({ credit }) => credit < bytes);
+  }
+
+  /** A body of this size is under way to all of them. */
+  spend(bytes: number): void {
+    if (this.#metered > 0) for (const client of this.#members) client.credit -= bytes;
   }
 
   /** Ready addresses of all members. */
@@ -93,6 +116,10 @@ export class Audience {
   #forget(slot: number): void {
     this.#addresses[Math.floor(slot / this.#outlet.maxTargets)] = undefined;
   }
+}
+
+function isMetered({ allowance }: Client): boolean {
+  return allowance !== Number.POSITIVE_INFINITY;
 }
 
 /**

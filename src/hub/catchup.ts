@@ -18,6 +18,8 @@ export interface Group {
   reading: boolean;
   /** What that read has brought. */
   page: Page | undefined;
+  /** Its next body is one publication of this many bytes, for which nobody had credit; 0 = not known to be so. */
+  needs: number;
 }
 
 /** One step of some clients, to be sent in the next flush. */
@@ -42,6 +44,9 @@ export interface CatchupOptions {
   /** Called when a read that was waited for has come: there is something to take. */
   readonly ready: () => void;
 }
+
+/** Less credit than this is not spent on a body, bytes: many small ones cost more than they bring. */
+const WORTHWHILE = 32_768;
 
 export class Catchup {
   readonly #options: CatchupOptions;
@@ -85,7 +90,7 @@ export class Catchup {
   hungry(head: number): boolean {
     if (this.#size === 0) return false;
     for (const group of this.#queue) {
-      if (!group.reading && group.cursor <= group.audience.joinOffset(head)) return true;
+      if (!group.reading && group.cursor <= group.audience.joinOffset(head) && hasCredit(group)) return true;
     }
     return false;
   }
@@ -100,7 +105,7 @@ export class Catchup {
     let turns = this.#queue.size;
     for (const group of this.#queue) {
       if (room <= 0 || turns-- === 0) break;
-      const feed = group.reading ? undefined : this.#advance(group, head);
+      const feed = group.reading || !hasCredit(group) ? undefined : this.#advance(group, head);
       if (!feed) continue;
       feeds.push(feed);
       room -= (feed.body?.length ?? 0) * feed.clients.length;
@@ -138,19 +143,39 @@ export class Catchup {
     const { maxBytes, flushBytes } = this.#options;
     // A crowd at one place gets smaller bodies, more often: a body of 100 kB to 1000 clients would hold up live ones for long.
     const fair = Math.max(4096, Math.floor(flushBytes / group.clients.size));
-    return { through, maxBytes: Math.min(maxBytes, fair), match: group.audience.wants.bind(group.audience) };
+    return {
+      through,
+      maxBytes: Math.min(maxBytes, fair, mostCredit(group)),
+      match: group.audience.wants.bind(group.audience),
+    };
   }
 
-  /** Takes a group to another cursor: on in history, or into its audience, if that is where it meets it. */
-  #step(group: Group, cursor: number, join: number, body: Buffer | undefined): Feed {
-    const clients = [...group.clients];
+  /**
+   * Takes those of a group that have credit for the body to another cursor: on in history, or into its audience, if that is
+   * where it meets it. The others stay where they are.
+   */
+  #step(group: Group, cursor: number, join: number, body: Buffer | undefined): Feed | undefined {
+    const bytes = body?.length ?? 0;
+    const clients = [...group.clients].filter(({ credit, allowance }) => credit >= Math.min(bytes, allowance));
+    group.needs = clients.length > 0 ? 0 : bytes;
+    if (clients.length === 0) return undefined;
     const live = cursor === join;
-    this.#drop(group);
     for (const client of clients) {
+      client.credit -= bytes;
+      group.clients.delete(client);
       if (live) this.#join(client);
       else this.#put(client, cursor);
     }
+    if (group.clients.size === 0) this.#drop(group);
+    else this.#last(group);
     return { clients, body, cursor, live };
+  }
+
+  /** Behind all others in the queue. */
+  #last(group: Group): void {
+    group.page = undefined;
+    this.#queue.delete(group);
+    this.#queue.add(group);
   }
 
   #join(client: Client): void {
@@ -168,7 +193,7 @@ export class Catchup {
     }
     let group = groups.get(cursor);
     if (!group) {
-      group = { audience, cursor, clients: new Set(), reading: false, page: undefined };
+      group = { audience, cursor, clients: new Set(), reading: false, page: undefined, needs: 0 };
       groups.set(cursor, group);
       this.#queue.add(group);
     }
@@ -182,4 +207,21 @@ export class Catchup {
     groups?.delete(group.cursor);
     if (groups?.size === 0) this.#groups.delete(group.audience);
   }
+}
+
+/** The most that any client of a group may be sent now. */
+function mostCredit(group: Group): number {
+  let most = 0;
+  for (const { credit } of group.clients) most = Math.max(most, credit);
+  return most;
+}
+
+/**
+ * Whether it is worth reading on for a group: some client of it can take a body of fair size, or all that it ever can. A
+ * publication may be as large as its whole allowance.
+ */
+function hasCredit(group: Group): boolean {
+  const enough = Math.max(group.needs, WORTHWHILE);
+  for (const { credit, allowance } of group.clients) if (credit >= Math.min(allowance, enough)) return true;
+  return false;
 }

@@ -17,6 +17,10 @@ export interface Client {
   seen: number;
   /** Whether what its server's outbox has fenced counts for it too. */
   settled: boolean;
+  /** How many bytes may be under way to it (Mongrel2's DOWNLOAD_CREDITS); Infinity without flow control. */
+  readonly allowance: number;
+  /** How many more may be sent to it now: the allowance less what is under way. */
+  credit: number;
   /** While live: its place in the audience's dense list; kept by the audience. */
   slot: number;
 }

@@ -20,12 +20,17 @@ export const MAX_BODY = 100_000;
 /** What one flush may spend on clients that are behind, bytes times receivers. */
 const CATCHUP_BYTES = 1_000_000;
 
+/** Clients that are told the same time to come back when the daemon closes their streams. */
+const JITTER_GROUP = 32;
+
 export interface HubOptions {
   readonly bus: Bus;
   readonly history: History;
   readonly clients: ClientStore;
   readonly journal: Journal;
   readonly clock: Clock;
+  /** A number from 0 up to 1. */
+  readonly random: () => number;
 }
 
 /** What a client that connects asks for. */
@@ -35,6 +40,8 @@ export interface Subscription {
   readonly selectors: Selectors;
   /** The last event it has seen; undefined = none, "earliest" = before everything that is held. */
   readonly lastEventId: string | undefined;
+  /** Mongrel2's DOWNLOAD_CREDITS: bytes that may be under way to it; undefined = it said nothing. */
+  readonly allowance?: number | undefined;
   /** Makes the first bytes to the browser (the HTTP head and what comes before the first event). */
   readonly opening: () => Buffer;
 }
@@ -76,9 +83,13 @@ export class Hub {
     });
     const flushed = journal.flushed.bind(journal, name);
     const fenced = (through: number, steps: readonly Feed[]) => this.#fenced(server, through, steps);
-    const outbox = new Outbox({ outlet, clock, catchup, maxBytes: MAX_BODY, flushed, fenced }, history.last);
+    const fellBehind = (clients: readonly Client[]) => this.#fellBehind(server, clients);
+    const outbox = new Outbox(
+      { outlet, clock, catchup, maxBytes: MAX_BODY, flushed, fenced, fellBehind },
+      history.last,
+    );
     const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep };
+    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined };
     this.#servers.set(name, server);
     sweep.start();
     return server;
@@ -102,12 +113,16 @@ export class Hub {
    * back even if it never saw an event; then it is live, or behind. The id must be free: see Registry.
    */
   subscribe(server: Server, subscription: Subscription): Client {
-    const { id, remote, selectors, lastEventId, opening } = subscription;
+    const { id, remote, selectors, lastEventId, opening, allowance } = subscription;
     const { registry, outbox, outlet } = server;
-    const client = registry.add(id, remote, selectors, this.#options.clock.monotonic());
+    const since = this.#options.clock.monotonic();
+    if (allowance !== undefined) server.allowance = allowance;
+    const client = registry.add({ id, remote, selectors, since, allowance: allowance ?? server.allowance });
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, notice } = this.#resume(server, lastEventId, join);
-    outlet.deliver(outlet.address([id]), Buffer.concat([opening(), ...notice, this.#prime(cursor)]));
+    const start = Buffer.concat([opening(), ...notice, this.#prime(cursor)]);
+    outlet.deliver(outlet.address([id]), start);
+    client.credit -= start.length;
     this.#place(server, client, cursor, join);
     this.#options.journal.connected(server.name, client, registry.size);
     outbox.pump();
@@ -118,10 +133,10 @@ export class Hub {
    * Serves on a client that an earlier process, or an earlier life of the link, has opened: nobody notices, but for events
    * that were under way twice. The caller knows that the connection is still the same one, and that the id is free.
    */
-  adopt(server: Server, { id, remote, selectors, since, seen }: StoredClient): Client {
+  adopt(server: Server, known: StoredClient): Client {
     const { registry, outbox } = server;
-    const client = registry.add(id, remote, selectors, since);
-    this.#place(server, client, seen, client.audience.joinOffset(outbox.head));
+    const client = registry.add(known);
+    this.#place(server, client, known.seen, client.audience.joinOffset(outbox.head));
     this.#options.journal.adopted(server.name, client, registry.size);
     outbox.pump();
     return client;
@@ -174,6 +189,15 @@ export class Hub {
     return offset <= history.last ? offset : undefined;
   }
 
+  /** What its server has fenced so far counts for a client, what it fences from now on does not. */
+  #fellBehind(server: Server, clients: readonly Client[]): void {
+    for (const client of clients) {
+      client.seen = stored(server, client).seen;
+      client.settled = false;
+      this.#options.clients.put(server.name, stored(server, client));
+    }
+  }
+
   #prime(offset: number): Buffer {
     return encodeEvent({ id: positionId(this.#options.history.epoch, offset) });
   }
@@ -201,6 +225,14 @@ export class Hub {
     else client.audience.remove(client);
   }
 
+  /** Mongrel2 has written so many bytes to a connection: as many more may be under way to it. */
+  credit(server: Server, id: number, bytes: number): void {
+    const client = server.registry.clients.get(id);
+    if (!client) return;
+    client.credit = Math.min(client.allowance, client.credit + bytes);
+    if (client.behind) server.outbox.pump();
+  }
+
   /** The link to a server is live: what waits may be sent. */
   live(server: Server): void {
     server.outbox.open();
@@ -224,19 +256,38 @@ export class Hub {
     return left;
   }
 
-  /** Stops: closes every stream politely. What was published before has been handed to the outlets. */
-  close(): void {
+  /** Resolves when everything published so far has been sent to the live clients and taken. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#servers.values()].map(({ outbox }) => outbox.settled()));
+  }
+
+  /** Leaves every stream open, for the next process to go on with. */
+  handOver(): void {
+    for (const { keepalive } of this.#servers.values()) keepalive.close();
+  }
+
+  /**
+   * Closes every stream politely. Browsers are told to come back after `retry` milliseconds or up to half as long again, so
+   * that they do not all come at once.
+   */
+  close(retry: number): void {
     for (const server of this.#servers.values()) {
       server.keepalive.close();
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");
-      if (ids.length > 0) server.outlet.close(ids);
+      for (let from = 0; from < ids.length; from += JITTER_GROUP) {
+        const some = ids.slice(from, from + JITTER_GROUP);
+        const wait = Math.round(retry * (1 + this.#options.random() / 2));
+        server.outlet.deliver(server.outlet.address(some), encodeEvent({ retry: wait }));
+        server.outlet.close(some);
+      }
     }
   }
 }
 
 /** What the next one to serve a client needs to know. */
-function stored(server: Server, { id, remote, audience, since, seen, settled }: Client): StoredClient {
+function stored(server: Server, { id, remote, audience, since, seen, settled, allowance }: Client): StoredClient {
   const through = settled ? Math.max(seen, server.outbox.fenced) : seen;
-  return { id, remote, selectors: audience.selectors, since, seen: through, settled };
+  const known = { id, remote, selectors: audience.selectors, since, seen: through, settled };
+  return allowance === Number.POSITIVE_INFINITY ? known : { ...known, allowance };
 }

@@ -148,6 +148,8 @@ export interface StoredClient {
   readonly seen: number;
   /** Whether what its server has fenced counts for it too: it is live, and so it was when that fence was raised. */
   readonly settled: boolean;
+  /** Bytes that may be under way to it; absent = no limit. */
+  readonly allowance?: number | undefined;
 }
 
 /** What was left behind for one server, by an earlier process or an earlier life of the link. */

@@ -7,6 +7,16 @@ import type { Client } from "./client.js";
 import type { Outlet } from "./ports.js";
 import { type Selectors, signature } from "./topic.js";
 
+export interface Newcomer {
+  readonly id: number;
+  readonly remote: string;
+  readonly selectors: Selectors;
+  /** When it came: Clock.monotonic(). */
+  readonly since: number;
+  /** Bytes that may be under way to it; undefined = no limit. */
+  readonly allowance?: number | undefined;
+}
+
 export class Registry {
   readonly clients = new Map<number, Client>();
   readonly audiences = new Map<string, Audience>();
@@ -22,15 +32,13 @@ export class Registry {
     return this.clients.size;
   }
 
-  /**
-   * Adds a client that is neither live nor behind yet; it came at `since`, monotonic milliseconds. A TypeError if the id is
-   * taken: the caller must have looked.
-   */
-  add(id: number, remote: string, selectors: Selectors, since: number): Client {
+  /** Adds a client that is neither live nor behind yet. A TypeError if the id is taken: the caller must have looked. */
+  add({ id, remote, selectors, since, allowance = Number.POSITIVE_INFINITY }: Newcomer): Client {
     if (this.clients.has(id)) throw new TypeError(`connection ${id} has a client already`);
     const audience = this.#audience(selectors, since);
     this.#sizes.set(audience, (this.#sizes.get(audience) ?? 0) + 1);
-    const client: Client = { id, remote, since, audience, behind: undefined, seen: 0, settled: false, slot: -1 };
+    const place = { audience, behind: undefined, seen: 0, settled: false, slot: -1 };
+    const client: Client = { id, remote, since, allowance, credit: allowance, ...place };
     this.clients.set(id, client);
     return client;
   }

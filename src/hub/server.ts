@@ -12,4 +12,6 @@ export interface Server {
   readonly outbox: Outbox;
   readonly catchup: Catchup;
   readonly keepalive: Keepalive;
+  /** What Mongrel2 last said may be under way to one connection: it says so only in the first request of each. */
+  allowance: number | undefined;
 }

@@ -99,16 +99,10 @@ export class Endpoint implements Outlet, Receiver {
     await this.#options.transport.close();
   }
 
-  /** Resolves when Mongrel2 has taken everything sent so far, or after `patience` milliseconds, or when it is not live. */
-  flushed(patience: number): Promise<void> {
+  /** Resolves when Mongrel2 has taken everything sent so far; at once when it is not live. */
+  flushed(): Promise<void> {
     if (!this.live) return Promise.resolve();
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(patience, resolve);
-      this.#raise(() => {
-        cancel();
-        resolve();
-      });
-    });
+    return new Promise((resolve) => this.#raise(() => resolve()));
   }
 
   get live(): boolean {

@@ -25,7 +25,7 @@ export function reception(hub: Hub, server: Server, visitors: Visitors): (messag
       else visitors.request(server, request);
     },
     disconnect: ({ id }) => void hub.leave(server, id, "gone"),
-    credits: () => {},
+    credits: ({ id, bytes }) => hub.credit(server, id, bytes),
     "websocket-handshake": ({ id }) => visitors.refuse(server, id, "websocket"),
     "websocket-frame": cut,
     "json-socket": cut,

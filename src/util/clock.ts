@@ -34,3 +34,15 @@ export const systemClock: Clock = {
     return () => clearInterval(timer);
   },
 };
+
+/** Resolves when `done` has settled, or after `ms` milliseconds; never rejects. */
+export function atMost(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(ms, resolve);
+    const settled = () => {
+      cancel();
+      resolve();
+    };
+    done.then(settled, settled);
+  });
+}

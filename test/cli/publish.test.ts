@@ -27,7 +27,7 @@ const impatient: Clock = {
 
 /** Runs the command beside a daemon's PULL socket and resolves with the messages that came in, once there are enough. */
 async function published(args: string[], messages: number, given: Parameters<typeof runCommand>[2] = {}) {
-  const server = new PullServer(spec);
+  const server = new PullServer(spec, systemClock);
   const received: string[][] = [];
   const enough = new Promise<void>((resolve, reject) => {
     const take = (parts: Buffer[]) => {

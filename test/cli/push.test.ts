@@ -28,7 +28,7 @@ function heldClock() {
 
 /** A PULL server that resolves `complete` at the given number of messages. */
 function pullServer(spec: string, messages: number) {
-  const server = new PullServer(spec);
+  const server = new PullServer(spec, systemClock);
   const received: string[] = [];
   let take: () => void = () => undefined;
   const complete = new Promise<void>((resolve) => {

@@ -18,6 +18,7 @@ import { Changes, type Look } from "./deadline.js";
 import { type Ending, FakeClient, type Owner } from "./fake-client.js";
 import { type Control, parseControl } from "./fake-control.js";
 import { Counters } from "./fake-counters.js";
+import type { FakeOptions } from "./fake-options.js";
 import { FakeSockets } from "./fake-sockets.js";
 import {
   creditsNotice,
@@ -28,19 +29,7 @@ import {
 } from "./mongrel2-messages.js";
 import { freePort } from "./ports.js";
 
-export interface FakeOptions {
-  /** How headers are sent; absent = "json", as in Mongrel2. */
-  readonly protocol?: HeaderProtocol;
-  readonly sendIdent?: string;
-  /** Prefix of the frames that are taken; absent = sendIdent and one space. */
-  readonly recvIdent?: string;
-  /** limits.handler_targets; absent = 128. */
-  readonly maxTargets?: number;
-  /** download.flow_control. */
-  readonly flowControl?: boolean;
-  /** The bug of 1.12: after a malformed X frame the next frame is taken for an X frame, too. Absent = true. */
-  readonly stickyExtended?: boolean;
-}
+export type { FakeOptions };
 
 /** connection.h */
 const DELIVER_OUTSTANDING_MSGS = 16;
@@ -67,12 +56,15 @@ export class FakeMongrel2 {
   readonly clients = new Map<number, FakeClient>();
   readonly #maxTargets: number;
   readonly #stickyExtended: boolean;
+  readonly #yieldAfterMs: number;
   readonly #changes = new Changes();
   readonly #owner: Owner;
   /** Connections with something to write. */
   readonly #dirty = new Set<FakeClient>();
   /** Absent while it is down. */
   #sockets: FakeSockets | undefined;
+  /** Runs out when no frame came for long enough. */
+  #quiet: NodeJS.Timeout | undefined;
   #lastId = 0;
   #held = false;
   /** A writer that has to wait for the handler does not start the writers again. */
@@ -86,6 +78,7 @@ export class FakeMongrel2 {
     this.flowControl = options.flowControl ?? false;
     this.#maxTargets = options.maxTargets ?? 128;
     this.#stickyExtended = options.stickyExtended ?? true;
+    this.#yieldAfterMs = options.yieldAfterMs ?? 0;
     this.#owner = this.#ownership();
   }
 
@@ -147,6 +140,7 @@ export class FakeMongrel2 {
 
   /** Ends every connection without telling anybody, and lets go of the sockets. restart() brings it back. */
   async stop(): Promise<void> {
+    clearTimeout(this.#quiet);
     for (const client of [...this.clients.values()]) client.end("lost");
     const sockets = this.#sockets;
     this.#sockets = undefined;
@@ -164,8 +158,10 @@ export class FakeMongrel2 {
     );
   }
 
+  /** No frame is ready. */
   #idle(): void {
-    this.#yield();
+    if (this.#yieldAfterMs === 0) this.#yield();
+    else this.#quiet = setTimeout(() => this.#yield(), this.#yieldAfterMs);
     this.#changes.tell();
   }
 
@@ -181,6 +177,7 @@ export class FakeMongrel2 {
   }
 
   async #take(bytes: Buffer): Promise<void> {
+    clearTimeout(this.#quiet);
     this.counters.frames++;
     const reply = this.#parse(bytes);
     if (!reply) return this.#yield();

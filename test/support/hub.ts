@@ -46,7 +46,7 @@ export interface Bench {
   readonly store: MapStore;
   readonly clock: FakeClock;
   /** Opens a client; its opening is one comment. */
-  connect(id: number, options?: { lastEventId?: string; selectors?: Selectors }): void;
+  connect(id: number, options?: { lastEventId?: string; selectors?: Selectors; allowance?: number }): void;
   publish(data: string, topic?: string): void;
 }
 
@@ -59,9 +59,16 @@ export async function bench({ maxEvents = 100_000, maxTargets = 128 }: BenchOpti
   const clock = new FakeClock();
   const history = new MemoryHistory({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
-  const hub = new Hub({ bus: new LocalBus(history, clock), history, clients: store, journal: silent, clock });
+  const hub = new Hub({
+    bus: new LocalBus(history, clock),
+    history,
+    clients: store,
+    journal: silent,
+    clock,
+    random: () => 0.5,
+  });
   await hub.start();
-  const outlet = new RecordingOutlet(maxTargets);
+  const outlet = new RecordingOutlet(clock, maxTargets);
   const server = hub.serve("main", outlet, { keepalive: 45_000, heartbeat: 15_000 });
   hub.live(server);
   return {
@@ -71,9 +78,10 @@ export async function bench({ maxEvents = 100_000, maxTargets = 128 }: BenchOpti
     history,
     store,
     clock,
-    connect(id, { lastEventId, selectors = ALL } = {}) {
+    connect(id, { lastEventId, selectors = ALL, allowance } = {}) {
       hub.subscribe(server, {
         id,
+        allowance,
         remote: "127.0.0.1",
         selectors,
         lastEventId,

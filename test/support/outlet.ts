@@ -1,10 +1,11 @@
 /**
- * An outlet without sockets: writes down what each connection was sent, and passes fences when it is told to (or at once).
- * It enforces what Mongrel2 would: no address above maxTargets, and no more than 16 messages to a connection before it
- * "yields", which it does when a fence passes and nothing is waiting behind it.
+ * An outlet without sockets: writes down what each connection was sent, and passes fences when it is told to.
+ * It enforces what Mongrel2 would at its worst: no address above maxTargets, and no more than 16 messages to a connection
+ * before the writers run, which they do only when nothing has come for a millisecond.
  */
 import assert from "node:assert/strict";
 import type { Address, Outlet } from "../../src/hub/ports.js";
+import type { FakeClock } from "./clock.js";
 
 /** Mongrel2's DELIVER_OUTSTANDING_MSGS. */
 const MOST_OUTSTANDING = 16;
@@ -21,7 +22,11 @@ export class RecordingOutlet implements Outlet {
   readonly #outstanding = new Map<number, number>();
   #fences: (() => void)[] = [];
 
-  constructor(maxTargets = 128) {
+  readonly #clock: FakeClock;
+  #lastCame = 0;
+
+  constructor(clock: FakeClock, maxTargets = 128) {
+    this.#clock = clock;
     this.maxTargets = maxTargets;
   }
 
@@ -33,6 +38,8 @@ export class RecordingOutlet implements Outlet {
   deliver(address: Address, body: Buffer): void {
     assert.ok(body.length > 0, "an empty body would close");
     this.frames++;
+    if (this.#clock.monotonic() - this.#lastCame >= 1) this.#outstanding.clear();
+    this.#lastCame = this.#clock.monotonic();
     for (const id of address.toString().split(" ").map(Number)) {
       this.received.set(id, (this.received.get(id) ?? "") + body.toString());
       const outstanding = (this.#outstanding.get(id) ?? 0) + 1;
@@ -66,14 +73,20 @@ export class RecordingOutlet implements Outlet {
   pass(): boolean {
     const passed = this.#fences.shift();
     if (!passed) return false;
-    if (this.#fences.length === 0) this.#outstanding.clear();
     passed();
     return true;
   }
 
-  /** Passes fences until none is pending. */
+  /** Passes a fence, or lets time pass for what waits for it; false when nothing is pending then. */
+  step(): boolean {
+    if (this.pass()) return true;
+    this.#clock.advance(1);
+    return this.#fences.length > 0;
+  }
+
+  /** Steps until nothing is pending. */
   settle(): void {
-    while (this.pass());
+    while (this.step());
   }
 
   /** The data of all events a connection got, in order. */

@@ -36,8 +36,8 @@ export function streamRoute(hub: Hub, options: () => StreamOptions): Route {
     GET: (server: Server, request: HttpRequest) => {
       const refusal = full();
       if (refusal) return refusal;
-      const { id, remote } = request;
-      hub.subscribe(server, { id, remote, selectors: ALL, lastEventId: lastEventId(request), opening });
+      const { id, remote, credits: allowance } = request;
+      hub.subscribe(server, { id, remote, selectors: ALL, lastEventId: lastEventId(request), allowance, opening });
       return "streaming";
     },
     HEAD: () => full() ?? { status: 200, headers: HEADERS },

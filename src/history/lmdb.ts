@@ -1,0 +1,254 @@
+/**
+ * History in LMDB: offset -> record, and id -> offset for publishers' own ids (ours say their offset themselves). lmdb
+ * gathers the writes of a turn into one transaction and commits it in another thread, some 0.1 ms later; a memory tail in
+ * front answers for what is not committed yet, and for most reads, which are of the newest.
+ *
+ * Offsets are never given out twice, though a browser may hold one that was sent but not committed when the process was
+ * killed: a store that was not closed goes on far above the highest offset it holds.
+ *
+ * When the disk is full, appending rejects and streaming goes on from the tail; what the tail lets go of without having been
+ * stored counts as trimmed, so that whoever comes back for it is told. Later appends are stored again when there is room.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { M2pushError } from "../errors.js";
+import type { History, Page, ReadOptions } from "../hub/ports.js";
+import { offsetOf } from "../hub/position.js";
+import type { Publication } from "../protocol/publication.js";
+import type { Cancel, Clock } from "../util/clock.js";
+import { checkFile, unusable } from "./check.js";
+import { type Lock, lockFolder } from "./lock.js";
+import { type Bounds, MemoryHistory, newEpoch } from "./memory.js";
+import { decodeRecord, encodeRecord } from "./record.js";
+
+export interface LmdbOptions extends Bounds {
+  /** The folder; made if it is not there. */
+  readonly path: string;
+  /** When an append is done: "memory" = at once, "commit" = it outlives the process, "sync" = it outlives the machine. */
+  readonly durability: "memory" | "commit" | "sync";
+  /** Milliseconds to wait for another daemon on the same folder, which is told to stop; absent = none, it is an error. */
+  readonly takeover?: number;
+  /** The most that the file may grow to, bytes; absent = as the disk has. */
+  readonly mapSize?: number;
+}
+
+const VERSION = 1;
+/** After a sudden end, offsets go on this far above the highest that is stored: nobody publishes as many between two commits. */
+const SKIP = 1_048_576;
+/** What the tail holds at most. */
+const TAIL = { maxEvents: 20_000, maxBytes: 16_000_000 };
+/** Trimmed in one go: removing 256 records takes about a millisecond. */
+const TRIM_STEP = 256;
+const TRIM_EVERY = 1000;
+const FILE = "history.mdb";
+
+export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<LmdbHistory> {
+  const { path, takeover = 0 } = options;
+  makeFolder(path);
+  const lock = await lockFolder(path, clock, takeover);
+  try {
+    checkFile(join(path, FILE));
+    return new LmdbHistory(options, clock, lock);
+  } catch (cause) {
+    await lock.release();
+    if (cause instanceof M2pushError) throw cause;
+    throw unusable(join(path, FILE), cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const mend = "make it writable for this user, or set [history] path to a folder that is";
+    throw new M2pushError("history.unusable", `the folder ${path} cannot be made: ${why}; ${mend}`, { cause });
+  }
+}
+
+export class LmdbHistory implements History {
+  readonly epoch: string;
+  readonly #options: LmdbOptions;
+  readonly #clock: Clock;
+  readonly #lock: Lock;
+  readonly #root: RootDatabase;
+  readonly #events: Database<Buffer, number>;
+  readonly #ids: Database<number, string>;
+  readonly #meta: Database<string | number, string>;
+  readonly #tail: MemoryHistory;
+  readonly #timer: Cancel;
+  #floor: number;
+  #count = 0;
+  #bytes = 0;
+  /** The highest offset that could not be stored. */
+  #unstored = 0;
+
+  /** The lock is held and the file has been checked. */
+  constructor(options: LmdbOptions, clock: Clock, lock: Lock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#lock = lock;
+    const { path, durability, mapSize } = options;
+    const file = join(path, FILE);
+    this.#root = open({
+      path: file,
+      maxDbs: 3,
+      noSync: durability !== "sync",
+      overlappingSync: false,
+      ...(mapSize !== undefined && { mapSize, maxMapSize: mapSize }),
+    } as Parameters<typeof open>[0]);
+    this.#events = this.#root.openDB({ name: "events", encoding: "binary" });
+    this.#ids = this.#root.openDB({ name: "ids", encoding: "json" });
+    this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
+    this.epoch = this.#begin(file);
+    this.#floor = Number(this.#meta.get("floor") ?? 0);
+    this.#measure(file);
+    const last = this.#lastOffset();
+    this.#tail = new MemoryHistory({ ...TAIL, maxAge: options.maxAge }, clock, { epoch: this.epoch, last });
+    // At once, so that no event can be sent before it is known that this process might be killed.
+    this.#meta.putSync("last", last);
+    this.#meta.putSync("closed", 0);
+    this.#timer = clock.every(TRIM_EVERY, () => this.#trim());
+  }
+
+  get last(): number {
+    return this.#tail.last;
+  }
+
+  get floor(): number {
+    const lost = this.#unstored > 0 && this.#unstored <= this.#tail.floor ? this.#unstored : 0;
+    return Math.max(this.#floor, lost);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  append(publication: Publication): Promise<void> | undefined {
+    const record = encodeRecord(publication);
+    this.#tail.append(publication);
+    this.#count++;
+    this.#bytes += record.length;
+    const stored = this.#store(publication.offset, publication.id, record);
+    if (this.#count > this.#options.maxEvents + TRIM_STEP || this.#bytes > this.#options.maxBytes) this.#trim();
+    if (this.#options.durability !== "memory") return stored;
+    stored.catch(() => {}); // told by the floor
+    return undefined;
+  }
+
+  read(after: number, options: ReadOptions): Page {
+    if (after >= this.#tail.floor) return this.#tail.read(after, options);
+    return this.#readStored(after, { ...options, through: Math.min(options.through, this.#tail.floor) });
+  }
+
+  find(id: string): number | undefined {
+    // The oldest counts, and what is stored is older than what is in the tail only.
+    const stored = offsetOf(this.epoch, id) ?? this.#ids.get(id);
+    const isStored = stored !== undefined && stored > this.floor && this.#events.doesExist(stored);
+    return isStored ? stored : this.#tail.find(id);
+  }
+
+  async close(): Promise<void> {
+    this.#timer();
+    await this.#meta.put("last", this.last).catch(() => {});
+    await this.#meta.put("closed", 1).catch(() => {});
+    await this.#root.flushed;
+    await this.#root.close();
+    await this.#lock.release();
+  }
+
+  async #store(offset: number, id: string, record: Buffer): Promise<void> {
+    try {
+      // Both in one turn, so in one transaction.
+      const writes: Promise<unknown>[] = [this.#events.put(offset, record)];
+      if (offsetOf(this.epoch, id) === undefined && this.#tail.find(id) === offset && !this.#ids.doesExist(id)) {
+        writes.push(this.#ids.put(id, offset));
+      }
+      await Promise.all(writes);
+      if (this.#options.durability === "sync") await this.#root.flushed;
+    } catch (cause) {
+      this.#unstored = Math.max(this.#unstored, offset);
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new M2pushError("history.failed", `the event could not be stored: ${why}`, { cause });
+    }
+  }
+
+  #readStored(after: number, { through, maxBytes, match }: ReadOptions): Page {
+    const publications: Publication[] = [];
+    let [bytes, reached] = [0, after];
+    for (const { key, value } of this.#events.getRange({ start: after + 1, end: through + 1 })) {
+      const publication = decodeRecord(key, Buffer.from(value));
+      if (publication && (!match || match(publication))) {
+        bytes += publication.bytes.length;
+        if (publications.length > 0 && bytes > maxBytes) return { publications, through: reached };
+        publications.push(publication);
+      }
+      reached = key;
+    }
+    return { publications, through };
+  }
+
+  /** The version and the epoch, made when the data is. */
+  #begin(file: string): string {
+    const version = this.#meta.get("version");
+    const epoch = this.#meta.get("epoch");
+    if (version === undefined && epoch === undefined) {
+      const made = newEpoch();
+      this.#meta.putSync("version", VERSION);
+      this.#meta.putSync("epoch", made);
+      return made;
+    }
+    if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
+    if (version > VERSION) {
+      throw unusable(
+        file,
+        `it was written by a newer m2push (format ${version}, this one reads ${VERSION}): use that one`,
+      );
+    }
+    return epoch;
+  }
+
+  /** What is held, by looking at all of it: 100,000 events take about 80 ms. A bad first or last record is an error. */
+  #measure(file: string): void {
+    for (const { value } of this.#events.getRange({})) {
+      this.#count++;
+      this.#bytes += value.length;
+    }
+    for (const reverse of [false, true]) {
+      for (const { key, value } of this.#events.getRange({ limit: 1, reverse })) {
+        if (!decodeRecord(key, Buffer.from(value))) throw unusable(file, `the event at offset ${key} is damaged`);
+      }
+    }
+  }
+
+  #lastOffset(): number {
+    let highest = Math.max(Number(this.#meta.get("last") ?? 0), this.#floor);
+    for (const key of this.#events.getKeys({ limit: 1, reverse: true })) highest = Math.max(highest, key);
+    return this.#meta.get("closed") === 0 ? highest + SKIP : highest;
+  }
+
+  /** Removes the oldest that are too many, too large or too old; some at a time. */
+  #trim(): void {
+    const { maxEvents, maxBytes, maxAge } = this.#options;
+    const oldest = this.#clock.now() - maxAge;
+    let trimmed = 0;
+    // From the floor on: what was trimmed a moment ago can still be seen until it is committed.
+    for (const { key, value } of this.#events.getRange({ start: this.#floor + 1, limit: TRIM_STEP })) {
+      const record = decodeRecord(key, Buffer.from(value));
+      if (this.#count <= maxEvents && this.#bytes <= maxBytes && record && record.time >= oldest) break;
+      trimmed = key;
+      this.#count--;
+      this.#bytes -= value.length;
+      this.#events.remove(key).catch(() => {});
+      if (record && this.#ids.get(record.id) === key) this.#ids.remove(record.id).catch(() => {});
+    }
+    if (trimmed === 0) return;
+    this.#floor = Math.max(this.#floor, trimmed);
+    this.#meta.put("floor", this.#floor).catch(() => {});
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * One daemon for one folder of data. The lock is a Unix socket in Linux's abstract namespace that is named after the folder:
+ * the kernel takes it away with the process, however that ends, so nothing stale is ever left. A pid file beside the data
+ * only tells whom to ask.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { M2pushError } from "../errors.js";
+import type { Clock } from "../util/clock.js";
+
+const PID_FILE = "daemon.pid";
+/** Between two tries to get the lock of a daemon that is stopping, milliseconds. */
+const TRY_EVERY = 25;
+
+export interface Lock {
+  release(): Promise<void>;
+}
+
+/**
+ * Takes the lock of a folder. When another process has it: rejects with "history.unusable"; or, with a `patience` above 0
+ * (milliseconds), tells it to stop (SIGTERM) and waits for it that long.
+ */
+export async function lockFolder(folder: string, clock: Clock, patience: number): Promise<Lock> {
+  const name = `\0m2push:${createHash("sha256").update(realpathSync(folder)).digest("hex")}`;
+  const end = clock.monotonic() + patience;
+  for (let told = false; ; told = true) {
+    const server = await listen(name);
+    if (server) return hold(server, folder);
+    if (clock.monotonic() >= end) throw taken(folder);
+    if (!told) stop(holder(folder));
+    await new Promise<void>((resolve) => clock.after(TRY_EVERY, resolve));
+  }
+}
+
+function hold(server: Server, folder: string): Lock {
+  const file = join(folder, PID_FILE);
+  writeFileSync(file, `${process.pid}\n`);
+  return {
+    async release() {
+      rmSync(file, { force: true });
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+/** A server under this name, or undefined when the name is taken. It accepts nobody, and keeps no process alive. */
+function listen(name: string): Promise<Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      error.code === "EADDRINUSE" ? resolve(undefined) : reject(error),
+    );
+    server.listen(name, () => resolve(server.unref()));
+  });
+}
+
+function holder(folder: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(folder, PID_FILE), "utf8"));
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** It holds the lock at this moment, so the pid is its own, unless it has not written it yet. */
+function stop(pid: number | undefined): void {
+  try {
+    if (pid !== undefined && pid !== process.pid) process.kill(pid, "SIGTERM");
+  } catch {
+    // Gone by now, or another user's: then the wait for the lock tells.
+  }
+}
+
+function taken(folder: string): M2pushError {
+  const pid = holder(folder);
+  const who = pid === undefined ? "another m2push" : `the m2push with pid ${pid}`;
+  const mend = "stop it, start this one with --takeover, or give this one another [history] path";
+  return new M2pushError("history.unusable", `${folder} is in use by ${who}: ${mend}`);
+}
