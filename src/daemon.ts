@@ -13,28 +13,27 @@
  * Each arrow is one call into the next file; nothing calls back up except through a port given at construction, here.
  */
 
+import { Observed } from "./admin/observed.js";
+import { startAdmin } from "./admin/start.js";
 import { forgetful } from "./clients/none.js";
 import { LocalBus } from "./cluster/local.js";
 import { needRestart } from "./config/reload.js";
-import type { Config, ServerConfig } from "./config/schema.js";
+import type { Config } from "./config/schema.js";
 import { openHistory } from "./history/open.js";
 import { type Route, Router } from "./http/router.js";
 import { streamRoute } from "./http/routes/stream.js";
 import { Beacon } from "./hub/beacon.js";
 import { Hub } from "./hub/hub.js";
 import type { Bus, ClientStore, History } from "./hub/ports.js";
-import type { Server } from "./hub/server.js";
 import { Ingress } from "./ingress/ingress.js";
 import { LogJournal } from "./log/journal.js";
 import type { Logger } from "./log/logger.js";
-import { Control } from "./mongrel2/control.js";
-import { Endpoint, type EndpointEvents } from "./mongrel2/endpoint.js";
-import { reception } from "./mongrel2/reception.js";
-import { Recovery } from "./mongrel2/recovery.js";
-import { RequestError } from "./protocol/request.js";
+import { MetricsJournal } from "./metrics/journal.js";
+import { type Chronicle, tee } from "./metrics/tee.js";
+import type { Endpoint } from "./mongrel2/endpoint.js";
+import { type Surroundings, serve } from "./mongrel2/serve.js";
 import { atMost, type Clock, systemClock } from "./util/clock.js";
-import { Asker } from "./zmq/dealer.js";
-import { Link } from "./zmq/link.js";
+import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull.js";
 
 /** A running daemon. */
@@ -89,17 +88,39 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
 /** The order of the start; the stop is the reverse. Returns what reload() does. */
 async function startAll(config: Config, { log, clock, drain, takeover }: Required<DaemonOptions>, start: Start) {
-  const journal = new LogJournal(log, clock);
+  const metrics = new MetricsJournal(clock);
+  const journal = tee(new LogJournal(log, clock), metrics);
   const live = { config };
-  const { hub, store, epoch } = await startHub(config, journal, clock, takeover, start);
-  const router = new Router(routes(hub, live));
-  const endpoints = await startServers(config, { hub, router, store, journal, clock }, start);
+  const observed = new Observed(clock);
+  const { hub, store, history } = await startHub(config, journal, clock, takeover, start);
+  observed.history = history;
+  const admin = await start(
+    "admin",
+    () =>
+      startAdmin({
+        listen: config.admin.listen,
+        version: packageVersion(),
+        journal: metrics,
+        observed,
+        clock,
+        failed: log.error,
+      }),
+    (it) => it.close(),
+  );
+  const visitors = new Router({ hub, routes: routes(hub, live), answered: journal.answered });
+  const around = { hub, visitors, store, journal, clock, times: config.stream };
+  const endpoints = await startServers(config, around, observed, start);
   // Without a client store nobody could go on with the streams.
   const closing = drain || config.history.store === "memory";
-  const endStreams = () => end(hub, endpoints, closing ? live.config : undefined, clock);
+  const endStreams = () => {
+    observed.phase = "stopping";
+    return end(hub, endpoints, closing ? live.config : undefined, clock);
+  };
   await start("streams", () => hub, endStreams);
   const beacon = await startDoors(config, hub, journal, clock, start);
-  log.info({ event: "started", servers: config.mongrel2.map(({ name }) => name), epoch }, "m2push started");
+  observed.phase = "running";
+  const servers = config.mongrel2.map(({ name }) => name);
+  log.info({ event: "started", servers, epoch: history.epoch, admin: admin.url }, "m2push started");
   return (next: Config) => {
     live.config = next;
     log.level = next.log.level;
@@ -110,7 +131,7 @@ async function startAll(config: Config, { log, clock, drain, takeover }: Require
 }
 
 /** What is kept, what counts, and what stands between them and the clients. */
-async function startHub(config: Config, journal: LogJournal, clock: Clock, takeover: boolean, start: Start) {
+async function startHub(config: Config, journal: Chronicle, clock: Clock, takeover: boolean, start: Start) {
   const history = await start(
     "history",
     () => open(config, clock, takeover),
@@ -126,31 +147,39 @@ async function startHub(config: Config, journal: LogJournal, clock: Clock, takeo
     () => new LocalBus(history, clock),
     (it) => it.close(),
   );
-  const hub = new Hub({ bus, history, clients: store, journal, clock, random: Math.random });
+  const attendance = { joined() {}, stayed() {}, left() {} };
+  const base = `http://localhost${config.hub.path}`;
+  const hub = new Hub({ bus, history, clients: store, journal, attendance, clock, base, random: Math.random });
   await hub.start();
-  return { hub, store, epoch: history.epoch };
+  return { hub, store, history };
 }
 
 /** Which path is what. */
 function routes(hub: Hub, live: { readonly config: Config }): Map<string, Route> {
   const { stream } = live.config;
   const options = () => ({ retry: live.config.stream.retry, maxClients: live.config.stream.max_clients });
-  return new Map([[stream.path, streamRoute(hub, options)]]);
+  return new Map([[stream.path, streamRoute(hub, stream.path, options)]]);
 }
 
-async function startServers(config: Config, around: Surroundings, start: Start): Promise<Endpoint[]> {
+async function startServers(config: Config, around: Surroundings, observed: Observed, start: Start) {
   const endpoints: Endpoint[] = [];
   for (const server of config.mongrel2) {
-    const begin = () => startServer(server, config, around);
-    endpoints.push((await start(`server ${server.name}`, begin, (it) => it.stop())).endpoint);
+    const served = await start(
+      `server ${server.name}`,
+      () => serve(server, around),
+      (it) => it.stop(),
+    );
+    const { send_spec: sendSpec, recv_spec: recvSpec } = server;
+    observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
+    endpoints.push(served.endpoint);
   }
   return endpoints;
 }
 
 /** Where publications come in. */
-async function startDoors(config: Config, hub: Hub, journal: LogJournal, clock: Clock, start: Start): Promise<Beacon> {
+async function startDoors(config: Config, hub: Hub, journal: Chronicle, clock: Clock, start: Start): Promise<Beacon> {
   const publish = hub.publish.bind(hub);
-  const rejected = journal.publicationRejected.bind(journal);
+  const rejected = journal.publicationRejected;
   if (config.publish.zmq) {
     const ingress = new Ingress({ source: new PullServer(config.publish.zmq, clock), publish, rejected });
     await start(
@@ -178,71 +207,6 @@ async function openStore({ history: { store, path } }: Config, history: History,
   if (store === "memory") return forgetful;
   const { LmdbClientStore } = await import("./clients/lmdb.js");
   return new LmdbClientStore(path, history.epoch, clock);
-}
-
-interface Surroundings {
-  readonly hub: Hub;
-  readonly store: ClientStore;
-  readonly router: Router;
-  readonly journal: LogJournal;
-  readonly clock: Clock;
-}
-
-interface Served {
-  readonly endpoint: Endpoint;
-  stop(): Promise<void>;
-}
-
-/** One Mongrel2: its link, its endpoint, its place in the hub, and what an earlier process left of it. */
-async function startServer(it: ServerConfig, config: Config, around: Surroundings): Promise<Served> {
-  const { hub, router, store, journal, clock } = around;
-  const { name, send_ident: sendIdent, max_targets: maxTargets } = it;
-  const transport = new Link({ sendSpec: it.send_spec, recvSpec: it.recv_spec, identity: it.identity, bind: it.bind });
-  const isOpen = (id: number) => server.registry.clients.has(id);
-  let legacy = store.legacy(name);
-  const events: EndpointEvents = {
-    live: (took) => {
-      journal.serverLive(name, took);
-      hub.live(server);
-      recovery.begin(legacy);
-    },
-    lost: (why) => {
-      recovery.stop();
-      journal.serverLost(name, why);
-      legacy = { clients: hub.lost(server), aliveAt: clock.monotonic() };
-    },
-    inbound: (message) => receive(message),
-    malformed: (error) => {
-      journal.malformed(name, error);
-      if (error instanceof RequestError && error.id !== undefined) router.refuse(server, error.id, "malformed");
-    },
-    silent: (milliseconds, wasLive) => journal.serverSilent(name, milliseconds, wasLive),
-    wrongIdent: (seen) => journal.wrongIdent(name, sendIdent, seen),
-    fencePassed: () => {},
-  };
-  const endpoint: Endpoint = new Endpoint({ sendIdent, maxTargets, transport, clock, isOpen, events });
-  const server: Server = hub.serve(name, endpoint, config.stream);
-  const receive = reception(hub, server, router);
-  const control = it.control === undefined ? undefined : new Control(new Asker(it.control, 2000));
-  const recovery = new Recovery({
-    clock,
-    connections: control && (() => control.connections()),
-    isTaken: isOpen,
-    adopt: (client) => hub.adopt(server, client),
-    cancel: (ids) => hub.abandon(server, ids),
-    settled: (result) => {
-      legacy = { clients: [], aliveAt: 0 };
-      journal.recovered(name, result);
-      store.vouch(name);
-    },
-    failed: (error) => journal.controlFailed(name, error),
-  });
-  await endpoint.start();
-  const stop = async () => {
-    recovery.stop();
-    await endpoint.stop();
-  };
-  return { endpoint, stop };
 }
 
 /** Sends what was published, then closes the streams (`closing`), or hands them over to the next process. */

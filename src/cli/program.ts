@@ -5,8 +5,8 @@
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { M2pushError } from "../errors.js";
+import { packageVersion } from "../util/version.js";
 import { type Io, processIo } from "./io.js";
-import { packageVersion } from "./version.js";
 
 export type ExitCode = 0 | 1 | 2;
 

@@ -6,34 +6,48 @@
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Plain text; absent = the status in words. */
+  /** Text; absent = the status in words. */
   readonly body?: string;
+  /** The connection may be used for another request. */
+  readonly persists?: true;
+  /** What only the log is told. */
+  readonly why?: string;
 }
 
 const REASONS: Readonly<Record<number, string>> = {
   200: "OK",
   204: "No Content",
+  304: "Not Modified",
   400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   413: "Content Too Large",
-  426: "Upgrade Required",
+  415: "Unsupported Media Type",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
   503: "Service Unavailable",
 };
 
 const TEXT = { "Content-Type": "text/plain; charset=utf-8" };
 
-/** The head of a response: status line, headers, empty line. */
+/** The head of a response: status line, headers, empty line. No value may hold CR or LF: a TypeError. */
 export function head(status: number, headers: Readonly<Record<string, string>>): string {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const lines = Object.entries(headers).map(([name, value]) => {
+    if (/[\r\n\0]/.test(value)) throw new TypeError(`header ${name} would be more than one line`);
+    return `${name}: ${value}\r\n`;
+  });
   return `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}\r\n${lines.join("")}\r\n`;
 }
 
-/** A whole response after which the connection is closed. `bodiless`: the answer to a HEAD. */
-export function response(answer: Answer, bodiless: boolean): Buffer {
+/** A whole response. "close": the connection is closed after it; "head": so too, and it is the answer to a HEAD. */
+export function response(answer: Answer, form: "close" | "head" | "persist"): Buffer {
   const { status, body = `${REASONS[status] ?? status}\n` } = answer;
-  const headers: Record<string, string> = { ...(status !== 204 && TEXT), ...answer.headers, Connection: "close" };
-  if (bodiless || status === 204) return Buffer.from(head(status, headers));
+  const isEmpty = status === 204 || status === 304;
+  const headers: Record<string, string> = { ...(!isEmpty && TEXT), ...answer.headers };
+  if (form !== "persist") headers.Connection = "close";
+  if (form === "head" || isEmpty) return Buffer.from(head(status, headers));
   headers["Content-Length"] = `${Buffer.byteLength(body)}`;
   return Buffer.from(head(status, headers) + body);
 }

@@ -1,54 +1,148 @@
 /**
- * Requests to answers: one table of routes by exact path (Mongrel2 routes by prefix both ways, so `/e` and `/esupdatesX`
- * come here too), each with its methods. No request stays without an answer, and every answer but a stream ends the
- * connection.
+ * Requests to answers: a table of routes by path (Mongrel2 routes by prefix both ways, so `/e` and `/esupdatesX` come here
+ * too), each with its methods. No request stays without an answer; an answer ends the connection, unless it is a stream or
+ * says that the connection persists.
+ *
+ * Some answers take time (a token is checked, an event is stored). What a connection asks meanwhile waits: answers leave in
+ * the order of the requests (RFC 9112 section 9.3.2). And Mongrel2 may have been restarted meanwhile: then the connection is
+ * another one, and gets no answer.
  */
+import { M2pushError } from "../errors.js";
+import type { Hub } from "../hub/hub.js";
 import type { Server } from "../hub/server.js";
-import type { HttpRequest } from "../protocol/request.js";
+import { type HttpRequest, header } from "../protocol/request.js";
 import { type Answer, response } from "./response.js";
 
 /** Answers a request, or has taken the connection over as a stream. */
-export type Method = (server: Server, request: HttpRequest) => Answer | "streaming";
+export type Method = (server: Server, request: HttpRequest) => Outcome | Promise<Outcome>;
+/** Undefined: the connection is gone, there is nobody to answer. */
+export type Outcome = Answer | "streaming" | undefined;
 
-/** What a path offers. OPTIONS is answered from the list of methods. */
-export type Route = Readonly<Record<string, Method>>;
+/** What a path offers. */
+export interface Route {
+  /** What logs and metrics call it. */
+  readonly name: string;
+  readonly methods: Readonly<Record<string, Method>>;
+  /** Headers for an OPTIONS request beyond Allow (CORS preflights). */
+  readonly options?: (request: HttpRequest) => Readonly<Record<string, string>>;
+}
+
+export interface RouterOptions {
+  readonly hub: Pick<Hub, "evict">;
+  /** By exact path; one that ends in "/" takes every path that begins with it. */
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly answered: (server: string, route: string, status: number, why?: string) => void;
+}
+
+/** Requests of one connection that may wait for an answer: more than a browser or a publisher's library ever sends ahead. */
+const MOST_WAITING = 64;
+
+interface Busy {
+  readonly life: number;
+  readonly waiting: HttpRequest[];
+}
 
 export class Router {
-  readonly #routes: ReadonlyMap<string, Route>;
+  readonly #options: RouterOptions;
+  /** Connections with an answer that takes time. */
+  readonly #busy = new Map<Server, Map<number, Busy>>();
 
-  constructor(routes: ReadonlyMap<string, Route>) {
-    this.#routes = routes;
+  constructor(options: RouterOptions) {
+    this.#options = options;
   }
 
   request(server: Server, request: HttpRequest): void {
-    const answer = this.#answer(server, request);
-    if (answer !== "streaming") send(server, request.id, response(answer, request.method === "HEAD"));
+    const busy = this.#busy.get(server)?.get(request.id);
+    if (busy?.life !== server.life) this.#serve(server, request);
+    else if (busy.waiting.push(request) > MOST_WAITING) this.#options.hub.evict(server, request.id);
   }
 
   refuse(server: Server, id: number, why: "websocket" | "malformed"): void {
     const answer: Answer =
       why === "websocket" ? { status: 400, body: "WebSocket is not served here: use EventSource\n" } : { status: 400 };
-    send(server, id, response(answer, false));
+    this.#options.answered(server.name, why, answer.status);
+    send(server, id, response(answer, "close"), false);
   }
 
-  #answer(server: Server, request: HttpRequest): Answer | "streaming" {
-    const route = this.#routes.get(request.path);
-    if (!route) return { status: 404 };
-    const allow = `${Object.keys(route).join(", ")}, OPTIONS`;
-    if (request.method === "OPTIONS") return { status: 204, headers: { Allow: allow } };
-    const method = Object.hasOwn(route, request.method) ? route[request.method] : undefined;
-    if (!method) return { status: isUpload(request) ? 413 : 405, headers: { Allow: allow } };
-    return method(server, request);
+  #serve(server: Server, request: HttpRequest): void {
+    const route = this.#route(request.path);
+    const outcome = route ? this.#outcome(route, server, request) : { status: 404 };
+    const name = route?.name ?? "other";
+    if (outcome instanceof Promise) void this.#later(name, server, request, outcome);
+    else this.#finish(name, server, request, outcome);
+  }
+
+  async #later(name: string, server: Server, request: HttpRequest, outcome: Promise<Outcome>): Promise<void> {
+    const { life } = server;
+    const busy: Busy = { life, waiting: [] };
+    const connections = this.#busy.get(server) ?? new Map<number, Busy>();
+    this.#busy.set(server, connections.set(request.id, busy));
+    const answer = await outcome.catch(failure);
+    if (connections.get(request.id) === busy) connections.delete(request.id);
+    if (life !== server.life) return;
+    this.#finish(name, server, request, answer);
+    for (const next of busy.waiting) this.#again(server, next);
+  }
+
+  /** The connection may have become a stream, or wait for another answer. */
+  #again(server: Server, request: HttpRequest): void {
+    if (server.registry.clients.has(request.id)) this.#options.hub.evict(server, request.id);
+    else this.request(server, request);
+  }
+
+  #finish(name: string, server: Server, request: HttpRequest, outcome: Outcome): void {
+    if (outcome === undefined) return;
+    this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
+    if (outcome === "streaming") return;
+    const persists = outcome.persists === true && mayPersist(request);
+    const form = request.method === "HEAD" ? "head" : persists ? "persist" : "close";
+    send(server, request.id, response(outcome, form), persists);
+  }
+
+  #route(path: string): Route | undefined {
+    const { routes } = this.#options;
+    const exact = routes.get(path);
+    if (exact) return exact;
+    for (const [prefix, route] of routes) if (prefix.endsWith("/") && path.startsWith(prefix)) return route;
+    return undefined;
+  }
+
+  #outcome({ methods, options }: Route, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
+    const allow = `${Object.keys(methods).join(", ")}, OPTIONS`;
+    if (request.method === "OPTIONS") {
+      return { status: 204, headers: { Allow: allow, ...options?.(request) }, ...(options && { persists: true }) };
+    }
+    if (isUpload(request)) return { status: 413 };
+    const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
+    return method ? method(server, request) : { status: 405, headers: { Allow: allow } };
   }
 }
 
-/** A body too large for Mongrel2 to hand over in one piece: refused, and the files its headers name are never touched. */
-function isUpload(request: HttpRequest): boolean {
-  return request.upload !== undefined;
+/**
+ * A body too large for Mongrel2 to hand over in one piece comes as the name of a file, which is never touched. (With a body,
+ * the header is only what some client says.)
+ */
+function isUpload({ method, upload, body }: HttpRequest): boolean {
+  return upload !== undefined && body.length === 0 && method !== "GET" && method !== "HEAD";
+}
+
+const whyOf = (outcome: Outcome) => (typeof outcome === "object" ? outcome.why : undefined);
+
+/** An answer was meant to come, and did not. Only what will pass is told to the client: come again. */
+function failure(error: unknown): Answer {
+  const why = error instanceof Error ? error.message : String(error);
+  const isPassing = error instanceof M2pushError && (error.code === "unavailable" || error.code === "history.failed");
+  return isPassing ? { status: 503, headers: { "Retry-After": "1" }, why } : { status: 500, why };
+}
+
+/** RFC 9112 section 9.3: unless one side says otherwise, and never for HTTP/1.0. */
+function mayPersist(request: HttpRequest): boolean {
+  const connection = header(request, "connection") ?? "";
+  return request.version === "HTTP/1.1" && !/\bclose\b/i.test(connection);
 }
 
 /** Body and close are two messages: Mongrel2 closes on an empty one, after what is queued. */
-function send(server: Server, id: number, bytes: Buffer): void {
+function send(server: Server, id: number, bytes: Buffer, persists: boolean): void {
   server.outlet.deliver(server.outlet.address([id]), bytes);
-  server.outlet.close([id]);
+  if (!persists) server.outlet.close([id]);
 }

@@ -9,11 +9,11 @@
 import type { Publication } from "../protocol/publication.js";
 import type { Batch } from "./batch.js";
 import type { Client } from "./client.js";
+import type { Interest } from "./interest.js";
 import type { Address, Outlet } from "./ports.js";
-import { matches, type Selectors } from "./topic.js";
 
 export class Audience {
-  readonly selectors: Selectors;
+  readonly interest: Interest;
   /** Bodies that wait to be sent, oldest first; only the last one still grows. */
   readonly waiting: Batch[] = [];
   /** When something was last sent to all of it, monotonic milliseconds. */
@@ -24,8 +24,8 @@ export class Audience {
   /** Members with a limit on what may be under way to them: while there are none, nobody's credit is looked at. */
   #metered = 0;
 
-  constructor(selectors: Selectors, outlet: Outlet, now: number) {
-    this.selectors = selectors;
+  constructor(interest: Interest, outlet: Outlet, now: number) {
+    this.interest = interest;
     this.#outlet = outlet;
     this.lastSent = now;
   }
@@ -36,10 +36,6 @@ export class Audience {
 
   get members(): readonly Client[] {
     return this.#members;
-  }
-
-  wants(publication: Publication): boolean {
-    return matches(this.selectors, publication);
   }
 
   /** Queues a publication; bodies are cut at `maxBytes`. */

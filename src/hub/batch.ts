@@ -11,6 +11,8 @@ export class Batch {
   readonly last: Publication;
   /** Size of the body in bytes. */
   readonly bytes: number;
+  /** How many publications. */
+  readonly events: number;
   readonly #parent: Batch | undefined;
   #child: Batch | undefined;
   #body: Buffer | undefined;
@@ -18,6 +20,7 @@ export class Batch {
   constructor(publication: Publication, parent?: Batch) {
     this.first = parent?.first ?? publication;
     this.last = publication;
+    this.events = (parent?.events ?? 0) + 1;
     this.bytes = (parent?.bytes ?? 0) + publication.bytes.length;
     this.#parent = parent;
   }

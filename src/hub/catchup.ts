@@ -5,6 +5,8 @@
  *
  * No copy of the stream is kept for a client that is behind: it costs its cursor.
  */
+
+import type { Publication } from "../protocol/publication.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
 import type { History, Page } from "./ports.js";
@@ -27,6 +29,8 @@ export interface Feed {
   readonly clients: readonly Client[];
   /** Absent when there was nothing for them on the way. */
   readonly body: Buffer | undefined;
+  /** How many publications it is. */
+  readonly events: number;
   /** Where this step takes them. */
   readonly cursor: number;
   /** Whether they are live from here on. */
@@ -35,6 +39,8 @@ export interface Feed {
 
 export interface CatchupOptions {
   readonly history: History;
+  /** Whether an audience gets a publication. */
+  readonly wants: (audience: Audience, publication: Publication) => boolean;
   /** The largest body, bytes. */
   readonly maxBytes: number;
   /** How many bytes, counted for each receiver, one flush may spend on clients that are behind: live ones must not wait long. */
@@ -118,14 +124,14 @@ export class Catchup {
     const { history } = this.#options;
     const join = group.audience.joinOffset(head);
     if (group.cursor > join) return undefined; // ahead of its audience: what it has seen is still waiting for the others
-    if (group.cursor === join) return this.#step(group, join, join, undefined);
+    if (group.cursor === join) return this.#step(group, join, join, []);
     if (group.cursor < history.floor) {
-      return this.#step(group, Math.min(history.floor, join), join, this.#options.gap(group.cursor));
+      return this.#step(group, Math.min(history.floor, join), join, [this.#options.gap(group.cursor)]);
     }
     const page = group.page ?? history.read(group.cursor, this.#readOptions(group, join));
     if (page instanceof Promise) return this.#await(group, page);
     const chunks = page.publications.map((publication) => publication.bytes);
-    return this.#step(group, page.through, join, chunks.length > 0 ? Buffer.concat(chunks) : undefined);
+    return this.#step(group, page.through, join, chunks);
   }
 
   #await(group: Group, page: Promise<Page>): undefined {
@@ -146,7 +152,7 @@ export class Catchup {
     return {
       through,
       maxBytes: Math.min(maxBytes, fair, mostCredit(group)),
-      match: group.audience.wants.bind(group.audience),
+      match: (publication: Publication) => this.#options.wants(group.audience, publication),
     };
   }
 
@@ -154,7 +160,8 @@ export class Catchup {
    * Takes those of a group that have credit for the body to another cursor: on in history, or into its audience, if that is
    * where it meets it. The others stay where they are.
    */
-  #step(group: Group, cursor: number, join: number, body: Buffer | undefined): Feed | undefined {
+  #step(group: Group, cursor: number, join: number, chunks: readonly Buffer[]): Feed | undefined {
+    const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
     const bytes = body?.length ?? 0;
     const clients = [...group.clients].filter(({ credit, allowance }) => credit >= Math.min(bytes, allowance));
     group.needs = clients.length > 0 ? 0 : bytes;
@@ -168,7 +175,7 @@ export class Catchup {
     }
     if (group.clients.size === 0) this.#drop(group);
     else this.#last(group);
-    return { clients, body, cursor, live };
+    return { clients, body, events: chunks.length, cursor, live };
   }
 
   /** Behind all others in the queue. */

@@ -1,6 +1,7 @@
 /** One browser connection that streams: what the hub knows of it. */
 import type { Audience } from "./audience.js";
 import type { Group } from "./catchup.js";
+import type { Subscriber } from "./ports.js";
 
 export interface Client {
   /** Mongrel2's connection id: unique within one server and one lifetime of that Mongrel2. */
@@ -9,6 +10,10 @@ export interface Client {
   readonly remote: string;
   /** When it subscribed, milliseconds of the monotonic clock. */
   readonly since: number;
+  /** When what it may see ends, and its stream with it: milliseconds since 1970; undefined = never. */
+  readonly expiresAt: number | undefined;
+  /** Who it is for those who watch subscriptions come and go; undefined = nobody is told of it. Opaque to the hub. */
+  readonly subscriber: Subscriber | undefined;
   /** The audience it rides, or will ride once it has caught up. Everyone in it asked for the same and may see the same. */
   readonly audience: Audience;
   /** Where it gets its publications from: undefined = live, with its audience; a group = from history, catching up. */

@@ -3,55 +3,55 @@
  * This file is the list of what can happen; how each step works stands in the file it is named after.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
-import { encodeEvent } from "../protocol/sse.js";
 import type { Clock } from "../util/clock.js";
 import { Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
+import { Expiry } from "./expiry.js";
+import { farewell } from "./farewell.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
 import { Outbox } from "./outbox.js";
-import type { Bus, ClientStore, GapReason, History, Journal, Outlet, Reason, StoredClient } from "./ports.js";
-import { offsetOf, positionId } from "./position.js";
+import type {
+  Attendance,
+  Bus,
+  ClientStore,
+  GapReason,
+  History,
+  Journal,
+  Outlet,
+  Reason,
+  StoredClient,
+} from "./ports.js";
 import { Registry } from "./registry.js";
+import { gapEvent, offsetOfId, primingEvent, resume } from "./resumption.js";
 import type { Server } from "./server.js";
-import type { Selectors } from "./topic.js";
+import { interestOf, type Subscription, stored } from "./subscription.js";
 
 /** The largest body that is sent at once, bytes; Mongrel2's flow control kills a connection at 102,400 pending. */
 export const MAX_BODY = 100_000;
 /** What one flush may spend on clients that are behind, bytes times receivers. */
 const CATCHUP_BYTES = 1_000_000;
 
-/** Clients that are told the same time to come back when the daemon closes their streams. */
-const JITTER_GROUP = 32;
-
 export interface HubOptions {
   readonly bus: Bus;
   readonly history: History;
   readonly clients: ClientStore;
   readonly journal: Journal;
+  readonly attendance: Attendance;
   readonly clock: Clock;
+  /** The hub's URL, absolute: what relative topics and patterns are resolved against. */
+  readonly base: string;
   /** A number from 0 up to 1. */
   readonly random: () => number;
-}
-
-/** What a client that connects asks for. */
-export interface Subscription {
-  readonly id: number;
-  readonly remote: string;
-  readonly selectors: Selectors;
-  /** The last event it has seen; undefined = none, "earliest" = before everything that is held. */
-  readonly lastEventId: string | undefined;
-  /** Mongrel2's DOWNLOAD_CREDITS: bytes that may be under way to it; undefined = it said nothing. */
-  readonly allowance?: number | undefined;
-  /** Makes the first bytes to the browser (the HTTP head and what comes before the first event). */
-  readonly opening: () => Buffer;
 }
 
 export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
+  readonly #expiry: Expiry;
 
   constructor(options: HubOptions) {
     this.#options = options;
+    this.#expiry = new Expiry(options.clock);
   }
 
   get servers(): Iterable<Server> {
@@ -72,13 +72,14 @@ export class Hub {
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
-    const { clock, history, journal } = this.#options;
-    const registry = new Registry(outlet);
+    const { clock, history, journal, base } = this.#options;
+    const registry = new Registry(outlet, base);
     const catchup = new Catchup({
       history,
+      wants: registry.wants,
       maxBytes: MAX_BODY,
       flushBytes: CATCHUP_BYTES,
-      gap: () => this.#gap(name, "expired"),
+      gap: () => this.#gap(name, "expired", history.floor),
       ready: () => outbox.pump(),
     });
     const flushed = journal.flushed.bind(journal, name);
@@ -89,7 +90,7 @@ export class Hub {
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined };
+    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined, life: 0 };
     this.#servers.set(name, server);
     sweep.start();
     return server;
@@ -104,27 +105,41 @@ export class Hub {
   #deliver(publication: Publication): Promise<void> | undefined {
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
-    for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.audiences.values());
+    for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.wanting(publication));
     return kept;
   }
 
   /**
    * A browser connects. It is opened and given a position of its own at once (an event with an id only), so that it can come
-   * back even if it never saw an event; then it is live, or behind. The id must be free: see Registry.
+   * back even if it never saw an event; then it is live, or behind. The id must be free: see Registry. Where the history must
+   * be asked for its last event id, that comes first; undefined when its connection is not there any more by then.
    */
-  subscribe(server: Server, subscription: Subscription): Client {
-    const { id, remote, selectors, lastEventId, opening, allowance } = subscription;
+  subscribe(server: Server, subscription: Subscription): Client | Promise<Client | undefined> {
+    const { lastEventId } = subscription;
+    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#options.history, lastEventId);
+    if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
+    const { life } = server;
+    return asked.then((offset) => (life === server.life ? this.#open(server, subscription, offset) : undefined));
+  }
+
+  /** `asked`: the offset of its last event id. */
+  #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
+    const { id, remote, interest, expiresAt, subscriber, lastEventId, opening, allowance } = subscription;
     const { registry, outbox, outlet } = server;
+    const { history } = this.#options;
     const since = this.#options.clock.monotonic();
     if (allowance !== undefined) server.allowance = allowance;
-    const client = registry.add({ id, remote, selectors, since, allowance: allowance ?? server.allowance });
+    const bytes = allowance ?? server.allowance;
+    const client = registry.add({ id, remote, interest, since, expiresAt, subscriber, allowance: bytes });
     const join = client.audience.joinOffset(outbox.head);
-    const { cursor, notice } = this.#resume(server, lastEventId, join);
-    const start = Buffer.concat([opening(), ...notice, this.#prime(cursor)]);
+    const { cursor, gap, after } = resume(history, lastEventId, asked, join);
+    const first = gap ? this.#gap(server.name, gap, cursor) : primingEvent(history, cursor);
+    const start = Buffer.concat([opening(after), first]);
     outlet.deliver(outlet.address([id]), start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);
     this.#options.journal.connected(server.name, client, registry.size);
+    if (subscriber) this.#options.attendance.joined(subscriber);
     outbox.pump();
     return client;
   }
@@ -135,21 +150,25 @@ export class Hub {
    */
   adopt(server: Server, known: StoredClient): Client {
     const { registry, outbox } = server;
-    const client = registry.add(known);
+    const client = registry.add({ ...known, interest: interestOf(known) });
     this.#place(server, client, known.seen, client.audience.joinOffset(outbox.head));
     this.#options.journal.adopted(server.name, client, registry.size);
+    if (known.subscriber) this.#options.attendance.stayed(known.subscriber);
     outbox.pump();
     return client;
   }
 
-  /** Cuts connections that an earlier process left behind and that cannot be served on. */
-  abandon(server: Server, ids: readonly number[]): void {
-    for (const id of ids) this.#options.clients.remove(server.name, id);
-    server.outlet.cancel(ids);
+  /** What an earlier process, or an earlier life of the link, has left and cannot be served on: connected or not. */
+  forget(server: Server, clients: readonly StoredClient[]): void {
+    for (const { id, subscriber } of clients) {
+      if (!server.registry.clients.has(id)) this.#options.clients.remove(server.name, id);
+      if (subscriber) this.#options.attendance.left(subscriber);
+    }
   }
 
-  /** Live, or behind. */
+  /** Live, or behind; until its time is over. */
   #place(server: Server, client: Client, cursor: number, join: number): void {
+    this.#expiry.watch(client, () => this.end(server, client.id, "expired"));
     client.seen = cursor;
     client.settled = cursor === join;
     if (client.settled) client.audience.add(client);
@@ -171,24 +190,6 @@ export class Hub {
     store.fenced(server.name, through);
   }
 
-  /** Where a client goes on from, and what it must be told first. */
-  #resume(server: Server, lastEventId: string | undefined, join: number): { cursor: number; notice: Buffer[] } {
-    const { history } = this.#options;
-    if (lastEventId === undefined) return { cursor: join, notice: [] };
-    const asked = lastEventId === "earliest" ? history.floor : this.#find(lastEventId);
-    if (asked === undefined) return { cursor: join, notice: [this.#gap(server.name, "unknown")] };
-    if (asked < history.floor) return { cursor: history.floor, notice: [this.#gap(server.name, "expired")] };
-    return { cursor: asked, notice: [] };
-  }
-
-  /** The offset of an id: our own name it, a publisher's own are looked up. */
-  #find(id: string): number | undefined {
-    const { history } = this.#options;
-    const offset = offsetOf(history.epoch, id);
-    if (offset === undefined) return history.find(id);
-    return offset <= history.last ? offset : undefined;
-  }
-
   /** What its server has fenced so far counts for a client, what it fences from now on does not. */
   #fellBehind(server: Server, clients: readonly Client[]): void {
     for (const client of clients) {
@@ -196,17 +197,6 @@ export class Hub {
       client.settled = false;
       this.#options.clients.put(server.name, stored(server, client));
     }
-  }
-
-  #prime(offset: number): Buffer {
-    return encodeEvent({ id: positionId(this.#options.history.epoch, offset) });
-  }
-
-  #gap(server: string, reason: GapReason): Buffer {
-    const { history, journal } = this.#options;
-    journal.gap(server, reason);
-    const data = JSON.stringify({ reason, oldest: positionId(history.epoch, history.floor) });
-    return encodeEvent({ type: "m2push-gap", data });
   }
 
   /** A client is no longer connected. False when the id has no client: notices come late, twice, or for strangers. */
@@ -217,10 +207,28 @@ export class Hub {
     server.registry.remove(client);
     this.#options.clients.remove(server.name, id);
     this.#options.journal.disconnected(server.name, client, reason, server.registry.size);
+    if (client.subscriber) this.#options.attendance.left(client.subscriber);
     return true;
   }
 
+  /** Cuts a connection on which something came that has no answer: in the middle of a stream any would be part of it. */
+  evict(server: Server, id: number): void {
+    this.leave(server, id, "second request");
+    server.outlet.cancel([id]);
+  }
+
+  /** Ends a client's stream: polite if it reads, and at once for us in any case. */
+  end(server: Server, id: number, reason: "expired" | "kicked"): void {
+    if (this.leave(server, id, reason)) server.outlet.close([id]);
+  }
+
+  #gap(server: string, reason: GapReason, cursor: number): Buffer {
+    this.#options.journal.gap(server, reason);
+    return gapEvent(this.#options.history, reason, cursor);
+  }
+
   #detach(server: Server, client: Client): void {
+    this.#expiry.forget(client);
     if (client.behind) server.catchup.remove(client);
     else client.audience.remove(client);
   }
@@ -245,7 +253,9 @@ export class Hub {
   lost(server: Server): StoredClient[] {
     const clients = [...server.registry.clients.values()];
     const left = clients.map((client) => stored(server, client));
+    for (const client of clients) this.#expiry.forget(client);
     this.#options.clients.doubt(server.name);
+    server.life++;
     server.outbox.reset();
     server.catchup.clear();
     server.registry.clear();
@@ -263,6 +273,7 @@ export class Hub {
 
   /** Leaves every stream open, for the next process to go on with. */
   handOver(): void {
+    this.#expiry.close();
     for (const { keepalive } of this.#servers.values()) keepalive.close();
   }
 
@@ -275,19 +286,7 @@ export class Hub {
       server.keepalive.close();
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");
-      for (let from = 0; from < ids.length; from += JITTER_GROUP) {
-        const some = ids.slice(from, from + JITTER_GROUP);
-        const wait = Math.round(retry * (1 + this.#options.random() / 2));
-        server.outlet.deliver(server.outlet.address(some), encodeEvent({ retry: wait }));
-        server.outlet.close(some);
-      }
+      farewell(server.outlet, ids, retry, this.#options.random);
     }
   }
-}
-
-/** What the next one to serve a client needs to know. */
-function stored(server: Server, { id, remote, audience, since, seen, settled, allowance }: Client): StoredClient {
-  const through = settled ? Math.max(seen, server.outbox.fenced) : seen;
-  const known = { id, remote, selectors: audience.selectors, since, seen: through, settled };
-  return allowance === Number.POSITIVE_INFINITY ? known : { ...known, allowance };
 }

@@ -57,7 +57,13 @@ export interface Flush {
   readonly bodies: number;
   readonly frames: number;
   readonly bytes: number;
+  /** Publications times the clients they go to. */
+  readonly deliveries: number;
+  /** When the oldest publication for live clients was published, milliseconds since 1970; undefined = there is none. */
+  readonly oldest: number | undefined;
 }
+
+type Count = { -readonly [Name in keyof Flush]: Flush[Name] };
 
 export class Outbox {
   readonly #options: OutboxOptions;
@@ -108,10 +114,10 @@ export class Outbox {
     return this.#dirty.size === 0 && !this.#options.catchup.hungry(this.#head);
   }
 
-  /** Queues a publication for the audiences that want it and sends what may be sent. Offsets rise from call to call. */
-  add(publication: Publication, audiences: Iterable<Audience>): void {
+  /** Queues a publication for the audiences that get it and sends what may be sent. Offsets rise from call to call. */
+  add(publication: Publication, audiences: readonly Audience[]): void {
     for (const audience of audiences) {
-      if (audience.size === 0 || !audience.wants(publication)) continue;
+      if (audience.size === 0) continue;
       audience.queue(publication, this.#options.maxBytes, this.#batch);
       this.#dirty.add(audience);
       if (audience.waiting.length > MAX_WAITING) this.#spill(audience);
@@ -190,13 +196,16 @@ export class Outbox {
   #flush(): readonly Feed[] | undefined {
     const { outlet, catchup } = this.#options;
     if (this.#isEmpty) return undefined;
-    const flush = { bodies: 0, frames: 0, bytes: 0 };
+    const flush: Count = { bodies: 0, frames: 0, bytes: 0, deliveries: 0, oldest: undefined };
     for (const [batch, audiences] of this.#take()) {
       this.#send(flush, addressesOf(audiences, outlet), batch.body());
+      for (const { size } of audiences) flush.deliveries += size * batch.events;
+      flush.oldest = Math.min(flush.oldest ?? batch.first.time, batch.first.time);
     }
     const steps = catchup.take(this.#head);
-    for (const { clients, body } of steps) {
+    for (const { clients, body, events } of steps) {
       if (body) this.#send(flush, this.#addresses(clients), body);
+      flush.deliveries += clients.length * events;
     }
     if (flush.frames === 0 && steps.length === 0) return undefined;
     this.#options.flushed(flush);
@@ -230,7 +239,7 @@ export class Outbox {
     return groups;
   }
 
-  #send(flush: { bodies: number; frames: number; bytes: number }, addresses: Iterable<Buffer>, body: Buffer): void {
+  #send(flush: Count, addresses: Iterable<Buffer>, body: Buffer): void {
     flush.bodies++;
     for (const address of addresses) {
       this.#options.outlet.deliver(address, body);

@@ -5,7 +5,6 @@
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Client } from "./client.js";
 import type { Flush } from "./outbox.js";
-import type { Selectors } from "./topic.js";
 
 /**
  * A ready list of connections of one Mongrel2, at most `Outlet.maxTargets` of them, in the form the outlet writes.
@@ -70,6 +69,11 @@ export interface ReadOptions {
   readonly through: number;
   /** Stop before the wire bytes of the page exceed this (a first publication larger than it is still returned). */
   readonly maxBytes: number;
+  /**
+   * Look at no more publications than this, returned or not; absent = no limit. Looking takes time in which nothing else
+   * happens, and a client that wants one event in a thousand must not hold up the others.
+   */
+  readonly maxLook?: number;
   /** Which publications to return; absent = all. */
   readonly match?: (publication: Publication) => boolean;
 }
@@ -99,9 +103,10 @@ export interface History {
   read(after: number, options: ReadOptions): Page | Promise<Page>;
   /**
    * The offset of the publication with this id (as printed in the stream, ours or a publisher's own), the oldest when a
-   * publisher used it more than once; undefined when it was never seen or is trimmed. O(log n).
+   * publisher used it more than once; undefined when it was never seen or is trimmed. O(log n). A promise where the
+   * answer must be fetched; it never rejects: what cannot be looked up is not found.
    */
-  find(id: string): number | undefined;
+  find(id: string): number | undefined | Promise<number | undefined>;
   close(): Promise<void>;
 }
 
@@ -113,8 +118,44 @@ export type Reason =
   | "server lost"
   /** A request arrived on a connection that was streaming. */
   | "second request"
+  /** What it was allowed to see is over: its token has expired. */
+  | "expired"
+  /** An operator asked for it. */
+  | "kicked"
   /** The daemon closed the stream while stopping. */
   | "shutdown";
+
+/** A value that JSON can write. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/** One thing that a subscriber asked for, in its own words. */
+export interface Subscribed {
+  /** How the words are to be read: "topic" in Mercure 0.x, "exact" or "urlpattern" in draft-08. */
+  readonly kind: "topic" | "exact" | "urlpattern";
+  readonly match: string;
+  /** What its token lets others see of it. */
+  readonly payload?: Json;
+}
+
+/** A client as others may be told of it (Mercure, "Active Subscriptions"); JSON, kept with the client. */
+export interface Subscriber {
+  /** Unique to this connection, never the client's choice: "urn:uuid:...". */
+  readonly id: string;
+  /** The `sub` of its token, for operators. */
+  readonly subject?: string;
+  readonly subscriptions: readonly Subscribed[];
+}
+
+/**
+ * Hears of subscribers that come and go, in order, each once: also of those that died silently, when that is found out, and
+ * of those that an earlier process served and that did not outlive it. Never throws, never waits.
+ */
+export interface Attendance {
+  joined(subscriber: Subscriber): void;
+  /** It was there before this process; who watches knows of it. */
+  stayed(subscriber: Subscriber): void;
+  left(subscriber: Subscriber): void;
+}
 
 /**
  * What happened, for the log and the metrics. A journal never throws, never waits and never changes what the hub does next.
@@ -141,7 +182,12 @@ export type GapReason =
 export interface StoredClient {
   readonly id: number;
   readonly remote: string;
-  readonly selectors: Selectors;
+  /** Texts of its selectors and grants: see selector.ts. */
+  readonly selectors: readonly string[];
+  readonly grants?: readonly string[];
+  /** Milliseconds since 1970; absent = never. */
+  readonly expiresAt?: number | undefined;
+  readonly subscriber?: Subscriber | undefined;
   /** When it subscribed: Clock.monotonic(). */
   readonly since: number;
   /** Mongrel2 has taken everything up to this offset for it. */

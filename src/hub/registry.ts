@@ -1,44 +1,67 @@
 /**
  * The clients of one server, by connection id, and the audiences they make up. The two always agree: every client is in
- * exactly one audience (live) or in one group that catches up with it, and an audience without any client is forgotten.
+ * exactly one audience (live) or in one group that catches up with it, and an audience without any client is forgotten. Which
+ * audiences want a publication is looked up by its topics (topic-index.ts), never by asking them all.
  */
+
+import type { Publication } from "../protocol/publication.js";
 import { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import type { Outlet } from "./ports.js";
-import { type Selectors, signature } from "./topic.js";
+import { type Interest, interestKey, maySee, wants } from "./interest.js";
+import type { Outlet, Subscriber } from "./ports.js";
+import { TopicIndex } from "./topic-index.js";
 
 export interface Newcomer {
   readonly id: number;
   readonly remote: string;
-  readonly selectors: Selectors;
+  readonly interest: Interest;
   /** When it came: Clock.monotonic(). */
   readonly since: number;
   /** Bytes that may be under way to it; undefined = no limit. */
   readonly allowance?: number | undefined;
+  /** Milliseconds since 1970; undefined = never. */
+  readonly expiresAt?: number | undefined;
+  readonly subscriber?: Subscriber | undefined;
 }
 
 export class Registry {
   readonly clients = new Map<number, Client>();
   readonly audiences = new Map<string, Audience>();
   readonly #outlet: Outlet;
+  readonly #base: string;
+  readonly #index: TopicIndex<Audience>;
   /** How many clients, live or behind, belong to each audience. */
   readonly #sizes = new Map<Audience, number>();
 
-  constructor(outlet: Outlet) {
+  /** `base` is the hub's URL, which relative topics and patterns are resolved against. */
+  constructor(outlet: Outlet, base: string) {
     this.#outlet = outlet;
+    this.#base = base;
+    this.#index = new TopicIndex(base);
   }
 
   get size(): number {
     return this.clients.size;
   }
 
+  /** The audiences that get a publication. */
+  wanting(publication: Publication): readonly Audience[] {
+    const selecting = this.#index.matching(publication.topics);
+    if (!publication.private) return selecting;
+    return selecting.filter(({ interest }) => maySee(interest, publication, this.#base));
+  }
+
+  /** Whether one audience gets a publication: for reading history. */
+  readonly wants = ({ interest }: Audience, publication: Publication): boolean =>
+    wants(interest, publication, this.#base);
+
   /** Adds a client that is neither live nor behind yet. A TypeError if the id is taken: the caller must have looked. */
-  add({ id, remote, selectors, since, allowance = Number.POSITIVE_INFINITY }: Newcomer): Client {
+  add({ id, remote, interest, since, allowance = Number.POSITIVE_INFINITY, expiresAt, subscriber }: Newcomer): Client {
     if (this.clients.has(id)) throw new TypeError(`connection ${id} has a client already`);
-    const audience = this.#audience(selectors, since);
+    const audience = this.#audience(interest, since);
     this.#sizes.set(audience, (this.#sizes.get(audience) ?? 0) + 1);
     const place = { audience, behind: undefined, seen: 0, settled: false, slot: -1 };
-    const client: Client = { id, remote, since, allowance, credit: allowance, ...place };
+    const client: Client = { id, remote, since, expiresAt, subscriber, allowance, credit: allowance, ...place };
     this.clients.set(id, client);
     return client;
   }
@@ -51,21 +74,24 @@ export class Registry {
     this.#sizes.set(audience, left);
     if (left > 0) return;
     this.#sizes.delete(audience);
-    this.audiences.delete(signature(audience.selectors));
+    this.audiences.delete(interestKey(audience.interest));
+    this.#index.remove(audience.interest.selectors, audience);
   }
 
   clear(): void {
     this.clients.clear();
+    for (const audience of this.audiences.values()) this.#index.remove(audience.interest.selectors, audience);
     this.audiences.clear();
     this.#sizes.clear();
   }
 
-  #audience(selectors: Selectors, now: number): Audience {
-    const key = signature(selectors);
+  #audience(interest: Interest, now: number): Audience {
+    const key = interestKey(interest);
     let audience = this.audiences.get(key);
     if (!audience) {
-      audience = new Audience(selectors, this.#outlet, now);
+      audience = new Audience(interest, this.#outlet, now);
       this.audiences.set(key, audience);
+      this.#index.add(interest.selectors, audience);
     }
     return audience;
   }

@@ -14,4 +14,6 @@ export interface Server {
   readonly keepalive: Keepalive;
   /** What Mongrel2 last said may be under way to one connection: it says so only in the first request of each. */
   allowance: number | undefined;
+  /** Counts how often its connections were lost: an id from an earlier life is somebody else's. */
+  life: number;
 }

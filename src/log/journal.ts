@@ -5,13 +5,14 @@
 import type { M2pushError } from "../errors.js";
 import type { Client } from "../hub/client.js";
 import type { Flush } from "../hub/outbox.js";
-import type { GapReason, Journal, Reason } from "../hub/ports.js";
+import type { GapReason, Reason } from "../hub/ports.js";
+import { wordsOf } from "../hub/selector.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { Throttle } from "../util/throttle.js";
 import type { Logger } from "./logger.js";
 
-export class LogJournal implements Journal {
+export class LogJournal {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #throttle: Throttle;
@@ -98,7 +99,30 @@ export class LogJournal implements Journal {
     });
   }
 
+  /** Figures only: see the metrics. */
+  fencePassed(): void {}
+
+  stale(server: string, messages: number): void {
+    this.#throttle.pass(`stale ${server}`, (suppressed) => {
+      const text = "a message that may be of a Mongrel2 that is gone: not taken";
+      this.#log.info({ event: "stale", server, messages, suppressed }, text);
+    });
+  }
+
+  answered(server: string, route: string, status: number, why?: string): void {
+    if (why === undefined) this.#log.debug({ event: "answer", server, route, status }, "request answered");
+    else
+      this.#throttle.pass(`refused ${route} ${status}`, (suppressed) => {
+        this.#log.info({ event: "refuse", server, route, status, why, suppressed }, "request refused");
+      });
+  }
+
   #who(server: string, client: Client) {
-    return { server, client: client.id, remote: client.remote, topics: client.audience.selectors };
+    return {
+      server,
+      client: client.id,
+      remote: client.remote,
+      topics: client.audience.interest.selectors.map(wordsOf),
+    };
   }
 }

@@ -58,6 +58,8 @@ export interface EndpointEvents {
   /** Messages come in that carry another ident than the one configured. */
   wrongIdent(seen: string): void;
   fencePassed(milliseconds: number): void;
+  /** Messages came in that may be of a Mongrel2 that is gone: they are not handed on. */
+  stale(messages: number): void;
 }
 
 export class Endpoint implements Outlet, Receiver {
@@ -188,7 +190,10 @@ export class Endpoint implements Outlet, Receiver {
     const state = this.#state;
     if (state.name === "live") handle();
     else if (state.name === "probing") state.held.push(handle);
-    else if (state.name === "lost" && id !== undefined) this.#doubtful.push(id);
+    else if (state.name === "lost") {
+      this.#options.events.stale(1);
+      if (id !== undefined) this.#doubtful.push(id);
+    }
   }
 
   /**

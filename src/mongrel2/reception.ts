@@ -18,10 +18,10 @@ export interface Visitors {
 type Receivers = { [K in Inbound["kind"]]: (message: Extract<Inbound, { kind: K }>) => void };
 
 export function reception(hub: Hub, server: Server, visitors: Visitors): (message: Inbound) => void {
-  const cut = ({ id }: { id: number }) => evict(hub, server, id);
+  const cut = ({ id }: { id: number }) => hub.evict(server, id);
   const receivers: Receivers = {
     http: (request) => {
-      if (server.registry.clients.has(request.id)) evict(hub, server, request.id);
+      if (server.registry.clients.has(request.id)) hub.evict(server, request.id);
       else visitors.request(server, request);
     },
     disconnect: ({ id }) => void hub.leave(server, id, "gone"),
@@ -33,10 +33,4 @@ export function reception(hub: Hub, server: Server, visitors: Visitors): (messag
     "upload-piece": cut,
   };
   return (message) => (receivers[message.kind] as (message: Inbound) => void)(message);
-}
-
-/** Cancels a connection. A second request while streaming would be answered into the middle of the stream: cut it too. */
-function evict(hub: Hub, server: Server, id: number): void {
-  hub.leave(server, id, "second request");
-  server.outlet.cancel([id]);
 }

@@ -36,7 +36,9 @@ export interface RecoveryOptions {
   /** Whether a client is connected under this id now: then the id is not the old client's, or is so no more. */
   readonly isTaken: (id: number) => boolean;
   readonly adopt: (client: StoredClient) => void;
-  /** Cancels connections, and forgets what was stored of them. */
+  /** These will not be served on: their connection is cancelled, gone, or somebody else's by now. */
+  readonly forget: (clients: readonly StoredClient[]) => void;
+  /** Cancels connections. */
   readonly cancel: (ids: readonly number[]) => void;
   /** What is stored is true again: everything old is adopted, cancelled or gone. */
   readonly settled: (result: Recovered) => void;
@@ -77,6 +79,7 @@ export class Recovery {
   #giveUp(legacy: Legacy): void {
     const left = legacy.clients.filter(({ id }) => !this.#options.isTaken(id));
     this.#cancel(left.map(({ id }) => id));
+    this.#options.forget(legacy.clients);
     this.#options.settled({ adopted: 0, cancelled: left.length, gone: 0, proven: false });
   }
 
@@ -117,7 +120,7 @@ export class Recovery {
   /** Decides about what was left behind; true when nothing is left to decide. */
   #look(legacy: Legacy | undefined, rows: readonly NetRow[], asked: number, late: boolean): boolean {
     if (!legacy) return true;
-    const { isTaken, adopt, settled } = this.#options;
+    const { isTaken, adopt, forget, settled } = this.#options;
     const alive = new Map(rows.map((row) => [row.id, row]));
     const left = legacy.clients.filter(({ id }) => alive.has(id) && !isTaken(id));
     const proven = left.some(({ id }) => readLongerAgo(alive.get(id), asked - legacy.aliveAt));
@@ -127,6 +130,8 @@ export class Recovery {
     for (const client of opened) adopt(client);
     const cut = left.filter(({ id }) => !isTaken(id)).map(({ id }) => id);
     this.#cancel(cut);
+    const kept = new Set(opened);
+    forget(legacy.clients.filter((client) => !kept.has(client)));
     settled({ adopted: opened.length, cancelled: cut.length, gone: legacy.clients.length - left.length, proven });
     return true;
   }

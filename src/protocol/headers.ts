@@ -2,7 +2,7 @@
  * The header block of a request, in either of the two forms that a Handler can ask for: a JSON object (the default), or a
  * tnetstring dictionary. Values are strings, or lists of strings where a header came more than once.
  *
- * Names with a capital letter are Mongrel2's own. It writes those of the client in lower case, so none can be forged. Names
+ * Names that begin with a capital letter are Mongrel2's own. It writes those of the client in lower case, so none can be forged. Names
  * go into Maps, where __proto__ is a name like any other.
  */
 import { ProtocolError } from "../errors.js";

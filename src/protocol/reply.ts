@@ -21,6 +21,7 @@ const MAX_TARGETS = 128;
 /** Mongrel2 keeps ids in a signed 32-bit int: a larger number would be another connection's. */
 const MAX_ID = 2_147_483_647;
 
+const DIGITS = /^[0-9]+$/;
 const SENDER = /^[A-Za-z0-9-]+$/;
 
 /** Whether a send_ident can stand before a reply: "_" and "." cannot, though Mongrel2 sends requests with them. */
@@ -38,7 +39,7 @@ export function replyHead(sender: string, ids: readonly number[], maxTargets = M
 
 /** The same for KEEP_ALIVE and CANCEL, and for nothing else. */
 export function extendedHead(sender: string, ids: readonly number[], maxTargets = MAX_TARGETS): Buffer {
-  return head(sender, "X ", ids, maxTargets);
+  return head(sender, EXTENDED, ids, maxTargets);
 }
 
 function head(sender: string, mark: string, ids: readonly number[], maxTargets: number): Buffer {
@@ -72,8 +73,7 @@ export interface Reply {
   readonly body: Buffer;
 }
 
-/** `[1]` "X " of an extended reply, `[2]` the ids: a space after the last one is taken, two between any are not. */
-const ID_LIST = /^(X )?((?:[0-9]+ )*[0-9]+) ?$/;
+const EXTENDED = "X ";
 
 /**
  * Takes a frame apart as Mongrel2 does: leading zeros and one trailing space are fine, whatever else is wrong is wrong. In
@@ -88,28 +88,31 @@ export function decodeReply(frame: Buffer, { maxTargets = Number.POSITIVE_INFINI
   if (!isSender(sender)) throw broken("the sender may hold letters, digits and '-' only");
   const end = colon + 1 + readLength(frame.toString("latin1", space + 1, colon));
   if (frame[end] !== 0x2c || frame[end + 1] !== 0x20) throw broken("no comma and space where the ids should end");
-  const list = ID_LIST.exec(frame.toString("latin1", colon + 1, end));
-  if (list === null) throw broken("the ids must be numbers with one space between them");
-  const ids = readIds(list[2] ?? "", maxTargets);
-  return { sender, ids, extended: list[1] !== undefined, body: frame.subarray(end + 2) };
+  const list = frame.toString("latin1", colon + 1, end);
+  const extended = list.startsWith(EXTENDED);
+  const ids = readIds(extended ? list.slice(EXTENDED.length) : list, maxTargets);
+  return { sender, ids, extended, body: frame.subarray(end + 2) };
 }
 
 function readLength(digits: string): number {
-  if (!/^[0-9]+$/.test(digits)) throw broken("the length of the ids is no number");
+  if (!DIGITS.test(digits)) throw broken("the length of the ids is no number");
   return Number(digits);
 }
 
+/** A space after the last id is taken; two between any are not. */
 function readIds(list: string, maxTargets: number): number[] {
-  const ids = list.split(" ").map(Number);
+  const ids = (list.endsWith(" ") ? list.slice(0, -1) : list).split(" ");
   if (ids.length > maxTargets) {
     throw new ProtocolError(
       "limit.exceeded",
       `reply over its limits: ${ids.length} ids, at most ${maxTargets} are taken`,
     );
   }
-  const wrong = ids.find((id) => !isId(id));
-  if (wrong !== undefined) throw broken(`${wrong} is no connection id: 0 to ${MAX_ID}`);
-  return ids;
+  return ids.map((digits) => {
+    if (!DIGITS.test(digits)) throw broken("the ids must be numbers with one space between them");
+    if (!isId(Number(digits))) throw broken(`${digits.slice(0, 20)} is no connection id: 0 to ${MAX_ID}`);
+    return Number(digits);
+  });
 }
 
 function broken(what: string): ProtocolError {

@@ -40,6 +40,8 @@ export interface Netstring {
 const MAX_BYTES = 16 * 1024 * 1024;
 /** The longest length that is read: tnetstrings.org allows 9 digits. */
 const MAX_DIGITS = 9;
+/** The longest text of a number; "-1.7976931348623157e+308" has 24 characters. */
+const MAX_NUMBER = 40;
 
 const COLON = 0x3a;
 export const COMMA = 0x2c;
@@ -154,9 +156,10 @@ class Reader {
     return depth + 1;
   }
 
-  /** Of a number or truth value: never long. */
+  /** Of a number or truth value. */
   #text({ start, end }: Netstring): string {
-    return this.#buffer.toString("latin1", start, Math.min(end, start + 40));
+    if (end - start > MAX_NUMBER) throw broken(`a number or truth value of ${end - start} bytes at byte ${start}`);
+    return this.#buffer.toString("latin1", start, end);
   }
 }
 
@@ -178,7 +181,7 @@ function truth(text: string): boolean {
   return text === "true";
 }
 
-/** Throws TypeError for what has no tnetstring: undefined, a function, NaN, a string with half a surrogate pair in it. */
+/** Throws TypeError for what has no tnetstring: undefined, a function, NaN. Half a surrogate pair becomes U+FFFD. */
 export function encode(value: TnetValue): Buffer {
   if (Buffer.isBuffer(value)) return typed(value, ",");
   if (typeof value === "string") return typed(Buffer.from(value), ",");

@@ -43,6 +43,9 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   pino: /^log\//,
   "pino-pretty": /^log\//,
   "smol-toml": /^config\//,
+  jose: /^auth\//,
+  "prom-client": /^metrics\//,
+  "node-sqlite3-wasm": /^cli\/doctor\//,
   lmdb: /^(history|clients)\/lmdb\.ts$/,
 };
 

@@ -29,6 +29,7 @@ async function setUp() {
     silent: (_, live) => told.push(`silent ${live}`),
     wrongIdent: (seen) => told.push(`ident ${seen}`),
     fencePassed: () => {},
+    stale: (messages) => told.push(`stale ${messages}`),
   };
   const transport = {
     async start() {},
@@ -139,7 +140,7 @@ test("a request that comes while Mongrel2 is lost may be of the old one: it is c
   endpoint.connected("out");
   endpoint.message(get(1));
   goLive();
-  assert.deepEqual(told, ["live", "lost", "live", "http 1"]);
+  assert.deepEqual(told, ["live", "lost", "stale 1", "live", "http 1"]);
   assert.deepEqual(
     sent.filter(({ body }) => body.includes("cancel")).map(({ ids }) => ids),
     [[57]],

@@ -22,12 +22,18 @@ function setUp(rows: ((milliseconds: number) => NetRow[]) | undefined, taken: nu
   const clock = new FakeClock();
   clock.advance(1_000_000);
   const liveAt = clock.monotonic();
-  const seen = { adopted: [] as number[], cancelled: [] as number[], settled: [] as Recovered[] };
+  const seen = {
+    adopted: [] as number[],
+    forgotten: [] as number[],
+    cancelled: [] as number[],
+    settled: [] as Recovered[],
+  };
   const recovery = new Recovery({
     clock,
     connections: rows && (async () => rows(clock.monotonic() - liveAt)),
     isTaken: (id) => taken.includes(id) || seen.adopted.includes(id),
     adopt: ({ id }) => seen.adopted.push(id),
+    forget: (clients) => seen.forgotten.push(...clients.map(({ id }) => id)),
     cancel: (ids) => seen.cancelled.push(...ids),
     settled: (result) => seen.settled.push(result),
     failed: () => {},
@@ -48,6 +54,7 @@ test("clients are adopted when Mongrel2 has read from one of them before the las
   await pass(100);
   assert.deepEqual(seen.adopted, [1, 2]);
   assert.deepEqual(seen.cancelled, []);
+  assert.deepEqual(seen.forgotten, [3]);
   assert.deepEqual(seen.settled, [{ adopted: 2, cancelled: 0, gone: 1, proven: true }]);
 });
 
@@ -103,6 +110,7 @@ test("without a control port everybody left behind is cancelled", async () => {
   await pass(100);
   assert.deepEqual(seen, {
     adopted: [],
+    forgotten: [1, 2],
     cancelled: [1],
     settled: [{ adopted: 0, cancelled: 1, gone: 0, proven: false }],
   });
@@ -113,5 +121,5 @@ test("a recovery that was stopped does nothing more", async () => {
   recovery.begin({ clients: [stored(1)], aliveAt: liveAt - 2000 });
   recovery.stop();
   await pass(1000);
-  assert.deepEqual(seen, { adopted: [], cancelled: [], settled: [] });
+  assert.deepEqual(seen, { adopted: [], forgotten: [], cancelled: [], settled: [] });
 });

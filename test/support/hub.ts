@@ -2,9 +2,9 @@
 import { LocalBus } from "../../src/cluster/local.js";
 import { MemoryHistory } from "../../src/history/memory.js";
 import { Hub } from "../../src/hub/hub.js";
-import type { ClientStore, History, Journal, StoredClient } from "../../src/hub/ports.js";
+import { EVERYTHING_PUBLIC, type Interest } from "../../src/hub/interest.js";
+import type { ClientStore, History, Journal, StoredClient, Subscriber } from "../../src/hub/ports.js";
 import type { Server } from "../../src/hub/server.js";
-import { ALL, type Selectors } from "../../src/hub/topic.js";
 import { FakeClock } from "./clock.js";
 import { RecordingOutlet } from "./outlet.js";
 
@@ -45,8 +45,19 @@ export interface Bench {
   readonly history: History;
   readonly store: MapStore;
   readonly clock: FakeClock;
+  /** Who came and left, in order. */
+  readonly attendance: readonly (readonly [what: string, subscriber: string])[];
   /** Opens a client; its opening is one comment. */
-  connect(id: number, options?: { lastEventId?: string; selectors?: Selectors; allowance?: number }): void;
+  connect(
+    id: number,
+    options?: {
+      lastEventId?: string;
+      interest?: Interest;
+      allowance?: number;
+      expiresAt?: number;
+      subscriber?: Subscriber;
+    },
+  ): void;
   publish(data: string, topic?: string): void;
 }
 
@@ -59,12 +70,19 @@ export async function bench({ maxEvents = 100_000, maxTargets = 128 }: BenchOpti
   const clock = new FakeClock();
   const history = new MemoryHistory({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
+  const attendance: [what: string, subscriber: string][] = [];
   const hub = new Hub({
     bus: new LocalBus(history, clock),
     history,
     clients: store,
     journal: silent,
+    attendance: {
+      joined: (it) => attendance.push(["joined", it.id]),
+      stayed() {},
+      left: (it) => attendance.push(["left", it.id]),
+    },
     clock,
+    base: "http://hub.example/.well-known/mercure",
     random: () => 0.5,
   });
   await hub.start();
@@ -78,12 +96,13 @@ export async function bench({ maxEvents = 100_000, maxTargets = 128 }: BenchOpti
     history,
     store,
     clock,
-    connect(id, { lastEventId, selectors = ALL, allowance } = {}) {
-      hub.subscribe(server, {
+    attendance,
+    connect(id, { lastEventId, interest = EVERYTHING_PUBLIC, ...rest } = {}) {
+      void hub.subscribe(server, {
         id,
-        allowance,
+        ...rest,
         remote: "127.0.0.1",
-        selectors,
+        interest,
         lastEventId,
         opening: () => Buffer.from(": open\n\n"),
       });

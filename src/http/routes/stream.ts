@@ -1,11 +1,11 @@
 /** The plain EventSource address: GET opens a stream of every public event (WHATWG HTML 9.2, server-sent events). */
 import type { Hub } from "../../hub/hub.js";
+import { EVERYTHING_PUBLIC } from "../../hub/interest.js";
 import type { Server } from "../../hub/server.js";
-import { ALL } from "../../hub/topic.js";
 import { type HttpRequest, header } from "../../protocol/request.js";
 import { encodeComment, encodeEvent } from "../../protocol/sse.js";
 import { type Answer, head } from "../response.js";
-import type { Route } from "../router.js";
+import type { Outcome, Route } from "../router.js";
 
 export interface StreamOptions {
   /** What browsers are told to wait before they reconnect, milliseconds. */
@@ -24,7 +24,7 @@ const HEADERS = {
 };
 
 /** `options` is asked anew for each request: a reload may change it. */
-export function streamRoute(hub: Hub, options: () => StreamOptions): Route {
+export function streamRoute(hub: Hub, path: string, options: () => StreamOptions): Route {
   const start = Buffer.concat([Buffer.from(head(200, HEADERS)), encodeComment(" time stream")]);
   const opening = () => Buffer.concat([start, encodeEvent({ retry: options().retry })]);
   const full = (): Answer | undefined => {
@@ -32,16 +32,16 @@ export function streamRoute(hub: Hub, options: () => StreamOptions): Route {
     if (maxClients === 0 || hub.clients < maxClients) return undefined;
     return { status: 503, headers: { "Retry-After": `${Math.ceil(retry / 1000)}` }, body: "too many clients\n" };
   };
-  return {
-    GET: (server: Server, request: HttpRequest) => {
-      const refusal = full();
-      if (refusal) return refusal;
-      const { id, remote, credits: allowance } = request;
-      hub.subscribe(server, { id, remote, selectors: ALL, lastEventId: lastEventId(request), allowance, opening });
-      return "streaming";
-    },
-    HEAD: () => full() ?? { status: 200, headers: HEADERS },
+  const get = (server: Server, request: HttpRequest): Outcome | Promise<Outcome> => {
+    const refusal = full();
+    if (refusal) return refusal;
+    const { id, remote, credits: allowance } = request;
+    const interest = EVERYTHING_PUBLIC;
+    const subscription = { id, remote, interest, lastEventId: lastEventId(request), allowance, opening };
+    const opened = hub.subscribe(server, subscription);
+    return opened instanceof Promise ? opened.then((client) => client && "streaming") : "streaming";
   };
+  return { name: path, methods: { GET: get, HEAD: () => full() ?? { status: 200, headers: HEADERS } } };
 }
 
 /** The last event the client has seen: the header that browsers send when they reconnect, or the query of a first connect. */

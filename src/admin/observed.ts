@@ -1,0 +1,48 @@
+/** The parts of a daemon that a snapshot looks at. The composition root adds each when it is there. */
+import type { History } from "../hub/ports.js";
+import type { Server } from "../hub/server.js";
+import type { ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
+import type { Clock } from "../util/clock.js";
+
+export interface ObservedServer {
+  readonly server: Server;
+  readonly sendSpec: string;
+  readonly recvSpec: string;
+  /** The endpoint: whether its link is live. */
+  readonly link: { readonly live: boolean };
+}
+
+export class Observed {
+  phase: Snapshot["phase"] = "starting";
+  history: History | undefined;
+  /** Why publications cannot be taken now. */
+  busFault: () => string | undefined = () => undefined;
+  readonly servers: ObservedServer[] = [];
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+  readonly #began: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+    this.#began = clock.monotonic();
+  }
+
+  readonly snapshot = (): Snapshot => ({
+    phase: this.phase,
+    startedAt: this.#startedAt,
+    uptime: (this.#clock.monotonic() - this.#began) / 1000,
+    servers: this.servers.map(look),
+    history: this.history && measures(this.history),
+    busFault: this.busFault(),
+  });
+}
+
+function look({ server: { name, registry, catchup }, sendSpec, recvSpec, link }: ObservedServer): ServerSnapshot {
+  let waiting = 0;
+  for (const audience of registry.audiences.values()) waiting += audience.waiting.length;
+  const counts = { clients: registry.size, behind: catchup.size, audiences: registry.audiences.size, waiting };
+  return { name, sendSpec, recvSpec, live: link.live, ...counts };
+}
+
+const measures = ({ epoch, last, floor, count, bytes }: History) => ({ epoch, last, floor, count, bytes });

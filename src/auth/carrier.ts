@@ -1,0 +1,72 @@
+/**
+ * Where a request has its token: the Authorization header, or else (0.x) the query parameter `authorization`, or else a
+ * cookie. What comes first decides alone: a cookie does not mend a broken header.
+ */
+import type { Headers } from "../protocol/request.js";
+import { type Refusal, refusal } from "./refusal.js";
+
+export type Carrier = "header" | "query" | "cookie";
+
+export type Presented =
+  /** Nobody in particular asks. */
+  | { readonly kind: "none" }
+  | { readonly kind: "token"; readonly token: string; readonly carrier: Carrier }
+  /** There is something that should be a token, but does not come as one must. */
+  | { readonly kind: "malformed"; readonly refusal: Refusal };
+
+const COOKIE = "__Secure-mercure_access_token";
+const COOKIE_V0 = "mercureAuthorization";
+const PARAMETER_V0 = "authorization";
+
+const NONE: Presented = { kind: "none" };
+const malformed = (why: string): Presented => ({ kind: "malformed", refusal: refusal("invalid_request", why) });
+
+/**
+ * Finds the token, unverified. `legacy`: look in the places of Mercure 0.x too. `query` is the request's, without "?"; only the
+ * address counts, never a body. A token in a cookie is sent by the browser, whoever asked it to: see refuseCrossSite().
+ */
+export function findToken(request: { headers: Headers; query: string }, options: { legacy: boolean }): Presented {
+  const authorization = request.headers.get("authorization");
+  if (authorization !== undefined) return fromHeader(authorization);
+  const parameters = options.legacy ? new URLSearchParams(request.query).getAll(PARAMETER_V0) : [];
+  if (parameters.length > 0) return fromQuery(parameters);
+  const names = options.legacy ? [COOKIE, COOKIE_V0] : [COOKIE];
+  return fromCookies(request.headers.get("cookie") ?? [], names);
+}
+
+/**
+ * `Bearer <token68>` (RFC 6750 section 2.1), the scheme in any case (RFC 9110 section 11.1), for both dialects. Another scheme
+ * is no attempt to show a token (RFC 6750 section 3.1): Basic may be a proxy's own business with the browser.
+ */
+function fromHeader(values: readonly string[]): Presented {
+  const [value = "", ...others] = values;
+  if (others.length > 0) return malformed("more than one Authorization header");
+  const [, scheme, rest = ""] = /^([\w!#$%&'*+.^`|~-]+)(?: +(.*))?$/.exec(value.trim()) ?? [];
+  if (scheme === undefined) return malformed("an Authorization header without a scheme");
+  if (scheme.toLowerCase() !== "bearer") return NONE;
+  if (!/^[\w.~+/-]+=*$/.test(rest)) return malformed("no token, or more than a token, after Bearer");
+  return { kind: "token", token: rest, carrier: "header" };
+}
+
+function fromQuery(values: readonly string[]): Presented {
+  const [token = "", ...others] = values;
+  if (token === "" || others.length > 0) return malformed("not one token in the query");
+  return { kind: "token", token, carrier: "query" };
+}
+
+/** The first cookie of the first name that has one that is not empty: an empty one is what a log-out leaves. */
+function fromCookies(headers: readonly string[], names: readonly string[]): Presented {
+  const cookies = headers.flatMap((header) => header.split(";")).map(readCookie);
+  for (const wanted of names) {
+    const cookie = cookies.find(({ name, value }) => name === wanted && value !== "");
+    if (cookie) return { kind: "token", token: cookie.value, carrier: "cookie" };
+  }
+  return NONE;
+}
+
+/** RFC 6265 section 5.4; the value may stand in quotes (section 4.1.1). */
+function readCookie(pair: string): { name: string; value: string } {
+  const equals = pair.indexOf("=");
+  const value = pair.slice(equals + 1).trim();
+  return { name: equals < 0 ? "" : pair.slice(0, equals).trim(), value: value.replace(/^"(.*)"$/, "$1") };
+}

@@ -1,0 +1,57 @@
+/** What both kinds of token have in common: a JSON object of claims, and the times that bound it (RFC 7519 section 4.1). */
+import { denied, shown } from "./refusal.js";
+
+/** A JSON object from a token: nothing is known of its members. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** What a token lets its holder have shown of itself (Mercure, "Active Subscriptions"); any value that JSON can write. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/** The last moment that a Date can say, milliseconds since 1970. */
+const MAX_TIME = 8_640_000_000_000_000;
+/** How deep a payload may be nested. Whoever writes it as JSON goes down one call for each level. */
+const MAX_DEPTH = 32;
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Checks `exp` and `nbf` against `now` (milliseconds since 1970), both without leeway, and returns when the token ends, in
+ * milliseconds since 1970; undefined when it has no `exp`, which only passes where none is needed.
+ */
+export function checkTimes(claims: JsonObject, now: number, needed: boolean): number | undefined {
+  const notBefore = readTime(claims, "nbf");
+  if (notBefore !== undefined && notBefore > now) throw denied("it is not valid yet (nbf)");
+  const expiresAt = readTime(claims, "exp");
+  if (expiresAt === undefined && needed) throw denied("it has no exp");
+  if (expiresAt !== undefined && expiresAt <= now) throw denied("it has expired (exp)");
+  return expiresAt;
+}
+
+/** A NumericDate: seconds since 1970, fractions allowed. */
+function readTime(claims: JsonObject, name: "exp" | "nbf"): number | undefined {
+  const value = claims[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== "number" || !Number.isFinite(value)) throw denied(`its ${name} is no number of seconds`);
+  return Math.min(value * 1000, MAX_TIME);
+}
+
+/** A payload came from JSON and can go back to it; only how deep it is must be looked at. */
+export function readPayload(value: unknown): Json {
+  if (isDeeper(value, MAX_DEPTH)) throw denied(`its payload is nested deeper than ${MAX_DEPTH} levels`);
+  return value as Json;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
+}
+
+/** The members of a list of strings. `where` names it for the log. */
+export function readStrings(value: unknown, where: string): readonly string[] {
+  if (!Array.isArray(value)) throw denied(`${where} is ${shown(value)}, not a list of strings`);
+  const wrong = value.findIndex((member) => typeof member !== "string");
+  if (wrong >= 0) throw denied(`${where}[${wrong}] is ${shown(value[wrong])}, not a string`);
+  return value;
+}

@@ -1,0 +1,55 @@
+/**
+ * What a token lets its holder do, the same for both kinds of token. `S` is the form of a selector: the caller brings the
+ * parser, so that one place knows what selects what, and so that a token seen again costs no parsing.
+ */
+import type { Json } from "./claims.js";
+import { denied, shown } from "./refusal.js";
+
+/** Which protocol a token belongs to: draft-dunglas-mercure-07 and before, or draft-08 (RFC 9068 access tokens). */
+export type Dialect = "0.x" | "draft-08";
+
+/** How a value is to be read; "template" is a selector of Mercure 0.x: a topic, or a URI template. `*` is every topic in each. */
+export type SelectorKind = "exact" | "template" | "urlpattern";
+
+/** Reads one selector. Throws for one that may not be: the token that has it is refused as a whole. */
+export type ParseSelector<S> = (kind: SelectorKind, value: string) => S;
+
+/**
+ * What is shown of a subscriber whose subscription is about one of `topics`: the entry that decides is the first one of
+ * which a topic selects *the selector of the subscription, taken as a topic* (Mercure, "Active Subscriptions"). Undefined:
+ * nothing is shown, and no later entry counts.
+ */
+export interface Payload<S> {
+  readonly topics: readonly S[];
+  readonly payload: Json | undefined;
+}
+
+export interface Rights<S> {
+  /** Publishing needs each topic of the update selected by one of these. Empty: no publishing. */
+  readonly publish: readonly S[];
+  /** A private update is for those of whom one of these selects one of its topics. Public updates need none. */
+  readonly subscribe: readonly S[];
+  /** In the token's order. */
+  readonly payloads: readonly Payload<S>[];
+}
+
+export interface Grants<S> extends Rights<S> {
+  readonly dialect: Dialect;
+  /**
+   * When the token ends and what was opened with it must be closed, milliseconds since 1970, at most what a Date can say;
+   * further away than one timer reaches, perhaps. Undefined: never (0.x only).
+   */
+  readonly expiresAt: number | undefined;
+  /** The claim `sub`, when it is a string. Not unique to a connection. */
+  readonly subject: string | undefined;
+}
+
+/** Reads the selector at `where`, a name for the log. Whatever the parser throws is the token's fault: it is what is hostile. */
+export function readSelector<S>(parse: ParseSelector<S>, kind: SelectorKind, value: unknown, where: string): S {
+  if (typeof value !== "string") throw denied(`${where} is ${shown(value)}, not a string`);
+  try {
+    return parse(kind, value);
+  } catch (cause) {
+    throw denied(`${where}: ${cause instanceof Error ? cause.message : "not a selector"}`, cause);
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The signature of a token (JWS, RFC 7515), and what it signs. The header only picks among the keys that are configured: keys
+ * that it brings along or points at (jwk, jku, x5c, x5u) are not looked at, and extensions (crit) are not understood.
+ */
+import { compactVerify, decodeProtectedHeader } from "jose";
+import { isObject, type JsonObject } from "./claims.js";
+import type { VerificationKey } from "./key.js";
+import { denied, shown } from "./refusal.js";
+
+export interface Signed {
+  readonly header: JsonObject;
+  readonly claims: JsonObject;
+}
+
+/** The longest token, in characters; as the Mercure reference hub. Mongrel2's limits.buffer_size is usually less. */
+const MAX_TOKEN = 65_536;
+
+/** Resolves with what a key of `keys` has signed; rejects with "auth.denied" for every other text. */
+export async function verifySignature(token: string, keys: readonly VerificationKey[]): Promise<Signed> {
+  if (token.length > MAX_TOKEN) throw denied(`it has ${token.length} characters, at most ${MAX_TOKEN} are taken`);
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) throw denied("it is no signed JWT");
+  const header = readHeader(token);
+  if (Object.hasOwn(header, "crit")) throw denied("it needs an extension (crit), and none is understood");
+  for (const key of candidates(header, keys)) {
+    const payload = await verifyWith(key, token);
+    if (payload !== undefined) return { header, claims: readClaims(payload) };
+  }
+  throw denied("its signature is not by a key that is configured");
+}
+
+function readHeader(token: string): JsonObject {
+  try {
+    return { ...decodeProtectedHeader(token) };
+  } catch (cause) {
+    throw denied("its header cannot be read", cause);
+  }
+}
+
+/** At least one key. A key without an id may be meant by any kid: nothing is known of its name. */
+function candidates({ alg, kid }: JsonObject, keys: readonly VerificationKey[]): readonly VerificationKey[] {
+  if (keys.length === 0) throw denied("no key is configured");
+  const fitting = keys.filter(({ algorithm }) => algorithm === alg);
+  if (fitting.length === 0) throw denied(`no key is configured for its alg, ${shown(alg)}`);
+  const named = fitting.filter(({ id }) => kid === undefined || id === undefined || id === kid);
+  if (named.length === 0) throw denied(`no key is configured by its kid, ${shown(kid)}`);
+  return named;
+}
+
+/** What the key has signed, or undefined. */
+async function verifyWith({ key, algorithm }: VerificationKey, token: string): Promise<Uint8Array | undefined> {
+  try {
+    const { payload } = await compactVerify(token, key, { algorithms: [algorithm] });
+    return payload;
+  } catch {
+    return undefined;
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+function readClaims(payload: Uint8Array): JsonObject {
+  try {
+    const claims: unknown = JSON.parse(utf8.decode(payload));
+    if (isObject(claims)) return claims;
+  } catch (cause) {
+    throw denied("its claims are no JSON", cause);
+  }
+  throw denied("its claims are no JSON object");
+}

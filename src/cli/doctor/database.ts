@@ -1,0 +1,121 @@
+/** The config database of Mongrel2 that m2sh makes (schema of 1.12.2; 1.13 adds columns, which do no harm). Read only. */
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { M2pushError } from "../../errors.js";
+
+export interface ServerRow {
+  readonly id: number;
+  readonly uuid: string;
+  readonly name: string;
+  readonly chroot: string;
+  readonly controlPort: string;
+  readonly defaultHost: string;
+}
+
+export interface HostRow {
+  readonly id: number;
+  readonly serverId: number;
+  readonly name: string;
+}
+
+export interface RouteRow {
+  readonly path: string;
+  readonly hostId: number;
+  readonly targetId: number;
+  /** "dir", "handler" or "proxy": which table targetId is of. */
+  readonly targetType: string;
+}
+
+export interface HandlerRow {
+  readonly id: number;
+  readonly sendSpec: string;
+  readonly sendIdent: string;
+  readonly recvSpec: string;
+  readonly recvIdent: string;
+  readonly protocol: string;
+}
+
+export interface Mongrel2Database {
+  readonly servers: readonly ServerRow[];
+  readonly hosts: readonly HostRow[];
+  readonly routes: readonly RouteRow[];
+  readonly handlers: readonly HandlerRow[];
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+type Row = Readonly<Record<string, unknown>>;
+type Table = (name: string) => Row[];
+
+/** Throws "unavailable" for a file that cannot be read or is no config database. */
+export async function readDatabase(path: string): Promise<Mongrel2Database> {
+  const { default: sqlite } = await import("node-sqlite3-wasm");
+  // A copy: the library makes a lock beside the file, where this user may not be allowed to write, and which m2sh would see.
+  const folder = mkdtempSync(join(tmpdir(), "m2push-doctor-"));
+  try {
+    const copy = join(folder, "config.sqlite");
+    copyFileSync(path, copy);
+    const database = new sqlite.Database(copy, { fileMustExist: true, readOnly: true });
+    try {
+      return readTables((name) => database.all(`SELECT * FROM ${name} ORDER BY id`) as Row[]);
+    } finally {
+      database.close();
+    }
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new M2pushError("unavailable", `${path} cannot be read as a config database of Mongrel2: ${why}`, { cause });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function readTables(table: Table): Mongrel2Database {
+  return {
+    servers: table("server").map((row) => ({
+      id: number(row, "id"),
+      uuid: text(row, "uuid"),
+      name: text(row, "name"),
+      chroot: text(row, "chroot"),
+      controlPort: text(row, "control_port"),
+      defaultHost: text(row, "default_host"),
+    })),
+    hosts: table("host").map((row) => ({
+      id: number(row, "id"),
+      serverId: number(row, "server_id"),
+      name: text(row, "name"),
+    })),
+    routes: table("route").map((row) => ({
+      path: text(row, "path"),
+      hostId: number(row, "host_id"),
+      targetId: number(row, "target_id"),
+      targetType: text(row, "target_type"),
+    })),
+    handlers: table("handler").map((row) => ({
+      id: number(row, "id"),
+      sendSpec: text(row, "send_spec"),
+      sendIdent: text(row, "send_ident"),
+      recvSpec: text(row, "recv_spec"),
+      recvIdent: text(row, "recv_ident"),
+      protocol: text(row, "protocol"),
+    })),
+    settings: new Map(table("setting").map((row) => [text(row, "key"), text(row, "value")])),
+  };
+}
+
+/** SQLite has types by value, not by column, and m2sh leaves out what was not given. */
+function text(row: Row, column: string): string {
+  const value = row[column];
+  return value === null || value === undefined ? "" : String(value);
+}
+
+function number(row: Row, column: string): number {
+  const value = Number(row[column]);
+  if (!Number.isInteger(value)) throw new TypeError(`no whole number in column ${column}`);
+  return value;
+}
+
+/** A number among the settings, or Mongrel2's default where it is not set. */
+export function setting({ settings }: Mongrel2Database, key: string, normal: number): number {
+  const value = Number(settings.get(key) ?? Number.NaN);
+  return Number.isFinite(value) ? value : normal;
+}

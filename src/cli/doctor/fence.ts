@@ -1,0 +1,91 @@
+/**
+ * A fence round trip over real sockets: one answer proves our PUB, Mongrel2's SUB and its recv_ident, its PUSH and our PULL.
+ * As long as it takes we are a handler like any other: requests that come in meanwhile would wait for their answer for ever,
+ * so they are cancelled, and the browsers come back by themselves.
+ */
+import type { ServerConfig } from "../../config/schema.js";
+import { ProtocolError } from "../../errors.js";
+import { isFence } from "../../mongrel2/fence.js";
+import { CANCEL, extendedHead, frame, KEEP_ALIVE } from "../../protocol/reply.js";
+import { parseRequest, RequestError } from "../../protocol/request.js";
+import type { Clock } from "../../util/clock.js";
+import { Link } from "../../zmq/link.js";
+import type { Receiver } from "../../zmq/transport.js";
+
+export interface RoundTrip {
+  readonly milliseconds: number;
+  /** The send_ident that Mongrel2 signed its answer with. */
+  readonly ident: string;
+}
+
+/** How long Mongrel2 may take to answer, and the time between two questions; milliseconds. */
+const PATIENCE = 2000;
+const EVERY = 25;
+/** After the answer, for requests that Mongrel2 has handed over and we have not read yet; milliseconds. */
+const SETTLE = 20;
+/** Ids far from those a daemon uses (mongrel2/fence.ts counts from the lowest): an answer can only be to us. */
+const FIRST = 2_140_000_000;
+
+/** Undefined when no answer comes. Rejects with "link.failed" when an address cannot be used at all. */
+export async function roundTrip(server: ServerConfig, clock: Clock): Promise<RoundTrip | undefined> {
+  const link = new Link({
+    sendSpec: server.send_spec,
+    recvSpec: server.recv_spec,
+    identity: server.identity,
+    bind: server.bind,
+  });
+  const send = (ids: readonly number[], body: Buffer) => link.send(frame(extendedHead(server.send_ident, ids), body));
+  try {
+    return await ask(link, send, clock);
+  } finally {
+    await link.close();
+  }
+}
+
+type Send = (ids: readonly number[], body: Buffer) => void;
+
+function ask(link: Link, send: Send, clock: Clock): Promise<RoundTrip | undefined> {
+  const asked: number[] = [];
+  /** Until the answer has come: what is sent while nobody listens yet is lost. */
+  let held: number[] | undefined = [];
+  return new Promise((resolve, reject) => {
+    const again = clock.every(EVERY, () => send([FIRST + asked.push(clock.monotonic()) - 1], KEEP_ALIVE));
+    const late = clock.after(PATIENCE, () => end(() => resolve(undefined)));
+    const end = (settle: () => void) => {
+      again();
+      late();
+      settle();
+    };
+    const answered = (id: number, ident: string) => {
+      const at = asked[id - FIRST];
+      if (at === undefined || !held) return;
+      for (const stranded of held) send([stranded], CANCEL);
+      held = undefined;
+      const milliseconds = clock.monotonic() - at;
+      end(() => clock.after(SETTLE, () => resolve({ milliseconds, ident })));
+    };
+    const stranded = (id: number) => (held ? void held.push(id) : send([id], CANCEL));
+    link.start(receiverOf(answered, stranded)).catch((error: unknown) => end(() => reject(error)));
+  });
+}
+
+function receiverOf(answered: (id: number, ident: string) => void, stranded: (id: number) => void): Receiver {
+  const take = (bytes: Buffer) => {
+    const message = parseRequest(bytes);
+    if (message.kind === "http") stranded(message.id);
+    else if (message.kind === "disconnect" && isFence(message.id)) answered(message.id, message.sender);
+  };
+  return {
+    message(bytes) {
+      try {
+        take(bytes);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        if (error instanceof RequestError && error.id !== undefined) stranded(error.id);
+      }
+    },
+    connected() {},
+    disconnected() {},
+    multipart() {},
+  };
+}

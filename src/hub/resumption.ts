@@ -1,0 +1,48 @@
+/**
+ * Where a client goes on from: what its last event id means, and what it is told before its first event. Every client gets a
+ * position of its own at once, so that it can come back even if it never saw an event: an event with an id only, which
+ * browsers remember and do not show (WHATWG HTML 9.2.6); or the notice that something is missing, which carries the id too.
+ */
+import { encodeEvent } from "../protocol/sse.js";
+import type { GapReason, History } from "./ports.js";
+import { offsetOf, positionId } from "./position.js";
+
+export interface Resumption {
+  /** Everything up to this offset has been seen, or cannot be given any more. */
+  readonly cursor: number;
+  /** Why some of what came before may be missing; undefined = nothing is. */
+  readonly gap: GapReason | undefined;
+  /** The id of the event before the first one that will be sent, if the client named it. */
+  readonly after: string | undefined;
+}
+
+/** The offset of an id: our own name it, a publisher's own are looked up. "earliest" is before everything that is held. */
+export function offsetOfId(history: History, id: string): number | undefined | Promise<number | undefined> {
+  if (id === "earliest") return history.floor;
+  const offset = offsetOf(history.epoch, id);
+  if (offset === undefined) return history.find(id);
+  return offset <= history.last ? offset : undefined;
+}
+
+/** `asked`: the offset of its last event id, `join`: where its audience is. */
+export function resume(
+  history: History,
+  lastEventId: string | undefined,
+  asked: number | undefined,
+  join: number,
+): Resumption {
+  if (lastEventId === undefined) return { cursor: join, gap: undefined, after: undefined };
+  if (asked === undefined) return { cursor: join, gap: "unknown", after: undefined };
+  if (asked < history.floor) return { cursor: history.floor, gap: "expired", after: undefined };
+  return { cursor: asked, gap: undefined, after: lastEventId === "earliest" ? undefined : lastEventId };
+}
+
+export function primingEvent({ epoch }: History, cursor: number): Buffer {
+  return encodeEvent({ id: positionId(epoch, cursor) });
+}
+
+/** The notice that publications before `cursor` cannot be given. */
+export function gapEvent({ epoch, floor }: History, reason: GapReason, cursor: number): Buffer {
+  const data = JSON.stringify({ reason, oldest: positionId(epoch, floor) });
+  return encodeEvent({ type: "m2push-gap", id: positionId(epoch, cursor), data });
+}

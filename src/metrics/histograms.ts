@@ -1,0 +1,60 @@
+/** The distributions. Observed once for each flush or tick, never for each event: prom-client takes about 0.3 µs for one, the tally 4 ns for an event. */
+import { Histogram, type Registry } from "prom-client";
+
+/** Upper bounds, seconds: Mongrel2 on the same machine answers a fence after 0.13 ms. */
+const FENCE = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** A publication's time is in whole milliseconds. */
+const LATENCY = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const LAG = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** Bytes: from one small event to a full body for 100,000 clients. */
+const FLUSH = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
+
+export class Histograms {
+  readonly #fence: Histogram<"server">;
+  readonly #latency: Histogram<"server">;
+  readonly #flush: Histogram<"server">;
+  readonly #lag: Histogram;
+
+  constructor(registry: Registry) {
+    const made = <Label extends string>(name: string, help: string, buckets: number[], labelNames: Label[]) =>
+      new Histogram({ name: `m2push_${name}`, help, buckets, labelNames, registers: [registry] });
+    this.#flush = made("flush_size_bytes", "Bytes of the frames of one flush.", FLUSH, ["server"]);
+    this.#fence = made(
+      "fence_round_trip_seconds",
+      "From the end of a flush until Mongrel2 says that it has taken it.",
+      FENCE,
+      ["server"],
+    );
+    this.#latency = made(
+      "publish_to_fence_seconds",
+      "Age of the oldest publication of a flush, for live clients, when Mongrel2 had taken it.",
+      LATENCY,
+      ["server"],
+    );
+    this.#lag = made("event_loop_lag_seconds", "How late a timer of 100 ms was.", LAG, []);
+  }
+
+  /** Makes the series of a server known before its first observation. */
+  know(server: string): void {
+    for (const histogram of [this.#flush, this.#fence, this.#latency]) histogram.zero({ server });
+  }
+
+  flush(server: string, bytes: number): void {
+    this.#flush.observe({ server }, bytes);
+  }
+
+  /** Milliseconds. */
+  fence(server: string, ms: number): void {
+    this.#fence.observe({ server }, ms / 1000);
+  }
+
+  /** Milliseconds. */
+  latency(server: string, ms: number): void {
+    this.#latency.observe({ server }, ms / 1000);
+  }
+
+  /** Milliseconds. */
+  lag(ms: number): void {
+    this.#lag.observe(ms / 1000);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * What happens, counted. The same calls as the log's journal, and those that only figures care about. It is told of each
+ * publication and each flush, so nothing here looks anything up but a server by its name; see tally.ts.
+ */
+import { Registry } from "prom-client";
+import type { M2pushError } from "../errors.js";
+import type { Client } from "../hub/client.js";
+import type { Flush } from "../hub/outbox.js";
+import type { GapReason, Reason } from "../hub/ports.js";
+import type { Publication } from "../protocol/publication.js";
+import type { Clock } from "../util/clock.js";
+import { Histograms } from "./histograms.js";
+import { type ServerTally, Tally } from "./tally.js";
+import type { Chronicle } from "./tee.js";
+
+export class MetricsJournal implements Chronicle {
+  readonly tally = new Tally();
+  readonly registry = new Registry();
+  readonly histograms: Histograms;
+  readonly #clock: Clock;
+  /** The oldest publication of the flush that is under way, by server. */
+  readonly #oldest = new Map<string, number | undefined>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.histograms = new Histograms(this.registry);
+  }
+
+  /** A server's figures. From the first call on they are all there, as zeros, before anything happens. */
+  server(name: string): ServerTally {
+    const known = this.tally.servers.get(name);
+    if (known) return known;
+    this.histograms.know(name);
+    return this.tally.server(name);
+  }
+
+  // ---- Told by the hub -----------------------------------------------------------------------------------------------
+
+  connected(server: string, _client: Client, _clients: number): void {
+    this.server(server).connects++;
+  }
+
+  disconnected(server: string, _client: Client, reason: Reason, _clients: number): void {
+    this.server(server).disconnects++;
+    this.tally.disconnects.add([server, reason]);
+  }
+
+  adopted(server: string, _client: Client, _clients: number): void {
+    this.server(server).adoptions++;
+  }
+
+  published({ bytes }: Publication): void {
+    this.tally.publications++;
+    this.tally.publicationBytes += bytes.length;
+  }
+
+  flushed(server: string, { frames, bytes, deliveries, oldest }: Flush): void {
+    const tally = this.server(server);
+    tally.frames += frames;
+    tally.bytes += bytes;
+    tally.deliveries += deliveries;
+    this.#oldest.set(server, oldest);
+    this.histograms.flush(server, bytes);
+  }
+
+  gap(server: string, reason: GapReason): void {
+    this.tally.gaps.add([server, reason]);
+  }
+
+  // ---- Told by endpoints and doors -----------------------------------------------------------------------------------
+
+  /** Mongrel2 has taken a flush, so many milliseconds after it was sent. */
+  fencePassed(server: string, ms: number): void {
+    const tally = this.server(server);
+    tally.silent = false;
+    tally.fenceMs = ms;
+    this.histograms.fence(server, ms);
+    const oldest = this.#oldest.get(server);
+    if (oldest === undefined) return;
+    this.#oldest.set(server, undefined);
+    // Publications carry the wall clock's time, in a cluster another machine's: it may be ahead of ours.
+    tally.latencyMs = Math.max(0, this.#clock.now() - oldest);
+    this.histograms.latency(server, tally.latencyMs);
+  }
+
+  serverLive(server: string): void {
+    this.server(server).silent = false;
+  }
+
+  serverLost(server: string): void {
+    const tally = this.server(server);
+    tally.losses++;
+    tally.silent = false;
+    tally.fenceMs = undefined;
+    tally.latencyMs = undefined;
+    this.#oldest.set(server, undefined);
+  }
+
+  serverSilent(server: string): void {
+    this.server(server).silent = true;
+  }
+
+  /** Messages were dropped that may have been of a Mongrel2 that is gone. */
+  stale(server: string, messages: number): void {
+    this.server(server).stale += messages;
+  }
+
+  controlFailed(server: string): void {
+    this.server(server).controlFailures++;
+  }
+
+  malformed(server: string, { code }: M2pushError): void {
+    this.tally.parseErrors.add([server, code]);
+  }
+
+  publicationRejected({ code }: M2pushError): void {
+    this.tally.rejected.add([code]);
+  }
+
+  /** A request was answered, by a stream (200) or otherwise. `route`: from a closed set, never the client's path. */
+  answered(server: string, route: string, status: number): void {
+    this.tally.answers.add([server, route, String(status)]);
+  }
+
+  /** Nothing to count: both stand in the log. */
+  recovered(): void {}
+  wrongIdent(): void {}
+}

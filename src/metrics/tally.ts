@@ -1,0 +1,98 @@
+/**
+ * What has happened so far, in plain numbers. The hot path only adds to these; prom-client sees them when somebody asks
+ * (see exposition.ts), so a publication costs two additions instead of two look-ups of a label set.
+ */
+import type { GapReason, Reason } from "../hub/ports.js";
+
+/** Counts by the values of labels. The values must come from closed sets: each combination is kept for ever. */
+export class Counts {
+  readonly #counts = new Map<string, { readonly values: readonly string[]; count: number }>();
+
+  /** Adds to one combination; 0 makes it known, so that a scrape shows it before the first time. */
+  add(values: readonly string[], count = 1): void {
+    const key = values.join("\n");
+    const known = this.#counts.get(key);
+    if (known) known.count += count;
+    else this.#counts.set(key, { values, count });
+  }
+
+  get(...values: readonly string[]): number {
+    return this.#counts.get(values.join("\n"))?.count ?? 0;
+  }
+
+  [Symbol.iterator](): Iterator<{ readonly values: readonly string[]; readonly count: number }> {
+    return this.#counts.values();
+  }
+}
+
+/** One server's share. */
+export interface ServerTally {
+  connects: number;
+  adoptions: number;
+  disconnects: number;
+  /** Publications times the clients they were sent to. */
+  deliveries: number;
+  frames: number;
+  /** Bodies in frames, heads not counted; a frame reaches up to maxTargets clients. */
+  bytes: number;
+  losses: number;
+  /** Messages dropped because they may have been of a Mongrel2 that is gone. */
+  stale: number;
+  controlFailures: number;
+  /** Of the last flush; undefined = none since the server was live. */
+  fenceMs: number | undefined;
+  latencyMs: number | undefined;
+  /** Mongrel2 has not answered for some seconds. */
+  silent: boolean;
+}
+
+const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "shutdown"];
+const GAP_REASONS: readonly GapReason[] = ["expired", "unknown"];
+/** Codes of errors.ts that a message of Mongrel2 can have. */
+const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "limit.exceeded"];
+/** And those that a publication through ZeroMQ can. */
+const REJECT_REASONS = ["protocol.publication", "limit.exceeded", "history.failed", "unavailable"];
+
+export class Tally {
+  publications = 0;
+  publicationBytes = 0;
+  readonly servers = new Map<string, ServerTally>();
+  /** By server and reason. */
+  readonly disconnects = new Counts();
+  readonly gaps = new Counts();
+  readonly parseErrors = new Counts();
+  /** By reason. */
+  readonly rejected = new Counts();
+  /** By server, route and status. */
+  readonly answers = new Counts();
+
+  constructor() {
+    for (const reason of REJECT_REASONS) this.rejected.add([reason], 0);
+  }
+
+  /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */
+  server(name: string): ServerTally {
+    let tally = this.servers.get(name);
+    if (!tally) {
+      tally = zeros();
+      this.servers.set(name, tally);
+      for (const reason of REASONS) this.disconnects.add([name, reason], 0);
+      for (const reason of GAP_REASONS) this.gaps.add([name, reason], 0);
+      for (const reason of PARSE_REASONS) this.parseErrors.add([name, reason], 0);
+    }
+    return tally;
+  }
+
+  /** The sum of one count over all servers. */
+  sum(count: "connects" | "disconnects" | "deliveries" | "frames" | "bytes"): number {
+    let sum = 0;
+    for (const server of this.servers.values()) sum += server[count];
+    return sum;
+  }
+}
+
+function zeros(): ServerTally {
+  const counts = { connects: 0, adoptions: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
+  const trouble = { losses: 0, stale: 0, controlFailures: 0, silent: false };
+  return { ...counts, ...trouble, fenceMs: undefined, latencyMs: undefined };
+}

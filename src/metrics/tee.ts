@@ -1,0 +1,56 @@
+/** Two journals as one: everything is told to the first, then to the second. */
+import type { M2pushError } from "../errors.js";
+import type { Journal } from "../hub/ports.js";
+
+/** All that is told of what happens: by the hub (Journal), by endpoints, by the recovery after a restart, and by doors. */
+export interface Chronicle extends Journal {
+  /** After this many milliseconds of waiting for it. */
+  serverLive(server: string, milliseconds: number): void;
+  serverLost(server: string, why: string): void;
+  serverSilent(server: string, milliseconds: number, live: boolean): void;
+  recovered(server: string, result: { adopted: number; cancelled: number; gone: number; proven: boolean }): void;
+  controlFailed(server: string, error: unknown): void;
+  wrongIdent(server: string, configured: string, seen: string): void;
+  malformed(server: string, error: M2pushError): void;
+  publicationRejected(error: M2pushError): void;
+  /** Mongrel2 has taken a flush, so many milliseconds after it was sent. */
+  fencePassed(server: string, milliseconds: number): void;
+  /** Messages were dropped that may have been of a Mongrel2 that is gone. */
+  stale(server: string, messages: number): void;
+  /**
+   * A request was answered, by a stream (200) or otherwise. `route`: from a closed set, never the client's path. `why`: what
+   * the client is not told of a refusal.
+   */
+  answered(server: string, route: string, status: number, why?: string): void;
+}
+
+export function tee(first: Chronicle, second: Chronicle): Chronicle {
+  const both = <Name extends keyof Chronicle>(name: Name): Chronicle[Name] => {
+    type Tell = (...told: unknown[]) => void;
+    const tellFirst = (first[name] as Tell).bind(first);
+    const tellSecond = (second[name] as Tell).bind(second);
+    return ((...told: unknown[]) => {
+      tellFirst(...told);
+      tellSecond(...told);
+    }) as Chronicle[Name];
+  };
+  return {
+    connected: both("connected"),
+    disconnected: both("disconnected"),
+    adopted: both("adopted"),
+    published: both("published"),
+    flushed: both("flushed"),
+    gap: both("gap"),
+    serverLive: both("serverLive"),
+    serverLost: both("serverLost"),
+    serverSilent: both("serverSilent"),
+    recovered: both("recovered"),
+    controlFailed: both("controlFailed"),
+    wrongIdent: both("wrongIdent"),
+    malformed: both("malformed"),
+    publicationRejected: both("publicationRejected"),
+    fencePassed: both("fencePassed"),
+    stale: both("stale"),
+    answered: both("answered"),
+  };
+}

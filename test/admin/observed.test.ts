@@ -1,0 +1,84 @@
+/** A snapshot is what the hub is at that moment (P7: registry and gauges agree). */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Observed } from "../../src/admin/observed.js";
+import { startAdmin } from "../../src/admin/start.js";
+import { MetricsJournal } from "../../src/metrics/journal.js";
+import { FakeClock } from "../support/clock.js";
+import { bench } from "../support/hub.js";
+
+test("before anything is there a snapshot says so", () => {
+  const observed = new Observed(new FakeClock());
+  const { phase, history, servers, busFault } = observed.snapshot();
+  assert.deepEqual(
+    { phase, history, servers, busFault },
+    { phase: "starting", history: undefined, servers: [], busFault: undefined },
+  );
+});
+
+test("servers, clients, those behind, what waits and the history are those of the hub", async () => {
+  const { server, history, connect, publish, outlet, clock } = await bench();
+  const observed = new Observed(clock);
+  const link = { live: true };
+  observed.history = history;
+  observed.servers.push({ server, sendSpec: "tcp://a:1", recvSpec: "tcp://a:2", link });
+  connect(1);
+  publish("one");
+  connect(2, { lastEventId: "earliest" });
+  publish("two");
+  const look = () => observed.snapshot().servers[0];
+  assert.deepEqual(look(), {
+    name: "main",
+    sendSpec: "tcp://a:1",
+    recvSpec: "tcp://a:2",
+    live: true,
+    clients: 2,
+    behind: 1,
+    audiences: 1,
+    waiting: 1,
+  });
+  outlet.settle();
+  link.live = false;
+  assert.deepEqual([look()?.behind, look()?.waiting, look()?.live], [0, 0, false]);
+  const { epoch, last, floor, count, bytes } = history;
+  assert.deepEqual(observed.snapshot().history, { epoch, last, floor, count, bytes });
+});
+
+test("uptime does not follow the wall clock", () => {
+  const clock = new FakeClock();
+  const observed = new Observed(clock);
+  const began = clock.now();
+  clock.advance(5000);
+  clock.setNow(0);
+  assert.deepEqual([observed.snapshot().uptime, observed.snapshot().startedAt], [5, began]);
+});
+
+test("the admin side that is switched off starts nothing", async () => {
+  const clock = new FakeClock();
+  const options = {
+    version: "1",
+    journal: new MetricsJournal(clock),
+    observed: new Observed(clock),
+    clock,
+    failed: () => {},
+  };
+  const admin = await startAdmin({ listen: "", ...options });
+  assert.deepEqual([admin.url, clock.waiting], [undefined, 0]);
+  await admin.close();
+});
+
+test("after close nothing remains", async () => {
+  const clock = new FakeClock();
+  const options = {
+    version: "1",
+    journal: new MetricsJournal(clock),
+    observed: new Observed(clock),
+    clock,
+    failed: () => {},
+  };
+  const admin = await startAdmin({ listen: "127.0.0.1:0", ...options });
+  assert.equal((await fetch(`${admin.url}/healthz`)).status, 200);
+  await admin.close();
+  assert.equal(clock.waiting, 0);
+  await assert.rejects(fetch(`${admin.url}/healthz`));
+});

@@ -1,0 +1,49 @@
+/** A metrics journal on a fake clock, and what the hub would tell it. */
+
+import type { Client } from "../../src/hub/client.js";
+import { Exposition } from "../../src/metrics/exposition.js";
+import { MetricsJournal } from "../../src/metrics/journal.js";
+import type { ServerSnapshot, Snapshot } from "../../src/metrics/snapshot.js";
+import type { Publication } from "../../src/protocol/publication.js";
+import { FakeClock } from "../support/clock.js";
+
+/** Nothing of a client is counted but that it is there. */
+export const CLIENT = {} as Client;
+
+export const publication = (offset: number, data = "x"): Publication => ({
+  offset,
+  id: `e.${offset}`,
+  topics: ["t"],
+  private: false,
+  time: 0,
+  bytes: Buffer.from(data),
+});
+
+export const serverSnapshot = (changes: Partial<ServerSnapshot> = {}): ServerSnapshot => ({
+  name: "main",
+  sendSpec: "tcp://127.0.0.1:9999",
+  recvSpec: "tcp://127.0.0.1:9998",
+  live: true,
+  clients: 0,
+  behind: 0,
+  audiences: 0,
+  waiting: 0,
+  ...changes,
+});
+
+export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
+  phase: "running",
+  startedAt: Date.UTC(2020, 0, 1),
+  uptime: 0,
+  servers: [serverSnapshot()],
+  history: { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100 },
+  busFault: undefined,
+  ...changes,
+});
+
+export function metrics(snapshot: () => Snapshot = () => snapshotOf()) {
+  const clock = new FakeClock();
+  const journal = new MetricsJournal(clock);
+  const exposition = new Exposition(journal, snapshot);
+  return { clock, journal, exposition };
+}

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ProtocolError } from "../../src/errors.js";
+import { type Chronicle, tee } from "../../src/metrics/tee.js";
+import { CLIENT, publication } from "./harness.js";
+
+const error = new ProtocolError("protocol.request", "x");
+
+/** One call of everything that can be told. */
+const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> } = {
+  connected: ["main", CLIENT, 1],
+  disconnected: ["main", CLIENT, "gone", 0],
+  adopted: ["main", CLIENT, 1],
+  published: [publication(1)],
+  flushed: ["main", { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined }],
+  gap: ["main", "expired"],
+  serverLive: ["main", 1],
+  serverLost: ["main", "why"],
+  serverSilent: ["main", 5000, true],
+  recovered: ["main", { adopted: 1, cancelled: 0, gone: 0, proven: true }],
+  controlFailed: ["main", error],
+  wrongIdent: ["main", "a", "b"],
+  malformed: ["main", error],
+  publicationRejected: [error],
+  fencePassed: ["main", 1],
+  stale: ["main", 1],
+  answered: ["main", "/esupdates", 401, "no token"],
+};
+
+/** Writes down what it is told; its methods need their `this`, as those of a class do. */
+function scribe(told: unknown[][], who: string): Chronicle {
+  const methods = Object.keys(CALLS).map((name) => [
+    name,
+    function (this: { who: string }, ...args: unknown[]) {
+      told.push([this.who, name, ...args]);
+    },
+  ]);
+  return Object.assign(Object.fromEntries(methods), { who });
+}
+
+test("everything is told to both, first to the first, with everything that was said", () => {
+  const told: unknown[][] = [];
+  const joined = tee(scribe(told, "first"), scribe(told, "second"));
+  for (const [name, args] of Object.entries(CALLS)) {
+    (joined[name as keyof Chronicle] as (...args: unknown[]) => void)(...args);
+    assert.deepEqual(told.splice(0), [
+      ["first", name, ...args],
+      ["second", name, ...args],
+    ]);
+  }
+});
