@@ -20,8 +20,9 @@ import { LocalBus } from "./cluster/local.js";
 import { needRestart } from "./config/reload.js";
 import type { Config } from "./config/schema.js";
 import { openHistory } from "./history/open.js";
-import { type Route, Router } from "./http/router.js";
-import { streamRoute } from "./http/routes/stream.js";
+import { Presence } from "./http/mercure/presence.js";
+import { Router } from "./http/router.js";
+import { hubUrl, Site } from "./http/site.js";
 import { Beacon } from "./hub/beacon.js";
 import { Hub } from "./hub/hub.js";
 import type { Bus, ClientStore, History } from "./hub/ports.js";
@@ -92,7 +93,7 @@ async function startAll(config: Config, { log, clock, drain, takeover }: Require
   const journal = tee(new LogJournal(log, clock), metrics);
   const live = { config };
   const observed = new Observed(clock);
-  const { hub, store, history } = await startHub(config, journal, clock, takeover, start);
+  const { hub, store, history, presence } = await startHub(config, journal, clock, takeover, start);
   observed.history = history;
   const admin = await start(
     "admin",
@@ -107,7 +108,9 @@ async function startAll(config: Config, { log, clock, drain, takeover }: Require
       }),
     (it) => it.close(),
   );
-  const visitors = new Router({ hub, routes: routes(hub, live), answered: journal.answered });
+  const warn = (warning: string) => log.warn({ event: "key" }, warning);
+  const site = new Site(config, { hub, history, presence, clock, warn });
+  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered });
   const around = { hub, visitors, store, journal, clock, times: config.stream };
   const endpoints = await startServers(config, around, observed, start);
   // Without a client store nobody could go on with the streams.
@@ -122,6 +125,7 @@ async function startAll(config: Config, { log, clock, drain, takeover }: Require
   const servers = config.mongrel2.map(({ name }) => name);
   log.info({ event: "started", servers, epoch: history.epoch, admin: admin.url }, "m2push started");
   return (next: Config) => {
+    site.reload(next);
     live.config = next;
     log.level = next.log.level;
     beacon.start(next.beacon);
@@ -147,18 +151,16 @@ async function startHub(config: Config, journal: Chronicle, clock: Clock, takeov
     () => new LocalBus(history, clock),
     (it) => it.close(),
   );
-  const attendance = { joined() {}, stayed() {}, left() {} };
-  const base = `http://localhost${config.hub.path}`;
-  const hub = new Hub({ bus, history, clients: store, journal, attendance, clock, base, random: Math.random });
+  const presence = new Presence({
+    path: config.hub.path,
+    watched: false,
+    publish: (draft) => void hub.publish(draft).catch(journal.publicationRejected),
+  });
+  const base = hubUrl(config);
+  const random = Math.random;
+  const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random });
   await hub.start();
-  return { hub, store, history };
-}
-
-/** Which path is what. */
-function routes(hub: Hub, live: { readonly config: Config }): Map<string, Route> {
-  const { stream } = live.config;
-  const options = () => ({ retry: live.config.stream.retry, maxClients: live.config.stream.max_clients });
-  return new Map([[stream.path, streamRoute(hub, stream.path, options)]]);
+  return { hub, store, history, presence };
 }
 
 async function startServers(config: Config, around: Surroundings, observed: Observed, start: Start) {

@@ -14,7 +14,7 @@ export type Presented =
   /** There is something that should be a token, but does not come as one must. */
   | { readonly kind: "malformed"; readonly refusal: Refusal };
 
-const COOKIE = "__Secure-mercure_access_token";
+export const COOKIE = "__Secure-mercure_access_token";
 const COOKIE_V0 = "mercureAuthorization";
 const PARAMETER_V0 = "authorization";
 

@@ -7,10 +7,11 @@ import { isObject, type Json, type JsonObject, readPayload, readStrings } from "
 import { type ParseSelector, type Rights, readSelector, type SelectorKind } from "./grants.js";
 import { denied, shown } from "./refusal.js";
 
-/** Whose tokens are good, and the name that they call this hub by: the claims `iss` and `aud`, both compared byte for byte. */
+/** Whose tokens are good, and the names that they may call this hub by: the claims `iss` and `aud`, compared byte for byte. */
 export interface Authority {
-  readonly issuer: string;
-  readonly audience: string;
+  /** Undefined: whoever has the key; a token must still say who that is. */
+  readonly issuer: string | undefined;
+  readonly audiences: readonly string[];
 }
 
 const CLAIM = "authorization_details";
@@ -32,11 +33,14 @@ function hasAccessType({ typ }: JsonObject): boolean {
 /** Checks `typ`, `iss` and `aud`; throws "auth.denied". Without an authority nobody's tokens are good. */
 export function checkAccessToken(header: JsonObject, claims: JsonObject, authority: Authority | undefined): void {
   if (!hasAccessType(header)) throw denied(`its typ is ${shown(header.typ)}, not "at+jwt"`);
-  if (authority === undefined) throw denied("no issuer and audience are configured, which access tokens need");
+  if (authority === undefined) throw denied("access tokens (Mercure draft-08) are turned off");
   const { iss, aud } = claims;
-  if (iss !== authority.issuer) throw denied(`its iss is ${shown(iss)}, not ${shown(authority.issuer)}`);
-  const audiences = typeof aud === "string" ? [aud] : readStrings(aud, "aud");
-  if (!audiences.includes(authority.audience)) throw denied(`its aud does not have ${shown(authority.audience)}`);
+  const { issuer, audiences } = authority;
+  if (issuer === undefined && (typeof iss !== "string" || iss === ""))
+    throw denied(`its iss is ${shown(iss)}, no name`);
+  if (issuer !== undefined && iss !== issuer) throw denied(`its iss is ${shown(iss)}, not ${shown(issuer)}`);
+  const named = typeof aud === "string" ? [aud] : readStrings(aud, "aud");
+  if (!named.some((it) => audiences.includes(it))) throw denied(`its aud does not have ${shown(audiences[0])}`);
 }
 
 /** Throws "auth.denied" for anything that is not what the draft says. A token without details is good and grants nothing. */

@@ -1,5 +1,6 @@
 /** What `serve` and `up` share: a daemon that runs until a signal ends it. */
 import type { Command } from "commander";
+import type { Config } from "../config/schema.js";
 import { type Daemon, startDaemon } from "../daemon.js";
 import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../log/logger.js";
@@ -7,6 +8,8 @@ import { loadFor } from "./options.js";
 
 /** Something that runs beside the daemon: started after it, stopped after it. */
 export interface Companion {
+  /** Makes what the daemon needs, and returns the configuration that it is to have. */
+  prepare(): Promise<Config>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -16,11 +19,12 @@ export interface Companion {
  * 1). SIGHUP reads the configuration again. Signals are listened to from the first moment: one that comes during the start
  * is obeyed when the start is over.
  */
-export async function runDaemon(command: Command, beside?: (log: Logger) => Companion): Promise<void> {
-  const { config } = loadFor(command);
-  const log = openLog(config.log.level);
+export async function runDaemon(command: Command, beside?: (log: Logger, config: Config) => Companion): Promise<void> {
+  const { config: loaded } = loadFor(command);
+  const log = openLog(loaded.log.level);
   const signalled = firstSignal();
-  const companion = beside?.(log);
+  const companion = beside?.(log, loaded);
+  const config = (await companion?.prepare()) ?? loaded;
   const { drain = false, takeover = false } = command.opts<{ drain?: true; takeover?: true }>();
   const daemon = await startDaemon(config, { log, drain, takeover });
   process.on("SIGHUP", () => reload(command, daemon, log));

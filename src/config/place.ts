@@ -123,6 +123,14 @@ export const origin: Kind<string> = {
   print: quote,
 };
 
+/** One origin, and no other. */
+export const ownOrigin: Kind<string> = {
+  expected: 'an origin such as "https://example.com"',
+  word: "origin",
+  read: (value) => (isOrigin(value) ? value : new Wrong(ownOrigin.expected)),
+  print: quote,
+};
+
 const isOrigin = (value: unknown): value is string =>
   typeof value === "string" && /^https?:/.test(value) && URL.canParse(value) && new URL(value).origin === value;
 

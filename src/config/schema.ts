@@ -1,10 +1,20 @@
 /**
  * Every key of the configuration, once: its kind (form, unit, range), default, meaning, and whether SIGHUP can change it.
  * The Config type, the flags, the environment variables, the faults and `m2push config --print` all come from these tables.
- * Times are milliseconds, sizes are bytes once they are loaded; paths are absolute.
+ * Times are milliseconds, sizes are bytes once they are loaded; paths are absolute. Long because it is one table.
  */
 import { choice, duration, integer, type Kind, list, size, text, truth } from "./kind.js";
-import { filePath, ipAddress, keyMaterial, listenAddress, natsServer, origin, spec, urlPath } from "./place.js";
+import {
+  filePath,
+  ipAddress,
+  keyMaterial,
+  listenAddress,
+  natsServer,
+  origin,
+  ownOrigin,
+  spec,
+  urlPath,
+} from "./place.js";
 import { DAY, SECOND } from "./units.js";
 
 export interface Key<T> {
@@ -108,6 +118,12 @@ export const SECTIONS = {
       change: "live",
       doc: "Further clients get 503 with Retry-After.",
     }),
+    max_per_address: key<number>({
+      kind: integer(0, 100_000_000, "; 0 = no limit"),
+      default: 0,
+      change: "live",
+      doc: "Further clients of the same peer address get 429; not for a Mongrel2 behind a proxy, where all have one address.",
+    }),
   },
   beacon: {
     interval: key<number>({
@@ -137,6 +153,18 @@ export const SECTIONS = {
       default: "/.well-known/mercure",
       change: "restart",
       doc: "Subscribe (GET) and publish (POST) by the Mercure protocol.",
+    }),
+    origin: key<string>({
+      kind: ownOrigin,
+      default: "http://localhost:6767",
+      change: "restart",
+      doc: "Where browsers find the hub: scheme, host and port. With the path it is the hub's URL, which access tokens name (aud) and relative topics and patterns are resolved against.",
+    }),
+    protocol: key<"both" | "0.x" | "draft-08">({
+      kind: choice("both", "0.x", "draft-08"),
+      default: "both",
+      change: "restart",
+      doc: "Which dialects of Mercure are served: topic=... and tokens with a mercure claim (0.x), match=... and OAuth access tokens (draft-08).",
     }),
   },
   history: {
@@ -194,7 +222,13 @@ export const SECTIONS = {
       kind: keyMaterial,
       default: "",
       change: "live",
-      doc: "Verifies subscribers' tokens.",
+      doc: "Verifies subscribers' tokens; empty: publisher_key does.",
+    }),
+    issuer: key<string>({
+      kind: text("the issuer's identifier, such as https://login.example, or nothing", /^\P{Cc}{0,512}$/u),
+      default: "",
+      change: "live",
+      doc: "The iss that access tokens (draft-08) must have; empty: any, the key alone decides.",
     }),
     allow_publish_from: key<readonly string[]>({
       kind: list(ipAddress, 'IP addresses such as ["10.0.0.7"]'),

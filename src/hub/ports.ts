@@ -144,6 +144,8 @@ export interface Subscriber {
   /** The `sub` of its token, for operators. */
   readonly subject?: string;
   readonly subscriptions: readonly Subscribed[];
+  /** Whether it may be told of others that come and go. */
+  readonly watches?: boolean;
 }
 
 /**

@@ -30,6 +30,8 @@ export class Registry {
   readonly #outlet: Outlet;
   readonly #base: string;
   readonly #index: TopicIndex<Audience>;
+  /** How many clients each address has. */
+  readonly #addresses = new Map<string, number>();
   /** How many clients, live or behind, belong to each audience. */
   readonly #sizes = new Map<Audience, number>();
 
@@ -42,6 +44,11 @@ export class Registry {
 
   get size(): number {
     return this.clients.size;
+  }
+
+  /** Clients from one address. */
+  countOf(remote: string): number {
+    return this.#addresses.get(remote) ?? 0;
   }
 
   /** The audiences that get a publication. */
@@ -63,12 +70,16 @@ export class Registry {
     const place = { audience, behind: undefined, seen: 0, settled: false, slot: -1 };
     const client: Client = { id, remote, since, expiresAt, subscriber, allowance, credit: allowance, ...place };
     this.clients.set(id, client);
+    this.#addresses.set(remote, this.countOf(remote) + 1);
     return client;
   }
 
   /** Removes a client; whoever holds it live or behind has let go of it before. */
   remove(client: Client): void {
     this.clients.delete(client.id);
+    const others = this.countOf(client.remote) - 1;
+    if (others > 0) this.#addresses.set(client.remote, others);
+    else this.#addresses.delete(client.remote);
     const { audience } = client;
     const left = (this.#sizes.get(audience) ?? 1) - 1;
     this.#sizes.set(audience, left);
@@ -83,6 +94,7 @@ export class Registry {
     for (const audience of this.audiences.values()) this.#index.remove(audience.interest.selectors, audience);
     this.audiences.clear();
     this.#sizes.clear();
+    this.#addresses.clear();
   }
 
   #audience(interest: Interest, now: number): Audience {

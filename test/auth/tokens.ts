@@ -17,7 +17,7 @@ export const RSA = generateKeyPairSync("rsa", { modulusLength: 2048 });
 export const EC = generateKeyPairSync("ec", { namedCurve: "P-256" });
 export const ED = generateKeyPairSync("ed25519");
 
-export const AUTHORITY = { issuer: "https://localhost", audience: "https://localhost/.well-known/mercure" };
+export const AUTHORITY = { issuer: "https://localhost", audiences: ["https://localhost/.well-known/mercure"] };
 export const DETAIL_TYPE = "https://mercure.rocks/authorization-detail";
 
 /** Selectors stay texts; those that begin with "bad" are refused as the real parser refuses. */
@@ -61,7 +61,7 @@ export const detail = (changes: Claims = {}): Claims => ({
 export const access = (changes: Claims = {}): Claims => ({
   exp: SECONDS + 3600,
   iss: AUTHORITY.issuer,
-  aud: AUTHORITY.audience,
+  aud: AUTHORITY.audiences[0],
   authorization_details: [detail()],
   ...changes,
 });

@@ -26,10 +26,17 @@ const DEFAULTS = {
       bind: false,
     },
   ],
-  stream: { path: "/esupdates", retry: 5_000, heartbeat: 15_000, keepalive: 45_000, max_clients: 0 },
+  stream: {
+    path: "/esupdates",
+    retry: 5_000,
+    heartbeat: 15_000,
+    keepalive: 45_000,
+    max_clients: 0,
+    max_per_address: 0,
+  },
   beacon: { interval: 5_000, topic: "beacon" },
   publish: { zmq: "tcp://127.0.0.1:9997" },
-  hub: { path: "/.well-known/mercure" },
+  hub: { path: "/.well-known/mercure", origin: "http://localhost:6767", protocol: "both" },
   history: {
     store: "lmdb",
     path: "/home/me/data",
@@ -38,7 +45,14 @@ const DEFAULTS = {
     max_bytes: 256_000_000,
     durability: "commit",
   },
-  auth: { anonymous: true, publisher_key: "", subscriber_key: "", allow_publish_from: [], cors_origins: [] },
+  auth: {
+    anonymous: true,
+    publisher_key: "",
+    subscriber_key: "",
+    issuer: "",
+    allow_publish_from: [],
+    cors_origins: [],
+  },
   cluster: { nats: [], stream: "m2push" },
   admin: { listen: "127.0.0.1:6780" },
   log: { level: "info" },
@@ -76,6 +90,7 @@ test("a flag wins over the environment, the environment over the file, the file 
     heartbeat: 2_000,
     keepalive: 1_000,
     max_clients: 0,
+    max_per_address: 0,
   });
   const from = ["retry", "heartbeat", "keepalive", "path"].map((name) => sources.get(`stream.${name}`));
   assert.deepEqual(

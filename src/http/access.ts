@@ -1,0 +1,99 @@
+/**
+ * Who asks, and what they may: the token of a request, checked, or nobody in particular. What is wrong with a token is told
+ * to the log; the client learns a status and a challenge (RFC 6750 section 3).
+ */
+import { findToken } from "../auth/carrier.js";
+import type { Grants } from "../auth/grants.js";
+import { refuseCrossSite } from "../auth/origin.js";
+import type { Refusal } from "../auth/refusal.js";
+import type { Verifier } from "../auth/verifier.js";
+import type { Selector } from "../hub/selector.js";
+import type { HttpRequest } from "../protocol/request.js";
+import type { Answer } from "./response.js";
+
+/** Nobody in particular, or the holder of a good token. */
+export type Asker = Grants<Selector> | "anonymous";
+
+export interface AccessOptions {
+  readonly publishers: Verifier<Selector>;
+  readonly subscribers: Verifier<Selector>;
+  /** Tokens in the places of Mercure 0.x count too. */
+  readonly legacy: boolean;
+  /** Subscribers need no token for public events. */
+  readonly anonymous: boolean;
+  /** Addresses that need no token to publish. */
+  readonly publishFrom: readonly string[];
+  /** Whose pages may publish with a cookie. */
+  readonly origins: readonly string[];
+  /** Where the hub's metadata can be fetched (RFC 9728). */
+  readonly metadataUrl: string;
+}
+
+export class Access {
+  readonly #options: AccessOptions;
+
+  constructor(options: AccessOptions) {
+    this.#options = options;
+  }
+
+  /** The subscriber, or why it is turned away. At once where no token has to be checked. */
+  subscriber(request: HttpRequest): Asker | Answer | Promise<Asker | Answer> {
+    const { subscribers, anonymous, legacy } = this.#options;
+    const found = findToken(request, { legacy });
+    if (found.kind === "malformed") return this.refused(found.refusal);
+    if (found.kind === "none") return anonymous ? "anonymous" : this.unknown("no token");
+    return this.#verified(subscribers, found);
+  }
+
+  /** Whoever reads about subscriptions needs a token, whatever is public. */
+  async reader(request: HttpRequest): Promise<Grants<Selector> | Answer> {
+    const asker = await this.subscriber(request);
+    return asker === "anonymous" ? this.unknown("no token") : asker;
+  }
+
+  async publisher(request: HttpRequest): Promise<Asker | Answer> {
+    const { publishers, publishFrom, origins, legacy } = this.#options;
+    const found = findToken(request, { legacy });
+    if (found.kind === "malformed") return this.refused(found.refusal);
+    if (found.kind === "none") return publishFrom.includes(request.remote) ? "anonymous" : this.unknown("no token");
+    const crossSite = found.carrier === "cookie" ? refuseCrossSite(request, origins) : undefined;
+    return crossSite ? this.refused(crossSite) : this.#verified(publishers, found);
+  }
+
+  async #verified(
+    verifier: Verifier<Selector>,
+    { token, carrier }: { token: string; carrier: "header" | "query" | "cookie" },
+  ): Promise<Asker | Answer> {
+    const verified = await verifier.verify(token, carrier);
+    return verified.ok ? verified.grants : this.refused(verified);
+  }
+
+  /** A token is needed, and none was shown. */
+  unknown(why: string): Answer {
+    return { status: 401, headers: this.#challenge(), body: "a token is needed\n", why };
+  }
+
+  /** A token was shown, and it is not good. */
+  refused({ code, why }: Refusal): Answer {
+    const status = code === "invalid_request" ? 400 : 401;
+    return { status, headers: this.#challenge(code), body: `${code.replace("_", " ")}\n`, why };
+  }
+
+  /** The token is good, and not for this. */
+  insufficient(why: string): Answer {
+    return {
+      status: 403,
+      headers: this.#challenge("insufficient_scope"),
+      body: "the token does not allow this\n",
+      why,
+    };
+  }
+
+  #challenge(error?: string): Record<string, string> {
+    const metadata = `resource_metadata="${this.#options.metadataUrl}"`;
+    return { "WWW-Authenticate": error === undefined ? `Bearer ${metadata}` : `Bearer error="${error}", ${metadata}` };
+  }
+}
+
+/** Whether a request was turned away. */
+export const isAnswer = (it: Asker | Answer): it is Answer => typeof it === "object" && "status" in it;

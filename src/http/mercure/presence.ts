@@ -1,0 +1,90 @@
+/**
+ * Who is subscribed to what, and telling those who watch (Mercure, "Active Subscriptions"): a private update for each
+ * subscription that begins or ends, in its own dialect, in a topic below the hub's own path.
+ *
+ * A subscriber that died without a notice is told of when the keep-alive sweep finds it; one that an earlier process served
+ * and that is gone, when that is known (hub/ports.ts, Attendance).
+ *
+ * Nobody is told what nobody asks for: until somebody watches (follows a topic below the hub's path, or asks for the list),
+ * nothing is published, so that a crowd that reconnects does not push other events out of the history.
+ */
+import type { Attendance, Subscribed, Subscriber } from "../../hub/ports.js";
+import type { Draft } from "../../protocol/publication.js";
+import type { Dialect, Sought, Subscription } from "./dialect.js";
+import { v0 } from "./v0.js";
+import { v8 } from "./v8.js";
+
+export interface PresenceOptions {
+  /** Publishes an event of the hub's own. */
+  readonly publish: (draft: Draft) => void;
+  /** The path of the hub. */
+  readonly path: string;
+  /** Somebody may be watching whom we do not see: other daemons have subscribers too. */
+  readonly watched: boolean;
+}
+
+export class Presence implements Attendance {
+  readonly #options: PresenceOptions;
+  readonly #subscribers = new Map<string, Subscriber>();
+  #watched: boolean;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+    this.#watched = options.watched;
+  }
+
+  /** From now on subscriptions are told of. */
+  watch(): void {
+    this.#watched = true;
+  }
+
+  joined(subscriber: Subscriber): void {
+    this.stayed(subscriber);
+    this.#tell(subscriber, true);
+  }
+
+  stayed(subscriber: Subscriber): void {
+    if (subscriber.watches) this.watch();
+    this.#subscribers.set(subscriber.id, subscriber);
+  }
+
+  left(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber.id);
+    this.#tell(subscriber, false);
+  }
+
+  /** The subscriptions that a dialect tells of and a request asks for. */
+  find(dialect: Dialect, { kind, match, subscriber: id }: Sought): Subscription[] {
+    const one = id === undefined ? undefined : this.#subscribers.get(id);
+    const among = id === undefined ? this.#subscribers.values() : one ? [one] : [];
+    const found: Subscription[] = [];
+    for (const subscriber of among) {
+      for (const subscribed of subscriber.subscriptions) {
+        const isSought =
+          (kind ?? subscribed.kind) === subscribed.kind && (match ?? subscribed.match) === subscribed.match;
+        if (isSought && dialect.tells(subscribed)) found.push({ subscriber, subscribed });
+      }
+    }
+    return found;
+  }
+
+  /** The topic of a subscription, which is also its address. */
+  topicOf(dialect: Dialect, subscription: Subscription): string {
+    return `${this.#options.path}/subscriptions${dialect.pathOf(subscription)}`;
+  }
+
+  #tell(subscriber: Subscriber, active: boolean): void {
+    if (!this.#watched) return;
+    for (const subscribed of subscriber.subscriptions) this.#publish({ subscriber, subscribed }, active);
+  }
+
+  #publish(subscription: Subscription, active: boolean): void {
+    const dialect = dialectOf(subscription.subscribed);
+    const topic = this.topicOf(dialect, subscription);
+    const data = JSON.stringify(dialect.document(topic, subscription, active));
+    const type = dialect.eventType === undefined ? {} : { type: dialect.eventType };
+    this.#options.publish({ topics: [topic], data, private: true, ...type });
+  }
+}
+
+const dialectOf = (subscribed: Subscribed): Dialect => (v8.tells(subscribed) ? v8 : v0);

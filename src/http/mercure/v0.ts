@@ -1,0 +1,62 @@
+/** Mercure 0.x: draft-dunglas-mercure-07 and its reference hub before 1.0; what deployed clients speak. */
+import { ProtocolError } from "../../errors.js";
+import { valuesOf } from "../form.js";
+import { type Dialect, encodeSegment } from "./dialect.js";
+import { v8 } from "./v8.js";
+
+/** In one request; the number of the reference hub. */
+const MAX_TOPICS = 100;
+const CONTEXT = { "@context": "https://mercure.rocks/" };
+
+export const v0: Dialect = {
+  name: "0.x",
+
+  /** `topic`, repeated: a topic, a URI template, or `*`. */
+  asked(form) {
+    const topics = valuesOf(form, "topic");
+    if (topics.length === 0) throw new ProtocolError("protocol.request", 'missing "topic" parameter');
+    if (topics.length > MAX_TOPICS) {
+      throw new ProtocolError("protocol.request", `${topics.length} topics, at most ${MAX_TOPICS} are taken`);
+    }
+    return topics.map((value) => ({ selects: "template", kind: "topic", value }));
+  },
+
+  cursor: (form) => [...valuesOf(form, "lastEventID"), ...valuesOf(form, "Last-Event-ID")][0],
+  cursorHeader: "Last-Event-ID",
+
+  /** The hub's path anywhere in it, and whatever leads there. */
+  isReserved: (topic, hub) => topic.includes(hub.pathname) || v8.isReserved(topic, hub),
+  reservedStatus: 403,
+  tooManyTopicsStatus: 400,
+
+  tells: ({ kind }) => kind === "topic",
+  eventType: undefined,
+  contentType: "application/ld+json",
+
+  pathOf: ({ subscriber, subscribed }) => `/${encodeSegment(subscribed.match)}/${encodeSegment(subscriber.id)}`,
+
+  sought([match, subscriber, ...more]) {
+    if (more.length > 0) return undefined;
+    return { ...(match !== undefined && { match }), ...(subscriber !== undefined && { subscriber }) };
+  },
+
+  document: (id, { subscriber, subscribed }, active) => ({
+    ...CONTEXT,
+    id,
+    type: "Subscription",
+    subscriber: subscriber.id,
+    topic: subscribed.match,
+    active,
+    ...(subscribed.payload !== undefined && { payload: subscribed.payload }),
+  }),
+
+  collection: (id, documents, lastEventID) => ({
+    ...CONTEXT,
+    id,
+    type: "Subscriptions",
+    lastEventID,
+    subscriptions: documents,
+  }),
+
+  single: (document, lastEventID) => ({ ...document, lastEventID }),
+};

@@ -1,0 +1,87 @@
+/** Mercure draft-dunglas-mercure-08. */
+import { ProtocolError } from "../../errors.js";
+import { valuesOf } from "../form.js";
+import { type Asked, type Dialect, encodeSegment } from "./dialect.js";
+
+/** In one request; the number of the reference hub. */
+const MAX_MATCHERS = 100;
+
+/** The parameters that say what to follow. */
+const MATCHERS = new Map<string, "exact" | "urlpattern">([
+  ["match", "exact"],
+  ["match_exact", "exact"],
+  ["match_urlpattern", "urlpattern"],
+]);
+
+export const v8: Dialect = {
+  name: "draft-08",
+
+  /** `match`, `match_exact`, `match_urlpattern`, repeated. Other names that begin like these are other types' or mistakes. */
+  asked(form) {
+    const asked: Asked[] = [];
+    for (const [name, value] of form) {
+      const kind = MATCHERS.get(name);
+      if (kind) asked.push({ selects: kind, kind, value });
+      else if (/^match/i.test(name)) throw new ProtocolError("protocol.request", "a type of matcher that is not known");
+      else if (name === "topic") throw new ProtocolError("protocol.request", '"topic" is Mercure 0.x: use "match"');
+    }
+    if (asked.length === 0) throw new ProtocolError("protocol.request", 'missing "match" parameter');
+    if (asked.length > MAX_MATCHERS) {
+      throw new ProtocolError("protocol.request", `${asked.length} matchers, at most ${MAX_MATCHERS} are taken`);
+    }
+    return asked;
+  },
+
+  cursor: (form) => valuesOf(form, "last_event_id")[0],
+  cursorHeader: "Mercure-Last-Event-ID",
+
+  /** Whatever resolves to the hub's path or below, at whatever authority. What is no URL is nowhere. */
+  isReserved(topic, hub) {
+    const path = pathOf(topic, hub);
+    return path !== undefined && (path === hub.pathname || path.startsWith(`${hub.pathname}/`));
+  },
+  reservedStatus: 400,
+  tooManyTopicsStatus: 413,
+
+  tells: ({ kind }) => kind !== "topic",
+  eventType: "mercure",
+  contentType: "application/json",
+
+  pathOf: ({ subscriber, subscribed: { kind, match } }) =>
+    `/${kind}/${encodeSegment(match)}/${encodeSegment(subscriber.id)}`,
+
+  sought([kind, match, subscriber, ...more]) {
+    if (kind === undefined) return {};
+    if (match === undefined || more.length > 0) return undefined;
+    if (kind !== "exact" && kind !== "urlpattern") return "unknown";
+    return { kind, match, ...(subscriber !== undefined && { subscriber }) };
+  },
+
+  document: (id, { subscriber, subscribed: { kind, match, payload } }, active) => ({
+    id,
+    type: "subscription",
+    match_type: kind,
+    match,
+    subscriber: subscriber.id,
+    active,
+    ...(payload !== undefined && { payload }),
+  }),
+
+  collection: (id, documents) => ({ id, type: "subscriptions", subscriptions: documents }),
+
+  single: (document) => document,
+};
+
+/** The path, with dot segments resolved and what need not be percent-encoded decoded, as often as it takes. */
+function pathOf(topic: string, hub: URL): string | undefined {
+  try {
+    const decoded = new URL(topic, hub).pathname.replace(/%(2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])/gi, (_, hex) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+    const resolved = new URL(hub);
+    resolved.pathname = decoded;
+    return resolved.pathname;
+  } catch {
+    return undefined;
+  }
+}

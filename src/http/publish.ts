@@ -1,0 +1,91 @@
+/**
+ * From a request to a publication (Mercure, "Publishing"). The answer is the event's id, and comes when the event is as durable
+ * as configured; nothing of a request that is turned away is published.
+ */
+import { ProtocolError } from "../errors.js";
+import type { Hub } from "../hub/hub.js";
+import { coversAll } from "../hub/selector.js";
+import { LIMITS } from "../protocol/limits.js";
+import { checkDraft, type Draft } from "../protocol/publication.js";
+import type { HttpRequest } from "../protocol/request.js";
+import { type Access, type Asker, isAnswer } from "./access.js";
+import { corsHeaders } from "./cors.js";
+import { isForm, parseFormBody, valuesOf } from "./form.js";
+import type { Dialect } from "./mercure/dialect.js";
+import type { Dialects } from "./mercure/dialects.js";
+import type { Answer } from "./response.js";
+
+export interface PublishSettings {
+  readonly access: Access;
+  readonly corsOrigins: readonly string[];
+}
+
+export class Publish {
+  readonly #hub: Pick<Hub, "publish">;
+  readonly #url: URL;
+  readonly #dialects: Dialects;
+  readonly #settings: () => PublishSettings;
+
+  /** `base` is the hub's URL; `settings` are asked for anew with each request. */
+  constructor(hub: Pick<Hub, "publish">, base: string, dialects: Dialects, settings: () => PublishSettings) {
+    this.#hub = hub;
+    this.#url = new URL(base);
+    this.#dialects = dialects;
+    this.#settings = settings;
+  }
+
+  async handle(request: HttpRequest): Promise<Answer> {
+    const { access, corsOrigins } = this.#settings();
+    const asker = await access.publisher(request);
+    const answer = isAnswer(asker) ? asker : await this.#publish(request, asker, access);
+    return { persists: true, ...answer, headers: { ...corsHeaders(request, corsOrigins), ...answer.headers } };
+  }
+
+  async #publish(request: HttpRequest, asker: Asker, access: Access): Promise<Answer> {
+    const dialect = this.#dialects.ofAsker(asker);
+    try {
+      const draft = read(request, dialect);
+      if (draft.topics.some((topic) => dialect.isReserved(topic, this.#url))) {
+        return { status: dialect.reservedStatus, body: "a topic is the hub's own\n", why: "a reserved topic" };
+      }
+      if (asker !== "anonymous" && !coversAll(asker.publish, draft.topics, this.#url.href)) {
+        return access.insufficient("the token grants publishing, but not on every topic of this update");
+      }
+      checkDraft(draft);
+      const { id } = await this.#hub.publish(draft);
+      return { status: 200, body: id };
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      const status = error.code === "limit.exceeded" ? 413 : 400;
+      return { status, body: `${error.message}\n`, why: error.message };
+    }
+  }
+}
+
+/** The fields of the form; any others are nobody's business. */
+function read(request: HttpRequest, dialect: Dialect): Draft {
+  if (!isForm(request)) {
+    throw new ProtocolError("protocol.publication", "the body is not application/x-www-form-urlencoded");
+  }
+  const form = parseFormBody(request.body);
+  const [topic, ...alternates] = valuesOf(form, "topic");
+  if (topic === undefined) throw new ProtocolError("protocol.publication", 'missing "topic" parameter');
+  if (alternates.length >= LIMITS.topics && dialect.tooManyTopicsStatus === 400) {
+    throw new ProtocolError("protocol.publication", `more than ${LIMITS.topics} topics`);
+  }
+  const [id, type, retry] = ["id", "type", "retry"].map((name) => valuesOf(form, name)[0] || undefined);
+  return {
+    topics: [topic, ...alternates],
+    data: valuesOf(form, "data")[0] ?? "",
+    private: form.some(([name]) => name === "private"),
+    ...(id !== undefined && { id }),
+    ...(type !== undefined && { type }),
+    ...(retry !== undefined && { retry: milliseconds(retry) }),
+  };
+}
+
+function milliseconds(digits: string): number {
+  if (!/^[0-9]+$/.test(digits))
+    throw new ProtocolError("protocol.publication", "retry has something other than digits");
+  return Number(digits);
+}

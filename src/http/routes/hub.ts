@@ -1,0 +1,40 @@
+/** The hub's address: GET, HEAD and QUERY subscribe, POST publishes (Mercure). */
+import type { HttpRequest } from "../../protocol/request.js";
+import { preflightHeaders } from "../cors.js";
+import { type Form, isForm, parseForm, parseFormBody } from "../form.js";
+import type { Dialects } from "../mercure/dialects.js";
+import type { Publish } from "../publish.js";
+import type { Method, Route } from "../router.js";
+import type { Subscribe, Wish } from "../subscribe.js";
+
+export const METHODS = "GET, HEAD, QUERY, POST, OPTIONS";
+
+export interface HubParts {
+  readonly path: string;
+  readonly dialects: Dialects;
+  readonly subscribe: Subscribe;
+  readonly publish: Publish;
+  readonly corsOrigins: () => readonly string[];
+}
+
+export function hubRoute({ path, dialects, subscribe, publish, corsOrigins }: HubParts): Route {
+  const get: Method = (server, request) => subscribe.handle(server, request, () => wishOf(request, dialects));
+  return {
+    name: path,
+    methods: { GET: get, HEAD: get, QUERY: get, POST: (_, request) => publish.handle(request) },
+    options: (request) => preflightHeaders(request, corsOrigins(), METHODS),
+  };
+}
+
+/** Address and body together; where both have a last event id, the address wins: it comes first. */
+function wishOf(request: HttpRequest, dialects: Dialects): Wish {
+  const form: Form = [...parseForm(request.query), ...bodyOf(request)];
+  const dialect = dialects.ofQuery(form);
+  const { cursorHeader } = dialect;
+  return { asked: dialect.asked(form), cursor: dialect.cursor(form), cursorHeader, isPublic: true };
+}
+
+/** Only QUERY (RFC 10008) has a body that means something. */
+function bodyOf(request: HttpRequest): Form {
+  return request.method === "QUERY" && isForm(request) ? parseFormBody(request.body) : [];
+}

@@ -1,0 +1,117 @@
+/** What is served over HTTP: every address, and what of it a new configuration changes. */
+import { loadKeys } from "../auth/keys.js";
+import { Verifier } from "../auth/verifier.js";
+import type { Config } from "../config/schema.js";
+import type { Hub } from "../hub/hub.js";
+import type { History } from "../hub/ports.js";
+import { positionId } from "../hub/position.js";
+import { parseSelector, type Selector } from "../hub/selector.js";
+import type { Clock } from "../util/clock.js";
+import { Access } from "./access.js";
+import { Dialects } from "./mercure/dialects.js";
+import type { Presence } from "./mercure/presence.js";
+import { Publish } from "./publish.js";
+import type { Route } from "./router.js";
+import { hubRoute } from "./routes/hub.js";
+import { metadataPath, metadataRoute } from "./routes/metadata.js";
+import { streamRoute } from "./routes/stream.js";
+import { subscriptionsRoute } from "./routes/subscriptions.js";
+import { Subscribe } from "./subscribe.js";
+
+export interface SiteParts {
+  readonly hub: Hub;
+  readonly history: Pick<History, "epoch" | "last">;
+  readonly presence: Presence;
+  readonly clock: Clock;
+  /** Told what an operator should know of the keys; never a key. */
+  readonly warn: (warning: string) => void;
+}
+
+/** The hub's URL. */
+export const hubUrl = ({ hub: { origin, path } }: Config): string => origin + path;
+
+export class Site {
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly #parts: SiteParts;
+  readonly #dialects: Dialects;
+  #config: Config;
+  #access: Access;
+
+  /** Throws "config.invalid" when a key cannot be used. */
+  constructor(config: Config, parts: SiteParts) {
+    this.#parts = parts;
+    this.#dialects = new Dialects(config.hub.protocol);
+    this.#config = config;
+    this.#access = this.#accessOf(config);
+    this.routes = this.#routes(config);
+  }
+
+  /** Takes over what may change. Throws "config.invalid" when a key cannot be used: then nothing has changed. */
+  reload(config: Config): void {
+    this.#access = this.#accessOf(config);
+    this.#config = config;
+  }
+
+  #routes(config: Config): Map<string, Route> {
+    const { hub, history, presence } = this.#parts;
+    const { path } = config.hub;
+    const base = hubUrl(config);
+    const dialects = this.#dialects;
+    const subscribe = new Subscribe(hub, base, () => this.#settings());
+    const publish = new Publish(hub, base, dialects, () => this.#settings());
+    const corsOrigins = () => this.#config.auth.cors_origins;
+    const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
+    const settings = () => this.#settings();
+    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, lastEventId, settings });
+    const issuer = config.auth.issuer || undefined;
+    return new Map([
+      [config.stream.path, streamRoute(config.stream.path, subscribe)],
+      [path, hubRoute({ path, dialects, subscribe, publish, corsOrigins })],
+      [`${path}/subscriptions`, subscriptions],
+      [`${path}/subscriptions/`, subscriptions],
+      [metadataPath(path), metadataRoute({ path, resource: base, issuer, corsOrigins })],
+    ]);
+  }
+
+  #settings() {
+    const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
+    const corsOrigins = this.#config.auth.cors_origins;
+    return { access: this.#access, retry, maxClients, maxPerAddress, corsOrigins };
+  }
+
+  #accessOf(config: Config): Access {
+    const { auth, hub } = config;
+    const subscriberKey = auth.subscriber_key === "" ? auth.publisher_key : auth.subscriber_key;
+    const legacy = this.#dialects.serves("0.x");
+    return new Access({
+      publishers: this.#verifier("auth.publisher_key", auth.publisher_key, config),
+      subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
+      legacy,
+      anonymous: auth.anonymous,
+      publishFrom: auth.allow_publish_from,
+      origins: [hub.origin, ...auth.cors_origins],
+      metadataUrl: hub.origin + metadataPath(hub.path),
+    });
+  }
+
+  #verifier(name: string, material: string, config: Config): Verifier<Selector> {
+    const base = hubUrl(config);
+    const { keys, warnings } = loadKeys(name, material);
+    for (const warning of warnings) this.#parts.warn(warning);
+    const authority = { issuer: config.auth.issuer || undefined, audiences: audiencesOf(base) };
+    return new Verifier({
+      keys,
+      clock: this.#parts.clock,
+      parse: (kind, value) => parseSelector(kind, value, base),
+      authority: this.#dialects.serves("draft-08") ? authority : undefined,
+      legacy: this.#dialects.serves("0.x"),
+    });
+  }
+}
+
+/** The hub's URL; on this machine only, by whatever name this machine calls itself. */
+function audiencesOf(base: string): string[] {
+  const { hostname } = new URL(base);
+  const local = ["localhost", "127.0.0.1", "[::1]"];
+  return local.includes(hostname) ? local.map((name) => base.replace(hostname, name)) : [base];
+}

@@ -1,0 +1,170 @@
+/**
+ * From a request to a stream of events (WHATWG HTML 9.2; Mercure, "Subscription"): read what is asked for, see who asks, open.
+ * Whatever the request says only routes; what may be seen comes from the token alone.
+ */
+import { randomUUID } from "node:crypto";
+import { ProtocolError } from "../errors.js";
+import type { Hub } from "../hub/hub.js";
+import type { Subscribed, Subscriber } from "../hub/ports.js";
+import { canonical, covers, parseSelector } from "../hub/selector.js";
+import type { Server } from "../hub/server.js";
+import type { Subscription } from "../hub/subscription.js";
+import { type HttpRequest, header } from "../protocol/request.js";
+import { encodeComment, encodeEvent } from "../protocol/sse.js";
+import { type Access, type Asker, isAnswer } from "./access.js";
+import { corsHeaders } from "./cors.js";
+import type { Asked } from "./mercure/dialect.js";
+import { type Answer, head } from "./response.js";
+import type { Outcome } from "./router.js";
+
+/** What may change while the daemon runs. */
+export interface SubscribeSettings {
+  readonly access: Access;
+  /** What browsers are told to wait before they reconnect, milliseconds. */
+  readonly retry: number;
+  /** The most clients of all servers together; 0 = no limit. */
+  readonly maxClients: number;
+  /** The most clients of one address; 0 = no limit. */
+  readonly maxPerAddress: number;
+  readonly corsOrigins: readonly string[];
+}
+
+/** What a request asks for, in whatever dialect. */
+export interface Wish {
+  readonly asked: readonly Asked[];
+  /** The last event id in the address; the header wins. "" = an empty one. */
+  readonly cursor: string | undefined;
+  /** The response header that says where a replay begins, when one was asked for; undefined = none is sent. */
+  readonly cursorHeader?: string;
+  /** Others may be told that it is subscribed. */
+  readonly isPublic: boolean;
+}
+
+/** Nothing may keep a copy, nothing may hold it back: X-Accel-Buffering is nginx's word for the latter. */
+const HEADERS = {
+  "Content-Type": "text/event-stream",
+  "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate",
+  Expires: "Thu, 01 Jan 1970 00:00:00 GMT",
+  Pragma: "no-cache",
+  "X-Accel-Buffering": "no",
+};
+
+const GREETING = encodeComment(" time stream");
+
+export class Subscribe {
+  readonly #hub: Hub;
+  readonly #base: string;
+  readonly #settings: () => SubscribeSettings;
+
+  /** `base` is the hub's URL; `settings` are asked for anew with each request. */
+  constructor(hub: Hub, base: string, settings: () => SubscribeSettings) {
+    this.#hub = hub;
+    this.#base = base;
+    this.#settings = settings;
+  }
+
+  /** `read` may throw a ProtocolError: the request is answered 400. */
+  handle(server: Server, request: HttpRequest, read: () => Wish): Outcome | Promise<Outcome> {
+    const answer = this.#begin(server, request, read);
+    return answer instanceof Promise
+      ? answer.then((it) => this.#readable(request, it))
+      : this.#readable(request, answer);
+  }
+
+  #begin(server: Server, request: HttpRequest, read: () => Wish): Outcome | Promise<Outcome> {
+    try {
+      const full = this.#full(server, request);
+      if (full) return full;
+      const wish = read();
+      const selectors = canonical(wish.asked.map(({ selects, value }) => parseSelector(selects, value, this.#base)));
+      const open = (asker: Asker | Answer) =>
+        isAnswer(asker) ? asker : this.#open(server, request, wish, { selectors, asker });
+      const asker = this.#settings().access.subscriber(request);
+      return asker instanceof Promise ? asker.then(open) : open(asker);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return { status: 400, body: `${error.message}\n`, why: error.message };
+    }
+  }
+
+  #open(
+    server: Server,
+    request: HttpRequest,
+    wish: Wish,
+    { selectors, asker }: { selectors: Subscription["interest"]["selectors"]; asker: Asker },
+  ): Outcome | Promise<Outcome> {
+    const { corsOrigins, retry } = this.#settings();
+    const grants = asker === "anonymous" ? [] : canonical(asker.subscribe);
+    const cursor = header(request, "last-event-id") ?? wish.cursor;
+    const cors = corsHeaders(request, corsOrigins);
+    const headers = (after?: string) => {
+      const isTold = cursor !== undefined && wish.cursorHeader !== undefined;
+      return head(200, { ...HEADERS, ...cors, ...(isTold && { [wish.cursorHeader]: after ?? "earliest" }) });
+    };
+    if (request.method === "HEAD") return { status: 200, headers: { ...HEADERS, ...cors } };
+    const opened = this.#hub.subscribe(server, {
+      id: request.id,
+      remote: request.remote,
+      interest: { selectors, grants },
+      expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
+      subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
+      lastEventId: cursor || undefined,
+      allowance: request.credits,
+      opening: (after) => Buffer.concat([Buffer.from(headers(after)), GREETING, encodeEvent({ retry })]),
+    });
+    return opened instanceof Promise ? opened.then((client) => client && "streaming") : "streaming";
+  }
+
+  #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {
+    const subscribed = new Map<string, Subscribed>();
+    for (const { kind, value: match } of asked) {
+      const payload = asker === "anonymous" ? undefined : this.#payload(match, asker);
+      subscribed.set(`${kind}\n${match}`, { kind, match, ...(payload !== undefined && { payload }) });
+    }
+    const subject = asker === "anonymous" ? undefined : asker.subject;
+    return {
+      id: `urn:uuid:${randomUUID()}`,
+      subscriptions: [...subscribed.values()],
+      ...(subject !== undefined && { subject }),
+      ...(asker !== "anonymous" && this.#watches(asked, asker) && { watches: true }),
+    };
+  }
+
+  /** Whether it may follow subscriptions: a narrow selector is known by the word, a wide one by trying. */
+  #watches(asked: readonly Asked[], { subscribe }: Exclude<Asker, "anonymous">): boolean {
+    const { pathname } = new URL(this.#base);
+    const examples = [`${pathname}/subscriptions/exact/x/urn:uuid:x`, `${pathname}/subscriptions/x/urn:uuid:x`];
+    return (
+      subscribe.length > 0 &&
+      asked.some(({ selects, value }) => {
+        return (
+          value.includes("subscriptions") || covers([parseSelector(selects, value, this.#base)], examples, this.#base)
+        );
+      })
+    );
+  }
+
+  /** Of the first entry that selects what is asked for, taken as a topic. */
+  #payload(match: string, { payloads }: Exclude<Asker, "anonymous">) {
+    return payloads.find(({ topics }) => covers(topics, [match], this.#base))?.payload;
+  }
+
+  #full(server: Server, { remote }: HttpRequest): Answer | undefined {
+    const { maxClients, maxPerAddress, retry } = this.#settings();
+    const wait = { "Retry-After": `${Math.ceil(retry / 1000)}` };
+    if (maxClients > 0 && this.#hub.clients >= maxClients) {
+      return { status: 503, headers: wait, body: "too many clients\n" };
+    }
+    if (maxPerAddress > 0 && server.registry.countOf(remote) >= maxPerAddress) {
+      return { status: 429, headers: wait, body: "too many streams from this address\n", why: `${remote}: too many` };
+    }
+    return undefined;
+  }
+
+  /** Pages of other origins may read refusals, too. */
+  #readable(request: HttpRequest, outcome: Outcome): Outcome {
+    if (typeof outcome !== "object") return outcome;
+    const { corsOrigins } = this.#settings();
+    return { ...outcome, headers: { ...corsHeaders(request, corsOrigins), ...outcome.headers } };
+  }
+}
