@@ -16,9 +16,15 @@ export const MEASURED_CORE = "0";
 export interface Load {
   readonly clients: number;
   readonly alive: number;
+  /** Of those that never read. */
+  readonly slow_alive: number;
   readonly connect_s: number;
   readonly disconnects: number;
   readonly events: number;
+  /** Received by the client that received least. */
+  readonly min_events: number;
+  /** From the first event that was counted to the last, seconds. */
+  readonly active_s: number;
   readonly deliveries_per_s: number;
   readonly lat_ms: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly missing: number;
@@ -46,11 +52,13 @@ export interface LoadOptions {
   readonly path?: string;
   /** Clients that never read. */
   readonly frozen?: number;
+  /** Tells loads apart that run at the same time. */
+  readonly name?: string;
 }
 
 /** Opens clients, runs `during` when all are open, and resolves with what they saw. */
 export async function load(options: LoadOptions, during: () => Promise<unknown> = async () => {}): Promise<Load> {
-  const ready = join(BUILT, `ready-${process.pid}`);
+  const ready = join(BUILT, `ready-${process.pid}-${options.name ?? ""}`);
   rmSync(ready, { force: true });
   const { port, clients, seconds, rate = 2000, path = "/esupdates", frozen = 0 } = options;
   const flags = { addr: `127.0.0.1:${port}`, path, clients, rate, duration: seconds, ready, quiet: 2, slow: frozen };
@@ -66,10 +74,10 @@ export async function load(options: LoadOptions, during: () => Promise<unknown> 
   return JSON.parse(await running);
 }
 
-/** Publishes events of 100 bytes through ZeroMQ: `rate` a second for some seconds, or a burst of so many at once. */
-export function publish(spec: string, { rate = 0, seconds = 1, burst = 0 }): Promise<string> {
-  const args = ["zmq-raw", spec, `${rate}`, "100", `${seconds}`, ...(burst > 0 ? [`${burst}`] : [])];
-  return output("taskset", ["-c", LOAD_CORE, tool("ssepub"), ...args]);
+/** Publishes events through ZeroMQ: `rate` a second for some seconds, or a burst of so many at once. */
+export function publish(spec: string, { rate = 0, seconds = 1, burst = 0, first = 0, bytes = 100 }): Promise<string> {
+  const args = ["zmq-raw", spec, `${rate}`, `${bytes}`, `${seconds}`, ...(burst > 0 ? [`${burst}`] : [])];
+  return output("env", [`SEQ=${first}`, "taskset", "-c", LOAD_CORE, tool("ssepub"), ...args]);
 }
 
 /** Moves a running process to a core. */

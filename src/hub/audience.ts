@@ -14,6 +14,8 @@ import type { Address, Outlet } from "./ports.js";
 
 export class Audience {
   readonly interest: Interest;
+  /** Whether it gets a publication: for reading history. */
+  readonly wants: (publication: Publication) => boolean;
   /** Bodies that wait to be sent, oldest first; only the last one still grows. */
   readonly waiting: Batch[] = [];
   /** When something was last sent to all of it, monotonic milliseconds. */
@@ -24,8 +26,9 @@ export class Audience {
   /** Members with a limit on what may be under way to them: while there are none, nobody's credit is looked at. */
   #metered = 0;
 
-  constructor(interest: Interest, outlet: Outlet, now: number) {
+  constructor(interest: Interest, wants: (publication: Publication) => boolean, outlet: Outlet, now: number) {
     this.interest = interest;
+    this.wants = wants;
     this.#outlet = outlet;
     this.lastSent = now;
   }

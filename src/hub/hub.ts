@@ -76,7 +76,6 @@ export class Hub {
     const registry = new Registry(outlet, base);
     const catchup = new Catchup({
       history,
-      wants: registry.wants,
       maxBytes: MAX_BODY,
       flushBytes: CATCHUP_BYTES,
       gap: () => this.#gap(name, "expired", history.floor),

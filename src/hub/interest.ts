@@ -25,8 +25,11 @@ export function maySee({ grants }: Interest, { private: hidden, topics }: Public
   return !hidden || covers(grants, topics, base);
 }
 
-/** Whether a client with this interest gets the publication. `base` is the hub's URL. */
-export function wants(interest: Interest, publication: Publication, base: string): boolean {
-  const { topics } = publication;
-  return interest.selectors.some((it) => topics.some(compile(it, base))) && maySee(interest, publication, base);
+/** What tells whether a client with this interest gets a publication: made once, asked for each publication of a history. */
+export function testOf(interest: Interest, base: string): (publication: Publication) => boolean {
+  const { selectors } = interest;
+  const topics = new Set(selectors.map((it) => (it.kind === "exact" ? it.value : undefined)));
+  const patterns = selectors.filter(({ kind }) => kind !== "exact").map((it) => compile(it, base));
+  const selects = (topic: string) => topics.has(topic) || patterns.some((matches) => matches(topic));
+  return (publication) => publication.topics.some(selects) && maySee(interest, publication, base);
 }

@@ -69,11 +69,6 @@ export interface ReadOptions {
   readonly through: number;
   /** Stop before the wire bytes of the page exceed this (a first publication larger than it is still returned). */
   readonly maxBytes: number;
-  /**
-   * Look at no more publications than this, returned or not; absent = no limit. Looking takes time in which nothing else
-   * happens, and a client that wants one event in a thousand must not hold up the others.
-   */
-  readonly maxLook?: number;
   /** Which publications to return; absent = all. */
   readonly match?: (publication: Publication) => boolean;
 }

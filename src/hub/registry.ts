@@ -7,7 +7,7 @@
 import type { Publication } from "../protocol/publication.js";
 import { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import { type Interest, interestKey, maySee, wants } from "./interest.js";
+import { type Interest, interestKey, maySee, testOf } from "./interest.js";
 import type { Outlet, Subscriber } from "./ports.js";
 import { TopicIndex } from "./topic-index.js";
 
@@ -58,10 +58,6 @@ export class Registry {
     return selecting.filter(({ interest }) => maySee(interest, publication, this.#base));
   }
 
-  /** Whether one audience gets a publication: for reading history. */
-  readonly wants = ({ interest }: Audience, publication: Publication): boolean =>
-    wants(interest, publication, this.#base);
-
   /** Adds a client that is neither live nor behind yet. A TypeError if the id is taken: the caller must have looked. */
   add({ id, remote, interest, since, allowance = Number.POSITIVE_INFINITY, expiresAt, subscriber }: Newcomer): Client {
     if (this.clients.has(id)) throw new TypeError(`connection ${id} has a client already`);
@@ -101,7 +97,7 @@ export class Registry {
     const key = interestKey(interest);
     let audience = this.audiences.get(key);
     if (!audience) {
-      audience = new Audience(interest, this.#outlet, now);
+      audience = new Audience(interest, testOf(interest, this.#base), this.#outlet, now);
       this.audiences.set(key, audience);
       this.#index.add(interest.selectors, audience);
     }
