@@ -56,6 +56,18 @@ install_packages() {
     fail "that failed; to see why, as root:" "  $by_hand"
 }
 
+# Prometheus' own checker of /metrics. Its package would start a server: only the program is taken out of it.
+fetch_promtool() {
+  local folder
+  has promtool || [[ -x .tools/promtool ]] && return
+  has apt-get || fail "promtool is needed (Debian package prometheus), and there is no apt-get to get it"
+  say "fetching promtool"
+  folder=$(mktemp -d)
+  { (cd "$folder" && apt-get download -qq prometheus) && dpkg-deb -x "$folder"/prometheus_*.deb "$folder" &&
+    mkdir -p .tools && mv "$folder/usr/bin/promtool" .tools/; } >&2 || fail "that failed: apt-get download prometheus"
+  rm -rf "$folder"
+}
+
 install_modules() {
   # npm keeps a lock file of its own in node_modules, written when everything is in place.
   [[ -e node_modules/.package-lock.json && ! package-lock.json -nt node_modules/.package-lock.json ]] && return
@@ -78,4 +90,5 @@ build() {
 check_node
 install_packages "$1"
 install_modules
+[[ $1 == run ]] || fetch_promtool
 [[ $1 == test ]] || build
