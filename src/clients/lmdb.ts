@@ -1,7 +1,8 @@
 /**
- * The client store in LMDB, beside the history. One small record a client, and for each server the fenced position and
- * the time when a process last vouched for it. lmdb gathers writes and commits them a moment later in another thread, in the
- * order they were made; nothing here waits for it.
+ * The client store: one small record a client in LMDB, beside the history, and for each server two marks (marks.ts). lmdb
+ * gathers writes and commits them a moment later in another thread, in the order they were made; nothing here waits for it,
+ * but the marks: a fenced position counts for all settled clients, so it must not be kept before it is that a client is
+ * settled no more.
  *
  * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt.
  * The store belongs to one epoch of the history and one boot of the machine; found in others, it is emptied.
@@ -12,6 +13,7 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { Marks } from "./marks.js";
 
 /** How exactly the time of a sudden death is known, milliseconds. */
 const ALIVE_EVERY = 500;
@@ -22,8 +24,11 @@ type Record = Omit<StoredClient, "id">;
 export class LmdbClientStore implements ClientStore {
   readonly #root: RootDatabase;
   readonly #clients: Database<Record, Key>;
-  readonly #fences: Database<number, string>;
-  readonly #alive: Database<number, string>;
+  readonly #marks: Marks;
+  /** Fenced positions that are not kept yet. */
+  readonly #fenced = new Map<string, { through: number }>();
+  /** Writes that are not committed yet. */
+  #pending = 0;
   readonly #clock: Clock;
   readonly #vouched = new Set<string>();
   readonly #cancel: Cancel;
@@ -36,13 +41,13 @@ export class LmdbClientStore implements ClientStore {
         path: join(folder, "clients.mdb"),
         noSync: true,
         noMemInit: true,
-        maxDbs: 4,
+        maxDbs: 2,
         overlappingSync: false,
       });
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
-      this.#fences = this.#root.openDB({ name: "fences", encoding: "json" });
-      this.#alive = this.#root.openDB({ name: "alive", encoding: "json" });
-      this.#belongTo(`${epoch} ${bootId()}`);
+      const life = `${epoch} ${bootId()}`;
+      this.#belongTo(life);
+      this.#marks = new Marks(join(folder, "clients.marks"), life);
     } catch (cause) {
       const mend = `remove ${join(folder, "clients.mdb")}: browsers then reconnect by themselves`;
       throw new M2pushError(
@@ -55,7 +60,7 @@ export class LmdbClientStore implements ClientStore {
   }
 
   legacy(server: string): Legacy {
-    const through = this.#fences.get(server) ?? 0;
+    const { through, aliveAt } = this.#marks.get(server);
     const clients: StoredClient[] = [];
     for (const { key, value } of this.#clients.getRange({
       start: [server, 0],
@@ -63,19 +68,20 @@ export class LmdbClientStore implements ClientStore {
     })) {
       clients.push({ id: key[1], ...value, seen: value.settled ? Math.max(value.seen, through) : value.seen });
     }
-    return { clients, aliveAt: this.#alive.get(server) ?? 0 };
+    return { clients, aliveAt };
   }
 
   put(server: string, { id, ...record }: StoredClient): void {
-    void this.#clients.put([server, id], record);
+    this.#write(this.#clients.put([server, id], record));
   }
 
   remove(server: string, id: number): void {
-    void this.#clients.remove([server, id]);
+    this.#write(this.#clients.remove([server, id]));
   }
 
   fenced(server: string, through: number): void {
-    void this.#fences.put(server, through);
+    this.#fenced.set(server, { through });
+    if (this.#pending === 0) this.#keepFenced();
   }
 
   vouch(server: string): void {
@@ -91,18 +97,38 @@ export class LmdbClientStore implements ClientStore {
     this.#cancel();
     this.#stamp();
     await this.#root.flushed;
+    this.#keepFenced();
+    this.#marks.close();
     await this.#root.close();
   }
 
   #belongTo(life: string): void {
     const meta = this.#root.openDB<string, string>({ name: "meta", encoding: "json" });
     if (meta.get("life") === life) return;
-    for (const database of [this.#clients, this.#fences, this.#alive]) database.clearSync();
+    this.#clients.clearSync();
     meta.putSync("life", life);
   }
 
+  /** Where a write fails nothing is known for sure any more: positions stay as they are, and what comes later may come twice. */
+  #write(committed: Promise<boolean>): void {
+    this.#pending++;
+    committed.then(
+      () => {
+        if (--this.#pending === 0) this.#keepFenced();
+      },
+      () => {},
+    );
+  }
+
+  #keepFenced(): void {
+    if (this.#fenced.size === 0) return;
+    this.#marks.set(this.#fenced);
+    this.#fenced.clear();
+  }
+
   #stamp(): void {
-    for (const server of this.#vouched) void this.#alive.put(server, this.#clock.monotonic());
+    const aliveAt = this.#clock.monotonic();
+    this.#marks.set([...this.#vouched].map((server) => [server, { aliveAt }]));
   }
 }
 

@@ -67,6 +67,14 @@ function makeFolder(path: string): void {
   }
 }
 
+interface Waiting {
+  readonly offset: number;
+  readonly id: string;
+  readonly record: Buffer;
+  readonly done: () => void;
+  readonly failed: (error: M2pushError) => void;
+}
+
 export class LmdbHistory implements History {
   readonly epoch: string;
   readonly #options: LmdbOptions;
@@ -83,6 +91,8 @@ export class LmdbHistory implements History {
   #bytes = 0;
   /** The highest offset that could not be stored. */
   #unstored = 0;
+  /** What was appended in this turn of the event loop. */
+  #waiting: Waiting[] = [];
 
   /** The lock is held and the file has been checked. */
   constructor(options: LmdbOptions, clock: Clock, lock: Lock) {
@@ -106,6 +116,7 @@ export class LmdbHistory implements History {
     this.#measure(file);
     const last = this.#lastOffset();
     this.#tail = new MemoryHistory({ ...TAIL, maxAge: options.maxAge }, clock, { epoch: this.epoch, last });
+    this.#tail.release(last);
     // At once, so that no event can be sent before it is known that this process might be killed.
     this.#meta.putSync("last", last);
     this.#meta.putSync("closed", 0);
@@ -134,7 +145,7 @@ export class LmdbHistory implements History {
     this.#tail.append(publication);
     this.#count++;
     this.#bytes += record.length;
-    const stored = this.#store(publication.offset, publication.id, record);
+    const stored = this.#queue(publication, record);
     if (this.#count > this.#options.maxEvents + TRIM_STEP || this.#bytes > this.#options.maxBytes) this.#trim();
     if (this.#options.durability !== "memory") return stored;
     stored.catch(() => {}); // told by the floor
@@ -155,11 +166,29 @@ export class LmdbHistory implements History {
 
   async close(): Promise<void> {
     this.#timer();
+    this.#write();
     await this.#meta.put("last", this.last).catch(() => {});
     await this.#meta.put("closed", 1).catch(() => {});
     await this.#root.flushed;
     await this.#root.close();
     await this.#lock.release();
+  }
+
+  /**
+   * To be written when this turn of the event loop is over: what is published leaves first. (lmdb begins in a thread of its
+   * own at once, and where that shares a core with us and Mongrel2, a lone event left 2 to 5 ms later, one time in ten.)
+   */
+  #queue({ offset, id }: Publication, record: Buffer): Promise<void> {
+    if (this.#waiting.length === 0) setImmediate(() => this.#write());
+    return new Promise((done, failed) => this.#waiting.push({ offset, id, record, done, failed }));
+  }
+
+  #write(): void {
+    for (const { offset, id, record, done, failed } of this.#waiting.splice(0)) {
+      this.#store(offset, id, record)
+        .then(done, failed)
+        .finally(() => this.#tail.release(offset));
+    }
   }
 
   async #store(offset: number, id: string, record: Buffer): Promise<void> {

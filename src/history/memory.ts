@@ -33,6 +33,8 @@ export class MemoryHistory implements History {
   #floor: number;
   #bytes = 0;
   readonly #ids = new Map<string, number>();
+  /** Nothing above this offset is trimmed. */
+  #released = Number.POSITIVE_INFINITY;
 
   /** `last`: the offset that counts as the last one before the first append. */
   constructor(bounds: Bounds, clock: Clock, { epoch = newEpoch(), last = 0 } = {}) {
@@ -69,6 +71,11 @@ export class MemoryHistory implements History {
     this.#trim();
   }
 
+  /** From now on nothing above this offset is trimmed, until it is called again. */
+  release(through: number): void {
+    this.#released = through;
+  }
+
   read(after: number, { through, maxBytes, match }: ReadOptions): Page {
     const publications: Publication[] = [];
     let [bytes, reached] = [0, after];
@@ -97,7 +104,8 @@ export class MemoryHistory implements History {
     const { maxEvents, maxAge, maxBytes } = this.#bounds;
     const oldest = this.#clock.now() - maxAge;
     for (let first = this.#held[this.#trimmed]; first; first = this.#held[this.#trimmed]) {
-      if (this.count <= maxEvents && this.#bytes <= maxBytes && first.time >= oldest) break;
+      const isWithin = this.count <= maxEvents && this.#bytes <= maxBytes && first.time >= oldest;
+      if (isWithin || first.offset > this.#released) break;
       this.#held[this.#trimmed++] = undefined;
       this.#bytes -= first.bytes.length;
       this.#floor = first.offset;
