@@ -9,7 +9,7 @@ import { PROJECT } from "../test/support/processes.js";
 const SOURCES = join(PROJECT, "bench/tools");
 const BUILT = join(PROJECT, "build/tools");
 /** The load client has a core of its own; what is measured shares the other. */
-const LOAD_CORE = cpus().length > 1 ? "1" : "0";
+export const LOAD_CORE = cpus().length > 1 ? "1" : "0";
 export const MEASURED_CORE = "0";
 
 /** What the load client prints; see the head of sseload.c. */
@@ -45,7 +45,7 @@ export function tool(name: "sseload" | "ssepub" | "handler"): string {
 export interface LoadOptions {
   readonly port: number;
   readonly clients: number;
-  /** Seconds to listen after all have connected; ends early after 2 s without an event. */
+  /** Seconds to listen after all have connected; ends early after `quiet` seconds without an event. */
   readonly seconds: number;
   /** Connects per second. */
   readonly rate?: number;
@@ -54,6 +54,8 @@ export interface LoadOptions {
   readonly frozen?: number;
   /** Tells loads apart that run at the same time. */
   readonly name?: string;
+  /** Absent = 2. */
+  readonly quiet?: number;
 }
 
 /** Opens clients, runs `during` when all are open, and resolves with what they saw. */
@@ -61,7 +63,16 @@ export async function load(options: LoadOptions, during: () => Promise<unknown> 
   const ready = join(BUILT, `ready-${process.pid}-${options.name ?? ""}`);
   rmSync(ready, { force: true });
   const { port, clients, seconds, rate = 2000, path = "/esupdates", frozen = 0 } = options;
-  const flags = { addr: `127.0.0.1:${port}`, path, clients, rate, duration: seconds, ready, quiet: 2, slow: frozen };
+  const flags = {
+    addr: `127.0.0.1:${port}`,
+    path,
+    clients,
+    rate,
+    duration: seconds,
+    ready,
+    quiet: options.quiet ?? 2,
+    slow: frozen,
+  };
   const running = output("taskset", [
     "-c",
     LOAD_CORE,

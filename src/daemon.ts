@@ -5,7 +5,7 @@
  *   zmq/link           one receive loop, always on        zmq/pull -> ingress
  *   mongrel2/endpoint  bytes -> protocol/request          protocol/publication   parse and check, once
  *   mongrel2/reception kind of message -> who takes it    hub.publish            -> bus
- *   http/router        path + method -> route             cluster/local          gives the position (epoch.offset)
+ *   http/router        path + method -> route             cluster/local, /bus    gives the position (epoch.offset)
  *   http/routes/...    limits, last event id              hub.deliver            history.append -> outbox
  *   hub.subscribe      registry -> catch up -> live
  *   hub/outbox ------> Outlet (mongrel2/endpoint) ------> protocol/reply ------> zmq/writer (the only sender)
@@ -19,6 +19,8 @@ import { forgetful } from "./clients/none.js";
 import { LocalBus } from "./cluster/local.js";
 import { needRestart } from "./config/reload.js";
 import type { Config } from "./config/schema.js";
+import { lockFolder } from "./history/lock.js";
+import { MemoryHistory, newEpoch } from "./history/memory.js";
 import { openHistory } from "./history/open.js";
 import { Presence } from "./http/mercure/presence.js";
 import { Router } from "./http/router.js";
@@ -51,6 +53,8 @@ export interface DaemonOptions {
   readonly clock?: Clock;
   /** Close streams when stopping; absent = leave them open for the next process. */
   readonly drain?: boolean;
+  /** Aborted: stop waiting for what must be there before the daemon can start (NATS, in a cluster). */
+  readonly signal?: AbortSignal;
   /** Tell a daemon that has the same data to stop, and wait for it; absent = that is an error. */
   readonly takeover?: boolean;
 }
@@ -59,6 +63,8 @@ export interface DaemonOptions {
 const PATIENCE = 2000;
 /** How long a takeover waits for the other daemon to stop, milliseconds. */
 const TAKEOVER_PATIENCE = 15_000;
+/** What of a cluster's history is in memory. */
+const TAIL = { maxEvents: 20_000, maxBytes: 16_000_000 };
 
 /** Starts one part and remembers how it is stopped. */
 type Start = <T>(name: string, start: () => Promise<T> | T, stop: (it: T) => Promise<void> | void) => Promise<T>;
@@ -68,7 +74,7 @@ type Start = <T>(name: string, start: () => Promise<T> | T, stop: (it: T) => Pro
  * Rejects with the first M2pushError of a part, after what was started has been stopped again.
  */
 export async function startDaemon(config: Config, options: DaemonOptions): Promise<Daemon> {
-  const { log, clock = systemClock, drain = false, takeover = false } = options;
+  const { log, clock = systemClock, drain = false, takeover = false, signal = new AbortController().signal } = options;
   const stops: (() => Promise<void> | void)[] = [];
   const start: Start = async (name, begin, stop) => {
     log.debug({ event: "starting", part: name }, "starting");
@@ -80,7 +86,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
-    return { reload: await startAll(config, { log, clock, drain, takeover }, start), stop };
+    return { reload: await startAll(config, { log, clock, drain, takeover, signal }, start), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -88,12 +94,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 }
 
 /** The order of the start; the stop is the reverse. Returns what reload() does. */
-async function startAll(config: Config, { log, clock, drain, takeover }: Required<DaemonOptions>, start: Start) {
+async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
+  const { log, clock, drain } = options;
   const metrics = new MetricsJournal(clock);
   const journal = tee(new LogJournal(log, clock), metrics);
   const live = { config };
   const observed = new Observed(clock);
-  const { hub, store, history, presence } = await startHub(config, journal, clock, takeover, start);
+  const { hub, store, history, presence } = await startHub(config, journal, options, start);
   observed.history = history;
   const admin = await start(
     "admin",
@@ -135,25 +142,22 @@ async function startAll(config: Config, { log, clock, drain, takeover }: Require
 }
 
 /** What is kept, what counts, and what stands between them and the clients. */
-async function startHub(config: Config, journal: Chronicle, clock: Clock, takeover: boolean, start: Start) {
-  const history = await start(
-    "history",
-    () => open(config, clock, takeover),
-    (it) => it.close(),
-  );
+async function startHub(config: Config, journal: Chronicle, options: Required<DaemonOptions>, start: Start) {
+  const { clock } = options;
+  const { history, bus } = await (config.cluster.nats.length > 0 ? startCluster : startAlone)(config, options, start);
   const store = await start(
     "client store",
     () => openStore(config, history, clock),
     (it) => it.close(),
   );
-  const bus: Bus = await start(
+  await start(
     "bus",
-    () => new LocalBus(history, clock),
+    () => bus,
     (it) => it.close(),
   );
   const presence = new Presence({
     path: config.hub.path,
-    watched: false,
+    watched: config.cluster.nats.length > 0,
     publish: (draft) => void hub.publish(draft).catch(journal.publicationRejected),
   });
   const base = hubUrl(config);
@@ -161,6 +165,45 @@ async function startHub(config: Config, journal: Chronicle, clock: Clock, takeov
   const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random });
   await hub.start();
   return { hub, store, history, presence };
+}
+
+interface Course {
+  readonly bus: Bus;
+  readonly history: History;
+}
+
+/** This daemon counts, and keeps what it counted. */
+async function startAlone(config: Config, { clock, takeover }: Required<DaemonOptions>, start: Start): Promise<Course> {
+  const history = await start(
+    "history",
+    () => open(config, clock, takeover),
+    (it) => it.close(),
+  );
+  return { history, bus: new LocalBus(history, clock) };
+}
+
+/** A stream counts and keeps; several daemons share it. */
+async function startCluster(config: Config, options: Required<DaemonOptions>, start: Start): Promise<Course> {
+  const { log, clock, takeover, signal } = options;
+  const { store, path, max_age: maxAge } = config.history;
+  const folder = store === "lmdb" ? path : undefined;
+  if (folder !== undefined) {
+    await start(
+      "data folder",
+      () => lockFolder(folder, clock, takeover ? TAKEOVER_PATIENCE : 0),
+      (it) => it.release(),
+    );
+  }
+  const { connectNats } = await import("./cluster/open.js");
+  const tail = (from: { epoch: string; last: number }) => new MemoryHistory({ ...TAIL, maxAge }, clock, from);
+  const warn = (warning: string) => log.warn({ event: "cluster" }, warning);
+  const changed = (why: string | undefined) =>
+    why === undefined ? log.info({ event: "nats" }, "NATS answers") : log.warn({ event: "nats", why }, "NATS is away");
+  return start(
+    "cluster",
+    () => connectNats(config, { clock, folder, tail, newEpoch, warn, changed, signal }),
+    (it) => it.close(),
+  );
 }
 
 async function startServers(config: Config, around: Surroundings, observed: Observed, start: Start) {

@@ -26,7 +26,9 @@ export async function runDaemon(command: Command, beside?: (log: Logger, config:
   const companion = beside?.(log, loaded);
   const config = (await companion?.prepare()) ?? loaded;
   const { drain = false, takeover = false } = command.opts<{ drain?: true; takeover?: true }>();
-  const daemon = await startDaemon(config, { log, drain, takeover });
+  const stopped = new AbortController();
+  void signalled.then(() => stopped.abort());
+  const daemon = await startDaemon(config, { log, drain, takeover, signal: stopped.signal });
   process.on("SIGHUP", () => reload(command, daemon, log));
   try {
     await companion?.start();

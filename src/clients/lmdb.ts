@@ -45,7 +45,7 @@ export class LmdbClientStore implements ClientStore {
         overlappingSync: false,
       });
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
-      const life = `${epoch} ${bootId()}`;
+      const life = lifeOf(epoch);
       this.#belongTo(life);
       this.#marks = new Marks(join(folder, "clients.marks"), life);
     } catch (cause) {
@@ -93,6 +93,13 @@ export class LmdbClientStore implements ClientStore {
     this.#vouched.delete(server);
   }
 
+  renew(epoch: string): void {
+    const life = lifeOf(epoch);
+    this.#belongTo(life);
+    this.#fenced.clear();
+    this.#marks.renew(life);
+  }
+
   async close(): Promise<void> {
     this.#cancel();
     this.#stamp();
@@ -130,6 +137,11 @@ export class LmdbClientStore implements ClientStore {
     const aliveAt = this.#clock.monotonic();
     this.#marks.set([...this.#vouched].map((server) => [server, { aliveAt }]));
   }
+}
+
+/** One epoch of the history in one boot of the machine. */
+function lifeOf(epoch: string): string {
+  return `${epoch} ${bootId()}`;
 }
 
 /** Names this boot of the machine (Linux); "" where it cannot be told. */

@@ -16,7 +16,7 @@ const NONE: Mark = { through: 0, aliveAt: 0 };
 
 export class Marks {
   readonly #file: number;
-  readonly #life: string;
+  #life: string;
   readonly #marks: Map<string, Mark>;
   #length = 0;
 
@@ -37,6 +37,13 @@ export class Marks {
 
   set(changes: Iterable<readonly [server: string, change: Partial<Mark>]>): void {
     for (const [server, change] of changes) this.#marks.set(server, { ...this.get(server), ...change });
+    this.#write();
+  }
+
+  /** Begins another life: nothing is marked in it yet. */
+  renew(life: string): void {
+    this.#life = life;
+    this.#marks.clear();
     this.#write();
   }
 

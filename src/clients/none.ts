@@ -8,5 +8,6 @@ export const forgetful: ClientStore = {
   fenced() {},
   vouch() {},
   doubt() {},
+  renew() {},
   async close() {},
 };

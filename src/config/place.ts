@@ -77,6 +77,18 @@ export const filePath: Kind<string> = {
   resolve: (value, base) => resolve(base, value),
 };
 
+/** A file, or "" = none. */
+export const optionalPath: Kind<string> = {
+  expected: 'a path; "" = none',
+  word: "path",
+  read: (value) => (value === "" ? value : (filePath.read(value) as string | Wrong)),
+  resolve: (value, base) => (value === "" ? value : resolve(base, value)),
+  print: quote,
+};
+
+/** Text of any kind, or "" = none. */
+export const plainText: Kind<string> = text('a text; "" = none', /^\P{Cc}{0,512}$/u);
+
 /**
  * What a key's text is: nothing, a PEM block, the path of a file with a PEM block or a JWKS, or an HS256 secret itself. A
  * path begins with "/", "./" or "../", or ends as key files do; so a secret must not look like that.
@@ -105,6 +117,15 @@ export const keyMaterial: Kind<string> = {
   },
   resolve: (value, base) => (keyForm(value) === "file" && !isAbsolute(value) ? resolve(base, value) : value),
   print: (value) => quote(keyForm(value) === "secret" || keyForm(value) === "pem" ? MASK : value),
+};
+
+/** A text that is never shown. */
+export const secretText: Kind<string> = {
+  ...plainText,
+  secret: true,
+  read: (value) =>
+    value === MASK ? new Wrong("a text", "the stars that stand for one in print") : plainText.read(value),
+  print: (value) => quote(value === "" ? "" : MASK),
 };
 
 /** The address of a peer, as Mongrel2 gives it in x-forwarded-for. */
@@ -144,6 +165,6 @@ export const natsServer: Kind<string> = {
 
 const isNats = (value: unknown): value is string =>
   typeof value === "string" &&
-  /^(?:nats|tls|wss?):\/\//.test(value) &&
+  /^(?:nats|tls):\/\//.test(value) &&
   URL.canParse(value) &&
   new URL(value).hostname !== "";

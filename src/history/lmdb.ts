@@ -9,7 +9,6 @@
  * When the disk is full, appending rejects and streaming goes on from the tail; what the tail lets go of without having been
  * stored counts as trimmed, so that whoever comes back for it is told. Later appends are stored again when there is room.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
@@ -45,7 +44,6 @@ const FILE = "history.mdb";
 
 export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<LmdbHistory> {
   const { path, takeover = 0 } = options;
-  makeFolder(path);
   const lock = await lockFolder(path, clock, takeover);
   try {
     checkFile(join(path, FILE));
@@ -54,16 +52,6 @@ export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<Lmdb
     await lock.release();
     if (cause instanceof M2pushError) throw cause;
     throw unusable(join(path, FILE), cause instanceof Error ? cause.message : String(cause), cause);
-  }
-}
-
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const mend = "make it writable for this user, or set [history] path to a folder that is";
-    throw new M2pushError("history.unusable", `the folder ${path} cannot be made: ${why}; ${mend}`, { cause });
   }
 }
 

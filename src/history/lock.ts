@@ -4,7 +4,7 @@
  * only tells whom to ask.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { M2pushError } from "../errors.js";
@@ -19,10 +19,11 @@ export interface Lock {
 }
 
 /**
- * Takes the lock of a folder. When another process has it: rejects with "history.unusable"; or, with a `patience` above 0
- * (milliseconds), tells it to stop (SIGTERM) and waits for it that long.
+ * Takes the lock of a folder, which is made if it is not there. When another process has it: rejects with
+ * "history.unusable"; or, with a `patience` above 0 (milliseconds), tells it to stop (SIGTERM) and waits for it that long.
  */
 export async function lockFolder(folder: string, clock: Clock, patience: number): Promise<Lock> {
+  makeFolder(folder);
   const name = `\0m2push:${createHash("sha256").update(realpathSync(folder)).digest("hex")}`;
   const end = clock.monotonic() + patience;
   for (let told = false; ; told = true) {
@@ -31,6 +32,16 @@ export async function lockFolder(folder: string, clock: Clock, patience: number)
     if (clock.monotonic() >= end) throw taken(folder);
     if (!told) stop(holder(folder));
     await new Promise<void>((resolve) => clock.after(TRY_EVERY, resolve));
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const mend = "make it writable for this user, or set [history] path to a folder that is";
+    throw new M2pushError("history.unusable", `the folder ${path} cannot be made: ${why}; ${mend}`, { cause });
   }
 }
 

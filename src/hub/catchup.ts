@@ -49,6 +49,9 @@ export interface CatchupOptions {
   readonly ready: () => void;
 }
 
+/** The cursor of a client that has seen nothing of this epoch, and must be told that it missed something. */
+export const BEFORE_ALL = -1;
+
 /** Less credit than this is not spent on a body, bytes: many small ones cost more than they bring. */
 const WORTHWHILE = 32_768;
 
@@ -88,6 +91,14 @@ export class Catchup {
     client.behind = undefined;
     group.clients.delete(client);
     if (group.clients.size === 0) this.#drop(group);
+  }
+
+  /** Nobody's cursor means anything any more: all are told so, and go on from the floor. */
+  rewind(): void {
+    const clients = [...this.#queue].flatMap((group) => [...group.clients]);
+    this.#queue.clear();
+    this.#groups.clear();
+    for (const client of clients) this.#put(client, BEFORE_ALL);
   }
 
   clear(): void {

@@ -4,10 +4,11 @@
  */
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
-import { Catchup, type Feed } from "./catchup.js";
+import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
+import { interrupt } from "./interruption.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
 import { Outbox } from "./outbox.js";
 import type {
@@ -24,6 +25,7 @@ import type {
 import { Registry } from "./registry.js";
 import { gapEvent, offsetOfId, primingEvent, resume } from "./resumption.js";
 import type { Server } from "./server.js";
+import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
 
 /** The largest body that is sent at once, bytes; Mongrel2's flow control kills a connection at 102,400 pending. */
@@ -48,6 +50,8 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
+  #renewed = Number.NEGATIVE_INFINITY;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -67,7 +71,8 @@ export class Hub {
 
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    await this.#options.bus.start((publication) => this.#deliver(publication));
+    const interrupted = (reason: GapReason) => this.#interrupted(reason);
+    await this.#options.bus.start((publication) => this.#deliver(publication), interrupted);
   }
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
@@ -78,12 +83,13 @@ export class Hub {
       history,
       maxBytes: MAX_BODY,
       flushBytes: CATCHUP_BYTES,
-      gap: () => this.#gap(name, "expired", history.floor),
+      gap: (cursor) => this.#gap(name, cursor < 0 ? "unknown" : "expired", history.floor),
       ready: () => outbox.pump(),
     });
     const flushed = journal.flushed.bind(journal, name);
-    const fenced = (through: number, steps: readonly Feed[]) => this.#fenced(server, through, steps);
-    const fellBehind = (clients: readonly Client[]) => this.#fellBehind(server, clients);
+    const { clients: store } = this.#options;
+    const fenced = (through: number, steps: readonly Feed[]) => settle(server, store, through, steps);
+    const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
     const outbox = new Outbox(
       { outlet, clock, catchup, maxBytes: MAX_BODY, flushed, fenced, fellBehind },
       history.last,
@@ -106,6 +112,16 @@ export class Hub {
     this.#options.journal.published(publication);
     for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.wanting(publication));
     return kept;
+  }
+
+  /** What comes next does not follow on what came last: whoever misses something is told, and goes on from there. */
+  #interrupted(reason: GapReason): void {
+    const { clock, history, clients: store } = this.#options;
+    if (reason === "unknown") {
+      this.#renewed = clock.monotonic();
+      store.renew(history.epoch);
+    }
+    for (const server of this.#servers.values()) interrupt(server, reason, history, store);
   }
 
   /**
@@ -145,12 +161,14 @@ export class Hub {
 
   /**
    * Serves on a client that an earlier process, or an earlier life of the link, has opened: nobody notices, but for events
-   * that were under way twice. The caller knows that the connection is still the same one, and that the id is free.
+   * that were under way twice. The caller knows that the connection is still the same one, and that the id is free. `asOf`: what
+   * is known of it was so then (Clock.monotonic()); absent = now.
    */
-  adopt(server: Server, known: StoredClient): Client {
+  adopt(server: Server, known: StoredClient, asOf = Number.POSITIVE_INFINITY): Client {
     const { registry, outbox } = server;
     const client = registry.add({ ...known, interest: interestOf(known) });
-    this.#place(server, client, known.seen, client.audience.joinOffset(outbox.head));
+    const seen = asOf < this.#renewed ? BEFORE_ALL : known.seen;
+    this.#place(server, client, seen, client.audience.joinOffset(outbox.head));
     this.#options.journal.adopted(server.name, client, registry.size);
     if (known.subscriber) this.#options.attendance.stayed(known.subscriber);
     outbox.pump();
@@ -173,29 +191,6 @@ export class Hub {
     if (client.settled) client.audience.add(client);
     else server.catchup.add(client, cursor);
     this.#options.clients.put(server.name, stored(server, client));
-  }
-
-  /** Mongrel2 has taken a flush: what its receivers have seen is now known. */
-  #fenced(server: Server, through: number, steps: readonly Feed[]): void {
-    const { clients: store } = this.#options;
-    for (const { clients, cursor, live } of steps) {
-      for (const client of clients) {
-        if (server.registry.clients.get(client.id) !== client) continue;
-        client.seen = cursor;
-        client.settled = live;
-        store.put(server.name, stored(server, client));
-      }
-    }
-    store.fenced(server.name, through);
-  }
-
-  /** What its server has fenced so far counts for a client, what it fences from now on does not. */
-  #fellBehind(server: Server, clients: readonly Client[]): void {
-    for (const client of clients) {
-      client.seen = stored(server, client).seen;
-      client.settled = false;
-      this.#options.clients.put(server.name, stored(server, client));
-    }
   }
 
   /** A client is no longer connected. False when the id has no client: notices come late, twice, or for strangers. */

@@ -75,6 +75,8 @@ export class Outbox {
   #head: number;
   /** Counts resets: a fence from before the last reset has nothing to say any more. */
   #life = 0;
+  /** Counts interruptions: a fence from before the last one speaks of positions that are over. */
+  #era = 0;
   #open = false;
   #fenced: number;
   #waiting: (() => void)[] = [];
@@ -124,6 +126,17 @@ export class Outbox {
     }
     this.#head = publication.offset;
     this.pump();
+  }
+
+  /**
+   * What comes next does not follow on what came last: from here on `head` is the newest. Nobody is live any more; what waits is
+   * let go of, and what is under way proves nothing.
+   */
+  interrupt(head: number, audiences: Iterable<Audience>): void {
+    for (const audience of audiences) this.#spill(audience);
+    this.#head = head;
+    this.#fenced = head;
+    this.#era++;
   }
 
   /** From now on things are sent: the link is live. */
@@ -251,14 +264,16 @@ export class Outbox {
   #fence(steps: readonly Feed[]): void {
     this.#underway = true;
     this.#run++;
-    const life = this.#life;
+    const [life, era] = [this.#life, this.#era];
     const through = this.#sentThrough();
     this.#options.outlet.fence(() => {
       if (life !== this.#life) return;
       this.#underway = false;
       this.#passed = this.#options.clock.monotonic();
-      this.#fenced = through;
-      this.#options.fenced(through, steps);
+      if (era === this.#era) {
+        this.#fenced = through;
+        this.#options.fenced(through, steps);
+      }
       this.pump();
       if (this.#idle) this.#tell();
     });

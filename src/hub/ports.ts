@@ -44,8 +44,13 @@ export interface Outlet {
 export interface Bus {
   /** Names one lifetime of the positions: offsets of two epochs cannot be compared. [A-Za-z0-9_-]+ */
   readonly epoch: string;
-  /** From here on every publication of the bus is handed to `deliver`, one at a time, by rising offset, none left out. */
-  start(deliver: Deliver): Promise<void>;
+  /**
+   * From here on every publication of the bus is handed to `deliver`, one at a time, by rising offset, none left out. Where
+   * that cannot be had, `interrupted` is called between the two that do not follow on each other: "expired" when what was
+   * between them is lost (the history's floor and last are beyond it), "unknown" when the epoch is another from now on (the
+   * bus's, the history's, and all its offsets).
+   */
+  start(deliver: Deliver, interrupted: (reason: GapReason) => void): Promise<void>;
   /**
    * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
    * with "history.failed" or "unavailable" when that cannot be had (the event may yet have reached some clients).
@@ -219,6 +224,8 @@ export interface ClientStore {
   vouch(server: string): void;
   /** It cannot say so any more: the link was lost. */
   doubt(server: string): void;
+  /** From now on positions are of another epoch: those of every client will be put anew, and what else is stored is void. */
+  renew(epoch: string): void;
   /** Keeps everything that was said, and lets go. */
   close(): Promise<void>;
 }

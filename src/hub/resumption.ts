@@ -21,7 +21,8 @@ export function offsetOfId(history: History, id: string): number | undefined | P
   if (id === "earliest") return history.floor;
   const offset = offsetOf(history.epoch, id);
   if (offset === undefined) return history.find(id);
-  return offset <= history.last ? offset : undefined;
+  // Where several daemons share a history, another one may be ahead of this one: the history knows.
+  return offset <= history.last ? offset : history.find(id);
 }
 
 /** `asked`: the offset of its last event id, `join`: where its audience is. */

@@ -45,7 +45,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     clock,
     connections: askerOf(config),
     isTaken: isOpen,
-    adopt: (client) => hub.adopt(server, client),
+    adopt: (client) => hub.adopt(server, client, legacy.aliveAt),
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
     settled: (result) => {

@@ -43,6 +43,8 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   pino: /^log\//,
   "pino-pretty": /^log\//,
   "smol-toml": /^config\//,
+  "@nats-io/jetstream": /^cluster\/nats(-follow)?\.ts$/,
+  "@nats-io/transport-node": /^cluster\/nats(-follow)?\.ts$/,
   jose: /^auth\//,
   "prom-client": /^metrics\//,
   "node-sqlite3-wasm": /^cli\/doctor\//,

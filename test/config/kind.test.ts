@@ -22,7 +22,10 @@ import {
   keyMaterial,
   listenAddress,
   natsServer,
+  optionalPath,
   origin,
+  plainText,
+  secretText,
   spec,
   urlPath,
 } from "../../src/config/place.js";
@@ -82,9 +85,12 @@ const CASES: [name: string, kind: Kind<unknown>, good: unknown[], bad: unknown[]
   [
     "natsServer",
     natsServer,
-    ["nats://127.0.0.1:4222", "tls://u:p@h", "ws://h"],
-    ["127.0.0.1:4222", "http://h", "nats://", "", 1],
+    ["nats://127.0.0.1:4222", "tls://u:p@h"],
+    ["127.0.0.1:4222", "http://h", "ws://h", "nats://", "", 1],
   ],
+  ["optionalPath", optionalPath, ["", "nats.creds", "/etc/m2push/ca.pem"], ["a\0b", 1, null]],
+  ["plainText", plainText, ["", "me", "ü 1"], ["a\nb", "\0", 1]],
+  ["secretText", secretText, ["", "s3cret", "with blanks"], ["***", "a\nb", 1]],
 ];
 
 for (const [name, kind, good, bad] of CASES) {

@@ -31,12 +31,14 @@ test("every key is printed with its meaning, its form and where its value came f
 test("a secret and a password are masked, the path of a key file is not", () => {
   const printed = printConfig(
     load(
-      "[auth]\npublisher_key = 's3cret'\nsubscriber_key = 'keys/sub.pem'\n[cluster]\nnats = ['nats://me:s3cret@host:4222']\n",
+      "[auth]\npublisher_key = 's3cret'\nsubscriber_key = 'keys/sub.pem'\n[cluster]\nnats = ['nats://me:s3cret@host:4222']\npassword = 's3cret'\ntoken = 's3cret'\ntls_ca = 'ca.pem'\n",
     ),
   );
   assert.doesNotMatch(printed, /s3cret/);
   assert.match(printed, /^publisher_key = "\*\*\*"/m);
   assert.match(printed, /^subscriber_key = "\/srv\/keys\/sub\.pem"/m);
+  for (const name of ["password", "token"]) assert.match(printed, new RegExp(`^${name} = "\\*\\*\\*"`, "m"));
+  assert.match(printed, /^tls_ca = "\/srv\/ca\.pem"/m);
   assert.match(printed, /^nats = \["nats:\/\/\*\*\*@host:4222"\]/m);
 });
 

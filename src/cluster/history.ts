@@ -1,0 +1,221 @@
+/**
+ * History in a cluster: the stream holds it. A tail in memory answers for the newest, which is what most who come back ask for;
+ * what is older is read from the stream in blocks that all readers share, so that thousands who come back after an hour cost
+ * each block once.
+ *
+ * While the stream cannot be asked, reads of what only it has wait until it can: the clients stay where they are.
+ */
+import type { History, Page, ReadOptions } from "../hub/ports.js";
+import { offsetOf } from "../hub/position.js";
+import type { Publication } from "../protocol/publication.js";
+import type { Cancel, Clock } from "../util/clock.js";
+import { type Block, Blocks } from "./blocks.js";
+import { keyOf } from "./record.js";
+import type { Session, StreamState } from "./session.js";
+
+/** Makes an empty tail for an epoch, after a last offset. */
+export type MakeTail = (from: { readonly epoch: string; readonly last: number }) => History;
+
+export interface ClusterHistoryOptions {
+  readonly clock: Clock;
+  readonly tail: MakeTail;
+  /** A message that is no publication. */
+  readonly foreign: (sequence: number, why: string) => void;
+}
+
+/** How long a publisher's own id is looked for while the stream cannot be asked, milliseconds. */
+const FIND_PATIENCE = 5000;
+
+export class ClusterHistory implements History {
+  readonly #options: ClusterHistoryOptions;
+  readonly #blocks: Blocks;
+  #tail: History;
+  #base = 0;
+  #floor = 0;
+  /** At or above the tail's: a message that is no publication has an offset, too. */
+  #last = 0;
+  #count = 0;
+  #bytes = 0;
+  #session: Session | undefined;
+  #waiting: ((session: Session | undefined) => void)[] = [];
+  #closed = false;
+
+  constructor(options: ClusterHistoryOptions) {
+    this.#options = options;
+    this.#tail = options.tail({ epoch: "", last: 0 });
+    this.#blocks = new Blocks((after, through) => this.#fetch(after, through), this.epoch, options.foreign);
+  }
+
+  get epoch(): string {
+    return this.#tail.epoch;
+  }
+
+  get last(): number {
+    return this.#last;
+  }
+
+  get floor(): number {
+    return this.#floor;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A new lifetime: nothing of what was known holds any more. Everything after `last` will be appended. */
+  begin(epoch: string, last: number): void {
+    this.#tail = this.#options.tail({ epoch, last });
+    this.#last = last;
+    this.begins(0);
+    this.#blocks.clear(epoch);
+  }
+
+  /** The offsets of this lifetime are those above `base`. */
+  begins(base: number): void {
+    this.#base = base;
+    this.#floor = base;
+  }
+
+  /** The stream can be asked, or (undefined) it cannot. */
+  connect(session: Session | undefined): void {
+    this.#session = session;
+    if (session) for (const go of this.#waiting.splice(0)) go(session);
+  }
+
+  /** What the stream holds. */
+  measured({ first, count, bytes }: StreamState): void {
+    this.#floor = Math.max(this.#base, first - 1);
+    this.#count = count;
+    this.#bytes = bytes;
+  }
+
+  /** Offsets up to this one are taken, and what had them is not to be had. */
+  skip(through: number): void {
+    this.#last = Math.max(this.#last, through);
+  }
+
+  /** Everything up to this offset is lost. */
+  lose(through: number): void {
+    this.skip(through);
+    this.#floor = Math.max(this.#floor, through);
+  }
+
+  append(publication: Publication): undefined {
+    void this.#tail.append(publication);
+    this.#last = publication.offset;
+    this.#count++;
+    this.#bytes += publication.bytes.length;
+  }
+
+  read(after: number, options: ReadOptions): Page | Promise<Page> {
+    if (after >= this.#tail.floor) return this.#tail.read(after, options);
+    const through = Math.min(options.through, this.#tail.floor);
+    const held = this.#blocks.held(after, through);
+    if (held.length > 0) return cut(held, after, { ...options, through });
+    return this.#readStored(after, { ...options, through });
+  }
+
+  async #readStored(after: number, options: ReadOptions): Promise<Page> {
+    const { epoch } = this;
+    const block = await this.#blocks.load(after, this.#last);
+    // Whoever asked has been told of the new epoch, and asks no more.
+    if (epoch !== this.epoch) return { publications: [], through: after };
+    if (isHoled(block, after)) await this.#measure();
+    // The reader is before the floor now, and will be told so.
+    if (after < this.#floor) return { publications: [], through: after };
+    return cut([block], after, options);
+  }
+
+  /** Whether something was trimmed after the stream was last measured. */
+  async #measure(): Promise<void> {
+    const state = await this.#session?.look().catch(() => undefined);
+    if (state?.epoch === this.epoch) this.measured(state);
+  }
+
+  find(id: string): number | undefined | Promise<number | undefined> {
+    const offset = offsetOf(this.epoch, id);
+    if (offset !== undefined && offset <= this.#last) return offset > this.#floor ? offset : undefined;
+    const recent = this.#tail.find(id);
+    // The oldest counts, so the stream must be asked, unless the tail has all that it has.
+    if (recent !== undefined && this.#tail.floor <= this.#floor) return recent;
+    return this.#ask(id, offset, recent instanceof Promise ? undefined : recent);
+  }
+
+  /** An offset of ours beyond the last was given by another daemon which is ahead of this one, or was made up. */
+  async #ask(id: string, offset: number | undefined, recent: number | undefined): Promise<number | undefined> {
+    const session = await this.#connected(FIND_PATIENCE);
+    if (offset !== undefined) {
+      const state = await session?.look().catch(() => undefined);
+      // While nobody can be asked it is believed: nobody else is hurt by an offset that was made up.
+      return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
+    }
+    const stored = await session?.find(this.epoch, keyOf(id)).catch(() => recent);
+    return stored !== undefined && stored > this.#floor ? stored : recent;
+  }
+
+  /** Tries until it has come, in this session or another. */
+  async #fetch(after: number, through: number) {
+    for (;;) {
+      const session = await this.#connected();
+      if (!session) return [];
+      const messages = await session.read(after, through).catch(() => undefined);
+      if (messages) return messages;
+      if (this.#session === session) await new Promise<void>((resolve) => this.#options.clock.after(250, resolve));
+    }
+  }
+
+  /** The session, now or when there is one; undefined after `patience` milliseconds, or when the history is closed. */
+  #connected(patience?: number): Promise<Session | undefined> | Session | undefined {
+    if (this.#session || this.#closed) return this.#session;
+    return new Promise((resolve) => {
+      let cancel: Cancel | undefined;
+      const go = (session: Session | undefined) => {
+        cancel?.();
+        resolve(session);
+      };
+      this.#waiting.push(go);
+      if (patience === undefined) return;
+      cancel = this.#options.clock.after(patience, () => {
+        this.#waiting = this.#waiting.filter((other) => other !== go);
+        resolve(undefined);
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#session = undefined;
+    for (const go of this.#waiting.splice(0)) go(undefined);
+  }
+}
+
+/** Whether the first publications after an offset are not there. */
+function isHoled({ after: start, publications }: Block, after: number): boolean {
+  const next = Math.max(after, start) + 1;
+  return !publications.some(({ offset }) => offset === next);
+}
+
+/** The page that some blocks are for a reader. */
+function cut(blocks: readonly Block[], after: number, { through, maxBytes, match }: ReadOptions): Page {
+  const publications: Publication[] = [];
+  let [bytes, reached] = [0, after];
+  for (const block of blocks) {
+    for (const publication of block.publications) {
+      if (publication.offset <= after) continue;
+      if (publication.offset > through) return { publications, through };
+      if (!match || match(publication)) {
+        if (publications.length > 0 && bytes + publication.bytes.length > maxBytes)
+          return { publications, through: reached };
+        bytes += publication.bytes.length;
+        publications.push(publication);
+      }
+      reached = publication.offset;
+    }
+    reached = Math.min(through, Math.max(reached, block.through));
+  }
+  return { publications, through: reached };
+}

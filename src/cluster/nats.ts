@@ -1,0 +1,274 @@
+/**
+ * A session with a real NATS server (2.9 or newer), through NATS' own client, which is known here and in nats-follow.ts only.
+ *
+ * The client's own reconnecting is off: it would hide what was under way when the connection broke. The bus opens another
+ * session instead.
+ */
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  type MsgRequest,
+  type NextMsgRequest,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import {
+  connect,
+  credsAuthenticator,
+  InvalidArgumentError,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  nanos,
+} from "@nats-io/transport-node";
+import { M2pushError } from "../errors.js";
+import type { Clock } from "../util/clock.js";
+import { follow, stored } from "./nats-follow.js";
+import type { Dial, Following, Outgoing, Session, Stored, StreamState } from "./session.js";
+
+export interface NatsOptions {
+  /** "nats://host:port" or "tls://host:port"; a user and password, or a token alone, may stand before the host. */
+  readonly servers: readonly string[];
+  readonly stream: string;
+  readonly limits: Limits;
+  /** Servers of a NATS cluster that hold the stream, 1 to 5. Counts when the stream is made. */
+  readonly replicas: number;
+  /** Forget the stream when NATS stops. Counts when the stream is made. */
+  readonly inMemory: boolean;
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** The contents of a credentials file (JWT and seed). */
+  readonly credentials?: Buffer;
+  /** Absent = TLS where the server offers it, or an address says tls://. */
+  readonly tls?: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
+}
+
+export interface Limits {
+  readonly maxEvents: number;
+  /** Milliseconds. */
+  readonly maxAge: number;
+  readonly maxBytes: number;
+}
+
+/** How long the server may take to answer, milliseconds; an acknowledgement may take longer than anybody waits for it. */
+const ANSWER = 5000;
+const ACKNOWLEDGE = 15_000;
+/** A connection on which nothing comes for twice this long is over, milliseconds. */
+const PING_EVERY = 2000;
+/** The stream knows the ids of its messages for this long, milliseconds: far longer than anything is tried again. */
+const REMEMBER_IDS = 120_000;
+/** A consumer that nobody listens to any more is gone after this long, milliseconds. */
+const IDLE_CONSUMER = 5000;
+/** NATS' error code for a stream that is there, but is not the one that was asked for. */
+const OTHER_CONFIGURATION = 10058;
+
+/** Opens sessions with whichever of the servers answers first. */
+export function natsDial(options: NatsOptions, clock: Clock): Dial {
+  return async () => {
+    const connection = await connect(connectionOptions(options));
+    return new NatsSession(connection, options, clock);
+  };
+}
+
+function connectionOptions(options: NatsOptions): NodeConnectionOptions {
+  const { servers, token, user, password, credentials, tls } = options;
+  const urls = servers.map((server) => new URL(server));
+  const named = urls.find(({ username }) => username !== "");
+  const own = named && decodeURIComponent(named.username);
+  const auth =
+    named && named.password === ""
+      ? { token: own }
+      : named
+        ? { user: own, pass: decodeURIComponent(named.password) }
+        : {};
+  return {
+    servers: urls.map(({ hostname, port }) => `${hostname}:${port || 4222}`),
+    name: "m2push",
+    reconnect: false,
+    timeout: ANSWER,
+    pingInterval: PING_EVERY,
+    maxPingOut: 2,
+    noAsyncTraces: true,
+    ...auth,
+    ...(user !== undefined && { user, pass: password ?? "" }),
+    ...(token !== undefined && { token }),
+    ...(credentials !== undefined && { authenticator: credsAuthenticator(credentials) }),
+    ...((tls || urls.some(({ protocol }) => protocol === "tls:")) && { tls: tlsOptions(tls) }),
+  } as NodeConnectionOptions;
+}
+
+function tlsOptions({ ca, cert, key }: NonNullable<NatsOptions["tls"]> = {}) {
+  return {
+    ...(ca && { ca: ca.toString() }),
+    ...(cert && { cert: cert.toString() }),
+    ...(key && { key: key.toString() }),
+  };
+}
+
+class NatsSession implements Session {
+  readonly closed: Promise<string>;
+  readonly #connection: NatsConnection;
+  readonly #options: NatsOptions;
+  readonly #clock: Clock;
+  readonly #manager: Promise<JetStreamManager>;
+  readonly #client: JetStreamClient;
+
+  constructor(connection: NatsConnection, options: NatsOptions, clock: Clock) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#clock = clock;
+    this.#manager = jetstreamManager(connection, { checkAPI: false, timeout: ANSWER });
+    this.#client = jetstream(connection, { timeout: ACKNOWLEDGE });
+    this.closed = connection
+      .closed()
+      .then((error) => (error instanceof Error ? error.message : "the connection is closed"));
+  }
+
+  async look(): Promise<StreamState | undefined> {
+    const manager = await this.#manager;
+    try {
+      const { config, state } = await manager.streams.info(this.#options.stream);
+      return {
+        epoch: this.#epochOf(config),
+        first: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
+        last: state.last_seq,
+        count: state.messages,
+        bytes: state.bytes,
+        differs: difference(config, this.#options),
+      };
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
+      throw error;
+    }
+  }
+
+  async make(epoch: string): Promise<void> {
+    const { stream, limits, replicas, inMemory } = this.#options;
+    const manager = await this.#manager;
+    const config = {
+      name: stream,
+      description: "m2push: what was published, in order",
+      subjects: [this.#subject(epoch, "*")],
+      retention: RetentionPolicy.Limits,
+      discard: DiscardPolicy.Old,
+      storage: inMemory ? StorageType.Memory : StorageType.File,
+      num_replicas: replicas,
+      duplicate_window: nanos(Math.min(REMEMBER_IDS, limits.maxAge)),
+      ...streamLimits(limits),
+    };
+    try {
+      await manager.streams.add(config);
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError && error.code === OTHER_CONFIGURATION)) throw error;
+    }
+  }
+
+  async renew(epoch: string): Promise<void> {
+    const manager = await this.#manager;
+    const { config } = await manager.streams.info(this.#options.stream);
+    await manager.streams.update(config.name, { ...config, subjects: [this.#subject(epoch, "*")] });
+  }
+
+  async follow(from: number, take: (message: Stored) => void, ended: (why: string) => void): Promise<Following> {
+    const manager = await this.#manager;
+    return follow({
+      connection: this.#connection,
+      manager,
+      clock: this.#clock,
+      stream: this.#options.stream,
+      from,
+      take,
+      ended,
+    });
+  }
+
+  async read(after: number, through: number): Promise<Stored[]> {
+    const manager = await this.#manager;
+    const { stream } = this.#options;
+    const since = this.#clock.monotonic();
+    const info = await manager.consumers.add(stream, {
+      ack_policy: "none",
+      deliver_policy: "by_start_sequence",
+      opt_start_seq: after + 1,
+      mem_storage: true,
+      num_replicas: 1,
+      inactive_threshold: nanos(IDLE_CONSUMER),
+    });
+    const consumer = this.#client.consumers.getConsumerFromInfo(info);
+    const messages: Stored[] = [];
+    const coming = await consumer.fetch({ max_messages: through - after, expires: ANSWER });
+    for await (const { seq, subject, timestampNanos, data } of coming) {
+      if (seq <= through) messages.push(stored(seq, subject, String(timestampNanos), data));
+      if (seq >= through) break;
+    }
+    manager.consumers.delete(stream, info.name).catch(() => {}); // it ends by itself, too
+    // It ends early when the connection does; only after the whole time is what has come all there is.
+    const isAll = (messages.at(-1)?.sequence ?? 0) >= through || this.#clock.monotonic() - since >= ANSWER;
+    if (!isAll) throw new M2pushError("unavailable", "the stream could not be read to the end");
+    return messages;
+  }
+
+  async find(epoch: string, key = "*"): Promise<number | undefined> {
+    const manager = await this.#manager;
+    // The server takes this form as well, but the client's types know it only for another request.
+    const request: NextMsgRequest = { seq: 1, next_by_subj: this.#subject(epoch, key) };
+    const message = await manager.streams.getMessage(this.#options.stream, request as unknown as MsgRequest);
+    return message?.seq;
+  }
+
+  async send({ epoch, key, id, data }: Outgoing): Promise<number> {
+    try {
+      const { seq } = await this.#client.publish(this.#subject(epoch, key), data, { msgID: id });
+      return seq;
+    } catch (error) {
+      if (error instanceof InvalidArgumentError) {
+        throw new M2pushError("limit.exceeded", `NATS does not take an event of ${data.length} bytes (max_payload)`, {
+          cause: error,
+        });
+      }
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  #subject(epoch: string, key: string): string {
+    return `m2push.${this.#options.stream}.${epoch}.${key}`;
+  }
+
+  #epochOf({ subjects }: StreamConfig): string {
+    const { stream } = this.#options;
+    for (const subject of subjects) {
+      const [, name, epoch, key, rest] = subject.split(".");
+      if (name === stream && epoch && /^[A-Za-z0-9]+$/.test(epoch) && key === "*" && rest === undefined) return epoch;
+    }
+    const mend = "let m2push make it, and change its limits afterwards";
+    throw new M2pushError(
+      "unavailable",
+      `the stream ${stream} has the subjects ${subjects.join(", ")}, not those of m2push: ${mend}`,
+    );
+  }
+}
+
+function streamLimits({ maxEvents, maxAge, maxBytes }: Limits) {
+  return { max_msgs: maxEvents, max_age: nanos(maxAge), max_bytes: maxBytes };
+}
+
+/** What of the stream's limits is not as configured. */
+function difference(config: StreamConfig, { limits, replicas }: NatsOptions): string | undefined {
+  const wanted = { ...streamLimits(limits), num_replicas: replicas };
+  const different = Object.entries(wanted).filter(([name, value]) => config[name as keyof typeof wanted] !== value);
+  if (different.length === 0) return undefined;
+  const list = different.map(
+    ([name, value]) => `${name} ${config[name as keyof typeof wanted]} (configured: ${value})`,
+  );
+  return `the stream ${config.name} has limits of its own, which stay as they are: ${list.join(", ")}`;
+}

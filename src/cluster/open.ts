@@ -1,0 +1,69 @@
+/** Opens what a daemon among several needs: a bus and a history over one stream. Imported only where a cluster is configured. */
+import { randomUUID } from "node:crypto";
+import type { Config } from "../config/schema.js";
+import { M2pushError } from "../errors.js";
+import type { Clock } from "../util/clock.js";
+import { Bookmark } from "./bookmark.js";
+import { ClusterBus } from "./bus.js";
+import { ClusterHistory, type MakeTail } from "./history.js";
+import { natsDial } from "./nats.js";
+import type { Dial } from "./session.js";
+import { natsOptions } from "./settings.js";
+
+export interface ClusterOptions {
+  readonly clock: Clock;
+  readonly tail: MakeTail;
+  readonly newEpoch: () => string;
+  /** Where this daemon notes its place in the stream; absent = it does not: then it cannot start while NATS is away. */
+  readonly folder: string | undefined;
+  readonly stream: string;
+  readonly warn: (warning: string) => void;
+  readonly changed: (why: string | undefined) => void;
+  /** Aborted: stop waiting for NATS. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Cluster {
+  readonly bus: ClusterBus;
+  readonly history: ClusterHistory;
+  close(): Promise<void>;
+}
+
+/** How long a daemon that knows its place waits for NATS before it serves from there, milliseconds. */
+const PATIENCE = 1000;
+
+/** Rejects with "config.invalid", or with "unavailable" when `signal` ends the waiting for a first answer of NATS. */
+export function connectNats(
+  config: Pick<Config, "cluster" | "history">,
+  options: Omit<ClusterOptions, "stream">,
+): Promise<Cluster> {
+  const nats = natsOptions(config);
+  return openCluster(natsDial(nats, options.clock), { ...options, stream: nats.stream });
+}
+
+export async function openCluster(dial: Dial, options: ClusterOptions): Promise<Cluster> {
+  const { clock, tail, newEpoch, folder, stream, warn, changed, signal } = options;
+  const history = new ClusterHistory({ clock, tail, foreign: (sequence, why) => bus.foreign(sequence, why) });
+  const bus = new ClusterBus({ dial, clock, history, newEpoch, name: randomUUID(), warn, changed });
+  const bookmark = folder === undefined ? undefined : new Bookmark(folder, stream);
+  const failed = (error: unknown) => warn(`the place in the stream cannot be written down: ${String(error)}`);
+  const close = async () => {
+    await bus.close();
+    await history.close();
+    bookmark?.close(bus.place, failed);
+  };
+  const opened = bus.open(bookmark?.read(), PATIENCE);
+  await Promise.race([opened, aborted(signal)]);
+  if (signal?.aborted) {
+    await close();
+    throw new M2pushError("unavailable", "stopped while NATS was away");
+  }
+  bookmark?.keep(() => bus.place, clock, failed);
+  return { bus, history, close };
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return new Promise(() => {});
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

@@ -1,0 +1,73 @@
+/**
+ * What the cluster needs of NATS JetStream: one stream, seen through one connection. `nats.ts` is the real one; tests have one
+ * that can be cut. A session is one life of the connection: it is never mended, the bus opens another.
+ *
+ * The stream's epoch is a word in its subject, `m2push.<stream>.<epoch>.<key>`, and so in the configuration that all its users
+ * share: every daemon reads the same one, and what is published for one epoch can never end up in another. The key is that of
+ * the publisher's own id (see record.ts), by which such an event is found again.
+ */
+
+/** What the stream is like at one moment. */
+export interface StreamState {
+  readonly epoch: string;
+  /** The sequence of the oldest message that is held; `last + 1` when none is. */
+  readonly first: number;
+  /** The highest sequence ever given; 0 before the first. */
+  readonly last: number;
+  /** Messages held, and their size in bytes. */
+  readonly count: number;
+  readonly bytes: number;
+  /** The limits it has, where they are not those that were asked for: a text for operators. */
+  readonly differs: string | undefined;
+}
+
+/** One message of the stream. */
+export interface Stored {
+  readonly sequence: number;
+  readonly epoch: string;
+  /** When the stream took it: nanoseconds since 1970, in digits. With the sequence it tells a message from every other. */
+  readonly stamp: string;
+  readonly data: Uint8Array;
+}
+
+/** Messages that are coming in. */
+export interface Following {
+  /** No more are handed over. */
+  stop(): void;
+}
+
+export interface Session {
+  /** Resolves when the connection is over, with why; every promise below has then been rejected, or is about to be. */
+  readonly closed: Promise<string>;
+  /** Undefined = there is no such stream. */
+  look(): Promise<StreamState | undefined>;
+  /** Makes the stream, empty; does nothing when somebody else has just made it. */
+  make(epoch: string): Promise<void>;
+  /** Gives the stream another epoch from here on. What it holds keeps its sequences, and its own epoch. */
+  renew(epoch: string): Promise<void>;
+  /**
+   * Hands every message from a sequence on to `take`, in order, none twice, none left out but those that the stream no longer
+   * holds. When that can be promised no more (nothing was heard for too long, the stream is gone) `ended` is called, once.
+   */
+  follow(from: number, take: (message: Stored) => void, ended: (why: string) => void): Promise<Following>;
+  /** What the stream holds of the sequences above `after`, up to `through`, which have all been given: in order. */
+  read(after: number, through: number): Promise<Stored[]>;
+  /** The sequence of the oldest message of an epoch, of those with this key if one is given; undefined = none is held. */
+  find(epoch: string, key?: string): Promise<number | undefined>;
+  /**
+   * Publishes. Calls leave in order. The sequence comes when the stream has stored the message, the same one again for an `id`
+   * that it has stored within the last two minutes. Rejects when nothing can be known of it, or with "limit.exceeded".
+   */
+  send(message: Outgoing): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface Outgoing {
+  readonly epoch: string;
+  readonly key: string;
+  readonly id: string;
+  readonly data: Uint8Array;
+}
+
+/** Opens a session; rejects with an error that says why there is none. */
+export type Dial = () => Promise<Session>;
