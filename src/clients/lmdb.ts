@@ -13,6 +13,7 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { tolerateStrayRejections } from "../util/stray.js";
 import { Marks } from "./marks.js";
 
 /** How exactly the time of a sudden death is known, milliseconds. */
@@ -36,6 +37,7 @@ export class LmdbClientStore implements ClientStore {
   /** `folder` must exist and belong to this process alone (the history sees to both). Throws "history.unusable". */
   constructor(folder: string, epoch: string, clock: Clock) {
     this.#clock = clock;
+    tolerateStrayRejections();
     try {
       this.#root = open({
         path: join(folder, "clients.mdb"),

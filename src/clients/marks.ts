@@ -56,7 +56,11 @@ export class Marks {
     const text = JSON.stringify({ life: this.#life, marks: [...this.#marks] });
     const bytes = Buffer.from(text.padEnd(this.#length));
     this.#length = bytes.length;
-    writeSync(this.#file, bytes, 0, bytes.length, 0);
+    try {
+      writeSync(this.#file, bytes, 0, bytes.length, 0);
+    } catch {
+      // The disk is full: what is there stays, and whoever goes on from it sends some events twice.
+    }
   }
 }
 

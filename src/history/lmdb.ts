@@ -16,6 +16,7 @@ import type { History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { tolerateStrayRejections } from "../util/stray.js";
 import { checkFile, unusable } from "./check.js";
 import { type Lock, lockFolder } from "./lock.js";
 import { type Bounds, MemoryHistory, newEpoch } from "./memory.js";
@@ -40,6 +41,8 @@ const TAIL = { maxEvents: 20_000, maxBytes: 16_000_000 };
 /** Trimmed in one go: removing 256 records takes about a millisecond. */
 const TRIM_STEP = 256;
 const TRIM_EVERY = 1000;
+/** After a write has failed none is tried for this long, milliseconds: lmdb says each failure on stderr. */
+const REST = 1000;
 const FILE = "history.mdb";
 
 export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<LmdbHistory> {
@@ -79,6 +82,8 @@ export class LmdbHistory implements History {
   #bytes = 0;
   /** The highest offset that could not be stored. */
   #unstored = 0;
+  /** Why the last write failed, and when the next is tried. */
+  #trouble: { readonly why: string; readonly cause: unknown; readonly until: number } | undefined;
   /** What was appended in this turn of the event loop. */
   #waiting: Waiting[] = [];
 
@@ -87,6 +92,7 @@ export class LmdbHistory implements History {
     this.#options = options;
     this.#clock = clock;
     this.#lock = lock;
+    tolerateStrayRejections();
     const { path, durability, mapSize } = options;
     const file = join(path, FILE);
     this.#root = open({
@@ -180,6 +186,7 @@ export class LmdbHistory implements History {
   }
 
   async #store(offset: number, id: string, record: Buffer): Promise<void> {
+    if (this.#trouble && this.#clock.monotonic() < this.#trouble.until) throw this.#unstorable(offset, this.#trouble);
     try {
       // Both in one turn, so in one transaction.
       const writes: Promise<unknown>[] = [this.#events.put(offset, record)];
@@ -189,10 +196,14 @@ export class LmdbHistory implements History {
       await Promise.all(writes);
       if (this.#options.durability === "sync") await this.#root.flushed;
     } catch (cause) {
-      this.#unstored = Math.max(this.#unstored, offset);
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new M2pushError("history.failed", `the event could not be stored: ${why}`, { cause });
+      this.#trouble = { why: await reasonOf(cause), cause, until: this.#clock.monotonic() + REST };
+      throw this.#unstorable(offset, this.#trouble);
     }
+  }
+
+  #unstorable(offset: number, { why, cause }: { why: string; cause: unknown }): M2pushError {
+    this.#unstored = Math.max(this.#unstored, offset);
+    return new M2pushError("history.failed", `the event could not be stored: ${why}; is the disk full?`, { cause });
   }
 
   #readStored(after: number, { through, maxBytes, match }: ReadOptions): Page {
@@ -268,4 +279,11 @@ export class LmdbHistory implements History {
     this.#floor = Math.max(this.#floor, trimmed);
     this.#meta.put("floor", this.#floor).catch(() => {});
   }
+}
+
+/** lmdb's own reason comes with the error as a promise that rejects. */
+async function reasonOf(cause: unknown): Promise<string> {
+  if (!(cause instanceof Error)) return String(cause);
+  const { commitError } = cause as Error & { commitError?: Promise<never> };
+  return commitError === undefined ? cause.message : commitError.catch((error: Error) => error.message);
 }
