@@ -15,6 +15,7 @@
 
 import { Observed } from "./admin/observed.js";
 import { startAdmin } from "./admin/start.js";
+import { Visits } from "./admin/visits.js";
 import { forgetful } from "./clients/none.js";
 import { LocalBus } from "./cluster/local.js";
 import { needRestart } from "./config/reload.js";
@@ -97,22 +98,18 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
   const metrics = new MetricsJournal(clock);
-  const journal = tee(new LogJournal(log, clock), metrics);
+  const visits = new Visits(clock);
+  const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
   const live = { config };
   const observed = new Observed(clock);
   const { hub, store, history, presence } = await startHub(config, journal, options, start);
   observed.history = history;
+  const base = hubUrl(config);
+  const figures = { version: packageVersion(), journal: metrics, visits, observed };
+  const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
   const admin = await start(
     "admin",
-    () =>
-      startAdmin({
-        listen: config.admin.listen,
-        version: packageVersion(),
-        journal: metrics,
-        observed,
-        clock,
-        failed: log.error,
-      }),
+    () => startAdmin({ ...config.admin, ...figures, hub, base, clock, failed }),
     (it) => it.close(),
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
@@ -256,6 +253,7 @@ async function openStore({ history: { store, path } }: Config, history: History,
 
 /** Sends what was published, then closes the streams (`closing`), or hands them over to the next process. */
 async function end(hub: Hub, endpoints: readonly Endpoint[], closing: Config | undefined, clock: Clock): Promise<void> {
+  hub.seal();
   await atMost(clock, PATIENCE, hub.settled());
   if (closing) hub.close(closing.stream.retry);
   else hub.handOver();

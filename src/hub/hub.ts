@@ -2,6 +2,7 @@
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
  * This file is the list of what can happen; how each step works stands in the file it is named after.
  */
+import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
@@ -50,6 +51,7 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
 
@@ -101,13 +103,20 @@ export class Hub {
     return server;
   }
 
-  /** Publishes one event; settles when it is as durable as configured. */
-  publish(draft: Draft): Promise<Publication> {
+  /** Publishes one event; settles when it is as durable as configured. Rejects with "unavailable" once sealed. */
+  async publish(draft: Draft): Promise<Publication> {
+    if (this.#sealed) throw new M2pushError("unavailable", "the daemon is stopping");
     return this.#options.bus.publish(draft);
+  }
+
+  /** From now on nothing more is published or sent: what was can then be known to have arrived, and is not sent again. */
+  seal(): void {
+    this.#sealed = true;
   }
 
   /** One publication with its place: keep it, and send it on. Never waits between the two. */
   #deliver(publication: Publication): Promise<void> | undefined {
+    if (this.#sealed) return undefined;
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
     for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.wanting(publication));

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Builds m2push_<version>_<architecture>.deb from a checkout whose npm packages are installed (npm ci):
+#
+#   packaging/debian/build.sh [FOLDER]      FOLDER: where the package goes; the working folder unless given
+#
+# What npm would publish, the production packages beside it, units, configuration, manual page and completions. Needs npm,
+# node and dpkg-deb; no network, no root. The same checkout gives the same bytes (SOURCE_DATE_EPOCH, or the last commit's time).
+# DEB_COMPRESSION=gzip is quicker than xz.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+project=$(cd "$here/../.." && pwd)
+out=$(cd "${1:-.}" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+root=$work/root
+library=$root/usr/lib/m2push
+
+version=$(node -p 'require(process.argv[1]).version' "$project/package.json")
+architecture=$(dpkg --print-architecture)
+case $architecture in
+  amd64) node_architecture=x64 ;;
+  arm64) node_architecture=arm64 ;;
+  *) echo "build.sh: zeromq and lmdb have no ready binaries for $architecture" >&2 && exit 1 ;;
+esac
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$project" log -1 --format=%ct)}
+
+# The program: what npm would publish. (npm's prepack builds it first, unless npm_config_ignore_scripts is set.)
+program() {
+  (cd "$project" && npm pack --silent --pack-destination "$work" >/dev/null)
+  mkdir -p "$library"
+  tar -xzf "$work/m2push-$version.tgz" -C "$library" --strip-components=1
+  chmod +x "$library/dist/cli/main.js"
+}
+
+# Production packages only, from where npm has put them.
+modules() {
+  local from to
+  # The first line is the project itself.
+  npm --prefix "$project" ls --omit=dev --all --parseable 2>/dev/null | tail -n +2 | while read -r from; do
+    to=node_modules/${from#*/node_modules/}
+    echo "$to/package.json" >>"$work/modules"
+    mkdir -p "$library/$to"
+    # Packages below this one have lines of their own.
+    tar -C "$from" --exclude=./node_modules -cf - . | tar -C "$library/$to" -xf -
+  done
+  # Binaries for other machines.
+  find "$library/node_modules/zeromq/build" -mindepth 1 -maxdepth 1 -type d ! -name linux -exec rm -r {} +
+  find "$library/node_modules/zeromq/build/linux" -mindepth 1 -maxdepth 1 ! -name "$node_architecture" -exec rm -r {} +
+  find "$library/node_modules" \( -name '*musl*' -o -name '*.map' -o -name '*.tsbuildinfo' \) -prune -exec rm -r {} +
+}
+
+# Configuration, units, users.
+system() {
+  install -D -m 644 -t "$root/etc/m2push" "$project"/packaging/etc/*
+  install -D -m 644 "$here/logrotate" "$root/etc/logrotate.d/m2push"
+  install -D -m 644 -t "$root/lib/systemd/system" "$project"/packaging/systemd/*.service
+  install -D -m 644 "$project/packaging/systemd/sysusers.conf" "$root/usr/lib/sysusers.d/m2push.conf"
+  mkdir -p "$root/usr/bin"
+  ln -s ../lib/m2push/dist/cli/main.js "$root/usr/bin/m2push"
+}
+
+# Things to read, and what shells read.
+documents() {
+  local share=$root/usr/share pages="$library/dist/cli/pages.js"
+  mkdir -p "$share/m2push" "$share/doc/m2push" "$share/man/man1" \
+    "$share/bash-completion/completions" "$share/zsh/vendor-completions" "$share/fish/vendor_completions.d"
+  mv "$library/html" "$share/m2push/html"
+  mv "$library/config" "$share/doc/m2push/examples"
+  mv "$library/docs" "$library/README.md" "$share/doc/m2push/"
+  gzip -9n <"$library/CHANGELOG.md" >"$share/doc/m2push/changelog.gz"
+  copyright >"$share/doc/m2push/copyright"
+  rm -r "$library/packaging" "$library/CHANGELOG.md" "$library/LICENSE"
+  node "$pages" man | gzip -9n >"$share/man/man1/m2push.1.gz"
+  node "$pages" bash >"$share/bash-completion/completions/m2push"
+  node "$pages" zsh >"$share/zsh/vendor-completions/_m2push"
+  node "$pages" fish >"$share/fish/vendor_completions.d/m2push.fish"
+}
+
+copyright() {
+  cat "$library/LICENSE"
+  printf '\nBelow /usr/lib/m2push/node_modules are packages of others, each with its licence beside it:\n\n'
+  (cd "$library" && sort "$work/modules" | xargs node -e '
+    for (const file of process.argv.slice(1)) {
+      const { name, version, license } = JSON.parse(require("fs").readFileSync(file, "utf8"));
+      console.log(`${name} ${version}: ${license ?? "see its folder"}`);
+    }')
+}
+
+# What dpkg wants to know.
+control() {
+  local size
+  mkdir -p "$root/DEBIAN"
+  # A version such as 1.0.0-rc.1 comes before 1.0.0.
+  size=$(du -sk "$root" | cut -f1)
+  sed -e "s/@VERSION@/${version/-/\~}/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" \
+    "$here/control.in" >"$root/DEBIAN/control"
+  (cd "$root" && find etc -type f -printf '/%p\n' | sort) >"$root/DEBIAN/conffiles"
+  install -m 755 -t "$root/DEBIAN" "$here/postinst" "$here/prerm" "$here/postrm"
+}
+
+program
+modules
+system
+documents
+control
+# Nobody's umask, nobody's clock.
+chmod -R u+rwX,go+rX,go-w "$root"
+find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+dpkg-deb --build --root-owner-group -Z"${DEB_COMPRESSION:-xz}" "$root" "$out/m2push_${version/-/\~}_$architecture.deb" >&2
+echo "$out/m2push_${version/-/\~}_$architecture.deb"

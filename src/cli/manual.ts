@@ -1,0 +1,87 @@
+/** m2push(1), the manual page: the commands and options are read from the program, the rest stands here. In man(7) macros. */
+import type { CommandShape, OptionShape, ProgramShape } from "./completion/shape.js";
+
+const FILES: readonly (readonly [name: string, text: string])[] = [
+  [
+    "/etc/m2push/m2push.toml",
+    "The configuration of the Debian package's service. See m2push config --print for every key.",
+  ],
+  ["/etc/m2push/mongrel2.conf", "That of the Mongrel2 which the package runs beside it (mongrel2-m2push.service)."],
+  ["/var/lib/m2push", "Past events and the list of connected clients ([history] path), for one daemon at a time."],
+];
+
+const SIGNALS: readonly (readonly [name: string, text: string])[] = [
+  [
+    "SIGTERM, SIGINT",
+    "Stops: what was published is sent. Mongrel2 keeps the streams, and the next daemon goes on with them, unless --drain was given or the history is kept in memory: then they are closed. A second one stops at once.",
+  ],
+  [
+    "SIGHUP",
+    "Reads the configuration again. What cannot change without a restart is named in the log; a faulty file changes nothing.",
+  ],
+];
+
+const EXIT: readonly (readonly [name: string, text: string])[] = [
+  ["0", "Done."],
+  ["1", "Failed; standard error says what, and what to do."],
+  ["2", "Wrong usage or a faulty configuration: every fault, one a line."],
+];
+
+const ENVIRONMENT =
+  "Every key of the configuration that has a single value is also a variable: [stream] retry is M2PUSH_STREAM_RETRY. Flags win " +
+  "over variables, variables over the file. With M2PUSH_DEBUG set, errors are printed with their stacks.";
+
+/** The whole page, for `man -l`. */
+export function manual(shape: ProgramShape, version: string): string {
+  const { name, description, commands } = shape;
+  const configured = commands.flatMap(({ options }) => options).find(({ group }) => group !== undefined)?.group;
+  const flags = unique(commands.flatMap(({ options }) => options.filter(({ group }) => group !== undefined)));
+  return [
+    `.TH ${name.toUpperCase()} 1 "" "${name} ${version}" "User Commands"`,
+    section("NAME", `${name} \\- ${text(description.replace(/\.$/, "").replace(/^The /, "the "))}`),
+    section("SYNOPSIS", `.B ${name}\n.I command\n[options]`),
+    section("COMMANDS", commands.map(commandEntry).join("\n")),
+    ...(configured === undefined ? [] : [section("CONFIGURATION OPTIONS", flagEntries(flags))]),
+    section("ENVIRONMENT", text(ENVIRONMENT)),
+    section("SIGNALS", entries(SIGNALS)),
+    section("FILES", entries(FILES)),
+    section("EXIT STATUS", entries(EXIT)),
+    section("SEE ALSO", "mongrel2(1), m2sh(1); the pages in /usr/share/doc/m2push."),
+    "",
+  ].join("\n");
+}
+
+const section = (title: string, body: string): string => `.SH ${title}\n${body}`;
+
+function commandEntry({ name, description, summary, options, arguments: them }: CommandShape): string {
+  const words = them.map((argument) => (argument.required ? `<${argument.name}>` : `[${argument.name}]`));
+  const own = options.filter(({ group, long }) => group === undefined && long !== "--help");
+  const takesFlags = options.some(({ group }) => group !== undefined);
+  const more = takesFlags ? " Takes the configuration options below." : "";
+  return [
+    `.SS "${text([name, ...words].join(" "))}"`,
+    text((description || `${summary}.`) + more),
+    ...own.map(optionEntry),
+  ].join("\n");
+}
+
+const flagEntries = (flags: readonly OptionShape[]): string =>
+  ["Each overrides a key of the configuration file.", ...flags.map(optionEntry)].join("\n");
+
+const optionEntry = ({ flags, description }: OptionShape): string =>
+  `.TP\n.B ${text(flags)}\n${text(description.replace(/([^.])$/, "$1."))}`;
+
+const entries = (all: readonly (readonly [string, string])[]): string =>
+  all.map(([name, about]) => `.TP\n.B ${text(name)}\n${text(about)}`).join("\n");
+
+function unique(options: readonly OptionShape[]): OptionShape[] {
+  return [...new Map(options.map((option) => [option.long, option])).values()];
+}
+
+/** groff(7): a backslash begins an escape, a dot or quote at the beginning of a line a request, a bare "-" is a hyphen. */
+const text = (value: string): string =>
+  value
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replaceAll('"', "\\(dq")
+    .replace(/^([.'])/gm, "\\&$1");

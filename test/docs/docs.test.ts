@@ -1,0 +1,169 @@
+/** The documents say what is true: commands, keys, lines of the doctor and the log, limits and links are compared with the program. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { test } from "node:test";
+import { fullProgram } from "../../src/cli/commands.js";
+import { shapeOf } from "../../src/cli/completion/shape.js";
+import { reference } from "../../src/cli/reference.js";
+import { loadConfig } from "../../src/config/load.js";
+import { sections, serverKeys } from "../../src/config/schema.js";
+import { LIMITS } from "../../src/protocol/limits.js";
+import { metrics } from "../metrics/harness.js";
+import { PROJECT, temporaryDirectory } from "../support/processes.js";
+import { fences, page, pages, quotations, sources } from "./pages.js";
+
+test("docs/configuration.md is what the schema says (npm run docs)", () => {
+  assert.equal(page("docs/configuration.md"), reference());
+});
+
+/** As GitHub makes it of a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, "")
+    .trim()
+    .replace(/\s/g, "-");
+
+test("every link leads to a file that is there, and to a heading in it", () => {
+  const broken = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target = ""]) => {
+      if (/^https?:/.test(target)) return [];
+      const [file = "", anchor] = target.split("#");
+      const to = file === "" ? path : normalize(join(dirname(path), file));
+      if (!existsSync(join(PROJECT, to))) return [`${path}: ${target}`];
+      if (anchor === undefined) return [];
+      const headings = [...readFileSync(join(PROJECT, to), "utf8").matchAll(/^#+ (.*)$/gm)];
+      return headings.some(([, heading = ""]) => anchorOf(heading) === anchor) ? [] : [`${path}: ${target}`];
+    }),
+  );
+  assert.deepEqual(broken, []);
+});
+
+/** Commands as they stand in blocks for a shell and between backticks. */
+function commandLines(): { path: string; line: string }[] {
+  return pages.flatMap((it) => {
+    const blocks = fences(it).filter(({ language }) => language === "sh" || language === "");
+    const lines = [...blocks.flatMap(({ text }) => text.split("\n")), ...quotations(it)];
+    return lines.flatMap((line) =>
+      [...line.replace(/ #.*/, "").matchAll(/(?:^|npx |\(|; )m2push ([^;|)]+)/g)].map(([, rest = ""]) => ({
+        path: it.path,
+        line: rest.trim(),
+      })),
+    );
+  });
+}
+
+test("every m2push command in the documents exists, with every option that it is given", () => {
+  const { commands, options } = shapeOf(fullProgram());
+  const wrong = commandLines().flatMap(({ path, line }) => {
+    const [name, ...words] = line.split(/\s+/);
+    if (options.some(({ long }) => long === name)) return [];
+    const command = commands.find((it) => it.name === name);
+    if (!command) return [`${path}: m2push ${line}`];
+    const flags = words.flatMap((word) => /^\[?(--?[a-z][\w-]*)/.exec(word)?.[1] ?? []);
+    const known = new Set(command.options.flatMap(({ short, long }) => [short, long]));
+    return flags.filter((flag) => !known.has(flag)).map((flag) => `${path}: m2push ${name} ${flag}`);
+  });
+  assert.deepEqual(wrong, []);
+  assert.ok(commandLines().length > 15);
+});
+
+test("every script of npm that is named exists", () => {
+  const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));
+  const named = pages.flatMap(({ text }) => [...text.matchAll(/\bnpm run ([\w:]+)/g)].map(([, name = ""]) => name));
+  assert.deepEqual(
+    named.filter((name) => !Object.hasOwn(scripts, name)),
+    [],
+  );
+});
+
+test("every key that is named with its table exists", () => {
+  const known = (section: string, key: string) =>
+    section === "mongrel2" ? Object.hasOwn(serverKeys, key) : Object.hasOwn(sections[section] ?? {}, key);
+  const wrong = pages.flatMap((it) =>
+    quotations(it).flatMap((quoted) => {
+      const [, section, key] = /^\[{1,2}(\w+)\]{1,2} (\w+)/.exec(quoted) ?? [];
+      return section === undefined || key === undefined || known(section, key) ? [] : [`${it.path}: ${quoted}`];
+    }),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test("every configuration in the documents loads", () => {
+  const folder = temporaryDirectory();
+  const blocks = pages.flatMap(fences).filter(({ language }) => language === "toml");
+  assert.ok(blocks.length > 0);
+  for (const { text } of blocks) {
+    const file = join(folder, "m2push.toml");
+    writeFileSync(file, text);
+    assert.ok(loadConfig({ file }).config);
+  }
+});
+
+test("every metric that is named is one", async () => {
+  const text = await metrics().exposition.text();
+  const known = new Set([...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name));
+  const named = pages.flatMap((it) => quotations(it).flatMap((quoted) => /^m2push_\w+/.exec(quoted)?.[0] ?? []));
+  assert.ok(named.length > 3);
+  assert.deepEqual(
+    named.filter((name) => !known.has(name)),
+    [],
+  );
+});
+
+test("what troubleshooting.md quotes of the doctor, the log and the errors is what they say", () => {
+  const said = sources("src").replace(/\s+/g, " ");
+  const quoted = quotations({ path: "", text: page("docs/troubleshooting.md") });
+  const sentences = quoted.filter((text) => text.split(" ").length > 3 && !/^(?:m2push|ulimit) |[={]/.test(text));
+  assert.ok(sentences.length > 20);
+  const wrong = sentences
+    .flatMap((text) => text.split("...").map((part) => part.trim()))
+    .filter((part) => !said.includes(part));
+  assert.deepEqual(wrong, []);
+});
+
+test("every event of the log that operating.md lists, and every reason, is one", () => {
+  const journal = sources("src/log") + sources("src/cli");
+  const text = page("docs/operating.md");
+  const list = /`event` is what to filter by:([\s\S]*?)\. What/.exec(text)?.[1] ?? assert.fail("no list");
+  const events = [...list.matchAll(/`([a-z]+)`/g)].flatMap(([, name = ""]) =>
+    /^(reason|seconds)$/.test(name) ? [] : [name],
+  );
+  assert.ok(events.length > 8);
+  assert.deepEqual(
+    events.filter((name) => !journal.includes(`event: "${name}"`)),
+    [],
+  );
+  const ports = readFileSync(join(PROJECT, "src/hub/ports.ts"), "utf8");
+  const reasons = /^Reasons of a `disconnect`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
+  const named = [...reasons.matchAll(/`([a-z ]+)` \(/g)].map(([, reason = ""]) => reason);
+  assert.ok(named.length >= 5);
+  assert.deepEqual(
+    named.filter((reason) => !ports.includes(`| "${reason}"`)),
+    [],
+  );
+});
+
+test("the limits in threat-model.md are those of the code", () => {
+  const rows = [...page("docs/threat-model.md").matchAll(/^\|[^|]+\|[^|]+\|([^|]+)\| `(src\/[^`]+)` (\w+) \|$/gm)];
+  assert.ok(rows.length > 20);
+  for (const [row, limit = "", path = "", name = ""] of rows) {
+    const stated = Number(/(\d+)/.exec(limit)?.[1]);
+    const defined = new RegExp(`^const ${name} = ([\\d_]+);|^export const ${name} = ([\\d_]+);`, "m");
+    const [, own, exported] = defined.exec(readFileSync(join(PROJECT, path), "utf8")) ?? [];
+    const actual = path.endsWith("/limits.ts")
+      ? LIMITS[name as keyof typeof LIMITS]
+      : Number((own ?? exported)?.replaceAll("_", ""));
+    assert.equal(stated, actual, row);
+  }
+});
+
+test("every limit that the protocol has stands in threat-model.md, or is none that a stranger can reach", () => {
+  const text = page("docs/threat-model.md");
+  const inside = ["madeIdBytes", "retryMs", "senderBytes"];
+  const missing = Object.keys(LIMITS).filter(
+    (name) => !inside.includes(name) && !text.includes(`limits.ts\` ${name} |`),
+  );
+  assert.deepEqual(missing, []);
+});
