@@ -25,8 +25,8 @@ export interface AccessOptions {
   readonly publishFrom: readonly string[];
   /** Whose pages may publish with a cookie. */
   readonly origins: readonly string[];
-  /** Where the hub's metadata can be fetched (RFC 9728). */
-  readonly metadataUrl: string;
+  /** Where the hub's metadata can be fetched (RFC 9728); undefined = there is none. */
+  readonly metadataUrl: string | undefined;
 }
 
 export class Access {
@@ -90,8 +90,12 @@ export class Access {
   }
 
   #challenge(error?: string): Record<string, string> {
-    const metadata = `resource_metadata="${this.#options.metadataUrl}"`;
-    return { "WWW-Authenticate": error === undefined ? `Bearer ${metadata}` : `Bearer error="${error}", ${metadata}` };
+    const { metadataUrl } = this.#options;
+    const parameters = [
+      ...(error === undefined ? [] : [`error="${error}"`]),
+      ...(metadataUrl === undefined ? [] : [`resource_metadata="${metadataUrl}"`]),
+    ];
+    return { "WWW-Authenticate": `Bearer ${parameters.join(", ")}`.trim() };
   }
 }
 

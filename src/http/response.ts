@@ -41,13 +41,14 @@ export function head(status: number, headers: Readonly<Record<string, string>>):
   return `HTTP/1.1 ${status} ${REASONS[status] ?? "Unknown"}\r\n${lines.join("")}\r\n`;
 }
 
-/** A whole response. "close": the connection is closed after it; "head": so too, and it is the answer to a HEAD. */
-export function response(answer: Answer, form: "close" | "head" | "persist"): Buffer {
+/** A whole response; to a HEAD, without the body that a GET would have. Unless it persists, the connection is closed after it. */
+export function response(answer: Answer, { persists, isHead }: { persists: boolean; isHead: boolean }): Buffer {
   const { status, body = `${REASONS[status] ?? status}\n` } = answer;
   const isEmpty = status === 204 || status === 304;
   const headers: Record<string, string> = { ...(!isEmpty && TEXT), ...answer.headers };
-  if (form !== "persist") headers.Connection = "close";
-  if (form === "head" || isEmpty) return Buffer.from(head(status, headers));
-  headers["Content-Length"] = `${Buffer.byteLength(body)}`;
-  return Buffer.from(head(status, headers) + body);
+  // A HEAD of a stream: what a GET would have has no length.
+  const hasLength = !isEmpty && (!isHead || answer.body !== undefined);
+  if (hasLength) headers["Content-Length"] = `${Buffer.byteLength(body)}`;
+  if (!persists) headers.Connection = "close";
+  return Buffer.from(head(status, headers) + (isHead || isEmpty ? "" : body));
 }

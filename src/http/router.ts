@@ -34,8 +34,11 @@ export interface RouterOptions {
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
 }
 
-/** Requests of one connection that may wait for an answer: more than a browser or a publisher's library ever sends ahead. */
-const MOST_WAITING = 64;
+/**
+ * Requests of one connection that may wait behind an answer that takes time: more than a browser or a publisher's library ever
+ * sends ahead. All of them may be answered in one turn, and a 17th message in a row kills the connection (mongrel2.md 2.1).
+ */
+const MOST_WAITING = 15;
 
 interface Busy {
   readonly life: number;
@@ -54,14 +57,20 @@ export class Router {
   request(server: Server, request: HttpRequest): void {
     const busy = this.#busy.get(server)?.get(request.id);
     if (busy?.life !== server.life) this.#serve(server, request);
-    else if (busy.waiting.push(request) > MOST_WAITING) this.#options.hub.evict(server, request.id);
+    else if (busy.waiting.push(request) > MOST_WAITING) this.#cut(server, request.id);
+  }
+
+  /** What its connection waits for is not sent any more. */
+  #cut(server: Server, id: number): void {
+    this.#busy.get(server)?.delete(id);
+    this.#options.hub.evict(server, id);
   }
 
   refuse(server: Server, id: number, why: "websocket" | "malformed"): void {
     const answer: Answer =
       why === "websocket" ? { status: 400, body: "WebSocket is not served here: use EventSource\n" } : { status: 400 };
     this.#options.answered(server.name, why, answer.status);
-    send(server, id, response(answer, "close"), false);
+    send(server, id, response(answer, { persists: false, isHead: false }), false);
   }
 
   #serve(server: Server, request: HttpRequest): void {
@@ -78,10 +87,11 @@ export class Router {
     const connections = this.#busy.get(server) ?? new Map<number, Busy>();
     this.#busy.set(server, connections.set(request.id, busy));
     const answer = await outcome.catch(failure);
-    if (connections.get(request.id) === busy) connections.delete(request.id);
-    if (life !== server.life) return;
-    this.#finish(name, server, request, answer);
-    for (const next of busy.waiting) this.#again(server, next);
+    const isCut = connections.get(request.id) !== busy;
+    if (!isCut) connections.delete(request.id);
+    if (isCut || life !== server.life) return;
+    const persists = this.#finish(name, server, request, answer);
+    if (persists) for (const next of busy.waiting) this.#again(server, next);
   }
 
   /** The connection may have become a stream, or wait for another answer. */
@@ -90,13 +100,14 @@ export class Router {
     else this.request(server, request);
   }
 
-  #finish(name: string, server: Server, request: HttpRequest, outcome: Outcome): void {
-    if (outcome === undefined) return;
+  /** Whether there is still somebody to answer to. */
+  #finish(name: string, server: Server, request: HttpRequest, outcome: Outcome): boolean {
+    if (outcome === undefined) return false;
     this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
-    if (outcome === "streaming") return;
+    if (outcome === "streaming") return true;
     const persists = outcome.persists === true && mayPersist(request);
-    const form = request.method === "HEAD" ? "head" : persists ? "persist" : "close";
-    send(server, request.id, response(outcome, form), persists);
+    send(server, request.id, response(outcome, { persists, isHead: request.method === "HEAD" }), persists);
+    return persists;
   }
 
   #route(path: string): Route | undefined {

@@ -64,13 +64,17 @@ export class Site {
     const settings = () => this.#settings();
     const subscriptions = subscriptionsRoute({ path, base, dialects, presence, lastEventId, settings });
     const issuer = config.auth.issuer || undefined;
-    return new Map([
+    const routes = new Map([
       [config.stream.path, streamRoute(config.stream.path, subscribe)],
       [path, hubRoute({ path, dialects, subscribe, publish, corsOrigins })],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],
-      [metadataPath(path), metadataRoute({ path, resource: base, issuer, corsOrigins })],
     ]);
+    // That there is none is how clients know a hub that speaks 0.x only.
+    if (dialects.serves("draft-08")) {
+      routes.set(metadataPath(path), metadataRoute({ path, resource: base, issuer, corsOrigins }));
+    }
+    return routes;
   }
 
   #settings() {
@@ -90,7 +94,7 @@ export class Site {
       anonymous: auth.anonymous,
       publishFrom: auth.allow_publish_from,
       origins: [hub.origin, ...auth.cors_origins],
-      metadataUrl: hub.origin + metadataPath(hub.path),
+      metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,
     });
   }
 

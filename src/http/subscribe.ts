@@ -6,9 +6,10 @@ import { randomUUID } from "node:crypto";
 import { ProtocolError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
-import { canonical, covers, parseSelector } from "../hub/selector.js";
+import { canonical, covers, parseSelector, type Selector, wordsOf } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
 import type { Subscription } from "../hub/subscription.js";
+import { LIMITS } from "../protocol/limits.js";
 import { type HttpRequest, header } from "../protocol/request.js";
 import { encodeComment, encodeEvent } from "../protocol/sse.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
@@ -76,11 +77,14 @@ export class Subscribe {
       const full = this.#full(server, request);
       if (full) return full;
       const wish = read();
+      checkSize(wish.asked);
       const selectors = canonical(wish.asked.map(({ selects, value }) => parseSelector(selects, value, this.#base)));
       const open = (asker: Asker | Answer) =>
         isAnswer(asker) ? asker : this.#open(server, request, wish, { selectors, asker });
       const asker = this.#settings().access.subscriber(request);
-      return asker instanceof Promise ? asker.then(open) : open(asker);
+      const { life } = server;
+      // Once Mongrel2 was restarted the connection is somebody else's.
+      return asker instanceof Promise ? asker.then((it) => (life === server.life ? open(it) : undefined)) : open(asker);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       return { status: 400, body: `${error.message}\n`, why: error.message };
@@ -130,18 +134,18 @@ export class Subscribe {
     };
   }
 
-  /** Whether it may follow subscriptions: a narrow selector is known by the word, a wide one by trying. */
+  /** Whether it follows subscriptions, and may. */
   #watches(asked: readonly Asked[], { subscribe }: Exclude<Asker, "anonymous">): boolean {
+    const selectors = asked.map(({ selects, value }) => parseSelector(selects, value, this.#base));
+    return this.#reachesSubscriptions(subscribe) && this.#reachesSubscriptions(selectors);
+  }
+
+  /** A narrow selector is known by the word, a wide one by trying. */
+  #reachesSubscriptions(selectors: readonly Selector[]): boolean {
     const { pathname } = new URL(this.#base);
-    const examples = [`${pathname}/subscriptions/exact/x/urn:uuid:x`, `${pathname}/subscriptions/x/urn:uuid:x`];
-    return (
-      subscribe.length > 0 &&
-      asked.some(({ selects, value }) => {
-        return (
-          value.includes("subscriptions") || covers([parseSelector(selects, value, this.#base)], examples, this.#base)
-        );
-      })
-    );
+    const examples = [`${pathname}/subscriptions/exact/x/urn%3Auuid%3Ax`, `${pathname}/subscriptions/x/urn%3Auuid%3Ax`];
+    const isNarrow = selectors.some((selector) => wordsOf(selector).includes("subscriptions"));
+    return isNarrow || covers(selectors, examples, this.#base);
   }
 
   /** Of the first entry that selects what is asked for, taken as a topic. */
@@ -167,4 +171,12 @@ export class Subscribe {
     const { corsOrigins } = this.#settings();
     return { ...outcome, headers: { ...corsHeaders(request, corsOrigins), ...outcome.headers } };
   }
+}
+
+/** Throws "limit.exceeded". */
+function checkSize(asked: readonly Asked[]): void {
+  const bytes = asked.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0);
+  if (bytes <= LIMITS.selectorsBytes) return;
+  const most = LIMITS.selectorsBytes;
+  throw new ProtocolError("limit.exceeded", `selectors of ${bytes} bytes together, at most ${most} are taken`);
 }

@@ -10,6 +10,7 @@ import { LIMITS } from "../protocol/limits.js";
 import { Recent } from "../util/recent.js";
 import { compileNode } from "./select/automaton.js";
 import { matches } from "./select/machine.js";
+import { framed, type Need, needsOf } from "./select/shortlist.js";
 import { parseTemplate } from "./select/template.js";
 import { compileUrlPattern } from "./select/urlpattern.js";
 
@@ -26,7 +27,11 @@ export type Selector =
 /** How a value is to be read: `match_exact`, `match_urlpattern` and `match_type`; "template" is `topic` of Mercure 0.x. */
 export type SelectorKind = Exclude<Selector["kind"], "any">;
 
-export type Matcher = (topic: string) => boolean;
+export interface Matcher {
+  (topic: string): boolean;
+  /** Of a pattern: what a topic must have in it to match. */
+  readonly needs?: readonly Need[];
+}
 
 export const ANY: Selector = { kind: "any" };
 
@@ -120,7 +125,9 @@ function compilePattern(kind: "template" | "urlpattern", value: string, base: st
   const node = parseTemplate(value);
   if (!node) return (topic) => topic === value;
   const program = compileNode(node);
-  return (topic) => topic === value || matches(program, topic);
+  const test = (topic: string) => topic === value || matches(program, topic);
+  // The template itself has its literal text in it, too, but not always at its beginning and end.
+  return Object.assign(test, { needs: needsOf(node, "text").filter(({ literal }) => framed(value).includes(literal)) });
 }
 
 /** Whether a grant selects one of the topics: then its holder may read a private publication (Mercure, "Subscribers"). */

@@ -7,16 +7,21 @@
  * - if all who want a publication are found in one place (all of them follow `*`, or one topic), the list that is kept there
  *   is the answer: nothing is copied.
  *
- * A topic seen for the first time costs a try of every pattern: 0.1 to 0.5 us for each one that its beginning rules out or
+ * A topic seen for the first time costs a try of every pattern that can match it (shortlist.ts): 0.1 to 0.5 us for each one
  * that is simple, and MAX_STEPS (machine.ts) for the worst that a stranger can send, well below a millisecond.
  */
 
 import { Recent } from "../util/recent.js";
 import { type Entry, ExactTopics, Holder, Pattern } from "./select/holder.js";
+import { Shortlist } from "./select/shortlist.js";
+import { partOfTopic } from "./select/urlpattern.js";
 import { compile, type Selector, textOf } from "./selector.js";
 
 /** Topics of which it is remembered what patterns they match. */
 const REMEMBERED = 10_000;
+
+/** A topic that is known is tried on up to so many new patterns one by one: looking for those that can match costs as much. */
+const FEW = 8;
 
 /** The patterns that match a topic, as of when it was last asked for. */
 interface Memory<T> {
@@ -43,6 +48,7 @@ export class TopicIndex<T> {
   readonly #byText = new Map<string, Pattern<T>>();
   /** All patterns, oldest first. */
   readonly #patterns: Pattern<T>[] = [];
+  readonly #shortlist = new Shortlist<Pattern<T>>();
   readonly #remembered: Recent<Memory<T>>;
   /** Of one query; a list of its own for each would cost more than the query. */
   readonly #found: Holder<T>[] = [];
@@ -67,7 +73,7 @@ export class TopicIndex<T> {
     return this.#exact.size;
   }
 
-  /** Distinct templates and URL patterns: what a topic costs that is seen for the first time. */
+  /** Distinct templates and URL patterns. */
   get patterns(): number {
     return this.#patterns.length;
   }
@@ -156,16 +162,22 @@ export class TopicIndex<T> {
   /** Drops patterns that are gone, and tries those that came since. */
   #refresh(memory: Memory<T>, topic: string): void {
     const left = memory.patterns.filter((pattern) => pattern.values.length > 0);
-    for (let i = this.#patterns.length - 1; i >= 0; i--) {
-      const pattern = this.#patterns[i] as Pattern<T>;
-      if (pattern.age <= memory.tried) break;
-      if (pattern.matches(topic)) left.push(pattern);
-    }
+    const untried = this.#age - memory.tried > FEW ? this.#candidates(topic) : this.#newest(memory.tried);
+    for (const pattern of untried) if (pattern.age > memory.tried && pattern.matches(topic)) left.push(pattern);
     this.#links += left.length - memory.patterns.length;
     if (this.#links > LINKS) this.#forget();
     memory.patterns = left.length > 0 ? left : NOBODY;
     memory.tried = this.#age;
     memory.removed = this.#removed;
+  }
+
+  #candidates(topic: string): Iterable<Pattern<T>> {
+    return this.#shortlist.candidates((form) => (form === "text" ? topic : partOfTopic(form, topic, this.#base)));
+  }
+
+  /** All patterns that are younger, and a few more. */
+  #newest(age: number): Iterable<Pattern<T>> {
+    return this.#patterns.slice(-Math.max(1, this.#age - age));
   }
 
   #holder(selector: Selector): Holder<T> | undefined {
@@ -179,6 +191,7 @@ export class TopicIndex<T> {
     const pattern = new Pattern<T>(compile(selector, this.#base), ++this.#age);
     this.#byText.set(textOf(selector), pattern);
     this.#patterns.push(pattern);
+    this.#shortlist.add(pattern);
     return pattern;
   }
 
@@ -188,6 +201,7 @@ export class TopicIndex<T> {
     if (!(holder instanceof Pattern)) return;
     this.#byText.delete(textOf(selector));
     this.#patterns.splice(this.#patterns.indexOf(holder), 1);
+    this.#shortlist.remove(holder);
     this.#removed++;
     if (this.#patterns.length === 0) this.#forget();
   }

@@ -12,6 +12,8 @@ export const LIMITS = {
   madeIdBytes: 64,
   /** One topic; as long as the longest matcher that the Mercure reference hub takes. */
   topicBytes: 4_096,
+  /** All that one subscription asks for: kept as long as the stream is, and looked at for each new topic. */
+  selectorsBytes: 32_768,
   /** Topics of one publication, alternates included; the number of the Mercure reference hub. */
   topics: 1_000,
   /** All topics of one publication together: they are kept as long as the event is, so no more than an event. */

@@ -7,7 +7,7 @@ import { freePort, listeningPorts } from "./ports.js";
 import { Child, type Exit, removeDirectory, run, temporaryDirectory } from "./processes.js";
 
 export interface Mongrel2Options {
-  /** Absent = one handler for the daemon's two paths. Each gets sockets of its own. */
+  /** Absent = one handler for the paths of the daemon. Each gets sockets of its own. */
   readonly handlers?: readonly HandlerOptions[];
   /** Of the one handler when `handlers` is absent. */
   readonly protocol?: "json" | "tnetstring";
@@ -20,7 +20,7 @@ export interface Mongrel2Options {
 }
 
 const DEFAULT_SETTINGS: Settings = { "server.daemonize": 0, "limits.min_ping": 0 };
-const DEFAULT_ROUTES = ["/esupdates()$", "/.well-known/mercure"];
+const DEFAULT_ROUTES = ["/esupdates()$", "/.well-known/mercure", "/.well-known/oauth-protected-resource"];
 /** m2sh takes the user's name from here, and calls it an error when there is none. */
 const ENV = { ...process.env, LOGNAME: process.env.LOGNAME ?? "m2push" };
 /** From its start to listening takes about 20 ms; with a handler's port taken it tries for 10 s. */

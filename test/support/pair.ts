@@ -34,8 +34,8 @@ export interface Pair {
   restart(): Promise<void>;
 }
 
-/** Starts both and waits until the daemon serves; everything ends with the test. */
-export async function startPair(test: TestContext, options: PairOptions = {}): Promise<Pair> {
+/** Starts both and waits until the daemon serves; everything ends with the test, or whatever else has an end. */
+export async function startPair(test: Pick<TestContext, "after">, options: PairOptions = {}): Promise<Pair> {
   const mongrel2 = await startMongrel2(options);
   test.after(() => mongrel2.stop());
   const dir = temporaryDirectory();

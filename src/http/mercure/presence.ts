@@ -8,6 +8,7 @@
  * Nobody is told what nobody asks for: until somebody watches (follows a topic below the hub's path, or asks for the list),
  * nothing is published, so that a crowd that reconnects does not push other events out of the history.
  */
+import { randomBytes } from "node:crypto";
 import type { Attendance, Subscribed, Subscriber } from "../../hub/ports.js";
 import type { Draft } from "../../protocol/publication.js";
 import type { Dialect, Sought, Subscription } from "./dialect.js";
@@ -26,11 +27,18 @@ export interface PresenceOptions {
 export class Presence implements Attendance {
   readonly #options: PresenceOptions;
   readonly #subscribers = new Map<string, Subscriber>();
+  readonly #instance = randomBytes(6).toString("base64url");
+  #changes = 0;
   #watched: boolean;
 
   constructor(options: PresenceOptions) {
     this.#options = options;
     this.#watched = options.watched;
+  }
+
+  /** Names this state of things: another one whenever somebody came or went, and in another process. */
+  get version(): string {
+    return `${this.#instance}.${this.#changes}`;
   }
 
   /** From now on subscriptions are told of. */
@@ -45,10 +53,14 @@ export class Presence implements Attendance {
 
   stayed(subscriber: Subscriber): void {
     if (subscriber.watches) this.watch();
+    this.#changes++;
     this.#subscribers.set(subscriber.id, subscriber);
   }
 
+  /** A watcher that an earlier process served may come back, and then has missed nothing. */
   left(subscriber: Subscriber): void {
+    if (subscriber.watches) this.watch();
+    this.#changes++;
     this.#subscribers.delete(subscriber.id);
     this.#tell(subscriber, false);
   }

@@ -72,15 +72,14 @@ export const v8: Dialect = {
   single: (document) => document,
 };
 
-/** The path, with dot segments resolved and what need not be percent-encoded decoded, as often as it takes. */
+/** Percent-encoded characters that need not be: letters, digits, "-", ".", "_" and "~" (RFC 3986 section 6.2.2.2). */
+const UNRESERVED = /%(2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])/gi;
+
+/** The path, with dot segments resolved (the parser takes "%2e" for a dot there, too) and unreserved characters decoded. */
 function pathOf(topic: string, hub: URL): string | undefined {
   try {
-    const decoded = new URL(topic, hub).pathname.replace(/%(2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])/gi, (_, hex) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
-    );
-    const resolved = new URL(hub);
-    resolved.pathname = decoded;
-    return resolved.pathname;
+    const { pathname } = new URL(topic, hub);
+    return pathname.replace(UNRESERVED, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
   } catch {
     return undefined;
   }

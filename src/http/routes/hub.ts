@@ -1,4 +1,5 @@
 /** The hub's address: GET, HEAD and QUERY subscribe, POST publishes (Mercure). */
+import { ProtocolError } from "../../errors.js";
 import type { HttpRequest } from "../../protocol/request.js";
 import { preflightHeaders } from "../cors.js";
 import { type Form, isForm, parseForm, parseFormBody } from "../form.js";
@@ -34,7 +35,9 @@ function wishOf(request: HttpRequest, dialects: Dialects): Wish {
   return { asked: dialect.asked(form), cursor: dialect.cursor(form), cursorHeader, isPublic: true };
 }
 
-/** Only QUERY (RFC 10008) has a body that means something. */
+/** Only QUERY (RFC 10008) has a body that means something, and must say what it is. */
 function bodyOf(request: HttpRequest): Form {
-  return request.method === "QUERY" && isForm(request) ? parseFormBody(request.body) : [];
+  if (request.method !== "QUERY" || request.body.length === 0) return [];
+  if (isForm(request)) return parseFormBody(request.body);
+  throw new ProtocolError("protocol.request", "the body is not application/x-www-form-urlencoded");
 }

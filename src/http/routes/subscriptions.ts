@@ -62,13 +62,19 @@ function describe(request: HttpRequest, dialect: Dialect, sought: Sought, parts:
   const link = `<${path}>; rel="mercure"; last-event-id="${last}"`;
   const hints =
     dialect.eventType === undefined ? "" : `; type="${dialect.eventType}"; content-type="${dialect.contentType}"`;
-  const headers = { "Cache-Control": "must-revalidate", ETag: `"${last}"`, Link: link + hints };
-  if (header(request, "if-none-match") === headers.ETag) return { status: 304, headers };
+  const headers = { "Cache-Control": "must-revalidate", ETag: `"${last}.${presence.version}"`, Link: link + hints };
+  if (isKnown(request, headers.ETag)) return { status: 304, headers };
   return {
     status: 200,
     headers: { "Content-Type": dialect.contentType, ...headers },
     body: `${JSON.stringify(body)}\n`,
   };
+}
+
+/** RFC 9110 section 13.1.2: a list of tags, weak ones too, or any. */
+function isKnown(request: HttpRequest, tag: string): boolean {
+  const known = (header(request, "if-none-match") ?? "").split(",").map((it) => it.trim().replace(/^W\//, ""));
+  return known.includes(tag) || known.includes("*");
 }
 
 /** Undefined when the path is not percent-encoded UTF-8, or goes on without a slash. */

@@ -1,5 +1,6 @@
 /** Where a topic index keeps values: one place for each distinct selector. */
 import type { Matcher } from "../selector.js";
+import type { Filed, Need } from "./shortlist.js";
 
 /** A value, wherever it is held. */
 export interface Entry<T> {
@@ -44,14 +45,17 @@ export class Holder<T> {
 }
 
 /** A template or URL pattern, and who asked for it. */
-export class Pattern<T> extends Holder<T> {
+export class Pattern<T> extends Holder<T> implements Filed {
   readonly matches: Matcher;
+  readonly needs: readonly Need[];
+  asked = 0;
   /** Rises from one pattern to the next. */
   readonly age: number;
 
   constructor(matches: Matcher, age: number) {
     super();
     this.matches = matches;
+    this.needs = matches.needs ?? [];
     this.age = age;
   }
 }

@@ -7,11 +7,13 @@
  * A topic is a URL, or is resolved against the base; what is none matches nothing. The parts that a pattern leaves out at its
  * end match anything: `https://example.com/books/:id` matches `https://me@example.com/books/1?page=2#top`.
  */
+import type { Matcher } from "../selector.js";
 import { compileNode, type Program } from "./automaton.js";
 import { matches } from "./machine.js";
 import * as encode from "./pattern-encode.js";
 import { isAnything, type PartRules, parsePart } from "./pattern-part.js";
 import { type PartName, type Parts, splitPattern } from "./pattern-string.js";
+import { type Need, needsOf } from "./shortlist.js";
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: "80", https: "443", ws: "80", wss: "443", ftp: "21" };
 const SPECIAL = ["http", "https", "ws", "wss", "ftp", "file"];
@@ -23,18 +25,25 @@ type TopicParts = Readonly<Record<PartName, string>>;
 interface Test {
   readonly part: PartName;
   readonly program: Program;
+  readonly needs: readonly Need[];
 }
 
 /**
  * Throws "protocol.request" for what is not a pattern, or has a regular expression that is not taken; "limit.exceeded" for
  * what is too complex. `base` is an absolute URL.
  */
-export function compileUrlPattern(pattern: string, base: string): (topic: string) => boolean {
+export function compileUrlPattern(pattern: string, base: string): Matcher {
   const tests = testsOf(resolve(splitPattern(pattern, isSpecial), new URL(base)));
-  return (topic) => {
+  const test = (topic: string) => {
     const parts = partsOfTopic(topic, base);
     return parts !== undefined && tests.every(({ part, program }) => matches(program, parts[part]));
   };
+  return Object.assign(test, { needs: tests.flatMap(({ needs }) => needs) });
+}
+
+/** A part of a topic as patterns see it; undefined when the topic is no URL. */
+export function partOfTopic(part: PartName, topic: string, base: string): string | undefined {
+  return partsOfTopic(topic, base)?.[part];
 }
 
 /** Whether the pattern of a protocol matches one whose URLs have hosts and paths. */
@@ -79,7 +88,8 @@ function testsOf(parts: Parts): Test[] {
   const tests: Test[] = [];
   for (const [part, pattern] of Object.entries(parts) as [PartName, string][]) {
     const node = parsePart(stripped(part, pattern), rulesOf(part, pattern, hasHosts));
-    if (!isAnything(node)) tests.push({ part, program: compileNode(node) });
+    const needs = part === "hostname" || part === "pathname" ? needsOf(node, part) : [];
+    if (!isAnything(node)) tests.push({ part, program: compileNode(node), needs });
   }
   return tests.sort((a, b) => a.program.ops.length - b.program.ops.length);
 }

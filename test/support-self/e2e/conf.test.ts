@@ -74,8 +74,9 @@ describe("config/mongrel2.conf", () => {
     }
   });
 
-  test("the hub's path goes to the daemon, and what is below it", async () => {
+  test("the hub's path goes to the daemon, and what is below it, and where its metadata are", async () => {
     for (const target of [
+      "/.well-known/oauth-protected-resource/.well-known/mercure",
       "/.well-known/mercure",
       "/.well-known/mercure?topic=a",
       "/.well-known/mercure/subscriptions/a/b",

@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { M2pushError } from "../../src/errors.js";
+import type { Outcome, Route } from "../../src/http/router.js";
+import { type Sent, Web } from "./harness.js";
+
+interface Pending {
+  readonly body: string;
+  settle(outcome: Outcome): void;
+  fail(error: unknown): void;
+}
+
+/** A site with an address that answers when a test says so, and one that answers at once. */
+async function slow() {
+  const pending: Pending[] = [];
+  const later: Route = {
+    name: "/later",
+    methods: {
+      POST: (_, { body }) =>
+        new Promise((settle, fail) => pending.push({ body: body.toString(), settle, fail }) as unknown),
+    },
+  };
+  const now: Route = {
+    name: "/now",
+    methods: { GET: (_, { query }) => ({ status: 200, body: query, persists: true }) },
+    options: () => ({ "X-More": "yes" }),
+  };
+  const open: Route = {
+    name: "/open",
+    methods: {
+      GET: (server, { id, remote }) => {
+        const subscription = { id, remote, interest: { selectors: [{ kind: "any" } as const], grants: [] } };
+        void web.hub.subscribe(server, { ...subscription, lastEventId: undefined, opening: () => Buffer.from(STREAM) });
+        return "streaming";
+      },
+    },
+  };
+  const below: Route = { name: "/below", methods: { GET: () => ({ status: 200, body: "below" }) } };
+  const routes = new Map([
+    ["/later", later],
+    ["/now", now],
+    ["/open", open],
+    ["/below/", below],
+  ]);
+  const web: Web = await Web.open({ routes });
+  const post = (body: string, more: Sent = {}) => web.send("/later", { method: "POST", body, ...more });
+  return { web, pending, post };
+}
+
+const STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: open\n\n";
+const ok = (body: string): Outcome => ({ status: 200, body, persists: true });
+
+test("requests of one connection are answered in their order, whatever takes time", async () => {
+  const { web, pending, post } = await slow();
+  const id = post("one");
+  web.send("/now", { id, query: "two" });
+  post("three", { id });
+  assert.deepEqual(web.responses(id), []);
+  pending[0]?.settle(ok("1"));
+  await web.until(id, 2);
+  assert.equal(pending[1]?.body, "three");
+  pending[1]?.settle(ok("3"));
+  assert.deepEqual(
+    (await web.until(id, 3)).map(({ body }) => body),
+    ["1", "two", "3"],
+  );
+});
+
+test("connections do not wait for one another", async () => {
+  const { web, pending, post } = await slow();
+  const [first, second] = [post("a"), post("b")];
+  pending[1]?.settle(ok("2"));
+  await web.until(second, 1);
+  assert.deepEqual(web.responses(first), []);
+  pending[0]?.settle(ok("1"));
+  await web.until(first, 1);
+});
+
+test("a connection that asks more ahead than it can be sent in one turn is cut, and gets no answer at all", async () => {
+  const { web, pending, post } = await slow();
+  const id = post("first");
+  for (let request = 0; request < 15; request++) web.send("/now", { id });
+  assert.deepEqual(web.outlet.cancelled, []);
+  web.send("/now", { id });
+  assert.deepEqual(web.outlet.cancelled, [id]);
+  pending[0]?.settle(ok("late"));
+  await new Promise(setImmediate);
+  assert.equal(web.outlet.received.get(id), undefined);
+});
+
+test("sixteen requests that were sent at once are all answered: one message more would have killed the connection", async () => {
+  const { web, pending, post } = await slow();
+  const id = post("first");
+  for (let request = 1; request <= 15; request++) web.send("/now", { id, query: `${request}` });
+  pending[0]?.settle(ok("0"));
+  const bodies = (await web.until(id, 16)).map(({ body }) => Number(body));
+  assert.deepEqual(
+    bodies,
+    Array.from({ length: 16 }, (_, index) => index),
+  );
+});
+
+test("an answer that comes after Mongrel2 was restarted goes nowhere: the connection is somebody else's", async () => {
+  const { web, pending, post } = await slow();
+  const id = post("before");
+  web.send("/now", { id });
+  web.hub.lost(web.server);
+  web.hub.live(web.server);
+  pending[0]?.settle(ok("secret"));
+  await new Promise(setImmediate);
+  assert.equal(web.outlet.received.get(id), undefined);
+});
+
+test("a new connection with the id of an old one is served apart from what the old one still waits for", async () => {
+  const { web, pending, post } = await slow();
+  const id = post("old");
+  web.hub.lost(web.server);
+  web.hub.live(web.server);
+  post("new", { id });
+  web.send("/now", { id, query: "after" });
+  pending[0]?.settle(ok("to the old one"));
+  await new Promise(setImmediate);
+  assert.deepEqual(web.responses(id), []);
+  pending[1]?.settle(ok("to the new one"));
+  assert.deepEqual(
+    (await web.until(id, 2)).map(({ body }) => body),
+    ["to the new one", "after"],
+  );
+});
+
+test("what waits behind an answer that ends the connection is dropped", async () => {
+  const { web, pending, post } = await slow();
+  const id = post("one");
+  web.send("/open", { id });
+  pending[0]?.settle({ status: 401, body: "no" });
+  await web.until(id, 1);
+  await new Promise(setImmediate);
+  assert.equal(web.responses(id).length, 1);
+  assert.deepEqual(web.outlet.closed, [id]);
+  assert.equal(web.hub.clients, 0);
+});
+
+test("a second request on a stream is cut, one that waited for the stream to open too", async () => {
+  const { web, pending, post } = await slow();
+  const id = web.send("/open");
+  web.send("/now", { id });
+  assert.deepEqual(web.outlet.cancelled, [id]);
+  assert.equal(web.hub.clients, 0);
+  const other = post("first");
+  web.send("/open", { id: other });
+  web.send("/now", { id: other });
+  pending[0]?.settle(ok("1"));
+  await web.outlet.changes.until(() => web.outlet.cancelled.includes(other), "the cut");
+  assert.equal(web.hub.clients, 0);
+});
+
+test("an answer that fails is a 503 where trying again is right, and a 500 otherwise; the log knows why", async () => {
+  const { web, pending, post } = await slow();
+  const ids = [post("a"), post("b"), post("c")];
+  pending[0]?.fail(new M2pushError("unavailable", "stopping"));
+  pending[1]?.fail(new M2pushError("history.failed", "disk full"));
+  pending[2]?.fail(new TypeError("a mistake"));
+  const answers = await Promise.all(ids.map(async (id) => (await web.until(id, 1))[0]));
+  assert.deepEqual(
+    answers.map((answer) => [answer?.status, answer?.headers["retry-after"]]),
+    [
+      [503, "1"],
+      [503, "1"],
+      [500, undefined],
+    ],
+  );
+  for (const answer of answers) assert.doesNotMatch(answer?.body ?? "", /stopping|disk|mistake/);
+  assert.deepEqual(web.answered, ["/later 503 stopping", "/later 503 disk full", "/later 500 a mistake"]);
+});
+
+test("a path has its route only as it is written, and one that ends in a slash those below it", async () => {
+  const { web } = await slow();
+  for (const [path, status] of [
+    ["/now", 200],
+    ["/no", 404],
+    ["/now/", 404],
+    ["/nowX", 404],
+    ["/below", 404],
+    ["/below/", 200],
+    ["/below/a/b", 200],
+    ["//now", 404],
+  ] as const) {
+    assert.equal((await web.get(path)).status, status, path);
+  }
+  assert.deepEqual(new Set(web.answered), new Set(["/now 200", "/below 200", "other 404"]));
+});
+
+test("a method that a route has not is a 405 that names those it has, also a name that every object has", async () => {
+  const { web } = await slow();
+  for (const method of ["PUT", "CONSTRUCTOR", "TOSTRING", "__PROTO__"]) {
+    const { status, headers } = await web.get("/now", { method });
+    assert.deepEqual([status, headers.allow], [405, "GET, OPTIONS"], method);
+  }
+  const { status, headers, body } = await web.get("/now", { method: "OPTIONS" });
+  assert.deepEqual([status, headers.allow, headers["x-more"], body], [204, "GET, OPTIONS", "yes", ""]);
+});
+
+for (const [what, sent, persists] of [
+  ["HTTP/1.1 says nothing", {}, true],
+  ["HTTP/1.1 says close", { headers: { connection: "Close" } }, false],
+  ["HTTP/1.1 says close among others", { headers: { connection: "foo, close" } }, false],
+  ["it is HTTP/1.0", { version: "HTTP/1.0" }, false],
+  ["HTTP/1.0 says keep-alive", { version: "HTTP/1.0", headers: { connection: "keep-alive" } }, false],
+  ["it is a HEAD", { method: "HEAD" }, true],
+] as const) {
+  test(`where ${what}, an answer that can keep the connection ${persists ? "keeps" : "ends"} it, and says so`, async () => {
+    const route: Route = { name: "/x", methods: { GET: () => ok("x"), HEAD: () => ok("x") } };
+    const web = await Web.open({ routes: new Map([["/x", route]]) });
+    const id = web.send("/x", sent);
+    assert.equal(web.outlet.closed.includes(id), !persists);
+    assert.equal(/^Connection: close\r$/m.test(web.outlet.received.get(id) ?? ""), !persists);
+  });
+}
+
+test("a HEAD has the head of the answer and nothing more", async () => {
+  const route: Route = { name: "/x", methods: { HEAD: () => ok("four") } };
+  const web = await Web.open({ routes: new Map([["/x", route]]) });
+  const id = web.send("/x", { method: "HEAD" });
+  assert.match(web.outlet.received.get(id) ?? "", /^HTTP\/1\.1 200 OK\r\n[\s\S]*Content-Length: 4\r\n\r\n$/);
+});
+
+test("an upload that Mongrel2 put into a file is refused, and what a client says of one beside a body counts for nothing", async () => {
+  const { web, pending, post } = await slow();
+  const refused = await web.get("/later", { method: "POST", upload: "start" });
+  assert.equal(refused.status, 413);
+  const id = post("a body", { upload: "done" });
+  pending[0]?.settle(ok("taken"));
+  assert.equal((await web.until(id, 1))[0]?.status, 200);
+});
+
+test("what is almost a request is answered and ended", async () => {
+  const { web } = await slow();
+  const { Router } = await import("../../src/http/router.js");
+  const router = new Router({ hub: web.hub, routes: new Map(), answered: () => {} });
+  router.refuse(web.server, 901, "websocket");
+  router.refuse(web.server, 902, "malformed");
+  assert.deepEqual(
+    [901, 902].map((id) => web.responses(id)[0]?.status),
+    [400, 400],
+  );
+  assert.deepEqual(web.outlet.closed, [901, 902]);
+});

@@ -1,0 +1,272 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { detail, everything, everythingV8, HUB, NOW, tokenV0, tokenV8, Web } from "./harness.js";
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+const FORM = { "content-type": "application/x-www-form-urlencoded" };
+
+test("a stream has the head that browsers and proxies need, and no length", async () => {
+  const web = await Web.open();
+  for (const [path, query] of [
+    ["/esupdates", ""],
+    [HUB, "topic=a"],
+    [HUB, "match=a"],
+  ] as const) {
+    const { status, headers, body } = await web.get(path, { query });
+    assert.equal(status, 200);
+    assert.equal(headers["content-type"], "text/event-stream");
+    assert.equal(headers["cache-control"], "no-cache, no-store, max-age=0, must-revalidate");
+    assert.equal(headers["x-accel-buffering"], "no");
+    assert.equal(headers["content-length"], undefined);
+    assert.match(body, /^: time stream\n\nretry: 5000\n\nid: \w+\.0\n\n$/);
+  }
+});
+
+test("a HEAD has the same head, and opens no stream", async () => {
+  const web = await Web.open();
+  for (const [path, query] of [
+    ["/esupdates", ""],
+    [HUB, "topic=a"],
+    [HUB, "match=a"],
+  ] as const) {
+    const { status, headers, body } = await web.get(path, { method: "HEAD", query });
+    assert.deepEqual([status, headers["content-type"], body], [200, "text/event-stream", ""]);
+  }
+  assert.equal((await web.get(HUB, { method: "HEAD" })).status, 400);
+  assert.equal(web.hub.clients, 0);
+});
+
+test("QUERY takes the form of its body, its query, and both together", async () => {
+  const web = await Web.open();
+  const ask = (query: string, body: string, headers = FORM) => web.send(HUB, { method: "QUERY", query, body, headers });
+  const ids = [
+    ask("", "match=a&match=b"),
+    ask("match=a", "match=b"),
+    ask("match=a&match=b", ""),
+    ask("", "topic=a&topic=b"),
+  ];
+  for (const topic of ["a", "b", "c"]) await web.post(`topic=${topic}&data=${topic}`);
+  for (const id of ids) assert.deepEqual(web.events(id), ["a", "b"]);
+});
+
+test("a QUERY whose body is no form is refused, also where the address would do", async () => {
+  const web = await Web.open();
+  const headers = { "content-type": "application/json" };
+  assert.equal((await web.get(HUB, { method: "QUERY", query: "match=a", body: "{}", headers })).status, 400);
+  assert.equal((await web.get(HUB, { method: "QUERY", query: "match=a", body: "match=b" })).status, 400);
+});
+
+test("the body of a GET says nothing", async () => {
+  const web = await Web.open();
+  assert.equal((await web.get(HUB, { body: "match=a", headers: FORM })).status, 400);
+});
+
+test("header, address and body: the last event id of the first of them counts", async () => {
+  const web = await Web.open();
+  for (const id of ["1", "2", "3", "4"]) await web.post(`topic=a&data=${id}&id=own-${id}`);
+  const ask = (query: string, body: string, header?: string) =>
+    web.send(HUB, {
+      method: "QUERY",
+      query: `match=a&${query}`,
+      body,
+      headers: { ...FORM, ...(header !== undefined && { "last-event-id": header }) },
+    });
+  const [first, second, third] = [
+    ask("last_event_id=own-2", "last_event_id=own-1", "own-3"),
+    ask("last_event_id=own-2", "last_event_id=own-1"),
+    ask("", "last_event_id=own-1"),
+  ];
+  assert.deepEqual(
+    [first, second, third].map((id) => web.events(id)),
+    [["4"], ["3", "4"], ["2", "3", "4"]],
+  );
+  const cursors = [first, second, third].map((id) => web.responses(id)[0]?.headers["mercure-last-event-id"]);
+  assert.deepEqual(cursors, ["own-3", "own-2", "own-1"]);
+});
+
+test("the response says where the replay begins, in its dialect, whenever it was asked for", async () => {
+  const web = await Web.open();
+  for (const id of ["1", "2", "2", "3"]) await web.post(`topic=a&data=x&id=own-${id}`);
+  for (const [asked, told] of [
+    ["own-2", "own-2"],
+    [`${web.history.epoch}.3`, `${web.history.epoch}.3`],
+    ["earliest", "earliest"],
+    ["never-seen", "earliest"],
+    [`${web.history.epoch}.99`, "earliest"],
+    ["", "earliest"],
+  ] as const) {
+    const header = { headers: { "last-event-id": asked } };
+    for (const [name, parameter, other] of [
+      ["mercure-last-event-id", "last_event_id", "last-event-id"],
+      ["last-event-id", "lastEventID", "mercure-last-event-id"],
+    ] as const) {
+      const topic = parameter === "lastEventID" ? "topic=a" : "match=a";
+      for (const answer of [
+        await web.get(HUB, { query: topic, ...header }),
+        await web.get(HUB, { query: `${topic}&${parameter}=${asked}` }),
+      ]) {
+        assert.equal(answer.headers[name], told, `${name} for ${asked}`);
+        assert.equal(answer.headers[other], undefined);
+      }
+    }
+  }
+  const { headers } = await web.get(HUB, { query: "match=a" });
+  assert.equal(headers["mercure-last-event-id"], undefined, "nothing was asked");
+});
+
+test("an id that was used twice means the first of its events: everything after it comes again", async () => {
+  const web = await Web.open();
+  for (const [data, id] of [
+    ["1", "x"],
+    ["2", "twice"],
+    ["3", "y"],
+    ["4", "twice"],
+    ["5", "z"],
+  ])
+    await web.post(`topic=a&data=${data}&id=${id}`);
+  assert.deepEqual(web.events(web.send(HUB, { query: "match=a&last_event_id=twice" })), ["3", "4", "5"]);
+});
+
+test("an id that is not known is told in the stream, too, where a browser can see it", async () => {
+  const web = await Web.open();
+  const { body } = await web.get(HUB, { query: "topic=a&lastEventID=never" });
+  assert.match(body, /\nevent: m2push-gap\nid: \w+\.0\ndata: \{"reason":"unknown","oldest":"\w+\.0"\}\n\n$/);
+});
+
+test("private events reach those who were granted one of the topics, live and replayed", async () => {
+  const web = await Web.open();
+  const tokens = [
+    await tokenV0({ subscribe: ["secret"] }),
+    await tokenV0({ subscribe: ["sec{x}"] }),
+    await tokenV8([detail(["subscribe"], ["secret"])]),
+    await tokenV8([
+      detail(["subscribe"], ["other"]),
+      detail(["subscribe"], [{ match: "/.well-known/:x", match_type: "urlpattern" }]),
+    ]),
+    await tokenV0({ subscribe: ["alternate"] }),
+  ];
+  const outsiders = [
+    undefined,
+    await tokenV0({ publish: ["*"] }),
+    await tokenV0({ subscribe: ["Secret", "secret/", "secre"] }),
+    await tokenV8([detail(["publish"], ["*"])]),
+    await tokenV8([detail(["subscribe"], ["other"])]),
+    await tokenV8([]),
+  ];
+  const open = async (token: string | undefined, query: string) => {
+    const id = web.send(HUB, { query, headers: token === undefined ? {} : bearer(token) });
+    await web.until(id, 1);
+    return id;
+  };
+  const openAll = async (query: string) => [
+    await Promise.all(tokens.map((token) => open(token, query))),
+    await Promise.all(outsiders.map((token) => open(token, query))),
+  ];
+  const live = await openAll("topic=secret&topic=public");
+  await web.post("topic=secret&topic=alternate&data=1&private=on");
+  await web.post("topic=public&data=2");
+  const replayed = await openAll("topic=secret&topic=public&lastEventID=earliest");
+  for (const [insiders = [], strangers = []] of [live, replayed]) {
+    for (const id of insiders) assert.deepEqual(web.events(id), ["1", "2"]);
+    for (const id of strangers) assert.deepEqual(web.events(id), ["2"]);
+  }
+});
+
+test("a grant routes nothing: who did not ask for a topic does not get it", async () => {
+  const web = await Web.open();
+  const id = web.send(HUB, { query: "match=a", headers: bearer(await tokenV8([detail(["subscribe"], ["*"])])) });
+  await web.until(id, 1);
+  await web.post("topic=b&data=1&private=on");
+  await web.post("topic=a&data=2&private=on");
+  assert.deepEqual(web.events(id), ["2"]);
+});
+
+test("when the token expires the stream is closed, and nothing is sent any more", async () => {
+  const web = await Web.open();
+  const id = web.send(HUB, { query: "match=a", headers: bearer(await tokenV8([], { exp: NOW + 60 })) });
+  await web.until(id, 1);
+  web.clock.advance(59_999);
+  assert.deepEqual(web.outlet.closed, []);
+  web.clock.advance(1);
+  assert.deepEqual(web.outlet.closed, [id]);
+  await web.post("topic=a&data=late");
+  assert.deepEqual(web.events(id), []);
+  assert.equal(web.hub.clients, 0);
+});
+
+test("a token whose end is further away than a timer reaches ends nothing before", async () => {
+  const web = await Web.open({ config: '[stream]\nheartbeat = "0"\nkeepalive = "1d"' });
+  const id = web.send(HUB, { query: "topic=a", headers: bearer(await tokenV0({}, { exp: NOW + 90 * 86_400 })) });
+  await web.until(id, 1);
+  web.clock.advance(89 * 86_400_000);
+  assert.equal(web.hub.clients, 1);
+  web.clock.advance(86_400_000);
+  assert.equal(web.hub.clients, 0);
+});
+
+test("an expired token does not open a stream, not even for public events", async () => {
+  const web = await Web.open();
+  const token = await tokenV0({}, { exp: NOW + 60 });
+  web.clock.advance(60_000);
+  assert.equal((await web.get(HUB, { query: "topic=a", headers: bearer(token) })).status, 401);
+});
+
+test("the plain address takes topics, last event ids and tokens as well, but tells nobody who is there", async () => {
+  const web = await Web.open();
+  web.presence.watch();
+  const [all, some, granted] = [
+    web.send("/esupdates"),
+    web.send("/esupdates", { query: "topic=a&topic=b%2F%7Bx%7D" }),
+    web.send("/esupdates", { query: "topic=a", headers: bearer(await tokenV0({ subscribe: ["a"] })) }),
+  ];
+  await web.until(granted, 1);
+  for (const topic of ["a", "b/1", "c"]) await web.post(`topic=${topic}&data=${topic}`);
+  await web.post("topic=a&data=private&private=on");
+  assert.deepEqual(
+    [all, some, granted].map((id) => web.events(id)),
+    [
+      ["a", "b/1", "c"],
+      ["a", "b/1"],
+      ["a", "private"],
+    ],
+  );
+  const [first = ""] = [`${web.history.epoch}.1`];
+  for (const query of [`lastEventID=${first}`, `last_event_id=${first}`, `Last-Event-ID=${first}`])
+    assert.deepEqual(web.events(web.send("/esupdates", { query })), ["b/1", "c"]);
+});
+
+test("beyond max_clients 503, beyond max_per_address 429, both with a time to come again", async () => {
+  const web = await Web.open({ config: "[stream]\nmax_clients = 3\nmax_per_address = 2" });
+  const open = (remote: string) => web.get("/esupdates", { remote });
+  assert.deepEqual([(await open("10.0.0.1")).status, (await open("10.0.0.1")).status], [200, 200]);
+  const third = await open("10.0.0.1");
+  assert.deepEqual([third.status, third.headers["retry-after"]], [429, "5"]);
+  assert.equal((await open("10.0.0.2")).status, 200);
+  const fourth = await open("10.0.0.3");
+  assert.deepEqual([fourth.status, fourth.headers["retry-after"]], [503, "5"]);
+  web.hub.leave(web.server, 1, "gone");
+  assert.equal((await open("10.0.0.1")).status, 200);
+});
+
+test("without anonymous subscribers a token opens the stream, and only a token", async () => {
+  const web = await Web.open({ config: "[auth]\nanonymous = false" });
+  for (const [path, query] of [
+    ["/esupdates", ""],
+    [HUB, "match=a"],
+  ] as const) {
+    assert.equal((await web.get(path, { query })).status, 401);
+    for (const token of [await everything(), await everythingV8()])
+      assert.equal((await web.get(path, { query, headers: bearer(token) })).status, 200);
+  }
+});
+
+test("a subscriber whose Mongrel2 was restarted while its token was checked is not opened: the id is somebody else's", async () => {
+  const web = await Web.open();
+  const id = web.send(HUB, { query: "match=a", headers: bearer(await everythingV8()) });
+  web.hub.lost(web.server);
+  web.hub.live(web.server);
+  // Asked later, so answered later.
+  await web.get(HUB, { query: "match=b", headers: bearer(await everythingV8()) });
+  assert.equal(web.outlet.received.get(id), undefined);
+  assert.equal(web.hub.clients, 1);
+});
