@@ -40,6 +40,8 @@ const SKIP = 1_048_576;
 const TAIL = { maxEvents: 20_000, maxBytes: 16_000_000 };
 /** Trimmed in one go: removing 256 records takes about a millisecond. */
 const TRIM_STEP = 256;
+/** Steps of one second: after a burst the surplus is soon gone. */
+const TRIM_STEPS = 20;
 const TRIM_EVERY = 1000;
 /** After a write has failed none is tried for this long, milliseconds: lmdb says each failure on stderr. */
 const REST = 1000;
@@ -114,7 +116,9 @@ export class LmdbHistory implements History {
     // At once, so that no event can be sent before it is known that this process might be killed.
     this.#meta.putSync("last", last);
     this.#meta.putSync("closed", 0);
-    this.#timer = clock.every(TRIM_EVERY, () => this.#trim());
+    this.#timer = clock.every(TRIM_EVERY, () => {
+      for (let step = 0; step < TRIM_STEPS && this.#trim() === TRIM_STEP; step++);
+    });
   }
 
   get last(): number {
@@ -146,7 +150,9 @@ export class LmdbHistory implements History {
     return undefined;
   }
 
-  read(after: number, options: ReadOptions): Page {
+  read(position: number, options: ReadOptions): Page {
+    // The tail may hold what is trimmed.
+    const after = Math.max(position, this.floor);
     if (after >= this.#tail.floor) return this.#tail.read(after, options);
     return this.#readStored(after, { ...options, through: Math.min(options.through, this.#tail.floor) });
   }
@@ -155,7 +161,8 @@ export class LmdbHistory implements History {
     // The oldest counts, and what is stored is older than what is in the tail only.
     const stored = offsetOf(this.epoch, id) ?? this.#ids.get(id);
     const isStored = stored !== undefined && stored > this.floor && this.#events.doesExist(stored);
-    return isStored ? stored : this.#tail.find(id);
+    const found = isStored ? stored : this.#tail.find(id);
+    return found !== undefined && found > this.floor ? found : undefined;
   }
 
   async close(): Promise<void> {
@@ -260,24 +267,26 @@ export class LmdbHistory implements History {
     return this.#meta.get("closed") === 0 ? highest + SKIP : highest;
   }
 
-  /** Removes the oldest that are too many, too large or too old; some at a time. */
-  #trim(): void {
+  /** Removes the oldest that are too many, too large or too old; some at a time. Returns how many. */
+  #trim(): number {
     const { maxEvents, maxBytes, maxAge } = this.#options;
     const oldest = this.#clock.now() - maxAge;
-    let trimmed = 0;
+    let [trimmed, floor] = [0, 0];
     // From the floor on: what was trimmed a moment ago can still be seen until it is committed.
     for (const { key, value } of this.#events.getRange({ start: this.#floor + 1, limit: TRIM_STEP })) {
       const record = decodeRecord(key, Buffer.from(value));
       if (this.#count <= maxEvents && this.#bytes <= maxBytes && record && record.time >= oldest) break;
-      trimmed = key;
+      trimmed++;
+      floor = key;
       this.#count--;
       this.#bytes -= value.length;
       this.#events.remove(key).catch(() => {});
       if (record && this.#ids.get(record.id) === key) this.#ids.remove(record.id).catch(() => {});
     }
-    if (trimmed === 0) return;
-    this.#floor = Math.max(this.#floor, trimmed);
+    if (trimmed === 0) return 0;
+    this.#floor = Math.max(this.#floor, floor);
     this.#meta.put("floor", this.#floor).catch(() => {});
+    return trimmed;
   }
 }
 

@@ -1,0 +1,182 @@
+/** What every History promises (hub/ports.ts); each implementation runs this. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import fc from "fast-check";
+import type { History, Page } from "../../src/hub/ports.js";
+import { positionId } from "../../src/hub/position.js";
+import type { Publication } from "../../src/protocol/publication.js";
+import { FakeClock } from "../support/clock.js";
+
+export interface Limits {
+  readonly maxEvents?: number;
+  readonly maxAge?: number;
+  readonly maxBytes?: number;
+}
+
+/** Opens an empty history; it is closed when the test ends. */
+export type Open = (t: TestContext, limits: Limits, clock: FakeClock) => Promise<History>;
+
+const ALL = { through: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
+/** Trimming goes in steps: so many more may be held for a while. */
+const SLACK = 300;
+
+export function publication(history: History, offset: number, more: Partial<Publication> = {}): Publication {
+  const id = positionId(history.epoch, offset);
+  const bytes = Buffer.from(`id: ${more.id ?? id}\ndata: ${offset}\n\n`);
+  return { offset, id, topics: [`topic ${offset % 3}`], private: false, time: 0, bytes, ...more };
+}
+
+async function fill(history: History, offsets: Iterable<number>, more: Partial<Publication> = {}): Promise<void> {
+  await Promise.all([...offsets].map((offset) => history.append(publication(history, offset, more))));
+}
+
+/** Lets time pass, and what is stored be stored, until it is so or a minute has passed. */
+async function passes(clock: FakeClock, isSo: () => boolean, step = 1000): Promise<void> {
+  for (let passed = 0; passed < 60_000 && !isSo(); passed += step) {
+    clock.advance(step);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+const offsets = (page: Page) => page.publications.map(({ offset }) => offset);
+
+/** Everything after an offset, page by page. */
+async function readAll(history: History, after: number, maxBytes = ALL.maxBytes): Promise<number[]> {
+  const found: number[] = [];
+  for (let at = after; ; ) {
+    const page = await history.read(at, { through: history.last, maxBytes });
+    found.push(...offsets(page));
+    if (page.through >= history.last) return found;
+    assert.ok(page.through > at, "a page gets on");
+    at = page.through;
+  }
+}
+
+export function historySuite(name: string, open: Open): void {
+  const start = (t: TestContext, limits: Limits = {}) => {
+    const clock = new FakeClock();
+    return open(t, limits, clock).then((history) => ({ history, clock }));
+  };
+
+  test(`${name}: what is appended can be read at once, in order, after any position`, async (t) => {
+    const { history } = await start(t);
+    const kept = fill(history, range(1, 20));
+    assert.deepEqual(await readAll(history, 0), range(1, 20));
+    await kept;
+    for (const after of [0, 1, 7, 19, 20, 25]) {
+      assert.deepEqual(offsets(await history.read(after, ALL)), range(after + 1, 20));
+    }
+    assert.deepEqual([history.last, history.floor, history.count], [20, 0, 20]);
+  });
+
+  test(`${name}: what comes back is what went in`, async (t) => {
+    const { history } = await start(t);
+    const odd = { id: "urn:ü:7", topics: ["a", "https://example.com/ö"], private: true, time: 1_700_000_000_123 };
+    await fill(history, [5], odd);
+    const [found] = (await history.read(0, ALL)).publications;
+    assert.deepEqual(
+      { ...found, bytes: found?.bytes.toString() },
+      {
+        ...publication(history, 5, odd),
+        bytes: publication(history, 5, odd).bytes.toString(),
+      },
+    );
+  });
+
+  test(`${name}: offsets may leave some out, and must rise`, async (t) => {
+    const { history } = await start(t);
+    await fill(history, [3, 10, 1000]);
+    assert.deepEqual(await readAll(history, 0), [3, 10, 1000]);
+    assert.deepEqual(await readAll(history, 4), [10, 1000]);
+    assert.throws(() => history.append(publication(history, 1000)), TypeError);
+  });
+
+  test(`${name}: a page ends where it is told to, and says how far it has looked`, async (t) => {
+    const { history } = await start(t);
+    await fill(history, range(1, 30));
+    assert.deepEqual(offsets(await history.read(5, { ...ALL, through: 9 })), range(6, 9));
+    const match = ({ offset }: Publication) => offset % 10 === 0;
+    const page = await history.read(0, { ...ALL, through: 25, match });
+    assert.deepEqual([offsets(page), page.through], [[10, 20], 25]);
+    const size = publication(history, 1).bytes.length;
+    const small = await history.read(0, { ...ALL, maxBytes: 3 * size });
+    assert.deepEqual([offsets(small), small.through], [[1, 2, 3], 3]);
+    assert.deepEqual(offsets(await history.read(0, { ...ALL, maxBytes: 1 })), [1], "one is always given");
+    assert.deepEqual(await readAll(history, 0, 2 * size), range(1, 30));
+  });
+
+  test(`${name}: ids are found, ours and publishers' own; of an id that was used twice the oldest counts`, async (t) => {
+    const { history } = await start(t);
+    await fill(history, range(1, 5));
+    await fill(history, [6, 7], { id: "order-7" });
+    await fill(history, [8], { id: "order-8" });
+    const find = async (id: string) => history.find(id);
+    assert.deepEqual(await Promise.all(["order-7", "order-8", positionId(history.epoch, 3)].map(find)), [6, 8, 3]);
+    for (const id of ["never", "", positionId(history.epoch, 99), positionId("other", 3)]) {
+      assert.equal(await find(id), undefined, id);
+    }
+  });
+
+  test(`${name}: the oldest go when there are too many`, async (t) => {
+    const { history, clock } = await start(t, { maxEvents: 100 });
+    await fill(history, [1], { id: "mine" });
+    await fill(history, range(2, 2000));
+    await passes(clock, () => history.count <= 100 + SLACK);
+    assert.ok(history.count <= 100 + SLACK, `${history.count}`);
+    assert.ok(history.floor >= 2000 - 100 - SLACK, `${history.floor}`);
+    assert.deepEqual(await readAll(history, 0), range(history.floor + 1, 2000));
+    assert.equal(await history.find("mine"), undefined);
+    assert.equal(await history.find(positionId(history.epoch, 2000)), 2000);
+  });
+
+  test(`${name}: the oldest go when they are too large`, async (t) => {
+    const { history, clock } = await start(t, { maxBytes: 200_000 });
+    for (const offset of range(1, 100)) {
+      await history.append(publication(history, offset, { bytes: Buffer.alloc(10_000, "x") }));
+      clock.advance(1);
+    }
+    await passes(clock, () => history.bytes <= 210_000);
+    assert.ok(history.bytes <= 210_000, `${history.bytes}`);
+    assert.ok(history.floor >= 75 && history.floor < 100, `${history.floor}`);
+  });
+
+  test(`${name}: the oldest go when they are too old`, async (t) => {
+    const { history, clock } = await start(t, { maxAge: 60_000 });
+    await fill(history, range(1, 10), { time: clock.now() });
+    clock.advance(59_000);
+    assert.equal(history.floor, 0);
+    await fill(history, [11], { time: clock.now() });
+    clock.advance(5000);
+    await fill(history, [12], { time: clock.now() });
+    await passes(clock, () => history.floor === 10, 100);
+    assert.deepEqual([history.floor, await readAll(history, 0)], [10, [11, 12]]);
+  });
+
+  test(`${name}: any order of appending and looking gives what a list would`, async (t) => {
+    const step = fc.record({
+      gap: fc.integer({ min: 1, max: 5 }),
+      own: fc.boolean(),
+      after: fc.integer({ min: 0, max: 60 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.integer({ min: 1, max: 400 }), async (steps, maxBytes) => {
+        const { history } = await start(t);
+        const list: Publication[] = [];
+        let offset = 0;
+        for (const { gap, own, after } of steps) {
+          offset += gap;
+          const made = publication(history, offset, own ? { id: `own ${offset % 4}` } : {});
+          list.push(made);
+          await history.append(made);
+          assert.deepEqual(
+            await readAll(history, after, maxBytes),
+            list.map((it) => it.offset).filter((it) => it > after),
+          );
+          assert.equal(await history.find(made.id), list.find(({ id }) => id === made.id)?.offset);
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+}

@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { open } from "lmdb";
+import { type LmdbOptions, openLmdb } from "../../src/history/lmdb.js";
+import { positionId } from "../../src/hub/position.js";
+import { historySuite, publication } from "../contract/history.js";
+import { FakeClock } from "../support/clock.js";
+import { removeDirectory, temporaryDirectory } from "../support/processes.js";
+
+const BOUNDS = { maxEvents: 1e9, maxAge: 1e15, maxBytes: 1e12 };
+const ALL = { through: Number.MAX_SAFE_INTEGER, maxBytes: 1e9 };
+
+function folder(t: TestContext): string {
+  const made = temporaryDirectory();
+  t.after(() => removeDirectory(made));
+  return join(made, "data");
+}
+
+const openAt = (path: string, more: Partial<LmdbOptions> = {}, clock = new FakeClock()) =>
+  openLmdb({ ...BOUNDS, durability: "commit", path, ...more }, clock);
+
+for (const durability of ["memory", "commit", "sync"] as const) {
+  historySuite(`lmdb, ${durability}`, async (t, limits, clock) => {
+    const history = await openAt(folder(t), { ...limits, durability }, clock);
+    t.after(() => history.close());
+    return history;
+  });
+}
+
+test("what was stored is there after a restart, in the same epoch, and offsets go on", async (t) => {
+  const path = folder(t);
+  const first = await openAt(path);
+  for (let offset = 1; offset <= 10; offset++) await first.append(publication(first, offset, { id: `own ${offset}` }));
+  await first.close();
+  const second = await openAt(path);
+  t.after(() => second.close());
+  assert.deepEqual([second.epoch, second.last, second.count], [first.epoch, 10, 10]);
+  assert.equal(second.find("own 7"), 7);
+  await second.append(publication(second, 11));
+  const stored = second.read(0, ALL);
+  const newest = second.read(stored.through, ALL);
+  assert.deepEqual([stored.publications.length, newest.publications.map(({ offset }) => offset)], [10, [11]]);
+});
+
+test("a process that is killed has kept every event that it acknowledged, and its offsets are not given out again", async (t) => {
+  const path = folder(t);
+  const program = fileURLToPath(new URL("appender.js", import.meta.url));
+  for (let round = 1; round <= 3; round++) {
+    const child = spawn(process.execPath, [program, path], { stdio: ["ignore", "pipe", "inherit"] });
+    let printed = "";
+    child.stdout.setEncoding("latin1");
+    while (printed.split("\n").length < 100) printed += (await once(child.stdout, "data"))[0];
+    child.kill("SIGKILL");
+    child.stdout.on("data", (text) => {
+      printed += text;
+    });
+    await once(child, "close");
+    const acknowledged = printed.split("\n").slice(0, -1).map(Number);
+    const history = await openAt(path);
+    const held = new Set(history.read((acknowledged[0] as number) - 1, ALL).publications.map(({ offset }) => offset));
+    assert.deepEqual(
+      acknowledged.filter((offset) => !held.has(offset)),
+      [],
+    );
+    const last = acknowledged.at(-1) ?? 0;
+    assert.equal(history.find(`own ${last}`), last);
+    assert.ok(history.last > last + 1000, "an event may have been sent that was not stored");
+    await history.close();
+  }
+});
+
+test("a second daemon on the same data is refused, and told what to do", async (t) => {
+  const path = folder(t);
+  const first = await openAt(path);
+  t.after(() => first.close());
+  await assert.rejects(openAt(path), { code: "history.unusable", message: /--takeover/ });
+});
+
+test("a folder that cannot be made is an error that names it", async (t) => {
+  const path = folder(t);
+  writeFileSync(path, "a file");
+  await assert.rejects(openAt(join(path, "below")), {
+    code: "history.unusable",
+    message: /cannot be made.*\[history\] path/,
+  });
+});
+
+/** Damages the data of a history that was closed well, then opens it. */
+async function reopenedAfter(t: TestContext, damage: (file: string) => unknown): Promise<string> {
+  const path = folder(t);
+  const history = await openAt(path);
+  for (let offset = 1; offset <= 500; offset++) {
+    void history.append(publication(history, offset, { bytes: Buffer.alloc(1000, "x") }));
+  }
+  await history.close();
+  await damage(join(path, "history.mdb"));
+  const outcome = await openAt(path).then(
+    async (again) => {
+      const { publications } = again.read(0, ALL);
+      const isWhole = publications.every(({ offset, id }) => id === positionId(again.epoch, offset));
+      await again.close();
+      return isWhole ? "opened" : "garbage";
+    },
+    ({ code, message }) => `${code}: ${message}`,
+  );
+  return outcome;
+}
+
+test("data that is cut off is refused with a clear error", async (t) => {
+  const outcome = await reopenedAfter(t, (file) => truncateSync(file, 40_000));
+  assert.match(outcome, /^history\.unusable: .*history\.mdb/);
+});
+
+test("a file that is something else is refused with a clear error", async (t) => {
+  const outcome = await reopenedAfter(t, (file) => writeFileSync(file, Buffer.alloc(100_000, "not a database")));
+  assert.match(outcome, /^history\.unusable: .*history\.mdb/);
+});
+
+test("data of a newer version is refused, and the newer m2push named as the mend", async (t) => {
+  const outcome = await reopenedAfter(t, async (file) => {
+    const root = open({ path: file, maxDbs: 3 });
+    await root.openDB<number, string>({ name: "meta", encoding: "json" }).put("version", 99);
+    await root.close();
+  });
+  assert.match(outcome, /^history\.unusable: .*newer m2push/);
+});
+
+test("events whose bytes were damaged are left out, never given as something else", async (t) => {
+  const outcome = await reopenedAfter(t, (file) => {
+    const bytes = readFileSync(file);
+    // Inside the events: they are the only ones with so many x in a row.
+    for (let at = bytes.indexOf("x".repeat(600)); at > 0 && at < bytes.length - 3000; at += 50_000)
+      bytes[at + 300] = 0x79;
+    writeFileSync(file, bytes);
+  });
+  assert.match(outcome, /^opened$|^history\.unusable/);
+});
+
+test("nothing is left behind by a history that was closed, and its folder can be opened at once", async (t) => {
+  const path = folder(t);
+  mkdirSync(path);
+  for (let turn = 0; turn < 5; turn++) await (await openAt(path)).close();
+  assert.ok(readdirSync(path).includes("history.mdb"));
+  rmSync(path, { recursive: true });
+});
