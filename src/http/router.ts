@@ -34,15 +34,24 @@ export interface RouterOptions {
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
 }
 
+/** Requests of one connection that may wait behind an answer that takes time: more than a publisher's library ever sends ahead. */
+const MOST_WAITING = 256;
 /**
- * Requests of one connection that may wait behind an answer that takes time: more than a browser or a publisher's library ever
- * sends ahead. All of them may be answered in one turn, and a 17th message in a row kills the connection (mongrel2.md 2.1).
+ * Answers to requests that waited, between two fences: a 17th message that Mongrel2 takes before its writers run kills the
+ * connection, however fast it reads (mongrel2.md 2.1).
  */
-const MOST_WAITING = 15;
+const PACE = 8;
 
 interface Busy {
   readonly life: number;
   readonly waiting: HttpRequest[];
+}
+
+/** A request and its answer, which may take time. */
+interface Turn {
+  readonly name: string;
+  readonly request: HttpRequest;
+  readonly outcome: Outcome | Promise<Outcome>;
 }
 
 export class Router {
@@ -74,30 +83,41 @@ export class Router {
   }
 
   #serve(server: Server, request: HttpRequest): void {
+    const turn = this.#begin(server, request);
+    if (turn.outcome instanceof Promise) void this.#converse(server, turn);
+    else this.#finish(turn.name, server, request, turn.outcome);
+  }
+
+  #begin(server: Server, request: HttpRequest): Turn {
     const route = this.#route(request.path);
     const outcome = route ? this.#outcome(route, server, request) : { status: 404 };
-    const name = route?.name ?? "other";
-    if (outcome instanceof Promise) void this.#later(name, server, request, outcome);
-    else this.#finish(name, server, request, outcome);
+    return { name: route?.name ?? "other", request, outcome };
   }
 
-  async #later(name: string, server: Server, request: HttpRequest, outcome: Promise<Outcome>): Promise<void> {
-    const { life } = server;
-    const busy: Busy = { life, waiting: [] };
+  /** An answer that takes time, and all that its connection asks until nothing waits any more. */
+  async #converse(server: Server, first: Turn): Promise<void> {
+    const { id } = first.request;
+    const busy: Busy = { life: server.life, waiting: [] };
     const connections = this.#busy.get(server) ?? new Map<number, Busy>();
-    this.#busy.set(server, connections.set(request.id, busy));
-    const answer = await outcome.catch(failure);
-    const isCut = connections.get(request.id) !== busy;
-    if (!isCut) connections.delete(request.id);
-    if (isCut || life !== server.life) return;
-    const persists = this.#finish(name, server, request, answer);
-    if (persists) for (const next of busy.waiting) this.#again(server, next);
+    this.#busy.set(server, connections.set(id, busy));
+    const isOver = () => connections.get(id) !== busy || busy.life !== server.life;
+    let turn: Turn | undefined = first;
+    for (let answers = 1; turn; answers++) {
+      const outcome: Outcome = await Promise.resolve(turn.outcome).catch(failure);
+      if (isOver() || !this.#finish(turn.name, server, turn.request, outcome)) break;
+      if (answers % PACE === 0) await new Promise<void>((passed) => server.outlet.fence(passed));
+      turn = isOver() ? undefined : this.#next(server, busy);
+    }
+    if (connections.get(id) === busy) connections.delete(id);
   }
 
-  /** The connection may have become a stream, or wait for another answer. */
-  #again(server: Server, request: HttpRequest): void {
-    if (server.registry.clients.has(request.id)) this.#options.hub.evict(server, request.id);
-    else this.request(server, request);
+  /** What waited longest. The connection may have become a stream: then there is no answer. */
+  #next(server: Server, { waiting }: Busy): Turn | undefined {
+    const request = waiting.shift();
+    if (!request) return undefined;
+    if (!server.registry.clients.has(request.id)) return this.#begin(server, request);
+    this.#options.hub.evict(server, request.id);
+    return undefined;
   }
 
   /** Whether there is still somebody to answer to. */
