@@ -158,10 +158,11 @@ export class LmdbHistory implements History {
   }
 
   find(id: string): number | undefined {
-    // The oldest counts, and what is stored is older than what is in the tail only.
-    const stored = offsetOf(this.epoch, id) ?? this.#ids.get(id);
-    const isStored = stored !== undefined && stored > this.floor && this.#events.doesExist(stored);
-    const found = isStored ? stored : this.#tail.find(id);
+    // The oldest counts, and what is stored is older than what is in the tail only. An id goes with its event, so it is enough
+    // that one of the two is there.
+    const ours = offsetOf(this.epoch, id);
+    const stored = ours === undefined ? this.#ids.get(id) : this.#events.doesExist(ours) ? ours : undefined;
+    const found = stored !== undefined && stored > this.floor ? stored : this.#tail.find(id);
     return found !== undefined && found > this.floor ? found : undefined;
   }
 

@@ -18,7 +18,7 @@ import { partOfTopic } from "./select/urlpattern.js";
 import { compile, type Selector, textOf } from "./selector.js";
 
 /** Topics of which it is remembered what patterns they match. */
-const REMEMBERED = 10_000;
+const REMEMBERED = 200_000;
 
 /** A topic that is known is tried on up to so many new patterns one by one: looking for those that can match costs as much. */
 const FEW = 8;

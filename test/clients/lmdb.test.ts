@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { LmdbClientStore } from "../../src/clients/lmdb.js";
+import type { StoredClient } from "../../src/hub/ports.js";
+import { FakeClock } from "../support/clock.js";
+import { removeDirectory, temporaryDirectory } from "../support/processes.js";
+
+const client = (id: number, more: Partial<StoredClient> = {}): StoredClient => ({
+  id,
+  remote: "127.0.0.1",
+  selectors: ["*"],
+  since: 1,
+  seen: 5,
+  settled: true,
+  ...more,
+});
+
+function setUp(t: TestContext) {
+  const folder = temporaryDirectory();
+  t.after(() => removeDirectory(folder));
+  const clock = new FakeClock();
+  clock.advance(1_000_000);
+  return { folder, clock, open: (epoch = "e1") => new LmdbClientStore(folder, epoch, clock) };
+}
+
+test("what was said of clients is there for the next process; a settled one has seen what its server has fenced", async (t) => {
+  const { open } = setUp(t);
+  const first = open();
+  first.put("a", client(1));
+  first.put("a", client(2, { settled: false, seen: 3, grants: ["exact\tx"], allowance: 1000 }));
+  first.put("a", client(3));
+  first.put("b", client(1, { seen: 9 }));
+  first.remove("a", 3);
+  first.fenced("a", 40);
+  await first.close();
+  const second = open();
+  t.after(() => second.close());
+  assert.deepEqual(second.legacy("a").clients, [
+    client(1, { seen: 40 }),
+    client(2, { settled: false, seen: 3, grants: ["exact\tx"], allowance: 1000 }),
+  ]);
+  assert.deepEqual(second.legacy("b").clients, [client(1, { seen: 9 })]);
+  assert.deepEqual(second.legacy("c"), { clients: [], aliveAt: 0 });
+});
+
+// Else a client that had fallen behind would be taken to have seen what only the others have.
+test("a fenced position is never kept before what was said of clients earlier", async (t) => {
+  const { folder, open } = setUp(t);
+  const store = open();
+  t.after(() => store.close());
+  const marks = () => readFileSync(join(folder, "clients.marks"), "latin1");
+  store.put("a", client(1, { settled: false }));
+  store.fenced("a", 77);
+  assert.doesNotMatch(marks(), /77/);
+  while (!/77/.test(marks())) await new Promise(setImmediate);
+});
+
+test("a process vouches for a server as long as it lives, and not after the link was lost", async (t) => {
+  const { clock, open } = setUp(t);
+  const store = open();
+  store.vouch("a");
+  store.vouch("b");
+  clock.advance(10_000);
+  store.doubt("b");
+  const lost = clock.monotonic();
+  clock.advance(10_000);
+  await store.close();
+  const next = open();
+  t.after(() => next.close());
+  assert.equal(next.legacy("a").aliveAt, clock.monotonic());
+  assert.ok(next.legacy("b").aliveAt <= lost);
+});
+
+test("clients of another lifetime of the history are nobody's", async (t) => {
+  const { open } = setUp(t);
+  const first = open("e1");
+  first.put("a", client(1));
+  first.vouch("a");
+  await first.close();
+  const second = open("e2");
+  t.after(() => second.close());
+  assert.deepEqual(second.legacy("a"), { clients: [], aliveAt: 0 });
+});
+
+for (const [what, text] of [
+  ["empty", ""],
+  ["something else", '{"life": 7, "marks": 3}'],
+  ["cut off", '{"life":"e1'],
+] as const) {
+  test(`marks that are ${what} are as good as none`, async (t) => {
+    const { folder, open } = setUp(t);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "clients.marks"), text);
+    const store = open();
+    t.after(() => store.close());
+    assert.deepEqual(store.legacy("a"), { clients: [], aliveAt: 0 });
+    store.fenced("a", 1);
+  });
+}
