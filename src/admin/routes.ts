@@ -1,7 +1,7 @@
-/** What an operator can ask for. Everything is for reading; nothing here changes anything. */
+/** The figures, for whoever reaches the admin address: nothing here names a client or changes anything. */
 import type { Exposition } from "../metrics/exposition.js";
+import { type AdminAnswer, type AdminRoute, json, text } from "./answer.js";
 import { problems } from "./ready.js";
-import type { AdminAnswer, AdminRoute } from "./server.js";
 import { type StatusParts, statusOf } from "./status.js";
 
 export interface RouteParts extends StatusParts {
@@ -17,18 +17,9 @@ export function adminRoutes(parts: RouteParts): Map<string, AdminRoute> {
     ["/healthz", { GET: () => text(200, "ok") }],
     // It does its work: whoever sends it clients or publications may do so. 503 says why not, one line a reason.
     ["/readyz", { GET: () => readiness(problems(snapshot(), journal.tally)) }],
-    [
-      "/status",
-      { GET: () => ({ status: 200, type: "application/json", body: `${JSON.stringify(statusOf(parts))}\n` }) },
-    ],
+    ["/status", { GET: () => json(statusOf(parts)) }],
   ]);
 }
 
 const readiness = (why: readonly string[]): AdminAnswer =>
   why.length === 0 ? text(200, "ready") : text(503, why.join("\n"));
-
-const text = (status: number, body: string): AdminAnswer => ({
-  status,
-  type: "text/plain; charset=utf-8",
-  body: `${body}\n`,
-});

@@ -1,31 +1,25 @@
 /**
  * The HTTP server for operators, on node:http and an address of its own (loopback unless somebody decides otherwise): the
- * browsers' way through Mongrel2 never leads here. A table of routes by exact path, each with its methods; everything else is
- * 404 or 405. Requests have no body; one that is sent is thrown away with the connection. Nothing that comes in can hold a
- * connection for longer than a few seconds, make the process crash, or write a line to the log at will.
+ * browsers' way through Mongrel2 never leads here. A table of routes by path, each with its methods; everything else is 404
+ * or 405. Requests have no body; one that is sent is thrown away with the connection. No stranger can hold a connection for
+ * longer than a few seconds, make the process crash, or write a line to the log at will.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { M2pushError } from "../errors.js";
-
-export interface AdminAnswer {
-  readonly status: number;
-  /** Content-Type. */
-  readonly type: string;
-  readonly body: string;
-}
-
-/** Answers one method of one path. What it throws or rejects with becomes a 500 and is told to `failed`. */
-export type AdminMethod = () => AdminAnswer | Promise<AdminAnswer>;
-
-/** By method; a GET answers HEAD, too. */
-export type AdminRoute = Readonly<Record<string, AdminMethod>>;
+import { type AdminAnswer, type AdminRoute, text } from "./answer.js";
+import { Guard } from "./guard.js";
+import { Paths } from "./paths.js";
 
 export interface AdminServerOptions {
   /** "host:port", as in "127.0.0.1:6780" or "[::1]:6780"; port 0 = a free one. */
   readonly listen: string;
-  /** By exact path. */
+  /** For whoever reaches the address, by path (see paths.ts). */
   readonly routes: ReadonlyMap<string, AdminRoute>;
+  /** For operators, by path: see guard.ts. Absent = none. */
+  readonly guarded?: ReadonlyMap<string, AdminRoute>;
+  /** What operators show; absent and "" = none. */
+  readonly token?: string;
   /** A route failed, which is a mistake of ours, or a connection could not be taken. */
   readonly failed: (error: unknown) => void;
 }
@@ -38,14 +32,25 @@ const CHECK_EVERY = 1000;
 const MOST = 100;
 const MAX_HEADER_BYTES = 8192;
 
-const TEXT = "text/plain; charset=utf-8";
+interface Served {
+  readonly route: AdminRoute;
+  readonly isGuarded: boolean;
+}
+
+const served = (routes: ReadonlyMap<string, AdminRoute>, isGuarded: boolean): [path: string, served: Served][] =>
+  [...routes].map(([path, route]) => [path, { route, isGuarded }]);
 
 export class AdminServer {
   readonly #options: AdminServerOptions;
+  readonly #guard: Guard;
+  readonly #paths: Paths<Served>;
   readonly #server: Server;
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
+    const { listen, token = "", routes, guarded = new Map() } = options;
+    this.#guard = new Guard({ listen, token });
+    this.#paths = new Paths([...served(routes, false), ...served(guarded, true)]);
     this.#server = createServer(
       {
         maxHeaderSize: MAX_HEADER_BYTES,
@@ -96,25 +101,44 @@ export class AdminServer {
     if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined) {
       response.setHeader("Connection", "close");
     }
-    send(response, await this.#answer(request));
-  }
-
-  async #answer(request: IncomingMessage): Promise<AdminAnswer & { allow?: string }> {
-    const { method = "", url = "" } = request;
-    const path = url.split("?", 1)[0] ?? "";
-    const route = this.#options.routes.get(path);
-    if (!route) return { status: 404, type: TEXT, body: "not found\n" };
-    const name = method === "HEAD" ? "GET" : method;
-    const answer = Object.hasOwn(route, name) ? route[name] : undefined;
-    if (!answer) return { status: 405, type: TEXT, body: "method not allowed\n", allow: allowed(route) };
+    const answer = await this.#answer(request);
     try {
-      return await answer();
+      send(response, answer, request.method === "HEAD");
     } catch (error) {
       this.#options.failed(error);
-      return { status: 500, type: TEXT, body: "internal error: see the log\n" };
+      response.destroy();
+    }
+  }
+
+  async #answer({ method = "", url = "", headers }: IncomingMessage): Promise<AdminAnswer> {
+    const [path, query] = cut(url);
+    const misdirected = this.#guard.refuse(headers);
+    if (misdirected) return misdirected;
+    const found = this.#paths.find(path);
+    if (!found) return text(404, "not found");
+    const { route, isGuarded } = found.route;
+    const name = method === "HEAD" ? "GET" : method;
+    const answer = Object.hasOwn(route, name) ? route[name] : undefined;
+    if (!answer) return { ...text(405, "method not allowed"), headers: { Allow: allowed(route) } };
+    const refused = isGuarded ? this.#guard.refuseStranger(headers) : undefined;
+    if (refused) return refused;
+    try {
+      const lastEventId = headers["last-event-id"];
+      return await answer({ params: found.params, query: new URLSearchParams(query), lastEventId: one(lastEventId) });
+    } catch (error) {
+      this.#options.failed(error);
+      return text(500, "internal error: see the log");
     }
   }
 }
+
+/** Path and query of a request's target. */
+function cut(url: string): [path: string, query: string] {
+  const mark = url.indexOf("?");
+  return mark < 0 ? [url, ""] : [url.slice(0, mark), url.slice(mark + 1)];
+}
+
+const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 
 function allowed(route: AdminRoute): string {
   const names = Object.keys(route);
@@ -122,15 +146,17 @@ function allowed(route: AdminRoute): string {
 }
 
 /** Nothing may keep a copy, or take the text for anything but what it is. */
-function send(response: ServerResponse, { status, type, body, allow }: AdminAnswer & { allow?: string }): void {
+function send(response: ServerResponse, { status, type, body, headers }: AdminAnswer, isHead: boolean): void {
+  const isStream = typeof body !== "string";
   response.writeHead(status, {
     "Content-Type": type,
-    "Content-Length": Buffer.byteLength(body),
+    ...(!isStream && { "Content-Length": Buffer.byteLength(body) }),
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    ...(allow !== undefined && { Allow: allow }),
+    ...headers,
   });
-  response.end(body);
+  if (isHead || !isStream) response.end(isStream ? undefined : body);
+  else body(response);
 }
 
 /** What is no HTTP, too large or too slow. */

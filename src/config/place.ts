@@ -128,6 +128,18 @@ export const secretText: Kind<string> = {
   print: (value) => quote(value === "" ? "" : MASK),
 };
 
+/** A secret that fits an Authorization header (RFC 6750 section 2.1), and that nobody guesses; "" = none. */
+export const bearerToken: Kind<string> = {
+  expected: 'at least 16 letters, digits and "-._~+/="; "" = none',
+  word: "token",
+  secret: true,
+  read: (value) =>
+    typeof value === "string" && /^(?:[A-Za-z0-9._~+/=-]{16,512})?$/.test(value)
+      ? value
+      : new Wrong(bearerToken.expected),
+  print: (value) => quote(value === "" ? "" : MASK),
+};
+
 /** The address of a peer, as Mongrel2 gives it in x-forwarded-for. */
 export const ipAddress: Kind<string> = {
   expected: "an IP address",

@@ -5,6 +5,7 @@
  */
 import { choice, duration, integer, type Kind, list, size, text, truth } from "./kind.js";
 import {
+  bearerToken,
   filePath,
   ipAddress,
   keyMaterial,
@@ -313,7 +314,13 @@ export const SECTIONS = {
       kind: listenAddress,
       default: "127.0.0.1:6780",
       change: "restart",
-      doc: "Serves /metrics, /healthz, /readyz and /status.",
+      doc: "Serves /metrics, /healthz, /readyz and /status to whoever reaches it; the dashboard (/), /clients and /disconnect to operators.",
+    }),
+    token: key<string>({
+      kind: bearerToken,
+      default: "",
+      change: "restart",
+      doc: "What operators show (Authorization: Bearer ...) for the dashboard, /clients and /disconnect; empty: none where listen is of this machine only, and elsewhere these are refused.",
     }),
   },
   log: {

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Observed } from "../../src/admin/observed.js";
-import { startAdmin } from "../../src/admin/start.js";
+import { type AdminOptions, startAdmin } from "../../src/admin/start.js";
+import { Visits } from "../../src/admin/visits.js";
 import { MetricsJournal } from "../../src/metrics/journal.js";
 import { FakeClock } from "../support/clock.js";
 import { bench } from "../support/hub.js";
@@ -53,32 +54,34 @@ test("uptime does not follow the wall clock", () => {
   assert.deepEqual([observed.snapshot().uptime, observed.snapshot().startedAt], [5, began]);
 });
 
+const adminOptions = (clock: FakeClock, listen: string): AdminOptions => ({
+  listen,
+  token: "",
+  version: "1",
+  journal: new MetricsJournal(clock),
+  visits: new Visits(clock),
+  observed: new Observed(clock),
+  hub: { end() {} },
+  base: "http://hub.example/.well-known/mercure",
+  clock,
+  failed() {},
+});
+
 test("the admin side that is switched off starts nothing", async () => {
   const clock = new FakeClock();
-  const options = {
-    version: "1",
-    journal: new MetricsJournal(clock),
-    observed: new Observed(clock),
-    clock,
-    failed: () => {},
-  };
-  const admin = await startAdmin({ listen: "", ...options });
+  const admin = await startAdmin(adminOptions(clock, ""));
   assert.deepEqual([admin.url, clock.waiting], [undefined, 0]);
   await admin.close();
 });
 
 test("after close nothing remains", async () => {
   const clock = new FakeClock();
-  const options = {
-    version: "1",
-    journal: new MetricsJournal(clock),
-    observed: new Observed(clock),
-    clock,
-    failed: () => {},
-  };
-  const admin = await startAdmin({ listen: "127.0.0.1:0", ...options });
+  const admin = await startAdmin(adminOptions(clock, "127.0.0.1:0"));
   assert.equal((await fetch(`${admin.url}/healthz`)).status, 200);
+  const watched = await fetch(`${admin.url}/events`);
+  assert.equal(watched.status, 200);
   await admin.close();
+  await assert.rejects(watched.text());
   assert.equal(clock.waiting, 0);
   await assert.rejects(fetch(`${admin.url}/healthz`));
 });

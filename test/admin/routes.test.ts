@@ -14,12 +14,15 @@ function routes(now: () => Snapshot = () => snapshotOf()) {
   const get = async (path: string) => {
     const method = table.get(path)?.GET;
     assert.ok(method, path);
-    return await method();
+    const answer = await method({ params: {}, query: new URLSearchParams(), lastEventId: undefined });
+    const { body } = answer;
+    assert.ok(typeof body === "string", path);
+    return { ...answer, body };
   };
   return { get, journal, table };
 }
 
-test("there are four paths, and all are for reading", () => {
+test("there are four paths for everybody, and all are for reading", () => {
   const { table } = routes();
   assert.deepEqual([...table.keys()], ["/metrics", "/healthz", "/readyz", "/status"]);
   for (const route of table.values()) assert.deepEqual(Object.keys(route), ["GET"]);

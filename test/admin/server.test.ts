@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
-import { type AdminRoute, AdminServer } from "../../src/admin/server.js";
+import type { AdminRoute } from "../../src/admin/answer.js";
+import { AdminServer } from "../../src/admin/server.js";
 import { M2pushError } from "../../src/errors.js";
 import { within } from "../support/deadline.js";
 
@@ -48,14 +49,17 @@ test("HEAD answers as GET does, without the body", async (t) => {
 for (const path of ["/", "/X", "/x/", "//x", "/%78", "/x%00", "/__proto__", "/constructor", "/../x"]) {
   test(`any other path is 404: ${path}`, async (t) => {
     const { url } = await start(t);
-    assert.match(await raw(url, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`), /^HTTP\/1\.1 404 /);
+    assert.match(
+      await raw(url, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`),
+      /^HTTP\/1\.1 404 /,
+    );
   });
 }
 
 for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"]) {
   test(`any other method is 405 and says which are allowed: ${method}`, async (t) => {
     const { url } = await start(t);
-    const answer = await raw(url, `${method} /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    const answer = await raw(url, `${method} /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     assert.match(answer, /^HTTP\/1\.1 405 .*\r\nAllow: GET, HEAD\r\n/s);
   });
 }
@@ -72,27 +76,44 @@ test("a route that fails is a 500 without the reason, which is told to the daemo
 
 const HOSTILE: [what: string, bytes: string | Buffer, answer: RegExp][] = [
   ["no HTTP at all", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", /^HTTP\/1\.1 400 /],
-  ["a header bomb", `GET /x HTTP/1.1\r\nHost: a\r\n${"X: y\r\n".repeat(5000)}\r\n`, /^HTTP\/1\.1 (?:431|400) /],
-  ["one giant header", `GET /x HTTP/1.1\r\nHost: a\r\nX: ${"y".repeat(100_000)}\r\n\r\n`, /^HTTP\/1\.1 431 /],
-  ["a giant path", `GET /${"x".repeat(100_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, /^HTTP\/1\.1 431 /],
+  ["a header bomb", `GET /x HTTP/1.1\r\nHost: localhost\r\n${"X: y\r\n".repeat(5000)}\r\n`, /^HTTP\/1\.1 (?:431|400) /],
+  ["one giant header", `GET /x HTTP/1.1\r\nHost: localhost\r\nX: ${"y".repeat(100_000)}\r\n\r\n`, /^HTTP\/1\.1 431 /],
+  ["a giant path", `GET /${"x".repeat(100_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, /^HTTP\/1\.1 431 /],
   [
     "both lengths",
-    "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
     /^HTTP\/1\.1 400 /,
   ],
-  ["a negative length", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", /^HTTP\/1\.1 400 /],
-  ["a body that never comes", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", /^HTTP\/1\.1 405 /],
-  ["a body nobody asked for", "GET /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345", /^HTTP\/1\.1 200 /],
-  ["an absolute form", "GET http://evil/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", /^HTTP\/1\.1 404 /],
+  ["a negative length", "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", /^HTTP\/1\.1 400 /],
+  [
+    "a body that never comes",
+    "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n",
+    /^HTTP\/1\.1 405 /,
+  ],
+  [
+    "a body nobody asked for",
+    "GET /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n12345",
+    /^HTTP\/1\.1 200 /,
+  ],
+  [
+    "an absolute form",
+    "GET http://evil/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    /^HTTP\/1\.1 404 /,
+  ],
+  [
+    "a name that leads here (DNS rebinding)",
+    "GET /x HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    /^HTTP\/1\.1 421 /,
+  ],
   ["a tunnel", "CONNECT evil:80 HTTP/1.1\r\nHost: evil:80\r\n\r\n", /^$/],
   [
     "an upgrade",
-    "GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n",
+    "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n",
     /^HTTP\/1\.1 200 /,
   ],
-  ["an asterisk", "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", /^HTTP\/1\.1 404 /],
+  ["an asterisk", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", /^HTTP\/1\.1 404 /],
   ["no host", "GET /x HTTP/1.1\r\n\r\n", /^HTTP\/1\.1 400 /],
-  ["the second half never", "GET /x HTTP/1.1\r\nHost: a\r\nX-Slow", /^HTTP\/1\.1 408 /],
+  ["the second half never", "GET /x HTTP/1.1\r\nHost: localhost\r\nX-Slow", /^HTTP\/1\.1 408 /],
 ];
 
 for (const [what, bytes, answer] of HOSTILE) {

@@ -16,6 +16,7 @@ import {
   Wrong,
 } from "../../src/config/kind.js";
 import {
+  bearerToken,
   filePath,
   ipAddress,
   keyForm,
@@ -91,6 +92,12 @@ const CASES: [name: string, kind: Kind<unknown>, good: unknown[], bad: unknown[]
   ["optionalPath", optionalPath, ["", "nats.creds", "/etc/m2push/ca.pem"], ["a\0b", 1, null]],
   ["plainText", plainText, ["", "me", "ü 1"], ["a\nb", "\0", 1]],
   ["secretText", secretText, ["", "s3cret", "with blanks"], ["***", "a\nb", 1]],
+  [
+    "bearerToken",
+    bearerToken,
+    ["", "0123456789abcdef", "AZaz09._~+/=-AZaz09"],
+    ["0123456789abcde", "***", "with blanks in it", "ümlaut-ümlaut-ümlaut", "a".repeat(513), 1],
+  ],
 ];
 
 for (const [name, kind, good, bad] of CASES) {

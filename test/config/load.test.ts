@@ -65,7 +65,7 @@ const DEFAULTS = {
     tls_cert: "",
     tls_key: "",
   },
-  admin: { listen: "127.0.0.1:6780" },
+  admin: { listen: "127.0.0.1:6780", token: "" },
   log: { level: "info" },
 };
 

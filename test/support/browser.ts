@@ -1,6 +1,9 @@
 /** A real Chromium, headless, that never speaks to anything but this machine. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { PROJECT } from "./processes.js";
 
 const FLAGS = [
   "--no-sandbox",
@@ -12,11 +15,18 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+/** The project's html/, by name: what Mongrel2 is to serve. */
+export const HTML: Readonly<Record<string, string>> = Object.fromEntries(
+  readdirSync(join(PROJECT, "html")).map((name) => [name, readFileSync(join(PROJECT, "html", name), "utf8")]),
+);
+
 /** What a page showed that its author did not mean to. */
 export interface Watched {
   readonly page: Page;
   /** Errors of the console and uncaught ones. */
   readonly faults: string[];
+  /** Every address that it asked for. */
+  readonly requests: string[];
 }
 
 export async function openBrowser(test: TestContext): Promise<Browser> {
@@ -25,14 +35,28 @@ export async function openBrowser(test: TestContext): Promise<Browser> {
   return browser;
 }
 
-/** Opens a page and writes down its faults. `width`: of the window, CSS pixels. */
-export async function openPage(browser: Browser, url: string, width = 1000): Promise<Watched> {
-  const page = await browser.newPage({ viewport: { width, height: 800 } });
+/**
+ * Opens a page and writes down its faults. Pages of one context are tabs of one browser; one opened by the browser itself
+ * shares nothing with any other. `width`: of the window, CSS pixels.
+ */
+export async function openPage(where: Browser | BrowserContext, url: string, width = 1000): Promise<Watched> {
+  const page = await where.newPage();
+  await page.setViewportSize({ width, height: 800 });
   const faults: string[] = [];
+  const requests: string[] = [];
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("console", (message) => {
     if (message.type() === "error") faults.push(message.text());
   });
+  page.on("request", (request) => requests.push(request.url()));
   await page.goto(url);
-  return { page, faults };
+  return { page, faults, requests };
+}
+
+/** How wide a page is, and how much of that is shown, CSS pixels. */
+export async function widths(page: Page): Promise<{ wide: number; shown: number }> {
+  const [wide, shown] = (await page.evaluate(
+    "[document.documentElement.scrollWidth, document.documentElement.clientWidth]",
+  )) as [number, number];
+  return { wide, shown };
 }

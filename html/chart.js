@@ -1,0 +1,110 @@
+// Line charts that move: SVG, five minutes wide, a point a second. A line stops where nothing is known. What the eye reads off a
+// chart its label says too, and the dashboard has a table of the same figures.
+const SVG = "http://www.w3.org/2000/svg";
+/** How far back a chart goes, milliseconds; and its size in its own units. */
+export const SPAN = 300_000;
+const WIDTH = 300;
+const HEIGHT = 100;
+/** Two points further apart than this are not joined: there was no connection between them, milliseconds. */
+const APART = 3500;
+
+/** A number as people read it: with one place where that says more. @param {number | null} value */
+export function figure(value) {
+  if (value === null) return "–";
+  const maximumFractionDigits = value < 1 ? 2 : value < 100 ? 1 : 0;
+  return value.toLocaleString(undefined, { maximumFractionDigits });
+}
+
+/** @param {string} tag  @param {Record<string, string | number>} attributes  @param {...(Node | string)} children */
+export function element(tag, attributes = {}, ...children) {
+  const it = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) it.setAttribute(name, String(value));
+  it.append(...children);
+  return it;
+}
+
+function shape(tag, attributes) {
+  const it = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) it.setAttribute(name, String(value));
+  return it;
+}
+
+/** 1, 2 or 5 and zeros, not below the value: so that the scale stays for a while. */
+function ceiling(value) {
+  if (value <= 1) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
+}
+
+/**
+ * @typedef {{ at: number }} Sample  with whatever the lines read
+ * @typedef {{ name: string, of: (sample: Sample) => number | null }} Line
+ */
+export class Chart {
+  /** @param {string} title  @param {string} unit  @param {readonly Line[]} lines one or two */
+  constructor(title, unit, lines) {
+    this.title = title;
+    this.unit = unit;
+    this.lines = lines;
+    this.top = element("span", { class: "top" });
+    this.now = lines.map(() => element("b"));
+    this.paths = lines.map((_, at) =>
+      shape("path", { class: `line line-${at}`, "vector-effect": "non-scaling-stroke" }),
+    );
+    this.svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
+    for (const y of [0, HEIGHT / 2, HEIGHT]) {
+      this.svg.append(
+        shape("line", { x1: 0, x2: WIDTH, y1: y, y2: y, class: "grid", "vector-effect": "non-scaling-stroke" }),
+      );
+    }
+    this.svg.append(...this.paths);
+    this.figure = this.#figure();
+  }
+
+  /** @param {readonly Sample[]} samples oldest first  @param {number} now */
+  draw(samples, now) {
+    const series = this.lines.map(({ of }) => samples.map((sample) => [sample.at, of(sample)]));
+    const known = series.flat().flatMap(([, value]) => (value === null ? [] : [value]));
+    const most = ceiling(Math.max(0, ...known));
+    this.top.textContent = `${figure(most)}${this.unit}`;
+    series.forEach((points, at) => {
+      this.paths[at].setAttribute("d", track(points, now, most));
+      this.now[at].textContent = `${figure(points.at(-1)?.[1] ?? null)}${this.unit}`;
+    });
+    this.svg.setAttribute("aria-label", this.#words(series));
+  }
+
+  #words(series) {
+    const each = series.map((points, at) => {
+      const values = points.map(([, value]) => value).filter((value) => value !== null);
+      if (values.length === 0) return `${this.lines[at].name}: nothing known`;
+      const [least, most] = [Math.min(...values), Math.max(...values)];
+      return `${this.lines[at].name}: now ${this.now[at].textContent}, from ${figure(least)} to ${figure(most)}${this.unit}`;
+    });
+    return `${this.title}. ${each.join(". ")}.`;
+  }
+
+  #figure() {
+    const keys = this.lines.map(({ name }, at) => {
+      const key = element("span", { class: `key key-${at}` }, this.now[at]);
+      if (this.lines.length > 1) key.append(` ${name}`);
+      return key;
+    });
+    const caption = element("figcaption", {}, element("span", {}, this.title), element("span", {}, ...keys));
+    return element("figure", {}, caption, this.top, this.svg);
+  }
+}
+
+/** The path of one line. @param {readonly [number, number | null][]} points */
+function track(points, now, most) {
+  let path = "";
+  let last = Number.NEGATIVE_INFINITY;
+  for (const [at, value] of points) {
+    if (value === null) continue;
+    const x = WIDTH * (1 - (now - at) / SPAN);
+    const y = HEIGHT * (1 - value / most);
+    path += `${at - last > APART ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    last = at;
+  }
+  return path;
+}

@@ -1,0 +1,249 @@
+/**
+ * m2push.js: one EventSource for all tabs of an origin. HTTP/1.1 lets a browser open six connections to an origin, over all
+ * its tabs: with a stream in each, the seventh tab hangs. No dependency, no build step: <script type="module">, or imported.
+ *
+ *   import { connect } from "./m2push.js";
+ *   const hub = connect({ url: "/.well-known/mercure", topics: ["news", "https://example.com/books/{id}"] });
+ *   hub.addEventListener("message", (event) => console.log(event.lastEventId, event.data));
+ *   hub.addEventListener("price", (event) => ...);    // events that were published with this type
+ *   hub.addEventListener("gap", (event) => ...);      // event.detail: { reason, oldest }: some events are lost
+ *   hub.addEventListener("state", (event) => ...);    // event.detail: "connecting", "open" or "closed"
+ *   hub.state; hub.lastEventId; hub.shared; hub.close();    // shared: over the connection that all tabs have
+ *
+ * The EventSource lives in a SharedWorker (this same file), one for each address; every tab hears it through a port of its
+ * own. No tab leads, so none can close or freeze and take the connection with it: nothing is lost, or comes twice, for want
+ * of a handover. (Tabs that elect a leader must hand over, from an event id that EventSource does not tell before the first
+ * event; and the Web Locks to elect with are there on https and localhost only.) A frozen tab's events wait in its port.
+ *
+ * A tab has an EventSource of its own, from its last event on, where there is no SharedWorker (Chrome on older Androids) or
+ * it cannot start, after the worker has crashed (noticed where there are Web Locks), and after coming back from the
+ * back/forward cache. Where no event was seen from which it could go on, a gap says so (reason "unknown").
+ *
+ * A tab hears what comes after connect(). An EventSource that was refused (by any answer that is not a stream) gives up; here
+ * it is tried again, from the last event on. `gap` and `state` are this module's own: events of these types are not heard.
+ */
+
+/** Before trying again after a refusal, milliseconds. */
+const REFUSED_WAIT = 5000;
+const OWN_TYPES = ["gap", "state"];
+const LOST = { reason: "unknown", oldest: "" };
+/** Part of the worker's name: a page never talks to the worker of an older version of this file. */
+const PROTOCOL = 1;
+
+/** @typedef {{ type: "event", name: string, data: string, id: string } | { type: "gap" | "state", detail: any, id?: string }} Told */
+
+/** One EventSource that does not give up: in the worker for all tabs, or in a tab for itself. */
+class Source {
+  state = "connecting";
+  #types = new Set();
+  #wasOpen = false;
+
+  /** @param {string} url  @param {boolean} withCredentials  @param {(told: Told) => void} tell  @param {string} lastEventId */
+  constructor(url, withCredentials, tell, lastEventId = "") {
+    Object.assign(this, { url, withCredentials, tell, lastEventId });
+    this.#open();
+  }
+
+  want(type) {
+    if (this.#types.has(type)) return;
+    this.#types.add(type);
+    this.#listen(type);
+  }
+
+  close() {
+    clearTimeout(this.again);
+    this.events.close();
+  }
+
+  #open() {
+    const url = new URL(this.url);
+    if (this.lastEventId) url.searchParams.set("lastEventID", this.lastEventId);
+    this.events = new EventSource(url, { withCredentials: this.withCredentials });
+    this.events.onopen = () => this.#change("open");
+    this.events.onerror = (event) => event.data === undefined && this.#failed();
+    this.events.addEventListener("m2push-gap", (event) => this.#gap(event));
+    for (const type of this.#types) this.#listen(type);
+  }
+
+  #listen(type) {
+    this.events.addEventListener(type, ({ data, lastEventId: id }) => {
+      if (data === undefined) return; // no event of the stream, but one called "error" or "open"
+      this.lastEventId = id;
+      this.tell({ type: "event", name: type, data, id });
+    });
+  }
+
+  /** It comes back by itself, unless it was refused. */
+  #failed() {
+    this.#change("connecting");
+    if (this.events.readyState !== EventSource.CLOSED) return;
+    if (this.#wasOpen && !this.lastEventId) this.tell({ type: "gap", detail: LOST, id: "" });
+    this.again = setTimeout(() => this.#open(), REFUSED_WAIT);
+  }
+
+  #gap({ data, lastEventId: id }) {
+    this.lastEventId = id;
+    this.tell({ type: "gap", detail: JSON.parse(data), id });
+  }
+
+  #change(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.#wasOpen ||= state === "open";
+    this.tell({ type: "state", detail: state });
+  }
+}
+
+export class Hub extends EventTarget {
+  state = "connecting";
+  /** Of the last event that this tab has heard; "" = none yet. */
+  lastEventId = "";
+  #withCredentials;
+  #types = new Set();
+  /** The way to the worker; undefined = there is an own source. */
+  #port;
+  #source;
+  #closed = new AbortController();
+
+  /** @param {string} url absolute  @param {{ share?: boolean, withCredentials?: boolean }} options */
+  constructor(url, { share = true, withCredentials = false }) {
+    super();
+    this.url = url;
+    this.#withCredentials = withCredentials;
+    const { signal } = this.#closed;
+    addEventListener("pagehide", () => this.#leave(), { signal });
+    addEventListener("pageshow", (event) => event.persisted && this.#alone(), { signal });
+    if (!share || !this.#share()) this.#alone();
+  }
+
+  /** Whether the connection is that of all tabs. */
+  get shared() {
+    return this.#port !== undefined;
+  }
+
+  addEventListener(type, ...rest) {
+    super.addEventListener(type, ...rest);
+    if (OWN_TYPES.includes(type) || this.#types.has(type)) return;
+    this.#types.add(type);
+    this.#port?.postMessage({ want: [type] });
+    this.#source?.want(type);
+  }
+
+  close() {
+    this.#closed.abort();
+    this.#leave();
+    this.#source?.close();
+    this.#change("closed");
+  }
+
+  /** Joins the worker. @returns {boolean} false where there cannot be one */
+  #share() {
+    const withCredentials = this.#withCredentials;
+    const name = `m2push ${PROTOCOL} ${withCredentials ? "with" : "without"} credentials ${this.url}`;
+    try {
+      const worker = new SharedWorker(import.meta.url, { type: "module", name });
+      worker.onerror = () => this.#port && this.#alone();
+      this.#port = worker.port;
+    } catch {
+      return false;
+    }
+    this.#port.onmessage = ({ data }) => this.#told(data);
+    // In a microtask: the listeners that are added right after connect() must be known before the first event can come.
+    queueMicrotask(() => this.#port?.postMessage({ join: this.url, withCredentials, want: [...this.#types] }));
+    return true;
+  }
+
+  /** An EventSource of its own, from what this tab has seen on. */
+  #alone() {
+    if (this.state === "open" && !this.lastEventId) this.#told({ type: "gap", detail: LOST, id: "" });
+    this.#leave();
+    this.#source?.close();
+    if (!("EventSource" in globalThis)) return this.#change("closed");
+    this.#change("connecting");
+    this.#source = new Source(this.url, this.#withCredentials, (told) => this.#told(told), this.lastEventId);
+    for (const type of this.#types) this.#source.want(type);
+  }
+
+  #leave() {
+    this.#port?.postMessage({ leave: true });
+    this.#port?.close();
+    this.#port = undefined;
+  }
+
+  /** @param {Told | { type: "alone" } | { type: "lock", name: string }} told */
+  #told({ type, name, data, id, detail }) {
+    if (type === "alone") this.#alone();
+    else if (type === "lock") this.#watch(name);
+    else if (type === "state") this.#change(detail);
+    else {
+      this.lastEventId = id || this.lastEventId;
+      const init = { data, lastEventId: id, origin: new URL(this.url).origin };
+      this.dispatchEvent(type === "gap" ? new CustomEvent(type, { detail }) : new MessageEvent(name, init));
+    }
+  }
+
+  /** The worker holds the lock as long as it lives. */
+  #watch(lock) {
+    const gone = () => this.#port && this.#alone();
+    navigator.locks?.request(lock, { mode: "shared", signal: this.#closed.signal }, gone).catch(() => {});
+  }
+
+  #change(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
+}
+
+/**
+ * Connects, or joins the connection that another tab has. Addresses are relative to the page; with `lastEventID` in one, what
+ * came after that event is replayed first. `share: false`: an EventSource of its own. `withCredentials`: cross-origin cookies.
+ * @param {string | { url: string, topics?: readonly string[] }} to
+ * @param {{ share?: boolean, withCredentials?: boolean }} [options]
+ * @returns {Hub}
+ */
+export function connect(to, options = {}) {
+  const { url: address, topics = [] } = typeof to === "string" ? { url: to } : to;
+  const url = new URL(address, location.href);
+  for (const topic of topics) url.searchParams.append("topic", topic);
+  return new Hub(url.href, options);
+}
+
+/** The worker: one address, and the ports of the tabs with the types they want. While there is none it has no connection. */
+function work(scope) {
+  const ports = new Map();
+  const lock = `${scope.name} ${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
+  const held = new Promise((hold) => scope.navigator.locks?.request(lock, () => new Promise(() => hold())));
+  let source;
+  const tell = (told) => {
+    for (const [port, types] of ports) if (told.type !== "event" || types.has(told.name)) port.postMessage(told);
+  };
+  const join = (port, { join: url, withCredentials }) => {
+    if (!("EventSource" in scope)) return port.postMessage({ type: "alone" });
+    ports.set(port, new Set());
+    source ??= new Source(url, withCredentials, tell);
+    port.postMessage({ type: "state", detail: source.state });
+    held.then(() => port.postMessage({ type: "lock", name: lock }));
+  };
+  const want = (port, types = []) => {
+    for (const type of types) {
+      ports.get(port)?.add(type);
+      source?.want(type);
+    }
+  };
+  const leave = (port) => {
+    ports.delete(port);
+    if (ports.size > 0) return;
+    source?.close();
+    source = undefined;
+  };
+  scope.addEventListener("connect", ({ ports: [port] }) => {
+    port.onmessage = ({ data }) => {
+      if (data.join) join(port, data);
+      want(port, data.want);
+      if (data.leave) leave(port);
+    };
+  });
+}
+
+if ("SharedWorkerGlobalScope" in globalThis) work(globalThis);

@@ -1,0 +1,110 @@
+/** Who came and went last: kept so that whoever begins to watch sees it at once. */
+import { randomBytes } from "node:crypto";
+import type { Client } from "../hub/client.js";
+import type { Reason } from "../hub/ports.js";
+import { wordsOf } from "../hub/selector.js";
+import type { Chronicle } from "../metrics/tee.js";
+import type { Clock } from "../util/clock.js";
+
+export interface Visit {
+  readonly event: "connect" | "adopt" | "disconnect";
+  /** ISO 8601. */
+  readonly at: string;
+  readonly server: string;
+  readonly client: number;
+  readonly remote: string;
+  /** What it asked for: the first few words of it. */
+  readonly topics: readonly string[];
+  /** Clients of this server after that. */
+  readonly clients: number;
+  /** Of a disconnect. */
+  readonly reason?: Reason;
+  /** Of a disconnect: how long it was connected. */
+  readonly seconds?: number;
+}
+
+export interface News {
+  /** Oldest first. */
+  readonly visits: readonly Visit[];
+  /** Visits before these that are not held any more. */
+  readonly skipped: number;
+}
+
+/** Visits that are held. */
+const HELD = 50;
+/** What is shown of a client's topics, which can be 100 of 4 kB each. */
+const TOPICS = 3;
+const TOPIC_CHARACTERS = 80;
+
+export class Visits {
+  readonly #clock: Clock;
+  readonly #instance = randomBytes(6).toString("base64url");
+  readonly #held: Visit[] = [];
+  #count = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** How many there were. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** How many of them are not held any more. */
+  get forgotten(): number {
+    return this.#count - this.#held.length;
+  }
+
+  /** The same journal, of which this hears too. */
+  beside(journal: Chronicle): Chronicle {
+    return {
+      ...journal,
+      connected: (server, client, clients) => {
+        journal.connected(server, client, clients);
+        this.#add({ event: "connect", ...this.#visit(server, client, clients) });
+      },
+      adopted: (server, client, clients) => {
+        journal.adopted(server, client, clients);
+        this.#add({ event: "adopt", ...this.#visit(server, client, clients) });
+      },
+      disconnected: (server, client, reason, clients) => {
+        journal.disconnected(server, client, reason, clients);
+        const seconds = Math.round(this.#clock.monotonic() - client.since) / 1000;
+        this.#add({ event: "disconnect", ...this.#visit(server, client, clients), reason, seconds });
+      },
+    };
+  }
+
+  /** Those after the first `count`. */
+  after(count: number): News {
+    const visits = this.#held.slice(Math.max(0, this.#held.length - (this.#count - count)));
+    return { visits, skipped: this.#count - count - visits.length };
+  }
+
+  /** The id of an event after which everything so far is known. */
+  get id(): string {
+    return `${this.#instance}.${this.#count}`;
+  }
+
+  /** How many were known after the event with this id; undefined for an id of another process, or none. */
+  countAt(id: string): number | undefined {
+    const [instance, digits = ""] = id.split(".", 2);
+    const count = instance === this.#instance && /^[0-9]{1,15}$/.test(digits) ? Number(digits) : undefined;
+    return count !== undefined && count <= this.#count ? count : undefined;
+  }
+
+  #visit(server: string, { id, remote, audience }: Client, clients: number) {
+    const words = audience.interest.selectors.slice(0, TOPICS).map(wordsOf);
+    const more = audience.interest.selectors.length - words.length;
+    const topics = words.map((word) => (word.length > TOPIC_CHARACTERS ? `${word.slice(0, TOPIC_CHARACTERS)}…` : word));
+    if (more > 0) topics.push(`and ${more} more`);
+    return { at: new Date(this.#clock.now()).toISOString(), server, client: id, remote, topics, clients };
+  }
+
+  #add(visit: Visit): void {
+    this.#count++;
+    this.#held.push(visit);
+    if (this.#held.length > HELD) this.#held.shift();
+  }
+}
