@@ -118,10 +118,11 @@ test("the page fits a narrow phone, in light and dark", async (t) => {
   const pair = await start(t);
   const browser = await openBrowser(t);
   const { page, faults, requests } = await openPage(browser, `${pair.mongrel2.url}/`, 360);
+  await page.locator("#state[data-state=open]").waitFor();
   await pair.publisher.publish("x".repeat(500));
+  await page.locator("#events li").waitFor();
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
-    await page.locator("#state[data-state=open]").waitFor();
     const { wide, shown } = await widths(page);
     assert.ok(wide <= shown, `${wide} px wide in ${shown}`);
   }
@@ -136,6 +137,7 @@ test("every field and button of the page has a name, and is reached by keyboard"
   const pair = await start(t);
   const browser = await openBrowser(t);
   const { page } = await openPage(browser, `${pair.mongrel2.url}/`);
+  await page.locator("#state[data-state=open]").waitFor();
   await pair.publisher.publish("something to scroll to");
   await page.locator("#events li").waitFor();
   const reached: string[] = [];
