@@ -275,30 +275,3 @@ test("a tab that closes its hub hears no more; when the last one has, the connec
   await until(second, "message 3");
   assert.equal(tabs.count("connect"), 2);
 });
-
-test("a connection that was refused is tried again, from the last event on", async (t) => {
-  const tabs = await start(t, { config: { stream: { retry: "50ms" } } });
-  const { page } = await openPage(tabs.context, `${tabs.mongrel2.url}/bare.html`);
-  await page.waitForFunction("window.ready");
-  await page.clock.install();
-  await page.evaluate('follow("/esupdates", ["message"], { share: false })');
-  await publish(tabs, 3);
-  await until(page, "message 3");
-  let refusals = 0;
-  await page.route("**/esupdates**", (route) => {
-    refusals++;
-    return refusals === 1 ? route.fulfill({ status: 503 }) : route.continue();
-  });
-  const refused = page.waitForResponse((response) => response.status() === 503);
-  const asked = page.waitForRequest((request) => request.url().includes("lastEventID="));
-  await tabs.mongrel2.kill9();
-  await publish(tabs, 3, 4);
-  await tabs.mongrel2.start();
-  await refused;
-  await page.evaluate('until(() => states.at(-1) === "connecting")');
-  await page.clock.runFor(5000);
-  await asked;
-  await until(page, "message 6");
-  assert.deepEqual(await heard(page), messages(6));
-  assert.ok(refusals >= 2);
-});
