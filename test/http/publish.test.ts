@@ -151,12 +151,12 @@ test("events of one connection keep their order", async () => {
   const token = await everything();
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/x-www-form-urlencoded" };
   const id = web.send(HUB, { method: "POST", headers, body: "topic=a&data=1" });
-  for (let event = 2; event <= 10; event++)
+  for (let event = 2; event <= 7; event++)
     web.send(HUB, { id, method: "POST", headers, body: `topic=a&data=${event}` });
-  await web.until(id, 10);
+  await web.until(id, 7);
   assert.deepEqual(
     seen(),
-    Array.from({ length: 10 }, (_, index) => `${index + 1}`),
+    Array.from({ length: 7 }, (_, index) => `${index + 1}`),
   );
 });
 
