@@ -7,9 +7,13 @@ export type { Logger } from "pino";
 /** Levels of the log, from the quietest to the most talkative. */
 export const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
-/** Makes the log. Written synchronously: what was logged before a crash is there after it. */
-export function openLog(level: string): Logger {
+/**
+ * Makes the log. Written synchronously: what was logged before a crash is there after it. `destination` takes JSON lines
+ * instead of stdout, each whole in one call.
+ */
+export function openLog(level: string, destination?: DestinationStream): Logger {
   const options = { level, base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: name } };
+  if (destination) return pino(options, destination);
   return process.stdout.isTTY ? pino(options, readable()) : pino(options);
 }
 

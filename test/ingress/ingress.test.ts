@@ -1,0 +1,292 @@
+/** The door for ZeroMQ publishers, from the parts of a message to what subscribers get and what the log says. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { M2pushError } from "../../src/errors.js";
+import { Ingress, type IngressOptions } from "../../src/ingress/ingress.js";
+import { LogJournal } from "../../src/log/journal.js";
+import { LIMITS } from "../../src/protocol/limits.js";
+import { anyText, bytes } from "../support/arbitraries.js";
+import { type Bench, bench } from "../support/hub.js";
+import { recordedLog } from "../support/log.js";
+
+type Part = string | Buffer;
+
+/** A door before a hub with one subscriber of everything; `options` replace what it is made of. */
+async function open(options: Partial<IngressOptions> = {}) {
+  const it: Bench = await bench();
+  const { log, lines } = recordedLog();
+  const journal = new LogJournal(log, it.clock);
+  const errors: M2pushError[] = [];
+  let receive: (parts: Buffer[]) => void = () => {};
+  const ingress = new Ingress({
+    source: {
+      async start(to) {
+        receive = to;
+      },
+      async close() {},
+    },
+    publish: (draft) => it.hub.publish(draft),
+    rejected: (error) => {
+      errors.push(error);
+      journal.publicationRejected(error);
+    },
+    ...options,
+  });
+  await ingress.start();
+  it.connect(1);
+  return {
+    ...it,
+    ingress,
+    lines,
+    errors,
+    /** A message comes in; resolves when whatever follows from it has happened. */
+    async send(...parts: Part[]): Promise<void> {
+      receive(parts.map((part) => Buffer.from(part)));
+      await new Promise(setImmediate);
+    },
+    /** What the subscriber was sent since the last call. */
+    stream(): string {
+      it.outlet.settle();
+      const text = it.outlet.received.get(1) ?? "";
+      it.outlet.received.set(1, "");
+      return text;
+    },
+  };
+}
+
+/** What a message becomes in the stream; each has the epoch's first id unless it brings its own. */
+const FORMS: readonly (readonly [what: string, parts: readonly Part[], event: string, topics: readonly string[]])[] = [
+  ["topic and data", ["news", "hello"], "id: EPOCH.1\ndata: hello\n\n", ["news"]],
+  ["topic and data of several lines", ["news", "a\r\nb\nc"], "id: EPOCH.1\ndata: a\ndata: b\ndata: c\n\n", ["news"]],
+  ["topic and no data", ["news", ""], "id: EPOCH.1\ndata: \n\n", ["news"]],
+  ["topic, data and empty JSON", ["news", "hello", "{}"], "id: EPOCH.1\ndata: hello\n\n", ["news"]],
+  [
+    "topic, data and JSON",
+    ["news", "hello", '{"id":"order-7","type":"order","retry":2000,"private":false}'],
+    "event: order\nretry: 2000\nid: order-7\ndata: hello\n\n",
+    ["news"],
+  ],
+  ["one JSON object", ['{"topic":"news","data":"hello"}'], "id: EPOCH.1\ndata: hello\n\n", ["news"]],
+  [
+    "one JSON object with everything",
+    [' {"topics":["news","sport"],"data":"hello","id":"x","type":"t","retry":0,"private":false}\n'],
+    "event: t\nretry: 0\nid: x\ndata: hello\n\n",
+    ["news", "sport"],
+  ],
+  [
+    "the tutorial's raw frame",
+    ["id: 1\r\ndata: Timestamp 2011-01-01 00:00:00\r\n\r\n"],
+    "id: 1\ndata: Timestamp 2011-01-01 00:00:00\n\n",
+    ["message"],
+  ],
+  [
+    "a block without a blank line",
+    ["event: t\ndata: a\ndata: b"],
+    "event: t\nid: EPOCH.1\ndata: a\ndata: b\n\n",
+    ["message"],
+  ],
+  ["a block of data only", ["data: x\n\n"], "id: EPOCH.1\ndata: x\n\n", ["message"]],
+];
+
+for (const [what, parts, event, topics] of FORMS) {
+  test(`${what} is published`, async () => {
+    const door = await open();
+    door.stream();
+    await door.send(...parts);
+    assert.deepEqual(door.errors, []);
+    assert.equal(door.stream(), event.replace("EPOCH", door.history.epoch));
+    const { publications } = await door.history.read(0, { through: 9, maxBytes: 1e6 });
+    assert.deepEqual(
+      publications.map((it) => it.topics),
+      [topics],
+    );
+  });
+}
+
+test("a private event reaches no one without the grant", async () => {
+  const door = await open();
+  door.stream();
+  await door.send("news", "secret", '{"private":true}');
+  await door.send('{"topic":"news","data":"secret","private":true}');
+  assert.equal(door.history.last, 2);
+  assert.equal(door.stream(), "");
+});
+
+const ours = (epoch: string) => JSON.stringify({ id: `${epoch}.5` });
+const BAD: readonly (readonly [what: string, code: string, why: RegExp, parts: (epoch: string) => readonly Part[]])[] =
+  [
+    ["no part", "protocol.publication", /1 to 3 parts, not 0/, () => []],
+    ["four parts", "protocol.publication", /1 to 3 parts, not 4/, () => ["a", "b", "{}", "d"]],
+    ["nothing", "protocol.publication", /neither a JSON object nor an EventSource block/, () => [""]],
+    ["a word", "protocol.publication", /neither a JSON object nor an EventSource block/, () => ["hello"]],
+    ["two blocks", "protocol.publication", /2 EventSource blocks/, () => ["data: a\n\ndata: b\n\n"]],
+    ["a block without data", "protocol.publication", /no data/, () => ["id: 7\n\n"]],
+    ["no topic", "protocol.publication", /topic is empty/, () => ["", "x"]],
+    ["every topic", "protocol.publication", /"\*" stands for every topic/, () => ["*", "x"]],
+    ["broken JSON", "protocol.publication", /broken JSON/, () => ['{"topic":']],
+    ["broken JSON beside", "protocol.publication", /broken JSON/, () => ["t", "x", "{not json"]],
+    ["JSON that is no object", "protocol.publication", /must be an object/, () => ["t", "x", "[]"]],
+    ["JSON without data", "protocol.publication", /"data" must be a string: it is missing/, () => ['{"topic":"t"}']],
+    ["an unknown key", "protocol.publication", /unknown key "dta"/, () => ['{"topic":"t","dta":"x"}']],
+    ["__proto__", "protocol.publication", /unknown key "__proto__"/, () => ['{"topic":"t","data":"x","__proto__":{}}']],
+    ["an id that is a number", "protocol.publication", /"id" must be a string/, () => ["t", "x", '{"id":7}']],
+    ["an id that begins with #", "protocol.publication", /must not begin with "#"/, () => ["t", "x", '{"id":"#7"}']],
+    ["the id earliest", "protocol.publication", /"earliest" is reserved/, () => ["t", "x", '{"id":"earliest"}']],
+    ["an id that looks like ours", "protocol.publication", /./, (epoch) => ["t", "x", ours(epoch)]],
+    ["a reserved type", "protocol.publication", /reserved/, () => ["t", "x", '{"type":"m2push-gap"}']],
+    ["Mercure's type", "protocol.publication", /reserved/, () => ["t", "x", '{"type":"mercure"}']],
+    [
+      "invalid UTF-8 in the data",
+      "protocol.publication",
+      /data is not valid UTF-8/,
+      () => ["t", Buffer.from([0xff, 0xfe])],
+    ],
+    [
+      "invalid UTF-8 in the topic",
+      "protocol.publication",
+      /topic is not valid UTF-8/,
+      () => [Buffer.from([0x80]), "x"],
+    ],
+    ["invalid UTF-8 alone", "protocol.publication", /message is not valid UTF-8/, () => [Buffer.from([0xc3])]],
+    ["a line break in an id", "protocol.publication", /U\+000A/, () => ["t", "x", '{"id":"a\\nb"}']],
+    ["NUL in a topic", "protocol.publication", /U\+0000/, () => ["a\0b", "x"]],
+    ["data that is too large", "limit.exceeded", /at most 100000/, () => ["t", "x".repeat(LIMITS.eventBytes)]],
+    [
+      "a message that is too large",
+      "limit.exceeded",
+      /at most 1000000/,
+      () => ["t", "x", "y".repeat(LIMITS.messageBytes)],
+    ],
+    ["a retry without end", "limit.exceeded", /retry of 1e\+300 ms/, () => ["t", "x", '{"retry":1e300}']],
+  ];
+
+for (const [what, code, why, parts] of BAD) {
+  test(`${what}: refused with the reason, and the next good event arrives`, async () => {
+    const door = await open();
+    await door.send(...parts(door.history.epoch));
+    await door.send("t", "good");
+    assert.deepEqual(
+      door.errors.map((error) => error.code),
+      [code],
+    );
+    assert.match(door.errors[0]?.message ?? "", why);
+    assert.deepEqual(door.lines[0] && { ...door.lines[0], time: "" }, {
+      level: "warn",
+      time: "",
+      event: "rejected",
+      code,
+      why: door.errors[0]?.message,
+      suppressed: 0,
+      msg: "publication rejected",
+    });
+    assert.match(door.stream(), /\ndata: good\n\n$/);
+  });
+}
+
+test("a flood of bad messages is one line a second for each kind, with the number that was left out", async () => {
+  const door = await open();
+  for (let count = 0; count < 1000; count++) await door.send("nonsense");
+  await door.send("t", "x".repeat(LIMITS.eventBytes));
+  door.clock.advance(1000);
+  await door.send("nonsense");
+  assert.deepEqual(
+    door.lines.map(({ code, suppressed }) => [code, suppressed]),
+    [
+      ["protocol.publication", 0],
+      ["limit.exceeded", 0],
+      ["protocol.publication", 999],
+    ],
+  );
+});
+
+test("an event that could not be kept is told like a bad one, and the next is taken", async () => {
+  let isFull = true;
+  const door = await open({
+    publish: async () => {
+      if (isFull) throw new M2pushError("history.failed", "the disk is full");
+    },
+  });
+  await door.send("t", "lost");
+  isFull = false;
+  await door.send("t", "kept");
+  assert.deepEqual(
+    door.errors.map(({ code, message }) => [code, message]),
+    [["history.failed", "the disk is full"]],
+  );
+});
+
+test("while the daemon stops events are refused, not lost in silence", async () => {
+  const door = await open();
+  door.hub.seal();
+  await door.send("t", "late");
+  assert.deepEqual(
+    door.errors.map(({ code }) => code),
+    ["unavailable"],
+  );
+});
+
+test("events keep the order in which they came, whatever is between them", async () => {
+  const door = await open();
+  door.stream();
+  await Promise.all(
+    Array.from({ length: 300 }, (_, index) => [door.send("t", `${index}`), door.send("rubbish")]).flat(),
+  );
+  door.outlet.settle();
+  assert.deepEqual(
+    door.outlet.events(1),
+    Array.from({ length: 300 }, (_, index) => `${index}`),
+  );
+});
+
+test("closing the door closes its source", async () => {
+  const calls: string[] = [];
+  const door = await open({
+    source: { start: async () => void calls.push("start"), close: async () => void calls.push("close") },
+  });
+  await door.ingress.close();
+  assert.deepEqual(calls, ["start", "close"]);
+});
+
+const word = fc.constantFrom(
+  "t",
+  "*",
+  "{}",
+  "[]",
+  "{",
+  '{"topic":"t","data":"x"}',
+  "data: x",
+  "id: 1",
+  "\n\n",
+  "\0",
+  "\u{feff}",
+  "null",
+);
+const hostile = fc.oneof(
+  bytes,
+  anyText.map((text) => Buffer.from(text)),
+  fc.array(word, { maxLength: 5 }).map((words) => Buffer.from(words.join(""))),
+  fc.json().map((json) => Buffer.from(json)),
+  fc
+    .constantFrom("[".repeat(200_000), '{"data":'.repeat(100_000), "\n".repeat(300_000))
+    .map((text) => Buffer.from(text)),
+);
+
+test("whatever comes in however many parts is either an event or an error that says why; the next good one arrives", async () => {
+  const door = await open();
+  await fc.assert(
+    fc.asyncProperty(fc.array(hostile, { maxLength: 5 }), async (parts) => {
+      const before = door.history.last + door.errors.length;
+      await door.send(...parts);
+      assert.equal(door.history.last + door.errors.length, before + 1);
+      door.stream();
+      await door.send("t", "good");
+      assert.equal(door.stream(), `id: ${door.history.epoch}.${door.history.last}\ndata: good\n\n`);
+    }),
+    { numRuns: 500 },
+  );
+  for (const { code, message } of door.errors) {
+    assert.match(code, /^(protocol\.publication|limit\.exceeded)$/);
+    assert.ok(message.length < 300, message);
+  }
+});
