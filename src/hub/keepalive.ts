@@ -36,8 +36,15 @@ export class Keepalive {
   readonly #options: KeepaliveOptions;
   #times: KeepaliveTimes;
   readonly #timers: Cancel[] = [];
-  /** A Map's iterator stays right while entries come and go: whoever was there when the sweep began is visited once. */
+  /**
+   * Goes round and round: a Map's iterator stays right while entries come and go, and whoever was visited goes to the end. (One
+   * that began anew after the last client never came to it when many came and went: those who stayed were forgotten.)
+   */
   #sweep: Iterator<Client> | undefined;
+  #steps = 0;
+  /** The most clients there were in this round of STEPS steps, and in the one before. */
+  #most = 0;
+  #mostBefore = 0;
 
   constructor(options: KeepaliveOptions, times: KeepaliveTimes) {
     this.#options = options;
@@ -65,15 +72,26 @@ export class Keepalive {
 
   #step(): void {
     const { registry, outlet } = this.#options;
-    let due = Math.ceil(registry.size / STEPS);
     let ids: number[] = [];
-    while (due-- > 0) {
+    for (let due = this.#due(); due > 0; due--) {
       const client = this.#next();
       if (!client) break;
+      registry.touch(client);
       ids.push(client.id);
       if (ids.length === outlet.maxTargets) ids = this.#send(ids);
     }
     if (ids.length > 0) this.#send(ids);
+  }
+
+  /** So many that whoever is last in line is reached within STEPS steps, however many others leave meanwhile. */
+  #due(): number {
+    const { size } = this.#options.registry;
+    if (this.#steps++ % STEPS === 0) {
+      this.#mostBefore = this.#most;
+      this.#most = 0;
+    }
+    this.#most = Math.max(this.#most, size);
+    return Math.min(size, Math.ceil(Math.max(this.#most, this.#mostBefore) / STEPS));
   }
 
   #send(ids: number[]): number[] {

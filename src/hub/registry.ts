@@ -25,6 +25,7 @@ export interface Newcomer {
 }
 
 export class Registry {
+  /** In the order in which they were kept alive last, newcomers at the end: see touch(). */
   readonly clients = new Map<number, Client>();
   readonly audiences = new Map<string, Audience>();
   readonly #outlet: Outlet;
@@ -83,6 +84,12 @@ export class Registry {
     this.#sizes.delete(audience);
     this.audiences.delete(interestKey(audience.interest));
     this.#index.remove(audience.interest.selectors, audience);
+  }
+
+  /** Moves a client to the end, behind all others. */
+  touch(client: Client): void {
+    this.clients.delete(client.id);
+    this.clients.set(client.id, client);
   }
 
   clear(): void {
