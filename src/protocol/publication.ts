@@ -210,9 +210,10 @@ function atMost(bytes: number, limit: number, what: string): void {
   if (bytes > limit) throw tooMuch(`${what} has ${bytes} bytes, at most ${limit} are taken`);
 }
 
-/** For a message to a person: quoted, escaped, never long. */
+/** For a message to a person, who may read it on a terminal: quoted, escaped (C1, too, which JSON leaves), never long. */
 function quote(value: string): string {
-  return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  const json = JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  return json.replace(/[\p{Cc}\p{Cf}]/gu, (it) => `\\u{${it.codePointAt(0)?.toString(16)}}`);
 }
 
 function wrong(what: string): ProtocolError {

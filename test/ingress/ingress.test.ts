@@ -150,6 +150,12 @@ const BAD: readonly (readonly [what: string, code: string, why: RegExp, parts: (
     ],
     ["invalid UTF-8 alone", "protocol.publication", /message is not valid UTF-8/, () => [Buffer.from([0xc3])]],
     ["a line break in an id", "protocol.publication", /U\+000A/, () => ["t", "x", '{"id":"a\\nb"}']],
+    [
+      "a terminal's control byte in a topic",
+      "protocol.publication",
+      /^[^\p{Cc}]*"a\\u\{9b\}b" has U\+009B/u,
+      () => ["a\u009bb", "x"],
+    ],
     ["NUL in a topic", "protocol.publication", /U\+0000/, () => ["a\0b", "x"]],
     ["data that is too large", "limit.exceeded", /at most 100000/, () => ["t", "x".repeat(LIMITS.eventBytes)]],
     [
@@ -287,6 +293,6 @@ test("whatever comes in however many parts is either an event or an error that s
   );
   for (const { code, message } of door.errors) {
     assert.match(code, /^(protocol\.publication|limit\.exceeded)$/);
-    assert.ok(message.length < 300, message);
+    assert.match(message, /^[^\p{Cc}]{10,300}$/u);
   }
 });
