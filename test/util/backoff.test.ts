@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { backoff } from "../../src/util/backoff.js";
+
+const take = (wait: { next(): number }, count: number) => Array.from({ length: count }, () => wait.next());
+
+test("waits double from the first to the last, and stay there", () => {
+  assert.deepEqual(take(backoff(500, 10_000), 8), [500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000]);
+});
+
+test("after a reset they begin anew", () => {
+  const wait = backoff(2, 250);
+  take(wait, 5);
+  wait.reset();
+  assert.deepEqual(take(wait, 3), [2, 4, 8]);
+});
+
+test("where first and last are the same there is one wait", () => {
+  assert.deepEqual(take(backoff(7, 7), 3), [7, 7, 7]);
+});
