@@ -1,0 +1,164 @@
+/** A link on real sockets: connecting or binding, messages in order both ways, peers that come and go. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Push, Subscriber } from "zeromq";
+import { Link } from "../../src/zmq/link.js";
+import { Changes, within } from "../support/deadline.js";
+import { freePort } from "../support/ports.js";
+
+const address = async () => `tcp://127.0.0.1:${await freePort()}`;
+
+/** A link, what it is told, and the two sockets that Mongrel2 has on the other side. */
+async function setUp({ bind = false } = {}) {
+  const [sendSpec, recvSpec] = [await address(), await address()];
+  const changes = new Changes();
+  const told: string[] = [];
+  const tell = (what: string) => {
+    told.push(what);
+    changes.tell();
+  };
+  const link = new Link({ sendSpec, recvSpec, identity: "us", bind });
+  const start = () =>
+    link.start({
+      message: (bytes) => tell(`message ${bytes}`),
+      multipart: (parts) => tell(`multipart ${parts}`),
+      connected: (direction) => tell(`${direction} +`),
+      disconnected: (direction) => tell(`${direction} -`),
+    });
+  const open = async () => {
+    const push = new Push({ linger: 0 });
+    const sub = new Subscriber({ linger: 0, receiveHighWaterMark: 0 });
+    sub.subscribe("us ");
+    for (const [socket, spec] of [
+      [push, sendSpec],
+      [sub, recvSpec],
+    ] as const) {
+      if (bind) socket.connect(spec);
+      else await socket.bind(spec);
+    }
+    return { push, sub };
+  };
+  const heard = (what: string) => changes.until(() => told.includes(what), what);
+  return { link, start, open, told, heard };
+}
+
+/** Sends until something arrives: a PUB socket loses what is sent before its peer has subscribed. */
+async function untilHeard(link: Link, sub: Subscriber): Promise<void> {
+  const again = setInterval(() => link.send(Buffer.from("us probe")), 5);
+  await within(10_000, sub.receive(), "a first frame");
+  clearInterval(again);
+}
+
+/** The frames after those of untilHeard(). */
+async function frames(sub: Subscriber, count: number): Promise<string[]> {
+  const got: string[] = [];
+  while (got.length < count) {
+    const [frame] = await within(10_000, sub.receive(), "a frame");
+    if (String(frame) !== "us probe") got.push(String(frame));
+  }
+  return got;
+}
+
+for (const bind of [false, true]) {
+  test(`messages come and go in their order where the link ${bind ? "binds" : "connects"}`, async () => {
+    const { link, start, open, told, heard } = await setUp({ bind });
+    await start();
+    const { push, sub } = await open();
+    await heard("in +");
+    await untilHeard(link, sub);
+    const numbers = Array.from({ length: 5000 }, (_, index) => index);
+    for (const number of numbers) link.send(Buffer.from(`us ${number}`));
+    for (const number of numbers) await push.send(`${number}`);
+    assert.deepEqual(
+      await frames(sub, 5000),
+      numbers.map((number) => `us ${number}`),
+    );
+    await heard("message 4999");
+    assert.deepEqual(
+      told.filter((it) => it.startsWith("message")),
+      numbers.map((number) => `message ${number}`),
+    );
+    await link.close();
+    push.close();
+    sub.close();
+  });
+}
+
+test("a link that is there first finds Mongrel2 when it comes, and again when it comes back", async () => {
+  const { link, start, open, told, heard } = await setUp();
+  await start();
+  link.send(Buffer.from("us lost: nobody is there"));
+  const first = await open();
+  await heard("in +");
+  await heard("out +");
+  await first.push.send("one");
+  await heard("message one");
+  first.push.close();
+  first.sub.close();
+  await heard("in -");
+  await heard("out -");
+  told.length = 0;
+  const second = await open();
+  await heard("in +");
+  await second.push.send("two");
+  await heard("message two");
+  await untilHeard(link, second.sub);
+  await link.close();
+  second.push.close();
+  second.sub.close();
+});
+
+test("a message in several parts is told as such and not taken for one", async () => {
+  const { link, start, open, told, heard } = await setUp();
+  await start();
+  const { push, sub } = await open();
+  await push.send(["a", "b"]);
+  await push.send("after");
+  await heard("message after");
+  assert.deepEqual(
+    told.filter((it) => it.startsWith("m")),
+    ["multipart 2", "message after"],
+  );
+  await link.close();
+  push.close();
+  sub.close();
+});
+
+test("what was sent before close arrives, and after it nothing is received or sent", async () => {
+  const { link, start, open, told, heard } = await setUp();
+  await start();
+  const { push, sub } = await open();
+  await heard("in +");
+  await untilHeard(link, sub);
+  for (let count = 0; count < 1000; count++) link.send(Buffer.from(`us ${count}`));
+  const closed = link.close();
+  link.send(Buffer.from("us late"));
+  assert.equal((await frames(sub, 1000)).at(-1), "us 999");
+  await within(10_000, closed, "the link to close");
+  const before = told.length;
+  sub.receiveTimeout = 50;
+  await assert.rejects(sub.receive(), { code: "EAGAIN" });
+  assert.equal(told.slice(before).filter((it) => it.startsWith("message")).length, 0);
+  push.close();
+  sub.close();
+});
+
+test("a link with nobody at the other end closes at once", async () => {
+  const { link, start } = await setUp();
+  await start();
+  link.send(Buffer.from("us x"));
+  await within(10_000, link.close(), "the link to close");
+});
+
+test("an address that is taken, where the link binds, is an error, and the link can still be closed", async () => {
+  const { link, start, open } = await setUp({ bind: false });
+  const { push, sub } = await open();
+  const taken = new Link({ sendSpec: push.lastEndpoint ?? "", recvSpec: await address(), identity: "", bind: true });
+  const receiver = { message() {}, multipart() {}, connected() {}, disconnected() {} };
+  await assert.rejects(taken.start(receiver), { code: "link.failed" });
+  await within(10_000, taken.close(), "the failed link to close");
+  await start();
+  await link.close();
+  push.close();
+  sub.close();
+});

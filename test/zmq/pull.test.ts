@@ -1,0 +1,85 @@
+/** The socket that publishers connect to, with real publishers. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Push } from "zeromq";
+import { systemClock } from "../../src/util/clock.js";
+import { PullServer } from "../../src/zmq/pull.js";
+import { Changes } from "../support/deadline.js";
+import { freePort } from "../support/ports.js";
+
+async function setUp() {
+  const spec = `tcp://127.0.0.1:${await freePort()}`;
+  const server = new PullServer(spec, systemClock);
+  const changes = new Changes();
+  const received: string[] = [];
+  await server.start((parts) => {
+    received.push(parts.map(String).join("|"));
+    changes.tell();
+  });
+  const connect = () => {
+    const push = new Push({ sendHighWaterMark: 0, linger: 0 });
+    push.connect(spec);
+    return push;
+  };
+  return { spec, server, received, changes, connect };
+}
+
+test("messages of several publishers arrive whole, those of each in order", async () => {
+  const { server, received, changes, connect } = await setUp();
+  const publishers = Array.from({ length: 4 }, connect);
+  await Promise.all(
+    publishers.map(async (push, who) => {
+      for (let count = 0; count < 1000; count++) await push.send([`${who}`, `${count}`, "{}"]);
+    }),
+  );
+  await changes.until(() => received.length === 4000, "all messages");
+  for (const who of [0, 1, 2, 3]) {
+    assert.deepEqual(
+      received.filter((it) => it.startsWith(`${who}|`)),
+      Array.from({ length: 1000 }, (_, count) => `${who}|${count}|{}`),
+    );
+  }
+  await server.close();
+  for (const push of publishers) push.close();
+});
+
+test("what publishers had sent before the server closes is taken in", async () => {
+  const { server, received, changes, connect } = await setUp();
+  const push = connect();
+  await push.send("first");
+  await changes.until(() => received.length === 1, "the first message");
+  for (let count = 0; count < 20_000; count++) await push.send(`${count}`);
+  await server.close();
+  assert.equal(received.length, 20_001);
+  push.close();
+});
+
+test("a publisher without end does not hold the server up", async () => {
+  const { server, received, changes, connect } = await setUp();
+  const push = connect();
+  let isOver = false;
+  const flood = (async () => {
+    while (!isOver) {
+      await push.send("x");
+      await new Promise(setImmediate);
+    }
+  })();
+  await changes.until(() => received.length > 0, "the flood");
+  await server.close();
+  isOver = true;
+  const after = received.length;
+  await flood;
+  assert.equal(received.length, after);
+  push.close();
+});
+
+test("two servers cannot have one address, and the second says so", async () => {
+  const { spec, server } = await setUp();
+  const second = new PullServer(spec, systemClock);
+  await assert.rejects(
+    second.start(() => {}),
+    { code: "link.failed", message: /cannot bind .* another m2push, has this address/ },
+  );
+  await second.close();
+  await server.close();
+});
