@@ -75,7 +75,13 @@ export class Router {
     this.#options.hub.evict(server, id);
   }
 
+  /** On a stream, or behind an answer that takes time, there is no place for an answer of its own: the connection is cut. */
   refuse(server: Server, id: number, why: "websocket" | "malformed"): void {
+    const isBusy = this.#busy.get(server)?.get(id)?.life === server.life;
+    if (isBusy || server.registry.clients.has(id)) {
+      this.#cut(server, id);
+      return;
+    }
     const answer: Answer =
       why === "websocket" ? { status: 400, body: "WebSocket is not served here: use EventSource\n" } : { status: 400 };
     this.#options.answered(server.name, why, answer.status);

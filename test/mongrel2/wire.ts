@@ -1,0 +1,175 @@
+/**
+ * The daemon between its two sockets: bytes of messages go in as Mongrel2 sends them, frames come out. Put together as
+ * mongrel2/serve and daemon.ts do it, with a link that writes down instead of sending.
+ */
+import assert from "node:assert/strict";
+import { LocalBus } from "../../src/cluster/local.js";
+import { MemoryHistory } from "../../src/history/memory.js";
+import { Router } from "../../src/http/router.js";
+import { hubUrl, Site } from "../../src/http/site.js";
+import { Hub } from "../../src/hub/hub.js";
+import type { Server } from "../../src/hub/server.js";
+import { LogJournal } from "../../src/log/journal.js";
+import { Endpoint } from "../../src/mongrel2/endpoint.js";
+import { reception } from "../../src/mongrel2/reception.js";
+import { CANCEL, decodeReply } from "../../src/protocol/reply.js";
+import { RequestError } from "../../src/protocol/request.js";
+import { load } from "../config/harness.js";
+import { FakeClock } from "../support/clock.js";
+import { MapStore, silent } from "../support/hub.js";
+import { type Line, recordedLog } from "../support/log.js";
+import { disconnectNotice, type RequestOptions, requestMessage } from "../support/mongrel2-messages.js";
+
+/** Ids from here up are fences. */
+const FENCES = 2_000_000_001;
+
+/** What became of a connection: all it was sent, and how it was ended, if it was. */
+export interface Outcome {
+  readonly text: string;
+  readonly end: "open" | "closed" | "cancelled";
+}
+
+const UNTOUCHED: Outcome = { text: "", end: "open" };
+
+export interface WireOptions {
+  readonly ident?: string;
+  readonly config?: string;
+}
+
+export class Wire {
+  readonly clock = new FakeClock();
+  readonly lines: readonly Line[];
+  readonly hub: Hub;
+  readonly server: Server;
+  readonly endpoint: Endpoint;
+  readonly ident: string;
+  readonly #outcomes = new Map<number, Outcome>();
+  #lastFence = 0;
+  #answered = 0;
+
+  private constructor({ ident = "wire", config: toml = "" }: WireOptions) {
+    const { clock } = this;
+    this.ident = ident;
+    const { log, lines } = recordedLog();
+    this.lines = lines;
+    const journal = new LogJournal(log, clock);
+    const { config } = load(toml);
+    const history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e9 }, clock);
+    const attendance = { joined() {}, stayed() {}, left() {} };
+    const [bus, clients, base] = [new LocalBus(history, clock), new MapStore(), hubUrl(config)];
+    const told = { ...silent, disconnected: journal.disconnected.bind(journal) };
+    this.hub = new Hub({ bus, history, clients, journal: told, attendance, clock, base, random: () => 0.5 });
+    const presence = { path: config.hub.path, watched: false, publish: () => {} };
+    const site = new Site(config, { hub: this.hub, history, presence: presence as never, clock, warn: () => {} });
+    const visitors = new Router({ hub: this.hub, routes: site.routes, answered: journal.answered.bind(journal) });
+    const transport = { start: async () => {}, close: async () => {}, send: (frame: Buffer) => this.#sent(frame) };
+    this.endpoint = new Endpoint({
+      sendIdent: ident,
+      maxTargets: 128,
+      transport,
+      clock,
+      isOpen: (id) => this.server.registry.clients.has(id),
+      events: {
+        live: () => this.hub.live(this.server),
+        lost: () => void this.hub.lost(this.server),
+        inbound: (message) => receive(message),
+        malformed: (error) => {
+          journal.malformed("main", error);
+          if (error instanceof RequestError && error.id !== undefined)
+            visitors.refuse(this.server, error.id, "malformed");
+        },
+        silent: () => {},
+        wrongIdent: () => {},
+        fencePassed: () => {},
+        stale: () => {},
+      },
+    });
+    this.server = this.hub.serve("main", this.endpoint, { keepalive: 45_000, heartbeat: 0 });
+    const receive = reception(this.hub, this.server, visitors);
+  }
+
+  /** Connected and live. */
+  static async open(options: WireOptions = {}): Promise<Wire> {
+    const wire = new Wire(options);
+    await wire.hub.start();
+    await wire.endpoint.start();
+    wire.connected();
+    wire.settle();
+    assert.ok(wire.endpoint.live);
+    return wire;
+  }
+
+  connected(): void {
+    this.endpoint.connected("in");
+    this.endpoint.connected("out");
+  }
+
+  /** Mongrel2 dies: both sockets lose it. */
+  disconnected(): void {
+    this.endpoint.disconnected("in");
+    this.endpoint.disconnected("out");
+  }
+
+  /** A message of Mongrel2; resolves when what follows from it has happened, but for fences. */
+  async receive(bytes: Buffer): Promise<void> {
+    this.endpoint.message(bytes);
+    await new Promise(setImmediate);
+  }
+
+  /** A request of a browser; resolves with what becomes of its connection. */
+  async request(id: number, options: RequestOptions = {}): Promise<Outcome> {
+    await this.receive(requestMessage("json", this.ident, id, options));
+    return this.outcome(id);
+  }
+
+  /** Mongrel2 says that a connection is gone. */
+  async gone(id: number): Promise<void> {
+    this.forget(id);
+    await this.receive(disconnectNotice("json", this.ident, id));
+  }
+
+  /** Fences are answered until none is asked for. */
+  settle(): void {
+    while (this.#answered < this.#lastFence) {
+      this.#answered = this.#lastFence;
+      this.endpoint.message(disconnectNotice("json", this.ident, this.#lastFence));
+      this.clock.advance(1);
+    }
+  }
+
+  /** Publishes, and sends it out. */
+  publish(data: string): void {
+    void this.hub.publish({ topics: ["t"], data, private: false });
+    this.settle();
+  }
+
+  outcome(id: number): Outcome {
+    return this.#outcomes.get(id) ?? UNTOUCHED;
+  }
+
+  /** Every connection that anything was sent to. */
+  get touched(): number[] {
+    return [...this.#outcomes.keys()];
+  }
+
+  /** Of one connection, or of all. */
+  forget(id?: number): void {
+    if (id === undefined) this.#outcomes.clear();
+    else this.#outcomes.delete(id);
+  }
+
+  #sent(frame: Buffer): void {
+    const { ids, extended, body } = decodeReply(frame);
+    for (const id of ids) {
+      if (id >= FENCES) this.#lastFence = id;
+      else if (extended && body.equals(CANCEL)) this.#outcomes.set(id, { ...this.outcome(id), end: "cancelled" });
+      else if (!extended) this.#reply(id, body);
+    }
+  }
+
+  #reply(id: number, body: Buffer): void {
+    const { text, end } = this.outcome(id);
+    assert.equal(end, "open", `connection ${id} is sent ${JSON.stringify(`${body}`)} after its end`);
+    this.#outcomes.set(id, body.length === 0 ? { text, end: "closed" } : { text: text + body, end });
+  }
+}
