@@ -1,8 +1,10 @@
-// Line charts that move: SVG, five minutes wide, a point a second. A line stops where nothing is known. What the eye reads off a
-// chart its label says too, and the dashboard has a table of the same figures.
+// Line charts that move: SVG, a point a second. A line stops where nothing is known. What the eye reads off a chart its label
+// says too, and the dashboard has a table of the same figures.
 const SVG = "http://www.w3.org/2000/svg";
-/** How far back a chart goes, milliseconds; and its size in its own units. */
-export const SPAN = 300_000;
+/** How far back charts go, minutes: as far as they need to for what is known, so that the first minute is not a thin edge. */
+const MINUTES = [1, 2, 3, 5];
+/** How far back they go at most, milliseconds; and their size in their own units. */
+export const SPAN = 60_000 * Math.max(...MINUTES);
 const WIDTH = 300;
 const HEIGHT = 100;
 /** Two points further apart than this are not joined: there was no connection between them, milliseconds. */
@@ -36,6 +38,12 @@ function ceiling(value) {
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
 }
 
+/** How many minutes charts of these samples show. @param {readonly Sample[]} samples oldest first  @param {number} now */
+export function minutesOf(samples, now) {
+  const age = now - (samples[0]?.at ?? now);
+  return MINUTES.find((minutes) => minutes * 60_000 >= age) ?? SPAN / 60_000;
+}
+
 /**
  * @typedef {{ at: number }} Sample  with whatever the lines read
  * @typedef {{ name: string, of: (sample: Sample) => number | null }} Line
@@ -57,7 +65,8 @@ export class Chart {
         shape("line", { x1: 0, x2: WIDTH, y1: y, y2: y, class: "grid", "vector-effect": "non-scaling-stroke" }),
       );
     }
-    this.svg.append(...this.paths);
+    this.areas = lines.map((_, at) => shape("path", { class: `area area-${at}` }));
+    this.svg.append(...this.areas, ...this.paths);
     this.figure = this.#figure();
   }
 
@@ -67,8 +76,11 @@ export class Chart {
     const known = series.flat().flatMap(([, value]) => (value === null ? [] : [value]));
     const most = ceiling(Math.max(0, ...known));
     this.top.textContent = `${figure(most)}${this.unit}`;
+    const span = minutesOf(samples, now) * 60_000;
     series.forEach((points, at) => {
-      this.paths[at].setAttribute("d", track(points, now, most));
+      const runs = runsOf(points, { now, span, most });
+      this.paths[at].setAttribute("d", runs.map(lineOf).join(""));
+      this.areas[at].setAttribute("d", runs.map(areaOf).join(""));
       this.now[at].textContent = `${figure(points.at(-1)?.[1] ?? null)}${this.unit}`;
     });
     this.svg.setAttribute("aria-label", this.#words(series));
@@ -90,21 +102,24 @@ export class Chart {
       if (this.lines.length > 1) key.append(` ${name}`);
       return key;
     });
-    const caption = element("figcaption", {}, element("span", {}, this.title), element("span", {}, ...keys));
-    return element("figure", {}, caption, this.top, this.svg);
+    const title = element("span", { class: "title" }, this.title);
+    const plot = element("div", { class: "plot" }, this.top, this.svg);
+    return element("figure", {}, element("figcaption", {}, title, ...keys), plot);
   }
 }
 
-/** The path of one line. @param {readonly [number, number | null][]} points */
-function track(points, now, most) {
-  let path = "";
+/** The points of one line in the chart's units, in runs without a gap. @param {readonly [number, number | null][]} points */
+function runsOf(points, { now, span, most }) {
+  const runs = [];
   let last = Number.NEGATIVE_INFINITY;
   for (const [at, value] of points) {
     if (value === null) continue;
-    const x = WIDTH * (1 - (now - at) / SPAN);
-    const y = HEIGHT * (1 - value / most);
-    path += `${at - last > APART ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    if (at - last > APART) runs.push([]);
+    runs.at(-1).push([WIDTH * (1 - (now - at) / span), HEIGHT * (1 - value / most)]);
     last = at;
   }
-  return path;
+  return runs;
 }
+
+const lineOf = (run) => `M${run.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}`;
+const areaOf = (run) => `${lineOf(run)}V${HEIGHT}H${run[0][0].toFixed(1)}Z`;

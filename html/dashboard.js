@@ -1,7 +1,7 @@
 // The operator's dashboard: reads the daemon's feed (a report a second, see src/admin/feed.ts) and shows it. The token, where
 // one is asked for, goes in a header and never in an address. Whoever does not see the charts move is told of what matters
 // (role="status") and has the tables.
-import { Chart, element, figure, SPAN } from "./chart.js";
+import { Chart, element, figure, minutesOf, SPAN } from "./chart.js";
 
 /** A report comes each second: without one for this long the connection is given up; milliseconds. */
 const SILENCE = 5000;
@@ -19,7 +19,7 @@ let samples = [];
 let visits = [];
 let lastId = "";
 let paused = false;
-let known = { ready: undefined, servers: new Map() };
+let known = { words: "", servers: new Map() };
 
 const slowest = (of) => (sample) => {
   const values = sample.status.servers.map(of).filter((value) => value !== null);
@@ -40,9 +40,9 @@ const charts = [
   new Chart("Clients", "", [FIGURES.clients]),
   new Chart("Events a second", "", [FIGURES.events]),
   new Chart("Deliveries a second", "", [FIGURES.deliveries]),
-  new Chart("Delay", " ms", [FIGURES.fence, FIGURES.delay]),
+  new Chart("Delay, ms", "", [FIGURES.fence, FIGURES.delay]),
   new Chart("Connects and disconnects a second", "", [FIGURES.connects, FIGURES.disconnects]),
-  new Chart("Event loop lag", " ms", [FIGURES.lag]),
+  new Chart("Event loop lag, ms", "", [FIGURES.lag]),
 ];
 
 // ---- The feed --------------------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ async function follow() {
     );
     if (why === "token") return ask("This token is not accepted.");
     if (samples.length > before) wait = WAIT.first;
-    known = { ready: undefined, servers: new Map() };
+    known = { words: "", servers: new Map() };
     state("connecting");
     say(why === "ended" ? "The daemon does not answer: trying again." : why);
     await new Promise((resolve) => setTimeout(resolve, wait));
@@ -120,8 +120,12 @@ function ask(why) {
 // ---- What it says ----------------------------------------------------------------------------------------------------------
 
 /** For everybody, and read out: only what changes seldom. */
-function say(text) {
-  if (at("said").textContent !== text) at("said").textContent = text;
+function say(text, reasons = []) {
+  const words = [text, ...reasons].join("\n");
+  if (at("said").dataset.words === words) return;
+  at("said").dataset.words = words;
+  const list = element("ul", { class: "notice" }, ...reasons.map((reason) => element("li", {}, reason)));
+  at("said").replaceChildren(element("p", {}, text), ...(reasons.length > 0 ? [list] : []));
 }
 
 function take({ status, visits: news, skipped }) {
@@ -136,13 +140,15 @@ function take({ status, visits: news, skipped }) {
 
 /** Tells of what is new, in words. */
 function announce({ ready, problems, servers }) {
-  const words = servers.map((server) => [server.name, stateOf(server)]);
-  const changed = words.filter(([name, word]) => known.servers.get(name) !== word);
-  if (known.ready !== ready || changed.length > 0) {
-    const told = changed.map(([name, word]) => `${name} is ${word}`).join(", ");
-    say(ready ? `The daemon is ready${told && `; ${told}`}.` : `The daemon is not ready: ${problems.join("; ")}.`);
+  const states = servers.map((server) => [server.name, stateOf(server)]);
+  const changed = states.filter(([name, state]) => known.servers.get(name) !== state);
+  const words = ready ? "ready" : problems.join("\n");
+  if (words !== known.words || changed.length > 0) {
+    const told = changed.map(([name, state]) => `${name} is ${state}`).join(", ");
+    if (ready) say(`The daemon is ready${told && `; ${told}`}.`);
+    else say("The daemon is not ready:", problems);
   }
-  known = { ready, servers: new Map(words) };
+  known = { words, servers: new Map(states) };
 }
 
 const stateOf = ({ live, silent }) => (live ? (silent ? "silent" : "live") : "down");
@@ -159,21 +165,23 @@ function state(name) {
 function show(now, hasNews) {
   const { status } = samples.at(-1);
   facts(status);
+  const minutes = minutesOf(samples, now);
+  at("charts-title").textContent = minutes === 1 ? "The last minute" : `The last ${minutes} minutes`;
   for (const chart of charts) chart.draw(samples, now);
-  fill(at("servers"), SERVER_HEAD, status.servers.map(serverRow));
-  if (hasNews || at("visits").rows.length === 0) fill(at("visits"), VISIT_HEAD, visits.map(visitRow));
+  fill(at("servers"), SERVER, status.servers);
+  if (hasNews || at("visits").rows.length === 0) fill(at("visits"), VISIT, visits);
   at("nobody").hidden = visits.length > 0;
   if (at("figures").open) figures(now);
 }
 
 function facts(status) {
-  const { clients, behind, perSecond, uptimeSeconds, history, problems, m2push, pid } = status;
+  const { clients, behind, perSecond, uptimeSeconds, history, m2push, pid } = status;
   const rows = [
     ["Clients", figure(clients)],
     ["Catching up", figure(behind)],
     ["Events/s", figure(perSecond.publications)],
     ["Deliveries/s", figure(perSecond.deliveries)],
-    ["Sent/s", bytes(perSecond.bytes)],
+    ["To Mongrel2", `${bytes(perSecond.bytes)}/s`],
     ["History", history ? `${figure(history.count)} events` : "not open"],
     ["Up", duration(uptimeSeconds)],
   ];
@@ -182,67 +190,69 @@ function facts(status) {
   at("facts").replaceChildren(element("div", {}, element("dt", {}, "State"), field), ...cells);
   state(status.ready ? "ready" : "not ready");
   at("about").textContent = `m2push ${m2push}, process ${pid}: what it does, second by second.`;
-  at("problems").hidden = problems.length === 0;
-  at("problems").replaceChildren(...problems.map((problem) => element("li", {}, problem)));
 }
 
-/** Replaces a table's rows; the first cell of a row is its head. */
-function fill(table, head, rows) {
-  const top = element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)));
-  const lines = rows.map(([first, ...rest]) =>
-    element("tr", {}, element("th", { scope: "row" }, first), ...rest.map((cell) => element("td", {}, cell))),
+/** A cell: what it shows, and whether that is a number. null is a number that is not known, undefined nothing at all. */
+function cell(value) {
+  if (value === null || typeof value === "number") return [figure(value), true];
+  return [value ?? "", value === undefined];
+}
+
+/**
+ * Replaces a table's rows; the first cell of a row is its head. Columns that hold nothing but numbers stand to the right.
+ * @param {readonly [name: string, of: (item: any) => string | number | null | undefined | Node][]} columns
+ */
+function fill(table, columns, items) {
+  const rows = items.map((item) => columns.map(([, of]) => cell(of(item))));
+  const aligned = columns.map((_, at) => ({ class: rows.every((row) => row[at][1]) ? "number" : "text" }));
+  const top = columns.map(([name], at) => element("th", { scope: "col", ...aligned[at] }, name));
+  const lines = rows.map(([[head], ...rest]) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, head),
+      ...rest.map(([shown], at) => element("td", aligned[at + 1], shown)),
+    ),
   );
-  table.replaceChildren(element("thead", {}, top), element("tbody", {}, ...lines));
+  table.replaceChildren(element("thead", {}, element("tr", {}, ...top)), element("tbody", {}, ...lines));
 }
 
-const SERVER_HEAD = [
-  "Server",
-  "State",
-  "Clients",
-  "Catching up",
-  "Queued",
-  "Deliveries/s",
-  "Fence ms",
-  "Delay ms",
-  "Lost",
+const MARK = { live: "open", silent: "connecting", down: "closed" };
+const SERVER = [
+  ["Server", ({ name }) => name],
+  ["State", (server) => element("span", { "data-state": MARK[stateOf(server)] }, stateOf(server))],
+  ["Clients", ({ clients }) => clients],
+  ["Catching up", ({ behind }) => behind],
+  ["Queued", ({ waiting }) => waiting],
+  ["Deliveries/s", ({ deliveriesPerSecond }) => deliveriesPerSecond],
+  ["Fence, ms", ({ fenceMs }) => fenceMs],
+  ["Delay, ms", ({ latencyMs }) => latencyMs],
+  ["Times lost", ({ losses }) => losses],
 ];
-function serverRow(server) {
-  const { name, clients, behind, waiting, deliveriesPerSecond, fenceMs, latencyMs, losses } = server;
-  const word = stateOf(server);
-  const mark = element("span", { "data-state": { live: "open", silent: "connecting", down: "closed" }[word] }, word);
-  return [name, mark, ...[clients, behind, waiting, deliveriesPerSecond, fenceMs, latencyMs, losses].map(figure)];
-}
 
-const VISIT_HEAD = ["When", "What", "Client", "From", "Topics", "Why, after", "Clients"];
 const WHAT = { connect: "came", adopt: "kept", disconnect: "went" };
-function visitRow({ event, at: when, server, client, remote, topics, reason, seconds, clients, skipped }) {
-  if (event === "skipped") return ["…", `${figure(skipped)} more`, "", "", "", "", ""];
-  const why = reason === undefined ? "" : `${reason}, ${duration(seconds)}`;
-  const what = element("span", { class: event }, WHAT[event]);
-  return [
-    new Date(when).toLocaleTimeString(),
-    what,
-    `${server}/${client}`,
-    remote,
-    topics.join(" "),
-    why,
-    figure(clients),
-  ];
-}
+const VISIT = [
+  ["When", ({ at: when }) => (when ? new Date(when).toLocaleTimeString() : "…")],
+  ["What", ({ event, skipped }) => (WHAT[event] ? element("span", { class: event }, WHAT[event]) : `${skipped} more`)],
+  ["Why", ({ reason, seconds }) => (reason === undefined ? "" : `${reason} after ${duration(seconds)}`)],
+  ["From", ({ remote }) => remote ?? ""],
+  ["Topics", ({ topics = [] }) => topics.join(" ")],
+  ["Client", ({ server, client }) => (server === undefined ? "" : `${server}/${client}`)],
+  ["Clients", ({ clients }) => clients],
+];
 
+const MOMENT = [
+  ["Time", (sample) => new Date(sample.at).toLocaleTimeString()],
+  ...Object.values(FIGURES).map(({ name, unit = "", of }) => [name + unit, of]),
+];
 /** One row for each ten seconds, the newest first. */
 function figures(now) {
   const rows = [];
   for (let end = now; end > now - SPAN; end -= ROW_EVERY) {
     const sample = samples.findLast((it) => it.at <= end && it.at > end - ROW_EVERY);
-    if (sample)
-      rows.push([
-        new Date(sample.at).toLocaleTimeString(),
-        ...Object.values(FIGURES).map(({ of }) => figure(of(sample))),
-      ]);
+    if (sample) rows.push(sample);
   }
-  const head = Object.values(FIGURES).map(({ name, unit = "" }) => name + unit);
-  fill(at("figures").querySelector("table"), ["Time", ...head], rows);
+  fill(at("figures").querySelector("table"), MOMENT, rows);
 }
 
 function bytes(value) {
