@@ -4,7 +4,7 @@
  * writes stands below the working directory, as its configuration names it: logs/, run/, tmp/.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { promisify } from "node:util";
 import { M2pushError } from "../errors.js";
 import { backoff } from "../util/backoff.js";
@@ -67,6 +67,7 @@ export class Mongrel2Process {
     const output = openSync(OUTPUT, "a");
     // A group of its own: Ctrl-C on the terminal must reach it through stop(), after the streams have been closed.
     const child = spawn("mongrel2", [DATABASE, this.#uuid], { detached: true, stdio: ["ignore", output, output] });
+    closeSync(output);
     const started = this.#clock.monotonic();
     this.#child = child;
     if (child.pid !== undefined) this.#events.started(child.pid);
