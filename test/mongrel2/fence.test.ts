@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Fences, isFence } from "../../src/mongrel2/fence.js";
+
+test("fences have ids that no connection can have, each another one", () => {
+  const fences = new Fences();
+  const ids = Array.from({ length: 1000 }, () => fences.raise(0, () => {}));
+  assert.equal(new Set(ids).size, 1000);
+  assert.ok(ids.every((id) => isFence(id) && id > 2_000_000_000 && id < 2 ** 31));
+  assert.ok(!isFence(0) && !isFence(1) && !isFence(2_000_000_000));
+});
+
+test("in whatever order answers come, late, twice or for nobody, fences pass in order, once, with their time", () => {
+  const step = fc.oneof(fc.constant("raise" as const), fc.nat(60));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const fences = new Fences();
+      const ids: number[] = [];
+      const passed: { number: number; took: number }[] = [];
+      let pending: { number: number; since: number }[] = [];
+      for (const [now, step] of steps.entries()) {
+        if (step === "raise") {
+          const number = ids.length;
+          ids.push(fences.raise(now, (took) => passed.push({ number, took })));
+          pending.push({ number, since: now });
+          continue;
+        }
+        const at = pending.findIndex(({ number }) => number === step);
+        const expected = pending.slice(0, at + 1).map(({ number, since }) => ({ number, took: now - since }));
+        pending = pending.slice(at + 1);
+        passed.length = 0;
+        assert.equal(fences.pass(ids[step] ?? 2_100_000_000 + step, now), at >= 0);
+        assert.deepEqual(passed, expected);
+      }
+      assert.equal(fences.waited(1e9), pending[0] ? 1e9 - pending[0].since : 0);
+    }),
+  );
+});
+
+test("the longest wait is that of the oldest pending fence; after clear nothing waits and nothing passes", () => {
+  const fences = new Fences();
+  assert.equal(fences.waited(500), 0);
+  const passed: string[] = [];
+  const first = fences.raise(100, (took) => passed.push(`first ${took}`));
+  const second = fences.raise(200, () => passed.push("second"));
+  assert.equal(fences.waited(500), 400);
+  assert.equal(fences.pass(first, 150), true);
+  assert.equal(fences.waited(500), 300);
+  fences.clear();
+  assert.equal(fences.pass(second, 600), false);
+  assert.deepEqual([fences.waited(500), passed], [0, ["first 50"]]);
+});
+
+test("a fence that is raised by one that passes waits for its own answer", () => {
+  const fences = new Fences();
+  const passed: string[] = [];
+  let inner = 0;
+  const outer = fences.raise(0, () => {
+    passed.push("outer");
+    inner = fences.raise(1, () => passed.push("inner"));
+  });
+  fences.pass(outer, 1);
+  assert.deepEqual(passed, ["outer"]);
+  assert.equal(fences.pass(inner, 2), true);
+  assert.deepEqual(passed, ["outer", "inner"]);
+});
