@@ -5,6 +5,11 @@ import { attach, pullSocket, receiveAll, watch } from "./sockets.js";
 
 /** When closing, how long nothing must have come in, and how long to wait for that at most; milliseconds. */
 const QUIET = { after: 20, most: 1000 };
+/**
+ * The largest part of a message, bytes. libzmq gathers a part in memory, whatever its size, before anybody can say no to it; a
+ * publisher that begins a larger one is cut off, connects again by itself and goes on with its next message.
+ */
+const LARGEST = 16_000_000;
 
 export class PullServer {
   readonly #spec: string;
@@ -16,7 +21,7 @@ export class PullServer {
   constructor(spec: string, clock: Clock) {
     this.#spec = spec;
     this.#clock = clock;
-    this.#socket = pullSocket("");
+    this.#socket = pullSocket("", LARGEST);
   }
 
   /** Rejects with "link.failed" when the address cannot be bound. */

@@ -30,8 +30,9 @@ export interface PeerEvents {
   disconnected(): void;
 }
 
-export function pullSocket(identity: string): Pull {
-  const socket = new IdentifiedPull({ receiveHighWaterMark: 0, linger: 0 });
+/** A peer that begins a message of more bytes than `maxMessageSize` is cut off (-1 = no limit). */
+export function pullSocket(identity: string, maxMessageSize = -1): Pull {
+  const socket = new IdentifiedPull({ receiveHighWaterMark: 0, linger: 0, maxMessageSize });
   return identity ? socket.identify(identity) : socket;
 }
 

@@ -6,6 +6,7 @@ import { systemClock } from "../../src/util/clock.js";
 import { PullServer } from "../../src/zmq/pull.js";
 import { Changes } from "../support/deadline.js";
 import { freePort } from "../support/ports.js";
+import { RawConnection } from "../support/sse-client.js";
 
 async function setUp() {
   const spec = `tcp://127.0.0.1:${await freePort()}`;
@@ -70,6 +71,35 @@ test("a publisher without end does not hold the server up", async () => {
   const after = received.length;
   await flood;
   assert.equal(received.length, after);
+  push.close();
+});
+
+test("a message that no memory should hold is not taken in, and what its publisher sends next is", async () => {
+  const { server, received, changes, connect } = await setUp();
+  const push = connect();
+  await push.send("first");
+  await push.send(["t", Buffer.alloc(16_000_001)]);
+  await push.send("after");
+  await changes.until(() => received.includes("after"), "the next message");
+  assert.deepEqual(received, ["first", "after"]);
+  await server.close();
+  push.close();
+});
+
+test("what speaks another language at the publishers' address is no publisher, and disturbs none", async () => {
+  const { spec, server, received, changes, connect } = await setUp();
+  const port = Number(spec.split(":").at(-1));
+  for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "\0".repeat(100_000), "\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", ""]) {
+    const stranger = new RawConnection(port);
+    stranger.write(Buffer.from(bytes, "latin1"));
+    stranger.halfClose();
+    await stranger.over();
+  }
+  const push = connect();
+  await push.send("good");
+  await changes.until(() => received.length === 1, "the good message");
+  assert.deepEqual(received, ["good"]);
+  await server.close();
   push.close();
 });
 
