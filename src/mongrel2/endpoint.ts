@@ -27,6 +27,8 @@ const FENCE_PATIENCE = 1000;
 const SILENCE = 5000;
 /** Ids may arrive out of order when requests queued up while no handler was there: at most 2560 + the socket's 1000. */
 const REORDER = 4096;
+/** Wrong idents that are told: more than any mistake in a configuration brings about. */
+const MOST_IDENTS = 16;
 
 type State =
   | { readonly name: "lost" }
@@ -78,7 +80,8 @@ export class Endpoint implements Outlet, Receiver {
   #toldSilent = false;
   /** The highest connection id of this epoch. */
   #highest = 0;
-  #wrongIdent: string | undefined;
+  /** Those that were told: two that come in turns are not told for ever. */
+  readonly #wrongIdents = new Set<string>();
 
   constructor(options: EndpointOptions) {
     this.#options = options;
@@ -206,8 +209,8 @@ export class Endpoint implements Outlet, Receiver {
   }
 
   #complain(ident: string): void {
-    if (ident === this.#wrongIdent) return;
-    this.#wrongIdent = ident;
+    if (this.#wrongIdents.has(ident) || this.#wrongIdents.size === MOST_IDENTS) return;
+    this.#wrongIdents.add(ident);
     this.#options.events.wrongIdent(ident);
   }
 

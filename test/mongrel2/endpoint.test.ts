@@ -191,6 +191,17 @@ test("another ident than the configured one is told once", async () => {
   assert.deepEqual(told, ["live", "ident other", "http 1", "http 2"]);
 });
 
+test("idents that come in turns are each told once, and of a thousand not all", async () => {
+  const { endpoint, told, goLive } = await setUp();
+  goLive();
+  for (let id = 1; id <= 1000; id++) endpoint.message(get(id, ["one", "two", IDENT][id % 3]));
+  const idents = () => told.filter((it) => it.startsWith("ident"));
+  assert.deepEqual(idents(), ["ident two", "ident one"]);
+  for (let id = 1001; id <= 2000; id++) endpoint.message(get(id, `ident-${id}`));
+  assert.equal(idents().length, 16);
+  assert.equal(told.filter((it) => it.startsWith("http")).length, 2000);
+});
+
 test("silence is told once: before Mongrel2 ever answered, and when it stops answering", async () => {
   const { endpoint, clock, told, goLive } = await setUp();
   clock.advance(20_000);
