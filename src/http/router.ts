@@ -96,8 +96,16 @@ export class Router {
 
   #begin(server: Server, request: HttpRequest): Turn {
     const route = this.#route(request.path);
-    const outcome = route ? this.#outcome(route, server, request) : { status: 404 };
-    return { name: route?.name ?? "other", request, outcome };
+    return { name: route?.name ?? "other", request, outcome: this.#attempt(route, server, request) };
+  }
+
+  /** A mistake of ours in one route costs one answer: thrown on, it would end the loop that receives everybody's requests. */
+  #attempt(route: Route | undefined, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
+    try {
+      return route ? this.#outcome(route, server, request) : { status: 404 };
+    } catch (error) {
+      return failure(error);
+    }
   }
 
   /** An answer that takes time, and all that its connection asks until nothing waits any more. */

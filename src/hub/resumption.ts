@@ -3,6 +3,7 @@
  * position of its own at once, so that it can come back even if it never saw an event: an event with an id only, which
  * browsers remember and do not show (WHATWG HTML 9.2.6); or the notice that something is missing, which carries the id too.
  */
+import { LIMITS } from "../protocol/limits.js";
 import { encodeEvent } from "../protocol/sse.js";
 import type { GapReason, History } from "./ports.js";
 import { offsetOf, positionId } from "./position.js";
@@ -16,9 +17,13 @@ export interface Resumption {
   readonly after: string | undefined;
 }
 
-/** The offset of an id: our own name it, a publisher's own are looked up. "earliest" is before everything that is held. */
+/**
+ * The offset of an id: our own name it, a publisher's own are looked up. "earliest" is before everything that is held. One
+ * that is longer than any that was ever given out is not looked up: stores have keys of so many bytes, and fail beyond.
+ */
 export function offsetOfId(history: History, id: string): number | undefined | Promise<number | undefined> {
   if (id === "earliest") return history.floor;
+  if (Buffer.byteLength(id) > LIMITS.idBytes) return undefined;
   const offset = offsetOf(history.epoch, id);
   if (offset === undefined) return history.find(id);
   // Where several daemons share a history, another one may be ahead of this one: the history knows.

@@ -15,5 +15,6 @@ export function tolerateStrayRejections(): void {
   });
 }
 
+/** Those are plain Errors. A RangeError or TypeError from inside it is a mistake of ours, in whatever called it. */
 const isOfLmdb = (reason: unknown): boolean =>
-  reason instanceof Error && /[\\/]node_modules[\\/]lmdb[\\/]/.test(reason.stack ?? "");
+  reason instanceof Error && reason.name === "Error" && /[\\/]node_modules[\\/]lmdb[\\/]/.test(reason.stack ?? "");

@@ -35,11 +35,20 @@ async function slow() {
       },
     },
   };
+  const broken: Route = {
+    name: "/broken",
+    methods: {
+      GET: () => {
+        throw new RangeError("a mistake");
+      },
+    },
+  };
   const below: Route = { name: "/below", methods: { GET: () => ({ status: 200, body: "below" }) } };
   const routes = new Map([
     ["/later", later],
     ["/now", now],
     ["/open", open],
+    ["/broken", broken],
     ["/below/", below],
   ]);
   const web: Web = await Web.open({ routes });
@@ -177,6 +186,14 @@ test("an answer that fails is a 503 where trying again is right, and a 500 other
   );
   for (const answer of answers) assert.doesNotMatch(answer?.body ?? "", /stopping|disk|mistake/);
   assert.deepEqual(web.answered, ["/later 503 stopping", "/later 503 disk full", "/later 500 a mistake"]);
+});
+
+test("a mistake in a route costs one answer, and the next request is served", async () => {
+  const { web } = await slow();
+  const [answer] = web.responses(web.send("/broken"));
+  assert.deepEqual([answer?.status, answer?.body], [500, "Internal Server Error\n"]);
+  assert.deepEqual(web.answered, ["/broken 500 a mistake"]);
+  assert.equal(web.responses(web.send("/now"))[0]?.status, 200);
 });
 
 test("a path has its route only as it is written, and one that ends in a slash those below it", async () => {

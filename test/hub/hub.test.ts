@@ -122,6 +122,14 @@ for (const [what, lastEventId] of [
   });
 }
 
+test("an id that is longer than any that was given out is unknown, and no store is asked for it", async () => {
+  const { connect, outlet, history } = await bench();
+  history.find = () => assert.fail("a key too long for LMDB");
+  connect(1, { lastEventId: "9".repeat(60_000) });
+  outlet.settle();
+  assert.match(outlet.received.get(1) ?? "", /^event: m2push-gap$/m);
+});
+
 test("an id ahead of everything that was published is unknown, not a promise", async () => {
   const { connect, outlet, history } = await bench();
   connect(1, { lastEventId: `${history.epoch}.9999` });

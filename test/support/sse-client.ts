@@ -116,8 +116,9 @@ export class RawConnection {
   readonly #changes = new Changes();
   readonly #socket;
 
-  constructor(port: number) {
-    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  /** `localAddress`: where it seems to come from, absent = 127.0.0.1. */
+  constructor(port: number, localAddress = "127.0.0.1") {
+    this.#socket = connect({ port, host: "127.0.0.1", localAddress, noDelay: true });
     this.#socket.on("data", (bytes) => {
       this.received = Buffer.concat([this.received, bytes]);
       this.#changes.tell();

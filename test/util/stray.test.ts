@@ -31,6 +31,10 @@ for (const [what, script] of [
   ["of our own", failure("/srv/m2push/dist/hub/hub.js")],
   ["of a package with a name like lmdb", failure("/srv/m2push/node_modules/lmdb-store/index.js")],
   ["that is no error", `Promise.reject("lmdb");`],
+  [
+    "for what lmdb was wrongly given",
+    failure("/srv/m2push/node_modules/lmdb/keys.js").replace("new Error(", "new RangeError("),
+  ],
 ] as const) {
   test(`a rejection ${what} ends the process as ever, and is told`, () => {
     const { status, stdout, stderr } = run(script);
