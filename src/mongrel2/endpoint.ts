@@ -7,7 +7,8 @@
  * lost     No Mongrel2. What still comes in may be of the one that is gone: nobody can tell, so it is kept aside as doubtful,
  *          and those connections are cancelled once the link is live (a browser then connects anew).
  * probing  Fences are sent until one comes back: a PUB socket that has just connected loses what is sent at once. Requests
- *          that come in are held, in order, and handed on when the link is live: an answer now could be lost.
+ *          that come in are held, in order, and handed on when the link is live: an answer now could be lost. If a socket
+ *          disconnects before that, they are doubtful, too.
  * live     Serving. Each time a link becomes live is a new epoch: a Mongrel2 that restarted counts ids from 1 again, so every
  *          id of an earlier epoch may by now be another person's connection.
  */
@@ -30,9 +31,14 @@ const REORDER = 4096;
 /** Wrong idents that are told: more than any mistake in a configuration brings about. */
 const MOST_IDENTS = 16;
 
+interface Held {
+  readonly id: number | undefined;
+  readonly handle: () => void;
+}
+
 type State =
   | { readonly name: "lost" }
-  | { readonly name: "probing"; readonly held: (() => void)[] }
+  | { readonly name: "probing"; readonly held: Held[] }
   | { readonly name: "live" }
   | { readonly name: "closed" };
 
@@ -72,7 +78,11 @@ export class Endpoint implements Outlet, Receiver {
   #state: State = { name: "probing", held: [] };
   /** Connections whose requests came in while lost. */
   #doubtful: number[] = [];
-  #peerConnected = false;
+  /**
+   * Peers of our PULL socket. More than one only where we bind: a second may be a stranger, or Mongrel2 that is back before its
+   * old connection has ended. Nobody can tell which of them leaves, so each leaving ends the epoch; who is left is then asked.
+   */
+  #peers = 0;
   #probe: Cancel | undefined;
   #watchdog: Cancel | undefined;
   /** When Mongrel2 was last known to answer, or waiting for it began. */
@@ -161,17 +171,16 @@ export class Endpoint implements Outlet, Receiver {
   }
 
   connected(direction: "in" | "out"): void {
-    if (direction === "in") this.#peerConnected = true;
-    if (this.#state.name === "lost" && this.#peerConnected) this.#state = { name: "probing", held: [] };
+    if (direction === "in") this.#peers++;
+    if (this.#state.name === "lost" && this.#peers > 0) this.#state = { name: "probing", held: [] };
     if (this.#state.name === "probing") this.#probeFrom(PROBE.first);
   }
 
   disconnected(direction: "in" | "out"): void {
-    if (direction === "in") this.#peerConnected = false;
-    this.#lose(
-      "the connection to Mongrel2 was lost",
-      this.#peerConnected ? { name: "probing", held: [] } : { name: "lost" },
-    );
+    if (direction === "in") this.#peers = Math.max(0, this.#peers - 1);
+    const next: State = this.#peers > 0 ? { name: "probing", held: [] } : { name: "lost" };
+    this.#lose("the connection to Mongrel2 was lost", next);
+    if (next.name === "probing") this.#probeFrom(PROBE.first);
   }
 
   #inbound(message: Inbound): void {
@@ -192,11 +201,14 @@ export class Endpoint implements Outlet, Receiver {
   #hand(id: number | undefined, handle: () => void): void {
     const state = this.#state;
     if (state.name === "live") handle();
-    else if (state.name === "probing") state.held.push(handle);
-    else if (state.name === "lost") {
-      this.#options.events.stale(1);
-      if (id !== undefined) this.#doubtful.push(id);
-    }
+    else if (state.name === "probing") state.held.push({ id, handle });
+    else if (state.name === "lost") this.#doubt([{ id }]);
+  }
+
+  #doubt(held: readonly Pick<Held, "id">[]): void {
+    if (held.length === 0) return;
+    this.#options.events.stale(held.length);
+    for (const { id } of held) if (id !== undefined) this.#doubtful.push(id);
   }
 
   /**
@@ -217,14 +229,15 @@ export class Endpoint implements Outlet, Receiver {
   // ---- The life of the link ------------------------------------------------------------------------------------------
 
   #lose(why: string, next: State): void {
-    const wasLive = this.#state.name === "live";
-    if (this.#state.name === "closed") return;
+    const last = this.#state;
+    if (last.name === "closed") return;
     this.#state = next;
+    if (last.name === "probing") this.#doubt(last.held);
     this.#fences.clear();
     this.#highest = 0;
     this.#heardFrom = this.#options.clock.monotonic();
     this.#toldSilent = false;
-    if (wasLive) this.#options.events.lost(why);
+    if (last.name === "live") this.#options.events.lost(why);
   }
 
   #pass(id: number): void {
@@ -240,7 +253,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#fences.clear();
     this.cancel(this.#doubtful.splice(0));
     this.#options.events.live(waited);
-    for (const handle of held) handle();
+    for (const { handle } of held) handle();
   }
 
   #probeFrom(wait: number): void {

@@ -130,6 +130,36 @@ for (const direction of ["in", "out"] as const) {
   });
 }
 
+test("where we bind, a stranger who comes and goes ends the epoch (it may have been Mongrel2), and not the service", async () => {
+  const { endpoint, told, goLive } = await setUp();
+  goLive();
+  endpoint.message(get(1));
+  endpoint.connected("in");
+  endpoint.disconnected("in");
+  assert.deepEqual(told, ["live", "http 1", "lost"]);
+  goLive();
+  endpoint.message(get(2));
+  endpoint.disconnected("in");
+  endpoint.message(get(3));
+  assert.deepEqual(told.slice(3), ["live", "http 2", "lost", "stale 1"]);
+});
+
+test("requests that are held when a socket disconnects are doubtful: cancelled once it is live, not forgotten", async () => {
+  const { endpoint, told, sent, goLive } = await setUp();
+  endpoint.message(get(7));
+  endpoint.message(get(8));
+  endpoint.disconnected("out");
+  endpoint.connected("out");
+  endpoint.message(get(9));
+  assert.deepEqual(told, ["stale 2"]);
+  goLive();
+  assert.deepEqual(told, ["stale 2", "live", "http 9"]);
+  assert.deepEqual(
+    sent.filter(({ body }) => body.includes("cancel")).map(({ ids }) => ids),
+    [[7, 8]],
+  );
+});
+
 test("a request that comes while Mongrel2 is lost may be of the old one: it is cancelled, never served", async () => {
   const { endpoint, told, sent, goLive } = await setUp();
   goLive();

@@ -5,6 +5,7 @@ import { Push, Subscriber } from "zeromq";
 import { Link } from "../../src/zmq/link.js";
 import { Changes, within } from "../support/deadline.js";
 import { freePort } from "../support/ports.js";
+import { RawConnection } from "../support/sse-client.js";
 
 const address = async () => `tcp://127.0.0.1:${await freePort()}`;
 
@@ -39,7 +40,7 @@ async function setUp({ bind = false } = {}) {
     return { push, sub };
   };
   const heard = (what: string) => changes.until(() => told.includes(what), what);
-  return { link, start, open, told, heard };
+  return { link, sendSpec, start, open, told, heard };
 }
 
 /** Sends until something arrives: a PUB socket loses what is sent before its peer has subscribed. */
@@ -119,6 +120,26 @@ test("a message in several parts is told as such and not taken for one", async (
     told.filter((it) => it.startsWith("m")),
     ["multipart 2", "message after"],
   );
+  await link.close();
+  push.close();
+  sub.close();
+});
+
+test("where the link binds, every peer that came is told to have gone, one that spoke another language too", async () => {
+  const { link, sendSpec, start, open, told, heard } = await setUp({ bind: true });
+  await start();
+  const { push, sub } = await open();
+  await heard("in +");
+  await push.send("one");
+  await heard("message one");
+  const stranger = new RawConnection(Number(sendSpec.split(":").at(-1)));
+  stranger.write("GET / HTTP/1.1\r\n\r\n");
+  await stranger.until(({ text }) => text.length > 0, "a greeting");
+  stranger.close();
+  await heard("in -");
+  assert.equal(told.filter((it) => it === "in +").length, 2);
+  await push.send("two");
+  await heard("message two");
   await link.close();
   push.close();
   sub.close();
