@@ -1,0 +1,76 @@
+/** Where the log goes: a process of its own for each test, with a reader that is slow, gone, or too late. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const LOGGER = fileURLToPath(new URL("../../src/log/logger.js", import.meta.url));
+
+/** A program that has a `log`; nobody reads its output until the test does. What it says to the test goes to stderr. */
+function run(t: TestContext, script: string): ChildProcess {
+  const program = `import { openLog } from ${JSON.stringify(LOGGER)}; const log = openLog("info"); ${script}`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program]);
+  t.after(() => child.kill("SIGKILL"));
+  return child;
+}
+
+async function linesOf(child: ChildProcess): Promise<Record<string, unknown>[]> {
+  let text = "";
+  for await (const piece of child.stdout?.setEncoding("utf8") ?? []) text += piece;
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+test("a line is written when the call returns: it is there after kill -9", async (t) => {
+  const child = run(t, `log.info("one"); log.info("two"); process.kill(process.pid, "SIGKILL");`);
+  const lines = await linesOf(child);
+  assert.deepEqual(
+    lines.map(({ level, msg }) => [level, msg]),
+    [
+      ["info", "one"],
+      ["info", "two"],
+    ],
+  );
+});
+
+test("a reader that has stopped holds nobody up; what it missed is counted, and it gets all that waited", async (t) => {
+  const TOTAL = 30_000;
+  const script = `
+    for (let line = 0; line < ${TOTAL}; line++) log.info({ line, pad: "x".repeat(1000) }, "much");
+    process.stdout.once("drain", () => log.info("room again"));
+    process.stderr.write("done");`;
+  const child = run(t, script);
+  const [said] = await once(child.stderr ?? child, "data");
+  assert.equal(String(said), "done");
+  const lines = await linesOf(child);
+  const much = lines.filter(({ msg }) => msg === "much");
+  assert.deepEqual(
+    much.map(({ line }) => line),
+    much.map((_, at) => at),
+  );
+  assert.ok(much.length > 10_000 && much.length < TOTAL, `${much.length} lines`);
+  assert.deepEqual(
+    lines.slice(much.length).map(({ event, lines, msg }) => [event, lines, msg]),
+    [
+      ["omitted", TOTAL - much.length, "lines of the log were left out: whoever reads it did not keep up"],
+      [undefined, undefined, "room again"],
+    ],
+  );
+});
+
+test("a reader that has gone away ends the log, not the program", async (t) => {
+  const script = `
+    process.stdin.on("data", () => { for (let line = 0; line < 1000; line++) log.info("to nobody"); });
+    process.stdin.on("end", () => { log.info("to nobody"); process.stderr.write("still here"); });`;
+  const child = run(t, script);
+  child.stdout?.destroy();
+  child.stdin?.write("go");
+  child.stdin?.end();
+  const [said] = await once(child.stderr ?? child, "data");
+  assert.equal(String(said), "still here");
+  const [code] = await once(child, "exit");
+  assert.equal(code, 0);
+});
