@@ -5,7 +5,7 @@
 #
 # What npm would publish, the production packages beside it, units, configuration, manual page and completions. Needs npm,
 # node and dpkg-deb; no network, no root. The same checkout gives the same bytes (SOURCE_DATE_EPOCH, or the last commit's time).
-# DEB_COMPRESSION=gzip is quicker than xz.
+# DEB_COMPRESSION=gzip is quicker than xz; DEBFULLNAME and DEBEMAIL name the maintainer, as for Debian's own tools.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -89,11 +89,13 @@ copyright() {
 
 # What dpkg wants to know.
 control() {
-  local size
+  local size maintainer
+  maintainer="${DEBFULLNAME:-m2push maintainers} <${DEBEMAIL:-maintainers@m2push.invalid}>"
   mkdir -p "$root/DEBIAN"
   # A version such as 1.0.0-rc.1 comes before 1.0.0.
   size=$(du -sk "$root" | cut -f1)
   sed -e "s/@VERSION@/${version/-/\~}/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" \
+    -e "s|@MAINTAINER@|${maintainer//[|&\\]/}|" \
     "$here/control.in" >"$root/DEBIAN/control"
   (cd "$root" && find etc -type f -printf '/%p\n' | sort) >"$root/DEBIAN/conffiles"
   install -m 755 -t "$root/DEBIAN" "$here/postinst" "$here/prerm" "$here/postrm"

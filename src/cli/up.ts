@@ -1,5 +1,5 @@
 /** `m2push up`: Mongrel2 and the daemon together, as `npm start` does; everything they write stands below the working folder. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import type { Command } from "commander";
 import { issueKey } from "../auth/issue.js";
@@ -9,17 +9,24 @@ import { Mongrel2Process } from "../mongrel2/process.js";
 import { systemClock } from "../util/clock.js";
 import { addConfigOptions } from "./options.js";
 import { type Companion, runDaemon } from "./running.js";
+import { layOut, PAIR } from "./starter.js";
 
 export function addUp(program: Command): void {
   const command = program.command("up").summary("run Mongrel2 and the daemon together");
   command.description(
-    "Runs Mongrel2 (from the mongrel2.conf beside the configuration file) and the daemon, in the working folder. " +
-      "SIGINT or SIGTERM stops both.",
+    "Runs Mongrel2 (from the mongrel2.conf beside the configuration file) and the daemon, in the working folder. Without -c " +
+      `it reads ${PAIR.config} there; a folder without one is given a pair that works. SIGINT or SIGTERM stops both.`,
   );
   command.option("--mongrel2-conf <file>", "Mongrel2's configuration");
   addConfigOptions(command).action(async ({ config, mongrel2Conf }: { config?: string; mongrel2Conf?: string }) => {
-    const conf = mongrel2Conf ?? join(config === undefined ? "config" : dirname(config), "mongrel2.conf");
-    await runDaemon(command, (log, config) => mongrel2(conf, log, config));
+    const written = config === undefined && mongrel2Conf === undefined ? layOut(process.cwd()) : undefined;
+    if (config === undefined && existsSync(PAIR.config)) command.setOptionValue("config", PAIR.config);
+    const conf = mongrel2Conf ?? (config === undefined ? PAIR.mongrel2 : join(dirname(config), "mongrel2.conf"));
+    await runDaemon(command, (log, loaded) => {
+      if (written)
+        log.info({ event: "files", written }, "began with copies of what comes with m2push: change them at will");
+      return mongrel2(conf, log, loaded);
+    });
   });
 }
 

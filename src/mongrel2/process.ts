@@ -87,7 +87,10 @@ export class Mongrel2Process {
 /** Loads a configuration into the database and returns the server's uuid. m2sh exits 0 at every error: its words count. */
 async function load(conf: string): Promise<string> {
   if (!existsSync(conf))
-    throw new M2pushError("config.invalid", `${conf} is missing: Mongrel2's configuration for 'm2push up'`);
+    throw new M2pushError(
+      "config.invalid",
+      `${conf} is missing: Mongrel2's configuration for 'm2push up'; m2push comes with one, in config/`,
+    );
   rmSync(DATABASE, { force: true });
   const env = { ...process.env, LOGNAME: process.env.LOGNAME ?? "m2push" };
   const m2sh = (...args: string[]) => run("m2sh", args, { env }).catch(explain);

@@ -101,6 +101,7 @@ test("the Debian package says what it is and what it needs", async () => {
   assert.match(control, new RegExp(`^ Version: ${built.version}$`, "m"));
   assert.match(control, /^ Depends: nodejs \(>= 20\)/m);
   assert.match(control, /^ Recommends: mongrel2-core$/m);
+  assert.match(control, /^ Maintainer: [^@<]+ <[^@\s]+@[^@\s]+\.[a-z]+>$/m);
   const architecture = (await must("dpkg", ["--print-architecture"], "/")).trim();
   assert.match(control, new RegExp(`^ Architecture: ${architecture}$`, "m"));
   assert.ok(built.deb.endsWith(`/m2push_${built.version}_${architecture}.deb`));
