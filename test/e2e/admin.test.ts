@@ -1,23 +1,25 @@
 /** The admin address of a real daemon beside a real Mongrel2, and the two commands that ask it. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import type { ClientPage, ClientView } from "../../src/admin/clients.js";
 import type { Status } from "../../src/admin/status.js";
 import { addDoctor } from "../../src/cli/doctor.js";
 import { addStatus } from "../../src/cli/status.js";
 import { runCommand } from "../cli/harness.js";
 import { lint, sampleOf } from "../metrics/lint.js";
-import { type Pair, serving, startPair } from "../support/pair.js";
+import { type Pair, type PairOptions, serving, startPair } from "../support/pair.js";
 import { freePort } from "../support/ports.js";
 import { openStream } from "../support/sse-client.js";
+import { bearer, HUB, old, SECRET } from "./mercure.js";
 
 interface Watched extends Pair {
   readonly url: string;
   text(path: string): Promise<string>;
 }
 
-async function start(t: TestContext): Promise<Watched> {
+async function start(t: TestContext, config: PairOptions["config"] = {}): Promise<Watched> {
   const listen = `127.0.0.1:${await freePort()}`;
-  const pair = await startPair(t, { config: { admin: { listen } } });
+  const pair = await startPair(t, { config: { ...config, admin: { listen } } });
   const url = `http://${listen}`;
   const text = async (path: string) => await (await fetch(`${url}${path}`)).text();
   return { ...pair, url, text };
@@ -64,6 +66,38 @@ test("/readyz follows Mongrel2, /healthz the process alone", async (t) => {
   await serving(daemon, from);
   assert.equal(await text("/readyz"), "ready\n");
   assert.equal(sampleOf(await text("/metrics"), "m2push_server_losses_total", MAIN), 1);
+});
+
+test("operators list clients, look at one, and end one, a topic's or a subject's; the others hear what follows", async (t) => {
+  const { url, stream, publisher, daemon } = await start(t, { auth: { publisher_key: SECRET } });
+  const answer = (path: string, method = "GET") => fetch(`${url}${path}`, { method }).then((it) => it.json());
+  const list = (query: string): Promise<ClientPage> => answer(`/clients?limit=3${query}`) as Promise<ClientPage>;
+  const everything = await stream();
+  const weather = await stream({}, "/esupdates?topic=weather");
+  const news = await stream({}, "/esupdates?topic=news");
+  const user = await stream(bearer(await old({ subscribe: ["*"] }, { sub: "user-17" })), `${HUB}?topic=private`);
+  const page = await list("");
+  assert.deepEqual([page.total, page.clients.length], [4, 3]);
+  const rest = await list(`&after=${page.next}`);
+  assert.deepEqual([rest.clients.length, rest.next], [1, null]);
+  const selects = ({ selectors }: ClientView, value: string) =>
+    selectors.some((it) => "value" in it && it.value === value);
+  const one = page.clients.find((it) => selects(it, "weather")) ?? assert.fail("it is not on the first page");
+  const path = `/clients/${one.server}/${one.id}`;
+  const { server, id, since, state, remote } = (await answer(path)) as ClientView;
+  assert.deepEqual([server, id, since, state, remote], ["main", one.id, one.since, "live", "127.0.0.1"]);
+  assert.deepEqual(await answer(`${path}/disconnect`, "POST"), { disconnected: 1 });
+  await weather.closed;
+  assert.equal((await fetch(`${url}${path}`)).status, 404);
+  assert.deepEqual(await answer("/disconnect?topic=news", "POST"), { disconnected: 1 });
+  await news.closed;
+  assert.deepEqual(await answer("/disconnect?subject=user-17", "POST"), { disconnected: 1 });
+  await user.closed;
+  const kicked = daemon.log.filter(({ event, reason }) => event === "disconnect" && reason === "kicked");
+  assert.equal(kicked.length, 3);
+  await publisher.publish("after that");
+  assert.equal((await everything.next()).data, "after that");
+  assert.equal(((await answer("/status")) as Status).clients, 1);
 });
 
 test("m2push status shows the daemon that its configuration names", async (t) => {
