@@ -1,0 +1,269 @@
+/** A stream in memory behind sessions that can be cut, and that loses what a real one may lose. See src/cluster/session.ts. */
+
+import type { Dial, Following, Outgoing, Session, Stored, StreamState } from "../../src/cluster/session.js";
+import { M2pushError } from "../../src/errors.js";
+
+interface Message extends Stored {
+  readonly key: string;
+}
+
+/** What happens to what a session is asked: it is done; done, but the answer does not come; nothing. */
+type Wire = "whole" | "deaf" | "frozen" | "cut";
+
+export class FakeStream {
+  #epoch: string | undefined;
+  #messages: Message[] = [];
+  #last = 0;
+  #stamps = 0;
+  /** The sequence of each message id. */
+  readonly #ids = new Map<string, number>();
+  readonly #wires = new Set<FakeWire>();
+  readonly #maxEvents: number;
+
+  constructor(maxEvents = Number.POSITIVE_INFINITY) {
+    this.#maxEvents = maxEvents;
+  }
+
+  /** A wire for one daemon. */
+  wire(): FakeWire {
+    const wire = new FakeWire(this);
+    this.#wires.add(wire);
+    return wire;
+  }
+
+  get messages(): readonly Stored[] {
+    return this.#messages;
+  }
+
+  state(): StreamState | undefined {
+    if (this.#epoch === undefined) return undefined;
+    const [oldest] = this.#messages;
+    const bytes = this.#messages.reduce((sum, { data }) => sum + data.length, 0);
+    const first = oldest?.sequence ?? this.#last + 1;
+    return { epoch: this.#epoch, first, last: this.#last, count: this.#messages.length, bytes, differs: undefined };
+  }
+
+  make(epoch: string): void {
+    this.#epoch ??= epoch;
+  }
+
+  renew(epoch: string): void {
+    this.#epoch = epoch;
+  }
+
+  /** Takes a message and hands it to who follows; the same sequence again for an id that it knows. */
+  add({ epoch, key, id, data }: Outgoing): number {
+    const known = this.#ids.get(id);
+    if (known !== undefined) return known;
+    if (epoch !== this.#epoch) throw new M2pushError("unavailable", "no such subject");
+    const message = { sequence: ++this.#last, epoch, key, stamp: `${++this.#stamps}000000`, data };
+    this.#ids.set(id, message.sequence);
+    this.#messages.push(message);
+    this.purge(this.#last - this.#maxEvents);
+    for (const wire of this.#wires) wire.tell();
+    return message.sequence;
+  }
+
+  /** Forgets everything up to a sequence. */
+  purge(through = this.#last): void {
+    this.#messages = this.#messages.filter(({ sequence }) => sequence > through);
+  }
+
+  /** Loses its newest, as a server whose machine lost power. Who is connected is thrown out. */
+  rollBack(to: number): void {
+    this.#messages = this.#messages.filter(({ sequence }) => sequence <= to);
+    this.#last = to;
+    for (const [id, sequence] of this.#ids) if (sequence > to) this.#ids.delete(id);
+    for (const wire of this.#wires) wire.drop("rolled back");
+  }
+
+  /** Is not there any more, nor is anything that it held. */
+  remove(): void {
+    this.#epoch = undefined;
+    this.#messages = [];
+    this.#last = 0;
+    this.#ids.clear();
+    for (const wire of this.#wires) wire.drop("the stream was deleted");
+  }
+
+  from(sequence: number): readonly Message[] {
+    return this.#messages.filter((message) => message.sequence >= sequence);
+  }
+
+  find(epoch: string, key?: string): number | undefined {
+    return this.#messages.find((it) => it.epoch === epoch && (key === undefined || it.key === key))?.sequence;
+  }
+}
+
+export class FakeWire {
+  readonly #stream: FakeStream;
+  readonly #sessions = new Set<FakeSession>();
+  #is: Wire = "whole";
+  #held: (() => void)[] = [];
+
+  constructor(stream: FakeStream) {
+    this.#stream = stream;
+  }
+
+  readonly dial: Dial = async () => {
+    if (this.#is === "cut") throw new M2pushError("unavailable", "connection refused");
+    const session = new FakeSession(this.#stream, this, () => this.#sessions.delete(session));
+    this.#sessions.add(session);
+    return session;
+  };
+
+  cut(): void {
+    this.#is = "cut";
+    this.#held = [];
+    this.drop("the connection was cut");
+  }
+
+  deafen(): void {
+    this.#is = "deaf";
+  }
+
+  freeze(): void {
+    this.#is = "frozen";
+  }
+
+  mend(): void {
+    this.#is = "whole";
+    for (const pass of this.#held.splice(0)) pass();
+    this.tell();
+  }
+
+  /** Ends the sessions; others may follow. */
+  drop(why: string): void {
+    for (const session of [...this.#sessions]) session.end(why);
+  }
+
+  tell(): void {
+    if (this.#is === "whole") for (const session of this.#sessions) session.tell();
+  }
+
+  /** Asks, and answers, as far as the wire lets through. */
+  ask<T>(what: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const ask = () => {
+        const answer = attempt(what);
+        const pass = () => ("error" in answer ? reject(answer.error) : resolve(answer.value));
+        if (this.#is === "deaf") this.#held.push(pass);
+        else pass();
+      };
+      if (this.#is === "frozen") this.#held.push(ask);
+      else ask();
+    });
+  }
+}
+
+function attempt<T>(what: () => T): { readonly value: T } | { readonly error: unknown } {
+  try {
+    return { value: what() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+class FakeSession implements Session {
+  readonly closed: Promise<string>;
+  readonly #stream: FakeStream;
+  readonly #wire: FakeWire;
+  readonly #following = new Set<Follower>();
+  readonly #unanswered = new Set<(error: Error) => void>();
+  #close: (why: string) => void = () => {};
+  #ended: string | undefined;
+  readonly #gone: () => void;
+
+  constructor(stream: FakeStream, wire: FakeWire, gone: () => void) {
+    this.#stream = stream;
+    this.#wire = wire;
+    this.#gone = gone;
+    this.closed = new Promise((resolve) => {
+      this.#close = resolve;
+    });
+  }
+
+  look() {
+    return this.#ask(() => this.#stream.state());
+  }
+
+  make(epoch: string) {
+    return this.#ask(() => this.#stream.make(epoch));
+  }
+
+  renew(epoch: string) {
+    return this.#ask(() => this.#stream.renew(epoch));
+  }
+
+  async follow(from: number, take: (message: Stored) => void): Promise<Following> {
+    const follower = new Follower(this.#stream, from, take);
+    await this.#ask(() => this.#following.add(follower));
+    follower.go();
+    return { stop: () => this.#following.delete(follower) };
+  }
+
+  read(after: number, through: number) {
+    return this.#ask(() => this.#stream.from(after + 1).filter(({ sequence }) => sequence <= through));
+  }
+
+  find(epoch: string, key?: string) {
+    return this.#ask(() => this.#stream.find(epoch, key));
+  }
+
+  send(message: Outgoing) {
+    return this.#ask(() => this.#stream.add(message));
+  }
+
+  async close() {
+    this.end("closed");
+  }
+
+  tell(): void {
+    for (const follower of this.#following) follower.go();
+  }
+
+  end(why: string): void {
+    this.#ended = why;
+    this.#gone();
+    this.#following.clear();
+    this.#close(why);
+    for (const reject of this.#unanswered) reject(new M2pushError("unavailable", why));
+  }
+
+  #ask<T>(what: () => T): Promise<T> {
+    if (this.#ended !== undefined) return Promise.reject(new M2pushError("unavailable", this.#ended));
+    return new Promise((resolve, reject) => {
+      this.#unanswered.add(reject);
+      this.#wire
+        .ask(what)
+        .then(resolve, reject)
+        .finally(() => this.#unanswered.delete(reject));
+    });
+  }
+}
+
+/** Hands messages over one by one, never from within whoever made them. */
+class Follower {
+  readonly #stream: FakeStream;
+  readonly #take: (message: Stored) => void;
+  #next: number;
+  #isGoing = false;
+
+  constructor(stream: FakeStream, from: number, take: (message: Stored) => void) {
+    this.#stream = stream;
+    this.#next = from;
+    this.#take = take;
+  }
+
+  go(): void {
+    if (this.#isGoing) return;
+    this.#isGoing = true;
+    queueMicrotask(() => {
+      this.#isGoing = false;
+      for (const message of this.#stream.from(this.#next)) {
+        this.#next = message.sequence + 1;
+        this.#take(message);
+      }
+    });
+  }
+}

@@ -1,0 +1,65 @@
+/** Three NATS servers that each hold the stream: one may be lost, or be slow. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { assertRising, ids, type Listener } from "../contract/bus.js";
+import { type NatsServer, startNatsCluster } from "../support/nats.js";
+import { daemon, load } from "./daemon.js";
+
+async function leaderOf(servers: readonly NatsServer[]): Promise<NatsServer> {
+  const connection = await connect({ servers: servers.map(({ url }) => url) });
+  try {
+    const { streams } = await jetstreamManager(connection);
+    const { cluster } = await streams.info("test");
+    const leader = servers.find(({ name }) => name === cluster?.leader);
+    if (!leader) throw new Error(`the stream has no leader: ${JSON.stringify(cluster)}`);
+    return leader;
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Two daemons under load on three servers; `fault` happens to the stream's leader. */
+async function survive(
+  t: TestContext,
+  fault: (leader: NatsServer, others: readonly NatsServer[]) => Promise<void> | void,
+) {
+  const servers = await startNatsCluster(t);
+  const all = { replicas: 3, servers: servers.map(({ url }) => url) };
+  const [a, b] = [await daemon(t, "", all), await daemon(t, "", all)];
+  const loads = [load(a), load(b)];
+  await b.hears(300);
+  const leader = await leaderOf(servers);
+  const others = servers.filter((server) => server !== leader);
+  await fault(leader, others);
+  await b.hears(b.heard.length + 1000);
+  await a.hears(b.heard.length);
+  const acknowledged = (await Promise.all(loads.map((it) => it.stop()))).flat();
+  await Promise.all([a.opened.up(), b.opened.up()]);
+  const last = await a.publish("last");
+  const has = ({ heard }: Listener) => heard.some(({ id }) => id === last.id);
+  await Promise.all([a.until(has, "the last"), b.until(has, "the last")]);
+  const heard = new Set(ids(b.heard));
+  assert.deepEqual(ids(a.heard), ids(b.heard));
+  assert.deepEqual(
+    acknowledged.filter(({ id }) => !heard.has(id)),
+    [],
+  );
+  assertRising(a.offsets);
+  assert.deepEqual([a.gaps, b.gaps], [[], []]);
+}
+
+test("the stream's leader is killed under load: the others go on, and nothing acknowledged is lost", async (t) => {
+  await survive(t, (leader) => leader.kill9());
+});
+
+test("the stream's leader stops for a while under load, and comes back: nothing acknowledged is lost", async (t) => {
+  await survive(t, async (leader, others) => {
+    leader.suspend();
+    t.after(() => leader.resume());
+    // NATS gives a server that is silent four seconds and more before it elects another; until then there is no answer.
+    while (!(await leaderOf(others).catch(() => undefined)));
+    leader.resume();
+  });
+});

@@ -1,0 +1,92 @@
+/** What happens to real NATS servers, and what is kept of what they had acknowledged. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { assertRising, ids, type Listener, readAll } from "../contract/bus.js";
+import { startNats } from "../support/nats.js";
+import { daemon, load } from "./daemon.js";
+
+test("a NATS server that is killed under load and comes again has everything that it acknowledged", async (t) => {
+  const nats = await startNats(t);
+  const [a, b] = [await daemon(t, nats.url), await daemon(t, nats.url)];
+  const loads = [load(a), load(b)];
+  for (let time = 1; time <= 3; time++) {
+    await b.hears(b.heard.length + 200);
+    await nats.kill9();
+    await nats.start();
+  }
+  await b.hears(b.heard.length + 200);
+  const acknowledged = (await Promise.all(loads.map((it) => it.stop()))).flat();
+  const last = await a.publish("last");
+  const has = ({ heard }: Listener) => heard.some(({ id }) => id === last.id);
+  await Promise.all([a.until(has, "the last"), b.until(has, "the last")]);
+  const heard = new Set(ids(b.heard));
+  assert.deepEqual(
+    acknowledged.filter(({ id }) => !heard.has(id)),
+    [],
+  );
+  assert.deepEqual(ids(a.heard), ids(b.heard));
+  assertRising(a.offsets);
+  assert.deepEqual([a.gaps, b.gaps], [[], []]);
+});
+
+test("a NATS server that comes again without its data begins another epoch, and all are told", async (t) => {
+  const nats = await startNats(t);
+  const [a, b] = [await daemon(t, nats.url), await daemon(t, nats.url)];
+  await a.many(20);
+  await b.hears(20);
+  await nats.kill9();
+  nats.forget();
+  await nats.start();
+  const told = ({ gaps }: Listener) => gaps.length > 0;
+  await Promise.all([a.until(told, "a gap"), b.until(told, "a gap")]);
+  await Promise.all([a.opened.up(), b.opened.up()]);
+  assert.deepEqual([a.gaps, b.gaps], [["unknown"], ["unknown"]]);
+  assert.equal(a.end.bus.epoch, b.end.bus.epoch);
+  const [one] = await Promise.all([a.publish(), b.hears(21)]);
+  assert.equal(b.heard[20]?.id, one.id);
+});
+
+test("a stream that is purged by NATS' own tools goes on; deleted, it is made again and all are told", async (t) => {
+  const nats = await startNats(t);
+  const a = await daemon(t, nats.url);
+  await a.many(200);
+  const connection = await connect({ servers: nats.url });
+  t.after(() => connection.close());
+  const { streams } = await jetstreamManager(connection);
+  await streams.purge("test");
+  await a.publish();
+  await a.hears(201);
+  assert.deepEqual([a.offsets.at(-1), a.gaps], [201, []]);
+  const late = await daemon(t, nats.url);
+  assert.deepEqual([late.end.history.floor, ids(await readAll(late.end))], [200, ids(a.heard.slice(200))]);
+  await streams.delete("test");
+  await a.until(({ gaps }) => gaps.length > 0, "a gap");
+  await a.opened.up();
+  await a.publish();
+  await a.hears(202);
+  assert.deepEqual([a.gaps, a.offsets.at(-1)], [["unknown"], 1]);
+});
+
+test("limits other than the stream has are warned of, and change nothing", async (t) => {
+  const nats = await startNats(t);
+  const a = await daemon(t, nats.url);
+  assert.deepEqual(a.opened.warnings, []);
+  const limits = { maxEvents: 5, maxAge: 60_000, maxBytes: 1000 };
+  const b = await daemon(t, nats.url, { limits, replicas: 3 });
+  assert.match(b.opened.warnings.join(), /max_msgs 1000000 \(configured: 5\).*max_age.*max_bytes.*num_replicas/);
+  await b.many(20);
+  const c = await daemon(t, nats.url);
+  assert.equal((await readAll(c.end)).length, 20);
+});
+
+test("an event that is too large for NATS is refused for its size, and those after it are not", async (t) => {
+  const nats = await startNats(t, { more: "max_payload: 2000" });
+  const a = await daemon(t, nats.url);
+  const large = a.publish("x".repeat(3000));
+  const small = a.publish("x");
+  await assert.rejects(large, { code: "limit.exceeded" });
+  await small;
+  await a.hears(1);
+});

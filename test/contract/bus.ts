@@ -1,0 +1,267 @@
+/** What every Bus promises (hub/ports.ts), together with the history that goes with it; each implementation runs this. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { M2pushError, ProtocolError } from "../../src/errors.js";
+import type { Bus, GapReason, History } from "../../src/hub/ports.js";
+import { offsetOf, positionId } from "../../src/hub/position.js";
+import type { Publication } from "../../src/protocol/publication.js";
+import { Changes } from "../support/deadline.js";
+
+/** One daemon's end of it. */
+export interface End {
+  readonly bus: Bus;
+  readonly history: History;
+  /** Resolves when it can publish, where that is not always so. */
+  readonly up?: () => Promise<void>;
+}
+
+/** What lies between one end and what all ends share. */
+export interface Wire {
+  /** It breaks, with what is in it, until it is mended. */
+  cut(): void;
+  /** Answers do not come back. */
+  deafen(): void;
+  /** Nothing passes, and nobody is told. */
+  freeze(): void;
+  mend(): void;
+}
+
+export interface Course {
+  /** Opens an end that is not started; it is closed when the test ends. A bus that is alone is asked for one only. */
+  open(): Promise<End & { readonly wire?: Wire }>;
+}
+
+export interface CourseOptions {
+  /** Trim to so many; absent = no limit. */
+  readonly maxEvents?: number;
+}
+
+export type OpenCourse = (t: TestContext, options: CourseOptions) => Promise<Course> | Course;
+
+/** Takes part as a hub does, and remembers. */
+export class Listener {
+  readonly end: End;
+  readonly heard: Publication[] = [];
+  readonly gaps: GapReason[] = [];
+  readonly #changes = new Changes();
+  #count = 0;
+
+  constructor(end: End) {
+    this.end = end;
+  }
+
+  start(): Promise<void> {
+    const { bus, history } = this.end;
+    return bus.start(
+      (publication) => {
+        const kept = history.append(publication);
+        this.heard.push(publication);
+        this.#changes.tell();
+        return kept;
+      },
+      (reason) => {
+        this.gaps.push(reason);
+        this.#changes.tell();
+      },
+    );
+  }
+
+  publish(data = `event ${++this.#count}`, more: { id?: string } = {}): Promise<Publication> {
+    return this.end.bus.publish({ topics: ["t"], data, private: false, ...more });
+  }
+
+  /** Publishes so many at once. */
+  many(count: number): Promise<Publication[]> {
+    return Promise.all(Array.from({ length: count }, () => this.publish()));
+  }
+
+  /** Resolves when so many were heard. */
+  hears(count: number): Promise<void> {
+    return this.until(() => this.heard.length >= count, `${count} events`);
+  }
+
+  async until(look: (listener: this) => boolean, what: string): Promise<void> {
+    const found = () => `; it heard ${this.heard.length}: ... ${ids(this.heard.slice(-5))}; gaps: ${this.gaps}`;
+    await this.#changes.until(() => look(this), what, 20_000, found);
+  }
+
+  get offsets(): number[] {
+    return this.heard.map(({ offset }) => offset);
+  }
+}
+
+export const ids = (publications: readonly Publication[]): string[] => publications.map(({ id }) => id);
+
+export async function listen(course: Course) {
+  const end = await course.open();
+  const listener = new Listener(end);
+  await listener.start();
+  return Object.assign(listener, { wire: end.wire as Wire });
+}
+
+/** Everything that a history holds after an offset, page by page. */
+export async function readAll({ history }: End, after = history.floor, maxBytes = 3000): Promise<Publication[]> {
+  const found: Publication[] = [];
+  for (let at = after; at < history.last; ) {
+    const page = await history.read(at, { through: history.last, maxBytes });
+    found.push(...page.publications);
+    assert.ok(page.through > at, "a page gets on");
+    at = page.through;
+  }
+  return found;
+}
+
+export function assertRising(offsets: readonly number[]): void {
+  offsets.forEach((offset, at) => {
+    assert.ok(at === 0 || offset > (offsets[at - 1] ?? 0), `${offset} after ${offsets[at - 1]}`);
+  });
+}
+
+export const isUnavailable = (error: unknown) => error instanceof M2pushError && error.code === "unavailable";
+
+/** What holds for every bus. */
+export function busSuite(name: string, open: OpenCourse): void {
+  const start = async (t: TestContext) => listen(await open(t, {}));
+
+  test(`${name}: before it is started and after it is closed it takes nothing`, async (t) => {
+    const end = await (await open(t, {})).open();
+    const listener = new Listener(end);
+    await assert.rejects(listener.publish(), isUnavailable);
+    await listener.start();
+    await listener.publish();
+    await end.bus.close();
+    await assert.rejects(listener.publish(), isUnavailable);
+    assert.equal(listener.heard.length, 1);
+  });
+
+  test(`${name}: what is published is delivered as it was, in the order in which it was published`, async (t) => {
+    const listener = await start(t);
+    const published = await listener.many(1000);
+    await listener.hears(1000);
+    assert.deepEqual(ids(listener.heard), ids(published));
+    assertRising(listener.offsets);
+    const texts = listener.heard.map(({ bytes }) => bytes.toString());
+    assert.deepEqual(
+      texts,
+      ids(published).map((id, at) => `id: ${id}\ndata: event ${at + 1}\n\n`),
+    );
+  });
+
+  test(`${name}: an event has the id that its publisher gave it, or its position, never another's position`, async (t) => {
+    const listener = await start(t);
+    const { bus } = listener.end;
+    assert.equal((await listener.publish("x", { id: "urn:ü:1" })).id, "urn:ü:1");
+    const { id, offset } = await listener.publish();
+    assert.equal(id, positionId(bus.epoch, offset));
+    assert.equal(offsetOf(bus.epoch, id), offset);
+    await assert.rejects(listener.publish("x", { id: positionId(bus.epoch, 3) }), ProtocolError);
+    await listener.hears(2);
+  });
+
+  test(`${name}: what was delivered can be read again and found`, async (t) => {
+    const listener = await start(t);
+    await listener.many(50);
+    const mine = await listener.publish("x", { id: "mine" });
+    await listener.publish("y", { id: "mine" });
+    await listener.hears(52);
+    const { history } = listener.end;
+    assert.deepEqual(ids(await readAll(listener.end)), ids(listener.heard));
+    assert.deepEqual([await history.find("mine"), await history.find("never")], [mine.offset, undefined]);
+    const third = listener.heard[2] as Publication;
+    assert.equal(await history.find(third.id), third.offset);
+  });
+}
+
+/** What holds besides when several daemons share it. */
+export function sharedBusSuite(name: string, open: OpenCourse): void {
+  test(`${name}: all hear the same in the same order, whoever published it`, async (t) => {
+    const course = await open(t, {});
+    const [a, b] = [await listen(course), await listen(course)];
+    const published = await Promise.all([a.many(500), b.many(500)]);
+    await Promise.all([a.hears(1000), b.hears(1000)]);
+    assert.deepEqual(ids(a.heard), ids(b.heard));
+    for (const own of published) assertRising(own.map(({ offset }) => offset));
+  });
+
+  test(`${name}: who comes later finds in history what was before`, async (t) => {
+    const course = await open(t, {});
+    const a = await listen(course);
+    await a.publish("x", { id: "early" });
+    await a.many(700);
+    await a.hears(701);
+    const b = await listen(course);
+    assert.deepEqual(ids(await readAll(b.end)), ids(a.heard));
+    assert.equal(await b.end.history.find("early"), a.heard[0]?.offset);
+    await a.publish("live");
+    await b.hears(1);
+    assert.equal(b.heard[0]?.offset, a.heard[701]?.offset ?? b.heard[0]?.offset);
+  });
+
+  test(`${name}: what is trimmed is before the floor, and nobody finds it`, async (t) => {
+    const course = await open(t, { maxEvents: 100 });
+    const a = await listen(course);
+    const first = await a.publish("x", { id: "early" });
+    await a.many(900);
+    const b = await listen(course);
+    const kept = await readAll(b.end);
+    assert.equal(kept.length, 100);
+    assert.equal(b.end.history.floor, (kept[0]?.offset ?? 0) - 1);
+    assert.deepEqual([await b.end.history.find("early"), await b.end.history.find(first.id)], [undefined, undefined]);
+  });
+
+  test(`${name}: a wire that breaks under load loses nothing that was acknowledged, and doubles nothing`, async (t) => {
+    const course = await open(t, {});
+    const [a, b] = [await listen(course), await listen(course)];
+    const published: Promise<Publication>[] = [];
+    for (let round = 0; round < 5; round++) {
+      for (let event = 0; event < 100; event++) published.push(a.publish(), b.publish());
+      a.wire.cut();
+      await b.publish();
+      a.wire.mend();
+    }
+    const acknowledged = await Promise.all(published);
+    await Promise.all([a.hears(1005), b.hears(1005)]);
+    assert.deepEqual(ids(a.heard), ids(b.heard));
+    assertRising(a.offsets);
+    assertRising(acknowledged.filter((_, at) => at % 2 === 0).map(({ offset }) => offset));
+    assert.equal(new Set(ids([...acknowledged])).size, 1000);
+    assert.deepEqual(a.gaps, []);
+  });
+
+  test(`${name}: an acknowledgement that is lost is had by asking again: the event is stored once`, async (t) => {
+    const course = await open(t, {});
+    const [a, b] = [await listen(course), await listen(course)];
+    await a.publish("first");
+    a.wire.deafen();
+    const published = a.many(20);
+    await b.hears(21);
+    a.wire.cut();
+    a.wire.mend();
+    const acknowledged = await published;
+    await Promise.all([a.hears(21), b.publish("last").then(() => b.hears(22))]);
+    assert.deepEqual(ids(acknowledged), ids(b.heard.slice(1, 21)));
+    assert.equal(b.heard.length, 22);
+  });
+
+  for (const fault of ["cut", "freeze"] as const) {
+    test(`${name}: who is cut off (${fault}) refuses what cannot be acknowledged, and hears later what it missed`, async (t) => {
+      const course = await open(t, {});
+      const [a, b] = [await listen(course), await listen(course)];
+      await a.publish("both");
+      a.wire[fault]();
+      await assert.rejects(a.publish("never or late"), isUnavailable);
+      await b.many(600);
+      await assert.rejects(a.publish("neither"), isUnavailable);
+      a.wire.mend();
+      await b.hears(601);
+      await a.until(({ heard }) => heard.some(({ id }) => id === b.heard.at(-1)?.id), "what it missed");
+      await a.end.up?.();
+      const back = await a.publish("back");
+      await b.until(({ heard }) => heard.some(({ id }) => id === back.id), "the event of who is back");
+      await a.until(({ heard }) => heard.some(({ id }) => id === back.id), "its own event");
+      assert.deepEqual(ids(a.heard), ids(b.heard));
+      assertRising(a.offsets);
+      assert.deepEqual([a.gaps, b.gaps], [[], []]);
+    });
+  }
+}

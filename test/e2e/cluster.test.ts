@@ -1,0 +1,93 @@
+/** Two machines that NATS joins, under load: what every browser has at the end, when one part or another is killed on the way. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { Load, type Roamer, roamers, startNodes } from "../support/nodes.js";
+import { serving } from "../support/pair.js";
+
+const CLIENTS = 50;
+/** Events a second, at the two in turn. */
+const RATE = 200;
+
+async function start(t: TestContext) {
+  const nodes = await startNodes(t);
+  const { a, b } = nodes;
+  const [atA, atB] = [await roamers(t, [a, b], CLIENTS), await roamers(t, [b, a], CLIENTS)];
+  return { ...nodes, atA, atB, all: [...atA, ...atB], load: new Load([a, b], RATE) };
+}
+
+/** Everybody has everything that was acknowledged, in the same order; resolves with how many came twice. */
+async function settle(all: readonly Roamer[], load: Load): Promise<number> {
+  const last = await load.end();
+  await Promise.all(all.map((roamer) => roamer.until(() => roamer.ids.includes(last), `the last event, ${last}`)));
+  const [first] = all;
+  const order = [...new Set(first?.ids)];
+  const has = new Set(order);
+  assert.deepEqual(
+    load.acknowledged.filter((id) => !has.has(id)),
+    [],
+    "acknowledged and not received",
+  );
+  let twice = 0;
+  for (const { ids, gaps } of all) {
+    assert.deepEqual(gaps, []);
+    assert.deepEqual([...new Set(ids)], order, "the same in the same order");
+    twice += ids.length - order.length;
+  }
+  return twice;
+}
+
+const opens = (roamers: readonly Roamer[]) => [...new Set(roamers.map((it) => it.opens))];
+
+test("what is published at two machines arrives at the browsers of both in the same order, once", async (t) => {
+  const { all, load } = await start(t);
+  await load.more(1000);
+  assert.equal(await settle(all, load), 0);
+  assert.deepEqual([opens(all), [...load.refused]], [[1], []]);
+});
+
+test("a daemon is killed under load and started again: its browsers do not notice, and nothing is missing", async (t) => {
+  const { a, atA, atB, all, load } = await start(t);
+  await load.more(200);
+  await a.aged(3);
+  await a.daemon.kill9();
+  await load.more(200);
+  await a.restart();
+  await load.more(400);
+  await settle(all, load);
+  assert.deepEqual([opens(atA), opens(atB)], [[1], [1]]);
+  assert.equal(a.daemon.log.filter(({ event }) => event === "adopt").length, CLIENTS);
+});
+
+test("NATS is killed under load and started again: nothing that was acknowledged is missing, nobody is cut off", async (t) => {
+  const { nats, all, load } = await start(t);
+  await load.more(200);
+  await nats.kill9();
+  await nats.start();
+  await load.more(400);
+  assert.equal(await settle(all, load), 0);
+  assert.deepEqual(opens(all), [1]);
+});
+
+test("a Mongrel2 is killed under load: its browsers go on at the other machine from their last id, once", async (t) => {
+  const { a, atA, atB, all, load } = await start(t);
+  await load.more(200);
+  await a.mongrel2.kill9();
+  await load.more(300);
+  assert.equal(await settle(all, load), 0);
+  assert.deepEqual([opens(atA), opens(atB)], [[2], [1]]);
+});
+
+test("a machine that comes back after a fault of its daemon and of its Mongrel2 serves what came meanwhile", async (t) => {
+  const { a, b } = await startNodes(t);
+  const [early] = await roamers(t, [a], 1);
+  const load = new Load([b], RATE);
+  await load.more(100);
+  await a.daemon.kill9();
+  await a.mongrel2.kill9();
+  await load.more(300);
+  await a.mongrel2.start();
+  await a.restart();
+  await serving(a.daemon);
+  assert.equal(await settle([early as Roamer], load), 0);
+  assert.deepEqual(early?.opens, 2);
+});
