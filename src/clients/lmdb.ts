@@ -13,6 +13,7 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { flawOf } from "../util/lmdb-file.js";
 import { tolerateStrayRejections } from "../util/stray.js";
 import { Marks } from "./marks.js";
 
@@ -38,9 +39,12 @@ export class LmdbClientStore implements ClientStore {
   constructor(folder: string, epoch: string, clock: Clock) {
     this.#clock = clock;
     tolerateStrayRejections();
+    const path = join(folder, "clients.mdb");
     try {
+      const flaw = flawOf(path);
+      if (flaw !== undefined) throw new Error(flaw);
       this.#root = open({
-        path: join(folder, "clients.mdb"),
+        path,
         noSync: true,
         noMemInit: true,
         maxDbs: 2,
@@ -51,10 +55,10 @@ export class LmdbClientStore implements ClientStore {
       this.#belongTo(life);
       this.#marks = new Marks(join(folder, "clients.marks"), life);
     } catch (cause) {
-      const mend = `remove ${join(folder, "clients.mdb")}: browsers then reconnect by themselves`;
+      const mend = `remove ${path}: browsers then reconnect by themselves`;
       throw new M2pushError(
         "history.unusable",
-        `the clients of the last run cannot be read: ${String(cause)}; ${mend}`,
+        `the clients of the last run cannot be read: ${cause instanceof Error ? cause.message : cause}; ${mend}`,
         { cause },
       );
     }

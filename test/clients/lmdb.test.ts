@@ -99,3 +99,19 @@ for (const [what, text] of [
     store.fenced("a", 1);
   });
 }
+
+// LMDB would end the process with a signal, at each start again.
+test("a damaged store is refused with words that say what to do", async (t) => {
+  const { folder, open } = setUp(t);
+  const store = open();
+  for (let id = 1; id <= 1000; id++) store.put("a", client(id));
+  await store.close();
+  const path = join(folder, "clients.mdb");
+  const bytes = readFileSync(path);
+  writeFileSync(path, bytes.subarray(0, bytes.length - 4096 * 3));
+  assert.throws(open, { code: "history.unusable", message: /cannot be read: .*; remove .*clients\.mdb/ });
+  writeFileSync(path, bytes);
+  const again = open();
+  t.after(() => again.close());
+  assert.equal(again.legacy("a").clients.length, 1000);
+});
