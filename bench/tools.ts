@@ -1,4 +1,4 @@
-/** The load client, the publisher and the baseline handlers: C programs, compiled when a measurement first needs them. */
+/** The load client, the publisher and the baseline handler: C programs, compiled when a measurement first needs them. */
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { cpus } from "node:os";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { PROJECT } from "../test/support/processes.js";
 
-const SOURCES = join(PROJECT, "bench/tools");
+export const SOURCES = join(PROJECT, "bench/tools");
 const BUILT = join(PROJECT, "build/tools");
 /** The load client has a core of its own; what is measured shares the other. */
 export const LOAD_CORE = cpus().length > 1 ? "1" : "0";
@@ -15,10 +15,13 @@ export const MEASURED_CORE = "0";
 /** What the load client prints; see the head of sseload.c. */
 export interface Load {
   readonly clients: number;
+  readonly opened: number;
   readonly alive: number;
   /** Of those that never read. */
   readonly slow_alive: number;
   readonly connect_s: number;
+  readonly connect_ms_p50: number;
+  readonly connect_ms_p99: number;
   readonly disconnects: number;
   readonly events: number;
   /** Received by the client that received least. */
@@ -43,13 +46,21 @@ export function tool(name: "sseload" | "ssepub" | "handler"): string {
 }
 
 export interface LoadOptions {
-  readonly port: number;
+  /** Of 127.0.0.1; several are taken in turn. */
+  readonly port: number | readonly number[];
   readonly clients: number;
   /** Seconds to listen after all have connected; ends early after `quiet` seconds without an event. */
   readonly seconds: number;
   /** Connects per second. */
   readonly rate?: number;
+  /** Connects under way at once; absent = any number. */
+  readonly window?: number;
+  /** "%d" in it is the client's number. */
   readonly path?: string;
+  /** The number of the first client; absent = 0. */
+  readonly first?: number;
+  /** Local addresses to connect from; absent = 1. */
+  readonly sources?: number;
   /** Clients that never read. */
   readonly frozen?: number;
   /** Tells loads apart that run at the same time. */
@@ -62,53 +73,82 @@ export interface LoadOptions {
 export async function load(options: LoadOptions, during: () => Promise<unknown> = async () => {}): Promise<Load> {
   const ready = join(BUILT, `ready-${process.pid}-${options.name ?? ""}`);
   rmSync(ready, { force: true });
-  const { port, clients, seconds, rate = 2000, path = "/esupdates", frozen = 0 } = options;
-  const flags = {
-    addr: `127.0.0.1:${port}`,
-    path,
-    clients,
-    rate,
-    duration: seconds,
-    ready,
-    quiet: options.quiet ?? 2,
-    slow: frozen,
-  };
-  const running = output("taskset", [
-    "-c",
-    LOAD_CORE,
-    tool("sseload"),
-    ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, `${value}`]),
-  ]);
+  const running = output("taskset", ["-c", LOAD_CORE, tool("sseload"), ...flags({ ...options, ready })]);
   while (!existsSync(ready)) await Promise.race([pause(20), running]);
+  rmSync(ready);
   await pause(200);
   await during();
   return JSON.parse(await running);
 }
 
-/** Publishes events through ZeroMQ: `rate` a second for some seconds, or a burst of so many at once. */
-export function publish(spec: string, { rate = 0, seconds = 1, burst = 0, first = 0, bytes = 100 }): Promise<string> {
-  const args = ["zmq-raw", spec, `${rate}`, `${bytes}`, `${seconds}`, ...(burst > 0 ? [`${burst}`] : [])];
-  return output("env", [`SEQ=${first}`, "taskset", "-c", LOAD_CORE, tool("ssepub"), ...args]);
+function flags(options: LoadOptions & { readonly ready: string }): string[] {
+  const { port, clients, seconds, rate = 2000, path = "/esupdates", frozen = 0, quiet = 2 } = options;
+  const { window = 0, first = 0, sources = 1, ready } = options;
+  const addr = [port].flat().map((it) => `127.0.0.1:${it}`);
+  const given = { addr, path, clients, rate, duration: seconds, quiet, slow: frozen, window, first, sources, ready };
+  return Object.entries(given).flatMap(([name, value]) => [`--${name}`, `${value}`]);
 }
 
-/** Moves a running process to a core. */
+export interface Publishing {
+  /** Events a second, for so many seconds. */
+  readonly rate?: number;
+  readonly seconds?: number;
+  /** So many at once instead. */
+  readonly burst?: number;
+  /** How many were published before: events are numbered. */
+  readonly first?: number;
+  /** Of one event. */
+  readonly bytes?: number;
+  /** Each event goes to one of so many topics, c0, c1 ..., in turn. */
+  readonly topics?: number;
+}
+
+/** Publishes through ZeroMQ. */
+export function publish(spec: string, publishing: Publishing): Promise<string> {
+  return publishVia("zmq-raw", spec, publishing);
+}
+
+/** `mode` and `target` as ssepub.c has them; "%d" in `topic` is the number of the topic. */
+export function publishVia(mode: string, target: string, publishing: Publishing, topic = "c%d"): Promise<string> {
+  const { rate = 0, seconds = 1, burst = 0, first = 0, bytes = 100, topics = 0 } = publishing;
+  const args = [mode, target, `${rate}`, `${bytes}`, `${seconds}`, ...(burst > 0 ? [`${burst}`] : [])];
+  const env = [`SEQ=${first}`, ...(topics > 0 ? [`TOPICS=${topics}`, `TOPIC=${topic}`] : [])];
+  return output("env", [...env, "taskset", "-c", LOAD_CORE, tool("ssepub"), ...args]);
+}
+
+/** Moves a running process, and every thread it has, to a core. */
 export function pin(pid: number, core: string): void {
   execFileSync("taskset", ["-a", "-p", "-c", core, `${pid}`], { stdio: "ignore" });
 }
 
-/** CPU seconds a process has used so far (proc(5): utime and stime, in ticks of 10 ms). */
+/** CPU seconds a process has used so far (proc(5): utime and stime, in ticks of 10 ms); 0 when it is gone. */
 export function cpuSeconds(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const text = contents(`/proc/${pid}/stat`);
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
 }
 
-/** Resident memory, megabytes. */
+/** Resident memory, megabytes; 0 when it is gone. */
 export function residentMegabytes(pid: number): number {
-  return Number(execFileSync("ps", ["-o", "rss=", "-p", `${pid}`], { encoding: "utf8" })) / 1024;
+  return Number(/^VmRSS:\s+(\d+)/m.exec(contents(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
 }
 
-function output(command: string, args: readonly string[]): Promise<string> {
+/** A process and all that came from it. */
+export function familyOf(pid: number): number[] {
+  const children = contents(`/proc/${pid}/task/${pid}/children`).trim().split(" ").filter(Boolean).map(Number);
+  return [pid, ...children.flatMap(familyOf)];
+}
+
+function contents(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+/** What a command prints; rejects when it fails. */
+export function output(command: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
     let text = "";
@@ -116,8 +156,9 @@ function output(command: string, args: readonly string[]): Promise<string> {
       text += some;
     });
     child.once("error", reject);
-    child.once("close", (code) =>
-      code === 0 ? resolve(text) : reject(new Error(`${command} ${args[2]}: exit ${code}`)),
-    );
+    child.once("close", (code) => {
+      if (code === 0) resolve(text);
+      else reject(new Error(`${command} ${args.join(" ")}: exit ${code}`));
+    });
   });
 }

@@ -1,0 +1,107 @@
+/** What is measured of each contestant: the rows of the comparison. */
+import type { Running } from "./contestants/contestant.js";
+import { cpuSeconds, type Load, load, residentMegabytes } from "./tools.js";
+
+export interface Row {
+  readonly name: string;
+  /** One line on what is done. */
+  readonly what: string;
+  /** The figures that it is about, in this order. */
+  readonly figures: readonly (keyof Figures)[];
+  run(running: Running): Promise<Load>;
+}
+
+/** Of one measurement. */
+export interface Figures {
+  /** Clients that are open at the end, of those that were opened. */
+  readonly alive: number;
+  readonly events: number;
+  readonly missing: number;
+  readonly "deliveries/s": number;
+  readonly "p50 ms": number;
+  readonly "p99 ms": number;
+  /** Until all are open. */
+  readonly "connect s": number;
+  /** Processor time for a delivery: of who writes to the sockets, and of the handler. */
+  readonly "server us": number;
+  readonly "handler us": number;
+  /** Grown by so much for each client while they connected: both together, kilobytes. */
+  readonly "kB/client": number;
+}
+
+const LIGHT = 8;
+const SUSTAINED = 10;
+const TOPICS = 1000;
+
+export const ROWS: readonly Row[] = [
+  {
+    name: "light",
+    what: "1000 clients, 10 events/s for 8 s",
+    figures: ["alive", "p50 ms", "p99 ms", "server us", "handler us", "kB/client"],
+    run: ({ port, path, publish }) =>
+      load({ port, path, clients: 1000, seconds: LIGHT + 3 }, () => publish({ rate: 10, seconds: LIGHT })),
+  },
+  {
+    name: "sustained",
+    what: "1000 clients, 1000 events/s for 10 s",
+    figures: ["alive", "missing", "deliveries/s", "p50 ms", "p99 ms", "server us", "handler us"],
+    run: ({ port, path, publish }) =>
+      load({ port, path, clients: 1000, seconds: SUSTAINED + 20 }, () => publish({ rate: 1000, seconds: SUSTAINED })),
+  },
+  {
+    name: "burst",
+    what: "5000 events back-to-back to 1000 clients",
+    figures: ["alive", "missing", "deliveries/s", "p99 ms"],
+    run: ({ port, path, publish }) => load({ port, path, clients: 1000, seconds: 30 }, () => publish({ burst: 5000 })),
+  },
+  {
+    name: "10k",
+    what: "10,000 clients, 10 events/s for 8 s",
+    figures: ["alive", "missing", "deliveries/s", "p50 ms", "p99 ms", "kB/client"],
+    run: ({ port, path, publish }) =>
+      load({ port, path, clients: 10_000, rate: 5000, seconds: LIGHT + 6 }, () =>
+        publish({ rate: 10, seconds: LIGHT }),
+      ),
+  },
+  {
+    name: "storm",
+    what: "10,000 clients connect, 500 at once",
+    figures: ["alive", "connect s"],
+    run: ({ port, path }) => load({ port, path, clients: 10_000, rate: 100_000, window: 500, seconds: 1, quiet: 1 }),
+  },
+  {
+    name: "unicast",
+    what: "50,000 events back-to-back, each to one of 1000 clients with topics of their own",
+    figures: ["alive", "missing", "deliveries/s"],
+    run: ({ port, topicPath = "", publish }) =>
+      load({ port, path: topicPath, clients: TOPICS, seconds: 30 }, () => publish({ burst: 50_000, topics: TOPICS })),
+  },
+];
+
+/** Runs a row, and takes the processor time and the memory of its processes. */
+export async function measure(row: Row, running: Running): Promise<Figures> {
+  const sum = (pids: readonly number[], of: (pid: number) => number) => pids.reduce((all, pid) => all + of(pid), 0);
+  const { servers, handlers } = running;
+  const memory = () => sum([...servers, ...handlers], residentMegabytes);
+  const before = memory();
+  let [connected, server, handler] = [before, 0, 0];
+  const publish: Running["publish"] = (publishing) => {
+    connected = memory();
+    [server, handler] = [sum(servers, cpuSeconds), sum(handlers, cpuSeconds)];
+    return running.publish(publishing);
+  };
+  const result = await row.run({ ...running, publish });
+  const each = (seconds: number) => (result.events > 0 ? (seconds / result.events) * 1e6 : 0);
+  return {
+    alive: result.alive,
+    events: result.events,
+    missing: result.missing,
+    "deliveries/s": result.deliveries_per_s,
+    "p50 ms": result.lat_ms.p50,
+    "p99 ms": result.lat_ms.p99,
+    "connect s": result.connect_s,
+    "server us": each(sum(servers, cpuSeconds) - server),
+    "handler us": each(sum(handlers, cpuSeconds) - handler),
+    "kB/client": ((connected - before) * 1024) / result.clients,
+  };
+}
