@@ -109,10 +109,11 @@ export function publish(spec: string, publishing: Publishing): Promise<string> {
 }
 
 /** `mode` and `target` as ssepub.c has them; "%d" in `topic` is the number of the topic. */
-export function publishVia(mode: string, target: string, publishing: Publishing, topic = "c%d"): Promise<string> {
+export function publishVia(mode: string, target: string, publishing: Publishing, topic?: string): Promise<string> {
   const { rate = 0, seconds = 1, burst = 0, first = 0, bytes = 100, topics = 0 } = publishing;
   const args = [mode, target, `${rate}`, `${bytes}`, `${seconds}`, ...(burst > 0 ? [`${burst}`] : [])];
-  const env = [`SEQ=${first}`, ...(topics > 0 ? [`TOPICS=${topics}`, `TOPIC=${topic}`] : [])];
+  const name = topic ?? (topics > 0 ? "c%d" : undefined);
+  const env = [`SEQ=${first}`, ...(topics > 0 ? [`TOPICS=${topics}`] : []), ...(name ? [`TOPIC=${name}`] : [])];
   return output("env", [...env, "taskset", "-c", LOAD_CORE, tool("ssepub"), ...args]);
 }
 
