@@ -114,7 +114,8 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
   const site = new Site(config, { hub, history, presence, clock, warn });
-  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered });
+  const readable = site.readable.bind(site);
+  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
   const around = { hub, visitors, store, journal, clock, times: config.stream };
   const endpoints = await startServers(config, around, observed, start);
   // Without a client store nobody could go on with the streams.

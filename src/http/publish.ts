@@ -9,7 +9,6 @@ import { LIMITS } from "../protocol/limits.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
 import type { HttpRequest } from "../protocol/request.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
-import { corsHeaders } from "./cors.js";
 import { isForm, parseFormBody, valuesOf } from "./form.js";
 import type { Dialect } from "./mercure/dialect.js";
 import type { Dialects } from "./mercure/dialects.js";
@@ -17,7 +16,6 @@ import type { Answer } from "./response.js";
 
 export interface PublishSettings {
   readonly access: Access;
-  readonly corsOrigins: readonly string[];
 }
 
 export class Publish {
@@ -35,10 +33,10 @@ export class Publish {
   }
 
   async handle(request: HttpRequest): Promise<Answer> {
-    const { access, corsOrigins } = this.#settings();
+    const { access } = this.#settings();
     const asker = await access.publisher(request);
     const answer = isAnswer(asker) ? asker : await this.#publish(request, asker, access);
-    return { persists: true, ...answer, headers: { ...corsHeaders(request, corsOrigins), ...answer.headers } };
+    return { persists: true, ...answer };
   }
 
   async #publish(request: HttpRequest, asker: Asker, access: Access): Promise<Answer> {

@@ -32,6 +32,8 @@ export interface RouterOptions {
   /** By exact path; one that ends in "/" takes every path that begins with it. */
   readonly routes: ReadonlyMap<string, Route>;
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
+  /** Headers for every answer but streams: pages of other origins may read refusals, too (cors.ts). */
+  readonly readable: (request: HttpRequest) => Readonly<Record<string, string>>;
 }
 
 /** Requests of one connection that may wait behind an answer that takes time: more than a publisher's library ever sends ahead. */
@@ -140,7 +142,8 @@ export class Router {
     this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
     if (outcome === "streaming") return true;
     const persists = outcome.persists === true && mayPersist(request);
-    send(server, request.id, response(outcome, { persists, isHead: request.method === "HEAD" }), persists);
+    const answer = { ...outcome, headers: { ...this.#options.readable(request), ...outcome.headers } };
+    send(server, request.id, response(answer, { persists, isHead: request.method === "HEAD" }), persists);
     return persists;
   }
 

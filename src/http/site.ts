@@ -6,8 +6,10 @@ import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
 import { positionId } from "../hub/position.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
+import type { HttpRequest } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
 import { Access } from "./access.js";
+import { type CorsHeaders, corsHeaders } from "./cors.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
 import { Publish } from "./publish.js";
@@ -50,6 +52,11 @@ export class Site {
   reload(config: Config): void {
     this.#access = this.#accessOf(config);
     this.#config = config;
+  }
+
+  /** Headers that let pages of allowed origins read an answer. */
+  readable(request: HttpRequest): CorsHeaders {
+    return corsHeaders(request, this.#config.auth.cors_origins);
   }
 
   #routes(config: Config): Map<string, Route> {

@@ -66,13 +66,6 @@ export class Subscribe {
 
   /** `read` may throw a ProtocolError: the request is answered 400. */
   handle(server: Server, request: HttpRequest, read: () => Wish): Outcome | Promise<Outcome> {
-    const answer = this.#begin(server, request, read);
-    return answer instanceof Promise
-      ? answer.then((it) => this.#readable(request, it))
-      : this.#readable(request, answer);
-  }
-
-  #begin(server: Server, request: HttpRequest, read: () => Wish): Outcome | Promise<Outcome> {
     try {
       const full = this.#full(server, request);
       if (full) return full;
@@ -105,7 +98,7 @@ export class Subscribe {
       const isTold = cursor !== undefined && wish.cursorHeader !== undefined;
       return head(200, { ...HEADERS, ...cors, ...(isTold && { [wish.cursorHeader]: after ?? "earliest" }) });
     };
-    if (request.method === "HEAD") return { status: 200, headers: { ...HEADERS, ...cors } };
+    if (request.method === "HEAD") return { status: 200, headers: HEADERS };
     const opened = this.#hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
@@ -163,13 +156,6 @@ export class Subscribe {
       return { status: 429, headers: wait, body: "too many streams from this address\n", why: `${remote}: too many` };
     }
     return undefined;
-  }
-
-  /** Pages of other origins may read refusals, too. */
-  #readable(request: HttpRequest, outcome: Outcome): Outcome {
-    if (typeof outcome !== "object") return outcome;
-    const { corsOrigins } = this.#settings();
-    return { ...outcome, headers: { ...corsHeaders(request, corsOrigins), ...outcome.headers } };
   }
 }
 

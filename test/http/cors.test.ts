@@ -24,10 +24,12 @@ test("refusals can be read by a named origin too", async () => {
     await web.post("topic=a", { token: null, ...from(SHOP) }),
     await web.post("data=a", from(SHOP)),
     await web.post("topic=a", { token: "x.y.z", ...from(SHOP) }),
+    await web.get("/nowhere", from(SHOP)),
+    await web.get(HUB, { method: "DELETE", ...from(SHOP) }),
   ];
   assert.deepEqual(
     answers.map(({ status }) => status),
-    [400, 401, 400, 401],
+    [400, 401, 400, 401, 404, 405],
   );
   for (const { headers } of answers) assert.equal(headers["access-control-allow-origin"], SHOP);
 });

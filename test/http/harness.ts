@@ -120,6 +120,7 @@ export class Web {
     const router = new Router({
       hub: this.hub,
       routes: routes ?? this.site.routes,
+      readable: (request) => this.site.readable(request),
       answered: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
     this.#receive = reception(this.hub, this.server, router) as (message: HttpRequest) => void;

@@ -259,7 +259,7 @@ test("an upload that Mongrel2 put into a file is refused, and what a client says
 test("what is almost a request is answered and ended", async () => {
   const { web } = await slow();
   const { Router } = await import("../../src/http/router.js");
-  const router = new Router({ hub: web.hub, routes: new Map(), answered: () => {} });
+  const router = new Router({ hub: web.hub, routes: new Map(), answered: () => {}, readable: () => ({}) });
   router.refuse(web.server, 901, "websocket");
   router.refuse(web.server, 902, "malformed");
   assert.deepEqual(

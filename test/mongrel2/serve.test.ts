@@ -47,7 +47,12 @@ ${stream}`);
   const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random: () => 0.5 });
   await hub.start();
   const site = new Site(config, { hub, history, presence, clock, warn: () => {} });
-  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered.bind(journal) });
+  const visitors = new Router({
+    hub,
+    routes: site.routes,
+    answered: journal.answered.bind(journal),
+    readable: () => ({}),
+  });
   const [server] = config.mongrel2;
   assert.ok(server);
   const served: Served = await serve(server, { hub, store, visitors, journal, clock, times: config.stream });

@@ -61,7 +61,12 @@ export class Wire {
     this.hub = new Hub({ bus, history, clients, journal: told, attendance, clock, base, random: () => 0.5 });
     const presence = { path: config.hub.path, watched: false, publish: () => {} };
     const site = new Site(config, { hub: this.hub, history, presence: presence as never, clock, warn: () => {} });
-    const visitors = new Router({ hub: this.hub, routes: site.routes, answered: journal.answered.bind(journal) });
+    const visitors = new Router({
+      hub: this.hub,
+      routes: site.routes,
+      answered: journal.answered.bind(journal),
+      readable: () => ({}),
+    });
     const transport = { start: async () => {}, close: async () => {}, send: (frame: Buffer) => this.#sent(frame) };
     this.endpoint = new Endpoint({
       sendIdent: ident,

@@ -1,6 +1,6 @@
 /** What clients can learn of the hub before they come: protected resource metadata (RFC 9728; Mercure, "Discovery"). */
 import { COOKIE } from "../../auth/carrier.js";
-import { corsHeaders, preflightHeaders } from "../cors.js";
+import { preflightHeaders } from "../cors.js";
 import type { Method, Route } from "../router.js";
 
 export interface MetadataParts {
@@ -25,10 +25,8 @@ export function metadataRoute({ path, resource, issuer, corsOrigins }: MetadataP
     mercure_matcher_types_supported: ["exact", "urlpattern"],
     mercure_subscriptions: true,
   })}\n`;
-  const get: Method = (_, request) => {
-    const headers = { "Content-Type": "application/json", ...corsHeaders(request, corsOrigins()) };
-    return { status: 200, headers, body, persists: true };
-  };
+  const headers = { "Content-Type": "application/json" };
+  const get: Method = () => ({ status: 200, headers, body, persists: true });
   return {
     name: metadataPath(path),
     methods: { GET: get, HEAD: get },

@@ -3,7 +3,7 @@ import { covers } from "../../hub/selector.js";
 import type { HttpRequest } from "../../protocol/request.js";
 import { header } from "../../protocol/request.js";
 import { type Access, isAnswer } from "../access.js";
-import { corsHeaders, preflightHeaders } from "../cors.js";
+import { preflightHeaders } from "../cors.js";
 import type { Dialect, Sought } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
 import type { Presence } from "../mercure/presence.js";
@@ -23,9 +23,8 @@ export interface SubscriptionsParts {
 
 export function subscriptionsRoute(parts: SubscriptionsParts): Route {
   const get = async (_: unknown, request: HttpRequest): Promise<Answer> => {
-    const { access, corsOrigins } = parts.settings();
-    const answer = await list(request, parts, access);
-    return { ...answer, persists: true, headers: { ...corsHeaders(request, corsOrigins), ...answer.headers } };
+    const { access } = parts.settings();
+    return { ...(await list(request, parts, access)), persists: true };
   };
   return {
     name: `${parts.path}/subscriptions`,
