@@ -70,6 +70,14 @@ export const urlPath: Kind<string> = {
   word: "path",
 };
 
+/** The same, for what has addresses below it: no "/" at its end. */
+export const parentPath: Kind<string> = {
+  ...urlPath,
+  expected: 'a path such as "/events", without query, and without "/" at its end',
+  read: (value) =>
+    typeof value === "string" && value.endsWith("/") ? new Wrong(parentPath.expected) : urlPath.read(value),
+};
+
 /** A file or folder. */
 export const filePath: Kind<string> = {
   ...text("a path", /^[^\0\n\r]+$/),

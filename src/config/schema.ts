@@ -14,6 +14,7 @@ import {
   optionalPath,
   origin,
   ownOrigin,
+  parentPath,
   plainText,
   secretText,
   spec,
@@ -153,7 +154,7 @@ export const SECTIONS = {
   },
   hub: {
     path: key<string>({
-      kind: urlPath,
+      kind: parentPath,
       default: "/.well-known/mercure",
       change: "restart",
       doc: "Subscribe (GET) and publish (POST) by the Mercure protocol.",

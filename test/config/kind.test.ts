@@ -25,6 +25,7 @@ import {
   natsServer,
   optionalPath,
   origin,
+  parentPath,
   plainText,
   secretText,
   spec,
@@ -69,6 +70,7 @@ const CASES: [name: string, kind: Kind<unknown>, good: unknown[], bad: unknown[]
     ["/", "/esupdates", "/.well-known/mercure", "/a%20b", "/a/"],
     ["", "a", "//a", "/a//b", "/a/../b", "/.", "/a?b", "/a#b", "/a b", "/é", 1],
   ],
+  ["parentPath", parentPath, ["/.well-known/mercure", "/a/b"], ["/", "/a/", "a", "/a?b", 1]],
   ["filePath", filePath, ["data", "/var/lib/m2push", "a b"], ["", "a\0b", 1]],
   [
     "keyMaterial",
