@@ -56,8 +56,15 @@ export interface Limits {
   readonly maxBytes: number;
 }
 
-/** How long the server may take to answer, milliseconds; an acknowledgement may take longer than anybody waits for it. */
-const ANSWER = 5000;
+/**
+ * How long the server may take to answer, milliseconds. While a NATS cluster elects a leader nobody answers at all: asking again
+ * soon is what makes the pause short.
+ */
+const ANSWER = 2000;
+/** How long it may take to connect, and to read what was asked for, milliseconds. */
+const CONNECT = 5000;
+const READ = 5000;
+/** An acknowledgement may take longer than anybody waits for it, milliseconds. */
 const ACKNOWLEDGE = 15_000;
 /** A connection on which nothing comes for twice this long is over, milliseconds. */
 const PING_EVERY = 2000;
@@ -91,7 +98,7 @@ function connectionOptions(options: NatsOptions): NodeConnectionOptions {
     servers: urls.map(({ hostname, port }) => `${hostname}:${port || 4222}`),
     name: "m2push",
     reconnect: false,
-    timeout: ANSWER,
+    timeout: CONNECT,
     pingInterval: PING_EVERY,
     maxPingOut: 2,
     noAsyncTraces: true,
@@ -202,14 +209,14 @@ class NatsSession implements Session {
     });
     const consumer = this.#client.consumers.getConsumerFromInfo(info);
     const messages: Stored[] = [];
-    const coming = await consumer.fetch({ max_messages: through - after, expires: ANSWER });
+    const coming = await consumer.fetch({ max_messages: through - after, expires: READ });
     for await (const { seq, subject, timestampNanos, data } of coming) {
       if (seq <= through) messages.push(stored(seq, subject, String(timestampNanos), data));
       if (seq >= through) break;
     }
     manager.consumers.delete(stream, info.name).catch(() => {}); // it ends by itself, too
     // It ends early when the connection does; only after the whole time is what has come all there is.
-    const isAll = (messages.at(-1)?.sequence ?? 0) >= through || this.#clock.monotonic() - since >= ANSWER;
+    const isAll = (messages.at(-1)?.sequence ?? 0) >= through || this.#clock.monotonic() - since >= READ;
     if (!isAll) throw new M2pushError("unavailable", "the stream could not be read to the end");
     return messages;
   }

@@ -20,6 +20,12 @@ async function leaderOf(servers: readonly NatsServer[]): Promise<NatsServer> {
   }
 }
 
+/**
+ * NATS waits four to nine seconds before it elects another leader, of its cluster first and then of the stream, and again
+ * when nobody was elected. Until then nobody hears anything.
+ */
+const ELECTIONS_MS = 60_000;
+
 /** Two daemons under load on three servers; `fault` happens to the stream's leader. */
 async function survive(
   t: TestContext,
@@ -29,11 +35,12 @@ async function survive(
   const all = { replicas: 3, servers: servers.map(({ url }) => url) };
   const [a, b] = [await daemon(t, "", all), await daemon(t, "", all)];
   const loads = [load(a), load(b)];
+  t.after(() => Promise.all(loads.map((it) => it.stop())));
   await b.hears(300);
   const leader = await leaderOf(servers);
   const others = servers.filter((server) => server !== leader);
   await fault(leader, others);
-  await b.hears(b.heard.length + 1000);
+  await b.hears(b.heard.length + 1000, ELECTIONS_MS);
   await a.hears(b.heard.length);
   const acknowledged = (await Promise.all(loads.map((it) => it.stop()))).flat();
   await Promise.all([a.opened.up(), b.opened.up()]);
@@ -58,7 +65,7 @@ test("the stream's leader stops for a while under load, and comes back: nothing 
   await survive(t, async (leader, others) => {
     leader.suspend();
     t.after(() => leader.resume());
-    // NATS gives a server that is silent four seconds and more before it elects another; until then there is no answer.
+    // Until another is elected there is no answer.
     while (!(await leaderOf(others).catch(() => undefined)));
     leader.resume();
   });

@@ -76,13 +76,13 @@ export class Listener {
   }
 
   /** Resolves when so many were heard. */
-  hears(count: number): Promise<void> {
-    return this.until(() => this.heard.length >= count, `${count} events`);
+  hears(count: number, ms?: number): Promise<void> {
+    return this.until(() => this.heard.length >= count, `${count} events`, ms);
   }
 
-  async until(look: (listener: this) => boolean, what: string): Promise<void> {
+  async until(look: (listener: this) => boolean, what: string, ms = 20_000): Promise<void> {
     const found = () => `; it heard ${this.heard.length}: ... ${ids(this.heard.slice(-5))}; gaps: ${this.gaps}`;
-    await this.#changes.until(() => look(this), what, 20_000, found);
+    await this.#changes.until(() => look(this), what, ms, found);
   }
 
   get offsets(): number[] {
