@@ -159,7 +159,7 @@ export class Hub {
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const first = gap ? this.#gap(server.name, gap, cursor) : primingEvent(history, cursor);
     const start = Buffer.concat([opening(after), first]);
-    outlet.deliver(outlet.address([id]), start);
+    outlet.open(id, start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);
     this.#options.journal.connected(server.name, client, registry.size);

@@ -24,6 +24,11 @@ export interface Outlet {
   address(ids: readonly number[]): Address;
   /** Sends raw bytes to each connection of the address. An empty body would close them: use close(). */
   deliver(address: Address, body: Buffer): void;
+  /**
+   * Sends a connection the beginning of its stream. Those that come at the same moment and get the same may go together, a
+   * moment later; never after anything else that is handed over for them.
+   */
+  open(id: number, body: Buffer): void;
   /** Closes connections politely: after what is queued for them has been written. */
   close(ids: readonly number[]): void;
   /** Closes connections at once, dropping what is queued. The only way that ends a connection which does not read. */

@@ -90,6 +90,8 @@ export class Endpoint implements Outlet, Receiver {
   #toldSilent = false;
   /** The highest connection id of this epoch. */
   #highest = 0;
+  /** The beginning of streams that has not been sent yet. */
+  #opening: { readonly ids: number[]; readonly body: Buffer } | undefined;
   /** Those that were told: two that come in turns are not told for ever. */
   readonly #wrongIdents = new Set<string>();
 
@@ -111,6 +113,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#probe?.();
     this.#watchdog?.();
     this.#fences.clear();
+    this.#sendOpening();
     await this.#options.transport.close();
   }
 
@@ -131,7 +134,22 @@ export class Endpoint implements Outlet, Receiver {
   }
 
   deliver(address: Address, body: Buffer): void {
-    this.#options.transport.send(frame(address, body));
+    this.#send(frame(address, body));
+  }
+
+  /**
+   * After a restart of Mongrel2 all browsers come at once, and what they are told first is the same for most of them: those
+   * whose requests are taken in one turn of the event loop share a message. (10,000 connects took both processes 2.4 s of processor time one by one, 2.1 s so.)
+   */
+  open(id: number, body: Buffer): void {
+    const last = this.#opening;
+    if (last && last.ids.length < this.maxTargets && last.body.equals(body)) {
+      last.ids.push(id);
+      return;
+    }
+    this.#sendOpening();
+    this.#opening = { ids: [id], body };
+    setImmediate(() => this.#sendOpening());
   }
 
   close(ids: readonly number[]): void {
@@ -234,6 +252,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#state = next;
     if (last.name === "probing") this.#doubt(last.held);
     this.#fences.clear();
+    this.#opening = undefined;
     this.#highest = 0;
     this.#heardFrom = this.#options.clock.monotonic();
     this.#toldSilent = false;
@@ -283,8 +302,21 @@ export class Endpoint implements Outlet, Receiver {
   }
 
   #extended(ids: readonly number[], body: Buffer): void {
-    const { sendIdent, transport } = this.#options;
-    this.#chunks(ids, (some) => transport.send(frame(extendedHead(sendIdent, some, this.maxTargets), body)));
+    const { sendIdent } = this.#options;
+    this.#chunks(ids, (some) => this.#send(frame(extendedHead(sendIdent, some, this.maxTargets), body)));
+  }
+
+  /** In the order in which it was handed over. */
+  #send(whole: Buffer): void {
+    this.#sendOpening();
+    this.#options.transport.send(whole);
+  }
+
+  #sendOpening(): void {
+    if (!this.#opening) return;
+    const { ids, body } = this.#opening;
+    this.#opening = undefined;
+    this.#options.transport.send(frame(this.address(ids), body));
   }
 
   #chunks(ids: readonly number[], send: (some: readonly number[]) => void): void {

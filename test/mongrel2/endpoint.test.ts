@@ -261,6 +261,40 @@ test("closing and cancelling many goes out in frames of at most 128", async () =
   );
 });
 
+test("streams that open together and begin alike share a message; nothing overtakes it", async () => {
+  const { endpoint, sent, goLive } = await setUp();
+  goLive();
+  sent.length = 0;
+  const hello = Buffer.from("hello");
+  for (let id = 1; id <= 130; id++) endpoint.open(id, Buffer.from("hello"));
+  endpoint.open(131, Buffer.from("another"));
+  endpoint.open(132, hello);
+  endpoint.deliver(endpoint.address([132]), Buffer.from("event"));
+  endpoint.open(133, hello);
+  await new Promise(setImmediate);
+  const first = Array.from({ length: 128 }, (_, i) => i + 1);
+  assert.deepEqual(
+    sent.map(({ ids, body }) => [body, ids]),
+    [
+      ["hello", first],
+      ["hello", [129, 130]],
+      ["another", [131]],
+      ["hello", [132]],
+      ["event", [132]],
+      ["hello", [133]],
+    ],
+  );
+});
+
+test("a stream that is being opened when Mongrel2 is lost gets nothing: its id may be a stranger's by now", async () => {
+  const { endpoint, sent, goLive } = await setUp();
+  goLive();
+  endpoint.open(7, Buffer.from("hello"));
+  endpoint.disconnected("in");
+  await new Promise(setImmediate);
+  assert.equal(sent.filter(({ body }) => body === "hello").length, 0);
+});
+
 test("after stop no timer is left", async () => {
   const { endpoint, clock } = await setUp();
   await endpoint.stop();

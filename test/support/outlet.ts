@@ -49,6 +49,10 @@ export class RecordingOutlet implements Outlet {
     }
   }
 
+  open(id: number, body: Buffer): void {
+    this.deliver(this.address([id]), body);
+  }
+
   close(ids: readonly number[]): void {
     this.closed.push(...ids);
   }
