@@ -19,6 +19,8 @@ import { type Inbound, parseRequest, RequestError } from "../protocol/request.js
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Receiver, Transport } from "../zmq/transport.js";
 import { Fences, isFence } from "./fence.js";
+import { Openings } from "./openings.js";
+import { Succession } from "./succession.js";
 
 /** Between two probes, milliseconds: soon after a peer connects (it is live after about 2.5 ms), then less often. */
 const PROBE = { first: 2, factor: 2, last: 250 };
@@ -26,8 +28,6 @@ const PROBE = { first: 2, factor: 2, last: 250 };
 const FENCE_PATIENCE = 1000;
 /** After this much silence the log says so, milliseconds. */
 const SILENCE = 5000;
-/** Ids may arrive out of order when requests queued up while no handler was there: at most 2560 + the socket's 1000. */
-const REORDER = 4096;
 /** Wrong idents that are told: more than any mistake in a configuration brings about. */
 const MOST_IDENTS = 16;
 
@@ -88,16 +88,17 @@ export class Endpoint implements Outlet, Receiver {
   /** When Mongrel2 was last known to answer, or waiting for it began. */
   #heardFrom = 0;
   #toldSilent = false;
-  /** The highest connection id of this epoch. */
-  #highest = 0;
-  /** The beginning of streams that has not been sent yet. */
-  #opening: { readonly ids: number[]; readonly body: Buffer } | undefined;
+  readonly #succession: Succession;
+  readonly #openings: Openings;
   /** Those that were told: two that come in turns are not told for ever. */
   readonly #wrongIdents = new Set<string>();
 
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.maxTargets = options.maxTargets;
+    this.#succession = new Succession(options.isOpen);
+    const { transport } = options;
+    this.#openings = new Openings(this.maxTargets, (ids, body) => transport.send(frame(this.address(ids), body)));
   }
 
   async start(): Promise<void> {
@@ -113,7 +114,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#probe?.();
     this.#watchdog?.();
     this.#fences.clear();
-    this.#sendOpening();
+    this.#openings.flush();
     await this.#options.transport.close();
   }
 
@@ -137,19 +138,8 @@ export class Endpoint implements Outlet, Receiver {
     this.#send(frame(address, body));
   }
 
-  /**
-   * After a restart of Mongrel2 all browsers come at once, and what they are told first is the same for most of them: those
-   * whose requests are taken in one turn of the event loop share a message. (10,000 connects took both processes 2.4 s of processor time one by one, 2.1 s so.)
-   */
   open(id: number, body: Buffer): void {
-    const last = this.#opening;
-    if (last && last.ids.length < this.maxTargets && last.body.equals(body)) {
-      last.ids.push(id);
-      return;
-    }
-    this.#sendOpening();
-    this.#opening = { ids: [id], body };
-    setImmediate(() => this.#sendOpening());
+    this.#openings.add(id, body);
   }
 
   close(ids: readonly number[]): void {
@@ -208,7 +198,7 @@ export class Endpoint implements Outlet, Receiver {
     }
     const { events } = this.#options;
     if (message.sender !== this.#options.sendIdent) this.#complain(message.sender);
-    if (message.kind === "http" && this.#startedOver(message.id)) {
+    if (message.kind === "http" && this.#succession.isBroken(message.id)) {
       this.#lose("Mongrel2 counts connections from the start again", { name: "probing", held: [] });
       this.#probeFrom(PROBE.first);
     }
@@ -229,15 +219,6 @@ export class Endpoint implements Outlet, Receiver {
     for (const { id } of held) if (id !== undefined) this.#doubtful.push(id);
   }
 
-  /**
-   * Within one life of Mongrel2 ids only rise, but for requests that queued up. A much lower one that is not a connection we
-   * know to be open means that the life is another one: a check behind the socket monitor, which sees nothing through a proxy.
-   */
-  #startedOver(id: number): boolean {
-    if (id > this.#highest) this.#highest = id;
-    return id + REORDER < this.#highest && !this.#options.isOpen(id);
-  }
-
   #complain(ident: string): void {
     if (this.#wrongIdents.has(ident) || this.#wrongIdents.size === MOST_IDENTS) return;
     this.#wrongIdents.add(ident);
@@ -252,8 +233,8 @@ export class Endpoint implements Outlet, Receiver {
     this.#state = next;
     if (last.name === "probing") this.#doubt(last.held);
     this.#fences.clear();
-    this.#opening = undefined;
-    this.#highest = 0;
+    this.#openings.drop();
+    this.#succession.reset();
     this.#heardFrom = this.#options.clock.monotonic();
     this.#toldSilent = false;
     if (last.name === "live") this.#options.events.lost(why);
@@ -308,15 +289,8 @@ export class Endpoint implements Outlet, Receiver {
 
   /** In the order in which it was handed over. */
   #send(whole: Buffer): void {
-    this.#sendOpening();
+    this.#openings.flush();
     this.#options.transport.send(whole);
-  }
-
-  #sendOpening(): void {
-    if (!this.#opening) return;
-    const { ids, body } = this.#opening;
-    this.#opening = undefined;
-    this.#options.transport.send(frame(this.address(ids), body));
   }
 
   #chunks(ids: readonly number[], send: (some: readonly number[]) => void): void {
