@@ -13,11 +13,13 @@
  * Each arrow is one call into the next file; nothing calls back up except through a port given at construction, here.
  */
 
+import { hostname } from "node:os";
 import { Observed } from "./admin/observed.js";
 import { startAdmin } from "./admin/start.js";
 import { Visits } from "./admin/visits.js";
 import { forgetful } from "./clients/none.js";
 import { LocalBus } from "./cluster/local.js";
+import type { Nodes } from "./cluster/nodes.js";
 import { needRestart } from "./config/reload.js";
 import type { Config } from "./config/schema.js";
 import { lockFolder } from "./history/lock.js";
@@ -102,8 +104,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
   const live = { config };
   const observed = new Observed(clock);
-  const { hub, store, history, presence } = await startHub(config, journal, options, start);
-  observed.history = history;
+  const { hub, store, history, presence } = await startHub(config, { journal, observed }, options, start);
   const base = hubUrl(config);
   const figures = { version: packageVersion(), journal: metrics, visits, observed };
   const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
@@ -139,10 +140,21 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   };
 }
 
+/** Who is told, and who looks. */
+interface Told {
+  readonly journal: Chronicle;
+  readonly observed: Observed;
+}
+
 /** What is kept, what counts, and what stands between them and the clients. */
-async function startHub(config: Config, journal: Chronicle, options: Required<DaemonOptions>, start: Start) {
+async function startHub(config: Config, told: Told, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
-  const { history, bus } = await (config.cluster.nats.length > 0 ? startCluster : startAlone)(config, options, start);
+  const { journal, observed } = told;
+  const isAlone = config.cluster.nats.length === 0;
+  const { history, bus, nodes } = isAlone
+    ? await startAlone(config, options, start)
+    : await startCluster(config, observed, options, start);
+  Object.assign(observed, { history, nodes });
   const store = await start(
     "client store",
     () => openStore(config, history, clock),
@@ -155,7 +167,7 @@ async function startHub(config: Config, journal: Chronicle, options: Required<Da
   );
   const presence = new Presence({
     path: config.hub.path,
-    watched: config.cluster.nats.length > 0,
+    others: nodes,
     publish: (draft) => void hub.publish(draft).catch(journal.publicationRejected),
   });
   const base = hubUrl(config);
@@ -168,6 +180,8 @@ async function startHub(config: Config, journal: Chronicle, options: Required<Da
 interface Course {
   readonly bus: Bus;
   readonly history: History;
+  /** The daemons that share the stream; absent = this one is alone. */
+  readonly nodes?: Nodes;
 }
 
 /** This daemon counts, and keeps what it counted. */
@@ -181,7 +195,12 @@ async function startAlone(config: Config, { clock, takeover }: Required<DaemonOp
 }
 
 /** A stream counts and keeps; several daemons share it. */
-async function startCluster(config: Config, options: Required<DaemonOptions>, start: Start): Promise<Course> {
+async function startCluster(
+  config: Config,
+  observed: Observed,
+  options: Required<DaemonOptions>,
+  start: Start,
+): Promise<Course> {
   const { log, clock, takeover, signal } = options;
   const { store, path, max_age: maxAge } = config.history;
   const folder = store === "lmdb" ? path : undefined;
@@ -195,11 +214,16 @@ async function startCluster(config: Config, options: Required<DaemonOptions>, st
   const { connectNats } = await import("./cluster/open.js");
   const tail = (from: { epoch: string; last: number }) => new MemoryHistory({ ...TAIL, maxAge }, clock, from);
   const warn = (warning: string) => log.warn({ event: "cluster" }, warning);
-  const changed = (why: string | undefined) =>
-    why === undefined ? log.info({ event: "nats" }, "NATS answers") : log.warn({ event: "nats", why }, "NATS is away");
+  const changed = (why: string | undefined) => {
+    observed.busFault = why;
+    if (why === undefined) log.info({ event: "nats" }, "NATS answers");
+    else log.warn({ event: "nats", why }, "NATS is away");
+  };
+  const [name, version] = [`${hostname()}/${process.pid}`, packageVersion()];
+  const about = () => ({ name, version, clients: observed.clients });
   return start(
     "cluster",
-    () => connectNats(config, { clock, folder, tail, newEpoch, warn, changed, signal }),
+    () => connectNats(config, { clock, folder, tail, newEpoch, about, warn, changed, signal }),
     (it) => it.close(),
   );
 }

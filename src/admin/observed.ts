@@ -1,5 +1,5 @@
 /** The parts of a daemon that a snapshot looks at. The composition root adds each when it is there. */
-import type { History } from "../hub/ports.js";
+import type { History, NodeSnapshot } from "../hub/ports.js";
 import type { Server } from "../hub/server.js";
 import type { ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
 import type { Clock } from "../util/clock.js";
@@ -16,7 +16,9 @@ export class Observed {
   phase: Snapshot["phase"] = "starting";
   history: History | undefined;
   /** Why publications cannot be taken now. */
-  busFault: () => string | undefined = () => undefined;
+  busFault: string | undefined;
+  /** The daemons that share a stream; absent = this one is alone. */
+  nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
   readonly servers: ObservedServer[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -28,13 +30,19 @@ export class Observed {
     this.#began = clock.monotonic();
   }
 
+  /** Clients connected to all servers. */
+  get clients(): number {
+    return this.servers.reduce((sum, { server }) => sum + server.registry.size, 0);
+  }
+
   readonly snapshot = (): Snapshot => ({
     phase: this.phase,
     startedAt: this.#startedAt,
     uptime: (this.#clock.monotonic() - this.#began) / 1000,
     servers: this.servers.map(look),
     history: this.history && measures(this.history),
-    busFault: this.busFault(),
+    busFault: this.busFault,
+    nodes: this.nodes?.snapshot(),
   });
 }
 

@@ -1,4 +1,5 @@
 /** What GET /status answers, as JSON; `m2push status` reads it. Times end in their unit, rates in PerSecond. */
+import type { NodeSnapshot } from "../hub/ports.js";
 import type { MetricsJournal } from "../metrics/journal.js";
 import type { Pulse, Rates } from "../metrics/pulse.js";
 import type { HistorySnapshot, ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
@@ -39,6 +40,8 @@ export interface Status {
   readonly lagMs: number;
   readonly servers: readonly ServerStatus[];
   readonly history: HistorySnapshot | null;
+  /** This daemon and the others that share its stream, itself first; null = it is alone. */
+  readonly nodes: readonly NodeSnapshot[] | null;
 }
 
 export interface StatusParts {
@@ -67,6 +70,7 @@ export function statusOf({ version, journal, pulse, snapshot }: StatusParts): St
     lagMs: round(pulse.lag),
     servers,
     history: now.history ?? null,
+    nodes: now.nodes?.map((node) => ({ ...node, heard: round(node.heard) })) ?? null,
   };
 }
 

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { adminUrl, fetchStatus } from "../admin/client.js";
 import type { ServerStatus, Status } from "../admin/status.js";
 import { M2pushError } from "../errors.js";
+import type { NodeSnapshot } from "../hub/ports.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
 
@@ -127,6 +128,7 @@ export const asTable: View = (status) => {
     ...status.servers.map(serverRow),
     "",
     historyLine(status),
+    ...nodeLines(status),
     ...status.problems.map((problem) => `! ${problem}`),
   ];
   return `${lines.join("\n")}\n`;
@@ -156,6 +158,16 @@ function historyLine({ history }: Status): string {
   const { count, bytes: size, floor, last, epoch } = history;
   return `history       ${number(count)} events, ${bytes(size)}, after ${floor} to ${last}, epoch ${epoch}`;
 }
+
+function nodeLines({ nodes }: Status): string[] {
+  if (!nodes) return [];
+  const line = ({ name, self, clients, position, lag, heard }: NodeSnapshot) =>
+    nodeRow(name, number(clients), String(position), number(lag), self ? "itself" : `${heard.toFixed(1)} s`);
+  return ["", nodeRow("NODE", "CLIENTS", "POSITION", "LAG", "HEARD"), ...nodes.map(line)];
+}
+
+const nodeRow = (name: string, ...[clients = "", position = "", lag = "", heard = ""]: string[]): string =>
+  `${name.slice(0, 32).padEnd(32)} ${clients.padStart(9)} ${position.padStart(14)} ${lag.padStart(9)} ${heard.padStart(9)}`;
 
 /** With one place where that says more. */
 const number = (value: number): string => value.toLocaleString("en-US", { maximumFractionDigits: value < 100 ? 1 : 0 });

@@ -19,6 +19,7 @@ import { backoff } from "../util/backoff.js";
 import { atMost, type Clock } from "../util/clock.js";
 import { Throttle } from "../util/throttle.js";
 import type { ClusterHistory } from "./history.js";
+import type { Nodes } from "./nodes.js";
 import { Publisher } from "./publisher.js";
 import { decodeRecord } from "./record.js";
 import type { Dial, Session, Stored, StreamState } from "./session.js";
@@ -28,6 +29,7 @@ export interface ClusterBusOptions {
   readonly dial: Dial;
   readonly clock: Clock;
   readonly history: ClusterHistory;
+  readonly nodes: Nodes;
   /** A new name for an epoch: [A-Za-z0-9]+. */
   readonly newEpoch: () => string;
   /** A name that no other daemon has or had. */
@@ -115,6 +117,7 @@ export class ClusterBus implements Bus {
     this.#isClosed = true;
     await atMost(this.#options.clock, LAST_PATIENCE, this.#publisher.settled());
     this.#publisher.close();
+    this.#options.nodes.close();
     this.#wake();
     this.#warmed();
     await this.#session?.close();
@@ -190,8 +193,9 @@ export class ClusterBus implements Bus {
   }
 
   #up(session: Session): void {
-    const { history } = this.#options;
+    const { history, nodes } = this.#options;
     history.connect(session);
+    nodes.connect(session);
     this.#publisher.up(session, history.epoch);
     this.#tell(undefined);
     if (history.last >= this.#surveyed) this.#warmed();
@@ -200,6 +204,7 @@ export class ClusterBus implements Bus {
   #down(why: string): void {
     if (this.#isClosed) return;
     this.#options.history.connect(undefined);
+    this.#options.nodes.connect(undefined);
     this.#publisher.down(why);
     this.#tell(why);
   }

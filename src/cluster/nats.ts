@@ -243,8 +243,21 @@ class NatsSession implements Session {
     }
   }
 
+  tell(data: Uint8Array): void {
+    if (!this.#connection.isClosed()) this.#connection.publish(this.#nodes, data);
+  }
+
+  listen(hear: (data: Uint8Array) => void): void {
+    this.#connection.subscribe(this.#nodes, { callback: (error, message) => void (error ?? hear(message.data)) });
+  }
+
   async close(): Promise<void> {
     await this.#connection.close();
+  }
+
+  /** Not a subject of the stream. */
+  get #nodes(): string {
+    return `m2push-nodes.${this.#options.stream}`;
   }
 
   #subject(epoch: string, key: string): string {

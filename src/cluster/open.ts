@@ -7,6 +7,7 @@ import { Bookmark } from "./bookmark.js";
 import { ClusterBus } from "./bus.js";
 import { ClusterHistory, type MakeTail } from "./history.js";
 import { natsDial } from "./nats.js";
+import { Nodes } from "./nodes.js";
 import type { Dial } from "./session.js";
 import { natsOptions } from "./settings.js";
 
@@ -17,6 +18,8 @@ export interface ClusterOptions {
   /** Where this daemon notes its place in the stream; absent = it does not: then it cannot start while NATS is away. */
   readonly folder: string | undefined;
   readonly stream: string;
+  /** What the other daemons are told of this one. */
+  readonly about: () => { readonly name: string; readonly version: string; readonly clients: number };
   readonly warn: (warning: string) => void;
   readonly changed: (why: string | undefined) => void;
   /** Aborted: stop waiting for NATS. */
@@ -25,6 +28,7 @@ export interface ClusterOptions {
 
 export interface Cluster {
   readonly bus: ClusterBus;
+  readonly nodes: Nodes;
   readonly history: ClusterHistory;
   close(): Promise<void>;
 }
@@ -42,9 +46,12 @@ export function connectNats(
 }
 
 export async function openCluster(dial: Dial, options: ClusterOptions): Promise<Cluster> {
-  const { clock, tail, newEpoch, folder, stream, warn, changed, signal } = options;
+  const { clock, tail, newEpoch, folder, stream, about, warn, changed, signal } = options;
   const history = new ClusterHistory({ clock, tail, foreign: (sequence, why) => bus.foreign(sequence, why) });
-  const bus = new ClusterBus({ dial, clock, history, newEpoch, name: randomUUID(), warn, changed });
+  const id = randomUUID();
+  const state = () => ({ ...about(), epoch: history.epoch, position: history.last });
+  const nodes = new Nodes({ clock, id, state });
+  const bus = new ClusterBus({ dial, clock, history, nodes, newEpoch, name: id, warn, changed });
   const bookmark = folder === undefined ? undefined : new Bookmark(folder, stream);
   const failed = (error: unknown) => warn(`the place in the stream cannot be written down: ${String(error)}`);
   const close = async () => {
@@ -59,7 +66,7 @@ export async function openCluster(dial: Dial, options: ClusterOptions): Promise<
     throw new M2pushError("unavailable", "stopped while NATS was away");
   }
   bookmark?.keep(() => bus.place, clock, failed);
-  return { bus, history, close };
+  return { bus, nodes, history, close };
 }
 
 function aborted(signal: AbortSignal | undefined): Promise<void> {

@@ -59,6 +59,10 @@ export interface Session {
    * that it has stored within the last two minutes. Rejects when nothing can be known of it, or with "limit.exceeded".
    */
   send(message: Outgoing): Promise<number>;
+  /** Tells something to all who listen, at once: at most once, and it is not kept. */
+  tell(data: Uint8Array): void;
+  /** Hears what is told, by itself too, as long as the session lasts. */
+  listen(hear: (data: Uint8Array) => void): void;
   close(): Promise<void>;
 }
 

@@ -142,6 +142,27 @@ export interface Subscribed {
   readonly payload?: Json;
 }
 
+/** What a daemon of several says of itself. */
+export interface NodeState {
+  /** For operators: host and process. */
+  readonly name: string;
+  readonly version: string;
+  readonly clients: number;
+  readonly epoch: string;
+  /** The offset of the newest publication that it has taken. */
+  readonly position: number;
+}
+
+/** A node as another, or itself, sees it. */
+export interface NodeSnapshot extends NodeState {
+  /** It is the one that says so. */
+  readonly self: boolean;
+  /** Publications that another node has taken and this one has not. */
+  readonly lag: number;
+  /** Seconds since it was heard of. */
+  readonly heard: number;
+}
+
 /** A client as others may be told of it (Mercure, "Active Subscriptions"); JSON, kept with the client. */
 export interface Subscriber {
   /** Unique to this connection, never the client's choice: "urn:uuid:...". */

@@ -3,7 +3,9 @@
  * values are read from when somebody asks. Names end in their base unit, and in _total where they only rise; labels come
  * from closed sets (server, reason, route, status).
  */
+
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { NodeSnapshot } from "../hub/ports.js";
 import type { MetricsJournal } from "./journal.js";
 import type { ServerSnapshot, Snapshot } from "./snapshot.js";
 import type { Counts, ServerTally } from "./tally.js";
@@ -43,6 +45,9 @@ export class Exposition {
       this.#now.servers.map((server): Row => [[server.name], value(server)]);
     const history = (value: keyof Omit<NonNullable<Snapshot["history"]>, "epoch">) => () =>
       this.#now.history ? [one(this.#now.history[value])] : [];
+    const nodes = (value: (all: readonly NodeSnapshot[]) => number) =>
+      this.#now.nodes ? [one(value(this.#now.nodes))] : [];
+    const lagOf = (all: readonly NodeSnapshot[]) => all.find(({ self }) => self)?.lag ?? 0;
     const silent = ({ name }: ServerSnapshot) => Number(this.#journal.server(name).silent);
     const of = ["server"];
     return [
@@ -57,6 +62,14 @@ export class Exposition {
       ["gauge", "history_last_offset", "Offset of the newest publication.", [], history("last")],
       ["gauge", "history_floor_offset", "Everything after this offset is held.", [], history("floor")],
       ["gauge", "bus_up", "Whether publications can be taken.", [], () => [one(Number(!this.#now.busFault))]],
+      [
+        "gauge",
+        "cluster_nodes",
+        "Daemons that share the stream; none when alone.",
+        [],
+        () => nodes((all) => all.length),
+      ],
+      ["gauge", "cluster_lag_events", "Events that another daemon has, and not this one.", [], () => nodes(lagOf)],
     ];
   }
 

@@ -1,5 +1,7 @@
 /** What can be read off the running daemon at any moment, for gauges, /readyz and /status. Nobody keeps one: it is made anew. */
 
+import type { NodeSnapshot } from "../hub/ports.js";
+
 export interface ServerSnapshot {
   readonly name: string;
   readonly sendSpec: string;
@@ -33,4 +35,6 @@ export interface Snapshot {
   readonly history: HistorySnapshot | undefined;
   /** Why publications cannot be taken now; undefined = they can. */
   readonly busFault: string | undefined;
+  /** This daemon and the others that share its stream; undefined = it is alone. */
+  readonly nodes: readonly NodeSnapshot[] | undefined;
 }

@@ -42,6 +42,7 @@ export async function openEnd(
     newEpoch,
     folder: undefined,
     stream: "test",
+    about: () => ({ name: "one", version: "0", clients: 0 }),
     warn(warning) {
       warnings.push(warning);
       told.tell();

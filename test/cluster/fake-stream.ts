@@ -60,7 +60,7 @@ export class FakeStream {
     this.#ids.set(id, message.sequence);
     this.#messages.push(message);
     this.purge(this.#last - this.#maxEvents);
-    for (const wire of this.#wires) wire.tell();
+    for (const wire of this.#wires) wire.go();
     return message.sequence;
   }
 
@@ -84,6 +84,12 @@ export class FakeStream {
     this.#last = 0;
     this.#ids.clear();
     for (const wire of this.#wires) wire.drop("the stream was deleted");
+  }
+
+  tell(data: Uint8Array): void {
+    queueMicrotask(() => {
+      for (const wire of this.#wires) wire.hear(data);
+    });
   }
 
   from(sequence: number): readonly Message[] {
@@ -129,7 +135,7 @@ export class FakeWire {
   mend(): void {
     this.#is = "whole";
     for (const pass of this.#held.splice(0)) pass();
-    this.tell();
+    this.go();
   }
 
   /** Ends the sessions; others may follow. */
@@ -137,8 +143,17 @@ export class FakeWire {
     for (const session of [...this.#sessions]) session.end(why);
   }
 
-  tell(): void {
-    if (this.#is === "whole") for (const session of this.#sessions) session.tell();
+  go(): void {
+    if (this.#is === "whole") for (const session of this.#sessions) session.go();
+  }
+
+  /** To all who listen, if the wire lets it through: never from within who tells it. */
+  tell(data: Uint8Array): void {
+    if (this.#is === "whole" || this.#is === "deaf") this.#stream.tell(data);
+  }
+
+  hear(data: Uint8Array): void {
+    if (this.#is === "whole") for (const session of this.#sessions) session.hear(data);
   }
 
   /** Asks, and answers, as far as the wire lets through. */
@@ -169,6 +184,7 @@ class FakeSession implements Session {
   readonly #stream: FakeStream;
   readonly #wire: FakeWire;
   readonly #following = new Set<Follower>();
+  readonly #listeners = new Set<(data: Uint8Array) => void>();
   readonly #unanswered = new Set<(error: Error) => void>();
   #close: (why: string) => void = () => {};
   #ended: string | undefined;
@@ -218,7 +234,19 @@ class FakeSession implements Session {
     this.end("closed");
   }
 
-  tell(): void {
+  tell(data: Uint8Array): void {
+    if (this.#ended === undefined) this.#wire.tell(data);
+  }
+
+  listen(hear: (data: Uint8Array) => void): void {
+    this.#listeners.add(hear);
+  }
+
+  hear(data: Uint8Array): void {
+    for (const hear of this.#listeners) hear(data);
+  }
+
+  go(): void {
     for (const follower of this.#following) follower.go();
   }
 

@@ -1,8 +1,12 @@
 /** Two machines that NATS joins, under load: what every browser has at the end, when one part or another is killed on the way. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Status } from "../../src/admin/status.js";
+import { asTable } from "../../src/cli/status.js";
 import { Load, type Roamer, roamers, startNodes } from "../support/nodes.js";
 import { serving } from "../support/pair.js";
+import { accessToAll, bearer, HUB, SECRET, SUBSCRIPTIONS } from "./mercure.js";
 
 const CLIENTS = 50;
 /** Events a second, at the two in turn. */
@@ -90,4 +94,31 @@ test("a machine that comes back after a fault of its daemon and of its Mongrel2 
   await serving(a.daemon);
   assert.equal(await settle([early as Roamer], load), 0);
   assert.deepEqual(early?.opens, 2);
+});
+
+test("each daemon tells of the other: who is there, how far it is, who is subscribed; and of NATS when it is away", async (t) => {
+  const tables = { admin: { listen: "127.0.0.1:0" }, auth: { subscriber_key: SECRET, anonymous: true } };
+  const { nats, a, b } = await startNodes(t, tables);
+  const { admin } = await a.daemon.logged(({ event }) => event === "started", "the daemon to start");
+  const status = async () => (await (await fetch(`${admin}/status`)).json()) as Status;
+  const until = async (look: () => Promise<boolean>) => {
+    while (!(await look())) await pause(50);
+  };
+  const headers = bearer(await accessToAll());
+  const subscribed = async () => (await fetch(`${a.mongrel2.url}${SUBSCRIPTIONS}`, { headers })).text();
+  await b.stream({}, `${HUB}?match=there`);
+  await until(async () => (await status()).nodes?.[1]?.clients === 1);
+  await until(async () => (await subscribed()).includes('"there"'));
+  const table = asTable(await status(), Date.now());
+  assert.match(table, /^NODE +CLIENTS +POSITION +LAG +HEARD\n\S+ +0 +\d+ +0 +itself\n\S+ +1 +\d+ +0 +\d\.\d s$/m);
+  const metrics = await (await fetch(`${admin}/metrics`)).text();
+  assert.match(metrics, /^m2push_cluster_nodes 2$/m);
+  await b.daemon.stop();
+  await until(async () => (await status()).nodes?.length === 1);
+  assert.doesNotMatch(await subscribed(), /"there"/);
+  await nats.kill9();
+  await until(async () => (await fetch(`${admin}/readyz`)).status === 503);
+  assert.match((await status()).problems.join(), /publications cannot be taken/);
+  await nats.start();
+  await until(async () => (await fetch(`${admin}/readyz`)).status === 200);
 });

@@ -3,7 +3,7 @@ import { SignJWT } from "jose";
 import { LocalBus } from "../../src/cluster/local.js";
 import type { Config } from "../../src/config/schema.js";
 import { MemoryHistory } from "../../src/history/memory.js";
-import { Presence } from "../../src/http/mercure/presence.js";
+import { type Others, Presence } from "../../src/http/mercure/presence.js";
 import { type Route, Router } from "../../src/http/router.js";
 import { hubUrl, Site } from "../../src/http/site.js";
 import { Hub } from "../../src/hub/hub.js";
@@ -68,6 +68,8 @@ export interface WebOptions {
   readonly routes?: ReadonlyMap<string, Route>;
   /** Stands between the hub and its own bus. */
   readonly wrap?: (bus: Bus) => Bus;
+  /** Other daemons that serve the same hub. */
+  readonly others?: Others;
 }
 
 export class Web {
@@ -86,7 +88,7 @@ export class Web {
   #last = 0;
 
   private constructor(options: WebOptions) {
-    const { config: toml = "", routes, wrap = (bus) => bus } = options;
+    const { config: toml = "", routes, wrap = (bus) => bus, others } = options;
     const { clock } = this;
     const keyed = toml.includes("[auth]")
       ? toml.replace("[auth]", `[auth]\npublisher_key = "${SECRET}"`)
@@ -96,7 +98,7 @@ export class Web {
     const { history } = this;
     this.presence = new Presence({
       path: this.config.hub.path,
-      watched: false,
+      others,
       publish: (draft) => void this.hub.publish(draft),
     });
     this.hub = new Hub({

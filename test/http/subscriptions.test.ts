@@ -1,6 +1,7 @@
 /** The list of active subscriptions: what it shows, to whom, and when it is sent again. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Subscriber } from "../../src/hub/ports.js";
 import { detail, everything, everythingV8, HUB, tokenV0, tokenV8, Web } from "./harness.js";
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
@@ -129,4 +130,31 @@ test("the query of the request is no part of the address that is granted", async
   const web = await Web.open();
   const token = await tokenV8([detail(["subscribe"], [`${HUB}/subscriptions`])]);
   assert.equal((await web.get(LIST, { query: "x=1", headers: bearer(token) })).status, 200);
+});
+
+test("who is subscribed at another daemon is in the list and has an address here, once while it is moving", async () => {
+  const there: Subscriber = { id: "urn:uuid:there", subscriptions: [{ kind: "exact", match: "a" }] };
+  const told: string[] = [];
+  let elsewhere: readonly Subscriber[] = [there];
+  const others = {
+    joined: (subscriber: Subscriber) => void told.push(`joined ${subscriber.id}`),
+    left: (id: string) => void told.push(`left ${id}`),
+    subscribers: () => elsewhere,
+    changes: 0,
+  };
+  const web = await Web.open({ others });
+  await open(web, "match=a");
+  const id = told[0]?.slice("joined ".length) ?? "";
+  const headers = bearer(await everythingV8());
+  const list = async () => JSON.parse((await web.get(LIST, { headers })).body).subscriptions as Document[];
+  const listed = await list();
+  assert.deepEqual(listed.map(({ subscriber }) => subscriber).sort(), [id, there.id].sort());
+  elsewhere = [there, { ...there, id }];
+  assert.equal((await list()).length, 2);
+  for (const { id: address } of listed) assert.equal((await web.get(String(address), { headers })).status, 200);
+  elsewhere = [];
+  assert.deepEqual(
+    (await list()).map(({ subscriber }) => subscriber),
+    [id],
+  );
 });

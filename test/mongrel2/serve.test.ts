@@ -40,7 +40,7 @@ ${stream}`);
       changes.tell();
     }
   })(log, clock);
-  const presence = new Presence({ path: config.hub.path, watched: false, publish: () => {} });
+  const presence = new Presence({ path: config.hub.path, publish: () => {} });
   const bus = new LocalBus(history, clock);
   const store = new MapStore();
   const base = hubUrl(config);

@@ -20,8 +20,17 @@ export interface PresenceOptions {
   readonly publish: (draft: Draft) => void;
   /** The path of the hub. */
   readonly path: string;
-  /** Somebody may be watching whom we do not see: other daemons have subscribers too. */
-  readonly watched: boolean;
+  /** The other daemons that serve this hub. They may have somebody who watches; absent = there are none. */
+  readonly others?: Others | undefined;
+}
+
+/** Other daemons: they are told who is here, and tell who is there, some seconds late. */
+export interface Others {
+  joined(subscriber: Subscriber): void;
+  left(id: string): void;
+  subscribers(): Iterable<Subscriber>;
+  /** Counts whatever changes subscribers(). */
+  readonly changes: number;
 }
 
 export class Presence implements Attendance {
@@ -33,12 +42,12 @@ export class Presence implements Attendance {
 
   constructor(options: PresenceOptions) {
     this.#options = options;
-    this.#watched = options.watched;
+    this.#watched = options.others !== undefined;
   }
 
   /** Names this state of things: another one whenever somebody came or went, and in another process. */
   get version(): string {
-    return `${this.#instance}.${this.#changes}`;
+    return `${this.#instance}.${this.#changes + (this.#options.others?.changes ?? 0)}`;
   }
 
   /** From now on subscriptions are told of. */
@@ -55,6 +64,7 @@ export class Presence implements Attendance {
     if (subscriber.watches) this.watch();
     this.#changes++;
     this.#subscribers.set(subscriber.id, subscriber);
+    this.#options.others?.joined(subscriber);
   }
 
   /** A watcher that an earlier process served may come back, and then has missed nothing. */
@@ -62,15 +72,14 @@ export class Presence implements Attendance {
     if (subscriber.watches) this.watch();
     this.#changes++;
     this.#subscribers.delete(subscriber.id);
+    this.#options.others?.left(subscriber.id);
     this.#tell(subscriber, false);
   }
 
   /** The subscriptions that a dialect tells of and a request asks for. */
   find(dialect: Dialect, { kind, match, subscriber: id }: Sought): Subscription[] {
-    const one = id === undefined ? undefined : this.#subscribers.get(id);
-    const among = id === undefined ? this.#subscribers.values() : one ? [one] : [];
     const found: Subscription[] = [];
-    for (const subscriber of among) {
+    for (const subscriber of this.#among(id)) {
       for (const subscribed of subscriber.subscriptions) {
         const isSought =
           (kind ?? subscribed.kind) === subscribed.kind && (match ?? subscribed.match) === subscribed.match;
@@ -78,6 +87,18 @@ export class Presence implements Attendance {
       }
     }
     return found;
+  }
+
+  /** All, or the one with this id: here or with another daemon, each once. */
+  #among(id: string | undefined): Iterable<Subscriber> {
+    const own = this.#subscribers;
+    const one = id === undefined ? undefined : own.get(id);
+    if (one) return [one];
+    if (!this.#options.others) return id === undefined ? own.values() : [];
+    const all = new Map([...this.#options.others.subscribers()].map((it) => [it.id, it] as const));
+    for (const subscriber of own.values()) all.set(subscriber.id, subscriber);
+    const other = id === undefined ? undefined : all.get(id);
+    return id === undefined ? all.values() : other ? [other] : [];
   }
 
   /** The topic of a subscription, which is also its address. */

@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Nodes } from "../../src/cluster/nodes.js";
+import type { Session } from "../../src/cluster/session.js";
+import type { Subscriber } from "../../src/hub/ports.js";
+import { FakeClock } from "../support/clock.js";
+
+const subscriber = (name: string): Subscriber => ({
+  id: `urn:uuid:${name}`,
+  subscriptions: [{ kind: "exact", match: name }],
+});
+
+/** Where nodes hear one another; `lose` says which messages nobody gets. */
+class Air {
+  readonly clock = new FakeClock();
+  lose: (data: Uint8Array) => boolean = () => false;
+  told = 0;
+  readonly #listeners = new Map<Session, (data: Uint8Array) => void>();
+
+  session(): Session {
+    const session = {
+      tell: (data: Uint8Array) => {
+        this.told++;
+        if (this.lose(data)) return;
+        for (const hear of [...this.#listeners.values()]) hear(data);
+      },
+      listen: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as Session, hear),
+    };
+    return session as unknown as Session;
+  }
+
+  /** Its messages go nowhere from now on. */
+  cut(session: Session): void {
+    this.#listeners.delete(session);
+  }
+
+  node(id: string, position = () => 0) {
+    const state = () => ({ name: `${id}/1`, version: "1", clients: 3, epoch: "e", position: position() });
+    const nodes = new Nodes({ clock: this.clock, id, state });
+    const session = this.session();
+    nodes.connect(session);
+    return Object.assign(nodes, { session });
+  }
+}
+
+const ids = (nodes: Nodes) => [...nodes.subscribers()].map(({ id }) => id.slice(9)).sort();
+const names = (nodes: Nodes) => nodes.snapshot().map(({ name }) => name);
+
+test("nodes know each other within seconds, whoever came first, and how far each is", () => {
+  const air = new Air();
+  const a = air.node("a", () => 7);
+  const b = air.node("b", () => 10);
+  air.clock.advance(2000);
+  assert.deepEqual(
+    [names(a), names(b)],
+    [
+      ["a/1", "b/1"],
+      ["b/1", "a/1"],
+    ],
+  );
+  const lags = a.snapshot().map(({ self, lag, heard, clients }) => [self, lag, heard, clients]);
+  assert.deepEqual(lags, [
+    [true, 3, 0, 3],
+    [false, 0, 0, 3],
+  ]);
+});
+
+test("who is subscribed at one is known at the others, also at one that comes later", () => {
+  const air = new Air();
+  const a = air.node("a");
+  const b = air.node("b");
+  a.joined(subscriber("x"));
+  a.joined(subscriber("y"));
+  b.joined(subscriber("z"));
+  a.left(subscriber("y").id);
+  air.clock.advance(100);
+  const c = air.node("c");
+  air.clock.advance(1000);
+  assert.deepEqual([ids(a), ids(b), ids(c)], [["z"], ["x"], ["x", "z"]]);
+});
+
+test("who comes and goes within a moment is told of in one message", () => {
+  const air = new Air();
+  const a = air.node("a");
+  const before = air.told;
+  for (let i = 0; i < 100; i++) a.joined(subscriber(`s${i}`));
+  air.clock.advance(60);
+  assert.equal(air.told - before, 1);
+});
+
+test("ten thousand subscribers are told of in messages that NATS takes", () => {
+  const air = new Air();
+  let largest = 0;
+  air.lose = (data) => {
+    largest = Math.max(largest, data.length);
+    return false;
+  };
+  const a = air.node("a");
+  for (let i = 0; i < 10_000; i++) a.joined(subscriber(`s${i}`));
+  const b = air.node("b");
+  air.clock.advance(1100);
+  assert.equal(ids(b).length, 10_000);
+  assert.ok(largest < 500_000, `${largest} bytes`);
+});
+
+test("a node that is silent for seconds is forgotten, with who was there; one that stops at once", () => {
+  const air = new Air();
+  const [a, b, c] = [air.node("a"), air.node("b"), air.node("c")];
+  b.joined(subscriber("x"));
+  c.joined(subscriber("y"));
+  air.clock.advance(100);
+  assert.deepEqual(ids(a), ["x", "y"]);
+  c.close();
+  assert.deepEqual([names(a), ids(a)], [["a/1", "b/1"], ["x"]]);
+  const changes = a.changes;
+  b.connect(undefined);
+  air.clock.advance(10_000);
+  assert.deepEqual([names(a), ids(a)], [["a/1"], []]);
+  assert.ok(a.changes > changes);
+});
+
+test("a node that was cut off tells everything anew when it is back", () => {
+  const air = new Air();
+  const [a, b] = [air.node("a"), air.node("b")];
+  b.joined(subscriber("before"));
+  air.clock.advance(100);
+  air.cut(b.session);
+  b.connect(undefined);
+  b.left(subscriber("before").id);
+  b.joined(subscriber("after"));
+  air.clock.advance(500);
+  b.connect(air.session());
+  assert.deepEqual(ids(a), ["after"]);
+});
+
+test("whatever gets lost on the way: soon after it ends, everybody knows who is where", () => {
+  const step = fc.record({
+    node: fc.nat(2),
+    join: fc.boolean(),
+    who: fc.nat(9),
+    lost: fc.boolean(),
+    wait: fc.nat(1500),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const air = new Air();
+      const nodes = ["a", "b", "c"].map((id) => air.node(id));
+      const there = nodes.map(() => new Set<string>());
+      for (const { node, join, who, lost, wait } of steps) {
+        air.lose = () => lost;
+        const name = `${node}-${who}`;
+        if (join) nodes[node]?.joined(subscriber(name));
+        else nodes[node]?.left(subscriber(name).id);
+        if (join) there[node]?.add(name);
+        else there[node]?.delete(name);
+        air.clock.advance(wait);
+      }
+      air.lose = () => false;
+      air.clock.advance(8000);
+      for (const [at, node] of nodes.entries()) {
+        const others = there.flatMap((names, of) => (of === at ? [] : [...names]));
+        assert.deepEqual(ids(node), others.sort());
+      }
+    }),
+  );
+});
+
+test("what is not ours, or of another version, is left aside", () => {
+  const air = new Air();
+  const [a, b] = [air.node("a"), air.node("b")];
+  const stranger = air.session();
+  const state = { name: "x", position: 1 };
+  for (const text of [
+    "",
+    "{",
+    "null",
+    "[]",
+    '"x"',
+    '{"node":"c"}',
+    JSON.stringify({ node: "c", number: 1, state, joined: [{}] }),
+    JSON.stringify({ node: "c", number: 1, state, left: "all" }),
+    JSON.stringify({ node: "c", number: "1", state }),
+  ]) {
+    stranger.tell(Buffer.from(text));
+  }
+  assert.deepEqual(names(a), ["a/1", "b/1"]);
+  b.joined(subscriber("x"));
+  air.clock.advance(100);
+  assert.deepEqual(ids(a), ["x"]);
+});
+
+test("after close no timer is left", () => {
+  const air = new Air();
+  const a = air.node("a");
+  a.joined(subscriber("x"));
+  a.close();
+  assert.equal(air.clock.waiting, 0);
+});
