@@ -14,10 +14,11 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
 import type { History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
+import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { tolerateStrayRejections } from "../util/stray.js";
-import { checkFile, unusable } from "./check.js";
+import { checkFile, reasonOf, unusable } from "./check.js";
 import { type Lock, lockFolder } from "./lock.js";
 import { type Bounds, MemoryHistory, newEpoch } from "./memory.js";
 import { decodeRecord, encodeRecord } from "./record.js";
@@ -31,6 +32,10 @@ export interface LmdbOptions extends Bounds {
   readonly takeover?: number;
   /** The most that the file may grow to, bytes; absent = as the disk has. */
   readonly mapSize?: number;
+  /** What new data goes on with; absent = a lifetime of its own. */
+  readonly lifetime?: Lifetime;
+  /** What to do about another process on the folder, for people; absent = what a daemon can do. */
+  readonly mend?: string;
 }
 
 const VERSION = 1;
@@ -45,11 +50,11 @@ const TRIM_STEPS = 20;
 const TRIM_EVERY = 1000;
 /** After a write has failed none is tried for this long, milliseconds: lmdb says each failure on stderr. */
 const REST = 1000;
-const FILE = "history.mdb";
+export const FILE = "history.mdb";
 
 export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<LmdbHistory> {
-  const { path, takeover = 0 } = options;
-  const lock = await lockFolder(path, clock, takeover);
+  const { path, takeover = 0, mend } = options;
+  const lock = await lockFolder(path, clock, takeover, mend);
   try {
     checkFile(join(path, FILE));
     return new LmdbHistory(options, clock, lock);
@@ -84,6 +89,8 @@ export class LmdbHistory implements History {
   #bytes = 0;
   /** The highest offset that could not be stored. */
   #unstored = 0;
+  /** Up to here, offsets count as given out from the next start on. */
+  #reserved = 0;
   /** Why the last write failed, and when the next is tried. */
   #trouble: { readonly why: string; readonly cause: unknown; readonly until: number } | undefined;
   /** What was appended in this turn of the event loop. */
@@ -169,7 +176,7 @@ export class LmdbHistory implements History {
   async close(): Promise<void> {
     this.#timer();
     this.#write();
-    await this.#meta.put("last", this.last).catch(() => {});
+    await this.#meta.put("last", Math.max(this.last, this.#reserved)).catch(() => {});
     await this.#meta.put("closed", 1).catch(() => {});
     await this.#root.flushed;
     await this.#root.close();
@@ -234,9 +241,12 @@ export class LmdbHistory implements History {
     const version = this.#meta.get("version");
     const epoch = this.#meta.get("epoch");
     if (version === undefined && epoch === undefined) {
-      const made = newEpoch();
+      const { epoch: made, floor, last } = this.#options.lifetime ?? { epoch: newEpoch(), floor: 0, last: 0 };
       this.#meta.putSync("version", VERSION);
       this.#meta.putSync("epoch", made);
+      this.#meta.putSync("floor", floor);
+      // Whoever this lifetime is from may have gone on with it.
+      if (last > 0) this.#reserved = last + SKIP;
       return made;
     }
     if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
@@ -289,11 +299,4 @@ export class LmdbHistory implements History {
     this.#meta.put("floor", this.#floor).catch(() => {});
     return trimmed;
   }
-}
-
-/** lmdb's own reason comes with the error as a promise that rejects. */
-async function reasonOf(cause: unknown): Promise<string> {
-  if (!(cause instanceof Error)) return String(cause);
-  const { commitError } = cause as Error & { commitError?: Promise<never> };
-  return commitError === undefined ? cause.message : commitError.catch((error: Error) => error.message);
 }

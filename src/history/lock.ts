@@ -13,6 +13,8 @@ import type { Clock } from "../util/clock.js";
 const PID_FILE = "daemon.pid";
 /** Between two tries to get the lock of a daemon that is stopping, milliseconds. */
 const TRY_EVERY = 25;
+/** What a daemon can do that finds another one there. */
+const MEND = "stop it, start this one with --takeover, or give this one another [history] path";
 
 export interface Lock {
   release(): Promise<void>;
@@ -20,16 +22,17 @@ export interface Lock {
 
 /**
  * Takes the lock of a folder, which is made if it is not there. When another process has it: rejects with
- * "history.unusable"; or, with a `patience` above 0 (milliseconds), tells it to stop (SIGTERM) and waits for it that long.
+ * "history.unusable", whose message ends with `mend`; or, with a `patience` above 0 (milliseconds), tells it to stop (SIGTERM)
+ * and waits for it that long.
  */
-export async function lockFolder(folder: string, clock: Clock, patience: number): Promise<Lock> {
+export async function lockFolder(folder: string, clock: Clock, patience: number, mend = MEND): Promise<Lock> {
   makeFolder(folder);
   const name = `\0m2push:${createHash("sha256").update(realpathSync(folder)).digest("hex")}`;
   const end = clock.monotonic() + patience;
   for (let told = false; ; told = true) {
     const server = await listen(name);
     if (server) return hold(server, folder);
-    if (clock.monotonic() >= end) throw taken(folder);
+    if (clock.monotonic() >= end) throw taken(folder, mend);
     if (!told) stop(holder(folder));
     await new Promise<void>((resolve) => clock.after(TRY_EVERY, resolve));
   }
@@ -85,9 +88,8 @@ function stop(pid: number | undefined): void {
   }
 }
 
-function taken(folder: string): M2pushError {
+function taken(folder: string, mend: string): M2pushError {
   const pid = holder(folder);
   const who = pid === undefined ? "another m2push" : `the m2push with pid ${pid}`;
-  const mend = "stop it, start this one with --takeover, or give this one another [history] path";
   return new M2pushError("history.unusable", `${folder} is in use by ${who}: ${mend}`);
 }
