@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { addCompletion } from "./completion.js";
 import { addConfig } from "./config.js";
 import { addDoctor } from "./doctor.js";
+import { addHistory } from "./history.js";
 import { createProgram } from "./program.js";
 import { addPublish } from "./publish.js";
 import { addServe } from "./serve.js";
@@ -16,6 +17,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   addStatus,
   addDoctor,
   addConfig,
+  addHistory,
   addCompletion,
 ];
 

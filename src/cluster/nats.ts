@@ -147,6 +147,7 @@ class NatsSession implements Session {
         last: state.last_seq,
         count: state.messages,
         bytes: state.bytes,
+        followers: state.consumer_count,
         differs: difference(config, this.#options),
       };
     } catch (error) {
@@ -229,9 +230,12 @@ class NatsSession implements Session {
     return message?.seq;
   }
 
-  async send({ epoch, key, id, data }: Outgoing): Promise<number> {
+  async send({ epoch, key, id, data, after }: Outgoing): Promise<number> {
     try {
-      const { seq } = await this.#client.publish(this.#subject(epoch, key), data, { msgID: id });
+      const { seq } = await this.#client.publish(this.#subject(epoch, key), data, {
+        msgID: id,
+        ...(after !== undefined && { expect: { lastSequence: after } }),
+      });
       return seq;
     } catch (error) {
       if (error instanceof InvalidArgumentError) {

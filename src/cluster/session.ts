@@ -17,6 +17,8 @@ export interface StreamState {
   /** Messages held, and their size in bytes. */
   readonly count: number;
   readonly bytes: number;
+  /** How many follow it, or read it, at this moment. */
+  readonly followers: number;
   /** The limits it has, where they are not those that were asked for: a text for operators. */
   readonly differs: string | undefined;
 }
@@ -71,6 +73,8 @@ export interface Outgoing {
   readonly key: string;
   readonly id: string;
   readonly data: Uint8Array;
+  /** The sequence after which it must come, or it is refused; absent = wherever the stream ends. */
+  readonly after?: number;
 }
 
 /** Opens a session; rejects with an error that says why there is none. */

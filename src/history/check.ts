@@ -8,6 +8,12 @@ export function checkFile(file: string): void {
   if (flaw !== undefined) throw unusable(file, flaw);
 }
 
+/** Throws "history.unusable" when the data was written in a format that is newer than the `known` one. */
+export function checkVersion(file: string, version: number, known: number): void {
+  if (version <= known) return;
+  throw unusable(file, `it was written by a newer m2push (format ${version}, this one reads ${known}): use that one`);
+}
+
 export function unusable(file: string, why: string, cause?: unknown): M2pushError {
   const mend = "put a copy of it back, or move it away to begin with an empty history";
   return new M2pushError("history.unusable", `${file} cannot be used: ${why}; ${mend}`, { cause });

@@ -18,7 +18,7 @@ import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { tolerateStrayRejections } from "../util/stray.js";
-import { checkFile, reasonOf, unusable } from "./check.js";
+import { checkFile, checkVersion, reasonOf, unusable } from "./check.js";
 import { type Lock, lockFolder } from "./lock.js";
 import { type Bounds, MemoryHistory, newEpoch } from "./memory.js";
 import { decodeRecord, encodeRecord } from "./record.js";
@@ -250,12 +250,7 @@ export class LmdbHistory implements History {
       return made;
     }
     if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
-    if (version > VERSION) {
-      throw unusable(
-        file,
-        `it was written by a newer m2push (format ${version}, this one reads ${VERSION}): use that one`,
-      );
-    }
+    checkVersion(file, version, VERSION);
     return epoch;
   }
 

@@ -29,10 +29,12 @@ export async function runCommand(
     stderr,
     ...given,
   };
+  // From the beginning: a command that writes much waits until it is read.
+  const written = [text(stdout), text(stderr)] as const;
   const program = createProgram(io);
   add(program, io);
   const code = await run(program, args, io);
   stdout.end();
   stderr.end();
-  return { code, stdout: await text(stdout), stderr: await text(stderr) };
+  return { code, stdout: await written[0], stderr: await written[1] };
 }

@@ -40,7 +40,8 @@ export class FakeStream {
     const [oldest] = this.#messages;
     const bytes = this.#messages.reduce((sum, { data }) => sum + data.length, 0);
     const first = oldest?.sequence ?? this.#last + 1;
-    return { epoch: this.#epoch, first, last: this.#last, count: this.#messages.length, bytes, differs: undefined };
+    const [count, followers] = [this.#messages.length, 0];
+    return { epoch: this.#epoch, first, last: this.#last, count, bytes, followers, differs: undefined };
   }
 
   make(epoch: string): void {

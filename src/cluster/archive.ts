@@ -1,0 +1,184 @@
+/**
+ * A history in a stream that is carried away, or that is made of what was elsewhere. Events get new offsets there, so an event
+ * whose id was its position keeps that as an id of its own; what other positions have become stands in a note (earlier.ts).
+ */
+import type { Config } from "../config/schema.js";
+import { M2pushError } from "../errors.js";
+import { type Archive, draftOf } from "../protocol/archive.js";
+import type { Publication } from "../protocol/publication.js";
+import type { Clock } from "../util/clock.js";
+import { encodeEarlier, keyOfEarlier, Shift } from "./earlier.js";
+import { natsDial } from "./nats.js";
+import { decodeRecord, encodeRecord, keyOf } from "./record.js";
+import type { Session, StreamState } from "./session.js";
+import { natsOptions } from "./settings.js";
+
+type Place = Pick<Config, "cluster" | "history">;
+
+/** Read at once, messages. */
+const SPAN = 500;
+/** On their way into the stream at most, messages. */
+const WINDOW = 256;
+
+/** Opens what the stream holds; to be closed. Rejects with "unavailable" when NATS or the stream is not there. */
+export async function openStream(place: Place, clock: Clock): Promise<Archive & { close(): Promise<void> }> {
+  const session = await connect(place, clock);
+  try {
+    const state = await session.look();
+    if (!state) throw unavailable(`there is no stream ${place.cluster.stream}`);
+    const { epoch, last } = state;
+    const floor = ((await session.find(epoch)) ?? last + 1) - 1;
+    const lifetime = { epoch, floor, last };
+    return { lifetime, publications: all(session, lifetime), close: () => session.close() };
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+async function connect(place: Place, clock: Clock): Promise<Session> {
+  const options = natsOptions(place);
+  try {
+    return await natsDial(options, clock)();
+  } catch (cause) {
+    throw unavailable(
+      `NATS does not answer at ${options.servers.map(withoutSecrets).join(", ")}: ${textOf(cause)}`,
+      cause,
+    );
+  }
+}
+
+async function* all(session: Session, { epoch, floor, last }: Archive["lifetime"]): AsyncGenerator<Publication> {
+  for (let at = floor; at < last; at += SPAN) {
+    const through = Math.min(at + SPAN, last);
+    const messages = await session.read(at, through);
+    if (messages[0]?.sequence !== at + 1 && ((await session.look())?.first ?? 0) > at + 1) {
+      throw unavailable("the stream has forgotten events before they were read: export it again");
+    }
+    for (const message of messages) {
+      const publication = message.epoch === epoch ? decodeRecord(message, epoch) : undefined;
+      if (typeof publication === "object") yield publication;
+    }
+  }
+}
+
+/** How many events came, and how many of the archive had come before, in a try that was broken off. */
+interface Filled {
+  readonly imported: number;
+  readonly before: number;
+}
+
+/**
+ * Publishes an archive in order into an empty stream, which is made where there is none. Where a try was broken off, the next
+ * goes on after the last event that has come. Each message says after which one it must come: nothing is left out, comes
+ * twice, or comes between.
+ *
+ * Rejects with "unavailable" when the stream holds something else, or is being followed, or NATS goes away, with
+ * "limit.exceeded", and with whatever the archive rejects with.
+ */
+export async function fillStream(
+  archive: Archive,
+  place: Place,
+  clock: Clock,
+  newEpoch: () => string,
+): Promise<Filled> {
+  const session = await connect(place, clock);
+  try {
+    return await fill(session, archive, await begin(session, archive, newEpoch));
+  } finally {
+    await session.close();
+  }
+}
+
+/** The stream as it is to be filled. */
+async function begin(session: Session, { lifetime }: Archive, newEpoch: () => string): Promise<StreamState> {
+  const there = await session.look();
+  if (!there) await session.make(newEpoch());
+  // Ids that look like positions of the stream's own epoch are not to be had.
+  else if (there.count === 0 && there.epoch === lifetime.epoch) await session.renew(newEpoch());
+  const state = await session.look();
+  if (!state) throw unavailable("the stream was made, and is not there");
+  if (state.followers === 0) return state;
+  const who = `${state.followers} daemon${state.followers === 1 ? " follows" : "s follow"} the stream`;
+  throw unavailable(`${who}: stop that first (its clients stay connected); what was killed counts for 5 s`);
+}
+
+async function fill(session: Session, { lifetime, publications }: Archive, state: StreamState): Promise<Filled> {
+  const newest = state.count > 0 ? (await session.read(state.last - 1, state.last))[0]?.data : undefined;
+  const shift = new Shift(lifetime.floor);
+  const sender = new Sender(session, state);
+  const id = (offset: number | string) => `import.${lifetime.epoch}.${offset}`;
+  let before = 0;
+  let isNew = state.count === 0;
+  for await (const publication of publications) {
+    const draft = draftOf(publication);
+    const data = encodeRecord(draft, publication.time);
+    shift.add(publication.offset);
+    if (isNew) await sender.send({ key: keyOf(draft.id), id: id(publication.offset), data });
+    else {
+      before++;
+      isNew = newest !== undefined && data.equals(newest);
+    }
+  }
+  const imported = shift.count - before;
+  const note = (base: number) => encodeEarlier({ ...lifetime, runs: shift.runs(base) });
+  if (!isNew && newest && note(state.last - 1 - before).equals(newest)) return { imported: 0, before };
+  if (!isNew)
+    throw unavailable(`the stream is not empty, it holds ${state.count} messages that are not of this import`);
+  await sender.send({ key: keyOfEarlier(lifetime.epoch), id: id("end"), data: note(state.last - before) });
+  await sender.finish();
+  return { imported, before };
+}
+
+interface Parcel {
+  readonly key: string;
+  readonly id: string;
+  readonly data: Buffer;
+}
+
+/** Sends one after the other, many under way at a time. The first that fails ends it: those behind it have no place then. */
+class Sender {
+  readonly #session: Session;
+  readonly #epoch: string;
+  readonly #underway: Promise<void>[] = [];
+  #last: number;
+
+  constructor(session: Session, { epoch, last }: StreamState) {
+    this.#session = session;
+    this.#epoch = epoch;
+    this.#last = last;
+  }
+
+  async send(parcel: Parcel): Promise<void> {
+    const sent = this.#send(parcel, this.#last++);
+    sent.catch(() => {}); // is seen below, unless another has failed before
+    this.#underway.push(sent);
+    if (this.#underway.length >= WINDOW) await this.#underway.shift();
+  }
+
+  async finish(): Promise<void> {
+    await Promise.all(this.#underway);
+  }
+
+  async #send({ key, id, data }: Parcel, after: number): Promise<void> {
+    try {
+      const sequence = await this.#session.send({ epoch: this.#epoch, key, id, data, after });
+      if (sequence !== after + 1) throw unavailable(`it is at ${sequence}, not at ${after + 1}`);
+    } catch (cause) {
+      if (cause instanceof M2pushError && cause.code === "limit.exceeded") {
+        throw new M2pushError(cause.code, `${id}: ${cause.message}`, { cause });
+      }
+      const mend = "import the same again: it goes on with what is missing";
+      throw unavailable(`NATS did not take ${id}: ${textOf(cause)}; ${mend}`, cause);
+    }
+  }
+}
+
+/** An address may hold a password. */
+const withoutSecrets = (address: string): string => new URL(address).host;
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function unavailable(what: string, cause?: unknown): M2pushError {
+  return new M2pushError("unavailable", what, { cause });
+}

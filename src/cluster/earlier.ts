@@ -1,0 +1,80 @@
+/**
+ * Where the positions of an earlier lifetime are in this one: a note in the stream, behind the events that were imported. A browser
+ * may hold a position that is no event's id: it was given one when it came, before it had seen any event.
+ *
+ * The note lists runs of events whose offsets went up by one each, so it is short: a lifetime has as many as it had sudden ends.
+ */
+import { keyOf } from "./record.js";
+
+/** The first offset of a run, then and now, and how many events it has. */
+type Run = readonly [then: number, now: number, count: number];
+
+export interface Earlier {
+  /** The lifetime; its offsets up to `last` were given out. */
+  readonly epoch: string;
+  readonly last: number;
+  /** By rising offset. The first is that of the floor, which is no event. */
+  readonly runs: readonly Run[];
+}
+
+/** What a message holds at least must be taken: 1 MB. The newest runs count most. */
+const MOST_RUNS = 20_000;
+const VERSION = 1;
+
+/** No publication has this key: no id begins with "#". */
+export const keyOfEarlier = (epoch: string): string => keyOf(`#${epoch}`);
+
+export function encodeEarlier({ epoch, last, runs }: Earlier): Buffer {
+  return Buffer.from(JSON.stringify({ v: VERSION, earlier: { epoch, last, runs: runs.slice(-MOST_RUNS) } }));
+}
+
+/** Undefined for whatever is no such note. */
+export function decodeEarlier(data: Uint8Array): Earlier | undefined {
+  try {
+    const { v, earlier } = JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString());
+    return v === VERSION && isEarlier(earlier) ? earlier : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isEarlier(value: unknown): value is Earlier {
+  const { epoch, last, runs } = (value ?? {}) as Partial<Record<keyof Earlier, unknown>>;
+  const isRun = (run: unknown) => Array.isArray(run) && run.length === 3 && run.every(Number.isSafeInteger);
+  return typeof epoch === "string" && Number.isSafeInteger(last) && Array.isArray(runs) && runs.every(isRun);
+}
+
+/** The offset, now, of the newest event that a position then had seen; undefined when that cannot be said. */
+export function offsetNow({ last, runs }: Earlier, then: number): number | undefined {
+  const run = then > last ? undefined : runs.findLast(([first]) => first <= then);
+  if (!run) return undefined;
+  const [first, now, count] = run;
+  return now + Math.min(then - first, count - 1);
+}
+
+/** Gathers the runs, while it is not yet known at which offset they will begin. */
+export class Shift {
+  readonly #runs: [then: number, at: number, count: number][];
+  #count = 0;
+
+  constructor(floor: number) {
+    this.#runs = [[floor, 0, 1]];
+  }
+
+  /** Events so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  add(then: number): void {
+    const at = ++this.#count;
+    const newest = this.#runs.at(-1);
+    if (newest && newest[0] + newest[2] === then && newest[1] + newest[2] === at) newest[2]++;
+    else this.#runs.push([then, at, 1]);
+  }
+
+  /** `base`: the offset before that of the first event. */
+  runs(base: number): Run[] {
+    return this.#runs.map(([then, at, count]) => [then, base + at, count]);
+  }
+}
