@@ -92,16 +92,19 @@ async function fillTarget(archive: Archive, config: Config, clock: Clock): Promi
   if (isCluster(config)) {
     const { newEpoch } = await import("../history/memory.js");
     const { fillStream } = await import("../cluster/archive.js");
-    const { imported, before } = await fillStream(archive, config, clock, newEpoch);
-    return `${events(imported)} imported${before > 0 ? `; ${before} had been imported before` : ""}`;
+    const { imported, before, held } = await fillStream(archive, config, clock, newEpoch);
+    const earlier = before > 0 ? `; ${before} had been imported before` : "";
+    return `${events(imported)} imported${earlier}${limits(held, imported + before)}`;
   }
   checkKept(config);
   const { restore } = await import("../history/archive.js");
   const { path, max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = config.history;
   const { imported, held } = await restore(archive, { path, maxEvents, maxAge, maxBytes }, clock);
-  const rest = held < imported ? `; [history] lets it hold ${held}: see max_events, max_age and max_bytes` : "";
-  return `${events(imported)} imported${rest}`;
+  return `${events(imported)} imported${limits(held, imported)}`;
 }
+
+const limits = (held: number, all: number): string =>
+  held < all ? `; the limits of [history] let the newest ${held} stay` : "";
 
 function checkKept({ history }: Config): void {
   if (history.store === "lmdb") return;

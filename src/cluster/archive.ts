@@ -62,10 +62,13 @@ async function* all(session: Session, { epoch, floor, last }: Archive["lifetime"
   }
 }
 
-/** How many events came, and how many of the archive had come before, in a try that was broken off. */
 interface Filled {
+  /** How many events came now. */
   readonly imported: number;
+  /** How many of the archive had come before, in a try that was broken off. */
   readonly before: number;
+  /** How many of both the stream's limits have let stay. */
+  readonly held: number;
 }
 
 /**
@@ -105,73 +108,82 @@ async function begin(session: Session, { lifetime }: Archive, newEpoch: () => st
 
 async function fill(session: Session, { lifetime, publications }: Archive, state: StreamState): Promise<Filled> {
   const newest = state.count > 0 ? (await session.read(state.last - 1, state.last))[0]?.data : undefined;
+  const sender = new Sender(session, state, lifetime.epoch);
   const shift = new Shift(lifetime.floor);
-  const sender = new Sender(session, state);
-  const id = (offset: number | string) => `import.${lifetime.epoch}.${offset}`;
   let before = 0;
   let isNew = state.count === 0;
-  for await (const publication of publications) {
-    const draft = draftOf(publication);
-    const data = encodeRecord(draft, publication.time);
-    shift.add(publication.offset);
-    if (isNew) await sender.send({ key: keyOf(draft.id), id: id(publication.offset), data });
-    else {
-      before++;
-      isNew = newest !== undefined && data.equals(newest);
+  try {
+    for await (const publication of publications) {
+      const draft = draftOf(publication);
+      const data = encodeRecord(draft, publication.time);
+      shift.add(publication.offset);
+      if (isNew) await sender.send(keyOf(draft.id), publication.offset, data);
+      else {
+        before++;
+        isNew = newest !== undefined && data.equals(newest);
+      }
     }
+    const note = (base: number) => encodeEarlier({ ...lifetime, runs: shift.runs(base) });
+    if (isNew) await sender.send(keyOfEarlier(lifetime.epoch), "end", note(state.last - before));
+    else if (!newest || !note(state.last - 1 - before).equals(newest)) throw occupied(state);
+    await sender.finish();
+  } finally {
+    await sender.settled();
   }
-  const imported = shift.count - before;
-  const note = (base: number) => encodeEarlier({ ...lifetime, runs: shift.runs(base) });
-  if (!isNew && newest && note(state.last - 1 - before).equals(newest)) return { imported: 0, before };
-  if (!isNew)
-    throw unavailable(`the stream is not empty, it holds ${state.count} messages that are not of this import`);
-  await sender.send({ key: keyOfEarlier(lifetime.epoch), id: id("end"), data: note(state.last - before) });
-  await sender.finish();
-  return { imported, before };
-}
-
-interface Parcel {
-  readonly key: string;
-  readonly id: string;
-  readonly data: Buffer;
+  const held = ((await session.look())?.count ?? 1) - 1;
+  return { imported: shift.count - before, before, held };
 }
 
 /** Sends one after the other, many under way at a time. The first that fails ends it: those behind it have no place then. */
 class Sender {
   readonly #session: Session;
   readonly #epoch: string;
+  readonly #name: string;
   readonly #underway: Promise<void>[] = [];
   #last: number;
 
-  constructor(session: Session, { epoch, last }: StreamState) {
+  /** `name`: what is being imported. */
+  constructor(session: Session, { epoch, last }: StreamState, name: string) {
     this.#session = session;
     this.#epoch = epoch;
+    this.#name = name;
     this.#last = last;
   }
 
-  async send(parcel: Parcel): Promise<void> {
-    const sent = this.#send(parcel, this.#last++);
+  /** Resolves when there is room for another one. `what`: its offset, as it was. */
+  async send(key: string, what: number | "end", data: Buffer): Promise<void> {
+    const sent = this.#send(key, `import.${this.#name}.${what}`, data, this.#last++);
     sent.catch(() => {}); // is seen below, unless another has failed before
     this.#underway.push(sent);
     if (this.#underway.length >= WINDOW) await this.#underway.shift();
   }
 
+  /** Resolves when all have come; rejects when one did not. */
   async finish(): Promise<void> {
     await Promise.all(this.#underway);
   }
 
-  async #send({ key, id, data }: Parcel, after: number): Promise<void> {
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underway);
+  }
+
+  async #send(key: string, what: string, data: Buffer, after: number): Promise<void> {
     try {
+      const id = `${what}.${after}`;
       const sequence = await this.#session.send({ epoch: this.#epoch, key, id, data, after });
       if (sequence !== after + 1) throw unavailable(`it is at ${sequence}, not at ${after + 1}`);
     } catch (cause) {
       if (cause instanceof M2pushError && cause.code === "limit.exceeded") {
-        throw new M2pushError(cause.code, `${id}: ${cause.message}`, { cause });
+        throw new M2pushError(cause.code, `${what}: ${cause.message}`, { cause });
       }
       const mend = "import the same again: it goes on with what is missing";
-      throw unavailable(`NATS did not take ${id}: ${textOf(cause)}; ${mend}`, cause);
+      throw unavailable(`NATS did not take ${what}: ${textOf(cause)}; ${mend}`, cause);
     }
   }
+}
+
+function occupied({ count }: StreamState): M2pushError {
+  return unavailable(`the stream is not empty, it holds ${count} messages that are not of this import`);
 }
 
 /** An address may hold a password. */

@@ -81,7 +81,7 @@ export class Blocks {
     for (const message of messages) {
       const publication = decodeRecord(message, this.#epoch);
       if (typeof publication === "string") this.#foreign(message.sequence, publication);
-      else publications.push(publication);
+      else if (publication) publications.push(publication);
     }
     return publications;
   }

@@ -251,8 +251,8 @@ export class ClusterBus implements Bus {
     const publication = isOurs ? decodeRecord(message, epoch) : "it is of another epoch";
     this.#place = { epoch: history.epoch, last: sequence, stamp };
     if (typeof publication === "string") this.foreign(sequence, publication);
-    else if (this.#deliver) void this.#deliver(publication);
-    else history.append(publication);
+    else if (publication && this.#deliver) void this.#deliver(publication);
+    else if (publication) history.append(publication);
     history.skip(sequence);
     if (sequence >= this.#surveyed) this.#warmed();
   }

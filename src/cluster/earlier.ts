@@ -5,6 +5,7 @@
  * The note lists runs of events whose offsets went up by one each, so it is short: a lifetime has as many as it had sudden ends.
  */
 import { keyOf } from "./record.js";
+import type { Session } from "./session.js";
 
 /** The first offset of a run, then and now, and how many events it has. */
 type Run = readonly [then: number, now: number, count: number];
@@ -76,5 +77,26 @@ export class Shift {
   /** `base`: the offset before that of the first event. */
   runs(base: number): Run[] {
     return this.#runs.map(([then, at, count]) => [then, base + at, count]);
+  }
+}
+
+/** The notes of a stream, each read once. */
+export class Notes {
+  readonly #read = new Map<string, Earlier>();
+
+  /** The offset in `epoch` that an id has, which is a position of an earlier lifetime; undefined for any other. */
+  async find(session: Session | undefined, epoch: string, id: string): Promise<number | undefined> {
+    const [, lifetime, then] = /^([A-Za-z0-9]{1,32})\.([0-9]{1,15})$/.exec(id) ?? [];
+    if (!session || lifetime === undefined || lifetime === epoch) return undefined;
+    const earlier = this.#read.get(lifetime) ?? (await this.#ask(session, epoch, lifetime));
+    return earlier && offsetNow(earlier, Number(then));
+  }
+
+  async #ask(session: Session, epoch: string, lifetime: string): Promise<Earlier | undefined> {
+    const sequence = await session.find(epoch, keyOfEarlier(lifetime));
+    const [message] = sequence === undefined ? [] : await session.read(sequence - 1, sequence);
+    const earlier = message && decodeEarlier(message.data);
+    if (earlier) this.#read.set(lifetime, earlier);
+    return earlier;
   }
 }

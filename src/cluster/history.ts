@@ -10,6 +10,7 @@ import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { type Block, Blocks } from "./blocks.js";
+import { Notes } from "./earlier.js";
 import { keyOf } from "./record.js";
 import type { Session, StreamState } from "./session.js";
 
@@ -29,6 +30,7 @@ const FIND_PATIENCE = 5000;
 export class ClusterHistory implements History {
   readonly #options: ClusterHistoryOptions;
   readonly #blocks: Blocks;
+  #notes = new Notes();
   #tail: History;
   #base = 0;
   #floor = 0;
@@ -72,6 +74,7 @@ export class ClusterHistory implements History {
     this.#last = last;
     this.begins(0);
     this.#blocks.clear(epoch);
+    this.#notes = new Notes();
   }
 
   /** The offsets of this lifetime are those above `base`. */
@@ -112,11 +115,18 @@ export class ClusterHistory implements History {
   }
 
   read(after: number, options: ReadOptions): Page | Promise<Page> {
-    if (after >= this.#tail.floor) return this.#tail.read(after, options);
+    if (after >= this.#tail.floor) return this.#readTail(after, options);
     const through = Math.min(options.through, this.#tail.floor);
     const held = this.#blocks.held(after, through);
     if (held.length > 0) return cut(held, after, { ...options, through });
     return this.#readStored(after, { ...options, through });
+  }
+
+  /** What comes behind its last publication has offsets, and is none: it has been looked at as well. */
+  #readTail(after: number, options: ReadOptions): Page | Promise<Page> {
+    const page = this.#tail.read(after, options);
+    if (page instanceof Promise || page.through < this.#tail.last) return page;
+    return { ...page, through: Math.max(page.through, Math.min(options.through, this.#last)) };
   }
 
   async #readStored(after: number, options: ReadOptions): Promise<Page> {
@@ -154,7 +164,9 @@ export class ClusterHistory implements History {
       return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
     }
     const stored = await session?.find(this.epoch, keyOf(id)).catch(() => recent);
-    return stored !== undefined && stored > this.#floor ? stored : recent;
+    if (stored !== undefined && stored > this.#floor) return stored;
+    const moved = recent ?? (await this.#notes.find(session, this.epoch, id).catch(() => undefined));
+    return moved !== undefined && moved >= this.#floor ? moved : undefined;
   }
 
   /** Tries until it has come, in this session or another. */

@@ -28,11 +28,12 @@ export function encodeRecord(draft: Draft, time?: number): Buffer {
   );
 }
 
-/** The publication that a message is, in an epoch; a text that says why it is none. */
-export function decodeRecord({ sequence, stamp, data }: Stored, epoch: string): Publication | string {
+/** The publication that a message is, in an epoch; undefined for a note (earlier.ts); a text that says why it is neither. */
+export function decodeRecord({ sequence, stamp, data }: Stored, epoch: string): Publication | string | undefined {
   try {
-    const { v, time, private: hidden = false, ...rest } = JSON.parse(text(data));
+    const { v, time, earlier, private: hidden = false, ...rest } = JSON.parse(text(data));
     if (v !== VERSION) return `its format is ${v}, and this m2push knows ${VERSION}`;
+    if (earlier !== undefined) return undefined;
     const draft: Draft = { ...rest, private: hidden };
     checkShape(draft, time);
     const publication = place(draft, epoch, sequence, time ?? Math.floor(Number(stamp) / 1e6));
