@@ -19,6 +19,9 @@ type Place = Pick<Config, "cluster" | "history">;
 const SPAN = 500;
 /** On their way into the stream at most, messages. */
 const WINDOW = 256;
+/** A daemon that was stopped still counts as following the stream for 5 s; how long that is waited for, milliseconds. */
+const LEAVING = 8000;
+const LOOK_EVERY = 250;
 
 /** Opens what the stream holds; to be closed. Rejects with "unavailable" when NATS or the stream is not there. */
 export async function openStream(place: Place, clock: Clock): Promise<Archive & { close(): Promise<void> }> {
@@ -87,23 +90,32 @@ export async function fillStream(
 ): Promise<Filled> {
   const session = await connect(place, clock);
   try {
-    return await fill(session, archive, await begin(session, archive, newEpoch));
+    return await fill(session, archive, await begin(session, archive, newEpoch, clock));
   } finally {
     await session.close();
   }
 }
 
 /** The stream as it is to be filled. */
-async function begin(session: Session, { lifetime }: Archive, newEpoch: () => string): Promise<StreamState> {
+async function begin(
+  session: Session,
+  { lifetime }: Archive,
+  newEpoch: () => string,
+  clock: Clock,
+): Promise<StreamState> {
   const there = await session.look();
   if (!there) await session.make(newEpoch());
   // Ids that look like positions of the stream's own epoch are not to be had.
   else if (there.count === 0 && there.epoch === lifetime.epoch) await session.renew(newEpoch());
-  const state = await session.look();
-  if (!state) throw unavailable("the stream was made, and is not there");
-  if (state.followers === 0) return state;
-  const who = `${state.followers} daemon${state.followers === 1 ? " follows" : "s follow"} the stream`;
-  throw unavailable(`${who}: stop that first (its clients stay connected); what was killed counts for 5 s`);
+  for (const end = clock.monotonic() + LEAVING; ; ) {
+    const state = await session.look();
+    if (!state) throw unavailable("the stream was made, and is not there");
+    const { followers } = state;
+    if (followers === 0) return state;
+    const who = `${followers} daemon${followers === 1 ? " follows" : "s follow"} the stream`;
+    if (clock.monotonic() > end) throw unavailable(`${who}: stop that first (its clients stay connected)`);
+    await new Promise<void>((resolve) => clock.after(LOOK_EVERY, resolve));
+  }
 }
 
 async function fill(session: Session, { lifetime, publications }: Archive, state: StreamState): Promise<Filled> {
