@@ -161,7 +161,7 @@ test("the Debian package runs from where it is unpacked", async () => {
 test("the manual page has every command, and no line that roff would take for something else", async () => {
   const page = join(built.root, "usr/share/man/man1/m2push.1.gz");
   const text = await must("gzip", ["-dc", page], "/");
-  for (const command of ["serve", "up", "publish", "status", "doctor", "config", "completion"])
+  for (const command of ["serve", "up", "publish", "status", "doctor", "config", "history", "completion"])
     assert.match(text, new RegExp(`^\\.SS "${command}`, "m"));
   assert.match(text, /^\.B \\-\\-history\\-store <lmdb\|memory>$/m);
   // A line that begins with a dot is a request: all of them are known ones.
