@@ -129,6 +129,7 @@ export function busSuite(name: string, open: OpenCourse): void {
     await assert.rejects(listener.publish(), isUnavailable);
     await listener.start();
     await listener.publish();
+    await listener.hears(1); // it may be acknowledged first
     await end.bus.close();
     await assert.rejects(listener.publish(), isUnavailable);
     assert.equal(listener.heard.length, 1);
