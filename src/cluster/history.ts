@@ -5,6 +5,7 @@
  *
  * While the stream cannot be asked, reads of what only it has wait until it can: the clients stay where they are.
  */
+import { fill } from "../hub/page.js";
 import type { History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
@@ -212,22 +213,10 @@ function isHoled({ after: start, publications }: Block, after: number): boolean 
 }
 
 /** The page that some blocks are for a reader. */
-function cut(blocks: readonly Block[], after: number, { through, maxBytes, match }: ReadOptions): Page {
-  const publications: Publication[] = [];
-  let [bytes, reached] = [0, after];
-  for (const block of blocks) {
-    for (const publication of block.publications) {
-      if (publication.offset <= after) continue;
-      if (publication.offset > through) return { publications, through };
-      if (!match || match(publication)) {
-        if (publications.length > 0 && bytes + publication.bytes.length > maxBytes)
-          return { publications, through: reached };
-        bytes += publication.bytes.length;
-        publications.push(publication);
-      }
-      reached = publication.offset;
-    }
-    reached = Math.min(through, Math.max(reached, block.through));
-  }
-  return { publications, through: reached };
+function cut(blocks: readonly Block[], after: number, options: ReadOptions): Page {
+  return fill(beyond(blocks, after), after, blocks.at(-1)?.through ?? after, options);
+}
+
+function* beyond(blocks: readonly Block[], after: number): Iterable<Publication> {
+  for (const { publications } of blocks) for (const it of publications) if (it.offset > after) yield it;
 }

@@ -12,6 +12,7 @@
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
+import { fill } from "../hub/page.js";
 import type { History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Lifetime } from "../protocol/archive.js";
@@ -161,7 +162,8 @@ export class LmdbHistory implements History {
     // The tail may hold what is trimmed.
     const after = Math.max(position, this.floor);
     if (after >= this.#tail.floor) return this.#tail.read(after, options);
-    return this.#readStored(after, { ...options, through: Math.min(options.through, this.#tail.floor) });
+    const through = Math.min(options.through, this.#tail.floor);
+    return fill(this.#stored(after, through), after, through, { ...options, through });
   }
 
   find(id: string): number | undefined {
@@ -221,19 +223,11 @@ export class LmdbHistory implements History {
     return new M2pushError("history.failed", `the event could not be stored: ${why}; is the disk full?`, { cause });
   }
 
-  #readStored(after: number, { through, maxBytes, match }: ReadOptions): Page {
-    const publications: Publication[] = [];
-    let [bytes, reached] = [0, after];
+  *#stored(after: number, through: number): Iterable<Publication> {
     for (const { key, value } of this.#events.getRange({ start: after + 1, end: through + 1 })) {
       const publication = decodeRecord(key, Buffer.from(value));
-      if (publication && (!match || match(publication))) {
-        bytes += publication.bytes.length;
-        if (publications.length > 0 && bytes > maxBytes) return { publications, through: reached };
-        publications.push(publication);
-      }
-      reached = key;
+      if (publication) yield publication;
     }
-    return { publications, through };
   }
 
   /** The version and the epoch, made when the data is. */

@@ -1,5 +1,6 @@
 /** History in memory: a window over the last publications, found by binary search. Ends with the process. */
 import { randomBytes } from "node:crypto";
+import { fill } from "../hub/page.js";
 import type { History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
@@ -76,21 +77,15 @@ export class MemoryHistory implements History {
     this.#released = through;
   }
 
-  read(after: number, { through, maxBytes, match }: ReadOptions): Page {
-    const publications: Publication[] = [];
-    let [bytes, reached] = [0, after];
-    for (let at = this.#after(after); at < this.#held.length; at++) {
+  read(after: number, options: ReadOptions): Page {
+    return fill(this.#from(this.#after(after)), after, this.#last, options);
+  }
+
+  *#from(index: number): Iterable<Publication> {
+    for (let at = index; at < this.#held.length; at++) {
       const publication = this.#held[at];
-      if (!publication || publication.offset > through) break;
-      if (!match || match(publication)) {
-        if (publications.length > 0 && bytes + publication.bytes.length > maxBytes)
-          return { publications, through: reached };
-        bytes += publication.bytes.length;
-        publications.push(publication);
-      }
-      reached = publication.offset;
+      if (publication) yield publication;
     }
-    return { publications, through: Math.max(after, Math.min(through, this.#last)) };
   }
 
   find(id: string): number | undefined {

@@ -56,7 +56,7 @@ export const BEFORE_ALL = -1;
 /** Less credit than this is not spent on a body, bytes: many small ones cost more than they bring. */
 const WORTHWHILE = 32_768;
 
-/** Offsets that one read goes through. */
+/** Publications that one read looks at. */
 const LOOK = 10_000;
 /**
  * What it costs to look at a publication, and a step of a pattern's machine, in bytes of sending: about 20 and 10 ns. A read
@@ -188,7 +188,8 @@ export class Catchup {
     };
     const cut = ({ publications, through }: Page): Page => ({ publications, through: Math.min(through, end) });
     const page = history.read(group.cursor, {
-      through: Math.min(through, group.cursor + LOOK),
+      through,
+      most: LOOK,
       maxBytes: Math.min(maxBytes, fair, mostCredit(group)),
       match,
     });

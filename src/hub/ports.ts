@@ -79,6 +79,8 @@ export interface ReadOptions {
   readonly through: number;
   /** Stop before the wire bytes of the page exceed this (a first publication larger than it is still returned). */
   readonly maxBytes: number;
+  /** Look at so many publications at most; absent = at any number. Offsets that no publication has cost nothing. */
+  readonly most?: number;
   /** Which publications to return; absent = all. */
   readonly match?: (publication: Publication) => boolean;
 }

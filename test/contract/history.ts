@@ -90,6 +90,8 @@ export function historySuite(name: string, open: Open): void {
     assert.deepEqual(await readAll(history, 0), [3, 10, 1000]);
     assert.deepEqual(await readAll(history, 4), [10, 1000]);
     assert.throws(() => history.append(publication(history, 1000)), TypeError);
+    const page = await history.read(10, { ...ALL, most: 1 });
+    assert.deepEqual([offsets(page), page.through], [[1000], 1000], "what no publication has costs nothing");
   });
 
   test(`${name}: a page ends where it is told to, and says how far it has looked`, async (t) => {
@@ -103,6 +105,8 @@ export function historySuite(name: string, open: Open): void {
     const small = await history.read(0, { ...ALL, maxBytes: 3 * size });
     assert.deepEqual([offsets(small), small.through], [[1, 2, 3], 3]);
     assert.deepEqual(offsets(await history.read(0, { ...ALL, maxBytes: 1 })), [1], "one is always given");
+    const few = await history.read(0, { ...ALL, most: 15, match });
+    assert.deepEqual([offsets(few), few.through], [[10], 15]);
     assert.deepEqual(await readAll(history, 0, 2 * size), range(1, 30));
   });
 

@@ -1,0 +1,21 @@
+/** A page of history, filled from publications in their order: what every history does when it is read. */
+import type { Publication } from "../protocol/publication.js";
+import type { Page, ReadOptions } from "./ports.js";
+
+/** `from` begins after the offset `after`; `end` is the offset through which it goes, whether something is there or not. */
+export function fill(from: Iterable<Publication>, after: number, end: number, options: ReadOptions): Page {
+  const { through, maxBytes, most = Number.POSITIVE_INFINITY, match } = options;
+  const publications: Publication[] = [];
+  let [bytes, looked, reached] = [0, 0, after];
+  for (const publication of from) {
+    if (publication.offset > through) break;
+    if (looked++ === most) return { publications, through: reached };
+    if (!match || match(publication)) {
+      bytes += publication.bytes.length;
+      if (publications.length > 0 && bytes > maxBytes) return { publications, through: reached };
+      publications.push(publication);
+    }
+    reached = publication.offset;
+  }
+  return { publications, through: Math.max(after, Math.min(through, end)) };
+}
