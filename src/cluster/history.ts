@@ -37,8 +37,10 @@ export class ClusterHistory implements History {
   #floor = 0;
   /** At or above the tail's: a message that is no publication has an offset, too. */
   #last = 0;
+  /** What the stream held when it was last looked at, up to `#measured`, and what came since. */
   #count = 0;
   #bytes = 0;
+  #measured = 0;
   #session: Session | undefined;
   #waiting: ((session: Session | undefined) => void)[] = [];
   #closed = false;
@@ -73,6 +75,7 @@ export class ClusterHistory implements History {
   begin(epoch: string, last: number): void {
     this.#tail = this.#options.tail({ epoch, last });
     this.#last = last;
+    this.#measured = 0;
     this.begins(0);
     this.#blocks.clear(epoch);
     this.#notes = new Notes();
@@ -91,8 +94,9 @@ export class ClusterHistory implements History {
   }
 
   /** What the stream holds. */
-  measured({ first, count, bytes }: StreamState): void {
+  measured({ first, last, count, bytes }: StreamState): void {
     this.#floor = Math.max(this.#base, first - 1);
+    this.#measured = last;
     this.#count = count;
     this.#bytes = bytes;
   }
@@ -111,6 +115,7 @@ export class ClusterHistory implements History {
   append(publication: Publication): undefined {
     void this.#tail.append(publication);
     this.#last = publication.offset;
+    if (publication.offset <= this.#measured) return;
     this.#count++;
     this.#bytes += publication.bytes.length;
   }

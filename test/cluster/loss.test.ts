@@ -52,6 +52,17 @@ test("a stream that is purged goes on counting: who has heard everything misses 
   assert.deepEqual([late.end.history.floor, ids(await readAll(late.end))], [200, ids(a.heard.slice(200))]);
 });
 
+test("a daemon that comes later counts what the stream holds once, and goes on counting", async (t) => {
+  const stream = new FakeStream();
+  const a = await attend(t, stream);
+  await a.many(50);
+  const late = await attend(t, stream);
+  assert.equal(late.end.history.count, 50);
+  await a.publish();
+  await late.hears(1);
+  assert.equal(late.end.history.count, 51);
+});
+
 test("a stream that lost events that it had acknowledged begins another epoch, and all are told", async (t) => {
   const stream = new FakeStream();
   const [a, b] = [await attend(t, stream), await attend(t, stream)];

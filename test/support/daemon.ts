@@ -53,6 +53,11 @@ export class Daemon {
     return this.#child.pid;
   }
 
+  /** Resolves when it has ended. */
+  get closed(): Promise<void> {
+    return this.#child.closed;
+  }
+
   get stderr(): string {
     return this.#child.stderr;
   }

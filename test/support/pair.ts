@@ -15,6 +15,8 @@ import { openStream, type SseClient } from "./sse-client.js";
 export interface PairOptions extends Mongrel2Options {
   /** Added to the configuration, as TOML tables by name; these win over the pair's own. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Of the daemon's environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Leave the control port out of the configuration. */
   readonly noControl?: boolean;
 }
@@ -32,6 +34,8 @@ export interface Pair {
   aged(seconds: number): Promise<void>;
   /** Starts a daemon again on the same data and sockets, after the last one has ended, and waits until it serves. */
   restart(): Promise<void>;
+  /** Starts a daemon that takes over from the running one, and waits until it serves and the other has ended. */
+  takeOver(): Promise<void>;
 }
 
 /** Starts both and waits until the daemon serves; everything ends with the test, or whatever else has an end. */
@@ -42,7 +46,8 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
   test.after(() => removeDirectory(dir));
   const publishSpec = `tcp://127.0.0.1:${await freePort()}`;
   const config = toml(mongrel2, publishSpec, options);
-  const start = () => startDaemon({ config, dir });
+  const { env = {} } = options;
+  const start = (command = ["serve"]) => startDaemon({ config, dir, env, command });
   let daemon = start();
   test.after(() => daemon.stop());
   await serving(daemon);
@@ -69,6 +74,12 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
     async restart() {
       daemon = start();
       await serving(daemon);
+    },
+    async takeOver() {
+      const old = daemon;
+      daemon = start(["serve", "--takeover"]);
+      test.after(() => old.stop());
+      await Promise.all([serving(daemon), old.closed]);
     },
   };
 }
