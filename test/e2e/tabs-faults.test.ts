@@ -1,4 +1,4 @@
-/** html/m2push.js in a real browser: tabs that crash, freeze and come back, a worker that is not there, and one that dies. */
+/** html/m2push.js in a real browser: tabs that crash and come back, a worker that is not there, and one that dies. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
@@ -51,19 +51,6 @@ test("when another tab crashes, the first one and the connection stay", async (t
   await publish(tabs, 3);
   assert.deepEqual(await heard(first, "message 3"), messages(3));
   assert.deepEqual([await first.evaluate("hub.shared"), tabs.count("connect")], [true, 1]);
-});
-
-test("a frozen tab holds nobody up, and hears everything when it goes on", async (t) => {
-  const tabs = await startTabs(t);
-  const [frozen, other] = [await tabs.tab(), await tabs.tab()];
-  const session = await tabs.context.newCDPSession(frozen);
-  await session.send("Page.setWebLifecycleState", { state: "frozen" });
-  await publish(tabs, 20);
-  await heard(other, "message 20");
-  assert.deepEqual(await frozen.evaluate("heard"), []);
-  await session.send("Page.setWebLifecycleState", { state: "active" });
-  assert.deepEqual(await heard(frozen, "message 20"), messages(20));
-  assert.equal(tabs.count("connect"), 1);
 });
 
 test("when the worker dies each tab goes on by itself, from what it has seen", async (t) => {
