@@ -41,12 +41,12 @@ async function survive(
   const others = servers.filter((server) => server !== leader);
   await fault(leader, others);
   await b.hears(b.heard.length + 1000, ELECTIONS_MS);
-  await a.hears(b.heard.length);
+  await a.hears(b.heard.length, ELECTIONS_MS);
   const acknowledged = (await Promise.all(loads.map((it) => it.stop()))).flat();
   await Promise.all([a.opened.up(), b.opened.up()]);
   const last = await a.publish("last");
   const has = ({ heard }: Listener) => heard.some(({ id }) => id === last.id);
-  await Promise.all([a.until(has, "the last"), b.until(has, "the last")]);
+  await Promise.all([a, b].map((it) => it.until(has, "the last", ELECTIONS_MS)));
   const heard = new Set(ids(b.heard));
   assert.deepEqual(ids(a.heard), ids(b.heard));
   assert.deepEqual(
