@@ -9,26 +9,29 @@
 import type { Publication } from "../protocol/publication.js";
 import type { Batch } from "./batch.js";
 import type { Client } from "./client.js";
-import type { Interest } from "./interest.js";
+import { type Interest, testOf } from "./interest.js";
 import type { Address, Outlet } from "./ports.js";
 
 export class Audience {
   readonly interest: Interest;
-  /** Whether it gets a publication: for reading history. */
-  readonly wants: (publication: Publication) => boolean;
   /** Bodies that wait to be sent, oldest first; only the last one still grows. */
   readonly waiting: Batch[] = [];
+  /** How many belong to it, live or behind; counted by the registry. */
+  clients = 0;
   /** When something was last sent to all of it, monotonic milliseconds. */
   lastSent: number;
   readonly #outlet: Outlet;
-  readonly #members: Client[] = [];
-  readonly #addresses: (Address | undefined)[] = [];
+  readonly #base: string;
+  #wants: ((publication: Publication) => boolean) | undefined;
+  #members: Client[] = [];
+  #addresses: (Address | undefined)[] = [];
   /** Members with a limit on what may be under way to them: while there are none, nobody's credit is looked at. */
   #metered = 0;
 
-  constructor(interest: Interest, wants: (publication: Publication) => boolean, outlet: Outlet, now: number) {
+  /** `base` is the hub's URL. */
+  constructor(interest: Interest, base: string, outlet: Outlet, now: number) {
     this.interest = interest;
-    this.wants = wants;
+    this.#base = base;
     this.#outlet = outlet;
     this.lastSent = now;
   }
@@ -39,6 +42,12 @@ export class Audience {
 
   get members(): readonly Client[] {
     return this.#members;
+  }
+
+  /** Whether it gets a publication: for reading history, and made when that is first asked. */
+  wants(publication: Publication): boolean {
+    this.#wants ??= testOf(this.interest, this.#base);
+    return this.#wants(publication);
   }
 
   /** Queues a publication; bodies are cut at `maxBytes`. */
@@ -63,7 +72,9 @@ export class Audience {
   add(client: Client): void {
     client.slot = this.#members.length;
     if (isMetered(client)) this.#metered++;
-    this.#members.push(client);
+    // Most audiences have one member, and V8 makes room for 17 at the first push().
+    if (this.#members.length === 0) this.#members = [client];
+    else this.#members.push(client);
     this.#forget(client.slot);
   }
 
@@ -113,7 +124,8 @@ export class Audience {
   }
 
   #forget(slot: number): void {
-    this.#addresses[Math.floor(slot / this.#outlet.maxTargets)] = undefined;
+    const chunk = Math.floor(slot / this.#outlet.maxTargets);
+    if (chunk < this.#addresses.length) this.#addresses[chunk] = undefined;
   }
 }
 

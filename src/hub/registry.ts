@@ -7,7 +7,7 @@
 import type { Publication } from "../protocol/publication.js";
 import { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import { type Interest, interestKey, maySee, testOf } from "./interest.js";
+import { type Interest, interestKey, maySee } from "./interest.js";
 import type { Outlet, Subscriber } from "./ports.js";
 import { TopicIndex } from "./topic-index.js";
 
@@ -33,8 +33,6 @@ export class Registry {
   readonly #index: TopicIndex<Audience>;
   /** How many clients each address has. */
   readonly #addresses = new Map<string, number>();
-  /** How many clients, live or behind, belong to each audience. */
-  readonly #sizes = new Map<Audience, number>();
 
   /** `base` is the hub's URL, which relative topics and patterns are resolved against. */
   constructor(outlet: Outlet, base: string) {
@@ -63,7 +61,7 @@ export class Registry {
   add({ id, remote, interest, since, allowance = Number.POSITIVE_INFINITY, expiresAt, subscriber }: Newcomer): Client {
     if (this.clients.has(id)) throw new TypeError(`connection ${id} has a client already`);
     const audience = this.#audience(interest, since);
-    this.#sizes.set(audience, (this.#sizes.get(audience) ?? 0) + 1);
+    audience.clients++;
     const place = { audience, behind: undefined, seen: 0, settled: false, slot: -1 };
     const client: Client = { id, remote, since, expiresAt, subscriber, allowance, credit: allowance, ...place };
     this.clients.set(id, client);
@@ -78,10 +76,8 @@ export class Registry {
     if (others > 0) this.#addresses.set(client.remote, others);
     else this.#addresses.delete(client.remote);
     const { audience } = client;
-    const left = (this.#sizes.get(audience) ?? 1) - 1;
-    this.#sizes.set(audience, left);
-    if (left > 0) return;
-    this.#sizes.delete(audience);
+    audience.clients--;
+    if (audience.clients > 0) return;
     this.audiences.delete(interestKey(audience.interest));
     this.#index.remove(audience.interest.selectors, audience);
   }
@@ -96,7 +92,6 @@ export class Registry {
     this.clients.clear();
     for (const audience of this.audiences.values()) this.#index.remove(audience.interest.selectors, audience);
     this.audiences.clear();
-    this.#sizes.clear();
     this.#addresses.clear();
   }
 
@@ -104,7 +99,7 @@ export class Registry {
     const key = interestKey(interest);
     let audience = this.audiences.get(key);
     if (!audience) {
-      audience = new Audience(interest, testOf(interest, this.#base), this.#outlet, now);
+      audience = new Audience(interest, this.#base, this.#outlet, now);
       this.audiences.set(key, audience);
       this.#index.add(interest.selectors, audience);
     }

@@ -379,7 +379,7 @@ function ready(type: string): Buffer {
   return Buffer.concat([Buffer.from([4, body.length]), body]);
 }
 
-const look = (spec: string, listening = true): Promise<Probe> => probe(spec, { clock: hurried, listen: listening });
+const look = (spec: string, listen = true, clock = systemClock): Promise<Probe> => probe(spec, { clock, listen });
 const SUBSCRIBED = Buffer.concat([GREETING, ready("SUB"), Buffer.from("\0\x05\x01abc ", "latin1")]);
 
 test("a SUB socket says what it subscribes to, however its bytes are cut", async (t) => {
@@ -433,7 +433,9 @@ const ODD: [what: string, serve: (socket: Socket) => void, kind: Probe["kind"]][
 
 for (const [what, serve, kind] of ODD) {
   test(`whoever ${what} is found to be ${kind}`, async (t) => {
-    assert.equal((await look(await listen(t, serve))).kind, kind);
+    // Only where nothing is to be heard may the patience be short: a busy machine takes its time with the rest.
+    const clock = kind === "mute" ? hurried : systemClock;
+    assert.equal((await look(await listen(t, serve), true, clock)).kind, kind);
   });
 }
 

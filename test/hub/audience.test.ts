@@ -20,7 +20,7 @@ class CountingOutlet extends RecordingOutlet {
 
 function setUp(maxTargets: number) {
   const outlet = new CountingOutlet(new FakeClock(), maxTargets);
-  const audience = () => new Audience(EVERYTHING_PUBLIC, () => true, outlet, 0);
+  const audience = () => new Audience(EVERYTHING_PUBLIC, "http://hub.example/", outlet, 0);
   const client = (id: number, audience: Audience, allowance = Number.POSITIVE_INFINITY): Client => ({
     id,
     remote: "",

@@ -11,36 +11,62 @@ export interface Entry<T> {
   taken: number;
 }
 
-/** The values of one selector, in a dense array. */
+/** Up to so many entries are looked through; more have a table. */
+const FEW = 8;
+
+/**
+ * The values of one selector, in a dense array. Most have one (a topic that is one user's own), and 100,000 of those are common: what a
+ * table and arrays with room for more would take, 500 bytes of each, is made when it is needed.
+ */
 export class Holder<T> {
-  readonly values: T[] = [];
-  readonly entries: Entry<T>[] = [];
-  readonly #slots = new Map<Entry<T>, { index: number; times: number }>();
+  values: T[] = [];
+  entries: Entry<T>[] = [];
+  /** How often each entry was added. */
+  #times: number[] = [];
+  /** Where the entries are, when there are more than a few. */
+  #slots: Map<Entry<T>, number> | undefined;
 
   add(entry: Entry<T>): void {
-    const slot = this.#slots.get(entry);
-    if (slot) {
-      slot.times++;
+    const slot = this.#slotOf(entry);
+    if (slot >= 0) {
+      this.#times[slot] = (this.#times[slot] ?? 0) + 1;
       return;
     }
-    this.#slots.set(entry, { index: this.values.length, times: 1 });
+    if (this.entries.length === 0) {
+      // An array that is written so has room for one; push() makes room for 17.
+      this.values = [entry.value];
+      this.entries = [entry];
+      this.#times = [1];
+      return;
+    }
+    this.#slots?.set(entry, this.entries.length);
     this.values.push(entry.value);
     this.entries.push(entry);
+    this.#times.push(1);
+    if (this.entries.length === FEW + 1) this.#slots = new Map(this.entries.map((it, slot) => [it, slot]));
   }
 
   /** The last one takes its place. A TypeError if it is not here. */
   remove(entry: Entry<T>): void {
-    const slot = this.#slots.get(entry);
-    if (!slot) throw new TypeError("a value is removed that was not added with this selector");
-    slot.times--;
-    if (slot.times > 0) return;
-    this.#slots.delete(entry);
-    const lastValue = this.values.pop() as T;
-    const lastEntry = this.entries.pop() as Entry<T>;
-    if (lastEntry === entry) return;
-    this.values[slot.index] = lastValue;
-    this.entries[slot.index] = lastEntry;
-    (this.#slots.get(lastEntry) as { index: number }).index = slot.index;
+    const slot = this.#slotOf(entry);
+    const times = this.#times[slot];
+    if (times === undefined) throw new TypeError("a value is removed that was not added with this selector");
+    if (times > 1) {
+      this.#times[slot] = times - 1;
+      return;
+    }
+    const [value, last, lastTimes] = [this.values.pop(), this.entries.pop(), this.#times.pop()];
+    this.#slots?.delete(entry);
+    if (this.entries.length === 0) this.#slots = undefined;
+    if (last === entry || last === undefined) return;
+    this.values[slot] = value as T;
+    this.entries[slot] = last;
+    this.#times[slot] = lastTimes as number;
+    this.#slots?.set(last, slot);
+  }
+
+  #slotOf(entry: Entry<T>): number {
+    return this.#slots ? (this.#slots.get(entry) ?? -1) : this.entries.indexOf(entry);
   }
 }
 
