@@ -23,6 +23,7 @@ import type { Nodes } from "./nodes.js";
 import { Publisher } from "./publisher.js";
 import { decodeRecord } from "./record.js";
 import type { Dial, Session, Stored, StreamState } from "./session.js";
+import { Standstill } from "./standstill.js";
 import { type Place, Survey } from "./survey.js";
 
 export interface ClusterBusOptions {
@@ -42,8 +43,8 @@ export interface ClusterBusOptions {
 
 /** Between two attempts to reach NATS, milliseconds. */
 const RETRY = { first: 100, last: 3000 };
-/** How often the stream is looked at while it is followed, milliseconds: for its size, and in case it was replaced. */
-const LOOK_EVERY = 5000;
+/** How often the stream is looked at while it is followed, milliseconds: for its size, and for what its consumer does not say. */
+const LOOK_EVERY = 2000;
 /** Messages read before the first is served, so that those who come back find the newest in memory. */
 const WARM = 20_000;
 /** The same warning again after this long, milliseconds. */
@@ -55,6 +56,7 @@ export class ClusterBus implements Bus {
   readonly #options: ClusterBusOptions;
   readonly #publisher: Publisher;
   readonly #survey: Survey;
+  readonly #standstill = new Standstill();
   readonly #warnings: Throttle;
   #deliver: Deliver | undefined;
   #interrupted: (reason: GapReason) => void = () => {};
@@ -169,7 +171,9 @@ export class ClusterBus implements Bus {
     });
     const following = await session.follow(history.last + 1, (message) => this.#take(message, end), end);
     const look = async () => {
-      if (!this.#isMeasured(await session.look())) end("the stream was replaced");
+      const state = await session.look();
+      if (!this.#isMeasured(state)) end("the stream was replaced");
+      else if (this.#standstill.at(history.last, state.last)) end("its consumer stood still");
     };
     const watch = clock.every(LOOK_EVERY, () => look().catch((error) => end(textOf(error))));
     try {
@@ -185,7 +189,7 @@ export class ClusterBus implements Bus {
   }
 
   /** Takes over what the stream holds; false when it is another one. */
-  #isMeasured(state: StreamState | undefined): boolean {
+  #isMeasured(state: StreamState | undefined): state is StreamState {
     const { history } = this.#options;
     if (state?.epoch !== history.epoch) return false;
     history.measured(state);

@@ -19,6 +19,7 @@ export class FakeStream {
   readonly #ids = new Map<string, number>();
   readonly #wires = new Set<FakeWire>();
   readonly #maxEvents: number;
+  #isMum = false;
 
   constructor(maxEvents = Number.POSITIVE_INFINITY) {
     this.#maxEvents = maxEvents;
@@ -61,8 +62,14 @@ export class FakeStream {
     this.#ids.set(id, message.sequence);
     this.#messages.push(message);
     this.purge(this.#last - this.#maxEvents);
-    for (const wire of this.#wires) wire.go();
+    if (!this.#isMum) for (const wire of this.#wires) wire.go();
+    this.#isMum = false;
     return message.sequence;
+  }
+
+  /** Those who follow learn of the next message only with the one after it. */
+  mumble(): void {
+    this.#isMum = true;
   }
 
   /** Forgets everything up to a sequence. */

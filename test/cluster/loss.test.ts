@@ -52,6 +52,18 @@ test("a stream that is purged goes on counting: who has heard everything misses 
   assert.deepEqual([late.end.history.floor, ids(await readAll(late.end))], [200, ids(a.heard.slice(200))]);
 });
 
+test("a consumer that does not send what the stream has is made anew", async (t) => {
+  const stream = new FakeStream();
+  const [a, b] = [await attend(t, stream), await attend(t, stream)];
+  await a.many(10);
+  await b.hears(10);
+  stream.mumble();
+  await a.publish();
+  await Promise.all([a.hears(11), b.hears(11)]);
+  assert.deepEqual(b.opened.warnings, ["the stream is followed anew: its consumer stood still"]);
+  assert.deepEqual([a.gaps, b.gaps], [[], []]);
+});
+
 test("a daemon that comes later counts what the stream holds once, and goes on counting", async (t) => {
   const stream = new FakeStream();
   const a = await attend(t, stream);
