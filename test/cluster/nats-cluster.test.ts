@@ -26,6 +26,23 @@ async function leaderOf(servers: readonly NatsServer[]): Promise<NatsServer> {
  */
 const ELECTIONS_MS = 60_000;
 
+/**
+ * Seen with NATS 2.9, one time in ten when the leader had stopped: a server that came back holds the stream otherwise than the
+ * others. Then all are told, by a new epoch and a warning, and it goes on; nobody misses anything without being told.
+ */
+async function survivesLoss(...daemons: Awaited<ReturnType<typeof daemon>>[]): Promise<void> {
+  await Promise.all(daemons.map((it) => it.until(({ gaps }) => gaps.length > 0, "a gap", ELECTIONS_MS)));
+  for (const { gaps } of daemons) assert.deepEqual([...new Set(gaps)], ["unknown"]);
+  const warnings = daemons.flatMap(({ opened }) => opened.warnings);
+  assert.match(warnings.join("\n"), /lost events that it had acknowledged: it begins a new epoch/);
+  await Promise.all(daemons.map(({ opened }) => opened.up()));
+  const [first] = daemons;
+  const after = await first?.publish("after");
+  await Promise.all(
+    daemons.map((it) => it.until(({ heard }) => heard.some(({ id }) => id === after?.id), "the next", ELECTIONS_MS)),
+  );
+}
+
 /** Two daemons under load on three servers; `fault` happens to the stream's leader. */
 async function survive(
   t: TestContext,
@@ -46,7 +63,12 @@ async function survive(
   await Promise.all([a.opened.up(), b.opened.up()]);
   const last = await a.publish("last");
   const has = ({ heard }: Listener) => heard.some(({ id }) => id === last.id);
-  await Promise.all([a, b].map((it) => it.until(has, "the last", ELECTIONS_MS)));
+  const told = ({ gaps }: Listener) => gaps.length > 0;
+  await Promise.all([a, b].map((it) => it.until(() => has(it) || told(it), "the last", ELECTIONS_MS)));
+  if ([a, b].some(told)) {
+    await survivesLoss(a, b);
+    return;
+  }
   // What was refused for want of an answer may still come, after the last, to one of them sooner than to the other.
   const upToLast = ({ heard }: Listener) => ids(heard).slice(0, ids(heard).indexOf(last.id) + 1);
   const heard = new Set(upToLast(b));
