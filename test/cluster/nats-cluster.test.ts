@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
+import type { Publication } from "../../src/protocol/publication.js";
 import { assertRising, ids, type Listener } from "../contract/bus.js";
 import { type NatsServer, startNatsCluster } from "../support/nats.js";
 import { daemon, load } from "./daemon.js";
@@ -26,27 +27,34 @@ async function leaderOf(servers: readonly NatsServer[]): Promise<NatsServer> {
  */
 const ELECTIONS_MS = 60_000;
 
-/**
- * Seen with NATS 2.9, one time in ten when the leader had stopped: a server that came back holds the stream otherwise than the
- * others. Then all are told, by a new epoch and a warning, and it goes on; nobody misses anything without being told.
- */
-async function survivesLoss(...daemons: Awaited<ReturnType<typeof daemon>>[]): Promise<void> {
-  await Promise.all(daemons.map((it) => it.until(({ gaps }) => gaps.length > 0, "a gap", ELECTIONS_MS)));
-  for (const { gaps } of daemons) assert.deepEqual([...new Set(gaps)], ["unknown"]);
-  const warnings = daemons.flatMap(({ opened }) => opened.warnings);
+type Daemon = Awaited<ReturnType<typeof daemon>>;
+
+const told = ({ gaps }: Listener) => gaps.length > 0;
+
+const has =
+  ({ id }: Publication) =>
+  ({ heard }: Listener) =>
+    heard.some((publication) => publication.id === id);
+
+/** The stream was given a new epoch: all are told, there is a warning, and it goes on. */
+async function survivesLoss(a: Daemon, b: Daemon): Promise<void> {
+  await Promise.all([a, b].map((it) => it.until(told, "a gap", ELECTIONS_MS)));
+  for (const { gaps } of [a, b]) assert.deepEqual([...new Set(gaps)], ["unknown"]);
+  const warnings = [a, b].flatMap(({ opened }) => opened.warnings);
   assert.match(warnings.join("\n"), /lost events that it had acknowledged: it begins a new epoch/);
-  await Promise.all(daemons.map(({ opened }) => opened.up()));
-  const [first] = daemons;
-  const after = await first?.publish("after");
-  await Promise.all(
-    daemons.map((it) => it.until(({ heard }) => heard.some(({ id }) => id === after?.id), "the next", ELECTIONS_MS)),
-  );
+  await Promise.all([a.opened.up(), b.opened.up()]);
+  const after = await a.publish("after");
+  await Promise.all([a, b].map((it) => it.until(has(after), "the next", ELECTIONS_MS)));
 }
 
-/** Two daemons under load on three servers; `fault` happens to the stream's leader. */
+/**
+ * Two daemons under load on three servers; `fault` happens to the stream's leader. `mayDiffer`: the leader comes back, and may
+ * then hold the stream otherwise than the others (seen with NATS 2.9, one time in ten): all being told of it is survival, too.
+ */
 async function survive(
   t: TestContext,
   fault: (leader: NatsServer, others: readonly NatsServer[]) => Promise<void> | void,
+  mayDiffer: boolean,
 ) {
   const servers = await startNatsCluster(t);
   const all = { replicas: 3, servers: servers.map(({ url }) => url) };
@@ -62,10 +70,9 @@ async function survive(
   const acknowledged = (await Promise.all(loads.map((it) => it.stop()))).flat();
   await Promise.all([a.opened.up(), b.opened.up()]);
   const last = await a.publish("last");
-  const has = ({ heard }: Listener) => heard.some(({ id }) => id === last.id);
-  const told = ({ gaps }: Listener) => gaps.length > 0;
-  await Promise.all([a, b].map((it) => it.until(() => has(it) || told(it), "the last", ELECTIONS_MS)));
-  if ([a, b].some(told)) {
+  const differs = (it: Listener) => mayDiffer && told(it);
+  await Promise.all([a, b].map((it) => it.until(() => has(last)(it) || differs(it), "the last", ELECTIONS_MS)));
+  if (differs(a) || differs(b)) {
     await survivesLoss(a, b);
     return;
   }
@@ -82,15 +89,19 @@ async function survive(
 }
 
 test("the stream's leader is killed under load: the others go on, and nothing acknowledged is lost", async (t) => {
-  await survive(t, (leader) => leader.kill9());
+  await survive(t, (leader) => leader.kill9(), false);
 });
 
 test("the stream's leader stops for a while under load, and comes back: nothing acknowledged is lost", async (t) => {
-  await survive(t, async (leader, others) => {
-    leader.suspend();
-    t.after(() => leader.resume());
-    // Until another is elected there is no answer.
-    while (!(await leaderOf(others).catch(() => undefined)));
-    leader.resume();
-  });
+  await survive(
+    t,
+    async (leader, others) => {
+      leader.suspend();
+      t.after(() => leader.resume());
+      // Until another is elected there is no answer.
+      while (!(await leaderOf(others).catch(() => undefined)));
+      leader.resume();
+    },
+    true,
+  );
 });
