@@ -1,8 +1,7 @@
 /**
- * The client store: one small record a client in LMDB, beside the history, and for each server two marks (marks.ts). lmdb
- * gathers writes and commits them a moment later in another thread, in the order they were made; nothing here waits for it,
- * but the marks: a fenced position counts for all settled clients, so it must not be kept before it is that a client is
- * settled no more.
+ * The client store: a small record for each client and a mark for each server in LMDB, beside the history. What a turn of
+ * the event loop says is one transaction, committed when that turn is over: so a fenced position, which counts for all settled
+ * clients, is never kept without what was said of clients before it.
  *
  * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt.
  * The store belongs to one epoch of the history and one boot of the machine; found in others, it is emptied.
@@ -14,8 +13,6 @@ import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { flawOf } from "../util/lmdb-file.js";
-import { tolerateStrayRejections } from "../util/stray.js";
-import { Marks } from "./marks.js";
 
 /** How exactly the time of a sudden death is known, milliseconds. */
 const ALIVE_EVERY = 500;
@@ -23,14 +20,27 @@ const ALIVE_EVERY = 500;
 type Key = [server: string, id: number];
 type Record = Omit<StoredClient, "id">;
 
+/** What changes with every flush. */
+interface Mark {
+  /** Everything up to this offset has been seen by the settled clients. */
+  readonly through: number;
+  /** When this process last vouched for the server: Clock.monotonic(). */
+  readonly aliveAt: number;
+}
+
+const NO_MARK: Mark = { through: 0, aliveAt: 0 };
+
 export class LmdbClientStore implements ClientStore {
   readonly #root: RootDatabase;
   readonly #clients: Database<Record, Key>;
-  readonly #marks: Marks;
-  /** Fenced positions that are not kept yet. */
-  readonly #fenced = new Map<string, { through: number }>();
-  /** Writes that are not committed yet. */
-  #pending = 0;
+  readonly #marks: Database<Mark, string>;
+  readonly #meta: Database<string, string>;
+  /** What is to be committed; no record = removed. By server and id: the last one counts. */
+  readonly #changed = new Map<string, { readonly key: Key; readonly record?: Record }>();
+  readonly #marked = new Map<string, Mark>();
+  #scheduled = false;
+  /** After a commit that failed none is tried before this, monotonic. */
+  #rest = Number.NEGATIVE_INFINITY;
   readonly #clock: Clock;
   readonly #vouched = new Set<string>();
   readonly #cancel: Cancel;
@@ -38,7 +48,6 @@ export class LmdbClientStore implements ClientStore {
   /** `folder` must exist and belong to this process alone (the history sees to both). Throws "history.unusable". */
   constructor(folder: string, epoch: string, clock: Clock) {
     this.#clock = clock;
-    tolerateStrayRejections();
     const path = join(folder, "clients.mdb");
     try {
       const flaw = flawOf(path);
@@ -47,13 +56,13 @@ export class LmdbClientStore implements ClientStore {
         path,
         noSync: true,
         noMemInit: true,
-        maxDbs: 2,
+        maxDbs: 3,
         overlappingSync: false,
       });
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
-      const life = lifeOf(epoch);
-      this.#belongTo(life);
-      this.#marks = new Marks(join(folder, "clients.marks"), life);
+      this.#marks = this.#root.openDB({ name: "marks", encoding: "json" });
+      this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
+      this.#belongTo(lifeOf(epoch));
     } catch (cause) {
       const mend = `remove ${path}: browsers then reconnect by themselves`;
       throw new M2pushError(
@@ -66,7 +75,7 @@ export class LmdbClientStore implements ClientStore {
   }
 
   legacy(server: string): Legacy {
-    const { through, aliveAt } = this.#marks.get(server);
+    const { through, aliveAt } = this.#marks.get(server) ?? NO_MARK;
     const clients: StoredClient[] = [];
     for (const { key, value } of this.#clients.getRange({
       start: [server, 0],
@@ -78,16 +87,15 @@ export class LmdbClientStore implements ClientStore {
   }
 
   put(server: string, { id, ...record }: StoredClient): void {
-    this.#write(this.#clients.put([server, id], record));
+    this.#change({ key: [server, id], record });
   }
 
   remove(server: string, id: number): void {
-    this.#write(this.#clients.remove([server, id]));
+    this.#change({ key: [server, id] });
   }
 
   fenced(server: string, through: number): void {
-    this.#fenced.set(server, { through });
-    if (this.#pending === 0) this.#keepFenced();
+    this.#mark(server, { through });
   }
 
   vouch(server: string): void {
@@ -100,48 +108,66 @@ export class LmdbClientStore implements ClientStore {
   }
 
   renew(epoch: string): void {
-    const life = lifeOf(epoch);
-    this.#belongTo(life);
-    this.#fenced.clear();
-    this.#marks.renew(life);
+    this.#changed.clear();
+    this.#marked.clear();
+    this.#belongTo(lifeOf(epoch));
   }
 
   async close(): Promise<void> {
     this.#cancel();
     this.#stamp();
-    await this.#root.flushed;
-    this.#keepFenced();
-    this.#marks.close();
+    this.#commit();
     await this.#root.close();
   }
 
   #belongTo(life: string): void {
-    const meta = this.#root.openDB<string, string>({ name: "meta", encoding: "json" });
-    if (meta.get("life") === life) return;
-    this.#clients.clearSync();
-    meta.putSync("life", life);
+    if (this.#meta.get("life") === life) return;
+    this.#root.transactionSync(() => {
+      this.#clients.clearSync();
+      this.#marks.clearSync();
+      this.#meta.putSync("life", life);
+    });
   }
 
-  /** Where a write fails nothing is known for sure any more: positions stay as they are, and what comes later may come twice. */
-  #write(committed: Promise<boolean>): void {
-    this.#pending++;
-    committed.then(
-      () => {
-        if (--this.#pending === 0) this.#keepFenced();
-      },
-      () => {},
-    );
+  #change(change: { readonly key: Key; readonly record?: Record }): void {
+    this.#changed.set(change.key.join(" "), change);
+    this.#schedule();
   }
 
-  #keepFenced(): void {
-    if (this.#fenced.size === 0) return;
-    this.#marks.set(this.#fenced);
-    this.#fenced.clear();
+  #mark(server: string, change: Partial<Mark>): void {
+    this.#marked.set(server, { ...(this.#marked.get(server) ?? this.#marks.get(server) ?? NO_MARK), ...change });
+    this.#schedule();
   }
 
   #stamp(): void {
     const aliveAt = this.#clock.monotonic();
-    this.#marks.set([...this.#vouched].map((server) => [server, { aliveAt }]));
+    for (const server of this.#vouched) this.#mark(server, { aliveAt });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#commit());
+  }
+
+  /** Where this fails (the disk is full) it is tried again: until then positions stay as they are, and what comes later may come twice. */
+  #commit(): void {
+    this.#scheduled = false;
+    if (this.#changed.size + this.#marked.size === 0) return;
+    if (this.#clock.monotonic() < this.#rest) return;
+    try {
+      this.#root.transactionSync(() => {
+        for (const { key, record } of this.#changed.values()) {
+          if (record) this.#clients.putSync(key, record);
+          else this.#clients.removeSync(key);
+        }
+        for (const [server, mark] of this.#marked) this.#marks.putSync(server, mark);
+      });
+      this.#changed.clear();
+      this.#marked.clear();
+    } catch {
+      this.#rest = this.#clock.monotonic() + ALIVE_EVERY;
+    }
   }
 }
 

@@ -120,6 +120,9 @@ export class ClusterHistory implements History {
     this.#bytes += publication.bytes.length;
   }
 
+  /** The stream has it. */
+  commit(): void {}
+
   read(after: number, options: ReadOptions): Page | Promise<Page> {
     if (after >= this.#tail.floor) return this.#readTail(after, options);
     const through = Math.min(options.through, this.#tail.floor);

@@ -18,10 +18,3 @@ export function unusable(file: string, why: string, cause?: unknown): M2pushErro
   const mend = "put a copy of it back, or move it away to begin with an empty history";
   return new M2pushError("history.unusable", `${file} cannot be used: ${why}; ${mend}`, { cause });
 }
-
-/** lmdb's own reason comes with the error as a promise that rejects. */
-export async function reasonOf(cause: unknown): Promise<string> {
-  if (!(cause instanceof Error)) return String(cause);
-  const { commitError } = cause as Error & { commitError?: Promise<never> };
-  return commitError === undefined ? cause.message : commitError.catch((error: Error) => error.message);
-}

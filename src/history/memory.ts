@@ -72,6 +72,8 @@ export class MemoryHistory implements History {
     this.#trim();
   }
 
+  commit(): void {}
+
   /** From now on nothing above this offset is trimmed, until it is called again. */
   release(through: number): void {
     this.#released = through;

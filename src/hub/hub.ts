@@ -92,8 +92,9 @@ export class Hub {
     const { clients: store } = this.#options;
     const fenced = (through: number, steps: readonly Feed[]) => settle(server, store, through, steps);
     const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
+    const commit = () => history.commit();
     const outbox = new Outbox(
-      { outlet, clock, catchup, maxBytes: MAX_BODY, flushed, fenced, fellBehind },
+      { outlet, clock, catchup, maxBytes: MAX_BODY, commit, flushed, fenced, fellBehind },
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);

@@ -36,6 +36,8 @@ export interface OutboxOptions {
   readonly catchup: Catchup;
   /** The largest body, bytes: below the 102,400 at which Mongrel2's flow control kills a connection. */
   readonly maxBytes: number;
+  /** Called before each flush: see History.commit. */
+  readonly commit: () => void;
   /** Called after each flush with its figures. */
   readonly flushed: (flush: Flush) => void;
   /**
@@ -209,6 +211,7 @@ export class Outbox {
   #flush(): readonly Feed[] | undefined {
     const { outlet, catchup } = this.#options;
     if (this.#isEmpty) return undefined;
+    this.#options.commit();
     const flush: Count = { bodies: 0, frames: 0, bytes: 0, deliveries: 0, oldest: undefined };
     for (const [batch, audiences] of this.#take()) {
       this.#send(flush, addressesOf(audiences, outlet), batch.body());

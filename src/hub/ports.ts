@@ -106,6 +106,12 @@ export interface History {
    * "history.failed".
    */
   append(publication: Publication): Promise<void> | undefined;
+  /**
+   * Called before anything that was appended is sent: from then on it outlives this process, where the history is of that kind
+   * at all. (Else one that is killed could have sent an event to some, and nobody could give it to the others.) Never throws:
+   * what cannot be kept is sent all the same, and its append rejects.
+   */
+  commit(): void;
   /** Reads on after an offset. Never throws for an offset that is trimmed or not yet reached: the page is what there is. */
   read(after: number, options: ReadOptions): Page | Promise<Page>;
   /**

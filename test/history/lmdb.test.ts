@@ -74,6 +74,30 @@ test("a process that is killed has kept every event that it acknowledged, and it
   }
 });
 
+test("what was committed outlives a process that is killed at that moment", async (t) => {
+  const path = folder(t);
+  const program = fileURLToPath(new URL("appender.js", import.meta.url));
+  for (const durability of ["memory", "commit", "sync"] as const) {
+    const child = spawn(process.execPath, [program, path, durability, "killed"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    child.stdout.setEncoding("latin1");
+    let printed = "";
+    child.stdout.on("data", (text) => {
+      printed += text;
+    });
+    assert.deepEqual(await once(child, "close"), [null, "SIGKILL"]);
+    const history = await openAt(path);
+    assert.equal(history.find("own a"), Number(printed), durability);
+    assert.deepEqual(
+      history.read(Number(printed) - 1, ALL).publications.map(({ id }) => id),
+      ["own a", "own b"],
+    );
+    await history.close();
+    rmSync(path, { recursive: true });
+  }
+});
+
 test("a second daemon on the same data is refused, and told what to do", async (t) => {
   const path = folder(t);
   const first = await openAt(path);

@@ -30,6 +30,29 @@ test("events gather while a flush is under way, and leave together, in order", a
   assert.equal(outlet.frames, frames + 1);
 });
 
+test("nothing is sent before it is committed: a process that is killed has sent no event to some clients only", async (t) => {
+  const { connect, publish, outlet, history } = await bench();
+  let committed = 0;
+  t.mock.method(history, "commit", () => {
+    committed = history.last;
+  });
+  const sent: number[] = [];
+  const deliver = outlet.deliver.bind(outlet);
+  t.mock.method(outlet, "deliver", (...[address, body]: Parameters<typeof deliver>) => {
+    for (const [, offset] of body.toString().matchAll(/^id: .*\.(\d+)\ndata:/gm)) {
+      sent.push(Number(offset));
+      assert.ok(Number(offset) <= committed, `${offset} was sent, ${committed} is committed`);
+    }
+    deliver(address, body);
+  });
+  for (let id = 1; id <= 300; id++) connect(id);
+  for (const data of numbers(1, 10)) publish(data);
+  connect(301, { lastEventId: `${history.epoch}.4` });
+  outlet.settle();
+  assert.equal(sent.length, 3 * 10 + 6);
+  assert.deepEqual(outlet.events(301), numbers(5, 10));
+});
+
 test("a body is cut before it would exceed 100 kB", async () => {
   const { connect, publish, outlet } = await bench();
   connect(1);
