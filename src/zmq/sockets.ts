@@ -50,10 +50,18 @@ export function watch(socket: Socket, peers: PeerEvents): void {
 }
 
 /** Binds or connects; errors name the address and what to look at. */
-export async function attach(socket: Socket, spec: string, bind: boolean): Promise<void> {
+export function attach(socket: Socket, spec: string, bind: boolean): Promise<void> {
+  return attached(bind ? socket.bind(spec) : connect(socket, spec), spec, bind);
+}
+
+async function connect(socket: Socket, spec: string): Promise<void> {
+  socket.connect(spec);
+}
+
+/** What an attempt to bind or connect comes to: errors as attach() has them. */
+export async function attached(attempt: Promise<void>, spec: string, bind: boolean): Promise<void> {
   try {
-    if (bind) await socket.bind(spec);
-    else socket.connect(spec);
+    await attempt;
   } catch (cause) {
     const verb = bind ? "bind" : "connect";
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -55,6 +55,65 @@ test("what publishers had sent before the server closes is taken in", async () =
   push.close();
 });
 
+// libzmq closes a connection whatever is on its way: of 16 daemons that were stopped under load 5 had lost an event.
+test("what is published while one server closes and the next one begins arrives, in order, once", async () => {
+  const { spec, server, received, changes, connect } = await setUp();
+  const push = connect();
+  let [count, isOver] = [0, false];
+  const flood = (async () => {
+    for (; !isOver; await new Promise(setImmediate))
+      for (let some = 0; some < 10; some++) await push.send(`${count++}`);
+  })();
+  let last = server;
+  for (let round = 0; round < 5; round++) {
+    await changes.until(() => received.length > round * 500, "the flood");
+    await last.close();
+    last = new PullServer(spec, systemClock);
+    await last.start((parts) => {
+      received.push(String(parts[0]));
+      changes.tell();
+    });
+  }
+  isOver = true;
+  await flood;
+  await changes.until(() => received.length >= count, "all messages");
+  assert.deepEqual(
+    received,
+    Array.from({ length: count }, (_, number) => `${number}`),
+  );
+  await last.close();
+  push.close();
+});
+
+test("a peer that does not leave when it is let go is cut off", async () => {
+  const { spec, server } = await setUp();
+  const stranger = new RawConnection(Number(spec.split(":").at(-1)));
+  await stranger.until(() => stranger.text.length > 0, "the greeting");
+  stranger.pause();
+  await server.close();
+  stranger.resume();
+  await stranger.over();
+});
+
+test("addresses that only ZeroMQ can find out are bound, too", async () => {
+  const received: string[] = [];
+  const changes = new Changes();
+  const port = await freePort();
+  for (const spec of [`tcp://*:${port}`, `tcp://lo:${port}`, `tcp://[::1]:${port}`, `ipc://@m2push-test-${port}`]) {
+    const server = new PullServer(spec, systemClock);
+    await server.start((parts) => {
+      received.push(String(parts[0]));
+      changes.tell();
+    });
+    const push = new Push({ linger: 0, ipv6: true });
+    push.connect(spec.replace(/\*|lo(?=:)/, "127.0.0.1"));
+    await push.send(spec);
+    await changes.until(() => received.at(-1) === spec, spec);
+    push.close();
+    await server.close();
+  }
+});
+
 test("a publisher without end does not hold the server up", async () => {
   const { server, received, changes, connect } = await setUp();
   const push = connect();
