@@ -17,6 +17,7 @@ import type { Bus, Deliver, GapReason } from "../hub/ports.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
 import { atMost, type Clock } from "../util/clock.js";
+import { Pause } from "../util/pause.js";
 import { Throttle } from "../util/throttle.js";
 import type { ClusterHistory } from "./history.js";
 import type { Nodes } from "./nodes.js";
@@ -58,6 +59,7 @@ export class ClusterBus implements Bus {
   readonly #survey: Survey;
   readonly #standstill = new Standstill();
   readonly #warnings: Throttle;
+  readonly #pause: Pause;
   #deliver: Deliver | undefined;
   #interrupted: (reason: GapReason) => void = () => {};
   #place: Place | undefined;
@@ -70,13 +72,13 @@ export class ClusterBus implements Bus {
   #told: string | undefined = "";
   #isClosed = false;
   #running: Promise<void> = Promise.resolve();
-  #wake: () => void = () => {};
   #warmed: () => void = () => {};
 
   constructor(options: ClusterBusOptions) {
     this.#options = options;
     this.#publisher = new Publisher(options.clock, options.name);
     this.#warnings = new Throttle(options.clock, WARN_EVERY);
+    this.#pause = new Pause(options.clock);
     const lost = "the stream has lost events that it had acknowledged: it begins a new epoch";
     this.#survey = new Survey({ ...options, rolledBack: () => this.#warn("rolled back", lost) });
   }
@@ -120,7 +122,7 @@ export class ClusterBus implements Bus {
     await atMost(this.#options.clock, LAST_PATIENCE, this.#publisher.settled());
     this.#publisher.close();
     this.#options.nodes.close();
-    this.#wake();
+    this.#pause.over();
     this.#warmed();
     await this.#session?.close();
     await this.#running;
@@ -138,7 +140,7 @@ export class ClusterBus implements Bus {
       } catch (error) {
         this.#down(textOf(error));
       }
-      await this.#pause(wait.next());
+      await this.#pause.for(wait.next());
     }
   }
 
@@ -154,7 +156,7 @@ export class ClusterBus implements Bus {
         await this.#enter(session, await this.#survey.of(session, this.#place ?? known));
         const why = await this.#follow(session, closed, succeeded);
         if (over === undefined) this.#warn("following", `the stream is followed anew: ${why}`);
-        await this.#pause(RETRY.first);
+        await this.#pause.for(RETRY.first);
       }
       throw new M2pushError("unavailable", over ?? "closed");
     } finally {
@@ -278,18 +280,6 @@ export class ClusterBus implements Bus {
     if (this.#isClosed) return;
     this.#warnings.pass(kind, (suppressed) => {
       this.#options.warn(suppressed > 0 ? `${warning} (and ${suppressed} more of this kind)` : warning);
-    });
-  }
-
-  /** Waits, or does not when it is closed. */
-  #pause(ms: number): Promise<void> {
-    if (this.#isClosed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(ms, resolve);
-      this.#wake = () => {
-        cancel();
-        resolve();
-      };
     });
   }
 }
