@@ -11,12 +11,14 @@ export async function daemon(t: TestContext, url: string, more: Partial<NatsOpti
   return Object.assign(await listen({ open: async () => end }), { opened: end });
 }
 
-/** Publishes one after the other until it is told to stop; resolves with what was acknowledged. */
-export function load(listener: Listener): { stop(): Promise<Publication[]> } {
+/** Publishes one after the other, each its own text, until it is told to stop; resolves with what was acknowledged. */
+export function load(listener: Listener, name: string): { stop(): Promise<Publication[]> } {
   let goes = true;
+  let count = 0;
   const run = async () => {
     const acknowledged: Publication[] = [];
-    const one = () => listener.publish().then((publication) => acknowledged.push(publication), refused);
+    const one = () =>
+      listener.publish(`${name} ${++count}`).then((publication) => acknowledged.push(publication), refused);
     const refused = () => {}; // who published it knows
     const underway: Promise<unknown>[] = [];
     while (goes) {

@@ -59,7 +59,7 @@ async function survive(
   const servers = await startNatsCluster(t);
   const all = { replicas: 3, servers: servers.map(({ url }) => url) };
   const [a, b] = [await daemon(t, "", all), await daemon(t, "", all)];
-  const loads = [load(a), load(b)];
+  const loads = [load(a, "a"), load(b, "b")];
   t.after(() => Promise.all(loads.map((it) => it.stop())));
   await b.hears(300);
   const leader = await leaderOf(servers);

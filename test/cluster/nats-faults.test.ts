@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { assertRising, ids, type Listener, readAll } from "../contract/bus.js";
+import { assertRising, ids, type Listener, readAll, texts } from "../contract/bus.js";
 import { startNats } from "../support/nats.js";
 import { daemon, load } from "./daemon.js";
 
 test("a NATS server that is killed under load and comes again has everything that it acknowledged", async (t) => {
   const nats = await startNats(t);
   const [a, b] = [await daemon(t, nats.url), await daemon(t, nats.url)];
-  const loads = [load(a), load(b)];
+  const loads = [load(a, "a"), load(b, "b")];
   for (let time = 1; time <= 3; time++) {
     await b.hears(b.heard.length + 200);
     await nats.kill9();
@@ -21,12 +21,12 @@ test("a NATS server that is killed under load and comes again has everything tha
   const last = await a.publish("last");
   const has = ({ heard }: Listener) => heard.some(({ id }) => id === last.id);
   await Promise.all([a.until(has, "the last"), b.until(has, "the last")]);
-  const heard = new Set(ids(b.heard));
+  const heard = new Set(texts(b.heard));
   assert.deepEqual(
-    acknowledged.filter(({ id }) => !heard.has(id)),
+    texts(acknowledged).filter((text) => !heard.has(text)),
     [],
   );
-  assert.deepEqual(ids(a.heard), ids(b.heard));
+  assert.deepEqual(texts(a.heard), texts(b.heard));
   assertRising(a.offsets);
   assert.deepEqual([a.gaps, b.gaps], [[], []]);
 });

@@ -99,6 +99,10 @@ export async function listen(course: Course) {
   return Object.assign(listener, { wire: end.wire as Wire });
 }
 
+/** What clients get: ids may be positions, and say nothing of what is there. */
+export const texts = (publications: readonly Publication[]): string[] =>
+  publications.map(({ bytes }) => bytes.toString());
+
 /** Everything that a history holds after an offset, page by page. */
 export async function readAll({ history }: End, after = history.floor, maxBytes = 3000): Promise<Publication[]> {
   const found: Publication[] = [];
@@ -141,9 +145,8 @@ export function busSuite(name: string, open: OpenCourse): void {
     await listener.hears(1000);
     assert.deepEqual(ids(listener.heard), ids(published));
     assertRising(listener.offsets);
-    const texts = listener.heard.map(({ bytes }) => bytes.toString());
     assert.deepEqual(
-      texts,
+      texts(listener.heard),
       ids(published).map((id, at) => `id: ${id}\ndata: event ${at + 1}\n\n`),
     );
   });
