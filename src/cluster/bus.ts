@@ -23,7 +23,7 @@ import type { ClusterHistory } from "./history.js";
 import type { Nodes } from "./nodes.js";
 import { Publisher } from "./publisher.js";
 import { decodeRecord } from "./record.js";
-import type { Dial, Session, Stored, StreamState } from "./session.js";
+import type { Dial, Following, Session, Stored, StreamState } from "./session.js";
 import { Standstill } from "./standstill.js";
 import { type Place, Survey } from "./survey.js";
 
@@ -173,14 +173,15 @@ export class ClusterBus implements Bus {
     });
     const following = await session.follow(history.last + 1, (message) => this.#take(message, end), end);
     const look = async () => {
-      const state = await session.look();
-      if (!this.#isMeasured(state)) end("the stream was replaced");
+      const state = await this.#look(session, following);
+      if (typeof state === "string") end(state);
       else if (this.#standstill.at(history.last, state.last)) end("its consumer stood still");
     };
     const watch = clock.every(LOOK_EVERY, () => look().catch((error) => end(textOf(error))));
     try {
       // Once more: it could have been replaced after the survey.
-      if (!this.#isMeasured(await session.look())) return "the stream was replaced";
+      const state = await this.#look(session, following);
+      if (typeof state === "string") return state;
       this.#up(session);
       succeeded();
       return await Promise.race([ended, closed]);
@@ -190,12 +191,16 @@ export class ClusterBus implements Bus {
     }
   }
 
-  /** Takes over what the stream holds; false when it is another one. */
-  #isMeasured(state: StreamState | undefined): state is StreamState {
+  /** Takes over what the stream holds; a text when it is another than is followed. */
+  async #look(session: Session, { leader }: Following): Promise<StreamState | string> {
     const { history } = this.#options;
-    if (state?.epoch !== history.epoch) return false;
+    const { last } = history;
+    const state = await session.look();
+    if (state?.epoch !== history.epoch) return "the stream was replaced";
+    if (state.leader !== leader) return "another server leads the stream";
+    this.#survey.confirm(last);
     history.measured(state);
-    return true;
+    return state;
   }
 
   #up(session: Session): void {
@@ -256,6 +261,7 @@ export class ClusterBus implements Bus {
     if (sequence > history.last + 1) this.#lose(sequence - 1);
     const publication = isOurs ? decodeRecord(message, epoch) : "it is of another epoch";
     this.#place = { epoch: history.epoch, last: sequence, stamp };
+    this.#survey.took(message);
     if (typeof publication === "string") this.foreign(sequence, publication);
     else if (publication && this.#deliver) void this.#deliver(publication);
     else if (publication) history.append(publication);

@@ -19,6 +19,8 @@ export interface StreamState {
   readonly bytes: number;
   /** How many follow it, or read it, at this moment. */
   readonly followers: number;
+  /** The server that says what is in the stream: what it acknowledges, it holds. "" = there is one only. */
+  readonly leader: string;
   /** The limits it has, where they are not those that were asked for: a text for operators. */
   readonly differs: string | undefined;
 }
@@ -34,6 +36,8 @@ export interface Stored {
 
 /** Messages that are coming in. */
 export interface Following {
+  /** The server that they come from: what it has is what the stream has as long as it leads the stream. */
+  readonly leader: string;
   /** No more are handed over. */
   stop(): void;
 }

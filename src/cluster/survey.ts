@@ -4,10 +4,13 @@
  * It has not when it ends before our place, or has another message there: it lost its newest, though it had said that it had
  * them (a machine lost its power). Their sequences would be given again, and whoever saw the lost ones would miss the new ones;
  * so the stream is given another epoch.
+ *
+ * What was taken since the leader was last seen to be where it comes from is compared whole: a leader that had been deposed
+ * without knowing it may hold, and have sent, what the stream never had, and go on with what the stream has.
  */
 import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
-import type { Session, StreamState } from "./session.js";
+import type { Session, Stored, StreamState } from "./session.js";
 
 /** Where a daemon stands in the stream. `stamp` is that of the message at `last`; "" = not known. */
 export interface Place {
@@ -26,22 +29,48 @@ export interface SurveyOptions {
 
 /** A stream that ends before what it had acknowledged may be catching up, for this long, milliseconds. */
 const CATCH_UP = 10_000;
+/** Of so many, the newest, it is remembered what they were: more than come between two looks at the stream. */
+const MOST_TAKEN = 20_000;
 
 export class Survey {
   readonly #options: SurveyOptions;
   /** Since when the stream was seen to end before our place. */
   #shortSince: number | undefined;
+  /** The stamps, by sequence, of what was taken and not yet confirmed. */
+  readonly #taken = new Map<number, string>();
 
   constructor(options: SurveyOptions) {
     this.#options = options;
   }
 
+  /** A message came from where the stream is followed. */
+  took({ sequence, stamp }: Stored): void {
+    this.#taken.set(sequence, stamp);
+    if (this.#taken.size <= MOST_TAKEN) return;
+    for (const oldest of this.#taken.keys()) return void this.#taken.delete(oldest);
+  }
+
+  /** What was taken up to a sequence came from the stream's leader. */
+  confirm(through: number): void {
+    for (const sequence of this.#taken.keys()) {
+      if (sequence > through) return;
+      this.#taken.delete(sequence);
+    }
+  }
+
   /** The stream as it is to be followed. `place`: what we have seen of it. Rejects while it cannot be said. */
   async of(session: Session, place: Place | undefined): Promise<StreamState> {
     const state = await this.#find(session);
-    if (!place || state.epoch !== place.epoch || (await this.#isSame(session, state, place))) return state;
+    const isKnown = place?.epoch === state.epoch;
+    if (isKnown && !(await this.#isSame(session, state, place))) return this.#renew(session);
+    this.#taken.clear();
+    return state;
+  }
+
+  async #renew(session: Session): Promise<StreamState> {
     this.#options.rolledBack();
     await session.renew(this.#options.newEpoch());
+    this.#taken.clear();
     return this.#find(session);
   }
 
@@ -57,9 +86,12 @@ export class Survey {
   async #isSame(session: Session, state: StreamState, { last, stamp }: Place): Promise<boolean> {
     if (state.last < last) return this.#isCatchingUp(state.last, last);
     this.#shortSince = undefined;
-    if (stamp === "" || last < state.first) return true;
-    const there = await session.read(last - 1, last);
-    return there.every((message) => message.stamp === stamp);
+    const known = new Map(this.#taken);
+    if (stamp !== "") known.set(last, stamp);
+    const [oldest] = known.keys();
+    if (oldest === undefined || last < state.first) return true;
+    const there = await session.read(Math.max(oldest, state.first) - 1, last);
+    return there.every((message) => message.stamp === (known.get(message.sequence) ?? message.stamp));
   }
 
   /** A server that has just become the stream's leader may not have caught up with what it knows to be stored. */

@@ -20,6 +20,8 @@ export class FakeStream {
   readonly #wires = new Set<FakeWire>();
   readonly #maxEvents: number;
   #isMum = false;
+  /** The server that leads it. */
+  leader = "one";
 
   constructor(maxEvents = Number.POSITIVE_INFINITY) {
     this.#maxEvents = maxEvents;
@@ -42,7 +44,16 @@ export class FakeStream {
     const bytes = this.#messages.reduce((sum, { data }) => sum + data.length, 0);
     const first = oldest?.sequence ?? this.#last + 1;
     const [count, followers] = [this.#messages.length, 0];
-    return { epoch: this.#epoch, first, last: this.#last, count, bytes, followers, differs: undefined };
+    return {
+      epoch: this.#epoch,
+      first,
+      last: this.#last,
+      count,
+      bytes,
+      followers,
+      leader: this.leader,
+      differs: undefined,
+    };
   }
 
   make(epoch: string): void {
@@ -75,6 +86,12 @@ export class FakeStream {
   /** Forgets everything up to a sequence. */
   purge(through = this.#last): void {
     this.#messages = this.#messages.filter(({ sequence }) => sequence > through);
+  }
+
+  /** Has another message in the place of one, and goes on as it was. */
+  exchange(sequence: number): void {
+    const stamp = `${++this.#stamps}000000`;
+    this.#messages = this.#messages.map((message) => (message.sequence === sequence ? { ...message, stamp } : message));
   }
 
   /** Loses its newest, as a server whose machine lost power. Who is connected is thrown out. */
@@ -221,9 +238,12 @@ class FakeSession implements Session {
 
   async follow(from: number, take: (message: Stored) => void): Promise<Following> {
     const follower = new Follower(this.#stream, from, take);
-    await this.#ask(() => this.#following.add(follower));
+    const leader = await this.#ask(() => {
+      this.#following.add(follower);
+      return this.#stream.leader;
+    });
     follower.go();
-    return { stop: () => this.#following.delete(follower) };
+    return { leader, stop: () => this.#following.delete(follower) };
   }
 
   read(after: number, through: number) {

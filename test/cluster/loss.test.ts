@@ -64,6 +64,19 @@ test("a consumer that does not send what the stream has is made anew", async (t)
   assert.deepEqual([a.gaps, b.gaps], [[], []]);
 });
 
+test("when another server leads the stream it is followed there, and nobody misses anything", async (t) => {
+  const stream = new FakeStream();
+  const [a, b] = [await attend(t, stream), await attend(t, stream)];
+  await a.many(10);
+  stream.leader = "two";
+  await b.opened.warned(/followed anew: another server leads the stream/);
+  await b.opened.up();
+  await a.publish();
+  await Promise.all([a.hears(11), b.hears(11)]);
+  assert.deepEqual(ids(a.heard), ids(b.heard));
+  assert.deepEqual([a.gaps, b.gaps], [[], []]);
+});
+
 test("a daemon that comes later counts what the stream holds once, and goes on counting", async (t) => {
   const stream = new FakeStream();
   const a = await attend(t, stream);
