@@ -37,8 +37,8 @@ export class PullServer {
       receive(parts);
     });
     if (!address) return;
-    this.#relay = new Relay(Number(this.#socket.lastEndpoint?.split(":").at(-1)));
-    await attached(this.#relay.listen(address.port, address.host), this.#spec, true);
+    const to = Number(this.#socket.lastEndpoint?.split(":").at(-1));
+    this.#relay = await attached(Relay.open({ ...address, to }), this.#spec, true);
   }
 
   /**
@@ -46,7 +46,7 @@ export class PullServer {
    * else what comes before publishers first rest, if they ever do.
    */
   async close(): Promise<void> {
-    await this.#relay?.close(this.#clock, QUIET.most);
+    await this.#relay?.close(QUIET.most);
     const latest = this.#clock.monotonic() + QUIET.most;
     for (let before = -1; before !== this.#received && this.#clock.monotonic() < latest; ) {
       before = this.#received;
@@ -58,7 +58,7 @@ export class PullServer {
 }
 
 /** Absent where ZeroMQ must find the address out (names of interfaces, a free port), or it is none of TCP. */
-function tcpAddress(spec: string): { readonly port: number; readonly host?: string } | undefined {
+function tcpAddress(spec: string): { readonly port: number; readonly host: string } | undefined {
   const [, host = "", port = ""] = /^tcp:\/\/(.+):(\d{1,5})$/.exec(spec) ?? [];
   if (Number(port) < 1 || Number(port) > 65_535) return undefined;
   if (host === "*") return { port: Number(port), host: "0.0.0.0" };

@@ -59,9 +59,9 @@ async function connect(socket: Socket, spec: string): Promise<void> {
 }
 
 /** What an attempt to bind or connect comes to: errors as attach() has them. */
-export async function attached(attempt: Promise<void>, spec: string, bind: boolean): Promise<void> {
+export async function attached<T>(attempt: Promise<T>, spec: string, bind: boolean): Promise<T> {
   try {
-    await attempt;
+    return await attempt;
   } catch (cause) {
     const verb = bind ? "bind" : "connect";
     const why = cause instanceof Error ? cause.message : String(cause);
