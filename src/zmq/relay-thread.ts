@@ -17,8 +17,11 @@ export interface RelayReport {
 
 const { port, host, to }: RelayAddress = workerData;
 const report = (it: RelayReport) => parentPort?.postMessage(it);
-/** The ends at the ZeroMQ socket, by those at publishers. */
+/** The ends at the ZeroMQ socket, by those at publishers; until the former are closed: then all has come through. */
 const connections = new Map<Socket, Socket>();
+let isClosing = false;
+/** After so much silence a publisher has nothing half written, milliseconds. */
+const PAUSE = 2;
 
 const server = createServer({ allowHalfOpen: true, noDelay: true }, (outer) => {
   join(outer, connect({ port: to, host: "127.0.0.1", noDelay: true }));
@@ -37,13 +40,27 @@ function join(outer: Socket, inner: Socket): void {
   inner.once("close", () => {
     connections.delete(outer);
     outer.destroy();
+    if (isClosing) reportWhenClosed();
   });
 }
 
+/**
+ * libzmq writes what has gathered in pieces of 8 kB, and forgets a message that the end of a piece cuts if that is when it hears
+ * that we close: so a publisher that is catching up may pause first. (One that is held up at that moment still loses that one.)
+ */
 function close(patience: number): void {
-  server.close(() => report({}));
-  for (const outer of connections.keys()) outer.end();
+  isClosing = true;
+  server.close();
+  for (const outer of connections.keys()) outer.setTimeout(PAUSE, () => outer.end());
+  setTimeout(() => {
+    for (const outer of connections.keys()) outer.end();
+  }, patience / 2);
   setTimeout(() => {
     for (const pair of connections) for (const end of pair) end.destroy();
   }, patience);
+  reportWhenClosed();
+}
+
+function reportWhenClosed(): void {
+  if (connections.size === 0) report({});
 }
