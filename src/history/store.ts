@@ -13,6 +13,7 @@ import type { Clock } from "../util/clock.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
 import { decodeRecord } from "./record.js";
+import { Runs } from "./runs.js";
 
 export interface StoreOptions extends Bounds {
   /** "sync": a commit waits for the disk, and so does everything else. */
@@ -46,8 +47,8 @@ export class Store {
   readonly #events: Database<Buffer, number>;
   readonly #ids: Database<number, string>;
   readonly #meta: Database<string | number, string>;
+  readonly #held = new Runs();
   #floor: number;
-  #count = 0;
   #bytes = 0;
   /** Up to here, offsets count as given out from the next start on. */
   #reserved = 0;
@@ -85,7 +86,7 @@ export class Store {
   }
 
   get count(): number {
-    return this.#count;
+    return this.#held.size;
   }
 
   get bytes(): number {
@@ -100,7 +101,7 @@ export class Store {
         if (offsetOf(this.epoch, id) === undefined && !this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
       }
     });
-    this.#count += entries.length;
+    for (const { offset } of entries) this.#held.add(offset);
     this.#bytes += entries.reduce((sum, { record }) => sum + record.length, 0);
   }
 
@@ -112,11 +113,11 @@ export class Store {
     }
   }
 
-  /** The offset of the oldest event with this id, also where that is trimmed but still there. */
+  /** The offset of the oldest event with this id. */
   find(id: string): number | undefined {
     const ours = offsetOf(this.epoch, id);
     if (ours === undefined) return this.#ids.get(id);
-    return this.#events.doesExist(ours) ? ours : undefined;
+    return this.#held.has(ours) ? ours : undefined;
   }
 
   /** Removes the oldest that are too many, too large or too old, at most so many. Returns how many. */
@@ -127,7 +128,7 @@ export class Store {
     let bytes = this.#bytes;
     for (const { key, value } of this.#events.getRange({ limit: most })) {
       const record = decodeRecord(key, Buffer.from(value));
-      const isWithin = this.#count - old.length <= maxEvents && bytes <= maxBytes;
+      const isWithin = this.count - old.length <= maxEvents && bytes <= maxBytes;
       if (isWithin && record && record.time >= oldest) break;
       old.push({ key, id: record?.id });
       bytes -= value.length;
@@ -146,7 +147,7 @@ export class Store {
       return 0; // tried again
     }
     this.#floor = floor;
-    this.#count -= old.length;
+    this.#held.forget(floor);
     this.#bytes = bytes;
     return old.length;
   }
@@ -194,8 +195,8 @@ export class Store {
 
   /** What is held, by looking at all of it: 100,000 events take about 80 ms. A bad first or last record is an error. */
   #measure(file: string): void {
-    for (const { value } of this.#events.getRange({})) {
-      this.#count++;
+    for (const { key, value } of this.#events.getRange({})) {
+      this.#held.add(key);
       this.#bytes += value.length;
     }
     for (const reverse of [false, true]) {
