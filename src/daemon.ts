@@ -99,6 +99,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 /** The order of the start; the stop is the reverse. Returns what reload() does. */
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
+  const source = await startSource(config, clock, start);
   const metrics = new MetricsJournal(clock);
   const visits = new Visits(clock);
   const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
@@ -126,7 +127,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     return end(hub, endpoints, closing ? live.config : undefined, clock);
   };
   await start("streams", () => hub, endStreams);
-  const beacon = await startDoors(config, hub, journal, clock, start);
+  const beacon = await startDoors(config, around, start, source);
   observed.phase = "running";
   const servers = config.mongrel2.map(({ name }) => name);
   log.info({ event: "started", servers, epoch: history.epoch, admin: admin.url }, "m2push started");
@@ -243,12 +244,22 @@ async function startServers(config: Config, around: Surroundings, observed: Obse
   return endpoints;
 }
 
+/** The publishers' socket, not bound yet: what stands before it takes some time to begin. */
+function startSource({ publish: { zmq } }: Config, clock: Clock, start: Start): Promise<PullServer | undefined> {
+  return start(
+    "publishers' socket",
+    () => (zmq ? new PullServer(zmq, clock) : undefined),
+    (it) => it?.close(),
+  );
+}
+
 /** Where publications come in. */
-async function startDoors(config: Config, hub: Hub, journal: Chronicle, clock: Clock, start: Start): Promise<Beacon> {
+async function startDoors(config: Config, around: Surroundings, start: Start, source?: PullServer): Promise<Beacon> {
+  const { hub, journal, clock } = around;
   const publish = hub.publish.bind(hub);
   const rejected = journal.publicationRejected;
-  if (config.publish.zmq) {
-    const ingress = new Ingress({ source: new PullServer(config.publish.zmq, clock), publish, rejected });
+  if (source) {
+    const ingress = new Ingress({ source, publish, rejected });
     await start(
       "ingress",
       () => ingress.start(),

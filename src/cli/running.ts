@@ -23,13 +23,14 @@ export async function runDaemon(command: Command, beside?: (log: Logger, config:
   const { config: loaded } = loadFor(command);
   const log = openLog(loaded.log.level);
   const signalled = firstSignal();
+  const reloads = hangUps();
   const companion = beside?.(log, loaded);
   const config = (await companion?.prepare()) ?? loaded;
   const { drain = false, takeover = false } = command.opts<{ drain?: true; takeover?: true }>();
   const stopped = new AbortController();
   void signalled.then(() => stopped.abort());
   const daemon = await startDaemon(config, { log, drain, takeover, signal: stopped.signal });
-  process.on("SIGHUP", () => reload(command, daemon, log));
+  reloads(() => reload(command, daemon, log));
   try {
     await companion?.start();
     log.info({ event: "stopping", signal: await signalled }, "stopping; a second signal stops at once");
@@ -51,6 +52,19 @@ function firstSignal(): Promise<NodeJS.Signals> {
     process.on("SIGINT", signalled);
     process.on("SIGTERM", signalled);
   });
+}
+
+/** Listens to SIGHUP: what it returns is told what to do then, and does it at once if one has come. */
+function hangUps(): (obey: () => void) => void {
+  let obeyed = () => {
+    hasCome = true;
+  };
+  let hasCome = false;
+  process.on("SIGHUP", () => obeyed());
+  return (obey) => {
+    obeyed = obey;
+    if (hasCome) obey();
+  };
 }
 
 /** Takes over what may change; names what may not. A faulty file changes nothing. */

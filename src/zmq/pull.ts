@@ -17,36 +17,44 @@ export class PullServer {
   readonly #spec: string;
   readonly #clock: Clock;
   readonly #socket: Pull;
-  #relay: Relay | undefined;
+  readonly #front: Front | undefined;
   #receiving: Promise<void> = Promise.resolve();
   #received = 0;
+  #closed: Promise<void> | undefined;
 
   constructor(spec: string, clock: Clock) {
     this.#spec = spec;
     this.#clock = clock;
     this.#socket = pullSocket("", LARGEST);
+    const address = tcpAddress(spec);
+    this.#front = address && { ...address, relay: new Relay() };
   }
 
   /** Rejects with "link.failed" when the address cannot be bound. */
   async start(receive: (parts: Buffer[]) => void): Promise<void> {
+    const front = this.#front;
     watch(this.#socket, { connected: () => {}, disconnected: () => {} });
-    const address = tcpAddress(this.#spec);
-    await attach(this.#socket, address ? "tcp://127.0.0.1:*" : this.#spec, true);
+    await attach(this.#socket, front ? "tcp://127.0.0.1:*" : this.#spec, true);
     this.#receiving = receiveAll(this.#socket, (parts) => {
       this.#received++;
       receive(parts);
     });
-    if (!address) return;
+    if (!front) return;
     const to = Number(this.#socket.lastEndpoint?.split(":").at(-1));
-    this.#relay = await attached(Relay.open({ ...address, to }), this.#spec, true);
+    await attached(front.relay.listen({ port: front.port, host: front.host, to }), this.#spec, true);
   }
 
   /**
    * Takes in what is on its way: a PUSH socket never hears that it was lost. Behind a relay that is all that was written to us;
-   * else what comes before publishers first rest, if they ever do.
+   * else what comes before publishers first rest, if they ever do. Also when it was never started; the second time does nothing.
    */
-  async close(): Promise<void> {
-    await this.#relay?.close(QUIET.most);
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    await this.#front?.relay.close(QUIET.most);
     const latest = this.#clock.monotonic() + QUIET.most;
     for (let before = -1; before !== this.#received && this.#clock.monotonic() < latest; ) {
       before = this.#received;
@@ -57,8 +65,17 @@ export class PullServer {
   }
 }
 
+interface Address {
+  readonly port: number;
+  readonly host: string;
+}
+
+interface Front extends Address {
+  readonly relay: Relay;
+}
+
 /** Absent where ZeroMQ must find the address out (names of interfaces, a free port), or it is none of TCP. */
-function tcpAddress(spec: string): { readonly port: number; readonly host: string } | undefined {
+function tcpAddress(spec: string): Address | undefined {
   const [, host = "", port = ""] = /^tcp:\/\/(.+):(\d{1,5})$/.exec(spec) ?? [];
   if (Number(port) < 1 || Number(port) > 65_535) return undefined;
   if (host === "*") return { port: Number(port), host: "0.0.0.0" };

@@ -1,6 +1,6 @@
-/** The thread of a relay (relay.ts): told how long to wait it closes, and reports when it listens and when it has closed. */
+/** The thread of a relay (relay.ts): does what it is told, and answers each order with nothing, or with why it could not. */
 import { connect, createServer, type Socket } from "node:net";
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 
 export interface RelayAddress {
   readonly port: number;
@@ -10,25 +10,28 @@ export interface RelayAddress {
   readonly to: number;
 }
 
-export interface RelayReport {
-  /** Why it does not listen. */
-  readonly failed?: string;
-}
+/** `close`: how long publishers may take to leave, milliseconds. */
+export type RelayOrder = { readonly listen: RelayAddress } | { readonly close: number };
 
-const { port, host, to }: RelayAddress = workerData;
-const report = (it: RelayReport) => parentPort?.postMessage(it);
-/** The ends at the ZeroMQ socket, by those at publishers; until the former are closed: then all has come through. */
-const connections = new Map<Socket, Socket>();
-let isClosing = false;
 /** After so much silence a publisher has nothing half written, milliseconds. */
 const PAUSE = 2;
 
-const server = createServer({ allowHalfOpen: true, noDelay: true }, (outer) => {
-  join(outer, connect({ port: to, host: "127.0.0.1", noDelay: true }));
+/** The ends at the ZeroMQ socket, by those at publishers; until the former are closed: then all has come through. */
+const connections = new Map<Socket, Socket>();
+const server = createServer({ allowHalfOpen: true, noDelay: true });
+const answer = (failed?: string) => parentPort?.postMessage(failed);
+let isClosing = false;
+
+parentPort?.on("message", (order: RelayOrder) => {
+  if ("listen" in order) listen(order.listen);
+  else close(order.close);
 });
-server.once("error", ({ message }) => report({ failed: message }));
-server.listen({ port, host }, () => report({}));
-parentPort?.once("message", close);
+
+function listen({ port, host, to }: RelayAddress): void {
+  server.on("connection", (outer) => join(outer, connect({ port: to, host: "127.0.0.1", noDelay: true })));
+  server.once("error", ({ message }) => answer(message));
+  server.listen({ port, host }, () => answer());
+}
 
 /** Nobody is held back: what waits for the daemon waits in libzmq, as if there were no relay. */
 function join(outer: Socket, inner: Socket): void {
@@ -40,7 +43,7 @@ function join(outer: Socket, inner: Socket): void {
   inner.once("close", () => {
     connections.delete(outer);
     outer.destroy();
-    if (isClosing) reportWhenClosed();
+    if (isClosing) answerWhenClosed();
   });
 }
 
@@ -58,9 +61,9 @@ function close(patience: number): void {
   setTimeout(() => {
     for (const pair of connections) for (const end of pair) end.destroy();
   }, patience);
-  reportWhenClosed();
+  answerWhenClosed();
 }
 
-function reportWhenClosed(): void {
-  if (connections.size === 0) report({});
+function answerWhenClosed(): void {
+  if (connections.size === 0) answer();
 }

@@ -10,23 +10,16 @@
  */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import type { RelayAddress, RelayReport } from "./relay-thread.js";
+import type { RelayAddress, RelayOrder } from "./relay-thread.js";
 
 export class Relay {
-  readonly #thread: Worker;
-
-  private constructor(thread: Worker) {
-    this.#thread = thread;
-  }
+  /** Begins at once: it takes some time. */
+  readonly #thread = new Worker(new URL("relay-thread.js", import.meta.url), { execArgv: [] });
 
   /** Rejects with what node:net says where the address cannot be bound. */
-  static async open(address: RelayAddress): Promise<Relay> {
-    const program = new URL("relay-thread.js", import.meta.url);
-    const relay = new Relay(new Worker(program, { workerData: address, execArgv: [] }));
-    const { failed } = await relay.#report();
-    if (failed === undefined) return relay;
-    await relay.#thread.terminate();
-    throw new Error(failed);
+  async listen(address: RelayAddress): Promise<void> {
+    const failed = await this.#ask({ listen: address });
+    if (failed !== undefined) throw new Error(failed);
   }
 
   /**
@@ -34,13 +27,14 @@ export class Relay {
    * cut off after `patience` milliseconds.
    */
   async close(patience: number): Promise<void> {
-    this.#thread.postMessage(patience);
-    await this.#report();
+    await this.#ask({ close: patience });
     await this.#thread.terminate();
   }
 
-  async #report(): Promise<RelayReport> {
-    const [report] = await once(this.#thread, "message");
-    return report;
+  /** Resolves when it is done, with a text when it failed. */
+  async #ask(order: RelayOrder): Promise<string | undefined> {
+    this.#thread.postMessage(order);
+    const [failed] = await once(this.#thread, "message");
+    return failed;
   }
 }

@@ -84,9 +84,10 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
   };
 }
 
-/** Resolves when the daemon has said that Mongrel2 answers, from line `from` of its log on. */
-export function serving(daemon: Daemon, from = 0) {
-  return daemon.logged((line) => line.event === "live", "Mongrel2 to answer", { from });
+/** Resolves when the daemon has started, and has said that Mongrel2 answers, from line `from` of its log on. */
+export async function serving(daemon: Daemon, from = 0): Promise<void> {
+  await daemon.logged(({ event }) => event === "started", "the daemon to start");
+  await daemon.logged(({ event }) => event === "live", "Mongrel2 to answer", { from });
 }
 
 /** Whether something listens. */
