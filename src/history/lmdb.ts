@@ -25,8 +25,6 @@ import { type Entry, Store, type StoreOptions } from "./store.js";
 export interface LmdbOptions extends StoreOptions {
   /** The folder; made if it is not there. */
   readonly path: string;
-  /** When an append is done: "memory" = at once, "commit" = it outlives the process, "sync" = it outlives the machine. */
-  readonly durability: "memory" | "commit" | "sync";
   /** Milliseconds to wait for another daemon on the same folder, which is told to stop; absent = none, it is an error. */
   readonly takeover?: number;
   /** What to do about another process on the folder, for people; absent = what a daemon can do. */

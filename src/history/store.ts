@@ -16,7 +16,10 @@ import { decodeRecord } from "./record.js";
 import { Runs } from "./runs.js";
 
 export interface StoreOptions extends Bounds {
-  /** "sync": a commit waits for the disk, and so does everything else. */
+  /**
+   * When an append is done: "memory" = at once, "commit" = it outlives the process, "sync" = it outlives the machine (a commit waits
+   * for the disk then, and so does everything else).
+   */
   readonly durability: "memory" | "commit" | "sync";
   /** The most that the file may grow to, bytes; absent = as the disk has. */
   readonly mapSize?: number;

@@ -29,8 +29,12 @@ parentPort?.on("message", (order: RelayOrder) => {
 
 function listen({ port, host, to }: RelayAddress): void {
   server.on("connection", (outer) => join(outer, connect({ port: to, host: "127.0.0.1", noDelay: true })));
-  server.once("error", ({ message }) => answer(message));
-  server.listen({ port, host }, () => answer());
+  const fail = ({ message }: Error) => answer(message);
+  server.once("error", fail).listen({ port, host }, () => {
+    // From now on it is one connection that could not be taken (too many files are open).
+    server.off("error", fail).on("error", () => {});
+    answer();
+  });
 }
 
 /** Nobody is held back: what waits for the daemon waits in libzmq, as if there were no relay. */
