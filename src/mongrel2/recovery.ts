@@ -54,6 +54,14 @@ export interface Recovered {
   readonly proven: boolean;
 }
 
+/** What is not known yet. */
+interface Open {
+  /** Undefined once it is settled. */
+  readonly legacy: Legacy | undefined;
+  /** Connections whose requests may have been lost; undefined before the first answer. */
+  readonly suspects?: ReadonlySet<number>;
+}
+
 export class Recovery {
   readonly #options: RecoveryOptions;
   #again: Cancel | undefined;
@@ -71,7 +79,7 @@ export class Recovery {
     const turn = this.#turn;
     const since = clock.monotonic();
     this.#again = clock.after(FIRST, () =>
-      connections ? this.#ask(legacy, since, connections, turn) : this.#giveUp(legacy),
+      connections ? this.#ask({ legacy }, since, connections, turn) : this.#giveUp(legacy),
     );
   }
 
@@ -89,30 +97,25 @@ export class Recovery {
     this.#again = undefined;
   }
 
-  /** `legacy` is undefined once it is settled. */
-  #ask(
-    legacy: Legacy | undefined,
-    liveSince: number,
-    connections: () => Promise<readonly NetRow[]>,
-    turn: number,
-  ): void {
+  #ask(open: Open, liveSince: number, connections: () => Promise<readonly NetRow[]>, turn: number): void {
     const { clock, failed } = this.#options;
     const asked = clock.monotonic();
-    const again = (next: Legacy | undefined) => {
-      this.#again = clock.after(next ? ASK_EVERY : SWEEP_EVERY, () => this.#ask(next, liveSince, connections, turn));
+    const again = (next: Open) => {
+      const wait = next.legacy ? ASK_EVERY : SWEEP_EVERY;
+      this.#again = clock.after(wait, () => this.#ask(next, liveSince, connections, turn));
     };
     connections().then(
       (rows) => {
         if (turn !== this.#turn) return;
         const late = asked - liveSince > PATIENCE;
-        const decided = this.#look(legacy, rows, asked, late);
-        this.#sweep(rows, asked - liveSince);
-        if (!late) again(decided ? undefined : legacy);
+        const decided = this.#look(open.legacy, rows, asked, late);
+        const suspects = this.#sweep(rows, asked - liveSince, open.suspects);
+        if (!late && !(decided && suspects.size === 0)) again({ legacy: decided ? undefined : open.legacy, suspects });
       },
       (error) => {
         if (turn !== this.#turn) return;
         failed(error);
-        again(legacy);
+        again(open);
       },
     );
   }
@@ -136,11 +139,20 @@ export class Recovery {
     return true;
   }
 
-  /** Cancels HTTP connections that sent a request before the link was live and have not been written a byte since. */
-  #sweep(rows: readonly NetRow[], live: number): void {
-    const unanswered = rows.filter((row) => row.id > 0 && row.type === HTTP && row.bytesWritten === 0);
-    const lost = unanswered.filter((row) => readLongerAgo(row, live) && !this.#options.isTaken(row.id));
-    this.#cancel(lost.map(({ id }) => id));
+  /**
+   * Cancels HTTP connections that sent a request before the link was live and have not been written a byte since. Returns those that
+   * may yet show to be so: only who was there when it was first asked can be.
+   */
+  #sweep(rows: readonly NetRow[], live: number, suspects?: ReadonlySet<number>): Set<number> {
+    const unanswered = rows.filter(({ id, type, bytesWritten }) => {
+      const isSuspect = suspects?.has(id) ?? (id > 0 && type === HTTP);
+      return isSuspect && bytesWritten === 0 && !this.#options.isTaken(id);
+    });
+    const lost = unanswered.filter((row) => readLongerAgo(row, live)).map(({ id }) => id);
+    this.#cancel(lost);
+    const left = new Set(unanswered.map(({ id }) => id));
+    for (const id of lost) left.delete(id);
+    return left;
   }
 
   #cancel(ids: readonly number[]): void {

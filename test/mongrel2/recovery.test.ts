@@ -104,6 +104,15 @@ test("a request that was lost on its way is cancelled, one that is on its way is
   assert.deepEqual([...new Set(seen.cancelled)], [7]);
 });
 
+test("the control port is not asked for ever: nobody who came later can have lost a request", async () => {
+  let asked = 0;
+  const { recovery, seen, pass, liveAt } = setUp(() => (asked++ === 0 ? [row(1, 60)] : [row(1, 60), row(9, 0, 0)]));
+  recovery.begin({ clients: [stored(1)], aliveAt: liveAt - 2000 });
+  await pass(10_000);
+  assert.equal(asked, 1);
+  assert.deepEqual(seen.adopted, [1]);
+});
+
 test("without a control port everybody left behind is cancelled", async () => {
   const { recovery, seen, pass, liveAt } = setUp(undefined, [2]);
   recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000 });
