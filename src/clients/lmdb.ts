@@ -1,7 +1,7 @@
 /**
- * The client store: a small record for each client and a mark for each server in LMDB, beside the history. What a turn of
- * the event loop says is one transaction, committed when that turn is over: so a fenced position, which counts for all settled
- * clients, is never kept without what was said of clients before it.
+ * The client store: a small record for each client in LMDB, beside the history, and for each server two marks (marks.ts). What a
+ * turn of the event loop says is kept when that turn is over, clients before marks: so a fenced position, which counts for all
+ * settled clients, is never kept without what was said of clients before it.
  *
  * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt.
  * The store belongs to one epoch of the history and one boot of the machine; found in others, it is emptied.
@@ -13,6 +13,7 @@ import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { flawOf } from "../util/lmdb-file.js";
+import { type Mark, Marks } from "./marks.js";
 
 /** How exactly the time of a sudden death is known, milliseconds. */
 const ALIVE_EVERY = 500;
@@ -20,24 +21,14 @@ const ALIVE_EVERY = 500;
 type Key = [server: string, id: number];
 type Record = Omit<StoredClient, "id">;
 
-/** What changes with every flush. */
-interface Mark {
-  /** Everything up to this offset has been seen by the settled clients. */
-  readonly through: number;
-  /** When this process last vouched for the server: Clock.monotonic(). */
-  readonly aliveAt: number;
-}
-
-const NO_MARK: Mark = { through: 0, aliveAt: 0 };
-
 export class LmdbClientStore implements ClientStore {
   readonly #root: RootDatabase;
   readonly #clients: Database<Record, Key>;
-  readonly #marks: Database<Mark, string>;
+  readonly #marks: Marks;
   readonly #meta: Database<string, string>;
   /** What is to be committed; no record = removed. By server and id: the last one counts. */
   readonly #changed = new Map<string, { readonly key: Key; readonly record?: Record }>();
-  readonly #marked = new Map<string, Mark>();
+  readonly #marked = new Map<string, Partial<Mark>>();
   #scheduled = false;
   /** After a commit that failed none is tried before this, monotonic. */
   #rest = Number.NEGATIVE_INFINITY;
@@ -56,13 +47,14 @@ export class LmdbClientStore implements ClientStore {
         path,
         noSync: true,
         noMemInit: true,
-        maxDbs: 3,
+        maxDbs: 2,
         overlappingSync: false,
       });
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
-      this.#marks = this.#root.openDB({ name: "marks", encoding: "json" });
       this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
-      this.#belongTo(lifeOf(epoch));
+      const life = lifeOf(epoch);
+      this.#belongTo(life);
+      this.#marks = new Marks(join(folder, "clients.marks"), life);
     } catch (cause) {
       const mend = `remove ${path}: browsers then reconnect by themselves`;
       throw new M2pushError(
@@ -75,7 +67,7 @@ export class LmdbClientStore implements ClientStore {
   }
 
   legacy(server: string): Legacy {
-    const { through, aliveAt } = this.#marks.get(server) ?? NO_MARK;
+    const { through, aliveAt } = this.#marks.get(server);
     const clients: StoredClient[] = [];
     for (const { key, value } of this.#clients.getRange({
       start: [server, 0],
@@ -110,13 +102,16 @@ export class LmdbClientStore implements ClientStore {
   renew(epoch: string): void {
     this.#changed.clear();
     this.#marked.clear();
-    this.#belongTo(lifeOf(epoch));
+    const life = lifeOf(epoch);
+    this.#belongTo(life);
+    this.#marks.renew(life);
   }
 
   async close(): Promise<void> {
     this.#cancel();
     this.#stamp();
     this.#commit();
+    this.#marks.close();
     await this.#root.close();
   }
 
@@ -124,7 +119,6 @@ export class LmdbClientStore implements ClientStore {
     if (this.#meta.get("life") === life) return;
     this.#root.transactionSync(() => {
       this.#clients.clearSync();
-      this.#marks.clearSync();
       this.#meta.putSync("life", life);
     });
   }
@@ -135,7 +129,7 @@ export class LmdbClientStore implements ClientStore {
   }
 
   #mark(server: string, change: Partial<Mark>): void {
-    this.#marked.set(server, { ...(this.#marked.get(server) ?? this.#marks.get(server) ?? NO_MARK), ...change });
+    this.#marked.set(server, { ...this.#marked.get(server), ...change });
     this.#schedule();
   }
 
@@ -156,17 +150,19 @@ export class LmdbClientStore implements ClientStore {
     if (this.#changed.size + this.#marked.size === 0) return;
     if (this.#clock.monotonic() < this.#rest) return;
     try {
-      this.#root.transactionSync(() => {
-        for (const { key, record } of this.#changed.values()) {
-          if (record) this.#clients.putSync(key, record);
-          else this.#clients.removeSync(key);
-        }
-        for (const [server, mark] of this.#marked) this.#marks.putSync(server, mark);
-      });
+      if (this.#changed.size > 0) this.#root.transactionSync(() => this.#write());
       this.#changed.clear();
+      this.#marks.set(this.#marked);
       this.#marked.clear();
     } catch {
       this.#rest = this.#clock.monotonic() + ALIVE_EVERY;
+    }
+  }
+
+  #write(): void {
+    for (const { key, record } of this.#changed.values()) {
+      if (record) this.#clients.putSync(key, record);
+      else this.#clients.removeSync(key);
     }
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { LmdbClientStore } from "../../src/clients/lmdb.js";
@@ -55,7 +55,7 @@ test("a fenced position is never kept before what was said of clients earlier, n
     await turn();
     const copy = temporaryDirectory();
     t.after(() => removeDirectory(copy));
-    cpSync(join(folder, "clients.mdb"), join(copy, "clients.mdb"));
+    for (const file of ["clients.mdb", "clients.marks"]) cpSync(join(folder, file), join(copy, file));
     const next = new LmdbClientStore(copy, "e1", clock);
     const { clients } = next.legacy("a");
     await next.close();
@@ -102,6 +102,22 @@ test("clients of another lifetime of the history are nobody's", async (t) => {
   t.after(() => second.close());
   assert.deepEqual(second.legacy("a"), { clients: [], aliveAt: 0 });
 });
+
+for (const [what, text] of [
+  ["empty", ""],
+  ["something else", '{"life": 7, "marks": 3}'],
+  ["cut off", '{"life":"e1'],
+] as const) {
+  test(`marks that are ${what} are as good as none`, async (t) => {
+    const { folder, open } = setUp(t);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "clients.marks"), text);
+    const store = open();
+    t.after(() => store.close());
+    assert.deepEqual(store.legacy("a"), { clients: [], aliveAt: 0 });
+    store.fenced("a", 1);
+  });
+}
 
 // LMDB would end the process with a signal, at each start again.
 test("a damaged store is refused with words that say what to do", async (t) => {
