@@ -15,20 +15,30 @@ const checksum: (bytes: Buffer) => number = zlib.crc32 ?? (() => 0);
 const HEAD = 4 + 8 + 1;
 
 export function encodeRecord({ id, topics, private: hidden, time, bytes }: Publication): Buffer {
-  const texts = [id, ...topics];
-  const sizes = texts.map((text) => Buffer.byteLength(text));
-  const record = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + 2 + size, HEAD + 2 + bytes.length));
+  let size = HEAD + 2 + Buffer.byteLength(id) + 2 + bytes.length;
+  for (const topic of topics) size += 2 + Buffer.byteLength(topic);
+  const record = Buffer.allocUnsafe(size);
   record.writeDoubleLE(time, 4);
-  record.writeUInt8(hidden ? 1 : 0, 12);
-  let at = HEAD;
-  texts.forEach((text, index) => {
-    if (index === 1) at = record.writeUInt16LE(topics.length, at);
-    at = record.writeUInt16LE(sizes[index] ?? 0, at);
-    at += record.write(text, at);
-  });
-  bytes.copy(record, at);
+  record[12] = hidden ? 1 : 0;
+  let at = record.writeUInt16LE(topics.length, writeText(record, HEAD, id));
+  for (const topic of topics) at = writeText(record, at, topic);
+  record.set(bytes, at);
   record.writeUInt32LE(checksum(record.subarray(4)), 0);
   return record;
+}
+
+/** Length and bytes of a text; returns where they end. */
+function writeText(record: Buffer, at: number, text: string): number {
+  const size = record.write(text, at + 2);
+  record.writeUInt16LE(size, at);
+  return at + 2 + size;
+}
+
+/** Id and time, unchecked: undefined when even they cannot be read. */
+export function stampOf(record: Buffer): { readonly id: string; readonly time: number } | undefined {
+  if (record.length < HEAD + 2) return undefined;
+  const start = HEAD + 2;
+  return { id: record.toString("utf8", start, start + record.readUInt16LE(HEAD)), time: record.readDoubleLE(4) };
 }
 
 /** Undefined when the bytes are not what was stored. The event's bytes are a view of `record`. */

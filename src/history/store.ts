@@ -12,7 +12,7 @@ import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
-import { decodeRecord } from "./record.js";
+import { decodeRecord, stampOf } from "./record.js";
 import { Runs } from "./runs.js";
 
 export interface StoreOptions extends Bounds {
@@ -130,10 +130,11 @@ export class Store {
     const old: { readonly key: number; readonly id: string | undefined }[] = [];
     let bytes = this.#bytes;
     for (const { key, value } of this.#events.getRange({ limit: most })) {
-      const record = decodeRecord(key, Buffer.from(value));
+      const stamp = stampOf(value);
       const isWithin = this.count - old.length <= maxEvents && bytes <= maxBytes;
-      if (isWithin && record && record.time >= oldest) break;
-      old.push({ key, id: record?.id });
+      if (isWithin && stamp && stamp.time >= oldest) break;
+      const isOurs = stamp === undefined || offsetOf(this.epoch, stamp.id) !== undefined;
+      old.push({ key, id: isOurs ? undefined : stamp.id });
       bytes -= value.length;
     }
     const floor = old.at(-1)?.key;
