@@ -8,7 +8,7 @@
  *   http/router        path + method -> route             cluster/local, /bus    gives the position (epoch.offset)
  *   http/routes/...    limits, last event id              hub.deliver            history.append -> outbox
  *   hub.subscribe      registry -> catch up -> live
- *   hub/outbox ------> Outlet (mongrel2/endpoint) ------> protocol/reply ------> zmq/writer (the only sender)
+ *   hub/outbox ------> Outlet (mongrel2/endpoint) ------> protocol/reply ------> zmq/link (the only sender)
  *
  * Each arrow is one call into the next file; nothing calls back up except through a port given at construction, here.
  */
@@ -99,13 +99,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 /** The order of the start; the stop is the reverse. Returns what reload() does. */
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
-  const source = await startSource(config, clock, start);
+  const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock) : undefined;
   const metrics = new MetricsJournal(clock);
   const visits = new Visits(clock);
   const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
   const live = { config };
   const observed = new Observed(clock);
-  const { hub, store, history, presence } = await startHub(config, { journal, observed }, options, start);
+  const { hub, store, history, presence } = await startHub(config, { journal, observed, source }, options, start);
   const base = hubUrl(config);
   const figures = { version: packageVersion(), journal: metrics, visits, observed };
   const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
@@ -141,16 +141,18 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   };
 }
 
-/** Who is told, and who looks. */
+/** Who is told, who looks, and where publishers are. */
 interface Told {
   readonly journal: Chronicle;
   readonly observed: Observed;
+  readonly source: PullServer | undefined;
 }
 
 /** What is kept, what counts, and what stands between them and the clients. */
 async function startHub(config: Config, told: Told, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
-  const { journal, observed } = told;
+  const { journal, observed, source } = told;
+  const isFlooded = () => source?.isFlooded ?? false;
   const isAlone = config.cluster.nats.length === 0;
   const { history, bus, nodes } = isAlone
     ? await startAlone(config, options, start)
@@ -173,7 +175,7 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
   });
   const base = hubUrl(config);
   const random = Math.random;
-  const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random });
+  const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random, isFlooded });
   await hub.start();
   return { hub, store, history, presence };
 }
@@ -242,15 +244,6 @@ async function startServers(config: Config, around: Surroundings, observed: Obse
     endpoints.push(served.endpoint);
   }
   return endpoints;
-}
-
-/** The publishers' socket, not bound yet: what stands before it takes some time to begin. */
-function startSource({ publish: { zmq } }: Config, clock: Clock, start: Start): Promise<PullServer | undefined> {
-  return start(
-    "publishers' socket",
-    () => (zmq ? new PullServer(zmq, clock) : undefined),
-    (it) => it?.close(),
-  );
 }
 
 /** Where publications come in. */

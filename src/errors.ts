@@ -9,6 +9,7 @@ export type ErrorCode =
   | "protocol.request"
   | "protocol.reply"
   | "protocol.control"
+  | "protocol.zmtp"
   | "protocol.publication"
   /** A well-formed thing that is larger than its limit. */
   | "limit.exceeded"

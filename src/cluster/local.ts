@@ -26,7 +26,8 @@ export class LocalBus implements Bus {
       throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
     const publication = place(draft, this.epoch, this.#last + 1, this.#clock.now());
     this.#last = publication.offset;
-    await this.#deliver(publication);
+    const kept = this.#deliver(publication);
+    if (kept) await kept;
     return publication;
   }
 

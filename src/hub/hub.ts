@@ -41,6 +41,8 @@ export interface HubOptions {
   readonly journal: Journal;
   readonly attendance: Attendance;
   readonly clock: Clock;
+  /** Whether more is published than could be taken in yet; absent = never. */
+  readonly isFlooded?: () => boolean;
   /** The hub's URL, absolute: what relative topics and patterns are resolved against. */
   readonly base: string;
   /** A number from 0 up to 1. */
@@ -79,7 +81,7 @@ export class Hub {
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
-    const { clock, history, journal, base } = this.#options;
+    const { clock, history, journal, base, isFlooded = () => false } = this.#options;
     const registry = new Registry(outlet, base);
     const catchup = new Catchup({
       history,
@@ -94,7 +96,7 @@ export class Hub {
     const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
     const commit = () => history.commit();
     const outbox = new Outbox(
-      { outlet, clock, catchup, maxBytes: MAX_BODY, commit, flushed, fenced, fellBehind },
+      { outlet, clock, catchup, maxBytes: MAX_BODY, isFlooded, commit, flushed, fenced, fellBehind },
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);
@@ -105,8 +107,8 @@ export class Hub {
   }
 
   /** Publishes one event; settles when it is as durable as configured. Rejects with "unavailable" once sealed. */
-  async publish(draft: Draft): Promise<Publication> {
-    if (this.#sealed) throw new M2pushError("unavailable", "the daemon is stopping");
+  publish(draft: Draft): Promise<Publication> {
+    if (this.#sealed) return Promise.reject(new M2pushError("unavailable", "the daemon is stopping"));
     return this.#options.bus.publish(draft);
   }
 

@@ -11,24 +11,15 @@
  * Why one and not two: Mongrel2 answers the fence before its writers have run, so the next flush travels while they write,
  * and nothing stands idle. Measured: burst of 3000 events to 1000 clients 5.3 to 7.4 million deliveries/s with one, 3.8 to
  * 4.3 with two; at 1000 events/s p50 26 ms with one, 35 ms with two.
- *
- * A fence proves that Mongrel2 has taken a flush, not that it has written it. Mostly it finds its SUB socket empty after the
- * answer and lets its writers run; but if the next flush is there already, it reads on (one kill in about 20,000 flushes, each
- * sent the moment the last one's fence came back). So after RUN flushes without a pause comes a pause of PAUSE, in which it
- * finds nothing: then no connection can ever have more than 2 x RUN bodies outstanding. (No kill in 360,000.)
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { type Audience, addressesOf } from "./audience.js";
 import { Batch } from "./batch.js";
+import { Cadence } from "./cadence.js";
 import type { Catchup, Feed } from "./catchup.js";
 import type { Client } from "./client.js";
 import type { Outlet } from "./ports.js";
-
-/** Flushes sent one right after the other: twice as many, and the opening, must stay below Mongrel2's 16. */
-const RUN = 7;
-/** Between two flushes, milliseconds: long enough for Mongrel2 to see that nothing is there. */
-const PAUSE = 1;
 
 export interface OutboxOptions {
   readonly outlet: Outlet;
@@ -36,6 +27,8 @@ export interface OutboxOptions {
   readonly catchup: Catchup;
   /** The largest body, bytes: below the 102,400 at which Mongrel2's flow control kills a connection. */
   readonly maxBytes: number;
+  /** More publications are there that could not be added yet. */
+  readonly isFlooded: () => boolean;
   /** Called before each flush: see History.commit. */
   readonly commit: () => void;
   /** Called after each flush with its figures. */
@@ -82,13 +75,12 @@ export class Outbox {
   #open = false;
   #fenced: number;
   #waiting: (() => void)[] = [];
-  /** Flushes since the last pause, and when the last fence passed. */
-  #run = 0;
-  #passed = Number.NEGATIVE_INFINITY;
+  readonly #cadence: Cadence;
   #pausing = false;
 
   constructor(options: OutboxOptions, head: number) {
     this.#options = options;
+    this.#cadence = new Cadence(options.clock, options.isFlooded);
     this.#head = head;
     this.#fenced = head;
   }
@@ -164,9 +156,11 @@ export class Outbox {
   /** Sends what waits, unless a flush is under way. */
   pump(): void {
     if (!this.#open || this.#underway || this.#pausing) return;
-    if (this.#mustPause()) {
+    if (this.#isEmpty) return;
+    const pause = this.#cadence.pause();
+    if (pause) {
       this.#pausing = true;
-      this.#options.clock.after(PAUSE, () => {
+      pause(() => {
         this.#pausing = false;
         this.pump();
       });
@@ -174,11 +168,6 @@ export class Outbox {
     }
     const steps = this.#flush();
     if (steps) this.#fence(steps);
-  }
-
-  #mustPause(): boolean {
-    if (this.#options.clock.monotonic() - this.#passed >= PAUSE) this.#run = 0;
-    return this.#run >= RUN && !this.#isEmpty;
   }
 
   /** The batch of one publication, the same node for all audiences that start with it. */
@@ -210,7 +199,6 @@ export class Outbox {
   /** Sends one body to each client that has one waiting; undefined when nobody had. */
   #flush(): readonly Feed[] | undefined {
     const { outlet, catchup } = this.#options;
-    if (this.#isEmpty) return undefined;
     this.#options.commit();
     const flush: Count = { bodies: 0, frames: 0, bytes: 0, deliveries: 0, oldest: undefined };
     for (const [batch, audiences] of this.#take()) {
@@ -266,13 +254,13 @@ export class Outbox {
 
   #fence(steps: readonly Feed[]): void {
     this.#underway = true;
-    this.#run++;
+    this.#cadence.sent();
     const [life, era] = [this.#life, this.#era];
     const through = this.#sentThrough();
     this.#options.outlet.fence(() => {
       if (life !== this.#life) return;
       this.#underway = false;
-      this.#passed = this.#options.clock.monotonic();
+      this.#cadence.passed();
       if (era === this.#era) {
         this.#fenced = through;
         this.#options.fenced(through, steps);

@@ -14,7 +14,7 @@
  */
 import { ProtocolError } from "../errors.js";
 import type { Address, Outlet } from "../hub/ports.js";
-import { CANCEL, CLOSE, extendedHead, frame, KEEP_ALIVE, replyHead } from "../protocol/reply.js";
+import { CANCEL, CLOSE, extendedHead, KEEP_ALIVE, replyHead } from "../protocol/reply.js";
 import { type Inbound, parseRequest, RequestError } from "../protocol/request.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Receiver, Transport } from "../zmq/transport.js";
@@ -97,8 +97,8 @@ export class Endpoint implements Outlet, Receiver {
     this.#options = options;
     this.maxTargets = options.maxTargets;
     this.#succession = new Succession(options.isOpen);
-    const { transport } = options;
-    this.#openings = new Openings(this.maxTargets, (ids, body) => transport.send(frame(this.address(ids), body)));
+    const { transport, clock } = options;
+    this.#openings = new Openings(this.maxTargets, clock, (ids, body) => transport.send(this.address(ids), body));
   }
 
   async start(): Promise<void> {
@@ -135,7 +135,7 @@ export class Endpoint implements Outlet, Receiver {
   }
 
   deliver(address: Address, body: Buffer): void {
-    this.#send(frame(address, body));
+    this.#send(address, body);
   }
 
   open(id: number, body: Buffer): void {
@@ -284,13 +284,13 @@ export class Endpoint implements Outlet, Receiver {
 
   #extended(ids: readonly number[], body: Buffer): void {
     const { sendIdent } = this.#options;
-    this.#chunks(ids, (some) => this.#send(frame(extendedHead(sendIdent, some, this.maxTargets), body)));
+    this.#chunks(ids, (some) => this.#send(extendedHead(sendIdent, some, this.maxTargets), body));
   }
 
   /** In the order in which it was handed over. */
-  #send(whole: Buffer): void {
+  #send(head: Buffer, body: Buffer): void {
     this.#openings.flush();
-    this.#options.transport.send(whole);
+    this.#options.transport.send(head, body);
   }
 
   #chunks(ids: readonly number[], send: (some: readonly number[]) => void): void {

@@ -77,7 +77,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     fencePassed: (milliseconds) => journal.fencePassed(name, milliseconds),
     stale: (messages) => journal.stale(name, messages),
   };
-  const transport = linkOf(config);
+  const transport = linkOf(config, clock);
   const endpoint: Endpoint = new Endpoint({ sendIdent, maxTargets, transport, clock, isOpen, events });
   const server: Server = hub.serve(name, endpoint, times);
   const receive = reception(hub, server, visitors);
@@ -92,8 +92,9 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   };
 }
 
-const linkOf = ({ send_spec: sendSpec, recv_spec: recvSpec, identity, bind }: ServerConfig): Link =>
-  new Link({ sendSpec, recvSpec, identity, bind });
+function linkOf({ send_spec: sendSpec, recv_spec: recvSpec, identity, bind }: ServerConfig, clock: Clock): Link {
+  return new Link({ sendSpec, recvSpec, identity, bind, clock });
+}
 
 /** What was left behind twice, before the first was settled: the proof must hold for both. */
 function joined(first: Legacy, second: Legacy): Legacy {

@@ -5,7 +5,7 @@
  *   UUID SP <length>:X SP ID( SP ID)*, SP BODY     extended: BODY is one of the constants below
  *
  * A malformed frame stops all output of the handler for up to half a second, and a malformed extended body crashes Mongrel2.
- * So heads are made here only, and what cannot be right is a TypeError before anything is sent.
+ * (Head and body must be one ZeroMQ part: in two they would be an empty body, and a malformed frame.) So heads are made here only, and what cannot be right is a TypeError before anything is sent.
  */
 import { ProtocolError } from "../errors.js";
 
@@ -55,14 +55,6 @@ function head(sender: string, mark: string, ids: readonly number[], maxTargets: 
 /** By the bits: a 32-bit int, and not negative. */
 function isId(id: number): boolean {
   return (id | 0) === id && id >= 0;
-}
-
-/** Head and body as one message: in two ZeroMQ parts they would be an empty body, and a malformed frame. */
-export function frame(head: Buffer, body: Buffer): Buffer {
-  const whole = Buffer.allocUnsafe(head.length + body.length);
-  head.copy(whole);
-  body.copy(whole, head.length);
-  return whole;
 }
 
 export interface Reply {

@@ -4,7 +4,7 @@
  */
 import { Dealer } from "zeromq";
 import { M2pushError } from "../errors.js";
-import { attach } from "./sockets.js";
+import { attached } from "./attach.js";
 
 export class Asker {
   readonly #spec: string;
@@ -23,7 +23,7 @@ export class Asker {
   async ask(question: Buffer): Promise<Buffer> {
     const socket = new Dealer({ linger: 0, sendTimeout: this.#timeout, receiveTimeout: this.#timeout });
     try {
-      await attach(socket, this.#spec, false);
+      await attached((async () => socket.connect(this.#spec))(), this.#spec, false);
       await socket.send([Buffer.alloc(0), question]);
       const parts = await socket.receive();
       return parts.at(-1) ?? Buffer.alloc(0);

@@ -9,7 +9,8 @@
 export interface Transport {
   /** Binds or connects; rejects with "link.failed" when that is not possible. Called once. */
   start(receiver: Receiver): Promise<void>;
-  send(frame: Buffer): void;
+  /** One message, in one part: the head and the body behind it. Neither may change afterwards. */
+  send(head: Buffer, body: Buffer): void;
   /** Sends what is queued for at most a second, then lets go of the sockets. Nothing is received any more. */
   close(): Promise<void>;
 }

@@ -30,6 +30,37 @@ test("events gather while a flush is under way, and leave together, in order", a
   assert.equal(outlet.frames, frames + 1);
 });
 
+test("while more is published than can be taken in, events gather, but not for long", async (t) => {
+  let isFlood = false;
+  t.after(() => {
+    isFlood = false;
+  });
+  const { connect, publish, outlet, clock } = await bench({ isFlooded: () => isFlood });
+  connect(1);
+  publish("first");
+  outlet.pass();
+  const turn = () => new Promise(setImmediate);
+  isFlood = true;
+  const before = outlet.frames;
+  for (let count = 0; count < 10; count++) {
+    publish(`${count}`);
+    await turn();
+    outlet.pass();
+    clock.advance(5);
+  }
+  assert.equal(outlet.frames, before, "less than 100 ms after the last flush");
+  clock.advance(60);
+  await turn();
+  assert.equal(outlet.frames, before + 1);
+  outlet.pass();
+  publish("last");
+  await turn();
+  assert.equal(outlet.frames, before + 1);
+  isFlood = false;
+  await turn();
+  assert.equal(outlet.frames, before + 2, "the flood is over");
+});
+
 test("nothing is sent before it is committed: a process that is killed has sent no event to some clients only", async (t) => {
   const { connect, publish, outlet, history } = await bench();
   let committed = 0;

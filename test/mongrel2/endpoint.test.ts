@@ -34,7 +34,8 @@ async function setUp() {
   const transport = {
     async start() {},
     async close() {},
-    send(frame: Buffer) {
+    send(head: Buffer, content: Buffer) {
+      const frame = Buffer.concat([head, content]);
       const { ids, extended, body } = decodeReply(frame);
       sent.push({ ids, extended, body: body.toString() });
     },

@@ -67,7 +67,11 @@ export class Wire {
       answered: journal.answered.bind(journal),
       readable: () => ({}),
     });
-    const transport = { start: async () => {}, close: async () => {}, send: (frame: Buffer) => this.#sent(frame) };
+    const transport = {
+      start: async () => {},
+      close: async () => {},
+      send: (...pieces: Buffer[]) => this.#sent(Buffer.concat(pieces)),
+    };
     this.endpoint = new Endpoint({
       sendIdent: ident,
       maxTargets: 128,
@@ -119,6 +123,8 @@ export class Wire {
   async receive(bytes: Buffer): Promise<void> {
     this.endpoint.message(bytes);
     await new Promise(setImmediate);
+    // The opening of a stream waits for others that come soon after one.
+    this.clock.advance(4);
   }
 
   /** A request of a browser; resolves with what becomes of its connection. */

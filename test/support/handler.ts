@@ -1,6 +1,6 @@
 /** A bare handler for Mongrel2, real or fake: two sockets and no opinion. What the daemon's link is checked against. */
 import { Publisher, Pull } from "zeromq";
-import { CANCEL, frame, KEEP_ALIVE } from "../../src/protocol/reply.js";
+import { CANCEL, KEEP_ALIVE } from "../../src/protocol/reply.js";
 import { Changes, PATIENCE_MS } from "./deadline.js";
 
 /** Connection ids from here up never exist: Mongrel2 answers them with a notice, in order (mongrel2.md 2.2). */
@@ -72,15 +72,15 @@ export class RawHandler {
 
   /** Sends `body` to connections, without minding any limit; an empty one closes them. */
   send(ids: readonly number[], body: Buffer | string): Promise<void> {
-    return this.raw(frame(this.#head(ids.join(" ")), Buffer.from(body)));
+    return this.raw(Buffer.concat([this.#head(ids.join(" ")), Buffer.from(body)]));
   }
 
   keepAlive(ids: readonly number[]): Promise<void> {
-    return this.raw(frame(this.#head(`X ${ids.join(" ")}`), KEEP_ALIVE));
+    return this.raw(Buffer.concat([this.#head(`X ${ids.join(" ")}`), KEEP_ALIVE]));
   }
 
   cancel(ids: readonly number[]): Promise<void> {
-    return this.raw(frame(this.#head(`X ${ids.join(" ")}`), CANCEL));
+    return this.raw(Buffer.concat([this.#head(`X ${ids.join(" ")}`), CANCEL]));
   }
 
   /** Sends a fence; says which id its answer will have. */

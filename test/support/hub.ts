@@ -66,11 +66,13 @@ export interface Bench {
 }
 
 export interface BenchOptions {
+  readonly isFlooded?: () => boolean;
   readonly maxEvents?: number;
   readonly maxTargets?: number;
 }
 
-export async function bench({ maxEvents = 100_000, maxTargets = 128 }: BenchOptions = {}): Promise<Bench> {
+export async function bench(options: BenchOptions = {}): Promise<Bench> {
+  const { maxEvents = 100_000, maxTargets = 128, isFlooded = () => false } = options;
   const clock = new FakeClock();
   const history = new MemoryHistory({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
@@ -88,6 +90,7 @@ export async function bench({ maxEvents = 100_000, maxTargets = 128 }: BenchOpti
     clock,
     base: "http://hub.example/.well-known/mercure",
     random: () => 0.5,
+    isFlooded,
   });
   await hub.start();
   const outlet = new RecordingOutlet(clock, maxTargets);

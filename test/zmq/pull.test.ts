@@ -1,11 +1,15 @@
 /** The socket that publishers connect to, with real publishers. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { Push } from "zeromq";
+import { GREETING, GREETING_BYTES, ready } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
 import { PullServer } from "../../src/zmq/pull.js";
 import { Changes } from "../support/deadline.js";
 import { freePort } from "../support/ports.js";
+import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 import { RawConnection } from "../support/sse-client.js";
 
 async function setUp() {
@@ -84,21 +88,106 @@ test("what is published while one server closes and the next one begins arrives,
   push.close();
 });
 
+/** A connection that has said that it is a PUSH socket, and says what it is told. */
+async function shakeHands(spec: string): Promise<RawConnection> {
+  const connection = new RawConnection(Number(spec.split(":").at(-1)));
+  connection.write(GREETING);
+  await connection.until(({ received }) => received.length > GREETING_BYTES, "the server's READY");
+  connection.write(ready("PUSH"));
+  return connection;
+}
+
 test("a peer that does not leave when it is let go is cut off", async () => {
-  const { spec, server } = await setUp();
-  const stranger = new RawConnection(Number(spec.split(":").at(-1)));
-  await stranger.until(() => stranger.text.length > 0, "the greeting");
+  const { spec, server, received, changes } = await setUp();
+  const stranger = await shakeHands(spec);
+  stranger.write("\0\x05hello\0\x09half");
+  await changes.until(() => received.length === 1, "the message");
   stranger.pause();
   await server.close();
   stranger.resume();
   await stranger.over();
+  assert.deepEqual(received, ["hello"]);
 });
 
-test("addresses that only ZeroMQ can find out are bound, too", async () => {
+test("who is at the door but not ready does not hold the end up", async () => {
+  const { spec, server } = await setUp();
+  const stranger = new RawConnection(Number(spec.split(":").at(-1)));
+  await stranger.until(({ received }) => received.length > 0, "the greeting");
+  await server.close();
+  await stranger.over();
+});
+
+test("a peer that asks whether we are there is answered", async () => {
+  const { spec, server } = await setUp();
+  const peer = await shakeHands(spec);
+  peer.write("\x04\x0c\x04PING\0\x0ahello");
+  await peer.until(({ text }) => text.endsWith("\x04PONGhello"), "the answer");
+  peer.close();
+  await server.close();
+});
+
+for (const [what, bytes] of [
+  ["is no PUSH socket", ready("SUB")],
+  ["sends a message before it is ready", Buffer.from("\0\x05hello")],
+  ["says something else than READY", Buffer.from("\x04\x06\x05ERROR")],
+] as const) {
+  test(`a peer that ${what} is cut off, and the next one is served`, async () => {
+    const { spec, server, received, changes, connect } = await setUp();
+    const stranger = new RawConnection(Number(spec.split(":").at(-1)));
+    stranger.write(Buffer.concat([GREETING, bytes, Buffer.from("\0\x05hello")]));
+    await stranger.over();
+    const push = connect();
+    await push.send("good");
+    await changes.until(() => received.length > 0, "the good message");
+    assert.deepEqual(received, ["good"]);
+    await server.close();
+    push.close();
+  });
+}
+
+test("a message of endlessly many parts ends with its connection", async () => {
+  const { spec, server, received, changes, connect } = await setUp();
+  const stranger = await shakeHands(spec);
+  const parts = Buffer.alloc(2 * 200_000);
+  for (let at = 0; at < parts.length; at += 2) parts[at] = 1;
+  stranger.write(parts);
+  await stranger.over();
+  const push = connect();
+  await push.send("good");
+  await changes.until(() => received.length > 0, "the good message");
+  assert.deepEqual(received, ["good"]);
+  await server.close();
+  push.close();
+});
+
+test("the file of a process that was killed is no obstacle, one that is in use is", async (t) => {
+  const folder = temporaryDirectory();
+  t.after(() => removeDirectory(folder));
+  const spec = `ipc://${folder}/publish`;
+  const script = `require("node:net").createServer().listen(${JSON.stringify(`${folder}/publish`)}, () => process.kill(process.pid, "SIGKILL"))`;
+  spawnSync(process.execPath, ["-e", script]);
+  assert.ok(existsSync(`${folder}/publish`));
+  const server = new PullServer(spec, systemClock);
+  await server.start(() => {});
+  const second = new PullServer(spec, systemClock);
+  await assert.rejects(
+    second.start(() => {}),
+    { code: "link.failed", message: /cannot bind .* another m2push, has this address/ },
+  );
+  await second.close();
+  await server.close();
+  assert.ok(!existsSync(`${folder}/publish`));
+});
+
+test("all forms of addresses are bound", async (t) => {
   const received: string[] = [];
   const changes = new Changes();
   const port = await freePort();
-  for (const spec of [`tcp://*:${port}`, `tcp://lo:${port}`, `tcp://[::1]:${port}`, `ipc://@m2push-test-${port}`]) {
+  const folder = temporaryDirectory();
+  t.after(() => removeDirectory(folder));
+  const specs = [`tcp://*:${port}`, `tcp://lo:${port}`, `tcp://[::1]:${port}`, `ipc://${folder}/publish`];
+  if (Number(process.versions.node.split(".")[0]) >= 22) specs.push(`ipc://@m2push-test-${port}`);
+  for (const spec of specs) {
     const server = new PullServer(spec, systemClock);
     await server.start((parts) => {
       received.push(String(parts[0]));

@@ -6,7 +6,7 @@
 import type { ServerConfig } from "../../config/schema.js";
 import { ProtocolError } from "../../errors.js";
 import { isFence } from "../../mongrel2/fence.js";
-import { CANCEL, extendedHead, frame, KEEP_ALIVE } from "../../protocol/reply.js";
+import { CANCEL, extendedHead, KEEP_ALIVE } from "../../protocol/reply.js";
 import { parseRequest, RequestError } from "../../protocol/request.js";
 import type { Clock } from "../../util/clock.js";
 import { Link } from "../../zmq/link.js";
@@ -33,8 +33,9 @@ export async function roundTrip(server: ServerConfig, clock: Clock): Promise<Rou
     recvSpec: server.recv_spec,
     identity: server.identity,
     bind: server.bind,
+    clock,
   });
-  const send = (ids: readonly number[], body: Buffer) => link.send(frame(extendedHead(server.send_ident, ids), body));
+  const send = (ids: readonly number[], body: Buffer) => link.send(extendedHead(server.send_ident, ids), body);
   try {
     return await ask(link, send, clock);
   } finally {

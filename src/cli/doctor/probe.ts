@@ -1,11 +1,13 @@
 /**
  * Who is at the other end of an address, asked with as little as can be: connect, and read what a ZeroMQ socket says of
- * itself before any message flows (ZMTP 3.0, rfc.zeromq.org/spec/23). It says its type, which tells swapped specs; and a
+ * itself before any message flows (protocol/zmtp.ts). It says its type, which tells swapped specs; and a
  * SUB socket says what it subscribes to, which is Mongrel2's recv_ident. A library would only say "no answer" to all of it.
  */
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
+import { ProtocolError } from "../../errors.js";
+import { type Frame, FrameReader, GREETING, GREETING_BYTES, isGreeting, ready, typeIn } from "../../protocol/zmtp.js";
 import type { Clock } from "../../util/clock.js";
-import { pathOf, tcpOf } from "./spec.js";
+import { placeOf } from "../../zmq/address.js";
 
 export type Probe =
   /** Nothing listens. */
@@ -21,12 +23,6 @@ export type Probe =
 
 /** How long the other end may take for everything, milliseconds. */
 const PATIENCE = 1000;
-const SIGNATURE = Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f]);
-const GREETING_BYTES = 64;
-/** Signature, version 3.0, mechanism NULL, not a server, filler. */
-const GREETING = Buffer.concat([SIGNATURE, Buffer.from([3, 0]), Buffer.from("NULL".padEnd(GREETING_BYTES - 12, "\0"))]);
-/** The command READY of a PUB socket. */
-const READY_AS_PUB = Buffer.from("\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03PUB", "latin1");
 /** No greeting, READY or subscription of Mongrel2 comes near this many bytes. */
 const MOST_BYTES = 4096;
 
@@ -36,7 +32,7 @@ const MOST_BYTES = 4096;
  */
 export function probe(spec: string, { clock, listen }: { clock: Clock; listen: boolean }): Promise<Probe> {
   return new Promise((resolve) => {
-    const socket = open(spec);
+    const socket = connect(placeOf(spec) ?? { port: 0 });
     let heard: Buffer = Buffer.alloc(0);
     let answered = false;
     const end = (result: Probe) => {
@@ -56,17 +52,10 @@ export function probe(spec: string, { clock, listen }: { clock: Clock; listen: b
       if (known || heard.length > MOST_BYTES) return end(known ?? { kind: "foreign" });
       if (listen && !answered && heard.length >= GREETING_BYTES) {
         answered = true;
-        socket.write(READY_AS_PUB);
+        socket.write(ready("PUB"));
       }
     });
   });
-}
-
-function open(spec: string): Socket {
-  const path = pathOf(spec);
-  if (path !== undefined) return connect({ path: path.startsWith("@") ? `\0${path.slice(1)}` : path });
-  const { host = "", port = 0 } = tcpOf(spec) ?? {};
-  return connect({ host: host.replace(/^\[(.*)\]$/, "$1"), port });
 }
 
 const refusal = (code: string): Probe =>
@@ -74,40 +63,23 @@ const refusal = (code: string): Probe =>
 
 /** What was heard, as soon as it says enough; `enough`: the type alone is. */
 function understood(heard: Buffer, enough: boolean): Probe | undefined {
-  const start = heard.subarray(0, 10);
-  // The eight bytes between are padding.
-  if (start[0] !== undefined && start[0] !== 0xff) return { kind: "foreign" };
-  if (start[9] !== undefined && (start[9] & 1) === 0) return { kind: "foreign" };
+  if (!isGreeting(heard)) return { kind: "foreign" };
   let type: string | undefined;
-  for (const { command, body } of framesOf(heard.subarray(GREETING_BYTES))) {
-    if (command) type ??= typeIn(body);
+  for (const { isCommand, body } of framesOf(heard.subarray(GREETING_BYTES))) {
+    if (isCommand) type ??= typeIn(body);
     else if (body[0] === 1 && type) return { kind: "socket", type, subscription: body.subarray(1).toString("latin1") };
     if (type && (enough || !/^X?SUB$/.test(type))) return { kind: "socket", type, subscription: undefined };
   }
   return undefined;
 }
 
-/** Complete frames: flags (2 = long size, 4 = command), size, body. */
-function framesOf(bytes: Buffer): { command: boolean; body: Buffer }[] {
-  const frames: { command: boolean; body: Buffer }[] = [];
-  for (let at = 0; at + 2 <= bytes.length; ) {
-    const flags = bytes.readUInt8(at);
-    const long = (flags & 2) !== 0;
-    if (long && at + 9 > bytes.length) break;
-    const size = long ? Number(bytes.readBigUInt64BE(at + 1)) : bytes.readUInt8(at + 1);
-    const from = at + (long ? 9 : 2);
-    if (from + size > bytes.length) break;
-    frames.push({ command: (flags & 4) !== 0, body: bytes.subarray(from, from + size) });
-    at = from + size;
+/** Complete frames. */
+function framesOf(bytes: Buffer): Frame[] {
+  const frames: Frame[] = [];
+  try {
+    new FrameReader(MOST_BYTES).push(bytes, (frame) => frames.push(frame));
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
   }
   return frames;
-}
-
-/** The property Socket-Type of READY: name with a byte for its length, value with four. */
-function typeIn(command: Buffer): string | undefined {
-  const text = command.toString("latin1");
-  const at = text.indexOf("\x0bSocket-Type");
-  if (!text.startsWith("\x05READY") || at < 0) return undefined;
-  const size = at + 12;
-  return command.length < size + 4 ? undefined : text.slice(size + 4, size + 4 + command.readUInt32BE(size));
 }
