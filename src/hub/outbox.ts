@@ -25,7 +25,7 @@ export interface OutboxOptions {
   readonly outlet: Outlet;
   readonly clock: Clock;
   readonly catchup: Catchup;
-  /** The largest body, bytes: below the 102,400 at which Mongrel2's flow control kills a connection. */
+  /** The largest body that is made of several events, bytes. */
   readonly maxBytes: number;
   /** More publications are there that could not be added yet. */
   readonly isFlooded: () => boolean;
@@ -45,7 +45,7 @@ export interface OutboxOptions {
  * Bodies that may wait for an audience. Beyond that Mongrel2 writes more slowly than is published, and what waits would grow
  * without end: its clients read on from history instead, at the pace of Mongrel2, and lose in the end what history trims.
  */
-const MAX_WAITING = 64;
+const MAX_WAITING = 200;
 
 /** Figures of one flush. */
 export interface Flush {
