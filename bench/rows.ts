@@ -71,10 +71,10 @@ export const ROWS: readonly Row[] = [
   },
   {
     name: "unicast",
-    what: "50,000 events back-to-back, each to one of 1000 clients with topics of their own",
+    what: "200,000 events back-to-back, each to one of 1000 clients with topics of their own",
     figures: ["alive", "missing", "deliveries/s"],
     run: ({ port, topicPath = "", publish }) =>
-      load({ port, path: topicPath, clients: TOPICS, seconds: 30 }, () => publish({ burst: 50_000, topics: TOPICS })),
+      load({ port, path: topicPath, clients: TOPICS, seconds: 30 }, () => publish({ burst: 200_000, topics: TOPICS })),
   },
 ];
 

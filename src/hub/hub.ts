@@ -5,6 +5,7 @@
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { MAX_BODY } from "./batch.js";
 import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
@@ -29,12 +30,6 @@ import type { Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
 
-/**
- * The largest body of several events, bytes. Mongrel2 copies it for each connection, into a power of two of bytes, and all copies of a
- * flush are there at once: 1000 of 100 kB left the processor's cache, and half the time went to pages that the kernel gave and
- * took back (bursts of 5000 events: 1.26 million deliveries/s; with this 2.7, with 16 kB 2.6).
- */
-export const MAX_BODY = 32_000;
 /** What one flush may spend on clients that are behind, bytes times receivers. */
 const CATCHUP_BYTES = 1_000_000;
 

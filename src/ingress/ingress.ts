@@ -4,14 +4,15 @@ import { type Draft, parsePublication } from "../protocol/publication.js";
 
 /** Where messages come from: a bound PULL socket. */
 export interface Source {
-  start(receive: (parts: Buffer[]) => void): Promise<void>;
+  /** `refused`: a publisher was cut off. */
+  start(receive: (parts: Buffer[]) => void, refused: (error: M2pushError) => void): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface IngressOptions {
   readonly source: Source;
   readonly publish: (draft: Draft) => Promise<unknown>;
-  /** A message that is no publication, or one that could not be kept. There is nobody to answer: a PUSH socket hears nothing. */
+  /** A message that is no publication, or one that could not be kept, or bytes that are no message. There is nobody to answer: a PUSH socket hears nothing. */
   readonly rejected: (error: M2pushError) => void;
 }
 
@@ -23,7 +24,7 @@ export class Ingress {
   }
 
   start(): Promise<void> {
-    return this.#options.source.start((parts) => this.#receive(parts));
+    return this.#options.source.start((parts) => this.#receive(parts), this.#options.rejected);
   }
 
   close(): Promise<void> {

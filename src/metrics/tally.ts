@@ -49,9 +49,9 @@ export interface ServerTally {
 const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "shutdown"];
 const GAP_REASONS: readonly GapReason[] = ["expired", "unknown"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
-const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "limit.exceeded"];
+const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
 /** And those that a publication through ZeroMQ can. */
-const REJECT_REASONS = ["protocol.publication", "limit.exceeded", "history.failed", "unavailable"];
+const REJECT_REASONS = ["protocol.publication", "protocol.zmtp", "limit.exceeded", "history.failed", "unavailable"];
 
 export class Tally {
   publications = 0;

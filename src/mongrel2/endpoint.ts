@@ -173,9 +173,8 @@ export class Endpoint implements Outlet, Receiver {
     }
   }
 
-  multipart(parts: number): void {
-    const what = `a message of ${parts} parts: is something other than Mongrel2 connected to the send_spec?`;
-    this.#options.events.malformed(new ProtocolError("protocol.request", what));
+  refused(error: ProtocolError): void {
+    this.#options.events.malformed(error);
   }
 
   connected(direction: "in" | "out"): void {

@@ -1,4 +1,5 @@
 /** A link to one Mongrel2 over ZeroMQ: our PULL on its PUSH (send_spec), our PUB on its SUB (recv_spec). */
+import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import type { Peer } from "./peer.js";
 import { ZmqSocket } from "./socket.js";
@@ -25,6 +26,7 @@ const LARGEST_SUBSCRIPTION = 10_000;
 /** And so many of them. */
 const MOST_SUBSCRIPTIONS = 1000;
 const SUBSCRIBE = 1;
+const SEVERAL_PARTS = "a message in several parts: is something other than Mongrel2 connected to the send_spec?";
 
 export class Link implements Transport {
   readonly #options: LinkOptions;
@@ -47,6 +49,7 @@ export class Link implements Transport {
         ready: () => receiver.connected("in"),
         message: (_, parts) => this.#receive(parts, receiver),
         closed: () => receiver.disconnected("in"),
+        cut: (error) => receiver.refused(error),
       },
     );
     this.#out = new ZmqSocket(
@@ -58,6 +61,7 @@ export class Link implements Transport {
           this.#subscriptions.delete(peer);
           receiver.disconnected("out");
         },
+        cut: (error) => receiver.refused(error),
       },
     );
     await this.#in.start();
@@ -82,7 +86,7 @@ export class Link implements Transport {
     if (this.#isClosed) return;
     const [message] = parts;
     if (message && parts.length === 1) receiver.message(message);
-    else receiver.multipart(parts.length);
+    else receiver.refused(new ProtocolError("protocol.request", SEVERAL_PARTS));
   }
 
   /** A peer is told of with its first subscription: nothing could be sent to it before. */

@@ -43,6 +43,8 @@ export interface PeerEvents {
   ready(peer: Peer): void;
   /** The parts share the memory of all that was read together with them: at most 64 kB. */
   message(peer: Peer, parts: Buffer[]): void;
+  /** It is cut off, for this reason. */
+  cut(error: ProtocolError): void;
   /** Once, after its last message; also where it never was ready. */
   closed(peer: Peer): void;
 }
@@ -126,24 +128,25 @@ export class Peer {
       this.#reader.push(this.#greeting ? this.#greet(this.#greeting, bytes) : bytes, (frame) => this.#frame(frame));
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#cut();
+      this.#isCut = true;
+      this.#socket.destroy();
+      this.#events.cut(error);
     }
   }
 
   /** What follows the greeting. */
   #greet(before: Buffer, bytes: Buffer): Buffer {
     const heard = Buffer.concat([before, bytes]);
-    if (!isGreeting(heard)) throw new ProtocolError("protocol.zmtp", "no greeting of ZMTP 3 with the mechanism NULL");
+    if (!isGreeting(heard)) throw wrong("it does not speak ZMTP 3 (ZeroMQ 4.0 or later) without encryption");
     this.#greeting = heard.length < GREETING_BYTES ? heard : undefined;
     if (!this.#greeting) this.#socket.write(ready(this.#role.type, this.#role.identity));
     return heard.subarray(GREETING_BYTES);
   }
 
   #frame({ isCommand, more, body }: Frame): void {
-    if (this.#isCut) return;
     if (isCommand) this.#command(body);
     else if (this.#isReady) this.#part(body, more);
-    else this.#cut();
+    else throw wrong("it sends messages before it has said what it is");
   }
 
   #command(body: Buffer): void {
@@ -151,17 +154,22 @@ export class Peer {
     // A peer that does not read has no use for answers.
     if (answer && this.#socket.writable && !this.#socket.writableNeedDrain) this.#socket.write(answer);
     if (this.#isReady) return;
-    this.#isReady = COUNTERPARTS[this.#role.type].test(typeIn(body) ?? "");
+    const type = typeIn(body) ?? "";
+    if (!COUNTERPARTS[this.#role.type].test(type)) {
+      throw wrong(`a ${type || "nameless"} socket is at the other end of our ${this.#role.type} socket`);
+    }
+    this.#isReady = true;
     this.#socket.setTimeout(0);
-    if (this.#isReady) this.#events.ready(this);
-    else this.#cut();
+    this.#events.ready(this);
   }
 
   #part(body: Buffer, more: boolean): void {
     this.#size += body.length + PART_BYTES;
     this.#parts.push(body);
-    if (this.#size > this.#role.limit) this.#cut();
-    else if (!more) this.#hand();
+    const { limit } = this.#role;
+    if (this.#size > limit)
+      throw new ProtocolError("limit.exceeded", `a message of more than the ${limit} bytes that are taken`);
+    if (!more) this.#hand();
   }
 
   #hand(): void {
@@ -170,9 +178,6 @@ export class Peer {
     this.#size = 0;
     this.#events.message(this, parts);
   }
-
-  #cut(): void {
-    this.#isCut = true;
-    this.#socket.destroy();
-  }
 }
+
+const wrong = (what: string): ProtocolError => new ProtocolError("protocol.zmtp", what);

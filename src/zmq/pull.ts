@@ -5,6 +5,7 @@
  * process, and all that it had written has come through. (Of 16 daemons that were stopped at 100 events/s beside a busy Mongrel2
  * 5 had lost some.)
  */
+import type { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { ZmqSocket } from "./socket.js";
 
@@ -30,10 +31,10 @@ export class PullServer {
     this.#clock = clock;
   }
 
-  /** Rejects with "link.failed" when the address cannot be bound. */
-  async start(receive: (parts: Buffer[]) => void): Promise<void> {
+  /** Rejects with "link.failed" when the address cannot be bound. `refused`: somebody was cut off. */
+  async start(receive: (parts: Buffer[]) => void, refused: (error: ProtocolError) => void = () => {}): Promise<void> {
     const options = { type: "PULL", identity: "", bind: true, limit: LARGEST } as const;
-    const events = { ready() {}, closed() {}, message: (_: unknown, parts: Buffer[]) => receive(parts) };
+    const events = { ready() {}, closed() {}, cut: refused, message: (_: unknown, parts: Buffer[]) => receive(parts) };
     this.#socket = new ZmqSocket({ ...options, spec: this.#spec, clock: this.#clock }, events);
     await this.#socket.start();
   }

@@ -112,14 +112,14 @@ export class ZmqSocket {
   }
 
   #join(socket: Socket, left: () => void = () => {}): void {
-    const { ready, message, closed } = this.#events;
+    const { ready, message, cut, closed } = this.#events;
     const leave = (peer: Peer) => {
       this.#peers.delete(peer);
       if (peer.isReady) closed(peer);
       left();
       if (this.#peers.size === 0) this.#emptied();
     };
-    this.#peers.add(new Peer(socket, this.#options, this.#turns, { ready, message, closed: leave }));
+    this.#peers.add(new Peer(socket, this.#options, this.#turns, { ready, message, cut, closed: leave }));
   }
 }
 

@@ -6,6 +6,8 @@
  * the order one peer sent them; the receiver must not block in its callback. "connected" and "disconnected" are told for
  * each of the two directions; between them messages of an earlier peer may still come in.
  */
+import type { ProtocolError } from "../errors.js";
+
 export interface Transport {
   /** Binds or connects; rejects with "link.failed" when that is not possible. Called once. */
   start(receiver: Receiver): Promise<void>;
@@ -19,6 +21,6 @@ export interface Receiver {
   message(frame: Buffer): void;
   connected(direction: "in" | "out"): void;
   disconnected(direction: "in" | "out"): void;
-  /** A message in several parts, which this peer never sends; it was dropped. */
-  multipart(parts: number): void;
+  /** Something that Mongrel2 never sends: it was dropped, or who sent it was cut off. */
+  refused(error: ProtocolError): void;
 }

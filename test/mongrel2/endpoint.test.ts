@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ProtocolError } from "../../src/errors.js";
 import { Endpoint, type EndpointEvents } from "../../src/mongrel2/endpoint.js";
 import { decodeReply } from "../../src/protocol/reply.js";
 import type { Inbound } from "../../src/protocol/request.js";
@@ -209,7 +210,7 @@ test("a broken message is told, and the next good one is served", async () => {
   goLive();
   endpoint.message(Buffer.from("garbage"));
   endpoint.message(Buffer.from(`${IDENT} 5 /x 4:{"a},0:,`));
-  endpoint.multipart(2);
+  endpoint.refused(new ProtocolError("protocol.request", "a message in several parts"));
   endpoint.message(get(6));
   assert.deepEqual(told, ["live", "malformed undefined", "malformed 5", "malformed ?", "http 6"]);
 });

@@ -26,7 +26,7 @@ async function setUp({ bind = false } = {}) {
   const start = () =>
     link.start({
       message: (bytes) => tell(`message ${bytes}`),
-      multipart: (parts) => tell(`multipart ${parts}`),
+      refused: ({ code }) => tell(`refused ${code}`),
       connected: (direction) => tell(`${direction} +`),
       disconnected: (direction) => tell(`${direction} -`),
     });
@@ -122,8 +122,8 @@ test("a message in several parts is told as such and not taken for one", async (
   await push.send("after");
   await heard("message after");
   assert.deepEqual(
-    told.filter((it) => it.startsWith("m")),
-    ["multipart 2", "message after"],
+    told.filter((it) => !/[+-]$/.test(it)),
+    ["refused protocol.request", "message after"],
   );
   await link.close();
   push.close();
@@ -143,8 +143,8 @@ test("what speaks another language where the link binds is no peer, and disturbs
   await push.send("two");
   await heard("message two");
   assert.deepEqual(
-    told.filter((it) => it.startsWith("in")),
-    ["in +"],
+    told.filter((it) => it.startsWith("in") || it.startsWith("refused")),
+    ["in +", "refused protocol.zmtp"],
   );
   await link.close();
   push.close();
@@ -206,7 +206,7 @@ test("an address that is taken, where the link binds, is an error, and the link 
     bind: true,
     clock: systemClock,
   });
-  const receiver = { message() {}, multipart() {}, connected() {}, disconnected() {} };
+  const receiver = { message() {}, refused() {}, connected() {}, disconnected() {} };
   await assert.rejects(taken.start(receiver), { code: "link.failed" });
   await within(10_000, taken.close(), "the failed link to close");
   await start();

@@ -17,16 +17,20 @@ async function setUp() {
   const server = new PullServer(spec, systemClock);
   const changes = new Changes();
   const received: string[] = [];
-  await server.start((parts) => {
-    received.push(parts.map(String).join("|"));
-    changes.tell();
-  });
+  const refused: string[] = [];
+  await server.start(
+    (parts) => {
+      received.push(parts.map(String).join("|"));
+      changes.tell();
+    },
+    ({ message }) => refused.push(message),
+  );
   const connect = () => {
     const push = new Push({ sendHighWaterMark: 0, linger: 0 });
     push.connect(spec);
     return push;
   };
-  return { spec, server, received, changes, connect };
+  return { spec, server, received, refused, changes, connect };
 }
 
 test("messages of several publishers arrive whole, those of each in order", async () => {
@@ -126,16 +130,19 @@ test("a peer that asks whether we are there is answered", async () => {
   await server.close();
 });
 
-for (const [what, bytes] of [
-  ["is no PUSH socket", ready("SUB")],
-  ["sends a message before it is ready", Buffer.from("\0\x05hello")],
-  ["says something else than READY", Buffer.from("\x04\x06\x05ERROR")],
+for (const [what, bytes, why] of [
+  ["is no PUSH socket", Buffer.concat([GREETING, ready("SUB")]), /a SUB socket is at the other end of our PULL socket/],
+  ["sends a message before it is ready", Buffer.concat([GREETING, Buffer.from("\0\x05hello")]), /before it has said/],
+  ["says something else than READY", Buffer.concat([GREETING, Buffer.from("\x04\x06\x05ERROR")]), /a nameless socket/],
+  ["is older than ZMTP 3", Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1]), /does not speak ZMTP 3/],
 ] as const) {
   test(`a peer that ${what} is cut off, and the next one is served`, async () => {
-    const { spec, server, received, changes, connect } = await setUp();
+    const { spec, server, received, refused, changes, connect } = await setUp();
     const stranger = new RawConnection(Number(spec.split(":").at(-1)));
-    stranger.write(Buffer.concat([GREETING, bytes, Buffer.from("\0\x05hello")]));
+    stranger.write(Buffer.concat([bytes, Buffer.from("\0\x05hello")]));
     await stranger.over();
+    assert.equal(refused.length, 1);
+    assert.match(refused[0] ?? "", why);
     const push = connect();
     await push.send("good");
     await changes.until(() => received.length > 0, "the good message");

@@ -87,6 +87,6 @@ function receiverOf(answered: (id: number, ident: string) => void, stranded: (id
     },
     connected() {},
     disconnected() {},
-    multipart() {},
+    refused() {},
   };
 }
