@@ -3,10 +3,14 @@
  * wait. So what comes in a flood is read (a program that ends soon after its last message takes with it what nobody has read)
  * while what it leads to goes on in between, and timers, answers and other connections have their turn.
  */
+/** Empty places that may stand before what waits. */
+const CUT = 1024;
+
 export class Turns {
   readonly #most: number;
   readonly #held: (isFull: boolean) => void;
-  #waiting: Piece[] = [];
+  /** The first #next places are empty, and cut off now and then, not at each turn. */
+  #waiting: (Piece | undefined)[] = [];
   #next = 0;
   #bytes = 0;
   #isFull = false;
@@ -43,7 +47,9 @@ export class Turns {
       this.#next = 0;
       return;
     }
-    this.#next++;
+    this.#waiting[this.#next++] = undefined;
+    if (this.#next === CUT) this.#waiting = this.#waiting.slice(CUT);
+    this.#next %= CUT;
     setImmediate(this.#turn);
     this.#count(-piece.bytes);
     piece.work();

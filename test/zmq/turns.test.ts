@@ -48,3 +48,14 @@ test("a piece that fails does not take the others with it", async () => {
   await turn();
   assert.deepEqual(done, ["next"]);
 });
+
+test("thousands of pieces keep their order", async () => {
+  const turns = new Turns(1_000_000, () => {});
+  const done: number[] = [];
+  for (let count = 0; count < 5000; count++) turns.add(1, () => done.push(count));
+  while (turns.isBehind) await turn();
+  assert.deepEqual(
+    done,
+    Array.from({ length: 5000 }, (_, count) => count),
+  );
+});
