@@ -27,6 +27,8 @@ const HANDSHAKE_PATIENCE = 30_000;
 const KEEP_ALIVE = 60_000;
 /** What a part of a message counts for beside its bytes: as much as it takes in memory. */
 const PART_BYTES = 100;
+/** So many bytes leave before the rest is there: the first of 500,000 clients need not wait for the last one's frame. */
+const MOST_LEAVING = 128_000;
 /** libzmq's sockets that belong to ours. */
 const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/ };
 
@@ -85,6 +87,7 @@ export class Peer {
   send(head: Buffer, body: Buffer): void {
     if (this.#leaving.push(head, body) === 2) process.nextTick(this.#write);
     this.#leavingBytes += frameBytes(head.length + body.length);
+    if (this.#leavingBytes >= MOST_LEAVING) this.#write();
   }
 
   /** Whether reading is held up: the other end is then held up, too, in the end. */
@@ -108,6 +111,7 @@ export class Peer {
   }
 
   readonly #write = (): void => {
+    if (this.#leaving.length === 0) return;
     const bytes = Buffer.allocUnsafe(this.#leavingBytes);
     const pieces = this.#leaving;
     for (let piece = 0, at = 0; piece < pieces.length; piece += 2) {
