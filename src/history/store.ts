@@ -132,7 +132,8 @@ export class Store {
     for (const { key, value } of this.#events.getRange({ limit: most })) {
       const stamp = stampOf(value);
       const isWithin = this.count - old.length <= maxEvents && bytes <= maxBytes;
-      if (isWithin && stamp && stamp.time >= oldest) break;
+      // What it says of its time counts only where the record is whole: a damaged one must not hold up those behind it.
+      if (isWithin && stamp && stamp.time >= oldest && decodeRecord(key, Buffer.from(value))) break;
       const isOurs = stamp === undefined || offsetOf(this.epoch, stamp.id) !== undefined;
       old.push({ key, id: isOurs ? undefined : stamp.id });
       bytes -= value.length;

@@ -165,6 +165,27 @@ test("events whose bytes were damaged are left out, never given as something els
   assert.match(outcome, /^opened$|^history\.unusable/);
 });
 
+test("a damaged event that claims to be of the future does not keep those behind it for ever", async (t) => {
+  const path = folder(t);
+  const clock = new FakeClock();
+  const first = await openAt(path, {}, clock);
+  for (let offset = 1; offset <= 4; offset++) {
+    void first.append(publication(first, offset, { time: clock.now() }));
+    clock.advance(10_000);
+  }
+  await first.close();
+  const root = open({ path: join(path, "history.mdb"), maxDbs: 3 });
+  const events = root.openDB<Buffer, number>({ name: "events", encoding: "binary" });
+  const record = Buffer.from(events.get(2) ?? assert.fail("no second event"));
+  record.writeDoubleLE(1e15, 4);
+  await events.put(2, record);
+  await root.close();
+  const second = await openAt(path, { maxAge: 15_000 }, clock);
+  t.after(() => second.close());
+  clock.advance(1000);
+  assert.deepEqual([second.floor, second.count], [3, 1]);
+});
+
 test("nothing is left behind by a history that was closed, and its folder can be opened at once", async (t) => {
   const path = folder(t);
   mkdirSync(path);
