@@ -4,7 +4,7 @@
  */
 import { Dealer } from "zeromq";
 import { M2pushError } from "../errors.js";
-import { attached } from "./attach.js";
+import { linkFailed } from "./failure.js";
 
 export class Asker {
   readonly #spec: string;
@@ -23,7 +23,7 @@ export class Asker {
   async ask(question: Buffer): Promise<Buffer> {
     const socket = new Dealer({ linger: 0, sendTimeout: this.#timeout, receiveTimeout: this.#timeout });
     try {
-      await attached((async () => socket.connect(this.#spec))(), this.#spec, false);
+      this.#connect(socket);
       await socket.send([Buffer.alloc(0), question]);
       const parts = await socket.receive();
       return parts.at(-1) ?? Buffer.alloc(0);
@@ -32,6 +32,14 @@ export class Asker {
       throw new M2pushError("unavailable", `no answer at ${this.#spec} within ${this.#timeout} ms`, { cause });
     } finally {
       socket.close();
+    }
+  }
+
+  #connect(socket: Dealer): void {
+    try {
+      socket.connect(this.#spec);
+    } catch (cause) {
+      throw linkFailed(this.#spec, false, cause);
     }
   }
 }

@@ -101,8 +101,9 @@ export class Peer {
    * before so many milliseconds in which nothing came.
    */
   end(silence = 0): void {
+    this.#write();
     if (silence > 0) this.#socket.setTimeout(silence, () => this.#socket.end());
-    else process.nextTick(() => this.#socket.end());
+    else this.#socket.end();
   }
 
   /** At once. */

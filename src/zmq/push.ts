@@ -7,6 +7,7 @@
 import { Push } from "zeromq";
 import { M2pushError } from "../errors.js";
 import { type Cancel, type Clock, systemClock } from "../util/clock.js";
+import { linkFailed } from "./failure.js";
 
 export interface PushOptions {
   /** How long to wait for a peer, or for room in a full queue, and at the end for the queue to empty; milliseconds. */
@@ -84,7 +85,7 @@ export class PushSocket {
       this.#socket.connect(this.#spec);
     } catch (cause) {
       this.#socket.close();
-      throw new M2pushError("link.failed", `cannot connect ${this.#spec}: ${reason(cause)}`, { cause });
+      throw linkFailed(this.#spec, false, cause);
     }
   }
 

@@ -7,7 +7,7 @@ import { unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Cancel, Clock } from "../util/clock.js";
 import { listeningPlaceOf, type Place, placeOf } from "./address.js";
-import { attached } from "./attach.js";
+import { linkFailed } from "./failure.js";
 import { Peer, type PeerEvents, type Role } from "./peer.js";
 import { Turns } from "./turns.js";
 
@@ -29,12 +29,9 @@ export interface Ending {
   readonly silence?: number;
 }
 
-/** As Peer tells them, but of peers only that were ready. */
-export type SocketEvents = PeerEvents;
-
 export class ZmqSocket {
   readonly #options: SocketOptions;
-  readonly #events: SocketEvents;
+  readonly #events: PeerEvents;
   /** Those that are not ready yet, too. */
   readonly #peers = new Set<Peer>();
   readonly #turns = new Turns(MOST_WAITING, (isFull) => {
@@ -45,7 +42,8 @@ export class ZmqSocket {
   #isClosing = false;
   #emptied: () => void = () => {};
 
-  constructor(options: SocketOptions, events: SocketEvents) {
+  /** Of peers that never were ready no `closed` is told. */
+  constructor(options: SocketOptions, events: PeerEvents) {
     this.#options = options;
     this.#events = events;
   }
@@ -53,7 +51,11 @@ export class ZmqSocket {
   /** Rejects with "link.failed" where the address is none, or cannot be bound. Where it connects, that goes on by itself. */
   async start(): Promise<void> {
     const { spec, bind } = this.#options;
-    await attached(this.#start(), spec, bind);
+    try {
+      await this.#start();
+    } catch (cause) {
+      throw linkFailed(spec, bind, cause);
+    }
   }
 
   /** More has been read than was handed on yet. */
@@ -119,7 +121,9 @@ export class ZmqSocket {
       left();
       if (this.#peers.size === 0) this.#emptied();
     };
-    this.#peers.add(new Peer(socket, this.#options, this.#turns, { ready, message, cut, closed: leave }));
+    const peer = new Peer(socket, this.#options, this.#turns, { ready, message, cut, closed: leave });
+    if (this.#turns.isFull) peer.held = true;
+    this.#peers.add(peer);
   }
 }
 

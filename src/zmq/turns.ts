@@ -3,6 +3,7 @@
  * wait. So what comes in a flood is read (a program that ends soon after its last message takes with it what nobody has read)
  * while what it leads to goes on in between, and timers, answers and other connections have their turn.
  */
+
 /** Empty places that may stand before what waits. */
 const CUT = 1024;
 
@@ -32,6 +33,11 @@ export class Turns {
     this.#isTaken = true;
     setImmediate(this.#turn);
     work();
+  }
+
+  /** What was told last. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /** Whether a piece waits for its turn. */
