@@ -4,7 +4,7 @@
  * moment to write to its connections (at 10 events/s to 1000 clients: a fifth of the daemon's processor time). A write is whole when
  * the process is killed after it.
  */
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
 
 export interface Mark {
   /** Everything up to this offset has been seen by the settled clients. */
@@ -24,11 +24,10 @@ export class Marks {
   /** `life`: marks of another one are forgotten. Throws what the file system throws. */
   constructor(path: string, life: string) {
     this.#life = life;
-    closeSync(openSync(path, "a"));
-    const text = readFileSync(path, "utf8");
+    this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT);
+    const text = readFileSync(this.#file, "utf8");
     this.#length = Buffer.byteLength(text);
     this.#marks = read(text, life);
-    this.#file = openSync(path, "r+");
     this.#write();
   }
 

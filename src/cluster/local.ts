@@ -26,8 +26,7 @@ export class LocalBus implements Bus {
       throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
     const publication = place(draft, this.epoch, this.#last + 1, this.#clock.now());
     this.#last = publication.offset;
-    const kept = this.#deliver(publication);
-    if (kept) await kept;
+    await this.#deliver(publication);
     return publication;
   }
 

@@ -12,6 +12,7 @@ import type { Publication } from "../protocol/publication.js";
  * took back (bursts of 5000 events: 1.26 million deliveries/s; with this 2.7, with 16 kB 2.6).
  */
 export const MAX_BODY = 32_000;
+
 export class Batch {
   readonly first: Publication;
   readonly last: Publication;

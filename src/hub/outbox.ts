@@ -155,8 +155,7 @@ export class Outbox {
 
   /** Sends what waits, unless a flush is under way. */
   pump(): void {
-    if (!this.#open || this.#underway || this.#pausing) return;
-    if (this.#isEmpty) return;
+    if (!this.#open || this.#underway || this.#pausing || this.#isEmpty) return;
     const pause = this.#cadence.pause();
     if (pause) {
       this.#pausing = true;

@@ -12,7 +12,10 @@ export interface Source {
 export interface IngressOptions {
   readonly source: Source;
   readonly publish: (draft: Draft) => Promise<unknown>;
-  /** A message that is no publication, or one that could not be kept, or bytes that are no message. There is nobody to answer: a PUSH socket hears nothing. */
+  /**
+   * A message that is no publication, one that could not be kept, or bytes that are no message. There is nobody to answer: a PUSH
+   * socket hears nothing.
+   */
   readonly rejected: (error: M2pushError) => void;
 }
 

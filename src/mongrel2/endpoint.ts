@@ -115,6 +115,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#watchdog?.();
     this.#fences.clear();
     this.#openings.flush();
+    this.#openings.drop();
     await this.#options.transport.close();
   }
 

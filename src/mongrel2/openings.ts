@@ -1,7 +1,7 @@
 /**
  * The beginnings of streams, on their way out. After a restart of Mongrel2 all browsers come at once, and what they are told
- * first is the same for most of them: those whose requests are taken in one turn of the event loop share a message. (10,000
- * connects took both processes 2.4 s of processor time one by one, 2.1 s so.)
+ * first is the same for most of them: those whose requests are taken in one turn of the event loop share a message, and where
+ * one message follows the other those of GATHER do. (10,000 connects took 5.5 s with a message a turn, 5.0 s so.)
  */
 import type { Clock } from "../util/clock.js";
 import { Pace } from "../util/pace.js";
@@ -40,8 +40,9 @@ export class Openings {
     if (last) this.#send(last.ids, last.body);
   }
 
-  /** Those connections are gone. */
+  /** What waits is not sent, and nothing is left to do: those connections are gone, or we are. */
   drop(): void {
     this.#last = undefined;
+    this.#pace.stop();
   }
 }

@@ -148,11 +148,9 @@ export class Recovery {
       const isSuspect = suspects?.has(id) ?? (id > 0 && type === HTTP);
       return isSuspect && bytesWritten === 0 && !this.#options.isTaken(id);
     });
-    const lost = unanswered.filter((row) => readLongerAgo(row, live)).map(({ id }) => id);
-    this.#cancel(lost);
-    const left = new Set(unanswered.map(({ id }) => id));
-    for (const id of lost) left.delete(id);
-    return left;
+    const isLost = (row: NetRow) => readLongerAgo(row, live);
+    this.#cancel(unanswered.filter(isLost).map(({ id }) => id));
+    return new Set(unanswered.filter((row) => !isLost(row)).map(({ id }) => id));
   }
 
   #cancel(ids: readonly number[]): void {

@@ -5,7 +5,8 @@
  *   UUID SP <length>:X SP ID( SP ID)*, SP BODY     extended: BODY is one of the constants below
  *
  * A malformed frame stops all output of the handler for up to half a second, and a malformed extended body crashes Mongrel2.
- * (Head and body must be one ZeroMQ part: in two they would be an empty body, and a malformed frame.) So heads are made here only, and what cannot be right is a TypeError before anything is sent.
+ * So heads are made here only, and what cannot be right is a TypeError before anything is sent. Head and body must be one ZeroMQ
+ * part: in two they would be an empty body, and a malformed frame.
  */
 import { ProtocolError } from "../errors.js";
 

@@ -30,7 +30,16 @@ async function setUp() {
     push.connect(spec);
     return push;
   };
-  return { spec, server, received, refused, changes, connect };
+  /** Nothing came but what the next good publisher sends; then the server ends. */
+  const servesOn = async () => {
+    const push = connect();
+    await push.send("good");
+    await changes.until(() => received.length > 0, "the good message");
+    assert.deepEqual(received, ["good"]);
+    await server.close();
+    push.close();
+  };
+  return { spec, server, received, refused, changes, connect, servesOn };
 }
 
 test("messages of several publishers arrive whole, those of each in order", async () => {
@@ -137,34 +146,24 @@ for (const [what, bytes, why] of [
   ["is older than ZMTP 3", Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1]), /does not speak ZMTP 3/],
 ] as const) {
   test(`a peer that ${what} is cut off, and the next one is served`, async () => {
-    const { spec, server, received, refused, changes, connect } = await setUp();
+    const { spec, refused, servesOn } = await setUp();
     const stranger = new RawConnection(Number(spec.split(":").at(-1)));
     stranger.write(Buffer.concat([bytes, Buffer.from("\0\x05hello")]));
     await stranger.over();
     assert.equal(refused.length, 1);
     assert.match(refused[0] ?? "", why);
-    const push = connect();
-    await push.send("good");
-    await changes.until(() => received.length > 0, "the good message");
-    assert.deepEqual(received, ["good"]);
-    await server.close();
-    push.close();
+    await servesOn();
   });
 }
 
 test("a message of endlessly many parts ends with its connection", async () => {
-  const { spec, server, received, changes, connect } = await setUp();
+  const { spec, servesOn } = await setUp();
   const stranger = await shakeHands(spec);
   const parts = Buffer.alloc(2 * 200_000);
   for (let at = 0; at < parts.length; at += 2) parts[at] = 1;
   stranger.write(parts);
   await stranger.over();
-  const push = connect();
-  await push.send("good");
-  await changes.until(() => received.length > 0, "the good message");
-  assert.deepEqual(received, ["good"]);
-  await server.close();
-  push.close();
+  await servesOn();
 });
 
 test("the file of a process that was killed is no obstacle, one that is in use is", async (t) => {
@@ -241,7 +240,7 @@ test("a message that no memory should hold is not taken in, and what its publish
 });
 
 test("what speaks another language at the publishers' address is no publisher, and disturbs none", async () => {
-  const { spec, server, received, changes, connect } = await setUp();
+  const { spec, servesOn } = await setUp();
   const port = Number(spec.split(":").at(-1));
   for (const bytes of ["GET / HTTP/1.1\r\n\r\n", "\0".repeat(100_000), "\xff\0\0\0\0\0\0\0\x01\x7f\x03\0NULL", ""]) {
     const stranger = new RawConnection(port);
@@ -249,12 +248,7 @@ test("what speaks another language at the publishers' address is no publisher, a
     stranger.halfClose();
     await stranger.over();
   }
-  const push = connect();
-  await push.send("good");
-  await changes.until(() => received.length === 1, "the good message");
-  assert.deepEqual(received, ["good"]);
-  await server.close();
-  push.close();
+  await servesOn();
 });
 
 test("two servers cannot have one address, and the second says so", async () => {

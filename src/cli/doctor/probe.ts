@@ -1,7 +1,7 @@
 /**
  * Who is at the other end of an address, asked with as little as can be: connect, and read what a ZeroMQ socket says of
- * itself before any message flows (protocol/zmtp.ts). It says its type, which tells swapped specs; and a
- * SUB socket says what it subscribes to, which is Mongrel2's recv_ident. A library would only say "no answer" to all of it.
+ * itself before any message flows (protocol/zmtp.ts). It says its type, which tells swapped specs; and a SUB socket says what it
+ * subscribes to, which is Mongrel2's recv_ident. A library would only say "no answer" to all of it.
  */
 import { connect } from "node:net";
 import { ProtocolError } from "../../errors.js";
@@ -31,8 +31,10 @@ const MOST_BYTES = 4096;
  * nothing. Without, it stops before the connection is of use to anybody. Never rejects.
  */
 export function probe(spec: string, { clock, listen }: { clock: Clock; listen: boolean }): Promise<Probe> {
+  const place = placeOf(spec);
+  if (!place) return Promise.resolve({ kind: "absent", code: "EINVAL" });
   return new Promise((resolve) => {
-    const socket = connect(placeOf(spec) ?? { port: 0 });
+    const socket = connect(place);
     let heard: Buffer = Buffer.alloc(0);
     let answered = false;
     const end = (result: Probe) => {
