@@ -142,7 +142,7 @@ export class Peer {
   /** What follows the greeting. */
   #greet(before: Buffer, bytes: Buffer): Buffer {
     const heard = Buffer.concat([before, bytes]);
-    if (!isGreeting(heard)) throw wrong("it does not speak ZMTP 3 (ZeroMQ 4.0 or later) without encryption");
+    if (!isGreeting(heard)) throw wrong("who connected does not speak ZMTP 3 (ZeroMQ 4.0 or later) without encryption");
     this.#greeting = heard.length < GREETING_BYTES ? heard : undefined;
     if (!this.#greeting) this.#socket.write(ready(this.#role.type, this.#role.identity));
     return heard.subarray(GREETING_BYTES);
@@ -151,7 +151,7 @@ export class Peer {
   #frame({ isCommand, more, body }: Frame): void {
     if (isCommand) this.#command(body);
     else if (this.#isReady) this.#part(body, more);
-    else throw wrong("it sends messages before it has said what it is");
+    else throw wrong("who connected sends messages before it has said what it is");
   }
 
   #command(body: Buffer): void {
