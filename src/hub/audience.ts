@@ -16,6 +16,8 @@ export class Audience {
   readonly interest: Interest;
   /** Bodies that wait to be sent, oldest first; only the last one still grows. */
   readonly waiting: Batch[] = [];
+  /** All of them together, bytes. */
+  waitingBytes = 0;
   /** How many belong to it, live or behind; counted by the registry. */
   clients = 0;
   /** When something was last sent to all of it, monotonic milliseconds. */
@@ -52,12 +54,26 @@ export class Audience {
 
   /** Queues a publication; bodies are cut at `maxBytes`. */
   queue(publication: Publication, maxBytes: number, alone: (publication: Publication) => Batch): void {
+    this.waitingBytes += publication.bytes.length;
     const growing = this.waiting.at(-1);
     if (growing && growing.bytes + publication.bytes.length <= maxBytes) {
       this.waiting[this.waiting.length - 1] = growing.with(publication);
     } else {
       this.waiting.push(alone(publication));
     }
+  }
+
+  /** The oldest body that waits, which does not from now on. */
+  take(): Batch | undefined {
+    const batch = this.waiting.shift();
+    if (batch) this.waitingBytes -= batch.bytes;
+    return batch;
+  }
+
+  /** Nothing waits any more. */
+  drop(): void {
+    this.waiting.length = 0;
+    this.waitingBytes = 0;
   }
 
   /**
@@ -83,7 +99,7 @@ export class Audience {
     if (!last) return;
     if (isMetered(client)) this.#metered--;
     this.#forget(last.slot);
-    if (this.#members.length === 0) this.waiting.length = 0;
+    if (this.#members.length === 0) this.drop();
     if (last === client) return;
     this.#forget(client.slot);
     last.slot = client.slot;
@@ -92,7 +108,7 @@ export class Audience {
 
   /** Removes all members, and with them what waited for them; returns who they were. */
   empty(): Client[] {
-    this.waiting.length = 0;
+    this.drop();
     this.#addresses.length = 0;
     this.#metered = 0;
     return this.#members.splice(0);

@@ -41,7 +41,7 @@ export interface Feed {
 export interface CatchupOptions {
   readonly history: History;
   /** The largest body, bytes. */
-  readonly maxBytes: number;
+  readonly maxBytes: () => number;
   /** How many bytes, counted for each receiver, one flush may spend on clients that are behind: live ones must not wait long. */
   readonly flushBytes: number;
   /** The event that tells a client that what it missed is no longer held. */
@@ -190,7 +190,7 @@ export class Catchup {
     const page = history.read(group.cursor, {
       through,
       most: LOOK,
-      maxBytes: Math.min(maxBytes, fair, mostCredit(group)),
+      maxBytes: Math.min(maxBytes(), fair, mostCredit(group)),
       match,
     });
     return page instanceof Promise ? page.then(cut) : cut(page);

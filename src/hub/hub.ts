@@ -5,7 +5,7 @@
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
-import { MAX_BODY } from "./batch.js";
+import { maxBody } from "./batch.js";
 import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
@@ -82,9 +82,10 @@ export class Hub {
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
     const { clock, history, journal, base, isFlooded = () => false } = this.#options;
     const registry = new Registry(outlet, base);
+    const maxBytes = () => maxBody(registry.size);
     const catchup = new Catchup({
       history,
-      maxBytes: MAX_BODY,
+      maxBytes,
       flushBytes: CATCHUP_BYTES,
       gap: (cursor) => this.#gap(name, cursor < 0 ? "unknown" : "expired", history.floor),
       ready: () => outbox.pump(),
@@ -95,7 +96,7 @@ export class Hub {
     const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
     const commit = () => history.commit();
     const outbox = new Outbox(
-      { outlet, clock, catchup, maxBytes: MAX_BODY, isFlooded, commit, flushed, fenced, fellBehind },
+      { outlet, clock, catchup, maxBytes, isFlooded, commit, flushed, fenced, fellBehind },
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);

@@ -18,8 +18,10 @@ import { CANCEL, CLOSE, extendedHead, KEEP_ALIVE, replyHead } from "../protocol/
 import { type Inbound, parseRequest, RequestError } from "../protocol/request.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Receiver, Transport } from "../zmq/transport.js";
-import { Fences, isFence } from "./fence.js";
+import { Fences, isFence, NOBODY } from "./fence.js";
+import { Idents } from "./idents.js";
 import { Openings } from "./openings.js";
+import { Room } from "./room.js";
 import { Succession } from "./succession.js";
 
 /** Between two probes, milliseconds: soon after a peer connects (it is live after about 2.5 ms), then less often. */
@@ -28,8 +30,6 @@ const PROBE = { first: 2, factor: 2, last: 250 };
 const FENCE_PATIENCE = 1000;
 /** After this much silence the log says so, milliseconds. */
 const SILENCE = 5000;
-/** Wrong idents that are told: more than any mistake in a configuration brings about. */
-const MOST_IDENTS = 16;
 
 interface Held {
   readonly id: number | undefined;
@@ -89,15 +89,16 @@ export class Endpoint implements Outlet, Receiver {
   #heardFrom = 0;
   #toldSilent = false;
   readonly #succession: Succession;
+  readonly #idents: Idents;
   readonly #openings: Openings;
-  /** Those that were told: two that come in turns are not told for ever. */
-  readonly #wrongIdents = new Set<string>();
+  readonly #room = new Room((body) => this.deliver(this.address([NOBODY]), body));
 
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.maxTargets = options.maxTargets;
     this.#succession = new Succession(options.isOpen);
-    const { transport, clock } = options;
+    const { transport, clock, sendIdent, events } = options;
+    this.#idents = new Idents(sendIdent, (seen) => events.wrongIdent(seen));
     this.#openings = new Openings(this.maxTargets, clock, (ids, body) => transport.send(this.address(ids), body));
   }
 
@@ -137,6 +138,10 @@ export class Endpoint implements Outlet, Receiver {
 
   deliver(address: Address, body: Buffer): void {
     this.#send(address, body);
+  }
+
+  prepare(bytes: number): void {
+    this.#room.make(bytes);
   }
 
   open(id: number, body: Buffer): void {
@@ -197,7 +202,7 @@ export class Endpoint implements Outlet, Receiver {
       return;
     }
     const { events } = this.#options;
-    if (message.sender !== this.#options.sendIdent) this.#complain(message.sender);
+    this.#idents.hear(message.sender);
     if (message.kind === "http" && this.#succession.isBroken(message.id)) {
       this.#lose("Mongrel2 counts connections from the start again", { name: "probing", held: [] });
       this.#probeFrom(PROBE.first);
@@ -219,12 +224,6 @@ export class Endpoint implements Outlet, Receiver {
     for (const { id } of held) if (id !== undefined) this.#doubtful.push(id);
   }
 
-  #complain(ident: string): void {
-    if (this.#wrongIdents.has(ident) || this.#wrongIdents.size === MOST_IDENTS) return;
-    this.#wrongIdents.add(ident);
-    this.#options.events.wrongIdent(ident);
-  }
-
   // ---- The life of the link ------------------------------------------------------------------------------------------
 
   #lose(why: string, next: State): void {
@@ -235,6 +234,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#fences.clear();
     this.#openings.drop();
     this.#succession.reset();
+    this.#room.reset();
     this.#heardFrom = this.#options.clock.monotonic();
     this.#toldSilent = false;
     if (last.name === "live") this.#options.events.lost(why);

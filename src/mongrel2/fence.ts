@@ -7,6 +7,8 @@
 
 const FIRST = 2_000_000_001;
 const LAST = 2_147_483_646;
+/** A connection that never is, and no fence either: Mongrel2 takes what is sent to it, and that is all. */
+export const NOBODY = LAST + 1;
 
 /** Whether a notice is for a fence and not for a connection. */
 export function isFence(id: number): boolean {

@@ -18,16 +18,55 @@ test("an event goes out at once when nothing is under way", async () => {
   assert.deepEqual(outlet.events(1), ["a"]);
 });
 
-test("events gather while a flush is under way, and leave together, in order", async () => {
-  const { connect, publish, outlet } = await bench();
+test("events gather until the last flush is written, and leave together, in order", async () => {
+  const { connect, publish, outlet, clock } = await bench();
   connect(1);
   for (const data of numbers(1, 50)) publish(data);
   assert.deepEqual(outlet.events(1), ["1"]);
   assert.equal(outlet.pendingFences, 1);
   const frames = outlet.frames;
   outlet.pass();
-  assert.deepEqual(outlet.events(1), numbers(1, 50));
+  assert.equal(outlet.pendingFences, 0, "it is taken: Mongrel2 is left alone to write it");
+  clock.advance(1);
+  publish("51");
+  assert.equal(outlet.pendingFences, 1, "and asked whether it has");
+  assert.deepEqual(outlet.events(1), ["1"]);
+  outlet.pass();
+  assert.deepEqual(outlet.events(1), numbers(1, 51));
   assert.equal(outlet.frames, frames + 1);
+});
+
+test("what comes when the last flush is taken goes out at once, seven times in a row at most", async () => {
+  const { connect, publish, outlet, clock } = await bench();
+  connect(1);
+  for (const data of numbers(1, 8)) {
+    publish(data);
+    outlet.pass();
+  }
+  assert.deepEqual(outlet.events(1), numbers(1, 7));
+  clock.advance(1);
+  outlet.pass();
+  assert.deepEqual(outlet.events(1), numbers(1, 8));
+});
+
+test("what was asked of a Mongrel2 that is gone does not hold up the next one", async () => {
+  const { hub, server, connect, publish, outlet, clock } = await bench();
+  for (const step of [() => {}, () => clock.advance(1)]) {
+    connect(1);
+    publish("under way");
+    publish("waits");
+    outlet.pass();
+    step(); // it pauses, or has asked
+    hub.lost(server);
+    outlet.received.clear();
+    hub.live(server);
+    connect(1);
+    publish("new");
+    outlet.settle();
+    assert.deepEqual(outlet.events(1), ["new"]);
+    outlet.received.clear();
+    hub.leave(server, 1, "kicked");
+  }
 });
 
 test("while more is published than can be taken in, events gather, but not for long", async (t) => {
@@ -84,22 +123,39 @@ test("nothing is sent before it is committed: a process that is killed has sent 
   assert.deepEqual(outlet.events(301), numbers(5, 10));
 });
 
-test("a body is cut before it would exceed 32 kB, but for an event that is larger by itself", async () => {
+for (const [clients, most] of [
+  [1, 64_000],
+  [500, 32_000],
+  [2000, 16_000],
+] as const) {
+  test(`of ${clients} a body is cut before it would exceed ${most} bytes, but for an event that is larger by itself`, async () => {
+    const { connect, publish, outlet } = await bench();
+    for (let id = 1; id <= clients; id++) connect(id);
+    const sizes = [10_000, 10_000, 10_000, 10_000, 90_000, 10_000];
+    for (const data of numbers(1, 24)) publish(`${data} ${"x".repeat(sizes[Number(data) % 6] ?? 0)}`);
+    let before = outlet.received.get(1)?.length ?? 0;
+    while (outlet.step()) {
+      const now = outlet.received.get(1)?.length ?? 0;
+      const came = now - before;
+      assert.ok(came <= most || (came > 90_000 && came < 91_000), `${came} bytes in one turn`);
+      before = now;
+    }
+    assert.deepEqual(
+      outlet.events(1).map((data) => data.split(" ")[0]),
+      numbers(1, 24),
+    );
+  });
+}
+
+test("Mongrel2 is told how much a flush will be, for all clients together", async () => {
   const { connect, publish, outlet } = await bench();
-  connect(1);
-  const sizes = [10_000, 10_000, 10_000, 10_000, 90_000, 10_000];
-  for (const data of numbers(1, 24)) publish(`${data} ${"x".repeat(sizes[Number(data) % 6] ?? 0)}`);
-  let before = outlet.received.get(1)?.length ?? 0;
-  while (outlet.step()) {
-    const now = outlet.received.get(1)?.length ?? 0;
-    const came = now - before;
-    assert.ok(came <= 32_000 || (came > 90_000 && came < 91_000), `${came} bytes in one turn`);
-    before = now;
-  }
-  assert.deepEqual(
-    outlet.events(1).map((data) => data.split(" ")[0]),
-    numbers(1, 24),
-  );
+  for (let id = 1; id <= 300; id++) connect(id);
+  publish("first");
+  for (const data of numbers(1, 10)) publish(data);
+  const before = outlet.received.get(1)?.length ?? 0;
+  outlet.settle();
+  const body = (outlet.received.get(1)?.length ?? 0) - before;
+  assert.equal(outlet.prepared, 300 * body);
 });
 
 test("a broadcast to 1000 clients is 8 frames, whatever the number of events", async () => {
@@ -108,9 +164,8 @@ test("a broadcast to 1000 clients is 8 frames, whatever the number of events", a
   publish("first");
   const frames = outlet.frames;
   for (const data of numbers(1, 100)) publish(data);
-  outlet.pass();
-  assert.equal(outlet.frames - frames, 8);
   outlet.settle();
+  assert.equal(outlet.frames - frames, 8);
   for (const id of [1, 500, 1000]) assert.deepEqual(outlet.events(id), ["first", ...numbers(1, 100)]);
 });
 
@@ -335,7 +390,7 @@ test("what a client has seen counts only when its fence has passed", async () =>
   assert.equal(store.through, 0);
   outlet.pass();
   assert.equal(store.through, 1);
-  outlet.pass();
+  outlet.settle();
   assert.equal(store.through, 2);
 });
 

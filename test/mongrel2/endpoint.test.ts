@@ -302,3 +302,23 @@ test("after stop no timer is left", async () => {
   await endpoint.stop();
   assert.equal(clock.waiting, 0);
 });
+
+test("before the first large flush of a link's life one large message goes to nobody", async () => {
+  const { endpoint, clock, sent, told, goLive } = await setUp();
+  goLive();
+  const large = () => sent.filter(({ body }) => body.length > 1_000_000).map(({ ids, body }) => [ids, body.length]);
+  endpoint.prepare(7_999_999);
+  assert.deepEqual(large(), []);
+  endpoint.prepare(8_000_000);
+  endpoint.prepare(50_000_000);
+  const room = [[2_147_483_647], 4_000_000];
+  assert.deepEqual(large(), [room]);
+  endpoint.message(notice(2_147_483_647));
+  assert.deepEqual(told, ["live"], "nobody hears that nobody is gone");
+  endpoint.disconnected("in");
+  endpoint.connected("in");
+  clock.advance(1000);
+  goLive();
+  endpoint.prepare(8_000_000);
+  assert.deepEqual([told.at(-1), large()], ["live", [room, room]]);
+});

@@ -17,6 +17,8 @@ export class RecordingOutlet implements Outlet {
   readonly cancelled: number[] = [];
   readonly keptAlive: number[] = [];
   frames = 0;
+  /** What was said last of the size of a flush. */
+  prepared = 0;
   /** The most that was ever outstanding for one connection. */
   mostOutstanding = 0;
   readonly #outstanding = new Map<number, number>();
@@ -47,6 +49,10 @@ export class RecordingOutlet implements Outlet {
       this.mostOutstanding = Math.max(this.mostOutstanding, outstanding);
       assert.ok(outstanding <= MOST_OUTSTANDING, `connection ${id} would have been killed`);
     }
+  }
+
+  prepare(bytes: number): void {
+    this.prepared = bytes;
   }
 
   open(id: number, body: Buffer): void {
