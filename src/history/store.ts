@@ -12,7 +12,7 @@ import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
-import { decodeRecord, stampOf } from "./record.js";
+import { decodeRecord, idOf, timeOf } from "./record.js";
 import { Runs } from "./runs.js";
 
 export interface StoreOptions extends Bounds {
@@ -51,6 +51,8 @@ export class Store {
   readonly #ids: Database<number, string>;
   readonly #meta: Database<string | number, string>;
   readonly #held = new Runs();
+  /** Publishers' own ids are, or were, among them. */
+  #hasIds = false;
   #floor: number;
   #bytes = 0;
   /** Up to here, offsets count as given out from the next start on. */
@@ -74,6 +76,7 @@ export class Store {
     this.#events = this.#root.openDB({ name: "events", encoding: "binary" });
     this.#ids = this.#root.openDB({ name: "ids", encoding: "json" });
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
+    for (const _ of this.#ids.getKeys({ limit: 1 })) this.#hasIds = true;
     this.epoch = this.#begin(file);
     this.#floor = Number(this.#meta.get("floor") ?? 0);
     this.#measure(file);
@@ -101,11 +104,16 @@ export class Store {
     this.#transact(() => {
       for (const { offset, id, record } of entries) {
         this.#events.putSync(offset, record);
-        if (offsetOf(this.epoch, id) === undefined && !this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
+        if (offsetOf(this.epoch, id) === undefined) this.#name(id, offset);
       }
     });
     for (const { offset } of entries) this.#held.add(offset);
     this.#bytes += entries.reduce((sum, { record }) => sum + record.length, 0);
+  }
+
+  #name(id: string, offset: number): void {
+    this.#hasIds = true;
+    if (!this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
   }
 
   /** The events above one offset and up to another; damaged ones are left out. */
@@ -130,12 +138,11 @@ export class Store {
     const old: { readonly key: number; readonly id: string | undefined }[] = [];
     let bytes = this.#bytes;
     for (const { key, value } of this.#events.getRange({ limit: most })) {
-      const stamp = stampOf(value);
       const isWithin = this.count - old.length <= maxEvents && bytes <= maxBytes;
       // What it says of its time counts only where the record is whole: a damaged one must not hold up those behind it.
-      if (isWithin && stamp && stamp.time >= oldest && decodeRecord(key, Buffer.from(value))) break;
-      const isOurs = stamp === undefined || offsetOf(this.epoch, stamp.id) !== undefined;
-      old.push({ key, id: isOurs ? undefined : stamp.id });
+      if (isWithin && (timeOf(value) ?? 0) >= oldest && decodeRecord(key, Buffer.from(value))) break;
+      const id = this.#hasIds ? idOf(value) : undefined;
+      old.push({ key, id: id !== undefined && offsetOf(this.epoch, id) === undefined ? id : undefined });
       bytes -= value.length;
     }
     const floor = old.at(-1)?.key;

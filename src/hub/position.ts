@@ -31,11 +31,6 @@ export function place(draft: Draft, epoch: string, offset: number, time: number)
     );
   }
   const id = draft.id ?? positionId(epoch, offset);
-  const bytes = encodeEvent({
-    ...(draft.type !== undefined && { type: draft.type }),
-    ...(draft.retry !== undefined && { retry: draft.retry }),
-    id,
-    data: draft.data,
-  });
-  return { offset, id, topics: draft.topics, private: draft.private, time, bytes };
+  const { topics, private: isPrivate, type, retry, data } = draft;
+  return { offset, id, topics, private: isPrivate, time, bytes: encodeEvent({ type, retry, id, data }) };
 }

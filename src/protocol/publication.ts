@@ -77,8 +77,8 @@ function checkSize(parts: readonly Buffer[]): void {
 }
 
 function parseParts(topic: Buffer, data: Buffer, json: Buffer | undefined): Draft {
-  const options = json === undefined ? {} : readOptions(readObject(text(json, "third part"), OPTIONS));
-  return { topics: [text(topic, "topic")], data: text(data, "data"), private: false, ...options };
+  const draft: Draft = { topics: [text(topic, "topic")], data: text(data, "data"), private: false };
+  return json === undefined ? draft : { ...draft, ...readOptions(readObject(text(json, "third part"), OPTIONS)) };
 }
 
 function parseSingle(message: string): Draft {
@@ -202,8 +202,8 @@ function checkText(what: string, value: string, maxBytes: number): void {
   throw wrong(`${what} ${quote(value)} has ${name} in it, a control or invisible character`);
 }
 
-function sizeOf({ topics: _topics, private: _private, ...event }: Draft): number {
-  return eventSize(event) + (event.id === undefined ? "id: \n".length + LIMITS.madeIdBytes : 0);
+function sizeOf(draft: Draft): number {
+  return eventSize(draft) + (draft.id === undefined ? "id: \n".length + LIMITS.madeIdBytes : 0);
 }
 
 function atMost(bytes: number, limit: number, what: string): void {

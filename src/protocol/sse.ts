@@ -17,9 +17,9 @@ export interface EventFields {
   /** What a browser sends as Last-Event-ID from here on; "" makes it forget. */
   readonly id?: string;
   /** The name of the DOM event; absent and "" are "message". */
-  readonly type?: string;
+  readonly type?: string | undefined;
   /** How long to wait before reconnecting, milliseconds, a whole number. */
-  readonly retry?: number;
+  readonly retry?: number | undefined;
   /** Absent: the page hears nothing of this event, but its id and waiting time count. "" is an event with empty data. */
   readonly data?: string;
 }
