@@ -119,7 +119,7 @@ export class Store {
   /** The events above one offset and up to another; damaged ones are left out. */
   *read(after: number, through: number): Iterable<Publication> {
     for (const { key, value } of this.#events.getRange({ start: after + 1, end: through + 1 })) {
-      const publication = decodeRecord(key, Buffer.from(value));
+      const publication = decodeRecord(offsetAt(key), Buffer.from(value));
       if (publication) yield publication;
     }
   }
@@ -135,23 +135,24 @@ export class Store {
   trim(most: number): number {
     const { maxEvents, maxBytes, maxAge } = this.#options;
     const oldest = this.#clock.now() - maxAge;
-    const old: { readonly key: number; readonly id: string | undefined }[] = [];
+    const old: { readonly offset: number; readonly id: string | undefined }[] = [];
     let bytes = this.#bytes;
     for (const { key, value } of this.#events.getRange({ limit: most })) {
+      const offset = offsetAt(key);
       const isWithin = this.count - old.length <= maxEvents && bytes <= maxBytes;
       // What it says of its time counts only where the record is whole: a damaged one must not hold up those behind it.
-      if (isWithin && (timeOf(value) ?? 0) >= oldest && decodeRecord(key, Buffer.from(value))) break;
+      if (isWithin && (timeOf(value) ?? 0) >= oldest && decodeRecord(offset, Buffer.from(value))) break;
       const id = this.#hasIds ? idOf(value) : undefined;
-      old.push({ key, id: id !== undefined && offsetOf(this.epoch, id) === undefined ? id : undefined });
+      old.push({ offset, id: id !== undefined && offsetOf(this.epoch, id) === undefined ? id : undefined });
       bytes -= value.length;
     }
-    const floor = old.at(-1)?.key;
+    const floor = old.at(-1)?.offset;
     if (floor === undefined) return 0;
     try {
       this.#transact(() => {
-        for (const { key, id } of old) {
-          this.#events.removeSync(key);
-          if (id !== undefined && this.#ids.get(id) === key) this.#ids.removeSync(id);
+        for (const { offset, id } of old) {
+          this.#events.removeSync(offset);
+          if (id !== undefined && this.#ids.get(id) === offset) this.#ids.removeSync(id);
         }
         this.#meta.putSync("floor", floor);
       });
@@ -208,19 +209,28 @@ export class Store {
   /** What is held, by looking at all of it: 100,000 events take about 80 ms. A bad first or last record is an error. */
   #measure(file: string): void {
     for (const { key, value } of this.#events.getRange({})) {
-      this.#held.add(key);
+      this.#held.add(offsetAt(key));
       this.#bytes += value.length;
     }
     for (const reverse of [false, true]) {
       for (const { key, value } of this.#events.getRange({ limit: 1, reverse })) {
-        if (!decodeRecord(key, Buffer.from(value))) throw unusable(file, `the event at offset ${key} is damaged`);
+        if (!decodeRecord(offsetAt(key), Buffer.from(value)))
+          throw unusable(file, `the event at offset ${key} is damaged`);
       }
     }
   }
 
   #lastOffset(): number {
     let highest = Math.max(Number(this.#meta.get("last") ?? 0), this.#floor);
-    for (const key of this.#events.getKeys({ limit: 1, reverse: true })) highest = Math.max(highest, key);
+    for (const key of this.#events.getKeys({ limit: 1, reverse: true })) highest = Math.max(highest, offsetAt(key));
     return this.#meta.get("closed") === 0 ? highest + SKIP : highest;
   }
+}
+
+/**
+ * LMDB gives keys as floats, whole as they are. One such in a publication, and V8 keeps the offsets of all as floats from then on, and
+ * throws away what it has compiled of all that they go through: a second after the start, in the middle of a flood.
+ */
+function offsetAt(key: number): number {
+  return Math.trunc(key);
 }
