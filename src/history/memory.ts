@@ -106,7 +106,7 @@ export class MemoryHistory implements History {
       this.#held[this.#trimmed++] = undefined;
       this.#bytes -= first.bytes.length;
       this.#floor = first.offset;
-      if (this.#ids.size > 0 && this.#ids.get(first.id) === first.offset) this.#ids.delete(first.id);
+      if (this.#ids.get(first.id) === first.offset) this.#ids.delete(first.id);
     }
     if (this.#trimmed < 1024 || this.#trimmed < this.#held.length / 2) return;
     this.#held = this.#held.slice(this.#trimmed);

@@ -34,16 +34,11 @@ function writeText(record: Buffer, at: number, text: string): number {
   return at + 2 + size;
 }
 
-/** The time, unchecked: undefined when even that cannot be read. */
-export function timeOf(record: Buffer): number | undefined {
-  return record.length < HEAD ? undefined : record.readDoubleLE(4);
-}
-
-/** The id, unchecked: undefined when even that cannot be read. */
-export function idOf(record: Buffer): string | undefined {
+/** Id and time, unchecked: undefined when even they cannot be read. */
+export function stampOf(record: Buffer): { readonly id: string; readonly time: number } | undefined {
   if (record.length < HEAD + 2) return undefined;
   const start = HEAD + 2;
-  return record.toString("utf8", start, start + record.readUInt16LE(HEAD));
+  return { id: record.toString("utf8", start, start + record.readUInt16LE(HEAD)), time: record.readDoubleLE(4) };
 }
 
 /** Undefined when the bytes are not what was stored. The event's bytes are a view of `record`. */

@@ -5,14 +5,14 @@
  * Transactions are synchronous: one of a single event takes 7 us, one of 100 events 50 us; through lmdb's own thread it was 54
  * and 230 us of CPU, and a lone event that shared a core with it left 2 to 5 ms later, one time in ten.
  */
-import { type Database, open, type RootDatabase } from "lmdb";
+import { type Database, open, type RangeOptions, type RootDatabase } from "lmdb";
 import { offsetOf } from "../hub/position.js";
 import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
-import { decodeRecord, idOf, timeOf } from "./record.js";
+import { decodeRecord, stampOf } from "./record.js";
 import { Runs } from "./runs.js";
 
 export interface StoreOptions extends Bounds {
@@ -51,8 +51,6 @@ export class Store {
   readonly #ids: Database<number, string>;
   readonly #meta: Database<string | number, string>;
   readonly #held = new Runs();
-  /** Publishers' own ids are, or were, among them. */
-  #hasIds = false;
   #floor: number;
   #bytes = 0;
   /** Up to here, offsets count as given out from the next start on. */
@@ -76,7 +74,6 @@ export class Store {
     this.#events = this.#root.openDB({ name: "events", encoding: "binary" });
     this.#ids = this.#root.openDB({ name: "ids", encoding: "json" });
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
-    for (const _ of this.#ids.getKeys({ limit: 1 })) this.#hasIds = true;
     this.epoch = this.#begin(file);
     this.#floor = Number(this.#meta.get("floor") ?? 0);
     this.#measure(file);
@@ -104,22 +101,17 @@ export class Store {
     this.#transact(() => {
       for (const { offset, id, record } of entries) {
         this.#events.putSync(offset, record);
-        if (offsetOf(this.epoch, id) === undefined) this.#name(id, offset);
+        if (offsetOf(this.epoch, id) === undefined && !this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
       }
     });
     for (const { offset } of entries) this.#held.add(offset);
     this.#bytes += entries.reduce((sum, { record }) => sum + record.length, 0);
   }
 
-  #name(id: string, offset: number): void {
-    this.#hasIds = true;
-    if (!this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
-  }
-
   /** The events above one offset and up to another; damaged ones are left out. */
   *read(after: number, through: number): Iterable<Publication> {
-    for (const { key, value } of this.#events.getRange({ start: after + 1, end: through + 1 })) {
-      const publication = decodeRecord(offsetAt(key), Buffer.from(value));
+    for (const { offset, record } of this.#records({ start: after + 1, end: through + 1 })) {
+      const publication = decodeRecord(offset, Buffer.from(record));
       if (publication) yield publication;
     }
   }
@@ -137,14 +129,14 @@ export class Store {
     const oldest = this.#clock.now() - maxAge;
     const old: { readonly offset: number; readonly id: string | undefined }[] = [];
     let bytes = this.#bytes;
-    for (const { key, value } of this.#events.getRange({ limit: most })) {
-      const offset = offsetAt(key);
+    for (const { offset, record } of this.#records({ limit: most })) {
+      const stamp = stampOf(record);
       const isWithin = this.count - old.length <= maxEvents && bytes <= maxBytes;
       // What it says of its time counts only where the record is whole: a damaged one must not hold up those behind it.
-      if (isWithin && (timeOf(value) ?? 0) >= oldest && decodeRecord(offset, Buffer.from(value))) break;
-      const id = this.#hasIds ? idOf(value) : undefined;
-      old.push({ offset, id: id !== undefined && offsetOf(this.epoch, id) === undefined ? id : undefined });
-      bytes -= value.length;
+      if (isWithin && stamp && stamp.time >= oldest && decodeRecord(offset, Buffer.from(record))) break;
+      const isOurs = stamp === undefined || offsetOf(this.epoch, stamp.id) !== undefined;
+      old.push({ offset, id: isOurs ? undefined : stamp.id });
+      bytes -= record.length;
     }
     const floor = old.at(-1)?.offset;
     if (floor === undefined) return 0;
@@ -208,29 +200,29 @@ export class Store {
 
   /** What is held, by looking at all of it: 100,000 events take about 80 ms. A bad first or last record is an error. */
   #measure(file: string): void {
-    for (const { key, value } of this.#events.getRange({})) {
-      this.#held.add(offsetAt(key));
-      this.#bytes += value.length;
+    for (const { offset, record } of this.#records({})) {
+      this.#held.add(offset);
+      this.#bytes += record.length;
     }
     for (const reverse of [false, true]) {
-      for (const { key, value } of this.#events.getRange({ limit: 1, reverse })) {
-        if (!decodeRecord(offsetAt(key), Buffer.from(value)))
-          throw unusable(file, `the event at offset ${key} is damaged`);
+      for (const { offset, record } of this.#records({ limit: 1, reverse })) {
+        if (!decodeRecord(offset, Buffer.from(record)))
+          throw unusable(file, `the event at offset ${offset} is damaged`);
       }
     }
   }
 
   #lastOffset(): number {
     let highest = Math.max(Number(this.#meta.get("last") ?? 0), this.#floor);
-    for (const key of this.#events.getKeys({ limit: 1, reverse: true })) highest = Math.max(highest, offsetAt(key));
+    for (const { offset } of this.#records({ limit: 1, reverse: true })) highest = Math.max(highest, offset);
     return this.#meta.get("closed") === 0 ? highest + SKIP : highest;
   }
-}
-
-/**
- * LMDB gives keys as floats, whole as they are. One such in a publication, and V8 keeps the offsets of all as floats from then on, and
- * throws away what it has compiled of all that they go through: a second after the start, in the middle of a flood.
- */
-function offsetAt(key: number): number {
-  return Math.trunc(key);
+  /**
+   * What is stored, by rising offset. LMDB gives keys as floats, whole as they are. One such in a publication, and V8 keeps the offsets
+   * of all as floats from then on, and throws away what it has compiled of all that they go through: a second after the start, in the
+   * middle of a flood.
+   */
+  *#records(range: RangeOptions): Iterable<{ readonly offset: number; readonly record: Buffer }> {
+    for (const { key, value } of this.#events.getRange(range)) yield { offset: Math.trunc(key), record: value };
+  }
 }

@@ -24,7 +24,7 @@ const PAUSE = 1;
  */
 const GATHER = 100;
 
-/** Calls `run` once, after the pause; never where the link's epoch ends before that. */
+/** Calls `run` once, after the pause; perhaps never where the link's epoch ends before that. */
 export type Pause = (run: () => void) => void;
 
 export interface CadenceOptions {

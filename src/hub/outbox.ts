@@ -38,8 +38,8 @@ export interface OutboxOptions {
 }
 
 /**
- * What may wait for an audience, bytes, and one event in any case. Beyond that Mongrel2 writes more slowly than is published, and what waits would grow
- * without end: its clients read on from history instead, at the pace of Mongrel2, and lose in the end what history trims.
+ * What may wait for an audience, bytes, and one event in any case. Beyond that Mongrel2 writes more slowly than is published, and what
+ * waits would grow without end: its clients read on from history instead, at the pace of Mongrel2, and lose in the end what history trims.
  */
 const MAX_WAITING = 6_400_000;
 

@@ -24,7 +24,7 @@ export interface Outlet {
   address(ids: readonly number[]): Address;
   /** Sends raw bytes to each connection of the address. An empty body would close them: use close(). */
   deliver(address: Address, body: Buffer): void;
-  /** Told before a flush: how much it will be for all connections together, bytes. */
+  /** Told before a flush: how much it will be for all live clients together, bytes; those that catch up add little. */
   prepare(bytes: number): void;
   /**
    * Sends a connection the beginning of its stream. Those that come at the same moment and get the same may go together, a

@@ -7,7 +7,7 @@
 
 const FIRST = 2_000_000_001;
 const LAST = 2_147_483_646;
-/** A connection that never is, and no fence either: Mongrel2 takes what is sent to it, and that is all. */
+/** A connection that never is: Mongrel2 takes what is sent to it, and its notice is passed over like one of a fence that is not pending. */
 export const NOBODY = LAST + 1;
 
 /** Whether a notice is for a fence and not for a connection. */

@@ -146,10 +146,8 @@ function readOptions({ id, type, retry, private: isPrivate }: Json): Partial<Dra
 }
 
 function text(bytes: Buffer, what: string): string {
-  const value = bytes.toString();
-  // What is not UTF-8 is decoded to this character: only where it stands is it worth asking.
-  if (value.includes("\u{fffd}") && !isUtf8(bytes)) throw wrong(`${what} is not valid UTF-8`);
-  return value;
+  if (!isUtf8(bytes)) throw wrong(`${what} is not valid UTF-8`);
+  return bytes.toString();
 }
 
 /**
