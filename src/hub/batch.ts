@@ -9,8 +9,8 @@ import type { Publication } from "../protocol/publication.js";
 /**
  * The largest body of several events, bytes: for up to 250 clients, and for 1000 and more. Mongrel2 copies it for each connection, into
  * a power of two of bytes (and from 128 kB on into pages of its own), and all copies of a flush are there at once: what leaves the
- * processor's cache costs more than there are fewer bodies. (Bursts of 5000 events to 1000 clients: of 64 kB 2.4 million
- * deliveries/s, of 32 kB 4.5, of 16 kB 5.1, of 8 kB 3.9.)
+ * processor's cache costs more than there are fewer bodies. (Bursts of 5000 events to 1000 clients: of 64 kB 1.8 million
+ * deliveries/s, of 32 kB 2.0, of 16 kB 5.2, of 8 kB 3.7; see mongrel2/room.ts, too.)
  */
 const MAX_BODY = 64_000;
 const MAX_BODY_TO_MANY = 16_000;
