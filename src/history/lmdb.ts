@@ -18,9 +18,8 @@ import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { unusable } from "./check.js";
 import { type Lock, lockFolder } from "./lock.js";
-import { MemoryHistory } from "./memory.js";
-import { encodeRecord } from "./record.js";
-import { type Entry, Store, type StoreOptions } from "./store.js";
+import { Store, type StoreOptions } from "./store.js";
+import { Tail } from "./tail.js";
 
 export interface LmdbOptions extends StoreOptions {
   /** The folder; made if it is not there. */
@@ -31,8 +30,6 @@ export interface LmdbOptions extends StoreOptions {
   readonly mend?: string;
 }
 
-/** What the tail holds at most. */
-const TAIL = { maxEvents: 20_000, maxBytes: 16_000_000 };
 /** Trimmed in one go: removing 256 records takes 0.2 ms, or 1 ms when they are large. */
 const TRIM_STEP = 256;
 /** Steps of one second: after a burst the surplus is soon gone. */
@@ -53,25 +50,18 @@ export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<Lmdb
   }
 }
 
-/** What was appended and is not committed yet. */
-class Pending {
-  readonly entries: Entry[] = [];
-  bytes = 0;
-  readonly committed: Promise<void>;
+/** Whether what was appended is stored, which is known when it has been tried. */
+class Outcome {
+  readonly promise: Promise<void>;
   done!: () => void;
   failed!: (error: M2pushError) => void;
 
   constructor() {
-    this.committed = new Promise((done, failed) => {
+    this.promise = new Promise((done, failed) => {
       this.done = done;
       this.failed = failed;
     });
-    this.committed.catch(() => {}); // told by the floor where nobody waits for it
-  }
-
-  add(entry: Entry): void {
-    this.entries.push(entry);
-    this.bytes += entry.record.length;
+    this.promise.catch(() => {}); // told by the floor where nobody waits for it
   }
 }
 
@@ -79,9 +69,10 @@ export class LmdbHistory implements History {
   readonly #store: Store;
   readonly #options: LmdbOptions;
   readonly #lock: Lock;
-  readonly #tail: MemoryHistory;
+  readonly #tail: Tail;
   readonly #timer: Cancel;
-  #pending: Pending | undefined;
+  /** Of what is pending; undefined = nothing is. */
+  #outcome: Outcome | undefined;
   /** The highest offset that could not be stored. */
   #unstored = 0;
 
@@ -90,8 +81,7 @@ export class LmdbHistory implements History {
     this.#options = options;
     this.#lock = lock;
     const { epoch, last } = store;
-    this.#tail = new MemoryHistory({ ...TAIL, maxAge: options.maxAge }, clock, { epoch, last });
-    this.#tail.release(last);
+    this.#tail = new Tail(epoch, last);
     this.#timer = clock.every(TRIM_EVERY, () => {
       for (let step = 0; step < TRIM_STEPS && store.trim(TRIM_STEP) === TRIM_STEP; step++);
     });
@@ -111,36 +101,32 @@ export class LmdbHistory implements History {
   }
 
   get count(): number {
-    return this.#store.count + (this.#pending?.entries.length ?? 0);
+    return this.#tail.pending.reduce((sum, { offsets }) => sum + offsets.length, this.#store.count);
   }
 
   get bytes(): number {
-    return this.#store.bytes + (this.#pending?.bytes ?? 0);
+    return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
   }
 
   append(publication: Publication): Promise<void> | undefined {
-    const record = encodeRecord(publication);
     this.#tail.append(publication);
-    if (!this.#pending) setImmediate(() => this.commit());
-    this.#pending ??= new Pending();
-    this.#pending.add({ offset: publication.offset, id: publication.id, record });
-    return this.#options.durability === "memory" ? undefined : this.#pending.committed;
+    if (!this.#outcome) setImmediate(() => this.commit());
+    this.#outcome ??= new Outcome();
+    return this.#options.durability === "memory" ? undefined : this.#outcome.promise;
   }
 
   commit(): void {
-    const pending = this.#pending;
-    if (!pending) return;
-    this.#pending = undefined;
-    const newest = pending.entries.at(-1)?.offset ?? 0;
+    const outcome = this.#outcome;
+    if (!outcome) return;
+    this.#outcome = undefined;
     try {
-      this.#store.add(pending.entries);
-      pending.done();
+      this.#store.add(this.#tail.take());
+      outcome.done();
     } catch (cause) {
-      this.#unstored = newest;
+      this.#unstored = this.#tail.last;
       const why = `${cause instanceof Error ? cause.message : cause}; is the disk full?`;
-      pending.failed(new M2pushError("history.failed", `the event could not be stored: ${why}`, { cause }));
+      outcome.failed(new M2pushError("history.failed", `the event could not be stored: ${why}`, { cause }));
     }
-    this.#tail.release(newest);
     const { count, bytes } = this.#store;
     if (count > this.#options.maxEvents + TRIM_STEP || bytes > this.#options.maxBytes) this.#store.trim(TRIM_STEP);
   }

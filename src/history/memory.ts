@@ -34,8 +34,6 @@ export class MemoryHistory implements History {
   #floor: number;
   #bytes = 0;
   readonly #ids = new Map<string, number>();
-  /** Nothing above this offset is trimmed. */
-  #released = Number.POSITIVE_INFINITY;
 
   /** `last`: the offset that counts as the last one before the first append. */
   constructor(bounds: Bounds, clock: Clock, { epoch = newEpoch(), last = 0 } = {}) {
@@ -74,11 +72,6 @@ export class MemoryHistory implements History {
 
   commit(): void {}
 
-  /** From now on nothing above this offset is trimmed, until it is called again. */
-  release(through: number): void {
-    this.#released = through;
-  }
-
   read(after: number, options: ReadOptions): Page {
     return fill(this.#from(this.#after(after)), after, this.#last, options);
   }
@@ -102,7 +95,7 @@ export class MemoryHistory implements History {
     const oldest = this.#clock.now() - maxAge;
     for (let first = this.#held[this.#trimmed]; first; first = this.#held[this.#trimmed]) {
       const isWithin = this.count <= maxEvents && this.#bytes <= maxBytes && first.time >= oldest;
-      if (isWithin || first.offset > this.#released) break;
+      if (isWithin) break;
       this.#held[this.#trimmed++] = undefined;
       this.#bytes -= first.bytes.length;
       this.#floor = first.offset;

@@ -1,5 +1,5 @@
 /**
- * The file of a history: offset -> record, and id -> offset for publishers' own ids (ours say their offset themselves), in
+ * The file of a history: events in blocks (block.ts), and id -> offset for publishers' own ids (ours say their offset themselves), in
  * LMDB. Everything here is done when it returns.
  *
  * Transactions are synchronous: one of a single event takes 7 us, one of 100 events 50 us; through lmdb's own thread it was 54
@@ -10,10 +10,11 @@ import { offsetOf } from "../hub/position.js";
 import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { type Block, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
-import { decodeRecord, stampOf } from "./record.js";
 import { Runs } from "./runs.js";
+import { upgraded } from "./upgrade.js";
 
 export interface StoreOptions extends Bounds {
   /**
@@ -27,14 +28,7 @@ export interface StoreOptions extends Bounds {
   readonly lifetime?: Lifetime;
 }
 
-/** One event, encoded (record.ts). */
-export interface Entry {
-  readonly offset: number;
-  readonly id: string;
-  readonly record: Buffer;
-}
-
-const VERSION = 1;
+const VERSION = 2;
 /** After a sudden end, offsets go on this far above the highest that is stored: nobody publishes as many in one turn. */
 const SKIP = 1_048_576;
 /** After a commit has failed none is tried for this long, milliseconds. */
@@ -47,7 +41,8 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #clock: Clock;
   readonly #root: RootDatabase;
-  readonly #events: Database<Buffer, number>;
+  /** By the offsets of their last events. */
+  readonly #blocks: Database<Buffer, number>;
   readonly #ids: Database<number, string>;
   readonly #meta: Database<string | number, string>;
   readonly #held = new Runs();
@@ -66,18 +61,18 @@ export class Store {
     const { durability, mapSize } = options;
     this.#root = open({
       path: file,
-      maxDbs: 3,
+      maxDbs: 4,
       noSync: durability !== "sync",
       overlappingSync: false,
       ...(mapSize !== undefined && { mapSize, maxMapSize: mapSize }),
     } as Parameters<typeof open>[0]);
-    this.#events = this.#root.openDB({ name: "events", encoding: "binary" });
+    this.#blocks = this.#root.openDB({ name: "blocks", encoding: "binary" });
     this.#ids = this.#root.openDB({ name: "ids", encoding: "json" });
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
     this.epoch = this.#begin(file);
     this.#floor = Number(this.#meta.get("floor") ?? 0);
-    this.#measure(file);
-    this.last = this.#lastOffset();
+    const newest = Math.max(this.#measure(file), this.#floor, Number(this.#meta.get("last") ?? 0));
+    this.last = this.#meta.get("closed") === 0 ? newest + SKIP : newest;
     // At once, so that no event can be sent before it is known that this process might be killed.
     this.#meta.putSync("last", this.last);
     this.#meta.putSync("closed", 0);
@@ -96,23 +91,28 @@ export class Store {
     return this.#bytes;
   }
 
-  /** Adds events, by rising offset: all of them, or none, and throws. */
-  add(entries: readonly Entry[]): void {
+  /** Adds blocks, by rising offset: all of them, or none, and throws. */
+  add(blocks: readonly Block[]): void {
     this.#transact(() => {
-      for (const { offset, id, record } of entries) {
-        this.#events.putSync(offset, record);
-        if (offsetOf(this.epoch, id) === undefined && !this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
+      for (const block of blocks) {
+        this.#blocks.putSync(block.last, block.stored);
+        for (const { id, offset } of block.names) if (!this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
       }
     });
-    for (const { offset } of entries) this.#held.add(offset);
-    this.#bytes += entries.reduce((sum, { record }) => sum + record.length, 0);
+    for (const { offsets, bytes } of blocks) {
+      for (const offset of offsets) this.#held.add(offset);
+      this.#bytes += bytes;
+    }
   }
 
   /** The events above one offset and up to another; damaged ones are left out. */
   *read(after: number, through: number): Iterable<Publication> {
-    for (const { offset, record } of this.#records({ start: after + 1, end: through + 1 })) {
-      const publication = decodeRecord(offset, Buffer.from(record));
-      if (publication) yield publication;
+    for (const { block } of this.#stored({ start: after + 1 })) {
+      if (!block) continue;
+      for (const publication of publicationsIn(this.epoch, Buffer.from(block))) {
+        if (publication.offset > through) return;
+        if (publication.offset > after) yield publication;
+      }
     }
   }
 
@@ -123,38 +123,45 @@ export class Store {
     return this.#held.has(ours) ? ours : undefined;
   }
 
-  /** Removes the oldest that are too many, too large or too old, at most so many. Returns how many. */
+  /** Removes the oldest that are too many, too large or too old, from so many blocks at most. Returns from how many. */
   trim(most: number): number {
-    const { maxEvents, maxBytes, maxAge } = this.#options;
-    const oldest = this.#clock.now() - maxAge;
-    const old: { readonly offset: number; readonly id: string | undefined }[] = [];
-    let bytes = this.#bytes;
-    for (const { offset, record } of this.#records({ limit: most })) {
-      const stamp = stampOf(record);
-      const isWithin = this.count - old.length <= maxEvents && bytes <= maxBytes;
-      // What it says of its time counts only where the record is whole: a damaged one must not hold up those behind it.
-      if (isWithin && stamp && stamp.time >= oldest && decodeRecord(offset, Buffer.from(record))) break;
-      const isOurs = stamp === undefined || offsetOf(this.epoch, stamp.id) !== undefined;
-      old.push({ offset, id: isOurs ? undefined : stamp.id });
-      bytes -= record.length;
-    }
-    const floor = old.at(-1)?.offset;
-    if (floor === undefined) return 0;
+    const old = this.#old(most);
+    if (old.events === 0 && old.keys.length === 0) return 0;
     try {
       this.#transact(() => {
-        for (const { offset, id } of old) {
-          this.#events.removeSync(offset);
-          if (id !== undefined && this.#ids.get(id) === offset) this.#ids.removeSync(id);
-        }
-        this.#meta.putSync("floor", floor);
+        for (const key of old.keys) this.#blocks.removeSync(key);
+        for (const { id, offset } of old.names) if (this.#ids.get(id) === offset) this.#ids.removeSync(id);
+        this.#meta.putSync("floor", old.floor);
       });
     } catch {
       return 0; // tried again
     }
-    this.#floor = floor;
-    this.#held.forget(floor);
-    this.#bytes = bytes;
-    return old.length;
+    this.#floor = old.floor;
+    this.#held.forget(old.floor);
+    this.#bytes -= old.bytes;
+    return old.blocks;
+  }
+
+  /** What trim() removes. A block goes with its last event, and a damaged one when its turn comes: nothing that it says counts. */
+  #old(most: number): Old {
+    const { maxEvents, maxBytes, maxAge } = this.#options;
+    const oldest = this.#clock.now() - maxAge;
+    const old: Old = { keys: [], names: [], events: 0, bytes: 0, blocks: 0, floor: this.#floor };
+    for (const { key, block } of this.#stored({ limit: most })) {
+      old.blocks++;
+      for (const record of block ? recordsIn(block) : []) {
+        if (record.offset <= old.floor) continue;
+        const isWithin = this.count - old.events <= maxEvents && this.#bytes - old.bytes <= maxBytes;
+        if (isWithin && record.time >= oldest) return old;
+        const id = nameIn(record);
+        if (id !== "") old.names.push({ id, offset: record.offset });
+        old.events++;
+        old.bytes += record.bytes;
+        old.floor = record.offset;
+      }
+      old.keys.push(key);
+    }
+    return old;
   }
 
   /** `last`: the highest offset that was given out. */
@@ -195,34 +202,60 @@ export class Store {
     }
     if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
     checkVersion(file, version, VERSION);
+    if (version < VERSION) this.#upgrade(epoch);
     return epoch;
   }
 
-  /** What is held, by looking at all of it: 100,000 events take about 80 ms. A bad first or last record is an error. */
-  #measure(file: string): void {
-    for (const { offset, record } of this.#records({})) {
-      this.#held.add(offset);
-      this.#bytes += record.length;
-    }
-    for (const reverse of [false, true]) {
-      for (const { offset, record } of this.#records({ limit: 1, reverse })) {
-        if (!decodeRecord(offset, Buffer.from(record)))
-          throw unusable(file, `the event at offset ${offset} is damaged`);
+  #upgrade(epoch: string): void {
+    const events = this.#root.openDB<Buffer, number>({ name: "events", encoding: "binary" });
+    this.#root.transactionSync(() => {
+      for (const block of upgraded(events.getRange({}), epoch)) {
+        block.seal();
+        this.#blocks.putSync(block.last, block.stored);
       }
-    }
+      events.clearSync();
+      this.#meta.putSync("version", VERSION);
+    });
   }
 
-  #lastOffset(): number {
-    let highest = Math.max(Number(this.#meta.get("last") ?? 0), this.#floor);
-    for (const { offset } of this.#records({ limit: 1, reverse: true })) highest = Math.max(highest, offset);
-    return this.#meta.get("closed") === 0 ? highest + SKIP : highest;
-  }
   /**
-   * What is stored, by rising offset. LMDB gives keys as floats, whole as they are. One such in a publication, and V8 keeps the offsets
-   * of all as floats from then on, and throws away what it has compiled of all that they go through: a second after the start, in the
-   * middle of a flood.
+   * What is held, by looking at all of it: 100,000 events take about 80 ms. A bad first or last block is an error. Returns the
+   * highest offset.
    */
-  *#records(range: RangeOptions): Iterable<{ readonly offset: number; readonly record: Buffer }> {
-    for (const { key, value } of this.#events.getRange(range)) yield { offset: Math.trunc(key), record: value };
+  #measure(file: string): number {
+    for (const reverse of [false, true]) {
+      for (const { key, block } of this.#stored({ limit: 1, reverse })) {
+        if (!block) throw unusable(file, `what it holds up to offset ${key} is damaged`);
+      }
+    }
+    let newest = 0;
+    for (const { block } of this.#stored({})) {
+      for (const { offset, bytes } of block ? recordsIn(block) : []) {
+        newest = offset;
+        if (offset <= this.#floor) continue;
+        this.#held.add(offset);
+        this.#bytes += bytes;
+      }
+    }
+    return newest;
   }
+
+  /** Blocks by rising offset; undefined are those that are damaged. They are LMDB's memory. */
+  *#stored(range: RangeOptions): Iterable<{ readonly key: number; readonly block: Buffer | undefined }> {
+    for (const { key, value } of this.#blocks.getRange(range)) yield { key, block: isWhole(value) ? value : undefined };
+  }
+}
+
+/** What is to be removed. */
+interface Old {
+  /** Blocks of which nothing is left, by their last offsets. */
+  readonly keys: number[];
+  /** Publishers' own ids. */
+  readonly names: { readonly id: string; readonly offset: number }[];
+  events: number;
+  bytes: number;
+  /** Blocks that were looked at. */
+  blocks: number;
+  /** The offset of the newest. */
+  floor: number;
 }

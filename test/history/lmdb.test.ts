@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
 import { open } from "lmdb";
 import { type LmdbOptions, openLmdb } from "../../src/history/lmdb.js";
 import { positionId } from "../../src/hub/position.js";
@@ -165,25 +166,119 @@ test("events whose bytes were damaged are left out, never given as something els
   assert.match(outcome, /^opened$|^history\.unusable/);
 });
 
-test("a damaged event that claims to be of the future does not keep those behind it for ever", async (t) => {
+test("a damaged event that claims to be of the future does not keep those behind it for ever, and says nothing", async (t) => {
   const path = folder(t);
   const clock = new FakeClock();
   const first = await openAt(path, {}, clock);
   for (let offset = 1; offset <= 4; offset++) {
-    void first.append(publication(first, offset, { time: clock.now() }));
+    await first.append(publication(first, offset, { time: clock.now() }));
     clock.advance(10_000);
   }
   await first.close();
-  const root = open({ path: join(path, "history.mdb"), maxDbs: 3 });
-  const events = root.openDB<Buffer, number>({ name: "events", encoding: "binary" });
-  const record = Buffer.from(events.get(2) ?? assert.fail("no second event"));
-  record.writeDoubleLE(1e15, 4);
-  await events.put(2, record);
+  const root = open({ path: join(path, "history.mdb"), maxDbs: 4 });
+  const blocks = root.openDB<Buffer, number>({ name: "blocks", encoding: "binary" });
+  const block = Buffer.from(blocks.get(2) ?? assert.fail("no second event"));
+  block.writeUInt16LE(0xffff, 12); // the upper bytes of its offset
+  block.writeDoubleLE(1e15, 14);
+  await blocks.put(2, block);
   await root.close();
   const second = await openAt(path, { maxAge: 15_000 }, clock);
   t.after(() => second.close());
+  assert.equal(second.count, 3);
+  assert.deepEqual(
+    second.read(0, ALL).publications.map(({ offset }) => offset),
+    [1, 3, 4],
+  );
   clock.advance(1000);
-  assert.deepEqual([second.floor, second.count], [3, 1]);
+  assert.deepEqual([second.floor, second.count, second.last], [3, 1, 4]);
+});
+
+test("what one moment brought goes event by event, and stays gone after a restart", async (t) => {
+  const path = folder(t);
+  const clock = new FakeClock();
+  const first = await openAt(path, {}, clock);
+  for (let offset = 1; offset <= 50; offset++) void first.append(publication(first, offset, { id: `own ${offset}` }));
+  await first.close();
+  for (const maxEvents of [17, 16]) {
+    const history = await openAt(path, { maxEvents }, clock);
+    clock.advance(1000);
+    const { publications } = history.read(0, ALL);
+    assert.deepEqual(
+      [history.count, history.floor, publications.map(({ offset }) => offset)[0], publications.length],
+      [maxEvents, 50 - maxEvents, 51 - maxEvents, maxEvents],
+    );
+    assert.deepEqual([history.find(`own ${50 - maxEvents}`), history.find("own 50")], [undefined, 50]);
+    await history.close();
+  }
+  const all = await openAt(path, { maxEvents: 0 }, clock);
+  t.after(() => all.close());
+  clock.advance(1000);
+  assert.deepEqual([all.count, all.bytes, all.floor, all.last], [0, 0, 50, 50]);
+});
+
+test("what goes out of memory is read from the file, and the page goes on in memory", async (t) => {
+  const history = await openAt(folder(t));
+  t.after(() => history.close());
+  for (let offset = 1; offset <= 25_000; offset++) {
+    const kept = history.append(publication(history, offset));
+    if (offset % 1000 === 0) await kept;
+  }
+  const found: number[] = [];
+  for (let at = 0; at < history.last; ) {
+    const page = history.read(at, { ...ALL, maxBytes: 50_000 });
+    found.push(...page.publications.map(({ offset }) => offset));
+    at = page.through;
+  }
+  assert.deepEqual(
+    found,
+    Array.from({ length: 25_000 }, (_, index) => index + 1),
+  );
+});
+
+test("data of format 1 is taken over: the same epoch, events and ids", async (t) => {
+  const path = folder(t);
+  mkdirSync(path);
+  const root = open({ path: join(path, "history.mdb"), maxDbs: 3 });
+  const events = root.openDB<Buffer, number>({ name: "events", encoding: "binary" });
+  const meta = root.openDB<string | number, string>({ name: "meta", encoding: "json" });
+  const ids = root.openDB<number, string>({ name: "ids", encoding: "json" });
+  const text = (value: string) => {
+    const encoded = Buffer.from(`..${value}`);
+    encoded.writeUInt16LE(encoded.length - 2);
+    return encoded;
+  };
+  for (let offset = 11; offset <= 300; offset++) {
+    const id = offset % 2 === 0 ? `own ${offset}` : positionId("abcdef", offset);
+    const head = Buffer.alloc(9);
+    head.writeDoubleLE(offset);
+    const parts = [head, text(id), Buffer.from([2, 0]), text("ö"), text("b"), Buffer.from(`data: ${offset}\n\n`)];
+    const damage = offset === 100 ? 1 : 0;
+    const crc = Buffer.alloc(4);
+    crc.writeUInt32LE((crc32(Buffer.concat(parts)) + damage) >>> 0);
+    await events.put(offset, Buffer.concat([crc, ...parts]));
+    if (offset % 2 === 0) await ids.put(id, offset);
+  }
+  for (const [key, value] of Object.entries({ version: 1, epoch: "abcdef", floor: 10, last: 300, closed: 1 })) {
+    await meta.put(key, value);
+  }
+  await root.close();
+  for (const turn of ["first", "again"]) {
+    const history = await openAt(path);
+    const { publications } = history.read(0, ALL);
+    assert.deepEqual([history.epoch, history.floor, history.last, history.count], ["abcdef", 10, 300, 289], turn);
+    assert.deepEqual(
+      publications.map(({ offset }) => offset),
+      Array.from({ length: 290 }, (_, index) => index + 11).filter((offset) => offset !== 100),
+    );
+    for (const offset of [11, 300]) {
+      const { bytes, ...rest } = publications.find((it) => it.offset === offset) ?? assert.fail();
+      const id = offset === 300 ? "own 300" : "abcdef.11";
+      assert.deepEqual(rest, { offset, id, topics: ["ö", "b"], private: false, time: offset });
+      assert.equal(bytes.toString(), `data: ${offset}\n\n`);
+    }
+    assert.equal(history.find("own 298"), 298);
+    await history.close();
+  }
 });
 
 test("nothing is left behind by a history that was closed, and its folder can be opened at once", async (t) => {

@@ -1,0 +1,24 @@
+/** Format 1 had no blocks, but a record for each offset: crc32 u32 (as in a block), and what a block's record has behind its offset. */
+import type { Publication } from "../protocol/publication.js";
+import { Block, isWhole, publicationsIn, recordHead } from "./block.js";
+
+type Entry = { readonly key: number; readonly value: Buffer };
+
+/** What was stored, by rising offset, in blocks; damaged events are left out. */
+export function* upgraded(entries: Iterable<Entry>, epoch: string): Iterable<Block> {
+  let block: Block | undefined;
+  for (const publication of publications(entries, epoch)) {
+    if (block?.add(publication)) continue;
+    if (block) yield block;
+    block = new Block(epoch, publication);
+  }
+  if (block) yield block;
+}
+
+function* publications(entries: Iterable<Entry>, epoch: string): Iterable<Publication> {
+  for (const { key, value } of entries) {
+    const rest = value.subarray(4);
+    if (!isWhole(value)) continue;
+    yield* publicationsIn(epoch, Buffer.concat([Buffer.alloc(4), recordHead(key, rest.length), rest]));
+  }
+}
