@@ -24,7 +24,8 @@ export function maxBody(clients: number): number {
 
 export class Batch {
   readonly first: Publication;
-  readonly last: Publication;
+  /** The bytes of the newest: a batch must not hold more of each event than it needs, for V8's collector copies what waits. */
+  readonly last: Buffer;
   /** Size of the body in bytes. */
   readonly bytes: number;
   /** How many publications. */
@@ -35,7 +36,7 @@ export class Batch {
 
   constructor(publication: Publication, parent?: Batch) {
     this.first = parent?.first ?? publication;
-    this.last = publication;
+    this.last = publication.bytes;
     this.events = (parent?.events ?? 0) + 1;
     this.bytes = (parent?.bytes ?? 0) + publication.bytes.length;
     this.#parent = parent;
@@ -46,19 +47,19 @@ export class Batch {
    * later one is asked for, nobody asks for an earlier one again.
    */
   with(publication: Publication): Batch {
-    if (this.#child?.last !== publication) this.#child = new Batch(publication, this);
+    if (this.#child?.last !== publication.bytes) this.#child = new Batch(publication, this);
     return this.#child;
   }
 
   /** The events of the list, oldest first, joined; made once for all who share the batch. */
   body(): Buffer {
-    this.#body ??= this.#parent ? Buffer.concat(this.#chunks(), this.bytes) : this.last.bytes;
+    this.#body ??= this.#parent ? Buffer.concat(this.#chunks(), this.bytes) : this.last;
     return this.#body;
   }
 
   #chunks(): Buffer[] {
     const chunks: Buffer[] = [];
-    for (let batch: Batch | undefined = this; batch; batch = batch.#parent) chunks.push(batch.last.bytes);
+    for (let batch: Batch | undefined = this; batch; batch = batch.#parent) chunks.push(batch.last);
     return chunks.reverse();
   }
 }

@@ -172,7 +172,7 @@ export class Outbox {
 
   /** The batch of one publication, the same node for all audiences that start with it. */
   readonly #batch = (publication: Publication): Batch => {
-    if (this.#alone?.last !== publication) this.#alone = new Batch(publication);
+    if (this.#alone?.last !== publication.bytes) this.#alone = new Batch(publication);
     return this.#alone;
   };
 

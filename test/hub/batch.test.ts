@@ -16,7 +16,7 @@ test("a batch is its publications in order, in one body that is made once", () =
   const batch = [2, 3, 4].reduce((grown, offset) => grown.with(publication(offset)), new Batch(publication(1)));
   assert.equal(batch.body().toString(), "1;2;3;4;");
   assert.equal(batch.body(), batch.body());
-  assert.deepEqual([batch.first.offset, batch.last.offset, batch.events, batch.bytes], [1, 4, 4, 8]);
+  assert.deepEqual([batch.first.offset, `${batch.last}`, batch.events, batch.bytes], [1, "4;", 4, 8]);
 });
 
 test("who waits for the same list holds the same node, who waits for another one another", () => {
@@ -35,7 +35,7 @@ test("a batch does not change when one grows out of it", () => {
   const body = start.body();
   start.with(publication(2)).with(publication(3));
   assert.equal(start.body(), body);
-  assert.deepEqual([start.events, start.bytes, start.last.offset], [1, 2, 1]);
+  assert.deepEqual([start.events, start.bytes, `${start.last}`], [1, 2, "1;"]);
 });
 
 test("a list of a hundred thousand small events is no full stack", () => {
