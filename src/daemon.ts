@@ -249,17 +249,16 @@ async function startServers(config: Config, around: Surroundings, observed: Obse
 /** Where publications come in. */
 async function startDoors(config: Config, around: Surroundings, start: Start, source?: PullServer): Promise<Beacon> {
   const { hub, journal, clock } = around;
-  const publish = hub.publish.bind(hub);
   const rejected = journal.publicationRejected;
   if (source) {
-    const ingress = new Ingress({ source, publish, rejected });
+    const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected });
     await start(
       "ingress",
       () => ingress.start(),
       () => ingress.close(),
     );
   }
-  const beacon = new Beacon({ clock, publish: (draft) => void publish(draft).catch(rejected) });
+  const beacon = new Beacon({ clock, publish: (draft) => void hub.publish(draft).catch(rejected) });
   await start(
     "beacon",
     () => beacon.start(config.beacon),

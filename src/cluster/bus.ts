@@ -117,6 +117,10 @@ export class ClusterBus implements Bus {
     return Promise.reject(new M2pushError("unavailable", why));
   }
 
+  post(draft: Draft): Promise<Publication> {
+    return this.publish(draft);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await atMost(this.#options.clock, LAST_PATIENCE, this.#publisher.settled());

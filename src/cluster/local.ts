@@ -22,11 +22,21 @@ export class LocalBus implements Bus {
   }
 
   async publish(draft: Draft): Promise<Publication> {
+    const publication = this.#place(draft);
+    await this.#deliver?.(publication);
+    return publication;
+  }
+
+  post(draft: Draft): Promise<void> | undefined {
+    const publication = this.#place(draft);
+    return this.#deliver?.(publication);
+  }
+
+  #place(draft: Draft): Publication {
     if (!this.#deliver)
       throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
     const publication = place(draft, this.epoch, this.#last + 1, this.#clock.now());
     this.#last = publication.offset;
-    await this.#deliver(publication);
     return publication;
   }
 

@@ -30,6 +30,8 @@ import type { Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
 
+const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
+
 /** What one flush may spend on clients that are behind, bytes times receivers. */
 const CATCHUP_BYTES = 1_000_000;
 
@@ -67,9 +69,7 @@ export class Hub {
 
   /** Clients connected to all servers. */
   get clients(): number {
-    let clients = 0;
-    for (const server of this.#servers.values()) clients += server.registry.size;
-    return clients;
+    return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.size, 0);
   }
 
   /** Begins to take publications from the bus. */
@@ -80,7 +80,7 @@ export class Hub {
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
-    const { clock, history, journal, base, isFlooded = () => false } = this.#options;
+    const { clock, history, clients: store, journal, base, isFlooded = () => false } = this.#options;
     const registry = new Registry(outlet, base);
     const maxBytes = () => maxBody(registry.size);
     const catchup = new Catchup({
@@ -91,7 +91,6 @@ export class Hub {
       ready: () => outbox.pump(),
     });
     const flushed = journal.flushed.bind(journal, name);
-    const { clients: store } = this.#options;
     const fenced = (through: number, steps: readonly Feed[]) => settle(server, store, through, steps);
     const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
     const commit = () => history.commit();
@@ -108,8 +107,12 @@ export class Hub {
 
   /** Publishes one event; settles when it is as durable as configured. Rejects with "unavailable" once sealed. */
   publish(draft: Draft): Promise<Publication> {
-    if (this.#sealed) return Promise.reject(new M2pushError("unavailable", "the daemon is stopping"));
-    return this.#options.bus.publish(draft);
+    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
+  }
+
+  /** See Bus.post. */
+  post(draft: Draft): Promise<unknown> | undefined {
+    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.post(draft);
   }
 
   /** From now on nothing more is published or sent: what was can then be known to have arrived, and is not sent again. */
@@ -151,13 +154,11 @@ export class Hub {
 
   /** `asked`: the offset of its last event id. */
   #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
-    const { id, remote, interest, expiresAt, subscriber, lastEventId, opening, allowance } = subscription;
+    const { id, subscriber, lastEventId, opening, allowance } = subscription;
     const { registry, outbox, outlet } = server;
-    const { history } = this.#options;
-    const since = this.#options.clock.monotonic();
+    const { history, clock } = this.#options;
     if (allowance !== undefined) server.allowance = allowance;
-    const bytes = allowance ?? server.allowance;
-    const client = registry.add({ id, remote, interest, since, expiresAt, subscriber, allowance: bytes });
+    const client = registry.add({ ...subscription, since: clock.monotonic(), allowance: server.allowance });
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const first = gap ? this.#gap(server.name, gap, cursor) : primingEvent(history, cursor);

@@ -11,7 +11,8 @@ export interface Source {
 
 export interface IngressOptions {
   readonly source: Source;
-  readonly publish: (draft: Draft) => Promise<unknown>;
+  /** See Bus.post. */
+  readonly post: (draft: Draft) => Promise<unknown> | undefined;
   /**
    * A message that is no publication, one that could not be kept, or bytes that are no message. There is nobody to answer: a PUSH
    * socket hears nothing.
@@ -21,6 +22,8 @@ export interface IngressOptions {
 
 export class Ingress {
   readonly #options: IngressOptions;
+  /** What the last message waits for. */
+  #underway: Promise<unknown> | undefined;
 
   constructor(options: IngressOptions) {
     this.#options = options;
@@ -35,9 +38,11 @@ export class Ingress {
   }
 
   #receive(parts: Buffer[]): void {
-    const { publish } = this.#options;
     try {
-      publish(parsePublication(parts)).catch((error) => this.#reject(error));
+      const underway = this.#options.post(parsePublication(parts));
+      if (underway === this.#underway) return;
+      this.#underway = underway;
+      underway?.catch((error) => this.#reject(error));
     } catch (error) {
       this.#reject(error);
     }

@@ -137,6 +137,19 @@ export function busSuite(name: string, open: OpenCourse): void {
     await end.bus.close();
     await assert.rejects(listener.publish(), isUnavailable);
     assert.equal(listener.heard.length, 1);
+    const post = async () => end.bus.post({ topics: ["t"], data: "late", private: false });
+    await assert.rejects(post, isUnavailable);
+  });
+
+  test(`${name}: what is posted comes between what is published, and is kept when that is over`, async (t) => {
+    const listener = await start(t);
+    const { bus, history } = listener.end;
+    const post = (data: string) => bus.post({ topics: ["t"], data, private: false });
+    const kept = [listener.publish("a"), post("b"), post("c"), listener.publish("d")];
+    await Promise.all(kept);
+    await listener.hears(4);
+    const data = texts(await readAll(listener.end, 0)).map((text) => /data: (.*)/.exec(text)?.[1]);
+    assert.deepEqual([data, history.count], [["a", "b", "c", "d"], 4]);
   });
 
   test(`${name}: what is published is delivered as it was, in the order in which it was published`, async (t) => {

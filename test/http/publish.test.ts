@@ -165,6 +165,7 @@ test("what cannot be stored is not acknowledged: 503, and when to come again", a
     epoch: bus.epoch,
     start: bus.start.bind(bus),
     publish: () => Promise.reject(new M2pushError("history.failed", "the disk is full")),
+    post: bus.post.bind(bus),
     close: () => bus.close(),
   });
   const web = await Web.open({ wrap: failing });

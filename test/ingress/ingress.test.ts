@@ -26,7 +26,7 @@ async function open(options: Partial<IngressOptions> = {}) {
       },
       async close() {},
     },
-    publish: (draft) => it.hub.publish(draft),
+    post: (draft) => it.hub.post(draft),
     rejected: (error) => {
       errors.push(error);
       journal.publicationRejected(error);
@@ -209,7 +209,7 @@ test("a flood of bad messages is one line a second for each kind, with the numbe
 test("an event that could not be kept is told like a bad one, and the next is taken", async () => {
   let isFull = true;
   const door = await open({
-    publish: async () => {
+    post: async () => {
       if (isFull) throw new M2pushError("history.failed", "the disk is full");
     },
   });
