@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Client } from "../hub/client.js";
 import type { Reason } from "../hub/ports.js";
-import { wordsOf } from "../hub/selector.js";
+import { type Selector, wordsOf } from "../hub/selector.js";
 import type { Chronicle } from "../metrics/tee.js";
 import type { Clock } from "../util/clock.js";
 
@@ -39,7 +39,8 @@ const TOPIC_CHARACTERS = 80;
 export class Visits {
   readonly #clock: Clock;
   readonly #instance = randomBytes(6).toString("base64url");
-  readonly #held: Visit[] = [];
+  /** Told in words when somebody asks: in a storm nearly all are forgotten before that. */
+  readonly #held: (() => Visit)[] = [];
   #count = 0;
 
   constructor(clock: Clock) {
@@ -62,23 +63,23 @@ export class Visits {
       ...journal,
       connected: (server, client, clients) => {
         journal.connected(server, client, clients);
-        this.#add({ event: "connect", ...this.#visit(server, client, clients) });
+        this.#add("connect", server, client, clients);
       },
       adopted: (server, client, clients) => {
         journal.adopted(server, client, clients);
-        this.#add({ event: "adopt", ...this.#visit(server, client, clients) });
+        this.#add("adopt", server, client, clients);
       },
       disconnected: (server, client, reason, clients) => {
         journal.disconnected(server, client, reason, clients);
         const seconds = Math.round(this.#clock.monotonic() - client.since) / 1000;
-        this.#add({ event: "disconnect", ...this.#visit(server, client, clients), reason, seconds });
+        this.#add("disconnect", server, client, clients, { reason, seconds });
       },
     };
   }
 
   /** Those after the first `count`. */
   after(count: number): News {
-    const visits = this.#held.slice(Math.max(0, this.#held.length - (this.#count - count)));
+    const visits = this.#held.slice(Math.max(0, this.#held.length - (this.#count - count))).map((tell) => tell());
     return { visits, skipped: this.#count - count - visits.length };
   }
 
@@ -94,17 +95,22 @@ export class Visits {
     return count !== undefined && count <= this.#count ? count : undefined;
   }
 
-  #visit(server: string, { id, remote, audience }: Client, clients: number) {
-    const words = audience.interest.selectors.slice(0, TOPICS).map(wordsOf);
-    const more = audience.interest.selectors.length - words.length;
-    const topics = words.map((word) => (word.length > TOPIC_CHARACTERS ? `${word.slice(0, TOPIC_CHARACTERS)}…` : word));
-    if (more > 0) topics.push(`and ${more} more`);
-    return { at: new Date(this.#clock.now()).toISOString(), server, client: id, remote, topics, clients };
-  }
-
-  #add(visit: Visit): void {
+  #add(event: Visit["event"], server: string, client: Client, clients: number, left: Partial<Visit> = {}): void {
+    const now = this.#clock.now();
+    const { id, remote, audience } = client;
+    const { selectors } = audience.interest;
+    this.#held.push(() => {
+      const at = new Date(now).toISOString();
+      return { event, at, server, client: id, remote, topics: topicsOf(selectors), clients, ...left };
+    });
     this.#count++;
-    this.#held.push(visit);
     if (this.#held.length > HELD) this.#held.shift();
   }
+}
+
+function topicsOf(selectors: readonly Selector[]): string[] {
+  const words = selectors.slice(0, TOPICS).map(wordsOf);
+  const topics = words.map((word) => (word.length > TOPIC_CHARACTERS ? `${word.slice(0, TOPIC_CHARACTERS)}…` : word));
+  if (selectors.length > TOPICS) topics.push(`and ${selectors.length - TOPICS} more`);
+  return topics;
 }

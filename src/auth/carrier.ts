@@ -28,10 +28,11 @@ const malformed = (why: string): Presented => ({ kind: "malformed", refusal: ref
 export function findToken(request: { headers: Headers; query: string }, options: { legacy: boolean }): Presented {
   const authorization = request.headers.get("authorization");
   if (authorization !== undefined) return fromHeader(authorization);
-  const parameters = options.legacy ? new URLSearchParams(request.query).getAll(PARAMETER_V0) : [];
+  const hasQuery = options.legacy && request.query !== "";
+  const parameters = hasQuery ? new URLSearchParams(request.query).getAll(PARAMETER_V0) : [];
   if (parameters.length > 0) return fromQuery(parameters);
-  const names = options.legacy ? [COOKIE, COOKIE_V0] : [COOKIE];
-  return fromCookies(request.headers.get("cookie") ?? [], names);
+  const cookies = request.headers.get("cookie");
+  return cookies ? fromCookies(cookies, options.legacy ? [COOKIE, COOKIE_V0] : [COOKIE]) : NONE;
 }
 
 /**

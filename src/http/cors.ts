@@ -13,9 +13,12 @@ const ALLOWED = "Authorization, Cache-Control, Content-Type, Last-Event-ID";
 /** How long a browser remembers a preflight, seconds. */
 const MAX_AGE = "7200";
 
+/** Where no other origin may read anything. */
+export const NO_CORS: CorsHeaders = {};
+
 /** The headers that let the request's origin read the answer; none for an origin that is not allowed. */
 export function corsHeaders(request: HttpRequest, allowed: readonly string[]): CorsHeaders {
-  if (allowed.length === 0) return {};
+  if (allowed.length === 0) return NO_CORS;
   const origin = header(request, "origin");
   const vary = { Vary: "Origin" };
   if (origin !== undefined && origin !== "null" && allowed.includes(origin)) {

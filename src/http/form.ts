@@ -14,6 +14,7 @@ const MAX_PAIRS = 4_000;
 
 /** Throws "protocol.request" for what is not UTF-8, "limit.exceeded" for too many pairs. */
 export function parseForm(text: string): Form {
+  if (text === "") return [];
   const pairs = text.split("&", MAX_PAIRS + 1).filter((pair) => pair !== "");
   if (pairs.length > MAX_PAIRS) {
     throw new ProtocolError("limit.exceeded", `more than ${MAX_PAIRS} parameters`);

@@ -156,13 +156,13 @@ export class Router {
   }
 
   #outcome({ methods, options }: Route, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
-    const allow = `${Object.keys(methods).join(", ")}, OPTIONS`;
+    const allow = () => ({ Allow: `${Object.keys(methods).join(", ")}, OPTIONS` });
     if (request.method === "OPTIONS") {
-      return { status: 204, headers: { Allow: allow, ...options?.(request) }, ...(options && { persists: true }) };
+      return { status: 204, headers: { ...allow(), ...options?.(request) }, ...(options && { persists: true }) };
     }
     if (isUpload(request)) return { status: 413 };
     const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
-    return method ? method(server, request) : { status: 405, headers: { Allow: allow } };
+    return method ? method(server, request) : { status: 405, headers: allow() };
   }
 }
 

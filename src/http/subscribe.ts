@@ -13,7 +13,7 @@ import { LIMITS } from "../protocol/limits.js";
 import { type HttpRequest, header } from "../protocol/request.js";
 import { encodeComment, encodeEvent } from "../protocol/sse.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
-import { corsHeaders } from "./cors.js";
+import { corsHeaders, NO_CORS } from "./cors.js";
 import type { Asked } from "./mercure/dialect.js";
 import { type Answer, head } from "./response.js";
 import type { Outcome } from "./router.js";
@@ -56,6 +56,7 @@ export class Subscribe {
   readonly #hub: Hub;
   readonly #base: string;
   readonly #settings: () => SubscribeSettings;
+  #opening: { readonly retry: number; readonly bytes: Buffer } | undefined;
 
   /** `base` is the hub's URL; `settings` are asked for anew with each request. */
   constructor(hub: Hub, base: string, settings: () => SubscribeSettings) {
@@ -94,10 +95,9 @@ export class Subscribe {
     const grants = asker === "anonymous" ? [] : canonical(asker.subscribe);
     const cursor = header(request, "last-event-id") ?? wish.cursor;
     const cors = corsHeaders(request, corsOrigins);
-    const headers = (after?: string) => {
-      const isTold = cursor !== undefined && wish.cursorHeader !== undefined;
-      return head(200, { ...HEADERS, ...cors, ...(isTold && { [wish.cursorHeader]: after ?? "earliest" }) });
-    };
+    const { cursorHeader } = wish;
+    const told = (after = "earliest") => (cursor === undefined || !cursorHeader ? {} : { [cursorHeader]: after });
+    const isPlain = cors === NO_CORS && cursor === undefined;
     if (request.method === "HEAD") return { status: 200, headers: HEADERS };
     const opened = this.#hub.subscribe(server, {
       id: request.id,
@@ -107,9 +107,15 @@ export class Subscribe {
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
       lastEventId: cursor || undefined,
       allowance: request.credits,
-      opening: (after) => Buffer.concat([Buffer.from(headers(after)), GREETING, encodeEvent({ retry })]),
+      opening: (after) => (isPlain ? this.#plain(retry) : openingOf(retry, { ...HEADERS, ...cors, ...told(after) })),
     });
     return opened instanceof Promise ? opened.then((client) => client && "streaming") : "streaming";
+  }
+
+  /** What most are told first, all the same. */
+  #plain(retry: number): Buffer {
+    if (this.#opening?.retry !== retry) this.#opening = { retry, bytes: openingOf(retry, HEADERS) };
+    return this.#opening.bytes;
   }
 
   #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {
@@ -157,6 +163,10 @@ export class Subscribe {
     }
     return undefined;
   }
+}
+
+function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {
+  return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeEvent({ retry })]);
 }
 
 /** Throws "limit.exceeded". */

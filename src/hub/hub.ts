@@ -30,10 +30,9 @@ import type { Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
 
-const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
-
 /** What one flush may spend on clients that are behind, bytes times receivers. */
 const CATCHUP_BYTES = 1_000_000;
+const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
 
 export interface HubOptions {
   readonly bus: Bus;
@@ -154,11 +153,12 @@ export class Hub {
 
   /** `asked`: the offset of its last event id. */
   #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
-    const { id, subscriber, lastEventId, opening, allowance } = subscription;
+    const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
-    if (allowance !== undefined) server.allowance = allowance;
-    const client = registry.add({ ...subscription, since: clock.monotonic(), allowance: server.allowance });
+    const allowance = subscription.allowance ?? server.allowance;
+    server.allowance = allowance;
+    const client = registry.add({ id, remote, interest, since: clock.monotonic(), expiresAt, subscriber, allowance });
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const first = gap ? this.#gap(server.name, gap, cursor) : primingEvent(history, cursor);

@@ -62,8 +62,20 @@ export class Registry {
     if (this.clients.has(id)) throw new TypeError(`connection ${id} has a client already`);
     const audience = this.#audience(interest, since);
     audience.clients++;
-    const place = { audience, behind: undefined, seen: 0, settled: false, slot: -1 };
-    const client: Client = { id, remote, since, expiresAt, subscriber, allowance, credit: allowance, ...place };
+    const client: Client = {
+      id,
+      remote,
+      since,
+      expiresAt,
+      subscriber,
+      audience,
+      behind: undefined,
+      seen: 0,
+      settled: false,
+      allowance,
+      credit: allowance,
+      slot: -1,
+    };
     this.clients.set(id, client);
     this.#addresses.set(remote, this.countOf(remote) + 1);
     return client;

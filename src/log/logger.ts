@@ -1,5 +1,5 @@
 /** The log: JSON lines on stdout, one event a line; pretty on a terminal. */
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
 import pretty from "pino-pretty";
 
 export type { Logger } from "pino";
@@ -15,7 +15,7 @@ const AT_ONCE = 4;
 
 /** Makes the log. `destination` takes JSON lines instead of stdout, each whole in one call. */
 export function openLog(level: string, destination?: DestinationStream): Logger {
-  const options = { level, base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: name } };
+  const options = { level, base: null, timestamp: isoTime(), formatters: { level: name } };
   if (destination) return pino(options, destination);
   if (process.stdout.isTTY) return pino(options, readable());
   const output = new Output(process.stdout);
@@ -72,6 +72,17 @@ class Output implements DestinationStream {
 /** Lines for people, written by this process itself: a worker thread could lose the last ones. */
 function readable(): DestinationStream {
   return pretty({ sync: true, translateTime: "SYS:HH:MM:ss.l", ignore: "event", singleLine: true });
+}
+
+/** ISO 8601. Lines of one millisecond share it: in a storm, making it was a fifth of what a line costs. */
+function isoTime(): () => string {
+  let [made, text] = [Number.NaN, ""];
+  return () => {
+    const now = Date.now();
+    if (now !== made) text = `,"time":"${new Date(now).toISOString()}"`;
+    made = now;
+    return text;
+  };
 }
 
 /** The level by its name rather than by pino's number: what people grep for. */
