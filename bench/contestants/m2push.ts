@@ -1,7 +1,10 @@
-/** m2push as its users run it: the built daemon with its history and client store on disk, beside a Mongrel2. */
-import { startDaemon } from "../../test/support/daemon.js";
+/** m2push as its users run it: the built daemon with its history, its clients and its log on disk, beside a Mongrel2. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { type Mongrel2, startMongrel2 } from "../../test/support/mongrel2.js";
 import { freePort } from "../../test/support/ports.js";
+import { Child, PROJECT, removeDirectory, temporaryDirectory } from "../../test/support/processes.js";
 import { MEASURED_CORE, pin, publish } from "../tools.js";
 import { type Contestant, MONGREL2, missingPrograms } from "./contestant.js";
 
@@ -13,8 +16,7 @@ export const m2push: Contestant = {
     const mongrel2 = await startMongrel2(MONGREL2);
     pin(mongrel2.pid, MEASURED_CORE);
     const spec = `tcp://127.0.0.1:${await freePort()}`;
-    const daemon = startDaemon({ config: configFor([mongrel2], spec) });
-    await daemon.logged(({ event }) => event === "live", "Mongrel2 to answer");
+    const daemon = await startLogged(configFor([mongrel2], spec));
     pin(daemon.pid, MEASURED_CORE);
     return {
       port: mongrel2.port,
@@ -30,6 +32,24 @@ export const m2push: Contestant = {
     };
   },
 };
+
+/** A daemon whose log nobody reads: whoever did would take of the measured core what its lines cost to read. */
+async function startLogged(config: string) {
+  const dir = temporaryDirectory();
+  const [file, log] = [join(dir, "m2push.toml"), join(dir, "m2push.log")];
+  writeFileSync(file, config);
+  const command = [process.execPath, "--enable-source-maps", join(PROJECT, "dist/cli/main.js"), "serve", "-c", file];
+  const child = new Child("sh", ["-c", `exec "$0" "$@" >${log}`, ...command], dir);
+  while (!(existsSync(log) && readFileSync(log, "utf8").includes('"event":"live"'))) {
+    if (child.exit) throw new Error(`the daemon ended: ${child.stderr}`);
+    await pause(10);
+  }
+  const stop = async () => {
+    await child.end("SIGTERM");
+    removeDirectory(dir);
+  };
+  return { pid: child.pid, stop };
+}
 
 /** A daemon's configuration for some Mongrel2s; `spec` is where publishers connect. */
 export function configFor(servers: readonly Mongrel2[], spec: string, more = ""): string {
