@@ -30,10 +30,10 @@ export interface LmdbOptions extends StoreOptions {
   readonly mend?: string;
 }
 
-/** Trimmed in one go: removing 256 records takes 0.2 ms, or 1 ms when they are large. */
-const TRIM_STEP = 256;
+/** Events trimmed in one go: that takes 0.3 ms, 1.6 where each came alone or with an id of its publisher's, 4 where they are large. */
+const TRIM_STEP = 512;
 /** Steps of one second: after a burst the surplus is soon gone. */
-const TRIM_STEPS = 20;
+const TRIM_STEPS = 10;
 const TRIM_EVERY = 1000;
 export const FILE = "history.mdb";
 

@@ -123,7 +123,7 @@ export class Store {
     return this.#held.has(ours) ? ours : undefined;
   }
 
-  /** Removes the oldest that are too many, too large or too old, from so many blocks at most. Returns from how many. */
+  /** Removes the oldest that are too many, too large or too old, at most so many. Returns how many. */
   trim(most: number): number {
     const old = this.#old(most);
     if (old.events === 0 && old.keys.length === 0) return 0;
@@ -139,20 +139,19 @@ export class Store {
     this.#floor = old.floor;
     this.#held.forget(old.floor);
     this.#bytes -= old.bytes;
-    return old.blocks;
+    return old.events;
   }
 
   /** What trim() removes. A block goes with its last event, and a damaged one when its turn comes: nothing that it says counts. */
   #old(most: number): Old {
     const { maxEvents, maxBytes, maxAge } = this.#options;
     const oldest = this.#clock.now() - maxAge;
-    const old: Old = { keys: [], names: [], events: 0, bytes: 0, blocks: 0, floor: this.#floor };
+    const old: Old = { keys: [], names: [], events: 0, bytes: 0, floor: this.#floor };
     for (const { key, block } of this.#stored({ limit: most })) {
-      old.blocks++;
       for (const record of block ? recordsIn(block) : []) {
         if (record.offset <= old.floor) continue;
         const isWithin = this.count - old.events <= maxEvents && this.#bytes - old.bytes <= maxBytes;
-        if (isWithin && record.time >= oldest) return old;
+        if (old.events === most || (isWithin && record.time >= oldest)) return old;
         const id = nameIn(record);
         if (id !== "") old.names.push({ id, offset: record.offset });
         old.events++;
@@ -219,7 +218,7 @@ export class Store {
   }
 
   /**
-   * What is held, by looking at all of it: 100,000 events take about 80 ms. A bad first or last block is an error. Returns the
+   * What is held, by looking at all of it: 100,000 events take 70 ms, or 180 where each came alone. A bad first or last block is an error. Returns the
    * highest offset.
    */
   #measure(file: string): number {
@@ -254,8 +253,6 @@ interface Old {
   readonly names: { readonly id: string; readonly offset: number }[];
   events: number;
   bytes: number;
-  /** Blocks that were looked at. */
-  blocks: number;
   /** The offset of the newest. */
   floor: number;
 }
