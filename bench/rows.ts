@@ -1,4 +1,5 @@
 /** What is measured of each contestant: the rows of the comparison. */
+import { setTimeout as pause } from "node:timers/promises";
 import type { Running } from "./contestants/contestant.js";
 import { cpuSeconds, type Load, load, residentMegabytes } from "./tools.js";
 
@@ -8,6 +9,8 @@ export interface Row {
   readonly what: string;
   /** The figures that it is about, in this order. */
   readonly figures: readonly (keyof Figures)[];
+  /** What has been served by then, not measured; absent = nothing, the contestant has just started. */
+  readonly before?: (running: Running) => Promise<unknown>;
   run(running: Running): Promise<Load>;
 }
 
@@ -30,14 +33,21 @@ export interface Figures {
 }
 
 const LIGHT = 8;
+/** As many deliveries a second as in a light load, in more events: of 80 the very first, which compile what they need, would be p99. */
+const WARM = { clients: 20, rate: 500, seconds: 8 };
 const SUSTAINED = 10;
 const TOPICS = 1000;
+
+/** After a storm, milliseconds, until all that it was has been heard of and let go of. */
+const AFTERMATH = 3000;
 
 export const ROWS: readonly Row[] = [
   {
     name: "light",
-    what: "1000 clients, 10 events/s for 8 s",
+    what: "1000 clients, 10 events/s for 8 s, after 20 clients and 500 events/s for 8 s",
     figures: ["alive", "p50 ms", "p99 ms", "server us", "handler us", "kB/client"],
+    before: ({ port, path, publish }) =>
+      load({ port, path, clients: WARM.clients, seconds: WARM.seconds + 1 }, () => publish(WARM)),
     run: ({ port, path, publish }) =>
       load({ port, path, clients: 1000, seconds: LIGHT + 3 }, () => publish({ rate: 10, seconds: LIGHT })),
   },
@@ -65,9 +75,13 @@ export const ROWS: readonly Row[] = [
   },
   {
     name: "storm",
-    what: "10,000 clients connect, 500 at once",
+    what: "10,000 clients that were there before connect again, 500 at once",
     figures: ["alive", "connect s"],
-    run: ({ port, path }) => load({ port, path, clients: 10_000, rate: 100_000, window: 500, seconds: 1, quiet: 1 }),
+    before: async (running) => {
+      await storm(running);
+      await pause(AFTERMATH);
+    },
+    run: storm,
   },
   {
     name: "unicast",
@@ -78,11 +92,16 @@ export const ROWS: readonly Row[] = [
   },
 ];
 
+function storm({ port, path }: Running): Promise<Load> {
+  return load({ port, path, clients: 10_000, rate: 100_000, window: 500, seconds: 1, quiet: 1 });
+}
+
 /** Runs a row, and takes the processor time and the memory of its processes. */
 export async function measure(row: Row, running: Running): Promise<Figures> {
   const sum = (pids: readonly number[], of: (pid: number) => number) => pids.reduce((all, pid) => all + of(pid), 0);
   const { servers, handlers } = running;
   const memory = () => sum([...servers, ...handlers], residentMegabytes);
+  await row.before?.(running);
   const before = memory();
   let [connected, server, handler] = [before, 0, 0];
   const publish: Running["publish"] = (publishing) => {
