@@ -30,7 +30,6 @@ program() {
   (cd "$project" && npm pack --silent --pack-destination "$work" >/dev/null)
   mkdir -p "$library"
   tar -xzf "$work/m2push-$version.tgz" -C "$library" --strip-components=1
-  chmod +x "$library/dist/cli/main.js"
 }
 
 # Production packages only, from where npm has put them.

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Command } from "commander";
@@ -81,6 +82,11 @@ test("help that was asked for is on standard output, with exit code 0", async ()
     assert.match(stdout, /Usage: m2push/);
     assert.equal(stderr, "");
   }
+});
+
+test("what the build makes can be run as npx runs it", () => {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  assert.equal(execFileSync("dist/cli/main.js", ["--version"], { encoding: "utf8" }), `${version}\n`);
 });
 
 test("the version is that of package.json", async () => {
