@@ -38,7 +38,7 @@ async function startLogged(config: string) {
   const dir = temporaryDirectory();
   const [file, log] = [join(dir, "m2push.toml"), join(dir, "m2push.log")];
   writeFileSync(file, config);
-  const command = [process.execPath, "--enable-source-maps", join(PROJECT, "dist/cli/main.js"), "serve", "-c", file];
+  const command = [process.execPath, join(PROJECT, "dist/cli/main.js"), "serve", "-c", file];
   const child = new Child("sh", ["-c", `exec "$0" "$@" >${log}`, ...command], dir);
   while (!(existsSync(log) && readFileSync(log, "utf8").includes('"event":"live"'))) {
     if (child.exit) throw new Error(`the daemon ended: ${child.stderr}`);

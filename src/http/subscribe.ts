@@ -8,15 +8,14 @@ import type { Hub } from "../hub/hub.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
 import { canonical, covers, parseSelector, type Selector, wordsOf } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
-import type { Subscription } from "../hub/subscription.js";
-import { LIMITS } from "../protocol/limits.js";
 import { type HttpRequest, header } from "../protocol/request.js";
 import { encodeComment, encodeEvent } from "../protocol/sse.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
 import type { Asked } from "./mercure/dialect.js";
 import { type Answer, head } from "./response.js";
-import type { Outcome } from "./router.js";
+import type { Method, Outcome } from "./router.js";
+import { type ParsedWish, type Wish, Wishes } from "./wish.js";
 
 /** What may change while the daemon runs. */
 export interface SubscribeSettings {
@@ -28,17 +27,6 @@ export interface SubscribeSettings {
   /** The most clients of one address; 0 = no limit. */
   readonly maxPerAddress: number;
   readonly corsOrigins: readonly string[];
-}
-
-/** What a request asks for, in whatever dialect. */
-export interface Wish {
-  readonly asked: readonly Asked[];
-  /** The last event id in the address; the header wins. "" = an empty one. */
-  readonly cursor: string | undefined;
-  /** The response header that says where a replay begins, when one was asked for; undefined = none is sent. */
-  readonly cursorHeader?: string;
-  /** Others may be told that it is subscribed. */
-  readonly isPublic: boolean;
 }
 
 /** Nothing may keep a copy, nothing may hold it back: X-Accel-Buffering is nginx's word for the latter. */
@@ -65,16 +53,18 @@ export class Subscribe {
     this.#settings = settings;
   }
 
-  /** `read` may throw a ProtocolError: the request is answered 400. */
-  handle(server: Server, request: HttpRequest, read: () => Wish): Outcome | Promise<Outcome> {
+  /** What a route's requests ask for; `read`: see Wishes. */
+  method(read: (request: HttpRequest) => Wish): Method {
+    const wishes = new Wishes(read, this.#base);
+    return (server, request) => this.#handle(server, request, wishes);
+  }
+
+  #handle(server: Server, request: HttpRequest, wishes: Wishes): Outcome | Promise<Outcome> {
     try {
       const full = this.#full(server, request);
       if (full) return full;
-      const wish = read();
-      checkSize(wish.asked);
-      const selectors = canonical(wish.asked.map(({ selects, value }) => parseSelector(selects, value, this.#base)));
-      const open = (asker: Asker | Answer) =>
-        isAnswer(asker) ? asker : this.#open(server, request, wish, { selectors, asker });
+      const wish = wishes.of(request);
+      const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
       const asker = this.#settings().access.subscriber(request);
       const { life } = server;
       // Once Mongrel2 was restarted the connection is somebody else's.
@@ -85,24 +75,19 @@ export class Subscribe {
     }
   }
 
-  #open(
-    server: Server,
-    request: HttpRequest,
-    wish: Wish,
-    { selectors, asker }: { selectors: Subscription["interest"]["selectors"]; asker: Asker },
-  ): Outcome | Promise<Outcome> {
+  #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
     const { corsOrigins, retry } = this.#settings();
     const grants = asker === "anonymous" ? [] : canonical(asker.subscribe);
     const cursor = header(request, "last-event-id") ?? wish.cursor;
     const cors = corsHeaders(request, corsOrigins);
-    const { cursorHeader } = wish;
-    const told = (after = "earliest") => (cursor === undefined || !cursorHeader ? {} : { [cursorHeader]: after });
-    const isPlain = cors === NO_CORS && cursor === undefined;
+    const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
+    const told = (after = "earliest") => (cursorHeader ? { [cursorHeader]: after } : {});
+    const isPlain = cors === NO_CORS && !cursorHeader;
     if (request.method === "HEAD") return { status: 200, headers: HEADERS };
     const opened = this.#hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
-      interest: { selectors, grants },
+      interest: { selectors: wish.selectors, grants },
       expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
       lastEventId: cursor || undefined,
@@ -167,12 +152,4 @@ export class Subscribe {
 
 function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {
   return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeEvent({ retry })]);
-}
-
-/** Throws "limit.exceeded". */
-function checkSize(asked: readonly Asked[]): void {
-  const bytes = asked.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0);
-  if (bytes <= LIMITS.selectorsBytes) return;
-  const most = LIMITS.selectorsBytes;
-  throw new ProtocolError("limit.exceeded", `selectors of ${bytes} bytes together, at most ${most} are taken`);
 }

@@ -25,7 +25,7 @@ import type {
   StoredClient,
 } from "./ports.js";
 import { Registry } from "./registry.js";
-import { gapEvent, offsetOfId, primingEvent, resume } from "./resumption.js";
+import { Beginnings, gapEvent, offsetOfId, resume } from "./resumption.js";
 import type { Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
@@ -53,6 +53,7 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  readonly #beginnings: Beginnings;
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
@@ -60,6 +61,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#beginnings = new Beginnings(options.history);
   }
 
   get servers(): Iterable<Server> {
@@ -73,8 +75,7 @@ export class Hub {
 
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    const interrupted = (reason: GapReason) => this.#interrupted(reason);
-    await this.#options.bus.start((publication) => this.#deliver(publication), interrupted);
+    await this.#options.bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
@@ -153,16 +154,15 @@ export class Hub {
 
   /** `asked`: the offset of its last event id. */
   #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
-    const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
+    const { id, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
-    const allowance = subscription.allowance ?? server.allowance;
-    server.allowance = allowance;
-    const client = registry.add({ id, remote, interest, since: clock.monotonic(), expiresAt, subscriber, allowance });
+    server.allowance = subscription.allowance ?? server.allowance;
+    const client = registry.add({ ...subscription, allowance: server.allowance, since: clock.monotonic() });
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
-    const first = gap ? this.#gap(server.name, gap, cursor) : primingEvent(history, cursor);
-    const start = Buffer.concat([opening(after), first]);
+    const head = opening(after);
+    const start = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : this.#beginnings.of(head, cursor);
     outlet.open(id, start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);

@@ -43,8 +43,22 @@ export function resume(
   return { cursor: asked, gap: undefined, after: lastEventId === "earliest" ? undefined : lastEventId };
 }
 
-export function primingEvent({ epoch }: History, cursor: number): Buffer {
-  return encodeEvent({ id: positionId(epoch, cursor) });
+/** The first bytes of streams that miss nothing. After a restart of Mongrel2 most browsers are told the same: it is made once. */
+export class Beginnings {
+  readonly #history: History;
+  #last: { readonly opening: Buffer; readonly id: string; readonly bytes: Buffer } | undefined;
+
+  constructor(history: History) {
+    this.#history = history;
+  }
+
+  of(opening: Buffer, cursor: number): Buffer {
+    const id = positionId(this.#history.epoch, cursor);
+    if (this.#last?.opening !== opening || this.#last.id !== id) {
+      this.#last = { opening, id, bytes: Buffer.concat([opening, encodeEvent({ id })]) };
+    }
+    return this.#last.bytes;
+  }
 }
 
 /** The notice that publications before `cursor` cannot be given. */

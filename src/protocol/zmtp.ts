@@ -77,7 +77,7 @@ export function frameBytes(bytes: number): number {
 /** Writes what stands before a message in one part of so many bytes; returns where the message begins. */
 export function writeHead(into: Buffer, at: number, bytes: number, flags = 0): number {
   into[at] = bytes > SHORT_BYTES ? flags | LONG : flags;
-  if (bytes > SHORT_BYTES) into.writeBigUInt64BE(BigInt(bytes), at + 1);
+  if (bytes > SHORT_BYTES) writeSize(into, at + 1, bytes);
   else into[at + 1] = bytes;
   return at + headBytes(bytes);
 }
@@ -122,11 +122,21 @@ export class FrameReader {
     const isLong = ((bytes[at] ?? 0) & LONG) !== 0;
     const body = at + (isLong ? 9 : 2);
     if (body > bytes.length) return body;
-    const size = isLong ? Number(bytes.readBigUInt64BE(at + 1)) : (bytes[at + 1] ?? 0);
+    const size = isLong ? readSize(bytes, at + 1) : (bytes[at + 1] ?? 0);
     if (size > this.#limit)
       throw new ProtocolError("limit.exceeded", `a frame of ${size} bytes, at most ${this.#limit} are taken`);
     return body + size;
   }
+}
+
+function writeSize(into: Buffer, at: number, size: number): void {
+  into.writeUInt32BE(Math.floor(size / 2 ** 32), at);
+  into.writeUInt32BE(size % 2 ** 32, at + 4);
+}
+
+/** Eight bytes; numbers above 2^53 lose what no limit is so exact as to need. */
+function readSize(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 }
 
 function commandFrame(name: string, data: Buffer): Buffer {

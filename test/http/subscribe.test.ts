@@ -56,6 +56,30 @@ test("a QUERY whose body is no form is refused, also where the address would do"
   assert.equal((await web.get(HUB, { method: "QUERY", query: "match=a", body: "match=b" })).status, 400);
 });
 
+// What requests with the same query ask for is read once.
+test("requests that come one after the other get what each asked for, the same or not", async () => {
+  const web = await Web.open();
+  const ask = (query: string, body = "") => web.send(HUB, { method: "QUERY", query, body, headers: FORM });
+  const asked = [ask("match=a"), ask("match=a"), ask("match=a", "match=b"), ask("match=b"), ask("match=a")];
+  const plain = ["", "topic=b", ""].map((query) => web.send("/esupdates", { query }));
+  assert.equal((await web.get(HUB, { query: "" })).status, 400);
+  for (const topic of ["a", "b"]) await web.post(`topic=${topic}&data=${topic}`);
+  const seen = [...asked, ...plain].map((id) => web.events(id).join(""));
+  assert.deepEqual(seen, ["a", "a", "ab", "b", "a", "ab", "b", "ab"]);
+});
+
+test("a browser that comes back is told the same first as one that is new, but for its place", async () => {
+  const web = await Web.open();
+  await web.post("topic=a&data=1&id=own-1");
+  const known = { headers: { "last-event-id": "own-1" } };
+  const [fresh, back] = [await web.get("/esupdates"), await web.get("/esupdates", known)];
+  assert.deepEqual(back, fresh);
+  await web.post("topic=a&data=2");
+  const id = web.send("/esupdates", known);
+  assert.deepEqual(web.events(id), ["2"]);
+  assert.ok(web.responses(id)[0]?.body.startsWith(fresh.body));
+});
+
 test("the body of a GET says nothing", async () => {
   const web = await Web.open();
   assert.equal((await web.get(HUB, { body: "match=a", headers: FORM })).status, 400);

@@ -5,8 +5,9 @@ import { preflightHeaders } from "../cors.js";
 import { type Form, isForm, parseForm, parseFormBody } from "../form.js";
 import type { Dialects } from "../mercure/dialects.js";
 import type { Publish } from "../publish.js";
-import type { Method, Route } from "../router.js";
-import type { Subscribe, Wish } from "../subscribe.js";
+import type { Route } from "../router.js";
+import type { Subscribe } from "../subscribe.js";
+import type { Wish } from "../wish.js";
 
 export const METHODS = "GET, HEAD, QUERY, POST, OPTIONS";
 
@@ -19,7 +20,7 @@ export interface HubParts {
 }
 
 export function hubRoute({ path, dialects, subscribe, publish, corsOrigins }: HubParts): Route {
-  const get: Method = (server, request) => subscribe.handle(server, request, () => wishOf(request, dialects));
+  const get = subscribe.method((request) => wishOf(request, dialects));
   return {
     name: path,
     methods: { GET: get, HEAD: get, QUERY: get, POST: (_, request) => publish.handle(request) },

@@ -5,13 +5,14 @@
 import type { HttpRequest } from "../../protocol/request.js";
 import { type Form, parseForm, valuesOf } from "../form.js";
 import { v0 } from "../mercure/v0.js";
-import type { Method, Route } from "../router.js";
-import type { Subscribe, Wish } from "../subscribe.js";
+import type { Route } from "../router.js";
+import type { Subscribe } from "../subscribe.js";
+import type { Wish } from "../wish.js";
 
 const EVERYTHING: Form = [["topic", "*"]];
 
 export function streamRoute(path: string, subscribe: Subscribe): Route {
-  const get: Method = (server, request) => subscribe.handle(server, request, () => wishOf(request));
+  const get = subscribe.method(wishOf);
   return { name: path, methods: { GET: get, HEAD: get } };
 }
 
