@@ -21,22 +21,22 @@ const LIST = 0x5d;
 
 /** Bytes that are not UTF-8 become U+FFFD. Throws "protocol.request" or "protocol.tnetstring". */
 export function decodeHeaders(message: Buffer, block: Netstring): HeaderBlock {
-  if (block.type === COMMA) return sort(jsonEntries(message.subarray(block.start, block.end)));
-  if (block.type === DICTIONARY) return sort(tnetEntries(message, block));
+  if (block.type === COMMA) return jsonHeaders(message.subarray(block.start, block.end));
+  if (block.type === DICTIONARY) return tnetHeaders(message, block);
   throw broken("the header block is neither JSON nor a tnetstring dictionary");
 }
 
-type Entry = readonly [name: string, value: string | readonly string[]];
+type Value = string | readonly string[];
 
-function sort(entries: readonly Entry[]): HeaderBlock {
-  const own = new Map<string, string>();
-  const client = new Map<string, readonly string[]>();
-  for (const [name, value] of entries) {
-    if (!isOwn(name)) client.set(name, typeof value === "string" ? [value] : value);
-    else if (typeof value === "string") own.set(name, value);
+class Sorted implements HeaderBlock {
+  readonly own = new Map<string, string>();
+  readonly client = new Map<string, readonly string[]>();
+
+  add(name: string, value: Value): void {
+    if (!isOwn(name)) this.client.set(name, typeof value === "string" ? [value] : value);
+    else if (typeof value === "string") this.own.set(name, value);
     else throw broken(`more than one value for ${name}`);
   }
-  return { own, client };
 }
 
 function isOwn(name: string): boolean {
@@ -44,14 +44,18 @@ function isOwn(name: string): boolean {
   return first >= 0x41 && first <= 0x5a;
 }
 
-function jsonEntries(json: Buffer): Entry[] {
+function jsonHeaders(json: Buffer): HeaderBlock {
   const object = parseJson(json);
   if (typeof object !== "object" || object === null || Array.isArray(object))
     throw broken("the header block is no JSON object");
-  return Object.entries(object).map(([name, value]) => {
-    if (typeof value === "string" || isStrings(value)) return [name, value];
-    throw broken(`a header that is neither a string nor a list of strings`);
-  });
+  const sorted = new Sorted();
+  for (const name of Object.keys(object)) {
+    const value = (object as Record<string, unknown>)[name];
+    if (typeof value !== "string" && !isStrings(value))
+      throw broken("a header that is neither a string nor a list of strings");
+    sorted.add(name, value);
+  }
+  return sorted;
 }
 
 function isStrings(value: unknown): value is readonly string[] {
@@ -81,15 +85,15 @@ function parseEscaped(json: string): unknown {
   }
 }
 
-function tnetEntries(message: Buffer, { start, end }: Netstring): Entry[] {
-  const entries: Entry[] = [];
+function tnetHeaders(message: Buffer, { start, end }: Netstring): HeaderBlock {
+  const sorted = new Sorted();
   for (let at = start; at < end; ) {
     const name = netstringAt(message, at, end - at, end);
     const value = netstringAt(message, name.next, end - name.next, end);
-    entries.push([text(message, name), value.type === LIST ? texts(message, value) : text(message, value)]);
+    sorted.add(text(message, name), value.type === LIST ? texts(message, value) : text(message, value));
     at = value.next;
   }
-  return entries;
+  return sorted;
 }
 
 function texts(message: Buffer, { start, end }: Netstring): string[] {
