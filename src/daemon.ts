@@ -188,13 +188,13 @@ interface Course {
 }
 
 /** This daemon counts, and keeps what it counted. */
-async function startAlone(config: Config, { clock, takeover }: Required<DaemonOptions>, start: Start): Promise<Course> {
+async function startAlone(config: Config, options: Required<DaemonOptions>, start: Start): Promise<Course> {
   const history = await start(
     "history",
-    () => open(config, clock, takeover),
+    () => open(config, options),
     (it) => it.close(),
   );
-  return { history, bus: new LocalBus(history, clock) };
+  return { history, bus: new LocalBus(history, options.clock) };
 }
 
 /** A stream counts and keeps; several daemons share it. */
@@ -267,10 +267,11 @@ async function startDoors(config: Config, around: Surroundings, start: Start, so
   return beacon;
 }
 
-function open({ history }: Config, clock: Clock, takeover: boolean): Promise<History> {
+function open({ history }: Config, { clock, takeover, log }: Required<DaemonOptions>): Promise<History> {
   const { store, path, durability, max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = history;
   const patience = takeover ? TAKEOVER_PATIENCE : 0;
-  return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience }, clock);
+  const warn = (warning: string) => log.warn({ event: "history" }, warning);
+  return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience, warn }, clock);
 }
 
 async function openStore({ history: { store, path } }: Config, history: History, clock: Clock): Promise<ClientStore> {

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream/promises";
 import { Argument, type Command } from "commander";
 import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
+import type { Kept } from "../history/archive.js";
 import { ARCHIVE_END, type Archive, encodeEntry, encodeHeader } from "../protocol/archive.js";
 import { readArchive } from "../protocol/archive-reader.js";
 import type { Clock } from "../util/clock.js";
@@ -50,6 +51,7 @@ async function exportTo(file: string | undefined, config: Config, io: Io): Promi
     await archive.close();
   }
   io.stderr.write(`${events(count)} exported\n`);
+  if (archive.lost !== undefined) throw new M2pushError("history.unusable", `${archive.lost}; all else is exported`);
 }
 
 /** A write for each line would cost more than all the rest. */
@@ -77,7 +79,7 @@ async function importFrom(file: string | undefined, config: Config, io: Io): Pro
 
 const isCluster = ({ cluster }: Config): boolean => cluster.nats.length > 0;
 
-async function openSource(config: Config, clock: Clock): Promise<Archive & { close(): Promise<void> }> {
+async function openSource(config: Config, clock: Clock): Promise<Kept> {
   if (isCluster(config)) {
     const { openStream } = await import("../cluster/archive.js");
     return openStream(config, clock);

@@ -5,6 +5,7 @@ import { M2pushError } from "../errors.js";
 import type { Archive } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { damage } from "./check.js";
 import { FILE, type LmdbHistory, openLmdb } from "./lmdb.js";
 import { lockFolder } from "./lock.js";
 import type { Bounds } from "./memory.js";
@@ -19,12 +20,20 @@ const WINDOW = 1000;
 /** Where it is made, below the folder. */
 const WORKSHOP = "import";
 
-/** Opens what the folder holds; to be closed. Rejects with "history.unusable", also when there is no history. */
-export async function openArchive(path: string, clock: Clock): Promise<Archive & { close(): Promise<void> }> {
+/** What is left of what was kept; to be closed. */
+export interface Kept extends Archive {
+  /** What of it is lost, for people; absent = nothing. */
+  readonly lost?: string;
+  close(): Promise<void>;
+}
+
+/** Opens what the folder holds. Rejects with "history.unusable", also when there is no history. */
+export async function openArchive(path: string, clock: Clock): Promise<Kept> {
   if (!existsSync(join(path, FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
   const history = await openLmdb({ ...ALL, path, durability: "commit", mend: MEND }, clock);
-  const { epoch, floor, last } = history;
-  return { lifetime: { epoch, floor, last }, publications: all(history), close: () => history.close() };
+  const { epoch, floor, last, damaged } = history;
+  const lost = damaged > 0 ? { lost: `${damage(damaged)}: what they held is not there` } : {};
+  return { lifetime: { epoch, floor, last }, publications: all(history), ...lost, close: () => history.close() };
 }
 
 async function* all(history: LmdbHistory): AsyncGenerator<Publication> {

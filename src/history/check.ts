@@ -14,6 +14,11 @@ export function checkVersion(file: string, version: number, known: number): void
   throw unusable(file, `it was written by a newer m2push (format ${version}, this one reads ${known}): use that one`);
 }
 
+/** Says that blocks of a file that can be used are damaged. */
+export function damage(blocks: number): string {
+  return `${blocks} block${blocks === 1 ? "" : "s"} of the history, of up to some 25 events each, ${blocks === 1 ? "is" : "are"} damaged`;
+}
+
 export function unusable(file: string, why: string, cause?: unknown): M2pushError {
   const mend = "put a copy of it back, or move it away to begin with an empty history";
   return new M2pushError("history.unusable", `${file} cannot be used: ${why}; ${mend}`, { cause });

@@ -108,6 +108,11 @@ export class LmdbHistory implements History {
     return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
   }
 
+  /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */
+  get damaged(): number {
+    return this.#store.damaged;
+  }
+
   append(publication: Publication): Promise<void> | undefined {
     this.#tail.append(publication);
     if (!this.#outcome) setImmediate(() => this.commit());

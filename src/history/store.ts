@@ -48,6 +48,7 @@ export class Store {
   readonly #held = new Runs();
   #floor: number;
   #bytes = 0;
+  #damaged = 0;
   /** Up to here, offsets count as given out from the next start on. */
   #reserved = 0;
   /** Why the last commit failed, and when the next is tried. */
@@ -91,6 +92,11 @@ export class Store {
     return this.#bytes;
   }
 
+  /** Blocks that were damaged when the file was opened: what they held is lost. */
+  get damaged(): number {
+    return this.#damaged;
+  }
+
   /** Adds blocks, by rising offset: all of them, or none, and throws. */
   add(blocks: readonly Block[]): void {
     this.#transact(() => {
@@ -105,10 +111,13 @@ export class Store {
     }
   }
 
-  /** The events above one offset and up to another; damaged ones are left out. */
-  *read(after: number, through: number): Iterable<Publication> {
-    for (const { block } of this.#stored({ start: after + 1 })) {
-      if (!block) continue;
+  /** The events above one offset and up to another; a number: those up to this offset are in a block that is damaged. */
+  *read(after: number, through: number): Iterable<Publication | number> {
+    for (const { key, block } of this.#stored({ start: after + 1 })) {
+      if (!block) {
+        yield key;
+        continue;
+      }
       for (const publication of publicationsIn(this.epoch, Buffer.from(block))) {
         if (publication.offset > through) return;
         if (publication.offset > after) yield publication;
@@ -229,6 +238,7 @@ export class Store {
     }
     let newest = 0;
     for (const { block } of this.#stored({})) {
+      if (!block) this.#damaged++;
       for (const { offset, bytes } of block ? recordsIn(block) : []) {
         newest = offset;
         if (offset <= this.#floor) continue;

@@ -9,7 +9,7 @@
 import type { Publication } from "../protocol/publication.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import type { History, Page } from "./ports.js";
+import type { GapReason, History, Page } from "./ports.js";
 import { stepsSoFar } from "./select/machine.js";
 
 /** Clients of one audience that have all seen everything up to the same offset. */
@@ -44,8 +44,8 @@ export interface CatchupOptions {
   readonly maxBytes: () => number;
   /** How many bytes, counted for each receiver, one flush may spend on clients that are behind: live ones must not wait long. */
   readonly flushBytes: number;
-  /** The event that tells a client that what it missed is no longer held. */
-  readonly gap: (cursor: number) => Buffer;
+  /** The event that tells a client that what it missed is no longer held, and where it goes on from. */
+  readonly gap: (reason: GapReason, cursor: number) => Buffer;
   /** Called when a read that was waited for has come: there is something to take. */
   readonly ready: () => void;
 }
@@ -151,11 +151,13 @@ export class Catchup {
     if (group.cursor > join) return undefined; // ahead of its audience: what it has seen is still waiting for the others
     if (group.cursor === join) return this.#step(group, join, join, []);
     if (group.cursor < history.floor) {
-      return this.#step(group, Math.min(history.floor, join), join, [this.#options.gap(group.cursor)]);
+      const notice = this.#options.gap(group.cursor < 0 ? "unknown" : "expired", history.floor);
+      return this.#step(group, Math.min(history.floor, join), join, [notice]);
     }
     const page = group.page ?? this.#read(group, join);
     if (page instanceof Promise) return this.#await(group, page);
     const chunks = page.publications.map((publication) => publication.bytes);
+    if (page.isBroken) chunks.push(this.#options.gap("expired", page.through));
     return this.#step(group, page.through, join, chunks);
   }
 
@@ -186,7 +188,7 @@ export class Catchup {
       if (left <= 0) end = publication.offset;
       return isWanted;
     };
-    const cut = ({ publications, through }: Page): Page => ({ publications, through: Math.min(through, end) });
+    const cut = (page: Page): Page => ({ ...page, through: Math.min(page.through, end) });
     const page = history.read(group.cursor, {
       through,
       most: LOOK,

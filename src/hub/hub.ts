@@ -87,7 +87,7 @@ export class Hub {
       history,
       maxBytes,
       flushBytes: CATCHUP_BYTES,
-      gap: (cursor) => this.#gap(name, cursor < 0 ? "unknown" : "expired", history.floor),
+      gap: (reason, cursor) => this.#gap(name, reason, cursor),
       ready: () => outbox.pump(),
     });
     const flushed = journal.flushed.bind(journal, name);

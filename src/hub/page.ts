@@ -2,12 +2,20 @@
 import type { Publication } from "../protocol/publication.js";
 import type { Page, ReadOptions } from "./ports.js";
 
-/** `from` begins after the offset `after`; `end` is the offset through which it goes, whether something is there or not. */
-export function fill(from: Iterable<Publication>, after: number, end: number, options: ReadOptions): Page {
+/**
+ * `from` begins after the offset `after`; a number in it: what there was up to this offset cannot be read. `end` is the offset
+ * through which it goes, whether something is there or not.
+ */
+export function fill(from: Iterable<Publication | number>, after: number, end: number, options: ReadOptions): Page {
   const { through, maxBytes, most = Number.POSITIVE_INFINITY, match } = options;
   const publications: Publication[] = [];
   let [bytes, looked, reached] = [0, 0, after];
   for (const publication of from) {
+    if (typeof publication === "number") {
+      return reached > after
+        ? { publications, through: reached }
+        : { publications, through: Math.min(publication, through), isBroken: true };
+    }
     if (publication.offset > through) break;
     if (looked++ === most) return { publications, through: reached };
     if (!match || match(publication)) {

@@ -80,6 +80,8 @@ export interface Page {
   readonly publications: readonly Publication[];
   /** Everything up to and including this offset has been looked at: read on from here. */
   readonly through: number;
+  /** What there was up to there cannot be read any more: a reader has lost something. Nothing else is on such a page. */
+  readonly isBroken?: true;
 }
 
 export interface ReadOptions {

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
+import { damageBlock } from "../support/damage.js";
 import { startNats } from "../support/nats.js";
 import { startPair } from "../support/pair.js";
 import { PROJECT, run } from "../support/processes.js";
@@ -60,6 +61,29 @@ test("a history is carried into a stream: who comes back to the cluster gets wha
   returned.push(await back("earliest", 1));
   await cluster.publisher.publish("2001", "news");
   for (const stream of returned) assert.equal((await stream.next(({ data }) => data === "2001")).data, "2001");
+});
+
+test("a damaged block is in the log, and told to who comes back from before it, in its place", async (t) => {
+  const pair = await startPair(t);
+  const client = await pair.stream();
+  for (let event = 1; event <= 100; event++) {
+    await pair.publisher.publish(`${event}`, "news");
+    await client.next(({ data }) => data === `${event}`);
+  }
+  const first = client.lastEventId.replace(/\d+$/, "1");
+  await pair.daemon.stop();
+  const { after, through } = await damageBlock(join(pair.daemon.dir, "data"));
+  await pair.restart();
+  const { msg } = await pair.daemon.logged(({ event }) => event === "history", "the damage");
+  assert.match(`${msg}`, /^1 block of the history, .* is damaged: browsers that come back .* hear m2push-gap$/);
+  const back = await pair.stream({ "last-event-id": first });
+  await pair.publisher.publish("101", "news");
+  await back.until(({ events }) => events.at(-1)?.data === "101", "the newest event");
+  const [before, behind] = [numbers(2, after), numbers(through + 1, 101)];
+  assert.deepEqual(
+    back.events.map(({ type, data }) => (type === "m2push-gap" ? type : data)),
+    [...before, "m2push-gap", ...behind],
+  );
 });
 
 test("who reads an export and goes away early ends it without a word", async (t) => {

@@ -10,6 +10,7 @@ import { place } from "../../src/hub/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { systemClock } from "../../src/util/clock.js";
 import { runCommand } from "../cli/harness.js";
+import { damageBlock } from "../support/damage.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
 const BOUNDS = { maxEvents: 1e9, maxAge: 1e15, maxBytes: 1e12, durability: "commit" } as const;
@@ -85,6 +86,24 @@ test("what had been forgotten before is missing afterwards: the floor comes alon
   await history(to, ["import"], trimmed);
   const { floor, publications } = await readAll(to);
   assert.deepEqual([floor, publications.map(({ offset }) => offset)], [1, [2]]);
+});
+
+test("what is damaged is missing in an export, which says so", async (t) => {
+  const path = folder(t);
+  await make(path, 300);
+  const { after, through } = await damageBlock(join(path, "data"));
+  const { code, stdout, stderr } = await history(path, ["export"]);
+  const offsets = [...stdout.matchAll(/^\{"offset":(\d+)/gm)].map(([, offset]) => Number(offset));
+  assert.deepEqual(
+    offsets,
+    Array.from({ length: 300 }, (_, index) => index + 1).filter((offset) => offset <= after || offset > through),
+  );
+  assert.match(stdout, /\{"end":true\}\n$/);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^\d+ events exported\nm2push: 1 block of the history, .* is damaged: .*; all else is exported\n$/,
+  );
 });
 
 test("files do as well as standard output and input, and only their owner may read them", async (t) => {

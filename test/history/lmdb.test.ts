@@ -11,6 +11,7 @@ import { type LmdbOptions, openLmdb } from "../../src/history/lmdb.js";
 import { positionId } from "../../src/hub/position.js";
 import { historySuite, publication } from "../contract/history.js";
 import { FakeClock } from "../support/clock.js";
+import { damageBlock } from "../support/damage.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
 const BOUNDS = { maxEvents: 1e9, maxAge: 1e15, maxBytes: 1e12 };
@@ -166,6 +167,32 @@ test("events whose bytes were damaged are left out, never given as something els
   assert.match(outcome, /^opened$|^history\.unusable/);
 });
 
+test("where events were damaged a reader hears that something is missing, and goes on behind it", async (t) => {
+  const path = folder(t);
+  const first = await openAt(path);
+  for (let offset = 1; offset <= 100; offset++) await first.append(publication(first, offset));
+  assert.equal(first.damaged, 0);
+  await first.close();
+  const { after, through } = await damageBlock(path);
+  const second = await openAt(path);
+  t.after(() => second.close());
+  assert.deepEqual([second.damaged, second.count], [1, 100 - (through - after)]);
+  const offsets: number[] = [];
+  const broken: (readonly [number, number])[] = [];
+  for (let at = 0; at < 100; ) {
+    const page = second.read(at, { ...ALL, match: ({ offset }) => offset !== after });
+    offsets.push(...page.publications.map(({ offset }) => offset));
+    if (page.isBroken) broken.push([at, page.through]);
+    at = page.through;
+  }
+  const whole = Array.from({ length: 100 }, (_, index) => index + 1);
+  assert.deepEqual(
+    offsets,
+    whole.filter((offset) => offset < after || offset > through),
+  );
+  assert.deepEqual(broken, [[after, through]]);
+});
+
 test("a damaged event that claims to be of the future does not keep those behind it for ever, and says nothing", async (t) => {
   const path = folder(t);
   const clock = new FakeClock();
@@ -185,9 +212,10 @@ test("a damaged event that claims to be of the future does not keep those behind
   const second = await openAt(path, { maxAge: 15_000 }, clock);
   t.after(() => second.close());
   assert.equal(second.count, 3);
+  const pages = [0, 1, 2].map((after) => second.read(after, ALL));
   assert.deepEqual(
-    second.read(0, ALL).publications.map(({ offset }) => offset),
-    [1, 3, 4],
+    pages.map(({ publications }) => publications.map(({ offset }) => offset)),
+    [[1], [], [3, 4]],
   );
   clock.advance(1000);
   assert.deepEqual([second.floor, second.count, second.last], [3, 1, 4]);

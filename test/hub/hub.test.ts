@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { MemoryHistory } from "../../src/history/memory.js";
+import type { Page, ReadOptions } from "../../src/hub/ports.js";
 import { bench } from "../support/hub.js";
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`);
@@ -255,6 +257,26 @@ test("an id that has expired is answered with a gap event and everything that is
   assert.equal(JSON.parse(gap ?? "").reason, "expired");
   assert.deepEqual(rest, numbers(21 - rest.length, 20));
   assert.ok(rest.length > 0);
+});
+
+test("where the history is broken a client is told in the place where something is missing", async () => {
+  class Broken extends MemoryHistory {
+    override read(after: number, options: ReadOptions): Page {
+      if (after >= 3 && after < 6) return { publications: [], through: 6, isBroken: true };
+      return super.read(after, after < 3 ? { ...options, through: 3 } : options);
+    }
+  }
+  const { connect, publish, outlet, history } = await bench({ History: Broken });
+  for (const data of numbers(1, 10)) publish(data);
+  connect(1, { lastEventId: `${history.epoch}.1` });
+  connect(2, { lastEventId: `${history.epoch}.4` });
+  outlet.settle();
+  publish("11");
+  outlet.settle();
+  const gap = JSON.stringify({ reason: "expired", oldest: `${history.epoch}.0` });
+  assert.deepEqual(outlet.events(1), ["2", "3", gap, ...numbers(7, 11)]);
+  assert.deepEqual(outlet.events(2), [gap, ...numbers(7, 11)]);
+  assert.match(outlet.received.get(2) ?? "", new RegExp(`^event: m2push-gap\\nid: ${history.epoch}\\.6$`, "m"));
 });
 
 test("when more is published than Mongrel2 takes, what waits is bounded, and nothing is lost", async () => {

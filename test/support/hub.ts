@@ -69,12 +69,14 @@ export interface BenchOptions {
   readonly isFlooded?: () => boolean;
   readonly maxEvents?: number;
   readonly maxTargets?: number;
+  /** Instead of the usual one. */
+  readonly History?: typeof MemoryHistory;
 }
 
 export async function bench(options: BenchOptions = {}): Promise<Bench> {
-  const { maxEvents = 100_000, maxTargets = 128, isFlooded = () => false } = options;
+  const { maxEvents = 100_000, maxTargets = 128, isFlooded = () => false, History = MemoryHistory } = options;
   const clock = new FakeClock();
-  const history = new MemoryHistory({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
+  const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
   const attendance: [what: string, subscriber: string][] = [];
   const hub = new Hub({
