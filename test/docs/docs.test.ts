@@ -124,7 +124,7 @@ test("what troubleshooting.md quotes of the doctor, the log and the errors is wh
 });
 
 test("every event of the log that operating.md lists, and every reason, is one", () => {
-  const journal = sources("src/log") + sources("src/cli");
+  const journal = sources("src/log") + sources("src/cli") + readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
   const text = page("docs/operating.md");
   const list = /`event` is what to filter by:([\s\S]*?)\. What/.exec(text)?.[1] ?? assert.fail("no list");
   const events = [...list.matchAll(/`([a-z]+)`/g)].flatMap(([, name = ""]) =>
