@@ -19,15 +19,14 @@ import { type Mark, Marks } from "./marks.js";
 const ALIVE_EVERY = 500;
 
 type Key = [server: string, id: number];
-type Record = Omit<StoredClient, "id">;
 
 export class LmdbClientStore implements ClientStore {
   readonly #root: RootDatabase;
-  readonly #clients: Database<Record, Key>;
+  readonly #clients: Database<StoredClient, Key>;
   readonly #marks: Marks;
   readonly #meta: Database<string, string>;
-  /** What is to be committed; no record = removed. By server and id: the last one counts. */
-  readonly #changed = new Map<string, { readonly key: Key; readonly record?: Record }>();
+  /** What is to be committed; no client = removed. By server and id: the last one counts. */
+  readonly #changed = new Map<string, { readonly key: Key; readonly client: StoredClient | undefined }>();
   readonly #marked = new Map<string, Partial<Mark>>();
   #scheduled = false;
   /** After a commit that failed none is tried before this, monotonic. */
@@ -73,17 +72,17 @@ export class LmdbClientStore implements ClientStore {
       start: [server, 0],
       end: [server, Number.MAX_SAFE_INTEGER],
     })) {
-      clients.push({ id: key[1], ...value, seen: value.settled ? Math.max(value.seen, through) : value.seen });
+      clients.push({ ...value, id: key[1], seen: value.settled ? Math.max(value.seen, through) : value.seen });
     }
     return { clients, aliveAt };
   }
 
-  put(server: string, { id, ...record }: StoredClient): void {
-    this.#change({ key: [server, id], record });
+  put(server: string, client: StoredClient): void {
+    this.#change(server, client.id, client);
   }
 
   remove(server: string, id: number): void {
-    this.#change({ key: [server, id] });
+    this.#change(server, id);
   }
 
   fenced(server: string, through: number): void {
@@ -123,8 +122,8 @@ export class LmdbClientStore implements ClientStore {
     });
   }
 
-  #change(change: { readonly key: Key; readonly record?: Record }): void {
-    this.#changed.set(change.key.join(" "), change);
+  #change(server: string, id: number, client?: StoredClient): void {
+    this.#changed.set(`${server} ${id}`, { key: [server, id], client });
     this.#schedule();
   }
 
@@ -160,8 +159,8 @@ export class LmdbClientStore implements ClientStore {
   }
 
   #write(): void {
-    for (const { key, record } of this.#changed.values()) {
-      if (record) this.#clients.putSync(key, record);
+    for (const { key, client } of this.#changed.values()) {
+      if (client) this.#clients.putSync(key, client);
       else this.#clients.removeSync(key);
     }
   }

@@ -25,7 +25,7 @@ import type {
   StoredClient,
 } from "./ports.js";
 import { Registry } from "./registry.js";
-import { Beginnings, gapEvent, offsetOfId, resume } from "./resumption.js";
+import { beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
 import type { Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
@@ -53,7 +53,6 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
-  readonly #beginnings: Beginnings;
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
@@ -61,7 +60,6 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
-    this.#beginnings = new Beginnings(options.history);
   }
 
   get servers(): Iterable<Server> {
@@ -154,15 +152,16 @@ export class Hub {
 
   /** `asked`: the offset of its last event id. */
   #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
-    const { id, subscriber, lastEventId, opening } = subscription;
+    const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
-    server.allowance = subscription.allowance ?? server.allowance;
-    const client = registry.add({ ...subscription, allowance: server.allowance, since: clock.monotonic() });
+    const { allowance = server.allowance } = subscription;
+    server.allowance = allowance;
+    const client = registry.add({ id, remote, interest, since: clock.monotonic(), expiresAt, subscriber, allowance });
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const head = opening(after);
-    const start = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : this.#beginnings.of(head, cursor);
+    const start = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
     outlet.open(id, start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);

@@ -43,22 +43,17 @@ export function resume(
   return { cursor: asked, gap: undefined, after: lastEventId === "earliest" ? undefined : lastEventId };
 }
 
-/** The first bytes of streams that miss nothing. After a restart of Mongrel2 most browsers are told the same: it is made once. */
-export class Beginnings {
-  readonly #history: History;
-  #last: { readonly opening: Buffer; readonly id: string; readonly bytes: Buffer } | undefined;
+/** By what comes first. After a restart of Mongrel2 most browsers are told the same: it is made once. */
+const beginnings = new WeakMap<Buffer, { readonly id: string; readonly bytes: Buffer }>();
 
-  constructor(history: History) {
-    this.#history = history;
-  }
-
-  of(opening: Buffer, cursor: number): Buffer {
-    const id = positionId(this.#history.epoch, cursor);
-    if (this.#last?.opening !== opening || this.#last.id !== id) {
-      this.#last = { opening, id, bytes: Buffer.concat([opening, encodeEvent({ id })]) };
-    }
-    return this.#last.bytes;
-  }
+/** The first bytes of a stream that misses nothing: `opening`, and its position. */
+export function beginning({ epoch }: History, opening: Buffer, cursor: number): Buffer {
+  const id = positionId(epoch, cursor);
+  const known = beginnings.get(opening);
+  if (known?.id === id) return known.bytes;
+  const bytes = Buffer.concat([opening, encodeEvent({ id })]);
+  beginnings.set(opening, { id, bytes });
+  return bytes;
 }
 
 /** The notice that publications before `cursor` cannot be given. */

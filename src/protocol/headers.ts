@@ -28,15 +28,17 @@ export function decodeHeaders(message: Buffer, block: Netstring): HeaderBlock {
 
 type Value = string | readonly string[];
 
-class Sorted implements HeaderBlock {
-  readonly own = new Map<string, string>();
-  readonly client = new Map<string, readonly string[]>();
+interface Sorted extends HeaderBlock {
+  readonly own: Map<string, string>;
+  readonly client: Map<string, readonly string[]>;
+}
 
-  add(name: string, value: Value): void {
-    if (!isOwn(name)) this.client.set(name, typeof value === "string" ? [value] : value);
-    else if (typeof value === "string") this.own.set(name, value);
-    else throw broken(`more than one value for ${name}`);
-  }
+const none = (): Sorted => ({ own: new Map(), client: new Map() });
+
+function add({ own, client }: Sorted, name: string, value: Value): void {
+  if (!isOwn(name)) client.set(name, typeof value === "string" ? [value] : value);
+  else if (typeof value === "string") own.set(name, value);
+  else throw broken(`more than one value for ${name}`);
 }
 
 function isOwn(name: string): boolean {
@@ -48,12 +50,12 @@ function jsonHeaders(json: Buffer): HeaderBlock {
   const object = parseJson(json);
   if (typeof object !== "object" || object === null || Array.isArray(object))
     throw broken("the header block is no JSON object");
-  const sorted = new Sorted();
+  const sorted = none();
   for (const name of Object.keys(object)) {
     const value = (object as Record<string, unknown>)[name];
     if (typeof value !== "string" && !isStrings(value))
       throw broken("a header that is neither a string nor a list of strings");
-    sorted.add(name, value);
+    add(sorted, name, value);
   }
   return sorted;
 }
@@ -86,11 +88,11 @@ function parseEscaped(json: string): unknown {
 }
 
 function tnetHeaders(message: Buffer, { start, end }: Netstring): HeaderBlock {
-  const sorted = new Sorted();
+  const sorted = none();
   for (let at = start; at < end; ) {
     const name = netstringAt(message, at, end - at, end);
     const value = netstringAt(message, name.next, end - name.next, end);
-    sorted.add(text(message, name), value.type === LIST ? texts(message, value) : text(message, value));
+    add(sorted, text(message, name), value.type === LIST ? texts(message, value) : text(message, value));
     at = value.next;
   }
   return sorted;
