@@ -24,7 +24,7 @@ export class LogJournal {
     this.#throttle = new Throttle(clock, 1000);
   }
 
-  // Each member is named each time: spread from one object into another, they were what cost most of a line in a storm.
+  // Members are named one by one: spread from one object into another, they were what cost most of a line in a storm.
 
   connected(server: string, { id, remote, audience }: Client, clients: number): void {
     const topics = topicsOf(audience);
@@ -48,8 +48,8 @@ export class LogJournal {
     this.#log.trace({ event: "publish", id, topics, bytes: bytes.length }, "published");
   }
 
-  flushed(server: string, flush: Flush): void {
-    this.#log.trace({ event: "flush", server, ...flush }, "sent");
+  flushed(server: string, { bodies, frames, bytes, deliveries, oldest }: Flush): void {
+    this.#log.trace({ event: "flush", server, bodies, frames, bytes, deliveries, oldest }, "sent");
   }
 
   gap(server: string, reason: GapReason): void {
