@@ -25,8 +25,8 @@ export class LmdbClientStore implements ClientStore {
   readonly #clients: Database<StoredClient, Key>;
   readonly #marks: Marks;
   readonly #meta: Database<string, string>;
-  /** What is to be committed; no client = removed. By server and id: the last one counts. */
-  readonly #changed = new Map<string, { readonly key: Key; readonly client: StoredClient | undefined }>();
+  /** What is to be committed, by server and id: the last one counts; undefined = removed. */
+  readonly #changed = new Map<string, Map<number, StoredClient | undefined>>();
   readonly #marked = new Map<string, Partial<Mark>>();
   #scheduled = false;
   /** After a commit that failed none is tried before this, monotonic. */
@@ -123,7 +123,9 @@ export class LmdbClientStore implements ClientStore {
   }
 
   #change(server: string, id: number, client?: StoredClient): void {
-    this.#changed.set(`${server} ${id}`, { key: [server, id], client });
+    const changed = this.#changed.get(server);
+    if (changed) changed.set(id, client);
+    else this.#changed.set(server, new Map([[id, client]]));
     this.#schedule();
   }
 
@@ -159,9 +161,11 @@ export class LmdbClientStore implements ClientStore {
   }
 
   #write(): void {
-    for (const { key, client } of this.#changed.values()) {
-      if (client) this.#clients.putSync(key, client);
-      else this.#clients.removeSync(key);
+    for (const [server, changed] of this.#changed) {
+      for (const [id, client] of changed) {
+        if (client) this.#clients.putSync([server, id], client);
+        else this.#clients.removeSync([server, id]);
+      }
     }
   }
 }

@@ -139,12 +139,12 @@ export class Subscribe {
 
   #full(server: Server, { remote }: HttpRequest): Answer | undefined {
     const { maxClients, maxPerAddress, retry } = this.#settings();
-    const wait = { "Retry-After": `${Math.ceil(retry / 1000)}` };
+    const wait = () => ({ "Retry-After": `${Math.ceil(retry / 1000)}` });
     if (maxClients > 0 && this.#hub.clients >= maxClients) {
-      return { status: 503, headers: wait, body: "too many clients\n" };
+      return { status: 503, headers: wait(), body: "too many clients\n" };
     }
     if (maxPerAddress > 0 && server.registry.countOf(remote) >= maxPerAddress) {
-      return { status: 429, headers: wait, body: "too many streams from this address\n", why: `${remote}: too many` };
+      return { status: 429, headers: wait(), body: "too many streams from this address\n", why: `${remote}: too many` };
     }
     return undefined;
   }

@@ -25,22 +25,19 @@ export interface Subscription {
   readonly opening: (after: string | undefined) => Buffer;
 }
 
+type Writable = { -readonly [Name in keyof StoredClient]: StoredClient[Name] };
+
 /** What the next one to serve a client needs to know. */
 export function stored(server: Server, client: Client): StoredClient {
   const { id, remote, audience, since, seen, settled, allowance, expiresAt, subscriber } = client;
   const { selectors, grants } = audience.interest;
-  return {
-    id,
-    remote,
-    since,
-    seen: settled ? Math.max(seen, server.outbox.fenced) : seen,
-    settled,
-    selectors: selectors.map(textOf),
-    ...(grants.length > 0 && { grants: grants.map(textOf) }),
-    ...(allowance !== Number.POSITIVE_INFINITY && { allowance }),
-    ...(expiresAt !== undefined && { expiresAt }),
-    ...(subscriber && { subscriber }),
-  };
+  const through = settled ? Math.max(seen, server.outbox.fenced) : seen;
+  const known: Writable = { id, remote, since, seen: through, settled, selectors: selectors.map(textOf) };
+  if (grants.length > 0) known.grants = grants.map(textOf);
+  if (allowance !== Number.POSITIVE_INFINITY) known.allowance = allowance;
+  if (expiresAt !== undefined) known.expiresAt = expiresAt;
+  if (subscriber) known.subscriber = subscriber;
+  return known;
 }
 
 export function interestOf({ selectors, grants = [] }: StoredClient): Interest {
