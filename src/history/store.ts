@@ -168,6 +168,7 @@ export class Store {
         old.floor = record.offset;
       }
       old.keys.push(key);
+      if (!block) old.floor = key; // who stands before it must be told, also when it is gone
     }
     return old;
   }

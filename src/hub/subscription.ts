@@ -25,6 +25,7 @@ export interface Subscription {
   readonly opening: (after: string | undefined) => Buffer;
 }
 
+/** Filled member by member: to spread in those that apply is slow where V8 has not compiled it yet, as in the first storm of connects. */
 type Writable = { -readonly [Name in keyof StoredClient]: StoredClient[Name] };
 
 /** What the next one to serve a client needs to know. */

@@ -193,6 +193,22 @@ test("where events were damaged a reader hears that something is missing, and go
   assert.deepEqual(broken, [[after, through]]);
 });
 
+test("a damaged block that is trimmed counts as trimmed: who stands before it has lost something", async (t) => {
+  const path = folder(t);
+  const clock = new FakeClock();
+  const first = await openAt(path, {}, clock);
+  for (let offset = 1; offset <= 4; offset++) {
+    await first.append(publication(first, offset, { time: clock.now() }));
+    clock.advance(10_000);
+  }
+  await first.close();
+  assert.deepEqual(await damageBlock(path), { after: 2, through: 3 });
+  const second = await openAt(path, { maxAge: 25_000 }, clock);
+  t.after(() => second.close());
+  clock.advance(1000);
+  assert.deepEqual([second.floor, second.count], [3, 1]);
+});
+
 test("a damaged event that claims to be of the future does not keep those behind it for ever, and says nothing", async (t) => {
   const path = folder(t);
   const clock = new FakeClock();
