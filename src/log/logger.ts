@@ -10,7 +10,7 @@ export const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "sile
 /** What may wait for whoever reads the log, bytes: the lines of 50,000 clients that are lost at once, and some more. */
 const MOST_WAITING = 16_000_000;
 
-/** Lines of one turn that are written one by one. */
+/** Lines of one turn of the event loop that are written one by one; with as many again it is a storm. */
 const AT_ONCE = 4;
 
 /** Makes the log. `destination` takes JSON lines instead of stdout, each whole in one call. */
@@ -27,17 +27,18 @@ export function openLog(level: string, destination?: DestinationStream): Logger 
 
 /**
  * The log must not hold up what it tells of. A line is written at once (then it is there after a crash), but where a turn of
- * the event loop has many, as in a storm of connects, the further ones are written together when it is over: a write for each was
- * a third of what a connect costs. Where a pipe is full lines wait, and beyond what may wait they are left out and counted. A reader
+ * the event loop has many, as in a storm of connects, the further ones are written together when it is over, and so are all
+ * of the next turn: a write for each was a third of what a connect costs, and for four of thirty still a tenth. Where a pipe is full lines wait, and beyond what may wait they are left out and counted. A reader
  * that has gone away ends the log, not the daemon.
  */
 class Output implements DestinationStream {
   /** Hears how many lines were left out, when there is room again. */
   omitted: (lines: number) => void = () => {};
   readonly #stdout: NodeJS.WriteStream;
-  /** Written one by one in this turn, and those that are to be written when it is over. */
-  #written = 0;
+  /** How many lines of this turn may still be written one by one, and those that are to be written when it is over. */
+  #atOnce = AT_ONCE;
   #further = "";
+  #scheduled = false;
   #omitted = 0;
 
   constructor(stdout: NodeJS.WriteStream) {
@@ -56,14 +57,16 @@ class Output implements DestinationStream {
     const omitted = this.#omitted;
     this.#omitted = 0;
     if (omitted > 0) this.omitted(omitted);
-    if (this.#written === 0) setImmediate(() => this.#flush());
-    if (this.#written === AT_ONCE) this.#further += line;
-    else this.#stdout.write(line);
-    this.#written = Math.min(this.#written + 1, AT_ONCE);
+    if (!this.#scheduled) setImmediate(() => this.#flush());
+    this.#scheduled = true;
+    if (this.#atOnce-- > 0) this.#stdout.write(line);
+    else this.#further += line;
   }
 
   #flush(): void {
-    this.#written = 0;
+    const isStorm = this.#atOnce <= -AT_ONCE;
+    this.#atOnce = isStorm ? 0 : AT_ONCE;
+    this.#scheduled = false;
     if (this.#further !== "") this.#stdout.write(this.#further);
     this.#further = "";
   }

@@ -36,6 +36,26 @@ test("a line is written when the call returns: it is there after kill -9", async
   );
 });
 
+// A write for each was a tenth of what a connect costs.
+test("in a storm each turn's lines are one write; after it a line is written when the call returns, again", async (t) => {
+  const script = `
+    const turn = () => new Promise(setImmediate);
+    const { stdout } = process;
+    const writes = [];
+    const write = stdout.write.bind(stdout);
+    stdout.write = (text) => { writes.push(text.match(/\\n/g).length); return write(text); };
+    for (const lines of [30, 30, 30, 2, 3, 1]) {
+      for (let line = 0; line < lines; line++) log.info("line");
+      await turn();
+    }
+    stdout.write = write;
+    log.info({ writes }, "end");
+    process.kill(process.pid, "SIGKILL");`;
+  const lines = await linesOf(run(t, script));
+  assert.equal(lines.length, 97);
+  assert.deepEqual(lines.at(-1)?.writes, [1, 1, 1, 1, 26, 30, 30, 2, 1, 1, 1, 1]);
+});
+
 test("a reader that has stopped holds nobody up; what it missed is counted, and it gets all that waited", async (t) => {
   const TOTAL = 30_000;
   const script = `
