@@ -1,7 +1,8 @@
 /**
  * The client store: a small record for each client in LMDB, beside the history, and for each server two marks (marks.ts). What a
  * turn of the event loop says is kept when that turn is over, clients before marks: so a fenced position, which counts for all
- * settled clients, is never kept without what was said of clients before it.
+ * settled clients, is never kept without what was said of clients before it. Where clients come and go in turn after turn, and
+ * there is no mark, those of GATHER are kept together.
  *
  * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt.
  * The store belongs to one epoch of the history and one boot of the machine; found in others, it is emptied.
@@ -13,10 +14,17 @@ import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { flawOf } from "../util/lmdb-file.js";
+import { Pace } from "../util/pace.js";
 import { type Mark, Marks } from "./marks.js";
 
 /** How exactly the time of a sudden death is known, milliseconds. */
 const ALIVE_EVERY = 500;
+
+/**
+ * Between two commits of clients alone, milliseconds. Who is not kept when the process is killed is cut by the next one, and comes
+ * back by itself. (In a storm of connects a transaction for each turn was a twentieth of the daemon's processor time.)
+ */
+const GATHER = 50;
 
 type Key = [server: string, id: number];
 
@@ -28,7 +36,8 @@ export class LmdbClientStore implements ClientStore {
   /** What is to be committed, by server and id: the last one counts; undefined = removed. */
   readonly #changed = new Map<string, Map<number, StoredClient | undefined>>();
   readonly #marked = new Map<string, Partial<Mark>>();
-  #scheduled = false;
+  #isMarking = false;
+  readonly #pace: Pace;
   /** After a commit that failed none is tried before this, monotonic. */
   #rest = Number.NEGATIVE_INFINITY;
   readonly #clock: Clock;
@@ -62,6 +71,7 @@ export class LmdbClientStore implements ClientStore {
         { cause },
       );
     }
+    this.#pace = new Pace(clock, GATHER, () => this.#commit());
     this.#cancel = clock.every(ALIVE_EVERY, () => this.#stamp());
   }
 
@@ -108,6 +118,7 @@ export class LmdbClientStore implements ClientStore {
 
   async close(): Promise<void> {
     this.#cancel();
+    this.#pace.stop();
     this.#stamp();
     this.#commit();
     this.#marks.close();
@@ -126,12 +137,17 @@ export class LmdbClientStore implements ClientStore {
     const changed = this.#changed.get(server);
     if (changed) changed.set(id, client);
     else this.#changed.set(server, new Map([[id, client]]));
-    this.#schedule();
+    this.#pace.ask();
   }
 
   #mark(server: string, change: Partial<Mark>): void {
     this.#marked.set(server, { ...this.#marked.get(server), ...change });
-    this.#schedule();
+    if (this.#isMarking) return;
+    this.#isMarking = true;
+    setImmediate(() => {
+      this.#isMarking = false;
+      this.#commit();
+    });
   }
 
   #stamp(): void {
@@ -139,21 +155,14 @@ export class LmdbClientStore implements ClientStore {
     for (const server of this.#vouched) this.#mark(server, { aliveAt });
   }
 
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#commit());
-  }
-
   /** Where this fails (the disk is full) it is tried again: until then positions stay as they are, and what comes later may come twice. */
   #commit(): void {
-    this.#scheduled = false;
     if (this.#changed.size + this.#marked.size === 0) return;
     if (this.#clock.monotonic() < this.#rest) return;
     try {
       if (this.#changed.size > 0) this.#root.transactionSync(() => this.#write());
       this.#changed.clear();
-      this.#marks.set(this.#marked);
+      if (this.#marked.size > 0) this.#marks.set(this.#marked);
       this.#marked.clear();
     } catch {
       this.#rest = this.#clock.monotonic() + ALIVE_EVERY;

@@ -22,8 +22,22 @@ function setUp(t: TestContext) {
   t.after(() => removeDirectory(folder));
   const clock = new FakeClock();
   clock.advance(1_000_000);
-  return { folder, clock, open: (epoch = "e1") => new LmdbClientStore(folder, epoch, clock) };
+  const open = (epoch = "e1") => new LmdbClientStore(folder, epoch, clock);
+  /** The clients of "a" that a process leaves which is killed when this turn is over. */
+  const left = async () => {
+    await turn();
+    const copy = temporaryDirectory();
+    t.after(() => removeDirectory(copy));
+    for (const file of ["clients.mdb", "clients.marks"]) cpSync(join(folder, file), join(copy, file));
+    const next = new LmdbClientStore(copy, "e1", clock);
+    const { clients } = next.legacy("a");
+    await next.close();
+    return clients;
+  };
+  return { folder, clock, open, left };
 }
+
+const turn = () => new Promise(setImmediate);
 
 test("what was said of clients is there for the next process; a settled one has seen what its server has fenced", async (t) => {
   const { open } = setUp(t);
@@ -47,33 +61,42 @@ test("what was said of clients is there for the next process; a settled one has 
 
 // Else a client that had fallen behind would be taken to have seen what only the others have.
 test("a fenced position is never kept before what was said of clients earlier, nor where that cannot be", async (t) => {
-  const { folder, clock, open } = setUp(t);
+  const { clock, open, left } = setUp(t);
   const store = open();
-  const turn = () => new Promise(setImmediate);
-  // What a process that is killed now would leave.
-  const left = async () => {
-    await turn();
-    const copy = temporaryDirectory();
-    t.after(() => removeDirectory(copy));
-    for (const file of ["clients.mdb", "clients.marks"]) cpSync(join(folder, file), join(copy, file));
-    const next = new LmdbClientStore(copy, "e1", clock);
-    const { clients } = next.legacy("a");
-    await next.close();
-    return clients.map(({ seen }) => seen);
-  };
+  const seen = async () => (await left()).map((it) => it.seen);
   for (const id of [1, 2]) store.put("a", client(id, { seen: 10 }));
   store.fenced("a", 20);
-  assert.deepEqual(await left(), [20, 20]);
+  assert.deepEqual(await seen(), [20, 20]);
   let isFull = true;
   const remote = { toJSON: () => (isFull ? assert.fail("no space left on device") : "127.0.0.1") };
   store.put("a", client(1, { seen: 20, settled: false, remote: remote as unknown as string }));
   store.fenced("a", 77);
-  assert.deepEqual(await left(), [20, 20]);
+  assert.deepEqual(await seen(), [20, 20]);
   isFull = false;
   clock.advance(1000);
   store.fenced("a", 78);
-  assert.deepEqual(await left(), [20, 78], "there is room again");
+  assert.deepEqual(await seen(), [20, 78], "there is room again");
   await store.close();
+});
+
+// In a storm of connects a transaction for each turn was a twentieth of the daemon's processor time.
+test("clients that come turn after turn are kept together, within 50 ms; a mark is not, and takes them along", async (t) => {
+  const { clock, open, left } = setUp(t);
+  const store = open();
+  t.after(() => store.close());
+  const kept = async () => (await left()).map(({ id }) => id);
+  store.put("a", client(1));
+  assert.deepEqual(await kept(), [1], "the first at the end of its turn");
+  store.put("a", client(2));
+  await turn();
+  store.put("a", client(3));
+  assert.deepEqual(await kept(), [1]);
+  clock.advance(50);
+  assert.deepEqual(await kept(), [1, 2, 3]);
+  store.put("a", client(4));
+  store.remove("a", 1);
+  store.fenced("a", 9);
+  assert.deepEqual(await kept(), [2, 3, 4], "with the mark");
 });
 
 test("a process vouches for a server as long as it lives, and not after the link was lost", async (t) => {
