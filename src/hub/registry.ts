@@ -5,6 +5,7 @@
  */
 
 import type { Publication } from "../protocol/publication.js";
+import { latest } from "../util/latest.js";
 import { Audience } from "./audience.js";
 import type { Client } from "./client.js";
 import { type Interest, interestKey, maySee } from "./interest.js";
@@ -31,6 +32,7 @@ export class Registry {
   readonly #outlet: Outlet;
   readonly #base: string;
   readonly #index: TopicIndex<Audience>;
+  readonly #keyOf = latest(interestKey);
   /** How many clients each address has. */
   readonly #addresses = new Map<string, number>();
 
@@ -108,7 +110,7 @@ export class Registry {
   }
 
   #audience(interest: Interest, now: number): Audience {
-    const key = interestKey(interest);
+    const key = this.#keyOf(interest);
     let audience = this.audiences.get(key);
     if (!audience) {
       audience = new Audience(interest, this.#base, this.#outlet, now);

@@ -1,4 +1,5 @@
 /** A client as it comes, from its browser or from the store, and as it is stored. */
+import { latest } from "../util/latest.js";
 import type { Client } from "./client.js";
 import type { Interest } from "./interest.js";
 import type { StoredClient, Subscriber } from "./ports.js";
@@ -31,15 +32,20 @@ type Writable = { -readonly [Name in keyof StoredClient]: StoredClient[Name] };
 /** What the next one to serve a client needs to know. */
 export function stored(server: Server, client: Client): StoredClient {
   const { id, remote, audience, since, seen, settled, allowance, expiresAt, subscriber } = client;
-  const { selectors, grants } = audience.interest;
+  const { selectors, grants } = textsOf(audience.interest);
   const through = settled ? Math.max(seen, server.outbox.fenced) : seen;
-  const known: Writable = { id, remote, since, seen: through, settled, selectors: selectors.map(textOf) };
-  if (grants.length > 0) known.grants = grants.map(textOf);
+  const known: Writable = { id, remote, since, seen: through, settled, selectors };
+  if (grants.length > 0) known.grants = grants;
   if (allowance !== Number.POSITIVE_INFINITY) known.allowance = allowance;
   if (expiresAt !== undefined) known.expiresAt = expiresAt;
   if (subscriber) known.subscriber = subscriber;
   return known;
 }
+
+const textsOf = latest(({ selectors, grants }: Interest) => ({
+  selectors: selectors.map(textOf),
+  grants: grants.map(textOf),
+}));
 
 export function interestOf({ selectors, grants = [] }: StoredClient): Interest {
   return { selectors: selectors.map(selectorOf), grants: grants.map(selectorOf) };

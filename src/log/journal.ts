@@ -10,6 +10,7 @@ import type { GapReason, Reason } from "../hub/ports.js";
 import { wordsOf } from "../hub/selector.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { latest } from "../util/latest.js";
 import { Throttle } from "../util/throttle.js";
 import type { Logger } from "./logger.js";
 
@@ -124,4 +125,4 @@ export class LogJournal {
   }
 }
 
-const topicsOf = ({ interest }: Audience) => interest.selectors.map(wordsOf);
+const topicsOf = latest(({ interest }: Audience) => interest.selectors.map(wordsOf));
