@@ -129,7 +129,8 @@ export class Feed {
     while (!this.#ends) {
       const number = ++this.#number;
       if (await this.#publish(number)) this.acknowledged.push(number);
-      else await pause(20);
+      // A test that has failed does not end the feed: alone, it must not keep the process.
+      else await pause(20, undefined, { ref: false });
       this.#changes.tell();
     }
   }
