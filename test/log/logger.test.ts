@@ -4,6 +4,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { pino } from "pino";
+import { openLog } from "../../src/log/logger.js";
 
 const LOGGER = fileURLToPath(new URL("../../src/log/logger.js", import.meta.url));
 
@@ -54,6 +57,31 @@ test("in a storm each turn's lines are one write; after it a line is written whe
   const lines = await linesOf(run(t, script));
   assert.equal(lines.length, 97);
   assert.deepEqual(lines.at(-1)?.writes, [1, 1, 1, 1, 26, 30, 30, 2, 1, 1, 1, 1]);
+});
+
+test("a line is what pino would write, whatever its members are", async () => {
+  const [ours, theirs]: [string[], string[]] = [[], []];
+  const log = openLog("info", { write: (line) => ours.push(line) });
+  const options = { base: null, timestamp: false, formatters: { level: (level: string) => ({ level }) } };
+  const reference = pino(options, { write: (line: string) => theirs.push(line) });
+  const members = fc.dictionary(fc.string({ unit: "grapheme" }), fc.jsonValue({ stringUnit: "grapheme" }));
+  const said: [object, string][] = [
+    [{}, "nothing"],
+    [
+      { event: "x", left: undefined, many: [1, "a", null], none: Number.NaN, yes: true, __proto__: { not: "own" } },
+      'a "text"\n',
+    ],
+    [{ event: "x", err: new Error("why") }, "failed"],
+    [new Error("alone"), "failed"],
+    ...fc.sample(fc.tuple(members, fc.string({ unit: "grapheme" })), 200),
+  ];
+  for (const [about, text] of said) {
+    for (const to of [log, reference]) to.warn(about, text);
+  }
+  for (const to of [log, reference]) to.info("a text alone");
+  const withoutTime = (line: string) => ({ ...JSON.parse(line), time: undefined });
+  assert.deepEqual(ours.map(withoutTime), theirs.map(withoutTime));
+  assert.ok(ours.every((line) => line.endsWith("}\n") && Date.parse(JSON.parse(line).time) > 0));
 });
 
 test("a reader that has stopped holds nobody up; what it missed is counted, and it gets all that waited", async (t) => {
