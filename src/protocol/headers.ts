@@ -2,8 +2,8 @@
  * The header block of a request, in either of the two forms that a Handler can ask for: a JSON object (the default), or a
  * tnetstring dictionary. Values are strings, or lists of strings where a header came more than once.
  *
- * Names that begin with a capital letter are Mongrel2's own. It writes those of the client in lower case, so none can be forged. Names
- * go into Maps, where __proto__ is a name like any other.
+ * Names that begin with a capital letter are Mongrel2's own. It writes those of the client in lower case, so none can be forged. Those
+ * of the client go into a Map, where __proto__ is a name like any other.
  */
 import { ProtocolError } from "../errors.js";
 import { COMMA, DICTIONARY, type Netstring, netstringAt } from "./tnetstring.js";
@@ -11,9 +11,28 @@ import { COMMA, DICTIONARY, type Netstring, netstringAt } from "./tnetstring.js"
 /** Headers of the client: names in lower case; values in the order they came, at most 5 (Mongrel2 drops the rest). */
 export type Headers = ReadonlyMap<string, readonly string[]>;
 
+/** Mongrel2's own headers: never more than one value each. There may be others in it: only these names may be asked for. */
+export type OwnHeaders = Readonly<
+  Partial<
+    Record<
+      | "DOWNLOAD_CREDITS"
+      | "FLAGS"
+      | "METHOD"
+      | "PATH"
+      | "QUERY"
+      | "REMOTE_ADDR"
+      | "UPLOAD_STREAM"
+      | "UPLOAD_STREAM_DONE"
+      | "URI"
+      | "URL_SCHEME"
+      | "VERSION",
+      string
+    >
+  >
+>;
+
 export interface HeaderBlock {
-  /** PATH, METHOD, REMOTE_ADDR and so on: never more than one value. */
-  readonly own: ReadonlyMap<string, string>;
+  readonly own: OwnHeaders;
   readonly client: Headers;
 }
 
@@ -28,36 +47,31 @@ export function decodeHeaders(message: Buffer, block: Netstring): HeaderBlock {
 
 type Value = string | readonly string[];
 
-interface Sorted extends HeaderBlock {
-  readonly own: Map<string, string>;
-  readonly client: Map<string, readonly string[]>;
-}
-
-const none = (): Sorted => ({ own: new Map(), client: new Map() });
-
-function add({ own, client }: Sorted, name: string, value: Value): void {
-  if (!isOwn(name)) client.set(name, typeof value === "string" ? [value] : value);
-  else if (typeof value === "string") own.set(name, value);
-  else throw broken(`more than one value for ${name}`);
-}
-
 function isOwn(name: string): boolean {
   const first = name.charCodeAt(0);
   return first >= 0x41 && first <= 0x5a;
 }
 
+/** Mongrel2's own, most of a block, stay in the object: to sort them into a Map was a twelfth of a connect. */
 function jsonHeaders(json: Buffer): HeaderBlock {
   const object = parseJson(json);
   if (typeof object !== "object" || object === null || Array.isArray(object))
     throw broken("the header block is no JSON object");
-  const sorted = none();
+  const client = new Map<string, readonly string[]>();
   for (const name of Object.keys(object)) {
     const value = (object as Record<string, unknown>)[name];
     if (typeof value !== "string" && !isStrings(value))
       throw broken("a header that is neither a string nor a list of strings");
-    add(sorted, name, value);
+    if (isOwn(name)) checkOwn(name, value);
+    else client.set(name, valuesOf(value));
   }
-  return sorted;
+  return { own: object, client };
+}
+
+const valuesOf = (value: Value): readonly string[] => (typeof value === "string" ? [value] : value);
+
+function checkOwn(name: string, value: Value): asserts value is string {
+  if (typeof value !== "string") throw broken(`more than one value for ${name}`);
 }
 
 function isStrings(value: unknown): value is readonly string[] {
@@ -88,14 +102,20 @@ function parseEscaped(json: string): unknown {
 }
 
 function tnetHeaders(message: Buffer, { start, end }: Netstring): HeaderBlock {
-  const sorted = none();
+  const own: Record<string, string> = Object.create(null);
+  const client = new Map<string, readonly string[]>();
   for (let at = start; at < end; ) {
-    const name = netstringAt(message, at, end - at, end);
-    const value = netstringAt(message, name.next, end - name.next, end);
-    add(sorted, text(message, name), value.type === LIST ? texts(message, value) : text(message, value));
-    at = value.next;
+    const key = netstringAt(message, at, end - at, end);
+    const content = netstringAt(message, key.next, end - key.next, end);
+    const name = text(message, key);
+    const value = content.type === LIST ? texts(message, content) : text(message, content);
+    at = content.next;
+    if (isOwn(name)) {
+      checkOwn(name, value);
+      own[name] = value;
+    } else client.set(name, valuesOf(value));
   }
-  return sorted;
+  return { own, client };
 }
 
 function texts(message: Buffer, { start, end }: Netstring): string[] {

@@ -7,7 +7,7 @@
  * its body and the lower-case headers: "JSON /x HTTP/1.1" with a disconnect notice for a body is a request like any other.
  */
 import { ProtocolError } from "../errors.js";
-import { decodeHeaders, type HeaderBlock, type Headers } from "./headers.js";
+import { decodeHeaders, type HeaderBlock, type Headers, type OwnHeaders } from "./headers.js";
 import { LIMITS } from "./limits.js";
 import { isSender } from "./reply.js";
 import { COMMA, netstringAt } from "./tnetstring.js";
@@ -168,26 +168,24 @@ function readMessage(message: Buffer, start: number, connection: Connection): In
  * route for "@" would let through.
  */
 function distinguish(connection: Connection, path: string, { own, client }: HeaderBlock, body: Buffer): Inbound {
-  const method = own.get("METHOD");
-  const isHttp = own.has("VERSION");
-  if (path === NOTICE && !own.has("PATH")) return readNotice(connection, own, body);
-  if (own.has("UPLOAD_STREAM")) return readPiece(connection, own, body);
+  const method = own.METHOD;
+  const isHttp = own.VERSION !== undefined;
+  if (path === NOTICE && own.PATH === undefined) return readNotice(connection, own, body);
+  if (own.UPLOAD_STREAM !== undefined) return readPiece(connection, own, body);
   if (method === "JSON" && !isHttp && path.startsWith("@")) return { kind: "json-socket", ...connection, path, body };
   if (method === "XML" && !isHttp && path.startsWith("<")) return { kind: "xml-socket", ...connection, path, body };
   if (method === undefined || !isHttp)
     throw new RequestError("neither METHOD and VERSION nor a message of another kind", connection);
   if (method === "WEBSOCKET_HANDSHAKE")
     return { kind: "websocket-handshake", ...connection, path, headers: client, body };
-  if (method === "WEBSOCKET" && own.has("FLAGS")) {
+  if (method === "WEBSOCKET" && own.FLAGS !== undefined) {
     return { kind: "websocket-frame", ...connection, path, flags: readFlags(connection, own), body };
   }
   return readHttp(connection, path, { own, client }, body);
 }
 
-type Own = HeaderBlock["own"];
-
-function readNotice(connection: Connection, own: Own, body: Buffer): Inbound {
-  if (own.get("METHOD") === "JSON") {
+function readNotice(connection: Connection, own: OwnHeaders, body: Buffer): Inbound {
+  if (own.METHOD === "JSON") {
     if (body.equals(DISCONNECT_BODY)) return { kind: "disconnect", ...connection };
     if (body.equals(CREDITS_BODY))
       return { kind: "credits", ...connection, bytes: readCount(connection, own, "DOWNLOAD_CREDITS") };
@@ -195,9 +193,9 @@ function readNotice(connection: Connection, own: Own, body: Buffer): Inbound {
   throw new RequestError("a notice of no known type", connection);
 }
 
-function readPiece(connection: Connection, own: Own, body: Buffer): Inbound {
+function readPiece(connection: Connection, own: OwnHeaders, body: Buffer): Inbound {
   const offset = readCount(connection, own, "UPLOAD_STREAM");
-  return { kind: "upload-piece", ...connection, offset, done: own.has("UPLOAD_STREAM_DONE"), body };
+  return { kind: "upload-piece", ...connection, offset, done: own.UPLOAD_STREAM_DONE !== undefined, body };
 }
 
 function readHttp({ sender, id }: Connection, path: string, { own, client }: HeaderBlock, body: Buffer): HttpRequest {
@@ -206,15 +204,15 @@ function readHttp({ sender, id }: Connection, path: string, { own, client }: Hea
     sender,
     id,
     path,
-    method: own.get("METHOD") ?? "",
-    version: own.get("VERSION") ?? "",
-    uri: own.get("URI") ?? path,
-    query: own.get("QUERY") ?? "",
-    scheme: own.get("URL_SCHEME") ?? "http",
-    remote: own.get("REMOTE_ADDR") ?? "",
+    method: own.METHOD ?? "",
+    version: own.VERSION ?? "",
+    uri: own.URI ?? path,
+    query: own.QUERY ?? "",
+    scheme: own.URL_SCHEME ?? "http",
+    remote: own.REMOTE_ADDR ?? "",
     headers: client,
     body,
-    credits: own.has("DOWNLOAD_CREDITS") ? readCount({ sender, id }, own, "DOWNLOAD_CREDITS") : undefined,
+    credits: own.DOWNLOAD_CREDITS !== undefined ? readCount({ sender, id }, own, "DOWNLOAD_CREDITS") : undefined,
     upload: claimedUpload(client),
   };
 }
@@ -225,14 +223,14 @@ function claimedUpload(client: Headers): HttpRequest["upload"] {
 }
 
 /** A number of bytes; everything that Mongrel2 says is a string. */
-function readCount(connection: Connection, own: Own, name: string): number {
-  const digits = own.get(name);
+function readCount(connection: Connection, own: OwnHeaders, name: keyof OwnHeaders): number {
+  const digits = own[name];
   if (digits === undefined || !/^[0-9]{1,15}$/.test(digits)) throw new RequestError(`${name} is no number`, connection);
   return Number(digits);
 }
 
-function readFlags(connection: Connection, own: Own): number {
-  const flags = own.get("FLAGS") ?? "";
+function readFlags(connection: Connection, own: OwnHeaders): number {
+  const flags = own.FLAGS ?? "";
   if (!/^0x[0-9a-fA-F]{1,2}$/.test(flags)) throw new RequestError("FLAGS is no byte", connection);
   return Number(flags);
 }
