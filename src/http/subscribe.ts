@@ -77,7 +77,7 @@ export class Subscribe {
 
   #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
     const { corsOrigins, retry } = this.#settings();
-    const grants = asker === "anonymous" ? [] : canonical(asker.subscribe);
+    const interest = asker === "anonymous" ? wish.interest : { ...wish.interest, grants: canonical(asker.subscribe) };
     const cursor = header(request, "last-event-id") ?? wish.cursor;
     const cors = corsHeaders(request, corsOrigins);
     const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
@@ -87,7 +87,7 @@ export class Subscribe {
     const opened = this.#hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
-      interest: { selectors: wish.selectors, grants },
+      interest,
       expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
       lastEventId: cursor || undefined,

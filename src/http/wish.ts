@@ -4,7 +4,8 @@
  */
 
 import { ProtocolError } from "../errors.js";
-import { canonical, parseSelector, type Selector } from "../hub/selector.js";
+import type { Interest } from "../hub/interest.js";
+import { canonical, parseSelector } from "../hub/selector.js";
 import { LIMITS } from "../protocol/limits.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Asked } from "./mercure/dialect.js";
@@ -22,8 +23,8 @@ export interface Wish {
 
 /** One that can be granted: what it asks for is well said. */
 export interface ParsedWish extends Wish {
-  /** In canonical form. */
-  readonly selectors: readonly Selector[];
+  /** What it means for who has no token: the same object where the same is asked for one request after the other. */
+  readonly interest: Interest;
 }
 
 export class Wishes {
@@ -48,7 +49,7 @@ export class Wishes {
     const wish = this.#read(request);
     checkSize(wish.asked);
     const selectors = wish.asked.map(({ selects, value }) => parseSelector(selects, value, this.#base));
-    return { ...wish, selectors: canonical(selectors) };
+    return { ...wish, interest: { selectors: canonical(selectors), grants: [] } };
   }
 }
 
