@@ -3,8 +3,8 @@
  * will (bad requests, bad publications) is told at most once a second for each kind, with the number that was left out.
  */
 import type { M2pushError } from "../errors.js";
-import type { Audience } from "../hub/audience.js";
 import type { Client } from "../hub/client.js";
+import type { Interest } from "../hub/interest.js";
 import type { Flush } from "../hub/outbox.js";
 import type { GapReason, Reason } from "../hub/ports.js";
 import { wordsOf } from "../hub/selector.js";
@@ -28,19 +28,19 @@ export class LogJournal {
   // Members are named one by one: spread from one object into another, they were what cost most of a line in a storm.
 
   connected(server: string, { id, remote, audience }: Client, clients: number): void {
-    const topics = topicsOf(audience);
+    const topics = topicsOf(audience.interest);
     this.#log.info({ event: "connect", server, client: id, remote, topics, clients }, "client connected");
   }
 
   disconnected(server: string, { id, remote, audience, since }: Client, reason: Reason, clients: number): void {
     const seconds = Math.round(this.#clock.monotonic() - since) / 1000;
-    const topics = topicsOf(audience);
+    const topics = topicsOf(audience.interest);
     const text = "client disconnected";
     this.#log.info({ event: "disconnect", server, client: id, remote, topics, clients, reason, seconds }, text);
   }
 
   adopted(server: string, { id, remote, audience }: Client, clients: number): void {
-    const topics = topicsOf(audience);
+    const topics = topicsOf(audience.interest);
     this.#log.info({ event: "adopt", server, client: id, remote, topics, clients }, "client adopted");
   }
 
@@ -125,4 +125,4 @@ export class LogJournal {
   }
 }
 
-const topicsOf = latest(({ interest }: Audience) => interest.selectors.map(wordsOf));
+const topicsOf = latest(({ selectors }: Interest) => selectors.map(wordsOf));

@@ -17,10 +17,11 @@ const AT_ONCE = 4;
 export function openLog(level: string, destination?: DestinationStream): Logger {
   const timestamp = isoTime();
   const options = { level, base: null, timestamp, formatters: { level: name } };
-  if (destination) return pino(options, destination);
+  const logTo = (to: DestinationStream) => pino({ ...options, hooks: { logMethod: lines(to, timestamp) } }, to);
+  if (destination) return logTo(destination);
   if (process.stdout.isTTY) return pino(options, readable());
   const output = new Output(process.stdout);
-  const log = pino({ ...options, hooks: { logMethod: lines(output, timestamp) } }, output);
+  const log = logTo(output);
   const text = "lines of the log were left out: whoever reads it did not keep up";
   output.omitted = (lines) => log.warn({ event: "omitted", lines }, text);
   return log;
@@ -29,8 +30,9 @@ export function openLog(level: string, destination?: DestinationStream): Logger 
 /**
  * The log must not hold up what it tells of. A line is written at once (then it is there after a crash), but where a turn of
  * the event loop has many, as in a storm of connects, the further ones are written together when it is over, and so are all
- * of the next turn: a write for each was a third of what a connect costs, and for four of thirty still a tenth. Where a pipe is full lines wait, and beyond what may wait they are left out and counted. A reader
- * that has gone away ends the log, not the daemon.
+ * of the next turn: a write for each was a third of what a connect costs, and for four of thirty still a tenth. Where a pipe
+ * is full lines wait, and beyond what may wait they are left out and counted. A reader that has gone away ends the log, not the
+ * daemon.
  */
 class Output implements DestinationStream {
   /** Hears how many lines were left out, when there is room again. */
