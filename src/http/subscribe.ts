@@ -10,6 +10,7 @@ import { canonical, covers, parseSelector, type Selector, wordsOf } from "../hub
 import type { Server } from "../hub/server.js";
 import { type HttpRequest, header } from "../protocol/request.js";
 import { encodeComment, encodeEvent } from "../protocol/sse.js";
+import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
 import type { Asked } from "./mercure/dialect.js";
@@ -44,7 +45,8 @@ export class Subscribe {
   readonly #hub: Hub;
   readonly #base: string;
   readonly #settings: () => SubscribeSettings;
-  #opening: { readonly retry: number; readonly bytes: Buffer } | undefined;
+  /** What most are told first, all the same. */
+  readonly #plain = latest((retry: number) => openingOf(retry, HEADERS));
 
   /** `base` is the hub's URL; `settings` are asked for anew with each request. */
   constructor(hub: Hub, base: string, settings: () => SubscribeSettings) {
@@ -95,12 +97,6 @@ export class Subscribe {
       opening: (after) => (isPlain ? this.#plain(retry) : openingOf(retry, { ...HEADERS, ...cors, ...told(after) })),
     });
     return opened instanceof Promise ? opened.then((client) => client && "streaming") : "streaming";
-  }
-
-  /** What most are told first, all the same. */
-  #plain(retry: number): Buffer {
-    if (this.#opening?.retry !== retry) this.#opening = { retry, bytes: openingOf(retry, HEADERS) };
-    return this.#opening.bytes;
   }
 
   #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {

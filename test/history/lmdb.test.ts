@@ -193,15 +193,20 @@ test("where events were damaged a reader hears that something is missing, and go
   assert.deepEqual(broken, [[after, through]]);
 });
 
+/** A history of four events, ten seconds apart, the last of them ten seconds old. */
+async function leaveFour(path: string, clock: FakeClock): Promise<void> {
+  const history = await openAt(path, {}, clock);
+  for (let offset = 1; offset <= 4; offset++) {
+    await history.append(publication(history, offset, { time: clock.now() }));
+    clock.advance(10_000);
+  }
+  await history.close();
+}
+
 test("a damaged block that is trimmed counts as trimmed: who stands before it has lost something", async (t) => {
   const path = folder(t);
   const clock = new FakeClock();
-  const first = await openAt(path, {}, clock);
-  for (let offset = 1; offset <= 4; offset++) {
-    await first.append(publication(first, offset, { time: clock.now() }));
-    clock.advance(10_000);
-  }
-  await first.close();
+  await leaveFour(path, clock);
   assert.deepEqual(await damageBlock(path), { after: 2, through: 3 });
   const second = await openAt(path, { maxAge: 25_000 }, clock);
   t.after(() => second.close());
@@ -212,12 +217,7 @@ test("a damaged block that is trimmed counts as trimmed: who stands before it ha
 test("a damaged event that claims to be of the future does not keep those behind it for ever, and says nothing", async (t) => {
   const path = folder(t);
   const clock = new FakeClock();
-  const first = await openAt(path, {}, clock);
-  for (let offset = 1; offset <= 4; offset++) {
-    await first.append(publication(first, offset, { time: clock.now() }));
-    clock.advance(10_000);
-  }
-  await first.close();
+  await leaveFour(path, clock);
   const root = open({ path: join(path, "history.mdb"), maxDbs: 4 });
   const blocks = root.openDB<Buffer, number>({ name: "blocks", encoding: "binary" });
   const block = Buffer.from(blocks.get(2) ?? assert.fail("no second event"));
