@@ -102,7 +102,10 @@ export class Recovery {
     const asked = clock.monotonic();
     const again = (next: Open) => {
       const wait = next.legacy ? ASK_EVERY : SWEEP_EVERY;
-      this.#again = clock.after(wait, () => this.#ask(next, liveSince, connections, turn));
+      this.#again = clock.after(wait, () => {
+        if (this.#isDecided(next)) return;
+        this.#ask(next, liveSince, connections, turn);
+      });
     };
     connections().then(
       (rows) => {
@@ -110,7 +113,8 @@ export class Recovery {
         const late = asked - liveSince > PATIENCE;
         const decided = this.#look(open.legacy, rows, asked, late);
         const suspects = this.#sweep(rows, asked - liveSince, open.suspects);
-        if (!late && !(decided && suspects.size === 0)) again({ legacy: decided ? undefined : open.legacy, suspects });
+        const next: Open = { legacy: decided ? undefined : open.legacy, suspects };
+        if (!late && !this.#isDecided(next)) again(next);
       },
       (error) => {
         if (turn !== this.#turn) return;
@@ -118,6 +122,11 @@ export class Recovery {
         again(open);
       },
     );
+  }
+
+  /** Whose requests have come meanwhile were not lost: in a storm of browsers, all that were under way at the first question. */
+  #isDecided({ legacy, suspects }: Open): boolean {
+    return !legacy && suspects !== undefined && [...suspects].every((id) => this.#options.isTaken(id));
   }
 
   /** Decides about what was left behind; true when nothing is left to decide. */

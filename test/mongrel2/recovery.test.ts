@@ -113,6 +113,21 @@ test("the control port is not asked for ever: nobody who came later can have los
   assert.deepEqual(seen.adopted, [1]);
 });
 
+test("the control port is asked once where every request that was on its way has come by the next time", async () => {
+  let asked = 0;
+  const taken: number[] = [];
+  const { recovery, seen, pass, liveAt } = setUp(() => {
+    asked++;
+    return [row(1, 0, 0), row(2, 0, 0)];
+  }, taken);
+  recovery.begin({ clients: [], aliveAt: liveAt });
+  await pass(100);
+  taken.push(1, 2);
+  await pass(15_000);
+  assert.equal(asked, 1);
+  assert.deepEqual(seen.cancelled, []);
+});
+
 test("without a control port everybody left behind is cancelled", async () => {
   const { recovery, seen, pass, liveAt } = setUp(undefined, [2]);
   recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000 });
