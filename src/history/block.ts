@@ -40,7 +40,7 @@ export class Block {
   /** Holds this event. */
   constructor(epoch: string, publication: Publication) {
     this.#epoch = epoch;
-    this.#bytes = Buffer.allocUnsafe(Math.max(ROOM, CRC + mostBytes(publication)));
+    this.#bytes = Buffer.allocUnsafe(CRC + mostBytes(publication));
     this.add(publication);
   }
 
@@ -57,9 +57,9 @@ export class Block {
   /** False where there is no room for another event. */
   add(publication: Publication): boolean {
     const { offset, id, topics, private: hidden, time, bytes } = publication;
-    const block = this.#bytes;
     const start = this.#size;
-    if (start + mostBytes(publication) > block.length) return false;
+    if (!this.#hasRoom(start + mostBytes(publication))) return false;
+    const block = this.#bytes;
     const said = offsetOf(this.#epoch, id);
     block.writeUIntLE(offset, start + SIZE, 6);
     block.writeDoubleLE(time, start + TIME);
@@ -91,7 +91,18 @@ export class Block {
   seal(): void {
     const { stored } = this;
     stored.writeUInt32LE(checksum(stored.subarray(CRC)), 0);
-    if (stored.length < ROOM / 2) this.#bytes = Buffer.from(stored); // whoever publishes now and then must not hold a page for each
+    // Whoever publishes now and then must not hold a page for each.
+    if (this.#bytes.length - stored.length > ROOM / 2) this.#bytes = Buffer.from(stored);
+  }
+
+  /** The first event has just the room that it needs, most often nothing follows; with the second the block takes a page. */
+  #hasRoom(bytes: number): boolean {
+    if (bytes <= this.#bytes.length) return true;
+    if (bytes > ROOM) return false;
+    const page = Buffer.allocUnsafe(ROOM);
+    page.set(this.stored);
+    this.#bytes = page;
+    return true;
   }
 }
 
