@@ -58,7 +58,7 @@ export class Block {
   add(publication: Publication): boolean {
     const { offset, id, topics, private: hidden, time, bytes } = publication;
     const start = this.#size;
-    if (!this.#hasRoom(start + mostBytes(publication))) return false;
+    if (!this.#makeRoom(start + mostBytes(publication))) return false;
     const block = this.#bytes;
     const said = offsetOf(this.#epoch, id);
     block.writeUIntLE(offset, start + SIZE, 6);
@@ -95,8 +95,8 @@ export class Block {
     if (this.#bytes.length - stored.length > ROOM / 2) this.#bytes = Buffer.from(stored);
   }
 
-  /** The first event has just the room that it needs, most often nothing follows; with the second the block takes a page. */
-  #hasRoom(bytes: number): boolean {
+  /** False where there is none. The first event has just what it needs: most often nothing follows. With the second a block takes a page. */
+  #makeRoom(bytes: number): boolean {
     if (bytes <= this.#bytes.length) return true;
     if (bytes > ROOM) return false;
     const page = Buffer.allocUnsafe(ROOM);

@@ -1,6 +1,7 @@
 /**
- * The distributions. Observed once for each flush or tick, never for each event, and told to prom-client when somebody asks, or
- * some at once: a look at an idle daemon's single event found that it took 0.1 ms of 1.5, before Mongrel2 wrote to anybody.
+ * The distributions. Observed once for each flush or tick, never for each event: prom-client takes about 0.3 us for one, the tally 4 ns
+ * for an event. And prom-client is told when somebody asks, or of a hundred in one go: where events come one by one its code is out of
+ * the processor's cache each time, and took 0.1 ms of the daemon's 1.5 for an event, in which Mongrel2 could not write.
  */
 import { Histogram, type HistogramConfiguration, type Registry } from "prom-client";
 
@@ -12,11 +13,11 @@ const LAG = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 /** Bytes: from one small event to a full body for 100,000 clients. */
 const FLUSH = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
-/** Observations that may wait to be told. */
+/** Observations that wait at most. */
 const MOST = 100;
 
-/** A histogram whose observations wait: see the head. */
-class Patient<Label extends string> {
+/** See the head. */
+class BufferedHistogram<Label extends string> {
   readonly #histogram: Histogram<Label>;
   readonly #waiting: [labels: Record<Label, string>, value: number][] = [];
 
@@ -38,14 +39,14 @@ class Patient<Label extends string> {
 }
 
 export class Histograms {
-  readonly #fence: Patient<"server">;
-  readonly #latency: Patient<"server">;
-  readonly #flush: Patient<"server">;
-  readonly #lag: Patient<never>;
+  readonly #fence: BufferedHistogram<"server">;
+  readonly #latency: BufferedHistogram<"server">;
+  readonly #flush: BufferedHistogram<"server">;
+  readonly #lag: BufferedHistogram<never>;
 
   constructor(registry: Registry) {
     const made = <Label extends string>(name: string, help: string, buckets: number[], labelNames: Label[]) =>
-      new Patient<Label>({ name: `m2push_${name}`, help, buckets, labelNames, registers: [registry] });
+      new BufferedHistogram<Label>({ name: `m2push_${name}`, help, buckets, labelNames, registers: [registry] });
     this.#flush = made("flush_size_bytes", "Bytes of the frames of one flush.", FLUSH, ["server"]);
     this.#fence = made(
       "fence_round_trip_seconds",

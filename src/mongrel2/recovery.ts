@@ -98,14 +98,12 @@ export class Recovery {
   }
 
   #ask(open: Open, liveSince: number, connections: () => Promise<readonly NetRow[]>, turn: number): void {
+    if (this.#isDecided(open)) return;
     const { clock, failed } = this.#options;
     const asked = clock.monotonic();
     const again = (next: Open) => {
       const wait = next.legacy ? ASK_EVERY : SWEEP_EVERY;
-      this.#again = clock.after(wait, () => {
-        if (this.#isDecided(next)) return;
-        this.#ask(next, liveSince, connections, turn);
-      });
+      this.#again = clock.after(wait, () => this.#ask(next, liveSince, connections, turn));
     };
     connections().then(
       (rows) => {
@@ -113,8 +111,7 @@ export class Recovery {
         const late = asked - liveSince > PATIENCE;
         const decided = this.#look(open.legacy, rows, asked, late);
         const suspects = this.#sweep(rows, asked - liveSince, open.suspects);
-        const next: Open = { legacy: decided ? undefined : open.legacy, suspects };
-        if (!late && !this.#isDecided(next)) again(next);
+        if (!late) again({ legacy: decided ? undefined : open.legacy, suspects });
       },
       (error) => {
         if (turn !== this.#turn) return;
