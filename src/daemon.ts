@@ -18,12 +18,12 @@ import { hostname } from "node:os";
 import { Observed } from "./admin/observed.js";
 import { startAdmin } from "./admin/start.js";
 import { Visits } from "./admin/visits.js";
-import { forgetful } from "./clients/none.js";
+import { openClientStore, withoutRecord } from "./clients/open.js";
 import { LocalBus } from "./cluster/local.js";
 import type { Nodes } from "./cluster/nodes.js";
 import { needRestart } from "./config/reload.js";
 import type { Config } from "./config/schema.js";
-import { lockFolder } from "./history/lock.js";
+import { checkFolder, lockFolder } from "./history/lock.js";
 import { MemoryHistory, newEpoch } from "./history/memory.js";
 import { openHistory } from "./history/open.js";
 import { Presence } from "./http/mercure/presence.js";
@@ -130,7 +130,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
   const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
   const endpoints = await startServers(config, around, observed, start);
-  // Without a client store nobody could go on with the streams.
+  // A history in memory ends with this process: whoever comes back hears of it, now or later.
   const closing = drain || config.history.store === "memory";
   const endStreams = () => {
     observed.phase = "stopping";
@@ -171,7 +171,7 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
   Object.assign(observed, { history, nodes });
   const store = await start(
     "client store",
-    () => openStore(config, history, clock),
+    () => openStore(config, history, told, options, start),
     (it) => it.close(),
   );
   await start(
@@ -285,10 +285,28 @@ function open({ history }: Config, { clock, takeover, log }: Required<DaemonOpti
   return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience, warn }, clock);
 }
 
-async function openStore({ history: { store, path } }: Config, history: History, clock: Clock): Promise<ClientStore> {
-  if (store === "memory") return forgetful;
-  const { LmdbClientStore } = await import("./clients/lmdb.js");
-  return new LmdbClientStore(path, history.epoch, clock);
+/**
+ * The record of clients is on disk whatever the history is. Where the history is not, nothing else needs the data folder: then one
+ * that cannot be used is no reason not to start.
+ */
+async function openStore(
+  { history: { store, path: folder } }: Config,
+  { epoch }: History,
+  { conditions }: Told,
+  { clock, takeover, log }: Required<DaemonOptions>,
+  start: Start,
+): Promise<ClientStore> {
+  if (store === "memory") {
+    const unusable = checkFolder(folder);
+    if (unusable) return withoutRecord(folder, unusable, clock, conditions);
+    await start(
+      "data folder",
+      () => lockFolder(folder, clock, takeover ? TAKEOVER_PATIENCE : 0),
+      (it) => it.release(),
+    );
+  }
+  const warn = (warning: string) => log.warn({ event: "client record" }, warning);
+  return openClientStore({ folder, epoch, clock, conditions, warn });
 }
 
 /** Sends what was published, then closes the streams (`closing`), or hands them over to the next process. */

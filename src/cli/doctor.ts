@@ -5,7 +5,7 @@ import { adminUrl, fetchStatus } from "../admin/client.js";
 import type { Status } from "../admin/status.js";
 import type { Config, ServerConfig } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
-import { type Mongrel2Database, readDatabase, type ServerRow } from "./doctor/database.js";
+import { type Mongrel2Database, readDatabase, type ServerRow } from "../mongrel2/database.js";
 import { type Finding, fail, lineOf, ok, warn } from "./doctor/finding.js";
 import { checkIdents, findHandler } from "./doctor/handler.js";
 import { type Clients, checkCapacity, checkIdle, checkTargets } from "./doctor/limits.js";

@@ -4,7 +4,7 @@
  * only tells whom to ask.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { M2pushError } from "../errors.js";
@@ -35,6 +35,17 @@ export async function lockFolder(folder: string, clock: Clock, patience: number,
     if (clock.monotonic() >= end) throw taken(folder, mend);
     if (!told) stop(holder(folder));
     await new Promise<void>((resolve) => clock.after(TRY_EVERY, resolve));
+  }
+}
+
+/** Why this process cannot keep files in a folder, which is made if it is not there; undefined = it can. */
+export function checkFolder(folder: string): unknown {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 

@@ -193,4 +193,5 @@ function mayPersist(request: HttpRequest): boolean {
 function send(server: Server, id: number, bytes: Buffer, persists: boolean): void {
   server.outlet.deliver(server.outlet.address([id]), bytes);
   if (!persists) server.outlet.close([id]);
+  server.requests.answered(id, persists);
 }

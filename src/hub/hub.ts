@@ -1,6 +1,6 @@
 /**
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
- * This file is the list of what can happen; how each step works stands in the file it is named after.
+ * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that list.
  */
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
@@ -97,7 +97,9 @@ export class Hub {
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined, life: 0 };
+    const requests = store.requests(name);
+    const parts = { name, outlet, registry, outbox, catchup, keepalive: sweep, requests };
+    const server: Server = { ...parts, allowance: undefined, life: 0 };
     this.#servers.set(name, server);
     sweep.start();
     return server;
@@ -221,6 +223,7 @@ export class Hub {
   evict(server: Server, id: number): void {
     this.leave(server, id, "second request");
     server.outlet.cancel([id]);
+    server.requests.ended(id);
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */

@@ -4,6 +4,7 @@ import type { Keepalive } from "./keepalive.js";
 import type { Outbox } from "./outbox.js";
 import type { Outlet } from "./ports.js";
 import type { Registry } from "./registry.js";
+import type { RequestRecord } from "./request-record.js";
 
 export interface Server {
   readonly name: string;
@@ -12,6 +13,7 @@ export interface Server {
   readonly outbox: Outbox;
   readonly catchup: Catchup;
   readonly keepalive: Keepalive;
+  readonly requests: RequestRecord;
   /** What Mongrel2 last said may be under way to one connection: it says so only in the first request of each. */
   allowance: number | undefined;
   /** Counts how often its connections were lost: an id from an earlier life is somebody else's. */

@@ -10,6 +10,8 @@ export interface Chronicle extends Journal {
   serverSilent(server: string, milliseconds: number, live: boolean): void;
   recovered(server: string, result: { adopted: number; cancelled: number; gone: number; proven: boolean }): void;
   controlFailed(server: string, error: unknown): void;
+  /** Connections were closed that nobody would ever have answered; `rule`: why they counted as ours. */
+  orphansClosed(server: string, connections: number, rule: "ours" | "exclusive" | "unknown"): void;
   wrongIdent(server: string, configured: string, seen: string): void;
   malformed(server: string, error: M2pushError): void;
   publicationRejected(error: M2pushError): void;
@@ -46,6 +48,7 @@ export function tee(first: Chronicle, second: Chronicle): Chronicle {
     serverSilent: both("serverSilent"),
     recovered: both("recovered"),
     controlFailed: both("controlFailed"),
+    orphansClosed: both("orphansClosed"),
     wrongIdent: both("wrongIdent"),
     malformed: both("malformed"),
     publicationRejected: both("publicationRejected"),

@@ -6,17 +6,22 @@ import type { ServerConfig } from "../config/schema.js";
 import type { Hub } from "../hub/hub.js";
 import type { KeepaliveTimes } from "../hub/keepalive.js";
 import type { ClientStore, Legacy } from "../hub/ports.js";
+import type { RequestRecord } from "../hub/request-record.js";
 import type { Server } from "../hub/server.js";
 import type { Chronicle } from "../metrics/tee.js";
-import { RequestError } from "../protocol/request.js";
+import { type Inbound, RequestError } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import { Asker } from "../zmq/dealer.js";
 import { Link } from "../zmq/link.js";
+import { CancelSweep } from "./cancel-sweep.js";
 import { Control } from "./control.js";
 import { Endpoint, type EndpointEvents } from "./endpoint.js";
+import { ExclusiveDatabase } from "./exclusive-database.js";
 import { reception, type Visitors } from "./reception.js";
 import { Recovery } from "./recovery.js";
+import { reportRecovery } from "./recovery-report.js";
+import { UnheardSweep } from "./unheard-sweep.js";
 
 /** How long the control port may take to answer, milliseconds. */
 const CONTROL_PATIENCE = 2000;
@@ -44,15 +49,22 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   const { hub, visitors, store, journal, clock, times } = around;
   const { name, send_ident: sendIdent, max_targets: maxTargets } = config;
   const isOpen = (id: number) => server.registry.clients.has(id);
+  const requests = store.requests(name);
+  const isTaken = (id: number) => isOpen(id) || requests.has(id);
   const recovery: Recovery = new Recovery({
     clock,
     connections: askerOf(config),
-    isTaken: isOpen,
+    isTaken,
+    requests,
+    orphanTimeout: config.orphan_timeout,
+    exclusivity: exclusivityOf(config),
+    sweep: { run: (known, done) => sweep.run(known, done), stop: () => sweep.stop() },
+    report: reportRecovery(config, around.conditions, journal),
     adopt: (client) => hub.adopt(server, client, legacy.aliveAt),
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
     settled: (result) => {
-      legacy = { clients: [], aliveAt: 0 };
+      legacy = NOTHING;
       journal.recovered(name, result);
       store.vouch(name);
     },
@@ -63,14 +75,18 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     live: (took) => {
       journal.serverLive(name, took);
       hub.live(server);
-      recovery.begin(legacy);
+      recovery.begin(legacy, "unknown");
     },
     lost: (why) => {
       recovery.stop();
       journal.serverLost(name, why);
-      legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic() });
+      legacy = joined(legacy, { ...NOTHING, clients: hub.lost(server), aliveAt: clock.monotonic() });
+      requests.linkLost();
     },
-    inbound: (message) => receive(message),
+    inbound: (message) => {
+      record(requests, message);
+      receive(message);
+    },
     malformed: (error) => {
       journal.malformed(name, error);
       if (error instanceof RequestError && error.id !== undefined) visitors.refuse(server, error.id, "malformed");
@@ -83,6 +99,8 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   const transport = linkOf(config, clock);
   const endpoint: Endpoint = new Endpoint({ sendIdent, maxTargets, transport, clock, isOpen, events });
   const server: Server = hub.serve(name, endpoint, times);
+  const { outlet } = server;
+  const sweep = new UnheardSweep({ clock, requests, sweep: new CancelSweep({ clock, outlet, isTaken }) });
   const receive = reception(hub, server, visitors);
   await endpoint.start();
   return {
@@ -99,10 +117,27 @@ function linkOf({ send_spec: sendSpec, recv_spec: recvSpec, identity, bind }: Se
   return new Link({ sendSpec, recvSpec, identity, bind, clock });
 }
 
+const NOTHING: Legacy = { clients: [], aliveAt: 0, cleanStop: false, isMissing: false };
+
 /** What was left behind twice, before the first was settled: the proof must hold for both. */
 function joined(first: Legacy, second: Legacy): Legacy {
-  if (first.clients.length === 0) return second;
-  return { clients: [...first.clients, ...second.clients], aliveAt: Math.min(first.aliveAt, second.aliveAt) };
+  const isMissing = first.isMissing;
+  if (first.clients.length === 0) return { ...second, isMissing };
+  const aliveAt = Math.min(first.aliveAt, second.aliveAt);
+  return { clients: [...first.clients, ...second.clients], aliveAt, cleanStop: false, isMissing };
+}
+
+/** What is read from a connection that will be answered, and the end of one. */
+function record(requests: RequestRecord, { kind, id }: Inbound): void {
+  if (kind === "http" || kind === "websocket-handshake") requests.read(id);
+  else if (kind === "disconnect") requests.ended(id);
+}
+
+/** Read once at the start, when nobody waits for it. */
+function exclusivityOf(config: ServerConfig) {
+  const database = new ExclusiveDatabase(config);
+  void database.check();
+  return () => database.check();
 }
 
 /** How to ask for Mongrel2's connections; undefined where no control port is known. */

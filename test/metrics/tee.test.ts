@@ -19,6 +19,7 @@ const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> }
   serverSilent: ["main", 5000, true],
   recovered: ["main", { adopted: 1, cancelled: 0, gone: 0, proven: true }],
   controlFailed: ["main", error],
+  orphansClosed: ["main", 3, "exclusive"],
   wrongIdent: ["main", "a", "b"],
   malformed: ["main", error],
   publicationRejected: [error],
