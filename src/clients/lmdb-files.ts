@@ -1,5 +1,6 @@
 /** The LMDB file of the client record. */
 import { type Database, open, type RootDatabase } from "lmdb";
+import { BEFORE_ALL } from "../hub/catchup.js";
 import type { StoredClient } from "../hub/ports.js";
 import { flawOf } from "../util/lmdb-file.js";
 
@@ -49,4 +50,21 @@ export function label({ clients, meta }: Files, { boot, epoch, generation }: Lab
   meta.putSync("boot", boot);
   meta.putSync("epoch", epoch);
   meta.putSync("generation", generation);
+}
+
+/**
+ * The clients of a server. `through`: what its settled ones have seen at least; those of another generation have seen nothing. Throws
+ * what LMDB throws, and what is thrown for a value that is no JSON.
+ */
+export function* storedClients(
+  { clients }: Files,
+  server: string,
+  { through, generation: current }: { readonly through: number; readonly generation: number },
+): Iterable<StoredClient> {
+  const range = { start: [server, 0] as Key, end: [server, Number.MAX_SAFE_INTEGER] as Key };
+  for (const { key, value } of clients.getRange(range)) {
+    const { generation = 0, ...client } = value;
+    const seen = client.settled ? Math.max(client.seen, through) : client.seen;
+    yield { ...client, id: key[1], ...(generation === current ? { seen } : { seen: BEFORE_ALL, settled: false }) };
+  }
 }

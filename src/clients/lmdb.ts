@@ -10,12 +10,11 @@
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { BEFORE_ALL } from "../hub/catchup.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { RequestRecord } from "../hub/request-record.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { Pace } from "../util/pace.js";
-import { type Files, type Kept, type Key, label, openFiles } from "./lmdb-files.js";
+import { type Files, type Kept, label, openFiles, storedClients } from "./lmdb-files.js";
 import { type Mark, Marks } from "./marks.js";
 import { FileRequestRecord } from "./request-record.js";
 
@@ -30,8 +29,11 @@ const FILE_CHECK_INTERVAL_MS = 2000;
  */
 const GATHER = 50;
 
-/** Told of each write: `error` is undefined when it succeeded. */
-export type Wrote = (file: string, error: unknown) => void;
+/**
+ * From the commit of a client to its head's being sent for certain: heads of streams that open together wait some milliseconds for
+ * each other (mongrel2/openings.ts). Killed in between, the next process would go on with a stream that never began.
+ */
+const HEAD_SENT_MS = 50;
 
 export interface LmdbClientStoreOptions {
   /** Must exist and belong to this process alone. */
@@ -41,7 +43,8 @@ export interface LmdbClientStoreOptions {
   /** Names this boot of the machine. */
   readonly boot: string;
   readonly clock: Clock;
-  readonly wrote: Wrote;
+  /** Told of each write; `error` is undefined when it succeeded. */
+  readonly wrote: (file: string, error: unknown) => void;
   /** Told of clients that cannot be read. */
   readonly unreadable: (error: unknown) => void;
 }
@@ -96,22 +99,14 @@ export class LmdbClientStore implements ClientStore {
     const { through, aliveAt } = this.#marks.get(server);
     const cleanStop = this.#marks.stoppedCleanly(server);
     try {
-      const clients = this.#wasThere ? [...this.#stored(server, through)] : [];
+      const clients = this.#wasThere
+        ? [...storedClients(this.#files, server, { through, generation: this.#generation })]
+        : [];
       const isMissing = !this.#wasThere || (clients.length === 0 && !this.#marks.has(server));
       return { clients, aliveAt, cleanStop, isMissing };
     } catch (error) {
       this.#options.unreadable(error);
       return { clients: [], aliveAt, cleanStop, isMissing: true };
-    }
-  }
-
-  *#stored(server: string, through: number): Iterable<StoredClient> {
-    const range = { start: [server, 0] as Key, end: [server, Number.MAX_SAFE_INTEGER] as Key };
-    for (const { key, value } of this.#files.clients.getRange(range)) {
-      const { generation = 0, ...client } = value;
-      const isCurrent = generation === this.#generation;
-      const seen = client.settled ? Math.max(client.seen, through) : client.seen;
-      yield { ...client, id: key[1], ...(isCurrent ? { seen } : { seen: BEFORE_ALL, settled: false }) };
     }
   }
 
@@ -220,10 +215,7 @@ export class LmdbClientStore implements ClientStore {
     try {
       if (this.#changed.size > 0 || !this.#isLabelled) this.#files.root.transactionSync(() => this.#write());
       this.#isLabelled = true;
-      for (const [server, changed] of this.#changed) {
-        const record = this.#requestsOf(server);
-        for (const id of changed.keys()) record.recorded(id);
-      }
+      for (const [server, changed] of this.#changed) this.#recorded(server, changed.keys());
       this.#changed.clear();
       this.#options.wrote(this.#path, undefined);
     } catch (error) {
@@ -233,6 +225,16 @@ export class LmdbClientStore implements ClientStore {
       return;
     }
     if (this.#writeMarks(this.#marked)) this.#marked.clear();
+  }
+
+  /** The requests of new clients count as answered, once their heads have been sent. */
+  #recorded(server: string, ids: Iterable<number>): void {
+    const record = this.#requestsOf(server);
+    const opened = [...ids].filter((id) => record.isUnanswered(id));
+    if (opened.length === 0) return;
+    this.#options.clock.after(HEAD_SENT_MS, () => {
+      for (const id of opened) record.recorded(id);
+    });
   }
 
   #writeMarks(changes: Iterable<readonly [string, Partial<Mark>]>): boolean {

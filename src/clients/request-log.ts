@@ -50,6 +50,7 @@ export class RequestLog {
   #file: number | undefined;
   #appended = 0;
   #isScheduled = false;
+  #isClosed = false;
   /** What is on disk is not what was said: it must be written anew. */
   #isStale = true;
   #retryAt = Number.NEGATIVE_INFINITY;
@@ -59,6 +60,7 @@ export class RequestLog {
   }
 
   append(operation: Operation, id: number): void {
+    if (this.#isClosed) return;
     if (this.#used + ENTRY_BYTES > BUFFER_BYTES) this.flush();
     const at = this.#used;
     this.#buffer[at] = operation;
@@ -105,8 +107,10 @@ export class RequestLog {
     if (this.#isStale) this.rewrite();
   }
 
+  /** What is appended afterwards is dropped. */
   close(): void {
     this.flush();
+    this.#isClosed = true;
     this.#close();
   }
 

@@ -111,6 +111,10 @@ export class FileRequestRecord implements RequestRecord {
     return this.#facts.unanswered.has(id) || this.#facts.kept.has(id);
   }
 
+  isUnanswered(id: number): boolean {
+    return this.#facts.unanswered.has(id);
+  }
+
   keepOrphans(orphans: readonly Orphan[]): void {
     if (orphans.length === 0 && this.#orphans.length === 0) return;
     this.#orphans = orphans;

@@ -19,6 +19,8 @@ export interface AdoptionOptions {
   readonly rows: readonly NetRow[];
   readonly asked: number;
   readonly isTaken: (id: number) => boolean;
+  /** Connections with a request that was not answered for certain: the head of a stream may never have been sent. */
+  readonly unanswered: ReadonlySet<number>;
   /** It is known without a proof by time that Mongrel2 is the same process. */
   readonly isSame: boolean;
   /** No proof is waited for any more. */
@@ -27,12 +29,12 @@ export interface AdoptionOptions {
 
 /** A number: so many clients wait for a proof. */
 export function adoptionOf(legacy: Legacy, options: AdoptionOptions): Adoption | number {
-  const { rows, asked, isTaken, isSame, isLate } = options;
+  const { rows, asked, isTaken, unanswered, isSame, isLate } = options;
   const alive = new Map(rows.map((row) => [row.id, row]));
   const left = legacy.clients.filter(({ id }) => alive.has(id) && !isTaken(id));
   const proven = isSame || rows.some((row) => readLongerAgo(row, asked - legacy.aliveAt));
   if (left.length > 0 && !proven && !isLate) return left.length;
-  const adopt = proven ? left.filter(({ id }) => wasAnswered(alive.get(id))) : [];
+  const adopt = proven ? left.filter(({ id }) => wasAnswered(alive.get(id)) && !unanswered.has(id)) : [];
   const kept = new Set(adopt);
   const cancel = left.filter((client) => !kept.has(client)).map(({ id }) => id);
   return { proven, adopt, cancel, gone: legacy.clients.length - left.length };

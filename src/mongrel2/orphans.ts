@@ -85,14 +85,14 @@ export class Orphans {
 
   /** Closes what the earlier process had read and not answered. `rows` undefined: nobody can say which of them are open. */
   closeUnanswered(rows: readonly NetRow[] | undefined): number {
-    const unanswered = this.#previous?.unanswered ?? new Set();
+    const unanswered = this.#previous?.unanswered ?? new Set<number>();
     const open = rows ? rows.map(({ id }) => id).filter((id) => unanswered.has(id)) : [...unanswered];
     return this.#close(open);
   }
 
   /** Every connection that was there at the first look is ours, and nobody will ever answer those that are as they were. */
   closeExclusive(rows: readonly NetRow[]): number {
-    const { cleanStop = false, kept = new Set() } = this.#previous ?? {};
+    const { cleanStop = false, kept = new Set<number>() } = this.#previous ?? {};
     const isIdle = (id: number) => cleanStop && kept.has(id);
     const left = rows.filter((row) => {
       const first = this.#first.get(row.id);

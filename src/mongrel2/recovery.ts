@@ -28,7 +28,7 @@ import type { UnheardSweep } from "./unheard-sweep.js";
 const FIRST = 50;
 /** Between two questions to the control port, milliseconds: each holds Mongrel2 up for some milliseconds. */
 const ASK_EVERY = 500;
-/** From the first look to closing what is exclusively ours: requests that were under way to us have come by then. */
+/** From the first look to closing what is exclusively ours: requests under way to us have come by then. */
 const EXCLUSIVE_WAIT_MS = 2000;
 /** How long to wait for a proof: a step of Mongrel2's clock at its default, and some. */
 const PROOF_TIMEOUT_MS = 12_000;
@@ -149,7 +149,7 @@ export class Recovery {
   }
 
   #ask(open: Open): void {
-    const { connections, clock } = this.#options;
+    const { connections, clock, failed, report } = this.#options;
     if (!connections) {
       this.#decideBlindly(open);
       return;
@@ -161,16 +161,12 @@ export class Recovery {
       },
       (error) => {
         if (open !== this.#open) return;
-        if (open.legacy) this.#undecided(open.legacy, error);
+        if (open.legacy) failed(error);
+        report.undecided(open.legacy?.clients.length ?? 0);
         if (clock.monotonic() - open.liveSince < PROOF_TIMEOUT_MS) this.#wait(open, ASK_EVERY);
         else this.#decideBlindly(open);
       },
     );
-  }
-
-  #undecided({ clients }: Legacy, error: unknown): void {
-    this.#options.failed(error);
-    this.#options.report.undecided(clients.length);
   }
 
   // ---- With Mongrel2's table of connections --------------------------------------------------------------------------
@@ -189,10 +185,11 @@ export class Recovery {
 
   /** Decides about the clients of the record; true when nothing is left to decide. */
   #decideClients(open: Open, legacy: Legacy, rows: readonly NetRow[], asked: number): boolean {
-    const { isTaken, report, adopt } = this.#options;
+    const { isTaken, report, adopt, requests } = this.#options;
+    const { unanswered = new Set<number>() } = requests.previous ?? {};
     const isLate = asked - open.liveSince > PROOF_TIMEOUT_MS;
     const isSame = open.instance === "same";
-    const adoption = adoptionOf(legacy, { rows, asked, isTaken, isSame, isLate });
+    const adoption = adoptionOf(legacy, { rows, asked, isTaken, unanswered, isSame, isLate });
     if (typeof adoption === "number") {
       report.undecided(adoption);
       return false;

@@ -222,8 +222,8 @@ test("a folder that is removed while the process runs is made again, with all th
   assert.deepEqual(failures, []);
 });
 
-test("a stream counts as an unanswered request until its client is on disk", async (t) => {
-  const { open } = setUp(t);
+test("a stream counts as an unanswered request until its client is on disk, and its head sent for certain", async (t) => {
+  const { clock, open } = setUp(t);
   const store = open();
   t.after(() => store.close());
   const requests = store.requests("a");
@@ -231,6 +231,8 @@ test("a stream counts as an unanswered request until its client is on disk", asy
   store.put("a", client(1));
   assert.equal(requests.has(1), true);
   await turn();
+  assert.equal(requests.has(1), true);
+  clock.advance(50);
   assert.equal(requests.has(1), false);
 });
 

@@ -211,6 +211,15 @@ describe("Recovery of requests that the last process had read", () => {
     assert.equal(requests.previous, undefined);
   });
 
+  test("a stream whose head may never have been sent is closed, although it is in the record", async () => {
+    const requests = killed();
+    const { recovery, seen, pass, liveAt } = setUp(() => [row(1, 60), row(3, 60)], [], { requests });
+    recovery.begin(legacy([stored(1), stored(3)], liveAt - 2000));
+    await pass(100);
+    assert.deepEqual(seen.adopted, [1]);
+    assert.deepEqual([...new Set(seen.cancelled)], [3]);
+  });
+
   test("and by their ids where the control port does not answer", async () => {
     const requests = killed();
     const { recovery, seen, pass, liveAt } = setUp(() => assert.fail("no answer"), [5], { requests });
