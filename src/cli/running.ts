@@ -10,6 +10,8 @@ import { loadFor } from "./options.js";
 export interface Companion {
   /** Makes what the daemon needs, and returns the configuration that it is to have. */
   prepare(): Promise<Config>;
+  /** What it changes in the configuration, each time that this is read. */
+  adjust(config: Config): Config;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -25,12 +27,13 @@ export async function runDaemon(command: Command, beside?: (log: Logger, config:
   const signalled = firstSignal();
   const reloads = hangUps();
   const companion = beside?.(log, loaded);
-  const config = (await companion?.prepare()) ?? loaded;
+  const adjust = (read: Config) => companion?.adjust(read) ?? read;
+  const config = adjust((await companion?.prepare()) ?? loaded);
   const { drain = false, takeover = false } = command.opts<{ drain?: true; takeover?: true }>();
   const stopped = new AbortController();
   void signalled.then(() => stopped.abort());
   const daemon = await startDaemon(config, { log, drain, takeover, signal: stopped.signal });
-  reloads(() => reload(command, daemon, log));
+  reloads(() => reload(() => adjust(loadFor(command).config), daemon, log));
   try {
     await companion?.start();
     log.info({ event: "stopping", signal: await signalled }, "stopping; a second signal stops at once");
@@ -68,9 +71,9 @@ function hangUps(): (obey: () => void) => void {
 }
 
 /** Takes over what may change; names what may not. A faulty file changes nothing. */
-function reload(command: Command, daemon: Daemon, log: Logger): void {
+function reload(read: () => Config, daemon: Daemon, log: Logger): void {
   try {
-    const waiting = daemon.reload(loadFor(command).config);
+    const waiting = daemon.reload(read());
     log.info({ event: "reloaded" }, "configuration read again");
     if (waiting.length > 0) log.warn({ event: "reloaded", keys: waiting }, "these keys change only with a restart");
   } catch (error) {

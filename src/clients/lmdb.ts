@@ -83,7 +83,8 @@ export class LmdbClientStore implements ClientStore {
     const generation = Number(meta.get("generation") ?? 0);
     this.#wasThere = meta.get("boot") === boot;
     this.#isLabelled = this.#wasThere && meta.get("epoch") === epoch;
-    this.#generation = this.#isLabelled ? generation : generation + 1;
+    // A record that is empty, or will be emptied, begins with generation 0, which is not written with each client.
+    this.#generation = this.#isLabelled ? generation : this.#wasThere ? generation + 1 : 0;
     this.#epoch = epoch;
     this.#marks = new Marks(this.#marksPath, boot, this.#generation);
     this.#pace = new Pace(clock, GATHER, () => this.#commit());
