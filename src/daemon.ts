@@ -179,14 +179,11 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
     () => bus,
     (it) => it.close(),
   );
-  const presence = new Presence({
-    path: config.hub.path,
-    others: nodes,
-    publish: (draft) => void hub.publish(draft).catch(journal.publicationRejected),
-  });
   const base = hubUrl(config);
+  const presence = new Presence({ path: config.hub.path, base, head: () => history.last, others: nodes });
   const random = Math.random;
-  const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random, isFlooded });
+  const parts = { bus, history, clients: store, journal, attendance: presence, presence };
+  const hub = new Hub({ ...parts, clock, base, random, isFlooded });
   await hub.start();
   return { hub, store, history, presence };
 }

@@ -4,7 +4,7 @@ import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
-import { positionId } from "../hub/position.js";
+import { positionId, presenceId } from "../hub/position.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
@@ -67,7 +67,7 @@ export class Site {
     const subscribe = new Subscribe(hub, base, () => this.#settings());
     const publish = new Publish(hub, base, dialects, () => this.#settings());
     const corsOrigins = () => this.#config.auth.cors_origins;
-    const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
+    const lastEventId = () => lastIdOf(history, presence);
     const settings = () => this.#settings();
     const subscriptions = subscriptionsRoute({ path, base, dialects, presence, lastEventId, settings });
     const issuer = config.auth.issuer || undefined;
@@ -118,6 +118,12 @@ export class Site {
       legacy: this.#dialects.serves("0.x"),
     });
   }
+}
+
+/** Of the newest event: of a publication, or of a subscription that began or ended since. */
+function lastIdOf({ epoch, last }: Pick<History, "epoch" | "last">, { log }: Presence): string {
+  if (log.last > 0 && log.lastHead === last) return presenceId(epoch, last, log.instance, log.last);
+  return last === 0 ? "earliest" : positionId(epoch, last);
 }
 
 /** The hub's URL; on this machine only, by whatever name this machine calls itself. */

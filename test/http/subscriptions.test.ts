@@ -99,7 +99,8 @@ test("the answer says where the events go on, and is not sent again while nothin
   await open(web, "match=a");
   const changed = await again(tag);
   assert.equal(changed.status, 200);
-  assert.match(changed.headers.link ?? "", new RegExp(`last-event-id="${web.history.epoch}.1"`));
+  const id = `${web.history.epoch}\\.0\\.${web.presence.log.instance}\\.1`;
+  assert.match(changed.headers.link ?? "", new RegExp(`last-event-id="${id}"`));
 });
 
 test("another process has other tags, though its history goes on: what it tells is not what the last one told", async () => {
@@ -138,7 +139,8 @@ test("who is subscribed at another daemon is in the list and has an address here
   let elsewhere: readonly Subscriber[] = [there];
   const others = {
     joined: (subscriber: Subscriber) => void told.push(`joined ${subscriber.id}`),
-    left: (id: string) => void told.push(`left ${id}`),
+    left: ({ id }: Subscriber) => void told.push(`left ${id}`),
+    observe() {},
     subscribers: () => elsewhere,
     changes: 0,
   };

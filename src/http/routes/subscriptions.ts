@@ -45,7 +45,6 @@ async function list(request: HttpRequest, parts: SubscriptionsParts, access: Acc
   const sought = segments && dialect.sought(segments);
   if (sought === "unknown") return { status: 400, body: "a type of matcher that is not known\n" };
   if (sought === undefined) return { status: 404 };
-  parts.presence.watch();
   return describe(request, dialect, sought, parts);
 }
 
