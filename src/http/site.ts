@@ -2,12 +2,14 @@
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
+import { tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
 import { positionId, presenceId } from "../hub/position.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
+import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
 import { Dialects } from "./mercure/dialects.js";
@@ -69,7 +71,8 @@ export class Site {
     const corsOrigins = () => this.#config.auth.cors_origins;
     const lastEventId = () => lastIdOf(history, presence);
     const settings = () => this.#settings();
-    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, lastEventId, settings });
+    const work = new SlicedWork(this.#parts.clock, tooManyRequests);
+    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings });
     const issuer = config.auth.issuer || undefined;
     const routes = new Map([
       [config.stream.path, streamRoute(config.stream.path, subscribe)],

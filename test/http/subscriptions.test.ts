@@ -160,3 +160,28 @@ test("who is subscribed at another daemon is in the list and has an address here
     [id],
   );
 });
+
+test("a list of many is complete, made a little at a time: who asks for something short meanwhile is answered first", async () => {
+  const web = await Web.open();
+  for (let at = 0; at < 1000; at++) web.send(HUB, { query: `match=${at}&match=x` });
+  const headers = bearer(await everythingV8());
+  const order: string[] = [];
+  const noted = (what: string) => () => order.push(what);
+  const long = web.get(LIST, { headers });
+  void long.then(noted("list"));
+  await new Promise((resolve) => setImmediate(resolve));
+  await web.get("/.well-known/oauth-protected-resource/.well-known/mercure").then(noted("metadata"));
+  const { subscriptions } = JSON.parse((await long).body) as { subscriptions: Document[] };
+  assert.equal(new Set(subscriptions.map(({ id }) => id)).size, 2000);
+  assert.deepEqual(order, ["metadata", "list"]);
+});
+
+test("of many lists that are asked for at a time the last are 503: come again", async () => {
+  const web = await Web.open();
+  const headers = bearer(await everythingV8());
+  const asked = await Promise.all(Array.from({ length: 40 }, () => web.get(LIST, { headers })));
+  const busy = asked.filter(({ status }) => status === 503);
+  assert.ok(busy.length > 0 && busy.length < 40);
+  assert.equal(busy[0]?.headers["retry-after"], "1");
+  assert.equal((await web.get(LIST, { headers })).status, 200);
+});

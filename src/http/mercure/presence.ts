@@ -101,31 +101,27 @@ export class Presence implements Attendance, PresenceSource {
     return isNarrow || covers(selectors, examples, this.#base);
   }
 
-  /** The subscriptions that a dialect tells of and a request asks for. */
-  find(dialect: Dialect, sought: Sought): Subscription[] {
-    const found: Subscription[] = [];
-    for (const subscriber of this.among(sought.subscriber)) found.push(...this.of(subscriber, dialect, sought));
-    return found;
-  }
-
-  /** Those of one subscriber. */
-  of(subscriber: Subscriber, dialect: Dialect, { kind, match }: Sought): Subscription[] {
-    const isSought = (it: Subscribed) => (kind ?? it.kind) === it.kind && (match ?? it.match) === it.match;
-    return subscriber.subscriptions
-      .filter((subscribed) => isSought(subscribed) && dialect.tells(subscribed))
-      .map((subscribed) => ({ subscriber, subscribed }));
-  }
-
-  /** All subscribers, or the one with this id: here or with another daemon, each once. */
-  among(id: string | undefined): Iterable<Subscriber> {
+  /**
+   * The subscriptions that a dialect tells of and a request asks for, subscriber by subscriber, here or with another daemon, each
+   * subscriber once, none for one that is not meant. Who comes or goes meanwhile may be among them or not.
+   */
+  *find(dialect: Dialect, sought: Sought): Iterable<readonly Subscription[]> {
     const own = this.#subscribers;
-    const one = id === undefined ? undefined : own.get(id);
-    if (one) return [one];
-    if (!this.#others) return id === undefined ? own.values() : [];
-    const all = new Map([...this.#others.subscribers()].map((it) => [it.id, it] as const));
-    for (const subscriber of own.values()) all.set(subscriber.id, subscriber);
-    const other = id === undefined ? undefined : all.get(id);
-    return id === undefined ? all.values() : other ? [other] : [];
+    const one = sought.subscriber === undefined ? undefined : own.get(sought.subscriber);
+    if (one) {
+      yield subscriptionsOf(one, dialect, sought);
+      return;
+    }
+    if (sought.subscriber === undefined) {
+      for (const subscriber of own.values()) yield subscriptionsOf(subscriber, dialect, sought);
+    }
+    const seen = new Set<string>();
+    for (const subscriber of this.#others?.subscribers() ?? []) {
+      const isOther = !own.has(subscriber.id) && !seen.has(subscriber.id);
+      const isMeant = isOther && (sought.subscriber ?? subscriber.id) === subscriber.id;
+      seen.add(subscriber.id);
+      yield isMeant ? subscriptionsOf(subscriber, dialect, sought) : [];
+    }
   }
 
   /** The topic of a subscription, which is also its address. */
@@ -142,6 +138,13 @@ export class Presence implements Attendance, PresenceSource {
       return { topic, data, ...(dialect.eventType !== undefined && { type: dialect.eventType }) };
     });
   }
+}
+
+function subscriptionsOf(subscriber: Subscriber, dialect: Dialect, { kind, match }: Sought): Subscription[] {
+  const isSought = (it: Subscribed) => (kind ?? it.kind) === it.kind && (match ?? it.match) === it.match;
+  return subscriber.subscriptions
+    .filter((subscribed) => isSought(subscribed) && dialect.tells(subscribed))
+    .map((subscribed) => ({ subscriber, subscribed }));
 }
 
 const dialectOf = (subscribed: Subscribed): Dialect => (v8.tells(subscribed) ? v8 : v0);
