@@ -2,7 +2,7 @@
 import { M2pushError } from "../errors.js";
 import { type AdminAnswer, type AdminRoute, json, text } from "./answer.js";
 import type { Clients, PageOptions } from "./clients.js";
-import { Feed } from "./feed.js";
+import type { Feed } from "./feed.js";
 
 const LIMIT = { usual: 100, most: 1000 };
 
@@ -19,7 +19,7 @@ export function operatorRoutes(clients: Clients, feed: Feed): Map<string, AdminR
 }
 
 function stream(feed: Feed, lastEventId: string | undefined): AdminAnswer {
-  if (feed.isFull) return text(503, `${Feed.MOST} are watching already`);
+  if (feed.isFull) return text(503, `${feed.most} are watching already`);
   return { status: 200, type: "text/event-stream", body: (out) => feed.watch(out, lastEventId) };
 }
 
