@@ -42,6 +42,7 @@ import type { Endpoint } from "./mongrel2/endpoint.js";
 import { type Surroundings, serve } from "./mongrel2/serve.js";
 import { atMost, type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
+import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
 import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull.js";
 
@@ -102,7 +103,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 /** The order of the start; the stop is the reverse. Returns what reload() does. Long because it is one list. */
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
-  const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock) : undefined;
   const metrics = new MetricsJournal(clock);
   const visits = new Visits(clock);
   const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
@@ -110,6 +110,12 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const observed = new Observed(clock);
   const conditions = new Conditions(clock, logConditions(log));
   observed.conditions = conditions;
+  const caps = await start(
+    "connection caps",
+    () => connectionCaps(config, clock, conditions),
+    (it) => it.close(),
+  );
+  const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock, caps.publishers) : undefined;
   const { hub, store, history, presence } = await startHub(
     config,
     { journal, observed, conditions, source },
@@ -121,7 +127,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
   const admin = await start(
     "admin",
-    () => startAdmin({ ...config.admin, ...figures, hub, base, clock, failed }),
+    () => startAdmin({ ...config.admin, ...figures, hub, base, clock, cap: caps.admin, failed }),
     (it) => it.close(),
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
@@ -149,6 +155,29 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     for (const { keepalive } of hub.servers) keepalive.start(next.stream);
     return needRestart(config, next);
   };
+}
+
+/** How many connections publishers and operators may have: all together fewer than there are descriptors. */
+function connectionCaps(config: Config, clock: Clock, conditions: Conditions) {
+  const shares = descriptorShares(descriptorLimit(), config.mongrel2.length);
+  const fix = "end programs that connect without need, or raise LimitNOFILE (ulimit -n)";
+  const told = { clock, conditions, fix };
+  const many = (who: string, most: number) => `${who} have all ${most} connections that they may have`;
+  const publishers = new ConnectionCap(shares.publishers, {
+    ...told,
+    subject: "publish.zmq",
+    message: `${many("publishers", shares.publishers)}: further ones are refused`,
+  });
+  const admin = new ConnectionCap(shares.admin, {
+    ...told,
+    subject: "admin",
+    message: `${many("clients of the admin address", shares.admin)}: idle ones are closed`,
+  });
+  const close = () => {
+    publishers.close();
+    admin.close();
+  };
+  return { publishers, admin, close };
 }
 
 /** Who is told, who looks, and where publishers are. */
@@ -179,14 +208,11 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
     () => bus,
     (it) => it.close(),
   );
-  const presence = new Presence({
-    path: config.hub.path,
-    others: nodes,
-    publish: (draft) => void hub.publish(draft).catch(journal.publicationRejected),
-  });
   const base = hubUrl(config);
+  const presence = new Presence({ path: config.hub.path, base, head: () => history.last, others: nodes });
   const random = Math.random;
-  const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random, isFlooded });
+  const parts = { bus, history, clients: store, journal, attendance: presence, presence };
+  const hub = new Hub({ ...parts, clock, base, random, isFlooded });
   await hub.start();
   return { hub, store, history, presence };
 }

@@ -1,10 +1,11 @@
 /**
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
- * This file is the list of what can happen; how each step works stands in the file it is named after.
+ * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that list.
  */
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { Arrivals } from "./arrivals.js";
 import { maxBody } from "./batch.js";
 import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
@@ -26,9 +27,10 @@ import type {
 } from "./ports.js";
 import { Registry } from "./registry.js";
 import { beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
-import type { Server } from "./server.js";
+import { resetServer, type Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
+import { type PresenceSource, Watchers } from "./watchers.js";
 
 /** What one flush may spend on clients that are behind, bytes times receivers. */
 const CATCHUP_BYTES = 1_000_000;
@@ -40,6 +42,8 @@ export interface HubOptions {
   readonly clients: ClientStore;
   readonly journal: Journal;
   readonly attendance: Attendance;
+  /** Absent = nobody is told who comes and goes. */
+  readonly presence?: PresenceSource;
   readonly clock: Clock;
   /** Whether more is published than could be taken in yet; absent = never. */
   readonly isFlooded?: () => boolean;
@@ -53,6 +57,7 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  readonly #watchers: Watchers;
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
@@ -60,6 +65,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#watchers = new Watchers(options.presence, options.history);
   }
 
   get servers(): Iterable<Server> {
@@ -69,6 +75,13 @@ export class Hub {
   /** Clients connected to all servers. */
   get clients(): number {
     return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.size, 0);
+  }
+
+  /** Clients from one address. */
+  countOf(remote: string): number {
+    let count = 0;
+    for (const { registry } of this.#servers.values()) count += registry.countOf(remote);
+    return count;
   }
 
   /** Begins to take publications from the bus. */
@@ -97,8 +110,10 @@ export class Hub {
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined, life: 0 };
+    const ways = { outlet, registry, outbox, catchup, keepalive: sweep, arrivals: new Arrivals() };
+    const server: Server = { name, ...ways, allowance: undefined, life: 0 };
     this.#servers.set(name, server);
+    this.#watchers.serve(server, { clock, gap: (offset) => this.#gap(name, "presence", offset) });
     sweep.start();
     return server;
   }
@@ -140,18 +155,21 @@ export class Hub {
   /**
    * A browser connects. It is opened and given a position of its own at once (an event with an id only), so that it can come
    * back even if it never saw an event; then it is live, or behind. The id must be free: see Registry. Where the history must
-   * be asked for its last event id, that comes first; undefined when its connection is not there any more by then.
+   * be asked for its last event id, that comes first. Undefined when it is not admitted, or its connection is gone by then.
    */
-  subscribe(server: Server, subscription: Subscription): Client | Promise<Client | undefined> {
+  subscribe(server: Server, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
     const { lastEventId } = subscription;
     const asked = lastEventId === undefined ? undefined : offsetOfId(this.#options.history, lastEventId);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
-    const { life } = server;
-    return asked.then((offset) => (life === server.life ? this.#open(server, subscription, offset) : undefined));
+    const arrival = server.arrivals.begin(subscription.id);
+    return asked
+      .then((offset) => (arrival.isGone ? undefined : this.#open(server, subscription, offset)))
+      .finally(() => server.arrivals.end(arrival));
   }
 
   /** `asked`: the offset of its last event id. */
-  #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
+  #open(server: Server, subscription: Subscription, asked: number | undefined): Client | undefined {
+    if (subscription.admit?.() === false) return undefined;
     const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
@@ -161,7 +179,8 @@ export class Hub {
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const head = opening(after);
-    const start = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const first = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const start = this.#watchers.opening(server, client, first, { lastEventId, asked, cursor, gap });
     outlet.open(id, start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);
@@ -202,13 +221,17 @@ export class Hub {
     client.settled = cursor === join;
     if (client.settled) client.audience.add(client);
     else server.catchup.add(client, cursor);
+    this.#watchers.add(server, client);
     this.#options.clients.put(server.name, stored(server, client));
   }
 
   /** A client is no longer connected. False when the id has no client: notices come late, twice, or for strangers. */
   leave(server: Server, id: number, reason: Reason): boolean {
     const client = server.registry.clients.get(id);
-    if (!client) return false;
+    if (!client) {
+      server.arrivals.gone(id);
+      return false;
+    }
     this.#detach(server, client);
     server.registry.remove(client);
     this.#options.clients.remove(server.name, id);
@@ -235,6 +258,7 @@ export class Hub {
 
   #detach(server: Server, client: Client): void {
     this.#expiry.forget(client);
+    this.#watchers.remove(server, client);
     if (client.behind) server.catchup.remove(client);
     else client.audience.remove(client);
   }
@@ -261,11 +285,8 @@ export class Hub {
     const left = clients.map((client) => stored(server, client));
     for (const client of clients) this.#expiry.forget(client);
     this.#options.clients.doubt(server.name);
-    server.life++;
-    server.outbox.reset();
-    server.catchup.clear();
-    server.registry.clear();
-    server.keepalive.reset();
+    resetServer(server);
+    this.#watchers.clear(server);
     clients.forEach((client, gone) => {
       this.#options.journal.disconnected(server.name, client, "server lost", clients.length - gone - 1);
     });
@@ -280,6 +301,7 @@ export class Hub {
   /** Leaves every stream open, for the next process to go on with. */
   handOver(): void {
     this.#expiry.close();
+    this.#watchers.close();
     for (const { keepalive } of this.#servers.values()) keepalive.close();
   }
 
@@ -288,6 +310,7 @@ export class Hub {
    * that they do not all come at once.
    */
   close(retry: number): void {
+    this.#watchers.close();
     for (const server of this.#servers.values()) {
       server.keepalive.close();
       const ids = [...server.registry.clients.keys()];

@@ -7,6 +7,7 @@
  */
 import type { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
+import type { ConnectionCap } from "../util/descriptors.js";
 import { ZmqSocket } from "./socket.js";
 
 /**
@@ -24,18 +25,21 @@ const LARGEST = 16_000_000;
 export class PullServer {
   readonly #spec: string;
   readonly #clock: Clock;
+  readonly #cap: Pick<ConnectionCap, "most" | "reached"> | undefined;
   #socket: ZmqSocket | undefined;
 
-  constructor(spec: string, clock: Clock) {
+  /** `cap`: how many publishers may be connected; absent = any number. */
+  constructor(spec: string, clock: Clock, cap?: Pick<ConnectionCap, "most" | "reached">) {
     this.#spec = spec;
     this.#clock = clock;
+    this.#cap = cap;
   }
 
   /** Rejects with "link.failed" when the address cannot be bound. `refused`: somebody was cut off. */
   async start(receive: (parts: Buffer[]) => void, refused: (error: ProtocolError) => void = () => {}): Promise<void> {
     const options = { type: "PULL", identity: "", bind: true, limit: LARGEST } as const;
     const events = { ready() {}, closed() {}, cut: refused, message: (_: unknown, parts: Buffer[]) => receive(parts) };
-    this.#socket = new ZmqSocket({ ...options, spec: this.#spec, clock: this.#clock }, events);
+    this.#socket = new ZmqSocket({ ...options, spec: this.#spec, clock: this.#clock, cap: this.#cap }, events);
     await this.#socket.start();
   }
 

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Cancel, Clock } from "../util/clock.js";
+import type { ConnectionCap } from "../util/descriptors.js";
 import { listeningPlaceOf, type Place, placeOf } from "./address.js";
 import { linkFailed } from "./failure.js";
 import { Peer, type PeerEvents, type Role } from "./peer.js";
@@ -20,6 +21,8 @@ export interface SocketOptions extends Role {
   readonly spec: string;
   readonly bind: boolean;
   readonly clock: Clock;
+  /** How many peers a bound socket may have; absent = any number. */
+  readonly cap?: Pick<ConnectionCap, "most" | "reached"> | undefined;
 }
 
 export interface Ending {
@@ -96,6 +99,11 @@ export class ZmqSocket {
 
   async #listen(place: Place): Promise<Server> {
     const server = createServer((socket) => this.#join(socket));
+    const { cap } = this.#options;
+    if (cap) {
+      server.maxConnections = cap.most;
+      server.on("drop", cap.reached);
+    }
     try {
       await once(server.listen(place), "listening");
     } catch (error) {
