@@ -11,6 +11,7 @@
  *   hub/outbox ------> Outlet (mongrel2/endpoint) ------> protocol/reply ------> zmq/link (the only sender)
  *
  * Each arrow is one call into the next file; nothing calls back up except through a port given at construction, here.
+ * Long because it is the list of all parts.
  */
 
 import { hostname } from "node:os";
@@ -32,6 +33,7 @@ import { Beacon } from "./hub/beacon.js";
 import { Hub } from "./hub/hub.js";
 import type { Bus, ClientStore, History } from "./hub/ports.js";
 import { Ingress } from "./ingress/ingress.js";
+import { logConditions } from "./log/conditions.js";
 import { LogJournal } from "./log/journal.js";
 import type { Logger } from "./log/logger.js";
 import { MetricsJournal } from "./metrics/journal.js";
@@ -39,6 +41,7 @@ import { type Chronicle, tee } from "./metrics/tee.js";
 import type { Endpoint } from "./mongrel2/endpoint.js";
 import { type Surroundings, serve } from "./mongrel2/serve.js";
 import { atMost, type Clock, systemClock } from "./util/clock.js";
+import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull.js";
 
@@ -96,7 +99,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   }
 }
 
-/** The order of the start; the stop is the reverse. Returns what reload() does. */
+/** The order of the start; the stop is the reverse. Returns what reload() does. Long because it is one list. */
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
   const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock) : undefined;
@@ -105,7 +108,14 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
   const live = { config };
   const observed = new Observed(clock);
-  const { hub, store, history, presence } = await startHub(config, { journal, observed, source }, options, start);
+  const conditions = new Conditions(clock, logConditions(log));
+  observed.conditions = conditions;
+  const { hub, store, history, presence } = await startHub(
+    config,
+    { journal, observed, conditions, source },
+    options,
+    start,
+  );
   const base = hubUrl(config);
   const figures = { version: packageVersion(), journal: metrics, visits, observed };
   const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
@@ -118,7 +128,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const site = new Site(config, { hub, history, presence, clock, warn });
   const readable = site.readable.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
-  const around = { hub, visitors, store, journal, clock, times: config.stream };
+  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
   const endpoints = await startServers(config, around, observed, start);
   // Without a client store nobody could go on with the streams.
   const closing = drain || config.history.store === "memory";
@@ -145,6 +155,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
 interface Told {
   readonly journal: Chronicle;
   readonly observed: Observed;
+  readonly conditions: Conditions;
   readonly source: PullServer | undefined;
 }
 

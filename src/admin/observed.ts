@@ -3,6 +3,7 @@ import type { History, NodeSnapshot } from "../hub/ports.js";
 import type { Server } from "../hub/server.js";
 import type { ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
 
 export interface ObservedServer {
   readonly server: Server;
@@ -19,6 +20,8 @@ export class Observed {
   busFault: string | undefined;
   /** The daemons that share a stream; absent = this one is alone. */
   nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
+  /** Standing problems; absent = none are collected yet. */
+  conditions: Conditions | undefined;
   readonly servers: ObservedServer[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -43,6 +46,7 @@ export class Observed {
     history: this.history && measures(this.history),
     busFault: this.busFault,
     nodes: this.nodes?.snapshot(),
+    conditions: this.conditions?.active ?? [],
   });
 }
 

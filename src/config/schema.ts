@@ -88,6 +88,30 @@ export const SERVER_KEYS = {
     change: "restart",
     doc: "Bind our two sockets instead of connecting them, for a Mongrel2 behind a ZeroMQ proxy.",
   }),
+  database: key<string>({
+    kind: optionalPath,
+    default: "",
+    change: "restart",
+    doc: "Mongrel2's configuration database (m2sh load -db FILE). With it the daemon knows whether it is the only handler of this Mongrel2, and then closes at once what an earlier process left unanswered.",
+  }),
+  shared: key<boolean>({
+    kind: truth,
+    default: false,
+    change: "restart",
+    doc: "Other daemons read from the same send_spec on purpose: keep serving beside them, and treat no connection as ours alone.",
+  }),
+  orphan_timeout: key<number>({
+    kind: duration({ min: SECOND, off: true }),
+    default: 60 * SECOND,
+    change: "restart",
+    doc: "After a restart, a connection that may be ours and on which no byte has moved for this long is closed; 0 = never.",
+  }),
+  link_timeout: key<number>({
+    kind: duration({ min: 5 * SECOND, off: true }),
+    default: 60 * SECOND,
+    change: "restart",
+    doc: "A link to Mongrel2 on which nothing has answered for this long is connected again; 0 = never.",
+  }),
 };
 
 /** The keys of each other table. */

@@ -49,6 +49,7 @@ export class Exposition {
       this.#now.nodes ? [one(value(this.#now.nodes))] : [];
     const lagOf = (all: readonly NodeSnapshot[]) => all.find(({ self }) => self)?.lag ?? 0;
     const silent = ({ name }: ServerSnapshot) => Number(this.#journal.server(name).silent);
+    const conditions = () => this.#now.conditions.map(({ code, subject }): Row => [[code, subject], 1]);
     const of = ["server"];
     return [
       ["gauge", "clients", "Clients connected.", of, servers(({ clients }) => clients)],
@@ -61,6 +62,7 @@ export class Exposition {
       ["gauge", "history_bytes", "Bytes of the publications held.", [], history("bytes")],
       ["gauge", "history_last_offset", "Offset of the newest publication.", [], history("last")],
       ["gauge", "history_floor_offset", "Everything after this offset is held.", [], history("floor")],
+      ["gauge", "condition", "Standing problems: 1 while one lasts.", ["code", "subject"], conditions],
       ["gauge", "bus_up", "Whether publications can be taken.", [], () => [one(Number(!this.#now.busFault))]],
       [
         "gauge",

@@ -10,6 +10,7 @@ import type { Server } from "../hub/server.js";
 import type { Chronicle } from "../metrics/tee.js";
 import { RequestError } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
 import { Asker } from "../zmq/dealer.js";
 import { Link } from "../zmq/link.js";
 import { Control } from "./control.js";
@@ -26,6 +27,8 @@ export interface Surroundings {
   readonly visitors: Visitors;
   readonly journal: Chronicle;
   readonly clock: Clock;
+  /** Standing problems, by server name. */
+  readonly conditions: Conditions;
   readonly times: KeepaliveTimes;
 }
 

@@ -24,6 +24,10 @@ const DEFAULTS = {
       control: undefined,
       max_targets: 128,
       bind: false,
+      database: "",
+      shared: false,
+      orphan_timeout: 60_000,
+      link_timeout: 60_000,
     },
   ],
   stream: {

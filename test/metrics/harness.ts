@@ -38,6 +38,7 @@ export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
   servers: [serverSnapshot()],
   history: { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100 },
   busFault: undefined,
+  conditions: [],
   nodes: undefined,
   ...changes,
 });
