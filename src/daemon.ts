@@ -33,6 +33,7 @@ import { Beacon } from "./hub/beacon.js";
 import { Hub } from "./hub/hub.js";
 import type { Bus, ClientStore, History } from "./hub/ports.js";
 import { Ingress } from "./ingress/ingress.js";
+import { socketObserver } from "./ingress/observer.js";
 import { logConditions } from "./log/conditions.js";
 import { LogJournal } from "./log/journal.js";
 import type { Logger } from "./log/logger.js";
@@ -285,10 +286,11 @@ async function startServers(config: Config, around: Surroundings, observed: Obse
 
 /** Where publications come in. */
 async function startDoors(config: Config, around: Surroundings, start: Start, source?: PullServer): Promise<Beacon> {
-  const { hub, journal, clock } = around;
+  const { hub, journal, clock, conditions } = around;
   const rejected = journal.publicationRejected;
   if (source) {
-    const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected });
+    const observer = socketObserver(config.publish.zmq, conditions, journal);
+    const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected, observer });
     await start(
       "ingress",
       () => ingress.start(),

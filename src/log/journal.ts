@@ -118,6 +118,19 @@ export class LogJournal {
     });
   }
 
+  peerRefused(address: string, error: M2pushError, peer: string): void {
+    const { code, message: why } = error;
+    this.#throttle.pass(`peer ${address} ${code}`, (suppressed) => {
+      this.#log.warn({ event: "peer", address, peer, code, why, suppressed }, "ZeroMQ peer disconnected");
+    });
+  }
+
+  connectionBroken(error: M2pushError): void {
+    this.#throttle.pass("connection", (suppressed) => {
+      this.#log.info({ event: "connection", why: error.message, suppressed }, "ZeroMQ connection broken");
+    });
+  }
+
   /** Figures only: see the metrics. */
   fencePassed(): void {}
 

@@ -58,7 +58,9 @@ const GAP_REASONS: readonly GapReason[] = ["expired", "unknown", "presence"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
 const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
 /** And those that a publication through ZeroMQ can. */
-const REJECT_REASONS = ["protocol.publication", "protocol.zmtp", "limit.exceeded", "history.failed", "unavailable"];
+const REJECT_REASONS = ["protocol.publication", "limit.exceeded", "history.failed", "unavailable"];
+/** And those for which a publisher's connection is ended. */
+const PEER_REASONS = ["protocol.zmtp", "limit.exceeded"];
 
 export class Tally {
   publications = 0;
@@ -70,11 +72,13 @@ export class Tally {
   readonly parseErrors = new Counts();
   /** By reason. */
   readonly rejected = new Counts();
+  readonly refusedPeers = new Counts();
   /** By server, route and status. */
   readonly answers = new Counts();
 
   constructor() {
     for (const reason of REJECT_REASONS) this.rejected.add([reason], 0);
+    for (const reason of PEER_REASONS) this.refusedPeers.add([reason], 0);
   }
 
   /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */
