@@ -23,6 +23,8 @@ import { LocalBus } from "./cluster/local.js";
 import type { Nodes } from "./cluster/nodes.js";
 import { needRestart } from "./config/reload.js";
 import type { Config } from "./config/schema.js";
+import { M2pushError } from "./errors.js";
+import { storageConditions } from "./history/failure.js";
 import { lockFolder } from "./history/lock.js";
 import { MemoryHistory, newEpoch } from "./history/memory.js";
 import { openHistory } from "./history/open.js";
@@ -125,7 +127,8 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     (it) => it.close(),
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
-  const site = new Site(config, { hub, history, presence, clock, warn });
+  const rejected = (error: M2pushError) => journal.publicationRejected("http", error);
+  const site = new Site(config, { hub, history, presence, clock, rejected, warn });
   const readable = site.readable.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
   const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
@@ -137,7 +140,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     return end(hub, endpoints, closing ? live.config : undefined, clock);
   };
   await start("streams", () => hub, endStreams);
-  const beacon = await startDoors(config, around, start, source);
+  const beacon = await startDoors(config, around, start, internalPublicationFailed(journal, log), source);
   observed.phase = "running";
   const servers = config.mongrel2.map(({ name }) => name);
   log.info({ event: "started", servers, epoch: history.epoch, admin: admin.url }, "m2push started");
@@ -166,8 +169,8 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
   const isFlooded = () => source?.isFlooded ?? false;
   const isAlone = config.cluster.nats.length === 0;
   const { history, bus, nodes } = isAlone
-    ? await startAlone(config, options, start)
-    : await startCluster(config, observed, options, start);
+    ? await startAlone(config, told, options, start)
+    : await startCluster(config, told, options, start);
   Object.assign(observed, { history, nodes });
   const store = await start(
     "client store",
@@ -179,10 +182,11 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
     () => bus,
     (it) => it.close(),
   );
+  const failed = internalPublicationFailed(journal, options.log);
   const presence = new Presence({
     path: config.hub.path,
     others: nodes,
-    publish: (draft) => void hub.publish(draft).catch(journal.publicationRejected),
+    publish: (draft) => void hub.publish(draft).catch(failed),
   });
   const base = hubUrl(config);
   const random = Math.random;
@@ -199,10 +203,10 @@ interface Course {
 }
 
 /** This daemon counts, and keeps what it counted. */
-async function startAlone(config: Config, options: Required<DaemonOptions>, start: Start): Promise<Course> {
+async function startAlone(config: Config, told: Told, options: Required<DaemonOptions>, start: Start): Promise<Course> {
   const history = await start(
     "history",
-    () => open(config, options),
+    () => open(config, told.conditions, options),
     (it) => it.close(),
   );
   return { history, bus: new LocalBus(history, options.clock) };
@@ -211,7 +215,7 @@ async function startAlone(config: Config, options: Required<DaemonOptions>, star
 /** A stream counts and keeps; several daemons share it. */
 async function startCluster(
   config: Config,
-  observed: Observed,
+  { observed, conditions }: Told,
   options: Required<DaemonOptions>,
   start: Start,
 ): Promise<Course> {
@@ -225,19 +229,18 @@ async function startCluster(
       (it) => it.release(),
     );
   }
-  const { connectNats } = await import("./cluster/open.js");
+  const [{ connectNats }, { clusterConditions }] = await Promise.all([
+    import("./cluster/open.js"),
+    import("./cluster/conditions.js"),
+  ]);
   const tail = (from: { epoch: string; last: number }) => new MemoryHistory({ ...TAIL, maxAge }, clock, from);
   const warn = (warning: string) => log.warn({ event: "cluster" }, warning);
-  const changed = (why: string | undefined) => {
-    observed.busFault = why;
-    if (why === undefined) log.info({ event: "nats" }, "NATS answers");
-    else log.warn({ event: "nats", why }, "NATS is away");
-  };
+  const { changed, refused } = clusterConditions(conditions);
   const [name, version] = [`${hostname()}/${process.pid}`, packageVersion()];
   const about = () => ({ name, version, clients: observed.clients });
   return start(
     "cluster",
-    () => connectNats(config, { clock, folder, tail, newEpoch, about, warn, changed, signal }),
+    () => connectNats(config, { clock, folder, tail, newEpoch, about, warn, changed, refused, signal }),
     (it) => it.close(),
   );
 }
@@ -258,9 +261,15 @@ async function startServers(config: Config, around: Surroundings, observed: Obse
 }
 
 /** Where publications come in. */
-async function startDoors(config: Config, around: Surroundings, start: Start, source?: PullServer): Promise<Beacon> {
+async function startDoors(
+  config: Config,
+  around: Surroundings,
+  start: Start,
+  failed: (error: unknown) => void,
+  source?: PullServer,
+): Promise<Beacon> {
   const { hub, journal, clock } = around;
-  const rejected = journal.publicationRejected;
+  const rejected = (error: M2pushError) => journal.publicationRejected("zmq", error);
   if (source) {
     const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected });
     await start(
@@ -269,7 +278,7 @@ async function startDoors(config: Config, around: Surroundings, start: Start, so
       () => ingress.close(),
     );
   }
-  const beacon = new Beacon({ clock, publish: (draft) => void hub.publish(draft).catch(rejected) });
+  const beacon = new Beacon({ clock, publish: (draft) => void hub.publish(draft).catch(failed) });
   await start(
     "beacon",
     () => beacon.start(config.beacon),
@@ -278,11 +287,24 @@ async function startDoors(config: Config, around: Surroundings, start: Start, so
   return beacon;
 }
 
-function open({ history }: Config, { clock, takeover, log }: Required<DaemonOptions>): Promise<History> {
+/** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */
+function internalPublicationFailed(journal: Chronicle, log: Logger): (error: unknown) => void {
+  return (error) => {
+    if (error instanceof M2pushError) journal.publicationRejected("internal", error);
+    else log.error({ event: "internal error", err: error }, "an event of the daemon itself could not be published");
+  };
+}
+
+function open({ history }: Config, conditions: Conditions, options: Required<DaemonOptions>): Promise<History> {
+  const { clock, takeover, log } = options;
   const { store, path, durability, max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = history;
   const patience = takeover ? TAKEOVER_PATIENCE : 0;
   const warn = (warning: string) => log.warn({ event: "history" }, warning);
-  return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience, warn }, clock);
+  const observer = storageConditions(conditions, durability === "memory");
+  return openHistory(
+    { store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience, warn, observer },
+    clock,
+  );
 }
 
 async function openStore({ history: { store, path } }: Config, history: History, clock: Clock): Promise<ClientStore> {

@@ -2,6 +2,7 @@
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
+import type { M2pushError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
 import { positionId } from "../hub/position.js";
@@ -25,6 +26,8 @@ export interface SiteParts {
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly clock: Clock;
+  /** Counts publications that are not accepted; absent = nobody does. */
+  readonly rejected?: (error: M2pushError) => void;
   /** Told what an operator should know of the keys; never a key. */
   readonly warn: (warning: string) => void;
 }
@@ -65,7 +68,7 @@ export class Site {
     const base = hubUrl(config);
     const dialects = this.#dialects;
     const subscribe = new Subscribe(hub, base, () => this.#settings());
-    const publish = new Publish(hub, base, dialects, () => this.#settings());
+    const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
     const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
     const settings = () => this.#settings();

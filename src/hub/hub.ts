@@ -1,6 +1,7 @@
 /**
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
- * This file is the list of what can happen; how each step works stands in the file it is named after.
+ * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that
+ * list.
  */
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
@@ -56,6 +57,8 @@ export class Hub {
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
+  /** Publications up to this offset were rejected after some servers had taken them: no other server may. */
+  #discarded = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -73,7 +76,9 @@ export class Hub {
 
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    await this.#options.bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
+    const { bus, history } = this.#options;
+    history.onDiscarded?.(() => this.#discard());
+    await bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
@@ -123,8 +128,20 @@ export class Hub {
     if (this.#sealed) return undefined;
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
-    for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.wanting(publication));
+    for (const { outbox, registry } of this.#servers.values()) {
+      if (publication.offset <= this.#discarded) break;
+      outbox.add(publication, registry.wanting(publication));
+    }
     return kept;
+  }
+
+  /** What waits may have been rejected: clients read on from the history, which has what was not. */
+  #discard(): void {
+    this.#discarded = this.#options.history.last;
+    for (const { outbox } of this.#servers.values()) {
+      outbox.discard();
+      queueMicrotask(() => outbox.pump()); // this may be in the middle of one
+    }
   }
 
   /** What comes next does not follow on what came last: whoever misses something is told, and goes on from there. */

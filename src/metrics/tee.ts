@@ -1,6 +1,6 @@
 /** Two journals as one: everything is told to the first, then to the second. */
 import type { M2pushError } from "../errors.js";
-import type { Journal } from "../hub/ports.js";
+import type { Journal, PublicationSource } from "../hub/ports.js";
 
 /** All that is told of what happens: by the hub (Journal), by endpoints, by the recovery after a restart, and by doors. */
 export interface Chronicle extends Journal {
@@ -12,7 +12,8 @@ export interface Chronicle extends Journal {
   controlFailed(server: string, error: unknown): void;
   wrongIdent(server: string, configured: string, seen: string): void;
   malformed(server: string, error: M2pushError): void;
-  publicationRejected(error: M2pushError): void;
+  /** A publication was not accepted, or could not be stored. */
+  publicationRejected(source: PublicationSource, error: M2pushError): void;
   /** Mongrel2 has taken a flush, so many milliseconds after it was sent. */
   fencePassed(server: string, milliseconds: number): void;
   /** Messages were dropped that may have been of a Mongrel2 that is gone. */

@@ -155,7 +155,7 @@ const STORMS: readonly (readonly [what: string, tell: (journal: LogJournal) => v
   ["gaps", (it) => it.gap("main", "unknown")],
   ["control port failures", (it) => it.controlFailed("main", "x")],
   ["bad messages", (it) => it.malformed("main", new ProtocolError("protocol.request", "x"))],
-  ["bad publications", (it) => it.publicationRejected(new ProtocolError("protocol.publication", "x"))],
+  ["bad publications", (it) => it.publicationRejected("zmq", new ProtocolError("protocol.publication", "x"))],
   ["stale messages", (it) => it.stale("main", 1)],
   ["refusals", (it) => it.answered("main", "/hub", 401, "no token")],
 ];

@@ -21,7 +21,7 @@ const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> }
   controlFailed: ["main", error],
   wrongIdent: ["main", "a", "b"],
   malformed: ["main", error],
-  publicationRejected: [error],
+  publicationRejected: ["zmq", error],
   fencePassed: ["main", 1],
   stale: ["main", 1],
   answered: ["main", "/esupdates", 401, "no token"],
