@@ -30,6 +30,8 @@ const GATHER = 50;
 /** Pages that any transaction may need: its ways through three trees, and the list of free pages. */
 const BASE_PAGES = 24;
 const PAGE_BYTES = 4096;
+/** Of a record beside its selectors, twice. */
+const RECORD_BYTES = 1000;
 
 type Key = [server: string, id: number];
 
@@ -64,8 +66,7 @@ export class LmdbClientStore implements ClientStore {
         maxDbs: 2,
         overlappingSync: false,
       });
-      const lastPage = () => (this.#root.getStats() as { readonly lastPageNumber: number }).lastPageNumber;
-      this.#space = new LmdbSpace({ file: path, lastPage });
+      this.#space = new LmdbSpace({ file: path, lastPage: () => this.#lastPage });
       this.#space.claim(BASE_PAGES);
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
       this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
@@ -171,7 +172,7 @@ export class LmdbClientStore implements ClientStore {
     if (this.#clock.monotonic() < this.#rest) return;
     try {
       if (this.#changed.size > 0) {
-        this.#space.claim(pagesOf(this.#changed));
+        this.#space.claim(pagesOf(this.#changed, this.#lastPage));
         this.#root.transactionSync(() => this.#write());
       }
       this.#changed.clear();
@@ -180,6 +181,10 @@ export class LmdbClientStore implements ClientStore {
     } catch {
       this.#rest = this.#clock.monotonic() + ALIVE_EVERY;
     }
+  }
+
+  get #lastPage(): number {
+    return (this.#root.getStats() as { readonly lastPageNumber: number }).lastPageNumber;
   }
 
   #write(): void {
@@ -192,14 +197,17 @@ export class LmdbClientStore implements ClientStore {
   }
 }
 
-/** A record may stand in any page; one with many selectors is pages of its own. */
-function pagesOf(changed: ReadonlyMap<string, ReadonlyMap<number, StoredClient | undefined>>): number {
+/** A record may stand in any page that is there, and pages may be half full. */
+function pagesOf(
+  changed: ReadonlyMap<string, ReadonlyMap<number, StoredClient | undefined>>,
+  lastPage: number,
+): number {
   let [records, bytes] = [0, 0];
   for (const clients of changed.values()) {
     records += clients.size;
     for (const client of clients.values()) bytes += client ? client.selectors.join().length : 0;
   }
-  return BASE_PAGES + 2 * records + Math.ceil((4 * bytes) / PAGE_BYTES);
+  return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + RECORD_BYTES * records) / PAGE_BYTES);
 }
 
 /** One epoch of the history in one boot of the machine. */
