@@ -165,7 +165,7 @@ interface Told {
 /** What is kept, what counts, and what stands between them and the clients. */
 async function startHub(config: Config, told: Told, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
-  const { journal, observed, source } = told;
+  const { journal, observed, conditions, source } = told;
   const isFlooded = () => source?.isFlooded ?? false;
   const isAlone = config.cluster.nats.length === 0;
   const { history, bus, nodes } = isAlone
@@ -190,7 +190,18 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
   });
   const base = hubUrl(config);
   const random = Math.random;
-  const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random, isFlooded });
+  const hub = new Hub({
+    bus,
+    history,
+    clients: store,
+    journal,
+    attendance: presence,
+    clock,
+    base,
+    random,
+    isFlooded,
+    conditions,
+  });
   await hub.start();
   return { hub, store, history, presence };
 }

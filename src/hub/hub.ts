@@ -6,11 +6,13 @@
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
 import { maxBody } from "./batch.js";
 import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
+import { HistoryReader } from "./history-reader.js";
 import { interrupt } from "./interruption.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
 import { Outbox } from "./outbox.js";
@@ -26,7 +28,7 @@ import type {
   StoredClient,
 } from "./ports.js";
 import { Registry } from "./registry.js";
-import { beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
+import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
 import type { Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
@@ -42,6 +44,8 @@ export interface HubOptions {
   readonly journal: Journal;
   readonly attendance: Attendance;
   readonly clock: Clock;
+  /** Where failures to read the history are told; absent = nowhere. */
+  readonly conditions?: Conditions;
   /** Whether more is published than could be taken in yet; absent = never. */
   readonly isFlooded?: () => boolean;
   /** The hub's URL, absolute: what relative topics and patterns are resolved against. */
@@ -54,6 +58,7 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  readonly #reader: HistoryReader;
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
@@ -63,6 +68,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#reader = new HistoryReader(options.history, options.clock, options.conditions);
   }
 
   get servers(): Iterable<Server> {
@@ -87,7 +93,7 @@ export class Hub {
     const registry = new Registry(outlet, base);
     const maxBytes = () => maxBody(registry.size);
     const catchup = new Catchup({
-      history,
+      history: this.#reader,
       maxBytes,
       flushBytes: CATCHUP_BYTES,
       gap: (reason, cursor) => this.#gap(name, reason, cursor),
@@ -161,14 +167,14 @@ export class Hub {
    */
   subscribe(server: Server, subscription: Subscription): Client | Promise<Client | undefined> {
     const { lastEventId } = subscription;
-    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#options.history, lastEventId);
+    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
     const { life } = server;
     return asked.then((offset) => (life === server.life ? this.#open(server, subscription, offset) : undefined));
   }
 
   /** `asked`: the offset of its last event id. */
-  #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
+  #open(server: Server, subscription: Subscription, asked: Asked): Client {
     const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
@@ -297,6 +303,7 @@ export class Hub {
   /** Leaves every stream open, for the next process to go on with. */
   handOver(): void {
     this.#expiry.close();
+    this.#reader.close();
     for (const { keepalive } of this.#servers.values()) keepalive.close();
   }
 
@@ -305,6 +312,7 @@ export class Hub {
    * that they do not all come at once.
    */
   close(retry: number): void {
+    this.#reader.close();
     for (const server of this.#servers.values()) {
       server.keepalive.close();
       const ids = [...server.registry.clients.keys()];

@@ -128,12 +128,15 @@ export interface History {
    * and must not be sent. Absent = nothing is ever discarded.
    */
   onDiscarded?(listener: () => void): void;
-  /** Reads on after an offset. Never throws for an offset that is trimmed or not yet reached: the page is what there is. */
+  /**
+   * Reads on after an offset. Never throws for an offset that is trimmed or not yet reached: the page is what there is. Throws or
+   * rejects where what is there cannot be read; then it may be tried again.
+   */
   read(after: number, options: ReadOptions): Page | Promise<Page>;
   /**
    * The offset of the publication with this id (as printed in the stream, ours or a publisher's own), the oldest when a
    * publisher used it more than once; undefined when it was never seen or is trimmed. O(log n). A promise where the
-   * answer must be fetched; it never rejects: what cannot be looked up is not found.
+   * answer must be fetched. Throws or rejects where it cannot be looked up.
    */
   find(id: string): number | undefined | Promise<number | undefined>;
   close(): Promise<void>;
@@ -231,7 +234,9 @@ export type GapReason =
   /** They were held once, and are not any more. */
   | "expired"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
-  | "unknown";
+  | "unknown"
+  /** The history could not be read, again and again. */
+  | "unavailable";
 
 /** What is remembered of a client, so that another process, or a later life of the link, can go on serving it. */
 export interface StoredClient {

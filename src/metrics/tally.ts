@@ -54,7 +54,7 @@ export interface ServerTally {
 }
 
 const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "shutdown"];
-const GAP_REASONS: readonly GapReason[] = ["expired", "unknown"];
+const GAP_REASONS: readonly GapReason[] = ["expired", "unknown", "unavailable"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
 const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
 /** And those that a rejected publication can, by where it came from. */
