@@ -44,6 +44,7 @@ import type { Endpoint } from "./mongrel2/endpoint.js";
 import { type Surroundings, serve } from "./mongrel2/serve.js";
 import { atMost, type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
+import { Throttle } from "./util/throttle.js";
 import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull.js";
 
@@ -107,7 +108,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock) : undefined;
   const metrics = new MetricsJournal(clock);
   const visits = new Visits(clock);
-  const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
+  const journal = visits.beside(tee(new LogJournal(log, clock), metrics, observerFailed(log, clock)));
   const live = { config };
   const observed = new Observed(clock);
   const conditions = new Conditions(clock, logConditions(log));
@@ -296,6 +297,14 @@ async function startDoors(
     () => beacon.close(),
   );
   return beacon;
+}
+
+/** What is observed goes on: a line of the log or a count is missing, and one line a second says so. */
+function observerFailed(log: Logger, clock: Clock): (error: unknown) => void {
+  const throttle = new Throttle(clock, 1000);
+  const text = "internal error: an event of the daemon was not logged or counted";
+  return (error) =>
+    throttle.pass("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
 }
 
 /** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */

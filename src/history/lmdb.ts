@@ -132,6 +132,11 @@ export class LmdbHistory implements History {
     this.#discarded = listener;
   }
 
+  /** Whether the process that used the file before did not close it. */
+  get endedSuddenly(): boolean {
+    return this.#store.endedSuddenly;
+  }
+
   append(publication: Publication): Promise<void> | undefined {
     if (this.#failure && !this.#acknowledgesAtOnce) throw this.#failure;
     this.#tail.append(publication);

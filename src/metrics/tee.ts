@@ -25,14 +25,23 @@ export interface Chronicle extends Journal {
   answered(server: string, route: string, status: number, why?: string): void;
 }
 
-export function tee(first: Chronicle, second: Chronicle): Chronicle {
+/** `failed` hears of what either throws, which is a mistake of ours: what is told of must go on. */
+export function tee(first: Chronicle, second: Chronicle, failed: (error: unknown) => void): Chronicle {
   const both = <Name extends keyof Chronicle>(name: Name): Chronicle[Name] => {
     type Tell = (...told: unknown[]) => void;
     const tellFirst = (first[name] as Tell).bind(first);
     const tellSecond = (second[name] as Tell).bind(second);
     return ((...told: unknown[]) => {
-      tellFirst(...told);
-      tellSecond(...told);
+      try {
+        tellFirst(...told);
+      } catch (error) {
+        failed(error);
+      }
+      try {
+        tellSecond(...told);
+      } catch (error) {
+        failed(error);
+      }
     }) as Chronicle[Name];
   };
   return {
