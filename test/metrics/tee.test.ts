@@ -40,7 +40,7 @@ function scribe(told: unknown[][], who: string): Chronicle {
 
 test("everything is told to both, first to the first, with everything that was said", () => {
   const told: unknown[][] = [];
-  const joined = tee(scribe(told, "first"), scribe(told, "second"), assert.fail);
+  const joined = tee(scribe(told, "first"), scribe(told, "second"), (error) => assert.fail(String(error)));
   for (const [name, args] of Object.entries(CALLS)) {
     (joined[name as keyof Chronicle] as (...args: unknown[]) => void)(...args);
     assert.deepEqual(told.splice(0), [
