@@ -23,6 +23,8 @@ import { LocalBus } from "./cluster/local.js";
 import type { Nodes } from "./cluster/nodes.js";
 import { needRestart } from "./config/reload.js";
 import type { Config } from "./config/schema.js";
+import { M2pushError } from "./errors.js";
+import { storageConditions } from "./history/failure.js";
 import { lockFolder } from "./history/lock.js";
 import { MemoryHistory, newEpoch } from "./history/memory.js";
 import { openHistory } from "./history/open.js";
@@ -44,6 +46,7 @@ import { type Surroundings, serve } from "./mongrel2/serve.js";
 import { atMost, type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
+import { Throttle } from "./util/throttle.js";
 import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull.js";
 
@@ -106,7 +109,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const { log, clock, drain } = options;
   const metrics = new MetricsJournal(clock);
   const visits = new Visits(clock);
-  const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
+  const journal = visits.beside(tee(new LogJournal(log, clock), metrics, observerFailed(log, clock)));
   const live = { config };
   const observed = new Observed(clock);
   const conditions = new Conditions(clock, logConditions(log));
@@ -132,7 +135,8 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     (it) => it.close(),
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
-  const site = new Site(config, { hub, history, presence, clock, warn });
+  const rejected = (error: M2pushError) => journal.publicationRejected("http", error);
+  const site = new Site(config, { hub, history, presence, clock, rejected, warn });
   const readable = site.readable.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
   const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
@@ -144,7 +148,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     return end(hub, endpoints, closing ? live.config : undefined, clock);
   };
   await start("streams", () => hub, endStreams);
-  const beacon = await startDoors(config, around, start, source);
+  const beacon = await startDoors(config, around, start, internalPublicationFailed(journal, log), source);
   observed.phase = "running";
   const servers = config.mongrel2.map(({ name }) => name);
   log.info({ event: "started", servers, epoch: history.epoch, admin: admin.url }, "m2push started");
@@ -192,12 +196,12 @@ interface Told {
 /** What is kept, what counts, and what stands between them and the clients. */
 async function startHub(config: Config, told: Told, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
-  const { journal, observed, source } = told;
+  const { journal, observed, conditions, source } = told;
   const isFlooded = () => source?.isFlooded ?? false;
   const isAlone = config.cluster.nats.length === 0;
   const { history, bus, nodes } = isAlone
-    ? await startAlone(config, options, start)
-    : await startCluster(config, observed, options, start);
+    ? await startAlone(config, told, options, start)
+    : await startCluster(config, told, options, start);
   Object.assign(observed, { history, nodes });
   const store = await start(
     "client store",
@@ -213,7 +217,7 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
   const presence = new Presence({ path: config.hub.path, base, head: () => history.last, others: nodes });
   const random = Math.random;
   const parts = { bus, history, clients: store, journal, attendance: presence, presence };
-  const hub = new Hub({ ...parts, clock, base, random, isFlooded });
+  const hub = new Hub({ ...parts, clock, base, random, isFlooded, conditions });
   await hub.start();
   return { hub, store, history, presence };
 }
@@ -226,10 +230,10 @@ interface Course {
 }
 
 /** This daemon counts, and keeps what it counted. */
-async function startAlone(config: Config, options: Required<DaemonOptions>, start: Start): Promise<Course> {
+async function startAlone(config: Config, told: Told, options: Required<DaemonOptions>, start: Start): Promise<Course> {
   const history = await start(
     "history",
-    () => open(config, options),
+    () => open(config, told.conditions, options),
     (it) => it.close(),
   );
   return { history, bus: new LocalBus(history, options.clock) };
@@ -238,7 +242,7 @@ async function startAlone(config: Config, options: Required<DaemonOptions>, star
 /** A stream counts and keeps; several daemons share it. */
 async function startCluster(
   config: Config,
-  observed: Observed,
+  { observed, conditions }: Told,
   options: Required<DaemonOptions>,
   start: Start,
 ): Promise<Course> {
@@ -252,19 +256,18 @@ async function startCluster(
       (it) => it.release(),
     );
   }
-  const { connectNats } = await import("./cluster/open.js");
+  const [{ connectNats }, { clusterConditions }] = await Promise.all([
+    import("./cluster/open.js"),
+    import("./cluster/conditions.js"),
+  ]);
   const tail = (from: { epoch: string; last: number }) => new MemoryHistory({ ...TAIL, maxAge }, clock, from);
   const warn = (warning: string) => log.warn({ event: "cluster" }, warning);
-  const changed = (why: string | undefined) => {
-    observed.busFault = why;
-    if (why === undefined) log.info({ event: "nats" }, "NATS answers");
-    else log.warn({ event: "nats", why }, "NATS is away");
-  };
+  const { changed, refused } = clusterConditions(conditions);
   const [name, version] = [`${hostname()}/${process.pid}`, packageVersion()];
   const about = () => ({ name, version, clients: observed.clients });
   return start(
     "cluster",
-    () => connectNats(config, { clock, folder, tail, newEpoch, about, warn, changed, signal }),
+    () => connectNats(config, { clock, folder, tail, newEpoch, about, warn, changed, refused, signal }),
     (it) => it.close(),
   );
 }
@@ -285,9 +288,15 @@ async function startServers(config: Config, around: Surroundings, observed: Obse
 }
 
 /** Where publications come in. */
-async function startDoors(config: Config, around: Surroundings, start: Start, source?: PullServer): Promise<Beacon> {
+async function startDoors(
+  config: Config,
+  around: Surroundings,
+  start: Start,
+  failed: (error: unknown) => void,
+  source?: PullServer,
+): Promise<Beacon> {
   const { hub, journal, clock, conditions } = around;
-  const rejected = journal.publicationRejected;
+  const rejected = (error: M2pushError) => journal.publicationRejected("zmq", error);
   if (source) {
     const observer = socketObserver(config.publish.zmq, conditions, journal);
     const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected, observer });
@@ -297,7 +306,7 @@ async function startDoors(config: Config, around: Surroundings, start: Start, so
       () => ingress.close(),
     );
   }
-  const beacon = new Beacon({ clock, publish: (draft) => void hub.publish(draft).catch(rejected) });
+  const beacon = new Beacon({ clock, publish: (draft) => void hub.publish(draft).catch(failed) });
   await start(
     "beacon",
     () => beacon.start(config.beacon),
@@ -306,11 +315,32 @@ async function startDoors(config: Config, around: Surroundings, start: Start, so
   return beacon;
 }
 
-function open({ history }: Config, { clock, takeover, log }: Required<DaemonOptions>): Promise<History> {
+/** What is observed goes on: a line of the log or a count is missing, and one line a second says so. */
+function observerFailed(log: Logger, clock: Clock): (error: unknown) => void {
+  const throttle = new Throttle(clock, 1000);
+  const text = "internal error: an event of the daemon was not logged or counted";
+  return (error) =>
+    throttle.pass("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
+}
+
+/** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */
+function internalPublicationFailed(journal: Chronicle, log: Logger): (error: unknown) => void {
+  return (error) => {
+    if (error instanceof M2pushError) journal.publicationRejected("internal", error);
+    else log.error({ event: "internal error", err: error }, "an event of the daemon itself could not be published");
+  };
+}
+
+function open({ history }: Config, conditions: Conditions, options: Required<DaemonOptions>): Promise<History> {
+  const { clock, takeover, log } = options;
   const { store, path, durability, max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = history;
   const patience = takeover ? TAKEOVER_PATIENCE : 0;
   const warn = (warning: string) => log.warn({ event: "history" }, warning);
-  return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience, warn }, clock);
+  const observer = storageConditions(conditions, durability === "memory");
+  return openHistory(
+    { store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience, warn, observer },
+    clock,
+  );
 }
 
 async function openStore({ history: { store, path } }: Config, history: History, clock: Clock): Promise<ClientStore> {

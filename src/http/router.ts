@@ -141,6 +141,11 @@ export class Router {
     if (outcome === undefined) return false;
     this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
     if (outcome === "streaming") return true;
+    if (server.registry.clients.has(request.id)) {
+      // Something failed after its stream was opened: any answer would be part of that.
+      this.#options.hub.evict(server, request.id);
+      return false;
+    }
     const persists = outcome.persists === true && mayPersist(request);
     const answer = { ...outcome, headers: { ...this.#options.readable(request), ...outcome.headers } };
     send(server, request.id, response(answer, { persists, isHead: request.method === "HEAD" }), persists);

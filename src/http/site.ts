@@ -2,7 +2,7 @@
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
-import { tooManyRequests } from "../errors.js";
+import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
 import { positionId, presenceId } from "../hub/position.js";
@@ -27,6 +27,8 @@ export interface SiteParts {
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly clock: Clock;
+  /** Counts publications that are not accepted; absent = nobody does. */
+  readonly rejected?: (error: M2pushError) => void;
   /** Told what an operator should know of the keys; never a key. */
   readonly warn: (warning: string) => void;
 }
@@ -67,7 +69,7 @@ export class Site {
     const base = hubUrl(config);
     const dialects = this.#dialects;
     const subscribe = new Subscribe(hub, base, () => this.#settings());
-    const publish = new Publish(hub, base, dialects, () => this.#settings());
+    const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
     const lastEventId = () => lastIdOf(history, presence);
     const settings = () => this.#settings();

@@ -29,7 +29,7 @@ async function open(options: Partial<IngressOptions> = {}) {
     post: (draft) => it.hub.post(draft),
     rejected: (error) => {
       errors.push(error);
-      journal.publicationRejected(error);
+      journal.publicationRejected("zmq", error);
     },
     observer: { refused() {}, failed() {}, recovered() {}, broken() {} },
     ...options,
@@ -182,6 +182,7 @@ for (const [what, code, why, parts] of BAD) {
       level: "warn",
       time: "",
       event: "rejected",
+      source: "zmq",
       code,
       why: door.errors[0]?.message,
       suppressed: 0,
