@@ -190,7 +190,7 @@ export async function listening(child: Child, ports: readonly number[], log: () 
     const how = child.exit
       ? `ended: ${JSON.stringify(child.exit)}`
       : `did not listen on ${ports} within ${START_MS} ms`;
-    throw new Error(`Mongrel2 ${how}\n${log()}`);
+    throw new Error(`${child.name} ${how}\n${log()}`);
   }
 }
 
