@@ -20,7 +20,7 @@ export interface Exit {
 export const PROJECT = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** After this long a process that was asked to end is killed, milliseconds. */
-const GRACE_MS = 5_000;
+const GRACE_MS = 20_000;
 
 const directories = new Set<string>();
 process.once("exit", () => {
