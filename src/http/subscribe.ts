@@ -9,7 +9,7 @@ import type { Subscribed, Subscriber } from "../hub/ports.js";
 import { canonical, covers, parseSelector, type Selector, wordsOf } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
 import { type HttpRequest, header } from "../protocol/request.js";
-import { encodeComment, encodeEvent } from "../protocol/sse.js";
+import { encodeComment, encodeRetry } from "../protocol/sse.js";
 import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
@@ -146,6 +146,7 @@ export class Subscribe {
   }
 }
 
+/** What comes first; the hub adds the event that ends this block, with the client's first position. */
 function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeEvent({ retry })]);
+  return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeRetry(retry)]);
 }
