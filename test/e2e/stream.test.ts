@@ -11,7 +11,7 @@ for (const protocol of ["json", "tnetstring"] as const) {
     const pair = await startPair(t, { protocol });
     const client = await pair.stream();
     assert.equal(client.headers["content-type"], "text/event-stream");
-    assert.equal(client.headers["cache-control"], "no-cache, no-store, max-age=0, must-revalidate");
+    assert.equal(client.headers["cache-control"], "no-cache, no-store, max-age=0, must-revalidate, no-transform");
     assert.equal(client.headers["x-accel-buffering"], "no");
     assert.equal(client.headers.pragma, "no-cache");
     assert.ok(client.headers.expires);
