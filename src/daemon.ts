@@ -127,7 +127,8 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
   const site = new Site(config, { hub, history, presence, clock, warn });
   const readable = site.readable.bind(site);
-  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
+  const misdirected = site.misdirected.bind(site);
+  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
   const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
   const endpoints = await startServers(config, around, observed, start);
   // Without a client store nobody could go on with the streams.

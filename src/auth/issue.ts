@@ -14,14 +14,15 @@ export interface Issued {
 /** Only their owner may read them. */
 const PRIVATE = { mode: 0o600 };
 
-/** Makes both in the folder, once: a key that is there is kept. */
-export async function issueKey(folder: string): Promise<Issued> {
+/** Makes both in the folder, once: a key that is there is kept. `issuer`: the token's iss; "" = none. */
+export async function issueKey(folder: string, issuer = ""): Promise<Issued> {
   const keyFile = join(folder, "publisher.key");
   const tokenFile = join(folder, "publisher.jwt");
   mkdirSync(folder, { recursive: true });
   if (!existsSync(keyFile)) writeFileSync(keyFile, `${randomBytes(32).toString("base64url")}\n`, PRIVATE);
   const secret = new TextEncoder().encode(readFileSync(keyFile, "utf8").trim());
   const token = new SignJWT({ mercure: { publish: ["*"], subscribe: ["*"] } }).setProtectedHeader({ alg: "HS256" });
+  if (issuer !== "") token.setIssuer(issuer);
   writeFileSync(tokenFile, `${await token.sign(secret)}\n`, PRIVATE);
   return { keyFile, tokenFile };
 }

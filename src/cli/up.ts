@@ -36,7 +36,11 @@ function mongrel2(conf: string, log: Logger, config: Config): Companion {
     died: (how, wait) => log.error({ event: "mongrel2 died", how, wait }, "Mongrel2 died: starting it again"),
   });
   return {
-    prepare: () => withKey(config),
+    prepare: async () => {
+      const key = await issuedKey(config);
+      const hosts = servedHosts(conf, config);
+      return (read) => withHosts(hosts, withKey(key, read));
+    },
     async start() {
       await child.start();
       const { auth, history, hub } = config;
@@ -48,11 +52,25 @@ function mongrel2(conf: string, log: Logger, config: Config): Companion {
 }
 
 /** Where no key is configured, one is made beside the data: so that publishing over HTTP can be tried at once. */
-async function withKey(config: Config): Promise<Config> {
-  const { auth, history } = config;
-  if (auth.publisher_key !== "") return config;
-  const { keyFile } = await issueKey(history.path);
+async function issuedKey({ auth, history }: Config): Promise<string | undefined> {
+  return auth.publisher_key === "" ? (await issueKey(history.path, auth.issuer)).keyFile : undefined;
+}
+
+function withKey(keyFile: string | undefined, config: Config): Config {
+  const { auth } = config;
+  if (keyFile === undefined || auth.publisher_key !== "") return config;
   return { ...config, auth: { ...auth, publisher_key: keyFile } };
+}
+
+/** On a loopback address only this machine's names are served, and that of the hub's origin (a proxy in front): DNS rebinding. */
+function servedHosts(conf: string, { hub }: Config): readonly string[] {
+  const bound = /\bbind_addr\s*=\s*['"]([^'"]*)['"]/.exec(readFileSync(conf, "utf8"))?.[1] ?? "";
+  const isLoopback = bound === "::1" || bound.startsWith("127.");
+  return isLoopback ? [...new Set(["localhost", "127.0.0.1", "[::1]", new URL(hub.origin).hostname])] : [];
+}
+
+function withHosts(hosts: readonly string[], config: Config): Config {
+  return config.hub.hosts.length > 0 ? config : { ...config, hub: { ...config.hub, hosts } };
 }
 
 /** For people to copy. The token stays in its file: what is logged is no secret. */

@@ -2,8 +2,8 @@
  * Kinds of values that name a place: ZeroMQ addresses, listening addresses, paths, key material, origins. Those that
  * hold a relative path become absolute when they are loaded, so that nothing later depends on the working directory.
  */
-import { isIP } from "node:net";
 import { isAbsolute, resolve } from "node:path";
+import { isAddressRange } from "../util/address-set.js";
 import { type Kind, quote, text, Wrong, withoutPassword } from "./kind.js";
 
 /** Bytes of a Unix socket's path without its end mark (sun_path of unix(7) holds 108). */
@@ -148,11 +148,22 @@ export const bearerToken: Kind<string> = {
   print: (value) => quote(value === "" ? "" : MASK),
 };
 
-/** The address of a peer, as Mongrel2 gives it in x-forwarded-for. */
-export const ipAddress: Kind<string> = {
-  expected: "an IP address",
+/** Addresses of peers: one, or a network in CIDR notation. */
+export const addressRange: Kind<string> = {
+  expected: "an IP address or network",
   word: "address",
-  read: (value) => (typeof value === "string" && isIP(value) !== 0 ? value : new Wrong(ipAddress.expected)),
+  read: (value) => (typeof value === "string" && isAddressRange(value) ? value : new Wrong(addressRange.expected)),
+  print: quote,
+};
+
+/** What a Host header names, without the port. */
+export const hostname: Kind<string> = {
+  expected: "a host name in lower case, without a port",
+  word: "host",
+  read: (value) =>
+    typeof value === "string" && /^(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?)$/.test(value)
+      ? value
+      : new Wrong(hostname.expected),
   print: quote,
 };
 

@@ -16,9 +16,9 @@ import {
   Wrong,
 } from "../../src/config/kind.js";
 import {
+  addressRange,
   bearerToken,
   filePath,
-  ipAddress,
   keyForm,
   keyMaterial,
   listenAddress,
@@ -78,7 +78,12 @@ const CASES: [name: string, kind: Kind<unknown>, good: unknown[], bad: unknown[]
     ["", "secret", "-----BEGIN PUBLIC KEY-----\nx", "./jwks.json", "[odd"],
     [1, "a\0", "***", '{"keys":[]}', " {\n} "],
   ],
-  ["ipAddress", ipAddress, ["127.0.0.1", "::1"], ["localhost", "127.0.0.1/8", "127.0.0.1:80", "", 1]],
+  [
+    "addressRange",
+    addressRange,
+    ["127.0.0.1", "::1", "10.0.0.0/8", "fd00::/8"],
+    ["localhost", "10.0.0.0/33", "10.0.0.0/", "::1%lo", "127.0.0.1:80", "", 1],
+  ],
   [
     "origin",
     origin,

@@ -1,6 +1,8 @@
 /** `m2push up`: Mongrel2 and the daemon together, from a folder with two configuration files and a page. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { type Daemon, startDaemon } from "../support/daemon.js";
@@ -137,3 +139,24 @@ test("a mongrel2.conf that m2sh does not take ends the command with what m2sh sa
   assert.match(daemon.stderr, /mongrel2\.conf: /);
   assert.equal(await listens(port), false);
 });
+
+test("on a loopback address a page of another name is not served, also after a reload", async (t) => {
+  const { port, url, up } = await folder(t);
+  const daemon = up();
+  await running(daemon);
+  const status = async (host: string) => (await fetchAs(`${url}/.well-known/mercure`, host)).status;
+  assert.equal(await status(`evil.example:${port}`), 421);
+  assert.equal(await status(`localhost:${port}`), 400, "served: it asks for no topic");
+  process.kill(daemon.pid, "SIGHUP");
+  await daemon.logged(({ event }) => event === "reloaded", "the reload");
+  assert.equal(await status(`evil.example:${port}`), 421);
+  assert.equal(await status(`localhost:${port}`), 400);
+});
+
+/** fetch() lets nobody choose a Host. */
+async function fetchAs(url: string, host: string): Promise<{ status: number | undefined }> {
+  const asked = request(url, { headers: { host }, agent: false }).end();
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  response.resume();
+  return { status: response.statusCode };
+}
