@@ -10,6 +10,7 @@ import { offsetOf } from "../hub/position.js";
 import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { privately } from "../util/private-files.js";
 import { type Block, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
@@ -60,13 +61,14 @@ export class Store {
     this.#options = options;
     this.#clock = clock;
     const { durability, mapSize } = options;
-    this.#root = open({
+    const settings = {
       path: file,
       maxDbs: 4,
       noSync: durability !== "sync",
       overlappingSync: false,
       ...(mapSize !== undefined && { mapSize, maxMapSize: mapSize }),
-    } as Parameters<typeof open>[0]);
+    } as Parameters<typeof open>[0];
+    this.#root = privately(() => open(settings));
     this.#blocks = this.#root.openDB({ name: "blocks", encoding: "binary" });
     this.#ids = this.#root.openDB({ name: "ids", encoding: "json" });
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });

@@ -112,7 +112,7 @@ test("a folder that cannot be made is an error that names it", async (t) => {
   writeFileSync(path, "a file");
   await assert.rejects(openAt(join(path, "below")), {
     code: "history.unusable",
-    message: /cannot be made.*\[history\] path/,
+    message: /cannot be used.*\[history\] path/,
   });
 });
 
