@@ -27,6 +27,7 @@ import { lockFolder } from "./history/lock.js";
 import { MemoryHistory, newEpoch } from "./history/memory.js";
 import { openHistory } from "./history/open.js";
 import { Presence } from "./http/mercure/presence.js";
+import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
 import { hubUrl, Site } from "./http/site.js";
 import { Beacon } from "./hub/beacon.js";
@@ -263,7 +264,13 @@ async function startDoors(config: Config, around: Surroundings, start: Start, so
   const { hub, journal, clock } = around;
   const rejected = journal.publicationRejected;
   if (source) {
-    const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected });
+    const url = new URL(hubUrl(config));
+    const ingress = new Ingress({
+      source,
+      post: hub.post.bind(hub),
+      isReserved: (topic) => isReserved(topic, url),
+      rejected,
+    });
     await start(
       "ingress",
       () => ingress.start(),

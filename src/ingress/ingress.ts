@@ -1,5 +1,5 @@
 /** The ZeroMQ door for publishers: messages from a bound PULL socket become publications. Bad ones are told and dropped. */
-import { M2pushError } from "../errors.js";
+import { M2pushError, ProtocolError } from "../errors.js";
 import { type Draft, parsePublication } from "../protocol/publication.js";
 
 /** Where messages come from: a bound PULL socket. */
@@ -13,6 +13,8 @@ export interface IngressOptions {
   readonly source: Source;
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
+  /** Whether a topic is in the hub's own namespace: nobody publishes there. */
+  readonly isReserved: (topic: string) => boolean;
   /**
    * A message that is no publication, one that could not be kept, or bytes that are no message. There is nobody to answer: a PUSH
    * socket hears nothing.
@@ -39,7 +41,9 @@ export class Ingress {
 
   #receive(parts: Buffer[]): void {
     try {
-      const underway = this.#options.post(parsePublication(parts));
+      const draft = parsePublication(parts);
+      if (draft.topics.some(this.#options.isReserved)) throw reserved();
+      const underway = this.#options.post(draft);
       if (underway === this.#underway) return;
       this.#underway = underway;
       underway?.catch((error) => this.#reject(error));
@@ -53,3 +57,5 @@ export class Ingress {
     this.#options.rejected(error);
   }
 }
+
+const reserved = () => new ProtocolError("protocol.publication", "a topic is in the hub's own namespace");
