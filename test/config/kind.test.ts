@@ -163,7 +163,11 @@ test("a key is told apart from the path of a key file by its form", () => {
     ["", "none"],
     ["!ChangeThisMercureHubJWTSecretKey!", "secret"],
     ["dGhpcyBpcy/hIHNlY3JldA==", "secret"],
+    ["/hcyBpcyBhIHNlY3JldCBhbmQgbG9uZyBlbm91Z2gh=", "secret"],
+    ["/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ+83vEjRWeJA", "secret"],
+    ["/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA", "secret"],
     ["/run/credentials/key", "file"],
+    ["/etc/averylongnameofafolderwithoutanydotordash/key", "file"],
     ["./key", "file"],
     ["../data/publisher", "file"],
     ["jwks.json", "file"],
@@ -176,6 +180,7 @@ test("a key is told apart from the path of a key file by its form", () => {
 test("a secret is printed as stars, the path of a key file as itself", () => {
   assert.equal(keyMaterial.print("s3cret"), '"***"');
   assert.equal(keyMaterial.print("-----BEGIN PRIVATE KEY-----"), '"***"');
+  assert.equal(keyMaterial.print("/hcyBpcyBhIHNlY3JldA=="), '"***"', "base64 that begins like a path");
   assert.equal(keyMaterial.print("/srv/jwks.json"), '"/srv/jwks.json"');
   assert.equal(keyMaterial.print(""), '""');
 });
