@@ -16,6 +16,7 @@ import { fill } from "../hub/page.js";
 import type { History, Page, ReadOptions } from "../hub/ports.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { ClockJumps } from "../util/clock-jumps.js";
 import { unusable } from "./check.js";
 import { type Lock, lockFolder } from "./lock.js";
 import { Store, type StoreOptions } from "./store.js";
@@ -28,6 +29,8 @@ export interface LmdbOptions extends StoreOptions {
   readonly takeover?: number;
   /** What to do about another process on the folder, for people; absent = what a daemon can do. */
   readonly mend?: string;
+  /** Told what an operator should know; absent = nobody is. */
+  readonly warn?: (warning: string) => void;
 }
 
 /** Events trimmed in one go: that takes 0.3 ms, 1.6 where each came alone or with an id of its publisher's, 4 where they are large. */
@@ -48,6 +51,11 @@ export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<Lmdb
     if (cause instanceof M2pushError) throw cause;
     throw unusable(file, cause instanceof Error ? cause.message : String(cause), cause);
   }
+}
+
+function jumpWarning(milliseconds: number): string {
+  const by = `${Math.round(Math.abs(milliseconds) / 1000)} s ${milliseconds > 0 ? "forward" : "back"}`;
+  return `the wall clock jumped ${by}: events are kept by elapsed time all the same; fix: see that the clock is kept by NTP`;
 }
 
 /** Whether what was appended is stored, which is known when it has been tried. */
@@ -82,7 +90,10 @@ export class LmdbHistory implements History {
     this.#lock = lock;
     const { epoch, last } = store;
     this.#tail = new Tail(epoch, last);
+    const jumps = new ClockJumps(clock, (ms) => options.warn?.(jumpWarning(ms)));
     this.#timer = clock.every(TRIM_EVERY, () => {
+      jumps.check();
+      store.noteAge(this.last);
       for (let step = 0; step < TRIM_STEPS && store.trim(TRIM_STEP) === TRIM_STEP; step++);
     });
   }

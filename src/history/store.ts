@@ -11,6 +11,7 @@ import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { privately } from "../util/private-files.js";
+import { AgeIndex } from "./age-index.js";
 import { type Block, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
@@ -47,6 +48,7 @@ export class Store {
   readonly #ids: Database<number, string>;
   readonly #meta: Database<string | number, string>;
   readonly #held = new Runs();
+  readonly #ages: AgeIndex;
   #floor: number;
   #bytes = 0;
   #damaged = 0;
@@ -60,7 +62,8 @@ export class Store {
     checkFile(file);
     this.#options = options;
     this.#clock = clock;
-    const { durability, mapSize } = options;
+    const { durability, mapSize, maxAge } = options;
+    this.#ages = new AgeIndex(maxAge, clock.monotonic());
     const settings = {
       path: file,
       maxDbs: 4,
@@ -97,6 +100,11 @@ export class Store {
   /** Blocks that were damaged when the file was opened: what they held is lost. */
   get damaged(): number {
     return this.#damaged;
+  }
+
+  /** Tells which offset is the newest now: what age counts from. Call it at least as often as trim(). */
+  noteAge(newest: number): void {
+    this.#ages.note(newest, this.#clock.monotonic());
   }
 
   /** Adds blocks, by rising offset: all of them, or none, and throws. */
@@ -155,14 +163,14 @@ export class Store {
 
   /** What trim() removes. A block goes with its last event, and a damaged one when its turn comes: nothing that it says counts. */
   #old(most: number): Old {
-    const { maxEvents, maxBytes, maxAge } = this.#options;
-    const oldest = this.#clock.now() - maxAge;
+    const { maxEvents, maxBytes } = this.#options;
+    const expired = this.#ages.expired(this.#clock.monotonic(), this.#clock.now());
     const old: Old = { keys: [], names: [], events: 0, bytes: 0, floor: this.#floor };
     for (const { key, block } of this.#stored({ limit: most })) {
       for (const record of block ? recordsIn(block) : []) {
         if (record.offset <= old.floor) continue;
         const isWithin = this.count - old.events <= maxEvents && this.#bytes - old.bytes <= maxBytes;
-        if (old.events === most || (isWithin && record.time >= oldest)) return old;
+        if (old.events === most || (isWithin && record.offset > expired)) return old;
         const id = nameIn(record);
         if (id !== "") old.names.push({ id, offset: record.offset });
         old.events++;
@@ -242,8 +250,9 @@ export class Store {
     let newest = 0;
     for (const { block } of this.#stored({})) {
       if (!block) this.#damaged++;
-      for (const { offset, bytes } of block ? recordsIn(block) : []) {
+      for (const { offset, bytes, time } of block ? recordsIn(block) : []) {
         newest = offset;
+        this.#ages.addStored(offset, time);
         if (offset <= this.#floor) continue;
         this.#held.add(offset);
         this.#bytes += bytes;
