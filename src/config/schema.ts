@@ -232,7 +232,7 @@ export const SECTIONS = {
       kind: size(100_000, 1_000_000 * MEGABYTE),
       default: 256 * MEGABYTE,
       change: "restart",
-      doc: "The oldest events beyond this size are forgotten.",
+      doc: "The oldest events beyond this size are forgotten: events as they are sent. The file takes 1.1 to 2.1 times as much (pages of 4 kB).",
     }),
     durability: key<"memory" | "commit" | "sync">({
       kind: choice("memory", "commit", "sync"),
