@@ -4,14 +4,13 @@ import type { Config } from "../config/schema.js";
 import { type Daemon, startDaemon } from "../daemon.js";
 import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../log/logger.js";
+import { endOnInternalError } from "./fatal.js";
 import { loadFor } from "./options.js";
 
 /** Something that runs beside the daemon: started after it, stopped after it. */
 export interface Companion {
-  /** Makes what the daemon needs, and returns the configuration that it is to have. */
-  prepare(): Promise<Config>;
-  /** What it changes in the configuration, each time that this is read. */
-  adjust(config: Config): Config;
+  /** Makes what the daemon needs, and returns what turns a configuration that was read into the one that it is to have. */
+  prepare(): Promise<(config: Config) => Config>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -24,15 +23,15 @@ export interface Companion {
 export async function runDaemon(command: Command, beside?: (log: Logger, config: Config) => Companion): Promise<void> {
   const { config: loaded } = loadFor(command);
   const log = openLog(loaded.log.level);
+  endOnInternalError(log);
   const signalled = firstSignal();
   const reloads = hangUps();
   const companion = beside?.(log, loaded);
-  const adjust = (read: Config) => companion?.adjust(read) ?? read;
-  const config = adjust((await companion?.prepare()) ?? loaded);
+  const adjust = (await companion?.prepare()) ?? ((config: Config) => config);
   const { drain = false, takeover = false } = command.opts<{ drain?: true; takeover?: true }>();
   const stopped = new AbortController();
   void signalled.then(() => stopped.abort());
-  const daemon = await startDaemon(config, { log, drain, takeover, signal: stopped.signal });
+  const daemon = await startDaemon(adjust(loaded), { log, drain, takeover, signal: stopped.signal });
   reloads(() => reload(() => adjust(loadFor(command).config), daemon, log));
   try {
     await companion?.start();

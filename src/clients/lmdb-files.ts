@@ -1,8 +1,11 @@
 /** The LMDB file of the client record. */
+import { existsSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { BEFORE_ALL } from "../hub/catchup.js";
 import type { StoredClient } from "../hub/ports.js";
 import { flawOf } from "../util/lmdb-file.js";
+import { LmdbSpace } from "../util/lmdb-space.js";
+import { privately } from "../util/private-files.js";
 
 export type Key = [server: string, id: number];
 
@@ -19,22 +22,53 @@ export interface Files {
   readonly root: RootDatabase;
   readonly clients: Database<Kept, Key>;
   readonly meta: Database<string | number, string>;
+  /** Claimed before each transaction. */
+  readonly space: LmdbSpace;
+  readonly lastPage: () => number;
 }
+
+/** Pages that any transaction may need: its ways through three trees, and the list of free pages. */
+const BASE_PAGES = 24;
+const PAGE_BYTES = 4096;
+/** Of a record beside its selectors, twice. */
+const RECORD_BYTES = 1000;
 
 /** Throws UnreadableRecord, or what the file system throws. */
 export function openFiles(path: string): Files {
   const flaw = flawOf(path);
   if (flaw !== undefined) throw new UnreadableRecord(flaw);
   try {
-    const root = open({ path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false });
+    const isNew = !existsSync(path);
+    const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
+    const root = privately(() => open(settings));
+    const lastPage = () => (root.getStats() as { readonly lastPageNumber: number }).lastPageNumber;
+    const space = new LmdbSpace({ file: path, lastPage });
+    if (isNew) space.claim(BASE_PAGES);
     const clients: Database<Kept, Key> = root.openDB({ name: "clients", encoding: "json" });
     const meta: Database<string | number, string> = root.openDB({ name: "meta", encoding: "json" });
-    return { root, clients, meta };
+    return { root, clients, meta, space, lastPage };
   } catch (cause) {
     const isOfLmdb = Number((cause as { code?: unknown }).code) < LAST_LMDB_CODE;
     if (!isOfLmdb) throw cause;
     throw new UnreadableRecord(cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+/** For files that somebody has removed: the same in new ones. Throws as openFiles() does. */
+export function remakeFiles(path: string, old: Files): Files {
+  const files = openFiles(path);
+  files.space.claim(old.lastPage());
+  files.root.transactionSync(() => {
+    for (const { key, value } of old.clients.getRange()) files.clients.putSync(key, value);
+    for (const { key, value } of old.meta.getRange()) files.meta.putSync(key, value);
+  });
+  void closeFiles(old);
+  return files;
+}
+
+export async function closeFiles({ root, space }: Files): Promise<void> {
+  space.close();
+  await root.close();
 }
 
 /** Which boot of the machine and which epoch of the history a record is of. */
@@ -67,4 +101,14 @@ export function* storedClients(
     const seen = client.settled ? Math.max(client.seen, through) : client.seen;
     yield { ...client, id: key[1], ...(generation === current ? { seen } : { seen: BEFORE_ALL, settled: false }) };
   }
+}
+
+/** How many pages a transaction may need. A record may stand in any page that is there, and pages may be half full. */
+export function pagesOf(changed: ReadonlyMap<string, ReadonlyMap<number, Kept | undefined>>, lastPage: number): number {
+  let [records, bytes] = [0, 0];
+  for (const clients of changed.values()) {
+    records += clients.size;
+    for (const client of clients.values()) bytes += client ? client.selectors.join().length : 0;
+  }
+  return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + RECORD_BYTES * records) / PAGE_BYTES);
 }

@@ -14,7 +14,16 @@ import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { RequestRecord } from "../hub/request-record.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { Pace } from "../util/pace.js";
-import { type Files, type Kept, label, openFiles, storedClients } from "./lmdb-files.js";
+import {
+  closeFiles,
+  type Files,
+  type Kept,
+  label,
+  openFiles,
+  pagesOf,
+  remakeFiles,
+  storedClients,
+} from "./lmdb-files.js";
 import { type Mark, Marks } from "./marks.js";
 import { FileRequestRecord } from "./request-record.js";
 
@@ -182,7 +191,7 @@ export class LmdbClientStore implements ClientStore {
     this.#commit();
     for (const record of this.#requests.values()) record.close();
     this.#marks.close();
-    await this.#files.root.close();
+    await closeFiles(this.#files);
   }
 
   #change(server: string, id: number, client?: Kept): void {
@@ -214,7 +223,11 @@ export class LmdbClientStore implements ClientStore {
     if (this.#changed.size + this.#marked.size === 0 && this.#isLabelled) return;
     if (this.#options.clock.monotonic() < this.#rest) return;
     try {
-      if (this.#changed.size > 0 || !this.#isLabelled) this.#files.root.transactionSync(() => this.#write());
+      if (this.#changed.size > 0 || !this.#isLabelled) {
+        const { root, space, lastPage } = this.#files;
+        space.claim(pagesOf(this.#changed, lastPage()));
+        root.transactionSync(() => this.#write());
+      }
       this.#isLabelled = true;
       for (const [server, changed] of this.#changed) this.#recorded(server, changed.keys());
       this.#changed.clear();
@@ -278,23 +291,12 @@ export class LmdbClientStore implements ClientStore {
   #checkFiles(): void {
     try {
       mkdirSync(this.#options.folder, { recursive: true });
-      if (!existsSync(this.#path)) this.#remake();
+      if (!existsSync(this.#path)) this.#files = remakeFiles(this.#path, this.#files);
       if (!existsSync(this.#marksPath)) this.#marks.reopen(this.#marksPath);
       for (const record of this.#requests.values()) record.rewriteIfGone();
       this.#options.wrote(this.#options.folder, undefined);
     } catch (error) {
       this.#options.wrote(this.#options.folder, error);
     }
-  }
-
-  #remake(): void {
-    const old = this.#files;
-    const files = openFiles(this.#path);
-    files.root.transactionSync(() => {
-      for (const { key, value } of old.clients.getRange()) files.clients.putSync(key, value);
-      for (const { key, value } of old.meta.getRange()) files.meta.putSync(key, value);
-    });
-    this.#files = files;
-    old.root.close().catch((error: unknown) => this.#options.wrote(this.#path, error));
   }
 }

@@ -5,6 +5,7 @@
  * the process is killed after it.
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
+import { PRIVATE_MODE } from "../util/private-files.js";
 
 export interface Mark {
   /** Everything up to this offset has been seen by the settled clients. */
@@ -86,7 +87,7 @@ export class Marks {
   }
 }
 
-const openFile = (path: string): number => openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+const openFile = (path: string): number => openSync(path, constants.O_RDWR | constants.O_CREAT, PRIVATE_MODE);
 
 /** Empty for what is not a file of ours, or of another boot. */
 function read(text: string, boot: string, generation: number): Map<string, Mark> {

@@ -72,7 +72,6 @@ function failing(conditions: Conditions, file: string, error: unknown): void {
     subject: file,
     message: `the record of clients cannot be written: ${messageOf(error)}`,
     fix: "make room on the disk of [history] path, and the folder writable; until then a restart of m2push closes streams",
-    blocksReadiness: false,
   });
 }
 

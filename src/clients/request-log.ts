@@ -6,6 +6,7 @@
  *   entry   operation u8 | connection id u32, little-endian
  */
 import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { PRIVATE_MODE } from "../util/private-files.js";
 
 /** What an entry says of a connection id. */
 export const OPERATION = {
@@ -148,7 +149,7 @@ export function writeEntries(path: string, boot: string, entries: Iterable<Entry
 
 /** A file is the old one or the new one, whenever the process is killed. */
 export function replaceFile(path: string, bytes: Buffer | string): void {
-  writeFileSync(`${path}.new`, bytes, { mode: 0o600 });
+  writeFileSync(`${path}.new`, bytes, { mode: PRIVATE_MODE });
   renameSync(`${path}.new`, path);
 }
 

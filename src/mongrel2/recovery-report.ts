@@ -28,7 +28,6 @@ export function reportRecovery(server: Server, conditions: Conditions, journal: 
         subject: name,
         message: `${clients} streams of the last run wait for the proof that Mongrel2 is still the same process`,
         fix: "none needed: without a proof they are closed after 12 s, and browsers come back by themselves; if it lasts, check [[mongrel2]] control",
-        blocksReadiness: false,
         level: "info",
         details: { clients },
       });
@@ -43,7 +42,6 @@ export function reportRecovery(server: Server, conditions: Conditions, journal: 
         subject: name,
         message: `${connections} connections may wait for an answer or events that will never come, and nobody can tell whose they are: ${outcome(connections, timeoutMs)}`,
         fix: `set [[mongrel2]] database, if no other application answers requests of this Mongrel2 (${why}); or restart Mongrel2`,
-        blocksReadiness: false,
         details: { connections },
       });
     },
