@@ -4,9 +4,8 @@
  * so a fenced position, which counts for all settled clients, is never kept without what was said of clients before it. Where
  * clients come and go in turn after turn, and there is no mark, those of GATHER are kept together.
  *
- * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt, and a
- * record of another boot is emptied. It does not depend on the history: a client whose position is of another epoch is kept and has
- * seen nothing of the present one. Each client carries a number, its generation, which changes with the epoch.
+ * Durability is against the end of the process, not of the machine (noSync): a record of another boot is emptied. It does not depend
+ * on the history: a client whose position is of another epoch is kept and has seen nothing of the present one (its generation tells).
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -245,10 +244,7 @@ export class LmdbClientStore implements ClientStore {
   #recorded(server: string, ids: Iterable<number>): void {
     const record = this.#requestsOf(server);
     const opened = [...ids].filter((id) => record.isUnanswered(id));
-    if (opened.length === 0) return;
-    this.#options.clock.after(HEAD_SENT_MS, () => {
-      for (const id of opened) record.recorded(id);
-    });
+    if (opened.length > 0) this.#options.clock.after(HEAD_SENT_MS, () => record.recorded(opened));
   }
 
   #writeMarks(changes: Iterable<readonly [string, Partial<Mark>]>): boolean {
@@ -282,7 +278,7 @@ export class LmdbClientStore implements ClientStore {
       for (const [id, client] of changed) {
         if (client || this.#files.clients.doesExist([server, id])) continue;
         changed.delete(id);
-        this.#requestsOf(server).recorded(id);
+        this.#requestsOf(server).recorded([id]);
       }
     }
   }

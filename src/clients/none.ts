@@ -22,8 +22,8 @@ export function storeWithoutDisk(clock: Clock): ClientStore {
   return {
     legacy: () => ({ clients: [], aliveAt: 0, cleanStop: false, isMissing: true }),
     requests,
-    put: (server, { id }) => requests(server).recorded(id),
-    remove: (server, id) => requests(server).recorded(id),
+    put: (server, { id }) => requests(server).recorded([id]),
+    remove: (server, id) => requests(server).recorded([id]),
     fenced() {},
     vouch() {},
     doubt() {},

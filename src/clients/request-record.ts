@@ -102,9 +102,9 @@ export class FileRequestRecord implements RequestRecord {
     if (kept.delete(id) || this.#keptBefore.delete(id) || wasKnown) this.#log?.append(OPERATION.ended, id);
   }
 
-  /** The client store has a client of this id on disk, or none any more: the next process finds it there. */
-  recorded(id: number): void {
-    if (this.#facts.unanswered.delete(id)) this.#log?.append(OPERATION.ended, id);
+  /** The client store has the clients of these ids on disk, or none any more: the next process finds them there. */
+  recorded(ids: readonly number[]): void {
+    for (const id of ids) if (this.#facts.unanswered.delete(id)) this.#log?.append(OPERATION.ended, id);
   }
 
   has(id: number): boolean {

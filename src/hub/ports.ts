@@ -1,7 +1,7 @@
 /**
  * The ports of the hub: what it needs from the world, stated by the hub, implemented elsewhere (see daemon.ts for who is
- * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume. Long because
- * it lists every port.
+ * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume.
+ * Long because it lists every port.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Client } from "./client.js";
