@@ -30,7 +30,7 @@ export type Entry = readonly [operation: Operation, id: number];
 const ENTRY_BYTES = 5;
 const BUFFER_BYTES = 64 * 1024;
 /** The log is written anew when this much has been appended. */
-const MAX_APPENDED_BYTES = 2 * 1024 * 1024;
+const MAX_APPENDED_BYTES = 2_097_152;
 /** After a write has failed none is tried for this long. */
 const RETRY_INTERVAL_MS = 500;
 

@@ -19,10 +19,14 @@ export interface PairOptions extends Mongrel2Options {
   readonly env?: Readonly<Record<string, string>>;
   /** Leave the control port out of the configuration. */
   readonly noControl?: boolean;
+  /** Added to [[mongrel2]]; these win over the pair's own. */
+  readonly server?: (mongrel2: Mongrel2) => Readonly<Record<string, unknown>>;
 }
 
 export interface Pair {
   readonly mongrel2: Mongrel2;
+  /** The daemon's folder; its data are in data/. */
+  readonly dir: string;
   /** The running daemon: another one after restart(). */
   readonly daemon: Daemon;
   /** Where publishers' messages go. */
@@ -55,6 +59,7 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
   test.after(() => publisher.close());
   return {
     mongrel2,
+    dir,
     get daemon() {
       return daemon;
     },
@@ -98,13 +103,18 @@ export function listens(port: number): Promise<boolean> {
   });
 }
 
-function toml(mongrel2: Mongrel2, publishSpec: string, { config = {}, noControl = false }: PairOptions): string {
+function toml(
+  mongrel2: Mongrel2,
+  publishSpec: string,
+  { config = {}, noControl = false, server: more = () => ({}) }: PairOptions,
+): string {
   const server = {
     name: "main",
     send_spec: mongrel2.sendSpec,
     recv_spec: mongrel2.recvSpec,
     send_ident: mongrel2.sendIdent,
     ...(!noControl && { control: mongrel2.controlSpec }),
+    ...more(mongrel2),
   };
   const own: Record<string, Record<string, unknown>> = {
     beacon: { interval: "0" },
