@@ -243,7 +243,7 @@ export class LmdbClientStore implements ClientStore {
   /** The requests of new clients count as answered, once their heads have been sent. */
   #recorded(server: string, ids: Iterable<number>): void {
     const record = this.#requestsOf(server);
-    const opened = [...ids].filter((id) => record.isUnanswered(id));
+    const opened = record.unansweredOf(ids);
     if (opened.length > 0) this.#options.clock.after(HEAD_SENT_MS, () => record.recorded(opened));
   }
 

@@ -64,8 +64,13 @@ export class RequestLog {
     if (this.#isClosed) return;
     if (this.#used + ENTRY_BYTES > BUFFER_BYTES) this.flush();
     const at = this.#used;
-    this.#buffer[at] = operation;
-    this.#buffer.writeUInt32LE(id, at + 1);
+    const buffer = this.#buffer;
+    buffer[at] = operation;
+    // writeUInt32LE() checks what is known here.
+    buffer[at + 1] = id;
+    buffer[at + 2] = id >>> 8;
+    buffer[at + 3] = id >>> 16;
+    buffer[at + 4] = id >>> 24;
     this.#used = at + ENTRY_BYTES;
     if (this.#isScheduled) return;
     this.#isScheduled = true;

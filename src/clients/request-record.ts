@@ -8,6 +8,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Orphan, PreviousRequests, RequestRecord } from "../hub/request-record.js";
+import { IdCounts } from "../util/id-counts.js";
 import { type Entry, OPERATION, RequestLog, readEntries, replaceFile, writeEntries } from "./request-log.js";
 
 /** The most ids of each set, because strangers can grow them: 65,536 is all that one Mongrel2 can have open. */
@@ -25,17 +26,13 @@ export interface RequestRecordOptions {
   readonly wrote: (file: string, error: unknown) => void;
 }
 
-interface Facts {
-  highest: number;
-  /** How many requests of a connection wait for their answers. */
-  readonly unanswered: Map<number, number>;
-  readonly kept: Set<number>;
-}
-
 export class FileRequestRecord implements RequestRecord {
   readonly #options: RequestRecordOptions;
   readonly #log: RequestLog | undefined;
-  #facts: Facts = noFacts();
+  #highest = 0;
+  /** How many requests of a connection wait for their answers. */
+  readonly #unanswered = new IdCounts(MAX_IDS);
+  readonly #kept = new Set<number>();
   /** Kept open by earlier processes, and not heard of since. */
   #keptBefore = new Set<number>();
   #connections = 0;
@@ -55,7 +52,7 @@ export class FileRequestRecord implements RequestRecord {
   }
 
   get highest(): number {
-    return this.#facts.highest;
+    return this.#highest;
   }
 
   get connections(): number {
@@ -71,48 +68,54 @@ export class FileRequestRecord implements RequestRecord {
   }
 
   read(id: number): void {
-    const { unanswered, kept } = this.#facts;
-    const waiting = unanswered.get(id) ?? 0;
-    if (waiting === 0) {
-      if (!kept.delete(id)) this.#connections++;
-      this.#keptBefore.delete(id);
-      if (unanswered.size >= MAX_IDS) this.#dropOldest(unanswered);
-    }
-    unanswered.set(id, waiting + 1);
-    if (id > this.#facts.highest) this.#facts.highest = id;
-    this.#log?.append(OPERATION.read, id);
+    if (this.#unanswered.get(id) === 0) this.#readFirst(id);
+    const isCounted = this.#unanswered.increment(id);
+    if (id > this.#highest) this.#highest = id;
+    this.#log?.append(isCounted ? OPERATION.read : OPERATION.highest, id);
+  }
+
+  #readFirst(id: number): void {
+    if (this.#kept.size === 0 || !this.#kept.delete(id)) this.#connections++;
+    if (this.#keptBefore.size > 0) this.#keptBefore.delete(id);
   }
 
   answered(id: number, isKept: boolean): void {
-    const { unanswered, kept } = this.#facts;
-    const waiting = unanswered.get(id);
-    if (waiting === undefined) return;
-    if (waiting > 1) unanswered.set(id, waiting - 1);
-    else unanswered.delete(id);
-    if (isKept && waiting === 1) {
-      if (kept.size >= MAX_IDS) this.#dropOldest(kept);
-      kept.add(id);
-    }
+    const waiting = this.#unanswered.get(id);
+    if (waiting === 0) return;
+    this.#unanswered.decrement(id);
+    if (isKept && waiting === 1) this.#keep(id);
     this.#log?.append(isKept ? OPERATION.kept : OPERATION.answered, id);
   }
 
+  #keep(id: number): void {
+    const [oldest] = this.#kept;
+    if (this.#kept.size >= MAX_IDS && oldest !== undefined) {
+      this.#kept.delete(oldest);
+      this.#log?.append(OPERATION.ended, oldest);
+    }
+    this.#kept.add(id);
+  }
+
   ended(id: number): void {
-    const { unanswered, kept } = this.#facts;
-    const wasKnown = unanswered.delete(id);
-    if (kept.delete(id) || this.#keptBefore.delete(id) || wasKnown) this.#log?.append(OPERATION.ended, id);
+    const wasUnanswered = this.#unanswered.delete(id);
+    if (this.#kept.delete(id) || this.#keptBefore.delete(id) || wasUnanswered) this.#log?.append(OPERATION.ended, id);
   }
 
   /** The client store has the clients of these ids on disk, or none any more: the next process finds them there. */
   recorded(ids: readonly number[]): void {
-    for (const id of ids) if (this.#facts.unanswered.delete(id)) this.#log?.append(OPERATION.ended, id);
+    for (const id of ids) if (this.#unanswered.delete(id)) this.#log?.append(OPERATION.ended, id);
   }
 
   has(id: number): boolean {
-    return this.#facts.unanswered.has(id) || this.#facts.kept.has(id);
+    return this.#unanswered.get(id) > 0 || this.#kept.has(id);
   }
 
-  isUnanswered(id: number): boolean {
-    return this.#facts.unanswered.has(id);
+  /** Those of the ids that have a request without an answer. */
+  unansweredOf(ids: Iterable<number>): number[] {
+    const found: number[] = [];
+    const unanswered = this.#unanswered;
+    if (unanswered.size > 0) for (const id of ids) if (unanswered.get(id) > 0) found.push(id);
+    return found;
   }
 
   keepOrphans(orphans: readonly Orphan[]): void {
@@ -128,8 +131,9 @@ export class FileRequestRecord implements RequestRecord {
   }
 
   linkLost(): void {
-    const { highest, unanswered, kept } = this.#facts;
-    const lost = { highest, unanswered: new Set(unanswered.keys()), kept: new Set([...this.#keptBefore, ...kept]) };
+    const highest = this.#highest;
+    const unanswered = new Set([...this.#unanswered.entries()].map(([id]) => id));
+    const lost = { highest, unanswered, kept: new Set([...this.#keptBefore, ...this.#kept]) };
     this.#setPrevious(joined(this.#previous, { ...lost, cleanStop: false }));
     this.#keptBefore = newest(lost.kept);
     this.#begin(highest);
@@ -162,7 +166,9 @@ export class FileRequestRecord implements RequestRecord {
   }
 
   #begin(highest: number): void {
-    this.#facts = { ...noFacts(), highest };
+    this.#highest = highest;
+    this.#unanswered.clear();
+    this.#kept.clear();
     this.#connections = 0;
     this.#log?.rewrite();
   }
@@ -172,7 +178,7 @@ export class FileRequestRecord implements RequestRecord {
     const { cleanStop } = this.#options;
     const last = this.#read("log");
     const before = this.#read("previous");
-    if (last) this.#facts.highest = last.highest;
+    if (last) this.#highest = last.highest;
     if (last) this.#keptBefore = newest(last.kept);
     const found = last && { ...last, unanswered: cleanStop ? new Set<number>() : last.unanswered, cleanStop };
     const previous = before ? joined({ ...before, cleanStop: false }, found) : found;
@@ -220,25 +226,16 @@ export class FileRequestRecord implements RequestRecord {
     }
   }
 
-  #dropOldest(ids: Map<number, number> | Set<number>): void {
-    const [oldest] = ids.keys();
-    if (oldest === undefined) return;
-    ids.delete(oldest);
-    this.#log?.append(OPERATION.ended, oldest);
-  }
-
   *#entries(): Iterable<Entry> {
-    const { highest, unanswered, kept } = this.#facts;
-    yield [OPERATION.highest, highest];
+    yield [OPERATION.highest, this.#highest];
     for (const id of this.#keptBefore) yield [OPERATION.keptBefore, id];
-    for (const id of kept) yield [OPERATION.keptBefore, id];
-    for (const [id, waiting] of unanswered) for (let n = 0; n < waiting; n++) yield [OPERATION.read, id];
+    for (const id of this.#kept) yield [OPERATION.keptBefore, id];
+    for (const [id, waiting] of this.#unanswered.entries())
+      for (let n = 0; n < waiting; n++) yield [OPERATION.read, id];
   }
 }
 
 const newest = (ids: ReadonlySet<number>): Set<number> => new Set([...ids].slice(-MAX_IDS));
-
-const noFacts = (): Facts => ({ highest: 0, unanswered: new Map(), kept: new Set() });
 
 function* entriesOf({ highest, unanswered, kept }: PreviousRequests): Iterable<Entry> {
   yield [OPERATION.highest, highest];

@@ -26,7 +26,7 @@ export interface Orphan {
 /**
  * The requests of one server, kept where the next process finds them even if this one is killed: what was said in a turn of the
  * event loop is on disk when that turn is over. Calls return at once and never throw. Sets of ids are bounded, because strangers
- * grow them; the oldest ids are dropped first.
+ * grow them.
  */
 export interface RequestRecord {
   /** A request of this connection was read. */
