@@ -3,7 +3,7 @@ import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import type { Peer } from "./peer.js";
 import { ZmqSocket } from "./socket.js";
-import type { Receiver, Transport } from "./transport.js";
+import type { Draining, Receiver, Transport } from "./transport.js";
 
 export interface LinkOptions {
   /** Where Mongrel2 sends requests. */
@@ -76,10 +76,15 @@ export class Link implements Transport {
     }
   }
 
-  async close(): Promise<void> {
+  stopReceiving(draining: Draining): Promise<boolean> {
+    return this.#in?.drain(draining) ?? Promise.resolve(false);
+  }
+
+  async close(): Promise<boolean> {
     this.#isClosed = true;
-    await this.#out?.close({ patience: LINGER });
+    const isTaken = await this.#out?.close({ patience: LINGER });
     await this.#in?.close({ patience: 0 });
+    return isTaken ?? false;
   }
 
   #receive(parts: readonly Buffer[], receiver: Receiver): void {

@@ -19,6 +19,7 @@ import {
   typeIn,
   writeHead,
 } from "../protocol/zmtp.js";
+import { MarkScanner } from "./mark.js";
 import type { Turns } from "./turns.js";
 
 /** For greeting and handshake, milliseconds: as libzmq has it. */
@@ -65,6 +66,7 @@ export class Peer {
   /** Messages, each a head and a body. */
   #leaving: Buffer[] = [];
   #leavingBytes = 0;
+  #watch: ((bytes: Buffer) => void) | undefined;
 
   constructor(socket: Socket, role: Role, turns: Turns, events: PeerEvents) {
     this.#socket = socket;
@@ -74,7 +76,10 @@ export class Peer {
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE);
     socket.setTimeout(HANDSHAKE_PATIENCE, () => this.#isReady || socket.destroy());
     socket.on("error", () => {}); // it closes
-    socket.on("data", (bytes: Buffer) => turns.add(bytes.length, () => this.#take(bytes)));
+    socket.on("data", (bytes: Buffer) => {
+      this.#watch?.(bytes);
+      turns.add(bytes.length, () => this.#take(bytes));
+    });
     socket.on("close", () => turns.add(0, () => events.closed(this)));
     socket.write(GREETING);
   }
@@ -94,6 +99,16 @@ export class Peer {
   set held(isHeld: boolean) {
     if (isHeld) this.#socket.pause();
     else this.#socket.resume();
+  }
+
+  /** Calls `seen` in the read callback in which `mark` comes in, before any message of that read is handed on. */
+  watchFor(mark: Buffer, seen: () => void): void {
+    const scanner = new MarkScanner(mark);
+    this.#watch = (bytes) => {
+      if (!scanner.isIn(bytes)) return;
+      this.#watch = undefined;
+      seen();
+    };
   }
 
   /**

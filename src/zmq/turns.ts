@@ -16,6 +16,7 @@ export class Turns {
   #bytes = 0;
   #isFull = false;
   #isTaken = false;
+  #isPaused = false;
 
   /** `held` is told when more than `most` bytes wait, and when less than half of that do again. */
   constructor(most: number, held: (isFull: boolean) => void) {
@@ -25,7 +26,7 @@ export class Turns {
 
   /** Pieces keep their order. */
   add(bytes: number, work: () => void): void {
-    if (this.#isTaken) {
+    if (this.#isTaken || this.#isPaused) {
       this.#waiting.push({ bytes, work });
       this.#count(bytes);
       return;
@@ -33,6 +34,14 @@ export class Turns {
     this.#isTaken = true;
     setImmediate(this.#turn);
     work();
+  }
+
+  /** While paused no piece is worked on: all that is added waits. */
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused;
+    if (isPaused || this.#isTaken || !this.isBehind) return;
+    this.#isTaken = true;
+    setImmediate(this.#turn);
   }
 
   /** What was told last. */
@@ -46,6 +55,10 @@ export class Turns {
   }
 
   readonly #turn = (): void => {
+    if (this.#isPaused) {
+      this.#isTaken = false;
+      return;
+    }
     const piece = this.#waiting[this.#next];
     if (!piece) {
       this.#isTaken = false;

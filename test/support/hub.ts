@@ -21,8 +21,10 @@ export const silent: Journal = {
 export class MapStore implements ClientStore {
   readonly clients = new Map<number, StoredClient>();
   through = 0;
+  /** Servers of which it was said that they stopped cleanly. */
+  readonly stopped: string[] = [];
   legacy() {
-    return { clients: [...this.clients.values()], aliveAt: 0 };
+    return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: this.stopped.length > 0 };
   }
   put(_server: string, client: StoredClient) {
     this.clients.set(client.id, client);
@@ -39,6 +41,9 @@ export class MapStore implements ClientStore {
   }
   vouch() {}
   doubt() {}
+  stoppedCleanly(server: string) {
+    this.stopped.push(server);
+  }
   async close() {}
 }
 

@@ -59,3 +59,23 @@ test("thousands of pieces keep their order", async () => {
     Array.from({ length: 5000 }, (_, count) => count),
   );
 });
+
+test("while paused nothing is worked on; then all of it, in its order", async () => {
+  const turns = new Turns(1000, () => {});
+  const done: string[] = [];
+  const add = (name: string) => turns.add(1, () => done.push(name));
+  add("a");
+  add("b");
+  turns.isPaused = true;
+  add("c");
+  await turn();
+  add("d");
+  await turn();
+  assert.deepEqual(done, ["a"]);
+  turns.isPaused = false;
+  while (turns.isBehind) await turn();
+  assert.deepEqual(done, ["a", "b", "c", "d"]);
+  await turn();
+  add("e");
+  assert.equal(done.at(-1), "e", "at once again");
+});
