@@ -15,7 +15,7 @@ import { CANCEL, extendedHead } from "../protocol/reply.js";
 import type { Transport } from "../zmq/transport.js";
 
 /** How long Mongrel2 may take to answer the fence, milliseconds; then PULL is half-closed all the same. */
-export const FENCE_TIMEOUT_MS = 1000;
+export const FENCE_TIMEOUT_MS = 2000;
 /** How long Mongrel2 may take to end its side of PULL, milliseconds. */
 const END_TIMEOUT_MS = 1000;
 /** Cancels in the burst: 400 frames of 128 take Mongrel2 22 ms (0.43 us each), where half-closing takes us 1 ms, and 8 in a bad moment. */
