@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.js";
 import { type Daemon, startDaemon } from "../daemon.js";
 import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../log/logger.js";
+import { endOnInternalError } from "./fatal.js";
 import { loadFor } from "./options.js";
 
 /** Something that runs beside the daemon: started after it, stopped after it. */
@@ -22,6 +23,7 @@ export interface Companion {
 export async function runDaemon(command: Command, beside?: (log: Logger, config: Config) => Companion): Promise<void> {
   const { config: loaded } = loadFor(command);
   const log = openLog(loaded.log.level);
+  endOnInternalError(log);
   const signalled = firstSignal();
   const reloads = hangUps();
   const companion = beside?.(log, loaded);

@@ -2,12 +2,14 @@
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
+import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
-import { positionId } from "../hub/position.js";
+import { positionId, presenceId } from "../hub/position.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
+import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
 import { Dialects } from "./mercure/dialects.js";
@@ -25,6 +27,8 @@ export interface SiteParts {
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly clock: Clock;
+  /** Counts publications that are not accepted; absent = nobody does. */
+  readonly rejected?: (error: M2pushError) => void;
   /** Told what an operator should know of the keys; never a key. */
   readonly warn: (warning: string) => void;
 }
@@ -65,14 +69,15 @@ export class Site {
     const base = hubUrl(config);
     const dialects = this.#dialects;
     const subscribe = new Subscribe(hub, base, () => this.#settings());
-    const publish = new Publish(hub, base, dialects, () => this.#settings());
+    const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
-    const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
+    const lastEventId = () => lastIdOf(history, presence);
     const settings = () => this.#settings();
-    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, lastEventId, settings });
+    const work = new SlicedWork(this.#parts.clock, tooManyRequests);
+    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings });
     const issuer = config.auth.issuer || undefined;
     const routes = new Map([
-      [config.stream.path, streamRoute(config.stream.path, subscribe)],
+      [config.stream.path, streamRoute(config.stream.path, subscribe, corsOrigins)],
       [path, hubRoute({ path, dialects, subscribe, publish, corsOrigins })],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],
@@ -118,6 +123,12 @@ export class Site {
       legacy: this.#dialects.serves("0.x"),
     });
   }
+}
+
+/** Of the newest event: of a publication, or of a subscription that began or ended since. */
+function lastIdOf({ epoch, last }: Pick<History, "epoch" | "last">, { log }: Presence): string {
+  if (log.last > 0 && log.lastHead === last) return presenceId(epoch, last, log.instance, log.last);
+  return last === 0 ? "earliest" : positionId(epoch, last);
 }
 
 /** The hub's URL; on this machine only, by whatever name this machine calls itself. */

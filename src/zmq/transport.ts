@@ -36,12 +36,19 @@ export interface Transport {
    * the peers have taken all of it; never rejects.
    */
   close(): Promise<boolean>;
+  /**
+   * Sends a ZMTP PING on each connection whose peer announced ZMTP 3.1 or later. Returns false when there is none: then no
+   * pong() will come. libzmq's I/O thread answers, so a PONG proves the connection and the process, not that messages are read.
+   */
+  ping(): boolean;
 }
 
 export interface Receiver {
   message(frame: Buffer): void;
   connected(direction: "in" | "out"): void;
   disconnected(direction: "in" | "out"): void;
+  /** A peer of this direction has answered ping(). Absent: the receiver never asks. */
+  pong?(direction: "in" | "out"): void;
   /** Something that Mongrel2 never sends: it was dropped, or who sent it was cut off. */
   refused(error: ProtocolError): void;
 }

@@ -18,19 +18,20 @@ async function open(options: Partial<IngressOptions> = {}) {
   const { log, lines } = recordedLog();
   const journal = new LogJournal(log, it.clock);
   const errors: M2pushError[] = [];
-  let receive: (parts: Buffer[]) => void = () => {};
+  let receive: (parts: Buffer[]) => boolean = () => false;
   const ingress = new Ingress({
     source: {
       async start(to) {
-        receive = to;
+        receive = to.message;
       },
       async close() {},
     },
     post: (draft) => it.hub.post(draft),
     rejected: (error) => {
       errors.push(error);
-      journal.publicationRejected(error);
+      journal.publicationRejected("zmq", error);
     },
+    observer: { refused() {}, failed() {}, recovered() {}, broken() {} },
     ...options,
   });
   await ingress.start();
@@ -181,6 +182,7 @@ for (const [what, code, why, parts] of BAD) {
       level: "warn",
       time: "",
       event: "rejected",
+      source: "zmq",
       code,
       why: door.errors[0]?.message,
       suppressed: 0,

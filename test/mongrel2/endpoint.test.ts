@@ -36,6 +36,7 @@ async function setUp() {
     async start() {},
     close: async () => true,
     stopReceiving: async () => true,
+    ping: () => false,
     send(head: Buffer, content: Buffer) {
       const frame = Buffer.concat([head, content]);
       const { ids, extended, body } = decodeReply(frame);

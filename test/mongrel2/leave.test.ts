@@ -27,6 +27,7 @@ async function setUp({ maxTargets = 128, isLive = true } = {}) {
         drained = resolve;
       });
     },
+    ping: () => false,
     close: async () => true,
   };
   const events: EndpointEvents = {

@@ -71,6 +71,7 @@ export class Wire {
       start: async () => {},
       close: async () => true,
       stopReceiving: async () => true,
+      ping: () => false,
       send: (...pieces: Buffer[]) => this.#sent(Buffer.concat(pieces)),
     };
     this.endpoint = new Endpoint({
