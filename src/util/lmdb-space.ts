@@ -68,16 +68,15 @@ export class LmdbSpace {
     const needed = Math.min(this.#used + bytes, maxBytes);
     const wanted = Math.min(needed + STEP_BYTES, maxBytes);
     try {
-      while (this.#end < wanted) this.#grow();
+      while (this.#end < wanted) this.#grow(wanted - this.#end);
     } catch (cause) {
       if (this.#end < needed) throw cause;
     }
   }
 
   /** A disk that is nearly full may take a part: then the next write says why. */
-  #grow(): void {
-    const length = STEP_BYTES - (this.#end % PAGE_BYTES);
-    this.#end += writeSync(this.#file, ZEROS, 0, length, this.#end);
+  #grow(bytes: number): void {
+    this.#end += writeSync(this.#file, ZEROS, 0, Math.min(bytes, STEP_BYTES), this.#end);
   }
 
   #rewriteLastByte(): void {
