@@ -35,6 +35,7 @@ import { Beacon } from "./hub/beacon.js";
 import { Hub } from "./hub/hub.js";
 import type { Bus, ClientStore, History } from "./hub/ports.js";
 import { Ingress } from "./ingress/ingress.js";
+import { socketObserver } from "./ingress/observer.js";
 import { logConditions } from "./log/conditions.js";
 import { LogJournal } from "./log/journal.js";
 import type { Logger } from "./log/logger.js";
@@ -44,6 +45,7 @@ import type { Endpoint } from "./mongrel2/endpoint.js";
 import { type Surroundings, serve } from "./mongrel2/serve.js";
 import { atMost, type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
+import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
 import { Throttle } from "./util/throttle.js";
 import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull.js";
@@ -105,7 +107,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 /** The order of the start; the stop is the reverse. Returns what reload() does. Long because it is one list. */
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
-  const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock) : undefined;
   const metrics = new MetricsJournal(clock);
   const visits = new Visits(clock);
   const journal = visits.beside(tee(new LogJournal(log, clock), metrics, observerFailed(log, clock)));
@@ -113,6 +114,12 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const observed = new Observed(clock);
   const conditions = new Conditions(clock, logConditions(log));
   observed.conditions = conditions;
+  const caps = await start(
+    "connection caps",
+    () => connectionCaps(config, clock, conditions),
+    (it) => it.close(),
+  );
+  const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock, caps.publishers) : undefined;
   const { hub, store, history, presence } = await startHub(
     config,
     { journal, observed, conditions, source },
@@ -124,7 +131,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
   const admin = await start(
     "admin",
-    () => startAdmin({ ...config.admin, ...figures, hub, base, clock, failed }),
+    () => startAdmin({ ...config.admin, ...figures, hub, base, clock, cap: caps.admin, failed }),
     (it) => it.close(),
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
@@ -155,6 +162,29 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   };
 }
 
+/** How many connections publishers and operators may have: all together fewer than there are descriptors. */
+function connectionCaps(config: Config, clock: Clock, conditions: Conditions) {
+  const shares = descriptorShares(descriptorLimit(), config.mongrel2.length);
+  const fix = "end programs that connect without need, or raise LimitNOFILE (ulimit -n)";
+  const told = { clock, conditions, fix };
+  const many = (who: string, most: number) => `${who} have all ${most} connections that they may have`;
+  const publishers = new ConnectionCap(shares.publishers, {
+    ...told,
+    subject: "publish.zmq",
+    message: `${many("publishers", shares.publishers)}: further ones are refused`,
+  });
+  const admin = new ConnectionCap(shares.admin, {
+    ...told,
+    subject: "admin",
+    message: `${many("clients of the admin address", shares.admin)}: idle ones are closed`,
+  });
+  const close = () => {
+    publishers.close();
+    admin.close();
+  };
+  return { publishers, admin, close };
+}
+
 /** Who is told, who looks, and where publishers are. */
 interface Told {
   readonly journal: Chronicle;
@@ -183,26 +213,11 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
     () => bus,
     (it) => it.close(),
   );
-  const failed = internalPublicationFailed(journal, options.log);
-  const presence = new Presence({
-    path: config.hub.path,
-    others: nodes,
-    publish: (draft) => void hub.publish(draft).catch(failed),
-  });
   const base = hubUrl(config);
+  const presence = new Presence({ path: config.hub.path, base, head: () => history.last, others: nodes });
   const random = Math.random;
-  const hub = new Hub({
-    bus,
-    history,
-    clients: store,
-    journal,
-    attendance: presence,
-    clock,
-    base,
-    random,
-    isFlooded,
-    conditions,
-  });
+  const parts = { bus, history, clients: store, journal, attendance: presence, presence };
+  const hub = new Hub({ ...parts, clock, base, random, isFlooded, conditions });
   await hub.start();
   return { hub, store, history, presence };
 }
@@ -280,10 +295,11 @@ async function startDoors(
   failed: (error: unknown) => void,
   source?: PullServer,
 ): Promise<Beacon> {
-  const { hub, journal, clock } = around;
+  const { hub, journal, clock, conditions } = around;
   const rejected = (error: M2pushError) => journal.publicationRejected("zmq", error);
   if (source) {
-    const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected });
+    const observer = socketObserver(config.publish.zmq, conditions, journal);
+    const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected, observer });
     await start(
       "ingress",
       () => ingress.start(),

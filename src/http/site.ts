@@ -2,13 +2,14 @@
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
-import type { M2pushError } from "../errors.js";
+import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
-import { positionId } from "../hub/position.js";
+import { positionId, presenceId } from "../hub/position.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
+import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
 import { Dialects } from "./mercure/dialects.js";
@@ -70,9 +71,10 @@ export class Site {
     const subscribe = new Subscribe(hub, base, () => this.#settings());
     const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
-    const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
+    const lastEventId = () => lastIdOf(history, presence);
     const settings = () => this.#settings();
-    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, lastEventId, settings });
+    const work = new SlicedWork(this.#parts.clock, tooManyRequests);
+    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings });
     const issuer = config.auth.issuer || undefined;
     const routes = new Map([
       [config.stream.path, streamRoute(config.stream.path, subscribe)],
@@ -121,6 +123,12 @@ export class Site {
       legacy: this.#dialects.serves("0.x"),
     });
   }
+}
+
+/** Of the newest event: of a publication, or of a subscription that began or ended since. */
+function lastIdOf({ epoch, last }: Pick<History, "epoch" | "last">, { log }: Presence): string {
+  if (log.last > 0 && log.lastHead === last) return presenceId(epoch, last, log.instance, log.last);
+  return last === 0 ? "earliest" : positionId(epoch, last);
 }
 
 /** The hub's URL; on this machine only, by whatever name this machine calls itself. */

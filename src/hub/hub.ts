@@ -1,12 +1,12 @@
 /**
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
- * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that
- * list.
+ * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that list.
  */
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
+import { Arrivals } from "./arrivals.js";
 import { maxBody } from "./batch.js";
 import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
@@ -29,9 +29,10 @@ import type {
 } from "./ports.js";
 import { Registry } from "./registry.js";
 import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
-import type { Server } from "./server.js";
+import { resetServer, type Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
+import { type PresenceSource, Watchers } from "./watchers.js";
 
 /** What one flush may spend on clients that are behind, bytes times receivers. */
 const CATCHUP_BYTES = 1_000_000;
@@ -43,6 +44,8 @@ export interface HubOptions {
   readonly clients: ClientStore;
   readonly journal: Journal;
   readonly attendance: Attendance;
+  /** Absent = nobody is told who comes and goes. */
+  readonly presence?: PresenceSource;
   readonly clock: Clock;
   /** Where failures to read the history are told; absent = nowhere. */
   readonly conditions?: Conditions;
@@ -58,6 +61,7 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  readonly #watchers: Watchers;
   readonly #reader: HistoryReader;
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
@@ -68,6 +72,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#watchers = new Watchers(options.presence, options.history);
     this.#reader = new HistoryReader(options.history, options.clock, options.conditions);
   }
 
@@ -78,6 +83,13 @@ export class Hub {
   /** Clients connected to all servers. */
   get clients(): number {
     return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.size, 0);
+  }
+
+  /** Clients from one address. */
+  countOf(remote: string): number {
+    let count = 0;
+    for (const { registry } of this.#servers.values()) count += registry.countOf(remote);
+    return count;
   }
 
   /** Begins to take publications from the bus. */
@@ -108,8 +120,10 @@ export class Hub {
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined, life: 0 };
+    const ways = { outlet, registry, outbox, catchup, keepalive: sweep, arrivals: new Arrivals() };
+    const server: Server = { name, ...ways, allowance: undefined, life: 0 };
     this.#servers.set(name, server);
+    this.#watchers.serve(server, { clock, gap: (offset) => this.#gap(name, "presence", offset) });
     sweep.start();
     return server;
   }
@@ -163,18 +177,21 @@ export class Hub {
   /**
    * A browser connects. It is opened and given a position of its own at once (an event with an id only), so that it can come
    * back even if it never saw an event; then it is live, or behind. The id must be free: see Registry. Where the history must
-   * be asked for its last event id, that comes first; undefined when its connection is not there any more by then.
+   * be asked for its last event id, that comes first. Undefined when it is not admitted, or its connection is gone by then.
    */
-  subscribe(server: Server, subscription: Subscription): Client | Promise<Client | undefined> {
+  subscribe(server: Server, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
     const { lastEventId } = subscription;
     const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
-    const { life } = server;
-    return asked.then((offset) => (life === server.life ? this.#open(server, subscription, offset) : undefined));
+    const arrival = server.arrivals.begin(subscription.id);
+    return asked
+      .then((offset) => (arrival.isGone ? undefined : this.#open(server, subscription, offset)))
+      .finally(() => server.arrivals.end(arrival));
   }
 
   /** `asked`: the offset of its last event id. */
-  #open(server: Server, subscription: Subscription, asked: Asked): Client {
+  #open(server: Server, subscription: Subscription, asked: Asked): Client | undefined {
+    if (subscription.admit?.() === false) return undefined;
     const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
@@ -184,7 +201,8 @@ export class Hub {
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const head = opening(after);
-    const start = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const first = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const start = this.#watchers.opening(server, client, first, { lastEventId, asked, cursor, gap });
     outlet.open(id, start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);
@@ -225,13 +243,17 @@ export class Hub {
     client.settled = cursor === join;
     if (client.settled) client.audience.add(client);
     else server.catchup.add(client, cursor);
+    this.#watchers.add(server, client);
     this.#options.clients.put(server.name, stored(server, client));
   }
 
   /** A client is no longer connected. False when the id has no client: notices come late, twice, or for strangers. */
   leave(server: Server, id: number, reason: Reason): boolean {
     const client = server.registry.clients.get(id);
-    if (!client) return false;
+    if (!client) {
+      server.arrivals.gone(id);
+      return false;
+    }
     this.#detach(server, client);
     server.registry.remove(client);
     this.#options.clients.remove(server.name, id);
@@ -258,6 +280,7 @@ export class Hub {
 
   #detach(server: Server, client: Client): void {
     this.#expiry.forget(client);
+    this.#watchers.remove(server, client);
     if (client.behind) server.catchup.remove(client);
     else client.audience.remove(client);
   }
@@ -284,11 +307,8 @@ export class Hub {
     const left = clients.map((client) => stored(server, client));
     for (const client of clients) this.#expiry.forget(client);
     this.#options.clients.doubt(server.name);
-    server.life++;
-    server.outbox.reset();
-    server.catchup.clear();
-    server.registry.clear();
-    server.keepalive.reset();
+    resetServer(server);
+    this.#watchers.clear(server);
     clients.forEach((client, gone) => {
       this.#options.journal.disconnected(server.name, client, "server lost", clients.length - gone - 1);
     });
@@ -303,6 +323,7 @@ export class Hub {
   /** Leaves every stream open, for the next process to go on with. */
   handOver(): void {
     this.#expiry.close();
+    this.#watchers.close();
     this.#reader.close();
     for (const { keepalive } of this.#servers.values()) keepalive.close();
   }
@@ -312,6 +333,7 @@ export class Hub {
    * that they do not all come at once.
    */
   close(retry: number): void {
+    this.#watchers.close();
     this.#reader.close();
     for (const server of this.#servers.values()) {
       server.keepalive.close();

@@ -200,8 +200,6 @@ export interface Subscriber {
   /** The `sub` of its token, for operators. */
   readonly subject?: string;
   readonly subscriptions: readonly Subscribed[];
-  /** Whether it may be told of others that come and go. */
-  readonly watches?: boolean;
 }
 
 /**
@@ -213,6 +211,14 @@ export interface Attendance {
   /** It was there before this process; who watches knows of it. */
   stayed(subscriber: Subscriber): void;
   left(subscriber: Subscriber): void;
+}
+
+/** Hears of subscribers of other nodes that come and go. */
+export interface RemotePresenceObserver {
+  joined(subscriber: Subscriber): void;
+  left(subscriber: Subscriber): void;
+  /** Messages were missed: some may have come or gone of whom nothing was heard. */
+  missed(): void;
 }
 
 /**
@@ -235,6 +241,8 @@ export type GapReason =
   | "expired"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
   | "unknown"
+  /** Only events of subscriptions are missing (who comes and goes): the list of subscriptions is to be fetched again. */
+  | "presence"
   /** The history could not be read, again and again. */
   | "unavailable";
 

@@ -95,6 +95,7 @@ export class Exposition {
         ["source", "reason"],
         counts(tally.rejected),
       ],
+      ["counter", "peers_refused_total", "ZeroMQ peers disconnected.", ["reason"], counts(tally.refusedPeers)],
       ["counter", "deliveries_total", "Events times clients sent to.", of, servers(({ deliveries }) => deliveries)],
       ["counter", "frames_total", "Messages to Mongrel2 with events.", of, servers(({ frames }) => frames)],
       ["counter", "frame_bytes_total", "Bytes of their bodies.", of, servers(({ bytes }) => bytes)],

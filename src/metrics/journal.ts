@@ -122,7 +122,12 @@ export class MetricsJournal implements Chronicle {
     this.tally.answers.add([server, route, String(status)]);
   }
 
-  /** Nothing to count: both stand in the log. */
+  peerRefused(_address: string, { code }: M2pushError): void {
+    this.tally.refusedPeers.add([code]);
+  }
+
+  /** Nothing to count: these stand in the log. */
+  connectionBroken(): void {}
   recovered(): void {}
   wrongIdent(): void {}
 }

@@ -54,16 +54,18 @@ export interface ServerTally {
 }
 
 const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "shutdown"];
-const GAP_REASONS: readonly GapReason[] = ["expired", "unknown", "unavailable"];
+const GAP_REASONS: readonly GapReason[] = ["expired", "unknown", "presence", "unavailable"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
 const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
 /** And those that a rejected publication can, by where it came from. */
 const STORING = ["history.failed", "unavailable"];
 const REJECT_REASONS: Readonly<Record<PublicationSource, readonly string[]>> = {
   http: ["auth.denied", "protocol.publication", "limit.exceeded", ...STORING],
-  zmq: ["protocol.publication", "protocol.zmtp", "limit.exceeded", ...STORING],
+  zmq: ["protocol.publication", "limit.exceeded", ...STORING],
   internal: ["protocol.publication", "limit.exceeded", ...STORING],
 };
+/** And those for which a publisher's connection is ended. */
+const PEER_REASONS = ["protocol.zmtp", "limit.exceeded"];
 
 export class Tally {
   publications = 0;
@@ -75,12 +77,14 @@ export class Tally {
   readonly parseErrors = new Counts();
   /** By source and reason. */
   readonly rejected = new Counts();
+  readonly refusedPeers = new Counts();
   /** By server, route and status. */
   readonly answers = new Counts();
 
   constructor() {
     for (const [source, reasons] of Object.entries(REJECT_REASONS))
       for (const reason of reasons) this.rejected.add([source, reason], 0);
+    for (const reason of PEER_REASONS) this.refusedPeers.add([reason], 0);
   }
 
   /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */

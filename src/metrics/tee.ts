@@ -14,6 +14,10 @@ export interface Chronicle extends Journal {
   malformed(server: string, error: M2pushError): void;
   /** A publication was not accepted, or could not be stored. */
   publicationRejected(source: PublicationSource, error: M2pushError): void;
+  /** A peer of our ZeroMQ socket at `address` was cut off. `remote`: its own address and port, "" = none. */
+  peerRefused(address: string, error: M2pushError, remote: string): void;
+  /** The operating system ended a ZeroMQ connection that was up. */
+  connectionBroken(error: M2pushError): void;
   /** Mongrel2 has taken a flush, so many milliseconds after it was sent. */
   fencePassed(server: string, milliseconds: number): void;
   /** Messages were dropped that may have been of a Mongrel2 that is gone. */
@@ -59,6 +63,8 @@ export function tee(first: Chronicle, second: Chronicle, failed: (error: unknown
     wrongIdent: both("wrongIdent"),
     malformed: both("malformed"),
     publicationRejected: both("publicationRejected"),
+    peerRefused: both("peerRefused"),
+    connectionBroken: both("connectionBroken"),
     fencePassed: both("fencePassed"),
     stale: both("stale"),
     answered: both("answered"),

@@ -8,6 +8,7 @@ import { M2pushError } from "../../src/errors.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
 import { PullServer } from "../../src/zmq/pull.js";
 import { PushSocket } from "../../src/zmq/push.js";
+import { pullReceiver } from "../support/pull-receiver.js";
 
 const folder = mkdtempSync(join(tmpdir(), "m2push-push-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -35,10 +36,12 @@ function pullServer(spec: string, messages: number) {
     take = () => received.length === messages && resolve();
   });
   const start = () =>
-    server.start((parts) => {
-      received.push(parts.map(String).join("|"));
-      take();
-    });
+    server.start(
+      pullReceiver((parts) => {
+        received.push(parts.map(String).join("|"));
+        take();
+      }),
+    );
   return { start, complete, received, close: () => server.close() };
 }
 

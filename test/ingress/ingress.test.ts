@@ -18,11 +18,11 @@ async function open(options: Partial<IngressOptions> = {}) {
   const { log, lines } = recordedLog();
   const journal = new LogJournal(log, it.clock);
   const errors: M2pushError[] = [];
-  let receive: (parts: Buffer[]) => void = () => {};
+  let receive: (parts: Buffer[]) => boolean = () => false;
   const ingress = new Ingress({
     source: {
       async start(to) {
-        receive = to;
+        receive = to.message;
       },
       async close() {},
     },
@@ -31,6 +31,7 @@ async function open(options: Partial<IngressOptions> = {}) {
       errors.push(error);
       journal.publicationRejected("zmq", error);
     },
+    observer: { refused() {}, failed() {}, recovered() {}, broken() {} },
     ...options,
   });
   await ingress.start();

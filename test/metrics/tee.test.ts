@@ -22,6 +22,8 @@ const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> }
   wrongIdent: ["main", "a", "b"],
   malformed: ["main", error],
   publicationRejected: ["zmq", error],
+  peerRefused: ["tcp://127.0.0.1:9997", error, "127.0.0.1:50000"],
+  connectionBroken: [error],
   fencePassed: ["main", 1],
   stale: ["main", 1],
   answered: ["main", "/esupdates", 401, "no token"],
