@@ -25,6 +25,8 @@ export interface Route {
   readonly methods: Readonly<Record<string, Method>>;
   /** Headers for an OPTIONS request beyond Allow (CORS preflights). */
   readonly options?: (request: HttpRequest) => Readonly<Record<string, string>>;
+  /** Whether the connection of an OPTIONS request may be used for another one; absent = it is closed. */
+  readonly optionsPersist?: true;
 }
 
 export interface RouterOptions {
@@ -160,10 +162,14 @@ export class Router {
     return undefined;
   }
 
-  #outcome({ methods, options }: Route, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
+  #outcome(
+    { methods, options, optionsPersist: persists }: Route,
+    server: Server,
+    request: HttpRequest,
+  ): Outcome | Promise<Outcome> {
     const allow = () => ({ Allow: `${Object.keys(methods).join(", ")}, OPTIONS` });
     if (request.method === "OPTIONS") {
-      return { status: 204, headers: { ...allow(), ...options?.(request) }, ...(options && { persists: true }) };
+      return { status: 204, headers: { ...allow(), ...options?.(request) }, ...(persists && { persists }) };
     }
     if (isUpload(request)) return { status: 413 };
     const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;

@@ -77,7 +77,7 @@ export class Site {
     const subscriptions = subscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings });
     const issuer = config.auth.issuer || undefined;
     const routes = new Map([
-      [config.stream.path, streamRoute(config.stream.path, subscribe)],
+      [config.stream.path, streamRoute(config.stream.path, subscribe, corsOrigins)],
       [path, hubRoute({ path, dialects, subscribe, publish, corsOrigins })],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],

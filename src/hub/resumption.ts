@@ -23,10 +23,11 @@ export type Asked = number | undefined | "unavailable";
 
 /**
  * The offset of an id: our own name it, a publisher's own are looked up. "earliest" is before everything that is held. One
- * that is longer than any that was ever given out is not looked up: stores have keys of so many bytes, and fail beyond.
+ * that is empty, or longer than any that was ever given out, is not looked up: stores have keys of so many bytes, and fail beyond.
  */
 export function offsetOfId(history: HistoryReader, id: string): Asked | Promise<Asked> {
   if (id === "earliest") return history.floor;
+  if (id === "") return undefined;
   if (Buffer.byteLength(id) > LIMITS.idBytes) return undefined;
   const offset = offsetOf(history.epoch, id);
   if (offset === undefined) return history.find(id);

@@ -179,6 +179,9 @@ function checkTopics(topics: readonly string[]): void {
 
 function checkId(id: string): void {
   checkText("id", id, LIMITS.idBytes);
+  if (id.startsWith(" ") || id.endsWith(" ")) {
+    throw wrong(`id ${quote(id)} begins or ends with a space, which no header can bring back`);
+  }
   if (id.startsWith("#")) throw wrong(`id ${quote(id)} must not begin with "#"`);
   if (id === "earliest") throw wrong('id "earliest" is reserved: it asks for everything stored');
 }

@@ -258,6 +258,12 @@ test("names that mean something else are refused", () => {
     refusal(() => checkDraft(plain({ id: "earliest" }))),
     /reserved/,
   );
+  for (const id of [" x", "x ", " "]) {
+    assert.match(
+      refusal(() => checkDraft(plain({ id }))),
+      /begins or ends with a space, which no header can bring back/,
+    );
+  }
   assert.match(
     refusal(() => checkDraft(plain({ type: "" }))),
     /type is empty/,

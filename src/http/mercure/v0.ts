@@ -1,5 +1,6 @@
 /** Mercure 0.x: draft-dunglas-mercure-07 and its reference hub before 1.0; what deployed clients speak. */
 import { ProtocolError } from "../../errors.js";
+import { cursorIn } from "../cursor.js";
 import { valuesOf } from "../form.js";
 import { type Dialect, encodeSegment } from "./dialect.js";
 import { v8 } from "./v8.js";
@@ -21,7 +22,7 @@ export const v0: Dialect = {
     return topics.map((value) => ({ selects: "template", kind: "topic", value }));
   },
 
-  cursor: (form) => [...valuesOf(form, "lastEventID"), ...valuesOf(form, "Last-Event-ID")][0],
+  cursor: (form) => cursorIn(form, ["lastEventID", "Last-Event-ID"]),
   cursorHeader: "Last-Event-ID",
 
   /** The hub's path anywhere in it, and whatever leads there. */

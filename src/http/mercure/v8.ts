@@ -1,6 +1,6 @@
 /** Mercure draft-dunglas-mercure-08. */
 import { ProtocolError } from "../../errors.js";
-import { valuesOf } from "../form.js";
+import { cursorIn } from "../cursor.js";
 import { type Asked, type Dialect, encodeSegment } from "./dialect.js";
 
 /** In one request; the number of the reference hub. */
@@ -32,7 +32,7 @@ export const v8: Dialect = {
     return asked;
   },
 
-  cursor: (form) => valuesOf(form, "last_event_id")[0],
+  cursor: (form) => cursorIn(form, ["last_event_id"]),
   cursorHeader: "Mercure-Last-Event-ID",
 
   /** Whatever resolves to the hub's path or below, at whatever authority. What is no URL is nowhere. */
