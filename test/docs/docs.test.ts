@@ -156,7 +156,9 @@ test("operating.md has a row for each standing problem, with what /readyz answer
 });
 
 test("troubleshooting.md names every reason of a gap", () => {
-  const reasons = [...page("docs/troubleshooting.md").matchAll(/^\| `(expired|presence|un\w+)` \|/gm)].map(([, name]) => name);
+  const reasons = [...page("docs/troubleshooting.md").matchAll(/^\| `(expired|presence|un\w+)` \|/gm)].map(
+    ([, name]) => name,
+  );
   const ports = readFileSync(join(PROJECT, "src/hub/ports.ts"), "utf8");
   const [, union = ""] = /export type GapReason =([\s\S]*?);/.exec(ports) ?? [];
   const known = [...union.matchAll(/\| "(\w+)"/g)].map(([, name]) => name);
