@@ -250,11 +250,12 @@ async function startCluster(
   const { store, path, max_age: maxAge } = config.history;
   const folder = store === "lmdb" ? path : undefined;
   if (folder !== undefined) {
-    await start(
+    const lock = await start(
       "data folder",
       () => lockFolder(folder, clock, takeover ? TAKEOVER_PATIENCE : 0),
       (it) => it.release(),
     );
+    if (lock.warning !== undefined) log.warn({ event: "history" }, lock.warning);
   }
   const [{ connectNats }, { clusterConditions }] = await Promise.all([
     import("./cluster/open.js"),

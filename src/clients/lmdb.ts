@@ -7,7 +7,7 @@
  * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt.
  * The store belongs to one epoch of the history and one boot of the machine; found in others, it is emptied.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
@@ -59,6 +59,7 @@ export class LmdbClientStore implements ClientStore {
     try {
       const flaw = flawOf(path);
       if (flaw !== undefined) throw new Error(flaw);
+      const isNew = !existsSync(path);
       this.#root = open({
         path,
         noSync: true,
@@ -67,7 +68,7 @@ export class LmdbClientStore implements ClientStore {
         overlappingSync: false,
       });
       this.#space = new LmdbSpace({ file: path, lastPage: () => this.#lastPage });
-      this.#space.claim(BASE_PAGES);
+      if (isNew) this.#space.claim(BASE_PAGES);
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
       this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
       const life = lifeOf(epoch);

@@ -123,6 +123,11 @@ export class LmdbHistory implements History {
     return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
   }
 
+  /** What an operator should know of the lock; undefined = nothing. */
+  get lockWarning(): string | undefined {
+    return this.#lock.warning;
+  }
+
   /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */
   get damaged(): number {
     return this.#store.damaged;

@@ -17,6 +17,8 @@ const TRY_EVERY = 25;
 const MEND = "stop it, start this one with --takeover, or give this one another [history] path";
 
 export interface Lock {
+  /** What an operator should know; absent = nothing. */
+  readonly warning?: string;
   release(): Promise<void>;
 }
 
@@ -50,13 +52,25 @@ function makeFolder(path: string): void {
 
 function hold(server: Server, folder: string): Lock {
   const file = join(folder, PID_FILE);
-  writeFileSync(file, `${process.pid}\n`);
+  const warning = writePid(file);
   return {
+    ...(warning !== undefined && { warning }),
     async release() {
       rmSync(file, { force: true });
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+/** The lock holds without it. What to tell an operator where it cannot be written. */
+function writePid(file: string): string | undefined {
+  try {
+    writeFileSync(file, `${process.pid}\n`);
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return `the pid file cannot be written: ${why}; --takeover will not find this process: stop it with SIGTERM instead`;
+  }
 }
 
 /** A server under this name, or undefined when the name is taken. It accepts nobody, and keeps no process alive. */

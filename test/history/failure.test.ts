@@ -1,5 +1,6 @@
 /** A history whose file can no longer be written, as those who publish and those who listen see it. */
 import assert from "node:assert/strict";
+import { mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { LocalBus } from "../../src/cluster/local.js";
@@ -184,6 +185,20 @@ describe("A history that cannot be written", () => {
       ["1", "2", "3"],
       ["1", "2", "3"],
     ]);
+  });
+});
+
+describe("The lock of a data folder", () => {
+  test("is held where the pid file cannot be written, with a warning", async (t) => {
+    const folder = temporaryDirectory();
+    t.after(() => removeDirectory(folder));
+    mkdirSync(join(folder, "daemon.pid"));
+    const clock = new FakeClock();
+    const lock = await lockFolder(folder, clock, 0);
+    assert.match(lock.warning ?? "", /^the pid file cannot be written: .*SIGTERM/);
+    await assert.rejects(lockFolder(folder, clock, 0), { code: "history.unusable" });
+    rmdirSync(join(folder, "daemon.pid"));
+    await lock.release();
   });
 });
 
