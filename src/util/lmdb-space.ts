@@ -5,7 +5,7 @@
  * that its next transaction may need. They are written as zeros behind what LMDB uses: LMDB ignores them until it needs them.
  *
  * One byte at the end of the file is written again at each claim, as it is. That costs 3 us and finds a file-size limit that was
- * lowered and a file system that became read-only. What is left: a file system that refuses a write to a block which it has
+ * lowered, a file system that became read-only, and a file that was truncated. What is left: a file system that refuses a write to a block which it has
  * given (copy on write: btrfs, ZFS), and a failing disk.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
@@ -13,6 +13,7 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 const PAGE_BYTES = 4096;
 /** Allocated in one write, and kept beyond what the next transaction needs: a full disk is to be noticed soon. */
 const STEP_BYTES = 65_536;
+const TRUNCATED = "the file was made shorter while it was in use";
 const ZEROS = Buffer.alloc(STEP_BYTES);
 
 export interface LmdbSpaceOptions {
@@ -39,7 +40,10 @@ export class LmdbSpace {
     this.#end = fstatSync(this.#file).size;
   }
 
-  /** Makes sure that the next transaction can write this many new pages. Throws what the system says: ENOSPC, EDQUOT, EFBIG, EROFS, EIO. */
+  /**
+   * Makes sure that the next transaction can write this many new pages. Throws what the system says (ENOSPC, EDQUOT, EFBIG, EROFS,
+   * EIO), and "ETRUNCATED".
+   */
   claim(pages: number): void {
     const bytes = pages * PAGE_BYTES;
     if (this.#used + bytes + STEP_BYTES > this.#end) this.#allocate(bytes);
@@ -81,7 +85,10 @@ export class LmdbSpace {
 
   #rewriteLastByte(): void {
     if (this.#end === 0) return;
-    readSync(this.#file, this.#byte, 0, 1, this.#end - 1);
+    // Writing it would make a hole where LMDB has pages.
+    if (readSync(this.#file, this.#byte, 0, 1, this.#end - 1) === 0) {
+      throw Object.assign(new Error(TRUNCATED), { code: "ETRUNCATED" });
+    }
     writeSync(this.#file, this.#byte, 0, 1, this.#end - 1);
   }
 }

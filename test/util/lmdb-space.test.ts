@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { LmdbSpace } from "../../src/util/lmdb-space.js";
@@ -64,6 +64,15 @@ describe("LmdbSpace", () => {
     const { space: it, bytes, file } = space(t, 64, 64 * PAGE);
     it.claim(24);
     assert.ok(readFileSync(file).equals(bytes));
+  });
+
+  test("refuses to go on with a file that was truncated", (t) => {
+    const { space: it, file, size } = space(t, 10);
+    it.claim(1);
+    truncateSync(file, 5 * PAGE);
+    assert.throws(() => it.claim(1), /made shorter/);
+    assert.equal(it.has(1), false);
+    assert.equal(size(), 5 * PAGE);
   });
 
   test("does not let the file grow beyond what LMDB would let it", (t) => {
