@@ -16,6 +16,7 @@ import type { Cancel, Clock } from "../util/clock.js";
 import { flawOf } from "../util/lmdb-file.js";
 import { LmdbSpace } from "../util/lmdb-space.js";
 import { Pace } from "../util/pace.js";
+import { privately } from "../util/private-files.js";
 import { type Mark, Marks } from "./marks.js";
 
 /** How exactly the time of a sudden death is known, milliseconds. */
@@ -60,13 +61,8 @@ export class LmdbClientStore implements ClientStore {
       const flaw = flawOf(path);
       if (flaw !== undefined) throw new Error(flaw);
       const isNew = !existsSync(path);
-      this.#root = open({
-        path,
-        noSync: true,
-        noMemInit: true,
-        maxDbs: 2,
-        overlappingSync: false,
-      });
+      const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
+      this.#root = privately(() => open(settings));
       this.#space = new LmdbSpace({ file: path, lastPage: () => this.#lastPage });
       if (isNew) this.#space.claim(BASE_PAGES);
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });

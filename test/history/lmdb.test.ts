@@ -7,6 +7,7 @@ import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { open } from "lmdb";
+import { STAMPS_TRUSTED_AFTER_MS } from "../../src/history/age-index.js";
 import { type LmdbOptions, openLmdb } from "../../src/history/lmdb.js";
 import { positionId } from "../../src/hub/position.js";
 import { historySuite, publication } from "../contract/history.js";
@@ -112,7 +113,7 @@ test("a folder that cannot be made is an error that names it", async (t) => {
   writeFileSync(path, "a file");
   await assert.rejects(openAt(join(path, "below")), {
     code: "history.unusable",
-    message: /cannot be made.*\[history\] path/,
+    message: /cannot be used.*\[history\] path/,
   });
 });
 
@@ -208,9 +209,9 @@ test("a damaged block that is trimmed counts as trimmed: who stands before it ha
   const clock = new FakeClock();
   await leaveFour(path, clock);
   assert.deepEqual(await damageBlock(path), { after: 2, through: 3 });
-  const second = await openAt(path, { maxAge: 25_000 }, clock);
+  const second = await openAt(path, { maxAge: 85_000 }, clock);
   t.after(() => second.close());
-  clock.advance(1000);
+  clock.advance(STAMPS_TRUSTED_AFTER_MS);
   assert.deepEqual([second.floor, second.count], [3, 1]);
 });
 
@@ -225,7 +226,7 @@ test("a damaged event that claims to be of the future does not keep those behind
   block.writeDoubleLE(1e15, 14);
   await blocks.put(2, block);
   await root.close();
-  const second = await openAt(path, { maxAge: 15_000 }, clock);
+  const second = await openAt(path, { maxAge: 75_000 }, clock);
   t.after(() => second.close());
   assert.equal(second.count, 3);
   const pages = [0, 1, 2].map((after) => second.read(after, ALL));
@@ -233,7 +234,7 @@ test("a damaged event that claims to be of the future does not keep those behind
     pages.map(({ publications }) => publications.map(({ offset }) => offset)),
     [[1], [], [3, 4]],
   );
-  clock.advance(1000);
+  clock.advance(STAMPS_TRUSTED_AFTER_MS);
   assert.deepEqual([second.floor, second.count, second.last], [3, 1, 4]);
 });
 
@@ -331,4 +332,35 @@ test("nothing is left behind by a history that was closed, and its folder can be
   for (let turn = 0; turn < 5; turn++) await (await openAt(path)).close();
   assert.ok(readdirSync(path).includes("history.mdb"));
   rmSync(path, { recursive: true });
+});
+
+test("a wall clock that is a day ahead for some seconds empties nothing, and is told of", async (t) => {
+  const clock = new FakeClock();
+  const warnings: string[] = [];
+  const options = { maxAge: 24 * 3_600_000, warn: (warning: string) => warnings.push(warning) };
+  const history = await openAt(folder(t), options, clock);
+  t.after(() => history.close());
+  for (let offset = 1; offset <= 10; offset++)
+    await history.append(publication(history, offset, { time: clock.now() }));
+  const wall = clock.now();
+  clock.setNow(wall + 25 * 3_600_000);
+  clock.advance(3000);
+  assert.equal(history.count, 10);
+  clock.setNow(wall + 3000);
+  clock.advance(3000);
+  assert.equal(history.count, 10);
+  assert.match(warnings.join("\n"), /^the wall clock jumped 90000 s forward: .*\n.* 90000 s back: /);
+  clock.advance(25 * 3_600_000);
+  assert.equal(history.count, 0);
+});
+
+test("one event stamped in the future does not keep those behind it", async (t) => {
+  const clock = new FakeClock();
+  const history = await openAt(folder(t), { maxAge: 60_000 }, clock);
+  t.after(() => history.close());
+  for (let offset = 1; offset <= 3; offset++) {
+    await history.append(publication(history, offset, { time: offset === 1 ? 4e12 : clock.now() }));
+  }
+  clock.advance(63_000);
+  assert.deepEqual([history.count, history.floor], [0, 3]);
 });
