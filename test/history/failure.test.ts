@@ -56,7 +56,12 @@ async function opened(t: TestContext, durability: StoreOptions["durability"] = "
   const options = { maxEvents: 1e6, maxAge: 1e15, maxBytes: 1e9, durability, path: "/data", observer };
   const store = new FailingStore(join(folder, "history.mdb"), options, clock);
   const history = new LmdbHistory(store, options, clock, await lockFolder(folder, clock, 0));
-  t.after(() => history.close());
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= history.close();
+    return closed;
+  };
+  t.after(close);
   const hub = new Hub({
     bus: new LocalBus(history, clock),
     history,
@@ -86,7 +91,7 @@ async function opened(t: TestContext, durability: StoreOptions["durability"] = "
       outlet.settle();
       return outlet.events(id);
     });
-  return { clock, problems, store, history, hub, connect, publish, events };
+  return { clock, problems, store, history, close, connect, publish, events };
 }
 
 const BEGAN =
@@ -156,14 +161,14 @@ describe("A history that cannot be written", () => {
   });
 
   test("tells of old events that cannot be removed, and of an end that cannot be written down", async (t) => {
-    const { clock, store, history, problems } = await opened(t);
+    const { clock, store, close, problems } = await opened(t);
     store.isFailing = true;
     clock.advance(1000);
     assert.deepEqual(problems, [`${BEGAN}; rejected`]);
     store.isFailing = false;
     clock.advance(1000);
     store.isFailing = true;
-    await history.close();
+    await close();
     assert.deepEqual(problems.slice(1), ["ended storage_failing", `${BEGAN}; rejected`]);
   });
 
