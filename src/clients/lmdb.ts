@@ -14,7 +14,7 @@ import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { flawOf } from "../util/lmdb-file.js";
-import { LmdbSpace } from "../util/lmdb-space.js";
+import { LmdbSpace, lastPageOf } from "../util/lmdb-space.js";
 import { Pace } from "../util/pace.js";
 import { privately } from "../util/private-files.js";
 import { type Mark, Marks } from "./marks.js";
@@ -181,7 +181,7 @@ export class LmdbClientStore implements ClientStore {
   }
 
   get #lastPage(): number {
-    return (this.#root.getStats() as { readonly lastPageNumber: number }).lastPageNumber;
+    return lastPageOf(this.#root);
   }
 
   #write(): void {

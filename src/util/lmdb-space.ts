@@ -11,7 +11,7 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
 const PAGE_BYTES = 4096;
-/** Allocated in one write, and kept beyond what the next transaction needs: a full disk is to be noticed soon. */
+/** Allocated in one write, and kept at least beyond what the next transaction needs. Small, so that a full disk is noticed soon. */
 const STEP_BYTES = 65_536;
 const TRUNCATED = "the file was made shorter while it was in use";
 const ZEROS = Buffer.alloc(STEP_BYTES);
@@ -23,6 +23,12 @@ export interface LmdbSpaceOptions {
   readonly lastPage: () => number;
   /** LMDB itself lets the file grow no further; absent = without limit. */
   readonly maxBytes?: number | undefined;
+}
+
+/** Number of the last page that an open LMDB file uses. lmdb-js's own getStats() looks at the trees as well: 6 us instead of 1.3. */
+export function lastPageOf(root: { getStats(): object; env?: { info?(): object } }): number {
+  const info = root.env?.info?.() ?? root.getStats();
+  return (info as { readonly lastPageNumber: number }).lastPageNumber;
 }
 
 export class LmdbSpace {
@@ -70,7 +76,8 @@ export class LmdbSpace {
     this.#used = (this.#options.lastPage() + 1) * PAGE_BYTES;
     const { maxBytes = Number.POSITIVE_INFINITY } = this.#options;
     const needed = Math.min(this.#used + bytes, maxBytes);
-    const wanted = Math.min(needed + STEP_BYTES, maxBytes);
+    if (this.#end >= Math.min(needed + STEP_BYTES, maxBytes)) return;
+    const wanted = Math.min(needed + 2 * STEP_BYTES, maxBytes);
     try {
       while (this.#end < wanted) this.#grow(wanted - this.#end);
     } catch (cause) {
