@@ -60,6 +60,8 @@ export interface Shares {
 }
 
 export class Peer implements Worker {
+  /** Address and port of who connected to us; "" = none. */
+  readonly remote: string;
   readonly #socket: Socket;
   readonly #role: Role;
   readonly #shares: Shares;
@@ -99,9 +101,6 @@ export class Peer implements Worker {
   get isReady(): boolean {
     return !this.#handshake;
   }
-
-  /** Address and port of who connected to us; "" = none. */
-  readonly remote: string;
 
   /** Bytes of memory that its unfinished message takes. */
   get heldBytes(): number {
@@ -213,11 +212,11 @@ export class Peer implements Worker {
   #feed(): boolean {
     this.#assembly.own();
     const piece = this.#queue.shift();
+    this.#queue.regulate(this.#shares.queueBytes);
     if (!piece) {
       if (this.#isOver) this.#close();
       return false;
     }
-    this.#queue.regulate(this.#shares.queueBytes);
     this.#reader.feed(this.#handshake && !this.#handshake.isGreeted ? this.#greet(this.#handshake, piece) : piece);
     return true;
   }
