@@ -18,9 +18,9 @@ import { Turns } from "./turns.js";
 /** Between two attempts to connect, milliseconds; up to a half less. The first: as libzmq has it. */
 const RECONNECT_MS = { first: 100, last: 1000 };
 /** What was read and is not handled yet, of all peers. */
-const MAX_QUEUED_BYTES = 32_000_000;
+const MAX_QUEUED_BYTES = 16_000_000;
 /** Memory for messages that have begun and not ended, of all peers. */
-const MAX_UNFINISHED_BYTES = 32_000_000;
+const MAX_UNFINISHED_BYTES = 16_000_000;
 /** The path of a socket's file, as Linux has it; without the zero at its end. */
 const MAX_PATH_BYTES = 107;
 /** Connections that have not said READY yet. */
