@@ -12,6 +12,7 @@ import { FrameReader } from "../protocol/zmtp-reader.js";
 import type { Clock } from "../util/clock.js";
 import { Assembly } from "./assembly.js";
 import { Handshake } from "./handshake.js";
+import { MarkScanner } from "./mark.js";
 import { Rating } from "./rating.js";
 import { ReadQueue } from "./read-queue.js";
 import type { Budget, Turns, Worker } from "./turns.js";
@@ -82,6 +83,7 @@ export class Peer implements Worker {
   /** Messages, each a head and a body. */
   #leaving: Buffer[] = [];
   #leavingBytes = 0;
+  #watch: ((bytes: Buffer) => void) | undefined;
 
   constructor(socket: Socket, role: Role, shares: Shares, events: PeerEvents) {
     this.#socket = socket;
@@ -122,6 +124,14 @@ export class Peer implements Worker {
     const canAsk = this.isReady && this.#knowsPing && writable && !writableNeedDrain;
     if (canAsk) this.#socket.write(PING);
     return canAsk;
+  }
+
+  /** Calls `seen` in each read callback in which `mark` comes in, before any message of that read is handed on. */
+  watchFor(mark: Buffer, seen: () => void): void {
+    const scanner = new MarkScanner(mark);
+    this.#watch = (bytes) => {
+      if (scanner.isIn(bytes)) seen();
+    };
   }
 
   /**
@@ -183,6 +193,7 @@ export class Peer implements Worker {
 
   #read(bytes: Buffer): void {
     if (this.#isCut) return;
+    this.#watch?.(bytes);
     this.#queue.push(bytes);
     this.#shares.turns.add(this);
     this.#regulate();

@@ -14,6 +14,7 @@ import { listeningPlaceOf, type Place, placeOf } from "./address.js";
 import { cannotAccept, connectionBroken, type LinkError, linkFailed, wrongPeer } from "./failure.js";
 import { Outage } from "./outage.js";
 import { Peer, type PeerEvents, type Role, type Shares } from "./peer.js";
+import type { Draining } from "./transport.js";
 import { Turns } from "./turns.js";
 
 /** Between two attempts to connect, milliseconds; up to a half less. The first: as libzmq has it. */
@@ -114,23 +115,69 @@ export class ZmqSocket implements Shares {
     return asked;
   }
 
-  /** Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on. */
-  async close({ patience, silence = 0 }: Ending): Promise<void> {
+  /**
+   * Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on, with
+   * whether all of them ended by themselves, so that what was sent to them has been taken.
+   */
+  async close({ patience, silence = 0 }: Ending): Promise<boolean> {
     const { clock } = this.#options;
+    this.#takeNobody();
+    if (this.#peers.size === 0) return true;
+    const emptied = this.#whenEmpty(patience);
+    this.#endEach(silence);
+    const stop = clock.after(patience / 2, () => this.#each((peer) => peer.end()));
+    const isOver = await emptied;
+    stop();
+    return isOver;
+  }
+
+  /** See Transport.stopReceiving(). */
+  async drain({ mark, markTimeoutMs, endTimeoutMs }: Draining): Promise<boolean> {
+    this.#takeNobody();
+    if (this.#peers.size === 0) return false;
+    this.#turns.isPaused = true;
+    const isSeen = await this.#seen(mark, markTimeoutMs);
+    const emptied = this.#whenEmpty(endTimeoutMs);
+    this.#turns.isPaused = false;
+    return (await emptied) && isSeen;
+  }
+
+  /** Half-closes every peer when `mark` comes in, or when it is late. Resolves with whether it came. */
+  #seen(mark: Buffer, timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (isSeen: boolean) => {
+        stop();
+        this.#endEach();
+        resolve(isSeen);
+      };
+      const stop = this.#options.clock.after(timeoutMs, () => end(false));
+      this.#each((peer) => peer.watchFor(mark, () => end(true)));
+    });
+  }
+
+  #takeNobody(): void {
     this.#isClosing = true;
     this.#again?.();
     this.#server?.close();
-    if (this.#peers.size === 0) return;
-    const emptied = new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-    });
+  }
+
+  #endEach(silence = 0): void {
     this.#each((peer) => (peer.isReady ? peer.end(silence) : peer.destroy()));
-    const stops = [
-      clock.after(patience / 2, () => this.#each((peer) => peer.end())),
-      clock.after(patience, () => this.#each((peer) => peer.destroy())),
-    ];
-    await emptied;
-    for (const stop of stops) stop();
+  }
+
+  /** Resolves when the last peer has gone; those that are there after `timeoutMs` are cut off, and it resolves with false. */
+  #whenEmpty(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      let isOver = true;
+      const stop = this.#options.clock.after(timeoutMs, () => {
+        isOver = false;
+        this.#each((peer) => peer.destroy());
+      });
+      this.#emptied = () => {
+        stop();
+        resolve(isOver);
+      };
+    });
   }
 
   #each(act: (peer: Peer) => void): void {

@@ -28,12 +28,20 @@ export class Turns {
   readonly #left: Budget = { ...TURN };
   readonly #own: Budget = { ...TURN };
   #isScheduled = false;
+  #isPaused = false;
 
   /** It has something to do: at once where this turn's budget has room. */
   add(worker: Worker): void {
     this.#waiting.add(worker);
+    if (this.#isPaused) return;
     if (!this.#isScheduled) this.#begin();
     this.#run();
+  }
+
+  /** While paused nobody works; whoever has something to do waits. */
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused;
+    if (!isPaused && this.isBehind && !this.#isScheduled) this.#begin();
   }
 
   /** Whether somebody waits for the next turn. */
@@ -43,7 +51,7 @@ export class Turns {
 
   readonly #turn = (): void => {
     this.#isScheduled = false;
-    if (this.#waiting.size === 0) return;
+    if (this.#isPaused || this.#waiting.size === 0) return;
     this.#begin();
     this.#run();
   };
