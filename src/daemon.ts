@@ -29,6 +29,7 @@ import { lockFolder } from "./history/lock.js";
 import { MemoryHistory, newEpoch } from "./history/memory.js";
 import { openHistory } from "./history/open.js";
 import { Presence } from "./http/mercure/presence.js";
+import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
 import { hubUrl, Site } from "./http/site.js";
 import { Beacon } from "./hub/beacon.js";
@@ -137,7 +138,8 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const rejected = (error: M2pushError) => journal.publicationRejected("http", error);
   const site = new Site(config, { hub, history, presence, clock, rejected, warn });
   const readable = site.readable.bind(site);
-  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
+  const misdirected = site.misdirected.bind(site);
+  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
   const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
   const endpoints = await startServers(config, around, observed, options, start);
   // Without a client store nobody could go on with the streams.
@@ -263,11 +265,12 @@ async function startCluster(
   const { store, path, max_age: maxAge } = config.history;
   const folder = store === "lmdb" ? path : undefined;
   if (folder !== undefined) {
-    await start(
+    const lock = await start(
       "data folder",
       () => lockFolder(folder, clock, takeover ? TAKEOVER_PATIENCE : 0),
       (it) => it.release(),
     );
+    if (lock.warning !== undefined) log.warn({ event: "history" }, lock.warning);
   }
   const [{ connectNats }, { clusterConditions }] = await Promise.all([
     import("./cluster/open.js"),
@@ -329,7 +332,14 @@ async function startDoors(
   const rejected = (error: M2pushError) => journal.publicationRejected("zmq", error);
   if (source) {
     const observer = socketObserver(config.publish.zmq, conditions, journal);
-    const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected, observer });
+    const url = new URL(hubUrl(config));
+    const ingress = new Ingress({
+      source,
+      post: hub.post.bind(hub),
+      isReserved: (topic) => isReserved(topic, url),
+      rejected,
+      observer,
+    });
     await start(
       "ingress",
       () => ingress.start(),

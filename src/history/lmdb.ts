@@ -18,6 +18,7 @@ import { fill } from "../hub/page.js";
 import type { History, Page, ReadOptions } from "../hub/ports.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { ClockJumps } from "../util/clock-jumps.js";
 import { unusable } from "./check.js";
 import { StorageFailure, type StorageObserver } from "./failure.js";
 import { type Lock, lockFolder } from "./lock.js";
@@ -34,6 +35,8 @@ export interface LmdbOptions extends StoreOptions {
   readonly mend?: string;
   /** Absent = whoever appends learns of a failure. */
   readonly observer?: StorageObserver;
+  /** Told what an operator should know; absent = nobody is. */
+  readonly warn?: (warning: string) => void;
 }
 
 /** Events trimmed in one go: that takes 0.3 ms, 1.6 where each came alone or with an id of its publisher's, 4 where they are large. */
@@ -56,6 +59,11 @@ export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<Lmdb
     if (cause instanceof M2pushError) throw cause;
     throw unusable(file, cause instanceof Error ? cause.message : String(cause), cause);
   }
+}
+
+function jumpWarning(milliseconds: number): string {
+  const by = `${Math.round(Math.abs(milliseconds) / 1000)} s ${milliseconds > 0 ? "forward" : "back"}`;
+  return `the wall clock jumped ${by}: events are kept by elapsed time all the same; fix: see that the clock is kept by NTP`;
 }
 
 /** Whether what was appended is stored, which is known when it has been tried. */
@@ -96,7 +104,10 @@ export class LmdbHistory implements History {
     const { epoch, last } = store;
     this.#tail = new Tail(epoch, last);
     this.#probe();
+    const jumps = new ClockJumps(clock, (ms) => options.warn?.(jumpWarning(ms)));
     this.#timer = clock.every(TRIM_EVERY, () => {
+      jumps.check();
+      store.noteAge(this.last);
       if (this.#failure) this.#probe();
       for (let step = 0; step < TRIM_STEPS && this.#trim() === TRIM_STEP; step++);
     });
@@ -121,6 +132,11 @@ export class LmdbHistory implements History {
 
   get bytes(): number {
     return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
+  }
+
+  /** What an operator should know of the lock; undefined = nothing. */
+  get lockWarning(): string | undefined {
+    return this.#lock.warning;
   }
 
   /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */

@@ -11,13 +11,14 @@ import { offsetOf } from "../hub/position.js";
 import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
-import { LmdbSpace } from "../util/lmdb-space.js";
+import { LmdbSpace, lastPageOf } from "../util/lmdb-space.js";
+import { privately } from "../util/private-files.js";
+import { AgeIndex } from "./age-index.js";
 import { type Block, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
 import { BASE_PAGES, pagesOfIndex, pagesToAdd } from "./pages.js";
 import { Runs } from "./runs.js";
-import { upgrade } from "./upgrade.js";
 
 export interface StoreOptions extends Bounds {
   /**
@@ -51,6 +52,7 @@ export class Store {
   readonly #ids: Database<number, string>;
   readonly #meta: Database<string | number, string>;
   readonly #held = new Runs();
+  readonly #ages: AgeIndex;
   #floor: number;
   #bytes = 0;
   #damaged = 0;
@@ -65,15 +67,17 @@ export class Store {
     checkFile(file);
     this.#options = options;
     this.#clock = clock;
-    const { durability, mapSize } = options;
+    const { durability, mapSize, maxAge } = options;
+    this.#ages = new AgeIndex(maxAge, clock.monotonic());
     const isNew = !existsSync(file);
-    this.#root = open({
+    const settings = {
       path: file,
       maxDbs: 4,
       noSync: durability !== "sync",
       overlappingSync: false,
       ...(mapSize !== undefined && { mapSize, maxMapSize: mapSize }),
-    } as Parameters<typeof open>[0]);
+    } as Parameters<typeof open>[0];
+    this.#root = privately(() => open(settings));
     this.#space = new LmdbSpace({ file, lastPage: () => this.#lastPage, maxBytes: mapSize });
     // Nothing can be served of a file that cannot be made; one that is there can be read while the disk is full.
     if (isNew) this.#space.claim(BASE_PAGES);
@@ -118,6 +122,11 @@ export class Store {
     this.#isMarked = true;
   }
 
+  /** Tells which offset is the newest now: what age counts from. Call it at least as often as trim(). */
+  noteAge(newest: number): void {
+    this.#ages.note(newest, this.#clock.monotonic());
+  }
+
   /** Adds blocks, by rising offset: all of them, or none, and throws. */
   add(blocks: readonly Block[]): void {
     this.#transact(this.pagesOf(blocks), () => {
@@ -159,7 +168,7 @@ export class Store {
   }
 
   get #lastPage(): number {
-    return (this.#root.getStats() as { readonly lastPageNumber: number }).lastPageNumber;
+    return lastPageOf(this.#root);
   }
 
   /**
@@ -184,14 +193,14 @@ export class Store {
 
   /** What trim() removes. A block goes with its last event, and a damaged one when its turn comes: nothing that it says counts. */
   #old(most: number): Old {
-    const { maxEvents, maxBytes, maxAge } = this.#options;
-    const oldest = this.#clock.now() - maxAge;
+    const { maxEvents, maxBytes } = this.#options;
+    const expired = this.#ages.expired(this.#clock.monotonic(), this.#clock.now());
     const old: Old = { keys: [], names: [], events: 0, bytes: 0, floor: this.#floor };
     for (const { key, block } of this.#stored({ limit: most })) {
       for (const record of block ? recordsIn(block) : []) {
         if (record.offset <= old.floor) continue;
         const isWithin = this.count - old.events <= maxEvents && this.#bytes - old.bytes <= maxBytes;
-        if (old.events === most || (isWithin && record.time >= oldest)) return old;
+        if (old.events === most || (isWithin && record.offset > expired)) return old;
         const id = nameIn(record);
         if (id !== "") old.names.push({ id, offset: record.offset });
         old.events++;
@@ -242,10 +251,6 @@ export class Store {
     }
     if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
     checkVersion(file, version, VERSION);
-    if (version < VERSION) {
-      this.#space.claim(this.#lastPage + BASE_PAGES);
-      upgrade(this.#root, this.#blocks, epoch, () => this.#meta.putSync("version", VERSION));
-    }
     return epoch;
   }
 
@@ -262,8 +267,9 @@ export class Store {
     let newest = 0;
     for (const { block } of this.#stored({})) {
       if (!block) this.#damaged++;
-      for (const { offset, bytes } of block ? recordsIn(block) : []) {
+      for (const { offset, bytes, time } of block ? recordsIn(block) : []) {
         newest = offset;
+        this.#ages.addStored(offset, time);
         if (offset <= this.#floor) continue;
         this.#held.add(offset);
         this.#bytes += bytes;

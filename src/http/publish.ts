@@ -58,7 +58,7 @@ export class Publish {
       if (asker !== "anonymous" && !coversAll(asker.publish, draft.topics, this.#url.href)) {
         return this.#denied(access.insufficient("the token grants publishing, but not on every topic of this update"));
       }
-      checkDraft(draft);
+      checkDraft(draft, { joiners: dialect.joinersInTopics });
       const { id } = await this.#hub.publish(draft);
       return { status: 200, body: id };
     } catch (error) {

@@ -36,6 +36,8 @@ export interface RouterOptions {
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
   /** Headers for every answer but streams: pages of other origins may read refusals, too (cors.ts). */
   readonly readable: (request: HttpRequest) => Readonly<Record<string, string>>;
+  /** The answer to a request for a host that is not served; absent = every host is. */
+  readonly misdirected?: (request: HttpRequest) => Answer | undefined;
 }
 
 /** Requests of one connection that may wait behind an answer that takes time: more than a publisher's library ever sends ahead. */
@@ -149,6 +151,8 @@ export class Router {
   /** A mistake of ours in one route costs one answer: thrown on, it would end the loop that receives everybody's requests. */
   #attempt(route: Route | undefined, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
     try {
+      const misdirected = this.#options.misdirected?.(request);
+      if (misdirected) return misdirected;
       return route ? this.#outcome(route, server, request) : { status: 404 };
     } catch (error) {
       return failure(error);

@@ -8,13 +8,16 @@ import type { History } from "../hub/ports.js";
 import { positionId, presenceId } from "../hub/position.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
+import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
 import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
+import { misdirected } from "./hosts.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
 import { Publish } from "./publish.js";
+import type { Answer } from "./response.js";
 import type { Route } from "./router.js";
 import { hubRoute } from "./routes/hub.js";
 import { metadataPath, metadataRoute } from "./routes/metadata.js";
@@ -63,6 +66,11 @@ export class Site {
     return corsHeaders(request, this.#config.auth.cors_origins);
   }
 
+  /** The answer to a request for a host that is not served; undefined = it is. */
+  misdirected(request: HttpRequest): Answer | undefined {
+    return misdirected(request, this.#config.hub.hosts);
+  }
+
   #routes(config: Config): Map<string, Route> {
     const { hub, history, presence } = this.#parts;
     const { path } = config.hub;
@@ -104,7 +112,7 @@ export class Site {
       subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
       legacy,
       anonymous: auth.anonymous,
-      publishFrom: auth.allow_publish_from,
+      publishFrom: new AddressSet(auth.allow_publish_from),
       origins: [hub.origin, ...auth.cors_origins],
       metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,
     });
@@ -121,6 +129,7 @@ export class Site {
       parse: (kind, value) => parseSelector(kind, value, base),
       authority: this.#dialects.serves("draft-08") ? authority : undefined,
       legacy: this.#dialects.serves("0.x"),
+      legacyIssuer: config.auth.issuer || undefined,
     });
   }
 }

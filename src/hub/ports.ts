@@ -61,7 +61,7 @@ export interface Bus {
   start(deliver: Deliver, interrupted: (reason: GapReason) => void): Promise<void>;
   /**
    * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
-   * with "history.failed" or "unavailable" when that cannot be had (the event may yet have reached some clients).
+   * when that cannot be had: with "history.failed", and no client gets the event, or with "unavailable", when nobody can tell.
    */
   publish(draft: Draft): Promise<Publication>;
   /**

@@ -35,7 +35,7 @@ const LINGER = 1000;
  * The largest request that is taken whole, bytes. Of a larger one the beginning is handed on, which names the connection to answer:
  * no client can make us end the link. (Mongrel2 sends bodies of up to limits.content_length.)
  */
-const LARGEST_REQUEST = 16_000_000;
+const LARGEST_REQUEST = 8_000_000;
 const BEGINNING = 64_000;
 /** The largest subscription of a peer, bytes: Mongrel2 has one, its recv_ident. */
 const LARGEST_SUBSCRIPTION = 1000;

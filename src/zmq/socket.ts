@@ -20,9 +20,11 @@ import { Turns } from "./turns.js";
 /** Between two attempts to connect, milliseconds; up to a half less. The first: as libzmq has it. */
 const RECONNECT_MS = { first: 100, last: 1000 };
 /** What was read and is not handled yet, of all peers. */
-const MAX_QUEUED_BYTES = 32_000_000;
+const MAX_QUEUED_BYTES = 16_000_000;
 /** Memory for messages that have begun and not ended, of all peers. */
-const MAX_UNFINISHED_BYTES = 32_000_000;
+const MAX_UNFINISHED_BYTES = 16_000_000;
+/** The path of a socket's file, as Linux has it; without the zero at its end. */
+const MAX_PATH_BYTES = 107;
 /** Connections that have not said READY yet. */
 const MAX_HANDSHAKES = 1000;
 
@@ -33,6 +35,8 @@ export interface SocketOptions extends Role {
   readonly cap?: Pick<ConnectionCap, "most" | "reached"> | undefined;
   /** For the jitter of reconnects: 0 to 1. Absent: Math.random. */
   readonly random?: () => number;
+  /** Connections that have not said READY. Absent: MAX_HANDSHAKES. */
+  readonly maxHandshakes?: number;
 }
 
 export interface SocketEvents extends Omit<PeerEvents, "cut" | "failed"> {
@@ -184,6 +188,7 @@ export class ZmqSocket implements Shares {
     const { spec, bind } = this.#options;
     const place = bind ? listeningPlaceOf(spec) : placeOf(spec);
     if (!place) throw new Error("tcp://host:port or ipc://path is needed (ipc://@name from Node.js 22 on)");
+    if ("path" in place && Buffer.byteLength(place.path) > MAX_PATH_BYTES) throw tooLong(place.path);
     if (bind) this.#server = await this.#listen(place);
     else this.#connect(place);
   }
@@ -217,9 +222,11 @@ export class ZmqSocket implements Shares {
     const peer = new Peer(socket, this.#options, this, this.#peerEvents);
     this.#peers.add(peer);
     this.#handshakes.add(peer);
-    if (this.#handshakes.size <= MAX_HANDSHAKES) return;
+    const { maxHandshakes = MAX_HANDSHAKES } = this.#options;
+    if (this.#handshakes.size <= maxHandshakes) return;
     const [oldest] = this.#handshakes;
-    oldest?.cut(new ProtocolError("limit.exceeded", TOO_MANY_HANDSHAKES));
+    const what = `more than ${maxHandshakes} connections have not finished the ZeroMQ handshake, and this is the oldest one`;
+    oldest?.cut(new ProtocolError("limit.exceeded", what));
   }
 
   #ready(peer: Peer): void {
@@ -277,7 +284,12 @@ export class ZmqSocket implements Shares {
 }
 
 const TOO_MUCH_UNFINISHED = `unfinished messages of all peers take more than ${MAX_UNFINISHED_BYTES} bytes, and this peer has the largest one`;
-const TOO_MANY_HANDSHAKES = `more than ${MAX_HANDSHAKES} connections have not finished the ZeroMQ handshake, and this is the oldest one`;
+
+/** libuv would use the beginning of the path. */
+function tooLong(path: string): Error {
+  const what = `the path has ${Buffer.byteLength(path)} bytes, at most ${MAX_PATH_BYTES} are possible`;
+  return Object.assign(new Error(what), { code: "ENAMETOOLONG" });
+}
 
 /** Whether what is in the way of a socket to bind is the socket of a process that is gone. Throws where it is no socket. */
 async function isLeftOver(path: string, error: unknown): Promise<boolean> {

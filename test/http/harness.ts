@@ -126,6 +126,7 @@ export class Web {
       hub: this.hub,
       routes: routes ?? this.site.routes,
       readable: (request) => this.site.readable(request),
+      misdirected: (request) => this.site.misdirected(request),
       answered: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
     this.#receive = reception(this.hub, this.server, this.router) as (message: HttpRequest) => void;

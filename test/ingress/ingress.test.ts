@@ -27,6 +27,7 @@ async function open(options: Partial<IngressOptions> = {}) {
       async close() {},
     },
     post: (draft) => it.hub.post(draft),
+    isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
       errors.push(error);
       journal.publicationRejected("zmq", error);
@@ -297,4 +298,17 @@ test("whatever comes in however many parts is either an event or an error that s
     assert.match(code, /^(protocol\.publication|limit\.exceeded)$/);
     assert.match(message, /^[^\p{Cc}]{10,300}$/u);
   }
+});
+
+test("nobody publishes in the hub's own namespace", async () => {
+  const { send, errors, outlet } = await open();
+  await send("/hub/subscriptions/x", "forged");
+  await send(JSON.stringify({ topics: ["news", "/hub/subscriptions/x"], data: "forged" }));
+  await send("news", "real");
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ["protocol.publication", "protocol.publication"],
+  );
+  outlet.settle();
+  assert.deepEqual(outlet.events(1), ["real"]);
 });
