@@ -9,8 +9,8 @@ import type { Hub } from "../hub/hub.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
 import { canonical, covers } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
-import { type HttpRequest, header } from "../protocol/request.js";
-import { encodeComment, encodeEvent } from "../protocol/sse.js";
+import { type HttpRequest, lastHeader } from "../protocol/request.js";
+import { encodeComment, encodeRetry } from "../protocol/sse.js";
 import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
@@ -31,10 +31,13 @@ export interface SubscribeSettings {
   readonly corsOrigins: readonly string[];
 }
 
-/** Nothing may keep a copy, nothing may hold it back: X-Accel-Buffering is nginx's word for the latter. */
+/**
+ * Nothing may keep a copy, nothing may hold it back: X-Accel-Buffering is nginx's word for the latter, and a proxy that compresses
+ * (express `compression`, as development servers have it) collects events until its block is full, unless it reads no-transform.
+ */
 const HEADERS = {
   "Content-Type": "text/event-stream",
-  "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate",
+  "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate, no-transform",
   Expires: "Thu, 01 Jan 1970 00:00:00 GMT",
   Pragma: "no-cache",
   "X-Accel-Buffering": "no",
@@ -81,7 +84,8 @@ export class Subscribe {
   #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
     const { corsOrigins, retry } = this.#settings();
     const interest = asker === "anonymous" ? wish.interest : { ...wish.interest, grants: canonical(asker.subscribe) };
-    const cursor = header(request, "last-event-id") ?? wish.cursor;
+    const shown = lastHeader(request, "last-event-id");
+    const cursor = shown || (wish.cursor ?? shown);
     const cors = corsHeaders(request, corsOrigins);
     const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
     const told = (after = "earliest") => (cursorHeader ? { [cursorHeader]: after } : {});
@@ -94,7 +98,8 @@ export class Subscribe {
       interest,
       expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
-      lastEventId: cursor || undefined,
+      // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
+      lastEventId: shown || wish.cursor,
       allowance: request.credits,
       // Others may have come while a token was checked or the history was asked: the limits count when it becomes a client.
       admit: () => {
@@ -139,6 +144,7 @@ export class Subscribe {
   }
 }
 
+/** What comes first; the hub adds the event that ends this block, with the client's first position. */
 function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeEvent({ retry })]);
+  return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeRetry(retry)]);
 }

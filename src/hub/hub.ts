@@ -5,12 +5,14 @@
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
 import { Arrivals } from "./arrivals.js";
 import { maxBody } from "./batch.js";
 import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
+import { HistoryReader } from "./history-reader.js";
 import { interrupt } from "./interruption.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
 import { Outbox } from "./outbox.js";
@@ -26,7 +28,7 @@ import type {
   StoredClient,
 } from "./ports.js";
 import { Registry } from "./registry.js";
-import { beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
+import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
 import { resetServer, type Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
@@ -45,6 +47,8 @@ export interface HubOptions {
   /** Absent = nobody is told who comes and goes. */
   readonly presence?: PresenceSource;
   readonly clock: Clock;
+  /** Where failures to read the history are told; absent = nowhere. */
+  readonly conditions?: Conditions;
   /** Whether more is published than could be taken in yet; absent = never. */
   readonly isFlooded?: () => boolean;
   /** The hub's URL, absolute: what relative topics and patterns are resolved against. */
@@ -57,15 +61,20 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  /** "storing": what is published is kept, and not sent by this process any more. */
+  #phase: "open" | "storing" | "sealed" = "open";
   readonly #watchers: Watchers;
-  #sealed = false;
+  readonly #reader: HistoryReader;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
+  /** Publications up to this offset were rejected after some servers had taken them: no other server may. */
+  #discarded = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
     this.#watchers = new Watchers(options.presence, options.history);
+    this.#reader = new HistoryReader(options.history, options.clock, options.conditions);
   }
 
   get servers(): Iterable<Server> {
@@ -86,7 +95,9 @@ export class Hub {
 
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    await this.#options.bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
+    const { bus, history } = this.#options;
+    history.onDiscarded?.(() => this.#discard());
+    await bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
@@ -95,7 +106,7 @@ export class Hub {
     const registry = new Registry(outlet, base);
     const maxBytes = () => maxBody(registry.size);
     const catchup = new Catchup({
-      history,
+      history: this.#reader,
       maxBytes,
       flushBytes: CATCHUP_BYTES,
       gap: (reason, cursor) => this.#gap(name, reason, cursor),
@@ -120,26 +131,47 @@ export class Hub {
 
   /** Publishes one event; settles when it is as durable as configured. Rejects with "unavailable" once sealed. */
   publish(draft: Draft): Promise<Publication> {
-    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
+    return this.#phase === "sealed" ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
   }
 
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
-    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.post(draft);
+    return this.#phase === "sealed" ? Promise.reject(stopping()) : this.#options.bus.post(draft);
   }
 
-  /** From now on nothing more is published or sent: what was can then be known to have arrived, and is not sent again. */
+  /**
+   * From now on what is published is stored for the next process and not sent by this one: what was sent can then be known to have
+   * arrived, and is not sent again.
+   */
+  suspendDelivery(): void {
+    if (this.#phase === "open") this.#phase = "storing";
+  }
+
+  /** From now on nothing more is published or sent. */
   seal(): void {
-    this.#sealed = true;
+    this.#phase = "sealed";
   }
 
   /** One publication with its place: keep it, and send it on. Never waits between the two. */
   #deliver(publication: Publication): Promise<void> | undefined {
-    if (this.#sealed) return undefined;
+    if (this.#phase === "sealed") return undefined;
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
-    for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.wanting(publication));
+    if (this.#phase === "storing") return kept;
+    for (const { outbox, registry } of this.#servers.values()) {
+      if (publication.offset <= this.#discarded) break;
+      outbox.add(publication, registry.wanting(publication));
+    }
     return kept;
+  }
+
+  /** What waits may have been rejected: clients read on from the history, which has what was not. */
+  #discard(): void {
+    this.#discarded = this.#options.history.last;
+    for (const { outbox } of this.#servers.values()) {
+      outbox.discard();
+      queueMicrotask(() => outbox.pump()); // this may be in the middle of one
+    }
   }
 
   /** What comes next does not follow on what came last: whoever misses something is told, and goes on from there. */
@@ -159,7 +191,7 @@ export class Hub {
    */
   subscribe(server: Server, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
     const { lastEventId } = subscription;
-    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#options.history, lastEventId);
+    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
     const arrival = server.arrivals.begin(subscription.id);
     return asked
@@ -168,7 +200,7 @@ export class Hub {
   }
 
   /** `asked`: the offset of its last event id. */
-  #open(server: Server, subscription: Subscription, asked: number | undefined): Client | undefined {
+  #open(server: Server, subscription: Subscription, asked: Asked): Client | undefined {
     if (subscription.admit?.() === false) return undefined;
     const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
@@ -298,11 +330,15 @@ export class Hub {
     await Promise.all([...this.#servers.values()].map(({ outbox }) => outbox.settled()));
   }
 
-  /** Leaves every stream open, for the next process to go on with. */
+  /** Leaves every stream open, for the next process to go on with. Nothing more is sent to them. */
   handOver(): void {
     this.#expiry.close();
     this.#watchers.close();
-    for (const { keepalive } of this.#servers.values()) keepalive.close();
+    this.#reader.close();
+    for (const { keepalive, outbox } of this.#servers.values()) {
+      keepalive.close();
+      outbox.hold();
+    }
   }
 
   /**
@@ -311,8 +347,10 @@ export class Hub {
    */
   close(retry: number): void {
     this.#watchers.close();
+    this.#reader.close();
     for (const server of this.#servers.values()) {
       server.keepalive.close();
+      server.outbox.hold();
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");
       farewell(server.outlet, ids, retry, this.#options.random);

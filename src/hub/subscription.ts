@@ -15,7 +15,7 @@ export interface Subscription {
   readonly expiresAt?: number | undefined;
   /** Absent: nobody is told of it. */
   readonly subscriber?: Subscriber | undefined;
-  /** The last event it has seen; undefined = none, "earliest" = before everything that is held. */
+  /** The last event it has seen; undefined = none, "" = it does not know which, "earliest" = before everything that is held. */
   readonly lastEventId: string | undefined;
   /** Mongrel2's DOWNLOAD_CREDITS: bytes that may be under way to it; undefined = it said nothing. */
   readonly allowance?: number | undefined;

@@ -9,7 +9,7 @@ import type { History } from "./ports.js";
 import { presenceNumberOf } from "./position.js";
 import { PresenceFeed, type PresenceFeedOptions } from "./presence-feed.js";
 import type { PresenceLog } from "./presence-log.js";
-import type { Resumption } from "./resumption.js";
+import type { Asked, Resumption } from "./resumption.js";
 import type { Server } from "./server.js";
 
 /** What there is to tell, and who is told. */
@@ -22,7 +22,7 @@ export interface PresenceSource {
 /** How a client comes: its last event id, the offset that it names, and where it goes on from. */
 interface Arrival extends Pick<Resumption, "cursor" | "gap"> {
   readonly lastEventId: string | undefined;
-  readonly asked: number | undefined;
+  readonly asked: Asked;
 }
 
 export class Watchers {
@@ -86,7 +86,7 @@ export class Watchers {
 
   /** The number in the log after which a client has missed what there is; undefined = it misses nothing that is not told already. */
   #missedAfter({ lastEventId, asked, gap }: Arrival): number | "lost" | undefined {
-    if (!this.#source || lastEventId === undefined || asked === undefined || gap) return undefined;
+    if (!this.#source || lastEventId === undefined || typeof asked !== "number" || gap) return undefined;
     const { log } = this.#source;
     if (lastEventId === "earliest") return log.floor;
     const number = presenceNumberOf(this.#history.epoch, lastEventId, log.instance);

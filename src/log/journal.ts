@@ -7,7 +7,7 @@ import type { M2pushError } from "../errors.js";
 import type { Client } from "../hub/client.js";
 import type { Interest } from "../hub/interest.js";
 import type { Flush } from "../hub/outbox.js";
-import type { GapReason, Reason } from "../hub/ports.js";
+import type { GapReason, PublicationSource, Reason } from "../hub/ports.js";
 import { wordsOf } from "../hub/selector.js";
 import type { Publication } from "../protocol/publication.js";
 import { abbreviate, abbreviateList } from "../util/abbreviate.js";
@@ -111,10 +111,25 @@ export class LogJournal {
     });
   }
 
-  publicationRejected(error: M2pushError): void {
+  /** One that came over HTTP stands in the log as a request that was refused. */
+  publicationRejected(source: PublicationSource, error: M2pushError): void {
+    if (source === "http") return;
     this.#throttle.pass(`publication ${error.code}`, (suppressed) => {
       const why = abbreviate(error.message);
-      this.#log.warn({ event: "rejected", code: error.code, why, suppressed }, "publication rejected");
+      this.#log.warn({ event: "rejected", source, code: error.code, why, suppressed }, "publication rejected");
+    });
+  }
+
+  peerRefused(address: string, error: M2pushError, peer: string): void {
+    const { code, message: why } = error;
+    this.#throttle.pass(`peer ${address} ${code}`, (suppressed) => {
+      this.#log.warn({ event: "peer", address, peer, code, why, suppressed }, "ZeroMQ peer disconnected");
+    });
+  }
+
+  connectionBroken(error: M2pushError): void {
+    this.#throttle.pass("connection", (suppressed) => {
+      this.#log.info({ event: "connection", why: error.message, suppressed }, "ZeroMQ connection broken");
     });
   }
 

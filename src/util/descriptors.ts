@@ -69,7 +69,7 @@ export class ConnectionCap {
     this.most = most;
     this.#clock = clock;
     this.#conditions = conditions;
-    this.#condition = { code: "overloaded", blocksReadiness: false, ...about };
+    this.#condition = { code: "overloaded", ...about };
   }
 
   /** One connection was one too many: it, or another, was closed. */

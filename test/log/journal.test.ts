@@ -155,7 +155,7 @@ const STORMS: readonly (readonly [what: string, tell: (journal: LogJournal) => v
   ["gaps", (it) => it.gap("main", "unknown")],
   ["control port failures", (it) => it.controlFailed("main", "x")],
   ["bad messages", (it) => it.malformed("main", new ProtocolError("protocol.request", "x"))],
-  ["bad publications", (it) => it.publicationRejected(new ProtocolError("protocol.publication", "x"))],
+  ["bad publications", (it) => it.publicationRejected("zmq", new ProtocolError("protocol.publication", "x"))],
   ["stale messages", (it) => it.stale("main", 1)],
   ["refusals", (it) => it.answered("main", "/hub", 401, "no token")],
 ];
@@ -243,7 +243,7 @@ describe("Lines that strangers can make long", () => {
     ["control", ({ journal }) => journal.controlFailed("main", new Error(LONG))],
     ["ident", ({ journal }) => journal.wrongIdent("main", "ours", LONG)],
     ["malformed", ({ journal }) => journal.malformed("main", error)],
-    ["rejected", ({ journal }) => journal.publicationRejected(error)],
+    ["rejected", ({ journal }) => journal.publicationRejected("zmq", error)],
     ["refuse", ({ journal }) => journal.answered("main", "/hub", 400, LONG)],
     ["whatever forgets to", ({ log }) => log.warn({ event: "x", why: LONG, deep: { list: words } }, LONG)],
     ["an error", ({ log }) => log.error({ event: "x", err: new Error(LONG) }, "failed")],

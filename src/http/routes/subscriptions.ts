@@ -33,6 +33,7 @@ export function subscriptionsRoute(parts: SubscriptionsParts): Route {
     name: `${parts.path}/subscriptions`,
     methods: { GET: get, HEAD: get },
     options: (request) => preflightHeaders(request, parts.settings().corsOrigins, "GET, HEAD, OPTIONS"),
+    optionsPersist: true,
   };
 }
 
