@@ -10,7 +10,7 @@ import type { Publication } from "../protocol/publication.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
 import type { HistoryReader, ReadPage } from "./history-reader.js";
-import type { GapReason } from "./ports.js";
+import type { GapReason, ReadOptions } from "./ports.js";
 import { stepsSoFar } from "./select/machine.js";
 
 /** Clients of one audience that have all seen everything up to the same offset. */
@@ -189,12 +189,13 @@ export class Catchup {
       return isWanted;
     };
     const cut = (page: ReadPage): ReadPage => ({ ...page, through: Math.min(page.through, end) });
-    const page = history.read(group.cursor, {
-      through,
-      most: LOOK,
-      maxBytes: Math.min(maxBytes(), fair, mostCredit(group)),
-      match,
-    });
+    // A read that fails is tried again, from its beginning.
+    const begin = (): ReadOptions => {
+      left = flushBytes;
+      end = Number.POSITIVE_INFINITY;
+      return { through, most: LOOK, maxBytes: Math.min(maxBytes(), fair, mostCredit(group)), match };
+    };
+    const page = history.read(group.cursor, begin);
     return page instanceof Promise ? page.then(cut) : cut(page);
   }
 
