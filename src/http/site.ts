@@ -5,10 +5,12 @@ import type { Config } from "../config/schema.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
 import { positionId } from "../hub/position.js";
+import { CompileWork } from "../hub/select/work.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
 import { Access } from "./access.js";
+import { CompileQueue } from "./compile-queue.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
@@ -60,11 +62,11 @@ export class Site {
   }
 
   #routes(config: Config): Map<string, Route> {
-    const { hub, history, presence } = this.#parts;
+    const { hub, history, presence, clock } = this.#parts;
     const { path } = config.hub;
     const base = hubUrl(config);
     const dialects = this.#dialects;
-    const subscribe = new Subscribe(hub, base, () => this.#settings());
+    const subscribe = new Subscribe(hub, base, new CompileQueue(clock), () => this.#settings());
     const publish = new Publish(hub, base, dialects, () => this.#settings());
     const corsOrigins = () => this.#config.auth.cors_origins;
     const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
@@ -113,7 +115,10 @@ export class Site {
     return new Verifier({
       keys,
       clock: this.#parts.clock,
-      parse: (kind, value) => parseSelector(kind, value, base),
+      parser: () => {
+        const work = new CompileWork();
+        return (kind, value) => parseSelector(kind, value, base, work);
+      },
       authority: this.#dialects.serves("draft-08") ? authority : undefined,
       legacy: this.#dialects.serves("0.x"),
     });

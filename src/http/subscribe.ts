@@ -5,15 +5,16 @@
 import { randomUUID } from "node:crypto";
 import { ProtocolError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
+import type { Interest } from "../hub/interest.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
-import { canonical, covers, parseSelector, type Selector, wordsOf } from "../hub/selector.js";
+import { canonical, covers, type Selector, wordsOf } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
 import { type HttpRequest, header } from "../protocol/request.js";
 import { encodeComment, encodeEvent } from "../protocol/sse.js";
 import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
+import type { CompileQueue } from "./compile-queue.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
-import type { Asked } from "./mercure/dialect.js";
 import { type Answer, head } from "./response.js";
 import type { Method, Outcome } from "./router.js";
 import { type ParsedWish, type Wish, Wishes } from "./wish.js";
@@ -44,20 +45,22 @@ const GREETING = encodeComment(" time stream");
 export class Subscribe {
   readonly #hub: Hub;
   readonly #base: string;
+  readonly #queue: CompileQueue;
   readonly #settings: () => SubscribeSettings;
   /** What most are told first, all the same. */
   readonly #plain = latest((retry: number) => openingOf(retry, HEADERS));
 
   /** `base` is the hub's URL; `settings` are asked for anew with each request. */
-  constructor(hub: Hub, base: string, settings: () => SubscribeSettings) {
+  constructor(hub: Hub, base: string, queue: CompileQueue, settings: () => SubscribeSettings) {
     this.#hub = hub;
     this.#base = base;
+    this.#queue = queue;
     this.#settings = settings;
   }
 
   /** What a route's requests ask for; `read`: see Wishes. */
   method(read: (request: HttpRequest) => Wish): Method {
-    const wishes = new Wishes(read, this.#base);
+    const wishes = new Wishes(read, this.#base, this.#queue);
     return (server, request) => this.#handle(server, request, wishes);
   }
 
@@ -65,16 +68,21 @@ export class Subscribe {
     try {
       const full = this.#full(server, request);
       if (full) return full;
-      const wish = wishes.of(request);
-      const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
-      const asker = this.#settings().access.subscriber(request);
       const { life } = server;
-      // Once Mongrel2 was restarted the connection is somebody else's.
-      return asker instanceof Promise ? asker.then((it) => (life === server.life ? open(it) : undefined)) : open(asker);
+      const wish = wishes.of(request);
+      if (!(wish instanceof Promise)) return this.#ask(server, request, wish, life);
+      return wish.then((it) => this.#ask(server, request, it, life)).catch(refused);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      return { status: 400, body: `${error.message}\n`, why: error.message };
+      return refused(error);
     }
+  }
+
+  /** Who asks, and then the stream. Once Mongrel2 was restarted the connection is somebody else's: `life` is of the request. */
+  #ask(server: Server, request: HttpRequest, wish: ParsedWish, life: number): Outcome | Promise<Outcome> {
+    if (life !== server.life) return undefined;
+    const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
+    const asker = this.#settings().access.subscriber(request);
+    return asker instanceof Promise ? asker.then((it) => (life === server.life ? open(it) : undefined)) : open(asker);
   }
 
   #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
@@ -91,7 +99,7 @@ export class Subscribe {
       remote: request.remote,
       interest,
       expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
-      subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
+      subscriber: wish.isPublic ? this.#subscriber(wish, asker) : undefined,
       lastEventId: cursor || undefined,
       allowance: request.credits,
       opening: (after) => (isPlain ? this.#plain(retry) : openingOf(retry, { ...HEADERS, ...cors, ...told(after) })),
@@ -99,7 +107,7 @@ export class Subscribe {
     return opened instanceof Promise ? opened.then((client) => client && "streaming") : "streaming";
   }
 
-  #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {
+  #subscriber({ asked, interest }: ParsedWish, asker: Asker): Subscriber {
     const subscribed = new Map<string, Subscribed>();
     for (const { kind, value: match } of asked) {
       const payload = asker === "anonymous" ? undefined : this.#payload(match, asker);
@@ -110,13 +118,12 @@ export class Subscribe {
       id: `urn:uuid:${randomUUID()}`,
       subscriptions: [...subscribed.values()],
       ...(subject !== undefined && { subject }),
-      ...(asker !== "anonymous" && this.#watches(asked, asker) && { watches: true }),
+      ...(asker !== "anonymous" && this.#watches(interest, asker) && { watches: true }),
     };
   }
 
   /** Whether it follows subscriptions, and may. */
-  #watches(asked: readonly Asked[], { subscribe }: Exclude<Asker, "anonymous">): boolean {
-    const selectors = asked.map(({ selects, value }) => parseSelector(selects, value, this.#base));
+  #watches({ selectors }: Interest, { subscribe }: Exclude<Asker, "anonymous">): boolean {
     return this.#reachesSubscriptions(subscribe) && this.#reachesSubscriptions(selectors);
   }
 
@@ -144,6 +151,12 @@ export class Subscribe {
     }
     return undefined;
   }
+}
+
+/** What is wrong with a request is told to its client; anything else is not its fault. */
+function refused(error: unknown): Answer {
+  if (!(error instanceof ProtocolError)) throw error;
+  return { status: 400, body: `${error.message}\n`, why: error.message };
 }
 
 function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {

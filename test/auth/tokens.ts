@@ -31,7 +31,13 @@ export interface Setting extends Partial<VerifierOptions<string>> {
 }
 
 export function verifier(setting: Setting = {}): Verifier<string> {
-  const defaults = { keys: [secretKey(SECRET)], parse, clock: new FakeClock(NOW), authority: AUTHORITY, legacy: true };
+  const defaults = {
+    keys: [secretKey(SECRET)],
+    parser: () => parse,
+    clock: new FakeClock(NOW),
+    authority: AUTHORITY,
+    legacy: true,
+  };
   return new Verifier({ ...defaults, ...setting });
 }
 
