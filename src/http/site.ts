@@ -88,8 +88,9 @@ export class Site {
 
   #settings() {
     const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
+    const { max_pattern_cost: maxPatternCost } = this.#config.stream;
     const corsOrigins = this.#config.auth.cors_origins;
-    return { access: this.#access, retry, maxClients, maxPerAddress, corsOrigins };
+    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, corsOrigins };
   }
 
   #accessOf(config: Config): Access {

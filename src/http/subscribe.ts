@@ -28,6 +28,8 @@ export interface SubscribeSettings {
   readonly maxClients: number;
   /** The most clients of one address; 0 = no limit. */
   readonly maxPerAddress: number;
+  /** What the patterns of all clients may cost together; 0 = no limit. */
+  readonly maxPatternCost: number;
   readonly corsOrigins: readonly string[];
 }
 
@@ -86,7 +88,7 @@ export class Subscribe {
   }
 
   #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
-    const { corsOrigins, retry } = this.#settings();
+    const { corsOrigins, retry, maxPatternCost } = this.#settings();
     const interest = asker === "anonymous" ? wish.interest : { ...wish.interest, grants: canonical(asker.subscribe) };
     const cursor = header(request, "last-event-id") ?? wish.cursor;
     const cors = corsHeaders(request, corsOrigins);
@@ -98,6 +100,7 @@ export class Subscribe {
       id: request.id,
       remote: request.remote,
       interest,
+      maxPatternCost,
       expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
       subscriber: wish.isPublic ? this.#subscriber(wish, asker) : undefined,
       lastEventId: cursor || undefined,

@@ -5,14 +5,12 @@
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
-import { maxBody } from "./batch.js";
-import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
+import { BEFORE_ALL } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
 import { interrupt } from "./interruption.js";
-import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
-import { Outbox } from "./outbox.js";
+import type { KeepaliveTimes } from "./keepalive.js";
 import type {
   Attendance,
   Bus,
@@ -24,14 +22,11 @@ import type {
   Reason,
   StoredClient,
 } from "./ports.js";
-import { Registry } from "./registry.js";
 import { beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
-import type { Server } from "./server.js";
-import { settle, unsettle } from "./settlement.js";
-import { interestOf, type Subscription, stored } from "./subscription.js";
+import { MatchBudget } from "./select/match-budget.js";
+import { closeTimers, openServer, type Server } from "./server.js";
+import { checkPatternCost, interestOf, type Subscription, stored } from "./subscription.js";
 
-/** What one flush may spend on clients that are behind, bytes times receivers. */
-const CATCHUP_BYTES = 1_000_000;
 const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
 
 export interface HubOptions {
@@ -53,6 +48,7 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  readonly #budget: MatchBudget;
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
@@ -60,6 +56,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#budget = new MatchBudget(options.clock);
   }
 
   get servers(): Iterable<Server> {
@@ -71,6 +68,11 @@ export class Hub {
     return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.size, 0);
   }
 
+  /** What the patterns of all clients cost together: see Registry. */
+  get patternCost(): number {
+    return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.patternCost, 0);
+  }
+
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
     await this.#options.bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
@@ -78,28 +80,12 @@ export class Hub {
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
-    const { clock, history, clients: store, journal, base, isFlooded = () => false } = this.#options;
-    const registry = new Registry(outlet, base);
-    const maxBytes = () => maxBody(registry.size);
-    const catchup = new Catchup({
-      history,
-      maxBytes,
-      flushBytes: CATCHUP_BYTES,
-      gap: (reason, cursor) => this.#gap(name, reason, cursor),
-      ready: () => outbox.pump(),
-    });
-    const flushed = journal.flushed.bind(journal, name);
-    const fenced = (through: number, steps: readonly Feed[]) => settle(server, store, through, steps);
-    const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
-    const commit = () => history.commit();
-    const outbox = new Outbox(
-      { outlet, clock, catchup, maxBytes, isFlooded, commit, flushed, fenced, fellBehind },
-      history.last,
-    );
-    const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined, life: 0 };
+    const { isFlooded = () => false } = this.#options;
+    const gap = (reason: GapReason, cursor: number) => this.#gap(name, reason, cursor);
+    const cut = (server: Server, id: number) => this.end(server, id, "too expensive");
+    const server = openServer(name, outlet, times, { ...this.#options, isFlooded, budget: this.#budget, gap, cut });
     this.#servers.set(name, server);
-    sweep.start();
+    server.keepalive.start();
     return server;
   }
 
@@ -123,7 +109,13 @@ export class Hub {
     if (this.#sealed) return undefined;
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
-    for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.wanting(publication));
+    this.#budget.begin();
+    for (const { outbox, registry, overload } of this.#servers.values()) {
+      const audiences = registry.wanting(publication);
+      const undecided = registry.takeUndecided();
+      if (undecided.length > 0) overload.defer(undecided);
+      outbox.add(publication, audiences);
+    }
     return kept;
   }
 
@@ -155,6 +147,7 @@ export class Hub {
     const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
+    checkPatternCost(this.patternCost, registry, subscription);
     const { allowance = server.allowance } = subscription;
     server.allowance = allowance;
     const client = registry.add({ id, remote, interest, since: clock.monotonic(), expiresAt, subscriber, allowance });
@@ -224,7 +217,7 @@ export class Hub {
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */
-  end(server: Server, id: number, reason: "expired" | "kicked"): void {
+  end(server: Server, id: number, reason: "expired" | "kicked" | "too expensive"): void {
     if (this.leave(server, id, reason)) server.outlet.close([id]);
   }
 
@@ -264,6 +257,7 @@ export class Hub {
     server.life++;
     server.outbox.reset();
     server.catchup.clear();
+    server.overload.reset();
     server.registry.clear();
     server.keepalive.reset();
     clients.forEach((client, gone) => {
@@ -280,7 +274,7 @@ export class Hub {
   /** Leaves every stream open, for the next process to go on with. */
   handOver(): void {
     this.#expiry.close();
-    for (const { keepalive } of this.#servers.values()) keepalive.close();
+    for (const server of this.#servers.values()) closeTimers(server);
   }
 
   /**
@@ -289,7 +283,7 @@ export class Hub {
    */
   close(retry: number): void {
     for (const server of this.#servers.values()) {
-      server.keepalive.close();
+      closeTimers(server);
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");
       farewell(server.outlet, ids, retry, this.#options.random);

@@ -120,6 +120,11 @@ export class Outbox {
     this.pump();
   }
 
+  /** The clients of an audience go on from history: before add(), from the publication that is to be added. */
+  defer(audience: Audience): void {
+    this.#spill(audience);
+  }
+
   /**
    * What comes next does not follow on what came last: from here on `head` is the newest. Nobody is live any more; what waits is
    * let go of, and what is under way proves nothing.

@@ -145,6 +145,8 @@ export type Reason =
   | "expired"
   /** An operator asked for it. */
   | "kicked"
+  /** Its patterns cost too much to be matched, for 10 s: see overload.ts. */
+  | "too expensive"
   /** The daemon closed the stream while stopping. */
   | "shutdown";
 
@@ -221,6 +223,8 @@ export interface Journal {
 export type GapReason =
   /** They were held once, and are not any more. */
   | "expired"
+  /** Its patterns are so expensive that it fell behind, and then out of what is held: see overload.ts. */
+  | "overload"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
   | "unknown";
 
