@@ -11,6 +11,7 @@ import type { Batch } from "./batch.js";
 import type { Client } from "./client.js";
 import type { Interest } from "./interest.js";
 import type { Address, Outlet } from "./ports.js";
+import { PUBLICATION_UNITS } from "./select/match-budget.js";
 import { compile, type Selector } from "./selector.js";
 import { isPattern, type Test, type Tests, Trial, testsOf } from "./trial.js";
 
@@ -65,6 +66,12 @@ export class Audience {
       grants: testsOf(grants, (it) => compile(it, this.#base)),
     };
     return new Trial(publication, this.#tests.selectors, this.#tests.grants);
+  }
+
+  /** Whether it gets an event of the hub's own. What takes longer than a publication may is not for it. */
+  wants(publication: Publication): boolean {
+    const trial = this.trial(publication, (it) => compile(it, this.#base));
+    return trial.run({ left: PUBLICATION_UNITS }) === true;
   }
 
   /** All its clients read from history; `resume` is called when the first one joins it again. */

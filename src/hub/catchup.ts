@@ -9,8 +9,9 @@
 import type { Clock } from "../util/clock.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
+import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
-import type { GapReason, Page } from "./ports.js";
+import type { GapReason } from "./ports.js";
 import type { Budget } from "./select/match-budget.js";
 import type { Trial } from "./trial.js";
 
@@ -22,7 +23,7 @@ export interface Group {
   /** A read that is under way: the group waits for it. */
   reading: boolean;
   /** What that read has brought. */
-  page: Page | undefined;
+  page: ReadPage | undefined;
   /** Of the publication after its cursor: it took more than one slice. */
   trial: Trial | undefined;
   /** Its next body is one publication of this many bytes, for which nobody had credit; 0 = not known to be so. */
@@ -186,6 +187,7 @@ export class Catchup {
     if (page.through === group.cursor && group.trial) return this.#goOn(group);
     const chunks = page.publications.map((publication) => publication.bytes);
     if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through));
+    if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
     return this.#step(group, page.through, join, chunks);
   }
 
@@ -195,15 +197,13 @@ export class Catchup {
     this.#last(group);
   }
 
-  #await(group: Group, page: Promise<Page>): undefined {
+  #await(group: Group, page: Promise<ReadPage>): undefined {
     group.reading = true;
-    page
-      .catch((): Page => ({ publications: [], through: group.cursor }))
-      .then((read) => {
-        group.reading = false;
-        group.page = read;
-        this.#options.ready();
-      });
+    void page.then((read) => {
+      group.reading = false;
+      group.page = read;
+      this.#options.ready();
+    });
   }
 
   /**

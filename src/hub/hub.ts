@@ -1,14 +1,16 @@
 /**
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
- * This file is the list of what can happen; how each step works stands in the file it is named after.
+ * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that list.
  */
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
 import { BEFORE_ALL } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
+import { HistoryReader } from "./history-reader.js";
 import { interrupt } from "./interruption.js";
 import type { KeepaliveTimes } from "./keepalive.js";
 import type {
@@ -22,10 +24,11 @@ import type {
   Reason,
   StoredClient,
 } from "./ports.js";
-import { beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
+import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
 import { MatchBudget } from "./select/match-budget.js";
-import { closeTimers, openServer, type Server } from "./server.js";
-import { checkPatternCost, interestOf, type Subscription, stored } from "./subscription.js";
+import { closeTimers, openServer, resetServer, type Server } from "./server.js";
+import { interestOf, type Subscription, stored } from "./subscription.js";
+import { type PresenceSource, Watchers } from "./watchers.js";
 
 const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
 
@@ -35,7 +38,11 @@ export interface HubOptions {
   readonly clients: ClientStore;
   readonly journal: Journal;
   readonly attendance: Attendance;
+  /** Absent = nobody is told who comes and goes. */
+  readonly presence?: PresenceSource;
   readonly clock: Clock;
+  /** Where failures to read the history are told; absent = nowhere. */
+  readonly conditions?: Conditions;
   /** Whether more is published than could be taken in yet; absent = never. */
   readonly isFlooded?: () => boolean;
   /** The hub's URL, absolute: what relative topics and patterns are resolved against. */
@@ -49,14 +56,20 @@ export class Hub {
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
   readonly #budget: MatchBudget;
+  readonly #watchers: Watchers;
+  readonly #reader: HistoryReader;
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
+  /** Publications up to this offset were rejected after some servers had taken them: no other server may. */
+  #discarded = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
     this.#budget = new MatchBudget(options.clock);
+    this.#watchers = new Watchers(options.presence, options.history);
+    this.#reader = new HistoryReader(options.history, options.clock, options.conditions);
   }
 
   get servers(): Iterable<Server> {
@@ -68,6 +81,13 @@ export class Hub {
     return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.size, 0);
   }
 
+  /** Clients from one address. */
+  countOf(remote: string): number {
+    let count = 0;
+    for (const { registry } of this.#servers.values()) count += registry.countOf(remote);
+    return count;
+  }
+
   /** What the patterns of all clients cost together: see Registry. */
   get patternCost(): number {
     return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.patternCost, 0);
@@ -75,16 +95,20 @@ export class Hub {
 
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    await this.#options.bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
+    const { bus, history } = this.#options;
+    history.onDiscarded?.(() => this.#discard());
+    await bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
-    const { isFlooded = () => false } = this.#options;
+    const { clock, isFlooded = () => false } = this.#options;
     const gap = (reason: GapReason, cursor: number) => this.#gap(name, reason, cursor);
     const cut = (server: Server, id: number) => this.end(server, id, "too expensive");
-    const server = openServer(name, outlet, times, { ...this.#options, isFlooded, budget: this.#budget, gap, cut });
+    const parts = { ...this.#options, reader: this.#reader, budget: this.#budget, isFlooded, gap, cut };
+    const server = openServer(name, outlet, times, parts);
     this.#servers.set(name, server);
+    this.#watchers.serve(server, { clock, gap: (offset) => this.#gap(name, "presence", offset) });
     server.keepalive.start();
     return server;
   }
@@ -111,12 +135,22 @@ export class Hub {
     this.#options.journal.published(publication);
     this.#budget.begin();
     for (const { outbox, registry, overload } of this.#servers.values()) {
+      if (publication.offset <= this.#discarded) break;
       const audiences = registry.wanting(publication);
       const undecided = registry.takeUndecided();
       if (undecided.length > 0) overload.defer(undecided);
       outbox.add(publication, audiences);
     }
     return kept;
+  }
+
+  /** What waits may have been rejected: clients read on from the history, which has what was not. */
+  #discard(): void {
+    this.#discarded = this.#options.history.last;
+    for (const { outbox } of this.#servers.values()) {
+      outbox.discard();
+      queueMicrotask(() => outbox.pump()); // this may be in the middle of one
+    }
   }
 
   /** What comes next does not follow on what came last: whoever misses something is told, and goes on from there. */
@@ -132,29 +166,32 @@ export class Hub {
   /**
    * A browser connects. It is opened and given a position of its own at once (an event with an id only), so that it can come
    * back even if it never saw an event; then it is live, or behind. The id must be free: see Registry. Where the history must
-   * be asked for its last event id, that comes first; undefined when its connection is not there any more by then.
+   * be asked for its last event id, that comes first. Undefined when it is not admitted, or its connection is gone by then.
    */
-  subscribe(server: Server, subscription: Subscription): Client | Promise<Client | undefined> {
+  subscribe(server: Server, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
     const { lastEventId } = subscription;
-    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#options.history, lastEventId);
+    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
-    const { life } = server;
-    return asked.then((offset) => (life === server.life ? this.#open(server, subscription, offset) : undefined));
+    const arrival = server.arrivals.begin(subscription.id);
+    return asked
+      .then((offset) => (arrival.isGone ? undefined : this.#open(server, subscription, offset)))
+      .finally(() => server.arrivals.end(arrival));
   }
 
   /** `asked`: the offset of its last event id. */
-  #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
+  #open(server: Server, subscription: Subscription, asked: Asked): Client | undefined {
+    if (subscription.admit?.() === false) return undefined;
     const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
-    checkPatternCost(this.patternCost, registry, subscription);
     const { allowance = server.allowance } = subscription;
     server.allowance = allowance;
     const client = registry.add({ id, remote, interest, since: clock.monotonic(), expiresAt, subscriber, allowance });
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const head = opening(after);
-    const start = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const first = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const start = this.#watchers.opening(server, client, first, { lastEventId, asked, cursor, gap });
     outlet.open(id, start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);
@@ -195,13 +232,17 @@ export class Hub {
     client.settled = cursor === join;
     if (client.settled) client.audience.add(client);
     else server.catchup.add(client, cursor);
+    this.#watchers.add(server, client);
     this.#options.clients.put(server.name, stored(server, client));
   }
 
   /** A client is no longer connected. False when the id has no client: notices come late, twice, or for strangers. */
   leave(server: Server, id: number, reason: Reason): boolean {
     const client = server.registry.clients.get(id);
-    if (!client) return false;
+    if (!client) {
+      server.arrivals.gone(id);
+      return false;
+    }
     this.#detach(server, client);
     server.registry.remove(client);
     this.#options.clients.remove(server.name, id);
@@ -228,6 +269,7 @@ export class Hub {
 
   #detach(server: Server, client: Client): void {
     this.#expiry.forget(client);
+    this.#watchers.remove(server, client);
     if (client.behind) server.catchup.remove(client);
     else client.audience.remove(client);
   }
@@ -254,12 +296,8 @@ export class Hub {
     const left = clients.map((client) => stored(server, client));
     for (const client of clients) this.#expiry.forget(client);
     this.#options.clients.doubt(server.name);
-    server.life++;
-    server.outbox.reset();
-    server.catchup.clear();
-    server.overload.reset();
-    server.registry.clear();
-    server.keepalive.reset();
+    resetServer(server);
+    this.#watchers.clear(server);
     clients.forEach((client, gone) => {
       this.#options.journal.disconnected(server.name, client, "server lost", clients.length - gone - 1);
     });
@@ -274,6 +312,8 @@ export class Hub {
   /** Leaves every stream open, for the next process to go on with. */
   handOver(): void {
     this.#expiry.close();
+    this.#watchers.close();
+    this.#reader.close();
     for (const server of this.#servers.values()) closeTimers(server);
   }
 
@@ -282,6 +322,8 @@ export class Hub {
    * that they do not all come at once.
    */
   close(retry: number): void {
+    this.#watchers.close();
+    this.#reader.close();
     for (const server of this.#servers.values()) {
       closeTimers(server);
       const ids = [...server.registry.clients.keys()];

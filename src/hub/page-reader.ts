@@ -2,13 +2,12 @@
 import type { Publication } from "../protocol/publication.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import type { History, Page } from "./ports.js";
-import type { Budget } from "./select/match-budget.js";
-import { TRY_UNITS } from "./select/match-budget.js";
+import type { HistoryReader, ReadPage } from "./history-reader.js";
+import { type Budget, TRY_UNITS } from "./select/match-budget.js";
 import type { Trial } from "./trial.js";
 
 export interface PageReaderOptions {
-  readonly history: History;
+  readonly history: HistoryReader;
   /** The largest body, bytes. */
   readonly maxBytes: () => number;
   /** How many bytes, counted for each receiver, one flush may spend on clients that are behind. */
@@ -39,13 +38,17 @@ export class PageReader {
   }
 
   /** What a group gets next, up to `through`; the page ends early when the slice is spent. */
-  read(reader: Reader, through: number, slice: Budget): Page | Promise<Page> {
+  read(reader: Reader, through: number, slice: Budget): ReadPage | Promise<ReadPage> {
     const { history, maxBytes, flushBytes } = this.#options;
     // A crowd at one place gets smaller bodies, more often: a body of 100 kB to 1000 clients would hold up live ones for long.
     const fair = Math.max(4096, Math.floor(flushBytes / reader.clients.size));
     const least = LOOK_UNITS + (reader.audience.hasPatterns ? TRY_UNITS : 0);
     let end = Number.POSITIVE_INFINITY;
+    let looked = reader.cursor;
     const match = (publication: Publication): boolean => {
+      // A read that has failed begins again.
+      if (publication.offset <= looked) end = Number.POSITIVE_INFINITY;
+      looked = publication.offset;
       if (end !== Number.POSITIVE_INFINITY) return false;
       const isWanted = this.#isWanted(reader, publication, slice);
       slice.left -= LOOK_UNITS;
@@ -53,7 +56,7 @@ export class PageReader {
       else if (slice.left <= 0) end = publication.offset;
       return isWanted === true;
     };
-    const cut = (page: Page): Page => ({ ...page, through: Math.min(page.through, end) });
+    const cut = (page: ReadPage): ReadPage => ({ ...page, through: Math.min(page.through, end) });
     const page = history.read(reader.cursor, {
       through,
       most: Math.min(MAX_LOOKED_AT, Math.ceil(slice.left / least) + 1),

@@ -1,8 +1,10 @@
 /** One Mongrel2 that the hub serves: the way out to it, its clients, and what waits for them. */
 import type { Clock } from "../util/clock.js";
+import { Arrivals } from "./arrivals.js";
 import { maxBody } from "./batch.js";
 import { Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
+import type { HistoryReader } from "./history-reader.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
 import { Outbox } from "./outbox.js";
 import { Overload } from "./overload.js";
@@ -19,6 +21,7 @@ export interface Server {
   readonly catchup: Catchup;
   readonly keepalive: Keepalive;
   readonly overload: Overload;
+  readonly arrivals: Arrivals;
   /** What Mongrel2 last said may be under way to one connection: it says so only in the first request of each. */
   allowance: number | undefined;
   /** Counts how often its connections were lost: an id from an earlier life is somebody else's. */
@@ -27,6 +30,7 @@ export interface Server {
 
 export interface ServerParts {
   readonly history: History;
+  readonly reader: HistoryReader;
   readonly clients: ClientStore;
   readonly journal: Journal;
   readonly clock: Clock;
@@ -44,12 +48,13 @@ export interface ServerParts {
 const CATCHUP_BYTES = 1_000_000;
 
 export function openServer(name: string, outlet: Outlet, times: KeepaliveTimes, parts: ServerParts): Server {
-  const { clock, history, clients: store, journal, base, isFlooded, budget, gap, cut } = parts;
+  const { clock, history, reader, clients: store, journal, base, isFlooded, budget, gap, cut } = parts;
   const registry = new Registry(outlet, base, budget);
   const maxBytes = () => maxBody(registry.size);
   const trial = registry.trial.bind(registry);
   const ready = () => outbox.pump();
-  const catchup: Catchup = new Catchup({ history, maxBytes, flushBytes: CATCHUP_BYTES, trial, gap, ready, clock });
+  const reading = { history: reader, maxBytes, flushBytes: CATCHUP_BYTES, trial };
+  const catchup: Catchup = new Catchup({ ...reading, gap, ready, clock });
   const flushed = journal.flushed.bind(journal, name);
   const fenced = (through: number, steps: readonly Feed[]) => settle(server, store, through, steps);
   const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
@@ -60,9 +65,20 @@ export function openServer(name: string, outlet: Outlet, times: KeepaliveTimes, 
   );
   const keepalive = new Keepalive({ outlet, registry, clock }, times);
   const overload = new Overload({ clock, registry, catchup, outbox, cut: (id) => cut(server, id) });
-  const queues = { outbox, catchup, keepalive, overload };
+  const queues = { outbox, catchup, keepalive, overload, arrivals: new Arrivals() };
   const server: Server = { name, outlet, registry, ...queues, allowance: undefined, life: 0 };
   return server;
+}
+
+/** Its connections are lost: nothing that waits or is known of them counts any more. */
+export function resetServer(server: Server): void {
+  server.life++;
+  server.outbox.reset();
+  server.catchup.clear();
+  server.overload.reset();
+  server.registry.clear();
+  server.keepalive.reset();
+  server.arrivals.clear();
 }
 
 /** Nothing is kept alive, looked after or cut from now on. */

@@ -1,10 +1,8 @@
 /** A client as it comes, from its browser or from the store, and as it is stored. */
-import { M2pushError } from "../errors.js";
 import { latest } from "../util/latest.js";
 import type { Client } from "./client.js";
 import type { Interest } from "./interest.js";
 import type { StoredClient, Subscriber } from "./ports.js";
-import type { Registry } from "./registry.js";
 import { selectorOf, textOf } from "./selector.js";
 import type { Server } from "./server.js";
 
@@ -17,12 +15,12 @@ export interface Subscription {
   readonly expiresAt?: number | undefined;
   /** Absent: nobody is told of it. */
   readonly subscriber?: Subscriber | undefined;
-  /** What the patterns of all clients may cost together: see [stream] max_pattern_cost; absent or 0 = anything. */
-  readonly maxPatternCost?: number;
-  /** The last event it has seen; undefined = none, "earliest" = before everything that is held. */
+  /** The last event it has seen; undefined = none, "" = it does not know which, "earliest" = before everything that is held. */
   readonly lastEventId: string | undefined;
   /** Mongrel2's DOWNLOAD_CREDITS: bytes that may be under way to it; undefined = it said nothing. */
   readonly allowance?: number | undefined;
+  /** Asked once, when nothing stands between it and being a client: false = it is none. Absent = it is admitted. */
+  readonly admit?: () => boolean;
   /**
    * Makes the first bytes to the browser (the HTTP head and what comes before the first event). `after`: the id of the event
    * before the first one that will be sent, if it was asked for and is known; undefined = something may be missing.
@@ -53,12 +51,4 @@ const textsOf = latest(({ selectors, grants }: Interest) => ({
 
 export function interestOf({ selectors, grants = [] }: StoredClient): Interest {
   return { selectors: selectors.map(selectorOf), grants: grants.map(selectorOf) };
-}
-
-/** Asked at the last moment before a stream is opened: many may be on their way there. Throws "unavailable". */
-export function checkPatternCost(total: number, registry: Registry, subscription: Subscription): void {
-  const { interest, maxPatternCost = 0 } = subscription;
-  const added = maxPatternCost > 0 ? registry.patternCostOf(interest) : 0;
-  if (added === 0 || total + added <= maxPatternCost) return;
-  throw new M2pushError("unavailable", "the patterns of all streams together are too expensive; fix: ask again later");
 }

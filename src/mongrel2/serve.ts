@@ -12,9 +12,10 @@ import { RequestError } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import { Asker } from "../zmq/dealer.js";
-import { Link } from "../zmq/link.js";
+import { Link, type LinkObserver } from "../zmq/link.js";
 import { Control } from "./control.js";
 import { Endpoint, type EndpointEvents } from "./endpoint.js";
+import { reachability } from "./reachability.js";
 import { reception, type Visitors } from "./reception.js";
 import { Recovery } from "./recovery.js";
 
@@ -80,7 +81,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     fencePassed: (milliseconds) => journal.fencePassed(name, milliseconds),
     stale: (messages) => journal.stale(name, messages),
   };
-  const transport = linkOf(config, clock);
+  const transport = linkOf(config, clock, reachability(name, around.conditions, journal));
   const endpoint: Endpoint = new Endpoint({ sendIdent, maxTargets, transport, clock, isOpen, events });
   const server: Server = hub.serve(name, endpoint, times);
   const receive = reception(hub, server, visitors);
@@ -95,8 +96,9 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   };
 }
 
-function linkOf({ send_spec: sendSpec, recv_spec: recvSpec, identity, bind }: ServerConfig, clock: Clock): Link {
-  return new Link({ sendSpec, recvSpec, identity, bind, clock });
+function linkOf(config: ServerConfig, clock: Clock, observer: LinkObserver): Link {
+  const { send_spec: sendSpec, recv_spec: recvSpec, identity, bind } = config;
+  return new Link({ sendSpec, recvSpec, identity, bind, clock, observer });
 }
 
 /** What was left behind twice, before the first was settled: the proof must hold for both. */

@@ -37,6 +37,7 @@ export function verifier(setting: Setting = {}): Verifier<string> {
     clock: new FakeClock(NOW),
     authority: AUTHORITY,
     legacy: true,
+    legacyIssuer: undefined,
   };
   return new Verifier({ ...defaults, ...setting });
 }

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { assertRising, ids, type Listener, readAll, texts } from "../contract/bus.js";
+import { assertRising, dataOf, ids, type Listener, readAll, texts } from "../contract/bus.js";
 import { startNats } from "../support/nats.js";
+import { assertOnce } from "../support/received.js";
 import { daemon, load } from "./daemon.js";
 
 test("a NATS server that is killed under load and comes again has everything that it acknowledged", async (t) => {
@@ -27,6 +28,7 @@ test("a NATS server that is killed under load and comes again has everything tha
     [],
   );
   assert.deepEqual(texts(a.heard), texts(b.heard));
+  assertOnce(dataOf(a.heard), "stored");
   assertRising(a.offsets);
   assert.deepEqual([a.gaps, b.gaps], [[], []]);
 });

@@ -153,21 +153,4 @@ describe("Streams with expensive patterns", () => {
     assert.deepEqual(it.outlet.events(1), ["2"]);
     assert.deepEqual(it.outlet.events(PLAIN), ["2"]);
   });
-
-  test("are refused when the patterns of all streams would cost more than they may", async () => {
-    const { hub, server, connect } = await bench();
-    const opening = () => Buffer.from(": open\n\n");
-    const subscribe = (id: number, interest: Interest) =>
-      hub.subscribe(server, { id, remote: "", interest, lastEventId: undefined, maxPatternCost: 10_000, opening });
-    subscribe(1, slow(1));
-    assert.throws(() => subscribe(2, slow(2)), { code: "unavailable", message: /too expensive; fix: / });
-    subscribe(3, slow(1));
-    subscribe(4, exact);
-    assert.deepEqual([...server.registry.clients.keys()], [1, 3, 4]);
-    hub.leave(server, 1, "gone");
-    hub.leave(server, 3, "gone");
-    subscribe(5, slow(2));
-    connect(6, { interest: slow(3) });
-    assert.equal(server.registry.size, 3, "without a limit everything is taken");
-  });
 });

@@ -35,6 +35,7 @@ async function setUp() {
   const transport = {
     async start() {},
     async close() {},
+    ping: () => false,
     send(head: Buffer, content: Buffer) {
       const frame = Buffer.concat([head, content]);
       const { ids, extended, body } = decodeReply(frame);
