@@ -59,8 +59,11 @@ export class TopicIndex<T> {
   #queries = 0;
   /** Counts whatever may make somebody need a pattern again that nobody needed. */
   #resumed = 0;
-  /** Patterns that this query had no time for, and the values whose patterns they are. */
+  /** Those who have patterns and are not paused. */
+  readonly #awake = new Set<Entry<T>>();
+  /** Patterns that this query had no time for; whether it had none at all for a topic; and the values that it may have missed. */
   #skipped: Pattern<T>[] = [];
+  #isSpent = false;
   #untried: T[] = [];
 
   /** `base` is the hub's URL, absolute; `budget` what a query may still spend; `remembered` an even number of topics. */
@@ -104,8 +107,10 @@ export class TopicIndex<T> {
     let cost = 0;
     for (const selector of selectors) cost += costOf(compile(selector, this.#base));
     if (selectors.length === 0) return 0;
-    const entry = this.#entries.get(value) ?? { value, held: 0, taken: 0, cost, paused: false };
+    const entry = this.#entries.get(value) ?? { value, held: 0, taken: 0, cost: 0, paused: false };
+    entry.cost += cost;
     this.#entries.set(value, entry);
+    if (entry.cost > 0 && !entry.paused) this.#awake.add(entry);
     for (const selector of selectors) {
       (this.#holder(selector) ?? this.#newHolder(selector)).add(entry);
       this.#resumed++;
@@ -123,6 +128,8 @@ export class TopicIndex<T> {
       holder.remove(entry);
       if (holder.values.length === 0) this.#drop(selector, holder);
       entry.held--;
+      if (holder instanceof Pattern) entry.cost -= holder.cost;
+      if (entry.cost === 0) this.#awake.delete(entry);
       if (entry.held === 0) this.#entries.delete(value);
     }
   }
@@ -134,7 +141,7 @@ export class TopicIndex<T> {
   matching(topics: readonly string[]): readonly T[] {
     if (this.#exact.size === 0 && this.#patterns.size === 0) return this.#any.values;
     const found = this.#find(topics);
-    if (this.#skipped.length > 0) this.#defer(found);
+    if (this.#skipped.length > 0 || this.#isSpent) this.#defer(found);
     const [first] = found;
     const values = found.length > 1 ? this.#union(found) : (first?.values ?? NOBODY);
     found.length = 0;
@@ -148,7 +155,7 @@ export class TopicIndex<T> {
     for (const topic of topics) {
       const exact = this.#exact.get(topic);
       if (exact && found[0] !== exact) found.push(exact);
-      if (this.#patterns.size === 0) continue;
+      if (this.#awake.size === 0) continue;
       for (const pattern of this.#matchingPatterns(topic)) if (found[0] !== pattern) found.push(pattern);
     }
     return found;
@@ -186,7 +193,10 @@ export class TopicIndex<T> {
 
   #pause(value: T, paused: boolean): void {
     const entry = this.#entries.get(value);
-    if (entry) entry.paused = paused;
+    if (!entry) return;
+    entry.paused = paused;
+    if (paused) this.#awake.delete(entry);
+    else if (entry.cost > 0) this.#awake.add(entry);
   }
 
   /** What selectors would cost that are not here yet. */
@@ -216,7 +226,8 @@ export class TopicIndex<T> {
   #defer(found: readonly Holder<T>[]): void {
     const query = ++this.#queries;
     for (const { entries } of found) for (const entry of entries) entry.taken = query;
-    for (const { entries } of this.#skipped) {
+    const missed = this.#isSpent ? [this.#awake] : this.#skipped.map(({ entries }) => entries);
+    for (const entries of missed) {
       for (const entry of entries) {
         if (entry.paused || entry.taken === query) continue;
         entry.taken = query;
@@ -224,11 +235,14 @@ export class TopicIndex<T> {
       }
     }
     this.#skipped = [];
+    this.#isSpent = false;
   }
 
   #matchingPatterns(topic: string): readonly Pattern<T>[] {
     const known = this.#remembered.get(topic);
     if (known && this.#isComplete(known)) return known.patterns;
+    this.#isSpent ||= this.#budget.left <= 0;
+    if (this.#isSpent) return known?.patterns ?? NOBODY; // not even looking for those that can match is paid for
     const { removed } = this.#patterns;
     const memory = known ?? { patterns: NOBODY, tried: 0, removed, untried: [], idle: -1 };
     this.#refresh(memory, topic);

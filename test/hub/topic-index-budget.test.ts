@@ -108,7 +108,7 @@ describe("TopicIndex with a budget", () => {
   });
 
   test("counts a value with many cheap patterns for what all of them cost", () => {
-    const budget: Budget = { left: 300 };
+    const budget: Budget = { left: 800 };
     const index = new TopicIndex<string>(BASE, budget);
     const cheap = (n: number) => parse("urlpattern", `https://example.com/:kind/1?:x${n}=*`);
     index.add(

@@ -10,7 +10,7 @@ export interface Entry<T> {
   /** The query that last took it: each value is taken once. */
   taken: number;
   /** What all its patterns cost: see Pattern.cost. */
-  readonly cost: number;
+  cost: number;
   /** Its clients read from history: its patterns need not be tried. */
   paused: boolean;
 }

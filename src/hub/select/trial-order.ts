@@ -4,6 +4,9 @@ import type { Pattern } from "./holder.js";
 import { MAX_STEPS } from "./machine.js";
 import { type Budget, TRY_UNITS, tryWithin } from "./match-budget.js";
 
+/** To put a pattern in its place, units of work. */
+const ORDER_UNITS = 5;
+
 /** Adds those that match a topic to `matching`; returns those for which there was no time, or which nobody needs now. */
 export function tryAll<T>(
   patterns: readonly Pattern<T>[],
@@ -12,6 +15,7 @@ export function tryAll<T>(
   matching: Pattern<T>[],
 ): Pattern<T>[] {
   const isTight = mayExceed(patterns, topic, budget.left);
+  if (isTight) budget.left -= patterns.length * ORDER_UNITS;
   const untried: Pattern<T>[] = [];
   for (const pattern of isTight ? cheapestFirst(patterns) : patterns) {
     if (budget.left <= 0 || (isTight && isPaused(pattern))) untried.push(pattern);
