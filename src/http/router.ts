@@ -25,6 +25,8 @@ export interface Route {
   readonly methods: Readonly<Record<string, Method>>;
   /** Headers for an OPTIONS request beyond Allow (CORS preflights). */
   readonly options?: (request: HttpRequest) => Readonly<Record<string, string>>;
+  /** Whether the connection of an OPTIONS request may be used for another one; absent = it is closed. */
+  readonly optionsPersist?: true;
 }
 
 export interface RouterOptions {
@@ -34,6 +36,8 @@ export interface RouterOptions {
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
   /** Headers for every answer but streams: pages of other origins may read refusals, too (cors.ts). */
   readonly readable: (request: HttpRequest) => Readonly<Record<string, string>>;
+  /** The answer to a request for a host that is not served; absent = every host is. */
+  readonly misdirected?: (request: HttpRequest) => Answer | undefined;
 }
 
 /** Requests of one connection that may wait behind an answer that takes time: more than a publisher's library ever sends ahead. */
@@ -46,6 +50,8 @@ const PACE = 8;
 
 interface Busy {
   readonly life: number;
+  /** Its answer takes time. */
+  turn: Turn;
   readonly waiting: HttpRequest[];
 }
 
@@ -60,6 +66,7 @@ export class Router {
   readonly #options: RouterOptions;
   /** Connections with an answer that takes time. */
   readonly #busy = new Map<Server, Map<number, Busy>>();
+  #whenIdle: (() => void)[] = [];
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -90,6 +97,46 @@ export class Router {
     send(server, id, response(answer, { persists: false, isHead: false }), false);
   }
 
+  /** Resolves when no request waits for its answer. */
+  idle(): Promise<void> {
+    if (this.#isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  get #isIdle(): boolean {
+    for (const [{ life }, connections] of this.#busy)
+      for (const busy of connections.values()) if (busy.life === life) return false;
+    return true;
+  }
+
+  /**
+   * Waits no longer for answers that take time: publishers are told to try again, everybody else is cut and comes back (an
+   * EventSource gives up for good at any status but 200). Returns how many connections that were.
+   */
+  abandon(): number {
+    let abandoned = 0;
+    for (const [server, connections] of this.#busy) {
+      for (const [id, { life, turn }] of connections) {
+        connections.delete(id);
+        if (life !== server.life) continue;
+        abandoned++;
+        this.#abandon(server, turn);
+      }
+    }
+    return abandoned;
+  }
+
+  #abandon(server: Server, { name, request }: Turn): void {
+    if (request.method !== "POST") {
+      this.#options.hub.evict(server, request.id);
+      return;
+    }
+    const answer = failure(new M2pushError("unavailable", "the daemon is stopping, and the event is not stored yet"));
+    this.#options.answered(server.name, name, answer.status, answer.why);
+    const headers = { ...this.#options.readable(request), ...answer.headers };
+    send(server, request.id, response({ ...answer, headers }, { persists: false, isHead: false }), false);
+  }
+
   #serve(server: Server, request: HttpRequest): void {
     const turn = this.#begin(server, request);
     if (turn.outcome instanceof Promise) void this.#converse(server, turn);
@@ -104,6 +151,8 @@ export class Router {
   /** A mistake of ours in one route costs one answer: thrown on, it would end the loop that receives everybody's requests. */
   #attempt(route: Route | undefined, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
     try {
+      const misdirected = this.#options.misdirected?.(request);
+      if (misdirected) return misdirected;
       return route ? this.#outcome(route, server, request) : { status: 404 };
     } catch (error) {
       return failure(error);
@@ -113,18 +162,20 @@ export class Router {
   /** An answer that takes time, and all that its connection asks until nothing waits any more. */
   async #converse(server: Server, first: Turn): Promise<void> {
     const { id } = first.request;
-    const busy: Busy = { life: server.life, waiting: [] };
+    const busy: Busy = { life: server.life, turn: first, waiting: [] };
     const connections = this.#busy.get(server) ?? new Map<number, Busy>();
     this.#busy.set(server, connections.set(id, busy));
     const isOver = () => connections.get(id) !== busy || busy.life !== server.life;
     let turn: Turn | undefined = first;
     for (let answers = 1; turn; answers++) {
+      busy.turn = turn;
       const outcome: Outcome = await Promise.resolve(turn.outcome).catch(failure);
       if (isOver() || !this.#finish(turn.name, server, turn.request, outcome)) break;
       if (answers % PACE === 0) await new Promise<void>((passed) => server.outlet.fence(passed));
       turn = isOver() ? undefined : this.#next(server, busy);
     }
     if (connections.get(id) === busy) connections.delete(id);
+    if (this.#whenIdle.length > 0 && this.#isIdle) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   /** What waited longest. The connection may have become a stream: then there is no answer. */
@@ -141,6 +192,11 @@ export class Router {
     if (outcome === undefined) return false;
     this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
     if (outcome === "streaming") return true;
+    if (server.registry.clients.has(request.id)) {
+      // Something failed after its stream was opened: any answer would be part of that.
+      this.#options.hub.evict(server, request.id);
+      return false;
+    }
     const persists = outcome.persists === true && mayPersist(request);
     const answer = { ...outcome, headers: { ...this.#options.readable(request), ...outcome.headers } };
     send(server, request.id, response(answer, { persists, isHead: request.method === "HEAD" }), persists);
@@ -155,10 +211,14 @@ export class Router {
     return undefined;
   }
 
-  #outcome({ methods, options }: Route, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
+  #outcome(
+    { methods, options, optionsPersist: persists }: Route,
+    server: Server,
+    request: HttpRequest,
+  ): Outcome | Promise<Outcome> {
     const allow = () => ({ Allow: `${Object.keys(methods).join(", ")}, OPTIONS` });
     if (request.method === "OPTIONS") {
-      return { status: 204, headers: { ...allow(), ...options?.(request) }, ...(options && { persists: true }) };
+      return { status: 204, headers: { ...allow(), ...options?.(request) }, ...(persists && { persists }) };
     }
     if (isUpload(request)) return { status: 413 };
     const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;

@@ -131,10 +131,20 @@ export class Outbox {
     this.#era++;
   }
 
+  /** Lets go of what waits: some of it was rejected, and history has the rest. */
+  discard(): void {
+    for (const audience of this.#dirty) this.#spill(audience);
+  }
+
   /** From now on things are sent: the link is live. */
   open(): void {
     this.#open = true;
     this.pump();
+  }
+
+  /** Sends nothing more until open(); a fence that is under way still counts. */
+  hold(): void {
+    this.#open = false;
   }
 
   /** Forgets everything that waits or is under way: its receivers are gone. Nothing is sent until open(). */

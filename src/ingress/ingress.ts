@@ -36,6 +36,8 @@ export interface IngressOptions {
   readonly source: Source;
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
+  /** Whether a topic is in the hub's own namespace: nobody publishes there. */
+  readonly isReserved: (topic: string) => boolean;
   /**
    * A message that is no publication, or one that could not be kept. There is nobody to answer: a PUSH socket hears nothing.
    */
@@ -69,7 +71,9 @@ export class Ingress {
 
   #receive(parts: Buffer[]): boolean {
     try {
-      const underway = this.#options.post(parsePublication(parts));
+      const draft = parsePublication(parts);
+      if (draft.topics.some(this.#options.isReserved)) throw reserved();
+      const underway = this.#options.post(draft);
       if (underway !== this.#underway) {
         this.#underway = underway;
         underway?.catch((error) => this.#reject(error));
@@ -86,3 +90,5 @@ export class Ingress {
     this.#options.rejected(error);
   }
 }
+
+const reserved = () => new ProtocolError("protocol.publication", "a topic is in the hub's own namespace");

@@ -6,8 +6,7 @@ import type { SocketObserver } from "./ingress.js";
 export function socketObserver(address: string, conditions: Conditions, journal: Chronicle): SocketObserver {
   return {
     refused: (error, remote) => journal.peerRefused(address, error, remote),
-    failed: ({ what: message, fix }) =>
-      conditions.begin({ code: "overloaded", subject: address, message, fix, blocksReadiness: false }),
+    failed: ({ what: message, fix }) => conditions.begin({ code: "overloaded", subject: address, message, fix }),
     recovered: () => conditions.end("overloaded", address),
     broken: (error) => journal.connectionBroken(error),
   };

@@ -16,7 +16,6 @@ export function reachability(server: string, conditions: Conditions, journal: Ch
         subject: server,
         message,
         fix,
-        blocksReadiness: true,
         level: "warn",
         details,
       });

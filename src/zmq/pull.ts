@@ -7,6 +7,7 @@
  */
 import type { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
+import type { ConnectionCap } from "../util/descriptors.js";
 import type { LinkError } from "./failure.js";
 import { ZmqSocket } from "./socket.js";
 
@@ -37,18 +38,21 @@ export interface PullReceiver {
 export class PullServer {
   readonly #spec: string;
   readonly #clock: Clock;
+  readonly #cap: Pick<ConnectionCap, "most" | "reached"> | undefined;
   #socket: ZmqSocket | undefined;
 
-  constructor(spec: string, clock: Clock) {
+  /** `cap`: how many publishers may be connected; absent = any number. */
+  constructor(spec: string, clock: Clock, cap?: Pick<ConnectionCap, "most" | "reached">) {
     this.#spec = spec;
     this.#clock = clock;
+    this.#cap = cap;
   }
 
   /** Rejects with "link.failed" when the address cannot be bound. */
   async start(receiver: PullReceiver): Promise<void> {
     const options = { type: "PULL", identity: "", bind: true, limit: LARGEST } as const;
     this.#socket = new ZmqSocket(
-      { ...options, spec: this.#spec, clock: this.#clock },
+      { ...options, spec: this.#spec, clock: this.#clock, cap: this.#cap },
       {
         message: (_, parts) => receiver.message(parts),
         cut: (error, remote) => receiver.refused(error, remote),

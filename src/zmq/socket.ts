@@ -3,16 +3,17 @@
  * whole is dropped at a limit: a peer of which more waits than its share of MAX_QUEUED_BYTES is held up. What peers leave
  * unfinished is limited in sum: beyond it the one that holds most is cut off.
  */
-import { once } from "node:events";
-import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
 import { backoff } from "../util/backoff.js";
 import type { Cancel } from "../util/clock.js";
+import type { ConnectionCap } from "../util/descriptors.js";
 import { listeningPlaceOf, type Place, placeOf } from "./address.js";
 import { cannotAccept, connectionBroken, type LinkError, linkFailed, wrongPeer } from "./failure.js";
+import { checkPath, listen } from "./listen.js";
 import { Outage } from "./outage.js";
 import { Peer, type PeerEvents, type Role, type Shares } from "./peer.js";
+import type { Draining } from "./transport.js";
 import { Turns } from "./turns.js";
 
 /** Between two attempts to connect, milliseconds; up to a half less. The first: as libzmq has it. */
@@ -21,14 +22,14 @@ const RECONNECT_MS = { first: 100, last: 1000 };
 const MAX_QUEUED_BYTES = 16_000_000;
 /** Memory for messages that have begun and not ended, of all peers. */
 const MAX_UNFINISHED_BYTES = 16_000_000;
-/** The path of a socket's file, as Linux has it; without the zero at its end. */
-const MAX_PATH_BYTES = 107;
 /** Connections that have not said READY yet. */
 const MAX_HANDSHAKES = 1000;
 
 export interface SocketOptions extends Role {
   readonly spec: string;
   readonly bind: boolean;
+  /** How many peers a bound socket may have; absent = any number. */
+  readonly cap?: Pick<ConnectionCap, "most" | "reached"> | undefined;
   /** For the jitter of reconnects: 0 to 1. Absent: Math.random. */
   readonly random?: () => number;
   /** Connections that have not said READY. Absent: MAX_HANDSHAKES. */
@@ -111,23 +112,69 @@ export class ZmqSocket implements Shares {
     return asked;
   }
 
-  /** Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on. */
-  async close({ patience, silence = 0 }: Ending): Promise<void> {
+  /**
+   * Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on, with
+   * whether all of them ended by themselves, so that what was sent to them has been taken.
+   */
+  async close({ patience, silence = 0 }: Ending): Promise<boolean> {
     const { clock } = this.#options;
+    this.#takeNobody();
+    if (this.#peers.size === 0) return true;
+    const emptied = this.#whenEmpty(patience);
+    this.#endEach(silence);
+    const stop = clock.after(patience / 2, () => this.#each((peer) => peer.end()));
+    const isOver = await emptied;
+    stop();
+    return isOver;
+  }
+
+  /** See Transport.stopReceiving(). */
+  async drain({ mark, markTimeoutMs, endTimeoutMs }: Draining): Promise<boolean> {
+    this.#takeNobody();
+    if (this.#peers.size === 0) return false;
+    this.#turns.isPaused = true;
+    const isSeen = await this.#seen(mark, markTimeoutMs);
+    const emptied = this.#whenEmpty(endTimeoutMs);
+    this.#turns.isPaused = false;
+    return (await emptied) && isSeen;
+  }
+
+  /** Half-closes every peer when `mark` comes in, or when it is late. Resolves with whether it came. */
+  #seen(mark: Buffer, timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (isSeen: boolean) => {
+        stop();
+        this.#endEach();
+        resolve(isSeen);
+      };
+      const stop = this.#options.clock.after(timeoutMs, () => end(false));
+      this.#each((peer) => peer.watchFor(mark, () => end(true)));
+    });
+  }
+
+  #takeNobody(): void {
     this.#isClosing = true;
     this.#again?.();
     this.#server?.close();
-    if (this.#peers.size === 0) return;
-    const emptied = new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-    });
+  }
+
+  #endEach(silence = 0): void {
     this.#each((peer) => (peer.isReady ? peer.end(silence) : peer.destroy()));
-    const stops = [
-      clock.after(patience / 2, () => this.#each((peer) => peer.end())),
-      clock.after(patience, () => this.#each((peer) => peer.destroy())),
-    ];
-    await emptied;
-    for (const stop of stops) stop();
+  }
+
+  /** Resolves when the last peer has gone; those that are there after `timeoutMs` are cut off, and it resolves with false. */
+  #whenEmpty(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      let isOver = true;
+      const stop = this.#options.clock.after(timeoutMs, () => {
+        isOver = false;
+        this.#each((peer) => peer.destroy());
+      });
+      this.#emptied = () => {
+        stop();
+        resolve(isOver);
+      };
+    });
   }
 
   #each(act: (peer: Peer) => void): void {
@@ -138,20 +185,19 @@ export class ZmqSocket implements Shares {
     const { spec, bind } = this.#options;
     const place = bind ? listeningPlaceOf(spec) : placeOf(spec);
     if (!place) throw new Error("tcp://host:port or ipc://path is needed (ipc://@name from Node.js 22 on)");
-    if ("path" in place && Buffer.byteLength(place.path) > MAX_PATH_BYTES) throw tooLong(place.path);
+    checkPath(place);
     if (bind) this.#server = await this.#listen(place);
     else this.#connect(place);
   }
 
   async #listen(place: Place): Promise<Server> {
     const server = createServer((socket) => this.#join(socket));
-    try {
-      await once(server.listen(place), "listening");
-    } catch (error) {
-      if (!("path" in place) || !(await isLeftOver(place.path, error))) throw error;
-      unlinkSync(place.path);
-      await once(server.listen(place), "listening");
+    const { cap } = this.#options;
+    if (cap) {
+      server.maxConnections = cap.most;
+      server.on("drop", cap.reached);
     }
+    await listen(server, place);
     // From now on it is one connection that could not be taken.
     return server.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#outage.failed(error.code ?? "")) this.#events.failed(cannotAccept(this.#options.spec, error));
@@ -229,26 +275,3 @@ export class ZmqSocket implements Shares {
 }
 
 const TOO_MUCH_UNFINISHED = `unfinished messages of all peers take more than ${MAX_UNFINISHED_BYTES} bytes, and this peer has the largest one`;
-
-/** libuv would use the beginning of the path. */
-function tooLong(path: string): Error {
-  const what = `the path has ${Buffer.byteLength(path)} bytes, at most ${MAX_PATH_BYTES} are possible`;
-  return Object.assign(new Error(what), { code: "ENAMETOOLONG" });
-}
-
-/** Whether what is in the way of a socket to bind is the socket of a process that is gone. Throws where it is no socket. */
-async function isLeftOver(path: string, error: unknown): Promise<boolean> {
-  if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return false;
-  // An abstract name has no file.
-  if (path.startsWith("\0")) return false;
-  if (!lstatSync(path).isSocket()) throw Object.assign(new Error("not a socket"), { code: "EEXIST" });
-  const socket = connect({ path });
-  try {
-    await once(socket, "connect");
-    return false;
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "ECONNREFUSED";
-  } finally {
-    socket.destroy();
-  }
-}

@@ -30,12 +30,24 @@ export class Turns {
   readonly #left: Budget = { ...TURN };
   readonly #own: Budget = { ...TURN };
   #isScheduled = false;
+  #isPaused = false;
 
   /** It has something to do: at once where this turn's budget has room. */
   add(worker: Worker): void {
     if (!this.#waiting.has(worker)) this.#fresh.add(worker);
+    if (this.#isPaused) return;
     if (!this.#isScheduled) this.#begin();
     this.#run();
+  }
+
+  /** While paused nobody works; whoever has something to do waits. */
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused;
+    if (!isPaused && this.isBehind && !this.#isScheduled) this.#begin();
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** Whether somebody waits for the next turn. */
@@ -45,7 +57,7 @@ export class Turns {
 
   readonly #turn = (): void => {
     this.#isScheduled = false;
-    if (!this.isBehind) return;
+    if (this.#isPaused || !this.isBehind) return;
     this.#begin();
     this.#run();
   };

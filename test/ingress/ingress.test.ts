@@ -27,9 +27,10 @@ async function open(options: Partial<IngressOptions> = {}) {
       async close() {},
     },
     post: (draft) => it.hub.post(draft),
+    isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
       errors.push(error);
-      journal.publicationRejected(error);
+      journal.publicationRejected("zmq", error);
     },
     observer: { refused() {}, failed() {}, recovered() {}, broken() {} },
     ...options,
@@ -182,6 +183,7 @@ for (const [what, code, why, parts] of BAD) {
       level: "warn",
       time: "",
       event: "rejected",
+      source: "zmq",
       code,
       why: door.errors[0]?.message,
       suppressed: 0,
@@ -296,4 +298,17 @@ test("whatever comes in however many parts is either an event or an error that s
     assert.match(code, /^(protocol\.publication|limit\.exceeded)$/);
     assert.match(message, /^[^\p{Cc}]{10,300}$/u);
   }
+});
+
+test("nobody publishes in the hub's own namespace", async () => {
+  const { send, errors, outlet } = await open();
+  await send("/hub/subscriptions/x", "forged");
+  await send(JSON.stringify({ topics: ["news", "/hub/subscriptions/x"], data: "forged" }));
+  await send("news", "real");
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ["protocol.publication", "protocol.publication"],
+  );
+  outlet.settle();
+  assert.deepEqual(outlet.events(1), ["real"]);
 });

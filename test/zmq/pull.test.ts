@@ -280,3 +280,37 @@ test("two servers cannot have one address, and the second says so", async () => 
   await second.close();
   await server.close();
 });
+
+test("as many publishers as may be are connected; one more is closed, and those who are there go on", async () => {
+  const spec = `tcp://127.0.0.1:${await freePort()}`;
+  const changes = new Changes();
+  let refused = 0;
+  const reached = () => {
+    refused++;
+    changes.tell();
+  };
+  const server = new PullServer(spec, systemClock, { most: 2, reached });
+  const received: string[] = [];
+  await server.start(
+    receiver((message) => {
+      received.push(message);
+      changes.tell();
+    }),
+  );
+  const publishers = [new Push({ linger: 0 }), new Push({ linger: 0 })];
+  for (const [at, push] of publishers.entries()) {
+    push.connect(spec);
+    await push.send(`${at}`);
+  }
+  await changes.until(() => received.length === 2, "both");
+  const third = new Push({ linger: 0 });
+  third.connect(spec);
+  await changes.until(() => refused > 0, "the third to be refused");
+  await publishers[0]?.send("on");
+  await changes.until(() => received.includes("on"), "the first to go on");
+  publishers[1]?.close();
+  await third.send("third");
+  await changes.until(() => received.includes("third"), "the third in the place of the second");
+  await server.close();
+  for (const push of [...publishers, third]) push.close();
+});

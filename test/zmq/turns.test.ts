@@ -102,3 +102,23 @@ test("a worker that throws keeps its place, and the others go on", async () => {
   await turn();
   assert.equal(after.left, 0, "the one that threw, again");
 });
+
+test("while paused nobody works; then everybody does", async () => {
+  const turns = new Turns();
+  const [first, second] = [worker(600, 0), worker(3, 0)];
+  turns.add(first);
+  turns.isPaused = true;
+  turns.add(second);
+  const left = first.left;
+  assert.ok(left > 0);
+  await turn();
+  await turn();
+  assert.deepEqual([first.left, second.left], [left, 3]);
+  turns.isPaused = false;
+  while (turns.isBehind) await turn();
+  assert.deepEqual([first.left, second.left], [0, 0]);
+  await turn();
+  const third = worker(1, 0);
+  turns.add(third);
+  assert.equal(third.left, 0, "at once again");
+});
