@@ -128,7 +128,8 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const site = new Site(config, { hub, history, presence, clock, warn });
   const readable = site.readable.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
-  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
+  const retry = () => live.config.stream.retry;
+  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream, retry };
   const endpoints = await startServers(config, around, observed, start);
   // Without a client store nobody could go on with the streams.
   const closing = drain || config.history.store === "memory";

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { ProtocolError } from "../errors.js";
+import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
 import { canonical, covers, parseSelector, type Selector, wordsOf } from "../hub/selector.js";
@@ -39,6 +40,7 @@ const HEADERS = {
   "X-Accel-Buffering": "no",
 };
 
+const NO_GRANTS: readonly Selector[] = [];
 const GREETING = encodeComment(" time stream");
 
 export class Subscribe {
@@ -79,7 +81,9 @@ export class Subscribe {
 
   #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
     const { corsOrigins, retry } = this.#settings();
-    const interest = asker === "anonymous" ? wish.interest : { ...wish.interest, grants: canonical(asker.subscribe) };
+    const grants = asker === "anonymous" ? NO_GRANTS : canonical(asker.subscribe);
+    const isPublicOnly = grants.length > 0 && !server.servesPrivate;
+    const interest = asker === "anonymous" || isPublicOnly ? wish.interest : { ...wish.interest, grants };
     const cursor = header(request, "last-event-id") ?? wish.cursor;
     const cors = corsHeaders(request, corsOrigins);
     const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
@@ -96,7 +100,11 @@ export class Subscribe {
       allowance: request.credits,
       opening: (after) => (isPlain ? this.#plain(retry) : openingOf(retry, { ...HEADERS, ...cors, ...told(after) })),
     });
-    return opened instanceof Promise ? opened.then((client) => client && "streaming") : "streaming";
+    const settle = (client: Client | undefined) => {
+      if (client && isPublicOnly) server.publicOnly.add(client);
+      return client && "streaming";
+    };
+    return opened instanceof Promise ? opened.then(settle) : settle(opened);
   }
 
   #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {

@@ -97,7 +97,8 @@ export class Hub {
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined, life: 0 };
+    const state = { allowance: undefined, life: 0, servesPrivate: true, publicOnly: new WeakSet<Client>() };
+    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, ...state };
     this.#servers.set(name, server);
     sweep.start();
     return server;
@@ -224,7 +225,7 @@ export class Hub {
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */
-  end(server: Server, id: number, reason: "expired" | "kicked"): void {
+  end(server: Server, id: number, reason: "expired" | "kicked" | "reopened"): void {
     if (this.leave(server, id, reason)) server.outlet.close([id]);
   }
 

@@ -145,6 +145,8 @@ export type Reason =
   | "expired"
   /** An operator asked for it. */
   | "kicked"
+  /** It was served public events only, and may have private ones from now on: it comes back for them. */
+  | "reopened"
   /** The daemon closed the stream while stopping. */
   | "shutdown";
 

@@ -1,5 +1,6 @@
 /** One Mongrel2 that the hub serves: the way out to it, its clients, and what waits for them. */
 import type { Catchup } from "./catchup.js";
+import type { Client } from "./client.js";
 import type { Keepalive } from "./keepalive.js";
 import type { Outbox } from "./outbox.js";
 import type { Outlet } from "./ports.js";
@@ -16,4 +17,8 @@ export interface Server {
   allowance: number | undefined;
   /** Counts how often its connections were lost: an id from an earlier life is somebody else's. */
   life: number;
+  /** Whether its ids are known to be the connections that they were: to no other may a private event be sent. */
+  servesPrivate: boolean;
+  /** Clients that might see private events, and get none because of that. */
+  readonly publicOnly: WeakSet<Client>;
 }

@@ -67,23 +67,15 @@ export class LogJournal {
     this.#log.warn({ event: "lost", server, why }, "Mongrel2 lost: its clients are forgotten");
   }
 
-  serverSilent(server: string, milliseconds: number, live: boolean): void {
-    const hint = live
-      ? "Mongrel2 takes messages but does not answer: is it stopped, or does another handler use the same send_spec?"
-      : "no answer from Mongrel2: is it running, are send_spec and recv_spec the right way round, does its recv_ident fit send_ident?";
-    this.#log.warn({ event: "silent", server, milliseconds: Math.round(milliseconds) }, hint);
-  }
-
   recovered(server: string, result: { adopted: number; cancelled: number; gone: number; proven: boolean }): void {
     if (result.adopted + result.cancelled + result.gone === 0) return;
     this.#log.info({ event: "recovered", server, ...result }, "clients of the last run are settled");
   }
 
   controlFailed(server: string, error: unknown): void {
-    this.#throttle.pass("control", (suppressed) => {
-      const why = error instanceof Error ? error.message : String(error);
-      this.#log.warn({ event: "control", server, why, suppressed }, "Mongrel2's control port does not answer");
-    });
+    const why = error instanceof Error ? error.message : String(error);
+    // What lasts is a condition: control_unreachable.
+    this.#log.debug({ event: "control", server, why }, "Mongrel2's control port does not answer");
   }
 
   wrongIdent(server: string, configured: string, seen: string): void {

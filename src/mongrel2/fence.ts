@@ -1,12 +1,18 @@
 /**
  * Fences: proof, free of charge, that Mongrel2 has taken everything sent before. A ctl keep-alive to a connection id that
  * cannot exist is answered with a disconnect notice for that id, in order, on our PULL socket (0.13 ms in the median). As a
- * keep-alive it would be harmless should the id exist. Ids count up from 2,000,000,001 and start over before 2^31, above
- * which Mongrel2 prints them negative. Passing is cumulative: an answer to a later fence passes all earlier ones.
+ * keep-alive it would be harmless should the id exist. Ids lie between 2,000,000,001 and 2^31, above which Mongrel2 prints them
+ * negative. Passing is cumulative: an answer to a later fence passes all earlier ones.
+ *
+ * Each process draws a block of ids and stays in it: a notice of another block was asked for by another process (contention.ts). 65,536
+ * blocks, so that two processes have the same one once in 65,536 times; then 2,250 ids a block, of which three are under way as a
+ * rule, and one more for each second in which Mongrel2 does not answer.
  */
 
 const FIRST = 2_000_000_001;
 const LAST = 2_147_483_646;
+const BLOCKS = 65_536;
+const BLOCK_IDS = Math.floor((LAST - FIRST + 1) / BLOCKS);
 /** A connection that never is: Mongrel2 takes what is sent to it, and its notice is passed over like one of a fence that is not pending. */
 export const NOBODY = LAST + 1;
 
@@ -22,13 +28,25 @@ interface Pending {
 }
 
 export class Fences {
-  #next = FIRST;
+  readonly first: number;
+  #next: number;
   #pending: Pending[] = [];
+
+  /** `random`: a number from 0 up to 1, which chooses the block. */
+  constructor(random: () => number = Math.random) {
+    this.first = FIRST + Math.floor(random() * BLOCKS) * BLOCK_IDS;
+    this.#next = this.first;
+  }
+
+  /** Whether another process asked for this notice. */
+  isForeign(id: number): boolean {
+    return id !== NOBODY && (id < this.first || id >= this.first + BLOCK_IDS);
+  }
 
   /** The id to send to; `passed` is called with the round trip in milliseconds. */
   raise(now: number, passed: (took: number) => void): number {
     const id = this.#next;
-    this.#next = id === LAST ? FIRST : id + 1;
+    this.#next = id === this.first + BLOCK_IDS - 1 ? this.first : id + 1;
     this.#pending.push({ id, since: now, passed });
     return id;
   }

@@ -1,8 +1,9 @@
 /**
- * One Mongrel2 and all that belongs to it: its link, its endpoint, its place in the hub, what an earlier process left of its
- * clients, and who takes its messages.
+ * One Mongrel2 and all that belongs to it: its link, its endpoint, its control port, its place in the hub, what an earlier process
+ * left of its clients, and who takes its messages.
  */
 import type { ServerConfig } from "../config/schema.js";
+import { closeAll } from "../hub/farewell.js";
 import type { Hub } from "../hub/hub.js";
 import type { KeepaliveTimes } from "../hub/keepalive.js";
 import type { ClientStore, Legacy } from "../hub/ports.js";
@@ -11,15 +12,14 @@ import type { Chronicle } from "../metrics/tee.js";
 import { RequestError } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import { Asker } from "../zmq/dealer.js";
 import { Link } from "../zmq/link.js";
-import { Control } from "./control.js";
-import { Endpoint, type EndpointEvents } from "./endpoint.js";
+import { Contention } from "./contention.js";
+import { Endpoint } from "./endpoint.js";
+import type { EndpointEvents } from "./endpoint-events.js";
+import { InstanceWatch } from "./instance-watch.js";
+import { secondDaemonProblem, silentProblem } from "./problems.js";
 import { reception, type Visitors } from "./reception.js";
 import { Recovery } from "./recovery.js";
-
-/** How long the control port may take to answer, milliseconds. */
-const CONTROL_PATIENCE = 2000;
 
 export interface Surroundings {
   readonly hub: Hub;
@@ -30,6 +30,8 @@ export interface Surroundings {
   /** Standing problems, by server name. */
   readonly conditions: Conditions;
   readonly times: KeepaliveTimes;
+  /** What browsers are told to wait for where a stream is closed, milliseconds. */
+  readonly retry: () => number;
 }
 
 export interface Served {
@@ -40,14 +42,18 @@ export interface Served {
 
 /** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link.failed". */
 export async function serve(config: ServerConfig, around: Surroundings): Promise<Served> {
-  // Long because it is two lists of who is told what, and nothing else.
-  const { hub, visitors, store, journal, clock, times } = around;
-  const { name, send_ident: sendIdent, max_targets: maxTargets } = config;
-  const isOpen = (id: number) => server.registry.clients.has(id);
+  // Long because it is a few lists of who is told what, and nothing else.
+  const { hub, visitors, store, journal, clock, conditions, times, retry } = around;
+  const { name, send_ident: sendIdent, max_targets: maxTargets, link_timeout: linkTimeoutMs } = config;
+  const instance: InstanceWatch = new InstanceWatch(config, {
+    ...around,
+    endpoint: () => endpoint,
+    server: () => server,
+  });
   const recovery: Recovery = new Recovery({
     clock,
-    connections: askerOf(config),
-    isTaken: isOpen,
+    connections: instance.connections,
+    isTaken: (id) => server.registry.clients.has(id),
     adopt: (client) => hub.adopt(server, client, legacy.aliveAt),
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
@@ -59,15 +65,30 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     failed: (error) => journal.controlFailed(name, error),
   });
   let legacy = store.legacy(name);
+  const contention = new Contention({
+    clock,
+    began: () => conditions.begin(secondDaemonProblem(name, false)),
+    ended: () => conditions.end("second_daemon", name),
+    isNewer: () => {
+      conditions.begin(secondDaemonProblem(name, true));
+      void leave();
+    },
+  });
   const events: EndpointEvents = {
-    live: (took) => {
+    live: (took, doubtful) => {
       journal.serverLive(name, took);
       hub.live(server);
-      recovery.begin(legacy);
+      contention.live();
+      instance.live((known) => {
+        // Of a Mongrel2 that is gone: the same ids are other people's now.
+        if (known !== "restarted") server.outlet.cancel(doubtful);
+        recovery.begin(legacy, known);
+      });
     },
     lost: (why) => {
       recovery.stop();
       journal.serverLost(name, why);
+      instance.lost(legacy.clients.length === 0);
       legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic() });
     },
     inbound: (message) => receive(message),
@@ -75,22 +96,41 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
       journal.malformed(name, error);
       if (error instanceof RequestError && error.id !== undefined) visitors.refuse(server, error.id, "malformed");
     },
-    silent: (milliseconds, wasLive) => journal.serverSilent(name, milliseconds, wasLive),
+    silent: (milliseconds, wasLive) => conditions.begin(silentProblem(name, milliseconds, wasLive)),
+    answering: () => conditions.end("mongrel2_silent", name),
     wrongIdent: (seen) => journal.wrongIdent(name, sendIdent, seen),
     fencePassed: (milliseconds) => journal.fencePassed(name, milliseconds),
+    foreignFence: (isAbove) => config.shared || contention.seen(isAbove),
     stale: (messages) => journal.stale(name, messages),
   };
   const transport = linkOf(config, clock);
-  const endpoint: Endpoint = new Endpoint({ sendIdent, maxTargets, transport, clock, isOpen, events });
+  const mayServe = () => instance.mayServe;
+  const random = Math.random;
+  const endpoint: Endpoint = new Endpoint({
+    ...{ sendIdent, maxTargets, linkTimeoutMs },
+    ...{ transport, clock, random, events, mayServe },
+  });
   const server: Server = hub.serve(name, endpoint, times);
   const receive = reception(hub, server, visitors);
+  const stop = async () => {
+    recovery.stop();
+    contention.stop();
+    await endpoint.stop();
+    await instance.stop();
+  };
+  /** Its streams are closed, for their browsers to come back to the other daemon: nobody else knows of them. */
+  const leave = async () => {
+    closeAll(hub, server, retry());
+    await stop();
+  };
+  await instance.start();
   await endpoint.start();
   return {
     server,
     endpoint,
     async stop() {
-      recovery.stop();
-      await endpoint.stop();
+      if (contention.isSuspected && endpoint.live) await leave();
+      else await stop();
     },
   };
 }
@@ -103,11 +143,4 @@ function linkOf({ send_spec: sendSpec, recv_spec: recvSpec, identity, bind }: Se
 function joined(first: Legacy, second: Legacy): Legacy {
   if (first.clients.length === 0) return second;
   return { clients: [...first.clients, ...second.clients], aliveAt: Math.min(first.aliveAt, second.aliveAt) };
-}
-
-/** How to ask for Mongrel2's connections; undefined where no control port is known. */
-function askerOf({ control }: ServerConfig) {
-  if (control === undefined) return undefined;
-  const port = new Control(new Asker(control, CONTROL_PATIENCE));
-  return () => port.connections();
 }

@@ -76,6 +76,11 @@ export class Link implements Transport {
     }
   }
 
+  reconnect(): void {
+    this.#out?.reconnect();
+    this.#in?.reconnect();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#out?.close({ patience: LINGER });

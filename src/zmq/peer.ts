@@ -14,6 +14,7 @@ import {
   GREETING,
   GREETING_BYTES,
   isGreeting,
+  partsFrame,
   pong,
   ready,
   typeIn,
@@ -30,7 +31,7 @@ const PART_BYTES = 100;
 /** So many bytes leave before the rest is there: the first of 500,000 clients need not wait for the last one's frame. */
 const MOST_LEAVING = 128_000;
 /** libzmq's sockets that belong to ours. */
-const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/ };
+const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/, DEALER: /^(?:REP|ROUTER)$/ };
 
 export interface Role {
   readonly type: keyof typeof COUNTERPARTS;
@@ -88,6 +89,12 @@ export class Peer {
     if (this.#leaving.push(head, body) === 2) process.nextTick(this.#write);
     this.#leavingBytes += frameBytes(head.length + body.length);
     if (this.#leavingBytes >= MOST_LEAVING) this.#write();
+  }
+
+  /** Sends a message in several parts, after what is queued: for messages that are few. */
+  sendParts(parts: readonly Buffer[]): void {
+    this.#write();
+    if (this.#socket.writable) this.#socket.write(partsFrame(parts));
   }
 
   /** Whether reading is held up: the other end is then held up, too, in the end. */

@@ -1,5 +1,5 @@
 /**
- * A PULL or PUB socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that is sent or received
+ * A PULL, PUB or DEALER socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that is sent or received
  * is dropped at a limit; where more waits to be taken than MOST_WAITING, those who send it are held up.
  */
 import { once } from "node:events";
@@ -61,6 +61,11 @@ export class ZmqSocket {
   /** More has been read than was handed on yet. */
   get isBehind(): boolean {
     return this.#turns.isBehind;
+  }
+
+  /** Ends every connection at once; where it connects, it connects again. What was on its way is lost. */
+  reconnect(): void {
+    this.#each((peer) => peer.destroy());
   }
 
   /** Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on. */

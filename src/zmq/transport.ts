@@ -13,6 +13,8 @@ export interface Transport {
   start(receiver: Receiver): Promise<void>;
   /** One message, in one part: the head and the body behind it. Neither may change afterwards. */
   send(head: Buffer, body: Buffer): void;
+  /** Ends the connections and makes new ones, as if they had been cut; "disconnected" is told of those that were there. */
+  reconnect(): void;
   /** Sends what is queued for at most a second, then lets go of the sockets. Nothing is received any more. */
   close(): Promise<void>;
 }

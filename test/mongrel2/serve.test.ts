@@ -66,6 +66,7 @@ ${stream}`);
     clock,
     conditions,
     times: config.stream,
+    retry: () => config.stream.retry,
   });
   t.after(async () => {
     hub.handOver();
