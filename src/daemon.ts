@@ -39,7 +39,7 @@ import type { Logger } from "./log/logger.js";
 import { MetricsJournal } from "./metrics/journal.js";
 import { type Chronicle, tee } from "./metrics/tee.js";
 import type { Endpoint } from "./mongrel2/endpoint.js";
-import { type Surroundings, serve } from "./mongrel2/serve.js";
+import { type Served, type Surroundings, serve } from "./mongrel2/serve.js";
 import { atMost, type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/version.js";
@@ -130,12 +130,13 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
   const retry = () => live.config.stream.retry;
   const around = { hub, visitors, store, journal, clock, conditions, times: config.stream, retry };
-  const endpoints = await startServers(config, around, observed, start);
-  // Without a client store nobody could go on with the streams.
-  const closing = drain || config.history.store === "memory";
+  const served = await startServers(config, around, observed, start);
   const endStreams = () => {
     observed.phase = "stopping";
-    return end(hub, endpoints, closing ? live.config : undefined, clock);
+    // Without a client store, or beside another daemon, nobody could go on with the streams.
+    const isClosing = drain || config.history.store === "memory" || served.some(({ isContended }) => isContended);
+    const endpoints = served.map(({ endpoint }) => endpoint);
+    return end(hub, endpoints, isClosing ? live.config : undefined, clock);
   };
   await start("streams", () => hub, endStreams);
   const beacon = await startDoors(config, around, start, source);
@@ -244,7 +245,7 @@ async function startCluster(
 }
 
 async function startServers(config: Config, around: Surroundings, observed: Observed, start: Start) {
-  const endpoints: Endpoint[] = [];
+  const all: Served[] = [];
   for (const server of config.mongrel2) {
     const served = await start(
       `server ${server.name}`,
@@ -253,9 +254,9 @@ async function startServers(config: Config, around: Surroundings, observed: Obse
     );
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
     observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
-    endpoints.push(served.endpoint);
+    all.push(served);
   }
-  return endpoints;
+  return all;
 }
 
 /** Where publications come in. */

@@ -17,12 +17,12 @@ const GAP_MS = 10_000;
 
 export interface ContentionOptions {
   readonly clock: Clock;
-  /** The other is proven. */
-  readonly began: () => void;
+  /** The other is proven; `isOlder`: it was there before us, as far as anybody can tell. */
+  readonly began: (isOlder: boolean) => void;
   /** It is gone. */
   readonly ended: () => void;
-  /** It was there before us. */
-  readonly isNewer: () => void;
+  /** It was there before us, and stays: we must leave. */
+  readonly yields: () => void;
 }
 
 export class Contention {
@@ -58,10 +58,10 @@ export class Contention {
     if (now - this.#firstAt < PROOF_MS) return;
     if (!this.#isProven) {
       this.#isProven = true;
-      began();
+      began(this.#isNewer);
       this.#watchEnd();
     }
-    this.#yield(now, isAbove);
+    if (this.#isNewer) this.#yield(now, isAbove);
   }
 
   stop(): void {
@@ -69,11 +69,13 @@ export class Contention {
   }
 
   #yield(now: number, isAbove: boolean): void {
-    const { liveAt = now } = { liveAt: this.#liveAt };
-    if (this.#isYielding || this.#firstAt - liveAt > NEWER_MS) return;
-    if (now - this.#firstAt < PROOF_MS + (isAbove ? GIVE_WAY_MS : 0)) return;
+    if (this.#isYielding || now - this.#firstAt < PROOF_MS + (isAbove ? GIVE_WAY_MS : 0)) return;
     this.#isYielding = true;
-    this.#options.isNewer();
+    this.#options.yields();
+  }
+
+  get #isNewer(): boolean {
+    return this.#liveAt !== undefined && this.#firstAt - this.#liveAt <= NEWER_MS;
   }
 
   #watchEnd(): void {

@@ -54,7 +54,10 @@ export class InstanceWatch {
   }
 
   async start(): Promise<void> {
-    this.#servePrivate(!this.#config.bind);
+    const { bind } = this.#config;
+    // Where there is a control port to wait for, live() says whether it is there.
+    if (bind && this.#port) this.#options.server().servesPrivate = false;
+    else this.#servePrivate(!bind);
     await this.#port?.start();
   }
 

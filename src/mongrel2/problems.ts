@@ -47,7 +47,7 @@ export function secondDaemonProblem(subject: string, leaves: boolean): Condition
   return {
     code: "second_daemon",
     subject,
-    message: leaves ? `${told}, and was there first: this one has stopped serving` : `${told}: each gets half of them`,
+    message: leaves ? `${told}, and was there first: this one stops serving` : `${told}: each gets half of them`,
     fix: leaves
       ? "stop this daemon; or stop the other one, then restart this one; --shared serves beside it on purpose"
       : "stop one of the two; --shared (both) if it is meant",

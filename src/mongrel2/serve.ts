@@ -37,6 +37,8 @@ export interface Surroundings {
 export interface Served {
   readonly server: Server;
   readonly endpoint: Endpoint;
+  /** Another daemon reads from the same send_spec: its next process, if any, knows nothing of our streams. */
+  readonly isContended: boolean;
   stop(): Promise<void>;
 }
 
@@ -67,12 +69,9 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   let legacy = store.legacy(name);
   const contention = new Contention({
     clock,
-    began: () => conditions.begin(secondDaemonProblem(name, false)),
+    began: (isOlder) => conditions.begin(secondDaemonProblem(name, isOlder)),
     ended: () => conditions.end("second_daemon", name),
-    isNewer: () => {
-      conditions.begin(secondDaemonProblem(name, true));
-      void leave();
-    },
+    yields: () => void leave(),
   });
   const events: EndpointEvents = {
     live: (took, doubtful) => {
@@ -128,10 +127,10 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   return {
     server,
     endpoint,
-    async stop() {
-      if (contention.isSuspected && endpoint.live) await leave();
-      else await stop();
+    get isContended() {
+      return !config.shared && contention.isSuspected;
     },
+    stop,
   };
 }
 
