@@ -85,6 +85,7 @@ export class Endpoint implements Outlet, Receiver {
       isLive: () => this.live,
       waited: (now) => this.#fences.waited(now),
       ask: () => this.#raise(() => {}),
+      ping: () => transport.ping(),
       silent: (milliseconds) => events.silent(milliseconds, this.live),
       answering: () => events.answering(),
       reconnect: () => {
@@ -186,6 +187,10 @@ export class Endpoint implements Outlet, Receiver {
       if (!(error instanceof ProtocolError)) throw error;
       this.#hand(error instanceof RequestError ? error.id : undefined, () => events.malformed(error));
     }
+  }
+
+  pong(): void {
+    this.#watch.pong(this.#options.clock.monotonic());
   }
 
   refused(error: ProtocolError): void {

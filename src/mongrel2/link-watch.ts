@@ -1,7 +1,8 @@
 /**
  * Whether Mongrel2 answers. Fences that the hub sends tell it while there is traffic; a link that is quiet is asked with one of its own
  * now and then, so that a Mongrel2 that stands still is noticed without any. Who does not answer for SILENCE_MS is silent, until a
- * fence passes; a link on which nothing has answered for `linkTimeoutMs` is connected again.
+ * fence passes. Then the ZeroMQ library at its end is asked, too (PING): it answers where Mongrel2 is busy, or its notices go to
+ * another handler. A link on which neither has answered for `linkTimeoutMs` is connected again.
  */
 import type { Cancel, Clock } from "../util/clock.js";
 
@@ -18,6 +19,8 @@ const QUIET_MS = 500;
 const ALERT_MS = 10_000;
 /** After this much silence Mongrel2 is told to be silent, milliseconds. */
 const SILENCE_MS = 5000;
+/** Between two questions to the library while Mongrel2 is silent, milliseconds. */
+const PING_INTERVAL_MS = 5000;
 
 export interface LinkWatchOptions {
   readonly clock: Clock;
@@ -30,6 +33,8 @@ export interface LinkWatchOptions {
   readonly waited: (now: number) => number;
   /** Sends a fence. */
   readonly ask: () => void;
+  /** Asks the peers' library. */
+  readonly ping: () => void;
   readonly silent: (milliseconds: number) => void;
   /** Silence is over. */
   readonly answering: () => void;
@@ -47,6 +52,7 @@ export class LinkWatch {
   #lookedAt = 0;
   #quietMs = QUIET_MS;
   #alertUntil = 0;
+  #pingAt = 0;
   #isSilent = false;
 
   constructor(options: LinkWatchOptions) {
@@ -77,6 +83,11 @@ export class LinkWatch {
     this.#options.answering();
   }
 
+  /** The library at Mongrel2's end has answered. */
+  pong(now: number): void {
+    this.#heardAt = now;
+  }
+
   /** A notice has come that another process asked for. */
   alert(now: number): void {
     this.#alertUntil = now + ALERT_MS;
@@ -102,6 +113,7 @@ export class LinkWatch {
       this.#isSilent = true;
       silent(now - this.#answeredAt);
     }
+    if (this.#isSilent) this.#ping(now);
     if (linkTimeoutMs === 0 || now - this.#heardAt < linkTimeoutMs) return;
     this.#heardAt = now;
     reconnect();
@@ -113,6 +125,12 @@ export class LinkWatch {
     if (oldest === 0 && now >= this.#alertUntil && now - this.#answeredAt < this.#quietMs) return;
     this.#quietMs = QUIET_MS * (1 + 3 * random());
     ask();
+  }
+
+  #ping(now: number): void {
+    if (now < this.#pingAt) return;
+    this.#pingAt = now + PING_INTERVAL_MS;
+    this.#options.ping();
   }
 
   /** While we stood still ourselves (the machine was suspended, a turn took seconds) nobody could have answered. */

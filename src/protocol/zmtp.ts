@@ -52,6 +52,17 @@ export function pong(command: Buffer): Buffer | undefined {
   return dataOf(command, "PING") && commandFrame("PONG", command.subarray("\x04PING".length + 2));
 }
 
+/** Asks a peer for a PONG, which every libzmq since 4.2 sends; without a time to live and without a context. */
+export const PING: Buffer = commandFrame("PING", Buffer.alloc(2));
+
+export const isPong = (command: Buffer): boolean => dataOf(command, "PONG") !== undefined;
+
+/** Whether the greeting is that of a peer that knows PING: ZMTP 3.1 or later. */
+export function knowsPing(greeting: Buffer): boolean {
+  const [major = 0, minor = 0] = greeting.subarray(10, 12);
+  return major > 3 || (major === 3 && minor >= 1);
+}
+
 /** The type of socket that READY tells; undefined when the command is none, or broken. */
 export function typeIn(command: Buffer): string | undefined {
   const data = dataOf(command, "READY");
@@ -93,7 +104,9 @@ export function writeHead(into: Buffer, at: number, bytes: number, flags = 0): n
   return at + headBytes(bytes);
 }
 
-const headBytes = (bytes: number): number => (bytes > SHORT_BYTES ? 9 : 2);
+function headBytes(bytes: number): number {
+  return bytes > SHORT_BYTES ? 9 : 2;
+}
 
 /** Takes frames out of what comes, in pieces of any size. */
 export class FrameReader {

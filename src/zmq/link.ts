@@ -48,6 +48,7 @@ export class Link implements Transport {
       {
         ready: () => receiver.connected("in"),
         message: (_, parts) => this.#receive(parts, receiver),
+        pong: () => receiver.pong?.("in"),
         closed: () => receiver.disconnected("in"),
         cut: (error) => receiver.refused(error),
       },
@@ -57,6 +58,7 @@ export class Link implements Transport {
       {
         ready: (peer) => this.#subscriptions.set(peer, []),
         message: (peer, [message]) => message && this.#subscribe(peer, message, receiver),
+        pong: () => receiver.pong?.("out"),
         closed: (peer) => {
           this.#subscriptions.delete(peer);
           receiver.disconnected("out");
@@ -79,6 +81,11 @@ export class Link implements Transport {
   reconnect(): void {
     this.#out?.reconnect();
     this.#in?.reconnect();
+  }
+
+  ping(): boolean {
+    const sockets = [this.#in, this.#out];
+    return sockets.map((socket) => socket?.ping() ?? false).includes(true);
   }
 
   async close(): Promise<void> {

@@ -14,6 +14,9 @@ import {
   GREETING,
   GREETING_BYTES,
   isGreeting,
+  isPong,
+  knowsPing,
+  PING,
   partsFrame,
   pong,
   ready,
@@ -46,6 +49,8 @@ export interface PeerEvents {
   ready(peer: Peer): void;
   /** The parts share the memory of all that was read together with them: at most 64 kB. */
   message(peer: Peer, parts: Buffer[]): void;
+  /** It has answered ping(). */
+  pong(peer: Peer): void;
   /** It is cut off, for this reason. */
   cut(error: ProtocolError): void;
   /** Once, after its last message; also where it never was ready. */
@@ -59,6 +64,7 @@ export class Peer {
   readonly #reader: FrameReader;
   #greeting: Buffer | undefined = Buffer.alloc(0);
   #isReady = false;
+  #knowsPing = false;
   #isCut = false;
   #parts: Buffer[] = [];
   /** Of the parts: see PART_BYTES. */
@@ -95,6 +101,14 @@ export class Peer {
   sendParts(parts: readonly Buffer[]): void {
     this.#write();
     if (this.#socket.writable) this.#socket.write(partsFrame(parts));
+  }
+
+  /** Asks for a sign of life; false where the peer would not understand it, or does not read. */
+  ping(): boolean {
+    const { writable, writableNeedDrain } = this.#socket;
+    const canAsk = this.#isReady && this.#knowsPing && writable && !writableNeedDrain;
+    if (canAsk) this.#socket.write(PING);
+    return canAsk;
   }
 
   /** Whether reading is held up: the other end is then held up, too, in the end. */
@@ -151,6 +165,7 @@ export class Peer {
     const heard = Buffer.concat([before, bytes]);
     if (!isGreeting(heard)) throw wrong("who connected does not speak ZMTP 3 (ZeroMQ 4.0 or later) without encryption");
     this.#greeting = heard.length < GREETING_BYTES ? heard : undefined;
+    this.#knowsPing = knowsPing(heard);
     if (!this.#greeting) this.#socket.write(ready(this.#role.type, this.#role.identity));
     return heard.subarray(GREETING_BYTES);
   }
@@ -165,6 +180,7 @@ export class Peer {
     const answer = pong(body);
     // A peer that does not read has no use for answers.
     if (answer && this.#socket.writable && !this.#socket.writableNeedDrain) this.#socket.write(answer);
+    if (isPong(body) && this.#isReady) this.#events.pong(this);
     if (this.#isReady) return;
     const type = typeIn(body) ?? "";
     if (!COUNTERPARTS[this.#role.type].test(type)) {

@@ -34,7 +34,8 @@ export class PullServer {
   /** Rejects with "link.failed" when the address cannot be bound. `refused`: somebody was cut off. */
   async start(receive: (parts: Buffer[]) => void, refused: (error: ProtocolError) => void = () => {}): Promise<void> {
     const options = { type: "PULL", identity: "", bind: true, limit: LARGEST } as const;
-    const events = { ready() {}, closed() {}, cut: refused, message: (_: unknown, parts: Buffer[]) => receive(parts) };
+    const message = (_: unknown, parts: Buffer[]) => receive(parts);
+    const events = { ready() {}, pong() {}, closed() {}, cut: refused, message };
     this.#socket = new ZmqSocket({ ...options, spec: this.#spec, clock: this.#clock }, events);
     await this.#socket.start();
   }

@@ -48,6 +48,7 @@ export class RequestSession {
       {
         ready: (peer) => this.#begin(peer),
         message: (_, parts) => this.#take(parts),
+        pong: () => {},
         closed: () => this.#end(),
         // The connection ends; what was asked over it fails.
         cut: () => {},

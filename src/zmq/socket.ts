@@ -68,6 +68,13 @@ export class ZmqSocket {
     this.#each((peer) => peer.destroy());
   }
 
+  /** Sends a PING to each peer that understands it; false when there is none. `pong` tells of each answer. */
+  ping(): boolean {
+    let asked = false;
+    for (const peer of this.#peers) asked = peer.ping() || asked;
+    return asked;
+  }
+
   /** Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on. */
   async close({ patience, silence = 0 }: Ending): Promise<void> {
     const { clock } = this.#options;
@@ -119,14 +126,14 @@ export class ZmqSocket {
   }
 
   #join(socket: Socket, left: () => void = () => {}): void {
-    const { ready, message, cut, closed } = this.#events;
+    const { ready, message, pong, cut, closed } = this.#events;
     const leave = (peer: Peer) => {
       this.#peers.delete(peer);
       if (peer.isReady) closed(peer);
       left();
       if (this.#peers.size === 0) this.#emptied();
     };
-    const peer = new Peer(socket, this.#options, this.#turns, { ready, message, cut, closed: leave });
+    const peer = new Peer(socket, this.#options, this.#turns, { ready, message, pong, cut, closed: leave });
     if (this.#turns.isFull) peer.held = true;
     this.#peers.add(peer);
   }

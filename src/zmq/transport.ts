@@ -15,6 +15,11 @@ export interface Transport {
   send(head: Buffer, body: Buffer): void;
   /** Ends the connections and makes new ones, as if they had been cut; "disconnected" is told of those that were there. */
   reconnect(): void;
+  /**
+   * Sends a ZMTP PING on each connection whose peer announced ZMTP 3.1 or later. Returns false when there is none: then no
+   * pong() will come. libzmq's I/O thread answers, so a PONG proves the connection and the process, not that messages are read.
+   */
+  ping(): boolean;
   /** Sends what is queued for at most a second, then lets go of the sockets. Nothing is received any more. */
   close(): Promise<void>;
 }
@@ -23,6 +28,8 @@ export interface Receiver {
   message(frame: Buffer): void;
   connected(direction: "in" | "out"): void;
   disconnected(direction: "in" | "out"): void;
+  /** A peer of this direction has answered ping(). Absent: the receiver never asks. */
+  pong?(direction: "in" | "out"): void;
   /** Something that Mongrel2 never sends: it was dropped, or who sent it was cut off. */
   refused(error: ProtocolError): void;
 }

@@ -21,6 +21,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
   const clock = new FakeClock();
   const sent: { ids: number[]; extended: boolean; body: string }[] = [];
   const told: string[] = [];
+  const pings = { count: 0 };
   const name = (message: Inbound) => `${message.kind} ${message.id}`;
   const events: EndpointEvents = {
     live: (_, doubtful) => told.push(doubtful.length > 0 ? `live, doubtful ${doubtful}` : "live"),
@@ -38,6 +39,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
     async start() {},
     async close() {},
     reconnect: () => told.push("reconnect"),
+    ping: () => ++pings.count > 0,
     send(head: Buffer, content: Buffer) {
       const frame = Buffer.concat([head, content]);
       const { ids, extended, body } = decodeReply(frame);
@@ -59,7 +61,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
   endpoint.connected("out");
   const lastFence = () => sent.findLast(({ ids }) => (ids[0] ?? 0) > 2_000_000_000)?.ids[0] ?? 0;
   const goLive = () => endpoint.message(notice(lastFence()));
-  return { endpoint, clock, sent, told, lastFence, goLive };
+  return { endpoint, clock, sent, told, pings, lastFence, goLive };
 }
 
 test("nothing is handed on before a fence has come back, then everything, in order", async () => {
@@ -278,6 +280,19 @@ test("a link on which nothing answers for link_timeout is connected again, and n
   assert.deepEqual(told, ["live", "silent true"]);
   clock.advance(2000);
   assert.deepEqual(told, ["live", "silent true", "lost", "reconnect"]);
+});
+
+test("a link whose library answers is not connected again, though Mongrel2 is silent", async () => {
+  const { endpoint, clock, told, pings, goLive } = await setUp(60_000);
+  goLive();
+  for (let second = 0; second < 300; second += 30) {
+    clock.advance(30_000);
+    endpoint.pong();
+  }
+  assert.deepEqual(told, ["live", "silent true"]);
+  assert.ok(pings.count >= 50, `${pings.count} pings`);
+  clock.advance(61_000);
+  assert.deepEqual(told.slice(-2), ["lost", "reconnect"]);
 });
 
 test("link_timeout 0 connects again never", async () => {

@@ -70,6 +70,7 @@ export class Wire {
     const transport = {
       start: async () => {},
       close: async () => {},
+      ping: () => false,
       send: (...pieces: Buffer[]) => this.#sent(Buffer.concat(pieces)),
       reconnect: () => {},
     };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Push, Subscriber } from "zeromq";
+import { GREETING, ready } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
 import { Link } from "../../src/zmq/link.js";
 import { Changes, within } from "../support/deadline.js";
@@ -29,6 +30,7 @@ async function setUp({ bind = false } = {}) {
       refused: ({ code }) => tell(`refused ${code}`),
       connected: (direction) => tell(`${direction} +`),
       disconnected: (direction) => tell(`${direction} -`),
+      pong: (direction) => tell(`${direction} pong`),
     });
   const open = async () => {
     const push = new Push({ linger: 0 });
@@ -112,6 +114,39 @@ test("a link that is there first finds Mongrel2 when it comes, and again when it
   await link.close();
   second.push.close();
   second.sub.close();
+});
+
+test("libzmq answers a PING on both connections, though the link greets as ZMTP 3.0", async () => {
+  const { link, start, open, heard } = await setUp();
+  await start();
+  assert.equal(link.ping(), false, "nobody is connected");
+  const { push, sub } = await open();
+  await heard("in +");
+  await untilHeard(link, sub);
+  await heard("out +");
+  assert.equal(link.ping(), true);
+  await heard("in pong");
+  await heard("out pong");
+  await push.send("after");
+  await heard("message after");
+  await link.close();
+  assert.equal(link.ping(), false, "the link is closed");
+  push.close();
+  sub.close();
+});
+
+test("a peer of ZMTP 3.0 is sent no PING", async () => {
+  const { link, sendSpec, start, heard } = await setUp({ bind: true });
+  await start();
+  const peer = new RawConnection(Number(sendSpec.split(":").at(-1)));
+  peer.write(Buffer.concat([GREETING, ready("PUSH")]));
+  await heard("in +");
+  assert.equal(link.ping(), false);
+  peer.write("\x04\x07\x04PING\0\0");
+  await peer.until(({ text }) => text.endsWith("\x04PONG"), "an answer to its own PING");
+  assert.ok(!peer.text.includes("PING"));
+  await link.close();
+  peer.close();
 });
 
 test("a message in several parts is told as such and not taken for one", async () => {
