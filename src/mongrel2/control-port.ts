@@ -18,10 +18,8 @@ const ANSWER_TIMEOUT_MS = 2000;
 export interface ControlPortEvents {
   /** There is a connection. */
   connected(): void;
-  /** Mongrel2 has ended the connection: it has ended itself, or was told `control_stop`. */
-  ended(): void;
-  /** We have ended it: nothing had been answered for `linkTimeoutMs`. */
-  abandoned(): void;
+  /** The connection has ended. `isClosed`: by Mongrel2, which has ended itself, or was told `control_stop`; else it was cut. */
+  ended(isClosed: boolean): void;
   /** A check has got its answer. */
   reachable(): void;
   /** A check has got none. */
@@ -31,8 +29,12 @@ export interface ControlPortEvents {
 export interface ControlPortOptions {
   readonly spec: string;
   readonly clock: Clock;
-  /** A connection over which nothing was answered for so long is made anew; 0 = never. */
+  /**
+   * A connection over which nothing was answered for so long is cut and made anew, while `isMongrel2Answering`: a network has
+   * lost it. Else it is kept, as what shows later that it is the same Mongrel2. 0 = never.
+   */
   readonly linkTimeoutMs: number;
+  readonly isMongrel2Answering: () => boolean;
   readonly events: ControlPortEvents;
 }
 
@@ -51,9 +53,12 @@ export class ControlPort {
     this.#options = options;
     this.#answeredAt = clock.monotonic();
     this.#session = new RequestSession(spec, clock, {
-      connected: () => events.connected(),
-      ended: () => {
-        events.ended();
+      connected: () => {
+        this.#answeredAt = clock.monotonic();
+        events.connected();
+      },
+      ended: (isClosed) => {
+        events.ended(isClosed);
         void this.#check();
       },
       answered: () => {
@@ -116,12 +121,11 @@ export class ControlPort {
   }
 
   #failed(error: M2pushError): void {
-    const { clock, linkTimeoutMs, events } = this.#options;
+    const { spec, clock, linkTimeoutMs, isMongrel2Answering, events } = this.#options;
     events.unreachable(error);
-    if (linkTimeoutMs === 0 || clock.monotonic() - this.#answeredAt < linkTimeoutMs) return;
-    this.#answeredAt = clock.monotonic();
-    if (this.session === undefined) return;
+    const isLate = linkTimeoutMs > 0 && clock.monotonic() - this.#answeredAt >= linkTimeoutMs;
+    if (!isLate || this.session === undefined || !spec.startsWith("tcp:") || !isMongrel2Answering()) return;
     this.#session.reconnect();
-    events.abandoned();
+    events.ended(false);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * One end of a link to one Mongrel2: turns messages into requests and notices, and what the hub wants into frames. It knows
- * whether the link is live, and when a new life of Mongrel2 began.
+ * whether the link is live, and when a new life of Mongrel2 began. Long because it is one state machine.
  *
  *   lost  --Mongrel2 connects-->  probing  --a fence passes-->  live  --either socket disconnects-->  lost
  *

@@ -101,13 +101,12 @@ export class InstanceWatch {
       spec,
       clock,
       linkTimeoutMs,
+      isMongrel2Answering: () => endpoint().live && !conditions.has("mongrel2_silent", name),
       events: {
         connected: () => this.#evidence?.anchor(anchored),
-        ended: () => bind && this.#ended(),
-        abandoned: () => {
-          this.#evidence?.forget();
-          if (bind) endpoint().endEpoch("the control port of Mongrel2 does not answer");
-          if (bind) endpoint().resume();
+        ended: (isClosed) => {
+          if (!isClosed) this.#evidence?.forget();
+          if (bind) this.#endEpoch();
         },
         reachable: () => conditions.end("control_unreachable", name),
         unreachable: (error) => {
@@ -119,9 +118,9 @@ export class InstanceWatch {
   }
 
   /** Behind a proxy: Mongrel2 has ended, as far as anybody can tell. */
-  #ended(): void {
+  #endEpoch(): void {
     const { clock, endpoint } = this.#options;
-    endpoint().endEpoch("the connection to Mongrel2's control port has ended: it has restarted");
+    endpoint().endEpoch("the connection to Mongrel2's control port has ended");
     this.#resume?.();
     this.#resume = clock.after(OLD_MESSAGES_MS, () => endpoint().resume());
   }

@@ -60,7 +60,7 @@ export class InstanceEvidence {
     this.#isDeciding = false;
   }
 
-  /** The connection was ended by us: its end says nothing. */
+  /** The connection was cut, by a network or by us: its end says nothing. */
   forget(): void {
     this.#anchor = undefined;
   }

@@ -66,6 +66,7 @@ export class Peer {
   #isReady = false;
   #knowsPing = false;
   #isCut = false;
+  #hasEnded = false;
   #parts: Buffer[] = [];
   /** Of the parts: see PART_BYTES. */
   #size = 0;
@@ -82,8 +83,16 @@ export class Peer {
     socket.setTimeout(HANDSHAKE_PATIENCE, () => this.#isReady || socket.destroy());
     socket.on("error", () => {}); // it closes
     socket.on("data", (bytes: Buffer) => turns.add(bytes.length, () => this.#take(bytes)));
+    socket.on("end", () => {
+      this.#hasEnded = true;
+    });
     socket.on("close", () => turns.add(0, () => events.closed(this)));
     socket.write(GREETING);
+  }
+
+  /** It has said that it closes: it was not merely cut. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   get isReady(): boolean {

@@ -15,8 +15,11 @@ const NUMBER_BYTES = 4;
 export interface SessionEvents {
   /** There is a connection: `session` is another number than before. */
   connected(): void;
-  /** It has ended, and not by reconnect() or close(). */
-  ended(): void;
+  /**
+   * It has ended, and not by reconnect() or close(). `isClosed`: the other end has closed it; else a network in between may
+   * have cut it.
+   */
+  ended(isClosed: boolean): void;
   /** An answer has come, be it too late. */
   answered(): void;
 }
@@ -49,7 +52,7 @@ export class RequestSession {
         ready: (peer) => this.#begin(peer),
         message: (_, parts) => this.#take(parts),
         pong: () => {},
-        closed: () => this.#end(),
+        closed: (peer) => this.#end(peer),
         // The connection ends; what was asked over it fails.
         cut: () => {},
       },
@@ -111,10 +114,11 @@ export class RequestSession {
     this.#events.connected();
   }
 
-  #end(): void {
+  #end(peer: Peer): void {
     if (!this.#peer) return;
-    this.#drop("the other end closed the connection");
-    this.#events.ended();
+    this.#drop("the connection has ended");
+    // There is no network on the way to a local socket; one that is closed with something unread in it looks as if it were cut.
+    this.#events.ended(peer.hasEnded || this.#spec.startsWith("ipc:"));
   }
 
   /** What was asked over the connection has no answer any more. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Fences, isFence } from "../../src/mongrel2/fence.js";
+import { Fences, isFence, NOBODY } from "../../src/mongrel2/fence.js";
 
 test("fences have ids that no connection can have, each another one", () => {
   const fences = new Fences();
@@ -15,7 +15,7 @@ test("in whatever order answers come, late, twice or for nobody, fences pass in 
   const step = fc.oneof(fc.constant("raise" as const), fc.nat(60));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const fences = new Fences();
+      const fences = new Fences(() => 0);
       const ids: number[] = [];
       const passed: { number: number; took: number }[] = [];
       let pending: { number: number; since: number }[] = [];
@@ -64,4 +64,23 @@ test("a fence that is raised by one that passes waits for its own answer", () =>
   assert.deepEqual(passed, ["outer"]);
   assert.equal(fences.pass(inner, 2), true);
   assert.deepEqual(passed, ["outer", "inner"]);
+});
+
+test("each process stays in its own block of ids: notices of other blocks were asked for by others", () => {
+  for (const random of [0, 0.3, 1 - 2 ** -53]) {
+    const fences = new Fences(() => random);
+    const ids = Array.from({ length: 5000 }, () => fences.raise(0, () => {}));
+    const [low, high] = [Math.min(...ids), Math.max(...ids)];
+    assert.ok(low > 2_000_000_000 && high < 2 ** 31 - 1, `${low} to ${high}`);
+    assert.deepEqual(
+      ids.filter((id) => fences.isForeign(id)),
+      [],
+    );
+    assert.ok(fences.isForeign(low - 1) && fences.isForeign(high + 1));
+    assert.ok(new Set(ids).size > 2000, "an id is not used again soon");
+  }
+});
+
+test("a notice to nobody is nobody's: every process sends to that id", () => {
+  assert.ok(!new Fences().isForeign(NOBODY));
 });
