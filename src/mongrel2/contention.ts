@@ -4,13 +4,13 @@
  * themselves; those that go on for PROOF_MS are proof.
  *
  * One of the two must leave, and better the one that came by mistake. That is the newer one, as a rule: whoever sees the other within
- * NEWER_MS of its first live link. Where both are as new, the one with the higher block of fence ids leaves first, and the other stays.
+ * NEWER_MS of its first live link. Where both do, the one that began later leaves (its fence ids tell that), and the other stays.
  */
 import type { Cancel, Clock } from "../util/clock.js";
 
 const PROOF_MS = 5000;
 const NEWER_MS = 10_000;
-/** How much longer the one with the lower block waits whether the other leaves. */
+/** How much longer the one that began first waits whether the other leaves. */
 const GIVE_WAY_MS = 3000;
 /** Notices that are further apart are of another occasion; and after this long without one the other is gone. */
 const GAP_MS = 10_000;
@@ -49,8 +49,8 @@ export class Contention {
     this.#liveAt ??= this.#options.clock.monotonic();
   }
 
-  /** A notice has come that another process asked for; `isAbove`: its block of ids is above ours. */
-  seen(isAbove: boolean): void {
+  /** A notice has come that another process asked for; `isYounger`: it began after us. */
+  seen(isYounger: boolean): void {
     const { clock, began } = this.#options;
     const now = clock.monotonic();
     if (now - this.#lastAt > GAP_MS) this.#firstAt = now;
@@ -58,18 +58,18 @@ export class Contention {
     if (now - this.#firstAt < PROOF_MS) return;
     if (!this.#isProven) {
       this.#isProven = true;
-      began(this.#isNewer);
+      began(this.#isNewer && !isYounger);
       this.#watchEnd();
     }
-    if (this.#isNewer) this.#yield(now, isAbove);
+    if (this.#isNewer) this.#yield(now, isYounger);
   }
 
   stop(): void {
     this.#end?.();
   }
 
-  #yield(now: number, isAbove: boolean): void {
-    if (this.#isYielding || now - this.#firstAt < PROOF_MS + (isAbove ? GIVE_WAY_MS : 0)) return;
+  #yield(now: number, isYounger: boolean): void {
+    if (this.#isYielding || now - this.#firstAt < PROOF_MS + (isYounger ? GIVE_WAY_MS : 0)) return;
     this.#isYielding = true;
     this.#options.yields();
   }

@@ -16,8 +16,8 @@ export interface EndpointEvents {
   /** Messages come in that carry another ident than the one configured. */
   wrongIdent(seen: string): void;
   fencePassed(milliseconds: number): void;
-  /** While live a notice came in that another process asked for; `isAbove`: its block of ids is above ours. */
-  foreignFence(isAbove: boolean): void;
+  /** While live a notice came in that another process asked for; `isYounger`: it began after us. */
+  foreignFence(isYounger: boolean): void;
   /** Messages came in that may be of a Mongrel2 that is gone: they are not handed on. */
   stale(messages: number): void;
 }

@@ -77,7 +77,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#options = options;
     this.maxTargets = options.maxTargets;
     const { transport, clock, sendIdent, events, random, linkTimeoutMs } = options;
-    this.#fences = new Fences(random);
+    this.#fences = new Fences(clock.now(), random);
     this.#watch = new LinkWatch({
       clock,
       random,
@@ -267,7 +267,7 @@ export class Endpoint implements Outlet, Receiver {
 
   #foreign(id: number, now: number): void {
     this.#watch.alert(now);
-    this.#options.events.foreignFence(id > this.#fences.first);
+    this.#options.events.foreignFence(this.#fences.isYounger(id));
   }
 
   #probeFrom(wait: number): void {

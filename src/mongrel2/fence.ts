@@ -4,14 +4,18 @@
  * keep-alive it would be harmless should the id exist. Ids lie between 2,000,000,001 and 2^31, above which Mongrel2 prints them
  * negative. Passing is cumulative: an answer to a later fence passes all earlier ones.
  *
- * Each process draws a block of ids and stays in it: a notice of another block was asked for by another process (contention.ts). 65,536
- * blocks, so that two processes have the same one once in 65,536 times; then 2,250 ids a block, of which three are under way as a
- * rule, and one more for each second in which Mongrel2 does not answer.
+ * Each process draws a block of ids and stays in it: a notice of another block was asked for by another process (contention.ts). The
+ * number of the block is the second in which the process began, of 4096, and 6 bits by chance: so of two that began a short time
+ * after each other both know which was first, and two have the same block once in 262,144 times (in 64, where they began in the
+ * same second). That leaves 562 ids a block, of which three are under way as a rule, and two more for each second in which Mongrel2
+ * does not answer; one that is used again before its notice has come passes the same fences a moment later.
  */
 
 const FIRST = 2_000_000_001;
 const LAST = 2_147_483_646;
-const BLOCKS = 65_536;
+const SECONDS = 4096;
+const CHANCES = 64;
+const BLOCKS = SECONDS * CHANCES;
 const BLOCK_IDS = Math.floor((LAST - FIRST + 1) / BLOCKS);
 /** A connection that never is: Mongrel2 takes what is sent to it, and its notice is passed over like one of a fence that is not pending. */
 export const NOBODY = LAST + 1;
@@ -21,6 +25,9 @@ export function isFence(id: number): boolean {
   return id >= FIRST;
 }
 
+const firstOf = (block: number): number => FIRST + block * BLOCK_IDS;
+const blockOf = (id: number): number => Math.floor((id - FIRST) / BLOCK_IDS);
+
 interface Pending {
   readonly id: number;
   readonly since: number;
@@ -28,25 +35,30 @@ interface Pending {
 }
 
 export class Fences {
-  readonly first: number;
+  readonly #block: number;
   #next: number;
   #pending: Pending[] = [];
 
-  /** `random`: a number from 0 up to 1, which chooses the block. */
-  constructor(random: () => number = Math.random) {
-    this.first = FIRST + Math.floor(random() * BLOCKS) * BLOCK_IDS;
-    this.#next = this.first;
+  /** `startedAt`: when the process began, milliseconds since 1970; `random`: a number from 0 up to 1. */
+  constructor(startedAt: number, random: () => number) {
+    this.#block = (Math.floor(startedAt / 1000) % SECONDS) * CHANCES + Math.floor(random() * CHANCES);
+    this.#next = firstOf(this.#block);
   }
 
   /** Whether another process asked for this notice. */
   isForeign(id: number): boolean {
-    return id !== NOBODY && (id < this.first || id >= this.first + BLOCK_IDS);
+    return id !== NOBODY && blockOf(id) !== this.#block;
+  }
+
+  /** Whether the process that asked for this notice began after us, if it was not half an hour or more. */
+  isYounger(id: number): boolean {
+    return (blockOf(id) - this.#block + BLOCKS) % BLOCKS < BLOCKS / 2;
   }
 
   /** The id to send to; `passed` is called with the round trip in milliseconds. */
   raise(now: number, passed: (took: number) => void): number {
     const id = this.#next;
-    this.#next = id === this.first + BLOCK_IDS - 1 ? this.first : id + 1;
+    this.#next = blockOf(id + 1) === this.#block ? id + 1 : firstOf(this.#block);
     this.#pending.push({ id, since: now, passed });
     return id;
   }

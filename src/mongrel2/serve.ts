@@ -99,7 +99,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     answering: () => conditions.end("mongrel2_silent", name),
     wrongIdent: (seen) => journal.wrongIdent(name, sendIdent, seen),
     fencePassed: (milliseconds) => journal.fencePassed(name, milliseconds),
-    foreignFence: (isAbove) => config.shared || contention.seen(isAbove),
+    foreignFence: (isYounger) => config.shared || contention.seen(isYounger),
     stale: (messages) => journal.stale(name, messages),
   };
   const transport = linkOf(config, clock);

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { Contention } from "../../src/mongrel2/contention.js";
 import { FakeClock } from "../support/clock.js";
 
-const [ABOVE, BELOW] = [true, false];
+const [YOUNGER, OLDER] = [true, false];
 
 /** A daemon whose link has been live for so many milliseconds. */
 function setUp(liveFor = 0) {
@@ -18,9 +18,9 @@ function setUp(liveFor = 0) {
   contention.live();
   clock.advance(liveFor);
   /** Notices of another process, one every `everyMs`. */
-  const notices = (milliseconds: number, isAbove = BELOW, everyMs = 500) => {
+  const notices = (milliseconds: number, isYounger = OLDER, everyMs = 500) => {
     for (let passed = 0; passed < milliseconds; passed += everyMs) {
-      contention.seen(isAbove);
+      contention.seen(isYounger);
       clock.advance(everyMs);
     }
   };
@@ -54,23 +54,23 @@ describe("Contention", () => {
     assert.deepEqual(told, ["began", "ended", "began"]);
   });
 
-  test("of two that have come together one stays: the one with the lower block leaves only where the other does not", () => {
-    const lower = setUp(1000);
-    lower.notices(6000, ABOVE);
-    assert.deepEqual(lower.told, ["began, older than us"]);
-    lower.clock.advance(20_000);
-    assert.deepEqual(lower.told, ["began, older than us", "ended"]);
-    const higher = setUp(1000);
-    higher.notices(6000, BELOW);
-    assert.deepEqual(higher.told, ["began, older than us", "yields"]);
+  test("of two that have come one soon after the other the first stays, and leaves only where the other does not", () => {
+    const first = setUp(1000);
+    first.notices(6000, YOUNGER);
+    assert.deepEqual(first.told, ["began"]);
+    first.clock.advance(20_000);
+    assert.deepEqual(first.told, ["began", "ended"]);
+    const second = setUp(1000);
+    second.notices(6000, OLDER);
+    assert.deepEqual(second.told, ["began, older than us", "yields"]);
     const left = setUp(1000);
-    left.notices(9000, ABOVE);
-    assert.deepEqual(left.told, ["began, older than us", "yields"]);
+    left.notices(9000, YOUNGER);
+    assert.deepEqual(left.told, ["began", "yields"]);
   });
 
   test("notices far apart are of different occasions", () => {
     const { told, notices } = setUp(1000);
-    notices(120_000, BELOW, 12_000);
+    notices(120_000, OLDER, 12_000);
     assert.deepEqual(told, []);
   });
 

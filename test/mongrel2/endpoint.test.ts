@@ -30,7 +30,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
     malformed: (error) => told.push(`malformed ${"id" in error ? error.id : "?"}`),
     silent: (_, live) => told.push(`silent ${live}`),
     answering: () => told.push("answering"),
-    foreignFence: (isAbove) => told.push(isAbove ? "foreign, above" : "foreign, below"),
+    foreignFence: (isYounger) => told.push(isYounger ? "foreign, younger" : "foreign, older"),
     wrongIdent: (seen) => told.push(`ident ${seen}`),
     fencePassed: () => {},
     stale: (messages) => told.push(`stale ${messages}`),
@@ -215,8 +215,8 @@ test("notices of fences that another process asked for are told, one to nobody i
   const { endpoint, told, lastFence, goLive } = await setUp();
   goLive();
   const own = lastFence();
-  for (const id of [2_000_000_001, 2_147_483_646, 2_147_483_647, own]) endpoint.message(notice(id));
-  assert.deepEqual(told, ["live", "foreign, below", "foreign, above"]);
+  for (const id of [own - 1000, own + 1000, 2_147_483_647, own]) endpoint.message(notice(id));
+  assert.deepEqual(told, ["live", "foreign, older", "foreign, younger"]);
 });
 
 test("a broken message is told, and the next good one is served", async () => {
