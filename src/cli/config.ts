@@ -1,6 +1,7 @@
 /** `m2push config`: checks the configuration, or prints the effective one with where each value came from. */
 import type { Command } from "commander";
 import { printConfig } from "../config/print.js";
+import { warningsOf } from "../config/warnings.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
 
@@ -12,6 +13,7 @@ export function addConfig(program: Command, io: Io = processIo): void {
   addConfigOptions(command).action((options: { check?: true; print?: true }) => {
     const loaded = loadFor(command, io);
     const checkOnly = options.check === true && options.print !== true;
+    for (const warning of warningsOf(loaded.config)) io.stderr.write(`warning: ${warning}\n`);
     io.stdout.write(checkOnly ? "ok\n" : printConfig(loaded));
   });
 }
