@@ -48,3 +48,7 @@ export class ProtocolError extends M2pushError {
     this.name = "ProtocolError";
   }
 }
+
+/** Of work that takes as long as there are clients only so much waits at a time: see util/sliced-work.ts. */
+export const tooManyRequests = (): M2pushError =>
+  new M2pushError("unavailable", "too many such requests at a time; fix: ask again a moment later");

@@ -16,8 +16,6 @@ export interface ObservedServer {
 export class Observed {
   phase: Snapshot["phase"] = "starting";
   history: History | undefined;
-  /** Why publications cannot be taken now. */
-  busFault: string | undefined;
   /** The daemons that share a stream; absent = this one is alone. */
   nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
   /** Standing problems; absent = none are collected yet. */
@@ -44,7 +42,6 @@ export class Observed {
     uptime: (this.#clock.monotonic() - this.#began) / 1000,
     servers: this.servers.map((server) => look(server, this.conditions)),
     history: this.history && measures(this.history),
-    busFault: this.busFault,
     nodes: this.nodes?.snapshot(),
     conditions: this.conditions?.active ?? [],
   });

@@ -15,7 +15,7 @@ import { Recent } from "../util/recent.js";
 import type { Carrier } from "./carrier.js";
 import { checkTimes, type JsonObject } from "./claims.js";
 import { hasRightsV0, readRightsV0 } from "./claims-v0.js";
-import { type Authority, checkAccessToken, isAccessToken, readRightsV8 } from "./claims-v8.js";
+import { type Authority, checkAccessToken, checkIssuer, isAccessToken, readRightsV8 } from "./claims-v8.js";
 import type { Dialect, Grants, ParseSelector } from "./grants.js";
 import type { VerificationKey } from "./key.js";
 import { denied, type Refusal, refusal } from "./refusal.js";
@@ -32,6 +32,8 @@ export interface VerifierOptions<S> {
   readonly authority: Authority | undefined;
   /** Whether tokens of Mercure 0.x are accepted. */
   readonly legacy: boolean;
+  /** The iss that tokens of Mercure 0.x must have; undefined = any or none: they are older than that rule. */
+  readonly legacyIssuer: string | undefined;
 }
 
 /** How many good tokens are remembered. */
@@ -84,10 +86,11 @@ export class Verifier<S> {
   }
 
   #read({ header, claims }: Signed): Grants<S> {
-    const { parse, clock, authority, legacy } = this.#options;
+    const { parse, clock, authority, legacy, legacyIssuer } = this.#options;
     const dialect = dialectOf(header, claims);
     if (dialect === "0.x" && !legacy) throw denied("it is a token of Mercure 0.x, which is turned off");
     if (dialect === "draft-08") checkAccessToken(header, claims, authority);
+    else checkIssuer(claims, legacyIssuer);
     const expiresAt = checkTimes(claims, clock.now(), dialect === "draft-08");
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
     const subject = typeof claims.sub === "string" ? claims.sub : undefined;

@@ -5,6 +5,7 @@
  * the process is killed after it.
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
+import { PRIVATE_MODE } from "../util/private-files.js";
 
 export interface Mark {
   /** Everything up to this offset has been seen by the settled clients. */
@@ -24,7 +25,7 @@ export class Marks {
   /** `life`: marks of another one are forgotten. Throws what the file system throws. */
   constructor(path: string, life: string) {
     this.#life = life;
-    this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT);
+    this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT, PRIVATE_MODE);
     const text = readFileSync(this.#file, "utf8");
     this.#length = Buffer.byteLength(text);
     this.#marks = read(text, life);

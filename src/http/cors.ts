@@ -9,7 +9,7 @@ export type CorsHeaders = Readonly<Record<string, string>>;
 /** What fetch() clients may see besides the body: links, and where a replay began. */
 const EXPOSED = "Link, Last-Event-ID, Mercure-Last-Event-ID";
 /** What fetch() clients may send. */
-const ALLOWED = "Authorization, Cache-Control, Content-Type, Last-Event-ID";
+const ALLOWED = "Authorization, Cache-Control, Content-Type, Last-Event-ID, X-Requested-With";
 /** How long a browser remembers a preflight, seconds. */
 const MAX_AGE = "7200";
 

@@ -25,6 +25,8 @@ export interface Route {
   readonly methods: Readonly<Record<string, Method>>;
   /** Headers for an OPTIONS request beyond Allow (CORS preflights). */
   readonly options?: (request: HttpRequest) => Readonly<Record<string, string>>;
+  /** Whether the connection of an OPTIONS request may be used for another one; absent = it is closed. */
+  readonly optionsPersist?: true;
 }
 
 export interface RouterOptions {
@@ -34,6 +36,8 @@ export interface RouterOptions {
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
   /** Headers for every answer but streams: pages of other origins may read refusals, too (cors.ts). */
   readonly readable: (request: HttpRequest) => Readonly<Record<string, string>>;
+  /** The answer to a request for a host that is not served; absent = every host is. */
+  readonly misdirected?: (request: HttpRequest) => Answer | undefined;
 }
 
 /** Requests of one connection that may wait behind an answer that takes time: more than a publisher's library ever sends ahead. */
@@ -104,6 +108,8 @@ export class Router {
   /** A mistake of ours in one route costs one answer: thrown on, it would end the loop that receives everybody's requests. */
   #attempt(route: Route | undefined, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
     try {
+      const misdirected = this.#options.misdirected?.(request);
+      if (misdirected) return misdirected;
       return route ? this.#outcome(route, server, request) : { status: 404 };
     } catch (error) {
       return failure(error);
@@ -141,6 +147,11 @@ export class Router {
     if (outcome === undefined) return false;
     this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
     if (outcome === "streaming") return true;
+    if (server.registry.clients.has(request.id)) {
+      // Something failed after its stream was opened: any answer would be part of that.
+      this.#options.hub.evict(server, request.id);
+      return false;
+    }
     const persists = outcome.persists === true && mayPersist(request);
     const answer = { ...outcome, headers: { ...this.#options.readable(request), ...outcome.headers } };
     send(server, request.id, response(answer, { persists, isHead: request.method === "HEAD" }), persists);
@@ -155,10 +166,14 @@ export class Router {
     return undefined;
   }
 
-  #outcome({ methods, options }: Route, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
+  #outcome(
+    { methods, options, optionsPersist: persists }: Route,
+    server: Server,
+    request: HttpRequest,
+  ): Outcome | Promise<Outcome> {
     const allow = () => ({ Allow: `${Object.keys(methods).join(", ")}, OPTIONS` });
     if (request.method === "OPTIONS") {
-      return { status: 204, headers: { ...allow(), ...options?.(request) }, ...(options && { persists: true }) };
+      return { status: 204, headers: { ...allow(), ...options?.(request) }, ...(persists && { persists }) };
     }
     if (isUpload(request)) return { status: 413 };
     const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;

@@ -2,17 +2,22 @@
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
+import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
-import { positionId } from "../hub/position.js";
+import { positionId, presenceId } from "../hub/position.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
+import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
+import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
+import { misdirected } from "./hosts.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
 import { Publish } from "./publish.js";
+import type { Answer } from "./response.js";
 import type { Route } from "./router.js";
 import { hubRoute } from "./routes/hub.js";
 import { metadataPath, metadataRoute } from "./routes/metadata.js";
@@ -25,6 +30,8 @@ export interface SiteParts {
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly clock: Clock;
+  /** Counts publications that are not accepted; absent = nobody does. */
+  readonly rejected?: (error: M2pushError) => void;
   /** Told what an operator should know of the keys; never a key. */
   readonly warn: (warning: string) => void;
 }
@@ -59,20 +66,26 @@ export class Site {
     return corsHeaders(request, this.#config.auth.cors_origins);
   }
 
+  /** The answer to a request for a host that is not served; undefined = it is. */
+  misdirected(request: HttpRequest): Answer | undefined {
+    return misdirected(request, this.#config.hub.hosts);
+  }
+
   #routes(config: Config): Map<string, Route> {
     const { hub, history, presence } = this.#parts;
     const { path } = config.hub;
     const base = hubUrl(config);
     const dialects = this.#dialects;
     const subscribe = new Subscribe(hub, base, () => this.#settings());
-    const publish = new Publish(hub, base, dialects, () => this.#settings());
+    const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
-    const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
+    const lastEventId = () => lastIdOf(history, presence);
     const settings = () => this.#settings();
-    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, lastEventId, settings });
+    const work = new SlicedWork(this.#parts.clock, tooManyRequests);
+    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings });
     const issuer = config.auth.issuer || undefined;
     const routes = new Map([
-      [config.stream.path, streamRoute(config.stream.path, subscribe)],
+      [config.stream.path, streamRoute(config.stream.path, subscribe, corsOrigins)],
       [path, hubRoute({ path, dialects, subscribe, publish, corsOrigins })],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],
@@ -99,7 +112,7 @@ export class Site {
       subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
       legacy,
       anonymous: auth.anonymous,
-      publishFrom: auth.allow_publish_from,
+      publishFrom: new AddressSet(auth.allow_publish_from),
       origins: [hub.origin, ...auth.cors_origins],
       metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,
     });
@@ -116,8 +129,15 @@ export class Site {
       parse: (kind, value) => parseSelector(kind, value, base),
       authority: this.#dialects.serves("draft-08") ? authority : undefined,
       legacy: this.#dialects.serves("0.x"),
+      legacyIssuer: config.auth.issuer || undefined,
     });
   }
+}
+
+/** Of the newest event: of a publication, or of a subscription that began or ended since. */
+function lastIdOf({ epoch, last }: Pick<History, "epoch" | "last">, { log }: Presence): string {
+  if (log.last > 0 && log.lastHead === last) return presenceId(epoch, last, log.instance, log.last);
+  return last === 0 ? "earliest" : positionId(epoch, last);
 }
 
 /** The hub's URL; on this machine only, by whatever name this machine calls itself. */

@@ -7,10 +7,10 @@ import { ProtocolError } from "../errors.js";
 import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
-import { canonical, covers, parseSelector, type Selector, wordsOf } from "../hub/selector.js";
+import { canonical, covers, type Selector } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
-import { type HttpRequest, header } from "../protocol/request.js";
-import { encodeComment, encodeEvent } from "../protocol/sse.js";
+import { type HttpRequest, lastHeader } from "../protocol/request.js";
+import { encodeComment, encodeRetry } from "../protocol/sse.js";
 import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
@@ -31,10 +31,13 @@ export interface SubscribeSettings {
   readonly corsOrigins: readonly string[];
 }
 
-/** Nothing may keep a copy, nothing may hold it back: X-Accel-Buffering is nginx's word for the latter. */
+/**
+ * Nothing may keep a copy, nothing may hold it back: X-Accel-Buffering is nginx's word for the latter, and a proxy that compresses
+ * (express `compression`, as development servers have it) collects events until its block is full, unless it reads no-transform.
+ */
 const HEADERS = {
   "Content-Type": "text/event-stream",
-  "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate",
+  "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate, no-transform",
   Expires: "Thu, 01 Jan 1970 00:00:00 GMT",
   Pragma: "no-cache",
   "X-Accel-Buffering": "no",
@@ -65,14 +68,14 @@ export class Subscribe {
 
   #handle(server: Server, request: HttpRequest, wishes: Wishes): Outcome | Promise<Outcome> {
     try {
-      const full = this.#full(server, request);
+      const full = this.#full(request);
       if (full) return full;
       const wish = wishes.of(request);
       const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
       const asker = this.#settings().access.subscriber(request);
-      const { life } = server;
-      // Once Mongrel2 was restarted the connection is somebody else's.
-      return asker instanceof Promise ? asker.then((it) => (life === server.life ? open(it) : undefined)) : open(asker);
+      if (!(asker instanceof Promise)) return open(asker);
+      const arrival = server.arrivals.begin(request.id);
+      return asker.then((it) => (arrival.isGone ? undefined : open(it))).finally(() => server.arrivals.end(arrival));
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       return { status: 400, body: `${error.message}\n`, why: error.message };
@@ -84,27 +87,35 @@ export class Subscribe {
     const grants = asker === "anonymous" ? NO_GRANTS : canonical(asker.subscribe);
     const isPublicOnly = grants.length > 0 && !server.servesPrivate;
     const interest = asker === "anonymous" || isPublicOnly ? wish.interest : { ...wish.interest, grants };
-    const cursor = header(request, "last-event-id") ?? wish.cursor;
+    const shown = lastHeader(request, "last-event-id");
+    const cursor = shown || (wish.cursor ?? shown);
     const cors = corsHeaders(request, corsOrigins);
     const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
     const told = (after = "earliest") => (cursorHeader ? { [cursorHeader]: after } : {});
     const isPlain = cors === NO_CORS && !cursorHeader;
     if (request.method === "HEAD") return { status: 200, headers: HEADERS };
+    let refused: Answer | undefined;
     const opened = this.#hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
       interest,
       expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
-      lastEventId: cursor || undefined,
+      // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
+      lastEventId: shown || wish.cursor,
       allowance: request.credits,
+      // Others may have come while a token was checked or the history was asked: the limits count when it becomes a client.
+      admit: () => {
+        refused = this.#full(request);
+        return refused === undefined;
+      },
       opening: (after) => (isPlain ? this.#plain(retry) : openingOf(retry, { ...HEADERS, ...cors, ...told(after) })),
     });
-    const settle = (client: Client | undefined) => {
+    const outcome = (client: Client | undefined): Outcome => {
       if (client && isPublicOnly) server.publicOnly.add(client);
-      return client && "streaming";
+      return client ? "streaming" : refused;
     };
-    return opened instanceof Promise ? opened.then(settle) : settle(opened);
+    return opened instanceof Promise ? opened.then(outcome) : outcome(opened);
   }
 
   #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {
@@ -118,22 +129,7 @@ export class Subscribe {
       id: `urn:uuid:${randomUUID()}`,
       subscriptions: [...subscribed.values()],
       ...(subject !== undefined && { subject }),
-      ...(asker !== "anonymous" && this.#watches(asked, asker) && { watches: true }),
     };
-  }
-
-  /** Whether it follows subscriptions, and may. */
-  #watches(asked: readonly Asked[], { subscribe }: Exclude<Asker, "anonymous">): boolean {
-    const selectors = asked.map(({ selects, value }) => parseSelector(selects, value, this.#base));
-    return this.#reachesSubscriptions(subscribe) && this.#reachesSubscriptions(selectors);
-  }
-
-  /** A narrow selector is known by the word, a wide one by trying. */
-  #reachesSubscriptions(selectors: readonly Selector[]): boolean {
-    const { pathname } = new URL(this.#base);
-    const examples = [`${pathname}/subscriptions/exact/x/urn%3Auuid%3Ax`, `${pathname}/subscriptions/x/urn%3Auuid%3Ax`];
-    const isNarrow = selectors.some((selector) => wordsOf(selector).includes("subscriptions"));
-    return isNarrow || covers(selectors, examples, this.#base);
   }
 
   /** Of the first entry that selects what is asked for, taken as a topic. */
@@ -141,19 +137,20 @@ export class Subscribe {
     return payloads.find(({ topics }) => covers(topics, [match], this.#base))?.payload;
   }
 
-  #full(server: Server, { remote }: HttpRequest): Answer | undefined {
+  #full({ remote }: HttpRequest): Answer | undefined {
     const { maxClients, maxPerAddress, retry } = this.#settings();
     const wait = () => ({ "Retry-After": `${Math.ceil(retry / 1000)}` });
     if (maxClients > 0 && this.#hub.clients >= maxClients) {
       return { status: 503, headers: wait(), body: "too many clients\n" };
     }
-    if (maxPerAddress > 0 && server.registry.countOf(remote) >= maxPerAddress) {
+    if (maxPerAddress > 0 && this.#hub.countOf(remote) >= maxPerAddress) {
       return { status: 429, headers: wait(), body: "too many streams from this address\n", why: `${remote}: too many` };
     }
     return undefined;
   }
 }
 
+/** What comes first; the hub adds the event that ends this block, with the client's first position. */
 function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeEvent({ retry })]);
+  return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeRetry(retry)]);
 }

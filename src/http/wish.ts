@@ -13,7 +13,7 @@ import type { Asked } from "./mercure/dialect.js";
 /** In whatever dialect. */
 export interface Wish {
   readonly asked: readonly Asked[];
-  /** The last event id in the address; the header wins. "" = an empty one. */
+  /** The last event id in the address; a header that is not empty wins. "" = there is one, and it is empty. */
   readonly cursor: string | undefined;
   /** The response header that says where a replay begins, when one was asked for; undefined = none is sent. */
   readonly cursorHeader?: string;

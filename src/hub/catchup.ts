@@ -9,7 +9,8 @@
 import type { Publication } from "../protocol/publication.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import type { GapReason, History, Page } from "./ports.js";
+import type { HistoryReader, ReadPage } from "./history-reader.js";
+import type { GapReason } from "./ports.js";
 import { stepsSoFar } from "./select/machine.js";
 
 /** Clients of one audience that have all seen everything up to the same offset. */
@@ -20,7 +21,7 @@ export interface Group {
   /** A read that is under way: the group waits for it. */
   reading: boolean;
   /** What that read has brought. */
-  page: Page | undefined;
+  page: ReadPage | undefined;
   /** Its next body is one publication of this many bytes, for which nobody had credit; 0 = not known to be so. */
   needs: number;
 }
@@ -39,7 +40,7 @@ export interface Feed {
 }
 
 export interface CatchupOptions {
-  readonly history: History;
+  readonly history: HistoryReader;
   /** The largest body, bytes. */
   readonly maxBytes: () => number;
   /** How many bytes, counted for each receiver, one flush may spend on clients that are behind: live ones must not wait long. */
@@ -158,21 +159,20 @@ export class Catchup {
     if (page instanceof Promise) return this.#await(group, page);
     const chunks = page.publications.map((publication) => publication.bytes);
     if (page.isBroken) chunks.push(this.#options.gap("expired", page.through));
+    if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
     return this.#step(group, page.through, join, chunks);
   }
 
-  #await(group: Group, page: Promise<Page>): undefined {
+  #await(group: Group, page: Promise<ReadPage>): undefined {
     group.reading = true;
-    page
-      .catch((): Page => ({ publications: [], through: group.cursor }))
-      .then((read) => {
-        group.reading = false;
-        group.page = read;
-        this.#options.ready();
-      });
+    void page.then((read) => {
+      group.reading = false;
+      group.page = read;
+      this.#options.ready();
+    });
   }
 
-  #read(group: Group, through: number): Page | Promise<Page> {
+  #read(group: Group, through: number): ReadPage | Promise<ReadPage> {
     const { history, maxBytes, flushBytes } = this.#options;
     // A crowd at one place gets smaller bodies, more often: a body of 100 kB to 1000 clients would hold up live ones for long.
     const fair = Math.max(4096, Math.floor(flushBytes / group.clients.size));
@@ -188,7 +188,7 @@ export class Catchup {
       if (left <= 0) end = publication.offset;
       return isWanted;
     };
-    const cut = (page: Page): Page => ({ ...page, through: Math.min(page.through, end) });
+    const cut = (page: ReadPage): ReadPage => ({ ...page, through: Math.min(page.through, end) });
     const page = history.read(group.cursor, {
       through,
       most: LOOK,

@@ -1,5 +1,5 @@
 /** Closing many streams at once, so that their browsers do not all come back at once. */
-import { encodeEvent } from "../protocol/sse.js";
+import { encodeRetry } from "../protocol/sse.js";
 import type { Outlet, Reason } from "./ports.js";
 import type { Server } from "./server.js";
 
@@ -11,7 +11,7 @@ export function farewell(outlet: Outlet, ids: readonly number[], retry: number, 
   for (let from = 0; from < ids.length; from += GROUP) {
     const some = ids.slice(from, from + GROUP);
     const wait = Math.round(retry * (1 + random() / 2));
-    outlet.deliver(outlet.address(some), encodeEvent({ retry: wait }));
+    outlet.deliver(outlet.address(some), encodeRetry(wait));
     outlet.close(some);
   }
 }

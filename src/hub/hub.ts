@@ -1,15 +1,18 @@
 /**
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
- * This file is the list of what can happen; how each step works stands in the file it is named after.
+ * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that list.
  */
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
+import { Arrivals } from "./arrivals.js";
 import { maxBody } from "./batch.js";
 import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
+import { HistoryReader } from "./history-reader.js";
 import { interrupt } from "./interruption.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
 import { Outbox } from "./outbox.js";
@@ -25,10 +28,11 @@ import type {
   StoredClient,
 } from "./ports.js";
 import { Registry } from "./registry.js";
-import { beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
-import type { Server } from "./server.js";
+import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
+import { resetServer, type Server } from "./server.js";
 import { settle, unsettle } from "./settlement.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
+import { type PresenceSource, Watchers } from "./watchers.js";
 
 /** What one flush may spend on clients that are behind, bytes times receivers. */
 const CATCHUP_BYTES = 1_000_000;
@@ -40,7 +44,11 @@ export interface HubOptions {
   readonly clients: ClientStore;
   readonly journal: Journal;
   readonly attendance: Attendance;
+  /** Absent = nobody is told who comes and goes. */
+  readonly presence?: PresenceSource;
   readonly clock: Clock;
+  /** Where failures to read the history are told; absent = nowhere. */
+  readonly conditions?: Conditions;
   /** Whether more is published than could be taken in yet; absent = never. */
   readonly isFlooded?: () => boolean;
   /** The hub's URL, absolute: what relative topics and patterns are resolved against. */
@@ -53,13 +61,19 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  readonly #watchers: Watchers;
+  readonly #reader: HistoryReader;
   #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
+  /** Publications up to this offset were rejected after some servers had taken them: no other server may. */
+  #discarded = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#watchers = new Watchers(options.presence, options.history);
+    this.#reader = new HistoryReader(options.history, options.clock, options.conditions);
   }
 
   get servers(): Iterable<Server> {
@@ -71,9 +85,18 @@ export class Hub {
     return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.size, 0);
   }
 
+  /** Clients from one address. */
+  countOf(remote: string): number {
+    let count = 0;
+    for (const { registry } of this.#servers.values()) count += registry.countOf(remote);
+    return count;
+  }
+
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    await this.#options.bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
+    const { bus, history } = this.#options;
+    history.onDiscarded?.(() => this.#discard());
+    await bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
@@ -82,7 +105,7 @@ export class Hub {
     const registry = new Registry(outlet, base);
     const maxBytes = () => maxBody(registry.size);
     const catchup = new Catchup({
-      history,
+      history: this.#reader,
       maxBytes,
       flushBytes: CATCHUP_BYTES,
       gap: (reason, cursor) => this.#gap(name, reason, cursor),
@@ -97,9 +120,11 @@ export class Hub {
       history.last,
     );
     const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const state = { allowance: undefined, life: 0, servesPrivate: true, publicOnly: new WeakSet<Client>() };
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, ...state };
+    const ways = { outlet, registry, outbox, catchup, keepalive: sweep, arrivals: new Arrivals() };
+    const isolation = { servesPrivate: true, publicOnly: new WeakSet<Client>() };
+    const server: Server = { name, ...ways, ...isolation, allowance: undefined, life: 0 };
     this.#servers.set(name, server);
+    this.#watchers.serve(server, { clock, gap: (offset) => this.#gap(name, "presence", offset) });
     sweep.start();
     return server;
   }
@@ -124,8 +149,20 @@ export class Hub {
     if (this.#sealed) return undefined;
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
-    for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.wanting(publication));
+    for (const { outbox, registry } of this.#servers.values()) {
+      if (publication.offset <= this.#discarded) break;
+      outbox.add(publication, registry.wanting(publication));
+    }
     return kept;
+  }
+
+  /** What waits may have been rejected: clients read on from the history, which has what was not. */
+  #discard(): void {
+    this.#discarded = this.#options.history.last;
+    for (const { outbox } of this.#servers.values()) {
+      outbox.discard();
+      queueMicrotask(() => outbox.pump()); // this may be in the middle of one
+    }
   }
 
   /** What comes next does not follow on what came last: whoever misses something is told, and goes on from there. */
@@ -141,18 +178,21 @@ export class Hub {
   /**
    * A browser connects. It is opened and given a position of its own at once (an event with an id only), so that it can come
    * back even if it never saw an event; then it is live, or behind. The id must be free: see Registry. Where the history must
-   * be asked for its last event id, that comes first; undefined when its connection is not there any more by then.
+   * be asked for its last event id, that comes first. Undefined when it is not admitted, or its connection is gone by then.
    */
-  subscribe(server: Server, subscription: Subscription): Client | Promise<Client | undefined> {
+  subscribe(server: Server, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
     const { lastEventId } = subscription;
-    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#options.history, lastEventId);
+    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
-    const { life } = server;
-    return asked.then((offset) => (life === server.life ? this.#open(server, subscription, offset) : undefined));
+    const arrival = server.arrivals.begin(subscription.id);
+    return asked
+      .then((offset) => (arrival.isGone ? undefined : this.#open(server, subscription, offset)))
+      .finally(() => server.arrivals.end(arrival));
   }
 
   /** `asked`: the offset of its last event id. */
-  #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
+  #open(server: Server, subscription: Subscription, asked: Asked): Client | undefined {
+    if (subscription.admit?.() === false) return undefined;
     const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
@@ -162,7 +202,8 @@ export class Hub {
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const head = opening(after);
-    const start = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const first = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const start = this.#watchers.opening(server, client, first, { lastEventId, asked, cursor, gap });
     outlet.open(id, start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);
@@ -203,13 +244,17 @@ export class Hub {
     client.settled = cursor === join;
     if (client.settled) client.audience.add(client);
     else server.catchup.add(client, cursor);
+    this.#watchers.add(server, client);
     this.#options.clients.put(server.name, stored(server, client));
   }
 
   /** A client is no longer connected. False when the id has no client: notices come late, twice, or for strangers. */
   leave(server: Server, id: number, reason: Reason): boolean {
     const client = server.registry.clients.get(id);
-    if (!client) return false;
+    if (!client) {
+      server.arrivals.gone(id);
+      return false;
+    }
     this.#detach(server, client);
     server.registry.remove(client);
     this.#options.clients.remove(server.name, id);
@@ -236,6 +281,7 @@ export class Hub {
 
   #detach(server: Server, client: Client): void {
     this.#expiry.forget(client);
+    this.#watchers.remove(server, client);
     if (client.behind) server.catchup.remove(client);
     else client.audience.remove(client);
   }
@@ -262,11 +308,8 @@ export class Hub {
     const left = clients.map((client) => stored(server, client));
     for (const client of clients) this.#expiry.forget(client);
     this.#options.clients.doubt(server.name);
-    server.life++;
-    server.outbox.reset();
-    server.catchup.clear();
-    server.registry.clear();
-    server.keepalive.reset();
+    resetServer(server);
+    this.#watchers.clear(server);
     clients.forEach((client, gone) => {
       this.#options.journal.disconnected(server.name, client, "server lost", clients.length - gone - 1);
     });
@@ -281,6 +324,8 @@ export class Hub {
   /** Leaves every stream open, for the next process to go on with. */
   handOver(): void {
     this.#expiry.close();
+    this.#watchers.close();
+    this.#reader.close();
     for (const { keepalive } of this.#servers.values()) keepalive.close();
   }
 
@@ -289,6 +334,8 @@ export class Hub {
    * that they do not all come at once.
    */
   close(retry: number): void {
+    this.#watchers.close();
+    this.#reader.close();
     for (const server of this.#servers.values()) {
       server.keepalive.close();
       const ids = [...server.registry.clients.keys()];

@@ -7,14 +7,15 @@
  *
  * The heartbeat: a comment to every audience that nothing was sent to for `heartbeat`, for proxies that close what is quiet.
  */
+import { encodeComment } from "../protocol/sse.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { type Audience, addressesOf } from "./audience.js";
 import type { Client } from "./client.js";
 import type { Outlet } from "./ports.js";
 import type { Registry } from "./registry.js";
 
-/** One comment line and the end of its block: WHATWG HTML 9.2.6, a line that starts with a colon is ignored. */
-const HEARTBEAT = Buffer.from(":\n\n");
+/** One comment line between two blocks: WHATWG HTML 9.2.6, a line that starts with a colon is ignored. */
+const HEARTBEAT = encodeComment("");
 
 /** Steps of one sweep: small ones, so that even 100,000 clients never make a burst of thousands of frames. */
 const STEPS = 90;

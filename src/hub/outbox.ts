@@ -131,6 +131,11 @@ export class Outbox {
     this.#era++;
   }
 
+  /** Lets go of what waits: some of it was rejected, and history has the rest. */
+  discard(): void {
+    for (const audience of this.#dirty) this.#spill(audience);
+  }
+
   /** From now on things are sent: the link is live. */
   open(): void {
     this.#open = true;

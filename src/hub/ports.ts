@@ -60,7 +60,7 @@ export interface Bus {
   start(deliver: Deliver, interrupted: (reason: GapReason) => void): Promise<void>;
   /**
    * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
-   * with "history.failed" or "unavailable" when that cannot be had (the event may yet have reached some clients).
+   * when that cannot be had: with "history.failed", and no client gets the event, or with "unavailable", when nobody can tell.
    */
   publish(draft: Draft): Promise<Publication>;
   /**
@@ -113,25 +113,37 @@ export interface History {
   /**
    * Adds a publication; its offset must be above `last`. It can be read and found at once, in the same tick. Undefined when
    * it is already as durable as configured (durability "memory"); else a promise that settles then, or rejects with
-   * "history.failed".
+   * "history.failed". Throws that at once where it is known that nothing can be kept: then nothing was appended, and the offset
+   * is free.
    */
   append(publication: Publication): Promise<void> | undefined;
   /**
    * Called before anything that was appended is sent: from then on it outlives this process, where the history is of that kind
    * at all. (Else one that is killed could have sent an event to some, and nobody could give it to the others.) Never throws:
-   * what cannot be kept is sent all the same, and its append rejects.
+   * what cannot be kept is discarded, and its append rejects.
    */
   commit(): void;
-  /** Reads on after an offset. Never throws for an offset that is trimmed or not yet reached: the page is what there is. */
+  /**
+   * `listener` is called, in the same turn, when what was appended since the last commit is discarded: it cannot be read any more
+   * and must not be sent. Absent = nothing is ever discarded.
+   */
+  onDiscarded?(listener: () => void): void;
+  /**
+   * Reads on after an offset. Never throws for an offset that is trimmed or not yet reached: the page is what there is. Throws or
+   * rejects where what is there cannot be read; then it may be tried again.
+   */
   read(after: number, options: ReadOptions): Page | Promise<Page>;
   /**
    * The offset of the publication with this id (as printed in the stream, ours or a publisher's own), the oldest when a
    * publisher used it more than once; undefined when it was never seen or is trimmed. O(log n). A promise where the
-   * answer must be fetched; it never rejects: what cannot be looked up is not found.
+   * answer must be fetched. Throws or rejects where it cannot be looked up.
    */
   find(id: string): number | undefined | Promise<number | undefined>;
   close(): Promise<void>;
 }
+
+/** Where a publication came from: HTTP, the ZeroMQ ingress, or the daemon itself (beacon, presence). */
+export type PublicationSource = "http" | "zmq" | "internal";
 
 /** Why a client is no longer connected. */
 export type Reason =
@@ -190,8 +202,6 @@ export interface Subscriber {
   /** The `sub` of its token, for operators. */
   readonly subject?: string;
   readonly subscriptions: readonly Subscribed[];
-  /** Whether it may be told of others that come and go. */
-  readonly watches?: boolean;
 }
 
 /**
@@ -203,6 +213,14 @@ export interface Attendance {
   /** It was there before this process; who watches knows of it. */
   stayed(subscriber: Subscriber): void;
   left(subscriber: Subscriber): void;
+}
+
+/** Hears of subscribers of other nodes that come and go. */
+export interface RemotePresenceObserver {
+  joined(subscriber: Subscriber): void;
+  left(subscriber: Subscriber): void;
+  /** Messages were missed: some may have come or gone of whom nothing was heard. */
+  missed(): void;
 }
 
 /**
@@ -224,7 +242,11 @@ export type GapReason =
   /** They were held once, and are not any more. */
   | "expired"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
-  | "unknown";
+  | "unknown"
+  /** Only events of subscriptions are missing (who comes and goes): the list of subscriptions is to be fetched again. */
+  | "presence"
+  /** The history could not be read, again and again. */
+  | "unavailable";
 
 /** What is remembered of a client, so that another process, or a later life of the link, can go on serving it. */
 export interface StoredClient {

@@ -37,6 +37,8 @@ export const ANY: Selector = { kind: "any" };
 
 /** C0, DEL, C1; format characters, which a reader does not see; halves of surrogate pairs. */
 const BAD_CHARACTER = /[\p{Cc}\p{Cf}\p{Cs}]/u;
+/** The same but for ZWNJ and ZWJ, which topics of Mercure 0.x may have. */
+const BAD_IN_TEMPLATE = /[\p{Cc}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/u;
 /** Compiled patterns: a selector is compiled when it is checked, indexed, and granted. */
 const COMPILED = 2_000;
 
@@ -46,7 +48,7 @@ const COMPILED = 2_000;
  * Throws "protocol.request" for what may not be, "limit.exceeded" for what is too long or too complex.
  */
 export function parseSelector(kind: SelectorKind, value: string, base: string): Selector {
-  checkText(value);
+  checkText(value, kind === "template" ? BAD_IN_TEMPLATE : BAD_CHARACTER);
   if (value === "*") return ANY;
   const selector: Selector = kind === "template" && !isTemplate(value) ? { kind: "exact", value } : { kind, value };
   compile(selector, base);
@@ -57,12 +59,12 @@ function isTemplate(value: string): boolean {
   return value.includes("{") && parseTemplate(value) !== undefined;
 }
 
-function checkText(value: string): void {
+function checkText(value: string, forbidden: RegExp): void {
   const bytes = Buffer.byteLength(value);
   if (bytes > LIMITS.topicBytes) {
     throw new ProtocolError("limit.exceeded", `a selector has ${bytes} bytes, at most ${LIMITS.topicBytes} are taken`);
   }
-  const bad = BAD_CHARACTER.exec(value)?.[0].codePointAt(0);
+  const bad = forbidden.exec(value)?.[0].codePointAt(0);
   if (bad === undefined) return;
   const name = `U+${bad.toString(16).toUpperCase().padStart(4, "0")}`;
   throw new ProtocolError("protocol.request", `a selector has ${name} in it, a control or invisible character`);

@@ -1,4 +1,5 @@
 /** One Mongrel2 that the hub serves: the way out to it, its clients, and what waits for them. */
+import type { Arrivals } from "./arrivals.js";
 import type { Catchup } from "./catchup.js";
 import type { Client } from "./client.js";
 import type { Keepalive } from "./keepalive.js";
@@ -13,6 +14,7 @@ export interface Server {
   readonly outbox: Outbox;
   readonly catchup: Catchup;
   readonly keepalive: Keepalive;
+  readonly arrivals: Arrivals;
   /** What Mongrel2 last said may be under way to one connection: it says so only in the first request of each. */
   allowance: number | undefined;
   /** Counts how often its connections were lost: an id from an earlier life is somebody else's. */
@@ -21,4 +23,14 @@ export interface Server {
   servesPrivate: boolean;
   /** Clients that might see private events, and get none because of that. */
   readonly publicOnly: WeakSet<Client>;
+}
+
+/** Its connections are lost: nothing that waits or is known of them counts any more. */
+export function resetServer(server: Server): void {
+  server.life++;
+  server.outbox.reset();
+  server.catchup.clear();
+  server.registry.clear();
+  server.keepalive.reset();
+  server.arrivals.clear();
 }

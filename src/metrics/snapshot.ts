@@ -36,8 +36,6 @@ export interface Snapshot {
   readonly servers: readonly ServerSnapshot[];
   /** Undefined until it is open. */
   readonly history: HistorySnapshot | undefined;
-  /** Why publications cannot be taken now; undefined = they can. */
-  readonly busFault: string | undefined;
   /** This daemon and the others that share its stream; undefined = it is alone. */
   readonly nodes: readonly NodeSnapshot[] | undefined;
   /** Standing problems, the oldest first. */

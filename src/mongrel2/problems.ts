@@ -6,7 +6,7 @@ const CONTROL_KEY = 'control = "ipc://run/control" (Mongrel2\'s control_port) in
 /** `live`: it has answered before. */
 export function silentProblem(subject: string, milliseconds: number, live: boolean): Condition {
   const details = { milliseconds: Math.round(milliseconds) };
-  const about = { code: "mongrel2_silent", subject, blocksReadiness: true, level: "warn", details } as const;
+  const about = { code: "mongrel2_silent", subject, level: "warn", details } as const;
   if (live) {
     const message = "Mongrel2 takes messages but does not answer";
     return {
@@ -26,7 +26,6 @@ export function controlProblem(subject: string, error: unknown): Condition {
     subject,
     message: "the control port of Mongrel2 does not answer: no stream would survive a restart of m2push now",
     fix: "make control the control_port of Mongrel2, which must run and let this user connect (m2push doctor)",
-    blocksReadiness: false,
     details: { why: error instanceof Error ? error.message : String(error) },
   };
 }
@@ -38,7 +37,6 @@ export function privateProblem(subject: string, control: boolean): Condition {
     subject,
     message: "private events are not served: behind a proxy (bind) nothing tells that Mongrel2 has restarted",
     fix: control ? "see why the control port does not answer (m2push doctor)" : `set ${CONTROL_KEY}`,
-    blocksReadiness: false,
   };
 }
 
@@ -51,6 +49,5 @@ export function secondDaemonProblem(subject: string, leaves: boolean): Condition
     fix: leaves
       ? "stop this daemon; or stop the other one, then restart this one; --shared serves beside it on purpose"
       : "stop one of the two; --shared (both) if it is meant",
-    blocksReadiness: true,
   };
 }

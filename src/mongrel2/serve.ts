@@ -12,12 +12,13 @@ import type { Chronicle } from "../metrics/tee.js";
 import { RequestError } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import { Link } from "../zmq/link.js";
+import { Link, type LinkObserver } from "../zmq/link.js";
 import { Contention } from "./contention.js";
 import { Endpoint } from "./endpoint.js";
 import type { EndpointEvents } from "./endpoint-events.js";
 import { InstanceWatch } from "./instance-watch.js";
 import { secondDaemonProblem, silentProblem } from "./problems.js";
+import { reachability } from "./reachability.js";
 import { reception, type Visitors } from "./reception.js";
 import { Recovery } from "./recovery.js";
 
@@ -102,7 +103,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     foreignFence: (isYounger) => config.shared || contention.seen(isYounger),
     stale: (messages) => journal.stale(name, messages),
   };
-  const transport = linkOf(config, clock);
+  const transport = linkOf(config, clock, reachability(name, conditions, journal));
   const mayServe = () => instance.mayServe;
   const random = Math.random;
   const endpoint: Endpoint = new Endpoint({
@@ -134,8 +135,9 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   };
 }
 
-function linkOf({ send_spec: sendSpec, recv_spec: recvSpec, identity, bind }: ServerConfig, clock: Clock): Link {
-  return new Link({ sendSpec, recvSpec, identity, bind, clock });
+function linkOf(config: ServerConfig, clock: Clock, observer: LinkObserver): Link {
+  const { send_spec: sendSpec, recv_spec: recvSpec, identity, bind } = config;
+  return new Link({ sendSpec, recvSpec, identity, bind, clock, observer });
 }
 
 /** What was left behind twice, before the first was settled: the proof must hold for both. */

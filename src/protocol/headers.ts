@@ -5,6 +5,7 @@
  * Names that begin with a capital letter are Mongrel2's own. It writes those of the client in lower case, so none can be forged. Those
  * of the client go into a Map, where __proto__ is a name like any other.
  */
+import { isUtf8 } from "node:buffer";
 import { ProtocolError } from "../errors.js";
 import { COMMA, DICTIONARY, type Netstring, netstringAt } from "./tnetstring.js";
 
@@ -37,8 +38,10 @@ export interface HeaderBlock {
 }
 
 const LIST = 0x5d;
+/** What the decoder puts where bytes are no UTF-8; a client may have sent it, too. */
+const REPLACEMENT = "\u{fffd}";
 
-/** Bytes that are not UTF-8 become U+FFFD. Throws "protocol.request" or "protocol.tnetstring". */
+/** A value that is not UTF-8 is read as Latin-1. Throws "protocol.request" or "protocol.tnetstring". */
 export function decodeHeaders(message: Buffer, block: Netstring): HeaderBlock {
   if (block.type === COMMA) return jsonHeaders(message.subarray(block.start, block.end));
   if (block.type === DICTIONARY) return tnetHeaders(message, block);
@@ -84,18 +87,35 @@ function isStrings(value: unknown): value is readonly string[] {
  */
 function parseJson(json: Buffer): unknown {
   const text = json.toString();
+  return text.includes(REPLACEMENT) && !isUtf8(json) ? latin1Json(json) : parseText(text);
+}
+
+/** Each value is what it is: a UTF-8 cookie stays one beside a Latin-1 Last-Event-ID. */
+const latin1Json = (json: Buffer): unknown =>
+  parseText(json.toString("latin1"), (_, value) =>
+    typeof value === "string" ? textOf(Buffer.from(value, "latin1")) : value,
+  );
+
+/** fetch() and node:http send each character as one byte (Latin-1), curl and browsers' EventSource as UTF-8. */
+function textOf(bytes: Buffer): string {
+  return bytes.toString(isUtf8(bytes) ? "utf8" : "latin1");
+}
+
+type Reviver = (name: string, value: unknown) => unknown;
+
+function parseText(text: string, reviver?: Reviver): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, reviver);
   } catch (cause) {
     const escaped = text.replace(/[\0-\x1f]/g, (it) => `\\u${it.charCodeAt(0).toString(16).padStart(4, "0")}`);
     if (escaped === text) throw broken("the header block is no JSON", cause);
-    return parseEscaped(escaped);
+    return parseEscaped(escaped, reviver);
   }
 }
 
-function parseEscaped(json: string): unknown {
+function parseEscaped(json: string, reviver?: Reviver): unknown {
   try {
-    return JSON.parse(json);
+    return JSON.parse(json, reviver);
   } catch (cause) {
     throw broken("the header block is no JSON", cause);
   }
@@ -130,7 +150,8 @@ function texts(message: Buffer, { start, end }: Netstring): string[] {
 
 function text(message: Buffer, { start, end, type }: Netstring): string {
   if (type !== COMMA) throw broken("a header that is neither a string nor a list of strings");
-  return message.toString("utf8", start, end);
+  const text = message.toString("utf8", start, end);
+  return text.includes(REPLACEMENT) ? textOf(message.subarray(start, end)) : text;
 }
 
 function broken(what: string, cause?: unknown): ProtocolError {

@@ -120,7 +120,32 @@ export function parseRequest(message: Buffer): Inbound {
 
 /** The first value of a client's header; `name` in lower case. Undefined when it is absent, "" when it is empty. */
 export function header({ headers }: { readonly headers: Headers }, name: string): string | undefined {
-  return headers.get(name)?.[0];
+  const value = headers.get(name)?.[0];
+  return value === undefined ? undefined : trimmed(value);
+}
+
+/** The last value that is not empty; else as header(). */
+export function lastHeader({ headers }: { readonly headers: Headers }, name: string): string | undefined {
+  const values = headers.get(name);
+  if (values === undefined) return undefined;
+  for (let at = values.length - 1; at >= 0; at--) {
+    const value = trimmed(values[at] ?? "");
+    if (value !== "") return value;
+  }
+  return "";
+}
+
+/** Without the white space around it, which is no part of a value (RFC 9110 section 5.5): spaces and TABs, nothing else. */
+function trimmed(value: string): string {
+  let [start, end] = [0, value.length];
+  while (start < end && isBlank(value, start)) start++;
+  while (end > start && isBlank(value, end - 1)) end--;
+  return end - start === value.length ? value : value.slice(start, end);
+}
+
+function isBlank(value: string, at: number): boolean {
+  const code = value.charCodeAt(at);
+  return code === 0x20 || code === 0x09;
 }
 
 function readConnection(message: Buffer): { connection: Connection; rest: number } {

@@ -40,9 +40,17 @@ export function eventSize(event: EventFields): number {
   return Buffer.byteLength(head(event)) + (data === undefined ? 1 : "data: \n\n".length + Buffer.byteLength(data));
 }
 
-/** Text that browsers ignore: each line of it a comment, then a blank line. Nothing is added after the colon. */
+/**
+ * Text that browsers ignore: each line of it a comment. Nothing is added after the colon, and no blank line at the end: some
+ * libraries (@microsoft/fetch-event-source) call the page for each block that a blank line ends, also for one of comments.
+ */
 export function encodeComment(text: string): Buffer {
-  return Buffer.from(`:${isOneLine(text) ? text : text.replace(LINE_END, "\n:")}\n\n`);
+  return Buffer.from(`:${isOneLine(text) ? text : text.replace(LINE_END, "\n:")}\n`);
+}
+
+/** The waiting time alone: it counts as soon as its line has ended, and without a blank line it is no block (see above). */
+export function encodeRetry(retry: number): Buffer {
+  return Buffer.from(`retry: ${milliseconds(retry)}\n`);
 }
 
 function head({ type, retry, id }: EventFields): string {

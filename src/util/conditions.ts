@@ -5,35 +5,41 @@
  */
 import type { Clock } from "./clock.js";
 
-/** Every problem that can last. Labels of a metric: a closed set. */
-export const CONDITION_CODES = [
+/**
+ * Every problem that can last, and whether /readyz answers 503 while it lasts. The codes are labels of a metric: a closed set.
+ * docs/operating.md has one row for each.
+ */
+export const CONDITION_TYPES = {
   /** The TCP or IPC connection to Mongrel2 cannot be made, or was refused. */
-  "link_failed",
+  link_failed: { blocksReadiness: true },
   /** Mongrel2 takes messages but does not answer fences. */
-  "mongrel2_silent",
+  mongrel2_silent: { blocksReadiness: true },
   /** The control port is configured and does not answer. */
-  "control_unreachable",
+  control_unreachable: { blocksReadiness: false },
   /** Connections of an earlier process or link are not decided yet. */
-  "adoption_undecided",
+  adoption_undecided: { blocksReadiness: false },
   /** Connections of an earlier process of which nobody can tell whose they are. */
-  "orphans_unknown",
+  orphans_unknown: { blocksReadiness: false },
   /** Another daemon reads requests from the same send_spec. */
-  "second_daemon",
+  second_daemon: { blocksReadiness: true },
   /** Private events are not served: nothing proves that a connection id is still the same connection. */
-  "private_refused",
+  private_refused: { blocksReadiness: false },
   /** Publications cannot be stored. */
-  "storage_failing",
+  storage_failing: { blocksReadiness: true },
   /** The history cannot be read: clients that catch up wait. */
-  "history_read_failing",
+  history_read_failing: { blocksReadiness: true },
   /** The record of clients cannot be written: the next process may close their streams. */
-  "client_record_failing",
+  client_record_failing: { blocksReadiness: false },
   /** NATS cannot be reached. */
-  "cluster_unavailable",
+  cluster_unavailable: { blocksReadiness: true },
   /** A limit on work or descriptors is reached: new clients or peers are refused. */
-  "overloaded",
-] as const;
+  overloaded: { blocksReadiness: false },
+} as const satisfies Readonly<Record<string, { readonly blocksReadiness: boolean }>>;
 
-export type ConditionCode = (typeof CONDITION_CODES)[number];
+export type ConditionCode = keyof typeof CONDITION_TYPES;
+
+/** Whether /readyz answers 503 while a condition of this code lasts. */
+export const blocksReadiness = (code: ConditionCode): boolean => CONDITION_TYPES[code].blocksReadiness;
 
 export interface Condition {
   readonly code: ConditionCode;
@@ -43,8 +49,6 @@ export interface Condition {
   readonly message: string;
   /** What to do about it. */
   readonly fix: string;
-  /** Whether /readyz answers 503 while it lasts. */
-  readonly blocksReadiness: boolean;
   /** Level of the log line when it begins. Absent = "warn", or "error" where it blocks readiness. */
   readonly level?: "error" | "warn" | "info";
   /** Further members of the log line: counts, causes. */

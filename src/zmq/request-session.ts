@@ -5,6 +5,7 @@
  */
 import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
+import type { LinkError } from "./failure.js";
 import type { Peer } from "./peer.js";
 import { ZmqSocket } from "./socket.js";
 
@@ -41,6 +42,8 @@ export class RequestSession {
   #asked = 0;
   #sessions = 0;
   #peer: Peer | undefined;
+  /** Why there is no connection. */
+  #failure: LinkError | undefined;
 
   constructor(spec: string, clock: Clock, events: SessionEvents) {
     this.#spec = spec;
@@ -53,7 +56,14 @@ export class RequestSession {
         message: (_, parts) => this.#take(parts),
         pong: () => {},
         closed: (peer) => this.#end(peer),
-        // The connection ends; what was asked over it fails.
+        // A question that waits for a connection says why there is none; what was asked over one that ends fails.
+        failed: (error) => {
+          this.#failure = error;
+        },
+        recovered: () => {
+          this.#failure = undefined;
+        },
+        broken: () => {},
         cut: () => {},
       },
     );
@@ -76,7 +86,9 @@ export class RequestSession {
   ask(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
     const number = ++this.#asked % 2 ** 32;
     return new Promise((resolve, reject) => {
-      const late = this.#clock.after(timeoutMs, () => question.fail(`no answer within ${timeoutMs} ms`));
+      const late = this.#clock.after(timeoutMs, () =>
+        question.fail(this.#failure?.what ?? `no answer within ${timeoutMs} ms`),
+      );
       const question: Question = {
         bytes,
         session: undefined,
@@ -136,13 +148,15 @@ export class RequestSession {
     this.#peer.sendParts([envelope, Buffer.alloc(0), question.bytes]);
   }
 
-  #take(parts: readonly Buffer[]): void {
-    if (!this.#peer) return;
+  /** Returns whether it was an answer. */
+  #take(parts: readonly Buffer[]): boolean {
+    if (!this.#peer) return false;
     const [envelope, , answer = Buffer.alloc(0)] = parts;
     const number = envelope?.length === NUMBER_BYTES ? envelope.readUInt32BE() : undefined;
     const question = number === undefined ? undefined : this.#questions.get(number);
     if (number !== undefined) this.#questions.delete(number);
     question?.answer(answer);
     this.#events.answered();
+    return true;
   }
 }

@@ -231,3 +231,16 @@ test("no text makes the verifier throw, and a good token is still good afterward
   );
   granted(await one.verify(await signAccess()));
 });
+
+test("with an issuer configured a token of Mercure 0.x must have it, too", async () => {
+  const it = verifier({ legacyIssuer: "https://login.example" });
+  const mercure = { publish: ["*"] };
+  for (const claims of [
+    { mercure },
+    { mercure, iss: "https://evil.example" },
+    { mercure, iss: ["https://login.example"] },
+  ]) {
+    assert.equal((await it.verify(await sign(claims))).ok, false, JSON.stringify(claims));
+  }
+  assert.equal((await it.verify(await sign({ mercure, iss: "https://login.example" }))).ok, true);
+});

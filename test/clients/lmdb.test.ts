@@ -150,7 +150,7 @@ test("a damaged store is refused with words that say what to do", async (t) => {
   await store.close();
   const path = join(folder, "clients.mdb");
   const bytes = readFileSync(path);
-  writeFileSync(path, bytes.subarray(0, bytes.length - 4096 * 3));
+  writeFileSync(path, bytes.subarray(0, 4096 * 12)); // a fraction of what it uses
   assert.throws(open, { code: "history.unusable", message: /cannot be read: .*; remove .*clients\.mdb/ });
   writeFileSync(path, bytes);
   const again = open();

@@ -1,14 +1,16 @@
-/** The bus of several daemons over a stream in memory that can be cut; with a clock that is twenty times as fast. */
+/** The bus of several daemons over a stream in memory that can be cut; time passes only while nothing else happens. */
 import { busSuite, type OpenCourse, sharedBusSuite } from "../contract/bus.js";
-import { hurried, openEnd } from "./course.js";
+import { eagerClock } from "../support/clock.js";
+import { openEnd } from "./course.js";
 import { FakeStream } from "./fake-stream.js";
 
 const open: OpenCourse = (t, { maxEvents }) => {
   const stream = new FakeStream(maxEvents);
+  const clock = eagerClock();
   return {
     async open() {
       const wire = stream.wire();
-      return Object.assign(await openEnd(t, wire.dial, { clock: hurried(20) }), { wire });
+      return Object.assign(await openEnd(t, wire.dial, { clock }), { wire });
     },
   };
 };

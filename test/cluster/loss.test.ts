@@ -1,15 +1,16 @@
-/** A stream that loses what it had, or is another one: over a stream in memory, with a clock that is twenty times as fast. */
+/** A stream that loses what it had, or is another one: over a stream in memory; time passes only while nothing else happens. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { ClusterOptions } from "../../src/cluster/open.js";
 import { ids, isUnavailable, Listener, listen, readAll } from "../contract/bus.js";
+import { eagerClock } from "../support/clock.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
-import { hurried, openEnd } from "./course.js";
+import { openEnd } from "./course.js";
 import { FakeStream } from "./fake-stream.js";
 
-const clock = hurried(20);
+const clock = eagerClock();
 
 async function attend(t: TestContext, stream: FakeStream, options: Partial<ClusterOptions> = {}) {
   const wire = stream.wire();

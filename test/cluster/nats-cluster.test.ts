@@ -4,8 +4,9 @@ import { type TestContext, test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { Publication } from "../../src/protocol/publication.js";
-import { assertRising, ids, type Listener, readAll, texts } from "../contract/bus.js";
+import { assertRising, dataOf, ids, type Listener, readAll, texts } from "../contract/bus.js";
 import { type NatsServer, startNatsCluster } from "../support/nats.js";
+import { assertOnce } from "../support/received.js";
 import { daemon, load } from "./daemon.js";
 
 async function leaderOf(servers: readonly NatsServer[]): Promise<NatsServer> {
@@ -56,6 +57,7 @@ async function survive(
   const upToLast = ({ heard }: Listener) => texts(heard.slice(0, ids(heard).indexOf(last.id) + 1));
   const heard = new Set(upToLast(b));
   assert.deepEqual(upToLast(a), upToLast(b));
+  assertOnce(dataOf(a.heard), "stored");
   assert.deepEqual(
     texts(acknowledged).filter((text) => !heard.has(text)),
     [],

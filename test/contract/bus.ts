@@ -103,6 +103,10 @@ export async function listen(course: Course) {
 export const texts = (publications: readonly Publication[]): string[] =>
   publications.map(({ bytes }) => bytes.toString());
 
+/** What their publishers wrote: two that say the same are one event that was stored twice, where each text is used once. */
+export const dataOf = (publications: readonly Publication[]): string[] =>
+  texts(publications).map((text) => /^data: (.*)$/m.exec(text)?.[1] ?? "");
+
 /** Everything that a history holds after an offset, page by page. */
 export async function readAll({ history }: End, after = history.floor, maxBytes = 3000): Promise<Publication[]> {
   const found: Publication[] = [];
@@ -239,6 +243,7 @@ export function sharedBusSuite(name: string, open: OpenCourse): void {
     const acknowledged = await Promise.all(published);
     await Promise.all([a.hears(1005), b.hears(1005)]);
     assert.deepEqual(ids(a.heard), ids(b.heard));
+    assert.equal(a.heard.length, 1005);
     assertRising(a.offsets);
     assertRising(acknowledged.filter((_, at) => at % 2 === 0).map(({ offset }) => offset));
     assert.equal(new Set(ids([...acknowledged])).size, 1000);

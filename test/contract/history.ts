@@ -1,11 +1,13 @@
 /** What every History promises (hub/ports.ts); each implementation runs this. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
 import type { History, Page } from "../../src/hub/ports.js";
 import { positionId } from "../../src/hub/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { FakeClock } from "../support/clock.js";
+import { PATIENCE_MS } from "../support/deadline.js";
 
 export interface Limits {
   readonly maxEvents?: number;
@@ -30,11 +32,13 @@ async function fill(history: History, offsets: Iterable<number>, more: Partial<P
   await Promise.all([...offsets].map((offset) => history.append(publication(history, offset, more))));
 }
 
-/** Lets time pass, and what is stored be stored, until it is so or a minute has passed. */
+/** Lets a minute pass in steps, and the disk, which has its own time, do what it does, until it is so. */
 async function passes(clock: FakeClock, isSo: () => boolean, step = 1000): Promise<void> {
-  for (let passed = 0; passed < 60_000 && !isSo(); passed += step) {
-    clock.advance(step);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+  const end = performance.now() + PATIENCE_MS;
+  for (let passed = 0; !isSo(); passed += step) {
+    if (performance.now() > end) throw new Error(`waited ${PATIENCE_MS} ms until ${isSo}`);
+    if (passed < 60_000) clock.advance(step);
+    await pause(5);
   }
 }
 

@@ -6,11 +6,14 @@ import type { Status } from "../../src/admin/status.js";
 import { asTable } from "../../src/cli/status.js";
 import { Load, type Roamer, roamers, startNodes } from "../support/nodes.js";
 import { serving } from "../support/pair.js";
+import { readReceived } from "../support/received.js";
 import { accessToAll, bearer, HUB, SECRET, SUBSCRIPTIONS } from "./mercure.js";
 
 const CLIENTS = 50;
 /** Events a second, at the two in turn. */
 const RATE = 200;
+/** What was under way when a daemon was killed may come twice: no more than one flush holds at this rate. */
+const UNDER_WAY = 30;
 
 async function start(t: TestContext) {
   const nodes = await startNodes(t);
@@ -19,12 +22,12 @@ async function start(t: TestContext) {
   return { ...nodes, atA, atB, all: [...atA, ...atB], load: new Load([a, b], RATE) };
 }
 
-/** Everybody has everything that was acknowledged, in the same order; resolves with how many came twice. */
+/** Everybody has everything that was acknowledged, in the same order; resolves with how many came twice to any one of them. */
 async function settle(all: readonly Roamer[], load: Load): Promise<number> {
   const last = await load.end();
   await Promise.all(all.map((roamer) => roamer.until(() => roamer.ids.includes(last), `the last event, ${last}`)));
   const [first] = all;
-  const order = [...new Set(first?.ids)];
+  const order = readReceived(first?.ids ?? []).once;
   const has = new Set(order);
   assert.deepEqual(
     load.acknowledged.filter((id) => !has.has(id)),
@@ -34,8 +37,9 @@ async function settle(all: readonly Roamer[], load: Load): Promise<number> {
   let twice = 0;
   for (const { ids, gaps } of all) {
     assert.deepEqual(gaps, []);
-    assert.deepEqual([...new Set(ids)], order, "the same in the same order");
-    twice += ids.length - order.length;
+    const { once, repeated } = readReceived(ids);
+    assert.deepEqual(once, order, "the same in the same order");
+    twice = Math.max(twice, repeated);
   }
   return twice;
 }
@@ -57,7 +61,8 @@ test("a daemon is killed under load and started again: its browsers do not notic
   await load.more(200);
   await a.restart();
   await load.more(400);
-  await settle(all, load);
+  const twice = await settle(all, load);
+  assert.ok(twice <= UNDER_WAY, `${twice} came twice`);
   assert.deepEqual([opens(atA), opens(atB)], [[1], [1]]);
   assert.equal(a.daemon.log.filter(({ event }) => event === "adopt").length, CLIENTS);
 });
@@ -118,7 +123,7 @@ test("each daemon tells of the other: who is there, how far it is, who is subscr
   assert.doesNotMatch(await subscribed(), /"there"/);
   await nats.kill9();
   await until(async () => (await fetch(`${admin}/readyz`)).status === 503);
-  assert.match((await status()).problems.join(), /publications cannot be taken/);
+  assert.match((await status()).problems.join(), /disconnected from NATS/);
   await nats.start();
   await until(async () => (await fetch(`${admin}/readyz`)).status === 200);
 });

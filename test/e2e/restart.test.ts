@@ -18,7 +18,11 @@ test("a daemon that is killed and started again goes on with the same streams, a
   for (let event = 51; event <= 100; event++) await pair.publisher.publish(`${event}`);
   for (const client of clients) {
     await client.until(({ events }) => events.some(({ data }) => data === "100"), "the last event", 20_000);
-    assert.deepEqual([...new Set(client.events.map(({ data }) => Number(data)))], numbers(100));
+    // The first 50 were acknowledged seconds before the daemon was killed: none of them may come again.
+    assert.deepEqual(
+      client.events.map(({ data }) => Number(data)),
+      numbers(100),
+    );
     assert.equal(client.isClosed, false);
   }
   assert.equal(pair.daemon.log.filter(({ event }) => event === "adopt").length, 20);

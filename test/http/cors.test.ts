@@ -85,6 +85,21 @@ test("a preflight names the methods and headers that may be used, and keeps the 
   assert.deepEqual(web.outlet.closed, []);
 });
 
+// The plain address had no preflight: fetch-based clients of an allowed origin connected once, and never again.
+test("every address that has a body to read answers a preflight with what its clients send", async () => {
+  const web = await Web.open(cors([SHOP]));
+  const asked = { origin: SHOP, "access-control-request-method": "GET" };
+  for (const path of ["/esupdates", HUB, `${HUB}/subscriptions`, `/.well-known/oauth-protected-resource${HUB}`]) {
+    const { status, headers } = await web.get(path, { method: "OPTIONS", headers: asked });
+    assert.deepEqual([status, headers["access-control-allow-origin"]], [204, SHOP], path);
+    const allowed = (headers["access-control-allow-headers"] ?? "").toLowerCase().split(", ");
+    for (const name of ["authorization", "cache-control", "last-event-id", "x-requested-with"])
+      assert.ok(allowed.includes(name), `${path}: ${name}`);
+    const foreign = await web.get(path, { method: "OPTIONS", headers: { ...asked, origin: "https://evil.example" } });
+    assert.equal(foreign.headers["access-control-allow-headers"], undefined, path);
+  }
+});
+
 test("the list of origins can change while the daemon runs", async () => {
   const web = await Web.open();
   web.site.reload({ ...web.config, auth: { ...web.config.auth, cors_origins: [SHOP] } });

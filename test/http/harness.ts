@@ -98,8 +98,9 @@ export class Web {
     const { history } = this;
     this.presence = new Presence({
       path: this.config.hub.path,
+      base: hubUrl(this.config),
+      head: () => history.last,
       others,
-      publish: (draft) => void this.hub.publish(draft),
     });
     this.hub = new Hub({
       bus: wrap(new LocalBus(history, clock)),
@@ -107,6 +108,7 @@ export class Web {
       clients: this.store,
       journal: silent,
       attendance: this.presence,
+      presence: this.presence,
       clock,
       base: hubUrl(this.config),
       random: () => 0.5,
@@ -123,6 +125,7 @@ export class Web {
       hub: this.hub,
       routes: routes ?? this.site.routes,
       readable: (request) => this.site.readable(request),
+      misdirected: (request) => this.site.misdirected(request),
       answered: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
     this.#receive = reception(this.hub, this.server, router) as (message: HttpRequest) => void;

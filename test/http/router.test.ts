@@ -35,6 +35,17 @@ async function slow() {
       },
     },
   };
+  const opened: number[] = [];
+  const openAndFail: Route = {
+    name: "/open-and-fail",
+    methods: {
+      GET: (server, request) => {
+        open.methods.GET?.(server, request);
+        opened.push(...server.registry.clients.keys());
+        throw new RangeError("a mistake");
+      },
+    },
+  };
   const broken: Route = {
     name: "/broken",
     methods: {
@@ -48,12 +59,13 @@ async function slow() {
     ["/later", later],
     ["/now", now],
     ["/open", open],
+    ["/open-and-fail", openAndFail],
     ["/broken", broken],
     ["/below/", below],
   ]);
   const web: Web = await Web.open({ routes });
   const post = (body: string, more: Sent = {}) => web.send("/later", { method: "POST", body, ...more });
-  return { web, pending, post };
+  return { web, pending, post, opened };
 }
 
 const STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: open\n\n";
@@ -73,6 +85,17 @@ test("requests of one connection are answered in their order, whatever takes tim
     (await web.until(id, 3)).map(({ body }) => body),
     ["1", "two", "3"],
   );
+});
+
+// A history read that threw while the stream was being opened wrote a 500 into it.
+test("what fails after a stream was opened cuts the connection, and writes nothing into the stream", async () => {
+  const { web, opened } = await slow();
+  const id = web.send("/open-and-fail");
+  assert.ok(opened.includes(id));
+  assert.deepEqual(web.outlet.cancelled, [id]);
+  assert.doesNotMatch(web.outlet.received.get(id) ?? "", /500/);
+  assert.deepEqual(web.answered, ["/open-and-fail 500 a mistake"]);
+  assert.equal(web.server.registry.size, 0);
 });
 
 test("connections do not wait for one another", async () => {
@@ -210,7 +233,8 @@ test("a path has its route only as it is written, and one that ends in a slash t
   ] as const) {
     assert.equal((await web.get(path)).status, status, path);
   }
-  assert.deepEqual(new Set(web.answered), new Set(["/now 200", "/below 200", "other 404"]));
+  const [now, below, other] = ["/now 200", "/below 200", "other 404"];
+  assert.deepEqual(web.answered, [now, other, other, other, other, below, below, other]);
 });
 
 test("a method that a route has not is a 405 that names those it has, also a name that every object has", async () => {

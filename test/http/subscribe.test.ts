@@ -15,10 +15,10 @@ test("a stream has the head that browsers and proxies need, and no length", asyn
     const { status, headers, body } = await web.get(path, { query });
     assert.equal(status, 200);
     assert.equal(headers["content-type"], "text/event-stream");
-    assert.equal(headers["cache-control"], "no-cache, no-store, max-age=0, must-revalidate");
+    assert.equal(headers["cache-control"], "no-cache, no-store, max-age=0, must-revalidate, no-transform");
     assert.equal(headers["x-accel-buffering"], "no");
     assert.equal(headers["content-length"], undefined);
-    assert.match(body, /^: time stream\n\nretry: 5000\n\nid: \w+\.0\n\n$/);
+    assert.match(body, /^: time stream\nretry: 5000\nid: \w+\.0\n\n$/);
   }
 });
 
@@ -237,7 +237,6 @@ test("an expired token does not open a stream, not even for public events", asyn
 
 test("the plain address takes topics, last event ids and tokens as well, but tells nobody who is there", async () => {
   const web = await Web.open();
-  web.presence.watch();
   const [all, some, granted] = [
     web.send("/esupdates"),
     web.send("/esupdates", { query: "topic=a&topic=b%2F%7Bx%7D" }),
@@ -254,9 +253,67 @@ test("the plain address takes topics, last event ids and tokens as well, but tel
       ["a", "private"],
     ],
   );
+  assert.equal(web.presence.log.last, 0);
   const [first = ""] = [`${web.history.epoch}.1`];
   for (const query of [`lastEventID=${first}`, `last_event_id=${first}`, `Last-Event-ID=${first}`])
     assert.deepEqual(web.events(web.send("/esupdates", { query })), ["b/1", "c"]);
+});
+
+// event-source-polyfill and reconnecting-eventsource add lastEventId: it was ignored, and what they had missed was lost.
+test("the last event id in the address counts under every name that libraries give it, at every address, in both dialects", async () => {
+  const web = await Web.open();
+  for (const data of ["1", "2", "3"]) await web.post(`topic=a&data=${data}&id=own-${data}`);
+  const names = ["lastEventId", "lastEventID", "lasteventid", "last_event_id", "Last_Event_Id", "LAST-EVENT-ID"];
+  for (const name of [...names, "last-event-id", "Last-Event-ID", "evs_last_event_id"]) {
+    for (const [path, asked] of [
+      ["/esupdates", "topic=a"],
+      [HUB, "topic=a"],
+      [HUB, "match=a"],
+    ] as const) {
+      const query = `${asked}&${name}=own-1`;
+      assert.deepEqual(web.events(web.send(path, { query })), ["2", "3"], `${path}?${query}`);
+    }
+  }
+  const other = web.events(web.send(HUB, { query: "topic=a&last_event=own-1&xlastEventId=own-1&lastEventIds=own-1" }));
+  assert.deepEqual(other, []);
+});
+
+test("of several last event ids in an address the dialect's own name wins, then the last that is not empty", async () => {
+  const web = await Web.open();
+  for (const data of ["1", "2", "3"]) await web.post(`topic=a&data=${data}&id=own-${data}`);
+  for (const [query, events] of [
+    ["topic=a&lastEventID=own-2&lastEventId=own-1", ["3"]],
+    ["topic=a&lastEventId=own-1&Last-Event-ID=own-2&last_event_id=own-3", ["3"]],
+    ["match=a&last_event_id=own-1&lastEventID=own-2", ["2", "3"]],
+    ["topic=a&lastEventID=own-1&lastEventID=own-2", ["3"]],
+    ["topic=a&lastEventID=&lastEventId=own-2", ["3"]],
+    ["topic=a&lastEventID=own-2&lastEventID=", ["3"]],
+  ] as const)
+    assert.deepEqual(web.events(web.send(HUB, { query })), events, query);
+});
+
+test("a last event id in the address that is empty is a position that got lost: a gap, never silence", async () => {
+  const web = await Web.open();
+  await web.post("topic=a&data=1");
+  const hasGap = async (path: string, query: string, headers = {}) =>
+    (await web.get(path, { query, headers })).body.includes("event: m2push-gap");
+  for (const query of ["topic=a&lastEventId=", "topic=a&last_event_id", "match=a&last_event_id="])
+    assert.equal(await hasGap(HUB, query), true, query);
+  assert.equal(await hasGap("/esupdates", "lastEventID="), true);
+  // A first connect of a library that sends an empty header: it has seen nothing, and has lost nothing.
+  assert.equal(await hasGap(HUB, "topic=a", { "last-event-id": "" }), false);
+  assert.equal(await hasGap(HUB, "topic=a&lastEventId=", { "last-event-id": `${web.history.epoch}.1` }), false);
+});
+
+test("a Last-Event-ID header is read without the white space around it; an empty one leaves the word to the address", async () => {
+  const web = await Web.open();
+  for (const data of ["1", "2", "3"]) await web.post(`topic=a&data=${data}&id=own-${data}`);
+  const events = (id: string | string[], query = "topic=a") =>
+    web.events(web.send(HUB, { query, headers: { "last-event-id": id } }));
+  assert.deepEqual(events(" \town-2 \t"), ["3"]);
+  assert.deepEqual(events("", "topic=a&lastEventID=own-2"), ["3"]);
+  assert.deepEqual(events(" ", "match=a&lastEventId=own-2"), ["3"]);
+  assert.deepEqual(events(["own-1", "own-2", ""]), ["3"]);
 });
 
 test("beyond max_clients 503, beyond max_per_address 429, both with a time to come again", async () => {

@@ -26,7 +26,8 @@ test("no topic is an error, and so are 101", () => {
 });
 
 test("the last event id has the name that it has now, or the one it had before", () => {
-  assert.equal(v0.cursor(parseForm("last_event_id=a")), undefined);
+  assert.equal(v0.cursor(parseForm("last_event_id=a")), "a");
+  assert.equal(v0.cursor(parseForm("event_id=a")), undefined);
   assert.equal(v0.cursor(parseForm("Last-Event-ID=a")), "a");
   assert.equal(v0.cursor(parseForm("Last-Event-ID=a&lastEventID=b")), "b");
   assert.equal(v0.cursor(parseForm("lastEventID=")), "");
@@ -35,7 +36,7 @@ test("the last event id has the name that it has now, or the one it had before",
 test("the hub's path is reserved wherever it stands in a topic", () => {
   for (const topic of [HUB, `https://a.example${HUB}/x`, `x${HUB}y`, "/.well-known/%6Dercure"])
     assert.equal(v0.isReserved(topic, URL_OF_HUB), true, topic);
-  for (const topic of ["a", "/.well-known/x", "https://a.example/"])
+  for (const topic of ["a", "/.well-known/x", "https://a.example/", "#general", "?page=1"])
     assert.equal(v0.isReserved(topic, URL_OF_HUB), false, topic);
 });
 
@@ -68,11 +69,11 @@ test("a reserved topic is a 403, whatever the token grants", async () => {
   assert.equal(web.history.last, 0);
 });
 
-test("with 0.x alone nothing of draft-08 is understood", async () => {
+test("with 0.x alone nothing of draft-08 is understood but the name of the last event id, which libraries choose", async () => {
   const web = await Web.open({ config: '[hub]\nprotocol = "0.x"' });
   assert.equal((await web.get(HUB, { query: "match=a" })).status, 400);
   const { headers } = await web.get(HUB, { query: "topic=a&match=b&last_event_id=x" });
-  assert.deepEqual([headers["last-event-id"], headers["mercure-last-event-id"]], [undefined, undefined]);
+  assert.deepEqual([headers["last-event-id"], headers["mercure-last-event-id"]], ["earliest", undefined]);
 });
 
 test("the claim named by a URL wins over the short one", async () => {

@@ -164,11 +164,11 @@ test("other times count from the next start on, and a heartbeat of 0 is none", (
   const { clock, outlet, sweep, come } = setUp({ heartbeat: 4_000 });
   come(2);
   clock.advance(5_000);
-  assert.equal(outlet.received.get(1), ":\n\n");
+  assert.equal(outlet.received.get(1), ":\n");
   sweep.start({ keepalive: 9_000, heartbeat: 0 });
   outlet.keptAlive.length = 0;
   clock.advance(9_000);
-  assert.equal(outlet.received.get(1), ":\n\n");
+  assert.equal(outlet.received.get(1), ":\n");
   assert.ok(outlet.keptAlive.length >= 90);
 });
 
@@ -180,5 +180,5 @@ test("heartbeats of many small audiences share their frames", () => {
   const frames = outlet.frames;
   clock.advance(19_000);
   assert.equal(outlet.frames - frames, 3);
-  for (let id = 1; id <= 300; id++) assert.equal(outlet.received.get(id), ":\n\n");
+  for (let id = 1; id <= 300; id++) assert.equal(outlet.received.get(id), ":\n");
 });

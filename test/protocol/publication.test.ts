@@ -258,6 +258,12 @@ test("names that mean something else are refused", () => {
     refusal(() => checkDraft(plain({ id: "earliest" }))),
     /reserved/,
   );
+  for (const id of [" x", "x ", " "]) {
+    assert.match(
+      refusal(() => checkDraft(plain({ id }))),
+      /begins or ends with a space, which no header can bring back/,
+    );
+  }
   assert.match(
     refusal(() => checkDraft(plain({ type: "" }))),
     /type is empty/,
@@ -350,4 +356,18 @@ test("topics, ids and types have limits of their own", () => {
     refusal(() => checkDraft(many(26, "t".repeat(4_000))), "limit.exceeded"),
     /all topics together/,
   );
+});
+
+test("topics may have the joiners that Persian, Hindi and emoji need, unless the dialect forbids them", () => {
+  for (const topic of ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u{1f468}\u200d\u{1f469}"]) {
+    assert.doesNotThrow(() => checkDraft(plain({ topics: [topic] })));
+    assert.match(
+      refusal(() => checkDraft(plain({ topics: [topic] }), { joiners: false })),
+      /U\+200[CD]/,
+    );
+    assert.match(
+      refusal(() => checkDraft(plain({ id: topic }))),
+      /U\+200[CD]/,
+    );
+  }
 });

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
-import { type HttpRequest, header, type Inbound, parseRequest, RequestError } from "../../src/protocol/request.js";
+import {
+  type HttpRequest,
+  header,
+  type Inbound,
+  lastHeader,
+  parseRequest,
+  RequestError,
+} from "../../src/protocol/request.js";
 import { anyText, bytes, connectionId, sender } from "../support/arbitraries.js";
 import { creditsNotice, disconnectNotice, requestMessage } from "../support/mongrel2-messages.js";
 
@@ -133,6 +140,32 @@ test("of a header that came more than once the first is what header() gives", ()
   assert.equal(header(request, "x-e"), "");
   assert.equal(header(request, "X-R"), undefined);
   assert.equal(header(request, "constructor"), undefined);
+});
+
+test("white space around a header is no part of it, and lastHeader() gives the last value that is not empty", () => {
+  const headers = { "x-r": ["", "  ", "\ttwo words \t", "", " "], "x-e": [" ", ""], "x-n": "\u00a0nbsp\u00a0" };
+  const request = http(parseRequest(requestMessage("json", "s", 7, { headers })));
+  assert.deepEqual([header(request, "x-r"), lastHeader(request, "x-r")], ["", "two words"]);
+  assert.deepEqual(
+    [header(request, "x-e"), lastHeader(request, "x-e"), lastHeader(request, "x-no")],
+    ["", "", undefined],
+  );
+  assert.equal(header(request, "x-n"), "\u00a0nbsp\u00a0");
+  const long = http(parseRequest(requestMessage("json", "s", 7, { headers: { "x-b": ` a${" ".repeat(40_000)}b ` } })));
+  assert.equal(header(long, "x-b")?.length, 40_002);
+});
+
+// fetch() and node:http send an id as Latin-1: it became U+FFFD, and everything after it was taken for lost.
+test("a header that is not UTF-8 is read as Latin-1, whatever stands beside it", () => {
+  for (const protocol of PROTOCOLS) {
+    const headers = { "last-event-id": "cafXY", cookie: ["a=日本", "b=\u{fffd}"] };
+    const sent = requestMessage(protocol, "s", 7, { headers });
+    sent.set([0xe9, 0xe8], sent.indexOf("XY"));
+    const request = http(parseRequest(sent));
+    assert.equal(header(request, "last-event-id"), "caféè");
+    assert.deepEqual(request.headers.get("cookie"), ["a=日本", "b=\u{fffd}"]);
+    assert.equal(request.method, "GET");
+  }
 });
 
 test("where Mongrel2 says less than usual, the rest is empty", () => {

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
-import { decodeEvents, type EventFields, encodeComment, encodeEvent, eventSize } from "../../src/protocol/sse.js";
+import {
+  decodeEvents,
+  type EventFields,
+  encodeComment,
+  encodeEvent,
+  encodeRetry,
+  eventSize,
+} from "../../src/protocol/sse.js";
 import { anyText, event, streamText } from "../support/arbitraries.js";
 import { EventStreamParser, type StreamEvent } from "../support/event-stream.js";
 
@@ -154,10 +161,13 @@ test("the size of an event is known without making it", () => {
   assert.throws(() => eventSize({ id: "\n" }), refused);
 });
 
-test("a comment has nothing added to its lines", () => {
-  assert.equal(encodeComment(" time stream").toString(), ": time stream\n\n");
-  assert.equal(encodeComment("").toString(), ":\n\n");
-  assert.equal(encodeComment("a\r\nb\rc\n").toString(), ":a\n:b\n:c\n:\n\n");
+// A blank line ends a block, and @microsoft/fetch-event-source calls the page for each: JSON.parse("") then cut the stream.
+test("a comment and a waiting time are lines without a blank one, and nothing is added to them", () => {
+  assert.equal(encodeComment(" time stream").toString(), ": time stream\n");
+  assert.equal(encodeComment("").toString(), ":\n");
+  assert.equal(encodeComment("a\r\nb\rc\n").toString(), ":a\n:b\n:c\n:\n");
+  assert.equal(encodeRetry(250).toString(), "retry: 250\n");
+  assert.throws(() => encodeRetry(0.5), refused);
 });
 
 test("the standard's own examples decode as it says", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FakeClock } from "../support/clock.js";
+import { eagerClock, FakeClock } from "../support/clock.js";
 
 test("time stands still until it is moved, and then both clocks move alike", () => {
   const clock = new FakeClock(1_000);
@@ -68,4 +68,18 @@ test("setting the wall clock back moves no timer", () => {
 
 test("a repeated timer without an interval is a programmer's error", () => {
   assert.throws(() => new FakeClock().every(0, () => {}), TypeError);
+});
+
+// A clock that was only faster than the machine's ran out while the process waited for the processor: tests of the bus failed.
+test("an eager clock comes to the next timer only when nothing else is left to do, however long that took", async () => {
+  const clock = eagerClock();
+  const ran: string[] = [];
+  clock.after(5_000, () => ran.push(`timeout@${clock.monotonic()}`));
+  const cancel = clock.every(2_000, () => ran.push(`tick@${clock.monotonic()}`));
+  for (const end = performance.now() + 20; performance.now() < end; ); // a stall
+  for (let step = 0; step < 1000; step++) await Promise.resolve();
+  assert.deepEqual(ran, []);
+  await new Promise<void>((resolve) => void clock.after(6_500, resolve));
+  cancel();
+  assert.deepEqual(ran, ["tick@2000", "tick@4000", "timeout@5000", "tick@6000"]);
 });

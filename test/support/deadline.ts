@@ -4,7 +4,7 @@
  */
 
 /** How long a test waits for what should take milliseconds. Generous: it is met only when something is broken. */
-export const PATIENCE_MS = 10_000;
+export const PATIENCE_MS = 20_000;
 
 /** Settles as `promise` does, or rejects after `ms` milliseconds with an error that names `what` was waited for. */
 export async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {

@@ -23,8 +23,8 @@ const DEFAULT_SETTINGS: Settings = { "server.daemonize": 0, "limits.min_ping": 0
 const DEFAULT_ROUTES = ["/esupdates()$", "/.well-known/mercure", "/.well-known/oauth-protected-resource"];
 /** m2sh takes the user's name from here, and calls it an error when there is none. */
 const ENV = { ...process.env, LOGNAME: process.env.LOGNAME ?? "m2push" };
-/** From its start to listening takes about 20 ms; with a handler's port taken it tries for 10 s. */
-const START_MS = 4_000;
+/** From its start to listening takes about 20 ms on an idle machine; with a handler's port taken it gives up after 10 s. */
+const START_MS = 15_000;
 const START_TRIES = 3;
 const LOOK_EVERY_MS = 5;
 
@@ -190,7 +190,7 @@ export async function listening(child: Child, ports: readonly number[], log: () 
     const how = child.exit
       ? `ended: ${JSON.stringify(child.exit)}`
       : `did not listen on ${ports} within ${START_MS} ms`;
-    throw new Error(`Mongrel2 ${how}\n${log()}`);
+    throw new Error(`${child.name} ${how}\n${log()}`);
   }
 }
 

@@ -5,9 +5,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { within } from "./deadline.js";
+import "./path.js";
 
 /** How a process ended: an exit code, or the signal that killed it. */
 export interface Exit {
@@ -19,7 +20,7 @@ export interface Exit {
 export const PROJECT = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** After this long a process that was asked to end is killed, milliseconds. */
-const GRACE_MS = 5_000;
+const GRACE_MS = 20_000;
 
 const directories = new Set<string>();
 process.once("exit", () => {
@@ -39,6 +40,8 @@ export function removeDirectory(directory: string): void {
 }
 
 export class Child {
+  /** The program, as messages name it. */
+  readonly name: string;
   readonly process: ChildProcess;
   /** Rejects only when it could not be started. */
   readonly exited: Promise<Exit>;
@@ -49,6 +52,7 @@ export class Child {
   stderr = "";
 
   constructor(command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = process.env) {
+    this.name = basename(command);
     this.process = spawn("setpriv", ["--pdeathsig", "KILL", "--", command, ...args], {
       cwd,
       env,

@@ -18,7 +18,6 @@ const full: Condition = {
   subject: "",
   message: "the disk is full",
   fix: "free space",
-  blocksReadiness: true,
 };
 
 describe("Conditions", () => {

@@ -35,7 +35,7 @@ export interface Dialect {
   // ---- Subscribe ---------------------------------------------------------------------------------------------------
   /** Throws "protocol.request" for what the dialect does not allow. */
   readonly asked: (form: Form) => readonly Asked[];
-  /** The last event id that the address has; "" when it has an empty one. */
+  /** The last event id that a form has, under whatever name (http/cursor.ts); "" when it has an empty one. */
   readonly cursor: (form: Form) => string | undefined;
   /** The response header that says where a replay begins. */
   readonly cursorHeader: string;
@@ -44,6 +44,8 @@ export interface Dialect {
   /** Whether a topic is in the hub's own namespace. `hub` is the hub's URL. */
   readonly isReserved: (topic: string, hub: URL) => boolean;
   readonly reservedStatus: number;
+  /** Whether topics may have the invisible characters ZWNJ and ZWJ. */
+  readonly joinersInTopics: boolean;
   readonly tooManyTopicsStatus: number;
 
   // ---- Active subscriptions ----------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 /** Mercure 0.x: draft-dunglas-mercure-07 and its reference hub before 1.0; what deployed clients speak. */
 import { ProtocolError } from "../../errors.js";
+import { cursorIn } from "../cursor.js";
 import { valuesOf } from "../form.js";
 import { type Dialect, encodeSegment } from "./dialect.js";
-import { v8 } from "./v8.js";
+import { isReserved } from "./reserved.js";
 
 /** In one request; the number of the reference hub. */
 const MAX_TOPICS = 100;
@@ -21,12 +22,13 @@ export const v0: Dialect = {
     return topics.map((value) => ({ selects: "template", kind: "topic", value }));
   },
 
-  cursor: (form) => [...valuesOf(form, "lastEventID"), ...valuesOf(form, "Last-Event-ID")][0],
+  cursor: (form) => cursorIn(form, ["lastEventID", "Last-Event-ID"]),
   cursorHeader: "Last-Event-ID",
 
-  /** The hub's path anywhere in it, and whatever leads there. */
-  isReserved: (topic, hub) => topic.includes(hub.pathname) || v8.isReserved(topic, hub),
+  /** The hub's path anywhere in it, and what leads there; but "#general" and "?page=1" are names here, not addresses. */
+  isReserved: (topic, hub) => topic.includes(hub.pathname) || (!/^[#?]/.test(topic) && isReserved(topic, hub)),
   reservedStatus: 403,
+  joinersInTopics: true,
   tooManyTopicsStatus: 400,
 
   tells: ({ kind }) => kind === "topic",

@@ -25,15 +25,19 @@ export function hubRoute({ path, dialects, subscribe, publish, corsOrigins }: Hu
     name: path,
     methods: { GET: get, HEAD: get, QUERY: get, POST: (_, request) => publish.handle(request) },
     options: (request) => preflightHeaders(request, corsOrigins(), METHODS),
+    optionsPersist: true,
   };
 }
 
-/** Address and body together; where both have a last event id, the address wins: it comes first. */
+/** Address and body together; where both have a last event id, the address wins. */
 function wishOf(request: HttpRequest, dialects: Dialects): Wish {
-  const form: Form = [...parseForm(request.query), ...bodyOf(request)];
+  const [address, body] = [parseForm(request.query), bodyOf(request)];
+  const form: Form = [...address, ...body];
   const dialect = dialects.ofQuery(form);
   const { cursorHeader } = dialect;
-  return { asked: dialect.asked(form), cursor: dialect.cursor(form), cursorHeader, isPublic: true };
+  const named = dialect.cursor(address);
+  const cursor = named || (dialect.cursor(body) ?? named);
+  return { asked: dialect.asked(form), cursor, cursorHeader, isPublic: true };
 }
 
 /** Only QUERY (RFC 10008) has a body that means something, and must say what it is. */

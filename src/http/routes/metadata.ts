@@ -31,5 +31,6 @@ export function metadataRoute({ path, resource, issuer, corsOrigins }: MetadataP
     name: metadataPath(path),
     methods: { GET: get, HEAD: get },
     options: (request) => preflightHeaders(request, corsOrigins(), "GET, HEAD, OPTIONS"),
+    optionsPersist: true,
   };
 }

@@ -3,6 +3,8 @@
  * Mercure 0.x does. Tokens count here as well; others are not told who is here.
  */
 import type { HttpRequest } from "../../protocol/request.js";
+import { preflightHeaders } from "../cors.js";
+import { cursorIn } from "../cursor.js";
 import { type Form, parseForm, valuesOf } from "../form.js";
 import { v0 } from "../mercure/v0.js";
 import type { Route } from "../router.js";
@@ -11,14 +13,21 @@ import type { Wish } from "../wish.js";
 
 const EVERYTHING: Form = [["topic", "*"]];
 
-export function streamRoute(path: string, subscribe: Subscribe): Route {
+/** fetch() clients of other origins ask first whether they may send Last-Event-ID: without an answer they never come back. */
+export function streamRoute(path: string, subscribe: Subscribe, corsOrigins: () => readonly string[]): Route {
   const get = subscribe.method(wishOf);
-  return { name: path, methods: { GET: get, HEAD: get } };
+  return {
+    name: path,
+    methods: { GET: get, HEAD: get },
+    options: (request) => preflightHeaders(request, corsOrigins(), "GET, HEAD, OPTIONS"),
+  };
 }
 
-/** The last event id may be given for a first connect, by the name of either dialect. */
+/** The names that win where an address has the last event id under several. */
+const CURSORS = ["last_event_id", "lastEventID", "Last-Event-ID"];
+
 function wishOf({ query }: HttpRequest): Wish {
   const form = parseForm(query);
   const asked = v0.asked(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
-  return { asked, cursor: valuesOf(form, "last_event_id")[0] ?? v0.cursor(form), isPublic: false };
+  return { asked, cursor: cursorIn(form, CURSORS), isPublic: false };
 }

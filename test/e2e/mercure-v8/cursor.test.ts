@@ -69,12 +69,13 @@ test("an id that is not known: the response says earliest, the stream says gap, 
   assert.equal(data(client)[1], "live");
 });
 
-test("an empty id asks for nothing old, and is answered", async (t) => {
+test("an empty id is a position that got lost: it is told in the stream, which goes on with what comes", async (t) => {
   const topic = fresh();
   await history(topic, 2);
   const client = await hub.open(t, `match=${topic}&last_event_id=`);
   assert.equal(told(client), "earliest");
   await hub.published({ topic, data: "live" });
+  assert.equal(JSON.parse((await client.next()).data).reason, "unknown");
   assert.equal((await client.next()).data, "live");
 });
 
