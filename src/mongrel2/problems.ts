@@ -6,7 +6,7 @@ const CONTROL_KEY = 'control = "ipc://run/control" (Mongrel2\'s control_port) in
 /** `live`: it has answered before. */
 export function silentProblem(subject: string, milliseconds: number, live: boolean): Condition {
   const details = { milliseconds: Math.round(milliseconds) };
-  const about = { code: "mongrel2_silent", subject, level: "warn", details } as const;
+  const about = { code: "mongrel2_silent", subject, details } as const;
   if (live) {
     const message = "Mongrel2 takes messages but does not answer";
     return {
