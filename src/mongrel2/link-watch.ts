@@ -15,7 +15,10 @@ const ASK_AGAIN_AFTER_MS = 1000;
  * asked in step would each get their own answers for ever. Milliseconds.
  */
 const QUIET_MS = 500;
-/** After a notice that another process asked for, the link is asked at each look for so long: so each of the two hears of the other. */
+/**
+ * After a notice that another process asked for, the link is asked at each look for so long, by chance twice: so each of the two hears
+ * of the other. Milliseconds.
+ */
 const ALERT_MS = 10_000;
 /** After this much silence Mongrel2 is told to be silent, milliseconds. */
 const SILENCE_MS = 5000;
@@ -123,8 +126,10 @@ export class LinkWatch {
     const { random, ask } = this.#options;
     if (oldest > 0 && oldest < ASK_AGAIN_AFTER_MS) return;
     if (oldest === 0 && now >= this.#alertUntil && now - this.#answeredAt < this.#quietMs) return;
-    this.#quietMs = QUIET_MS * (1 + 3 * random());
+    const chance = random();
+    this.#quietMs = QUIET_MS * (1 + 3 * chance);
     ask();
+    if (now < this.#alertUntil && chance < 0.5) ask();
   }
 
   #ping(now: number): void {
