@@ -84,6 +84,7 @@ export class LmdbClientStore implements ClientStore {
 
   legacy(server: string): Legacy {
     const { through, aliveAt } = this.#marks.get(server);
+    const cleanStop = this.#marks.stoppedCleanly(server);
     const clients: StoredClient[] = [];
     for (const { key, value } of this.#clients.getRange({
       start: [server, 0],
@@ -91,7 +92,7 @@ export class LmdbClientStore implements ClientStore {
     })) {
       clients.push({ ...value, id: key[1], seen: value.settled ? Math.max(value.seen, through) : value.seen });
     }
-    return { clients, aliveAt };
+    return { clients, aliveAt, cleanStop };
   }
 
   put(server: string, client: StoredClient): void {
@@ -113,6 +114,10 @@ export class LmdbClientStore implements ClientStore {
 
   doubt(server: string): void {
     this.#vouched.delete(server);
+  }
+
+  stoppedCleanly(server: string): void {
+    this.#mark(server, { cleanStop: true });
   }
 
   renew(epoch: string): void {

@@ -50,6 +50,8 @@ const PACE = 8;
 
 interface Busy {
   readonly life: number;
+  /** Its answer takes time. */
+  turn: Turn;
   readonly waiting: HttpRequest[];
 }
 
@@ -64,6 +66,7 @@ export class Router {
   readonly #options: RouterOptions;
   /** Connections with an answer that takes time. */
   readonly #busy = new Map<Server, Map<number, Busy>>();
+  #whenIdle: (() => void)[] = [];
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -94,6 +97,46 @@ export class Router {
     send(server, id, response(answer, { persists: false, isHead: false }), false);
   }
 
+  /** Resolves when no request waits for its answer. */
+  idle(): Promise<void> {
+    if (this.#isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  get #isIdle(): boolean {
+    for (const [{ life }, connections] of this.#busy)
+      for (const busy of connections.values()) if (busy.life === life) return false;
+    return true;
+  }
+
+  /**
+   * Waits no longer for answers that take time: publishers are told to try again, everybody else is cut and comes back (an
+   * EventSource gives up for good at any status but 200). Returns how many connections that were.
+   */
+  abandon(): number {
+    let abandoned = 0;
+    for (const [server, connections] of this.#busy) {
+      for (const [id, { life, turn }] of connections) {
+        connections.delete(id);
+        if (life !== server.life) continue;
+        abandoned++;
+        this.#abandon(server, turn);
+      }
+    }
+    return abandoned;
+  }
+
+  #abandon(server: Server, { name, request }: Turn): void {
+    if (request.method !== "POST") {
+      this.#options.hub.evict(server, request.id);
+      return;
+    }
+    const answer = failure(new M2pushError("unavailable", "the daemon is stopping, and the event is not stored yet"));
+    this.#options.answered(server.name, name, answer.status, answer.why);
+    const headers = { ...this.#options.readable(request), ...answer.headers };
+    send(server, request.id, response({ ...answer, headers }, { persists: false, isHead: false }), false);
+  }
+
   #serve(server: Server, request: HttpRequest): void {
     const turn = this.#begin(server, request);
     if (turn.outcome instanceof Promise) void this.#converse(server, turn);
@@ -119,18 +162,20 @@ export class Router {
   /** An answer that takes time, and all that its connection asks until nothing waits any more. */
   async #converse(server: Server, first: Turn): Promise<void> {
     const { id } = first.request;
-    const busy: Busy = { life: server.life, waiting: [] };
+    const busy: Busy = { life: server.life, turn: first, waiting: [] };
     const connections = this.#busy.get(server) ?? new Map<number, Busy>();
     this.#busy.set(server, connections.set(id, busy));
     const isOver = () => connections.get(id) !== busy || busy.life !== server.life;
     let turn: Turn | undefined = first;
     for (let answers = 1; turn; answers++) {
+      busy.turn = turn;
       const outcome: Outcome = await Promise.resolve(turn.outcome).catch(failure);
       if (isOver() || !this.#finish(turn.name, server, turn.request, outcome)) break;
       if (answers % PACE === 0) await new Promise<void>((passed) => server.outlet.fence(passed));
       turn = isOver() ? undefined : this.#next(server, busy);
     }
     if (connections.get(id) === busy) connections.delete(id);
+    if (this.#whenIdle.length > 0 && this.#isIdle) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   /** What waited longest. The connection may have become a stream: then there is no answer. */

@@ -10,7 +10,7 @@ import type { ClientStore, Legacy } from "../hub/ports.js";
 import type { Server } from "../hub/server.js";
 import type { Chronicle } from "../metrics/tee.js";
 import { RequestError } from "../protocol/request.js";
-import type { Clock } from "../util/clock.js";
+import { atMost, type Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import { Link, type LinkObserver } from "../zmq/link.js";
 import { Contention } from "./contention.js";
@@ -22,6 +22,9 @@ import { reachability } from "./reachability.js";
 import { reception, type Visitors } from "./reception.js";
 import { Recovery } from "./recovery.js";
 
+/** How long answers may take where another daemon goes on, milliseconds. */
+const ANSWERS_TIMEOUT_MS = 2000;
+
 export interface Surroundings {
   readonly hub: Hub;
   readonly store: ClientStore;
@@ -32,7 +35,7 @@ export interface Surroundings {
   readonly conditions: Conditions;
   readonly times: KeepaliveTimes;
   /** What browsers are told to wait for where a stream is closed, milliseconds. */
-  readonly retry: () => number;
+  readonly retryMs: () => number;
 }
 
 export interface Served {
@@ -40,13 +43,14 @@ export interface Served {
   readonly endpoint: Endpoint;
   /** Another daemon reads from the same send_spec: its next process, if any, knows nothing of our streams. */
   readonly isContended: boolean;
-  stop(): Promise<void>;
+  /** Resolves with whether it is certain that no request was lost. */
+  stop(): Promise<boolean>;
 }
 
 /** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link.failed". */
 export async function serve(config: ServerConfig, around: Surroundings): Promise<Served> {
   // Long because it is a few lists of who is told what, and nothing else.
-  const { hub, visitors, store, journal, clock, conditions, times, retry } = around;
+  const { hub, visitors, store, journal, clock, conditions, times, retryMs } = around;
   const { name, send_ident: sendIdent, max_targets: maxTargets, link_timeout: linkTimeoutMs } = config;
   const instance: InstanceWatch = new InstanceWatch(config, {
     ...around,
@@ -61,7 +65,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
     settled: (result) => {
-      legacy = { clients: [], aliveAt: 0 };
+      legacy = { clients: [], aliveAt: 0, cleanStop: false };
       journal.recovered(name, result);
       store.vouch(name);
     },
@@ -89,7 +93,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
       recovery.stop();
       journal.serverLost(name, why);
       instance.lost(legacy.clients.length === 0);
-      legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic() });
+      legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic(), cleanStop: false });
     },
     inbound: (message) => receive(message),
     malformed: (error) => {
@@ -112,15 +116,28 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   });
   const server: Server = hub.serve(name, endpoint, times);
   const receive = reception(hub, server, visitors);
-  const stop = async () => {
+  const end = async () => {
     recovery.stop();
     contention.stop();
-    await endpoint.stop();
+    // A ZeroMQ proxy between us may have taken requests that it could not hand on.
+    const isWhole = (await endpoint.stop()) && !config.bind;
     await instance.stop();
+    // Where this process never was connected, what the one before it left is as it was.
+    const isUntouched = legacy.cleanStop && !endpoint.wasConnected;
+    if (isUntouched || (isWhole && recovery.isOver)) store.stoppedCleanly(name);
+    return isWhole || !endpoint.wasConnected;
   };
-  /** Its streams are closed, for their browsers to come back to the other daemon: nobody else knows of them. */
+  let ended: Promise<boolean> | undefined;
+  const stop = () => {
+    ended ??= end();
+    return ended;
+  };
+  /** What it has taken is answered, and its streams are closed, for their browsers to go to the other daemon. */
   const leave = async () => {
-    closeAll(hub, server, retry());
+    closeAll(hub, server, retryMs());
+    await endpoint.leave();
+    await atMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
+    closeAll(hub, server, retryMs());
     await stop();
   };
   await instance.start();
@@ -143,5 +160,6 @@ function linkOf(config: ServerConfig, clock: Clock, observer: LinkObserver): Lin
 /** What was left behind twice, before the first was settled: the proof must hold for both. */
 function joined(first: Legacy, second: Legacy): Legacy {
   if (first.clients.length === 0) return second;
-  return { clients: [...first.clients, ...second.clients], aliveAt: Math.min(first.aliveAt, second.aliveAt) };
+  const aliveAt = Math.min(first.aliveAt, second.aliveAt);
+  return { clients: [...first.clients, ...second.clients], aliveAt, cleanStop: second.cleanStop };
 }

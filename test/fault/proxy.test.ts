@@ -99,7 +99,9 @@ describe("Link behind a ZeroMQ proxy", () => {
     const from = daemon.log.length;
     await new Asker(mongrel2.controlSpec, 1000).ask(encodeCommand("control_stop", {})).catch(() => {});
     await serving(daemon, from);
-    await daemon.logged(({ event, code }) => event === "condition" && code === "private_refused", "the refusal", { from });
+    await daemon.logged(({ event, code }) => event === "condition" && code === "private_refused", "the refusal", {
+      from,
+    });
     const later = await privateStream(t, mongrel2.url, "t");
     await publish(mongrel2.url, "t", "for few", true);
     await publish(mongrel2.url, "t", "for all", false);

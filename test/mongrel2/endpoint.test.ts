@@ -37,7 +37,8 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
   };
   const transport = {
     async start() {},
-    async close() {},
+    close: async () => true,
+    stopReceiving: async () => true,
     reconnect: () => told.push("reconnect"),
     ping: () => ++pings.count > 0,
     send(head: Buffer, content: Buffer) {
