@@ -156,8 +156,9 @@ export type Reason =
   | "second request"
   /** What it was allowed to see is over: its token has expired. */
   | "expired"
-  /** An operator asked for it. */
+  /** An operator asked for it; its patterns were too expensive for 10 s (overload.ts). */
   | "kicked"
+  | "too expensive"
   /** The daemon closed the stream while stopping. */
   | "shutdown";
 
@@ -240,6 +241,8 @@ export interface Journal {
 export type GapReason =
   /** They were held once, and are not any more. */
   | "expired"
+  /** The same, while its patterns were too expensive to match (overload.ts). */
+  | "overload"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
   | "unknown"
   /** Only events of subscriptions are missing (who comes and goes): the list of subscriptions is to be fetched again. */
