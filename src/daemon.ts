@@ -43,8 +43,9 @@ import type { Logger } from "./log/logger.js";
 import { MetricsJournal } from "./metrics/journal.js";
 import { type Chronicle, tee } from "./metrics/tee.js";
 import type { Endpoint } from "./mongrel2/endpoint.js";
+import { handOver } from "./mongrel2/handover.js";
 import { type Surroundings, serve } from "./mongrel2/serve.js";
-import { atMost, type Clock, systemClock } from "./util/clock.js";
+import { type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
 import { Throttle } from "./util/throttle.js";
@@ -71,8 +72,6 @@ export interface DaemonOptions {
   readonly takeover?: boolean;
 }
 
-/** How long a stop waits for Mongrel2 to take what was published, and how long for the last frames; milliseconds. */
-const PATIENCE = 2000;
 /** How long a takeover waits for the other daemon to stop, milliseconds. */
 const TAKEOVER_PATIENCE = 15_000;
 /** What of a cluster's history is in memory. */
@@ -142,12 +141,26 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const misdirected = site.misdirected.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
   const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
-  const endpoints = await startServers(config, around, observed, start);
+  const endpoints = await startServers(config, around, observed, options, start);
   // Without a client store nobody could go on with the streams.
   const closing = drain || config.history.store === "memory";
+  const abandoned = (connections: number) =>
+    log.warn(
+      { event: "abandoned", connections },
+      "answers took too long while stopping: publishers were told to try again, others cut",
+    );
   const endStreams = () => {
     observed.phase = "stopping";
-    return end(hub, endpoints, closing ? live.config : undefined, clock);
+    const retry = closing ? live.config.stream.retry : undefined;
+    return handOver({
+      hub,
+      visitors,
+      endpoints,
+      clock,
+      retry,
+      isForgetful: config.history.store === "memory",
+      abandoned,
+    });
   };
   await start("streams", () => hub, endStreams);
   const beacon = await startDoors(config, around, start, internalPublicationFailed(journal, log), source);
@@ -252,11 +265,12 @@ async function startCluster(
   const { store, path, max_age: maxAge } = config.history;
   const folder = store === "lmdb" ? path : undefined;
   if (folder !== undefined) {
-    await start(
+    const lock = await start(
       "data folder",
       () => lockFolder(folder, clock, takeover ? TAKEOVER_PATIENCE : 0),
       (it) => it.release(),
     );
+    if (lock.warning !== undefined) log.warn({ event: "history" }, lock.warning);
   }
   const [{ connectNats }, { clusterConditions }] = await Promise.all([
     import("./cluster/open.js"),
@@ -274,19 +288,36 @@ async function startCluster(
   );
 }
 
-async function startServers(config: Config, around: Surroundings, observed: Observed, start: Start) {
+async function startServers(
+  config: Config,
+  around: Surroundings,
+  observed: Observed,
+  { log }: Required<DaemonOptions>,
+  start: Start,
+) {
   const endpoints: Endpoint[] = [];
   for (const server of config.mongrel2) {
     const served = await start(
       `server ${server.name}`,
       () => serve(server, around),
-      (it) => it.stop(),
+      async (it) => tellEnd(log, server.name, await it.stop()),
     );
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
     observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
     endpoints.push(served.endpoint);
   }
   return endpoints;
+}
+
+/** Whether the next process has to look for requests that nobody answers. */
+function tellEnd(log: Logger, server: string, isWhole: boolean): void {
+  if (isWhole) {
+    log.info({ event: "left", server }, "every request that Mongrel2 handed over is answered");
+    return;
+  }
+  const fix =
+    "none, the next process looks for them; Mongrel2 did not answer, or a ZeroMQ proxy (bind = true) stands between";
+  log.warn({ event: "left", server, fix }, "stopped: requests under way may have been lost");
 }
 
 /** Where publications come in. */
@@ -356,13 +387,4 @@ async function openStore({ history: { store, path } }: Config, history: History,
   if (store === "memory") return forgetful;
   const { LmdbClientStore } = await import("./clients/lmdb.js");
   return new LmdbClientStore(path, history.epoch, clock);
-}
-
-/** Sends what was published, then closes the streams (`closing`), or hands them over to the next process. */
-async function end(hub: Hub, endpoints: readonly Endpoint[], closing: Config | undefined, clock: Clock): Promise<void> {
-  hub.seal();
-  await atMost(clock, PATIENCE, hub.settled());
-  if (closing) hub.close(closing.stream.retry);
-  else hub.handOver();
-  await atMost(clock, PATIENCE, Promise.all(endpoints.map((endpoint) => endpoint.flushed())));
 }

@@ -7,14 +7,14 @@
  * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt.
  * The store belongs to one epoch of the history and one boot of the machine; found in others, it is emptied.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { flawOf } from "../util/lmdb-file.js";
-import { LmdbSpace } from "../util/lmdb-space.js";
+import { LmdbSpace, lastPageOf } from "../util/lmdb-space.js";
 import { Pace } from "../util/pace.js";
 import { privately } from "../util/private-files.js";
 import { type Mark, Marks } from "./marks.js";
@@ -60,10 +60,11 @@ export class LmdbClientStore implements ClientStore {
     try {
       const flaw = flawOf(path);
       if (flaw !== undefined) throw new Error(flaw);
+      const isNew = !existsSync(path);
       const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
       this.#root = privately(() => open(settings));
       this.#space = new LmdbSpace({ file: path, lastPage: () => this.#lastPage });
-      this.#space.claim(BASE_PAGES);
+      if (isNew) this.#space.claim(BASE_PAGES);
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
       this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
       const life = lifeOf(epoch);
@@ -83,6 +84,7 @@ export class LmdbClientStore implements ClientStore {
 
   legacy(server: string): Legacy {
     const { through, aliveAt } = this.#marks.get(server);
+    const cleanStop = this.#marks.stoppedCleanly(server);
     const clients: StoredClient[] = [];
     for (const { key, value } of this.#clients.getRange({
       start: [server, 0],
@@ -90,7 +92,7 @@ export class LmdbClientStore implements ClientStore {
     })) {
       clients.push({ ...value, id: key[1], seen: value.settled ? Math.max(value.seen, through) : value.seen });
     }
-    return { clients, aliveAt };
+    return { clients, aliveAt, cleanStop };
   }
 
   put(server: string, client: StoredClient): void {
@@ -112,6 +114,10 @@ export class LmdbClientStore implements ClientStore {
 
   doubt(server: string): void {
     this.#vouched.delete(server);
+  }
+
+  stoppedCleanly(server: string): void {
+    this.#mark(server, { cleanStop: true });
   }
 
   renew(epoch: string): void {
@@ -180,7 +186,7 @@ export class LmdbClientStore implements ClientStore {
   }
 
   get #lastPage(): number {
-    return (this.#root.getStats() as { readonly lastPageNumber: number }).lastPageNumber;
+    return lastPageOf(this.#root);
   }
 
   #write(): void {

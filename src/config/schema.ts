@@ -244,7 +244,9 @@ export const SECTIONS = {
       kind: choice("memory", "commit", "sync"),
       default: "commit",
       change: "restart",
-      doc: "When a publish is acknowledged: taken in, committed (outlives the daemon), or synced to disk (outlives the machine).",
+      doc:
+        "When a publish is acknowledged: taken in (memory: it is sent even where it cannot be stored), committed (commit: it outlives " +
+        "the daemon), or synced to disk (sync: it outlives the machine).",
     }),
   },
   auth: {

@@ -44,8 +44,8 @@ const TRIM_STEP = 512;
 /** Steps of one second: after a burst the surplus is soon gone. */
 const TRIM_STEPS = 10;
 const TRIM_EVERY = 1000;
-/** The largest room that is asked for before publications are taken again, pages: 4 MB. */
-const MAX_PROBE_PAGES = 1024;
+/** The largest room that is asked for before publications are taken again, pages: 1 MB. */
+const MAX_PROBE_PAGES = 256;
 export const FILE = "history.mdb";
 
 export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<LmdbHistory> {
@@ -132,6 +132,11 @@ export class LmdbHistory implements History {
 
   get bytes(): number {
     return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
+  }
+
+  /** What an operator should know of the lock; undefined = nothing. */
+  get lockWarning(): string | undefined {
+    return this.#lock.warning;
   }
 
   /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */
@@ -238,7 +243,13 @@ export class LmdbHistory implements History {
   async close(): Promise<void> {
     this.#timer();
     this.commit();
-    await this.#store.close(this.last).catch((cause) => this.#fail(cause));
-    await this.#lock.release();
+    try {
+      await this.#store.close(this.last);
+    } catch (cause) {
+      this.#fail(cause);
+      if (!this.#options.observer) throw this.#failure;
+    } finally {
+      await this.#lock.release();
+    }
   }
 }

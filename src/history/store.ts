@@ -11,7 +11,7 @@ import { offsetOf } from "../hub/position.js";
 import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
-import { LmdbSpace } from "../util/lmdb-space.js";
+import { LmdbSpace, lastPageOf } from "../util/lmdb-space.js";
 import { privately } from "../util/private-files.js";
 import { AgeIndex } from "./age-index.js";
 import { type Block, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
@@ -168,7 +168,7 @@ export class Store {
   }
 
   get #lastPage(): number {
-    return (this.#root.getStats() as { readonly lastPageNumber: number }).lastPageNumber;
+    return lastPageOf(this.#root);
   }
 
   /**

@@ -56,9 +56,10 @@ export class Hub {
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
   readonly #budget: MatchBudget;
+  /** "storing": what is published is kept, and not sent by this process any more. */
+  #phase: "open" | "storing" | "sealed" = "open";
   readonly #watchers: Watchers;
   readonly #reader: HistoryReader;
-  #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
   /** Publications up to this offset were rejected after some servers had taken them: no other server may. */
@@ -115,24 +116,33 @@ export class Hub {
 
   /** Publishes one event; settles when it is as durable as configured. Rejects with "unavailable" once sealed. */
   publish(draft: Draft): Promise<Publication> {
-    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
+    return this.#phase === "sealed" ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
   }
 
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
-    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.post(draft);
+    return this.#phase === "sealed" ? Promise.reject(stopping()) : this.#options.bus.post(draft);
   }
 
-  /** From now on nothing more is published or sent: what was can then be known to have arrived, and is not sent again. */
+  /**
+   * From now on what is published is stored for the next process and not sent by this one: what was sent can then be known to have
+   * arrived, and is not sent again.
+   */
+  suspendDelivery(): void {
+    if (this.#phase === "open") this.#phase = "storing";
+  }
+
+  /** From now on nothing more is published or sent. */
   seal(): void {
-    this.#sealed = true;
+    this.#phase = "sealed";
   }
 
   /** One publication with its place: keep it, and send it on. Never waits between the two. */
   #deliver(publication: Publication): Promise<void> | undefined {
-    if (this.#sealed) return undefined;
+    if (this.#phase === "sealed") return undefined;
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
+    if (this.#phase === "storing") return kept;
     this.#budget.begin();
     for (const { outbox, registry, overload } of this.#servers.values()) {
       if (publication.offset <= this.#discarded) break;
@@ -309,7 +319,7 @@ export class Hub {
     await Promise.all([...this.#servers.values()].map(({ outbox }) => outbox.settled()));
   }
 
-  /** Leaves every stream open, for the next process to go on with. */
+  /** Leaves every stream open, for the next process to go on with. Nothing more is sent to them. */
   handOver(): void {
     this.#expiry.close();
     this.#watchers.close();

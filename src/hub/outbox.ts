@@ -147,6 +147,11 @@ export class Outbox {
     this.pump();
   }
 
+  /** Sends nothing more until open(); a fence that is under way still counts. */
+  hold(): void {
+    this.#open = false;
+  }
+
   /** Forgets everything that waits or is under way: its receivers are gone. Nothing is sent until open(). */
   reset(): void {
     this.#life++;

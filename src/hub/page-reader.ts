@@ -3,6 +3,7 @@ import type { Publication } from "../protocol/publication.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
 import type { HistoryReader, ReadPage } from "./history-reader.js";
+import type { ReadOptions } from "./ports.js";
 import { type Budget, TRY_UNITS } from "./select/match-budget.js";
 import type { Trial } from "./trial.js";
 
@@ -44,11 +45,7 @@ export class PageReader {
     const fair = Math.max(4096, Math.floor(flushBytes / reader.clients.size));
     const least = LOOK_UNITS + (reader.audience.hasPatterns ? TRY_UNITS : 0);
     let end = Number.POSITIVE_INFINITY;
-    let looked = reader.cursor;
     const match = (publication: Publication): boolean => {
-      // A read that has failed begins again.
-      if (publication.offset <= looked) end = Number.POSITIVE_INFINITY;
-      looked = publication.offset;
       if (end !== Number.POSITIVE_INFINITY) return false;
       const isWanted = this.#isWanted(reader, publication, slice);
       slice.left -= LOOK_UNITS;
@@ -56,13 +53,16 @@ export class PageReader {
       else if (slice.left <= 0) end = publication.offset;
       return isWanted === true;
     };
+    const { left } = slice;
+    const most = Math.min(MAX_LOOKED_AT, Math.ceil(left / least) + 1);
+    // A read that fails is tried again, from its beginning.
+    const begin = (): ReadOptions => {
+      slice.left = left;
+      end = Number.POSITIVE_INFINITY;
+      return { through, most, maxBytes: Math.min(maxBytes(), fair, mostCredit(reader)), match };
+    };
     const cut = (page: ReadPage): ReadPage => ({ ...page, through: Math.min(page.through, end) });
-    const page = history.read(reader.cursor, {
-      through,
-      most: Math.min(MAX_LOOKED_AT, Math.ceil(slice.left / least) + 1),
-      maxBytes: Math.min(maxBytes(), fair, mostCredit(reader)),
-      match,
-    });
+    const page = history.read(reader.cursor, begin);
     return page instanceof Promise ? page.then(cut) : cut(page);
   }
 

@@ -1,6 +1,7 @@
 /**
  * The ports of the hub: what it needs from the world, stated by the hub, implemented elsewhere (see daemon.ts for who is
- * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume.
+ * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume. Long because it
+ * is all of them.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Client } from "./client.js";
@@ -60,7 +61,7 @@ export interface Bus {
   start(deliver: Deliver, interrupted: (reason: GapReason) => void): Promise<void>;
   /**
    * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
-   * with "history.failed" or "unavailable" when that cannot be had (the event may yet have reached some clients).
+   * when that cannot be had: with "history.failed", and no client gets the event, or with "unavailable", when nobody can tell.
    */
   publish(draft: Draft): Promise<Publication>;
   /**
@@ -273,6 +274,8 @@ export interface Legacy {
   readonly clients: readonly StoredClient[];
   /** When whoever left it was last known to be there with its link whole: Clock.monotonic(). */
   readonly aliveAt: number;
+  /** The process before this one answered every request that Mongrel2 had handed to it: none is lost (ClientStore.stoppedCleanly). */
+  readonly cleanStop: boolean;
 }
 
 /**
@@ -281,7 +284,10 @@ export interface Legacy {
  * some events twice), or a client is missing (it is cancelled and comes back), never the reverse.
  */
 export interface ClientStore {
-  /** What was left for this server, when the store was opened; empty when its history was another one. */
+  /**
+   * What was left for this server, when the store was opened; empty when its history was another one. Its `cleanStop` is gone from
+   * the disk by then: a process that is killed from now on may have read requests that nobody answers.
+   */
   legacy(server: string): Legacy;
   /** A client has come, or its position is known better. Overwrites. */
   put(server: string, client: StoredClient): void;
@@ -292,6 +298,8 @@ export interface ClientStore {
   vouch(server: string): void;
   /** It cannot say so any more: the link was lost. */
   doubt(server: string): void;
+  /** The last thing said of a server: no request that Mongrel2 has handed to this process is without an answer. */
+  stoppedCleanly(server: string): void;
   /** From now on positions are of another epoch: those of every client will be put anew, and what else is stored is void. */
   renew(epoch: string): void;
   /** Keeps everything that was said, and lets go. */

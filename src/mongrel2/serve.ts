@@ -36,7 +36,8 @@ export interface Surroundings {
 export interface Served {
   readonly server: Server;
   readonly endpoint: Endpoint;
-  stop(): Promise<void>;
+  /** Resolves with whether it is certain that no request was lost. */
+  stop(): Promise<boolean>;
 }
 
 /** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link.failed". */
@@ -53,7 +54,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
     settled: (result) => {
-      legacy = { clients: [], aliveAt: 0 };
+      legacy = { clients: [], aliveAt: 0, cleanStop: false };
       journal.recovered(name, result);
       store.vouch(name);
     },
@@ -69,7 +70,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     lost: (why) => {
       recovery.stop();
       journal.serverLost(name, why);
-      legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic() });
+      legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic(), cleanStop: false });
     },
     inbound: (message) => receive(message),
     malformed: (error) => {
@@ -91,7 +92,12 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     endpoint,
     async stop() {
       recovery.stop();
-      await endpoint.stop();
+      // A ZeroMQ proxy between us may have taken requests that it could not hand on.
+      const isWhole = (await endpoint.stop()) && !config.bind;
+      // Where this process never was connected, what the one before it left is as it was.
+      const isUntouched = legacy.cleanStop && !endpoint.wasConnected;
+      if (isUntouched || (isWhole && recovery.isOver)) store.stoppedCleanly(name);
+      return isWhole || !endpoint.wasConnected;
     },
   };
 }
@@ -104,7 +110,8 @@ function linkOf(config: ServerConfig, clock: Clock, observer: LinkObserver): Lin
 /** What was left behind twice, before the first was settled: the proof must hold for both. */
 function joined(first: Legacy, second: Legacy): Legacy {
   if (first.clients.length === 0) return second;
-  return { clients: [...first.clients, ...second.clients], aliveAt: Math.min(first.aliveAt, second.aliveAt) };
+  const aliveAt = Math.min(first.aliveAt, second.aliveAt);
+  return { clients: [...first.clients, ...second.clients], aliveAt, cleanStop: second.cleanStop };
 }
 
 /** How to ask for Mongrel2's connections; undefined where no control port is known. */

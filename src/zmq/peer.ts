@@ -1,6 +1,7 @@
 /**
  * One connection to a ZeroMQ socket, from its first byte on: greeting, handshake, then messages (protocol/zmtp.ts). Whoever does
  * not speak ZMTP 3 as a socket of the right type, begins too large a frame, or sends nothing of use, is cut off.
+ * Long because it is one connection from its first byte to its last.
  *
  * Ours and not libzmq's, for what an event costs: its binding takes a call, a promise and a wake of its thread for each message,
  * here what comes in one read and what leaves in one turn of the event loop are one system call each.
@@ -12,12 +13,15 @@ import { FrameReader } from "../protocol/zmtp-reader.js";
 import type { Clock } from "../util/clock.js";
 import { Assembly } from "./assembly.js";
 import { Handshake } from "./handshake.js";
+import { MarkScanner } from "./mark.js";
 import { Rating } from "./rating.js";
 import { ReadQueue } from "./read-queue.js";
 import type { Budget, Turns, Worker } from "./turns.js";
 
 /** Before a connection on which nothing comes is looked after (TCP keep-alive), milliseconds. */
 const KEEP_ALIVE = 60_000;
+/** The largest read. */
+const READ_BYTES = 65_536;
 /** So many bytes leave before the rest is there: the first of 500,000 clients need not wait for the last one's frame. */
 const MOST_LEAVING = 128_000;
 /** libzmq's sockets that belong to ours. */
@@ -60,6 +64,8 @@ export interface Shares {
 }
 
 export class Peer implements Worker {
+  /** Address and port of who connected to us; "" = none. */
+  readonly remote: string;
   readonly #socket: Socket;
   readonly #role: Role;
   readonly #shares: Shares;
@@ -78,6 +84,7 @@ export class Peer implements Worker {
   /** Messages, each a head and a body. */
   #leaving: Buffer[] = [];
   #leavingBytes = 0;
+  #watch: ((bytes: Buffer) => void) | undefined;
 
   constructor(socket: Socket, role: Role, shares: Shares, events: PeerEvents) {
     this.#socket = socket;
@@ -100,9 +107,6 @@ export class Peer implements Worker {
     return !this.#handshake;
   }
 
-  /** Address and port of who connected to us; "" = none. */
-  readonly remote: string;
-
   /** Bytes of memory that its unfinished message takes. */
   get heldBytes(): number {
     return this.#heldBytes;
@@ -123,13 +127,21 @@ export class Peer implements Worker {
     return canAsk;
   }
 
+  /** Calls `seen` in each read callback in which `mark` comes in, before any message of that read is handed on. */
+  watchFor(mark: Buffer, seen: () => void): void {
+    const scanner = new MarkScanner(mark);
+    this.#watch = (bytes) => {
+      if (scanner.isIn(bytes)) seen();
+    };
+  }
+
   /**
    * Sends what is queued and takes what the other end has written until then; it closes when it hears that we do. `silence`: not
    * before so many milliseconds in which nothing came.
    */
   end(silence = 0): void {
     this.#write();
-    this.#queue.regulate(this.#shares.queueBytes);
+    this.#regulate();
     if (silence > 0) this.#socket.setTimeout(silence, () => this.#socket.end());
     else this.#socket.end();
   }
@@ -182,9 +194,16 @@ export class Peer implements Worker {
 
   #read(bytes: Buffer): void {
     if (this.#isCut) return;
+    this.#watch?.(bytes);
     this.#queue.push(bytes);
     this.#shares.turns.add(this);
-    this.#queue.regulate(this.#shares.queueBytes);
+    this.#regulate();
+  }
+
+  /** A peer that has not sent anything of use yet, or just now has not, is read only as fast as it is handled. */
+  #regulate(): void {
+    const { queueBytes } = this.#shares;
+    this.#queue.regulate(this.#rating.isUseful ? queueBytes : Math.min(queueBytes, READ_BYTES));
   }
 
   #over(): void {
@@ -195,29 +214,32 @@ export class Peer implements Worker {
 
   #work(budget: Budget): boolean {
     do {
-      budget.frames--;
       const frame = this.#reader.next();
       if (!frame) {
-        if (!this.#feed()) return false;
+        if (!this.#feed(budget)) return false;
         continue;
       }
       const { isCommand, more, body, isTruncated } = frame;
+      if (!more) budget.messages--;
       budget.bytes -= body.length;
       if (isCommand) this.#command(body);
       else if (more || !this.#assembly.isEmpty) this.#part(body, more);
       else this.#rating.count(this.#events.message(this, [body], isTruncated));
-    } while (budget.frames > 0 && budget.bytes > 0);
+    } while (budget.messages > 0 && budget.bytes > 0);
     return true;
   }
 
-  #feed(): boolean {
+  #feed(budget: Budget): boolean {
     this.#assembly.own();
     const piece = this.#queue.shift();
+    this.#regulate();
     if (!piece) {
       if (this.#isOver) this.#close();
       return false;
     }
-    this.#queue.regulate(this.#shares.queueBytes);
+    budget.messages--;
+    // What it costs to look at bytes, or to copy them, of what it costs to handle them.
+    budget.bytes -= piece.length >> 2;
     this.#reader.feed(this.#handshake && !this.#handshake.isGreeted ? this.#greet(this.#handshake, piece) : piece);
     return true;
   }

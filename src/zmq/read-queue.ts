@@ -9,7 +9,9 @@ const MAX_PIECES = 1000;
 export class ReadQueue {
   readonly #socket: Socket;
   readonly #pieces: Buffer[] = [];
+  /** Of the pieces, and of the one that was taken last. */
   #bytes = 0;
+  #lastBytes = 0;
   #isPaused = false;
 
   constructor(socket: Socket) {
@@ -21,15 +23,18 @@ export class ReadQueue {
     this.#bytes += piece.length + PIECE_BYTES;
   }
 
+  /** The next piece; the one before is used up. */
   shift(): Buffer | undefined {
     const piece = this.#pieces.shift();
-    if (piece) this.#bytes -= piece.length + PIECE_BYTES;
+    this.#bytes -= this.#lastBytes;
+    this.#lastBytes = piece ? piece.length + PIECE_BYTES : 0;
     return piece;
   }
 
   clear(): void {
     this.#pieces.length = 0;
     this.#bytes = 0;
+    this.#lastBytes = 0;
   }
 
   /** Stops reading above `share` bytes, and goes on below half of that. */

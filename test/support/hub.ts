@@ -22,8 +22,10 @@ export const silent: Journal = {
 export class MapStore implements ClientStore {
   readonly clients = new Map<number, StoredClient>();
   through = 0;
+  /** Servers of which it was said that they stopped cleanly. */
+  readonly stopped: string[] = [];
   legacy() {
-    return { clients: [...this.clients.values()], aliveAt: 0 };
+    return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: this.stopped.length > 0 };
   }
   put(_server: string, client: StoredClient) {
     this.clients.set(client.id, client);
@@ -40,6 +42,9 @@ export class MapStore implements ClientStore {
   }
   vouch() {}
   doubt() {}
+  stoppedCleanly(server: string) {
+    this.stopped.push(server);
+  }
   async close() {}
 }
 
