@@ -114,15 +114,10 @@ export class Outbox {
       if (audience.size === 0) continue;
       audience.queue(publication, maxBytes, this.#batch);
       this.#dirty.add(audience);
-      if (audience.waitingBytes > MAX_WAITING && audience.waiting.length > 1) this.#spill(audience);
+      if (audience.waitingBytes > MAX_WAITING && audience.waiting.length > 1) this.spill(audience);
     }
     this.#head = publication.offset;
     this.pump();
-  }
-
-  /** The clients of an audience go on from history: before add(), from the publication that is to be added. */
-  defer(audience: Audience): void {
-    this.#spill(audience);
   }
 
   /**
@@ -130,7 +125,7 @@ export class Outbox {
    * let go of, and what is under way proves nothing.
    */
   interrupt(head: number, audiences: Iterable<Audience>): void {
-    for (const audience of audiences) this.#spill(audience);
+    for (const audience of audiences) this.spill(audience);
     this.#head = head;
     this.#fenced = head;
     this.#era++;
@@ -138,7 +133,7 @@ export class Outbox {
 
   /** Lets go of what waits: some of it was rejected, and history has the rest. */
   discard(): void {
-    for (const audience of this.#dirty) this.#spill(audience);
+    for (const audience of this.#dirty) this.spill(audience);
   }
 
   /** From now on things are sent: the link is live. */
@@ -203,7 +198,7 @@ export class Outbox {
   }
 
   /** Lets go of what waits for an audience: history has it too. */
-  #spill(audience: Audience): void {
+  spill(audience: Audience): void {
     const cursor = audience.joinOffset(this.#head);
     const clients = audience.empty();
     this.#dirty.delete(audience);

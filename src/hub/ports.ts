@@ -1,6 +1,6 @@
 /**
  * The ports of the hub: what it needs from the world, stated by the hub, implemented elsewhere (see daemon.ts for who is
- * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume. Long because it
+ * plugged into what). Long because it is the list of all ports. Each port's prose says what an implementation promises and what the hub must not assume. Long because it
  * is all of them.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
