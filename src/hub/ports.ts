@@ -1,6 +1,6 @@
 /**
  * The ports of the hub: what it needs from the world, stated by the hub, implemented elsewhere (see daemon.ts for who is
- * plugged into what). Long because it is the list of all ports. Each port's prose says what an implementation promises and what the hub must not assume. Long because it
+ * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume. Long because it
  * is all of them.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
@@ -239,7 +239,7 @@ export interface Journal {
 
 /** Why publications after a client's last one cannot be given to it. */
 export type GapReason =
-  /** They were held once, and are not any more; "overload": while its patterns were too expensive (overload.ts). */
+  /** They were held once, and are not any more ("overload": while its patterns were too expensive). */
   | "expired"
   | "overload"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
