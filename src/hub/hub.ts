@@ -55,9 +55,9 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
-  readonly #budget: MatchBudget;
   /** "storing": what is published is kept, and not sent by this process any more. */
   #phase: "open" | "storing" | "sealed" = "open";
+  readonly #budget: MatchBudget;
   readonly #watchers: Watchers;
   readonly #reader: HistoryReader;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
@@ -324,7 +324,10 @@ export class Hub {
     this.#expiry.close();
     this.#watchers.close();
     this.#reader.close();
-    for (const server of this.#servers.values()) closeTimers(server);
+    for (const server of this.#servers.values()) {
+      closeTimers(server);
+      server.outbox.hold();
+    }
   }
 
   /**
@@ -336,6 +339,7 @@ export class Hub {
     this.#reader.close();
     for (const server of this.#servers.values()) {
       closeTimers(server);
+      server.outbox.hold();
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");
       farewell(server.outlet, ids, retry, this.#options.random);

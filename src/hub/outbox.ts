@@ -6,7 +6,7 @@
  * that wait for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is under way
  * at a time; while it is, and until it is written (cadence.ts), publications gather, and the next flush is larger. Light load: sent
  * at once. Heavy load: same number of frames, larger bodies. (A classic handler that loops over send() loses all of 1000 clients at
- * 200 events in a row.)
+ * 200 events in a row.) Long because it is one state machine.
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
@@ -114,10 +114,15 @@ export class Outbox {
       if (audience.size === 0) continue;
       audience.queue(publication, maxBytes, this.#batch);
       this.#dirty.add(audience);
-      if (audience.waitingBytes > MAX_WAITING && audience.waiting.length > 1) this.spill(audience);
+      if (audience.waitingBytes > MAX_WAITING && audience.waiting.length > 1) this.#spill(audience);
     }
     this.#head = publication.offset;
     this.pump();
+  }
+
+  /** The clients of an audience go on from history: before add(), from the publication that is to be added. */
+  defer(audience: Audience): void {
+    this.#spill(audience);
   }
 
   /**
@@ -125,7 +130,7 @@ export class Outbox {
    * let go of, and what is under way proves nothing.
    */
   interrupt(head: number, audiences: Iterable<Audience>): void {
-    for (const audience of audiences) this.spill(audience);
+    for (const audience of audiences) this.#spill(audience);
     this.#head = head;
     this.#fenced = head;
     this.#era++;
@@ -133,7 +138,7 @@ export class Outbox {
 
   /** Lets go of what waits: some of it was rejected, and history has the rest. */
   discard(): void {
-    for (const audience of this.#dirty) this.spill(audience);
+    for (const audience of this.#dirty) this.#spill(audience);
   }
 
   /** From now on things are sent: the link is live. */
@@ -198,7 +203,7 @@ export class Outbox {
   }
 
   /** Lets go of what waits for an audience: history has it too. */
-  spill(audience: Audience): void {
+  #spill(audience: Audience): void {
     const cursor = audience.joinOffset(this.#head);
     const clients = audience.empty();
     this.#dirty.delete(audience);

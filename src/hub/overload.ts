@@ -55,7 +55,7 @@ export class Overload {
       this.#spells.set(audience, spell);
       audience.isOverloading = true;
       this.#options.registry.defer(audience);
-      this.#options.outbox.spill(audience);
+      this.#options.outbox.defer(audience);
     }
     this.#timer ??= this.#options.clock.every(CHECK_MS, () => this.#check());
   }

@@ -53,15 +53,13 @@ export class PageReader {
       else if (slice.left <= 0) end = publication.offset;
       return isWanted === true;
     };
-    const { left } = slice;
-    const most = Math.min(MAX_LOOKED_AT, Math.ceil(left / least) + 1);
+    const cut = (page: ReadPage): ReadPage => ({ ...page, through: Math.min(page.through, end) });
     // A read that fails is tried again, from its beginning.
     const begin = (): ReadOptions => {
-      slice.left = left;
       end = Number.POSITIVE_INFINITY;
+      const most = Math.min(MAX_LOOKED_AT, Math.ceil(slice.left / least) + 1);
       return { through, most, maxBytes: Math.min(maxBytes(), fair, mostCredit(reader)), match };
     };
-    const cut = (page: ReadPage): ReadPage => ({ ...page, through: Math.min(page.through, end) });
     const page = history.read(reader.cursor, begin);
     return page instanceof Promise ? page.then(cut) : cut(page);
   }

@@ -81,9 +81,8 @@ export function resetServer(server: Server): void {
   server.arrivals.clear();
 }
 
-/** Nothing is kept alive, looked after, sent or cut from now on. */
-export function closeTimers({ keepalive, overload, outbox }: Server): void {
+/** Nothing is kept alive, looked after or cut from now on. */
+export function closeTimers({ keepalive, overload }: Server): void {
   keepalive.close();
   overload.reset();
-  outbox.hold();
 }
