@@ -154,6 +154,12 @@ export const SECTIONS = {
       change: "live",
       doc: "Further clients of the same peer address get 429; not for a Mongrel2 behind a proxy, where all have one address.",
     }),
+    max_pattern_cost: key<number>({
+      kind: integer(0, 1_000_000_000, "; 0 = no limit"),
+      default: 5_000_000,
+      change: "live",
+      doc: "States of all distinct templates and URL patterns of all clients together, and 16 for each; a stream beyond it gets 503 with Retry-After.",
+    }),
   },
   beacon: {
     interval: key<number>({

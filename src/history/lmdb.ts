@@ -44,8 +44,8 @@ const TRIM_STEP = 512;
 /** Steps of one second: after a burst the surplus is soon gone. */
 const TRIM_STEPS = 10;
 const TRIM_EVERY = 1000;
-/** The largest room that is asked for before publications are taken again, pages: 4 MB. */
-const MAX_PROBE_PAGES = 1024;
+/** The largest room that is asked for before publications are taken again, pages: 1 MB. */
+const MAX_PROBE_PAGES = 256;
 export const FILE = "history.mdb";
 
 export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<LmdbHistory> {
@@ -243,7 +243,13 @@ export class LmdbHistory implements History {
   async close(): Promise<void> {
     this.#timer();
     this.commit();
-    await this.#store.close(this.last).catch((cause) => this.#fail(cause));
-    await this.#lock.release();
+    try {
+      await this.#store.close(this.last);
+    } catch (cause) {
+      this.#fail(cause);
+      if (!this.#options.observer) throw this.#failure;
+    } finally {
+      await this.#lock.release();
+    }
   }
 }

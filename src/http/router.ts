@@ -47,6 +47,12 @@ const MOST_WAITING = 256;
  * connection, however fast it reads (mongrel2.md 2.1).
  */
 const PACE = 8;
+/**
+ * A long answer leaves in pieces, each when Mongrel2 has taken the one before: in one piece it would hold up what others are sent for as
+ * long as Mongrel2 reads it (13 MB: 0.2 s). As few that a client that reads nothing yet is not killed for them (mongrel2.md 2.1).
+ */
+const PIECE_BYTES = 65_536;
+const MAX_PIECES = 12;
 
 interface Busy {
   readonly life: number;
@@ -140,7 +146,7 @@ export class Router {
   #serve(server: Server, request: HttpRequest): void {
     const turn = this.#begin(server, request);
     if (turn.outcome instanceof Promise) void this.#converse(server, turn);
-    else this.#finish(turn.name, server, request, turn.outcome);
+    else void this.#finish(turn.name, server, request, turn.outcome);
   }
 
   #begin(server: Server, request: HttpRequest): Turn {
@@ -170,7 +176,7 @@ export class Router {
     for (let answers = 1; turn; answers++) {
       busy.turn = turn;
       const outcome: Outcome = await Promise.resolve(turn.outcome).catch(failure);
-      if (isOver() || !this.#finish(turn.name, server, turn.request, outcome)) break;
+      if (isOver() || !(await this.#finish(turn.name, server, turn.request, outcome, isOver))) break;
       if (answers % PACE === 0) await new Promise<void>((passed) => server.outlet.fence(passed));
       turn = isOver() ? undefined : this.#next(server, busy);
     }
@@ -187,8 +193,14 @@ export class Router {
     return undefined;
   }
 
-  /** Whether there is still somebody to answer to. */
-  #finish(name: string, server: Server, request: HttpRequest, outcome: Outcome): boolean {
+  /** Whether there is still somebody to answer to. `isOver`: what is left of a long answer is not to be sent. */
+  #finish(
+    name: string,
+    server: Server,
+    request: HttpRequest,
+    outcome: Outcome,
+    isOver = restartOf(server),
+  ): boolean | Promise<boolean> {
     if (outcome === undefined) return false;
     this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
     if (outcome === "streaming") return true;
@@ -199,7 +211,9 @@ export class Router {
     }
     const persists = outcome.persists === true && mayPersist(request);
     const answer = { ...outcome, headers: { ...this.#options.readable(request), ...outcome.headers } };
-    send(server, request.id, response(answer, { persists, isHead: request.method === "HEAD" }), persists);
+    const bytes = response(answer, { persists, isHead: request.method === "HEAD" });
+    if (bytes.length > PIECE_BYTES) return sendInPieces(server, request.id, bytes, { persists, isOver });
+    send(server, request.id, bytes, persists);
     return persists;
   }
 
@@ -253,4 +267,26 @@ function mayPersist(request: HttpRequest): boolean {
 function send(server: Server, id: number, bytes: Buffer, persists: boolean): void {
   server.outlet.deliver(server.outlet.address([id]), bytes);
   if (!persists) server.outlet.close([id]);
+}
+
+/** Tells whether Mongrel2 was restarted since: then the connection is somebody else's. */
+function restartOf(server: Server): () => boolean {
+  const { life } = server;
+  return () => life !== server.life;
+}
+
+async function sendInPieces(
+  server: Server,
+  id: number,
+  bytes: Buffer,
+  { persists, isOver }: { readonly persists: boolean; readonly isOver: () => boolean },
+): Promise<boolean> {
+  const size = Math.max(PIECE_BYTES, Math.ceil(bytes.length / MAX_PIECES));
+  for (let from = 0; from < bytes.length; from += size) {
+    if (from > 0) await new Promise<void>((passed) => server.outlet.fence(passed));
+    if (isOver()) return false;
+    server.outlet.deliver(server.outlet.address([id]), bytes.subarray(from, from + size));
+  }
+  if (!persists) server.outlet.close([id]);
+  return persists;
 }

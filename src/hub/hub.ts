@@ -6,16 +6,13 @@ import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import { Arrivals } from "./arrivals.js";
-import { maxBody } from "./batch.js";
-import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
+import { BEFORE_ALL } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
 import { HistoryReader } from "./history-reader.js";
 import { interrupt } from "./interruption.js";
-import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
-import { Outbox } from "./outbox.js";
+import type { KeepaliveTimes } from "./keepalive.js";
 import type {
   Attendance,
   Bus,
@@ -27,15 +24,12 @@ import type {
   Reason,
   StoredClient,
 } from "./ports.js";
-import { Registry } from "./registry.js";
 import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
-import { resetServer, type Server } from "./server.js";
-import { settle, unsettle } from "./settlement.js";
+import { MatchBudget } from "./select/match-budget.js";
+import { closeTimers, openServer, resetServer, type Server } from "./server.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
 
-/** What one flush may spend on clients that are behind, bytes times receivers. */
-const CATCHUP_BYTES = 1_000_000;
 const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
 
 export interface HubOptions {
@@ -63,6 +57,7 @@ export class Hub {
   readonly #expiry: Expiry;
   /** "storing": what is published is kept, and not sent by this process any more. */
   #phase: "open" | "storing" | "sealed" = "open";
+  readonly #budget: MatchBudget;
   readonly #watchers: Watchers;
   readonly #reader: HistoryReader;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
@@ -73,6 +68,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#budget = new MatchBudget(options.clock);
     this.#watchers = new Watchers(options.presence, options.history);
     this.#reader = new HistoryReader(options.history, options.clock, options.conditions);
   }
@@ -93,6 +89,11 @@ export class Hub {
     return count;
   }
 
+  /** What the patterns of all clients cost together: see Registry. */
+  get patternCost(): number {
+    return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.patternCost, 0);
+  }
+
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
     const { bus, history } = this.#options;
@@ -102,31 +103,14 @@ export class Hub {
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
-    const { clock, history, clients: store, journal, base, isFlooded = () => false } = this.#options;
-    const registry = new Registry(outlet, base);
-    const maxBytes = () => maxBody(registry.size);
-    const catchup = new Catchup({
-      history: this.#reader,
-      maxBytes,
-      flushBytes: CATCHUP_BYTES,
-      gap: (reason, cursor) => this.#gap(name, reason, cursor),
-      ready: () => outbox.pump(),
-    });
-    const flushed = journal.flushed.bind(journal, name);
-    const fenced = (through: number, steps: readonly Feed[]) => settle(server, store, through, steps);
-    const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
-    const commit = () => history.commit();
-    const outbox = new Outbox(
-      { outlet, clock, catchup, maxBytes, isFlooded, commit, flushed, fenced, fellBehind },
-      history.last,
-    );
-    const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const ways = { outlet, registry, outbox, catchup, keepalive: sweep, arrivals: new Arrivals() };
-    const isolation = { servesPrivate: true, publicOnly: new WeakSet<Client>() };
-    const server: Server = { name, ...ways, ...isolation, allowance: undefined, life: 0 };
+    const { clock, isFlooded = () => false } = this.#options;
+    const gap = (reason: GapReason, cursor: number) => this.#gap(name, reason, cursor);
+    const cut = (server: Server, id: number) => this.end(server, id, "too expensive");
+    const parts = { ...this.#options, reader: this.#reader, budget: this.#budget, isFlooded, gap, cut };
+    const server = openServer(name, outlet, times, parts);
     this.#servers.set(name, server);
     this.#watchers.serve(server, { clock, gap: (offset) => this.#gap(name, "presence", offset) });
-    sweep.start();
+    server.keepalive.start();
     return server;
   }
 
@@ -159,9 +143,13 @@ export class Hub {
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
     if (this.#phase === "storing") return kept;
-    for (const { outbox, registry } of this.#servers.values()) {
+    this.#budget.begin();
+    for (const { outbox, registry, overload } of this.#servers.values()) {
       if (publication.offset <= this.#discarded) break;
-      outbox.add(publication, registry.wanting(publication));
+      const audiences = registry.wanting(publication);
+      const undecided = registry.takeUndecided();
+      if (undecided.length > 0) overload.defer(undecided);
+      outbox.add(publication, audiences);
     }
     return kept;
   }
@@ -280,7 +268,7 @@ export class Hub {
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */
-  end(server: Server, id: number, reason: "expired" | "kicked" | "reopened"): void {
+  end(server: Server, id: number, reason: "expired" | "kicked" | "reopened" | "too expensive"): void {
     if (this.leave(server, id, reason)) server.outlet.close([id]);
   }
 
@@ -336,9 +324,9 @@ export class Hub {
     this.#expiry.close();
     this.#watchers.close();
     this.#reader.close();
-    for (const { keepalive, outbox } of this.#servers.values()) {
-      keepalive.close();
-      outbox.hold();
+    for (const server of this.#servers.values()) {
+      closeTimers(server);
+      server.outbox.hold();
     }
   }
 
@@ -350,7 +338,7 @@ export class Hub {
     this.#watchers.close();
     this.#reader.close();
     for (const server of this.#servers.values()) {
-      server.keepalive.close();
+      closeTimers(server);
       server.outbox.hold();
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");

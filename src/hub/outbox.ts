@@ -6,7 +6,7 @@
  * that wait for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is under way
  * at a time; while it is, and until it is written (cadence.ts), publications gather, and the next flush is larger. Light load: sent
  * at once. Heavy load: same number of frames, larger bodies. (A classic handler that loops over send() loses all of 1000 clients at
- * 200 events in a row.)
+ * 200 events in a row.) Long because it is one state machine.
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
@@ -118,6 +118,11 @@ export class Outbox {
     }
     this.#head = publication.offset;
     this.pump();
+  }
+
+  /** The clients of an audience go on from history: before add(), from the publication that is to be added. */
+  defer(audience: Audience): void {
+    this.#spill(audience);
   }
 
   /**

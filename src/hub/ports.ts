@@ -156,8 +156,9 @@ export type Reason =
   | "second request"
   /** What it was allowed to see is over: its token has expired. */
   | "expired"
-  /** An operator asked for it. */
+  /** An operator asked for it; its patterns were too expensive for 10 s (overload.ts). */
   | "kicked"
+  | "too expensive"
   /** It was served public events only, and may have private ones from now on: it comes back for them. */
   | "reopened"
   /** The daemon closed the stream while stopping. */
@@ -240,8 +241,9 @@ export interface Journal {
 
 /** Why publications after a client's last one cannot be given to it. */
 export type GapReason =
-  /** They were held once, and are not any more. */
+  /** They were held once, and are not any more; "overload": while its patterns were too expensive (overload.ts). */
   | "expired"
+  | "overload"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
   | "unknown"
   /** Only events of subscriptions are missing (who comes and goes): the list of subscriptions is to be fetched again. */

@@ -51,8 +51,8 @@ export interface ServerTally {
   latencyMs: number | undefined;
 }
 
-const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "shutdown"];
-const GAP_REASONS: readonly GapReason[] = ["expired", "unknown", "presence", "unavailable"];
+const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "too expensive", "shutdown"];
+const GAP_REASONS: readonly GapReason[] = ["expired", "overload", "unknown", "presence", "unavailable"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
 const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
 /** And those that a rejected publication can, by where it came from. */

@@ -1,6 +1,7 @@
 /**
  * One connection to a ZeroMQ socket, from its first byte on: greeting, handshake, then messages (protocol/zmtp.ts). Whoever does
  * not speak ZMTP 3 as a socket of the right type, begins too large a frame, or sends nothing of use, is cut off.
+ * Long because it is one connection from its first byte to its last.
  *
  * Ours and not libzmq's, for what an event costs: its binding takes a call, a promise and a wake of its thread for each message,
  * here what comes in one read and what leaves in one turn of the event loop are one system call each. Long because it is one

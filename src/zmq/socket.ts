@@ -11,6 +11,7 @@ import { backoff } from "../util/backoff.js";
 import type { Cancel } from "../util/clock.js";
 import type { ConnectionCap } from "../util/descriptors.js";
 import { listeningPlaceOf, type Place, placeOf } from "./address.js";
+import { endAtMark } from "./end-at-mark.js";
 import { cannotAccept, connectionBroken, type LinkError, linkFailed, wrongPeer } from "./failure.js";
 import { Outage } from "./outage.js";
 import { Peer, type PeerEvents, type Role, type Shares } from "./peer.js";
@@ -137,27 +138,14 @@ export class ZmqSocket implements Shares {
   }
 
   /** See Transport.stopReceiving(). */
-  async drain({ mark, markTimeoutMs, endTimeoutMs }: Draining): Promise<boolean> {
+  async drain(draining: Draining): Promise<boolean> {
     this.#takeNobody();
     if (this.#peers.size === 0) return false;
     this.#turns.isPaused = true;
-    const isSeen = await this.#seen(mark, markTimeoutMs);
-    const emptied = this.#whenEmpty(endTimeoutMs);
+    const isSeen = await endAtMark(this.#peers, draining, this.#options.clock, () => this.#endEach());
+    const emptied = this.#whenEmpty(draining.endTimeoutMs);
     this.#turns.isPaused = false;
     return (await emptied) && isSeen;
-  }
-
-  /** Half-closes every peer when `mark` comes in, or when it is late. Resolves with whether it came. */
-  #seen(mark: Buffer, timeoutMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const end = (isSeen: boolean) => {
-        stop();
-        this.#endEach();
-        resolve(isSeen);
-      };
-      const stop = this.#options.clock.after(timeoutMs, () => end(false));
-      this.#each((peer) => peer.watchFor(mark, () => end(true)));
-    });
   }
 
   #takeNobody(): void {

@@ -156,7 +156,7 @@ test("operating.md has a row for each standing problem, with what /readyz answer
 });
 
 test("troubleshooting.md names every reason of a gap", () => {
-  const reasons = [...page("docs/troubleshooting.md").matchAll(/^\| `(expired|presence|un\w+)` \|/gm)].map(
+  const reasons = [...page("docs/troubleshooting.md").matchAll(/^\| `(expired|overload|presence|un\w+)` \|/gm)].map(
     ([, name]) => name,
   );
   const ports = readFileSync(join(PROJECT, "src/hub/ports.ts"), "utf8");
