@@ -241,8 +241,9 @@ export interface Journal {
 
 /** Why publications after a client's last one cannot be given to it. */
 export type GapReason =
-  /** They were held once, and are not any more; "overload": while its patterns were too expensive (overload.ts). */
+  /** They were held once, and are not any more. */
   | "expired"
+  /** The same, while its patterns were too expensive to match (overload.ts). */
   | "overload"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
   | "unknown"
