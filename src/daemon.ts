@@ -42,9 +42,9 @@ import { LogJournal } from "./log/journal.js";
 import type { Logger } from "./log/logger.js";
 import { MetricsJournal } from "./metrics/journal.js";
 import { type Chronicle, tee } from "./metrics/tee.js";
-import type { Endpoint } from "./mongrel2/endpoint.js";
-import { type Surroundings, serve } from "./mongrel2/serve.js";
-import { atMost, type Clock, systemClock } from "./util/clock.js";
+import { handOver } from "./mongrel2/handover.js";
+import { type Served, type Surroundings, serve } from "./mongrel2/serve.js";
+import { type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
 import { Throttle } from "./util/throttle.js";
@@ -71,8 +71,6 @@ export interface DaemonOptions {
   readonly takeover?: boolean;
 }
 
-/** How long a stop waits for Mongrel2 to take what was published, and how long for the last frames; milliseconds. */
-const PATIENCE = 2000;
 /** How long a takeover waits for the other daemon to stop, milliseconds. */
 const TAKEOVER_PATIENCE = 15_000;
 /** What of a cluster's history is in memory. */
@@ -141,13 +139,28 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const readable = site.readable.bind(site);
   const misdirected = site.misdirected.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
-  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
-  const endpoints = await startServers(config, around, observed, start);
-  // A history in memory ends with this process: whoever comes back hears of it, now or later.
-  const closing = drain || config.history.store === "memory";
+  const retryMs = () => live.config.stream.retry;
+  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream, retryMs };
+  const served = await startServers(config, around, observed, options, start);
+  const endpoints = served.map(({ endpoint }) => endpoint);
+  const abandoned = (connections: number) =>
+    log.warn(
+      { event: "abandoned", connections },
+      "answers took too long while stopping: publishers were told to try again, others cut",
+    );
   const endStreams = () => {
     observed.phase = "stopping";
-    return end(hub, endpoints, closing ? live.config : undefined, clock);
+    // Beside another daemon nobody could go on with the streams; those of a history in memory must be read again anyway.
+    const isClosing = drain || config.history.store === "memory" || served.some(({ isContended }) => isContended);
+    return handOver({
+      hub,
+      visitors,
+      endpoints,
+      clock,
+      retry: isClosing ? retryMs() : undefined,
+      isForgetful: config.history.store === "memory",
+      abandoned,
+    });
   };
   await start("streams", () => hub, endStreams);
   const beacon = await startDoors(config, around, start, internalPublicationFailed(journal, log), source);
@@ -252,11 +265,12 @@ async function startCluster(
   const { store, path, max_age: maxAge } = config.history;
   const folder = store === "lmdb" ? path : undefined;
   if (folder !== undefined) {
-    await start(
+    const lock = await start(
       "data folder",
       () => lockFolder(folder, clock, takeover ? TAKEOVER_PATIENCE : 0),
       (it) => it.release(),
     );
+    if (lock.warning !== undefined) log.warn({ event: "history" }, lock.warning);
   }
   const [{ connectNats }, { clusterConditions }] = await Promise.all([
     import("./cluster/open.js"),
@@ -274,19 +288,36 @@ async function startCluster(
   );
 }
 
-async function startServers(config: Config, around: Surroundings, observed: Observed, start: Start) {
-  const endpoints: Endpoint[] = [];
+async function startServers(
+  config: Config,
+  around: Surroundings,
+  observed: Observed,
+  { log }: Required<DaemonOptions>,
+  start: Start,
+) {
+  const all: Served[] = [];
   for (const server of config.mongrel2) {
     const served = await start(
       `server ${server.name}`,
       () => serve(server, around),
-      (it) => it.stop(),
+      async (it) => tellEnd(log, server.name, await it.stop()),
     );
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
     observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
-    endpoints.push(served.endpoint);
+    all.push(served);
   }
-  return endpoints;
+  return all;
+}
+
+/** Whether the next process has to look for requests that nobody answers. */
+function tellEnd(log: Logger, server: string, isWhole: boolean): void {
+  if (isWhole) {
+    log.info({ event: "left", server }, "every request that Mongrel2 handed over is answered");
+    return;
+  }
+  const fix =
+    "none, the next process looks for them; Mongrel2 did not answer, or a ZeroMQ proxy (bind = true) stands between";
+  log.warn({ event: "left", server, fix }, "stopped: requests under way may have been lost");
 }
 
 /** Where publications come in. */
@@ -374,13 +405,4 @@ async function openStore(
   }
   const warn = (warning: string) => log.warn({ event: "client record" }, warning);
   return openClientStore({ folder, epoch, clock, conditions, warn });
-}
-
-/** Sends what was published, then closes the streams (`closing`), or hands them over to the next process. */
-async function end(hub: Hub, endpoints: readonly Endpoint[], closing: Config | undefined, clock: Clock): Promise<void> {
-  hub.seal();
-  await atMost(clock, PATIENCE, hub.settled());
-  if (closing) hub.close(closing.stream.retry);
-  else hub.handOver();
-  await atMost(clock, PATIENCE, Promise.all(endpoints.map((endpoint) => endpoint.flushed())));
 }

@@ -26,7 +26,8 @@ export type Verified<S> = { readonly ok: true; readonly grants: Grants<S> } | Re
 export interface VerifierOptions<S> {
   /** From loadKeys(). Empty: every token is refused. */
   readonly keys: readonly VerificationKey[];
-  readonly parse: ParseSelector<S>;
+  /** Makes the parser for the selectors of one token: what all of them cost is bounded. */
+  readonly parser: () => ParseSelector<S>;
   readonly clock: Clock;
   /** Undefined: access tokens (draft-08) are refused, since nobody is trusted to issue them. */
   readonly authority: Authority | undefined;
@@ -86,12 +87,13 @@ export class Verifier<S> {
   }
 
   #read({ header, claims }: Signed): Grants<S> {
-    const { parse, clock, authority, legacy, legacyIssuer } = this.#options;
+    const { parser, clock, authority, legacy, legacyIssuer } = this.#options;
     const dialect = dialectOf(header, claims);
     if (dialect === "0.x" && !legacy) throw denied("it is a token of Mercure 0.x, which is turned off");
     if (dialect === "draft-08") checkAccessToken(header, claims, authority);
     else checkIssuer(claims, legacyIssuer);
     const expiresAt = checkTimes(claims, clock.now(), dialect === "draft-08");
+    const parse = parser();
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
     const subject = typeof claims.sub === "string" ? claims.sub : undefined;
     return { dialect, ...rights, expiresAt, subject };

@@ -4,7 +4,7 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { BEFORE_ALL } from "../hub/catchup.js";
 import type { StoredClient } from "../hub/ports.js";
 import { flawOf } from "../util/lmdb-file.js";
-import { LmdbSpace } from "../util/lmdb-space.js";
+import { LmdbSpace, lastPageOf } from "../util/lmdb-space.js";
 import { privately } from "../util/private-files.js";
 
 export type Key = [server: string, id: number];
@@ -41,7 +41,7 @@ export function openFiles(path: string): Files {
     const isNew = !existsSync(path);
     const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
     const root = privately(() => open(settings));
-    const lastPage = () => (root.getStats() as { readonly lastPageNumber: number }).lastPageNumber;
+    const lastPage = () => lastPageOf(root);
     const space = new LmdbSpace({ file: path, lastPage });
     if (isNew) space.claim(BASE_PAGES);
     const clients: Database<Kept, Key> = root.openDB({ name: "clients", encoding: "json" });

@@ -75,7 +75,7 @@ export const SERVER_KEYS = {
     kind: address,
     default: undefined,
     change: "restart",
-    doc: "Mongrel2's control port; left out: no adoption of clients after a restart, no status of Mongrel2.",
+    doc: "Mongrel2's control port; left out: no adoption of clients after a restart, and with bind no private events.",
   }),
   max_targets: key<number>({
     kind: integer(1, 65_536),
@@ -153,6 +153,12 @@ export const SECTIONS = {
       default: 0,
       change: "live",
       doc: "Further clients of the same peer address get 429; not for a Mongrel2 behind a proxy, where all have one address.",
+    }),
+    max_pattern_cost: key<number>({
+      kind: integer(0, 1_000_000_000, "; 0 = no limit"),
+      default: 5_000_000,
+      change: "live",
+      doc: "States of all distinct templates and URL patterns of all clients together, and 16 for each; a stream beyond it gets 503 with Retry-After.",
     }),
   },
   beacon: {
@@ -238,7 +244,9 @@ export const SECTIONS = {
       kind: choice("memory", "commit", "sync"),
       default: "commit",
       change: "restart",
-      doc: "When a publish is acknowledged: taken in, committed (outlives the daemon), or synced to disk (outlives the machine).",
+      doc:
+        "When a publish is acknowledged: taken in (memory: it is sent even where it cannot be stored), committed (commit: it outlives " +
+        "the daemon), or synced to disk (sync: it outlives the machine).",
     }),
   },
   auth: {

@@ -40,6 +40,7 @@ const fixes: Readonly<Record<string, (folder: string) => string>> = {
   EIO: (folder) => `free space on the file system of ${folder}, or look for errors of its disk (dmesg)`,
   EDQUOT: (folder) => `raise the disk quota of the daemon's user on the file system of ${folder}`,
   EFBIG: () => "raise the file-size limit of the daemon (LimitFSIZE of the unit, ulimit -f)",
+  ETRUNCATED: (folder) => `start the daemon again: it checks the files in ${folder}, and says which to put back`,
   EROFS: (folder) => `mount the file system of ${folder} writable`,
 };
 

@@ -22,7 +22,7 @@ import { ClockJumps } from "../util/clock-jumps.js";
 import { unusable } from "./check.js";
 import { StorageFailure, type StorageObserver } from "./failure.js";
 import { type Lock, lockFolder } from "./lock.js";
-import { BASE_PAGES } from "./pages.js";
+import { BASE_PAGES, pagesToAdd } from "./pages.js";
 import { Store, type StoreOptions } from "./store.js";
 import { Tail } from "./tail.js";
 
@@ -44,8 +44,8 @@ const TRIM_STEP = 512;
 /** Steps of one second: after a burst the surplus is soon gone. */
 const TRIM_STEPS = 10;
 const TRIM_EVERY = 1000;
-/** The largest room that is asked for before publications are taken again, pages: 4 MB. */
-const MAX_PROBE_PAGES = 1024;
+/** The largest room that is asked for before publications are taken again, pages: 1 MB. */
+const MAX_PROBE_PAGES = 256;
 export const FILE = "history.mdb";
 
 export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<LmdbHistory> {
@@ -108,6 +108,7 @@ export class LmdbHistory implements History {
     this.#timer = clock.every(TRIM_EVERY, () => {
       jumps.check();
       store.noteAge(this.last);
+      this.#check();
       if (this.#failure) this.#probe();
       for (let step = 0; step < TRIM_STEPS && this.#trim() === TRIM_STEP; step++);
     });
@@ -132,6 +133,11 @@ export class LmdbHistory implements History {
 
   get bytes(): number {
     return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
+  }
+
+  /** What an operator should know of the lock; undefined = nothing. */
+  get lockWarning(): string | undefined {
+    return this.#lock.warning;
   }
 
   /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */
@@ -171,8 +177,11 @@ export class LmdbHistory implements History {
       this.#tail.keep();
       outcome.done();
     } catch (cause) {
-      this.#neededPages = Math.min(this.#store.pagesOf(blocks), MAX_PROBE_PAGES);
       this.#fail(cause);
+      this.#neededPages = Math.min(
+        pagesToAdd(blocks, () => 0),
+        MAX_PROBE_PAGES,
+      );
       this.#abandon(outcome, this.#failure ?? cause);
     }
     const { count, bytes } = this.#store;
@@ -189,6 +198,15 @@ export class LmdbHistory implements History {
       this.#discarded();
     }
     outcome.failed(failure);
+  }
+
+  /** A file that was made shorter must be noticed before anything looks at it. */
+  #check(): void {
+    try {
+      this.#store.check();
+    } catch (cause) {
+      this.#fail(cause);
+    }
   }
 
   /** Whether something can be stored now. */
@@ -238,7 +256,13 @@ export class LmdbHistory implements History {
   async close(): Promise<void> {
     this.#timer();
     this.commit();
-    await this.#store.close(this.last).catch((cause) => this.#fail(cause));
-    await this.#lock.release();
+    try {
+      await this.#store.close(this.last);
+    } catch (cause) {
+      this.#fail(cause);
+      if (!this.#options.observer) throw this.#failure;
+    } finally {
+      await this.#lock.release();
+    }
   }
 }

@@ -38,6 +38,8 @@ const ELECTION_TIMEOUT_MS = 2000;
 const FIX = "stop it, start this one with --takeover, or give this one another [history] path";
 
 export interface Lock {
+  /** What an operator should know; absent = nothing. */
+  readonly warning?: string;
   release(): Promise<void>;
 }
 
@@ -147,14 +149,26 @@ async function answers(path: string): Promise<boolean> {
 
 function hold(server: Server, directory: number, folder: string): Lock {
   const file = join(folder, PID_FILE);
-  writeFileSync(file, `${process.pid}\n`, { mode: PRIVATE_MODE });
+  const warning = writePid(file);
   return {
+    ...(warning !== undefined && { warning }),
     async release() {
       rmSync(file, { force: true });
       rmSync(`/proc/self/fd/${directory}/${LOCK}`, { force: true });
       await close(server, directory);
     },
   };
+}
+
+/** The lock holds without it. What to tell an operator where it cannot be written. */
+function writePid(file: string): string | undefined {
+  try {
+    writeFileSync(file, `${process.pid}\n`, { mode: PRIVATE_MODE });
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return `the pid file cannot be written: ${why}; --takeover will not find this process: stop it with SIGTERM instead`;
+  }
 }
 
 async function close(server: Server, directory: number): Promise<void> {

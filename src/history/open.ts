@@ -20,6 +20,7 @@ export async function openHistory(options: HistoryOptions, clock: Clock): Promis
   if (options.store === "memory") return new MemoryHistory(options, clock);
   const { openLmdb } = await import("./lmdb.js");
   const history = await openLmdb(options, clock);
+  if (history.lockWarning !== undefined) options.warn(history.lockWarning);
   if (history.endedSuddenly) options.warn(SUDDEN_END);
   if (history.damaged > 0)
     options.warn(`${damage(history.damaged)}: browsers that come back from before them hear m2push-gap`);

@@ -6,12 +6,14 @@ import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
 import { positionId, presenceId } from "../hub/position.js";
+import { CompileWork } from "../hub/select/work.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
 import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
 import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
+import { CompileQueue } from "./compile-queue.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
 import { misdirected } from "./hosts.js";
 import { Dialects } from "./mercure/dialects.js";
@@ -72,11 +74,11 @@ export class Site {
   }
 
   #routes(config: Config): Map<string, Route> {
-    const { hub, history, presence } = this.#parts;
+    const { hub, history, presence, clock } = this.#parts;
     const { path } = config.hub;
     const base = hubUrl(config);
     const dialects = this.#dialects;
-    const subscribe = new Subscribe(hub, base, () => this.#settings());
+    const subscribe = new Subscribe(hub, base, new CompileQueue(clock), () => this.#settings());
     const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
     const lastEventId = () => lastIdOf(history, presence);
@@ -99,8 +101,9 @@ export class Site {
 
   #settings() {
     const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
+    const { max_pattern_cost: maxPatternCost } = this.#config.stream;
     const corsOrigins = this.#config.auth.cors_origins;
-    return { access: this.#access, retry, maxClients, maxPerAddress, corsOrigins };
+    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, corsOrigins };
   }
 
   #accessOf(config: Config): Access {
@@ -126,7 +129,10 @@ export class Site {
     return new Verifier({
       keys,
       clock: this.#parts.clock,
-      parse: (kind, value) => parseSelector(kind, value, base),
+      parser: () => {
+        const work = new CompileWork();
+        return (kind, value) => parseSelector(kind, value, base, work);
+      },
       authority: this.#dialects.serves("draft-08") ? authority : undefined,
       legacy: this.#dialects.serves("0.x"),
       legacyIssuer: config.auth.issuer || undefined,

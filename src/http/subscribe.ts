@@ -6,13 +6,15 @@ import { randomUUID } from "node:crypto";
 import { ProtocolError } from "../errors.js";
 import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
+import type { Interest } from "../hub/interest.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
-import { canonical, covers } from "../hub/selector.js";
+import { canonical, covers, type Selector } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
 import { type HttpRequest, lastHeader } from "../protocol/request.js";
 import { encodeComment, encodeRetry } from "../protocol/sse.js";
 import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
+import type { CompileQueue } from "./compile-queue.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
 import type { Asked } from "./mercure/dialect.js";
 import { type Answer, head } from "./response.js";
@@ -28,6 +30,8 @@ export interface SubscribeSettings {
   readonly maxClients: number;
   /** The most clients of one address; 0 = no limit. */
   readonly maxPerAddress: number;
+  /** What the patterns of all clients may cost together; 0 = no limit. */
+  readonly maxPatternCost: number;
   readonly corsOrigins: readonly string[];
 }
 
@@ -43,25 +47,28 @@ const HEADERS = {
   "X-Accel-Buffering": "no",
 };
 
+const NO_GRANTS: readonly Selector[] = [];
 const GREETING = encodeComment(" time stream");
 
 export class Subscribe {
   readonly #hub: Hub;
   readonly #base: string;
+  readonly #queue: CompileQueue;
   readonly #settings: () => SubscribeSettings;
   /** What most are told first, all the same. */
   readonly #plain = latest((retry: number) => openingOf(retry, HEADERS));
 
   /** `base` is the hub's URL; `settings` are asked for anew with each request. */
-  constructor(hub: Hub, base: string, settings: () => SubscribeSettings) {
+  constructor(hub: Hub, base: string, queue: CompileQueue, settings: () => SubscribeSettings) {
     this.#hub = hub;
     this.#base = base;
+    this.#queue = queue;
     this.#settings = settings;
   }
 
   /** What a route's requests ask for; `read`: see Wishes. */
   method(read: (request: HttpRequest) => Wish): Method {
-    const wishes = new Wishes(read, this.#base);
+    const wishes = new Wishes(read, this.#base, this.#queue);
     return (server, request) => this.#handle(server, request, wishes);
   }
 
@@ -70,20 +77,36 @@ export class Subscribe {
       const full = this.#full(request);
       if (full) return full;
       const wish = wishes.of(request);
-      const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
-      const asker = this.#settings().access.subscriber(request);
-      if (!(asker instanceof Promise)) return open(asker);
-      const arrival = server.arrivals.begin(request.id);
-      return asker.then((it) => (arrival.isGone ? undefined : open(it))).finally(() => server.arrivals.end(arrival));
+      if (!(wish instanceof Promise)) return this.#ask(server, request, wish);
+      return this.#awaiting(server, request, wish, (it) => this.#ask(server, request, it)).catch(refused);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      return { status: 400, body: `${error.message}\n`, why: error.message };
+      return refused(error);
     }
+  }
+
+  /** Who asks, and then the stream. */
+  #ask(server: Server, request: HttpRequest, wish: ParsedWish): Outcome | Promise<Outcome> {
+    const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
+    const asker = this.#settings().access.subscriber(request);
+    return asker instanceof Promise ? this.#awaiting(server, request, asker, open) : open(asker);
+  }
+
+  /** Goes on when something is known, unless the connection is gone by then. */
+  #awaiting<T>(
+    server: Server,
+    request: HttpRequest,
+    known: Promise<T>,
+    then: (it: T) => Outcome | Promise<Outcome>,
+  ): Promise<Outcome> {
+    const arrival = server.arrivals.begin(request.id);
+    return known.then((it) => (arrival.isGone ? undefined : then(it))).finally(() => server.arrivals.end(arrival));
   }
 
   #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
     const { corsOrigins, retry } = this.#settings();
-    const interest = asker === "anonymous" ? wish.interest : { ...wish.interest, grants: canonical(asker.subscribe) };
+    const grants = asker === "anonymous" ? NO_GRANTS : canonical(asker.subscribe);
+    const isPublicOnly = grants.length > 0 && !server.servesPrivate;
+    const interest = asker === "anonymous" || isPublicOnly ? wish.interest : { ...wish.interest, grants };
     const shown = lastHeader(request, "last-event-id");
     const cursor = shown || (wish.cursor ?? shown);
     const cors = corsHeaders(request, corsOrigins);
@@ -91,7 +114,7 @@ export class Subscribe {
     const told = (after = "earliest") => (cursorHeader ? { [cursorHeader]: after } : {});
     const isPlain = cors === NO_CORS && !cursorHeader;
     if (request.method === "HEAD") return { status: 200, headers: HEADERS };
-    let refused: Answer | undefined;
+    let full: Answer | undefined;
     const opened = this.#hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
@@ -103,12 +126,15 @@ export class Subscribe {
       allowance: request.credits,
       // Others may have come while a token was checked or the history was asked: the limits count when it becomes a client.
       admit: () => {
-        refused = this.#full(request);
-        return refused === undefined;
+        full = this.#full(request) ?? this.#tooExpensive(server, interest);
+        return full === undefined;
       },
       opening: (after) => (isPlain ? this.#plain(retry) : openingOf(retry, { ...HEADERS, ...cors, ...told(after) })),
     });
-    const outcome = (client: Client | undefined): Outcome => (client ? "streaming" : refused);
+    const outcome = (client: Client | undefined): Outcome => {
+      if (client && isPublicOnly) server.publicOnly.add(client);
+      return client ? "streaming" : full;
+    };
     return opened instanceof Promise ? opened.then(outcome) : outcome(opened);
   }
 
@@ -132,16 +158,39 @@ export class Subscribe {
   }
 
   #full({ remote }: HttpRequest): Answer | undefined {
-    const { maxClients, maxPerAddress, retry } = this.#settings();
-    const wait = () => ({ "Retry-After": `${Math.ceil(retry / 1000)}` });
+    const { maxClients, maxPerAddress } = this.#settings();
     if (maxClients > 0 && this.#hub.clients >= maxClients) {
-      return { status: 503, headers: wait(), body: "too many clients\n" };
+      return { status: 503, headers: this.#wait(), body: "too many clients\n" };
     }
     if (maxPerAddress > 0 && this.#hub.countOf(remote) >= maxPerAddress) {
-      return { status: 429, headers: wait(), body: "too many streams from this address\n", why: `${remote}: too many` };
+      return {
+        status: 429,
+        headers: this.#wait(),
+        body: "too many streams from this address\n",
+        why: `${remote}: too many`,
+      };
     }
     return undefined;
   }
+
+  /** The patterns of all streams together are bounded. */
+  #tooExpensive({ registry }: Server, interest: Interest): Answer | undefined {
+    const { maxPatternCost } = this.#settings();
+    const added = maxPatternCost > 0 ? registry.patternCostOf(interest) : 0;
+    if (added === 0 || this.#hub.patternCost + added <= maxPatternCost) return undefined;
+    const why = `a pattern cost of ${added} more is above max_pattern_cost`;
+    return { status: 503, headers: this.#wait(), body: "the patterns of all streams are too expensive\n", why };
+  }
+
+  #wait(): { readonly "Retry-After": string } {
+    return { "Retry-After": `${Math.ceil(this.#settings().retry / 1000)}` };
+  }
+}
+
+/** What is wrong with a request is told to its client; anything else is not its fault. */
+function refused(error: unknown): Answer {
+  if (!(error instanceof ProtocolError)) throw error;
+  return { status: 400, body: `${error.message}\n`, why: error.message };
 }
 
 /** What comes first; the hub adds the event that ends this block, with the client's first position. */

@@ -53,11 +53,16 @@ export class HistoryReader {
     return this.#history.floor;
   }
 
-  /** See History.read(). Neither throws nor rejects. */
-  read(after: number, options: ReadOptions): ReadPage | Promise<ReadPage> {
+  /** See History.read(). Neither throws nor rejects. `begin` is called before each try. */
+  read(after: number, begin: () => ReadOptions): ReadPage | Promise<ReadPage> {
+    let options: ReadOptions;
+    const read = () => {
+      options = begin();
+      return this.#history.read(after, options);
+    };
     const probe = () => this.#history.read(after, { ...options, match: nothing });
-    const lost = (): ReadPage => ({ publications: [], through: options.through, isUnavailable: true });
-    return this.#guard(() => this.#history.read(after, options), probe, lost);
+    const lost = (): ReadPage => ({ publications: [], through: begin().through, isUnavailable: true });
+    return this.#guard(read, probe, lost);
   }
 
   /** See History.find(). Neither throws nor rejects. */

@@ -6,16 +6,13 @@ import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import { Arrivals } from "./arrivals.js";
-import { maxBody } from "./batch.js";
-import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
+import { BEFORE_ALL } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
 import { HistoryReader } from "./history-reader.js";
 import { interrupt } from "./interruption.js";
-import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
-import { Outbox } from "./outbox.js";
+import type { KeepaliveTimes } from "./keepalive.js";
 import type {
   Attendance,
   Bus,
@@ -27,15 +24,12 @@ import type {
   Reason,
   StoredClient,
 } from "./ports.js";
-import { Registry } from "./registry.js";
 import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
-import { resetServer, type Server } from "./server.js";
-import { settle, unsettle } from "./settlement.js";
+import { MatchBudget } from "./select/match-budget.js";
+import { closeTimers, openServer, resetServer, type Server } from "./server.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
 
-/** What one flush may spend on clients that are behind, bytes times receivers. */
-const CATCHUP_BYTES = 1_000_000;
 const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
 
 export interface HubOptions {
@@ -61,9 +55,11 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
+  /** "storing": what is published is kept, and not sent by this process any more. */
+  #phase: "open" | "storing" | "sealed" = "open";
+  readonly #budget: MatchBudget;
   readonly #watchers: Watchers;
   readonly #reader: HistoryReader;
-  #sealed = false;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
   /** Publications up to this offset were rejected after some servers had taken them: no other server may. */
@@ -72,6 +68,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#budget = new MatchBudget(options.clock);
     this.#watchers = new Watchers(options.presence, options.history);
     this.#reader = new HistoryReader(options.history, options.clock, options.conditions);
   }
@@ -92,6 +89,11 @@ export class Hub {
     return count;
   }
 
+  /** What the patterns of all clients cost together: see Registry. */
+  get patternCost(): number {
+    return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.patternCost, 0);
+  }
+
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
     const { bus, history } = this.#options;
@@ -101,57 +103,53 @@ export class Hub {
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
-    const { clock, history, clients: store, journal, base, isFlooded = () => false } = this.#options;
-    const registry = new Registry(outlet, base);
-    const maxBytes = () => maxBody(registry.size);
-    const catchup = new Catchup({
-      history: this.#reader,
-      maxBytes,
-      flushBytes: CATCHUP_BYTES,
-      gap: (reason, cursor) => this.#gap(name, reason, cursor),
-      ready: () => outbox.pump(),
-    });
-    const flushed = journal.flushed.bind(journal, name);
-    const fenced = (through: number, steps: readonly Feed[]) => settle(server, store, through, steps);
-    const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
-    const commit = () => history.commit();
-    const outbox = new Outbox(
-      { outlet, clock, catchup, maxBytes, isFlooded, commit, flushed, fenced, fellBehind },
-      history.last,
-    );
-    const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const requests = store.requests(name);
-    const ways = { outlet, registry, outbox, catchup, keepalive: sweep, arrivals: new Arrivals(), requests };
-    const server: Server = { name, ...ways, allowance: undefined, life: 0 };
+    const { clock, isFlooded = () => false } = this.#options;
+    const gap = (reason: GapReason, cursor: number) => this.#gap(name, reason, cursor);
+    const cut = (server: Server, id: number) => this.end(server, id, "too expensive");
+    const parts = { ...this.#options, reader: this.#reader, budget: this.#budget, isFlooded, gap, cut };
+    const server = openServer(name, outlet, times, parts);
     this.#servers.set(name, server);
     this.#watchers.serve(server, { clock, gap: (offset) => this.#gap(name, "presence", offset) });
-    sweep.start();
+    server.keepalive.start();
     return server;
   }
 
   /** Publishes one event; settles when it is as durable as configured. Rejects with "unavailable" once sealed. */
   publish(draft: Draft): Promise<Publication> {
-    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
+    return this.#phase === "sealed" ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
   }
 
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
-    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.post(draft);
+    return this.#phase === "sealed" ? Promise.reject(stopping()) : this.#options.bus.post(draft);
   }
 
-  /** From now on nothing more is published or sent: what was can then be known to have arrived, and is not sent again. */
+  /**
+   * From now on what is published is stored for the next process and not sent by this one: what was sent can then be known to have
+   * arrived, and is not sent again.
+   */
+  suspendDelivery(): void {
+    if (this.#phase === "open") this.#phase = "storing";
+  }
+
+  /** From now on nothing more is published or sent. */
   seal(): void {
-    this.#sealed = true;
+    this.#phase = "sealed";
   }
 
   /** One publication with its place: keep it, and send it on. Never waits between the two. */
   #deliver(publication: Publication): Promise<void> | undefined {
-    if (this.#sealed) return undefined;
+    if (this.#phase === "sealed") return undefined;
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
-    for (const { outbox, registry } of this.#servers.values()) {
+    if (this.#phase === "storing") return kept;
+    this.#budget.begin();
+    for (const { outbox, registry, overload } of this.#servers.values()) {
       if (publication.offset <= this.#discarded) break;
-      outbox.add(publication, registry.wanting(publication));
+      const audiences = registry.wanting(publication);
+      const undecided = registry.takeUndecided();
+      if (undecided.length > 0) overload.defer(undecided);
+      outbox.add(publication, audiences);
     }
     return kept;
   }
@@ -271,7 +269,7 @@ export class Hub {
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */
-  end(server: Server, id: number, reason: "expired" | "kicked"): void {
+  end(server: Server, id: number, reason: "expired" | "kicked" | "reopened" | "too expensive"): void {
     if (this.leave(server, id, reason)) server.outlet.close([id]);
   }
 
@@ -322,12 +320,15 @@ export class Hub {
     await Promise.all([...this.#servers.values()].map(({ outbox }) => outbox.settled()));
   }
 
-  /** Leaves every stream open, for the next process to go on with. */
+  /** Leaves every stream open, for the next process to go on with. Nothing more is sent to them. */
   handOver(): void {
     this.#expiry.close();
     this.#watchers.close();
     this.#reader.close();
-    for (const { keepalive } of this.#servers.values()) keepalive.close();
+    for (const server of this.#servers.values()) {
+      closeTimers(server);
+      server.outbox.hold();
+    }
   }
 
   /**
@@ -338,7 +339,8 @@ export class Hub {
     this.#watchers.close();
     this.#reader.close();
     for (const server of this.#servers.values()) {
-      server.keepalive.close();
+      closeTimers(server);
+      server.outbox.hold();
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");
       farewell(server.outlet, ids, retry, this.#options.random);

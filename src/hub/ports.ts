@@ -1,7 +1,7 @@
 /**
  * The ports of the hub: what it needs from the world, stated by the hub, implemented elsewhere (see daemon.ts for who is
- * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume.
- * Long because it lists every port.
+ * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume. Long because it
+ * is all of them.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Client } from "./client.js";
@@ -62,7 +62,7 @@ export interface Bus {
   start(deliver: Deliver, interrupted: (reason: GapReason) => void): Promise<void>;
   /**
    * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
-   * with "history.failed" or "unavailable" when that cannot be had (the event may yet have reached some clients).
+   * when that cannot be had: with "history.failed", and no client gets the event, or with "unavailable", when nobody can tell.
    */
   publish(draft: Draft): Promise<Publication>;
   /**
@@ -157,8 +157,11 @@ export type Reason =
   | "second request"
   /** What it was allowed to see is over: its token has expired. */
   | "expired"
-  /** An operator asked for it. */
+  /** An operator asked for it; its patterns were too expensive for 10 s (overload.ts). */
   | "kicked"
+  | "too expensive"
+  /** It was served public events only, and may have private ones from now on: it comes back for them. */
+  | "reopened"
   /** The daemon closed the stream while stopping. */
   | "shutdown";
 
@@ -241,6 +244,8 @@ export interface Journal {
 export type GapReason =
   /** They were held once, and are not any more. */
   | "expired"
+  /** The same, while its patterns were too expensive to match (overload.ts). */
+  | "overload"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
   | "unknown"
   /** Only events of subscriptions are missing (who comes and goes): the list of subscriptions is to be fetched again. */

@@ -51,12 +51,10 @@ export interface ServerTally {
   /** Of the last flush; undefined = none since the server was live. */
   fenceMs: number | undefined;
   latencyMs: number | undefined;
-  /** Mongrel2 has not answered for some seconds. */
-  silent: boolean;
 }
 
-const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "shutdown"];
-const GAP_REASONS: readonly GapReason[] = ["expired", "unknown", "presence", "unavailable"];
+const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "too expensive", "shutdown"];
+const GAP_REASONS: readonly GapReason[] = ["expired", "overload", "unknown", "presence", "unavailable"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
 const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
 /** And those that a rejected publication can, by where it came from. */
@@ -112,6 +110,6 @@ export class Tally {
 
 function zeros(): ServerTally {
   const counts = { connects: 0, adoptions: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
-  const trouble = { losses: 0, stale: 0, controlFailures: 0, orphansClosed: 0, silent: false };
+  const trouble = { losses: 0, stale: 0, controlFailures: 0, orphansClosed: 0 };
   return { ...counts, ...trouble, fenceMs: undefined, latencyMs: undefined };
 }

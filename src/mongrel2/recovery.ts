@@ -20,6 +20,7 @@ import type { NetRow } from "../protocol/control.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { adoptionOf } from "./adoption.js";
 import type { Exclusivity } from "./exclusive-database.js";
+import type { Instance } from "./instance.js";
 import { Orphans } from "./orphans.js";
 import type { RecoveryReport } from "./recovery-report.js";
 import type { UnheardSweep } from "./unheard-sweep.js";
@@ -36,9 +37,6 @@ const PROOF_TIMEOUT_MS = 12_000;
 const MAX_REVIEW_INTERVAL_MS = 30_000;
 /** Between two questions to a control port that has not answered for PROOF_TIMEOUT_MS. */
 const UNREACHABLE_INTERVAL_MS = 10_000;
-/** What is known of Mongrel2 since the link was lost: still the same process, another one, or neither. */
-export type Instance = "same" | "restarted" | "unknown";
-
 export interface RecoveryOptions {
   readonly clock: Clock;
   /** Asks for Mongrel2's connections; undefined = no control port is configured, so nothing can be proven. */

@@ -30,7 +30,7 @@ interface Explanation {
 export function linkFailed(address: string, bind: boolean, cause: unknown): LinkError {
   const { code: errno = "", message } = cause as NodeJS.ErrnoException;
   const { why, fix } = (bind ? binding(address, errno) : connecting(address, errno)) ??
-    common(address, errno) ?? { why: message || errno || String(cause), fix: "correct the address" };
+    common(errno) ?? { why: message || errno || String(cause), fix: "correct the address" };
   const verb = bind ? "bind" : "connect";
   return new LinkError(address, errno, `cannot ${verb} ${address}: ${why}`, fix, cause);
 }
@@ -53,7 +53,7 @@ export function wrongPeer(address: string, cause: ProtocolError): LinkError {
 /** A bound socket cannot take a connection. */
 export function cannotAccept(address: string, cause: NodeJS.ErrnoException): LinkError {
   const { code: errno = "", message } = cause;
-  const { why, fix } = common(address, errno) ?? { why: message, fix: "look at the system's log" };
+  const { why, fix } = common(errno) ?? { why: message, fix: "look at the system's log" };
   return new LinkError(address, errno, `cannot accept connections at ${address}: ${why}`, fix, cause);
 }
 
@@ -100,7 +100,7 @@ function connecting(address: string, errno: string): Explanation | undefined {
   }
 }
 
-function common(address: string, errno: string): Explanation | undefined {
+function common(errno: string): Explanation | undefined {
   switch (errno) {
     case "ENOTFOUND":
     case "EAI_AGAIN":
@@ -115,18 +115,12 @@ function common(address: string, errno: string): Explanation | undefined {
       return { why: `no route to the host (${errno})`, fix: "look at the network, and at the address" };
     case "ENOTDIR":
       return { why: "a part of the path is not a directory", fix: "correct the path" };
-    case "EINVAL":
     case "ENAMETOOLONG":
-      return (pathOf(address)?.length ?? 0) > MAX_PATH
-        ? { why: "the path is too long", fix: `choose a path of at most ${MAX_PATH} characters` }
-        : undefined;
+      return { why: "the path is too long", fix: "choose a path of at most 107 bytes" };
     default:
       return undefined;
   }
 }
-
-/** Of a socket's file, as the operating system has it, without the zero at its end. */
-const MAX_PATH = 107;
 
 const pathOf = (address: string): string | undefined => /^ipc:\/\/([^@].*)$/.exec(address)?.[1];
 

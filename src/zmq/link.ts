@@ -4,7 +4,7 @@ import type { Clock } from "../util/clock.js";
 import type { LinkError } from "./failure.js";
 import type { Peer } from "./peer.js";
 import { ZmqSocket } from "./socket.js";
-import type { Receiver, Transport } from "./transport.js";
+import type { Draining, Receiver, Transport } from "./transport.js";
 
 export interface LinkOptions {
   /** Where Mongrel2 sends requests. */
@@ -35,7 +35,7 @@ const LINGER = 1000;
  * The largest request that is taken whole, bytes. Of a larger one the beginning is handed on, which names the connection to answer:
  * no client can make us end the link. (Mongrel2 sends bodies of up to limits.content_length.)
  */
-const LARGEST_REQUEST = 16_000_000;
+const LARGEST_REQUEST = 8_000_000;
 const BEGINNING = 64_000;
 /** The largest subscription of a peer, bytes: Mongrel2 has one, its recv_ident. */
 const LARGEST_SUBSCRIPTION = 1000;
@@ -98,15 +98,25 @@ export class Link implements Transport {
     }
   }
 
+  reconnect(): void {
+    this.#out?.reconnect();
+    this.#in?.reconnect();
+  }
+
+  stopReceiving(draining: Draining): Promise<boolean> {
+    return this.#in?.drain(draining) ?? Promise.resolve(false);
+  }
+
   ping(): boolean {
     const sockets = [this.#in, this.#out];
     return sockets.map((socket) => socket?.ping() ?? false).includes(true);
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<boolean> {
     this.#isClosed = true;
-    await this.#out?.close({ patience: LINGER });
+    const isTaken = await this.#out?.close({ patience: LINGER });
     await this.#in?.close({ patience: 0 });
+    return isTaken ?? false;
   }
 
   #observed(address: string) {

@@ -1,28 +1,31 @@
 /**
  * One connection to a ZeroMQ socket, from its first byte on: greeting, handshake, then messages (protocol/zmtp.ts). Whoever does
  * not speak ZMTP 3 as a socket of the right type, begins too large a frame, or sends nothing of use, is cut off.
+ * Long because it is one connection from its first byte to its last.
  *
  * Ours and not libzmq's, for what an event costs: its binding takes a call, a promise and a wake of its thread for each message,
  * here what comes in one read and what leaves in one turn of the event loop are one system call each.
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
-import { frameBytes, PING, parseCommand, pong, ready, reasonIn, typeIn, writeHead } from "../protocol/zmtp.js";
+import { PING, parseCommand, partsFrame, pong, ready, reasonIn, typeIn } from "../protocol/zmtp.js";
 import { FrameReader } from "../protocol/zmtp-reader.js";
 import type { Clock } from "../util/clock.js";
 import { Assembly } from "./assembly.js";
 import { Handshake } from "./handshake.js";
+import { MarkScanner } from "./mark.js";
 import { Rating } from "./rating.js";
 import { ReadQueue } from "./read-queue.js";
 import type { Budget, Turns, Worker } from "./turns.js";
+import { WriteQueue } from "./write-queue.js";
 
 /** Before a connection on which nothing comes is looked after (TCP keep-alive), milliseconds. */
 const KEEP_ALIVE = 60_000;
-/** So many bytes leave before the rest is there: the first of 500,000 clients need not wait for the last one's frame. */
-const MOST_LEAVING = 128_000;
+/** The largest read. */
+const READ_BYTES = 65_536;
 /** libzmq's sockets that belong to ours. */
-const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/ };
-const WANTED = { PULL: "PUSH", PUB: "SUB" };
+const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/, DEALER: /^(?:REP|ROUTER)$/ };
+const WANTED = { PULL: "PUSH", PUB: "SUB", DEALER: "REP" };
 
 export interface Role {
   readonly type: keyof typeof COUNTERPARTS;
@@ -60,6 +63,8 @@ export interface Shares {
 }
 
 export class Peer implements Worker {
+  /** Address and port of who connected to us; "" = none. */
+  readonly remote: string;
   readonly #socket: Socket;
   readonly #role: Role;
   readonly #shares: Shares;
@@ -70,14 +75,14 @@ export class Peer implements Worker {
   #handshake: Handshake | undefined;
   #knowsPing = false;
   #isCut = false;
+  #hasEnded = false;
   /** The connection is closed; what was read before is handled first. */
   #isOver = false;
   readonly #rating: Rating;
   readonly #queue: ReadQueue;
   #heldBytes = 0;
-  /** Messages, each a head and a body. */
-  #leaving: Buffer[] = [];
-  #leavingBytes = 0;
+  readonly #writes: WriteQueue;
+  #watch: ((bytes: Buffer) => void) | undefined;
 
   constructor(socket: Socket, role: Role, shares: Shares, events: PeerEvents) {
     this.#socket = socket;
@@ -89,19 +94,25 @@ export class Peer implements Worker {
     this.#assembly = new Assembly(role.limit);
     this.#rating = new Rating(role.clock);
     this.#queue = new ReadQueue(socket);
+    this.#writes = new WriteQueue(socket);
     this.#handshake = new Handshake(socket, role.clock, (error) => this.cut(error));
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE);
     socket.on("error", (error) => events.failed(error, this));
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    socket.on("end", () => {
+      this.#hasEnded = true;
+    });
     socket.on("close", () => this.#over());
+  }
+
+  /** It has said that it closes: it was not merely cut. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   get isReady(): boolean {
     return !this.#handshake;
   }
-
-  /** Address and port of who connected to us; "" = none. */
-  readonly remote: string;
 
   /** Bytes of memory that its unfinished message takes. */
   get heldBytes(): number {
@@ -110,9 +121,13 @@ export class Peer implements Worker {
 
   /** Queues a message, head and body as one part; all that is queued in one go of the program leaves in one write. */
   send(head: Buffer, body: Buffer): void {
-    if (this.#leaving.push(head, body) === 2) process.nextTick(this.#write);
-    this.#leavingBytes += frameBytes(head.length + body.length);
-    if (this.#leavingBytes >= MOST_LEAVING) this.#write();
+    this.#writes.push(head, body);
+  }
+
+  /** Sends a message in several parts, after what is queued: for messages that are few. */
+  sendParts(parts: readonly Buffer[]): void {
+    this.#writes.flush();
+    if (this.#socket.writable) this.#socket.write(partsFrame(parts));
   }
 
   /** Asks for a sign of life; false where the peer would not understand it, or does not read. */
@@ -123,13 +138,22 @@ export class Peer implements Worker {
     return canAsk;
   }
 
+  /** Calls `seen` in each read callback in which `mark` comes in, before any message of that read is handed on. */
+  watchFor(mark: Buffer, seen: () => void): void {
+    const scanner = new MarkScanner(mark);
+    this.#watch = (bytes) => {
+      if (scanner.isIn(bytes)) seen();
+    };
+    this.#regulate();
+  }
+
   /**
    * Sends what is queued and takes what the other end has written until then; it closes when it hears that we do. `silence`: not
    * before so many milliseconds in which nothing came.
    */
   end(silence = 0): void {
-    this.#write();
-    this.#queue.regulate(this.#shares.queueBytes);
+    this.#writes.flush();
+    this.#regulate();
     if (silence > 0) this.#socket.setTimeout(silence, () => this.#socket.end());
     else this.#socket.end();
   }
@@ -164,27 +188,22 @@ export class Peer implements Worker {
     }
   }
 
-  readonly #write = (): void => {
-    if (this.#leaving.length === 0) return;
-    const bytes = Buffer.allocUnsafe(this.#leavingBytes);
-    const pieces = this.#leaving;
-    for (let piece = 0, at = 0; piece < pieces.length; piece += 2) {
-      const [head, body] = [pieces[piece] as Buffer, pieces[piece + 1] as Buffer];
-      at = writeHead(bytes, at, head.length + body.length);
-      bytes.set(head, at);
-      bytes.set(body, at + head.length);
-      at += head.length + body.length;
-    }
-    this.#leaving = [];
-    this.#leavingBytes = 0;
-    if (this.#socket.writable) this.#socket.write(bytes);
-  };
-
   #read(bytes: Buffer): void {
     if (this.#isCut) return;
+    this.#watch?.(bytes);
     this.#queue.push(bytes);
     this.#shares.turns.add(this);
-    this.#queue.regulate(this.#shares.queueBytes);
+    this.#regulate();
+  }
+
+  /**
+   * A peer that has not sent anything of use yet, or just now has not, is read only as fast as it is handled. While nothing is handled
+   * everything is read: somebody waits for what it contains.
+   */
+  #regulate(): void {
+    const { queueBytes, turns } = this.#shares;
+    if (turns.isPaused) this.#queue.resume();
+    else this.#queue.regulate(this.#rating.isUseful ? queueBytes : Math.min(queueBytes, READ_BYTES));
   }
 
   #over(): void {
@@ -195,29 +214,32 @@ export class Peer implements Worker {
 
   #work(budget: Budget): boolean {
     do {
-      budget.frames--;
       const frame = this.#reader.next();
       if (!frame) {
-        if (!this.#feed()) return false;
+        if (!this.#feed(budget)) return false;
         continue;
       }
       const { isCommand, more, body, isTruncated } = frame;
+      if (!more) budget.messages--;
       budget.bytes -= body.length;
       if (isCommand) this.#command(body);
       else if (more || !this.#assembly.isEmpty) this.#part(body, more);
       else this.#rating.count(this.#events.message(this, [body], isTruncated));
-    } while (budget.frames > 0 && budget.bytes > 0);
+    } while (budget.messages > 0 && budget.bytes > 0);
     return true;
   }
 
-  #feed(): boolean {
+  #feed(budget: Budget): boolean {
     this.#assembly.own();
     const piece = this.#queue.shift();
+    this.#regulate();
     if (!piece) {
       if (this.#isOver) this.#close();
       return false;
     }
-    this.#queue.regulate(this.#shares.queueBytes);
+    budget.messages--;
+    // What it costs to look at bytes, or to copy them, of what it costs to handle them.
+    budget.bytes -= piece.length >> 2;
     this.#reader.feed(this.#handshake && !this.#handshake.isGreeted ? this.#greet(this.#handshake, piece) : piece);
     return true;
   }

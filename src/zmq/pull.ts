@@ -21,7 +21,7 @@ const END = { patience: 1000, silence: 2 };
  * The largest message, bytes. A part is gathered in memory before anybody can look at it; a publisher that begins a larger one is
  * cut off, connects again by itself and goes on with its next message.
  */
-const LARGEST = 16_000_000;
+const LARGEST = 4_000_000;
 
 export interface PullReceiver {
   /** Returns whether it was of use: who sends nothing else is cut off. */

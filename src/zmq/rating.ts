@@ -9,14 +9,21 @@ const WINDOW_MS = 5000;
 export class Rating {
   readonly #clock: Clock;
   #useless = 0;
+  #isUseful = false;
   #since = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
+  /** Whether the last frame was of use; at first it is not. */
+  get isUseful(): boolean {
+    return this.#isUseful;
+  }
+
   /** Throws "protocol.zmtp" where there are too many; one of use starts the count again. */
   count(isUseful: boolean): void {
+    this.#isUseful = isUseful;
     if (isUseful) this.#useless = 0;
     else this.#countUseless();
   }

@@ -9,7 +9,9 @@ const MAX_PIECES = 1000;
 export class ReadQueue {
   readonly #socket: Socket;
   readonly #pieces: Buffer[] = [];
+  /** Of the pieces, and of the one that was taken last. */
   #bytes = 0;
+  #lastBytes = 0;
   #isPaused = false;
 
   constructor(socket: Socket) {
@@ -21,24 +23,37 @@ export class ReadQueue {
     this.#bytes += piece.length + PIECE_BYTES;
   }
 
+  /** The next piece; the one before is used up. */
   shift(): Buffer | undefined {
     const piece = this.#pieces.shift();
-    if (piece) this.#bytes -= piece.length + PIECE_BYTES;
+    this.#bytes -= this.#lastBytes;
+    this.#lastBytes = piece ? piece.length + PIECE_BYTES : 0;
     return piece;
   }
 
   clear(): void {
     this.#pieces.length = 0;
     this.#bytes = 0;
+    this.#lastBytes = 0;
   }
 
   /** Stops reading above `share` bytes, and goes on below half of that. */
   regulate(share: number): void {
     const part = this.#isPaused ? 0.5 : 1;
     const isFull = this.#bytes > part * share || this.#pieces.length > part * MAX_PIECES;
-    if (isFull === this.#isPaused) return;
-    this.#isPaused = isFull;
-    if (isFull) this.#socket.pause();
-    else this.#socket.resume();
+    if (isFull && !this.#isPaused) this.#pause();
+    else if (!isFull) this.resume();
+  }
+
+  /** Goes on reading, whatever waits. */
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  #pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
   }
 }

@@ -1,27 +1,28 @@
 /**
- * A PULL or PUB socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
+ * A PULL, PUB or DEALER socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
  * whole is dropped at a limit: a peer of which more waits than its share of MAX_QUEUED_BYTES is held up. What peers leave
- * unfinished is limited in sum: beyond it the one that holds most is cut off.
+ * unfinished is limited in sum: beyond it the one that holds most is cut off. Long because it is what all sockets have in common.
  */
-import { once } from "node:events";
-import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
 import { backoff } from "../util/backoff.js";
 import type { Cancel } from "../util/clock.js";
 import type { ConnectionCap } from "../util/descriptors.js";
 import { listeningPlaceOf, type Place, placeOf } from "./address.js";
+import { endAtMark } from "./end-at-mark.js";
 import { cannotAccept, connectionBroken, type LinkError, linkFailed, wrongPeer } from "./failure.js";
+import { checkPath, listen } from "./listen.js";
 import { Outage } from "./outage.js";
 import { Peer, type PeerEvents, type Role, type Shares } from "./peer.js";
+import type { Draining } from "./transport.js";
 import { Turns } from "./turns.js";
 
 /** Between two attempts to connect, milliseconds; up to a half less. The first: as libzmq has it. */
 const RECONNECT_MS = { first: 100, last: 1000 };
 /** What was read and is not handled yet, of all peers. */
-const MAX_QUEUED_BYTES = 32_000_000;
+const MAX_QUEUED_BYTES = 16_000_000;
 /** Memory for messages that have begun and not ended, of all peers. */
-const MAX_UNFINISHED_BYTES = 32_000_000;
+const MAX_UNFINISHED_BYTES = 16_000_000;
 /** Connections that have not said READY yet. */
 const MAX_HANDSHAKES = 1000;
 
@@ -32,6 +33,8 @@ export interface SocketOptions extends Role {
   readonly cap?: Pick<ConnectionCap, "most" | "reached"> | undefined;
   /** For the jitter of reconnects: 0 to 1. Absent: Math.random. */
   readonly random?: () => number;
+  /** Connections that have not said READY. Absent: MAX_HANDSHAKES. */
+  readonly maxHandshakes?: number;
 }
 
 export interface SocketEvents extends Omit<PeerEvents, "cut" | "failed"> {
@@ -110,23 +113,61 @@ export class ZmqSocket implements Shares {
     return asked;
   }
 
-  /** Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on. */
-  async close({ patience, silence = 0 }: Ending): Promise<void> {
+  /** Ends every connection at once; where it connects, it connects again. What was on its way is lost. */
+  reconnect(): void {
+    this.#each((peer) => peer.destroy());
+  }
+
+  /**
+   * Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on, with
+   * whether all of them ended by themselves, so that what was sent to them has been taken.
+   */
+  async close({ patience, silence = 0 }: Ending): Promise<boolean> {
     const { clock } = this.#options;
+    this.#takeNobody();
+    if (this.#peers.size === 0) return true;
+    const emptied = this.#whenEmpty(patience);
+    this.#endEach(silence);
+    const stop = clock.after(patience / 2, () => this.#each((peer) => peer.end()));
+    const isOver = await emptied;
+    stop();
+    return isOver;
+  }
+
+  /** See Transport.stopReceiving(). */
+  async drain(draining: Draining): Promise<boolean> {
+    this.#takeNobody();
+    if (this.#peers.size === 0) return false;
+    this.#turns.isPaused = true;
+    const isSeen = await endAtMark(this.#peers, draining, this.#options.clock, () => this.#endEach());
+    const emptied = this.#whenEmpty(draining.endTimeoutMs);
+    this.#turns.isPaused = false;
+    return (await emptied) && isSeen;
+  }
+
+  #takeNobody(): void {
     this.#isClosing = true;
     this.#again?.();
     this.#server?.close();
-    if (this.#peers.size === 0) return;
-    const emptied = new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-    });
+  }
+
+  #endEach(silence = 0): void {
     this.#each((peer) => (peer.isReady ? peer.end(silence) : peer.destroy()));
-    const stops = [
-      clock.after(patience / 2, () => this.#each((peer) => peer.end())),
-      clock.after(patience, () => this.#each((peer) => peer.destroy())),
-    ];
-    await emptied;
-    for (const stop of stops) stop();
+  }
+
+  /** Resolves when the last peer has gone; those that are there after `timeoutMs` are cut off, and it resolves with false. */
+  #whenEmpty(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      let isOver = true;
+      const stop = this.#options.clock.after(timeoutMs, () => {
+        isOver = false;
+        this.#each((peer) => peer.destroy());
+      });
+      this.#emptied = () => {
+        stop();
+        resolve(isOver);
+      };
+    });
   }
 
   #each(act: (peer: Peer) => void): void {
@@ -137,6 +178,7 @@ export class ZmqSocket implements Shares {
     const { spec, bind } = this.#options;
     const place = bind ? listeningPlaceOf(spec) : placeOf(spec);
     if (!place) throw new Error("tcp://host:port or ipc://path is needed (ipc://@name from Node.js 22 on)");
+    checkPath(place);
     if (bind) this.#server = await this.#listen(place);
     else this.#connect(place);
   }
@@ -148,13 +190,7 @@ export class ZmqSocket implements Shares {
       server.maxConnections = cap.most;
       server.on("drop", cap.reached);
     }
-    try {
-      await once(server.listen(place), "listening");
-    } catch (error) {
-      if (!("path" in place) || !(await isLeftOver(place.path, error))) throw error;
-      unlinkSync(place.path);
-      await once(server.listen(place), "listening");
-    }
+    await listen(server, place);
     // From now on it is one connection that could not be taken.
     return server.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#outage.failed(error.code ?? "")) this.#events.failed(cannotAccept(this.#options.spec, error));
@@ -170,9 +206,11 @@ export class ZmqSocket implements Shares {
     const peer = new Peer(socket, this.#options, this, this.#peerEvents);
     this.#peers.add(peer);
     this.#handshakes.add(peer);
-    if (this.#handshakes.size <= MAX_HANDSHAKES) return;
+    const { maxHandshakes = MAX_HANDSHAKES } = this.#options;
+    if (this.#handshakes.size <= maxHandshakes) return;
     const [oldest] = this.#handshakes;
-    oldest?.cut(new ProtocolError("limit.exceeded", TOO_MANY_HANDSHAKES));
+    const what = `more than ${maxHandshakes} connections have not finished the ZeroMQ handshake, and this is the oldest one`;
+    oldest?.cut(new ProtocolError("limit.exceeded", what));
   }
 
   #ready(peer: Peer): void {
@@ -230,21 +268,3 @@ export class ZmqSocket implements Shares {
 }
 
 const TOO_MUCH_UNFINISHED = `unfinished messages of all peers take more than ${MAX_UNFINISHED_BYTES} bytes, and this peer has the largest one`;
-const TOO_MANY_HANDSHAKES = `more than ${MAX_HANDSHAKES} connections have not finished the ZeroMQ handshake, and this is the oldest one`;
-
-/** Whether what is in the way of a socket to bind is the socket of a process that is gone. Throws where it is no socket. */
-async function isLeftOver(path: string, error: unknown): Promise<boolean> {
-  if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return false;
-  // An abstract name has no file.
-  if (path.startsWith("\0")) return false;
-  if (!lstatSync(path).isSocket()) throw Object.assign(new Error("not a socket"), { code: "EEXIST" });
-  const socket = connect({ path });
-  try {
-    await once(socket, "connect");
-    return false;
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "ECONNREFUSED";
-  } finally {
-    socket.destroy();
-  }
-}

@@ -112,10 +112,7 @@ test("what answers but is no PULL socket is told apart from nobody", async () =>
 
 test("an address that cannot be one is refused at once", () => {
   assert.throws(() => new PushSocket("nonsense"), failed(/cannot connect nonsense/));
-  assert.throws(
-    () => new PushSocket(`ipc:///${"x".repeat(200)}`),
-    failed(/the path is too long; fix: choose a path of at most 107 characters/),
-  );
+  assert.throws(() => new PushSocket(`ipc:///${"x".repeat(200)}`), failed(/the path is too long; fix: choose a path/));
 });
 
 test("closing a socket that sent nothing waits for nobody", async () => {

@@ -24,6 +24,8 @@ export interface OpenEnd extends Cluster {
   readonly refusals: (string | undefined)[];
   /** Resolves when the stream is followed. */
   up(): Promise<void>;
+  /** Resolves when a refusal is over. */
+  storing(): Promise<void>;
   /** Resolves when something that it warned of fits. */
   warned(of: RegExp): Promise<void>;
 }
@@ -65,7 +67,9 @@ export async function openEnd(
   const warned = async (of: RegExp) => {
     await told.until(() => warnings.some((it) => of.test(it)), `a warning of ${of}; there are: ${warnings}`, 25_000);
   };
-  return Object.assign(cluster, { warnings, changes, refusals, up: async () => void (await up()), warned });
+  const isStoring = () => refusals.length > 0 && refusals.at(-1) === undefined;
+  const storing = async () => void (await told.until(isStoring, "the end of a refusal"));
+  return Object.assign(cluster, { warnings, changes, refusals, up: async () => void (await up()), storing, warned });
 }
 
 /** The machine's clock, so many times as fast. */

@@ -17,11 +17,15 @@ const SOON_MS = 20_000;
 
 /** A Mongrel2 that is ours alone. */
 const alone = (t: TestContext, options: PairOptions = {}) =>
-  startPair(t, { settings, ...options, server: (it) => ({ database: it.database, ...options.server?.(it) }) });
+  startPair(t, {
+    settings,
+    ...options,
+    server: async (it) => ({ database: it.database, ...(await options.server?.(it)) }),
+  });
 
 /** A Mongrel2 that another application shares, which is returned, too. */
 async function shared(t: TestContext, orphanTimeout: string) {
-  const server = ({ database }: { database: string }) => ({ database, orphan_timeout: orphanTimeout });
+  const server = async ({ database }: { database: string }) => ({ database, orphan_timeout: orphanTimeout });
   const pair = await startPair(t, { settings, handlers: [OURS, OTHER], server });
   const handler = pair.mongrel2.handlers[1];
   assert.ok(handler);
@@ -119,7 +123,7 @@ describe("A Mongrel2 that is ours alone", () => {
   });
 
   test("leaves no stream silent when the control port never answers", async (t) => {
-    const pair = await alone(t, { server: () => ({ control: "ipc:///nowhere/control" }) });
+    const pair = await alone(t, { server: async () => ({ control: "ipc:///nowhere/control" }) });
     const clients = await crowd(pair);
     await pair.daemon.kill9();
     rmSync(join(pair.dir, "data"), { recursive: true });

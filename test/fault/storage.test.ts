@@ -80,3 +80,38 @@ for (const [where, room] of [
     });
   });
 }
+
+describe("A daemon that is started where nothing can be written", () => {
+  test("serves the streams and what is stored, rejects publications, and goes on when it can write", async (t) => {
+    const admin = `http://127.0.0.1:${await freePort()}`;
+    const config = { admin: { listen: admin.slice("http://".length) }, auth: { allow_publish_from: ["127.0.0.1"] } };
+    const pair = await startPair(t, { config });
+    const publish = publishing(pair);
+    assert.equal(await publish("stored"), 200);
+    await pair.daemon.kill9();
+    // A child has its parent's limit. The configuration is smaller, the data are larger.
+    limitFiles(process.pid, 8192);
+    t.after(() => limitFiles(process.pid, "unlimited"));
+    await pair.restart();
+    limitFiles(process.pid, "unlimited");
+    assert.match(await readiness(admin, 503), /publications cannot be stored/);
+    assert.equal(await publish("rejected"), 503);
+    const late = await pair.stream({}, "/.well-known/mercure?topic=t&lastEventID=earliest");
+    await late.until(({ events }) => events.length === 1, "the event that is stored");
+
+    limitFiles(pair.daemon.pid, "unlimited");
+    await readiness(admin, 200);
+    assert.equal(await publish("after"), 200);
+    await late.until(({ events }) => events.at(-1)?.data === "after", "the event after");
+    assert.deepEqual(
+      late.events.map(({ data }) => data),
+      ["stored", "after"],
+    );
+    const { noise, stderr } = pair.daemon;
+    assert.deepEqual([noise, stderr], [[], ""]);
+    await pair.daemon.logged(
+      ({ msg }) => `${msg}`.startsWith("the last process did not close the history"),
+      "the kill",
+    );
+  });
+});

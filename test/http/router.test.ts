@@ -54,11 +54,13 @@ async function slow() {
       },
     },
   };
+  const wait: Route = { name: "/wait", methods: { GET: () => new Promise(() => {}) } };
   const below: Route = { name: "/below", methods: { GET: () => ({ status: 200, body: "below" }) } };
   const routes = new Map([
     ["/later", later],
     ["/now", now],
     ["/open", open],
+    ["/wait", wait],
     ["/open-and-fail", openAndFail],
     ["/broken", broken],
     ["/below/", below],
@@ -291,4 +293,44 @@ test("what is almost a request is answered and ended", async () => {
     [400, 400],
   );
   assert.deepEqual(web.outlet.closed, [901, 902]);
+});
+
+test("it is idle when every answer that takes time has been given, those behind it too", async () => {
+  const { web, pending, post } = await slow();
+  await web.router.idle();
+  const id = post("one");
+  post("two", { id });
+  let isIdle = false;
+  const idle = web.router.idle().then(() => {
+    isIdle = true;
+  });
+  pending[0]?.settle(ok("1"));
+  await web.until(id, 1);
+  await new Promise(setImmediate);
+  assert.equal(isIdle, false);
+  pending[1]?.settle(ok("2"));
+  await idle;
+  assert.equal(web.responses(id).length, 2);
+});
+
+test("answers that take too long are given up: a publisher is told to come again, anybody else is cut, each once", async () => {
+  const { web, pending, post } = await slow();
+  const publisher = post("one");
+  post("behind it", { id: publisher });
+  const gone = post("of an earlier life");
+  web.send("/now", { id: 77, query: "answered" });
+  const reader = web.send("/later", { method: "GET" });
+  const waiting = web.send("/wait");
+  assert.equal(web.router.abandon(), 3);
+  assert.equal(web.router.abandon(), 0);
+  await web.router.idle();
+  pending[0]?.settle(ok("late"));
+  await new Promise(setImmediate);
+  const [answer, ...more] = web.responses(publisher);
+  assert.deepEqual([answer?.status, answer?.headers["retry-after"], answer?.headers.connection], [503, "1", "close"]);
+  assert.deepEqual(more, []);
+  assert.ok(web.outlet.closed.includes(publisher));
+  assert.ok(web.outlet.cancelled.includes(waiting));
+  assert.equal(web.outlet.received.get(waiting), undefined);
+  assert.deepEqual([web.responses(reader)[0]?.status, web.responses(gone)[0]?.status], [405, 503]);
 });

@@ -12,6 +12,8 @@ interface Document {
   readonly [name: string]: unknown;
 }
 
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 /** Opens a stream and resolves when it is there. */
 async function open(web: Web, query: string): Promise<number> {
   const id = web.send(HUB, { query });
@@ -167,13 +169,20 @@ test("a list of many is complete, made a little at a time: who asks for somethin
   const headers = bearer(await everythingV8());
   const order: string[] = [];
   const noted = (what: string) => () => order.push(what);
-  const long = web.get(LIST, { headers });
-  void long.then(noted("list"));
-  await new Promise((resolve) => setImmediate(resolve));
+  const id = web.send(LIST, { headers });
+  void web.until(id, 1).then(noted("list"));
+  await turn();
   await web.get("/.well-known/oauth-protected-resource/.well-known/mercure").then(noted("metadata"));
-  const { subscriptions } = JSON.parse((await long).body) as { subscriptions: Document[] };
-  assert.equal(new Set(subscriptions.map(({ id }) => id)).size, 2000);
+  await web.until(id, 1);
   assert.deepEqual(order, ["metadata", "list"]);
+  let pieces = 1;
+  for (; web.outlet.pendingFences > 0; pieces++) {
+    web.outlet.settle();
+    await turn();
+  }
+  assert.ok(pieces > 1 && pieces <= 12, `${pieces} pieces, each after the one before was taken`);
+  const { subscriptions } = JSON.parse(web.responses(id)[0]?.body ?? "") as { subscriptions: Document[] };
+  assert.equal(new Set(subscriptions.map((it) => it.id)).size, 2000);
 });
 
 test("of many lists that are asked for at a time the last are 503: come again", async () => {

@@ -66,6 +66,7 @@ ${stream}`);
     clock,
     conditions,
     times: config.stream,
+    retryMs: () => config.stream.retry,
   });
   t.after(async () => {
     hub.handOver();
@@ -205,8 +206,8 @@ test("when it stops it has told Mongrel2 everything, and lets go of its sockets"
   for (const data of numbers(300)) publish(data);
   hub.seal();
   await hub.settled();
-  await served.endpoint.flushed();
-  await served.stop();
+  await served.endpoint.leave();
+  assert.equal(await served.stop(), true);
   await client?.received("\ndata: 300\n");
   assert.equal(client?.ending, undefined);
 });

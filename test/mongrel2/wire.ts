@@ -69,18 +69,24 @@ export class Wire {
     });
     const transport = {
       start: async () => {},
-      close: async () => {},
+      close: async () => true,
+      stopReceiving: async () => true,
       ping: () => false,
       send: (...pieces: Buffer[]) => this.#sent(Buffer.concat(pieces)),
+      reconnect: () => {},
     };
     this.endpoint = new Endpoint({
       sendIdent: ident,
       maxTargets: 128,
       transport,
       clock,
-      isOpen: (id) => this.server.registry.clients.has(id),
+      linkTimeoutMs: 0,
+      random: () => 0.5,
       events: {
-        live: () => this.hub.live(this.server),
+        live: (_, doubtful) => {
+          this.hub.live(this.server);
+          this.endpoint.cancel(doubtful);
+        },
         lost: () => void this.hub.lost(this.server),
         inbound: (message) => receive(message),
         malformed: (error) => {
@@ -89,6 +95,8 @@ export class Wire {
             visitors.refuse(this.server, error.id, "malformed");
         },
         silent: () => {},
+        answering: () => {},
+        foreignFence: () => {},
         wrongIdent: () => {},
         fencePassed: () => {},
         stale: () => {},

@@ -23,6 +23,8 @@ export const silent: Journal = {
 export class MapStore implements ClientStore {
   readonly clients = new Map<number, StoredClient>();
   through = 0;
+  /** Servers of which it was said that they stopped cleanly. */
+  readonly stopped: string[] = [];
   readonly #requests = new FileRequestRecord({
     folder: undefined,
     server: "main",
@@ -32,7 +34,7 @@ export class MapStore implements ClientStore {
     wrote() {},
   });
   legacy() {
-    return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: false, isMissing: false };
+    return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: this.stopped.length > 0, isMissing: false };
   }
   requests() {
     return this.#requests;
@@ -51,7 +53,9 @@ export class MapStore implements ClientStore {
   }
   vouch() {}
   doubt() {}
-  stoppedCleanly() {}
+  stoppedCleanly(server: string) {
+    this.stopped.push(server);
+  }
   async close() {}
 }
 

@@ -38,7 +38,7 @@ describe("IdCounts", () => {
     const counts = new IdCounts(2);
     for (const id of [1, 2, 3, 1]) counts.increment(id);
     assert.deepEqual(
-      [...counts.entries()],
+      [...entriesOf(counts)],
       [
         [1, 2],
         [2, 1],

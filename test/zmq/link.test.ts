@@ -1,6 +1,6 @@
 /** A link on real sockets: connecting or binding, messages in order both ways, peers that come and go. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { Push, Subscriber } from "zeromq";
 import { GREETING, ready } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
@@ -248,4 +248,60 @@ test("an address that is taken, where the link binds, is an error, and the link 
   await link.close();
   push.close();
   sub.close();
+});
+
+describe("Link: stop receiving", () => {
+  const drain = { mark: Buffer.from(" MARK "), markTimeoutMs: 10_000, endTimeoutMs: 10_000 };
+  const messages = (told: readonly string[]) => told.filter((it) => it.startsWith("message"));
+
+  for (const bind of [false, true]) {
+    test(`hands on all that came up to the mark, half-closes, and goes on sending; ${bind ? "bound" : "connected"}`, async () => {
+      const { link, start, open, told, heard } = await setUp({ bind });
+      await start();
+      const { push, sub } = await open();
+      await heard("in +");
+      await untilHeard(link, sub);
+      const stopped = link.stopReceiving(drain);
+      const sent = [...Array.from({ length: 3000 }, (_, index) => `${index}`), "us MARK @*"];
+      for (const message of sent) await push.send(message);
+      assert.equal(await within(10_000, stopped, "the end of receiving"), true);
+      assert.deepEqual(
+        messages(told),
+        sent.map((message) => `message ${message}`),
+      );
+      assert.equal(told.at(-1), "in -", "the other side has ended, too, and after its last message");
+      link.send(US, Buffer.from("answer"));
+      assert.deepEqual(await frames(sub, 1), ["us answer"]);
+      assert.equal(await within(10_000, link.close(), "the link to close"), true);
+      push.close();
+      sub.close();
+    });
+  }
+
+  test("where the mark never comes it half-closes in the end, hands on what came, and promises nothing", async () => {
+    const { link, start, open, told, heard } = await setUp();
+    await start();
+    const { push, sub } = await open();
+    await heard("in +");
+    await push.send("one");
+    await heard("message one");
+    assert.equal(await within(10_000, link.stopReceiving({ ...drain, markTimeoutMs: 20 }), "the end"), false);
+    assert.equal(told.at(-1), "in -");
+    await link.close();
+    push.close();
+    sub.close();
+  });
+
+  test("with nobody at the other end it ends at once, and nobody is connected to again", async () => {
+    const { link, start, open, told } = await setUp();
+    await start();
+    assert.equal(await within(10_000, link.stopReceiving({ ...drain, markTimeoutMs: 0 }), "the end"), false);
+    const { push, sub } = await open();
+    push.sendTimeout = 300;
+    await assert.rejects(push.send("nobody takes it"), { code: "EAGAIN" });
+    assert.deepEqual(messages(told), []);
+    await link.close();
+    push.close();
+    sub.close();
+  });
 });

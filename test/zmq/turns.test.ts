@@ -5,21 +5,21 @@ import { type Budget, Turns, type Worker } from "../../src/zmq/turns.js";
 
 const turn = () => new Promise(setImmediate);
 
-/** Has so many frames of so many bytes; `done` is told of each. */
-function worker(frames: number, bytes: number, done: () => void = () => {}): Worker & { readonly left: number } {
-  let left = frames;
+/** Has so many messages of so many bytes; `done` is told of each. */
+function worker(messages: number, bytes: number, done: () => void = () => {}): Worker & { readonly left: number } {
+  let left = messages;
   return {
     get left() {
       return left;
     },
     work(budget: Budget): boolean {
       do {
-        budget.frames--;
+        budget.messages--;
         if (left === 0) return false;
         budget.bytes -= bytes;
         left--;
         done();
-      } while (budget.frames > 0 && budget.bytes > 0);
+      } while (budget.messages > 0 && budget.bytes > 0);
       return left > 0;
     },
   };
@@ -33,7 +33,7 @@ test("a little is done at once", () => {
   assert.ok(!turns.isBehind);
 });
 
-test("a turn does 512 frames and no more, of all workers together, however small they are", async () => {
+test("a turn does 512 messages and no more, of all workers together, however small they are", async () => {
   const turns = new Turns();
   let done = 0;
   const workers = Array.from({ length: 5 }, () => worker(1000, 0, () => done++));
@@ -46,7 +46,7 @@ test("a turn does 512 frames and no more, of all workers together, however small
   assert.equal(done, 5000);
 });
 
-test("a turn does 64 kB, and one frame that is larger", async () => {
+test("a turn does 64 kB, and one message that is larger", async () => {
   const turns = new Turns();
   const large = worker(4, 1_000_000);
   const medium = worker(100, 10_000);
@@ -54,23 +54,34 @@ test("a turn does 64 kB, and one frame that is larger", async () => {
   turns.add(medium);
   assert.deepEqual([large.left, medium.left], [3, 100]);
   await turn();
-  assert.deepEqual([large.left, medium.left], [2, 100], "whoever was there first has its turn");
+  assert.deepEqual([large.left, medium.left], [3, 93], "seven times 10 kB");
   await turn();
-  assert.deepEqual([large.left, medium.left], [2, 93]);
+  assert.deepEqual([large.left, medium.left], [2, 93], "then they take turns");
+  await turn();
+  assert.deepEqual([large.left, medium.left], [2, 86]);
 });
 
-test("a worker with little never waits behind all that another has", async () => {
+test("a worker that had nothing before is served in the next turn, whatever the others have", async () => {
   const turns = new Turns();
-  const floods = Array.from({ length: 10 }, () => worker(100_000, 2));
+  const floods = Array.from({ length: 100 }, () => worker(100_000, 2));
   for (const flood of floods) turns.add(flood);
-  await turn();
+  while (floods.some(({ left }) => left === 100_000)) await turn();
   const little = worker(1, 100);
   turns.add(little);
-  for (let turnsWaited = 0; little.left > 0; turnsWaited++) {
-    assert.ok(turnsWaited < 3, "ten floods of 64 frames each are 640 frames: less than two turns");
+  await turn();
+  assert.equal(little.left, 0);
+});
+
+test("those that come anew in every turn leave half of it to the others", async () => {
+  const turns = new Turns();
+  const flood = worker(10_000, 2);
+  turns.add(flood);
+  for (let count = 0; count < 10; count++) {
+    for (let fresh = 0; fresh < 100; fresh++) turns.add(worker(64, 2));
+    const before = flood.left;
     await turn();
+    assert.ok(before - flood.left >= 64, `${before - flood.left}`);
   }
-  assert.ok(floods.every(({ left }) => left > 90_000));
 });
 
 test("a worker that throws keeps its place, and the others go on", async () => {
@@ -90,4 +101,24 @@ test("a worker that throws keeps its place, and the others go on", async () => {
   assert.equal(next.left, 0);
   await turn();
   assert.equal(after.left, 0, "the one that threw, again");
+});
+
+test("while paused nobody works; then everybody does", async () => {
+  const turns = new Turns();
+  const [first, second] = [worker(600, 0), worker(3, 0)];
+  turns.add(first);
+  turns.isPaused = true;
+  turns.add(second);
+  const left = first.left;
+  assert.ok(left > 0);
+  await turn();
+  await turn();
+  assert.deepEqual([first.left, second.left], [left, 3]);
+  turns.isPaused = false;
+  while (turns.isBehind) await turn();
+  assert.deepEqual([first.left, second.left], [0, 0]);
+  await turn();
+  const third = worker(1, 0);
+  turns.add(third);
+  assert.equal(third.left, 0, "at once again");
 });
