@@ -340,7 +340,7 @@ test("a database that is none is a finding, and the live checks go on", async ()
     );
     assert.match(bad ?? "", why);
     assert.match(stdout, /^FAIL {2}main: nothing listens at send_spec/m);
-    assert.match(stderr, /^m2push: 2 of 4 checks failed\n$/);
+    assert.match(stderr, /^m2push: 2 of 5 checks failed\n$/);
   }
 });
 
