@@ -159,6 +159,8 @@ export type Reason =
   /** An operator asked for it; its patterns were too expensive for 10 s (overload.ts). */
   | "kicked"
   | "too expensive"
+  /** It was served public events only, and may have private ones from now on: it comes back for them. */
+  | "reopened"
   /** The daemon closed the stream while stopping. */
   | "shutdown";
 

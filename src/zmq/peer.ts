@@ -8,7 +8,7 @@
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
-import { PING, parseCommand, pong, ready, reasonIn, typeIn } from "../protocol/zmtp.js";
+import { PING, parseCommand, partsFrame, pong, ready, reasonIn, typeIn } from "../protocol/zmtp.js";
 import { FrameReader } from "../protocol/zmtp-reader.js";
 import type { Clock } from "../util/clock.js";
 import { Assembly } from "./assembly.js";
@@ -24,8 +24,8 @@ const KEEP_ALIVE = 60_000;
 /** The largest read. */
 const READ_BYTES = 65_536;
 /** libzmq's sockets that belong to ours. */
-const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/ };
-const WANTED = { PULL: "PUSH", PUB: "SUB" };
+const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/, DEALER: /^(?:REP|ROUTER)$/ };
+const WANTED = { PULL: "PUSH", PUB: "SUB", DEALER: "REP" };
 
 export interface Role {
   readonly type: keyof typeof COUNTERPARTS;
@@ -75,6 +75,7 @@ export class Peer implements Worker {
   #handshake: Handshake | undefined;
   #knowsPing = false;
   #isCut = false;
+  #hasEnded = false;
   /** The connection is closed; what was read before is handled first. */
   #isOver = false;
   readonly #rating: Rating;
@@ -98,7 +99,15 @@ export class Peer implements Worker {
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE);
     socket.on("error", (error) => events.failed(error, this));
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    socket.on("end", () => {
+      this.#hasEnded = true;
+    });
     socket.on("close", () => this.#over());
+  }
+
+  /** It has said that it closes: it was not merely cut. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   get isReady(): boolean {
@@ -113,6 +122,12 @@ export class Peer implements Worker {
   /** Queues a message, head and body as one part; all that is queued in one go of the program leaves in one write. */
   send(head: Buffer, body: Buffer): void {
     this.#writes.push(head, body);
+  }
+
+  /** Sends a message in several parts, after what is queued: for messages that are few. */
+  sendParts(parts: readonly Buffer[]): void {
+    this.#writes.flush();
+    if (this.#socket.writable) this.#socket.write(partsFrame(parts));
   }
 
   /** Asks for a sign of life; false where the peer would not understand it, or does not read. */

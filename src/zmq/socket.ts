@@ -1,7 +1,7 @@
 /**
- * A PULL or PUB socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
+ * A PULL, PUB or DEALER socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
  * whole is dropped at a limit: a peer of which more waits than its share of MAX_QUEUED_BYTES is held up. What peers leave
- * unfinished is limited in sum: beyond it the one that holds most is cut off.
+ * unfinished is limited in sum: beyond it the one that holds most is cut off. Long because it is what all sockets have in common.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
@@ -111,6 +111,11 @@ export class ZmqSocket implements Shares {
     let asked = false;
     for (const peer of this.#peers) asked = peer.ping() || asked;
     return asked;
+  }
+
+  /** Ends every connection at once; where it connects, it connects again. What was on its way is lost. */
+  reconnect(): void {
+    this.#each((peer) => peer.destroy());
   }
 
   /**
