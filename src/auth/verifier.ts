@@ -16,7 +16,7 @@ import type { Carrier } from "./carrier.js";
 import { checkTimes, type JsonObject } from "./claims.js";
 import { hasRightsV0, readRightsV0 } from "./claims-v0.js";
 import { type Authority, checkAccessToken, isAccessToken, readRightsV8 } from "./claims-v8.js";
-import type { Dialect, Grants, ParseSelector } from "./grants.js";
+import { type Dialect, type Grants, joinGrants, type ParseSelector } from "./grants.js";
 import type { VerificationKey } from "./key.js";
 import { denied, type Refusal, refusal } from "./refusal.js";
 import { type Signed, verifySignature } from "./signature.js";
@@ -32,6 +32,8 @@ export interface VerifierOptions<S> {
   readonly authority: Authority | undefined;
   /** Whether tokens of Mercure 0.x are accepted. */
   readonly legacy: boolean;
+  /** How far the clocks of those who issue tokens may be from ours, milliseconds. */
+  readonly leeway: number;
 }
 
 /** How many good tokens are remembered. */
@@ -46,6 +48,16 @@ export class Verifier<S> {
 
   constructor(options: VerifierOptions<S>) {
     this.#options = options;
+  }
+
+  /** What those of several tokens that are good allow together; where none is, what is wrong with the first. */
+  async verifyAny([first, ...others]: readonly [string, ...string[]], carrier: Carrier): Promise<Verified<S>> {
+    let verified = await this.verify(first, carrier);
+    for (const token of others) {
+      const other = await this.verify(token, carrier);
+      if (other.ok) verified = verified.ok ? { ok: true, grants: joinGrants(verified.grants, [other.grants]) } : other;
+    }
+    return verified;
   }
 
   /** Whatever text the token is, the promise resolves. `carrier`: draft-08 forbids tokens in addresses, 0.x does not. */
@@ -84,11 +96,11 @@ export class Verifier<S> {
   }
 
   #read({ header, claims }: Signed): Grants<S> {
-    const { parse, clock, authority, legacy } = this.#options;
+    const { parse, clock, authority, legacy, leeway } = this.#options;
     const dialect = dialectOf(header, claims);
     if (dialect === "0.x" && !legacy) throw denied("it is a token of Mercure 0.x, which is turned off");
     if (dialect === "draft-08") checkAccessToken(header, claims, authority);
-    const expiresAt = checkTimes(claims, clock.now(), dialect === "draft-08");
+    const expiresAt = checkTimes(claims, clock.now(), { needed: dialect === "draft-08", leeway });
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
     const subject = typeof claims.sub === "string" ? claims.sub : undefined;
     return { dialect, ...rights, expiresAt, subject };

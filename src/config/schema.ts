@@ -235,6 +235,12 @@ export const SECTIONS = {
       change: "live",
       doc: "The iss that access tokens (draft-08) must have; empty: any, the key alone decides.",
     }),
+    leeway: key<number>({
+      kind: duration({ min: 1, max: 600 * SECOND, off: true }),
+      default: 30 * SECOND,
+      change: "live",
+      doc: "How far the clocks of token issuers may be from ours: a token may be used so long before its nbf or iat and after its exp.",
+    }),
     allow_publish_from: key<readonly string[]>({
       kind: list(ipAddress, 'IP addresses such as ["10.0.0.7"]'),
       default: [],

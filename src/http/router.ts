@@ -34,8 +34,8 @@ export interface RouterOptions {
   /** By exact path; one that ends in "/" takes every path that begins with it. */
   readonly routes: ReadonlyMap<string, Route>;
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
-  /** Headers for every answer but streams: pages of other origins may read refusals, too (cors.ts). */
-  readonly readable: (request: HttpRequest) => Readonly<Record<string, string>>;
+  /** Headers for every answer but streams: its date; and pages of other origins may read refusals, too (cors.ts). */
+  readonly readable: (request?: HttpRequest) => Readonly<Record<string, string>>;
 }
 
 /** Requests of one connection that may wait behind an answer that takes time: more than a publisher's library ever sends ahead. */
@@ -45,6 +45,12 @@ const MOST_WAITING = 256;
  * connection, however fast it reads (mongrel2.md 2.1).
  */
 const PACE = 8;
+
+/**
+ * Mongrel2 hands on a request whose Transfer-Encoding is not exactly "chunked" without its body, and with garbage for one beside a
+ * Content-Length (docs/mongrel2.md); what follows on the connection is the body, not a request.
+ */
+const LENGTH_REQUIRED = "a body needs a Content-Length, and no Transfer-Encoding\n";
 
 interface Busy {
   readonly life: number;
@@ -86,8 +92,9 @@ export class Router {
       this.#cut(server, id);
       return;
     }
-    const answer: Answer =
-      why === "websocket" ? { status: 400, body: "WebSocket is not served here: use EventSource\n" } : { status: 400 };
+    const headers = this.#options.readable();
+    const body = why === "websocket" ? { body: "WebSocket is not served here: use EventSource\n" } : {};
+    const answer: Answer = { status: 400, headers, ...body };
     this.#options.answered(server.name, why, answer.status);
     send(server, id, response(answer, { persists: false, isHead: false }), false);
   }
@@ -105,6 +112,7 @@ export class Router {
 
   /** A mistake of ours in one route costs one answer: thrown on, it would end the loop that receives everybody's requests. */
   #attempt(route: Route | undefined, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
+    if (request.headers.has("transfer-encoding")) return { status: 411, body: LENGTH_REQUIRED };
     try {
       return route ? this.#outcome(route, server, request) : { status: 404 };
     } catch (error) {

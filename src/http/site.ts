@@ -1,4 +1,5 @@
 /** What is served over HTTP: every address, and what of it a new configuration changes. */
+import { hasTokenInQuery } from "../auth/carrier.js";
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
@@ -10,6 +11,7 @@ import type { HttpRequest } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
 import { Access } from "./access.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
+import { httpDate } from "./date.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
 import { Publish } from "./publish.js";
@@ -36,12 +38,14 @@ export class Site {
   readonly routes: ReadonlyMap<string, Route>;
   readonly #parts: SiteParts;
   readonly #dialects: Dialects;
+  readonly #date: () => string;
   #config: Config;
   #access: Access;
 
   /** Throws "config.invalid" when a key cannot be used. */
   constructor(config: Config, parts: SiteParts) {
     this.#parts = parts;
+    this.#date = httpDate(parts.clock);
     this.#dialects = new Dialects(config.hub.protocol);
     this.#config = config;
     this.#access = this.#accessOf(config);
@@ -54,9 +58,11 @@ export class Site {
     this.#config = config;
   }
 
-  /** Headers that let pages of allowed origins read an answer. */
-  readable(request: HttpRequest): CorsHeaders {
-    return corsHeaders(request, this.#config.auth.cors_origins);
+  /** Headers of every answer but streams: its date, and what lets pages of allowed origins read it; absent = nobody asked in HTTP. */
+  readable(request?: HttpRequest): CorsHeaders {
+    const cors = request ? corsHeaders(request, this.#config.auth.cors_origins) : {};
+    const isPrivate = request && this.#dialects.serves("0.x") && hasTokenInQuery(request.query);
+    return { Date: this.#date(), ...(isPrivate && { "Cache-Control": "private" }), ...cors };
   }
 
   #routes(config: Config): Map<string, Route> {
@@ -64,7 +70,7 @@ export class Site {
     const { path } = config.hub;
     const base = hubUrl(config);
     const dialects = this.#dialects;
-    const subscribe = new Subscribe(hub, base, () => this.#settings());
+    const subscribe = new Subscribe(hub, base, { settings: () => this.#settings(), date: this.#date });
     const publish = new Publish(hub, base, dialects, () => this.#settings());
     const corsOrigins = () => this.#config.auth.cors_origins;
     const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
@@ -116,6 +122,7 @@ export class Site {
       parse: (kind, value) => parseSelector(kind, value, base),
       authority: this.#dialects.serves("draft-08") ? authority : undefined,
       legacy: this.#dialects.serves("0.x"),
+      leeway: config.auth.leeway,
     });
   }
 }

@@ -3,6 +3,7 @@
  * Whatever the request says only routes; what may be seen comes from the token alone.
  */
 import { randomUUID } from "node:crypto";
+import { hasTokenInQuery } from "../auth/carrier.js";
 import { ProtocolError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
@@ -42,20 +43,25 @@ const HEADERS = {
   "X-Accel-Buffering": "no",
 };
 
+/** RFC 6750 section 2.3: a token in the address makes the answer private, whatever else a cache reads. */
+const PRIVATE = { "Cache-Control": `private, ${HEADERS["Cache-Control"]}` };
+
 const GREETING = encodeComment(" time stream");
 
 export class Subscribe {
   readonly #hub: Hub;
   readonly #base: string;
   readonly #settings: () => SubscribeSettings;
-  /** What most are told first, all the same. */
-  readonly #plain = latest((retry: number) => openingOf(retry, HEADERS));
+  readonly #date: () => string;
+  /** What most are told first, all the same for a second. */
+  readonly #plain = latest((date: string) => latest((retry: number) => openingOf(retry, { Date: date, ...HEADERS })));
 
-  /** `base` is the hub's URL; `settings` are asked for anew with each request. */
-  constructor(hub: Hub, base: string, settings: () => SubscribeSettings) {
+  /** `base` is the hub's URL; `settings` are asked for anew with each request, `date` is the Date header's. */
+  constructor(hub: Hub, base: string, { settings, date }: { settings: () => SubscribeSettings; date: () => string }) {
     this.#hub = hub;
     this.#base = base;
     this.#settings = settings;
+    this.#date = date;
   }
 
   /** What a route's requests ask for; `read`: see Wishes. */
@@ -88,8 +94,11 @@ export class Subscribe {
     const cors = corsHeaders(request, corsOrigins);
     const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
     const told = (after = "earliest") => (cursorHeader ? { [cursorHeader]: after } : {});
-    const isPlain = cors === NO_CORS && !cursorHeader;
-    if (request.method === "HEAD") return { status: 200, headers: HEADERS };
+    const isShared = asker !== "anonymous" && hasTokenInQuery(request.query);
+    const isPlain = cors === NO_CORS && !cursorHeader && !isShared;
+    const headers = { ...HEADERS, ...(isShared && PRIVATE), ...cors };
+    if (request.method === "HEAD") return { status: 200, headers };
+    const date = this.#date();
     const opened = this.#hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
@@ -99,7 +108,8 @@ export class Subscribe {
       // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
       lastEventId: shown || wish.cursor,
       allowance: request.credits,
-      opening: (after) => (isPlain ? this.#plain(retry) : openingOf(retry, { ...HEADERS, ...cors, ...told(after) })),
+      opening: (after) =>
+        isPlain ? this.#plain(date)(retry) : openingOf(retry, { Date: date, ...headers, ...told(after) }),
     });
     return opened instanceof Promise ? opened.then((client) => client && "streaming") : "streaming";
   }

@@ -31,7 +31,14 @@ export interface Setting extends Partial<VerifierOptions<string>> {
 }
 
 export function verifier(setting: Setting = {}): Verifier<string> {
-  const defaults = { keys: [secretKey(SECRET)], parse, clock: new FakeClock(NOW), authority: AUTHORITY, legacy: true };
+  const defaults = {
+    keys: [secretKey(SECRET)],
+    parse,
+    clock: new FakeClock(NOW),
+    authority: AUTHORITY,
+    legacy: true,
+    leeway: 0,
+  };
   return new Verifier({ ...defaults, ...setting });
 }
 

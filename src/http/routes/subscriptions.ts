@@ -1,4 +1,5 @@
 /** The list of active subscriptions, all of them, those of one topic, and one (Mercure, "Subscription API"). */
+import { hasTokenInQuery } from "../../auth/carrier.js";
 import { covers } from "../../hub/selector.js";
 import type { HttpRequest } from "../../protocol/request.js";
 import { header } from "../../protocol/request.js";
@@ -62,7 +63,8 @@ function describe(request: HttpRequest, dialect: Dialect, sought: Sought, parts:
   const link = `<${path}>; rel="mercure"; last-event-id="${last}"`;
   const hints =
     dialect.eventType === undefined ? "" : `; type="${dialect.eventType}"; content-type="${dialect.contentType}"`;
-  const headers = { "Cache-Control": "must-revalidate", ETag: `"${last}.${presence.version}"`, Link: link + hints };
+  const caching = hasTokenInQuery(request.query) ? "private, must-revalidate" : "must-revalidate";
+  const headers = { "Cache-Control": caching, ETag: `"${last}.${presence.version}"`, Link: link + hints };
   if (isKnown(request, headers.ETag)) return { status: 304, headers };
   return {
     status: 200,
