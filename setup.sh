@@ -52,7 +52,7 @@ install_packages() {
   root=$(as_root) || fail "as root, install what is missing, then start again:" "  $by_hand"
   say "installing ${packages[*]}"
   # $root is empty or two words. env, because sudo keeps no variables.
-  { $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >&2 ||
+  { $root apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=5 -o Acquire::https::Timeout=5 update -qq && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >&2 ||
     fail "that failed; to see why, as root:" "  $by_hand"
 }
 
@@ -68,12 +68,31 @@ fetch_promtool() {
   rm -rf "$folder"
 }
 
+# Whether the npm registry can be connected to, within 5 seconds. npm itself tries for minutes. Behind a proxy nobody can tell: yes.
+registry_answers() {
+  local registry proxy
+  registry=$(npm config get registry)
+  proxy=$(npm config get https-proxy)
+  [[ $proxy == null || -z $proxy ]] || return 0
+  node -e '
+    const { hostname, port, protocol } = new URL(process.argv[1]);
+    setTimeout(() => process.exit(1), 5000);
+    const socket = require("node:net").connect({ host: hostname, port: port || (protocol === "http:" ? 80 : 443) });
+    socket.on("connect", () => process.exit(0)).on("error", () => process.exit(1));
+  ' "$registry"
+}
+
 install_modules() {
   # npm keeps a lock file of its own in node_modules, written when everything is in place.
   [[ -e node_modules/.package-lock.json && ! package-lock.json -nt node_modules/.package-lock.json ]] && return
   say "installing npm packages"
   # Even to run: the build needs the compiler.
-  npm ci --include=dev --no-audit --no-fund --loglevel=error >&2 || fail "npm ci failed, see above"
+  local network=()
+  registry_answers || network=(--offline)
+  npm ci "${network[@]}" --include=dev --no-audit --no-fund --loglevel=error >&2 && return
+  ((${#network[@]} == 0)) || fail "the npm registry does not answer, and npm's cache does not have all packages" \
+    "  fix: connect this machine to the network, or set npm's registry to one that answers"
+  fail "npm ci failed, see above"
 }
 
 build() {

@@ -11,6 +11,7 @@
  *   hub/outbox ------> Outlet (mongrel2/endpoint) ------> protocol/reply ------> zmq/link (the only sender)
  *
  * Each arrow is one call into the next file; nothing calls back up except through a port given at construction, here.
+ * Long because it is the list of all parts.
  */
 
 import { hostname } from "node:os";
@@ -22,23 +23,32 @@ import { LocalBus } from "./cluster/local.js";
 import type { Nodes } from "./cluster/nodes.js";
 import { needRestart } from "./config/reload.js";
 import type { Config } from "./config/schema.js";
+import { M2pushError } from "./errors.js";
+import { storageConditions } from "./history/failure.js";
 import { lockFolder } from "./history/lock.js";
 import { MemoryHistory, newEpoch } from "./history/memory.js";
 import { openHistory } from "./history/open.js";
 import { Presence } from "./http/mercure/presence.js";
+import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
 import { hubUrl, Site } from "./http/site.js";
 import { Beacon } from "./hub/beacon.js";
 import { Hub } from "./hub/hub.js";
 import type { Bus, ClientStore, History } from "./hub/ports.js";
 import { Ingress } from "./ingress/ingress.js";
+import { socketObserver } from "./ingress/observer.js";
+import { logConditions } from "./log/conditions.js";
 import { LogJournal } from "./log/journal.js";
 import type { Logger } from "./log/logger.js";
 import { MetricsJournal } from "./metrics/journal.js";
 import { type Chronicle, tee } from "./metrics/tee.js";
 import type { Endpoint } from "./mongrel2/endpoint.js";
+import { handOver } from "./mongrel2/handover.js";
 import { type Surroundings, serve } from "./mongrel2/serve.js";
-import { atMost, type Clock, systemClock } from "./util/clock.js";
+import { type Clock, systemClock } from "./util/clock.js";
+import { Conditions } from "./util/conditions.js";
+import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
+import { Throttle } from "./util/throttle.js";
 import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull.js";
 
@@ -62,8 +72,6 @@ export interface DaemonOptions {
   readonly takeover?: boolean;
 }
 
-/** How long a stop waits for Mongrel2 to take what was published, and how long for the last frames; milliseconds. */
-const PATIENCE = 2000;
 /** How long a takeover waits for the other daemon to stop, milliseconds. */
 const TAKEOVER_PATIENCE = 15_000;
 /** What of a cluster's history is in memory. */
@@ -96,38 +104,66 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   }
 }
 
-/** The order of the start; the stop is the reverse. Returns what reload() does. */
+/** The order of the start; the stop is the reverse. Returns what reload() does. Long because it is one list. */
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
-  const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock) : undefined;
   const metrics = new MetricsJournal(clock);
   const visits = new Visits(clock);
-  const journal = visits.beside(tee(new LogJournal(log, clock), metrics));
+  const journal = visits.beside(tee(new LogJournal(log, clock), metrics, observerFailed(log, clock)));
   const live = { config };
   const observed = new Observed(clock);
-  const { hub, store, history, presence } = await startHub(config, { journal, observed, source }, options, start);
+  const conditions = new Conditions(clock, logConditions(log));
+  observed.conditions = conditions;
+  const caps = await start(
+    "connection caps",
+    () => connectionCaps(config, clock, conditions),
+    (it) => it.close(),
+  );
+  const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock, caps.publishers) : undefined;
+  const { hub, store, history, presence } = await startHub(
+    config,
+    { journal, observed, conditions, source },
+    options,
+    start,
+  );
   const base = hubUrl(config);
   const figures = { version: packageVersion(), journal: metrics, visits, observed };
   const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
   const admin = await start(
     "admin",
-    () => startAdmin({ ...config.admin, ...figures, hub, base, clock, failed }),
+    () => startAdmin({ ...config.admin, ...figures, hub, base, clock, cap: caps.admin, failed }),
     (it) => it.close(),
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
-  const site = new Site(config, { hub, history, presence, clock, warn });
+  const rejected = (error: M2pushError) => journal.publicationRejected("http", error);
+  const site = new Site(config, { hub, history, presence, clock, rejected, warn });
   const readable = site.readable.bind(site);
-  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable });
-  const around = { hub, visitors, store, journal, clock, times: config.stream };
-  const endpoints = await startServers(config, around, observed, start);
+  const misdirected = site.misdirected.bind(site);
+  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
+  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
+  const endpoints = await startServers(config, around, observed, options, start);
   // Without a client store nobody could go on with the streams.
   const closing = drain || config.history.store === "memory";
+  const abandoned = (connections: number) =>
+    log.warn(
+      { event: "abandoned", connections },
+      "answers took too long while stopping: publishers were told to try again, others cut",
+    );
   const endStreams = () => {
     observed.phase = "stopping";
-    return end(hub, endpoints, closing ? live.config : undefined, clock);
+    const retry = closing ? live.config.stream.retry : undefined;
+    return handOver({
+      hub,
+      visitors,
+      endpoints,
+      clock,
+      retry,
+      isForgetful: config.history.store === "memory",
+      abandoned,
+    });
   };
   await start("streams", () => hub, endStreams);
-  const beacon = await startDoors(config, around, start, source);
+  const beacon = await startDoors(config, around, start, internalPublicationFailed(journal, log), source);
   observed.phase = "running";
   const servers = config.mongrel2.map(({ name }) => name);
   log.info({ event: "started", servers, epoch: history.epoch, admin: admin.url }, "m2push started");
@@ -141,22 +177,46 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   };
 }
 
+/** How many connections publishers and operators may have: all together fewer than there are descriptors. */
+function connectionCaps(config: Config, clock: Clock, conditions: Conditions) {
+  const shares = descriptorShares(descriptorLimit(), config.mongrel2.length);
+  const fix = "end programs that connect without need, or raise LimitNOFILE (ulimit -n)";
+  const told = { clock, conditions, fix };
+  const many = (who: string, most: number) => `${who} have all ${most} connections that they may have`;
+  const publishers = new ConnectionCap(shares.publishers, {
+    ...told,
+    subject: "publish.zmq",
+    message: `${many("publishers", shares.publishers)}: further ones are refused`,
+  });
+  const admin = new ConnectionCap(shares.admin, {
+    ...told,
+    subject: "admin",
+    message: `${many("clients of the admin address", shares.admin)}: idle ones are closed`,
+  });
+  const close = () => {
+    publishers.close();
+    admin.close();
+  };
+  return { publishers, admin, close };
+}
+
 /** Who is told, who looks, and where publishers are. */
 interface Told {
   readonly journal: Chronicle;
   readonly observed: Observed;
+  readonly conditions: Conditions;
   readonly source: PullServer | undefined;
 }
 
 /** What is kept, what counts, and what stands between them and the clients. */
 async function startHub(config: Config, told: Told, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
-  const { journal, observed, source } = told;
+  const { journal, observed, conditions, source } = told;
   const isFlooded = () => source?.isFlooded ?? false;
   const isAlone = config.cluster.nats.length === 0;
   const { history, bus, nodes } = isAlone
-    ? await startAlone(config, options, start)
-    : await startCluster(config, observed, options, start);
+    ? await startAlone(config, told, options, start)
+    : await startCluster(config, told, options, start);
   Object.assign(observed, { history, nodes });
   const store = await start(
     "client store",
@@ -168,14 +228,11 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
     () => bus,
     (it) => it.close(),
   );
-  const presence = new Presence({
-    path: config.hub.path,
-    others: nodes,
-    publish: (draft) => void hub.publish(draft).catch(journal.publicationRejected),
-  });
   const base = hubUrl(config);
+  const presence = new Presence({ path: config.hub.path, base, head: () => history.last, others: nodes });
   const random = Math.random;
-  const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random, isFlooded });
+  const parts = { bus, history, clients: store, journal, attendance: presence, presence };
+  const hub = new Hub({ ...parts, clock, base, random, isFlooded, conditions });
   await hub.start();
   return { hub, store, history, presence };
 }
@@ -188,10 +245,10 @@ interface Course {
 }
 
 /** This daemon counts, and keeps what it counted. */
-async function startAlone(config: Config, options: Required<DaemonOptions>, start: Start): Promise<Course> {
+async function startAlone(config: Config, told: Told, options: Required<DaemonOptions>, start: Start): Promise<Course> {
   const history = await start(
     "history",
-    () => open(config, options),
+    () => open(config, told.conditions, options),
     (it) => it.close(),
   );
   return { history, bus: new LocalBus(history, options.clock) };
@@ -200,7 +257,7 @@ async function startAlone(config: Config, options: Required<DaemonOptions>, star
 /** A stream counts and keeps; several daemons share it. */
 async function startCluster(
   config: Config,
-  observed: Observed,
+  { observed, conditions }: Told,
   options: Required<DaemonOptions>,
   start: Start,
 ): Promise<Course> {
@@ -208,36 +265,42 @@ async function startCluster(
   const { store, path, max_age: maxAge } = config.history;
   const folder = store === "lmdb" ? path : undefined;
   if (folder !== undefined) {
-    await start(
+    const lock = await start(
       "data folder",
       () => lockFolder(folder, clock, takeover ? TAKEOVER_PATIENCE : 0),
       (it) => it.release(),
     );
+    if (lock.warning !== undefined) log.warn({ event: "history" }, lock.warning);
   }
-  const { connectNats } = await import("./cluster/open.js");
+  const [{ connectNats }, { clusterConditions }] = await Promise.all([
+    import("./cluster/open.js"),
+    import("./cluster/conditions.js"),
+  ]);
   const tail = (from: { epoch: string; last: number }) => new MemoryHistory({ ...TAIL, maxAge }, clock, from);
   const warn = (warning: string) => log.warn({ event: "cluster" }, warning);
-  const changed = (why: string | undefined) => {
-    observed.busFault = why;
-    if (why === undefined) log.info({ event: "nats" }, "NATS answers");
-    else log.warn({ event: "nats", why }, "NATS is away");
-  };
+  const { changed, refused } = clusterConditions(conditions);
   const [name, version] = [`${hostname()}/${process.pid}`, packageVersion()];
   const about = () => ({ name, version, clients: observed.clients });
   return start(
     "cluster",
-    () => connectNats(config, { clock, folder, tail, newEpoch, about, warn, changed, signal }),
+    () => connectNats(config, { clock, folder, tail, newEpoch, about, warn, changed, refused, signal }),
     (it) => it.close(),
   );
 }
 
-async function startServers(config: Config, around: Surroundings, observed: Observed, start: Start) {
+async function startServers(
+  config: Config,
+  around: Surroundings,
+  observed: Observed,
+  { log }: Required<DaemonOptions>,
+  start: Start,
+) {
   const endpoints: Endpoint[] = [];
   for (const server of config.mongrel2) {
     const served = await start(
       `server ${server.name}`,
       () => serve(server, around),
-      (it) => it.stop(),
+      async (it) => tellEnd(log, server.name, await it.stop()),
     );
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
     observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
@@ -246,19 +309,44 @@ async function startServers(config: Config, around: Surroundings, observed: Obse
   return endpoints;
 }
 
+/** Whether the next process has to look for requests that nobody answers. */
+function tellEnd(log: Logger, server: string, isWhole: boolean): void {
+  if (isWhole) {
+    log.info({ event: "left", server }, "every request that Mongrel2 handed over is answered");
+    return;
+  }
+  const fix =
+    "none, the next process looks for them; Mongrel2 did not answer, or a ZeroMQ proxy (bind = true) stands between";
+  log.warn({ event: "left", server, fix }, "stopped: requests under way may have been lost");
+}
+
 /** Where publications come in. */
-async function startDoors(config: Config, around: Surroundings, start: Start, source?: PullServer): Promise<Beacon> {
-  const { hub, journal, clock } = around;
-  const rejected = journal.publicationRejected;
+async function startDoors(
+  config: Config,
+  around: Surroundings,
+  start: Start,
+  failed: (error: unknown) => void,
+  source?: PullServer,
+): Promise<Beacon> {
+  const { hub, journal, clock, conditions } = around;
+  const rejected = (error: M2pushError) => journal.publicationRejected("zmq", error);
   if (source) {
-    const ingress = new Ingress({ source, post: hub.post.bind(hub), rejected });
+    const observer = socketObserver(config.publish.zmq, conditions, journal);
+    const url = new URL(hubUrl(config));
+    const ingress = new Ingress({
+      source,
+      post: hub.post.bind(hub),
+      isReserved: (topic) => isReserved(topic, url),
+      rejected,
+      observer,
+    });
     await start(
       "ingress",
       () => ingress.start(),
       () => ingress.close(),
     );
   }
-  const beacon = new Beacon({ clock, publish: (draft) => void hub.publish(draft).catch(rejected) });
+  const beacon = new Beacon({ clock, publish: (draft) => void hub.publish(draft).catch(failed) });
   await start(
     "beacon",
     () => beacon.start(config.beacon),
@@ -267,24 +355,36 @@ async function startDoors(config: Config, around: Surroundings, start: Start, so
   return beacon;
 }
 
-function open({ history }: Config, { clock, takeover, log }: Required<DaemonOptions>): Promise<History> {
+/** What is observed goes on: a line of the log or a count is missing, and one line a second says so. */
+function observerFailed(log: Logger, clock: Clock): (error: unknown) => void {
+  const throttle = new Throttle(clock, 1000);
+  const text = "internal error: an event of the daemon was not logged or counted";
+  return (error) =>
+    throttle.pass("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
+}
+
+/** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */
+function internalPublicationFailed(journal: Chronicle, log: Logger): (error: unknown) => void {
+  return (error) => {
+    if (error instanceof M2pushError) journal.publicationRejected("internal", error);
+    else log.error({ event: "internal error", err: error }, "an event of the daemon itself could not be published");
+  };
+}
+
+function open({ history }: Config, conditions: Conditions, options: Required<DaemonOptions>): Promise<History> {
+  const { clock, takeover, log } = options;
   const { store, path, durability, max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = history;
   const patience = takeover ? TAKEOVER_PATIENCE : 0;
   const warn = (warning: string) => log.warn({ event: "history" }, warning);
-  return openHistory({ store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience, warn }, clock);
+  const observer = storageConditions(conditions, durability === "memory");
+  return openHistory(
+    { store, path, durability, maxEvents, maxAge, maxBytes, takeover: patience, warn, observer },
+    clock,
+  );
 }
 
 async function openStore({ history: { store, path } }: Config, history: History, clock: Clock): Promise<ClientStore> {
   if (store === "memory") return forgetful;
   const { LmdbClientStore } = await import("./clients/lmdb.js");
   return new LmdbClientStore(path, history.epoch, clock);
-}
-
-/** Sends what was published, then closes the streams (`closing`), or hands them over to the next process. */
-async function end(hub: Hub, endpoints: readonly Endpoint[], closing: Config | undefined, clock: Clock): Promise<void> {
-  hub.seal();
-  await atMost(clock, PATIENCE, hub.settled());
-  if (closing) hub.close(closing.stream.retry);
-  else hub.handOver();
-  await atMost(clock, PATIENCE, Promise.all(endpoints.map((endpoint) => endpoint.flushed())));
 }

@@ -37,14 +37,24 @@ export class M2pushError extends Error {
   }
 }
 
-/** A peer (Mongrel2, a browser, a publisher) sent something that is not what the protocol says. */
+/**
+ * A peer (Mongrel2, a browser, a publisher) sent something that is not what the protocol says. Without a stack: none of our lines is
+ * to blame, and it is most of what a refusal costs (5 of 6 us), which strangers can cause at will.
+ */
 export class ProtocolError extends M2pushError {
   constructor(
     code: Extract<ErrorCode, `protocol.${string}` | "limit.exceeded">,
     message: string,
     options?: { cause?: unknown },
   ) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(code, message, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = "ProtocolError";
   }
 }
+
+/** Of work that takes as long as there are clients only so much waits at a time: see util/sliced-work.ts. */
+export const tooManyRequests = (): M2pushError =>
+  new M2pushError("unavailable", "too many such requests at a time; fix: ask again a moment later");

@@ -6,39 +6,42 @@ import { type Mongrel2, startMongrel2 } from "../../test/support/mongrel2.js";
 import { freePort } from "../../test/support/ports.js";
 import { Child, PROJECT, removeDirectory, temporaryDirectory } from "../../test/support/processes.js";
 import { MEASURED_CORE, pin, publish } from "../tools.js";
-import { type Contestant, MONGREL2, missingPrograms } from "./contestant.js";
+import { type Contestant, MONGREL2, missingPrograms, type Running } from "./contestant.js";
 
 export const m2push: Contestant = {
   name: "m2push",
   what: "the daemon of this project, history and clients kept in LMDB, beside Mongrel2",
   missing: () => missingPrograms("mongrel2", "m2sh"),
-  async start() {
-    const mongrel2 = await startMongrel2(MONGREL2);
-    pin(mongrel2.pid, MEASURED_CORE);
-    const spec = `tcp://127.0.0.1:${await freePort()}`;
-    const daemon = await startLogged(configFor([mongrel2], spec));
-    pin(daemon.pid, MEASURED_CORE);
-    return {
-      port: mongrel2.port,
-      path: "/esupdates",
-      topicPath: "/esupdates?topic=c%d",
-      servers: [mongrel2.pid],
-      handlers: [daemon.pid],
-      publish: (publishing) => publish(spec, publishing),
-      async stop() {
-        await daemon.stop();
-        await mongrel2.stop();
-      },
-    };
-  },
+  start: () => startBuild(PROJECT),
 };
 
+/** The daemon that was built in some checkout's dist/. */
+export async function startBuild(project: string): Promise<Running> {
+  const mongrel2 = await startMongrel2(MONGREL2);
+  pin(mongrel2.pid, MEASURED_CORE);
+  const spec = `tcp://127.0.0.1:${await freePort()}`;
+  const daemon = await startLogged(project, configFor([mongrel2], spec));
+  pin(daemon.pid, MEASURED_CORE);
+  return {
+    port: mongrel2.port,
+    path: "/esupdates",
+    topicPath: "/esupdates?topic=c%d",
+    servers: [mongrel2.pid],
+    handlers: [daemon.pid],
+    publish: (publishing) => publish(spec, publishing),
+    async stop() {
+      await daemon.stop();
+      await mongrel2.stop();
+    },
+  };
+}
+
 /** A daemon whose log nobody reads: whoever did would take of the measured core what its lines cost to read. */
-async function startLogged(config: string) {
+async function startLogged(project: string, config: string) {
   const dir = temporaryDirectory();
   const [file, log] = [join(dir, "m2push.toml"), join(dir, "m2push.log")];
   writeFileSync(file, config);
-  const command = [process.execPath, join(PROJECT, "dist/cli/main.js"), "serve", "-c", file];
+  const command = [process.execPath, join(project, "dist/cli/main.js"), "serve", "-c", file];
   const child = new Child("sh", ["-c", `exec "$0" "$@" >${log}`, ...command], dir);
   while (!(existsSync(log) && readFileSync(log, "utf8").includes('"event":"live"'))) {
     if (child.exit) throw new Error(`the daemon ended: ${child.stderr}`);

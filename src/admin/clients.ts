@@ -1,4 +1,6 @@
 /** The clients as an operator sees them: a list in pages, one of them in full, and an end to some. */
+import { tooManyRequests } from "../errors.js";
+import type { Audience } from "../hub/audience.js";
 import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
 import { positionId } from "../hub/position.js";
@@ -6,6 +8,7 @@ import { compile, type Selector, wordsOf } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
 import { stored } from "../hub/subscription.js";
 import type { Clock } from "../util/clock.js";
+import { SlicedWork, type Steps } from "../util/sliced-work.js";
 
 export interface ClientView {
   readonly server: string;
@@ -58,21 +61,29 @@ export interface ClientsParts {
   readonly clock: Clock;
 }
 
-/** Clients that are ended in one turn of the event loop: each is a line in the log and a frame. */
-const AT_ONCE = 200;
+/** A page ends before its limit where its clients' selectors have so many characters: one client may have 32 kB of them. */
+const PAGE_CHARACTERS = 1_000_000;
+/** Ids that are looked at in one step. */
+const STEP_IDS = 1000;
 
 export class Clients {
   readonly #parts: ClientsParts;
+  readonly #work: SlicedWork;
 
   constructor(parts: ClientsParts) {
     this.#parts = parts;
+    this.#work = new SlicedWork(parts.clock, tooManyRequests);
   }
 
   /**
    * Server by server, the newest first: ids rise, so who comes between two pages is on neither, and nobody moves to another
-   * page. Undefined when there is no such server.
+   * page. Resolves with undefined when there is no such server, rejects with "unavailable" when too many ask.
    */
-  page({ server: name, after, limit }: PageOptions): ClientPage | undefined {
+  page(options: PageOptions): Promise<ClientPage | undefined> {
+    return this.#work.run(this.#page(options));
+  }
+
+  *#page({ server: name, after, limit }: PageOptions): Steps<ClientPage | undefined> {
     const servers = this.#parts.servers().filter((it) => name === undefined || it.name === name);
     const first = after === undefined ? 0 : servers.findIndex((it) => it.name === after.server);
     if (servers.length === 0 || first < 0) return undefined;
@@ -80,15 +91,22 @@ export class Clients {
     for (const server of servers.slice(first)) {
       const below = server.name === after?.server ? after.id : Number.POSITIVE_INFINITY;
       const { clients } = server.registry;
-      for (const id of newest(clients.keys(), below, limit + 1 - found.length)) {
+      for (const id of yield* newest([...clients.keys()], below, limit + 1 - found.length)) {
         const client = clients.get(id);
         if (client) found.push([server, client]);
       }
     }
-    const shown = found.slice(0, limit).map(([server, client]) => this.#view(server, client));
+    const shown: ClientView[] = [];
+    let room = PAGE_CHARACTERS;
+    for (const [server, client] of found.slice(0, limit)) {
+      yield;
+      if (room <= 0) break;
+      shown.push(this.#view(server, client));
+      room -= charactersOf(client);
+    }
     const last = shown.at(-1);
     const total = servers.reduce((sum, { registry }) => sum + registry.size, 0);
-    return { total, clients: shown, next: found.length > limit && last ? `${last.server}/${last.id}` : null };
+    return { total, clients: shown, next: found.length > shown.length && last ? `${last.server}/${last.id}` : null };
   }
 
   one(name: string, id: number): ClientView | undefined {
@@ -109,7 +127,18 @@ export class Clients {
   endTopic(topic: string): Promise<number> {
     const follows = (selector: Selector): boolean =>
       wordsOf(selector) === topic || (selector.kind !== "any" && compile(selector, this.#parts.base)(topic));
-    return this.#endAll(({ audience }) => audience.interest.selectors.some(follows));
+    const known = new Map<Audience, boolean>();
+    return this.#endAll(function* ({ audience }): Steps<boolean> {
+      const before = known.get(audience);
+      if (before !== undefined) return before;
+      let isMeant = false;
+      for (const selector of audience.interest.selectors) {
+        yield; // one selector may be a pattern of the worst kind
+        isMeant ||= follows(selector);
+      }
+      known.set(audience, isMeant);
+      return isMeant;
+    });
   }
 
   /** Ends those whose token names this subject. */
@@ -117,23 +146,29 @@ export class Clients {
     return this.#endAll(({ subscriber }) => subscriber?.subject === subject);
   }
 
-  /** How many were ended: who leaves by itself meanwhile is not counted, and whoever has got its id since then is spared. */
-  async #endAll(isMeant: (client: Client) => boolean): Promise<number> {
-    const meant = this.#parts.servers().flatMap((server) => {
-      return [...server.registry.clients.values()].filter(isMeant).map((client) => ({ server, client }));
-    });
-    let ended = 0;
-    for (const [at, { server, client }] of meant.entries()) {
-      if (at % AT_ONCE === AT_ONCE - 1) await this.#turn();
-      if (server.registry.clients.get(client.id) !== client) continue;
-      this.#parts.hub.end(server, client.id, "kicked");
-      ended++;
-    }
-    return ended;
-  }
-
-  #turn(): Promise<void> {
-    return new Promise((resolve) => this.#parts.clock.after(0, resolve));
+  /**
+   * How many were ended: who leaves by itself meanwhile is not counted, and whoever comes or has got its id since then is spared.
+   * Rejects with "unavailable" when too many ask.
+   */
+  #endAll(isMeant: (client: Client) => Steps<boolean> | boolean): Promise<number> {
+    const { servers, hub } = this.#parts;
+    return this.#work.run(
+      (function* (): Steps<number> {
+        let ended = 0;
+        for (const server of servers()) {
+          const { clients } = server.registry;
+          for (const client of [...clients.values()]) {
+            yield;
+            const looking = isMeant(client);
+            const isIncluded = typeof looking === "boolean" ? looking : yield* looking;
+            if (!isIncluded || clients.get(client.id) !== client) continue;
+            hub.end(server, client.id, "kicked");
+            ended++;
+          }
+        }
+        return ended;
+      })(),
+    );
   }
 
   #server(name: string): Server | undefined {
@@ -163,13 +198,17 @@ export class Clients {
   }
 }
 
+const charactersOf = ({ audience: { interest } }: Client): number =>
+  [...interest.selectors, ...interest.grants].reduce((sum, selector) => sum + wordsOf(selector).length, 0);
+
 /** The highest ids below `below`, at most `most`, falling; without sorting them all. */
-function newest(ids: Iterable<number>, below: number, most: number): number[] {
+function* newest(ids: readonly number[], below: number, most: number): Steps<number[]> {
   const cut = (some: number[]) => some.sort((a, b) => b - a).slice(0, most);
   let kept: number[] = [];
   let least = Number.NEGATIVE_INFINITY;
   if (most <= 0) return kept;
-  for (const id of ids) {
+  for (const [at, id] of ids.entries()) {
+    if (at % STEP_IDS === 0) yield;
     if (id >= below || id <= least) continue;
     kept.push(id);
     if (kept.length < 2 * most) continue;

@@ -19,6 +19,8 @@ export interface FeedOptions {
   readonly clock: Clock;
   readonly visits: Visits;
   readonly status: () => Status;
+  /** Watchers at a time, where there is room for fewer than Feed.MOST. */
+  readonly most?: number;
 }
 
 export const REPORT_TYPE = "m2push-status";
@@ -39,8 +41,13 @@ export class Feed {
     this.#options = options;
   }
 
+  /** Watchers at a time. */
+  get most(): number {
+    return Math.min(Feed.MOST, this.#options.most ?? Feed.MOST);
+  }
+
   get isFull(): boolean {
-    return this.#watchers.size >= Feed.MOST;
+    return this.#watchers.size >= this.most;
   }
 
   /** Reports at once, then each second, until either end closes. `lastEventId`: of the last report it has. */

@@ -3,6 +3,7 @@ import type { History, NodeSnapshot } from "../hub/ports.js";
 import type { Server } from "../hub/server.js";
 import type { ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
 
 export interface ObservedServer {
   readonly server: Server;
@@ -15,10 +16,10 @@ export interface ObservedServer {
 export class Observed {
   phase: Snapshot["phase"] = "starting";
   history: History | undefined;
-  /** Why publications cannot be taken now. */
-  busFault: string | undefined;
   /** The daemons that share a stream; absent = this one is alone. */
   nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
+  /** Standing problems; absent = none are collected yet. */
+  conditions: Conditions | undefined;
   readonly servers: ObservedServer[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -41,8 +42,8 @@ export class Observed {
     uptime: (this.#clock.monotonic() - this.#began) / 1000,
     servers: this.servers.map(look),
     history: this.history && measures(this.history),
-    busFault: this.busFault,
     nodes: this.nodes?.snapshot(),
+    conditions: this.conditions?.active ?? [],
   });
 }
 

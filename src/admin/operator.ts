@@ -1,7 +1,8 @@
 /** What only operators may ask for: what moves the dashboard, who is connected, and an end to that. See guard.ts. */
+import { M2pushError } from "../errors.js";
 import { type AdminAnswer, type AdminRoute, json, text } from "./answer.js";
 import type { Clients, PageOptions } from "./clients.js";
-import { Feed } from "./feed.js";
+import type { Feed } from "./feed.js";
 
 const LIMIT = { usual: 100, most: 1000 };
 
@@ -18,7 +19,7 @@ export function operatorRoutes(clients: Clients, feed: Feed): Map<string, AdminR
 }
 
 function stream(feed: Feed, lastEventId: string | undefined): AdminAnswer {
-  if (feed.isFull) return text(503, `${Feed.MOST} are watching already`);
+  if (feed.isFull) return text(503, `${feed.most} are watching already`);
   return { status: 200, type: "text/event-stream", body: (out) => feed.watch(out, lastEventId) };
 }
 
@@ -31,11 +32,13 @@ const named = ({ server = "", id = "" }: Readonly<Record<string, string>>): [ser
 const orNot = (value: object | undefined): AdminAnswer => (value ? json(value) : text(404, "no such client"));
 const ended = (isEnded: boolean): object | undefined => (isEnded ? { disconnected: 1 } : undefined);
 
-function list(clients: Clients, query: URLSearchParams): AdminAnswer {
+async function list(clients: Clients, query: URLSearchParams): Promise<AdminAnswer> {
   const options = pageOptions(query);
   if (typeof options === "string") return text(400, options);
-  const page = clients.page(options);
-  return page ? json(page) : text(404, "no such server");
+  return orBusy(async () => {
+    const page = await clients.page(options);
+    return page ? json(page) : text(404, "no such server");
+  });
 }
 
 /** Or what is wrong with it. */
@@ -57,5 +60,17 @@ async function disconnect(clients: Clients, query: URLSearchParams): Promise<Adm
   const topic = query.get("topic") ?? "";
   const subject = query.get("subject") ?? "";
   if ((topic === "") === (subject === "")) return text(400, "say whom to disconnect: ?topic=... or ?subject=...");
-  return json({ disconnected: await (topic === "" ? clients.endSubject(subject) : clients.endTopic(topic)) });
+  return orBusy(async () =>
+    json({ disconnected: await (topic === "" ? clients.endSubject(subject) : clients.endTopic(topic)) }),
+  );
+}
+
+/** What takes as long as there are clients is done for few at a time. */
+async function orBusy(answer: () => Promise<AdminAnswer>): Promise<AdminAnswer> {
+  try {
+    return await answer();
+  } catch (error) {
+    if (!(error instanceof M2pushError && error.code === "unavailable")) throw error;
+    return { ...text(503, error.message), headers: { "Retry-After": "1" } };
+  }
 }

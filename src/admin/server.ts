@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import { M2pushError } from "../errors.js";
 import { type AdminAnswer, type AdminRoute, text } from "./answer.js";
+import { Connections } from "./connections.js";
 import { Guard } from "./guard.js";
 import { Paths } from "./paths.js";
 
@@ -20,6 +21,10 @@ export interface AdminServerOptions {
   readonly guarded?: ReadonlyMap<string, AdminRoute>;
   /** What operators show; absent and "" = none. */
   readonly token?: string;
+  /** Connections at a time; absent = MOST. */
+  readonly most?: number;
+  /** There were as many: an idle one was closed. */
+  readonly full?: () => void;
   /** A route failed, which is a mistake of ours, or a connection could not be taken. */
   readonly failed: (error: unknown) => void;
 }
@@ -28,7 +33,7 @@ export interface AdminServerOptions {
 const PATIENCE = 5000;
 /** How often node looks for those that have not, milliseconds. */
 const CHECK_EVERY = 1000;
-/** Connections at a time; more are closed at once. */
+/** Connections at a time; for one more the one that has been idle for longest is closed. */
 const MOST = 100;
 const MAX_HEADER_BYTES = 8192;
 
@@ -45,6 +50,7 @@ export class AdminServer {
   readonly #guard: Guard;
   readonly #paths: Paths<Served>;
   readonly #server: Server;
+  readonly #connections: Connections;
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
@@ -61,7 +67,9 @@ export class AdminServer {
       },
       (request, response) => void this.#serve(request, response),
     );
-    this.#server.maxConnections = MOST;
+    const { most = MOST, full = () => {} } = options;
+    this.#connections = new Connections({ most, reached: full });
+    this.#server.on("connection", this.#connections.add);
     this.#server.on("clientError", refuse);
   }
 
@@ -101,7 +109,9 @@ export class AdminServer {
     if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined) {
       response.setHeader("Connection", "close");
     }
+    this.#connections.begin(request);
     const answer = await this.#answer(request);
+    if (typeof answer.body === "string") this.#connections.end(response);
     try {
       send(response, answer, request.method === "HEAD");
     } catch (error) {

@@ -4,6 +4,7 @@ import { Exposition } from "../metrics/exposition.js";
 import type { MetricsJournal } from "../metrics/journal.js";
 import { Pulse } from "../metrics/pulse.js";
 import type { Clock } from "../util/clock.js";
+import type { ConnectionCap } from "../util/descriptors.js";
 import { Clients } from "./clients.js";
 import { Feed } from "./feed.js";
 import type { Observed } from "./observed.js";
@@ -27,6 +28,8 @@ export interface AdminOptions {
   /** The hub's URL. */
   readonly base: string;
   readonly clock: Clock;
+  /** How many connections there may be; absent = as many as the server takes. */
+  readonly cap?: Pick<ConnectionCap, "most" | "reached">;
   /** A request to the admin address failed. */
   readonly failed: (error: unknown) => void;
 }
@@ -39,18 +42,26 @@ export interface Admin {
 
 /** Rejects with "link.failed" when the address cannot be had. */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { listen, token, version, journal, visits, observed, hub, base, clock, failed } = options;
+  const { listen, token, version, journal, visits, observed, hub, base, clock, cap, failed } = options;
   if (listen === "") return { url: undefined, close: async () => undefined };
   const { snapshot } = observed;
   const pulse = new Pulse({ clock, tally: journal.tally, lag: (ms) => journal.histograms.lag(ms) });
   const exposition = new Exposition(journal, snapshot);
   const parts = { version, journal, pulse, snapshot, exposition };
-  const feed = new Feed({ clock, visits, status: () => statusOf(parts) });
+  const feed = new Feed({
+    clock,
+    visits,
+    status: () => statusOf(parts),
+    ...(cap && { most: Math.floor(cap.most / 2) }),
+  });
   const servers = () => observed.servers.map(({ server }) => server);
   const clients = new Clients({ hub, servers, epoch: () => observed.history?.epoch ?? "", base, clock });
   const routes = new Map([...adminRoutes(parts), ...pageRoutes(token !== "")]);
   const guarded = operatorRoutes(clients, feed);
-  const server = new AdminServer({ listen, routes, guarded, token, failed });
+  const server = new AdminServer({
+    ...{ listen, routes, guarded, token, failed },
+    ...(cap && { most: cap.most, full: cap.reached }),
+  });
   await server.start();
   pulse.start();
   return {

@@ -3,7 +3,14 @@ import type { NodeSnapshot } from "../hub/ports.js";
 import type { MetricsJournal } from "../metrics/journal.js";
 import type { Pulse, Rates } from "../metrics/pulse.js";
 import type { HistorySnapshot, ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
+import type { ActiveCondition } from "../util/conditions.js";
 import { problems } from "./ready.js";
+
+/** A standing problem; it may or may not keep the daemon from being ready. */
+export interface ConditionStatus extends Pick<ActiveCondition, "code" | "subject" | "message" | "fix" | "details"> {
+  /** ISO 8601. */
+  readonly since: string;
+}
 
 export interface ServerStatus extends ServerSnapshot {
   /** Mongrel2 owes an answer for some seconds. */
@@ -28,6 +35,8 @@ export interface Status {
   readonly ready: boolean;
   /** Why it is not ready. */
   readonly problems: readonly string[];
+  /** Standing problems, the oldest first. */
+  readonly conditions: readonly ConditionStatus[];
   /** ISO 8601. */
   readonly started: string;
   readonly uptimeSeconds: number;
@@ -61,6 +70,7 @@ export function statusOf({ version, journal, pulse, snapshot }: StatusParts): St
     phase: now.phase,
     ready: found.length === 0,
     problems: found,
+    conditions: now.conditions.map(conditionStatus),
     started: new Date(now.startedAt).toISOString(),
     uptimeSeconds: round(now.uptime),
     clients: sum(servers, ({ clients }) => clients),
@@ -72,6 +82,10 @@ export function statusOf({ version, journal, pulse, snapshot }: StatusParts): St
     history: now.history ?? null,
     nodes: now.nodes?.map((node) => ({ ...node, heard: round(node.heard) })) ?? null,
   };
+}
+
+function conditionStatus({ code, subject, message, fix, details, since }: ActiveCondition): ConditionStatus {
+  return { code, subject, message, fix, ...(details && { details }), since: new Date(since).toISOString() };
 }
 
 function serverStatus(server: ServerSnapshot, journal: MetricsJournal, pulse: Pulse): ServerStatus {

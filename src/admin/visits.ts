@@ -4,6 +4,7 @@ import type { Client } from "../hub/client.js";
 import type { Reason } from "../hub/ports.js";
 import { type Selector, wordsOf } from "../hub/selector.js";
 import type { Chronicle } from "../metrics/tee.js";
+import { abbreviate, abbreviateList } from "../util/abbreviate.js";
 import type { Clock } from "../util/clock.js";
 
 export interface Visit {
@@ -33,8 +34,7 @@ export interface News {
 /** Visits that are held. */
 const HELD = 50;
 /** What is shown of a client's topics, which can be 100 of 4 kB each. */
-const TOPICS = 3;
-const TOPIC_CHARACTERS = 80;
+const TOPICS = { words: 3, characters: 80, sum: 300 };
 
 export class Visits {
   readonly #clock: Clock;
@@ -101,16 +101,12 @@ export class Visits {
     const { selectors } = audience.interest;
     this.#held.push(() => {
       const at = new Date(now).toISOString();
-      return { event, at, server, client: id, remote, topics: topicsOf(selectors), clients, ...left };
+      const shown = { remote: abbreviate(remote), topics: topicsOf(selectors) };
+      return { event, at, server, client: id, ...shown, clients, ...left };
     });
     this.#count++;
     if (this.#held.length > HELD) this.#held.shift();
   }
 }
 
-function topicsOf(selectors: readonly Selector[]): string[] {
-  const words = selectors.slice(0, TOPICS).map(wordsOf);
-  const topics = words.map((word) => (word.length > TOPIC_CHARACTERS ? `${word.slice(0, TOPIC_CHARACTERS)}…` : word));
-  if (selectors.length > TOPICS) topics.push(`and ${selectors.length - TOPICS} more`);
-  return topics;
-}
+const topicsOf = (selectors: readonly Selector[]): string[] => abbreviateList(selectors.map(wordsOf), TOPICS);

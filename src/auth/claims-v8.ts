@@ -38,9 +38,14 @@ export function checkAccessToken(header: JsonObject, claims: JsonObject, authori
   const { issuer, audiences } = authority;
   if (issuer === undefined && (typeof iss !== "string" || iss === ""))
     throw denied(`its iss is ${shown(iss)}, no name`);
-  if (issuer !== undefined && iss !== issuer) throw denied(`its iss is ${shown(iss)}, not ${shown(issuer)}`);
+  checkIssuer(claims, issuer);
   const named = typeof aud === "string" ? [aud] : readStrings(aud, "aud");
   if (!named.some((it) => audiences.includes(it))) throw denied(`its aud does not have ${shown(audiences[0])}`);
+}
+
+/** Throws "auth.denied" when a token is of another issuer; undefined = any. */
+export function checkIssuer({ iss }: JsonObject, issuer: string | undefined): void {
+  if (issuer !== undefined && iss !== issuer) throw denied(`its iss is ${shown(iss)}, not ${shown(issuer)}`);
 }
 
 /** Throws "auth.denied" for anything that is not what the draft says. A token without details is good and grants nothing. */

@@ -1,8 +1,9 @@
 /** Makes a key and a token for whoever starts with none: `m2push up` on one's own machine. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SignJWT } from "jose";
+import { makePrivateFolder, PRIVATE_MODE } from "../util/private-files.js";
 
 export interface Issued {
   /** A file with an HS256 secret. */
@@ -11,17 +12,22 @@ export interface Issued {
   readonly tokenFile: string;
 }
 
-/** Only their owner may read them. */
-const PRIVATE = { mode: 0o600 };
-
-/** Makes both in the folder, once: a key that is there is kept. */
-export async function issueKey(folder: string): Promise<Issued> {
+/** Makes both in the folder, once: a key that is there is kept. `issuer`: the token's iss; "" = none. */
+export async function issueKey(folder: string, issuer = ""): Promise<Issued> {
   const keyFile = join(folder, "publisher.key");
   const tokenFile = join(folder, "publisher.jwt");
-  mkdirSync(folder, { recursive: true });
-  if (!existsSync(keyFile)) writeFileSync(keyFile, `${randomBytes(32).toString("base64url")}\n`, PRIVATE);
+  makePrivateFolder(folder);
+  if (!existsSync(keyFile)) replaceFile(keyFile, randomBytes(32).toString("base64url"));
   const secret = new TextEncoder().encode(readFileSync(keyFile, "utf8").trim());
   const token = new SignJWT({ mercure: { publish: ["*"], subscribe: ["*"] } }).setProtectedHeader({ alg: "HS256" });
-  writeFileSync(tokenFile, `${await token.sign(secret)}\n`, PRIVATE);
+  if (issuer !== "") token.setIssuer(issuer);
+  replaceFile(tokenFile, await token.sign(secret));
   return { keyFile, tokenFile };
+}
+
+/** In one step, and never through a link that somebody has put there: a new file takes the name. */
+function replaceFile(path: string, line: string): void {
+  const fresh = `${path}.${randomBytes(8).toString("hex")}`;
+  writeFileSync(fresh, `${line}\n`, { mode: PRIVATE_MODE, flag: "wx" });
+  renameSync(fresh, path);
 }

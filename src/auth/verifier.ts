@@ -15,7 +15,7 @@ import { Recent } from "../util/recent.js";
 import type { Carrier } from "./carrier.js";
 import { checkTimes, type JsonObject } from "./claims.js";
 import { hasRightsV0, readRightsV0 } from "./claims-v0.js";
-import { type Authority, checkAccessToken, isAccessToken, readRightsV8 } from "./claims-v8.js";
+import { type Authority, checkAccessToken, checkIssuer, isAccessToken, readRightsV8 } from "./claims-v8.js";
 import { type Dialect, type Grants, joinGrants, type ParseSelector } from "./grants.js";
 import type { VerificationKey } from "./key.js";
 import { denied, type Refusal, refusal } from "./refusal.js";
@@ -26,7 +26,8 @@ export type Verified<S> = { readonly ok: true; readonly grants: Grants<S> } | Re
 export interface VerifierOptions<S> {
   /** From loadKeys(). Empty: every token is refused. */
   readonly keys: readonly VerificationKey[];
-  readonly parse: ParseSelector<S>;
+  /** Makes the parser for the selectors of one token: what all of them cost is bounded. */
+  readonly parser: () => ParseSelector<S>;
   readonly clock: Clock;
   /** Undefined: access tokens (draft-08) are refused, since nobody is trusted to issue them. */
   readonly authority: Authority | undefined;
@@ -34,6 +35,8 @@ export interface VerifierOptions<S> {
   readonly legacy: boolean;
   /** How far the clocks of those who issue tokens may be from ours, milliseconds. */
   readonly leeway: number;
+  /** The iss that tokens of Mercure 0.x must have; undefined = any or none: they are older than that rule. */
+  readonly legacyIssuer: string | undefined;
 }
 
 /** How many good tokens are remembered. */
@@ -96,11 +99,13 @@ export class Verifier<S> {
   }
 
   #read({ header, claims }: Signed): Grants<S> {
-    const { parse, clock, authority, legacy, leeway } = this.#options;
+    const { parser, clock, authority, legacy, legacyIssuer, leeway } = this.#options;
     const dialect = dialectOf(header, claims);
     if (dialect === "0.x" && !legacy) throw denied("it is a token of Mercure 0.x, which is turned off");
     if (dialect === "draft-08") checkAccessToken(header, claims, authority);
+    else checkIssuer(claims, legacyIssuer);
     const expiresAt = checkTimes(claims, clock.now(), { needed: dialect === "draft-08", leeway });
+    const parse = parser();
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
     const subject = typeof claims.sub === "string" ? claims.sub : undefined;
     return { dialect, ...rights, expiresAt, subject };

@@ -25,6 +25,7 @@ const EXIT: readonly (readonly [name: string, text: string])[] = [
   ["0", "Done."],
   ["1", "Failed; standard error says what, and what to do."],
   ["2", "Wrong usage or a faulty configuration: every fault, one a line."],
+  ["70", "The daemon met an internal error: the last line of its log has the level fatal and says which."],
 ];
 
 const ENVIRONMENT =

@@ -4,12 +4,13 @@ import type { Config } from "../config/schema.js";
 import { type Daemon, startDaemon } from "../daemon.js";
 import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../log/logger.js";
+import { endOnInternalError } from "./fatal.js";
 import { loadFor } from "./options.js";
 
 /** Something that runs beside the daemon: started after it, stopped after it. */
 export interface Companion {
-  /** Makes what the daemon needs, and returns the configuration that it is to have. */
-  prepare(): Promise<Config>;
+  /** Makes what the daemon needs, and returns what turns a configuration that was read into the one that it is to have. */
+  prepare(): Promise<(config: Config) => Config>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -22,15 +23,16 @@ export interface Companion {
 export async function runDaemon(command: Command, beside?: (log: Logger, config: Config) => Companion): Promise<void> {
   const { config: loaded } = loadFor(command);
   const log = openLog(loaded.log.level);
+  endOnInternalError(log);
   const signalled = firstSignal();
   const reloads = hangUps();
   const companion = beside?.(log, loaded);
-  const config = (await companion?.prepare()) ?? loaded;
+  const adjust = (await companion?.prepare()) ?? ((config: Config) => config);
   const { drain = false, takeover = false } = command.opts<{ drain?: true; takeover?: true }>();
   const stopped = new AbortController();
   void signalled.then(() => stopped.abort());
-  const daemon = await startDaemon(config, { log, drain, takeover, signal: stopped.signal });
-  reloads(() => reload(command, daemon, log));
+  const daemon = await startDaemon(adjust(loaded), { log, drain, takeover, signal: stopped.signal });
+  reloads(() => reload(() => adjust(loadFor(command).config), daemon, log));
   try {
     await companion?.start();
     log.info({ event: "stopping", signal: await signalled }, "stopping; a second signal stops at once");
@@ -68,9 +70,9 @@ function hangUps(): (obey: () => void) => void {
 }
 
 /** Takes over what may change; names what may not. A faulty file changes nothing. */
-function reload(command: Command, daemon: Daemon, log: Logger): void {
+function reload(read: () => Config, daemon: Daemon, log: Logger): void {
   try {
-    const waiting = daemon.reload(loadFor(command).config);
+    const waiting = daemon.reload(read());
     log.info({ event: "reloaded" }, "configuration read again");
     if (waiting.length > 0) log.warn({ event: "reloaded", keys: waiting }, "these keys change only with a restart");
   } catch (error) {

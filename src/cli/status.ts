@@ -4,6 +4,7 @@ import { adminUrl, fetchStatus } from "../admin/client.js";
 import type { ServerStatus, Status } from "../admin/status.js";
 import { M2pushError } from "../errors.js";
 import type { NodeSnapshot } from "../hub/ports.js";
+import { blocksReadiness } from "../util/conditions.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
 
@@ -130,6 +131,7 @@ export const asTable: View = (status) => {
     historyLine(status),
     ...nodeLines(status),
     ...status.problems.map((problem) => `! ${problem}`),
+    ...minorConditions(status),
   ];
   return `${lines.join("\n")}\n`;
 };
@@ -157,6 +159,12 @@ function historyLine({ history }: Status): string {
   if (!history) return "history       not open";
   const { count, bytes: size, floor, last, epoch } = history;
   return `history       ${number(count)} events, ${bytes(size)}, after ${floor} to ${last}, epoch ${epoch}`;
+}
+
+/** Standing problems that do not keep the daemon from being ready. */
+function minorConditions({ conditions }: Status): string[] {
+  const minor = conditions.filter(({ code }) => !blocksReadiness(code));
+  return minor.map(({ subject, message, fix }) => `- ${subject && `${subject}: `}${message}; fix: ${fix}`);
 }
 
 function nodeLines({ nodes }: Status): string[] {

@@ -1,13 +1,14 @@
 /** `m2push up`: Mongrel2 and the daemon together, as `npm start` does; everything they write stands below the working folder. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import type { Command } from "commander";
 import { issueKey } from "../auth/issue.js";
 import type { Config } from "../config/schema.js";
 import type { Logger } from "../log/logger.js";
 import { Mongrel2Process } from "../mongrel2/process.js";
-import { systemClock } from "../util/clock.js";
+import { type Cancel, systemClock } from "../util/clock.js";
 import { addConfigOptions } from "./options.js";
+import { checkAddresses, webAddress, whenAnswered } from "./preflight.js";
 import { type Companion, runDaemon } from "./running.js";
 import { layOut, PAIR } from "./starter.js";
 
@@ -35,34 +36,55 @@ function mongrel2(conf: string, log: Logger, config: Config): Companion {
     started: (pid) => log.info({ event: "mongrel2 started", pid }, "Mongrel2 started"),
     died: (how, wait) => log.error({ event: "mongrel2 died", how, wait }, "Mongrel2 died: starting it again"),
   });
+  let cancelWait: Cancel = () => {};
   return {
-    prepare: () => withKey(config),
+    prepare: async () => {
+      await child.prepare();
+      checkAddresses(conf, config);
+      const key = await issuedKey(config);
+      const hosts = servedHosts(conf, config);
+      return (read) => withHosts(hosts, withKey(key, read));
+    },
     async start() {
       await child.start();
-      const { auth, history, hub } = config;
+      const { auth, history, hub, stream } = config;
       if (auth.publisher_key === "") log.info({ event: "key" }, `publish: ${curlLine(history.path, hub)}`);
-      log.info({ event: "up", address: address(conf) }, `open ${address(conf)} in a browser; Ctrl-C stops`);
+      const address = `http://localhost:${webAddress(conf).port}/`;
+      cancelWait = whenAnswered(systemClock, new URL(stream.path, address).href, () => {
+        log.info({ event: "up", address }, `open ${address} in a browser; Ctrl-C stops`);
+      });
     },
-    stop: () => child.stop(),
+    stop() {
+      cancelWait();
+      return child.stop();
+    },
   };
 }
 
 /** Where no key is configured, one is made beside the data: so that publishing over HTTP can be tried at once. */
-async function withKey(config: Config): Promise<Config> {
-  const { auth, history } = config;
-  if (auth.publisher_key !== "") return config;
-  const { keyFile } = await issueKey(history.path);
+async function issuedKey({ auth, history }: Config): Promise<string | undefined> {
+  return auth.publisher_key === "" ? (await issueKey(history.path, auth.issuer)).keyFile : undefined;
+}
+
+function withKey(keyFile: string | undefined, config: Config): Config {
+  const { auth } = config;
+  if (keyFile === undefined || auth.publisher_key !== "") return config;
   return { ...config, auth: { ...auth, publisher_key: keyFile } };
+}
+
+/** On a loopback address only this machine's names are served, and that of the hub's origin (a proxy in front): DNS rebinding. */
+function servedHosts(conf: string, { hub }: Config): readonly string[] {
+  return webAddress(conf).isLoopback
+    ? [...new Set(["localhost", "127.0.0.1", "[::1]", new URL(hub.origin).hostname])]
+    : [];
+}
+
+function withHosts(hosts: readonly string[], config: Config): Config {
+  return config.hub.hosts.length > 0 ? config : { ...config, hub: { ...config.hub, hosts } };
 }
 
 /** For people to copy. The token stays in its file: what is logged is no secret. */
 function curlLine(folder: string, { origin, path }: Config["hub"]): string {
   const token = relative(process.cwd(), join(folder, "publisher.jwt"));
   return `curl -H "Authorization: Bearer $(cat ${token})" -d topic=news -d data=hello ${origin}${path}`;
-}
-
-/** Where the server of a mongrel2.conf listens, for people. */
-function address(conf: string): string {
-  const port = /\bport\s*=\s*(\d+)/.exec(readFileSync(conf, "utf8"))?.[1] ?? "6767";
-  return `http://localhost:${port}/`;
 }

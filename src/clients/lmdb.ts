@@ -7,14 +7,16 @@
  * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt.
  * The store belongs to one epoch of the history and one boot of the machine; found in others, it is emptied.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { flawOf } from "../util/lmdb-file.js";
+import { LmdbSpace, lastPageOf } from "../util/lmdb-space.js";
 import { Pace } from "../util/pace.js";
+import { privately } from "../util/private-files.js";
 import { type Mark, Marks } from "./marks.js";
 
 /** How exactly the time of a sudden death is known, milliseconds. */
@@ -26,10 +28,17 @@ const ALIVE_EVERY = 500;
  */
 const GATHER = 50;
 
+/** Pages that any transaction may need: its ways through three trees, and the list of free pages. */
+const BASE_PAGES = 24;
+const PAGE_BYTES = 4096;
+/** Of a record beside its selectors, twice. */
+const RECORD_BYTES = 1000;
+
 type Key = [server: string, id: number];
 
 export class LmdbClientStore implements ClientStore {
   readonly #root: RootDatabase;
+  readonly #space: LmdbSpace;
   readonly #clients: Database<StoredClient, Key>;
   readonly #marks: Marks;
   readonly #meta: Database<string, string>;
@@ -51,13 +60,11 @@ export class LmdbClientStore implements ClientStore {
     try {
       const flaw = flawOf(path);
       if (flaw !== undefined) throw new Error(flaw);
-      this.#root = open({
-        path,
-        noSync: true,
-        noMemInit: true,
-        maxDbs: 2,
-        overlappingSync: false,
-      });
+      const isNew = !existsSync(path);
+      const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
+      this.#root = privately(() => open(settings));
+      this.#space = new LmdbSpace({ file: path, lastPage: () => this.#lastPage });
+      if (isNew) this.#space.claim(BASE_PAGES);
       this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
       this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
       const life = lifeOf(epoch);
@@ -77,6 +84,7 @@ export class LmdbClientStore implements ClientStore {
 
   legacy(server: string): Legacy {
     const { through, aliveAt } = this.#marks.get(server);
+    const cleanStop = this.#marks.stoppedCleanly(server);
     const clients: StoredClient[] = [];
     for (const { key, value } of this.#clients.getRange({
       start: [server, 0],
@@ -84,7 +92,7 @@ export class LmdbClientStore implements ClientStore {
     })) {
       clients.push({ ...value, id: key[1], seen: value.settled ? Math.max(value.seen, through) : value.seen });
     }
-    return { clients, aliveAt };
+    return { clients, aliveAt, cleanStop };
   }
 
   put(server: string, client: StoredClient): void {
@@ -108,6 +116,10 @@ export class LmdbClientStore implements ClientStore {
     this.#vouched.delete(server);
   }
 
+  stoppedCleanly(server: string): void {
+    this.#mark(server, { cleanStop: true });
+  }
+
   renew(epoch: string): void {
     this.#changed.clear();
     this.#marked.clear();
@@ -122,6 +134,7 @@ export class LmdbClientStore implements ClientStore {
     this.#stamp();
     this.#commit();
     this.#marks.close();
+    this.#space.close();
     await this.#root.close();
   }
 
@@ -160,13 +173,20 @@ export class LmdbClientStore implements ClientStore {
     if (this.#changed.size + this.#marked.size === 0) return;
     if (this.#clock.monotonic() < this.#rest) return;
     try {
-      if (this.#changed.size > 0) this.#root.transactionSync(() => this.#write());
+      if (this.#changed.size > 0) {
+        this.#space.claim(pagesOf(this.#changed, this.#lastPage));
+        this.#root.transactionSync(() => this.#write());
+      }
       this.#changed.clear();
       if (this.#marked.size > 0) this.#marks.set(this.#marked);
       this.#marked.clear();
     } catch {
       this.#rest = this.#clock.monotonic() + ALIVE_EVERY;
     }
+  }
+
+  get #lastPage(): number {
+    return lastPageOf(this.#root);
   }
 
   #write(): void {
@@ -177,6 +197,19 @@ export class LmdbClientStore implements ClientStore {
       }
     }
   }
+}
+
+/** A record may stand in any page that is there, and pages may be half full. */
+function pagesOf(
+  changed: ReadonlyMap<string, ReadonlyMap<number, StoredClient | undefined>>,
+  lastPage: number,
+): number {
+  let [records, bytes] = [0, 0];
+  for (const clients of changed.values()) {
+    records += clients.size;
+    for (const client of clients.values()) bytes += client ? client.selectors.join().length : 0;
+  }
+  return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + RECORD_BYTES * records) / PAGE_BYTES);
 }
 
 /** One epoch of the history in one boot of the machine. */

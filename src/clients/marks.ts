@@ -5,12 +5,15 @@
  * the process is killed after it.
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
+import { PRIVATE_MODE } from "../util/private-files.js";
 
 export interface Mark {
   /** Everything up to this offset has been seen by the settled clients. */
   readonly through: number;
   /** Clock.monotonic(). */
   readonly aliveAt: number;
+  /** See ClientStore.stoppedCleanly(): written by a process that ends, removed by the next one when it opens the file. */
+  readonly cleanStop?: true;
 }
 
 const NONE: Mark = { through: 0, aliveAt: 0 };
@@ -19,16 +22,25 @@ export class Marks {
   readonly #file: number;
   #life: string;
   readonly #marks: Map<string, Mark>;
+  /** Servers of which the last process ended cleanly. */
+  readonly #cleanStops: ReadonlySet<string>;
   #length = 0;
 
   /** `life`: marks of another one are forgotten. Throws what the file system throws. */
   constructor(path: string, life: string) {
     this.#life = life;
-    this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT);
+    this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT, PRIVATE_MODE);
     const text = readFileSync(this.#file, "utf8");
     this.#length = Buffer.byteLength(text);
-    this.#marks = read(text, life);
+    const marks = read(text, life);
+    this.#cleanStops = new Set([...marks].filter(([, { cleanStop }]) => cleanStop).map(([server]) => server));
+    this.#marks = new Map([...marks].map(([server, { through, aliveAt }]) => [server, { through, aliveAt }]));
     this.#write();
+  }
+
+  /** Whether the process that wrote the file said so of this server. */
+  stoppedCleanly(server: string): boolean {
+    return this.#cleanStops.has(server);
   }
 
   get(server: string): Mark {

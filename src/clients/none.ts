@@ -2,12 +2,13 @@
 import type { ClientStore } from "../hub/ports.js";
 
 export const forgetful: ClientStore = {
-  legacy: () => ({ clients: [], aliveAt: 0 }),
+  legacy: () => ({ clients: [], aliveAt: 0, cleanStop: false }),
   put() {},
   remove() {},
   fenced() {},
   vouch() {},
   doubt() {},
+  stoppedCleanly() {},
   renew() {},
   async close() {},
 };

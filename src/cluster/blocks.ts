@@ -60,8 +60,12 @@ export class Blocks {
   /** The block of what comes right after an offset; `last` is the highest offset that the stream has given for certain. */
   load(after: number, last: number): Promise<Block> {
     const number = numberOf(after);
-    const coming = this.#coming.get(number) ?? this.#load(number, Math.min((number + 1) * SPAN, last));
+    const known = this.#coming.get(number);
+    if (known) return known;
+    const coming = this.#load(number, Math.min((number + 1) * SPAN, last));
     this.#coming.set(number, coming);
+    // One that has failed is read again.
+    coming.catch(() => this.#coming.get(number) === coming && this.#coming.delete(number));
     return coming;
   }
 

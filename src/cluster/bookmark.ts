@@ -6,6 +6,7 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cancel, Clock } from "../util/clock.js";
+import { PRIVATE_MODE } from "../util/private-files.js";
 import type { Place } from "./survey.js";
 
 const WRITE_EVERY = 1000;
@@ -49,7 +50,9 @@ export class Bookmark {
   #write(place: Place | undefined, failed: (error: unknown) => void): void {
     if (!place || place === this.#written) return;
     try {
-      writeFileSync(`${this.#file}.new`, `${JSON.stringify({ stream: this.#stream, ...place })}\n`);
+      writeFileSync(`${this.#file}.new`, `${JSON.stringify({ stream: this.#stream, ...place })}\n`, {
+        mode: PRIVATE_MODE,
+      });
       renameSync(`${this.#file}.new`, this.#file);
       this.#written = place;
     } catch (error) {

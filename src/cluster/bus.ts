@@ -19,6 +19,7 @@ import { backoff } from "../util/backoff.js";
 import { atMost, type Clock } from "../util/clock.js";
 import { Pause } from "../util/pause.js";
 import { Throttle } from "../util/throttle.js";
+import type { StreamObserver } from "./conditions.js";
 import type { ClusterHistory } from "./history.js";
 import type { Nodes } from "./nodes.js";
 import { Publisher } from "./publisher.js";
@@ -27,7 +28,7 @@ import type { Dial, Following, Session, Stored, StreamState } from "./session.js
 import { Standstill } from "./standstill.js";
 import { type Place, Survey } from "./survey.js";
 
-export interface ClusterBusOptions {
+export interface ClusterBusOptions extends StreamObserver {
   readonly dial: Dial;
   readonly clock: Clock;
   readonly history: ClusterHistory;
@@ -38,8 +39,6 @@ export interface ClusterBusOptions {
   readonly name: string;
   /** What an operator should know. Called at most now and then with the same kind of thing. */
   readonly warn: (warning: string) => void;
-  /** The stream is followed, or (`why`) it is not. Called on each change. */
-  readonly changed: (why: string | undefined) => void;
 }
 
 /** Between two attempts to reach NATS, milliseconds. */
@@ -76,7 +75,7 @@ export class ClusterBus implements Bus {
 
   constructor(options: ClusterBusOptions) {
     this.#options = options;
-    this.#publisher = new Publisher(options.clock, options.name);
+    this.#publisher = new Publisher(options.clock, options.name, options.refused);
     this.#warnings = new Throttle(options.clock, WARN_EVERY);
     this.#pause = new Pause(options.clock);
     const lost = "the stream has lost events that it had acknowledged: it begins a new epoch";

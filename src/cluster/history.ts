@@ -28,6 +28,9 @@ export interface ClusterHistoryOptions {
 /** How long a publisher's own id is looked for while the stream cannot be asked, milliseconds. */
 const FIND_PATIENCE = 5000;
 
+/** How long after a rejected read the end of its connection is known. */
+const CLOSING_MS = 250;
+
 export class ClusterHistory implements History {
   readonly #options: ClusterHistoryOptions;
   readonly #blocks: Blocks;
@@ -151,7 +154,7 @@ export class ClusterHistory implements History {
 
   /** Whether something was trimmed after the stream was last measured. */
   async #measure(): Promise<void> {
-    const state = await this.#session?.look().catch(() => undefined);
+    const state = await this.#session?.look();
     if (state?.epoch === this.epoch) this.measured(state);
   }
 
@@ -172,20 +175,24 @@ export class ClusterHistory implements History {
       // While nobody can be asked it is believed: nobody else is hurt by an offset that was made up.
       return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
     }
-    const stored = await session?.find(this.epoch, keyOf(id)).catch(() => recent);
+    const stored = session ? await session.find(this.epoch, keyOf(id)) : recent;
     if (stored !== undefined && stored > this.#floor) return stored;
-    const moved = recent ?? (await this.#notes.find(session, this.epoch, id).catch(() => undefined));
+    const moved = recent ?? (await this.#notes.find(session, this.epoch, id));
     return moved !== undefined && moved >= this.#floor ? moved : undefined;
   }
 
-  /** Tries until it has come, in this session or another. */
+  /** Waits for a session. Rejects when one that lasts does not answer. */
   async #fetch(after: number, through: number) {
     for (;;) {
       const session = await this.#connected();
       if (!session) return [];
-      const messages = await session.read(after, through).catch(() => undefined);
-      if (messages) return messages;
-      if (this.#session === session) await new Promise<void>((resolve) => this.#options.clock.after(250, resolve));
+      try {
+        return await session.read(after, through);
+      } catch (error) {
+        // A connection that ends rejects this first, and says so a moment later.
+        await new Promise<void>((resolve) => this.#options.clock.after(CLOSING_MS, resolve));
+        if (this.#session === session) throw error;
+      }
     }
   }
 

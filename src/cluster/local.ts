@@ -23,21 +23,25 @@ export class LocalBus implements Bus {
 
   async publish(draft: Draft): Promise<Publication> {
     const publication = this.#place(draft);
-    await this.#deliver?.(publication);
+    await this.#take(publication);
     return publication;
   }
 
   post(draft: Draft): Promise<void> | undefined {
-    const publication = this.#place(draft);
-    return this.#deliver?.(publication);
+    return this.#take(this.#place(draft));
   }
 
   #place(draft: Draft): Publication {
     if (!this.#deliver)
       throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
-    const publication = place(draft, this.epoch, this.#last + 1, this.#clock.now());
+    return place(draft, this.epoch, this.#last + 1, this.#clock.now());
+  }
+
+  /** Where it throws nothing was taken: while nothing can be stored, rejected publications use up no offsets. */
+  #take(publication: Publication): Promise<void> | undefined {
+    const kept = this.#deliver?.(publication);
     this.#last = publication.offset;
-    return publication;
+    return kept;
   }
 
   async close(): Promise<void> {

@@ -4,8 +4,11 @@
  *
  * Every node numbers what it tells. Whoever hears a gap in the numbers, or of a node that it does not know, asks that node to
  * tell everything anew: a message that says `anew`, and as many more as it takes. A node that is silent is forgotten.
+ *
+ * The same messages are how watchers of subscriptions at one node are told of those at the others: what is told anew is no event, and
+ * where a message was missed, events may have been. Nothing is sent for watchers that is not sent for the list of subscribers.
  */
-import type { NodeSnapshot, NodeState, Subscriber } from "../hub/ports.js";
+import type { NodeSnapshot, NodeState, RemotePresenceObserver, Subscriber } from "../hub/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Session } from "./session.js";
 
@@ -24,7 +27,11 @@ interface Message {
   /** Forget who was subscribed there: here they are, and in the messages that follow. */
   readonly anew?: true;
   readonly joined?: readonly Subscriber[];
+  /** Ids of those in `joined` who have just come. */
+  readonly began?: readonly string[];
   readonly left?: readonly string[];
+  /** They left, and were never told of as joined by this node: an earlier process served them. */
+  readonly ended?: readonly Subscriber[];
   /** The node that is to tell everything anew; "*" = all. */
   readonly ask?: string;
   /** It stops. */
@@ -56,7 +63,11 @@ export class Nodes {
   /** Who is subscribed here, and of them who came and went since that was last told. */
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #joined = new Map<string, Subscriber>();
+  /** Of #joined, those who have just come. */
+  readonly #began = new Set<string>();
   readonly #left: string[] = [];
+  readonly #ended: Subscriber[] = [];
+  #observer: RemotePresenceObserver = { joined() {}, left() {}, missed() {} };
   readonly #beat: Cancel;
   #gathering: Cancel | undefined;
   #session: Session | undefined;
@@ -82,17 +93,25 @@ export class Nodes {
     this.#tellAnew("*");
   }
 
-  /** Somebody has subscribed here. */
-  joined(subscriber: Subscriber): void {
+  observe(observer: RemotePresenceObserver): void {
+    this.#observer = observer;
+  }
+
+  /** Somebody is subscribed here. `isNew`: has just come, and was not there before this process. */
+  joined(subscriber: Subscriber, isNew = true): void {
     this.#subscribers.set(subscriber.id, subscriber);
     this.#joined.set(subscriber.id, subscriber);
+    if (isNew) this.#began.add(subscriber.id);
     this.#gather();
   }
 
-  left(id: string): void {
-    if (!this.#subscribers.delete(id)) return;
+  /** Somebody is not subscribed here any more, or was at an earlier process. */
+  left(subscriber: Subscriber): void {
+    const { id } = subscriber;
+    if (this.#subscribers.delete(id)) this.#left.push(id);
+    else this.#ended.push(subscriber);
     this.#joined.delete(id);
-    this.#left.push(id);
+    this.#began.delete(id);
     this.#gather();
   }
 
@@ -133,37 +152,49 @@ export class Nodes {
 
   #pulse(): void {
     const since = this.#options.clock.monotonic() - SILENCE;
-    for (const [id, { heardAt }] of this.#others) if (heardAt < since) this.#forget(id);
+    for (const [id, { heardAt }] of this.#others) if (heardAt < since && this.#forget(id)) this.#observer.missed();
     this.#tell({});
   }
 
-  #forget(id: string): void {
-    if (this.#others.delete(id)) this.#changes++;
+  #forget(id: string): boolean {
+    const isKnown = this.#others.delete(id);
+    if (isKnown) this.#changes++;
+    return isKnown;
   }
 
   // ---- Telling -------------------------------------------------------------------------------------------------------
 
+  /** What nobody can be told has a number, too: then they know that something is missing. */
   #tell(what: Partial<Message>): void {
+    const number = ++this.#number;
     if (!this.#session) return;
     const { id, state } = this.#options;
-    const message: Message = { node: id, number: ++this.#number, state: state(), ...what };
+    const message: Message = { node: id, number, state: state(), ...what };
     this.#session.tell(Buffer.from(JSON.stringify(message)));
   }
 
   #gather(): void {
-    this.#gathering ??= this.#options.clock.after(GATHER, () => {
-      this.#gathering = undefined;
-      const [joined, left] = [[...this.#joined.values()], this.#left.splice(0)];
-      this.#joined.clear();
-      if (left.length > 0) this.#tell({ left });
-      for (const some of chunks(joined)) this.#tell({ joined: some });
-    });
+    this.#gathering ??= this.#options.clock.after(GATHER, () => this.#tellGathered());
+  }
+
+  #tellGathered(): void {
+    this.#gathering?.();
+    this.#gathering = undefined;
+    const [joined, left, ended] = [[...this.#joined.values()], this.#left.splice(0), this.#ended.splice(0)];
+    const began = new Set(this.#began);
+    this.#joined.clear();
+    this.#began.clear();
+    if (left.length > 0) this.#tell({ left });
+    for (const some of chunks(ended)) this.#tell({ ended: some });
+    for (const some of chunks(joined)) {
+      const news = some.map(({ id }) => id).filter((id) => began.has(id));
+      this.#tell({ joined: some, ...(news.length > 0 && { began: news }) });
+    }
   }
 
   #tellAnew(ask?: string): void {
     this.#toldAnew = this.#options.clock.monotonic();
-    this.#joined.clear();
-    this.#left.length = 0;
+    this.#tellGathered(); // who has just come or gone would be no news in what follows
     this.#tell({ anew: true, ...(ask !== undefined && { ask }) });
     for (const joined of chunks(this.#subscribers.values())) this.#tell({ joined });
   }
@@ -186,25 +217,40 @@ export class Nodes {
   #hear(data: Uint8Array): void {
     const message = parse(data);
     if (!message || message.node === this.#options.id) return;
-    const { node: id, number, state, anew, joined = [], left = [], ask, gone } = message;
+    const { node: id, number, state, ask, gone } = message;
     if (gone) {
       this.#forget(id);
       return;
     }
-    const node = this.#others.get(id) ?? { state, number, heardAt: 0, isWhole: false, subscribers: new Map() };
+    const known = this.#others.get(id);
+    const node = known ?? { state, number: 0, heardAt: 0, isWhole: false, subscribers: new Map() };
     this.#others.set(id, node);
     const isNext = number === node.number + 1;
     Object.assign(node, { state, number, heardAt: this.#options.clock.monotonic() });
-    if (anew) {
+    if (!isNext && (node.isWhole || !known)) this.#observer.missed();
+    if (message.anew) {
       node.isWhole = true;
       node.subscribers.clear();
       this.#changes++;
-    } else if (!isNext) node.isWhole = false;
+    } else if (!isNext || !known) node.isWhole = false;
     if (!node.isWhole) this.#ask(id);
-    for (const subscriber of joined) node.subscribers.set(subscriber.id, subscriber);
-    for (const one of left) node.subscribers.delete(one);
-    if (joined.length + left.length > 0) this.#changes++;
+    this.#take(node, message);
     if (ask === "*" || ask === this.#options.id) this.#answer();
+  }
+
+  #take(node: Node, { joined = [], began = [], left = [], ended = [] }: Message): void {
+    const news = new Set(began);
+    for (const id of left) {
+      const subscriber = node.subscribers.get(id);
+      node.subscribers.delete(id);
+      if (subscriber) this.#observer.left(subscriber);
+    }
+    for (const subscriber of ended) this.#observer.left(subscriber);
+    for (const subscriber of joined) {
+      node.subscribers.set(subscriber.id, subscriber);
+      if (news.has(subscriber.id)) this.#observer.joined(subscriber);
+    }
+    if (joined.length + left.length > 0) this.#changes++;
   }
 
   #ask(id: string): void {
@@ -238,7 +284,8 @@ function parse(data: Uint8Array): Message | undefined {
       typeof message.state?.name === "string" &&
       typeof message.state.position === "number" &&
       areSubscribers(message.joined ?? []) &&
-      Array.isArray(message.left ?? []);
+      areSubscribers(message.ended ?? []) &&
+      [message.left, message.began].every((list) => Array.isArray(list ?? []));
     return isOurs ? (message as Message) : undefined;
   } catch {
     return undefined;

@@ -5,13 +5,14 @@ import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { Bookmark } from "./bookmark.js";
 import { ClusterBus } from "./bus.js";
+import type { StreamObserver } from "./conditions.js";
 import { ClusterHistory, type MakeTail } from "./history.js";
 import { natsDial } from "./nats.js";
 import { Nodes } from "./nodes.js";
 import type { Dial } from "./session.js";
 import { natsOptions } from "./settings.js";
 
-export interface ClusterOptions {
+export interface ClusterOptions extends StreamObserver {
   readonly clock: Clock;
   readonly tail: MakeTail;
   readonly newEpoch: () => string;
@@ -21,7 +22,6 @@ export interface ClusterOptions {
   /** What the other daemons are told of this one. */
   readonly about: () => { readonly name: string; readonly version: string; readonly clients: number };
   readonly warn: (warning: string) => void;
-  readonly changed: (why: string | undefined) => void;
   /** Aborted: stop waiting for NATS. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -46,12 +46,12 @@ export function connectNats(
 }
 
 export async function openCluster(dial: Dial, options: ClusterOptions): Promise<Cluster> {
-  const { clock, tail, newEpoch, folder, stream, about, warn, changed, signal } = options;
+  const { clock, tail, newEpoch, folder, stream, about, warn, changed, refused, signal } = options;
   const history = new ClusterHistory({ clock, tail, foreign: (sequence, why) => bus.foreign(sequence, why) });
   const id = randomUUID();
   const state = () => ({ ...about(), epoch: history.epoch, position: history.last });
   const nodes = new Nodes({ clock, id, state });
-  const bus = new ClusterBus({ dial, clock, history, nodes, newEpoch, name: id, warn, changed });
+  const bus = new ClusterBus({ dial, clock, history, nodes, newEpoch, name: id, warn, changed, refused });
   const bookmark = folder === undefined ? undefined : new Bookmark(folder, stream);
   const failed = (error: unknown) => warn(`the place in the stream cannot be written down: ${String(error)}`);
   const close = async () => {

@@ -13,7 +13,8 @@ import { M2pushError } from "../errors.js";
 import { place } from "../hub/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
-import { encodeRecord, keyOf } from "./record.js";
+import { encodeProbe, encodeRecord, keyOf, NO_ID } from "./record.js";
+import { Refusals } from "./refusals.js";
 import type { Session } from "./session.js";
 
 /** Unacknowledged messages under way at most, and all that wait for an acknowledgement, and their bytes. */
@@ -59,9 +60,13 @@ export class Publisher {
   #tick: Cancel | undefined;
   #idle: (() => void)[] = [];
 
-  constructor(clock: Clock, name: string) {
+  readonly #refusals: Refusals;
+
+  /** `refused`: see RefusalsOptions. */
+  constructor(clock: Clock, name: string, refused: (why: string | undefined) => void) {
     this.#clock = clock;
     this.#name = name;
+    this.#refusals = new Refusals({ clock, refused, probe: () => this.#sendProbe() });
   }
 
   /** From now on it is published here, what waits first. */
@@ -89,6 +94,13 @@ export class Publisher {
   #probe(): void {
     this.#forgetSent();
     this.#pump();
+  }
+
+  /** While publications wait, they are the probe. */
+  #sendProbe(): Promise<void> | undefined {
+    if (!this.#session || this.#pending.size > 0) return undefined;
+    const id = `${this.#name}.${++this.#count}`;
+    return this.#session.send({ epoch: this.#epoch, key: NO_ID, id, data: encodeProbe() }).then(() => {});
   }
 
   /** Rejects with "unavailable" when it cannot be acknowledged, with "protocol.publication" when its id is not to be had. */
@@ -146,6 +158,7 @@ export class Publisher {
     }
     this.#remove(pending);
     pending.resolve(publication);
+    this.#refusals.stored();
     if (isProbe) this.#probing = false;
     if (!this.#probing) this.#pump();
   }
@@ -157,6 +170,7 @@ export class Publisher {
       return;
     }
     this.#why = error instanceof Error ? error.message : String(error);
+    this.#refusals.refused(this.#why);
     this.#underway--;
     pending.sent = undefined;
     // What is under way may yet be stored: the next look waits for it, and then tries again.
@@ -177,6 +191,7 @@ export class Publisher {
     if (!oldest || !this.#session) return;
     if (isLate(oldest)) {
       this.#why = "NATS does not acknowledge";
+      this.#refusals.refused(this.#why);
       this.#probe();
     } else if (this.#probing && this.#underway === 0) this.#pump();
   }
@@ -199,6 +214,7 @@ export class Publisher {
   /** Refuses everything. */
   close(): void {
     this.down("the daemon is stopping");
+    this.#refusals.close();
     for (const pending of [...this.#pending]) {
       this.#remove(pending);
       pending.reject(unavailable(this.#why));

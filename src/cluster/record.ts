@@ -28,12 +28,15 @@ export function encodeRecord(draft: Draft, time?: number): Buffer {
   );
 }
 
-/** The publication that a message is, in an epoch; undefined for a note (earlier.ts); a text that says why it is neither. */
+/** A message that is no publication: it only shows whether the stream stores messages. */
+export const encodeProbe = (): Buffer => Buffer.from(JSON.stringify({ v: VERSION, probe: true }));
+
+/** The publication that a message is, in an epoch; undefined for a note (earlier.ts) or a probe; a text that says why it is neither. */
 export function decodeRecord({ sequence, stamp, data }: Stored, epoch: string): Publication | string | undefined {
   try {
-    const { v, time, earlier, private: hidden = false, ...rest } = JSON.parse(text(data));
+    const { v, time, earlier, probe, private: hidden = false, ...rest } = JSON.parse(text(data));
     if (v !== VERSION) return `its format is ${v}, and this m2push knows ${VERSION}`;
-    if (earlier !== undefined) return undefined;
+    if (earlier !== undefined || probe !== undefined) return undefined;
     const draft: Draft = { ...rest, private: hidden };
     checkShape(draft, time);
     const publication = place(draft, epoch, sequence, time ?? Math.floor(Number(stamp) / 1e6));

@@ -123,12 +123,13 @@ export function list<T>(of: Kind<T>, plural: string): Kind<readonly T[]> {
     read(values) {
       if (!Array.isArray(values)) return wrong;
       const read: (T | Wrong)[] = values.map((value) => of.read(value));
-      const bad = read.findIndex((value, index) => value instanceof Wrong || read.indexOf(value) < index);
-      if (bad < 0) return read as T[];
-      return new Wrong(
-        expected,
-        `${show(values[bad])} in entry ${bad + 1}${read[bad] instanceof Wrong ? "" : ", again"}`,
-      );
+      const isAgain = (value: T | Wrong, index: number) => read.indexOf(value) < index;
+      const faults = read.flatMap((value, index) => {
+        if (value instanceof Wrong) return `${show(values[index])} in entry ${index + 1}`;
+        return isAgain(value, index) ? `${show(values[index])} in entry ${index + 1}, again` : [];
+      });
+      if (faults.length === 0) return read as T[];
+      return new Wrong(expected, faults.join("; "));
     },
     print: (values) => `[${values.map((value) => of.print(value)).join(", ")}]`,
   };

@@ -2,8 +2,9 @@
  * Kinds of values that name a place: ZeroMQ addresses, listening addresses, paths, key material, origins. Those that
  * hold a relative path become absolute when they are loaded, so that nothing later depends on the working directory.
  */
-import { isIP } from "node:net";
+import { existsSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
+import { isAddressRange } from "../util/address-set.js";
 import { type Kind, quote, text, Wrong, withoutPassword } from "./kind.js";
 
 /** Bytes of a Unix socket's path without its end mark (sun_path of unix(7) holds 108). */
@@ -106,8 +107,23 @@ export type KeyForm = "none" | "pem" | "file" | "secret";
 export function keyForm(value: string): KeyForm {
   if (value === "") return "none";
   if (value.includes("-----BEGIN ")) return "pem";
+  if (isBase64Key(value)) return "secret";
   if (/^\.{0,2}\//.test(value) || /^[^\n\r]*\.(?:pem|key|pub|crt|json|jwk|jwks)$/.test(value)) return "file";
   return "secret";
+}
+
+/** The shortest base64 of a key (16 bytes), and the shortest that without "+" or "=" is no path. */
+const MIN_BASE64 = 22;
+const MIN_PLAIN_BASE64 = 40;
+
+/**
+ * One base64 key in 64 begins with "/". It differs from a path by characters that paths hardly have, or by being long and below
+ * no folder that exists. A path that is meant needs a "." or "-" in it, or a folder that is there.
+ */
+function isBase64Key(value: string): boolean {
+  if (!/^\/[A-Za-z0-9+/]+={0,2}$/.test(value) || value.length < MIN_BASE64) return false;
+  if (/[+=]/.test(value)) return true;
+  return value.length >= MIN_PLAIN_BASE64 && !existsSync(/^\/[^/]*/.exec(value)?.[0] ?? "/");
 }
 
 /** What is printed in the place of a secret. Never taken for one: what was printed may come back as a file. */
@@ -148,11 +164,22 @@ export const bearerToken: Kind<string> = {
   print: (value) => quote(value === "" ? "" : MASK),
 };
 
-/** The address of a peer, as Mongrel2 gives it in x-forwarded-for. */
-export const ipAddress: Kind<string> = {
-  expected: "an IP address",
+/** Addresses of peers: one, or a network in CIDR notation. */
+export const addressRange: Kind<string> = {
+  expected: "an IP address or network",
   word: "address",
-  read: (value) => (typeof value === "string" && isIP(value) !== 0 ? value : new Wrong(ipAddress.expected)),
+  read: (value) => (typeof value === "string" && isAddressRange(value) ? value : new Wrong(addressRange.expected)),
+  print: quote,
+};
+
+/** What a Host header names, without the port. */
+export const hostname: Kind<string> = {
+  expected: "a host name in lower case, without a port",
+  word: "host",
+  read: (value) =>
+    typeof value === "string" && /^(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?)$/.test(value)
+      ? value
+      : new Wrong(hostname.expected),
   print: quote,
 };
 

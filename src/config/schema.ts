@@ -5,9 +5,10 @@
  */
 import { choice, duration, integer, type Kind, list, size, text, truth } from "./kind.js";
 import {
+  addressRange,
   bearerToken,
   filePath,
-  ipAddress,
+  hostname,
   keyMaterial,
   listenAddress,
   natsServer,
@@ -88,6 +89,30 @@ export const SERVER_KEYS = {
     change: "restart",
     doc: "Bind our two sockets instead of connecting them, for a Mongrel2 behind a ZeroMQ proxy.",
   }),
+  database: key<string>({
+    kind: optionalPath,
+    default: "",
+    change: "restart",
+    doc: "Mongrel2's configuration database (m2sh load -db FILE). With it the daemon knows whether it is the only handler of this Mongrel2, and then closes at once what an earlier process left unanswered.",
+  }),
+  shared: key<boolean>({
+    kind: truth,
+    default: false,
+    change: "restart",
+    doc: "Other daemons read from the same send_spec on purpose: keep serving beside them, and treat no connection as ours alone.",
+  }),
+  orphan_timeout: key<number>({
+    kind: duration({ min: SECOND, off: true }),
+    default: 60 * SECOND,
+    change: "restart",
+    doc: "After a restart, a connection that may be ours and on which no byte has moved for this long is closed; 0 = never.",
+  }),
+  link_timeout: key<number>({
+    kind: duration({ min: 5 * SECOND, off: true }),
+    default: 60 * SECOND,
+    change: "restart",
+    doc: "A link to Mongrel2 on which nothing has answered for this long is connected again; 0 = never.",
+  }),
 };
 
 /** The keys of each other table. */
@@ -129,6 +154,12 @@ export const SECTIONS = {
       change: "live",
       doc: "Further clients of the same peer address get 429; not for a Mongrel2 behind a proxy, where all have one address.",
     }),
+    max_pattern_cost: key<number>({
+      kind: integer(0, 1_000_000_000, "; 0 = no limit"),
+      default: 5_000_000,
+      change: "live",
+      doc: "States of all distinct templates and URL patterns of all clients together, and 16 for each; a stream beyond it gets 503 with Retry-After.",
+    }),
   },
   beacon: {
     interval: key<number>({
@@ -164,6 +195,12 @@ export const SECTIONS = {
       default: "http://localhost:6767",
       change: "restart",
       doc: "Where browsers find the hub: scheme, host and port. With the path it is the hub's URL, which access tokens name (aud) and relative topics and patterns are resolved against.",
+    }),
+    hosts: key<readonly string[]>({
+      kind: list(hostname, 'host names such as ["push.example.com", "[::1]"]'),
+      default: [],
+      change: "live",
+      doc: "Host headers that are served, without port; any other gets 421 (a page whose name was made to lead here). Empty: any.",
     }),
     protocol: key<"both" | "0.x" | "draft-08">({
       kind: choice("both", "0.x", "draft-08"),
@@ -201,13 +238,15 @@ export const SECTIONS = {
       kind: size(100_000, 1_000_000 * MEGABYTE),
       default: 256 * MEGABYTE,
       change: "restart",
-      doc: "The oldest events beyond this size are forgotten.",
+      doc: "The oldest events beyond this size are forgotten: events as they are sent. The file takes 1.1 to 2.1 times as much (pages of 4 kB).",
     }),
     durability: key<"memory" | "commit" | "sync">({
       kind: choice("memory", "commit", "sync"),
       default: "commit",
       change: "restart",
-      doc: "When a publish is acknowledged: taken in, committed (outlives the daemon), or synced to disk (outlives the machine).",
+      doc:
+        "When a publish is acknowledged: taken in (memory: it is sent even where it cannot be stored), committed (commit: it outlives " +
+        "the daemon), or synced to disk (sync: it outlives the machine).",
     }),
   },
   auth: {
@@ -233,7 +272,7 @@ export const SECTIONS = {
       kind: text("the issuer's identifier, such as https://login.example, or nothing", /^\P{Cc}{0,512}$/u),
       default: "",
       change: "live",
-      doc: "The iss that access tokens (draft-08) must have; empty: any, the key alone decides.",
+      doc: "The iss that tokens of both dialects must have; empty: any, the key alone decides.",
     }),
     leeway: key<number>({
       kind: duration({ min: 1, max: 600 * SECOND, off: true }),
@@ -242,10 +281,10 @@ export const SECTIONS = {
       doc: "How far the clocks of token issuers may be from ours: a token may be used so long before its nbf or iat and after its exp.",
     }),
     allow_publish_from: key<readonly string[]>({
-      kind: list(ipAddress, 'IP addresses such as ["10.0.0.7"]'),
+      kind: list(addressRange, 'IP addresses and networks such as ["10.0.0.7", "fd00::/8"]'),
       default: [],
       change: "live",
-      doc: "Peers that may publish over HTTP without a token. Behind a local proxy everybody is 127.0.0.1.",
+      doc: "Peers that may publish over HTTP without a token; a page of another site in their browser may not. Behind a local proxy everybody is 127.0.0.1.",
     }),
     cors_origins: key<readonly string[]>({
       kind: list(origin, 'origins such as ["https://example.com"], or ["*"]'),

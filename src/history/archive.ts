@@ -5,6 +5,7 @@ import { M2pushError } from "../errors.js";
 import type { Archive } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { privately } from "../util/private-files.js";
 import { damage } from "./check.js";
 import { FILE, type LmdbHistory, openLmdb } from "./lmdb.js";
 import { lockFolder } from "./lock.js";
@@ -63,7 +64,7 @@ export async function restore(
   const workshop = join(path, WORKSHOP);
   try {
     rmSync(workshop, { recursive: true, force: true });
-    mkdirSync(workshop);
+    privately(() => mkdirSync(workshop));
     const options = { ...bounds, path: workshop, durability: "commit", lifetime: archive.lifetime } as const;
     const history = await openLmdb(options, clock);
     const counts = await fill(history, archive).finally(() => history.close());

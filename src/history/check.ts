@@ -8,9 +8,10 @@ export function checkFile(file: string): void {
   if (flaw !== undefined) throw unusable(file, flaw);
 }
 
-/** Throws "history.unusable" when the data was written in a format that is newer than the `known` one. */
+/** Throws "history.unusable" when the data was written in another format than the `known` one. No release wrote an older one. */
 export function checkVersion(file: string, version: number, known: number): void {
-  if (version <= known) return;
+  if (version === known) return;
+  if (version < known) throw unusable(file, `it was written before the first release (format ${version})`);
   throw unusable(file, `it was written by a newer m2push (format ${version}, this one reads ${known}): use that one`);
 }
 

@@ -7,8 +7,10 @@
  * may hold one (as its position) that was not committed then: a store that was not closed goes on far above the highest
  * offset it holds.
  *
- * When the disk is full, appending rejects and streaming goes on from the tail; what the tail lets go of without having been
- * stored counts as trimmed, so that whoever comes back for it is told. Later appends are stored again when there is room.
+ * When the disk is full, what could not be stored is discarded before it is sent, and its append rejects; further appends throw
+ * at once, until a small write that is tried each second succeeds. With durability "memory" they were acknowledged: they are sent
+ * from the tail, and what the tail lets go of without having been stored counts as trimmed, so that whoever comes back for it is
+ * told.
  */
 import { join } from "node:path";
 import { M2pushError } from "../errors.js";
@@ -16,8 +18,11 @@ import { fill } from "../hub/page.js";
 import type { History, Page, ReadOptions } from "../hub/ports.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { ClockJumps } from "../util/clock-jumps.js";
 import { unusable } from "./check.js";
+import { StorageFailure, type StorageObserver } from "./failure.js";
 import { type Lock, lockFolder } from "./lock.js";
+import { BASE_PAGES } from "./pages.js";
 import { Store, type StoreOptions } from "./store.js";
 import { Tail } from "./tail.js";
 
@@ -28,6 +33,10 @@ export interface LmdbOptions extends StoreOptions {
   readonly takeover?: number;
   /** What to do about another process on the folder, for people; absent = what a daemon can do. */
   readonly mend?: string;
+  /** Absent = whoever appends learns of a failure. */
+  readonly observer?: StorageObserver;
+  /** Told what an operator should know; absent = nobody is. */
+  readonly warn?: (warning: string) => void;
 }
 
 /** Events trimmed in one go: that takes 0.3 ms, 1.6 where each came alone or with an id of its publisher's, 4 where they are large. */
@@ -35,6 +44,8 @@ const TRIM_STEP = 512;
 /** Steps of one second: after a burst the surplus is soon gone. */
 const TRIM_STEPS = 10;
 const TRIM_EVERY = 1000;
+/** The largest room that is asked for before publications are taken again, pages: 1 MB. */
+const MAX_PROBE_PAGES = 256;
 export const FILE = "history.mdb";
 
 export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<LmdbHistory> {
@@ -50,18 +61,23 @@ export async function openLmdb(options: LmdbOptions, clock: Clock): Promise<Lmdb
   }
 }
 
+function jumpWarning(milliseconds: number): string {
+  const by = `${Math.round(Math.abs(milliseconds) / 1000)} s ${milliseconds > 0 ? "forward" : "back"}`;
+  return `the wall clock jumped ${by}: events are kept by elapsed time all the same; fix: see that the clock is kept by NTP`;
+}
+
 /** Whether what was appended is stored, which is known when it has been tried. */
 class Outcome {
   readonly promise: Promise<void>;
   done!: () => void;
-  failed!: (error: M2pushError) => void;
+  failed!: (error: unknown) => void;
 
   constructor() {
     this.promise = new Promise((done, failed) => {
       this.done = done;
       this.failed = failed;
     });
-    this.promise.catch(() => {}); // told by the floor where nobody waits for it
+    this.promise.catch(() => {}); // the observer has been told
   }
 }
 
@@ -73,8 +89,13 @@ export class LmdbHistory implements History {
   readonly #timer: Cancel;
   /** Of what is pending; undefined = nothing is. */
   #outcome: Outcome | undefined;
-  /** The highest offset that could not be stored. */
+  /** The highest offset that could not be stored, and was acknowledged. */
   #unstored = 0;
+  /** Why nothing can be stored now. */
+  #failure: StorageFailure | undefined;
+  /** What the write that failed may have needed: with less there is no use in trying again. */
+  #neededPages = BASE_PAGES;
+  #discarded: () => void = () => {};
 
   constructor(store: Store, options: LmdbOptions, clock: Clock, lock: Lock) {
     this.#store = store;
@@ -82,8 +103,13 @@ export class LmdbHistory implements History {
     this.#lock = lock;
     const { epoch, last } = store;
     this.#tail = new Tail(epoch, last);
+    this.#probe();
+    const jumps = new ClockJumps(clock, (ms) => options.warn?.(jumpWarning(ms)));
     this.#timer = clock.every(TRIM_EVERY, () => {
-      for (let step = 0; step < TRIM_STEPS && store.trim(TRIM_STEP) === TRIM_STEP; step++);
+      jumps.check();
+      store.noteAge(this.last);
+      if (this.#failure) this.#probe();
+      for (let step = 0; step < TRIM_STEPS && this.#trim() === TRIM_STEP; step++);
     });
   }
 
@@ -108,32 +134,94 @@ export class LmdbHistory implements History {
     return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
   }
 
+  /** What an operator should know of the lock; undefined = nothing. */
+  get lockWarning(): string | undefined {
+    return this.#lock.warning;
+  }
+
   /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */
   get damaged(): number {
     return this.#store.damaged;
   }
 
+  onDiscarded(listener: () => void): void {
+    this.#discarded = listener;
+  }
+
+  /** Whether the process that used the file before did not close it. */
+  get endedSuddenly(): boolean {
+    return this.#store.endedSuddenly;
+  }
+
   append(publication: Publication): Promise<void> | undefined {
+    if (this.#failure && !this.#acknowledgesAtOnce) throw this.#failure;
     this.#tail.append(publication);
     if (!this.#outcome) setImmediate(() => this.commit());
     this.#outcome ??= new Outcome();
-    return this.#options.durability === "memory" ? undefined : this.#outcome.promise;
+    return this.#acknowledgesAtOnce ? undefined : this.#outcome.promise;
+  }
+
+  get #acknowledgesAtOnce(): boolean {
+    return this.#options.durability === "memory";
   }
 
   commit(): void {
     const outcome = this.#outcome;
     if (!outcome) return;
     this.#outcome = undefined;
+    const blocks = this.#tail.seal();
     try {
-      this.#store.add(this.#tail.take());
+      if (this.#failure) throw this.#failure;
+      this.#store.add(blocks);
+      this.#tail.keep();
       outcome.done();
     } catch (cause) {
-      this.#unstored = this.#tail.last;
-      const why = `${cause instanceof Error ? cause.message : cause}; is the disk full?`;
-      outcome.failed(new M2pushError("history.failed", `the event could not be stored: ${why}`, { cause }));
+      this.#neededPages = Math.min(this.#store.pagesOf(blocks), MAX_PROBE_PAGES);
+      this.#fail(cause);
+      this.#abandon(outcome, this.#failure ?? cause);
     }
     const { count, bytes } = this.#store;
-    if (count > this.#options.maxEvents + TRIM_STEP || bytes > this.#options.maxBytes) this.#store.trim(TRIM_STEP);
+    if (count > this.#options.maxEvents + TRIM_STEP || bytes > this.#options.maxBytes) this.#trim();
+  }
+
+  /** What could not be stored. */
+  #abandon(outcome: Outcome, failure: unknown): void {
+    if (this.#acknowledgesAtOnce) {
+      this.#unstored = this.#tail.last;
+      this.#tail.keep();
+    } else {
+      this.#tail.discard();
+      this.#discarded();
+    }
+    outcome.failed(failure);
+  }
+
+  /** Whether something can be stored now. */
+  #probe(): void {
+    try {
+      this.#store.probe(this.#neededPages);
+      if (!this.#failure) return;
+      this.#failure = undefined;
+      this.#neededPages = BASE_PAGES;
+      this.#options.observer?.storageRecovered();
+    } catch (cause) {
+      this.#fail(cause);
+    }
+  }
+
+  #trim(): number {
+    if (this.#failure) return 0;
+    try {
+      return this.#store.trim(TRIM_STEP);
+    } catch (cause) {
+      this.#fail(cause);
+      return 0;
+    }
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure = cause instanceof StorageFailure ? cause : new StorageFailure(cause, this.#options.path);
+    this.#options.observer?.storageFailed(this.#failure);
   }
 
   read(position: number, options: ReadOptions): Page {
@@ -155,7 +243,13 @@ export class LmdbHistory implements History {
   async close(): Promise<void> {
     this.#timer();
     this.commit();
-    await this.#store.close(this.last);
-    await this.#lock.release();
+    try {
+      await this.#store.close(this.last);
+    } catch (cause) {
+      this.#fail(cause);
+      if (!this.#options.observer) throw this.#failure;
+    } finally {
+      await this.#lock.release();
+    }
   }
 }

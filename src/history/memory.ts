@@ -5,11 +5,12 @@ import type { History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { AgeIndex } from "./age-index.js";
 
 export interface Bounds {
   /** Publications held; the oldest beyond are trimmed. */
   readonly maxEvents: number;
-  /** Milliseconds since publication. */
+  /** Milliseconds since it was appended. */
   readonly maxAge: number;
   /** Wire bytes held. */
   readonly maxBytes: number;
@@ -27,6 +28,7 @@ export class MemoryHistory implements History {
   readonly epoch: string;
   readonly #bounds: Bounds;
   readonly #clock: Clock;
+  readonly #ages: AgeIndex;
   /** Rising offsets; the first #trimmed places are empty and cut off now and then, not at each trim. */
   #held: (Publication | undefined)[] = [];
   #trimmed = 0;
@@ -39,6 +41,7 @@ export class MemoryHistory implements History {
   constructor(bounds: Bounds, clock: Clock, { epoch = newEpoch(), last = 0 } = {}) {
     this.#bounds = bounds;
     this.#clock = clock;
+    this.#ages = new AgeIndex(bounds.maxAge, clock.monotonic());
     this.epoch = epoch;
     this.#last = last;
     this.#floor = last;
@@ -91,10 +94,12 @@ export class MemoryHistory implements History {
   async close(): Promise<void> {}
 
   #trim(): void {
-    const { maxEvents, maxAge, maxBytes } = this.#bounds;
-    const oldest = this.#clock.now() - maxAge;
+    const { maxEvents, maxBytes } = this.#bounds;
+    const now = this.#clock.monotonic();
+    this.#ages.note(this.#last, now);
+    const expired = this.#ages.expired(now, this.#clock.now());
     for (let first = this.#held[this.#trimmed]; first; first = this.#held[this.#trimmed]) {
-      const isWithin = this.count <= maxEvents && this.#bytes <= maxBytes && first.time >= oldest;
+      const isWithin = this.count <= maxEvents && this.#bytes <= maxBytes && first.offset > expired;
       if (isWithin) break;
       this.#held[this.#trimmed++] = undefined;
       this.#bytes -= first.bytes.length;

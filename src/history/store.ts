@@ -5,16 +5,20 @@
  * Transactions are synchronous: one of a single event takes 7 us, one of 100 events 50 us; through lmdb's own thread it was 54
  * and 230 us of CPU, and a lone event that shared a core with it left 2 to 5 ms later, one time in ten.
  */
+import { existsSync } from "node:fs";
 import { type Database, open, type RangeOptions, type RootDatabase } from "lmdb";
 import { offsetOf } from "../hub/position.js";
 import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { LmdbSpace, lastPageOf } from "../util/lmdb-space.js";
+import { privately } from "../util/private-files.js";
+import { AgeIndex } from "./age-index.js";
 import { type Block, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
 import { type Bounds, newEpoch } from "./memory.js";
+import { BASE_PAGES, pagesOfIndex, pagesToAdd } from "./pages.js";
 import { Runs } from "./runs.js";
-import { upgraded } from "./upgrade.js";
 
 export interface StoreOptions extends Bounds {
   /**
@@ -31,13 +35,15 @@ export interface StoreOptions extends Bounds {
 const VERSION = 2;
 /** After a sudden end, offsets go on this far above the highest that is stored: nobody publishes as many in one turn. */
 const SKIP = 1_048_576;
-/** After a commit has failed none is tried for this long, milliseconds. */
-const REST = 1000;
+/** Events trimmed in one go where there is no room for more. */
+const SMALL_TRIM = 16;
 
 export class Store {
   readonly epoch: string;
   /** The highest offset that may have been given out before. */
   readonly last: number;
+  /** Whether the process that used the file before did not close it: it was killed, it crashed, or the machine did. */
+  readonly endedSuddenly: boolean;
   readonly #options: StoreOptions;
   readonly #clock: Clock;
   readonly #root: RootDatabase;
@@ -46,37 +52,43 @@ export class Store {
   readonly #ids: Database<number, string>;
   readonly #meta: Database<string | number, string>;
   readonly #held = new Runs();
+  readonly #ages: AgeIndex;
   #floor: number;
   #bytes = 0;
   #damaged = 0;
   /** Up to here, offsets count as given out from the next start on. */
   #reserved = 0;
-  /** Why the last commit failed, and when the next is tried. */
-  #trouble: { readonly cause: unknown; readonly until: number } | undefined;
+  readonly #space: LmdbSpace;
+  /** Whether the file says that a process uses it, so that its sudden end will be known. */
+  #isMarked = false;
 
   /** The file must belong to this process alone. Throws "history.unusable", or what LMDB throws. */
   constructor(file: string, options: StoreOptions, clock: Clock) {
     checkFile(file);
     this.#options = options;
     this.#clock = clock;
-    const { durability, mapSize } = options;
-    this.#root = open({
+    const { durability, mapSize, maxAge } = options;
+    this.#ages = new AgeIndex(maxAge, clock.monotonic());
+    const isNew = !existsSync(file);
+    const settings = {
       path: file,
       maxDbs: 4,
       noSync: durability !== "sync",
       overlappingSync: false,
       ...(mapSize !== undefined && { mapSize, maxMapSize: mapSize }),
-    } as Parameters<typeof open>[0]);
+    } as Parameters<typeof open>[0];
+    this.#root = privately(() => open(settings));
+    this.#space = new LmdbSpace({ file, lastPage: () => this.#lastPage, maxBytes: mapSize });
+    // Nothing can be served of a file that cannot be made; one that is there can be read while the disk is full.
+    if (isNew) this.#space.claim(BASE_PAGES);
     this.#blocks = this.#root.openDB({ name: "blocks", encoding: "binary" });
     this.#ids = this.#root.openDB({ name: "ids", encoding: "json" });
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
     this.epoch = this.#begin(file);
     this.#floor = Number(this.#meta.get("floor") ?? 0);
     const newest = Math.max(this.#measure(file), this.#floor, Number(this.#meta.get("last") ?? 0));
-    this.last = this.#meta.get("closed") === 0 ? newest + SKIP : newest;
-    // At once, so that no event can be sent before it is known that this process might be killed.
-    this.#meta.putSync("last", this.last);
-    this.#meta.putSync("closed", 0);
+    this.endedSuddenly = this.#meta.get("closed") === 0;
+    this.last = this.endedSuddenly ? newest + SKIP : newest;
   }
 
   /** As History has them. */
@@ -97,9 +109,27 @@ export class Store {
     return this.#damaged;
   }
 
+  /**
+   * Writes something small: whether the file can be written, and has room for this many pages. Throws what the system or LMDB
+   * says. Must have been called before the first add(), so that no event can be sent before it is known that this process might
+   * be killed.
+   */
+  probe(pages: number): void {
+    this.#transact(pages, () => {
+      if (!this.#isMarked) this.#meta.putSync("last", this.last);
+      this.#meta.putSync("closed", 0);
+    });
+    this.#isMarked = true;
+  }
+
+  /** Tells which offset is the newest now: what age counts from. Call it at least as often as trim(). */
+  noteAge(newest: number): void {
+    this.#ages.note(newest, this.#clock.monotonic());
+  }
+
   /** Adds blocks, by rising offset: all of them, or none, and throws. */
   add(blocks: readonly Block[]): void {
-    this.#transact(() => {
+    this.#transact(this.pagesOf(blocks), () => {
       for (const block of blocks) {
         this.#blocks.putSync(block.last, block.stored);
         for (const { id, offset } of block.names) if (!this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
@@ -132,19 +162,29 @@ export class Store {
     return this.#held.has(ours) ? ours : undefined;
   }
 
-  /** Removes the oldest that are too many, too large or too old, at most so many. Returns how many. */
+  /** What adding blocks may need: see probe(). */
+  pagesOf(blocks: readonly Block[]): number {
+    return pagesToAdd(blocks, () => this.#lastPage);
+  }
+
+  get #lastPage(): number {
+    return lastPageOf(this.#root);
+  }
+
+  /**
+   * Removes the oldest that are too many, too large or too old, at most so many. Returns how many. Throws what the system or LMDB
+   * says where that cannot be written.
+   */
   trim(most: number): number {
     const old = this.#old(most);
     if (old.events === 0 && old.keys.length === 0) return 0;
-    try {
-      this.#transact(() => {
-        for (const key of old.keys) this.#blocks.removeSync(key);
-        for (const { id, offset } of old.names) if (this.#ids.get(id) === offset) this.#ids.removeSync(id);
-        this.#meta.putSync("floor", old.floor);
-      });
-    } catch {
-      return 0; // tried again
-    }
+    const pages = pagesOfIndex(old.keys.length, old.names.length, () => this.#lastPage);
+    if (most > SMALL_TRIM && !this.#space.has(pages)) return this.trim(SMALL_TRIM);
+    this.#transact(pages, () => {
+      for (const key of old.keys) this.#blocks.removeSync(key);
+      for (const { id, offset } of old.names) if (this.#ids.get(id) === offset) this.#ids.removeSync(id);
+      this.#meta.putSync("floor", old.floor);
+    });
     this.#floor = old.floor;
     this.#held.forget(old.floor);
     this.#bytes -= old.bytes;
@@ -153,14 +193,14 @@ export class Store {
 
   /** What trim() removes. A block goes with its last event, and a damaged one when its turn comes: nothing that it says counts. */
   #old(most: number): Old {
-    const { maxEvents, maxBytes, maxAge } = this.#options;
-    const oldest = this.#clock.now() - maxAge;
+    const { maxEvents, maxBytes } = this.#options;
+    const expired = this.#ages.expired(this.#clock.monotonic(), this.#clock.now());
     const old: Old = { keys: [], names: [], events: 0, bytes: 0, floor: this.#floor };
     for (const { key, block } of this.#stored({ limit: most })) {
       for (const record of block ? recordsIn(block) : []) {
         if (record.offset <= old.floor) continue;
         const isWithin = this.count - old.events <= maxEvents && this.#bytes - old.bytes <= maxBytes;
-        if (old.events === most || (isWithin && record.time >= oldest)) return old;
+        if (old.events === most || (isWithin && record.offset > expired)) return old;
         const id = nameIn(record);
         if (id !== "") old.names.push({ id, offset: record.offset });
         old.events++;
@@ -173,27 +213,25 @@ export class Store {
     return old;
   }
 
-  /** `last`: the highest offset that was given out. */
+  /**
+   * `last`: the highest offset that was given out. Rejects, closed nevertheless, where that cannot be written: the next start takes
+   * it for a sudden end.
+   */
   async close(last: number): Promise<void> {
     try {
-      this.#transact(() => {
+      this.#transact(BASE_PAGES, () => {
         this.#meta.putSync("last", Math.max(last, this.#reserved));
         this.#meta.putSync("closed", 1);
       });
-    } catch {
-      // The disk is full: the next start takes it for a sudden end.
+    } finally {
+      this.#space.close();
+      await this.#root.close();
     }
-    await this.#root.close();
   }
 
-  #transact(write: () => void): void {
-    if (this.#trouble && this.#clock.monotonic() < this.#trouble.until) throw this.#trouble.cause;
-    try {
-      this.#root.transactionSync(write);
-    } catch (cause) {
-      this.#trouble = { cause, until: this.#clock.monotonic() + REST };
-      throw cause;
-    }
+  #transact(pages: number, write: () => void): void {
+    this.#space.claim(pages);
+    this.#root.transactionSync(write);
   }
 
   /** The version and the epoch, made when the data is. */
@@ -202,29 +240,18 @@ export class Store {
     const epoch = this.#meta.get("epoch");
     if (version === undefined && epoch === undefined) {
       const { epoch: made, floor, last } = this.#options.lifetime ?? { epoch: newEpoch(), floor: 0, last: 0 };
-      this.#meta.putSync("version", VERSION);
-      this.#meta.putSync("epoch", made);
-      this.#meta.putSync("floor", floor);
+      this.#transact(BASE_PAGES, () => {
+        this.#meta.putSync("version", VERSION);
+        this.#meta.putSync("epoch", made);
+        this.#meta.putSync("floor", floor);
+      });
       // Whoever this lifetime is from may have gone on with it.
       if (last > 0) this.#reserved = last + SKIP;
       return made;
     }
     if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
     checkVersion(file, version, VERSION);
-    if (version < VERSION) this.#upgrade(epoch);
     return epoch;
-  }
-
-  #upgrade(epoch: string): void {
-    const events = this.#root.openDB<Buffer, number>({ name: "events", encoding: "binary" });
-    this.#root.transactionSync(() => {
-      for (const block of upgraded(events.getRange({}), epoch)) {
-        block.seal();
-        this.#blocks.putSync(block.last, block.stored);
-      }
-      events.clearSync();
-      this.#meta.putSync("version", VERSION);
-    });
   }
 
   /**
@@ -240,8 +267,9 @@ export class Store {
     let newest = 0;
     for (const { block } of this.#stored({})) {
       if (!block) this.#damaged++;
-      for (const { offset, bytes } of block ? recordsIn(block) : []) {
+      for (const { offset, bytes, time } of block ? recordsIn(block) : []) {
         newest = offset;
+        this.#ages.addStored(offset, time);
         if (offset <= this.#floor) continue;
         this.#held.add(offset);
         this.#bytes += bytes;

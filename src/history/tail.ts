@@ -44,7 +44,7 @@ export class Tail {
     return this.#floor;
   }
 
-  /** What was appended since take() was called last. */
+  /** What was appended since keep() or discard() was called last. */
   get pending(): readonly Block[] {
     return this.#pending;
   }
@@ -63,17 +63,29 @@ export class Tail {
     if (name?.offset === offset && !this.#names.has(name.id)) this.#names.set(name.id, offset);
   }
 
-  /** What is pending, and is not from now on: it stays here as long as there is room. */
-  take(): readonly Block[] {
-    const taken = this.#pending;
-    this.#pending = [];
-    for (const block of taken) {
-      block.seal();
+  /** What is pending, as it is to be stored; keep() or discard() says what became of it. */
+  seal(): readonly Block[] {
+    for (const block of this.#pending) block.seal();
+    return this.#pending;
+  }
+
+  /** What is pending is not from now on: it stays here as long as there is room. */
+  keep(): void {
+    for (const block of this.#pending) {
       this.#events += block.offsets.length;
       this.#bytes += block.bytes;
     }
+    this.#pending = [];
     this.#trim();
-    return taken;
+  }
+
+  /** What is pending was never published: it cannot be read or found any more. Its offsets are not given out again. */
+  discard(): void {
+    this.#blocks.length -= this.#pending.length;
+    for (const { names } of this.#pending) {
+      for (const { id, offset } of names) if (this.#names.get(id) === offset) this.#names.delete(id);
+    }
+    this.#pending = [];
   }
 
   read(after: number, options: ReadOptions): Page {

@@ -4,11 +4,12 @@
  */
 import { findToken, type Presented } from "../auth/carrier.js";
 import type { Grants } from "../auth/grants.js";
-import { refuseCrossSite } from "../auth/origin.js";
+import { refuseCrossSite, refuseForeignPage } from "../auth/origin.js";
 import type { Refusal } from "../auth/refusal.js";
 import type { Verifier } from "../auth/verifier.js";
 import type { Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
+import type { AddressSet } from "../util/address-set.js";
 import type { Answer } from "./response.js";
 
 /** Nobody in particular, or the holder of a good token. */
@@ -24,8 +25,8 @@ export interface AccessOptions {
   /** Subscribers need no token for public events. */
   readonly anonymous: boolean;
   /** Addresses that need no token to publish. */
-  readonly publishFrom: readonly string[];
-  /** Whose pages may publish with a cookie. */
+  readonly publishFrom: AddressSet;
+  /** Whose pages may publish with a cookie, or from an address that needs no token. */
   readonly origins: readonly string[];
   /** Where the hub's metadata can be fetched (RFC 9728); undefined = there is none. */
   readonly metadataUrl: string | undefined;
@@ -54,12 +55,20 @@ export class Access {
   }
 
   async publisher(request: HttpRequest): Promise<Asker | Answer> {
-    const { publishers, publishFrom, origins, legacy } = this.#options;
+    const { publishers, origins, legacy } = this.#options;
     const found = findToken(request, { legacy });
     if (found.kind === "malformed") return this.refused(found.refusal);
-    if (found.kind === "none") return publishFrom.includes(request.remote) ? "anonymous" : this.unknown("no token");
+    if (found.kind === "none") return this.#publisherByAddress(request);
     const crossSite = found.carrier === "cookie" ? refuseCrossSite(request, origins) : undefined;
     return crossSite ? this.refused(crossSite) : this.#verified(publishers, found);
+  }
+
+  /** The browser of a trusted address sends what any page makes it send: only pages of allowed origins count. */
+  #publisherByAddress(request: HttpRequest): Asker | Answer {
+    const { publishFrom, origins } = this.#options;
+    if (!publishFrom.has(request.remote)) return this.unknown("no token");
+    const crossSite = refuseForeignPage(request, origins);
+    return crossSite ? this.refused(crossSite) : "anonymous";
   }
 
   async #verified(verifier: Verifier<Selector>, { tokens, carrier }: Tokens): Promise<Asker | Answer> {

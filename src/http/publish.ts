@@ -2,7 +2,7 @@
  * From a request to a publication (Mercure, "Publishing"). The answer is the event's id, and comes when the event is as durable
  * as configured; nothing of a request that is turned away is published.
  */
-import { ProtocolError } from "../errors.js";
+import { M2pushError, ProtocolError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { coversAll } from "../hub/selector.js";
 import { LIMITS } from "../protocol/limits.js";
@@ -23,9 +23,17 @@ export class Publish {
   readonly #url: URL;
   readonly #dialects: Dialects;
   readonly #settings: () => PublishSettings;
+  readonly #rejected: (error: M2pushError) => void;
 
-  /** `base` is the hub's URL; `settings` are asked for anew with each request. */
-  constructor(hub: Pick<Hub, "publish">, base: string, dialects: Dialects, settings: () => PublishSettings) {
+  /** `base` is the hub's URL; `settings` are asked for anew with each request. `rejected` hears of each publication that is not accepted. */
+  constructor(
+    hub: Pick<Hub, "publish">,
+    base: string,
+    dialects: Dialects,
+    settings: () => PublishSettings,
+    rejected: (error: M2pushError) => void = () => {},
+  ) {
+    this.#rejected = rejected;
     this.#hub = hub;
     this.#url = new URL(base);
     this.#dialects = dialects;
@@ -35,7 +43,7 @@ export class Publish {
   async handle(request: HttpRequest): Promise<Answer> {
     const { access } = this.#settings();
     const asker = await access.publisher(request);
-    const answer = isAnswer(asker) ? asker : await this.#publish(request, asker, access);
+    const answer = isAnswer(asker) ? this.#denied(asker) : await this.#publish(request, asker, access);
     return { persists: true, ...answer };
   }
 
@@ -44,19 +52,26 @@ export class Publish {
     try {
       const draft = read(request, dialect);
       if (draft.topics.some((topic) => dialect.isReserved(topic, this.#url))) {
+        this.#rejected(new M2pushError("auth.denied", "a reserved topic"));
         return { status: dialect.reservedStatus, body: "a topic is the hub's own\n", why: "a reserved topic" };
       }
       if (asker !== "anonymous" && !coversAll(asker.publish, draft.topics, this.#url.href)) {
-        return access.insufficient("the token grants publishing, but not on every topic of this update");
+        return this.#denied(access.insufficient("the token grants publishing, but not on every topic of this update"));
       }
-      checkDraft(draft);
+      checkDraft(draft, { joiners: dialect.joinersInTopics });
       const { id } = await this.#hub.publish(draft);
       return { status: 200, body: id };
     } catch (error) {
+      if (error instanceof M2pushError) this.#rejected(error);
       if (!(error instanceof ProtocolError)) throw error;
       const status = error.code === "limit.exceeded" ? 413 : 400;
       return { status, body: `${error.message}\n`, why: error.message };
     }
+  }
+
+  #denied(answer: Answer): Answer {
+    this.#rejected(new M2pushError("auth.denied", answer.why ?? `answered with ${answer.status}`));
+    return answer;
   }
 }
 

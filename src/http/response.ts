@@ -6,8 +6,8 @@
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Text; absent = the status in words. */
-  readonly body?: string;
+  /** Text, or its bytes where it is large; absent = the status in words. */
+  readonly body?: string | Buffer;
   /** The connection may be used for another request. */
   readonly persists?: true;
   /** What only the log is told. */
@@ -52,5 +52,7 @@ export function response(answer: Answer, { persists, isHead }: { persists: boole
   const hasLength = !isEmpty && (!isHead || answer.body !== undefined);
   if (hasLength) headers["Content-Length"] = `${Buffer.byteLength(body)}`;
   if (!persists) headers.Connection = "close";
-  return Buffer.from(head(status, headers) + (isHead || isEmpty ? "" : body));
+  const first = head(status, headers);
+  if (isHead || isEmpty) return Buffer.from(first);
+  return typeof body === "string" ? Buffer.from(first + body) : Buffer.concat([Buffer.from(first), body]);
 }

@@ -36,6 +36,8 @@ export interface RouterOptions {
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
   /** Headers for every answer but streams: its date; and pages of other origins may read refusals, too (cors.ts). */
   readonly readable: (request?: HttpRequest) => Readonly<Record<string, string>>;
+  /** The answer to a request for a host that is not served; absent = every host is. */
+  readonly misdirected?: (request: HttpRequest) => Answer | undefined;
 }
 
 /** Requests of one connection that may wait behind an answer that takes time: more than a publisher's library ever sends ahead. */
@@ -45,15 +47,20 @@ const MOST_WAITING = 256;
  * connection, however fast it reads (mongrel2.md 2.1).
  */
 const PACE = 8;
-
 /**
- * Mongrel2 hands on a request whose Transfer-Encoding is not exactly "chunked" without its body, and with garbage for one beside a
- * Content-Length (docs/mongrel2.md); what follows on the connection is the body, not a request.
+ * A long answer leaves in pieces, each when Mongrel2 has taken the one before: in one piece it would hold up what others are sent for as
+ * long as Mongrel2 reads it (13 MB: 0.2 s). As few that a client that reads nothing yet is not killed for them (mongrel2.md 2.1).
  */
+const PIECE_BYTES = 65_536;
+const MAX_PIECES = 12;
+
+/** Mongrel2 hands on a request with a Transfer-Encoding without its body, which then follows as if it were a request (docs/mongrel2.md). */
 const LENGTH_REQUIRED = "a body needs a Content-Length, and no Transfer-Encoding\n";
 
 interface Busy {
   readonly life: number;
+  /** Its answer takes time. */
+  turn: Turn;
   readonly waiting: HttpRequest[];
 }
 
@@ -68,6 +75,7 @@ export class Router {
   readonly #options: RouterOptions;
   /** Connections with an answer that takes time. */
   readonly #busy = new Map<Server, Map<number, Busy>>();
+  #whenIdle: (() => void)[] = [];
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -99,10 +107,50 @@ export class Router {
     send(server, id, response(answer, { persists: false, isHead: false }), false);
   }
 
+  /** Resolves when no request waits for its answer. */
+  idle(): Promise<void> {
+    if (this.#isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  get #isIdle(): boolean {
+    for (const [{ life }, connections] of this.#busy)
+      for (const busy of connections.values()) if (busy.life === life) return false;
+    return true;
+  }
+
+  /**
+   * Waits no longer for answers that take time: publishers are told to try again, everybody else is cut and comes back (an
+   * EventSource gives up for good at any status but 200). Returns how many connections that were.
+   */
+  abandon(): number {
+    let abandoned = 0;
+    for (const [server, connections] of this.#busy) {
+      for (const [id, { life, turn }] of connections) {
+        connections.delete(id);
+        if (life !== server.life) continue;
+        abandoned++;
+        this.#abandon(server, turn);
+      }
+    }
+    return abandoned;
+  }
+
+  #abandon(server: Server, { name, request }: Turn): void {
+    if (request.method !== "POST") {
+      this.#options.hub.evict(server, request.id);
+      return;
+    }
+    const answer = failure(new M2pushError("unavailable", "the daemon is stopping, and the event is not stored yet"));
+    this.#options.answered(server.name, name, answer.status, answer.why);
+    const headers = { ...this.#options.readable(request), ...answer.headers };
+    send(server, request.id, response({ ...answer, headers }, { persists: false, isHead: false }), false);
+  }
+
   #serve(server: Server, request: HttpRequest): void {
     const turn = this.#begin(server, request);
     if (turn.outcome instanceof Promise) void this.#converse(server, turn);
-    else this.#finish(turn.name, server, request, turn.outcome);
+    else void this.#finish(turn.name, server, request, turn.outcome);
   }
 
   #begin(server: Server, request: HttpRequest): Turn {
@@ -114,6 +162,8 @@ export class Router {
   #attempt(route: Route | undefined, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
     if (request.headers.has("transfer-encoding")) return { status: 411, body: LENGTH_REQUIRED };
     try {
+      const misdirected = this.#options.misdirected?.(request);
+      if (misdirected) return misdirected;
       return route ? this.#outcome(route, server, request) : { status: 404 };
     } catch (error) {
       return failure(error);
@@ -123,18 +173,20 @@ export class Router {
   /** An answer that takes time, and all that its connection asks until nothing waits any more. */
   async #converse(server: Server, first: Turn): Promise<void> {
     const { id } = first.request;
-    const busy: Busy = { life: server.life, waiting: [] };
+    const busy: Busy = { life: server.life, turn: first, waiting: [] };
     const connections = this.#busy.get(server) ?? new Map<number, Busy>();
     this.#busy.set(server, connections.set(id, busy));
     const isOver = () => connections.get(id) !== busy || busy.life !== server.life;
     let turn: Turn | undefined = first;
     for (let answers = 1; turn; answers++) {
+      busy.turn = turn;
       const outcome: Outcome = await Promise.resolve(turn.outcome).catch(failure);
-      if (isOver() || !this.#finish(turn.name, server, turn.request, outcome)) break;
+      if (isOver() || !(await this.#finish(turn.name, server, turn.request, outcome, isOver))) break;
       if (answers % PACE === 0) await new Promise<void>((passed) => server.outlet.fence(passed));
       turn = isOver() ? undefined : this.#next(server, busy);
     }
     if (connections.get(id) === busy) connections.delete(id);
+    if (this.#whenIdle.length > 0 && this.#isIdle) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
   /** What waited longest. The connection may have become a stream: then there is no answer. */
@@ -146,14 +198,27 @@ export class Router {
     return undefined;
   }
 
-  /** Whether there is still somebody to answer to. */
-  #finish(name: string, server: Server, request: HttpRequest, outcome: Outcome): boolean {
+  /** Whether there is still somebody to answer to. `isOver`: what is left of a long answer is not to be sent. */
+  #finish(
+    name: string,
+    server: Server,
+    request: HttpRequest,
+    outcome: Outcome,
+    isOver = restartOf(server),
+  ): boolean | Promise<boolean> {
     if (outcome === undefined) return false;
     this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
     if (outcome === "streaming") return true;
+    if (server.registry.clients.has(request.id)) {
+      // Something failed after its stream was opened: any answer would be part of that.
+      this.#options.hub.evict(server, request.id);
+      return false;
+    }
     const persists = outcome.persists === true && mayPersist(request);
     const answer = { ...outcome, headers: { ...this.#options.readable(request), ...outcome.headers } };
-    send(server, request.id, response(answer, { persists, isHead: request.method === "HEAD" }), persists);
+    const bytes = response(answer, { persists, isHead: request.method === "HEAD" });
+    if (bytes.length > PIECE_BYTES) return sendInPieces(server, request.id, bytes, { persists, isOver });
+    send(server, request.id, bytes, persists);
     return persists;
   }
 
@@ -207,4 +272,26 @@ function mayPersist(request: HttpRequest): boolean {
 function send(server: Server, id: number, bytes: Buffer, persists: boolean): void {
   server.outlet.deliver(server.outlet.address([id]), bytes);
   if (!persists) server.outlet.close([id]);
+}
+
+/** Tells whether Mongrel2 was restarted since: then the connection is somebody else's. */
+function restartOf(server: Server): () => boolean {
+  const { life } = server;
+  return () => life !== server.life;
+}
+
+async function sendInPieces(
+  server: Server,
+  id: number,
+  bytes: Buffer,
+  { persists, isOver }: { readonly persists: boolean; readonly isOver: () => boolean },
+): Promise<boolean> {
+  const size = Math.max(PIECE_BYTES, Math.ceil(bytes.length / MAX_PIECES));
+  for (let from = 0; from < bytes.length; from += size) {
+    if (from > 0) await new Promise<void>((passed) => server.outlet.fence(passed));
+    if (isOver()) return false;
+    server.outlet.deliver(server.outlet.address([id]), bytes.subarray(from, from + size));
+  }
+  if (!persists) server.outlet.close([id]);
+  return persists;
 }

@@ -3,18 +3,25 @@ import { hasTokenInQuery } from "../auth/carrier.js";
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
+import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { History } from "../hub/ports.js";
-import { positionId } from "../hub/position.js";
+import { positionId, presenceId } from "../hub/position.js";
+import { CompileWork } from "../hub/select/work.js";
 import { parseSelector, type Selector } from "../hub/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
+import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
+import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
+import { CompileQueue } from "./compile-queue.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
 import { httpDate } from "./date.js";
+import { misdirected } from "./hosts.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
 import { Publish } from "./publish.js";
+import type { Answer } from "./response.js";
 import type { Route } from "./router.js";
 import { hubRoute } from "./routes/hub.js";
 import { metadataPath, metadataRoute } from "./routes/metadata.js";
@@ -27,6 +34,8 @@ export interface SiteParts {
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly clock: Clock;
+  /** Counts publications that are not accepted; absent = nobody does. */
+  readonly rejected?: (error: M2pushError) => void;
   /** Told what an operator should know of the keys; never a key. */
   readonly warn: (warning: string) => void;
 }
@@ -65,17 +74,26 @@ export class Site {
     return { Date: this.#date(), ...(isPrivate && { "Cache-Control": "private" }), ...cors };
   }
 
+  /** The answer to a request for a host that is not served; undefined = it is. */
+  misdirected(request: HttpRequest): Answer | undefined {
+    return misdirected(request, this.#config.hub.hosts);
+  }
+
   #routes(config: Config): Map<string, Route> {
-    const { hub, history, presence } = this.#parts;
+    const { hub, history, presence, clock } = this.#parts;
     const { path } = config.hub;
     const base = hubUrl(config);
     const dialects = this.#dialects;
-    const subscribe = new Subscribe(hub, base, { settings: () => this.#settings(), date: this.#date });
-    const publish = new Publish(hub, base, dialects, () => this.#settings());
+    const subscribe = new Subscribe(hub, base, new CompileQueue(clock), {
+      settings: () => this.#settings(),
+      date: this.#date,
+    });
+    const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
-    const lastEventId = () => (history.last === 0 ? "earliest" : positionId(history.epoch, history.last));
+    const lastEventId = () => lastIdOf(history, presence);
     const settings = () => this.#settings();
-    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, lastEventId, settings });
+    const work = new SlicedWork(this.#parts.clock, tooManyRequests);
+    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings });
     const issuer = config.auth.issuer || undefined;
     const routes = new Map([
       [config.stream.path, streamRoute(config.stream.path, subscribe, corsOrigins)],
@@ -92,8 +110,9 @@ export class Site {
 
   #settings() {
     const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
+    const { max_pattern_cost: maxPatternCost } = this.#config.stream;
     const corsOrigins = this.#config.auth.cors_origins;
-    return { access: this.#access, retry, maxClients, maxPerAddress, corsOrigins };
+    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, corsOrigins };
   }
 
   #accessOf(config: Config): Access {
@@ -105,7 +124,7 @@ export class Site {
       subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
       legacy,
       anonymous: auth.anonymous,
-      publishFrom: auth.allow_publish_from,
+      publishFrom: new AddressSet(auth.allow_publish_from),
       origins: [hub.origin, ...auth.cors_origins],
       metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,
     });
@@ -119,12 +138,22 @@ export class Site {
     return new Verifier({
       keys,
       clock: this.#parts.clock,
-      parse: (kind, value) => parseSelector(kind, value, base),
+      parser: () => {
+        const work = new CompileWork();
+        return (kind, value) => parseSelector(kind, value, base, work);
+      },
       authority: this.#dialects.serves("draft-08") ? authority : undefined,
       legacy: this.#dialects.serves("0.x"),
       leeway: config.auth.leeway,
+      legacyIssuer: config.auth.issuer || undefined,
     });
   }
+}
+
+/** Of the newest event: of a publication, or of a subscription that began or ended since. */
+function lastIdOf({ epoch, last }: Pick<History, "epoch" | "last">, { log }: Presence): string {
+  if (log.last > 0 && log.lastHead === last) return presenceId(epoch, last, log.instance, log.last);
+  return last === 0 ? "earliest" : positionId(epoch, last);
 }
 
 /** The hub's URL; on this machine only, by whatever name this machine calls itself. */

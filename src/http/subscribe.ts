@@ -5,14 +5,17 @@
 import { randomUUID } from "node:crypto";
 import { hasTokenInQuery } from "../auth/carrier.js";
 import { ProtocolError } from "../errors.js";
+import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
+import type { Interest } from "../hub/interest.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
-import { canonical, covers, parseSelector, type Selector, wordsOf } from "../hub/selector.js";
+import { canonical, covers } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
 import { type HttpRequest, lastHeader } from "../protocol/request.js";
 import { encodeComment, encodeRetry } from "../protocol/sse.js";
 import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
+import type { CompileQueue } from "./compile-queue.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
 import type { Asked } from "./mercure/dialect.js";
 import { type Answer, head } from "./response.js";
@@ -28,6 +31,8 @@ export interface SubscribeSettings {
   readonly maxClients: number;
   /** The most clients of one address; 0 = no limit. */
   readonly maxPerAddress: number;
+  /** What the patterns of all clients may cost together; 0 = no limit. */
+  readonly maxPatternCost: number;
   readonly corsOrigins: readonly string[];
 }
 
@@ -48,42 +53,63 @@ const PRIVATE = { "Cache-Control": `private, ${HEADERS["Cache-Control"]}` };
 
 const GREETING = encodeComment(" time stream");
 
+export interface SubscribeParts {
+  readonly settings: () => SubscribeSettings;
+  readonly date: () => string;
+}
+
 export class Subscribe {
   readonly #hub: Hub;
   readonly #base: string;
+  readonly #queue: CompileQueue;
   readonly #settings: () => SubscribeSettings;
   readonly #date: () => string;
   /** What most are told first, all the same for a second. */
   readonly #plain = latest((date: string) => latest((retry: number) => openingOf(retry, { Date: date, ...HEADERS })));
 
   /** `base` is the hub's URL; `settings` are asked for anew with each request, `date` is the Date header's. */
-  constructor(hub: Hub, base: string, { settings, date }: { settings: () => SubscribeSettings; date: () => string }) {
+  constructor(hub: Hub, base: string, queue: CompileQueue, { settings, date }: SubscribeParts) {
     this.#hub = hub;
     this.#base = base;
+    this.#queue = queue;
     this.#settings = settings;
     this.#date = date;
   }
 
   /** What a route's requests ask for; `read`: see Wishes. */
   method(read: (request: HttpRequest) => Wish): Method {
-    const wishes = new Wishes(read, this.#base);
+    const wishes = new Wishes(read, this.#base, this.#queue);
     return (server, request) => this.#handle(server, request, wishes);
   }
 
   #handle(server: Server, request: HttpRequest, wishes: Wishes): Outcome | Promise<Outcome> {
     try {
-      const full = this.#full(server, request);
+      const full = this.#full(request);
       if (full) return full;
       const wish = wishes.of(request);
-      const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
-      const asker = this.#settings().access.subscriber(request);
-      const { life } = server;
-      // Once Mongrel2 was restarted the connection is somebody else's.
-      return asker instanceof Promise ? asker.then((it) => (life === server.life ? open(it) : undefined)) : open(asker);
+      if (!(wish instanceof Promise)) return this.#ask(server, request, wish);
+      return this.#awaiting(server, request, wish, (it) => this.#ask(server, request, it)).catch(refused);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      return { status: 400, body: `${error.message}\n`, why: error.message };
+      return refused(error);
     }
+  }
+
+  /** Who asks, and then the stream. */
+  #ask(server: Server, request: HttpRequest, wish: ParsedWish): Outcome | Promise<Outcome> {
+    const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
+    const asker = this.#settings().access.subscriber(request);
+    return asker instanceof Promise ? this.#awaiting(server, request, asker, open) : open(asker);
+  }
+
+  /** Goes on when something is known, unless the connection is gone by then. */
+  #awaiting<T>(
+    server: Server,
+    request: HttpRequest,
+    known: Promise<T>,
+    then: (it: T) => Outcome | Promise<Outcome>,
+  ): Promise<Outcome> {
+    const arrival = server.arrivals.begin(request.id);
+    return known.then((it) => (arrival.isGone ? undefined : then(it))).finally(() => server.arrivals.end(arrival));
   }
 
   #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
@@ -99,6 +125,7 @@ export class Subscribe {
     const headers = { ...HEADERS, ...(isShared && PRIVATE), ...cors };
     if (request.method === "HEAD") return { status: 200, headers };
     const date = this.#date();
+    let full: Answer | undefined;
     const opened = this.#hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
@@ -108,10 +135,16 @@ export class Subscribe {
       // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
       lastEventId: shown || wish.cursor,
       allowance: request.credits,
+      // Others may have come while a token was checked or the history was asked: the limits count when it becomes a client.
+      admit: () => {
+        full = this.#full(request) ?? this.#tooExpensive(server, interest);
+        return full === undefined;
+      },
       opening: (after) =>
         isPlain ? this.#plain(date)(retry) : openingOf(retry, { Date: date, ...headers, ...told(after) }),
     });
-    return opened instanceof Promise ? opened.then((client) => client && "streaming") : "streaming";
+    const outcome = (client: Client | undefined): Outcome => (client ? "streaming" : full);
+    return opened instanceof Promise ? opened.then(outcome) : outcome(opened);
   }
 
   #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {
@@ -125,22 +158,7 @@ export class Subscribe {
       id: `urn:uuid:${randomUUID()}`,
       subscriptions: [...subscribed.values()],
       ...(subject !== undefined && { subject }),
-      ...(asker !== "anonymous" && this.#watches(asked, asker) && { watches: true }),
     };
-  }
-
-  /** Whether it follows subscriptions, and may. */
-  #watches(asked: readonly Asked[], { subscribe }: Exclude<Asker, "anonymous">): boolean {
-    const selectors = asked.map(({ selects, value }) => parseSelector(selects, value, this.#base));
-    return this.#reachesSubscriptions(subscribe) && this.#reachesSubscriptions(selectors);
-  }
-
-  /** A narrow selector is known by the word, a wide one by trying. */
-  #reachesSubscriptions(selectors: readonly Selector[]): boolean {
-    const { pathname } = new URL(this.#base);
-    const examples = [`${pathname}/subscriptions/exact/x/urn%3Auuid%3Ax`, `${pathname}/subscriptions/x/urn%3Auuid%3Ax`];
-    const isNarrow = selectors.some((selector) => wordsOf(selector).includes("subscriptions"));
-    return isNarrow || covers(selectors, examples, this.#base);
   }
 
   /** Of the first entry that selects what is asked for, taken as a topic. */
@@ -148,17 +166,40 @@ export class Subscribe {
     return payloads.find(({ topics }) => covers(topics, [match], this.#base))?.payload;
   }
 
-  #full(server: Server, { remote }: HttpRequest): Answer | undefined {
-    const { maxClients, maxPerAddress, retry } = this.#settings();
-    const wait = () => ({ "Retry-After": `${Math.ceil(retry / 1000)}` });
+  #full({ remote }: HttpRequest): Answer | undefined {
+    const { maxClients, maxPerAddress } = this.#settings();
     if (maxClients > 0 && this.#hub.clients >= maxClients) {
-      return { status: 503, headers: wait(), body: "too many clients\n" };
+      return { status: 503, headers: this.#wait(), body: "too many clients\n" };
     }
-    if (maxPerAddress > 0 && server.registry.countOf(remote) >= maxPerAddress) {
-      return { status: 429, headers: wait(), body: "too many streams from this address\n", why: `${remote}: too many` };
+    if (maxPerAddress > 0 && this.#hub.countOf(remote) >= maxPerAddress) {
+      return {
+        status: 429,
+        headers: this.#wait(),
+        body: "too many streams from this address\n",
+        why: `${remote}: too many`,
+      };
     }
     return undefined;
   }
+
+  /** The patterns of all streams together are bounded. */
+  #tooExpensive({ registry }: Server, interest: Interest): Answer | undefined {
+    const { maxPatternCost } = this.#settings();
+    const added = maxPatternCost > 0 ? registry.patternCostOf(interest) : 0;
+    if (added === 0 || this.#hub.patternCost + added <= maxPatternCost) return undefined;
+    const why = `a pattern cost of ${added} more is above max_pattern_cost`;
+    return { status: 503, headers: this.#wait(), body: "the patterns of all streams are too expensive\n", why };
+  }
+
+  #wait(): { readonly "Retry-After": string } {
+    return { "Retry-After": `${Math.ceil(this.#settings().retry / 1000)}` };
+  }
+}
+
+/** What is wrong with a request is told to its client; anything else is not its fault. */
+function refused(error: unknown): Answer {
+  if (!(error instanceof ProtocolError)) throw error;
+  return { status: 400, body: `${error.message}\n`, why: error.message };
 }
 
 /** What comes first; the hub adds the event that ends this block, with the client's first position. */

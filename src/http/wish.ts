@@ -5,9 +5,11 @@
 
 import { ProtocolError } from "../errors.js";
 import type { Interest } from "../hub/interest.js";
+import type { CompileWork } from "../hub/select/work.js";
 import { canonical, parseSelector } from "../hub/selector.js";
 import { LIMITS } from "../protocol/limits.js";
 import type { HttpRequest } from "../protocol/request.js";
+import type { CompileQueue } from "./compile-queue.js";
 import type { Asked } from "./mercure/dialect.js";
 
 /** In whatever dialect. */
@@ -30,27 +32,42 @@ export interface ParsedWish extends Wish {
 export class Wishes {
   readonly #read: (request: HttpRequest) => Wish;
   readonly #base: string;
+  readonly #queue: CompileQueue;
   #last: { readonly query: string; readonly wish: ParsedWish } | undefined;
 
   /** `read` looks at the query and the body, nothing else; `base` is the hub's URL. */
-  constructor(read: (request: HttpRequest) => Wish, base: string) {
+  constructor(read: (request: HttpRequest) => Wish, base: string, queue: CompileQueue) {
     this.#read = read;
     this.#base = base;
+    this.#queue = queue;
   }
 
-  /** Throws a ProtocolError: the request is to be answered 400. */
-  of(request: HttpRequest): ParsedWish {
-    if (request.body.length > 0) return this.#parsed(request);
-    if (this.#last?.query !== request.query) this.#last = { query: request.query, wish: this.#parsed(request) };
-    return this.#last.wish;
-  }
-
-  #parsed(request: HttpRequest): ParsedWish {
+  /**
+   * Throws a ProtocolError: the request is to be answered 400. A promise, which may reject with the same, where patterns must
+   * wait for their turn to be compiled.
+   */
+  of(request: HttpRequest): ParsedWish | Promise<ParsedWish> {
+    const isPlain = request.body.length === 0;
+    if (isPlain && this.#last?.query === request.query) return this.#last.wish;
     const wish = this.#read(request);
     checkSize(wish.asked);
-    const selectors = wish.asked.map(({ selects, value }) => parseSelector(selects, value, this.#base));
+    const keep = (parsed: ParsedWish) => {
+      if (isPlain) this.#last = { query: request.query, wish: parsed };
+      return parsed;
+    };
+    if (!wish.asked.some(isPattern)) return keep(this.#parsed(wish));
+    return this.#queue.compile((work) => keep(this.#parsed(wish, work)));
+  }
+
+  #parsed(wish: Wish, work?: CompileWork): ParsedWish {
+    const selectors = wish.asked.map(({ selects, value }) => parseSelector(selects, value, this.#base, work));
     return { ...wish, interest: { selectors: canonical(selectors), grants: [] } };
   }
+}
+
+/** Whether it may have to be compiled. */
+function isPattern({ selects, value }: Asked): boolean {
+  return selects === "urlpattern" || (selects === "template" && value.includes("{"));
 }
 
 /** Throws "limit.exceeded". */

@@ -9,8 +9,11 @@
 import type { Publication } from "../protocol/publication.js";
 import type { Batch } from "./batch.js";
 import type { Client } from "./client.js";
-import { type Interest, testOf } from "./interest.js";
+import type { Interest } from "./interest.js";
 import type { Address, Outlet } from "./ports.js";
+import { PUBLICATION_UNITS } from "./select/match-budget.js";
+import { compile, type Selector } from "./selector.js";
+import { isPattern, type Test, type Tests, Trial, testsOf } from "./trial.js";
 
 export class Audience {
   readonly interest: Interest;
@@ -22,9 +25,17 @@ export class Audience {
   clients = 0;
   /** When something was last sent to all of it, monotonic milliseconds. */
   lastSent: number;
+  /** Whether it has selectors that must be tried on topics. */
+  readonly hasPatterns: boolean;
+  /** What it asks for is too expensive to be tried while publications are delivered: see overload.ts. */
+  isOverloading = false;
+  /** What its patterns cost together, for comparison: see Pattern.cost; set by the registry. */
+  cost = 0;
+  /** Called when somebody joins it again: see defer(). */
+  #resume: (() => void) | undefined;
   readonly #outlet: Outlet;
   readonly #base: string;
-  #wants: ((publication: Publication) => boolean) | undefined;
+  #tests: { readonly selectors: Tests; readonly grants: Tests } | undefined;
   #members: Client[] = [];
   #addresses: (Address | undefined)[] = [];
   /** Members with a limit on what may be under way to them: while there are none, nobody's credit is looked at. */
@@ -33,6 +44,7 @@ export class Audience {
   /** `base` is the hub's URL. */
   constructor(interest: Interest, base: string, outlet: Outlet, now: number) {
     this.interest = interest;
+    this.hasPatterns = interest.selectors.some(isPattern);
     this.#base = base;
     this.#outlet = outlet;
     this.lastSent = now;
@@ -46,10 +58,25 @@ export class Audience {
     return this.#members;
   }
 
-  /** Whether it gets a publication: for reading history, and made when that is first asked. */
+  /** Finds out whether it gets a publication of the history. `testOf`: of one of its patterns. */
+  trial(publication: Publication, testOf: (selector: Selector) => Test): Trial {
+    const { selectors, grants } = this.interest;
+    this.#tests ??= {
+      selectors: testsOf(selectors, testOf),
+      grants: testsOf(grants, (it) => compile(it, this.#base)),
+    };
+    return new Trial(publication, this.#tests.selectors, this.#tests.grants);
+  }
+
+  /** Whether it gets an event of the hub's own. What takes longer than a publication may is not for it. */
   wants(publication: Publication): boolean {
-    this.#wants ??= testOf(this.interest, this.#base);
-    return this.#wants(publication);
+    const trial = this.trial(publication, (it) => compile(it, this.#base));
+    return trial.run({ left: PUBLICATION_UNITS }) === true;
+  }
+
+  /** All its clients read from history; `resume` is called when the first one joins it again. */
+  defer(resume: () => void): void {
+    this.#resume = resume;
   }
 
   /** Queues a publication; bodies are cut at `maxBytes`. */
@@ -86,6 +113,8 @@ export class Audience {
   }
 
   add(client: Client): void {
+    this.#resume?.();
+    this.#resume = undefined;
     client.slot = this.#members.length;
     if (isMetered(client)) this.#metered++;
     // Most audiences have one member, and V8 makes room for 17 at the first push().

@@ -6,11 +6,14 @@
  * No copy of the stream is kept for a client that is behind: it costs its cursor.
  */
 
-import type { Publication } from "../protocol/publication.js";
+import type { Clock } from "../util/clock.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import type { GapReason, History, Page } from "./ports.js";
-import { stepsSoFar } from "./select/machine.js";
+import type { ReadPage } from "./history-reader.js";
+import { PageReader, type PageReaderOptions } from "./page-reader.js";
+import type { GapReason } from "./ports.js";
+import type { Budget } from "./select/match-budget.js";
+import type { Trial } from "./trial.js";
 
 /** Clients of one audience that have all seen everything up to the same offset. */
 export interface Group {
@@ -20,7 +23,9 @@ export interface Group {
   /** A read that is under way: the group waits for it. */
   reading: boolean;
   /** What that read has brought. */
-  page: Page | undefined;
+  page: ReadPage | undefined;
+  /** Of the publication after its cursor: it took more than one slice. */
+  trial: Trial | undefined;
   /** Its next body is one publication of this many bytes, for which nobody had credit; 0 = not known to be so. */
   needs: number;
 }
@@ -38,16 +43,12 @@ export interface Feed {
   readonly live: boolean;
 }
 
-export interface CatchupOptions {
-  readonly history: History;
-  /** The largest body, bytes. */
-  readonly maxBytes: () => number;
-  /** How many bytes, counted for each receiver, one flush may spend on clients that are behind: live ones must not wait long. */
-  readonly flushBytes: number;
+export interface CatchupOptions extends PageReaderOptions {
   /** The event that tells a client that what it missed is no longer held, and where it goes on from. */
   readonly gap: (reason: GapReason, cursor: number) => Buffer;
-  /** Called when a read that was waited for has come: there is something to take. */
+  /** Called when a read that was waited for has come, or the next slice may be done: there is something to take. */
   readonly ready: () => void;
+  readonly clock: Clock;
 }
 
 /** The cursor of a client that has seen nothing of this epoch, and must be told that it missed something. */
@@ -56,15 +57,16 @@ export const BEFORE_ALL = -1;
 /** Less credit than this is not spent on a body, bytes: many small ones cost more than they bring. */
 const WORTHWHILE = 32_768;
 
-/** Publications that one read looks at. */
-const LOOK = 10_000;
 /**
- * What it costs to look at a publication, and a step of a pattern's machine, in bytes of sending: about 20 and 10 ns. A read
- * ends where it has cost as much as a flush may: somebody with a hundred patterns of the worst kind asked for 10,000 events,
- * and the daemon stood still for 42 s.
+ * Units of work (about 10 ns) that one flush may spend on finding out who wants what: 1 ms. Groups with patterns share it, and
+ * get slices of at least MIN_SLICE_UNITS; others may look as long as the flush has room, a unit for UNIT_BYTES. Somebody with
+ * a hundred patterns of the worst kind asked for 10,000 events, and the daemon stood still for 42 s.
  */
-const LOOK_COST = 20;
-const STEP_COST = 10;
+const MATCH_UNITS = 100_000;
+const MIN_SLICE_UNITS = 5_000;
+const UNIT_BYTES = 10;
+/** Between two slices that brought nothing to send, milliseconds: half of one processor is left for others. */
+const REST_MS = 1;
 
 export class Catchup {
   readonly #options: CatchupOptions;
@@ -73,11 +75,14 @@ export class Catchup {
   /** The same groups by audience and cursor. */
   readonly #groups = new Map<Audience, Map<number, Group>>();
   #size = 0;
-  /** What looking has cost, ever. */
-  #looking = 0;
+  readonly #reader: PageReader;
+  /** What this slice may still cost. */
+  #slice: Budget = { left: 0 };
+  #isResting = false;
 
   constructor(options: CatchupOptions) {
     this.#options = options;
+    this.#reader = new PageReader(options);
   }
 
   /** How many clients are behind. */
@@ -123,6 +128,12 @@ export class Catchup {
     return false;
   }
 
+  /** Whether clients of an audience could go on and are not live yet. */
+  isBehind(audience: Audience): boolean {
+    const groups = this.#groups.get(audience);
+    return groups !== undefined && [...groups.values()].some((group) => !group.reading && hasCredit(group));
+  }
+
   /**
    * The next body of each group, as far as the flush has room; groups take turns. Called right after the flush has taken
    * what waited for the live clients, so that whoever has caught up can join between two bodies of its audience.
@@ -130,18 +141,35 @@ export class Catchup {
   take(head: number): Feed[] {
     const feeds: Feed[] = [];
     let room = this.#options.flushBytes;
-    let looked = this.#looking;
+    let matching = MATCH_UNITS;
     let turns = this.#queue.size;
+    const share = Math.max(MIN_SLICE_UNITS, Math.floor(MATCH_UNITS / Math.max(1, turns)));
     for (const group of this.#queue) {
       if (room <= 0 || turns-- === 0) break;
-      const feed = group.reading || !hasCredit(group) ? undefined : this.#advance(group, head);
-      room -= this.#looking - looked;
-      looked = this.#looking;
+      const { hasPatterns } = group.audience;
+      if (group.reading || (hasPatterns && matching <= 0) || !hasCredit(group)) continue;
+      const units = hasPatterns ? Math.min(share, matching) : room / UNIT_BYTES;
+      this.#slice = { left: units };
+      const feed = this.#advance(group, head);
+      const spent = units - this.#slice.left;
+      if (hasPatterns) matching -= spent;
+      else room -= spent * UNIT_BYTES;
       if (!feed) continue;
       feeds.push(feed);
       room -= (feed.body?.length ?? 0) * feed.clients.length;
     }
+    if (matching <= 0) this.#rest();
     return feeds;
+  }
+
+  /** What was not done for want of time goes on in a while, even if there is nothing to send in between. */
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    this.#options.clock.after(REST_MS, () => {
+      this.#isResting = false;
+      this.#options.ready();
+    });
   }
 
   /** One step of one group: read on, or join. */
@@ -151,51 +179,31 @@ export class Catchup {
     if (group.cursor > join) return undefined; // ahead of its audience: what it has seen is still waiting for the others
     if (group.cursor === join) return this.#step(group, join, join, []);
     if (group.cursor < history.floor) {
-      const notice = this.#options.gap(group.cursor < 0 ? "unknown" : "expired", history.floor);
+      const notice = this.#options.gap(group.cursor < 0 ? "unknown" : lossOf(group), history.floor);
       return this.#step(group, Math.min(history.floor, join), join, [notice]);
     }
-    const page = group.page ?? this.#read(group, join);
+    const page = group.page ?? this.#reader.read(group, join, this.#slice);
     if (page instanceof Promise) return this.#await(group, page);
+    if (page.through === group.cursor && group.trial) return this.#goOn(group);
     const chunks = page.publications.map((publication) => publication.bytes);
-    if (page.isBroken) chunks.push(this.#options.gap("expired", page.through));
+    if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through));
+    if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
     return this.#step(group, page.through, join, chunks);
   }
 
-  #await(group: Group, page: Promise<Page>): undefined {
-    group.reading = true;
-    page
-      .catch((): Page => ({ publications: [], through: group.cursor }))
-      .then((read) => {
-        group.reading = false;
-        group.page = read;
-        this.#options.ready();
-      });
+  /** The slice was not enough for one publication. */
+  #goOn(group: Group): undefined {
+    this.#rest();
+    this.#last(group);
   }
 
-  #read(group: Group, through: number): Page | Promise<Page> {
-    const { history, maxBytes, flushBytes } = this.#options;
-    // A crowd at one place gets smaller bodies, more often: a body of 100 kB to 1000 clients would hold up live ones for long.
-    const fair = Math.max(4096, Math.floor(flushBytes / group.clients.size));
-    let left = flushBytes;
-    let end = Number.POSITIVE_INFINITY;
-    const match = (publication: Publication) => {
-      if (left <= 0) return false;
-      const before = stepsSoFar();
-      const isWanted = group.audience.wants(publication);
-      const cost = LOOK_COST + (stepsSoFar() - before) * STEP_COST;
-      this.#looking += cost;
-      left -= cost;
-      if (left <= 0) end = publication.offset;
-      return isWanted;
-    };
-    const cut = (page: Page): Page => ({ ...page, through: Math.min(page.through, end) });
-    const page = history.read(group.cursor, {
-      through,
-      most: LOOK,
-      maxBytes: Math.min(maxBytes(), fair, mostCredit(group)),
-      match,
+  #await(group: Group, page: Promise<ReadPage>): undefined {
+    group.reading = true;
+    void page.then((read) => {
+      group.reading = false;
+      group.page = read;
+      this.#options.ready();
     });
-    return page instanceof Promise ? page.then(cut) : cut(page);
   }
 
   /**
@@ -217,6 +225,8 @@ export class Catchup {
     }
     if (group.clients.size === 0) this.#drop(group);
     else this.#last(group);
+    const next = this.#groups.get(group.audience)?.get(cursor);
+    if (next) next.trial ??= group.trial;
     return { clients, body, events: chunks.length, cursor, live };
   }
 
@@ -242,7 +252,7 @@ export class Catchup {
     }
     let group = groups.get(cursor);
     if (!group) {
-      group = { audience, cursor, clients: new Set(), reading: false, page: undefined, needs: 0 };
+      group = { audience, cursor, clients: new Set(), reading: false, page: undefined, trial: undefined, needs: 0 };
       groups.set(cursor, group);
       this.#queue.add(group);
     }
@@ -258,12 +268,8 @@ export class Catchup {
   }
 }
 
-/** The most that any client of a group may be sent now. */
-function mostCredit(group: Group): number {
-  let most = 0;
-  for (const { credit } of group.clients) most = Math.max(most, credit);
-  return most;
-}
+/** Why a group has lost what it was to read. */
+const lossOf = ({ audience }: Group): GapReason => (audience.isOverloading ? "overload" : "expired");
 
 /**
  * Whether it is worth reading on for a group: some client of it can take a body of fair size, or all that it ever can. A

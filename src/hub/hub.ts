@@ -1,18 +1,18 @@
 /**
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
- * This file is the list of what can happen; how each step works stands in the file it is named after.
+ * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that list.
  */
 import { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
-import { maxBody } from "./batch.js";
-import { BEFORE_ALL, Catchup, type Feed } from "./catchup.js";
+import type { Conditions } from "../util/conditions.js";
+import { BEFORE_ALL } from "./catchup.js";
 import type { Client } from "./client.js";
 import { Expiry } from "./expiry.js";
 import { farewell } from "./farewell.js";
+import { HistoryReader } from "./history-reader.js";
 import { interrupt } from "./interruption.js";
-import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
-import { Outbox } from "./outbox.js";
+import type { KeepaliveTimes } from "./keepalive.js";
 import type {
   Attendance,
   Bus,
@@ -24,14 +24,12 @@ import type {
   Reason,
   StoredClient,
 } from "./ports.js";
-import { Registry } from "./registry.js";
-import { beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
-import type { Server } from "./server.js";
-import { settle, unsettle } from "./settlement.js";
+import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
+import { MatchBudget } from "./select/match-budget.js";
+import { closeTimers, openServer, resetServer, type Server } from "./server.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
+import { type PresenceSource, Watchers } from "./watchers.js";
 
-/** What one flush may spend on clients that are behind, bytes times receivers. */
-const CATCHUP_BYTES = 1_000_000;
 const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
 
 export interface HubOptions {
@@ -40,7 +38,11 @@ export interface HubOptions {
   readonly clients: ClientStore;
   readonly journal: Journal;
   readonly attendance: Attendance;
+  /** Absent = nobody is told who comes and goes. */
+  readonly presence?: PresenceSource;
   readonly clock: Clock;
+  /** Where failures to read the history are told; absent = nowhere. */
+  readonly conditions?: Conditions;
   /** Whether more is published than could be taken in yet; absent = never. */
   readonly isFlooded?: () => boolean;
   /** The hub's URL, absolute: what relative topics and patterns are resolved against. */
@@ -53,13 +55,22 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #servers = new Map<string, Server>();
   readonly #expiry: Expiry;
-  #sealed = false;
+  /** "storing": what is published is kept, and not sent by this process any more. */
+  #phase: "open" | "storing" | "sealed" = "open";
+  readonly #budget: MatchBudget;
+  readonly #watchers: Watchers;
+  readonly #reader: HistoryReader;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
+  /** Publications up to this offset were rejected after some servers had taken them: no other server may. */
+  #discarded = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
     this.#expiry = new Expiry(options.clock);
+    this.#budget = new MatchBudget(options.clock);
+    this.#watchers = new Watchers(options.presence, options.history);
+    this.#reader = new HistoryReader(options.history, options.clock, options.conditions);
   }
 
   get servers(): Iterable<Server> {
@@ -71,60 +82,85 @@ export class Hub {
     return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.size, 0);
   }
 
+  /** Clients from one address. */
+  countOf(remote: string): number {
+    let count = 0;
+    for (const { registry } of this.#servers.values()) count += registry.countOf(remote);
+    return count;
+  }
+
+  /** What the patterns of all clients cost together: see Registry. */
+  get patternCost(): number {
+    return [...this.#servers.values()].reduce((sum, { registry }) => sum + registry.patternCost, 0);
+  }
+
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    await this.#options.bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
+    const { bus, history } = this.#options;
+    history.onDiscarded?.(() => this.#discard());
+    await bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
   serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
-    const { clock, history, clients: store, journal, base, isFlooded = () => false } = this.#options;
-    const registry = new Registry(outlet, base);
-    const maxBytes = () => maxBody(registry.size);
-    const catchup = new Catchup({
-      history,
-      maxBytes,
-      flushBytes: CATCHUP_BYTES,
-      gap: (reason, cursor) => this.#gap(name, reason, cursor),
-      ready: () => outbox.pump(),
-    });
-    const flushed = journal.flushed.bind(journal, name);
-    const fenced = (through: number, steps: readonly Feed[]) => settle(server, store, through, steps);
-    const fellBehind = (clients: readonly Client[]) => unsettle(server, store, clients);
-    const commit = () => history.commit();
-    const outbox = new Outbox(
-      { outlet, clock, catchup, maxBytes, isFlooded, commit, flushed, fenced, fellBehind },
-      history.last,
-    );
-    const sweep = new Keepalive({ outlet, registry, clock }, times);
-    const server: Server = { name, outlet, registry, outbox, catchup, keepalive: sweep, allowance: undefined, life: 0 };
+    const { clock, isFlooded = () => false } = this.#options;
+    const gap = (reason: GapReason, cursor: number) => this.#gap(name, reason, cursor);
+    const cut = (server: Server, id: number) => this.end(server, id, "too expensive");
+    const parts = { ...this.#options, reader: this.#reader, budget: this.#budget, isFlooded, gap, cut };
+    const server = openServer(name, outlet, times, parts);
     this.#servers.set(name, server);
-    sweep.start();
+    this.#watchers.serve(server, { clock, gap: (offset) => this.#gap(name, "presence", offset) });
+    server.keepalive.start();
     return server;
   }
 
   /** Publishes one event; settles when it is as durable as configured. Rejects with "unavailable" once sealed. */
   publish(draft: Draft): Promise<Publication> {
-    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
+    return this.#phase === "sealed" ? Promise.reject(stopping()) : this.#options.bus.publish(draft);
   }
 
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
-    return this.#sealed ? Promise.reject(stopping()) : this.#options.bus.post(draft);
+    return this.#phase === "sealed" ? Promise.reject(stopping()) : this.#options.bus.post(draft);
   }
 
-  /** From now on nothing more is published or sent: what was can then be known to have arrived, and is not sent again. */
+  /**
+   * From now on what is published is stored for the next process and not sent by this one: what was sent can then be known to have
+   * arrived, and is not sent again.
+   */
+  suspendDelivery(): void {
+    if (this.#phase === "open") this.#phase = "storing";
+  }
+
+  /** From now on nothing more is published or sent. */
   seal(): void {
-    this.#sealed = true;
+    this.#phase = "sealed";
   }
 
   /** One publication with its place: keep it, and send it on. Never waits between the two. */
   #deliver(publication: Publication): Promise<void> | undefined {
-    if (this.#sealed) return undefined;
+    if (this.#phase === "sealed") return undefined;
     const kept = this.#options.history.append(publication);
     this.#options.journal.published(publication);
-    for (const { outbox, registry } of this.#servers.values()) outbox.add(publication, registry.wanting(publication));
+    if (this.#phase === "storing") return kept;
+    this.#budget.begin();
+    for (const { outbox, registry, overload } of this.#servers.values()) {
+      if (publication.offset <= this.#discarded) break;
+      const audiences = registry.wanting(publication);
+      const undecided = registry.takeUndecided();
+      if (undecided.length > 0) overload.defer(undecided);
+      outbox.add(publication, audiences);
+    }
     return kept;
+  }
+
+  /** What waits may have been rejected: clients read on from the history, which has what was not. */
+  #discard(): void {
+    this.#discarded = this.#options.history.last;
+    for (const { outbox } of this.#servers.values()) {
+      outbox.discard();
+      queueMicrotask(() => outbox.pump()); // this may be in the middle of one
+    }
   }
 
   /** What comes next does not follow on what came last: whoever misses something is told, and goes on from there. */
@@ -140,18 +176,21 @@ export class Hub {
   /**
    * A browser connects. It is opened and given a position of its own at once (an event with an id only), so that it can come
    * back even if it never saw an event; then it is live, or behind. The id must be free: see Registry. Where the history must
-   * be asked for its last event id, that comes first; undefined when its connection is not there any more by then.
+   * be asked for its last event id, that comes first. Undefined when it is not admitted, or its connection is gone by then.
    */
-  subscribe(server: Server, subscription: Subscription): Client | Promise<Client | undefined> {
+  subscribe(server: Server, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
     const { lastEventId } = subscription;
-    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#options.history, lastEventId);
+    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
-    const { life } = server;
-    return asked.then((offset) => (life === server.life ? this.#open(server, subscription, offset) : undefined));
+    const arrival = server.arrivals.begin(subscription.id);
+    return asked
+      .then((offset) => (arrival.isGone ? undefined : this.#open(server, subscription, offset)))
+      .finally(() => server.arrivals.end(arrival));
   }
 
   /** `asked`: the offset of its last event id. */
-  #open(server: Server, subscription: Subscription, asked: number | undefined): Client {
+  #open(server: Server, subscription: Subscription, asked: Asked): Client | undefined {
+    if (subscription.admit?.() === false) return undefined;
     const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
@@ -161,7 +200,8 @@ export class Hub {
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const head = opening(after);
-    const start = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const first = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const start = this.#watchers.opening(server, client, first, { lastEventId, asked, cursor, gap });
     outlet.open(id, start);
     client.credit -= start.length;
     this.#place(server, client, cursor, join);
@@ -202,13 +242,17 @@ export class Hub {
     client.settled = cursor === join;
     if (client.settled) client.audience.add(client);
     else server.catchup.add(client, cursor);
+    this.#watchers.add(server, client);
     this.#options.clients.put(server.name, stored(server, client));
   }
 
   /** A client is no longer connected. False when the id has no client: notices come late, twice, or for strangers. */
   leave(server: Server, id: number, reason: Reason): boolean {
     const client = server.registry.clients.get(id);
-    if (!client) return false;
+    if (!client) {
+      server.arrivals.gone(id);
+      return false;
+    }
     this.#detach(server, client);
     server.registry.remove(client);
     this.#options.clients.remove(server.name, id);
@@ -224,7 +268,7 @@ export class Hub {
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */
-  end(server: Server, id: number, reason: "expired" | "kicked"): void {
+  end(server: Server, id: number, reason: "expired" | "kicked" | "too expensive"): void {
     if (this.leave(server, id, reason)) server.outlet.close([id]);
   }
 
@@ -235,6 +279,7 @@ export class Hub {
 
   #detach(server: Server, client: Client): void {
     this.#expiry.forget(client);
+    this.#watchers.remove(server, client);
     if (client.behind) server.catchup.remove(client);
     else client.audience.remove(client);
   }
@@ -261,11 +306,8 @@ export class Hub {
     const left = clients.map((client) => stored(server, client));
     for (const client of clients) this.#expiry.forget(client);
     this.#options.clients.doubt(server.name);
-    server.life++;
-    server.outbox.reset();
-    server.catchup.clear();
-    server.registry.clear();
-    server.keepalive.reset();
+    resetServer(server);
+    this.#watchers.clear(server);
     clients.forEach((client, gone) => {
       this.#options.journal.disconnected(server.name, client, "server lost", clients.length - gone - 1);
     });
@@ -277,10 +319,15 @@ export class Hub {
     await Promise.all([...this.#servers.values()].map(({ outbox }) => outbox.settled()));
   }
 
-  /** Leaves every stream open, for the next process to go on with. */
+  /** Leaves every stream open, for the next process to go on with. Nothing more is sent to them. */
   handOver(): void {
     this.#expiry.close();
-    for (const { keepalive } of this.#servers.values()) keepalive.close();
+    this.#watchers.close();
+    this.#reader.close();
+    for (const server of this.#servers.values()) {
+      closeTimers(server);
+      server.outbox.hold();
+    }
   }
 
   /**
@@ -288,8 +335,11 @@ export class Hub {
    * that they do not all come at once.
    */
   close(retry: number): void {
+    this.#watchers.close();
+    this.#reader.close();
     for (const server of this.#servers.values()) {
-      server.keepalive.close();
+      closeTimers(server);
+      server.outbox.hold();
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");
       farewell(server.outlet, ids, retry, this.#options.random);

@@ -6,7 +6,7 @@
  * that wait for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is under way
  * at a time; while it is, and until it is written (cadence.ts), publications gather, and the next flush is larger. Light load: sent
  * at once. Heavy load: same number of frames, larger bodies. (A classic handler that loops over send() loses all of 1000 clients at
- * 200 events in a row.)
+ * 200 events in a row.) Long because it is one state machine.
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
@@ -120,6 +120,11 @@ export class Outbox {
     this.pump();
   }
 
+  /** The clients of an audience go on from history: before add(), from the publication that is to be added. */
+  defer(audience: Audience): void {
+    this.#spill(audience);
+  }
+
   /**
    * What comes next does not follow on what came last: from here on `head` is the newest. Nobody is live any more; what waits is
    * let go of, and what is under way proves nothing.
@@ -131,10 +136,20 @@ export class Outbox {
     this.#era++;
   }
 
+  /** Lets go of what waits: some of it was rejected, and history has the rest. */
+  discard(): void {
+    for (const audience of this.#dirty) this.#spill(audience);
+  }
+
   /** From now on things are sent: the link is live. */
   open(): void {
     this.#open = true;
     this.pump();
+  }
+
+  /** Sends nothing more until open(); a fence that is under way still counts. */
+  hold(): void {
+    this.#open = false;
   }
 
   /** Forgets everything that waits or is under way: its receivers are gone. Nothing is sent until open(). */

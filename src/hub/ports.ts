@@ -1,6 +1,7 @@
 /**
  * The ports of the hub: what it needs from the world, stated by the hub, implemented elsewhere (see daemon.ts for who is
- * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume.
+ * plugged into what). Each port's prose says what an implementation promises and what the hub must not assume. Long because it
+ * is all of them.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Client } from "./client.js";
@@ -60,7 +61,7 @@ export interface Bus {
   start(deliver: Deliver, interrupted: (reason: GapReason) => void): Promise<void>;
   /**
    * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
-   * with "history.failed" or "unavailable" when that cannot be had (the event may yet have reached some clients).
+   * when that cannot be had: with "history.failed", and no client gets the event, or with "unavailable", when nobody can tell.
    */
   publish(draft: Draft): Promise<Publication>;
   /**
@@ -113,25 +114,37 @@ export interface History {
   /**
    * Adds a publication; its offset must be above `last`. It can be read and found at once, in the same tick. Undefined when
    * it is already as durable as configured (durability "memory"); else a promise that settles then, or rejects with
-   * "history.failed".
+   * "history.failed". Throws that at once where it is known that nothing can be kept: then nothing was appended, and the offset
+   * is free.
    */
   append(publication: Publication): Promise<void> | undefined;
   /**
    * Called before anything that was appended is sent: from then on it outlives this process, where the history is of that kind
    * at all. (Else one that is killed could have sent an event to some, and nobody could give it to the others.) Never throws:
-   * what cannot be kept is sent all the same, and its append rejects.
+   * what cannot be kept is discarded, and its append rejects.
    */
   commit(): void;
-  /** Reads on after an offset. Never throws for an offset that is trimmed or not yet reached: the page is what there is. */
+  /**
+   * `listener` is called, in the same turn, when what was appended since the last commit is discarded: it cannot be read any more
+   * and must not be sent. Absent = nothing is ever discarded.
+   */
+  onDiscarded?(listener: () => void): void;
+  /**
+   * Reads on after an offset. Never throws for an offset that is trimmed or not yet reached: the page is what there is. Throws or
+   * rejects where what is there cannot be read; then it may be tried again.
+   */
   read(after: number, options: ReadOptions): Page | Promise<Page>;
   /**
    * The offset of the publication with this id (as printed in the stream, ours or a publisher's own), the oldest when a
    * publisher used it more than once; undefined when it was never seen or is trimmed. O(log n). A promise where the
-   * answer must be fetched; it never rejects: what cannot be looked up is not found.
+   * answer must be fetched. Throws or rejects where it cannot be looked up.
    */
   find(id: string): number | undefined | Promise<number | undefined>;
   close(): Promise<void>;
 }
+
+/** Where a publication came from: HTTP, the ZeroMQ ingress, or the daemon itself (beacon, presence). */
+export type PublicationSource = "http" | "zmq" | "internal";
 
 /** Why a client is no longer connected. */
 export type Reason =
@@ -143,8 +156,9 @@ export type Reason =
   | "second request"
   /** What it was allowed to see is over: its token has expired. */
   | "expired"
-  /** An operator asked for it. */
+  /** An operator asked for it; its patterns were too expensive for 10 s (overload.ts). */
   | "kicked"
+  | "too expensive"
   /** The daemon closed the stream while stopping. */
   | "shutdown";
 
@@ -188,8 +202,6 @@ export interface Subscriber {
   /** The `sub` of its token, for operators. */
   readonly subject?: string;
   readonly subscriptions: readonly Subscribed[];
-  /** Whether it may be told of others that come and go. */
-  readonly watches?: boolean;
 }
 
 /**
@@ -201,6 +213,14 @@ export interface Attendance {
   /** It was there before this process; who watches knows of it. */
   stayed(subscriber: Subscriber): void;
   left(subscriber: Subscriber): void;
+}
+
+/** Hears of subscribers of other nodes that come and go. */
+export interface RemotePresenceObserver {
+  joined(subscriber: Subscriber): void;
+  left(subscriber: Subscriber): void;
+  /** Messages were missed: some may have come or gone of whom nothing was heard. */
+  missed(): void;
 }
 
 /**
@@ -219,10 +239,15 @@ export interface Journal {
 
 /** Why publications after a client's last one cannot be given to it. */
 export type GapReason =
-  /** They were held once, and are not any more. */
+  /** They were held once, and are not any more; "overload": while its patterns were too expensive (overload.ts). */
   | "expired"
+  | "overload"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
-  | "unknown";
+  | "unknown"
+  /** Only events of subscriptions are missing (who comes and goes): the list of subscriptions is to be fetched again. */
+  | "presence"
+  /** The history could not be read, again and again. */
+  | "unavailable";
 
 /** What is remembered of a client, so that another process, or a later life of the link, can go on serving it. */
 export interface StoredClient {
@@ -249,6 +274,8 @@ export interface Legacy {
   readonly clients: readonly StoredClient[];
   /** When whoever left it was last known to be there with its link whole: Clock.monotonic(). */
   readonly aliveAt: number;
+  /** The process before this one answered every request that Mongrel2 had handed to it: none is lost (ClientStore.stoppedCleanly). */
+  readonly cleanStop: boolean;
 }
 
 /**
@@ -257,7 +284,10 @@ export interface Legacy {
  * some events twice), or a client is missing (it is cancelled and comes back), never the reverse.
  */
 export interface ClientStore {
-  /** What was left for this server, when the store was opened; empty when its history was another one. */
+  /**
+   * What was left for this server, when the store was opened; empty when its history was another one. Its `cleanStop` is gone from
+   * the disk by then: a process that is killed from now on may have read requests that nobody answers.
+   */
   legacy(server: string): Legacy;
   /** A client has come, or its position is known better. Overwrites. */
   put(server: string, client: StoredClient): void;
@@ -268,6 +298,8 @@ export interface ClientStore {
   vouch(server: string): void;
   /** It cannot say so any more: the link was lost. */
   doubt(server: string): void;
+  /** The last thing said of a server: no request that Mongrel2 has handed to this process is without an answer. */
+  stoppedCleanly(server: string): void;
   /** From now on positions are of another epoch: those of every client will be put anew, and what else is stored is void. */
   renew(epoch: string): void;
   /** Keeps everything that was said, and lets go. */

@@ -8,9 +8,11 @@ import type { Publication } from "../protocol/publication.js";
 import { latest } from "../util/latest.js";
 import { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import { type Interest, interestKey, maySee } from "./interest.js";
+import { type Interest, interestKey } from "./interest.js";
 import type { Outlet, Subscriber } from "./ports.js";
+import { type Budget, PUBLICATION_UNITS, UNLIMITED } from "./select/match-budget.js";
 import { TopicIndex } from "./topic-index.js";
+import { maySee, type Trial } from "./trial.js";
 
 export interface Newcomer {
   readonly id: number;
@@ -36,11 +38,17 @@ export class Registry {
   /** How many clients each address has. */
   readonly #addresses = new Map<string, number>();
 
-  /** `base` is the hub's URL, which relative topics and patterns are resolved against. */
-  constructor(outlet: Outlet, base: string) {
+  /** Audiences that may get the last publication and have not been asked. */
+  #undecided: Audience[] = [];
+
+  /**
+   * `base` is the hub's URL, which relative topics and patterns are resolved against; `budget`: what finding out who wants a
+   * publication may still cost.
+   */
+  constructor(outlet: Outlet, base: string, budget: Budget = UNLIMITED) {
     this.#outlet = outlet;
     this.#base = base;
-    this.#index = new TopicIndex(base);
+    this.#index = new TopicIndex(base, budget);
   }
 
   get size(): number {
@@ -52,11 +60,51 @@ export class Registry {
     return this.#addresses.get(remote) ?? 0;
   }
 
-  /** The audiences that get a publication. */
+  /** What the patterns of all clients cost together, and what an interest would add to that: see [stream] max_pattern_cost. */
+  get patternCost(): number {
+    return this.#index.cost;
+  }
+
+  patternCostOf({ selectors }: Interest): number {
+    return this.#index.costOf(selectors);
+  }
+
+  /** The audiences that get a publication; but see takeUndecided(). */
   wanting(publication: Publication): readonly Audience[] {
     const selecting = this.#index.matching(publication.topics);
-    if (!publication.private) return selecting;
-    return selecting.filter(({ interest }) => maySee(interest, publication, this.#base));
+    return publication.private ? this.#allowed(selecting, publication) : selecting;
+  }
+
+  /** Strangers cannot make this expensive: the patterns of grants are the issuers', and exact topics always get an answer. */
+  #allowed(selecting: readonly Audience[], publication: Publication): readonly Audience[] {
+    const budget = { left: PUBLICATION_UNITS };
+    return selecting.filter((audience) => {
+      const limit = audience.hasPatterns ? budget : UNLIMITED;
+      const isAllowed = maySee(audience.interest, publication, this.#base, limit);
+      if (isAllowed === undefined) this.#undecided.push(audience);
+      return isAllowed === true;
+    });
+  }
+
+  /**
+   * Audiences that may get the last publication and for which there was no time to find out; each is told once. Whoever asks
+   * defers them.
+   */
+  takeUndecided(): readonly Audience[] {
+    const untried = this.#index.takeUntried();
+    if (this.#undecided.length === 0) return untried;
+    return [...untried, ...this.#undecided.splice(0)];
+  }
+
+  /** While all clients of an audience read from history, its patterns are not tried when something is published. */
+  defer(audience: Audience): void {
+    this.#index.pause(audience);
+    audience.defer(() => this.#index.resume(audience));
+  }
+
+  /** Finds out whether an audience gets a publication of the history. */
+  trial(audience: Audience, publication: Publication): Trial {
+    return audience.trial(publication, (selector) => this.#index.testOf(selector));
   }
 
   /** Adds a client that is neither live nor behind yet. A TypeError if the id is taken: the caller must have looked. */
@@ -115,7 +163,7 @@ export class Registry {
     if (!audience) {
       audience = new Audience(interest, this.#base, this.#outlet, now);
       this.audiences.set(key, audience);
-      this.#index.add(interest.selectors, audience);
+      audience.cost = this.#index.add(interest.selectors, audience);
     }
     return audience;
   }

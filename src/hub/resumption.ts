@@ -5,6 +5,7 @@
  */
 import { LIMITS } from "../protocol/limits.js";
 import { encodeEvent } from "../protocol/sse.js";
+import type { HistoryReader } from "./history-reader.js";
 import type { GapReason, History } from "./ports.js";
 import { offsetOf, positionId } from "./position.js";
 
@@ -17,11 +18,14 @@ export interface Resumption {
   readonly after: string | undefined;
 }
 
+/** An offset; undefined = the id is unknown; "unavailable" = it could not be looked up. */
+export type Asked = number | undefined | "unavailable";
+
 /**
  * The offset of an id: our own name it, a publisher's own are looked up. "earliest" is before everything that is held. One
  * that is empty, or longer than any that was ever given out, is not looked up: stores have keys of so many bytes, and fail beyond.
  */
-export function offsetOfId(history: History, id: string): number | undefined | Promise<number | undefined> {
+export function offsetOfId(history: HistoryReader, id: string): Asked | Promise<Asked> {
   if (id === "earliest") return history.floor;
   if (id === "") return undefined;
   if (Buffer.byteLength(id) > LIMITS.idBytes) return undefined;
@@ -32,14 +36,10 @@ export function offsetOfId(history: History, id: string): number | undefined | P
 }
 
 /** `asked`: the offset of its last event id, `join`: where its audience is. */
-export function resume(
-  history: History,
-  lastEventId: string | undefined,
-  asked: number | undefined,
-  join: number,
-): Resumption {
+export function resume(history: History, lastEventId: string | undefined, asked: Asked, join: number): Resumption {
   if (lastEventId === undefined) return { cursor: join, gap: undefined, after: undefined };
   if (asked === undefined) return { cursor: join, gap: "unknown", after: undefined };
+  if (asked === "unavailable") return { cursor: join, gap: "unavailable", after: undefined };
   if (asked < history.floor) return { cursor: history.floor, gap: "expired", after: undefined };
   return { cursor: asked, gap: undefined, after: lastEventId === "earliest" ? undefined : lastEventId };
 }

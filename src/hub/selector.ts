@@ -8,11 +8,12 @@
 import { ProtocolError } from "../errors.js";
 import { LIMITS } from "../protocol/limits.js";
 import { Recent } from "../util/recent.js";
-import { compileNode } from "./select/automaton.js";
-import { matches } from "./select/machine.js";
+import { compileNode, type Node } from "./select/automaton.js";
+import { matches, stepsSoFar } from "./select/machine.js";
 import { framed, type Need, needsOf } from "./select/shortlist.js";
 import { parseTemplate } from "./select/template.js";
 import { compileUrlPattern } from "./select/urlpattern.js";
+import { CompileWork, type Cost, unlimitedWork } from "./select/work.js";
 
 export type Selector =
   /** Every topic. */
@@ -31,38 +32,57 @@ export interface Matcher {
   (topic: string): boolean;
   /** Of a pattern: what a topic must have in it to match. */
   readonly needs?: readonly Need[];
+  /** Of a pattern: its states, which say how much a character of a topic can cost. */
+  readonly cost?: number;
+}
+
+/** What is kept of a pattern. */
+interface Compiled {
+  readonly base: string;
+  readonly matcher: Matcher;
+  /** What it took to compile it. */
+  readonly cost: Cost;
 }
 
 export const ANY: Selector = { kind: "any" };
 
 /** C0, DEL, C1; format characters, which a reader does not see; halves of surrogate pairs. */
 const BAD_CHARACTER = /[\p{Cc}\p{Cf}\p{Cs}]/u;
+/** The same but for ZWNJ and ZWJ, which topics of Mercure 0.x may have. */
+const BAD_IN_TEMPLATE = /[\p{Cc}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/u;
 /** Compiled patterns: a selector is compiled when it is checked, indexed, and granted. */
 const COMPILED = 2_000;
 
 /**
  * Reads what a request or a token says (Mercure, "Topics" and "Matchers"). `base` is the hub's URL, absolute. `*` is every
  * topic, whatever the kind; what is no template is an exact topic. An empty value matches as it stands: no topic is empty.
- * Throws "protocol.request" for what may not be, "limit.exceeded" for what is too long or too complex.
+ * Throws "protocol.request" for what may not be, "limit.exceeded" for what is too long or too complex. `work`: of all
+ * selectors of one request or token.
  */
-export function parseSelector(kind: SelectorKind, value: string, base: string): Selector {
-  checkText(value);
+export function parseSelector(kind: SelectorKind, value: string, base: string, work = new CompileWork()): Selector {
+  checkText(value, kind === "template" ? BAD_IN_TEMPLATE : BAD_CHARACTER);
   if (value === "*") return ANY;
-  const selector: Selector = kind === "template" && !isTemplate(value) ? { kind: "exact", value } : { kind, value };
-  compile(selector, base);
+  const selector: Selector =
+    kind === "template" && !isTemplate(value, work) ? { kind: "exact", value } : { kind, value };
+  compile(selector, base, work);
   return selector;
 }
 
-function isTemplate(value: string): boolean {
-  return value.includes("{") && parseTemplate(value) !== undefined;
+function isTemplate(value: string, work: CompileWork): boolean {
+  return value.includes("{") && readTemplate(value, work) !== undefined;
 }
 
-function checkText(value: string): void {
+function readTemplate(value: string, work: CompileWork): Node | undefined {
+  work.spend("templateExpression", value.split("{").length - 1);
+  return parseTemplate(value);
+}
+
+function checkText(value: string, forbidden: RegExp): void {
   const bytes = Buffer.byteLength(value);
   if (bytes > LIMITS.topicBytes) {
     throw new ProtocolError("limit.exceeded", `a selector has ${bytes} bytes, at most ${LIMITS.topicBytes} are taken`);
   }
-  const bad = BAD_CHARACTER.exec(value)?.[0].codePointAt(0);
+  const bad = forbidden.exec(value)?.[0].codePointAt(0);
   if (bad === undefined) return;
   const name = `U+${bad.toString(16).toUpperCase().padStart(4, "0")}`;
   throw new ProtocolError("protocol.request", `a selector has ${name} in it, a control or invisible character`);
@@ -98,45 +118,87 @@ export function signature(selectors: readonly Selector[]): string {
   return selectors.map(textOf).join("\n");
 }
 
-const compiled = new Recent<Matcher>(COMPILED);
+const compiled = new Recent<Compiled>(COMPILED);
 /** The same by selector, for those that are asked again and again: grants. */
-const held = new WeakMap<Selector, { readonly base: string; readonly matcher: Matcher }>();
+const held = new WeakMap<Selector, Compiled>();
 
 /**
  * What tells whether a topic is selected. However it was made up, it costs at most MAX_STEPS for each topic (machine.ts); a
  * usual one well below a microsecond. A pattern is compiled once, as long as the selector is held, or is among the last
  * 2,000 in use. Throws as parseSelector() does, but never for a selector that it has returned for the same base.
  */
-export function compile(selector: Selector, base: string): Matcher {
+export function compile(selector: Selector, base: string, work?: CompileWork): Matcher {
   if (selector.kind === "any") return () => true;
   const { kind, value } = selector;
   if (kind === "exact") return (topic) => topic === value;
   const known = held.get(selector);
-  if (known?.base === base) return known.matcher;
-  const key = `${textOf(selector)}\n${base}`;
-  const matcher = compiled.get(key) ?? compilePattern(kind, value, base);
-  compiled.set(key, matcher);
-  held.set(selector, { base, matcher });
-  return matcher;
+  if (known?.base === base && !work) return known.matcher;
+  const it = compiledOf(kind, value, base, work);
+  held.set(selector, it);
+  return it.matcher;
 }
 
-function compilePattern(kind: "template" | "urlpattern", value: string, base: string): Matcher {
-  if (kind === "urlpattern") return compileUrlPattern(value, base);
-  const node = parseTemplate(value);
+/** A pattern that is known counts for as much work as it was. */
+function compiledOf(kind: PatternKind, value: string, base: string, work = unlimitedWork()): Compiled {
+  const key = `${kind}\t${value}\n${base}`;
+  const known = compiled.get(key);
+  if (known) work.repeat(known.cost);
+  const it = known ?? compilePattern(kind, value, base, work);
+  if (!known) compiled.set(key, it);
+  return it;
+}
+
+type PatternKind = "template" | "urlpattern";
+
+function compilePattern(kind: PatternKind, value: string, base: string, work: CompileWork): Compiled {
+  const { value: matcher, cost } = work.measure(() => {
+    work.spend("pattern");
+    work.spend("character", value.length);
+    return kind === "urlpattern" ? compileUrlPattern(value, base, work) : compileTemplate(value, work);
+  });
+  return { base, matcher, cost };
+}
+
+function compileTemplate(value: string, work: CompileWork): Matcher {
+  const node = readTemplate(value, work);
   if (!node) return (topic) => topic === value;
-  const program = compileNode(node);
+  const program = compileNode(node, work);
   const test = (topic: string) => topic === value || matches(program, topic);
   // The template itself has its literal text in it, too, but not always at its beginning and end.
-  return Object.assign(test, { needs: needsOf(node, "text").filter(({ literal }) => framed(value).includes(literal)) });
+  const needs = needsOf(node, "text").filter(({ literal }) => framed(value).includes(literal));
+  return Object.assign(test, { needs, cost: program.ops.length });
 }
 
-/** Whether a grant selects one of the topics: then its holder may read a private publication (Mercure, "Subscribers"). */
+/** Steps that one look-up of a token's patterns may take: 5 and 20 ms. */
+const MAX_COVERS_STEPS = 500_000;
+const MAX_COVERS_ALL_STEPS = 2_000_000;
+
+/**
+ * Whether a grant selects one of the topics: then its holder may read a private publication (Mercure, "Subscribers"). What
+ * takes more than MAX_COVERS_STEPS counts as not selected, as it does for one pattern.
+ */
 export function covers(grants: readonly Selector[], topics: readonly string[], base: string): boolean {
-  return grants.some((grant) => topics.some(compile(grant, base)));
+  const matchers = grants.map((grant) => compile(grant, base));
+  const end = stepsSoFar() + MAX_COVERS_STEPS;
+  return topics.some((topic) => matchers.some((matches) => stepsSoFar() < end && matches(topic)));
 }
 
-/** Whether each of the topics is selected by a grant: then its holder may publish (Mercure, "Publishers"). */
+/**
+ * Whether each of the topics is selected by a grant: then its holder may publish (Mercure, "Publishers"). Throws
+ * "limit.exceeded" when it takes too long to know.
+ */
 export function coversAll(grants: readonly Selector[], topics: readonly string[], base: string): boolean {
   const matchers = grants.map((grant) => compile(grant, base));
-  return topics.every((topic) => matchers.some((matches) => matches(topic)));
+  const end = stepsSoFar() + MAX_COVERS_ALL_STEPS;
+  return topics.every((topic) =>
+    matchers.some((matches) => {
+      if (stepsSoFar() > end) throw tooManyTopics(topics.length);
+      return matches(topic);
+    }),
+  );
+}
+
+function tooManyTopics(topics: number): ProtocolError {
+  const text = `${topics} topics are too expensive to compare with the patterns of the token`;
+  return new ProtocolError("limit.exceeded", `${text}; fix: fewer topics, or a token with simpler patterns`);
 }

@@ -19,6 +19,8 @@ export interface Subscription {
   readonly lastEventId: string | undefined;
   /** Mongrel2's DOWNLOAD_CREDITS: bytes that may be under way to it; undefined = it said nothing. */
   readonly allowance?: number | undefined;
+  /** Asked once, when nothing stands between it and being a client: false = it is none. Absent = it is admitted. */
+  readonly admit?: () => boolean;
   /**
    * Makes the first bytes to the browser (the HTTP head and what comes before the first event). `after`: the id of the event
    * before the first one that will be sent, if it was asked for and is known; undefined = something may be missing.

@@ -1,18 +1,23 @@
 /**
  * What happens, told in the log. Names and messages are fixed: people tail the log for them. What a stranger can cause at
- * will (bad requests, bad publications) is told at most once a second for each kind, with the number that was left out.
+ * will (bad requests, bad publications) is told at most once a second for each kind, with the number that was left out. What a
+ * stranger can write into a line is abbreviated: addresses, topics, ids, idents and the texts of errors, which may quote them.
  */
 import type { M2pushError } from "../errors.js";
 import type { Client } from "../hub/client.js";
 import type { Interest } from "../hub/interest.js";
 import type { Flush } from "../hub/outbox.js";
-import type { GapReason, Reason } from "../hub/ports.js";
+import type { GapReason, PublicationSource, Reason } from "../hub/ports.js";
 import { wordsOf } from "../hub/selector.js";
 import type { Publication } from "../protocol/publication.js";
+import { abbreviate, abbreviateList } from "../util/abbreviate.js";
 import type { Clock } from "../util/clock.js";
 import { latest } from "../util/latest.js";
 import { Throttle } from "../util/throttle.js";
 import type { Logger } from "./logger.js";
+
+/** A client's topics in a line: it may have 100 of 4 kB each, and has two lines. */
+const TOPICS = { words: 10, characters: 120, sum: 300 };
 
 export class LogJournal {
   readonly #log: Logger;
@@ -27,26 +32,32 @@ export class LogJournal {
 
   // Members are named one by one: spread from one object into another, they were what cost most of a line in a storm.
 
-  connected(server: string, { id, remote, audience }: Client, clients: number): void {
+  connected(server: string, { id, remote: address, audience }: Client, clients: number): void {
+    const remote = abbreviate(address);
     const topics = topicsOf(audience.interest);
     this.#log.info({ event: "connect", server, client: id, remote, topics, clients }, "client connected");
   }
 
-  disconnected(server: string, { id, remote, audience, since }: Client, reason: Reason, clients: number): void {
+  disconnected(server: string, client: Client, reason: Reason, clients: number): void {
+    const { id, audience, since } = client;
+    const remote = abbreviate(client.remote);
     const seconds = Math.round(this.#clock.monotonic() - since) / 1000;
     const topics = topicsOf(audience.interest);
     const text = "client disconnected";
     this.#log.info({ event: "disconnect", server, client: id, remote, topics, clients, reason, seconds }, text);
   }
 
-  adopted(server: string, { id, remote, audience }: Client, clients: number): void {
+  adopted(server: string, { id, remote: address, audience }: Client, clients: number): void {
+    const remote = abbreviate(address);
     const topics = topicsOf(audience.interest);
     this.#log.info({ event: "adopt", server, client: id, remote, topics, clients }, "client adopted");
   }
 
   published(publication: Publication): void {
-    const { id, topics, bytes } = publication;
-    this.#log.trace({ event: "publish", id, topics, bytes: bytes.length }, "published");
+    if (!this.#log.isLevelEnabled("trace")) return;
+    const { id, topics: all, bytes } = publication;
+    const topics = abbreviateList(all, TOPICS);
+    this.#log.trace({ event: "publish", id: abbreviate(id), topics, bytes: bytes.length }, "published");
   }
 
   flushed(server: string, { bodies, frames, bytes, deliveries, oldest }: Flush): void {
@@ -81,28 +92,44 @@ export class LogJournal {
 
   controlFailed(server: string, error: unknown): void {
     this.#throttle.pass("control", (suppressed) => {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = abbreviate(error instanceof Error ? error.message : String(error));
       this.#log.warn({ event: "control", server, why, suppressed }, "Mongrel2's control port does not answer");
     });
   }
 
   wrongIdent(server: string, configured: string, seen: string): void {
     const text = "Mongrel2 signs with another send_ident than the one configured here: make the two the same";
-    this.#log.error({ event: "ident", server, configured, seen }, text);
+    this.#log.error({ event: "ident", server, configured, seen: abbreviate(seen) }, text);
   }
 
   malformed(server: string, error: M2pushError): void {
     this.#throttle.pass(`malformed ${error.code}`, (suppressed) => {
       this.#log.warn(
-        { event: "malformed", server, code: error.code, why: error.message, suppressed },
+        { event: "malformed", server, code: error.code, why: abbreviate(error.message), suppressed },
         "bad message from Mongrel2",
       );
     });
   }
 
-  publicationRejected(error: M2pushError): void {
+  /** One that came over HTTP stands in the log as a request that was refused. */
+  publicationRejected(source: PublicationSource, error: M2pushError): void {
+    if (source === "http") return;
     this.#throttle.pass(`publication ${error.code}`, (suppressed) => {
-      this.#log.warn({ event: "rejected", code: error.code, why: error.message, suppressed }, "publication rejected");
+      const why = abbreviate(error.message);
+      this.#log.warn({ event: "rejected", source, code: error.code, why, suppressed }, "publication rejected");
+    });
+  }
+
+  peerRefused(address: string, error: M2pushError, peer: string): void {
+    const { code, message: why } = error;
+    this.#throttle.pass(`peer ${address} ${code}`, (suppressed) => {
+      this.#log.warn({ event: "peer", address, peer, code, why, suppressed }, "ZeroMQ peer disconnected");
+    });
+  }
+
+  connectionBroken(error: M2pushError): void {
+    this.#throttle.pass("connection", (suppressed) => {
+      this.#log.info({ event: "connection", why: error.message, suppressed }, "ZeroMQ connection broken");
     });
   }
 
@@ -120,9 +147,10 @@ export class LogJournal {
     if (why === undefined) this.#log.debug({ event: "answer", server, route, status }, "request answered");
     else
       this.#throttle.pass(`refused ${route} ${status}`, (suppressed) => {
-        this.#log.info({ event: "refuse", server, route, status, why, suppressed }, "request refused");
+        const text = abbreviate(why);
+        this.#log.info({ event: "refuse", server, route, status, why: text, suppressed }, "request refused");
       });
   }
 }
 
-const topicsOf = latest(({ selectors }: Interest) => selectors.map(wordsOf));
+const topicsOf = latest(({ selectors }: Interest) => abbreviateList(selectors.map(wordsOf), TOPICS));

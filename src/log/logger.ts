@@ -1,6 +1,7 @@
 /** The log: JSON lines on stdout, one event a line; pretty on a terminal. */
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import pretty from "pino-pretty";
+import { abbreviate, abbreviateAll } from "../util/abbreviate.js";
 import { latest } from "../util/latest.js";
 
 export type { Logger } from "pino";
@@ -14,10 +15,19 @@ const MOST_WAITING = 16_000_000;
 /** Lines of one turn of the event loop that are written one by one; with as many again it is a storm. */
 const AT_ONCE = 4;
 
+/**
+ * A last bound on what strangers can write, where whoever wrote the line forgot to abbreviate: in a line of more than LINE_CHARACTERS
+ * each text has at most FIELD_CHARACTERS and each list LIST_MEMBERS. Of an error's stack more is wanted.
+ */
+const LINE_CHARACTERS = 4000;
+const FIELD_CHARACTERS = 1000;
+const LIST_MEMBERS = 20;
+const STACK_CHARACTERS = 3000;
+
 /** Makes the log. `destination` takes JSON lines instead of stdout, each whole in one call. */
 export function openLog(level: string, destination?: DestinationStream): Logger {
   const timestamp = isoTime();
-  const options = { level, base: null, timestamp, formatters: { level: name } };
+  const options = { level, base: null, timestamp, formatters: { level: name, log: bounded }, serializers: { err } };
   const logTo = (to: DestinationStream) => pino({ ...options, hooks: { logMethod: lines(to, timestamp) } }, to);
   if (destination) return logTo(destination);
   if (process.stdout.isTTY) return pino(options, readable());
@@ -90,10 +100,27 @@ function lines(output: DestinationStream, time: () => string): LogMethod {
       method.apply(this, args);
       return;
     }
-    const said = JSON.stringify(members).slice(1, -1);
+    const all = JSON.stringify(members);
+    const isLong = all.length > LINE_CHARACTERS;
+    const some = isLong ? JSON.stringify(abbreviateAll(members, FIELD_CHARACTERS, LIST_MEMBERS)) : all;
+    const said = some.slice(1, -1);
     const head = `{"level":"${pino.levels.labels[level]}"${time()}`;
-    output.write(`${head}${said && ","}${said},"msg":${JSON.stringify(text)}}\n`);
+    output.write(`${head}${said && ","}${said},"msg":${JSON.stringify(abbreviate(String(text), LINE_CHARACTERS))}}\n`);
   };
+}
+
+/** The members of a line that pino itself writes: its texts, and lists of texts. */
+function bounded(members: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(members).map(([name, value]) => {
+    const isText = typeof value === "string" || Array.isArray(value);
+    return [name, isText ? abbreviateAll(value, FIELD_CHARACTERS, LIST_MEMBERS) : value] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** An error as pino writes it, with bounded texts: a message may quote what a stranger sent. */
+function err(error: Error): unknown {
+  return abbreviateAll(pino.stdSerializers.err(error), STACK_CHARACTERS, LIST_MEMBERS);
 }
 
 function isPlain(members: unknown): members is object {

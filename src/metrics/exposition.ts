@@ -49,6 +49,7 @@ export class Exposition {
       this.#now.nodes ? [one(value(this.#now.nodes))] : [];
     const lagOf = (all: readonly NodeSnapshot[]) => all.find(({ self }) => self)?.lag ?? 0;
     const silent = ({ name }: ServerSnapshot) => Number(this.#journal.server(name).silent);
+    const conditions = () => this.#now.conditions.map(({ code, subject }): Row => [[code, subject], 1]);
     const of = ["server"];
     return [
       ["gauge", "clients", "Clients connected.", of, servers(({ clients }) => clients)],
@@ -61,7 +62,8 @@ export class Exposition {
       ["gauge", "history_bytes", "Bytes of the publications held.", [], history("bytes")],
       ["gauge", "history_last_offset", "Offset of the newest publication.", [], history("last")],
       ["gauge", "history_floor_offset", "Everything after this offset is held.", [], history("floor")],
-      ["gauge", "bus_up", "Whether publications can be taken.", [], () => [one(Number(!this.#now.busFault))]],
+      ["gauge", "condition", "Standing problems: 1 while one lasts.", ["code", "subject"], conditions],
+      ["gauge", "bus_up", "Whether publications can be taken.", [], () => [one(Number(!isRejecting(this.#now)))]],
       [
         "gauge",
         "cluster_nodes",
@@ -86,7 +88,14 @@ export class Exposition {
       ["counter", "disconnects_total", "Clients that are gone.", why, counts(tally.disconnects)],
       ["counter", "publications_total", "Events published.", [], () => [one(tally.publications)]],
       ["counter", "publication_bytes_total", "Their bytes.", [], () => [one(tally.publicationBytes)]],
-      ["counter", "publications_rejected_total", "Refused at the doors.", ["reason"], counts(tally.rejected)],
+      [
+        "counter",
+        "publications_rejected_total",
+        "Publications rejected.",
+        ["source", "reason"],
+        counts(tally.rejected),
+      ],
+      ["counter", "peers_refused_total", "ZeroMQ peers disconnected.", ["reason"], counts(tally.refusedPeers)],
       ["counter", "deliveries_total", "Events times clients sent to.", of, servers(({ deliveries }) => deliveries)],
       ["counter", "frames_total", "Messages to Mongrel2 with events.", of, servers(({ frames }) => frames)],
       ["counter", "frame_bytes_total", "Bytes of their bodies.", of, servers(({ bytes }) => bytes)],
@@ -123,6 +132,14 @@ export class Exposition {
       ["counter", "cpu_seconds_total", "Time on processors.", [], () => [one(cpu())]],
     ];
   }
+}
+
+/** With durability "memory" publications are accepted although they cannot be stored. */
+function isRejecting({ conditions }: Snapshot): boolean {
+  return conditions.some(
+    ({ code, details }) =>
+      code === "cluster_unavailable" || (code === "storage_failing" && details?.publications === "rejected"),
+  );
 }
 
 const one = (value: number): Row => [[], value];

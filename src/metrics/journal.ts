@@ -6,7 +6,7 @@ import { Registry } from "prom-client";
 import type { M2pushError } from "../errors.js";
 import type { Client } from "../hub/client.js";
 import type { Flush } from "../hub/outbox.js";
-import type { GapReason, Reason } from "../hub/ports.js";
+import type { GapReason, PublicationSource, Reason } from "../hub/ports.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { Histograms } from "./histograms.js";
@@ -113,8 +113,8 @@ export class MetricsJournal implements Chronicle {
     this.tally.parseErrors.add([server, code]);
   }
 
-  publicationRejected({ code }: M2pushError): void {
-    this.tally.rejected.add([code]);
+  publicationRejected(source: PublicationSource, { code }: M2pushError): void {
+    this.tally.rejected.add([source, code]);
   }
 
   /** A request was answered, by a stream (200) or otherwise. `route`: from a closed set, never the client's path. */
@@ -122,7 +122,12 @@ export class MetricsJournal implements Chronicle {
     this.tally.answers.add([server, route, String(status)]);
   }
 
-  /** Nothing to count: both stand in the log. */
+  peerRefused(_address: string, { code }: M2pushError): void {
+    this.tally.refusedPeers.add([code]);
+  }
+
+  /** Nothing to count: these stand in the log. */
+  connectionBroken(): void {}
   recovered(): void {}
   wrongIdent(): void {}
 }

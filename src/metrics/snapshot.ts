@@ -1,6 +1,7 @@
 /** What can be read off the running daemon at any moment, for gauges, /readyz and /status. Nobody keeps one: it is made anew. */
 
 import type { NodeSnapshot } from "../hub/ports.js";
+import type { ActiveCondition } from "../util/conditions.js";
 
 export interface ServerSnapshot {
   readonly name: string;
@@ -33,8 +34,8 @@ export interface Snapshot {
   readonly servers: readonly ServerSnapshot[];
   /** Undefined until it is open. */
   readonly history: HistorySnapshot | undefined;
-  /** Why publications cannot be taken now; undefined = they can. */
-  readonly busFault: string | undefined;
   /** This daemon and the others that share its stream; undefined = it is alone. */
   readonly nodes: readonly NodeSnapshot[] | undefined;
+  /** Standing problems, the oldest first. */
+  readonly conditions: readonly ActiveCondition[];
 }

@@ -2,7 +2,7 @@
  * What has happened so far, in plain numbers. The hot path only adds to these; prom-client sees them when somebody asks
  * (see exposition.ts), so a publication costs two additions instead of two look-ups of a label set.
  */
-import type { GapReason, Reason } from "../hub/ports.js";
+import type { GapReason, PublicationSource, Reason } from "../hub/ports.js";
 
 /** Counts by the values of labels. The values must come from closed sets: each combination is kept for ever. */
 export class Counts {
@@ -53,12 +53,19 @@ export interface ServerTally {
   silent: boolean;
 }
 
-const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "shutdown"];
-const GAP_REASONS: readonly GapReason[] = ["expired", "unknown"];
+const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "too expensive", "shutdown"];
+const GAP_REASONS: readonly GapReason[] = ["expired", "overload", "unknown", "presence", "unavailable"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
 const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
-/** And those that a publication through ZeroMQ can. */
-const REJECT_REASONS = ["protocol.publication", "protocol.zmtp", "limit.exceeded", "history.failed", "unavailable"];
+/** And those that a rejected publication can, by where it came from. */
+const STORING = ["history.failed", "unavailable"];
+const REJECT_REASONS: Readonly<Record<PublicationSource, readonly string[]>> = {
+  http: ["auth.denied", "protocol.publication", "limit.exceeded", ...STORING],
+  zmq: ["protocol.publication", "limit.exceeded", ...STORING],
+  internal: ["protocol.publication", "limit.exceeded", ...STORING],
+};
+/** And those for which a publisher's connection is ended. */
+const PEER_REASONS = ["protocol.zmtp", "limit.exceeded"];
 
 export class Tally {
   publications = 0;
@@ -68,13 +75,16 @@ export class Tally {
   readonly disconnects = new Counts();
   readonly gaps = new Counts();
   readonly parseErrors = new Counts();
-  /** By reason. */
+  /** By source and reason. */
   readonly rejected = new Counts();
+  readonly refusedPeers = new Counts();
   /** By server, route and status. */
   readonly answers = new Counts();
 
   constructor() {
-    for (const reason of REJECT_REASONS) this.rejected.add([reason], 0);
+    for (const [source, reasons] of Object.entries(REJECT_REASONS))
+      for (const reason of reasons) this.rejected.add([source, reason], 0);
+    for (const reason of PEER_REASONS) this.refusedPeers.add([reason], 0);
   }
 
   /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */

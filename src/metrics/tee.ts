@@ -1,6 +1,6 @@
 /** Two journals as one: everything is told to the first, then to the second. */
 import type { M2pushError } from "../errors.js";
-import type { Journal } from "../hub/ports.js";
+import type { Journal, PublicationSource } from "../hub/ports.js";
 
 /** All that is told of what happens: by the hub (Journal), by endpoints, by the recovery after a restart, and by doors. */
 export interface Chronicle extends Journal {
@@ -12,7 +12,12 @@ export interface Chronicle extends Journal {
   controlFailed(server: string, error: unknown): void;
   wrongIdent(server: string, configured: string, seen: string): void;
   malformed(server: string, error: M2pushError): void;
-  publicationRejected(error: M2pushError): void;
+  /** A publication was not accepted, or could not be stored. */
+  publicationRejected(source: PublicationSource, error: M2pushError): void;
+  /** A peer of our ZeroMQ socket at `address` was cut off. `remote`: its own address and port, "" = none. */
+  peerRefused(address: string, error: M2pushError, remote: string): void;
+  /** The operating system ended a ZeroMQ connection that was up. */
+  connectionBroken(error: M2pushError): void;
   /** Mongrel2 has taken a flush, so many milliseconds after it was sent. */
   fencePassed(server: string, milliseconds: number): void;
   /** Messages were dropped that may have been of a Mongrel2 that is gone. */
@@ -24,14 +29,23 @@ export interface Chronicle extends Journal {
   answered(server: string, route: string, status: number, why?: string): void;
 }
 
-export function tee(first: Chronicle, second: Chronicle): Chronicle {
+/** `failed` hears of what either throws, which is a mistake of ours: what is told of must go on. */
+export function tee(first: Chronicle, second: Chronicle, failed: (error: unknown) => void): Chronicle {
   const both = <Name extends keyof Chronicle>(name: Name): Chronicle[Name] => {
     type Tell = (...told: unknown[]) => void;
     const tellFirst = (first[name] as Tell).bind(first);
     const tellSecond = (second[name] as Tell).bind(second);
     return ((...told: unknown[]) => {
-      tellFirst(...told);
-      tellSecond(...told);
+      try {
+        tellFirst(...told);
+      } catch (error) {
+        failed(error);
+      }
+      try {
+        tellSecond(...told);
+      } catch (error) {
+        failed(error);
+      }
     }) as Chronicle[Name];
   };
   return {
@@ -49,6 +63,8 @@ export function tee(first: Chronicle, second: Chronicle): Chronicle {
     wrongIdent: both("wrongIdent"),
     malformed: both("malformed"),
     publicationRejected: both("publicationRejected"),
+    peerRefused: both("peerRefused"),
+    connectionBroken: both("connectionBroken"),
     fencePassed: both("fencePassed"),
     stale: both("stale"),
     answered: both("answered"),

@@ -1,6 +1,6 @@
 /**
  * One end of a link to one Mongrel2: turns messages into requests and notices, and what the hub wants into frames. It knows
- * whether the link is live, and when a new life of Mongrel2 began.
+ * whether the link is live, and when a new life of Mongrel2 began. Long because it is one state machine.
  *
  *   lost  --Mongrel2 connects-->  probing  --a fence passes-->  live  --either socket disconnects-->  lost
  *
@@ -11,15 +11,18 @@
  *          disconnects before that, they are doubtful, too.
  * live     Serving. Each time a link becomes live is a new epoch: a Mongrel2 that restarted counts ids from 1 again, so every
  *          id of an earlier epoch may by now be another person's connection.
+ * leaving  Requests that Mongrel2 has handed over are still taken and answered, none comes after them (leave.ts). Nothing is sent
+ *          that Mongrel2 answers: with no PULL socket to take the notice it would stand still.
  */
 import { ProtocolError } from "../errors.js";
 import type { Address, Outlet } from "../hub/ports.js";
 import { CANCEL, CLOSE, extendedHead, KEEP_ALIVE, replyHead } from "../protocol/reply.js";
 import { type Inbound, parseRequest, RequestError } from "../protocol/request.js";
-import type { Cancel, Clock } from "../util/clock.js";
+import { atMost, type Cancel, type Clock } from "../util/clock.js";
 import type { Receiver, Transport } from "../zmq/transport.js";
 import { Fences, isFence, NOBODY } from "./fence.js";
 import { Idents } from "./idents.js";
+import { FENCE_TIMEOUT_MS, stopReceiving, stopReceivingUnfenced } from "./leave.js";
 import { Openings } from "./openings.js";
 import { Room } from "./room.js";
 import { Succession } from "./succession.js";
@@ -28,6 +31,9 @@ import { Succession } from "./succession.js";
 const PROBE = { first: 2, factor: 2, last: 250 };
 /** A fence that has not passed for this long is asked again, milliseconds. */
 const FENCE_PATIENCE = 1000;
+/** While leaving, how long Mongrel2 is given to write instead of a fence that says that it has, milliseconds: its burst, and some. */
+const UNFENCED_PAUSE_MS = 50;
+const LOST = "the connection to Mongrel2 was lost";
 /** After this much silence the log says so, milliseconds. */
 const SILENCE = 5000;
 
@@ -40,6 +46,8 @@ type State =
   | { readonly name: "lost" }
   | { readonly name: "probing"; readonly held: Held[] }
   | { readonly name: "live" }
+  /** `isDrained`: no request that Mongrel2 has handed over is missing. */
+  | { readonly name: "leaving"; isDrained: boolean }
   | { readonly name: "closed" };
 
 export interface EndpointOptions {
@@ -85,6 +93,10 @@ export class Endpoint implements Outlet, Receiver {
   #peers = 0;
   #probe: Cancel | undefined;
   #watchdog: Cancel | undefined;
+  /** What stands in for fences while leaving. */
+  readonly #pauses: Cancel[] = [];
+  #toldLive: () => void = () => {};
+  #wasConnected = false;
   /** When Mongrel2 was last known to answer, or waiting for it began. */
   #heardFrom = 0;
   #toldSilent = false;
@@ -110,20 +122,59 @@ export class Endpoint implements Outlet, Receiver {
     this.#probeFrom(PROBE.first);
   }
 
-  async stop(): Promise<void> {
+  /**
+   * Takes no more requests, and hands on all that Mongrel2 has handed over. Answers may be sent until stop(), and nothing else to
+   * connections that may have gone. Resolves, within three seconds, with whether it is certain that no request is missing.
+   */
+  async leave(): Promise<boolean> {
+    await this.#untilLive();
+    const last = this.#state;
+    if (last.name === "closed") return false;
+    const leaving: State = { name: "leaving", isDrained: false };
+    this.#state = leaving;
+    this.#stopTimers();
+    if (last.name === "probing") this.cancel(last.held.flatMap(({ id }) => id ?? []));
+    let isPassed = false;
+    const fence = () =>
+      this.#raise(() => {
+        isPassed = true;
+      });
+    const isDrained = await (last.name === "live"
+      ? stopReceiving(this.#options, fence)
+      : stopReceivingUnfenced(this.#options));
+    leaving.isDrained = isDrained && isPassed;
+    return leaving.isDrained;
+  }
+
+  /** Resolves with whether it is certain that no request is missing, and that Mongrel2 has taken everything sent. */
+  async stop(): Promise<boolean> {
+    const last = this.#state;
     this.#state = { name: "closed" };
-    this.#probe?.();
-    this.#watchdog?.();
+    this.#stopTimers();
+    for (const cancel of this.#pauses.splice(0)) cancel();
     this.#fences.clear();
     this.#openings.flush();
     this.#openings.drop();
-    await this.#options.transport.close();
+    const isTaken = await this.#options.transport.close();
+    return isTaken && last.name === "leaving" && last.isDrained;
   }
 
-  /** Resolves when Mongrel2 has taken everything sent so far; at once when it is not live. */
-  flushed(): Promise<void> {
-    if (!this.live) return Promise.resolve();
-    return new Promise((resolve) => this.#raise(() => resolve()));
+  #stopTimers(): void {
+    this.#probe?.();
+    this.#watchdog?.();
+  }
+
+  async #untilLive(): Promise<void> {
+    if (this.#state.name !== "probing") return;
+    const live = new Promise<void>((resolve) => {
+      this.#toldLive = resolve;
+    });
+    await atMost(this.#options.clock, FENCE_TIMEOUT_MS, live);
+  }
+
+  /** Whether Mongrel2 may ever have handed a request to us. */
+  get wasConnected(): boolean {
+    return this.#wasConnected;
   }
 
   get live(): boolean {
@@ -157,10 +208,14 @@ export class Endpoint implements Outlet, Receiver {
   }
 
   keepAlive(ids: readonly number[]): void {
-    this.#extended(ids, KEEP_ALIVE);
+    if (this.#state.name !== "leaving") this.#extended(ids, KEEP_ALIVE);
   }
 
   fence(passed: () => void): void {
+    if (this.#state.name === "leaving") {
+      this.#pauses.push(this.#options.clock.after(UNFENCED_PAUSE_MS, passed));
+      return;
+    }
     this.#raise((took) => {
       this.#options.events.fencePassed(took);
       passed();
@@ -184,15 +239,20 @@ export class Endpoint implements Outlet, Receiver {
   }
 
   connected(direction: "in" | "out"): void {
+    this.#wasConnected = true;
     if (direction === "in") this.#peers++;
     if (this.#state.name === "lost" && this.#peers > 0) this.#state = { name: "probing", held: [] };
     if (this.#state.name === "probing") this.#probeFrom(PROBE.first);
   }
 
   disconnected(direction: "in" | "out"): void {
+    if (this.#state.name === "leaving") {
+      if (direction === "out") this.#lose(LOST, { name: "closed" });
+      return;
+    }
     if (direction === "in") this.#peers = Math.max(0, this.#peers - 1);
     const next: State = this.#peers > 0 ? { name: "probing", held: [] } : { name: "lost" };
-    this.#lose("the connection to Mongrel2 was lost", next);
+    this.#lose(LOST, next);
     if (next.name === "probing") this.#probeFrom(PROBE.first);
   }
 
@@ -213,7 +273,7 @@ export class Endpoint implements Outlet, Receiver {
   /** Now, later, or not at all: see the states above. */
   #hand(id: number | undefined, handle: () => void): void {
     const state = this.#state;
-    if (state.name === "live") handle();
+    if (state.name === "live" || state.name === "leaving") handle();
     else if (state.name === "probing") state.held.push({ id, handle });
     else if (state.name === "lost") this.#doubt([{ id }]);
   }
@@ -237,7 +297,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#room.reset();
     this.#heardFrom = this.#options.clock.monotonic();
     this.#toldSilent = false;
-    if (last.name === "live") this.#options.events.lost(why);
+    if (last.name === "live" || last.name === "leaving") this.#options.events.lost(why);
   }
 
   #pass(id: number): void {
@@ -253,6 +313,7 @@ export class Endpoint implements Outlet, Receiver {
     this.#fences.clear();
     this.cancel(this.#doubtful.splice(0));
     this.#options.events.live(waited);
+    this.#toldLive();
     for (const { handle } of held) handle();
   }
 
@@ -278,8 +339,11 @@ export class Endpoint implements Outlet, Receiver {
     this.#options.events.silent(silence, this.live);
   }
 
-  #raise(passed: (took: number) => void): void {
-    this.keepAlive([this.#fences.raise(this.#options.clock.monotonic(), passed)]);
+  /** Returns the fence's id. */
+  #raise(passed: (took: number) => void): number {
+    const id = this.#fences.raise(this.#options.clock.monotonic(), passed);
+    this.#extended([id], KEEP_ALIVE);
+    return id;
   }
 
   #extended(ids: readonly number[], body: Buffer): void {

@@ -15,6 +15,7 @@ const run = promisify(execFile);
 /** Folders that Mongrel2's configuration names. */
 const FOLDERS = ["logs", "run", "tmp"];
 const DATABASE = "run/config.sqlite";
+const PID_FILE = "run/mongrel2.pid";
 const OUTPUT = "logs/mongrel2.log";
 /** One that lived this long is started again at once when it dies, milliseconds. */
 const STEADY = 10_000;
@@ -42,11 +43,15 @@ export class Mongrel2Process {
     this.#events = events;
   }
 
-  /** Loads the configuration and starts the server; rejects with what to do when either is not possible. */
-  async start(): Promise<void> {
+  /** Loads the configuration; rejects with what to do where that is not possible. */
+  async prepare(): Promise<void> {
     for (const folder of FOLDERS) mkdirSync(folder, { recursive: true });
     this.#uuid = await load(this.#conf);
-    stopLeftover();
+  }
+
+  /** Ends what an earlier `up` has left, and starts the server; after prepare(). */
+  async start(): Promise<void> {
+    await stopLeftover(this.#clock);
     this.#spawn();
   }
 
@@ -110,13 +115,27 @@ function explain(cause: NodeJS.ErrnoException): never {
   throw new M2pushError("unavailable", message, { cause });
 }
 
-/** A Mongrel2 that an earlier `up` left behind (it was killed) holds the port: it is ours if it runs from our database. */
-function stopLeftover(): void {
-  const pid = Number(readIfThere("run/mongrel2.pid"));
-  if (!Number.isInteger(pid) || pid <= 1) return;
+/**
+ * A Mongrel2 that an earlier `up` left behind (it was killed) holds the port: it is ours if it runs from our database. A pid file
+ * of anything else is stale: the number is another process's by now, and Mongrel2 would refuse to start because of it.
+ */
+async function stopLeftover(clock: Clock): Promise<void> {
+  const pid = leftoverPid();
+  if (pid !== undefined) {
+    process.kill(pid, "SIGKILL");
+    // Until its sockets are closed the addresses are taken.
+    while (existsSync(`/proc/${pid}/fd/0`)) await new Promise<void>((resolve) => clock.after(10, resolve));
+  }
+  rmSync(PID_FILE, { force: true });
+}
+
+/** The Mongrel2 of the pid file, where it runs from the database of this folder. */
+export function leftoverPid(): number | undefined {
+  const pid = Number(readIfThere(PID_FILE));
+  if (!Number.isInteger(pid) || pid <= 1) return undefined;
   const [program, database] = readIfThere(`/proc/${pid}/cmdline`).split("\0");
-  const ours = program?.endsWith("mongrel2") && database === DATABASE && workingFolder(pid) === process.cwd();
-  if (ours) process.kill(pid, "SIGKILL");
+  const isOurs = program?.endsWith("mongrel2") && database === DATABASE && workingFolder(pid) === process.cwd();
+  return isOurs ? pid : undefined;
 }
 
 function workingFolder(pid: number): string | undefined {

@@ -13,6 +13,10 @@ export interface Visitors {
   request(server: Server, request: HttpRequest): void;
   /** Answers something that is almost a request, by its connection id. */
   refuse(server: Server, id: number, why: "websocket" | "malformed"): void;
+  /** Resolves when no request waits for its answer. */
+  idle(): Promise<void>;
+  /** Waits no longer for answers that take time. Returns how many connections waited. */
+  abandon(): number;
 }
 
 type Receivers = { [K in Inbound["kind"]]: (message: Extract<Inbound, { kind: K }>) => void };

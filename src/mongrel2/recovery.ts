@@ -67,14 +67,21 @@ export class Recovery {
   #again: Cancel | undefined;
   /** Counts begin() and stop(): an answer that comes for an earlier one is not looked at. */
   #turn = 0;
+  #isOver = false;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
   }
 
+  /** Nothing that was left behind is undecided any more, and no request is missed. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Begins, when the link has become live. */
   begin(legacy: Legacy): void {
     this.stop();
+    this.#isOver = false;
     const { connections, clock } = this.#options;
     const turn = this.#turn;
     const since = clock.monotonic();
@@ -89,6 +96,7 @@ export class Recovery {
     this.#cancel(left.map(({ id }) => id));
     this.#options.forget(legacy.clients);
     this.#options.settled({ adopted: 0, cancelled: left.length, gone: 0, proven: false });
+    this.#isOver = true;
   }
 
   stop(): void {
@@ -98,7 +106,10 @@ export class Recovery {
   }
 
   #ask(open: Open, liveSince: number, connections: () => Promise<readonly NetRow[]>, turn: number): void {
-    if (this.#isDecided(open)) return;
+    if (this.#isDecided(open)) {
+      this.#isOver = true;
+      return;
+    }
     const { clock, failed } = this.#options;
     const asked = clock.monotonic();
     const again = (next: Open) => {
@@ -111,7 +122,8 @@ export class Recovery {
         const late = asked - liveSince > PATIENCE;
         const decided = this.#look(open.legacy, rows, asked, late);
         const suspects = this.#sweep(rows, asked - liveSince, open.suspects);
-        if (!late) again({ legacy: decided ? undefined : open.legacy, suspects });
+        if (late) this.#isOver = true;
+        else again({ legacy: decided ? undefined : open.legacy, suspects });
       },
       (error) => {
         if (turn !== this.#turn) return;

@@ -10,10 +10,12 @@ import type { Server } from "../hub/server.js";
 import type { Chronicle } from "../metrics/tee.js";
 import { RequestError } from "../protocol/request.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
 import { Asker } from "../zmq/dealer.js";
-import { Link } from "../zmq/link.js";
+import { Link, type LinkObserver } from "../zmq/link.js";
 import { Control } from "./control.js";
 import { Endpoint, type EndpointEvents } from "./endpoint.js";
+import { reachability } from "./reachability.js";
 import { reception, type Visitors } from "./reception.js";
 import { Recovery } from "./recovery.js";
 
@@ -26,13 +28,16 @@ export interface Surroundings {
   readonly visitors: Visitors;
   readonly journal: Chronicle;
   readonly clock: Clock;
+  /** Standing problems, by server name. */
+  readonly conditions: Conditions;
   readonly times: KeepaliveTimes;
 }
 
 export interface Served {
   readonly server: Server;
   readonly endpoint: Endpoint;
-  stop(): Promise<void>;
+  /** Resolves with whether it is certain that no request was lost. */
+  stop(): Promise<boolean>;
 }
 
 /** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link.failed". */
@@ -49,7 +54,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
     settled: (result) => {
-      legacy = { clients: [], aliveAt: 0 };
+      legacy = { clients: [], aliveAt: 0, cleanStop: false };
       journal.recovered(name, result);
       store.vouch(name);
     },
@@ -65,7 +70,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     lost: (why) => {
       recovery.stop();
       journal.serverLost(name, why);
-      legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic() });
+      legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic(), cleanStop: false });
     },
     inbound: (message) => receive(message),
     malformed: (error) => {
@@ -77,7 +82,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     fencePassed: (milliseconds) => journal.fencePassed(name, milliseconds),
     stale: (messages) => journal.stale(name, messages),
   };
-  const transport = linkOf(config, clock);
+  const transport = linkOf(config, clock, reachability(name, around.conditions, journal));
   const endpoint: Endpoint = new Endpoint({ sendIdent, maxTargets, transport, clock, isOpen, events });
   const server: Server = hub.serve(name, endpoint, times);
   const receive = reception(hub, server, visitors);
@@ -87,19 +92,26 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     endpoint,
     async stop() {
       recovery.stop();
-      await endpoint.stop();
+      // A ZeroMQ proxy between us may have taken requests that it could not hand on.
+      const isWhole = (await endpoint.stop()) && !config.bind;
+      // Where this process never was connected, what the one before it left is as it was.
+      const isUntouched = legacy.cleanStop && !endpoint.wasConnected;
+      if (isUntouched || (isWhole && recovery.isOver)) store.stoppedCleanly(name);
+      return isWhole || !endpoint.wasConnected;
     },
   };
 }
 
-function linkOf({ send_spec: sendSpec, recv_spec: recvSpec, identity, bind }: ServerConfig, clock: Clock): Link {
-  return new Link({ sendSpec, recvSpec, identity, bind, clock });
+function linkOf(config: ServerConfig, clock: Clock, observer: LinkObserver): Link {
+  const { send_spec: sendSpec, recv_spec: recvSpec, identity, bind } = config;
+  return new Link({ sendSpec, recvSpec, identity, bind, clock, observer });
 }
 
 /** What was left behind twice, before the first was settled: the proof must hold for both. */
 function joined(first: Legacy, second: Legacy): Legacy {
   if (first.clients.length === 0) return second;
-  return { clients: [...first.clients, ...second.clients], aliveAt: Math.min(first.aliveAt, second.aliveAt) };
+  const aliveAt = Math.min(first.aliveAt, second.aliveAt);
+  return { clients: [...first.clients, ...second.clients], aliveAt, cleanStop: second.cleanStop };
 }
 
 /** How to ask for Mongrel2's connections; undefined where no control port is known. */

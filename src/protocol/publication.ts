@@ -45,6 +45,8 @@ const RESERVED_TYPE = /^(mercure$|m2push-)/;
 
 /** C0, DEL, C1; format characters, which a reader does not see; halves of surrogate pairs. */
 const BAD_CHARACTER = /[\p{Cc}\p{Cf}\p{Cs}]/u;
+/** The same but for ZWNJ and ZWJ, which Persian, Hindi and emoji need. */
+const BAD_IN_TOPIC = /[\p{Cc}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/u;
 const HALF_A_PAIR = /\p{Cs}/u;
 
 /** The keys of JSON, and what each must be. */
@@ -152,12 +154,12 @@ function text(bytes: Buffer, what: string): string {
 
 /**
  * The rules for every publication, whichever door it comes through (characters and reserved names: Mercure, "Publish" and
- * "Topics"; sizes: limits.ts). Events that the hub itself sends need not keep them. Throws "protocol.publication" or
- * "limit.exceeded".
+ * "Topics"; sizes: limits.ts). Events that the hub itself sends need not keep them. `joiners`: whether topics may have ZWNJ and
+ * ZWJ; draft-08 forbids all of Unicode's category Cf. Throws "protocol.publication" or "limit.exceeded".
  */
-export function checkDraft(draft: Draft): void {
+export function checkDraft(draft: Draft, { joiners = true } = {}): void {
   const { topics, data, id, type, retry } = draft;
-  checkTopics(topics);
+  checkTopics(topics, joiners ? BAD_IN_TOPIC : BAD_CHARACTER);
   if (id !== undefined) checkId(id);
   if (type !== undefined) checkType(type);
   if (retry !== undefined) checkRetry(retry);
@@ -165,12 +167,12 @@ export function checkDraft(draft: Draft): void {
   atMost(sizeOf(draft), LIMITS.eventBytes, "the event as it is sent");
 }
 
-function checkTopics(topics: readonly string[]): void {
+function checkTopics(topics: readonly string[], bad: RegExp): void {
   if (topics.length === 0) throw wrong("it has no topic");
   if (topics.length > LIMITS.topics) throw tooMuch(`${topics.length} topics, at most ${LIMITS.topics} are taken`);
   let bytes = 0;
   for (const topic of topics) {
-    checkText("topic", topic, LIMITS.topicBytes);
+    checkText("topic", topic, LIMITS.topicBytes, bad);
     if (topic === "*") throw wrong('topic "*" stands for every topic: nothing can be published there');
     bytes += Buffer.byteLength(topic);
   }
@@ -196,10 +198,10 @@ function checkRetry(retry: number): void {
   if (retry > LIMITS.retryMs) throw tooMuch(`retry of ${retry} ms, at most ${LIMITS.retryMs} are taken`);
 }
 
-function checkText(what: string, value: string, maxBytes: number): void {
+function checkText(what: string, value: string, maxBytes: number, forbidden = BAD_CHARACTER): void {
   if (value === "") throw wrong(`${what} is empty`);
   atMost(Buffer.byteLength(value), maxBytes, what);
-  const bad = BAD_CHARACTER.exec(value)?.[0].codePointAt(0);
+  const bad = forbidden.exec(value)?.[0].codePointAt(0);
   if (bad === undefined) return;
   const name = `U+${bad.toString(16).toUpperCase().padStart(4, "0")}`;
   throw wrong(`${what} ${quote(value)} has ${name} in it, a control or invisible character`);

@@ -16,28 +16,53 @@ const MECHANISM = Buffer.from("NULL".padEnd(20, "\0"));
 /** Signature, version 3.0, mechanism, not a server, filler. */
 export const GREETING: Buffer = Buffer.concat([SIGNATURE, Buffer.from([3, 0]), MECHANISM, Buffer.alloc(32)]);
 
-const MORE = 1;
-const LONG = 2;
-const COMMAND = 4;
+export const MORE = 1;
+export const LONG = 2;
+export const COMMAND = 4;
+/** No command that a peer of ours has a use for is longer: READY with an identity of 255 bytes has 300. */
+export const MAX_COMMAND_BYTES = 1024;
+/** Of a PING, as ZMTP 3.1 has it. */
+const MAX_CONTEXT_BYTES = 16;
 /** The longest body whose size takes one byte. */
 const SHORT_BYTES = 255;
 
-export interface Frame {
-  readonly isCommand: boolean;
-  /** Another frame of the same message follows. */
-  readonly more: boolean;
-  /** Shares the memory of what was read. */
-  readonly body: Buffer;
+/** Where the mechanism ends: whoever has sent so much of a greeting has told version and mechanism. */
+const MECHANISM_END = 32;
+
+/**
+ * Why a greeting that begins so is none of ZMTP 3 with the mechanism NULL, and the fix; undefined: it can be one. Each fault is found
+ * at a fixed number of bytes, so the answer does not depend on the pieces in which the greeting comes.
+ */
+export function greetingFault(bytes: Buffer): string | undefined {
+  const [first = 0xff, second, ninth = 1, version = 3] = [bytes[0], bytes[1], bytes[9], bytes[10]];
+  // ZMTP 1 begins with the frame of an identity: its size + 1, and no flags.
+  if (first !== 0xff && second !== undefined) return second === 0 && first > 0 ? tooOld(1) : NO_ZMTP;
+  if ((ninth & 1) === 0) return NO_ZMTP;
+  if (version < 3) return tooOld(version === 0 ? 1 : 2);
+  return bytes.length < MECHANISM_END ? undefined : mechanismFault(bytes.subarray(12, MECHANISM_END));
 }
 
-/** Whether a greeting can begin so; what has not come yet is fine. The eight bytes between the signature's ends are padding. */
-export function isGreeting(bytes: Buffer): boolean {
-  const [first = 0xff, ninth = 1, version = 3] = [bytes[0], bytes[9], bytes[10]];
-  const mechanism = bytes.subarray(12, 12 + MECHANISM.length);
-  return (
-    first === 0xff && (ninth & 1) === 1 && version >= 3 && mechanism.equals(MECHANISM.subarray(0, mechanism.length))
-  );
+/** Whether a greeting that begins so has told everything that greetingFault() looks at. */
+export const isMechanismKnown = (bytes: Buffer): boolean => bytes.length >= MECHANISM_END;
+
+const NO_ZMTP = "the peer does not speak ZeroMQ; fix: connect only ZeroMQ sockets to this address";
+
+function tooOld(version: number): string {
+  return `the peer speaks ZMTP ${version} (ZeroMQ ${version + 1}); fix: use ZeroMQ 4.0 or later (ZMTP 3) at the peer`;
 }
+
+function mechanismFault(mechanism: Buffer): string | undefined {
+  if (mechanism.equals(MECHANISM)) return undefined;
+  const name = printable(mechanism.subarray(0, mechanism.indexOf(0) >= 0 ? mechanism.indexOf(0) : undefined));
+  const options = OPTIONS_OF[name] ?? "set the security mechanism NULL";
+  return `the peer uses the security mechanism ${name}, m2push speaks NULL only (no encryption, no passwords); fix: ${options} at the peer`;
+}
+
+/** What switches a mechanism off. */
+const OPTIONS_OF: Readonly<Record<string, string>> = {
+  CURVE: "remove the CURVE keys (curve_serverkey, curve_publickey, curve_secretkey)",
+  PLAIN: "remove the user name and the password (plain_username, plain_password)",
+};
 
 /** The frame READY of a socket of this type, such as "PULL"; `identity`: "" = none. */
 export function ready(type: string, identity = ""): Buffer {
@@ -46,15 +71,52 @@ export function ready(type: string, identity = ""): Buffer {
   return commandFrame("READY", Buffer.concat(properties));
 }
 
-/** The answer to a PING; undefined when the command is none. */
-export function pong(command: Buffer): Buffer | undefined {
-  // PING holds two bytes of time and then what is to be said again.
-  return dataOf(command, "PING") && commandFrame("PONG", command.subarray("\x04PING".length + 2));
+export interface Command {
+  /** Fit to be printed. */
+  readonly name: string;
+  readonly data: Buffer;
 }
 
-/** The type of socket that READY tells; undefined when the command is none, or broken. */
+/** Throws "protocol.zmtp" when the frame does not hold a name. */
+export function parseCommand(body: Buffer): Command {
+  const end = 1 + (body[0] ?? 0);
+  if (end === 1 || end > body.length)
+    throw new ProtocolError("protocol.zmtp", "the peer sent a command without a name");
+  return { name: printable(body.subarray(1, end)), data: body.subarray(end) };
+}
+
+/** The answer to a PING with these data: two bytes of time and a context, which is said again. Throws "protocol.zmtp". */
+export function pong(data: Buffer): Buffer {
+  if (data.length < 2 || data.length > 2 + MAX_CONTEXT_BYTES) {
+    const what = `the peer sent a PING of ${data.length} bytes, 2 to ${2 + MAX_CONTEXT_BYTES} are allowed`;
+    throw new ProtocolError("protocol.zmtp", what);
+  }
+  return commandFrame("PONG", data.subarray(2));
+}
+
+/** Why a peer refuses us, from the data of its ERROR; fit to be printed. */
+export function reasonIn(data: Buffer): string {
+  return printable(data.subarray(1, 1 + (data[0] ?? 0))) || "no reason given";
+}
+
+/** What a peer sent, as text that no terminal takes for something else. */
+function printable(bytes: Buffer): string {
+  const escaped = (character: string) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  return bytes.toString("latin1").replace(/[^ -~]|\\/g, escaped);
+}
+
+/** Asks a peer for a PONG, which every libzmq since 4.2 sends; without a time to live and without a context. */
+export const PING: Buffer = commandFrame("PING", Buffer.alloc(2));
+
+/** Whether a whole greeting is that of a peer that knows PING: ZMTP 3.1 or later. */
+export function knowsPing(greeting: Buffer): boolean {
+  const [major = 0, minor = 0] = greeting.subarray(10, 12);
+  return major > 3 || (major === 3 && minor >= 1);
+}
+
+/** The type of socket that READY tells, fit to be printed; undefined when the command is none, or broken. */
 export function typeIn(command: Buffer): string | undefined {
-  const data = dataOf(command, "READY");
+  const data = command.toString("latin1", 0, 6) === "\x05READY" ? command.subarray(6) : undefined;
   for (let at = 0; data && at < data.length; ) {
     const nameEnd = at + 1 + data.readUInt8(at);
     if (nameEnd + 4 > data.length) return undefined;
@@ -62,7 +124,7 @@ export function typeIn(command: Buffer): string | undefined {
     if (end > data.length) return undefined;
     // Names are compared without regard to case.
     if (data.toString("latin1", at + 1, nameEnd).toLowerCase() === "socket-type") {
-      return data.toString("latin1", nameEnd + 4, end);
+      return printable(data.subarray(nameEnd + 4, end));
     }
     at = end;
   }
@@ -82,61 +144,13 @@ export function writeHead(into: Buffer, at: number, bytes: number, flags = 0): n
   return at + headBytes(bytes);
 }
 
-const headBytes = (bytes: number): number => (bytes > SHORT_BYTES ? 9 : 2);
-
-/** Takes frames out of what comes, in pieces of any size. */
-export class FrameReader {
-  readonly #limit: number;
-  #pieces: Buffer[] = [];
-  #size = 0;
-  /** Bytes that must be there before it is worth looking again. */
-  #needed = 2;
-
-  /** `limit`: bytes that a frame may have. */
-  constructor(limit = Number.POSITIVE_INFINITY) {
-    this.#limit = limit;
-  }
-
-  /** Hands each frame that is complete to `take`. Throws "limit.exceeded" at one that is too large, as soon as it begins. */
-  push(piece: Buffer, take: (frame: Frame) => void): void {
-    this.#pieces.push(piece);
-    this.#size += piece.length;
-    if (this.#size < this.#needed) return;
-    const bytes = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces, this.#size);
-    let at = 0;
-    let end = this.#end(bytes, at);
-    while (end <= bytes.length) {
-      const flags = bytes[at] ?? 0;
-      const body = bytes.subarray(at + (flags & LONG ? 9 : 2), end);
-      at = end;
-      take({ isCommand: (flags & COMMAND) !== 0, more: (flags & MORE) !== 0, body });
-      end = this.#end(bytes, at);
-    }
-    this.#needed = end - at;
-    this.#size = bytes.length - at;
-    this.#pieces = this.#size > 0 ? [bytes.subarray(at)] : [];
-  }
-
-  /** Where the frame that begins here ends; or, while its size is not there, how far the size goes. */
-  #end(bytes: Buffer, at: number): number {
-    const isLong = ((bytes[at] ?? 0) & LONG) !== 0;
-    const body = at + (isLong ? 9 : 2);
-    if (body > bytes.length) return body;
-    const size = isLong ? readSize(bytes, at + 1) : (bytes[at + 1] ?? 0);
-    if (size > this.#limit)
-      throw new ProtocolError("limit.exceeded", `a frame of ${size} bytes, at most ${this.#limit} are taken`);
-    return body + size;
-  }
+function headBytes(bytes: number): number {
+  return bytes > SHORT_BYTES ? 9 : 2;
 }
 
 function writeSize(into: Buffer, at: number, size: number): void {
   into.writeUInt32BE(Math.floor(size / 2 ** 32), at);
   into.writeUInt32BE(size % 2 ** 32, at + 4);
-}
-
-/** Eight bytes; numbers above 2^53 lose what no limit is so exact as to need. (85 ns in the first 10,000; through a BigInt 200.) */
-function readSize(bytes: Buffer, at: number): number {
-  return bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 }
 
 function commandFrame(name: string, data: Buffer): Buffer {
@@ -150,12 +164,4 @@ function property(name: string, value: string): Buffer {
   const size = Buffer.alloc(4);
   size.writeUInt32BE(Buffer.byteLength(value));
   return Buffer.concat([Buffer.from([name.length]), Buffer.from(name), size, Buffer.from(value)]);
-}
-
-/** What follows the name; undefined when it is another command. */
-function dataOf(command: Buffer, name: string): Buffer | undefined {
-  const data = 1 + name.length;
-  return command[0] === name.length && command.toString("latin1", 1, data) === name
-    ? command.subarray(data)
-    : undefined;
 }

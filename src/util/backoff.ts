@@ -1,16 +1,19 @@
-/** Waits that double from `first` to `last` milliseconds. */
+/**
+ * Waits that double from `first` to `last` milliseconds. With `random` (0 to 1) each is shortened by up to a half of itself, so that
+ * those who lost the same peer do not all come back at the same moment.
+ */
 export interface Backoff {
   next(): number;
   reset(): void;
 }
 
-export function backoff(first: number, last: number): Backoff {
+export function backoff(first: number, last: number, random: () => number = () => 0): Backoff {
   let wait = first;
   return {
     next() {
       const now = wait;
       wait = Math.min(wait * 2, last);
-      return now;
+      return now * (1 - random() / 2);
     },
     reset() {
       wait = first;

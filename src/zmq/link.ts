@@ -1,9 +1,10 @@
 /** A link to one Mongrel2 over ZeroMQ: our PULL on its PUSH (send_spec), our PUB on its SUB (recv_spec). */
 import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
+import type { LinkError } from "./failure.js";
 import type { Peer } from "./peer.js";
 import { ZmqSocket } from "./socket.js";
-import type { Receiver, Transport } from "./transport.js";
+import type { Draining, Receiver, Transport } from "./transport.js";
 
 export interface LinkOptions {
   /** Where Mongrel2 sends requests. */
@@ -15,17 +16,34 @@ export interface LinkOptions {
   /** Bind both instead of connecting. */
   readonly bind: boolean;
   readonly clock: Clock;
+  /** Absent: whoever opens the link finds out by itself. */
+  readonly observer?: LinkObserver;
+}
+
+/** Is told of what happens to the two connections, each named by its address. */
+export interface LinkObserver {
+  /** Told once, until reached() or another reason. */
+  unreachable(error: LinkError): void;
+  reached(address: string): void;
+  /** A connection that was up has ended with an error. */
+  broken(error: LinkError): void;
 }
 
 /** How long what was sent may take to leave when closing, milliseconds. */
 const LINGER = 1000;
-/** A request as Mongrel2 can have it: its lengths are 32-bit ints. */
-const LARGEST_REQUEST = 2 ** 31;
-/** The most bytes of subscriptions that a peer may have: Mongrel2 has one, its recv_ident. */
-const LARGEST_SUBSCRIPTION = 10_000;
+/**
+ * The largest request that is taken whole, bytes. Of a larger one the beginning is handed on, which names the connection to answer:
+ * no client can make us end the link. (Mongrel2 sends bodies of up to limits.content_length.)
+ */
+const LARGEST_REQUEST = 8_000_000;
+const BEGINNING = 64_000;
+/** The largest subscription of a peer, bytes: Mongrel2 has one, its recv_ident. */
+const LARGEST_SUBSCRIPTION = 1000;
 /** And so many of them. */
 const MOST_SUBSCRIPTIONS = 1000;
 const SUBSCRIBE = 1;
+const NOTHING = Buffer.alloc(0);
+const TOO_LARGE = `a request of more than ${LARGEST_REQUEST} bytes: its end is not read; fix: lower limits.content_length of Mongrel2`;
 const SEVERAL_PARTS = "a message in several parts: is something other than Mongrel2 connected to the send_spec?";
 
 export class Link implements Transport {
@@ -44,10 +62,12 @@ export class Link implements Transport {
     const { sendSpec, recvSpec, ...both } = this.#options;
     // Receiving first: a Mongrel2 that cannot get rid of its notices stops taking our replies.
     this.#in = new ZmqSocket(
-      { ...both, type: "PULL", spec: sendSpec, limit: LARGEST_REQUEST },
+      { ...both, type: "PULL", spec: sendSpec, limit: LARGEST_REQUEST, truncateTo: BEGINNING },
       {
+        ...this.#observed(sendSpec),
         ready: () => receiver.connected("in"),
-        message: (_, parts) => this.#receive(parts, receiver),
+        message: (_, parts, isTruncated) => this.#receive(parts, isTruncated, receiver),
+        pong: () => receiver.pong?.("in"),
         closed: () => receiver.disconnected("in"),
         cut: (error) => receiver.refused(error),
       },
@@ -55,8 +75,10 @@ export class Link implements Transport {
     this.#out = new ZmqSocket(
       { ...both, type: "PUB", spec: recvSpec, limit: LARGEST_SUBSCRIPTION },
       {
+        ...this.#observed(recvSpec),
         ready: (peer) => this.#subscriptions.set(peer, []),
-        message: (peer, [message]) => message && this.#subscribe(peer, message, receiver),
+        message: (peer, [message]) => this.#subscribe(peer, message ?? NOTHING, receiver),
+        pong: () => receiver.pong?.("out"),
         closed: (peer) => {
           this.#subscriptions.delete(peer);
           receiver.disconnected("out");
@@ -76,29 +98,55 @@ export class Link implements Transport {
     }
   }
 
-  async close(): Promise<void> {
+  stopReceiving(draining: Draining): Promise<boolean> {
+    return this.#in?.drain(draining) ?? Promise.resolve(false);
+  }
+
+  ping(): boolean {
+    const sockets = [this.#in, this.#out];
+    return sockets.map((socket) => socket?.ping() ?? false).includes(true);
+  }
+
+  async close(): Promise<boolean> {
     this.#isClosed = true;
-    await this.#out?.close({ patience: LINGER });
+    const isTaken = await this.#out?.close({ patience: LINGER });
     await this.#in?.close({ patience: 0 });
+    return isTaken ?? false;
   }
 
-  #receive(parts: readonly Buffer[], receiver: Receiver): void {
-    if (this.#isClosed) return;
+  #observed(address: string) {
+    const { observer } = this.#options;
+    return {
+      failed: (error: LinkError) => observer?.unreachable(error),
+      recovered: () => observer?.reached(address),
+      broken: (error: LinkError) => observer?.broken(error),
+    };
+  }
+
+  /** Returns whether Mongrel2 can have sent it. */
+  #receive(parts: readonly Buffer[], isTruncated: boolean, receiver: Receiver): boolean {
+    if (this.#isClosed) return true;
     const [message] = parts;
-    if (message && parts.length === 1) receiver.message(message);
+    const isWhole = message !== undefined && parts.length === 1;
+    if (isTruncated) receiver.refused(new ProtocolError("limit.exceeded", TOO_LARGE));
+    if (isWhole) receiver.message(message);
     else receiver.refused(new ProtocolError("protocol.request", SEVERAL_PARTS));
+    return isWhole;
   }
 
-  /** A peer is told of with its first subscription: nothing could be sent to it before. */
-  #subscribe(peer: Peer, message: Buffer, receiver: Receiver): void {
+  /** A peer is told of with its first subscription: nothing could be sent to it before. Returns whether anything has changed. */
+  #subscribe(peer: Peer, message: Buffer, receiver: Receiver): boolean {
     const beginnings = this.#subscriptions.get(peer) ?? [];
-    const beginning = message.subarray(1);
+    // A copy: what is kept must not hold the memory of all that was read with it.
+    const beginning = Buffer.from(message.subarray(1));
     if (message[0] === SUBSCRIBE) {
-      if (beginnings.length < MOST_SUBSCRIPTIONS && beginnings.push(beginning) === 1) receiver.connected("out");
-      return;
+      if (beginnings.length >= MOST_SUBSCRIPTIONS) return false;
+      if (beginnings.push(beginning) === 1) receiver.connected("out");
+      return true;
     }
     const at = beginnings.findIndex((it) => it.equals(beginning));
     if (at >= 0) beginnings.splice(at, 1);
+    return at >= 0;
   }
 }
 

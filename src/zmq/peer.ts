@@ -1,86 +1,115 @@
 /**
  * One connection to a ZeroMQ socket, from its first byte on: greeting, handshake, then messages (protocol/zmtp.ts). Whoever does
- * not speak ZMTP 3 as a socket of the right type, or begins too large a frame, is cut off.
+ * not speak ZMTP 3 as a socket of the right type, begins too large a frame, or sends nothing of use, is cut off.
+ * Long because it is one connection from its first byte to its last.
  *
  * Ours and not libzmq's, for what an event costs: its binding takes a call, a promise and a wake of its thread for each message,
  * here what comes in one read and what leaves in one turn of the event loop are one system call each.
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
-import {
-  type Frame,
-  FrameReader,
-  frameBytes,
-  GREETING,
-  GREETING_BYTES,
-  isGreeting,
-  pong,
-  ready,
-  typeIn,
-  writeHead,
-} from "../protocol/zmtp.js";
-import type { Turns } from "./turns.js";
+import { frameBytes, PING, parseCommand, pong, ready, reasonIn, typeIn, writeHead } from "../protocol/zmtp.js";
+import { FrameReader } from "../protocol/zmtp-reader.js";
+import type { Clock } from "../util/clock.js";
+import { Assembly } from "./assembly.js";
+import { Handshake } from "./handshake.js";
+import { MarkScanner } from "./mark.js";
+import { Rating } from "./rating.js";
+import { ReadQueue } from "./read-queue.js";
+import type { Budget, Turns, Worker } from "./turns.js";
 
-/** For greeting and handshake, milliseconds: as libzmq has it. */
-const HANDSHAKE_PATIENCE = 30_000;
 /** Before a connection on which nothing comes is looked after (TCP keep-alive), milliseconds. */
 const KEEP_ALIVE = 60_000;
-/** What a part of a message counts for beside its bytes: as much as it takes in memory. */
-const PART_BYTES = 100;
+/** The largest read. */
+const READ_BYTES = 65_536;
 /** So many bytes leave before the rest is there: the first of 500,000 clients need not wait for the last one's frame. */
 const MOST_LEAVING = 128_000;
 /** libzmq's sockets that belong to ours. */
 const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/ };
+const WANTED = { PULL: "PUSH", PUB: "SUB" };
 
 export interface Role {
   readonly type: keyof typeof COUNTERPARTS;
   /** "" = none. */
   readonly identity: string;
-  /** The largest message that is taken, all parts together; bytes (a part counts for 100 more). */
+  /** The largest message that is taken, all parts together; bytes. */
   readonly limit: number;
+  /** Of a larger message in one part so many bytes are handed on; absent: its peer is cut off. */
+  readonly truncateTo?: number;
+  readonly clock: Clock;
 }
 
 export interface PeerEvents {
   /** The handshake is over: messages can come, and go. */
   ready(peer: Peer): void;
-  /** The parts share the memory of all that was read together with them: at most 64 kB. */
-  message(peer: Peer, parts: Buffer[]): void;
+  /** The parts share the memory of all that was read together with them: at most 64 kB. Returns whether it was of use. */
+  message(peer: Peer, parts: Buffer[], isTruncated: boolean): boolean;
+  /** It has answered ping(). */
+  pong(peer: Peer): void;
   /** It is cut off, for this reason. */
-  cut(error: ProtocolError): void;
+  cut(error: ProtocolError, peer: Peer): void;
+  /** The operating system ended the connection, or could not make it; closed() follows. */
+  failed(error: NodeJS.ErrnoException, peer: Peer): void;
   /** Once, after its last message; also where it never was ready. */
   closed(peer: Peer): void;
 }
 
-export class Peer {
+/** What the peers of one socket share. */
+export interface Shares {
+  readonly turns: Turns;
+  /** What one peer may have read and not handled, bytes. */
+  readonly queueBytes: number;
+  /** A peer holds so many bytes of unfinished messages more than before. */
+  held(bytes: number): void;
+}
+
+export class Peer implements Worker {
+  /** Address and port of who connected to us; "" = none. */
+  readonly remote: string;
   readonly #socket: Socket;
   readonly #role: Role;
+  readonly #shares: Shares;
   readonly #events: PeerEvents;
   readonly #reader: FrameReader;
-  #greeting: Buffer | undefined = Buffer.alloc(0);
-  #isReady = false;
+  readonly #assembly: Assembly;
+  /** Until READY. */
+  #handshake: Handshake | undefined;
+  #knowsPing = false;
   #isCut = false;
-  #parts: Buffer[] = [];
-  /** Of the parts: see PART_BYTES. */
-  #size = 0;
+  /** The connection is closed; what was read before is handled first. */
+  #isOver = false;
+  readonly #rating: Rating;
+  readonly #queue: ReadQueue;
+  #heldBytes = 0;
   /** Messages, each a head and a body. */
   #leaving: Buffer[] = [];
   #leavingBytes = 0;
+  #watch: ((bytes: Buffer) => void) | undefined;
 
-  constructor(socket: Socket, role: Role, turns: Turns, events: PeerEvents) {
+  constructor(socket: Socket, role: Role, shares: Shares, events: PeerEvents) {
     this.#socket = socket;
     this.#role = role;
+    this.#shares = shares;
     this.#events = events;
-    this.#reader = new FrameReader(role.limit);
+    this.#reader = new FrameReader(-1, role.truncateTo);
+    this.remote = socket.remoteAddress === undefined ? "" : `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#assembly = new Assembly(role.limit);
+    this.#rating = new Rating(role.clock);
+    this.#queue = new ReadQueue(socket);
+    this.#handshake = new Handshake(socket, role.clock, (error) => this.cut(error));
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE);
-    socket.setTimeout(HANDSHAKE_PATIENCE, () => this.#isReady || socket.destroy());
-    socket.on("error", () => {}); // it closes
-    socket.on("data", (bytes: Buffer) => turns.add(bytes.length, () => this.#take(bytes)));
-    socket.on("close", () => turns.add(0, () => events.closed(this)));
-    socket.write(GREETING);
+    socket.on("error", (error) => events.failed(error, this));
+    socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    socket.on("close", () => this.#over());
   }
 
   get isReady(): boolean {
-    return this.#isReady;
+    return !this.#handshake;
+  }
+
+  /** Bytes of memory that its unfinished message takes. */
+  get heldBytes(): number {
+    return this.#heldBytes;
   }
 
   /** Queues a message, head and body as one part; all that is queued in one go of the program leaves in one write. */
@@ -90,10 +119,20 @@ export class Peer {
     if (this.#leavingBytes >= MOST_LEAVING) this.#write();
   }
 
-  /** Whether reading is held up: the other end is then held up, too, in the end. */
-  set held(isHeld: boolean) {
-    if (isHeld) this.#socket.pause();
-    else this.#socket.resume();
+  /** Asks for a sign of life; false where the peer would not understand it, or does not read. */
+  ping(): boolean {
+    const { writable, writableNeedDrain } = this.#socket;
+    const canAsk = this.isReady && this.#knowsPing && writable && !writableNeedDrain;
+    if (canAsk) this.#socket.write(PING);
+    return canAsk;
+  }
+
+  /** Calls `seen` in each read callback in which `mark` comes in, before any message of that read is handed on. */
+  watchFor(mark: Buffer, seen: () => void): void {
+    const scanner = new MarkScanner(mark);
+    this.#watch = (bytes) => {
+      if (scanner.isIn(bytes)) seen();
+    };
   }
 
   /**
@@ -102,6 +141,7 @@ export class Peer {
    */
   end(silence = 0): void {
     this.#write();
+    this.#regulate();
     if (silence > 0) this.#socket.setTimeout(silence, () => this.#socket.end());
     else this.#socket.end();
   }
@@ -109,6 +149,31 @@ export class Peer {
   /** At once. */
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  /** At once, and without what was read from it. */
+  cut(error: ProtocolError): void {
+    if (this.#isCut) return;
+    this.#isCut = true;
+    this.#queue.clear();
+    this.#reader.drop();
+    this.#assembly.take();
+    this.#count();
+    this.#socket.destroy();
+    this.#events.cut(error, this);
+  }
+
+  /** Handles what was read. */
+  work(budget: Budget): boolean {
+    try {
+      return this.#work(budget);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.cut(error);
+      return false;
+    } finally {
+      this.#count();
+    }
   }
 
   readonly #write = (): void => {
@@ -127,62 +192,119 @@ export class Peer {
     if (this.#socket.writable) this.#socket.write(bytes);
   };
 
-  #take(bytes: Buffer): void {
+  #read(bytes: Buffer): void {
     if (this.#isCut) return;
-    try {
-      this.#reader.push(this.#greeting ? this.#greet(this.#greeting, bytes) : bytes, (frame) => this.#frame(frame));
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#isCut = true;
-      this.#socket.destroy();
-      this.#events.cut(error);
+    this.#watch?.(bytes);
+    this.#queue.push(bytes);
+    this.#shares.turns.add(this);
+    this.#regulate();
+  }
+
+  /** A peer that has not sent anything of use yet, or just now has not, is read only as fast as it is handled. */
+  #regulate(): void {
+    const { queueBytes } = this.#shares;
+    this.#queue.regulate(this.#rating.isUseful ? queueBytes : Math.min(queueBytes, READ_BYTES));
+  }
+
+  #over(): void {
+    this.#handshake?.end();
+    this.#isOver = true;
+    this.#shares.turns.add(this);
+  }
+
+  #work(budget: Budget): boolean {
+    do {
+      const frame = this.#reader.next();
+      if (!frame) {
+        if (!this.#feed(budget)) return false;
+        continue;
+      }
+      const { isCommand, more, body, isTruncated } = frame;
+      if (!more) budget.messages--;
+      budget.bytes -= body.length;
+      if (isCommand) this.#command(body);
+      else if (more || !this.#assembly.isEmpty) this.#part(body, more);
+      else this.#rating.count(this.#events.message(this, [body], isTruncated));
+    } while (budget.messages > 0 && budget.bytes > 0);
+    return true;
+  }
+
+  #feed(budget: Budget): boolean {
+    this.#assembly.own();
+    const piece = this.#queue.shift();
+    this.#regulate();
+    if (!piece) {
+      if (this.#isOver) this.#close();
+      return false;
     }
+    budget.messages--;
+    // What it costs to look at bytes, or to copy them, of what it costs to handle them.
+    budget.bytes -= piece.length >> 2;
+    this.#reader.feed(this.#handshake && !this.#handshake.isGreeted ? this.#greet(this.#handshake, piece) : piece);
+    return true;
   }
 
   /** What follows the greeting. */
-  #greet(before: Buffer, bytes: Buffer): Buffer {
-    const heard = Buffer.concat([before, bytes]);
-    if (!isGreeting(heard)) throw wrong("who connected does not speak ZMTP 3 (ZeroMQ 4.0 or later) without encryption");
-    this.#greeting = heard.length < GREETING_BYTES ? heard : undefined;
-    if (!this.#greeting) this.#socket.write(ready(this.#role.type, this.#role.identity));
-    return heard.subarray(GREETING_BYTES);
+  #greet(handshake: Handshake, piece: Buffer): Buffer {
+    const rest = handshake.greet(piece);
+    this.#knowsPing = handshake.knowsPing;
+    if (handshake.isGreeted) this.#socket.write(ready(this.#role.type, this.#role.identity));
+    return rest;
   }
 
-  #frame({ isCommand, more, body }: Frame): void {
-    if (isCommand) this.#command(body);
-    else if (this.#isReady) this.#part(body, more);
-    else throw wrong("who connected sends messages before it has said what it is");
+  #close(): void {
+    this.#isOver = false;
+    this.#reader.drop();
+    this.#assembly.take();
+    this.#events.closed(this);
+  }
+
+  /** Tells how much memory its unfinished message takes, where that has changed. */
+  #count(): void {
+    const held = this.#reader.heldBytes + this.#assembly.heldBytes;
+    const change = held - this.#heldBytes;
+    if (change === 0) return;
+    this.#heldBytes = held;
+    this.#shares.held(change);
   }
 
   #command(body: Buffer): void {
-    const answer = pong(body);
-    // A peer that does not read has no use for answers.
-    if (answer && this.#socket.writable && !this.#socket.writableNeedDrain) this.#socket.write(answer);
-    if (this.#isReady) return;
+    const { name, data } = parseCommand(body);
+    if (name === "ERROR") throw wrong(`the peer refuses the connection with ERROR "${reasonIn(data)}"; ${REFUSED}`);
+    if (!this.isReady) this.#greetedBy(name, body);
+    else this.#traffic(name, data);
+  }
+
+  #traffic(command: string, data: Buffer): void {
+    if (command === "READY") throw wrong("the peer sent a second READY");
+    if (command === "PING") this.#answer(pong(data));
+    else if (command === "PONG") this.#events.pong(this);
+    this.#rating.count(false);
+  }
+
+  #greetedBy(command: string, body: Buffer): void {
+    if (command !== "READY") throw wrong(`the peer sent the command ${command} before READY`);
     const type = typeIn(body) ?? "";
     if (!COUNTERPARTS[this.#role.type].test(type)) {
-      throw wrong(`a ${type || "nameless"} socket is at the other end of our ${this.#role.type} socket`);
+      const what = `a ${type || "nameless"} socket is at the other end of our ${this.#role.type} socket`;
+      throw wrong(`${what}; fix: connect a ${WANTED[this.#role.type]} socket (are two addresses swapped?)`);
     }
-    this.#isReady = true;
-    this.#socket.setTimeout(0);
+    this.#handshake?.end();
+    this.#handshake = undefined;
+    this.#reader.limit = this.#role.limit;
     this.#events.ready(this);
   }
 
-  #part(body: Buffer, more: boolean): void {
-    this.#size += body.length + PART_BYTES;
-    this.#parts.push(body);
-    const { limit } = this.#role;
-    if (this.#size > limit)
-      throw new ProtocolError("limit.exceeded", `a message of more than the ${limit} bytes that are taken`);
-    if (!more) this.#hand();
+  /** A peer that does not read has no use for answers. */
+  #answer(bytes: Buffer): void {
+    if (this.#socket.writable && !this.#socket.writableNeedDrain) this.#socket.write(bytes);
   }
 
-  #hand(): void {
-    const parts = this.#parts;
-    this.#parts = [];
-    this.#size = 0;
-    this.#events.message(this, parts);
+  #part(body: Buffer, more: boolean): void {
+    this.#assembly.add(body);
+    if (!more) this.#rating.count(this.#events.message(this, this.#assembly.take(), false));
   }
 }
 
+const REFUSED = "fix: look at the peer's own log (ZAP, security settings)";
 const wrong = (what: string): ProtocolError => new ProtocolError("protocol.zmtp", what);

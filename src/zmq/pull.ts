@@ -7,6 +7,8 @@
  */
 import type { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
+import type { ConnectionCap } from "../util/descriptors.js";
+import type { LinkError } from "./failure.js";
 import { ZmqSocket } from "./socket.js";
 
 /**
@@ -19,23 +21,49 @@ const END = { patience: 1000, silence: 2 };
  * The largest message, bytes. A part is gathered in memory before anybody can look at it; a publisher that begins a larger one is
  * cut off, connects again by itself and goes on with its next message.
  */
-const LARGEST = 16_000_000;
+const LARGEST = 4_000_000;
+
+export interface PullReceiver {
+  /** Returns whether it was of use: who sends nothing else is cut off. */
+  message(parts: Buffer[]): boolean;
+  /** A peer was cut off. `remote`: its address and port, "" = none. */
+  refused(error: ProtocolError, remote: string): void;
+  /** No connection can be taken. Told once, until recovered(). */
+  failed(error: LinkError): void;
+  recovered(): void;
+  /** A connection has ended with an error. */
+  broken(error: LinkError): void;
+}
 
 export class PullServer {
   readonly #spec: string;
   readonly #clock: Clock;
+  readonly #cap: Pick<ConnectionCap, "most" | "reached"> | undefined;
   #socket: ZmqSocket | undefined;
 
-  constructor(spec: string, clock: Clock) {
+  /** `cap`: how many publishers may be connected; absent = any number. */
+  constructor(spec: string, clock: Clock, cap?: Pick<ConnectionCap, "most" | "reached">) {
     this.#spec = spec;
     this.#clock = clock;
+    this.#cap = cap;
   }
 
-  /** Rejects with "link.failed" when the address cannot be bound. `refused`: somebody was cut off. */
-  async start(receive: (parts: Buffer[]) => void, refused: (error: ProtocolError) => void = () => {}): Promise<void> {
+  /** Rejects with "link.failed" when the address cannot be bound. */
+  async start(receiver: PullReceiver): Promise<void> {
     const options = { type: "PULL", identity: "", bind: true, limit: LARGEST } as const;
-    const events = { ready() {}, closed() {}, cut: refused, message: (_: unknown, parts: Buffer[]) => receive(parts) };
-    this.#socket = new ZmqSocket({ ...options, spec: this.#spec, clock: this.#clock }, events);
+    this.#socket = new ZmqSocket(
+      { ...options, spec: this.#spec, clock: this.#clock, cap: this.#cap },
+      {
+        message: (_, parts) => receiver.message(parts),
+        cut: (error, remote) => receiver.refused(error, remote),
+        failed: (error) => receiver.failed(error),
+        recovered: () => receiver.recovered(),
+        broken: (error) => receiver.broken(error),
+        ready() {},
+        pong() {},
+        closed() {},
+      },
+    );
     await this.#socket.start();
   }
 

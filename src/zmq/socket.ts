@@ -1,25 +1,57 @@
 /**
- * A PULL or PUB socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that is sent or received
- * is dropped at a limit; where more waits to be taken than MOST_WAITING, those who send it are held up.
+ * A PULL or PUB socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
+ * whole is dropped at a limit: a peer of which more waits than its share of MAX_QUEUED_BYTES is held up. What peers leave
+ * unfinished is limited in sum: beyond it the one that holds most is cut off.
  */
 import { once } from "node:events";
-import { unlinkSync } from "node:fs";
+import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import type { Cancel, Clock } from "../util/clock.js";
+import { ProtocolError } from "../errors.js";
+import { backoff } from "../util/backoff.js";
+import type { Cancel } from "../util/clock.js";
+import type { ConnectionCap } from "../util/descriptors.js";
 import { listeningPlaceOf, type Place, placeOf } from "./address.js";
-import { linkFailed } from "./failure.js";
-import { Peer, type PeerEvents, type Role } from "./peer.js";
+import { endAtMark } from "./end-at-mark.js";
+import { cannotAccept, connectionBroken, type LinkError, linkFailed, wrongPeer } from "./failure.js";
+import { Outage } from "./outage.js";
+import { Peer, type PeerEvents, type Role, type Shares } from "./peer.js";
+import type { Draining } from "./transport.js";
 import { Turns } from "./turns.js";
 
-/** Between two attempts to connect, milliseconds: as libzmq has it. */
-const RECONNECT = 100;
-/** Bytes. */
-const MOST_WAITING = 64_000_000;
+/** Between two attempts to connect, milliseconds; up to a half less. The first: as libzmq has it. */
+const RECONNECT_MS = { first: 100, last: 1000 };
+/** What was read and is not handled yet, of all peers. */
+const MAX_QUEUED_BYTES = 16_000_000;
+/** Memory for messages that have begun and not ended, of all peers. */
+const MAX_UNFINISHED_BYTES = 16_000_000;
+/** The path of a socket's file, as Linux has it; without the zero at its end. */
+const MAX_PATH_BYTES = 107;
+/** Connections that have not said READY yet. */
+const MAX_HANDSHAKES = 1000;
 
 export interface SocketOptions extends Role {
   readonly spec: string;
   readonly bind: boolean;
-  readonly clock: Clock;
+  /** How many peers a bound socket may have; absent = any number. */
+  readonly cap?: Pick<ConnectionCap, "most" | "reached"> | undefined;
+  /** For the jitter of reconnects: 0 to 1. Absent: Math.random. */
+  readonly random?: () => number;
+  /** Connections that have not said READY. Absent: MAX_HANDSHAKES. */
+  readonly maxHandshakes?: number;
+}
+
+export interface SocketEvents extends Omit<PeerEvents, "cut" | "failed"> {
+  /** A peer that connected to us was cut off. */
+  cut(error: ProtocolError, remote: string): void;
+  /**
+   * The address cannot be reached, is not that of a peer for us, or no connection can be taken there. Told once, until it ends or has
+   * another reason.
+   */
+  failed(error: LinkError): void;
+  /** What failed() told is over: a peer is ready. */
+  recovered(): void;
+  /** A connection that was up has ended with an error of the operating system. */
+  broken(error: LinkError): void;
 }
 
 export interface Ending {
@@ -29,23 +61,37 @@ export interface Ending {
   readonly silence?: number;
 }
 
-export class ZmqSocket {
+export class ZmqSocket implements Shares {
   readonly #options: SocketOptions;
-  readonly #events: PeerEvents;
-  /** Those that are not ready yet, too. */
+  readonly #events: SocketEvents;
+  readonly #peerEvents: PeerEvents;
+  /** Those that are not ready yet, too; and those alone, in the order in which they came. */
   readonly #peers = new Set<Peer>();
-  readonly #turns = new Turns(MOST_WAITING, (isFull) => {
-    for (const peer of this.#peers) peer.held = isFull;
-  });
+  readonly #handshakes = new Set<Peer>();
+  readonly #turns = new Turns();
+  readonly #outage: Outage;
+  readonly #wait;
+  #unfinishedBytes = 0;
   #server: Server | undefined;
+  /** Where to connect; undefined: bound. */
+  #place: Place | undefined;
   #again: Cancel | undefined;
   #isClosing = false;
   #emptied: () => void = () => {};
 
   /** Of peers that never were ready no `closed` is told. */
-  constructor(options: SocketOptions, events: PeerEvents) {
+  constructor(options: SocketOptions, events: SocketEvents) {
     this.#options = options;
     this.#events = events;
+    this.#outage = new Outage(options.clock);
+    this.#wait = backoff(RECONNECT_MS.first, RECONNECT_MS.last, options.random ?? Math.random);
+    this.#peerEvents = {
+      ...events,
+      ready: (peer) => this.#ready(peer),
+      cut: (error, peer) => this.#cut(error, peer),
+      failed: (error, peer) => this.#failed(error, peer),
+      closed: (peer) => this.#closed(peer),
+    };
   }
 
   /** Rejects with "link.failed" where the address is none, or cannot be bound. Where it connects, that goes on by itself. */
@@ -63,23 +109,63 @@ export class ZmqSocket {
     return this.#turns.isBehind;
   }
 
-  /** Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on. */
-  async close({ patience, silence = 0 }: Ending): Promise<void> {
+  /** Sends a PING to each peer that understands it; false when there is none. `pong` tells of each answer. */
+  ping(): boolean {
+    let asked = false;
+    for (const peer of this.#peers) asked = peer.ping() || asked;
+    return asked;
+  }
+
+  /**
+   * Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on, with
+   * whether all of them ended by themselves, so that what was sent to them has been taken.
+   */
+  async close({ patience, silence = 0 }: Ending): Promise<boolean> {
     const { clock } = this.#options;
+    this.#takeNobody();
+    if (this.#peers.size === 0) return true;
+    const emptied = this.#whenEmpty(patience);
+    this.#endEach(silence);
+    const stop = clock.after(patience / 2, () => this.#each((peer) => peer.end()));
+    const isOver = await emptied;
+    stop();
+    return isOver;
+  }
+
+  /** See Transport.stopReceiving(). */
+  async drain(draining: Draining): Promise<boolean> {
+    this.#takeNobody();
+    if (this.#peers.size === 0) return false;
+    this.#turns.isPaused = true;
+    const isSeen = await endAtMark(this.#peers, draining, this.#options.clock, () => this.#endEach());
+    const emptied = this.#whenEmpty(draining.endTimeoutMs);
+    this.#turns.isPaused = false;
+    return (await emptied) && isSeen;
+  }
+
+  #takeNobody(): void {
     this.#isClosing = true;
     this.#again?.();
     this.#server?.close();
-    if (this.#peers.size === 0) return;
-    const emptied = new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-    });
+  }
+
+  #endEach(silence = 0): void {
     this.#each((peer) => (peer.isReady ? peer.end(silence) : peer.destroy()));
-    const stops = [
-      clock.after(patience / 2, () => this.#each((peer) => peer.end())),
-      clock.after(patience, () => this.#each((peer) => peer.destroy())),
-    ];
-    await emptied;
-    for (const stop of stops) stop();
+  }
+
+  /** Resolves when the last peer has gone; those that are there after `timeoutMs` are cut off, and it resolves with false. */
+  #whenEmpty(timeoutMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      let isOver = true;
+      const stop = this.#options.clock.after(timeoutMs, () => {
+        isOver = false;
+        this.#each((peer) => peer.destroy());
+      });
+      this.#emptied = () => {
+        stop();
+        resolve(isOver);
+      };
+    });
   }
 
   #each(act: (peer: Peer) => void): void {
@@ -90,47 +176,116 @@ export class ZmqSocket {
     const { spec, bind } = this.#options;
     const place = bind ? listeningPlaceOf(spec) : placeOf(spec);
     if (!place) throw new Error("tcp://host:port or ipc://path is needed (ipc://@name from Node.js 22 on)");
+    if ("path" in place && Buffer.byteLength(place.path) > MAX_PATH_BYTES) throw tooLong(place.path);
     if (bind) this.#server = await this.#listen(place);
     else this.#connect(place);
   }
 
   async #listen(place: Place): Promise<Server> {
     const server = createServer((socket) => this.#join(socket));
+    const { cap } = this.#options;
+    if (cap) {
+      server.maxConnections = cap.most;
+      server.on("drop", cap.reached);
+    }
     try {
       await once(server.listen(place), "listening");
     } catch (error) {
-      if (!("path" in place) || !(await isLeftOver(place, error))) throw error;
+      if (!("path" in place) || !(await isLeftOver(place.path, error))) throw error;
       unlinkSync(place.path);
       await once(server.listen(place), "listening");
     }
-    // From now on it is one connection that could not be taken (too many files are open).
-    return server.on("error", () => {});
-  }
-
-  #connect(place: Place): void {
-    this.#join(connect(place), () => {
-      if (!this.#isClosing) this.#again = this.#options.clock.after(RECONNECT, () => this.#connect(place));
+    // From now on it is one connection that could not be taken.
+    return server.on("error", (error: NodeJS.ErrnoException) => {
+      if (this.#outage.failed(error.code ?? "")) this.#events.failed(cannotAccept(this.#options.spec, error));
     });
   }
 
-  #join(socket: Socket, left: () => void = () => {}): void {
-    const { ready, message, cut, closed } = this.#events;
-    const leave = (peer: Peer) => {
-      this.#peers.delete(peer);
-      if (peer.isReady) closed(peer);
-      left();
-      if (this.#peers.size === 0) this.#emptied();
-    };
-    const peer = new Peer(socket, this.#options, this.#turns, { ready, message, cut, closed: leave });
-    if (this.#turns.isFull) peer.held = true;
+  #connect(place: Place): void {
+    this.#place = place;
+    this.#join(connect(place));
+  }
+
+  #join(socket: Socket): void {
+    const peer = new Peer(socket, this.#options, this, this.#peerEvents);
     this.#peers.add(peer);
+    this.#handshakes.add(peer);
+    const { maxHandshakes = MAX_HANDSHAKES } = this.#options;
+    if (this.#handshakes.size <= maxHandshakes) return;
+    const [oldest] = this.#handshakes;
+    const what = `more than ${maxHandshakes} connections have not finished the ZeroMQ handshake, and this is the oldest one`;
+    oldest?.cut(new ProtocolError("limit.exceeded", what));
+  }
+
+  #ready(peer: Peer): void {
+    this.#handshakes.delete(peer);
+    this.#wait.reset();
+    if (this.#outage.over()) this.#events.recovered();
+    this.#events.ready(peer);
+  }
+
+  #cut(error: ProtocolError, peer: Peer): void {
+    this.#handshakes.delete(peer);
+    const { spec, bind } = this.#options;
+    if (bind) this.#events.cut(error, peer.remote);
+    else if (this.#outage.failed(error.message)) this.#events.failed(wrongPeer(spec, error));
+  }
+
+  #failed(error: NodeJS.ErrnoException, peer: Peer): void {
+    const { spec, bind } = this.#options;
+    if (bind || peer.isReady) this.#events.broken(connectionBroken(spec, peer.remote, error));
+    else if (this.#outage.failed(error.code ?? "")) this.#events.failed(linkFailed(spec, false, error));
+  }
+
+  #closed(peer: Peer): void {
+    this.#peers.delete(peer);
+    this.#handshakes.delete(peer);
+    if (peer.isReady) this.#events.closed(peer);
+    const place = this.#place;
+    if (place && !this.#isClosing) {
+      this.#again = this.#options.clock.after(this.#wait.next(), () => this.#connect(place));
+    }
+    if (this.#peers.size === 0) this.#emptied();
+  }
+
+  // ---- Shares: what peers have together ------------------------------------------------------------------------------
+
+  get turns(): Turns {
+    return this.#turns;
+  }
+
+  get queueBytes(): number {
+    return this.#isClosing ? MAX_QUEUED_BYTES : MAX_QUEUED_BYTES / this.#peers.size;
+  }
+
+  held(bytes: number): void {
+    this.#unfinishedBytes += bytes;
+    // One is enough: it holds at least what has just been added.
+    if (this.#unfinishedBytes > MAX_UNFINISHED_BYTES) this.#cutLargest();
+  }
+
+  #cutLargest(): void {
+    let largest: Peer | undefined;
+    for (const peer of this.#peers) if (!largest || peer.heldBytes > largest.heldBytes) largest = peer;
+    largest?.cut(new ProtocolError("limit.exceeded", TOO_MUCH_UNFINISHED));
   }
 }
 
-/** Whether the file of a socket that could not be bound is of a process that is gone. */
-async function isLeftOver(place: Place, error: unknown): Promise<boolean> {
+const TOO_MUCH_UNFINISHED = `unfinished messages of all peers take more than ${MAX_UNFINISHED_BYTES} bytes, and this peer has the largest one`;
+
+/** libuv would use the beginning of the path. */
+function tooLong(path: string): Error {
+  const what = `the path has ${Buffer.byteLength(path)} bytes, at most ${MAX_PATH_BYTES} are possible`;
+  return Object.assign(new Error(what), { code: "ENAMETOOLONG" });
+}
+
+/** Whether what is in the way of a socket to bind is the socket of a process that is gone. Throws where it is no socket. */
+async function isLeftOver(path: string, error: unknown): Promise<boolean> {
   if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return false;
-  const socket = connect(place);
+  // An abstract name has no file.
+  if (path.startsWith("\0")) return false;
+  if (!lstatSync(path).isSocket()) throw Object.assign(new Error("not a socket"), { code: "EEXIST" });
+  const socket = connect({ path });
   try {
     await once(socket, "connect");
     return false;

@@ -1,76 +1,89 @@
 /**
- * Work that comes in pieces, one piece in each turn of the event loop: the first at once, those that come before the next turn
- * wait. So what comes in a flood is read (a program that ends soon after its last message takes with it what nobody has read)
- * while what it leads to goes on in between, and timers, answers and other connections have their turn.
+ * Work that is done in turns of the event loop: in each turn a limited number of messages and bytes, taken from the peers that have
+ * something, a few messages of each in rotation. So a flood is read (a program that ends soon after its last message takes with it what
+ * nobody has read) while timers, answers and other connections have their turn, and a peer that sends little never waits behind
+ * all that a flooding one has sent. (32,768 empty messages in one turn: a GET took 343 ms, events came 18 s late.)
  */
 
-/** Empty places that may stand before what waits. */
-const CUT = 1024;
+/** What one turn may take. A refused message costs 2 to 8 us, a good one up to 10. */
+const TURN = { messages: 512, bytes: 65_536 };
+/** Messages of one peer before the next one has its turn. */
+const MESSAGES_IN_A_ROW = 64;
+
+/** What is left; whoever works takes off what it took. */
+export interface Budget {
+  /** Commands and pieces that were read, too. */
+  messages: number;
+  bytes: number;
+}
+
+export interface Worker {
+  /** Works until the budget is used up or nothing is left; returns whether something is. Whatever it does takes something off. */
+  work(budget: Budget): boolean;
+}
 
 export class Turns {
-  readonly #most: number;
-  readonly #held: (isFull: boolean) => void;
-  /** The first #next places are empty, and cut off now and then, not at each turn. */
-  #waiting: (Piece | undefined)[] = [];
-  #next = 0;
-  #bytes = 0;
-  #isFull = false;
-  #isTaken = false;
+  /** In the order in which they have their turn. */
+  readonly #waiting = new Set<Worker>();
+  readonly #left: Budget = { ...TURN };
+  readonly #own: Budget = { ...TURN };
+  #isScheduled = false;
+  #isPaused = false;
 
-  /** `held` is told when more than `most` bytes wait, and when less than half of that do again. */
-  constructor(most: number, held: (isFull: boolean) => void) {
-    this.#most = most;
-    this.#held = held;
+  /** It has something to do: at once where this turn's budget has room. */
+  add(worker: Worker): void {
+    this.#waiting.add(worker);
+    if (this.#isPaused) return;
+    if (!this.#isScheduled) this.#begin();
+    this.#run();
   }
 
-  /** Pieces keep their order. */
-  add(bytes: number, work: () => void): void {
-    if (this.#isTaken) {
-      this.#waiting.push({ bytes, work });
-      this.#count(bytes);
-      return;
-    }
-    this.#isTaken = true;
-    setImmediate(this.#turn);
-    work();
+  /** While paused nobody works; whoever has something to do waits. */
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused;
+    if (!isPaused && this.isBehind && !this.#isScheduled) this.#begin();
   }
 
-  /** What was told last. */
-  get isFull(): boolean {
-    return this.#isFull;
-  }
-
-  /** Whether a piece waits for its turn. */
+  /** Whether somebody waits for the next turn. */
   get isBehind(): boolean {
-    return this.#next < this.#waiting.length;
+    return this.#waiting.size > 0;
   }
 
   readonly #turn = (): void => {
-    const piece = this.#waiting[this.#next];
-    if (!piece) {
-      this.#isTaken = false;
-      this.#waiting = [];
-      this.#next = 0;
-      return;
-    }
-    this.#waiting[this.#next++] = undefined;
-    if (this.#next === CUT) this.#waiting = this.#waiting.slice(CUT);
-    this.#next %= CUT;
-    setImmediate(this.#turn);
-    this.#count(-piece.bytes);
-    piece.work();
+    this.#isScheduled = false;
+    if (this.#isPaused || this.#waiting.size === 0) return;
+    this.#begin();
+    this.#run();
   };
 
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    const isFull = this.#bytes > (this.#isFull ? this.#most / 2 : this.#most);
-    if (isFull === this.#isFull) return;
-    this.#isFull = isFull;
-    this.#held(isFull);
+  #begin(): void {
+    this.#isScheduled = true;
+    this.#left.messages = TURN.messages;
+    this.#left.bytes = TURN.bytes;
+    setImmediate(this.#turn);
   }
-}
 
-interface Piece {
-  readonly bytes: number;
-  readonly work: () => void;
+  #run(): void {
+    const left = this.#left;
+    for (const worker of this.#waiting) {
+      if (left.messages <= 0 || left.bytes <= 0) return;
+      // To the end of the line before it works: where work() throws, its turn comes again.
+      this.#waiting.delete(worker);
+      this.#waiting.add(worker);
+      if (!this.#some(worker)) this.#waiting.delete(worker);
+    }
+  }
+
+  #some(worker: Worker): boolean {
+    const [left, own] = [this.#left, this.#own];
+    const messages = Math.min(MESSAGES_IN_A_ROW, left.messages);
+    own.messages = messages;
+    own.bytes = left.bytes;
+    try {
+      return worker.work(own);
+    } finally {
+      left.messages -= messages - own.messages;
+      left.bytes = own.bytes;
+    }
+  }
 }

@@ -10,10 +10,10 @@ import { bench } from "../support/hub.js";
 
 test("before anything is there a snapshot says so", () => {
   const observed = new Observed(new FakeClock());
-  const { phase, history, servers, busFault } = observed.snapshot();
+  const { phase, history, servers, conditions } = observed.snapshot();
   assert.deepEqual(
-    { phase, history, servers, busFault },
-    { phase: "starting", history: undefined, servers: [], busFault: undefined },
+    { phase, history, servers, conditions },
+    { phase: "starting", history: undefined, servers: [], conditions: [] },
   );
 });
 

@@ -4,7 +4,7 @@ import { adminRoutes } from "../../src/admin/routes.js";
 import type { Status } from "../../src/admin/status.js";
 import { Pulse } from "../../src/metrics/pulse.js";
 import type { Snapshot } from "../../src/metrics/snapshot.js";
-import { metrics, serverSnapshot, snapshotOf } from "../metrics/harness.js";
+import { condition, metrics, serverSnapshot, snapshotOf } from "../metrics/harness.js";
 import { lint } from "../metrics/lint.js";
 
 function routes(now: () => Snapshot = () => snapshotOf()) {
@@ -51,7 +51,7 @@ const UNREADY: [what: string, changes: Partial<Snapshot>, reason: RegExp][] = [
   ["the daemon starts", { phase: "starting" }, /^m2push is starting\n$/],
   ["the daemon stops", { phase: "stopping" }, /^m2push is stopping\n$/],
   ["the history is not open", { history: undefined }, /^the history is not open yet\n$/],
-  ["the bus is away", { busFault: "NATS is not reachable" }, /^publications cannot be taken: NATS is not reachable\n$/],
+  ["NATS is away", { conditions: [condition("cluster_unavailable")] }, /^it happened; fix: undo it\n$/],
   [
     "a server is not fenced",
     { servers: [serverSnapshot(), serverSnapshot({ name: "b", live: false })] },

@@ -8,13 +8,20 @@ import { within } from "../support/deadline.js";
 
 const text = (body: string) => ({ status: 200, type: "text/plain", body });
 
-async function start(t: TestContext, routes: Readonly<Record<string, AdminRoute>> = {}, listen = "127.0.0.1:0") {
+async function start(
+  t: TestContext,
+  routes: Readonly<Record<string, AdminRoute>> = {},
+  listen = "127.0.0.1:0",
+  most = 100,
+) {
   const failures: unknown[] = [];
   const table = new Map<string, AdminRoute>([["/x", { GET: () => text("hello") }], ...Object.entries(routes)]);
-  const server = new AdminServer({ listen, routes: table, failed: (error) => failures.push(error) });
+  let fullness = 0;
+  const full = () => fullness++;
+  const server = new AdminServer({ listen, routes: table, most, full, failed: (error) => failures.push(error) });
   await server.start();
   t.after(() => server.close());
-  return { server, url: server.url, failures };
+  return { server, url: server.url, failures, fullness: () => fullness };
 }
 
 /** Sends bytes as they are and returns everything that comes back until the other end closes. */
@@ -179,4 +186,52 @@ test("IPv6 addresses are written with brackets", async (t) => {
   const { url } = await start(t, {}, "[::1]:0");
   assert.match(url, /^http:\/\/\[::1\]:\d+$/);
   assert.equal((await fetch(`${url}/x`)).status, 200);
+});
+
+/** A connection that asks nothing; `closed` resolves when the other end closes it. */
+async function idle(t: TestContext, url: string) {
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  t.after(() => socket.destroy());
+  const closed = new Promise((resolve) => socket.on("close", resolve).on("error", () => {}));
+  await new Promise<void>((resolve) => socket.on("connect", resolve));
+  return { socket, closed };
+}
+
+test("where as many are connected as may be, a probe takes the place of the one that was idle for longest", async (t) => {
+  const { url, fullness } = await start(t, {}, "127.0.0.1:0", 5);
+  const idlers = [];
+  for (let at = 0; at < 5; at++) idlers.push(await idle(t, url));
+  const probed = await raw(url, "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  assert.match(probed, /^HTTP\/1\.1 200 /);
+  await within(5000, idlers[0]?.closed ?? Promise.reject(), "the oldest to be closed");
+  assert.equal(fullness(), 1);
+  assert.deepEqual(
+    idlers.slice(1).map(({ socket }) => socket.destroyed),
+    [false, false, false, false],
+  );
+});
+
+test("streams and answers that are being made keep their connections; where there are no others a new one is closed", async (t) => {
+  let begun = (_: () => void) => {};
+  const answering = new Promise<() => void>((resolve) => {
+    begun = resolve;
+  });
+  const busy: AdminRoute = { GET: () => new Promise((resolve) => begun(() => resolve(text("late")))) };
+  const watched: AdminRoute = { GET: () => ({ status: 200, type: "text/plain", body: (out) => out.write("first\n") }) };
+  const { url } = await start(t, { "/busy": busy, "/watched": watched }, "127.0.0.1:0", 2);
+  const leaving = new AbortController();
+  t.after(() => leaving.abort());
+  const stream = await fetch(`${url}/watched`, { signal: leaving.signal });
+  const reader = stream.body?.getReader();
+  await reader?.read();
+  const slow = await idle(t, url);
+  slow.socket.write("GET /busy HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const answered = new Promise((resolve) => slow.socket.once("data", resolve));
+  const answer = await answering;
+  assert.equal(await raw(url, "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), "");
+  answer();
+  assert.match(String(await answered), /late/);
+  // Its answer is written: it is idle, and makes room for a probe.
+  assert.match(await raw(url, "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), /^HTTP\/1\.1 200 /);
+  await slow.closed;
 });

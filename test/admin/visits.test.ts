@@ -9,12 +9,16 @@ import { tee } from "../../src/metrics/tee.js";
 import { FakeClock } from "../support/clock.js";
 import { interest, operated } from "./harness.js";
 
+const rethrow = (error: unknown) => {
+  throw error;
+};
+
 /** Visits of clients that come with these topics. */
 async function visited(topics: readonly (readonly string[])[]) {
   const clock = new FakeClock();
   const visits = new Visits(clock);
   const metrics = new MetricsJournal(clock);
-  const journal = visits.beside(tee(new LogJournal(openLog("silent"), clock), metrics));
+  const journal = visits.beside(tee(new LogJournal(openLog("silent"), clock), metrics, rethrow));
   const { server, connect } = await operated();
   for (const [at, words] of topics.entries()) connect(at + 1, { interest: interest(words) });
   const come = (id: number) => {

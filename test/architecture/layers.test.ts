@@ -48,7 +48,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   jose: /^auth\//,
   "prom-client": /^metrics\//,
   "node-sqlite3-wasm": /^cli\/doctor\//,
-  lmdb: /^(history\/store|clients\/lmdb)\.ts$/,
+  lmdb: /^(history\/(store|upgrade)|clients\/lmdb)\.ts$/,
 };
 
 /** A longer file or function needs a reason, given where it begins: "// Long because ...". */

@@ -33,10 +33,11 @@ export interface Setting extends Partial<VerifierOptions<string>> {
 export function verifier(setting: Setting = {}): Verifier<string> {
   const defaults = {
     keys: [secretKey(SECRET)],
-    parse,
+    parser: () => parse,
     clock: new FakeClock(NOW),
     authority: AUTHORITY,
     legacy: true,
+    legacyIssuer: undefined,
     leeway: 0,
   };
   return new Verifier({ ...defaults, ...setting });

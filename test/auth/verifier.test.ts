@@ -156,7 +156,7 @@ test("an access token must not come in the query; one of 0.x may", async () => {
 test("a token that was good is not checked again, until it expires", async () => {
   let parsed = 0;
   const clock = new FakeClock(NOW);
-  const one = verifier({ clock, parse: (kind, value) => `${++parsed} ${parse(kind, value)}` });
+  const one = verifier({ clock, parser: () => (kind, value) => `${++parsed} ${parse(kind, value)}` });
   const token = await signAccess();
   const grants = granted(await one.verify(token));
   assert.equal(granted(await one.verify(token)), grants);
@@ -169,7 +169,7 @@ test("a token that was good is not checked again, until it expires", async () =>
 
 test("a token that comes many times at once is checked once, and answered in order", async () => {
   let parsed = 0;
-  const one = verifier({ parse: (kind, value) => `${++parsed} ${parse(kind, value)}` });
+  const one = verifier({ parser: () => (kind, value) => `${++parsed} ${parse(kind, value)}` });
   const token = await sign(MERCURE);
   const order: number[] = [];
   await Promise.all(Array.from({ length: 20 }, (_, n) => one.verify(token).then((it) => granted(it) && order.push(n))));
@@ -278,4 +278,17 @@ test("of several tokens those that are good count together, until the first of t
   );
   assert.deepEqual(granted(await verifier().verifyAny([foreign, one], "cookie")).subscribe, ["template a"]);
   refused(await verifier().verifyAny([expired, foreign], "cookie"), /has expired/);
+});
+
+test("with an issuer configured a token of Mercure 0.x must have it, too", async () => {
+  const it = verifier({ legacyIssuer: "https://login.example" });
+  const mercure = { publish: ["*"] };
+  for (const claims of [
+    { mercure },
+    { mercure, iss: "https://evil.example" },
+    { mercure, iss: ["https://login.example"] },
+  ]) {
+    assert.equal((await it.verify(await sign(claims))).ok, false, JSON.stringify(claims));
+  }
+  assert.equal((await it.verify(await sign({ mercure, iss: "https://login.example" }))).ok, true);
 });

@@ -59,3 +59,24 @@ test("a file that is not there is named", async () => {
   assert.equal(code, 2);
   assert.equal(stderr, "m2push: none.toml: expected a readable file, got ENOENT: no such file or directory\n");
 });
+
+test("--check reads the files that the configuration names, and names every one that cannot be used", async () => {
+  writeFileSync(join(folder, "broken.json"), '{"keys": 5}');
+  const toml =
+    '[auth]\npublisher_key = "broken.json"\nsubscriber_key = "absent.pem"\n[cluster]\ntls_ca = "absent.crt"\n';
+  writeFileSync(join(folder, "files.toml"), toml);
+  const given = { cwd: folder };
+  const { code, stderr } = await runCommand(addConfig, ["config", "--check", "-c", "files.toml"], given);
+  assert.equal(code, 2);
+  const [first, second, third, ...more] = stderr.trimEnd().split("\n");
+  assert.match(String(first), /^m2push: files\.toml:2: auth\.publisher_key: .*broken\.json/);
+  assert.match(String(second), /^m2push: files\.toml:3: auth\.subscriber_key: .*absent\.pem: .*ENOENT/);
+  assert.match(String(third), /^m2push: files\.toml:5: cluster\.tls_ca: .*ENOENT.*absent\.crt$/);
+  assert.deepEqual(more, []);
+});
+
+test("every fault of a list is named", async () => {
+  writeFileSync(join(folder, "list.toml"), '[auth]\nallow_publish_from = ["a", "10.0.0.1", "b", "10.0.0.1"]\n');
+  const { stderr } = await runCommand(addConfig, ["config", "--check", "-c", "list.toml"], { cwd: folder });
+  assert.match(stderr, /got "a" in entry 1; "b" in entry 3; "10\.0\.0\.1" in entry 4, again\n$/);
+});

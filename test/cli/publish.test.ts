@@ -10,6 +10,7 @@ import { after, test } from "node:test";
 import { addPublish } from "../../src/cli/publish.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
 import { PullServer } from "../../src/zmq/pull.js";
+import { pullReceiver } from "../support/pull-receiver.js";
 import { runCommand } from "./harness.js";
 
 const folder = mkdtempSync(join(tmpdir(), "m2push-publish-"));
@@ -34,7 +35,7 @@ async function published(args: string[], messages: number, given: Parameters<typ
       received.push(parts.map(String));
       if (received.length === messages) resolve();
     };
-    server.start(take).catch(reject);
+    server.start(pullReceiver(take)).catch(reject);
   });
   const outcome = await runCommand(addPublish, ["publish", ...args], given);
   if (outcome.code === 0) await enough;

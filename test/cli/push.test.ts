@@ -8,6 +8,7 @@ import { M2pushError } from "../../src/errors.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
 import { PullServer } from "../../src/zmq/pull.js";
 import { PushSocket } from "../../src/zmq/push.js";
+import { pullReceiver } from "../support/pull-receiver.js";
 
 const folder = mkdtempSync(join(tmpdir(), "m2push-push-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -35,10 +36,12 @@ function pullServer(spec: string, messages: number) {
     take = () => received.length === messages && resolve();
   });
   const start = () =>
-    server.start((parts) => {
-      received.push(parts.map(String).join("|"));
-      take();
-    });
+    server.start(
+      pullReceiver((parts) => {
+        received.push(parts.map(String).join("|"));
+        take();
+      }),
+    );
   return { start, complete, received, close: () => server.close() };
 }
 
@@ -109,7 +112,7 @@ test("what answers but is no PULL socket is told apart from nobody", async () =>
 
 test("an address that cannot be one is refused at once", () => {
   assert.throws(() => new PushSocket("nonsense"), failed(/cannot connect nonsense/));
-  assert.throws(() => new PushSocket(`ipc:///${"x".repeat(200)}`), failed(/File name too long/));
+  assert.throws(() => new PushSocket(`ipc:///${"x".repeat(200)}`), failed(/the path is too long; fix: choose a path/));
 });
 
 test("closing a socket that sent nothing waits for nobody", async () => {

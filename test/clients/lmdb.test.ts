@@ -56,7 +56,7 @@ test("what was said of clients is there for the next process; a settled one has 
     client(2, { settled: false, seen: 3, grants: ["exact\tx"], allowance: 1000 }),
   ]);
   assert.deepEqual(second.legacy("b").clients, [client(1, { seen: 9 })]);
-  assert.deepEqual(second.legacy("c"), { clients: [], aliveAt: 0 });
+  assert.deepEqual(second.legacy("c"), { clients: [], aliveAt: 0, cleanStop: false });
 });
 
 // Else a client that had fallen behind would be taken to have seen what only the others have.
@@ -123,7 +123,7 @@ test("clients of another lifetime of the history are nobody's", async (t) => {
   await first.close();
   const second = open("e2");
   t.after(() => second.close());
-  assert.deepEqual(second.legacy("a"), { clients: [], aliveAt: 0 });
+  assert.deepEqual(second.legacy("a"), { clients: [], aliveAt: 0, cleanStop: false });
 });
 
 for (const [what, text] of [
@@ -137,7 +137,7 @@ for (const [what, text] of [
     writeFileSync(join(folder, "clients.marks"), text);
     const store = open();
     t.after(() => store.close());
-    assert.deepEqual(store.legacy("a"), { clients: [], aliveAt: 0 });
+    assert.deepEqual(store.legacy("a"), { clients: [], aliveAt: 0, cleanStop: false });
     store.fenced("a", 1);
   });
 }
@@ -150,10 +150,41 @@ test("a damaged store is refused with words that say what to do", async (t) => {
   await store.close();
   const path = join(folder, "clients.mdb");
   const bytes = readFileSync(path);
-  writeFileSync(path, bytes.subarray(0, bytes.length - 4096 * 3));
+  writeFileSync(path, bytes.subarray(0, 4096 * 12)); // a fraction of what it uses
   assert.throws(open, { code: "history.unusable", message: /cannot be read: .*; remove .*clients\.mdb/ });
   writeFileSync(path, bytes);
   const again = open();
   t.after(() => again.close());
   assert.equal(again.legacy("a").clients.length, 1000);
+});
+
+test("that a server was left cleanly is known to the next process, and to no later one", async (t) => {
+  const { open } = setUp(t);
+  const first = open();
+  first.fenced("a", 7);
+  first.stoppedCleanly("a");
+  first.vouch("b");
+  await first.close();
+  const second = open();
+  assert.deepEqual([second.legacy("a").cleanStop, second.legacy("b").cleanStop], [true, false]);
+  assert.equal(second.legacy("a").cleanStop, true, "asked again");
+  await second.close();
+  const third = open();
+  t.after(() => third.close());
+  assert.equal(third.legacy("a").cleanStop, false);
+});
+
+test("that a server was left cleanly is gone from the disk as soon as the next process has opened the store", async (t) => {
+  const { folder, clock, open } = setUp(t);
+  const first = open();
+  first.stoppedCleanly("a");
+  await first.close();
+  const second = open();
+  t.after(() => second.close());
+  const copy = temporaryDirectory();
+  t.after(() => removeDirectory(copy));
+  for (const file of ["clients.mdb", "clients.marks"]) cpSync(join(folder, file), join(copy, file));
+  const afterKill = new LmdbClientStore(copy, "e1", clock);
+  t.after(() => afterKill.close());
+  assert.equal(afterKill.legacy("a").cleanStop, false);
 });

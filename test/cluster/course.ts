@@ -20,8 +20,12 @@ export interface OpenEnd extends Cluster {
   readonly warnings: string[];
   /** What was said of the connection: why it is away, or undefined = it is there. */
   readonly changes: (string | undefined)[];
+  /** What was said of the storage: why the stream refuses, or undefined = it stores again. */
+  readonly refusals: (string | undefined)[];
   /** Resolves when the stream is followed. */
   up(): Promise<void>;
+  /** Resolves when a refusal is over. */
+  storing(): Promise<void>;
   /** Resolves when something that it warned of fits. */
   warned(of: RegExp): Promise<void>;
 }
@@ -34,6 +38,7 @@ export async function openEnd(
 ): Promise<OpenEnd> {
   const warnings: string[] = [];
   const changes: (string | undefined)[] = [];
+  const refusals: (string | undefined)[] = [];
   const told = new Changes();
   const clock = options.clock ?? systemClock;
   const cluster = await openCluster(dial, {
@@ -51,6 +56,10 @@ export async function openEnd(
       changes.push(why);
       told.tell();
     },
+    refused(why) {
+      refusals.push(why);
+      told.tell();
+    },
     ...options,
   });
   t.after(() => cluster.close());
@@ -58,7 +67,9 @@ export async function openEnd(
   const warned = async (of: RegExp) => {
     await told.until(() => warnings.some((it) => of.test(it)), `a warning of ${of}; there are: ${warnings}`, 25_000);
   };
-  return Object.assign(cluster, { warnings, changes, up: async () => void (await up()), warned });
+  const isStoring = () => refusals.length > 0 && refusals.at(-1) === undefined;
+  const storing = async () => void (await told.until(isStoring, "the end of a refusal"));
+  return Object.assign(cluster, { warnings, changes, refusals, up: async () => void (await up()), storing, warned });
 }
 
 /** The machine's clock, so many times as fast. */

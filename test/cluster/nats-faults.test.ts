@@ -1,7 +1,7 @@
 /** What happens to real NATS servers, and what is kept of what they had acknowledged. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { DiscardPolicy, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { assertRising, dataOf, ids, type Listener, readAll, texts } from "../contract/bus.js";
 import { startNats } from "../support/nats.js";
@@ -91,4 +91,23 @@ test("an event that is too large for NATS is refused for its size, and those aft
   await assert.rejects(large, { code: "limit.exceeded" });
   await small;
   await a.hears(1);
+});
+
+test("a stream that is full is told while it refuses, and its end without a publication", async (t) => {
+  const nats = await startNats(t);
+  const a = await daemon(t, nats.url);
+  await a.many(20);
+  const connection = await connect({ servers: nats.url });
+  t.after(() => connection.close());
+  const { streams } = await jetstreamManager(connection);
+  const { config } = await streams.info("test");
+  await streams.update("test", { ...config, max_msgs: 20, discard: DiscardPolicy.New });
+  await assert.rejects(a.publish("refused"), { code: "unavailable", message: /maximum messages exceeded/ });
+  assert.match(a.opened.refusals.at(-1) ?? "not told", /maximum messages exceeded/);
+  await streams.update("test", { ...config, discard: DiscardPolicy.Old });
+  await a.opened.storing();
+  await a.publish("after");
+  await a.hears(21);
+  assert.match(texts(a.heard).at(-1) ?? "", /^data: after$/m);
+  assert.deepEqual(a.gaps, []);
 });

@@ -73,7 +73,7 @@ test("who is subscribed at one is known at the others, also at one that comes la
   a.joined(subscriber("x"));
   a.joined(subscriber("y"));
   b.joined(subscriber("z"));
-  a.left(subscriber("y").id);
+  a.left(subscriber("y"));
   air.clock.advance(100);
   const c = air.node("c");
   air.clock.advance(1000);
@@ -127,7 +127,7 @@ test("a node that was cut off tells everything anew when it is back", () => {
   air.clock.advance(100);
   air.cut(b.session);
   b.connect(undefined);
-  b.left(subscriber("before").id);
+  b.left(subscriber("before"));
   b.joined(subscriber("after"));
   air.clock.advance(500);
   b.connect(air.session());
@@ -151,7 +151,7 @@ test("whatever gets lost on the way: soon after it ends, everybody knows who is 
         air.lose = () => lost;
         const name = `${node}-${who}`;
         if (join) nodes[node]?.joined(subscriber(name));
-        else nodes[node]?.left(subscriber(name).id);
+        else nodes[node]?.left(subscriber(name));
         if (join) there[node]?.add(name);
         else there[node]?.delete(name);
         air.clock.advance(wait);

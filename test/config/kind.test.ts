@@ -16,9 +16,9 @@ import {
   Wrong,
 } from "../../src/config/kind.js";
 import {
+  addressRange,
   bearerToken,
   filePath,
-  ipAddress,
   keyForm,
   keyMaterial,
   listenAddress,
@@ -78,7 +78,12 @@ const CASES: [name: string, kind: Kind<unknown>, good: unknown[], bad: unknown[]
     ["", "secret", "-----BEGIN PUBLIC KEY-----\nx", "./jwks.json", "[odd"],
     [1, "a\0", "***", '{"keys":[]}', " {\n} "],
   ],
-  ["ipAddress", ipAddress, ["127.0.0.1", "::1"], ["localhost", "127.0.0.1/8", "127.0.0.1:80", "", 1]],
+  [
+    "addressRange",
+    addressRange,
+    ["127.0.0.1", "::1", "10.0.0.0/8", "fd00::/8"],
+    ["localhost", "10.0.0.0/33", "10.0.0.0/", "::1%lo", "127.0.0.1:80", "", 1],
+  ],
   [
     "origin",
     origin,
@@ -158,7 +163,11 @@ test("a key is told apart from the path of a key file by its form", () => {
     ["", "none"],
     ["!ChangeThisMercureHubJWTSecretKey!", "secret"],
     ["dGhpcyBpcy/hIHNlY3JldA==", "secret"],
+    ["/hcyBpcyBhIHNlY3JldCBhbmQgbG9uZyBlbm91Z2gh=", "secret"],
+    ["/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ+83vEjRWeJA", "secret"],
+    ["/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA", "secret"],
     ["/run/credentials/key", "file"],
+    ["/etc/averylongnameofafolderwithoutanydotordash/key", "file"],
     ["./key", "file"],
     ["../data/publisher", "file"],
     ["jwks.json", "file"],
@@ -171,6 +180,7 @@ test("a key is told apart from the path of a key file by its form", () => {
 test("a secret is printed as stars, the path of a key file as itself", () => {
   assert.equal(keyMaterial.print("s3cret"), '"***"');
   assert.equal(keyMaterial.print("-----BEGIN PRIVATE KEY-----"), '"***"');
+  assert.equal(keyMaterial.print("/hcyBpcyBhIHNlY3JldA=="), '"***"', "base64 that begins like a path");
   assert.equal(keyMaterial.print("/srv/jwks.json"), '"/srv/jwks.json"');
   assert.equal(keyMaterial.print(""), '""');
 });

@@ -24,6 +24,10 @@ const DEFAULTS = {
       control: undefined,
       max_targets: 128,
       bind: false,
+      database: "",
+      shared: false,
+      orphan_timeout: 60_000,
+      link_timeout: 60_000,
     },
   ],
   stream: {
@@ -36,7 +40,7 @@ const DEFAULTS = {
   },
   beacon: { interval: 5_000, topic: "beacon" },
   publish: { zmq: "tcp://127.0.0.1:9997" },
-  hub: { path: "/.well-known/mercure", origin: "http://localhost:6767", protocol: "both" },
+  hub: { path: "/.well-known/mercure", origin: "http://localhost:6767", hosts: [], protocol: "both" },
   history: {
     store: "lmdb",
     path: "/home/me/data",

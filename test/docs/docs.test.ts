@@ -9,6 +9,7 @@ import { reference } from "../../src/cli/reference.js";
 import { loadConfig } from "../../src/config/load.js";
 import { sections, serverKeys } from "../../src/config/schema.js";
 import { LIMITS } from "../../src/protocol/limits.js";
+import { CONDITION_TYPES } from "../../src/util/conditions.js";
 import { metrics } from "../metrics/harness.js";
 import { PROJECT, temporaryDirectory } from "../support/processes.js";
 import { fences, page, pages, quotations, sources } from "./pages.js";
@@ -143,6 +144,25 @@ test("every event of the log that operating.md lists, and every reason, is one",
     named.filter((reason) => !ports.includes(`| "${reason}"`)),
     [],
   );
+});
+
+test("operating.md has a row for each standing problem, with what /readyz answers and the level of its log line", () => {
+  const [, section = assert.fail("no section")] = page("docs/operating.md").split("### Standing problems");
+  const rows = [...section.matchAll(/^\| `(\w+)` \| (\d+) \| (\w+) \|/gm)].map(([, ...cells]) => cells);
+  const expected = Object.entries(CONDITION_TYPES).map(([code, { blocksReadiness }]) =>
+    blocksReadiness ? [code, "503", "error"] : [code, "200", "warn"],
+  );
+  assert.deepEqual(rows, expected);
+});
+
+test("troubleshooting.md names every reason of a gap", () => {
+  const reasons = [...page("docs/troubleshooting.md").matchAll(/^\| `(expired|overload|presence|un\w+)` \|/gm)].map(
+    ([, name]) => name,
+  );
+  const ports = readFileSync(join(PROJECT, "src/hub/ports.ts"), "utf8");
+  const [, union = ""] = /export type GapReason =([\s\S]*?);/.exec(ports) ?? [];
+  const known = [...union.matchAll(/\| "(\w+)"/g)].map(([, name]) => name);
+  assert.deepEqual(reasons, known);
 });
 
 test("the limits in threat-model.md are those of the code", () => {

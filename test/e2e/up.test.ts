@@ -1,6 +1,9 @@
 /** `m2push up`: Mongrel2 and the daemon together, from a folder with two configuration files and a page. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { type Daemon, startDaemon } from "../support/daemon.js";
@@ -136,4 +139,68 @@ test("a mongrel2.conf that m2sh does not take ends the command with what m2sh sa
   assert.equal(code, 2);
   assert.match(daemon.stderr, /mongrel2\.conf: /);
   assert.equal(await listens(port), false);
+});
+
+test("on a loopback address a page of another name is not served, also after a reload", async (t) => {
+  const { port, url, up } = await folder(t);
+  const daemon = up();
+  await running(daemon);
+  const status = async (host: string) => (await fetchAs(`${url}/.well-known/mercure`, host)).status;
+  assert.equal(await status(`evil.example:${port}`), 421);
+  assert.equal(await status(`localhost:${port}`), 400, "served: it asks for no topic");
+  process.kill(daemon.pid, "SIGHUP");
+  await daemon.logged(({ event }) => event === "reloaded", "the reload");
+  assert.equal(await status(`evil.example:${port}`), 421);
+  assert.equal(await status(`localhost:${port}`), 400);
+});
+
+/** fetch() lets nobody choose a Host. */
+async function fetchAs(url: string, host: string): Promise<{ status: number | undefined }> {
+  const asked = request(url, { headers: { host }, agent: false }).end();
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  response.resume();
+  return { status: response.statusCode };
+}
+
+test("an address that is taken is named with who has it, before anything is started", async (t) => {
+  const { port, up } = await folder(t);
+  const other = createServer().listen(port, "127.0.0.1");
+  await once(other, "listening");
+  t.after(() => other.close());
+  const daemon = up();
+  await daemon.exited;
+  assert.match(
+    daemon.stderr,
+    new RegExp(`port ${port} \\(Mongrel2's web server\\) is taken by .* \\(pid ${process.pid}\\); fix: stop that`),
+  );
+  assert.deepEqual(
+    daemon.log.filter(({ event }) => event === "mongrel2 started" || event === "up"),
+    [],
+  );
+});
+
+test("a pid file that names another living process keeps nothing from starting", async (t) => {
+  const { dir, up } = await folder(t);
+  mkdirSync(join(dir, "run"));
+  writeFileSync(join(dir, "run/mongrel2.pid"), `${process.pid}\n`);
+  await running(up());
+});
+
+test("the page is offered when the stream answers, not before", async (t) => {
+  const { url, up } = await folder(t);
+  const daemon = up();
+  const offered = await daemon.logged(({ event }) => event === "up", "the offer");
+  assert.ok(daemon.log.some(({ event }, at) => event === "live" && at < daemon.log.indexOf(offered)));
+  await hearsBeacon(url);
+});
+
+test("a second one in the same folder names the first, and leaves its Mongrel2 alone", async (t) => {
+  const { up } = await folder(t);
+  const first = up();
+  const pid = await running(first);
+  const second = up();
+  await second.exited;
+  assert.match(second.stderr, new RegExp(`in use by the m2push with pid ${first.pid}`));
+  process.kill(pid, 0);
+  assert.equal(mongrel2s(first).length, 1);
 });

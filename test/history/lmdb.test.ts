@@ -5,8 +5,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSy
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { crc32 } from "node:zlib";
 import { open } from "lmdb";
+import { STAMPS_TRUSTED_AFTER_MS } from "../../src/history/age-index.js";
 import { type LmdbOptions, openLmdb } from "../../src/history/lmdb.js";
 import { positionId } from "../../src/hub/position.js";
 import { historySuite, publication } from "../contract/history.js";
@@ -112,7 +112,7 @@ test("a folder that cannot be made is an error that names it", async (t) => {
   writeFileSync(path, "a file");
   await assert.rejects(openAt(join(path, "below")), {
     code: "history.unusable",
-    message: /cannot be made.*\[history\] path/,
+    message: /cannot be used.*\[history\] path/,
   });
 });
 
@@ -208,9 +208,9 @@ test("a damaged block that is trimmed counts as trimmed: who stands before it ha
   const clock = new FakeClock();
   await leaveFour(path, clock);
   assert.deepEqual(await damageBlock(path), { after: 2, through: 3 });
-  const second = await openAt(path, { maxAge: 25_000 }, clock);
+  const second = await openAt(path, { maxAge: 85_000 }, clock);
   t.after(() => second.close());
-  clock.advance(1000);
+  clock.advance(STAMPS_TRUSTED_AFTER_MS);
   assert.deepEqual([second.floor, second.count], [3, 1]);
 });
 
@@ -225,7 +225,7 @@ test("a damaged event that claims to be of the future does not keep those behind
   block.writeDoubleLE(1e15, 14);
   await blocks.put(2, block);
   await root.close();
-  const second = await openAt(path, { maxAge: 15_000 }, clock);
+  const second = await openAt(path, { maxAge: 75_000 }, clock);
   t.after(() => second.close());
   assert.equal(second.count, 3);
   const pages = [0, 1, 2].map((after) => second.read(after, ALL));
@@ -233,7 +233,7 @@ test("a damaged event that claims to be of the future does not keep those behind
     pages.map(({ publications }) => publications.map(({ offset }) => offset)),
     [[1], [], [3, 4]],
   );
-  clock.advance(1000);
+  clock.advance(STAMPS_TRUSTED_AFTER_MS);
   assert.deepEqual([second.floor, second.count, second.last], [3, 1, 4]);
 });
 
@@ -279,50 +279,16 @@ test("what goes out of memory is read from the file, and the page goes on in mem
   );
 });
 
-test("data of format 1 is taken over: the same epoch, events and ids", async (t) => {
+test("data of a format that no release wrote is refused in words", async (t) => {
   const path = folder(t);
-  mkdirSync(path);
-  const root = open({ path: join(path, "history.mdb"), maxDbs: 3 });
-  const events = root.openDB<Buffer, number>({ name: "events", encoding: "binary" });
-  const meta = root.openDB<string | number, string>({ name: "meta", encoding: "json" });
-  const ids = root.openDB<number, string>({ name: "ids", encoding: "json" });
-  const text = (value: string) => {
-    const encoded = Buffer.from(`..${value}`);
-    encoded.writeUInt16LE(encoded.length - 2);
-    return encoded;
-  };
-  for (let offset = 11; offset <= 300; offset++) {
-    const id = offset % 2 === 0 ? `own ${offset}` : positionId("abcdef", offset);
-    const head = Buffer.alloc(9);
-    head.writeDoubleLE(offset);
-    const parts = [head, text(id), Buffer.from([2, 0]), text("ö"), text("b"), Buffer.from(`data: ${offset}\n\n`)];
-    const damage = offset === 100 ? 1 : 0;
-    const crc = Buffer.alloc(4);
-    crc.writeUInt32LE((crc32(Buffer.concat(parts)) + damage) >>> 0);
-    await events.put(offset, Buffer.concat([crc, ...parts]));
-    if (offset % 2 === 0) await ids.put(id, offset);
-  }
-  for (const [key, value] of Object.entries({ version: 1, epoch: "abcdef", floor: 10, last: 300, closed: 1 })) {
-    await meta.put(key, value);
-  }
+  await (await openAt(path)).close();
+  const root = open({ path: join(path, "history.mdb"), maxDbs: 4 });
+  await root.openDB<number, string>({ name: "meta", encoding: "json" }).put("version", 1);
   await root.close();
-  for (const turn of ["first", "again"]) {
-    const history = await openAt(path);
-    const { publications } = history.read(0, ALL);
-    assert.deepEqual([history.epoch, history.floor, history.last, history.count], ["abcdef", 10, 300, 289], turn);
-    assert.deepEqual(
-      publications.map(({ offset }) => offset),
-      Array.from({ length: 290 }, (_, index) => index + 11).filter((offset) => offset !== 100),
-    );
-    for (const offset of [11, 300]) {
-      const { bytes, ...rest } = publications.find((it) => it.offset === offset) ?? assert.fail();
-      const id = offset === 300 ? "own 300" : "abcdef.11";
-      assert.deepEqual(rest, { offset, id, topics: ["ö", "b"], private: false, time: offset });
-      assert.equal(bytes.toString(), `data: ${offset}\n\n`);
-    }
-    assert.equal(history.find("own 298"), 298);
-    await history.close();
-  }
+  await assert.rejects(openAt(path), {
+    code: "history.unusable",
+    message: /written before the first release \(format 1\)/,
+  });
 });
 
 test("nothing is left behind by a history that was closed, and its folder can be opened at once", async (t) => {
@@ -331,4 +297,35 @@ test("nothing is left behind by a history that was closed, and its folder can be
   for (let turn = 0; turn < 5; turn++) await (await openAt(path)).close();
   assert.ok(readdirSync(path).includes("history.mdb"));
   rmSync(path, { recursive: true });
+});
+
+test("a wall clock that is a day ahead for some seconds empties nothing, and is told of", async (t) => {
+  const clock = new FakeClock();
+  const warnings: string[] = [];
+  const options = { maxAge: 24 * 3_600_000, warn: (warning: string) => warnings.push(warning) };
+  const history = await openAt(folder(t), options, clock);
+  t.after(() => history.close());
+  for (let offset = 1; offset <= 10; offset++)
+    await history.append(publication(history, offset, { time: clock.now() }));
+  const wall = clock.now();
+  clock.setNow(wall + 25 * 3_600_000);
+  clock.advance(3000);
+  assert.equal(history.count, 10);
+  clock.setNow(wall + 3000);
+  clock.advance(3000);
+  assert.equal(history.count, 10);
+  assert.match(warnings.join("\n"), /^the wall clock jumped 90000 s forward: .*\n.* 90000 s back: /);
+  clock.advance(25 * 3_600_000);
+  assert.equal(history.count, 0);
+});
+
+test("one event stamped in the future does not keep those behind it", async (t) => {
+  const clock = new FakeClock();
+  const history = await openAt(folder(t), { maxAge: 60_000 }, clock);
+  t.after(() => history.close());
+  for (let offset = 1; offset <= 3; offset++) {
+    await history.append(publication(history, offset, { time: offset === 1 ? 4e12 : clock.now() }));
+  }
+  clock.advance(63_000);
+  assert.deepEqual([history.count, history.floor], [0, 3]);
 });

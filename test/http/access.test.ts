@@ -168,3 +168,20 @@ test("a cookie counts beside Basic or Negotiate, and a good one beside an old on
   );
   assert.equal((await web.get(HUB, { ...NEWS, headers: cookie(old, `${good}x`) })).status, 401);
 });
+
+test("a browser at an address that may publish cannot be made to publish by another site's page", async () => {
+  const web = await Web.open({ config: '[auth]\nallow_publish_from = ["10.0.0.0/8"]' });
+  const from = (headers: Record<string, string>) => web.post("topic=a", { token: null, remote: "10.1.2.3", headers });
+  const foreign: Record<string, string>[] = [
+    { origin: "https://evil.example" },
+    { origin: "null" },
+    { referer: "https://evil.example/page" },
+    { "sec-fetch-site": "cross-site" },
+    { "sec-fetch-site": "same-site" },
+    { origin: "https://evil.example", "sec-fetch-site": "same-origin" },
+  ];
+  for (const headers of foreign) assert.equal((await from(headers)).status, 400, JSON.stringify(headers));
+  assert.equal(web.history.last, 0);
+  const own: Record<string, string>[] = [{}, { origin: "http://localhost:6767" }, { "sec-fetch-site": "same-origin" }];
+  for (const headers of own) assert.equal((await from(headers)).status, 200, JSON.stringify(headers));
+});

@@ -79,6 +79,7 @@ export class Web {
   readonly hub: Hub;
   readonly server: Server;
   readonly site: Site;
+  readonly router: Router;
   readonly presence: Presence;
   readonly store = new MapStore();
   readonly config: Config;
@@ -98,8 +99,9 @@ export class Web {
     const { history } = this;
     this.presence = new Presence({
       path: this.config.hub.path,
+      base: hubUrl(this.config),
+      head: () => history.last,
       others,
-      publish: (draft) => void this.hub.publish(draft),
     });
     this.hub = new Hub({
       bus: wrap(new LocalBus(history, clock)),
@@ -107,6 +109,7 @@ export class Web {
       clients: this.store,
       journal: silent,
       attendance: this.presence,
+      presence: this.presence,
       clock,
       base: hubUrl(this.config),
       random: () => 0.5,
@@ -119,13 +122,14 @@ export class Web {
       clock,
       warn: () => {},
     });
-    const router = new Router({
+    this.router = new Router({
       hub: this.hub,
       routes: routes ?? this.site.routes,
       readable: (request) => this.site.readable(request),
+      misdirected: (request) => this.site.misdirected(request),
       answered: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
-    this.#receive = reception(this.hub, this.server, router) as (message: HttpRequest) => void;
+    this.#receive = reception(this.hub, this.server, this.router) as (message: HttpRequest) => void;
   }
 
   static async open(options: WebOptions = {}): Promise<Web> {

@@ -13,7 +13,11 @@ interface Document {
 async function watcher(web: Web, query: string, token: string) {
   const id = web.send(HUB, { query, headers: bearer(token) });
   await web.until(id, 1);
-  return { id, told: () => web.events(id).map((data) => JSON.parse(data) as Document) };
+  const told = () => {
+    web.clock.advance(100); // between two runs of the feed
+    return web.events(id).map((data) => JSON.parse(data) as Document);
+  };
+  return { id, told };
 }
 
 /** Opens a stream and resolves when it is there. */
@@ -83,24 +87,34 @@ test("subscriptions are private: who asks for them and has no grant is told noth
   for (const id of outsiders) assert.deepEqual(web.events(id), []);
 });
 
-test("nothing is published until somebody watches: a stream that may, or a request for the list", async () => {
+test("nothing goes into the history: neither with somebody who watches, nor after a request for the list", async () => {
   const web = await Web.open();
-  await open(web, "match=a");
-  await open(web, "match=*", await tokenV8([detail(["subscribe"], ["news"])]));
-  await open(web, "topic=*", await tokenV0({ publish: ["*"] }));
-  assert.equal(web.history.last, 0);
   await web.get(LIST, { headers: bearer(await everything()) });
+  const { told } = await watcher(web, watchV8, await everythingV8());
   await open(web, "match=a");
-  assert.equal(web.history.last, 1);
+  assert.deepEqual(
+    told()
+      .map(({ match }) => match)
+      .slice(1),
+    ["a"],
+  );
+  assert.equal(web.history.last, 0);
 });
 
-test("after a restart it is known that somebody watched who is not there any more: it may come back", async () => {
+test("while nobody watches no event is made of who comes and goes; who watches later is told of what comes then", async () => {
   const web = await Web.open();
-  const known = { remote: "127.0.0.1", selectors: ["*"], since: 0, seen: 0, settled: true };
-  const watching = { id: "urn:uuid:1", subscriptions: [], watches: true };
-  web.hub.forget(web.server, [{ ...known, id: 7, subscriber: watching }]);
-  await open(web, "match=a");
-  assert.equal(web.history.last, 1);
+  const frames = web.outlet.frames;
+  for (let visit = 0; visit < 20; visit++) web.hub.leave(web.server, await open(web, "match=a"), "gone");
+  web.outlet.settle();
+  assert.equal(web.outlet.frames - frames, 20, "the heads of the streams");
+  const { told } = await watcher(web, watchV8, await everythingV8());
+  await open(web, "match=b");
+  assert.deepEqual(
+    told()
+      .map(({ match }) => match)
+      .slice(1),
+    ["b"],
+  );
 });
 
 for (const [what, query, token] of [
@@ -123,9 +137,11 @@ for (const [what, query, token] of [
 ] as const) {
   test(`who follows ${what} watches`, async () => {
     const web = await Web.open();
-    await open(web, query, await token());
+    const id = await open(web, query, await token());
     await open(web, "match=news");
-    assert.ok(web.history.last > 0);
+    await open(web, "topic=news");
+    const told = web.events(id).map((data) => JSON.parse(data) as Document);
+    assert.ok(told.some(({ match, topic }) => match === "news" || topic === "news"));
   });
 }
 
@@ -202,12 +218,11 @@ test("after Mongrel2 was restarted those who are not served on are told of as go
     left.filter(({ id }) => id === goes),
   );
   const { told } = await watcher(web, `${watchV8}&last_event_id=earliest`, await everythingV8());
-  assert.deepEqual(
+  const toldOf = (match: string) =>
     told()
-      .slice(0, 1)
-      .map(({ match, active }) => [match, active]),
-    [["goes", false]],
-  );
+      .filter((it) => it.match === match)
+      .map(({ active }) => active);
+  assert.deepEqual([toldOf("stays"), toldOf("goes")], [[true], [true, false]]);
   const { body } = await web.get(LIST, { headers });
   assert.deepEqual(
     JSON.parse(body)
@@ -215,4 +230,105 @@ test("after Mongrel2 was restarted those who are not served on are told of as go
       .slice(0, 1),
     ["stays"],
   );
+});
+
+/** The id of the last event of a stream, as a browser keeps it. */
+function lastId(web: Web, id: number): string {
+  web.outlet.settle();
+  return [...(web.outlet.received.get(id) ?? "").matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? "";
+}
+
+const matches = (documents: readonly Document[]) => documents.map(({ match, active }) => `${match} ${active}`);
+const gaps = (web: Web, id: number) => (web.outlet.received.get(id) ?? "").match(/^event: m2push-gap$/gm)?.length ?? 0;
+
+test("a watcher that comes back is told what it missed, in order, once", async () => {
+  const web = await Web.open();
+  const first = await watcher(web, watchV8, await everythingV8());
+  await open(web, "match=before");
+  const last = lastId(web, first.id);
+  web.hub.leave(web.server, first.id, "gone");
+  await open(web, "match=meanwhile");
+  const again = await watcher(web, `${watchV8}&last_event_id=${last}`, await everythingV8());
+  await open(web, "match=after");
+  const seen = matches(again.told()).filter((it) => !it.includes("subscriptions"));
+  assert.deepEqual(seen, ["meanwhile true", "after true"]);
+  assert.equal(gaps(web, again.id), 0);
+});
+
+test("a watcher whose last event was a publication is told what came after that, too", async () => {
+  const web = await Web.open();
+  const watches = `${watchV8}&match=news`;
+  const first = await watcher(web, watches, await everythingV8());
+  await open(web, "match=before");
+  first.told();
+  await web.post("topic=news&data=%7B%7D");
+  const last = lastId(web, first.id);
+  assert.equal(last, `${web.history.epoch}.1`);
+  web.hub.leave(web.server, first.id, "gone");
+  await open(web, "match=meanwhile");
+  const again = await watcher(web, `${watches}&last_event_id=${last}`, await everythingV8());
+  const seen = matches(again.told()).filter((it) => it.endsWith("true") && !it.includes("subscriptions"));
+  assert.deepEqual(seen.slice(0, 1), ["meanwhile true"]);
+  assert.equal(gaps(web, again.id), 0);
+});
+
+test("who visits often pushes out older changes of subscriptions, and nothing else: a watcher is told, others miss nothing", async () => {
+  const web = await Web.open();
+  await web.post("topic=real&data=1");
+  const away = lastId(web, await open(web, "match=real&last_event_id=earliest"));
+  const first = await watcher(web, watchV8, await everythingV8());
+  const last = lastId(web, first.id);
+  web.hub.leave(web.server, first.id, "gone");
+  await web.post("topic=real&data=2");
+  const topics = Array.from({ length: 100 }, (_, at) => `match=${at}`).join("&");
+  for (let visit = 0; visit < 600; visit++) web.hub.leave(web.server, web.send(HUB, { query: topics }), "gone");
+  assert.deepEqual([web.history.last, web.history.floor], [2, 0]);
+  assert.ok(web.presence.log.last - web.presence.log.floor <= 5000);
+  assert.deepEqual(web.events(await open(web, `match=real&last_event_id=${away}`)), ["2"]);
+  const again = await watcher(web, `${watchV8}&last_event_id=${last}`, await everythingV8());
+  assert.equal(gaps(web, again.id), 1);
+  await open(web, "match=after");
+  assert.equal(again.told().at(-1)?.match, "after");
+});
+
+test("a flood of visits is told to watchers at a pace; what does not fit is left out, and they are told so", async () => {
+  const web = await Web.open();
+  const { id } = await watcher(web, watchV8, await everythingV8());
+  web.events(id);
+  const topics = Array.from({ length: 100 }, (_, at) => `match=${at}`).join("&");
+  const before = web.outlet.frames;
+  for (let visit = 0; visit < 100; visit++) web.hub.leave(web.server, web.send(HUB, { query: topics }), "gone");
+  assert.equal(web.outlet.frames - before, 100, "the heads of the streams: nothing is told in a visit's own turn");
+  for (let second = 0; second < 3; second++) {
+    web.clock.advance(1000);
+    web.outlet.settle();
+  }
+  assert.equal(gaps(web, id), 1);
+  await open(web, "match=after");
+  web.clock.advance(100);
+  assert.equal(
+    web
+      .events(id)
+      .map((data) => JSON.parse(data).match)
+      .at(-1),
+    "after",
+  );
+});
+
+test("a watcher without credit for the events is told of a gap when it has some", async () => {
+  const web = await Web.open();
+  const { id, told } = await watcher(web, watchV8, await everythingV8());
+  told();
+  const client = web.server.registry.clients.get(id);
+  assert.ok(client);
+  client.credit = 0;
+  await open(web, "match=unseen");
+  web.clock.advance(100);
+  assert.ok(!matches(told()).includes("unseen true"));
+  client.credit = Number.POSITIVE_INFINITY;
+  web.clock.advance(200);
+  await open(web, "match=seen");
+  web.clock.advance(100);
+  assert.ok(matches(told().filter(({ match }) => match)).includes("seen true"));
+  assert.equal(gaps(web, id), 1);
 });

@@ -35,6 +35,17 @@ async function slow() {
       },
     },
   };
+  const opened: number[] = [];
+  const openAndFail: Route = {
+    name: "/open-and-fail",
+    methods: {
+      GET: (server, request) => {
+        open.methods.GET?.(server, request);
+        opened.push(...server.registry.clients.keys());
+        throw new RangeError("a mistake");
+      },
+    },
+  };
   const broken: Route = {
     name: "/broken",
     methods: {
@@ -43,17 +54,20 @@ async function slow() {
       },
     },
   };
+  const wait: Route = { name: "/wait", methods: { GET: () => new Promise(() => {}) } };
   const below: Route = { name: "/below", methods: { GET: () => ({ status: 200, body: "below" }) } };
   const routes = new Map([
     ["/later", later],
     ["/now", now],
     ["/open", open],
+    ["/wait", wait],
+    ["/open-and-fail", openAndFail],
     ["/broken", broken],
     ["/below/", below],
   ]);
   const web: Web = await Web.open({ routes });
   const post = (body: string, more: Sent = {}) => web.send("/later", { method: "POST", body, ...more });
-  return { web, pending, post };
+  return { web, pending, post, opened };
 }
 
 const STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: open\n\n";
@@ -73,6 +87,17 @@ test("requests of one connection are answered in their order, whatever takes tim
     (await web.until(id, 3)).map(({ body }) => body),
     ["1", "two", "3"],
   );
+});
+
+// A history read that threw while the stream was being opened wrote a 500 into it.
+test("what fails after a stream was opened cuts the connection, and writes nothing into the stream", async () => {
+  const { web, opened } = await slow();
+  const id = web.send("/open-and-fail");
+  assert.ok(opened.includes(id));
+  assert.deepEqual(web.outlet.cancelled, [id]);
+  assert.doesNotMatch(web.outlet.received.get(id) ?? "", /500/);
+  assert.deepEqual(web.answered, ["/open-and-fail 500 a mistake"]);
+  assert.equal(web.server.registry.size, 0);
 });
 
 test("connections do not wait for one another", async () => {
@@ -304,4 +329,44 @@ test("an answer to a token in the query is private; others say what they said", 
   assert.equal(await control(`${HUB}/subscriptions`, `authorization=${token}`), "private, must-revalidate");
   assert.equal(await control(HUB, `authorization=${token}`), "private");
   assert.equal(await control(HUB, ""), "");
+});
+
+test("it is idle when every answer that takes time has been given, those behind it too", async () => {
+  const { web, pending, post } = await slow();
+  await web.router.idle();
+  const id = post("one");
+  post("two", { id });
+  let isIdle = false;
+  const idle = web.router.idle().then(() => {
+    isIdle = true;
+  });
+  pending[0]?.settle(ok("1"));
+  await web.until(id, 1);
+  await new Promise(setImmediate);
+  assert.equal(isIdle, false);
+  pending[1]?.settle(ok("2"));
+  await idle;
+  assert.equal(web.responses(id).length, 2);
+});
+
+test("answers that take too long are given up: a publisher is told to come again, anybody else is cut, each once", async () => {
+  const { web, pending, post } = await slow();
+  const publisher = post("one");
+  post("behind it", { id: publisher });
+  const gone = post("of an earlier life");
+  web.send("/now", { id: 77, query: "answered" });
+  const reader = web.send("/later", { method: "GET" });
+  const waiting = web.send("/wait");
+  assert.equal(web.router.abandon(), 3);
+  assert.equal(web.router.abandon(), 0);
+  await web.router.idle();
+  pending[0]?.settle(ok("late"));
+  await new Promise(setImmediate);
+  const [answer, ...more] = web.responses(publisher);
+  assert.deepEqual([answer?.status, answer?.headers["retry-after"], answer?.headers.connection], [503, "1", "close"]);
+  assert.deepEqual(more, []);
+  assert.ok(web.outlet.closed.includes(publisher));
+  assert.ok(web.outlet.cancelled.includes(waiting));
+  assert.equal(web.outlet.received.get(waiting), undefined);
+  assert.deepEqual([web.responses(reader)[0]?.status, web.responses(gone)[0]?.status], [405, 503]);
 });

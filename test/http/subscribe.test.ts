@@ -237,7 +237,6 @@ test("an expired token does not open a stream, not even for public events", asyn
 
 test("the plain address takes topics, last event ids and tokens as well, but tells nobody who is there", async () => {
   const web = await Web.open();
-  web.presence.watch();
   const [all, some, granted] = [
     web.send("/esupdates"),
     web.send("/esupdates", { query: "topic=a&topic=b%2F%7Bx%7D" }),
@@ -254,6 +253,7 @@ test("the plain address takes topics, last event ids and tokens as well, but tel
       ["a", "private"],
     ],
   );
+  assert.equal(web.presence.log.last, 0);
   const [first = ""] = [`${web.history.epoch}.1`];
   for (const query of [`lastEventID=${first}`, `last_event_id=${first}`, `Last-Event-ID=${first}`])
     assert.deepEqual(web.events(web.send("/esupdates", { query })), ["b/1", "c"]);
@@ -327,6 +327,40 @@ test("beyond max_clients 503, beyond max_per_address 429, both with a time to co
   assert.deepEqual([fourth.status, fourth.headers["retry-after"]], [503, "5"]);
   web.hub.leave(web.server, 1, "gone");
   assert.equal((await open("10.0.0.1")).status, 200);
+});
+
+test("beyond max_pattern_cost a stream with new patterns is refused with 503 and a time to come again; others are not", async () => {
+  const web = await Web.open({ config: "[stream]\nmax_pattern_cost = 500" });
+  const open = (pattern: string) => web.get(HUB, { query: `match_urlpattern=${encodeURIComponent(pattern)}` });
+  assert.equal((await open("/a/(.{300})")).status, 200);
+  const refused = await open("/b/(.{300})");
+  assert.deepEqual([refused.status, refused.headers["retry-after"]], [503, "5"]);
+  assert.match(refused.body, /too expensive/);
+  assert.equal((await open("/a/(.{300})")).status, 200, "the same pattern costs nothing more");
+  assert.equal((await web.get(HUB, { query: "match=news" })).status, 200);
+  for (const id of [...web.server.registry.clients.keys()]) web.hub.leave(web.server, id, "gone");
+  assert.equal((await open("/b/(.{300})")).status, 200);
+});
+
+test("patterns that are too expensive to compile are refused with 400, by GET and by QUERY, and others are served", async () => {
+  const web = await Web.open();
+  const expensive = (name: string) => {
+    const patterns = Array.from({ length: 60 }, (_, n) => `/${name}/${n}([\\p{RGI_Emoji}])`);
+    return patterns.map((pattern) => `match_urlpattern=${encodeURIComponent(pattern)}`).join("&");
+  };
+  for (const sent of [{ query: expensive("a") }, { method: "QUERY", body: expensive("b"), headers: FORM }]) {
+    const id = web.send(HUB, sent);
+    web.clock.advance(20 * 10);
+    const [answer] = await web.until(id, 1);
+    assert.equal(answer?.status, 400);
+    assert.match(answer.body, /patterns too expensive to compile.*fix: /);
+  }
+  web.send(HUB, { query: expensive("c") });
+  assert.equal((await web.get(HUB, { query: "match=news" })).status, 200, "exact topics wait for nothing");
+  const id = web.send(HUB, { query: "match_urlpattern=/a/:id" });
+  assert.deepEqual(web.responses(id), [], "patterns wait until it is their turn");
+  web.clock.advance(20 * 10);
+  assert.equal((await web.until(id, 1))[0]?.status, 200);
 });
 
 test("without anonymous subscribers a token opens the stream, and only a token", async () => {

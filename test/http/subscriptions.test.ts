@@ -12,6 +12,8 @@ interface Document {
   readonly [name: string]: unknown;
 }
 
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 /** Opens a stream and resolves when it is there. */
 async function open(web: Web, query: string): Promise<number> {
   const id = web.send(HUB, { query });
@@ -99,7 +101,8 @@ test("the answer says where the events go on, and is not sent again while nothin
   await open(web, "match=a");
   const changed = await again(tag);
   assert.equal(changed.status, 200);
-  assert.match(changed.headers.link ?? "", new RegExp(`last-event-id="${web.history.epoch}.1"`));
+  const id = `${web.history.epoch}\\.0\\.${web.presence.log.instance}\\.1`;
+  assert.match(changed.headers.link ?? "", new RegExp(`last-event-id="${id}"`));
 });
 
 test("another process has other tags, though its history goes on: what it tells is not what the last one told", async () => {
@@ -138,7 +141,8 @@ test("who is subscribed at another daemon is in the list and has an address here
   let elsewhere: readonly Subscriber[] = [there];
   const others = {
     joined: (subscriber: Subscriber) => void told.push(`joined ${subscriber.id}`),
-    left: (id: string) => void told.push(`left ${id}`),
+    left: ({ id }: Subscriber) => void told.push(`left ${id}`),
+    observe() {},
     subscribers: () => elsewhere,
     changes: 0,
   };
@@ -157,4 +161,36 @@ test("who is subscribed at another daemon is in the list and has an address here
     (await list()).map(({ subscriber }) => subscriber),
     [id],
   );
+});
+
+test("a list of many is complete, made a little at a time: who asks for something short meanwhile is answered first", async () => {
+  const web = await Web.open();
+  for (let at = 0; at < 1000; at++) web.send(HUB, { query: `match=${at}&match=x` });
+  const headers = bearer(await everythingV8());
+  const order: string[] = [];
+  const noted = (what: string) => () => order.push(what);
+  const id = web.send(LIST, { headers });
+  void web.until(id, 1).then(noted("list"));
+  await turn();
+  await web.get("/.well-known/oauth-protected-resource/.well-known/mercure").then(noted("metadata"));
+  await web.until(id, 1);
+  assert.deepEqual(order, ["metadata", "list"]);
+  let pieces = 1;
+  for (; web.outlet.pendingFences > 0; pieces++) {
+    web.outlet.settle();
+    await turn();
+  }
+  assert.ok(pieces > 1 && pieces <= 12, `${pieces} pieces, each after the one before was taken`);
+  const { subscriptions } = JSON.parse(web.responses(id)[0]?.body ?? "") as { subscriptions: Document[] };
+  assert.equal(new Set(subscriptions.map((it) => it.id)).size, 2000);
+});
+
+test("of many lists that are asked for at a time the last are 503: come again", async () => {
+  const web = await Web.open();
+  const headers = bearer(await everythingV8());
+  const asked = await Promise.all(Array.from({ length: 40 }, () => web.get(LIST, { headers })));
+  const busy = asked.filter(({ status }) => status === 503);
+  assert.ok(busy.length > 0 && busy.length < 40);
+  assert.equal(busy[0]?.headers["retry-after"], "1");
+  assert.equal((await web.get(LIST, { headers })).status, 200);
 });

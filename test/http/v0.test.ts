@@ -36,7 +36,7 @@ test("the last event id has the name that it has now, or the one it had before",
 test("the hub's path is reserved wherever it stands in a topic", () => {
   for (const topic of [HUB, `https://a.example${HUB}/x`, `x${HUB}y`, "/.well-known/%6Dercure"])
     assert.equal(v0.isReserved(topic, URL_OF_HUB), true, topic);
-  for (const topic of ["a", "/.well-known/x", "https://a.example/"])
+  for (const topic of ["a", "/.well-known/x", "https://a.example/", "#general", "?page=1"])
     assert.equal(v0.isReserved(topic, URL_OF_HUB), false, topic);
 });
 

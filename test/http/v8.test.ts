@@ -81,6 +81,8 @@ for (const topic of [
   "./mercure/x",
   "../.well-known/mercure",
   "foo:/.well-known/mercure/x",
+  "/.well-known/mercure/subscriptions/../../x",
+  "https://elsewhere.example/.well-known/mercure/subscriptions/a/../../../b",
 ]) {
   test(`the hub's namespace is reserved, however it is written: ${topic}`, () => {
     assert.equal(v8.isReserved(topic, URL_OF_HUB), true);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { MemoryHistory } from "../../src/history/memory.js";
 import type { Page, ReadOptions } from "../../src/hub/ports.js";
+import { positionId } from "../../src/hub/position.js";
 import { bench } from "../support/hub.js";
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`);
@@ -526,4 +527,38 @@ test("any order of connecting, leaving, publishing and fences loses and repeats 
     }),
     { numRuns: 300 },
   );
+});
+
+test("while it stops, publications are stored and not sent; the next process gives them to everybody, once", async () => {
+  const { hub, server, outlet, history, store, connect, publish } = await bench();
+  connect(1);
+  publish("1");
+  outlet.settle();
+  publish("2");
+  hub.suspendDelivery();
+  outlet.settle();
+  await hub.settled();
+  hub.handOver();
+  assert.equal((await hub.publish({ topics: ["t"], data: "3", private: false })).offset, 3);
+  connect(2);
+  connect(3, { lastEventId: positionId(history.epoch, 1) });
+  publish("4");
+  hub.seal();
+  await assert.rejects(hub.publish({ topics: ["t"], data: "5", private: false }), { code: "unavailable" });
+  outlet.settle();
+  assert.deepEqual(
+    [1, 2, 3].map((id) => outlet.events(id)),
+    [["1", "2"], [], []],
+  );
+  assert.equal(history.last, 4);
+  const seen = [...store.clients.values()].map(({ id, settled, seen }) => [
+    id,
+    settled ? Math.max(seen, store.through) : seen,
+  ]);
+  assert.deepEqual(seen, [
+    [1, 2],
+    [2, 2],
+    [3, 1],
+  ]);
+  assert.equal(server.outbox.fenced, 2);
 });

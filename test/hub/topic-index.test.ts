@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { UNLIMITED } from "../../src/hub/select/match-budget.js";
 import { ANY, compile, parseSelector, type Selector, type SelectorKind } from "../../src/hub/selector.js";
 import { TopicIndex } from "../../src/hub/topic-index.js";
 
@@ -68,7 +69,7 @@ function run(index: TopicIndex<string>, all: readonly Step[]): Held[] {
 test("whatever comes, goes and is asked for, the index gives what asking every selector gives", () => {
   fc.assert(
     fc.property(fc.array(steps, { maxLength: 60 }), fc.constantFrom(2, 4, 100), (all, remembered) => {
-      run(new TopicIndex<string>(BASE, remembered), all);
+      run(new TopicIndex<string>(BASE, UNLIMITED, remembered), all);
     }),
     { numRuns: 500 },
   );
@@ -77,7 +78,7 @@ test("whatever comes, goes and is asked for, the index gives what asking every s
 test("when all that came has gone, nothing is left", () => {
   fc.assert(
     fc.property(fc.array(steps, { maxLength: 40 }), (all) => {
-      const index = new TopicIndex<string>(BASE, 4);
+      const index = new TopicIndex<string>(BASE, UNLIMITED, 4);
       for (const { selectors, value } of run(index, all)) index.remove(selectors, value);
       const { size, topics, patterns, remembered } = index;
       assert.deepEqual({ size, topics, patterns, remembered }, { size: 0, topics: 0, patterns: 0, remembered: 0 });
@@ -132,7 +133,7 @@ test("a pattern that comes after a topic was published is found, and one that we
 });
 
 test("no more topics are remembered than was said", () => {
-  const index = new TopicIndex<string>(BASE, 100);
+  const index = new TopicIndex<string>(BASE, UNLIMITED, 100);
   index.add([parse("template", "/a/{id}")], "one");
   for (let i = 0; i < 1_000; i++) {
     assert.deepEqual(index.matching([`/a/${i}`]), ["one"]);

@@ -18,19 +18,21 @@ async function open(options: Partial<IngressOptions> = {}) {
   const { log, lines } = recordedLog();
   const journal = new LogJournal(log, it.clock);
   const errors: M2pushError[] = [];
-  let receive: (parts: Buffer[]) => void = () => {};
+  let receive: (parts: Buffer[]) => boolean = () => false;
   const ingress = new Ingress({
     source: {
       async start(to) {
-        receive = to;
+        receive = to.message;
       },
       async close() {},
     },
     post: (draft) => it.hub.post(draft),
+    isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
       errors.push(error);
-      journal.publicationRejected(error);
+      journal.publicationRejected("zmq", error);
     },
+    observer: { refused() {}, failed() {}, recovered() {}, broken() {} },
     ...options,
   });
   await ingress.start();
@@ -181,6 +183,7 @@ for (const [what, code, why, parts] of BAD) {
       level: "warn",
       time: "",
       event: "rejected",
+      source: "zmq",
       code,
       why: door.errors[0]?.message,
       suppressed: 0,
@@ -295,4 +298,17 @@ test("whatever comes in however many parts is either an event or an error that s
     assert.match(code, /^(protocol\.publication|limit\.exceeded)$/);
     assert.match(message, /^[^\p{Cc}]{10,300}$/u);
   }
+});
+
+test("nobody publishes in the hub's own namespace", async () => {
+  const { send, errors, outlet } = await open();
+  await send("/hub/subscriptions/x", "forged");
+  await send(JSON.stringify({ topics: ["news", "/hub/subscriptions/x"], data: "forged" }));
+  await send("news", "real");
+  assert.deepEqual(
+    errors.map(({ code }) => code),
+    ["protocol.publication", "protocol.publication"],
+  );
+  outlet.settle();
+  assert.deepEqual(outlet.events(1), ["real"]);
 });

@@ -1,6 +1,6 @@
 /** The lines of the log: people and programs look for their names, so names and members are fixed here. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
 import type { Client } from "../../src/hub/client.js";
@@ -155,7 +155,7 @@ const STORMS: readonly (readonly [what: string, tell: (journal: LogJournal) => v
   ["gaps", (it) => it.gap("main", "unknown")],
   ["control port failures", (it) => it.controlFailed("main", "x")],
   ["bad messages", (it) => it.malformed("main", new ProtocolError("protocol.request", "x"))],
-  ["bad publications", (it) => it.publicationRejected(new ProtocolError("protocol.publication", "x"))],
+  ["bad publications", (it) => it.publicationRejected("zmq", new ProtocolError("protocol.publication", "x"))],
   ["stale messages", (it) => it.stale("main", 1)],
   ["refusals", (it) => it.answered("main", "/hub", 401, "no token")],
 ];
@@ -218,4 +218,50 @@ test("a request that is told as malformed is not quoted: its token stays out of 
     { numRuns: 1000 },
   );
   assert.ok(told > 100);
+});
+
+describe("Lines that strangers can make long", () => {
+  const LONG = "x".repeat(60_000);
+  const words = Array.from({ length: 100 }, (_, at) => `${at}"${LONG.slice(0, 300)}`);
+  const interest: Interest = { selectors: words.map((value) => ({ kind: "exact", value })), grants: [] };
+
+  function stranger() {
+    const { clock, log, lines } = { clock: new FakeClock(), ...recordedLog("trace") };
+    const registry = new Registry(new RecordingOutlet(clock), "http://hub.example/");
+    const client = registry.add({ id: 1, remote: LONG, interest, since: 0 });
+    return { lines, client, journal: new LogJournal(log, clock), log };
+  }
+
+  const error = new ProtocolError("protocol.request", LONG);
+  const publication = { offset: 1, id: LONG, topics: words, private: false, time: 0, bytes: Buffer.alloc(1) };
+  type Recorded = ReturnType<typeof stranger>;
+  const told: readonly (readonly [what: string, tell: (it: Recorded) => void])[] = [
+    ["connect", ({ journal, client }) => journal.connected("main", client, 1)],
+    ["disconnect", ({ journal, client }) => journal.disconnected("main", client, "gone", 0)],
+    ["adopt", ({ journal, client }) => journal.adopted("main", client, 1)],
+    ["publish", ({ journal }) => journal.published(publication)],
+    ["control", ({ journal }) => journal.controlFailed("main", new Error(LONG))],
+    ["ident", ({ journal }) => journal.wrongIdent("main", "ours", LONG)],
+    ["malformed", ({ journal }) => journal.malformed("main", error)],
+    ["rejected", ({ journal }) => journal.publicationRejected("zmq", error)],
+    ["refuse", ({ journal }) => journal.answered("main", "/hub", 400, LONG)],
+    ["whatever forgets to", ({ log }) => log.warn({ event: "x", why: LONG, deep: { list: words } }, LONG)],
+    ["an error", ({ log }) => log.error({ event: "x", err: new Error(LONG) }, "failed")],
+  ];
+
+  for (const [what, tell] of told) {
+    test(`${what}: a line is bounded`, () => {
+      const recorded = stranger();
+      tell(recorded);
+      const characters = JSON.stringify(recorded.lines).length;
+      assert.ok(recorded.lines.length === 1 && characters < 30_000, `${characters} characters`);
+      if (!what.includes(" ")) assert.ok(characters < 1200, `${characters} characters`);
+    });
+  }
+
+  test("topics say how many are left out", () => {
+    const { journal, client, lines } = stranger();
+    journal.connected("main", client, 1);
+    assert.equal(([] as unknown[]).concat(lines[0]?.topics).at(-1), "and 98 more");
+  });
 });

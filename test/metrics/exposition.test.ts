@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Snapshot } from "../../src/metrics/snapshot.js";
-import { metrics, serverSnapshot, snapshotOf } from "./harness.js";
+import { condition, metrics, serverSnapshot, snapshotOf } from "./harness.js";
 import { lint, parseMetrics, sampleOf } from "./lint.js";
 
 test("the text keeps every rule of the format, before anything has happened", async () => {
@@ -18,7 +18,7 @@ test("every name has the prefix, and labels come from closed sets", async () => 
   for (const { name, samples } of parseMetrics(await exposition.text()).values()) {
     assert.match(name, /^m2push_/);
     for (const { labels } of samples) {
-      for (const label of labels.keys()) assert.match(label, /^(?:server|reason|route|status|le)$/);
+      for (const label of labels.keys()) assert.match(label, /^(?:server|source|reason|route|status|le)$/);
     }
   }
 });
@@ -45,11 +45,25 @@ test("gauges are those of the moment, and a server that is gone is shown no more
   assert.equal(sampleOf(before, "m2push_server_live", { server: "main" }), 1);
   assert.equal(sampleOf(before, "m2push_history_events"), 5);
   assert.equal(sampleOf(before, "m2push_history_last_offset"), 7);
-  now = snapshotOf({ servers: [serverSnapshot({ name: "other", live: false })], busFault: "away" });
+  now = snapshotOf({ servers: [serverSnapshot({ name: "other", live: false })] });
   const after = await exposition.text();
   assert.equal(sampleOf(after, "m2push_clients", { server: "main" }), undefined);
   assert.equal(sampleOf(after, "m2push_server_live", { server: "other" }), 0);
-  assert.equal(sampleOf(after, "m2push_bus_up"), 0);
+});
+
+test("bus_up is 0 while publications are rejected, whatever the cause", async () => {
+  const rejected = { publications: "rejected" };
+  const accepted = { publications: "accepted" };
+  for (const [conditions, up] of [
+    [[], 1],
+    [[condition("cluster_unavailable")], 0],
+    [[condition("storage_failing", { details: rejected })], 0],
+    [[condition("storage_failing", { details: accepted })], 1],
+    [[condition("history_read_failing")], 1],
+  ] as const) {
+    const text = await metrics(() => snapshotOf({ conditions })).exposition.text();
+    assert.equal(sampleOf(text, "m2push_bus_up"), up, JSON.stringify(conditions));
+  }
 });
 
 test("what stands in labels cannot break the text", async () => {

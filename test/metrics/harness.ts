@@ -5,6 +5,7 @@ import { Exposition } from "../../src/metrics/exposition.js";
 import { MetricsJournal } from "../../src/metrics/journal.js";
 import type { ServerSnapshot, Snapshot } from "../../src/metrics/snapshot.js";
 import type { Publication } from "../../src/protocol/publication.js";
+import type { ActiveCondition, ConditionCode } from "../../src/util/conditions.js";
 import { FakeClock } from "../support/clock.js";
 
 /** Nothing of a client is counted but that it is there. */
@@ -37,9 +38,18 @@ export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
   uptime: 0,
   servers: [serverSnapshot()],
   history: { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100 },
-  busFault: undefined,
+  conditions: [],
   nodes: undefined,
   ...changes,
+});
+
+export const condition = (code: ConditionCode, more: Partial<ActiveCondition> = {}): ActiveCondition => ({
+  code,
+  subject: "",
+  message: "it happened",
+  fix: "undo it",
+  since: 0,
+  ...more,
 });
 
 export function metrics(snapshot: () => Snapshot = () => snapshotOf()) {

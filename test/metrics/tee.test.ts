@@ -21,7 +21,9 @@ const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> }
   controlFailed: ["main", error],
   wrongIdent: ["main", "a", "b"],
   malformed: ["main", error],
-  publicationRejected: [error],
+  publicationRejected: ["zmq", error],
+  peerRefused: ["tcp://127.0.0.1:9997", error, "127.0.0.1:50000"],
+  connectionBroken: [error],
   fencePassed: ["main", 1],
   stale: ["main", 1],
   answered: ["main", "/esupdates", 401, "no token"],
@@ -40,12 +42,34 @@ function scribe(told: unknown[][], who: string): Chronicle {
 
 test("everything is told to both, first to the first, with everything that was said", () => {
   const told: unknown[][] = [];
-  const joined = tee(scribe(told, "first"), scribe(told, "second"));
+  const joined = tee(scribe(told, "first"), scribe(told, "second"), (error) => assert.fail(String(error)));
   for (const [name, args] of Object.entries(CALLS)) {
     (joined[name as keyof Chronicle] as (...args: unknown[]) => void)(...args);
     assert.deepEqual(told.splice(0), [
       ["first", name, ...args],
       ["second", name, ...args],
     ]);
+  }
+});
+
+test("an observer that throws keeps nothing from the other one, or from what is told of", () => {
+  const told: unknown[][] = [];
+  const failures: unknown[] = [];
+  const mistake = new TypeError("a mistake");
+  const broken = Object.fromEntries(
+    Object.keys(CALLS).map((name) => [
+      name,
+      () => {
+        throw mistake;
+      },
+    ]),
+  ) as unknown as Chronicle;
+  const failed = (error: unknown) => failures.push(error);
+  for (const joined of [tee(broken, scribe(told, "other"), failed), tee(scribe(told, "other"), broken, failed)]) {
+    for (const [name, args] of Object.entries(CALLS)) {
+      (joined[name as keyof Chronicle] as (...args: unknown[]) => void)(...args);
+      assert.deepEqual(told.splice(0), [["other", name, ...args]]);
+      assert.deepEqual(failures.splice(0), [mistake]);
+    }
   }
 });

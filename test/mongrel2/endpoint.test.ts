@@ -34,7 +34,9 @@ async function setUp() {
   };
   const transport = {
     async start() {},
-    async close() {},
+    close: async () => true,
+    stopReceiving: async () => true,
+    ping: () => false,
     send(head: Buffer, content: Buffer) {
       const frame = Buffer.concat([head, content]);
       const { ids, extended, body } = decodeReply(frame);

@@ -10,10 +10,12 @@ import { Presence } from "../../src/http/mercure/presence.js";
 import { Router } from "../../src/http/router.js";
 import { hubUrl, Site } from "../../src/http/site.js";
 import { Hub } from "../../src/hub/hub.js";
+import { logConditions } from "../../src/log/conditions.js";
 import { LogJournal } from "../../src/log/journal.js";
 import { type Served, serve } from "../../src/mongrel2/serve.js";
 import { parsePublication } from "../../src/protocol/publication.js";
 import { systemClock } from "../../src/util/clock.js";
+import { Conditions } from "../../src/util/conditions.js";
 import { load } from "../config/harness.js";
 import { Changes } from "../support/deadline.js";
 import type { FakeClient } from "../support/fake-client.js";
@@ -40,10 +42,11 @@ ${stream}`);
       changes.tell();
     }
   })(log, clock);
-  const presence = new Presence({ path: config.hub.path, publish: () => {} });
+  const conditions = new Conditions(clock, logConditions(log));
+  const base = hubUrl(config);
+  const presence = new Presence({ path: config.hub.path, base, head: () => history.last });
   const bus = new LocalBus(history, clock);
   const store = new MapStore();
-  const base = hubUrl(config);
   const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random: () => 0.5 });
   await hub.start();
   const site = new Site(config, { hub, history, presence, clock, warn: () => {} });
@@ -55,7 +58,15 @@ ${stream}`);
   });
   const [server] = config.mongrel2;
   assert.ok(server);
-  const served: Served = await serve(server, { hub, store, visitors, journal, clock, times: config.stream });
+  const served: Served = await serve(server, {
+    hub,
+    store,
+    visitors,
+    journal,
+    clock,
+    conditions,
+    times: config.stream,
+  });
   t.after(async () => {
     hub.handOver();
     await served.stop();
@@ -194,8 +205,8 @@ test("when it stops it has told Mongrel2 everything, and lets go of its sockets"
   for (const data of numbers(300)) publish(data);
   hub.seal();
   await hub.settled();
-  await served.endpoint.flushed();
-  await served.stop();
+  await served.endpoint.leave();
+  assert.equal(await served.stop(), true);
   await client?.received("\ndata: 300\n");
   assert.equal(client?.ending, undefined);
 });

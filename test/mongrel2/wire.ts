@@ -69,7 +69,9 @@ export class Wire {
     });
     const transport = {
       start: async () => {},
-      close: async () => {},
+      close: async () => true,
+      stopReceiving: async () => true,
+      ping: () => false,
       send: (...pieces: Buffer[]) => this.#sent(Buffer.concat(pieces)),
     };
     this.endpoint = new Endpoint({

@@ -357,3 +357,17 @@ test("topics, ids and types have limits of their own", () => {
     /all topics together/,
   );
 });
+
+test("topics may have the joiners that Persian, Hindi and emoji need, unless the dialect forbids them", () => {
+  for (const topic of ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u{1f468}\u200d\u{1f469}"]) {
+    assert.doesNotThrow(() => checkDraft(plain({ topics: [topic] })));
+    assert.match(
+      refusal(() => checkDraft(plain({ topics: [topic] }), { joiners: false })),
+      /U\+200[CD]/,
+    );
+    assert.match(
+      refusal(() => checkDraft(plain({ id: topic }))),
+      /U\+200[CD]/,
+    );
+  }
+});

@@ -1,71 +1,22 @@
-/** The wire protocol of ZeroMQ: bytes in any pieces, bytes that a real libzmq wrote, and bytes that nobody should send. */
+/** Greetings and commands of ZeroMQ's wire protocol: those that a real libzmq wrote, and those that nobody should send. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
 import {
-  FrameReader,
-  frameBytes,
   GREETING,
   GREETING_BYTES,
-  isGreeting,
+  greetingFault,
+  knowsPing,
+  parseCommand,
   pong,
   ready,
+  reasonIn,
   typeIn,
-  writeHead,
 } from "../../src/protocol/zmtp.js";
 
-/** A message in one part, as we write it; with `flags` what libzmq may. */
-function framed(body: Buffer, flags = 0): Buffer {
-  const frame = Buffer.alloc(frameBytes(body.length));
-  body.copy(frame, writeHead(frame, 0, body.length, flags));
-  return frame;
-}
-
-function read(pieces: readonly Buffer[], limit?: number): { isCommand: boolean; more: boolean; body: string }[] {
-  const reader = new FrameReader(limit);
-  const frames: { isCommand: boolean; more: boolean; body: string }[] = [];
-  for (const piece of pieces) {
-    reader.push(piece, ({ body, ...rest }) => frames.push({ ...rest, body: body.toString("latin1") }));
-  }
-  return frames;
-}
-
-/** The body of a frame. */
-const bodyOf = (frame: Buffer): Buffer => Buffer.from(read([frame])[0]?.body ?? "", "latin1");
-
-const message = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ minLength: 250, maxLength: 260 }));
-
-test("frames that are written are read again, in whatever pieces they come", () => {
-  fc.assert(
-    fc.property(fc.array(message, { maxLength: 20 }), fc.array(fc.nat({ max: 400 })), (bodies, cuts) => {
-      const whole = Buffer.concat(bodies.map((body) => framed(Buffer.from(body))));
-      const pieces: Buffer[] = [];
-      let at = 0;
-      for (const cut of cuts) {
-        pieces.push(whole.subarray(at, at + cut));
-        at += cut;
-      }
-      pieces.push(whole.subarray(at));
-      assert.deepEqual(
-        read(pieces),
-        bodies.map((body) => ({ isCommand: false, more: false, body: Buffer.from(body).toString("latin1") })),
-      );
-    }),
-  );
-});
-
-test("a frame that is larger than is taken is refused as soon as its size is known, and those before it are handed on", () => {
-  const before = framed(Buffer.from("before"));
-  const frames: string[] = [];
-  const reader = new FrameReader(1000);
-  const head = Buffer.alloc(9);
-  writeHead(head, 0, 1001);
-  const push = () => reader.push(Buffer.concat([before, head]), ({ body }) => frames.push(String(body)));
-  assert.throws(push, { code: "limit.exceeded", message: /1001 bytes, at most 1000/ });
-  assert.deepEqual(frames, ["before"]);
-  assert.equal(read([framed(Buffer.alloc(1000))], 1000).length, 1);
-});
+/** The body of a short frame. */
+const bodyOf = (frame: Buffer): Buffer => frame.subarray(2);
 
 // What libzmq 4.3.4 writes as a PUSH socket, and as a SUB socket that subscribes to "us ".
 const LIBZMQ_GREETING = Buffer.concat([
@@ -78,23 +29,39 @@ const LIBZMQ_READY = Buffer.from("\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH
 test("libzmq's greeting is one, and each of its beginnings can be", () => {
   assert.equal(LIBZMQ_GREETING.length, GREETING_BYTES);
   for (const greeting of [LIBZMQ_GREETING, GREETING]) {
-    for (let end = 0; end <= GREETING_BYTES; end++) assert.ok(isGreeting(greeting.subarray(0, end)), `${end} bytes`);
+    for (let end = 0; end <= GREETING_BYTES; end++) {
+      assert.equal(greetingFault(greeting.subarray(0, end)), undefined, `${end} bytes`);
+    }
   }
 });
 
-for (const [what, at, byte] of [
-  ["text", 0, 0x47],
-  ["ZMTP 1", 9, 0],
-  ["ZMTP 2", 10, 1],
-  ["another mechanism", 12, 0x50],
+const withMechanism = (name: string) => `${LIBZMQ_GREETING.toString("latin1", 0, 12)}${name.padEnd(20, "\0")}`;
+
+/** `known`: bytes after which it is known. */
+for (const [what, bytes, known, fault] of [
+  ["text", "GET / HTTP/1.1", 2, /does not speak ZeroMQ; fix: /],
+  ["zeros", "\0\0\0\0", 2, /does not speak ZeroMQ; fix: /],
+  ["ZMTP 1 without an identity", "\x01\0", 2, /ZMTP 1 \(ZeroMQ 2\); fix: use ZeroMQ 4/],
+  ["ZMTP 1 with an identity", "\x05\0abcd", 2, /ZMTP 1 \(ZeroMQ 2\); fix: use ZeroMQ 4/],
+  ["no signature", "\xff\0\0\0\0\0\0\0\x01\0", 10, /does not speak ZeroMQ; fix: /],
+  ["ZMTP 2", "\xff\0\0\0\0\0\0\0\x01\x7f\x01\x08", 11, /ZMTP 2 \(ZeroMQ 3\); fix: use ZeroMQ 4/],
+  ["CURVE", withMechanism("CURVE"), 32, /mechanism CURVE.*fix: remove the CURVE keys/],
+  ["PLAIN", withMechanism("PLAIN"), 32, /mechanism PLAIN.*fix: remove the user name and the password/],
+  ["GSSAPI", withMechanism("GSSAPI"), 32, /mechanism GSSAPI.*fix: set the security mechanism NULL/],
+  ["an escape sequence", withMechanism("\x1b[31m\\"), 32, /mechanism \\x1b\[31m\\x5c,/],
 ] as const) {
-  test(`${what} is no greeting of ZMTP 3 with the mechanism NULL`, () => {
-    const greeting = Buffer.from(LIBZMQ_GREETING);
-    greeting[at] = byte;
-    assert.ok(!isGreeting(greeting));
-    assert.ok(!isGreeting(greeting.subarray(0, at + 1)), "and that is known at once");
+  test(`a greeting with ${what} is named, with the fix, after the same number of bytes however it is cut`, () => {
+    const greeting = Buffer.concat([Buffer.from(bytes, "latin1"), Buffer.alloc(64)]).subarray(0, 64);
+    for (let end = 0; end < known; end++) assert.equal(greetingFault(greeting.subarray(0, end)), undefined);
+    for (let end = known; end <= 64; end++) assert.match(greetingFault(greeting.subarray(0, end)) ?? "", fault);
   });
 }
+
+test("PING is for peers of ZMTP 3.1 or later", () => {
+  const greeting = (version: string) => Buffer.concat([GREETING.subarray(0, 10), Buffer.from(version)]);
+  for (const version of ["\x03\x01", "\x03\x02", "\x04\0"]) assert.ok(knowsPing(greeting(version)));
+  assert.ok(!knowsPing(greeting("\x03\0")));
+});
 
 test("READY tells the type of the socket, wherever it stands among the properties, in any case", () => {
   assert.equal(typeIn(bodyOf(LIBZMQ_READY)), "PUSH");
@@ -116,22 +83,42 @@ test("a command that is no READY, or a broken one, tells no type and breaks noth
   );
 });
 
-test("a PING is answered with what it asks to be said, and nothing else is", () => {
-  assert.deepEqual(bodyOf(pong(Buffer.from("\x04PING\0\x0ahello")) ?? Buffer.alloc(0)), Buffer.from("\x04PONGhello"));
-  assert.deepEqual(read([pong(Buffer.from("\x04PING\0\x0a")) ?? Buffer.alloc(0)]), [
-    { isCommand: true, more: false, body: "\x04PONG" },
-  ]);
-  for (const other of ["", "\x04PONGx", "\x05READY", "\x04PIN"]) assert.equal(pong(Buffer.from(other)), undefined);
+test("a PING is answered with its context", () => {
+  const data = (context: string) => Buffer.from(`\0\x0a${context}`);
+  assert.equal(String(pong(data("hello"))), "\x04\x0a\x04PONGhello");
+  assert.equal(String(pong(data(""))), "\x04\x05\x04PONG");
+  assert.equal(String(pong(data("0123456789abcdef"))), "\x04\x15\x04PONG0123456789abcdef");
 });
 
-test("any bytes are frames, or the beginning of one, or too large", () => {
+test("a PING without its two bytes of time, or with a context of more than 16 bytes, is refused", () => {
+  for (const data of ["", "\0", `\0\0${"x".repeat(17)}`]) {
+    assert.throws(() => pong(Buffer.from(data)), { code: "protocol.zmtp", message: /2 to 18 are allowed/ });
+  }
+});
+
+test("a command has a name, and it is fit to be printed", () => {
+  const { name, data } = parseCommand(Buffer.from("\x04PING\0\x0ahello"));
+  assert.deepEqual([name, String(data)], ["PING", "\0\x0ahello"]);
+  assert.equal(parseCommand(Buffer.from("\x03a\x1b\n")).name, "a\\x1b\\x0a");
+  for (const body of ["", "\0", "\x05PING"]) {
+    assert.throws(() => parseCommand(Buffer.from(body)), { code: "protocol.zmtp", message: /without a name/ });
+  }
+});
+
+test("the reason of an ERROR is fit to be printed, whatever its size says", () => {
+  assert.equal(reasonIn(Buffer.from("\x03400")), "400");
+  assert.equal(reasonIn(Buffer.from('\x09no\x1b[2J\x9b"', "latin1")), 'no\\x1b[2J\\x9b"');
+  assert.equal(reasonIn(Buffer.from("\xffshort", "latin1")), "short");
+  for (const nothing of ["", "\0", "\0text"]) assert.equal(reasonIn(Buffer.from(nothing)), "no reason given");
+});
+
+test("any bytes are a command, or throw the error of the protocol", () => {
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 100 })), (pieces) => {
+    fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
       try {
-        read(
-          pieces.map((piece) => Buffer.from(piece)),
-          10_000,
-        );
+        const { name, data } = parseCommand(Buffer.from(bytes));
+        assert.match(name + reasonIn(data), /^[ -~]*$/);
+        pong(data);
       } catch (error) {
         assert.ok(error instanceof ProtocolError, String(error));
       }

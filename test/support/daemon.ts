@@ -22,6 +22,8 @@ export interface DaemonOptions {
   readonly command?: readonly string[];
   /** The program; absent = dist/cli/main.js. */
   readonly program?: string;
+  /** How many files it may open; absent = as many as the test. */
+  readonly files?: number;
 }
 
 export class Daemon {
@@ -44,7 +46,12 @@ export class Daemon {
     const program = options.program ?? join(PROJECT, "dist/cli/main.js");
     if (!existsSync(program)) throw new Error(`${program} is not there: npm run build`);
     const args = ["--enable-source-maps", program, ...(options.command ?? ["serve"]), "-c", this.configFile];
-    this.#child = new Child(process.execPath, args, this.dir, environment(options.env ?? {}));
+    const { files } = options;
+    const [command = "", ...rest] =
+      files === undefined
+        ? [process.execPath, ...args]
+        : ["sh", "-c", `ulimit -n ${files} && exec "$0" "$@"`, process.execPath, ...args];
+    this.#child = new Child(command, rest, this.dir, environment(options.env ?? {}));
     this.#child.process.stdout?.on("data", (text: string) => this.#read(text));
     void this.#child.closed.then(() => this.#changes.tell());
   }

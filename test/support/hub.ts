@@ -5,6 +5,7 @@ import { Hub } from "../../src/hub/hub.js";
 import { EVERYTHING_PUBLIC, type Interest } from "../../src/hub/interest.js";
 import type { ClientStore, History, Journal, StoredClient, Subscriber } from "../../src/hub/ports.js";
 import type { Server } from "../../src/hub/server.js";
+import { Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "./clock.js";
 import { RecordingOutlet } from "./outlet.js";
 
@@ -21,8 +22,10 @@ export const silent: Journal = {
 export class MapStore implements ClientStore {
   readonly clients = new Map<number, StoredClient>();
   through = 0;
+  /** Servers of which it was said that they stopped cleanly. */
+  readonly stopped: string[] = [];
   legacy() {
-    return { clients: [...this.clients.values()], aliveAt: 0 };
+    return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: this.stopped.length > 0 };
   }
   put(_server: string, client: StoredClient) {
     this.clients.set(client.id, client);
@@ -39,6 +42,9 @@ export class MapStore implements ClientStore {
   }
   vouch() {}
   doubt() {}
+  stoppedCleanly(server: string) {
+    this.stopped.push(server);
+  }
   async close() {}
 }
 
@@ -49,6 +55,8 @@ export interface Bench {
   readonly history: History;
   readonly store: MapStore;
   readonly clock: FakeClock;
+  /** Standing problems, as they began and ended: "began CODE", "ended CODE". */
+  readonly problems: readonly string[];
   /** Who came and left, in order. */
   readonly attendance: readonly (readonly [what: string, subscriber: string])[];
   /** Opens a client; its opening is one comment. */
@@ -79,7 +87,13 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
   const attendance: [what: string, subscriber: string][] = [];
+  const problems: string[] = [];
+  const conditions = new Conditions(clock, {
+    conditionBegan: ({ code }) => problems.push(`began ${code}`),
+    conditionEnded: ({ code }) => problems.push(`ended ${code}`),
+  });
   const hub = new Hub({
+    conditions,
     bus: new LocalBus(history, clock),
     history,
     clients: store,
@@ -105,6 +119,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     history,
     store,
     clock,
+    problems,
     attendance,
     connect(id, { lastEventId, interest = EVERYTHING_PUBLIC, ...rest } = {}) {
       void hub.subscribe(server, {

@@ -110,5 +110,5 @@ export class Rounds {
 function words(delays: readonly number[]): string {
   const sorted = [...delays].sort((a, b) => a - b);
   const at = (part: number) => (sorted[Math.floor(part * (sorted.length - 1))] ?? Number.NaN).toFixed(1);
-  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms (${sorted.length} events)`;
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms (${sorted.length} events)`;
 }

@@ -18,3 +18,9 @@ test("after a reset they begin anew", () => {
 test("where first and last are the same there is one wait", () => {
   assert.deepEqual(take(backoff(7, 7), 3), [7, 7, 7]);
 });
+
+test("with jitter each wait is shortened by up to a half", () => {
+  const random = [0, 0.5, 1, 0.25];
+  const wait = backoff(100, 1000, () => random.shift() ?? 0);
+  assert.deepEqual(take(wait, 5), [100, 150, 200, 700, 1000]);
+});

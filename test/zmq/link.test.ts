@@ -1,7 +1,8 @@
 /** A link on real sockets: connecting or binding, messages in order both ways, peers that come and go. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { Push, Subscriber } from "zeromq";
+import { GREETING, ready } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
 import { Link } from "../../src/zmq/link.js";
 import { Changes, within } from "../support/deadline.js";
@@ -29,6 +30,7 @@ async function setUp({ bind = false } = {}) {
       refused: ({ code }) => tell(`refused ${code}`),
       connected: (direction) => tell(`${direction} +`),
       disconnected: (direction) => tell(`${direction} -`),
+      pong: (direction) => tell(`${direction} pong`),
     });
   const open = async () => {
     const push = new Push({ linger: 0 });
@@ -112,6 +114,39 @@ test("a link that is there first finds Mongrel2 when it comes, and again when it
   await link.close();
   second.push.close();
   second.sub.close();
+});
+
+test("libzmq answers a PING on both connections, though the link greets as ZMTP 3.0", async () => {
+  const { link, start, open, heard } = await setUp();
+  await start();
+  assert.equal(link.ping(), false, "nobody is connected");
+  const { push, sub } = await open();
+  await heard("in +");
+  await untilHeard(link, sub);
+  await heard("out +");
+  assert.equal(link.ping(), true);
+  await heard("in pong");
+  await heard("out pong");
+  await push.send("after");
+  await heard("message after");
+  await link.close();
+  assert.equal(link.ping(), false, "the link is closed");
+  push.close();
+  sub.close();
+});
+
+test("a peer of ZMTP 3.0 is sent no PING", async () => {
+  const { link, sendSpec, start, heard } = await setUp({ bind: true });
+  await start();
+  const peer = new RawConnection(Number(sendSpec.split(":").at(-1)));
+  peer.write(Buffer.concat([GREETING, ready("PUSH")]));
+  await heard("in +");
+  assert.equal(link.ping(), false);
+  peer.write("\x04\x07\x04PING\0\0");
+  await peer.until(({ text }) => text.endsWith("\x04PONG"), "an answer to its own PING");
+  assert.ok(!peer.text.includes("PING"));
+  await link.close();
+  peer.close();
 });
 
 test("a message in several parts is told as such and not taken for one", async () => {
@@ -213,4 +248,60 @@ test("an address that is taken, where the link binds, is an error, and the link 
   await link.close();
   push.close();
   sub.close();
+});
+
+describe("Link: stop receiving", () => {
+  const drain = { mark: Buffer.from(" MARK "), markTimeoutMs: 10_000, endTimeoutMs: 10_000 };
+  const messages = (told: readonly string[]) => told.filter((it) => it.startsWith("message"));
+
+  for (const bind of [false, true]) {
+    test(`hands on all that came up to the mark, half-closes, and goes on sending; ${bind ? "bound" : "connected"}`, async () => {
+      const { link, start, open, told, heard } = await setUp({ bind });
+      await start();
+      const { push, sub } = await open();
+      await heard("in +");
+      await untilHeard(link, sub);
+      const stopped = link.stopReceiving(drain);
+      const sent = [...Array.from({ length: 3000 }, (_, index) => `${index}`), "us MARK @*"];
+      for (const message of sent) await push.send(message);
+      assert.equal(await within(10_000, stopped, "the end of receiving"), true);
+      assert.deepEqual(
+        messages(told),
+        sent.map((message) => `message ${message}`),
+      );
+      assert.equal(told.at(-1), "in -", "the other side has ended, too, and after its last message");
+      link.send(US, Buffer.from("answer"));
+      assert.deepEqual(await frames(sub, 1), ["us answer"]);
+      assert.equal(await within(10_000, link.close(), "the link to close"), true);
+      push.close();
+      sub.close();
+    });
+  }
+
+  test("where the mark never comes it half-closes in the end, hands on what came, and promises nothing", async () => {
+    const { link, start, open, told, heard } = await setUp();
+    await start();
+    const { push, sub } = await open();
+    await heard("in +");
+    await push.send("one");
+    await heard("message one");
+    assert.equal(await within(10_000, link.stopReceiving({ ...drain, markTimeoutMs: 20 }), "the end"), false);
+    assert.equal(told.at(-1), "in -");
+    await link.close();
+    push.close();
+    sub.close();
+  });
+
+  test("with nobody at the other end it ends at once, and nobody is connected to again", async () => {
+    const { link, start, open, told } = await setUp();
+    await start();
+    assert.equal(await within(10_000, link.stopReceiving({ ...drain, markTimeoutMs: 0 }), "the end"), false);
+    const { push, sub } = await open();
+    push.sendTimeout = 300;
+    await assert.rejects(push.send("nobody takes it"), { code: "EAGAIN" });
+    assert.deepEqual(messages(told), []);
+    await link.close();
+    push.close();
+    sub.close();
+  });
 });

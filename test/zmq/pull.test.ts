@@ -10,7 +10,12 @@ import { PullServer } from "../../src/zmq/pull.js";
 import { Changes } from "../support/deadline.js";
 import { freePort } from "../support/ports.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
+import { pullReceiver } from "../support/pull-receiver.js";
 import { RawConnection } from "../support/sse-client.js";
+
+/** `take`: each message, its parts joined by "|". */
+const receiver = (take: (message: string) => void = () => {}, told?: (error: Error) => void) =>
+  pullReceiver((parts) => take(parts.map(String).join("|")), told);
 
 async function setUp() {
   const spec = `tcp://127.0.0.1:${await freePort()}`;
@@ -18,13 +23,15 @@ async function setUp() {
   const changes = new Changes();
   const received: string[] = [];
   const refused: string[] = [];
-  await server.start(
-    (parts) => {
-      received.push(parts.map(String).join("|"));
-      changes.tell();
-    },
-    ({ message }) => refused.push(message),
-  );
+  const take = (what: string) => {
+    received.push(what);
+    changes.tell();
+  };
+  const refuse = ({ message }: Error) => {
+    refused.push(message);
+    changes.tell();
+  };
+  await server.start(receiver(take, refuse));
   const connect = () => {
     const push = new Push({ sendHighWaterMark: 0, linger: 0 });
     push.connect(spec);
@@ -85,10 +92,12 @@ test("what is published while one server closes and the next one begins arrives,
     await changes.until(() => received.length > round * 50, "what is published");
     await last.close();
     last = new PullServer(spec, systemClock);
-    await last.start((parts) => {
-      received.push(String(parts[0]));
-      changes.tell();
-    });
+    await last.start(
+      receiver((message) => {
+        received.push(message);
+        changes.tell();
+      }),
+    );
   }
   isOver = true;
   await publishing;
@@ -141,9 +150,17 @@ test("a peer that asks whether we are there is answered", async () => {
 
 for (const [what, bytes, why] of [
   ["is no PUSH socket", Buffer.concat([GREETING, ready("SUB")]), /a SUB socket is at the other end of our PULL socket/],
-  ["sends a message before it is ready", Buffer.concat([GREETING, Buffer.from("\0\x05hello")]), /before it has said/],
-  ["says something else than READY", Buffer.concat([GREETING, Buffer.from("\x04\x06\x05ERROR")]), /a nameless socket/],
-  ["is older than ZMTP 3", Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1]), /does not speak ZMTP 3/],
+  [
+    "sends a message before it is ready",
+    Buffer.concat([GREETING, Buffer.from("\0\x05hello")]),
+    /sends messages before it has said what it is/,
+  ],
+  [
+    "says something else than READY",
+    Buffer.concat([GREETING, Buffer.from("\x04\x06\x05ERROR")]),
+    /ERROR "no reason given"/,
+  ],
+  ["is older than ZMTP 3", Buffer.from([0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1]), /speaks ZMTP 2 \(ZeroMQ 3\); fix: /],
 ] as const) {
   test(`a peer that ${what} is cut off, and the next one is served`, async () => {
     const { spec, refused, servesOn } = await setUp();
@@ -174,12 +191,12 @@ test("the file of a process that was killed is no obstacle, one that is in use i
   spawnSync(process.execPath, ["-e", script]);
   assert.ok(existsSync(`${folder}/publish`));
   const server = new PullServer(spec, systemClock);
-  await server.start(() => {});
+  await server.start(receiver());
   const second = new PullServer(spec, systemClock);
-  await assert.rejects(
-    second.start(() => {}),
-    { code: "link.failed", message: /cannot bind .* another m2push, has this address/ },
-  );
+  await assert.rejects(second.start(receiver()), {
+    code: "link.failed",
+    message: /cannot bind .* another m2push, has this address/,
+  });
   await second.close();
   await server.close();
   assert.ok(!existsSync(`${folder}/publish`));
@@ -195,10 +212,12 @@ test("all forms of addresses are bound", async (t) => {
   if (Number(process.versions.node.split(".")[0]) >= 22) specs.push(`ipc://@m2push-test-${port}`);
   for (const spec of specs) {
     const server = new PullServer(spec, systemClock);
-    await server.start((parts) => {
-      received.push(String(parts[0]));
-      changes.tell();
-    });
+    await server.start(
+      receiver((message) => {
+        received.push(message);
+        changes.tell();
+      }),
+    );
     const push = new Push({ linger: 0, ipv6: true });
     push.connect(spec.replace(/\*|lo(?=:)/, "127.0.0.1"));
     await push.send(spec);
@@ -254,10 +273,44 @@ test("what speaks another language at the publishers' address is no publisher, a
 test("two servers cannot have one address, and the second says so", async () => {
   const { spec, server } = await setUp();
   const second = new PullServer(spec, systemClock);
-  await assert.rejects(
-    second.start(() => {}),
-    { code: "link.failed", message: /cannot bind .* another m2push, has this address/ },
-  );
+  await assert.rejects(second.start(receiver()), {
+    code: "link.failed",
+    message: /cannot bind .* another m2push, has this address/,
+  });
   await second.close();
   await server.close();
+});
+
+test("as many publishers as may be are connected; one more is closed, and those who are there go on", async () => {
+  const spec = `tcp://127.0.0.1:${await freePort()}`;
+  const changes = new Changes();
+  let refused = 0;
+  const reached = () => {
+    refused++;
+    changes.tell();
+  };
+  const server = new PullServer(spec, systemClock, { most: 2, reached });
+  const received: string[] = [];
+  await server.start(
+    receiver((message) => {
+      received.push(message);
+      changes.tell();
+    }),
+  );
+  const publishers = [new Push({ linger: 0 }), new Push({ linger: 0 })];
+  for (const [at, push] of publishers.entries()) {
+    push.connect(spec);
+    await push.send(`${at}`);
+  }
+  await changes.until(() => received.length === 2, "both");
+  const third = new Push({ linger: 0 });
+  third.connect(spec);
+  await changes.until(() => refused > 0, "the third to be refused");
+  await publishers[0]?.send("on");
+  await changes.until(() => received.includes("on"), "the first to go on");
+  publishers[1]?.close();
+  await third.send("third");
+  await changes.until(() => received.includes("third"), "the third in the place of the second");
+  await server.close();
+  for (const push of [...publishers, third]) push.close();
 });

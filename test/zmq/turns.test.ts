@@ -1,61 +1,113 @@
-/** Work in turns of the event loop. */
+/** Work in turns of the event loop: how much of it in one, and whose. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Turns } from "../../src/zmq/turns.js";
+import { type Budget, Turns, type Worker } from "../../src/zmq/turns.js";
 
 const turn = () => new Promise(setImmediate);
 
-test("the first piece is done at once, the others one in each turn, in their order", async () => {
-  const turns = new Turns(1000, () => {});
-  const done: string[] = [];
-  const add = (name: string) => turns.add(1, () => done.push(name));
-  for (const name of ["a", "b", "c"]) add(name);
-  assert.deepEqual(done, ["a"]);
-  assert.ok(turns.isBehind);
-  await turn();
-  assert.deepEqual(done, ["a", "b"]);
-  add("d");
-  await turn();
-  assert.deepEqual(done, ["a", "b", "c"]);
-  await turn();
-  assert.deepEqual(done, ["a", "b", "c", "d"]);
+/** Has so many messages of so many bytes; `done` is told of each. */
+function worker(messages: number, bytes: number, done: () => void = () => {}): Worker & { readonly left: number } {
+  let left = messages;
+  return {
+    get left() {
+      return left;
+    },
+    work(budget: Budget): boolean {
+      do {
+        budget.messages--;
+        if (left === 0) return false;
+        budget.bytes -= bytes;
+        left--;
+        done();
+      } while (budget.messages > 0 && budget.bytes > 0);
+      return left > 0;
+    },
+  };
+}
+
+test("a little is done at once", () => {
+  const turns = new Turns();
+  const one = worker(3, 10);
+  turns.add(one);
+  assert.equal(one.left, 0);
   assert.ok(!turns.isBehind);
-  await turn();
-  add("e");
-  assert.deepEqual(done.at(-1), "e", "after a rest at once again");
 });
 
-test("what waits beyond the most is told, and when less than half of it does", async () => {
-  const told: boolean[] = [];
-  const turns = new Turns(100, (isFull) => told.push(isFull));
-  for (let count = 0; count < 4; count++) turns.add(40, () => {});
-  assert.deepEqual(told, [true], "120 bytes wait: the first piece does not");
-  await turn();
-  assert.deepEqual(told, [true]);
-  await turn();
-  assert.deepEqual(told, [true, false]);
+test("a turn does 512 messages and no more, of all workers together, however small they are", async () => {
+  const turns = new Turns();
+  let done = 0;
+  const workers = Array.from({ length: 5 }, () => worker(1000, 0, () => done++));
+  for (const it of workers) turns.add(it);
+  assert.ok(done <= 512 && done > 500, `${done}`);
+  for (let last = done; turns.isBehind; last = done) {
+    await turn();
+    assert.ok(done - last <= 512, `${done - last} in one turn`);
+  }
+  assert.equal(done, 5000);
 });
 
-test("a piece that fails does not take the others with it", async () => {
-  const turns = new Turns(100, () => {});
-  const done: string[] = [];
-  assert.throws(() =>
-    turns.add(1, () => {
+test("a turn does 64 kB, and one message that is larger", async () => {
+  const turns = new Turns();
+  const large = worker(4, 1_000_000);
+  const medium = worker(100, 10_000);
+  turns.add(large);
+  turns.add(medium);
+  assert.deepEqual([large.left, medium.left], [3, 100]);
+  await turn();
+  assert.deepEqual([large.left, medium.left], [2, 100], "whoever was there first has its turn");
+  await turn();
+  assert.deepEqual([large.left, medium.left], [2, 93]);
+});
+
+test("a worker with little never waits behind all that another has", async () => {
+  const turns = new Turns();
+  const floods = Array.from({ length: 10 }, () => worker(100_000, 2));
+  for (const flood of floods) turns.add(flood);
+  await turn();
+  const little = worker(1, 100);
+  turns.add(little);
+  for (let turnsWaited = 0; little.left > 0; turnsWaited++) {
+    assert.ok(turnsWaited < 3, "ten floods of 64 messages each: less than two turns");
+    await turn();
+  }
+  assert.ok(floods.every(({ left }) => left > 90_000));
+});
+
+test("a worker that throws keeps its place, and the others go on", async () => {
+  const turns = new Turns();
+  let isBroken = true;
+  const next = worker(1, 1);
+  const after = worker(1, 1);
+  const broken: Worker = {
+    work: (budget) => {
+      if (!isBroken) return after.work(budget);
+      isBroken = false;
       throw new Error("broken");
-    }),
-  );
-  turns.add(1, () => done.push("next"));
+    },
+  };
+  assert.throws(() => turns.add(broken), /broken/);
+  turns.add(next);
+  assert.equal(next.left, 0);
   await turn();
-  assert.deepEqual(done, ["next"]);
+  assert.equal(after.left, 0, "the one that threw, again");
 });
 
-test("thousands of pieces keep their order", async () => {
-  const turns = new Turns(1_000_000, () => {});
-  const done: number[] = [];
-  for (let count = 0; count < 5000; count++) turns.add(1, () => done.push(count));
+test("while paused nobody works; then everybody does", async () => {
+  const turns = new Turns();
+  const [first, second] = [worker(600, 0), worker(3, 0)];
+  turns.add(first);
+  turns.isPaused = true;
+  turns.add(second);
+  const left = first.left;
+  assert.ok(left > 0);
+  await turn();
+  await turn();
+  assert.deepEqual([first.left, second.left], [left, 3]);
+  turns.isPaused = false;
   while (turns.isBehind) await turn();
-  assert.deepEqual(
-    done,
-    Array.from({ length: 5000 }, (_, count) => count),
-  );
+  assert.deepEqual([first.left, second.left], [0, 0]);
+  await turn();
+  const third = worker(1, 0);
+  turns.add(third);
+  assert.equal(third.left, 0, "at once again");
 });

@@ -5,7 +5,8 @@
  */
 import { connect } from "node:net";
 import { ProtocolError } from "../../errors.js";
-import { type Frame, FrameReader, GREETING, GREETING_BYTES, isGreeting, ready, typeIn } from "../../protocol/zmtp.js";
+import { GREETING, GREETING_BYTES, greetingFault, ready, typeIn } from "../../protocol/zmtp.js";
+import { type Frame, FrameReader } from "../../protocol/zmtp-reader.js";
 import type { Clock } from "../../util/clock.js";
 import { placeOf } from "../../zmq/address.js";
 
@@ -65,7 +66,7 @@ const refusal = (code: string): Probe =>
 
 /** What was heard, as soon as it says enough; `enough`: the type alone is. */
 function understood(heard: Buffer, enough: boolean): Probe | undefined {
-  if (!isGreeting(heard)) return { kind: "foreign" };
+  if (greetingFault(heard) !== undefined) return { kind: "foreign" };
   let type: string | undefined;
   for (const { isCommand, body } of framesOf(heard.subarray(GREETING_BYTES))) {
     if (isCommand) type ??= typeIn(body);
@@ -79,7 +80,9 @@ function understood(heard: Buffer, enough: boolean): Probe | undefined {
 function framesOf(bytes: Buffer): Frame[] {
   const frames: Frame[] = [];
   try {
-    new FrameReader(MOST_BYTES).push(bytes, (frame) => frames.push(frame));
+    const reader = new FrameReader(MOST_BYTES);
+    reader.feed(bytes);
+    for (let frame = reader.next(); frame; frame = reader.next()) frames.push(frame);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
   }

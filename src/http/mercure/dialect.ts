@@ -44,6 +44,8 @@ export interface Dialect {
   /** Whether a topic is in the hub's own namespace. `hub` is the hub's URL. */
   readonly isReserved: (topic: string, hub: URL) => boolean;
   readonly reservedStatus: number;
+  /** Whether topics may have the invisible characters ZWNJ and ZWJ. */
+  readonly joinersInTopics: boolean;
   readonly tooManyTopicsStatus: number;
 
   // ---- Active subscriptions ----------------------------------------------------------------------------------------

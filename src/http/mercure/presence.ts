@@ -1,123 +1,150 @@
 /**
- * Who is subscribed to what, and telling those who watch (Mercure, "Active Subscriptions"): a private update for each
+ * Who is subscribed to what, and the events that tell watchers of it (Mercure, "Active Subscriptions"): a private update for each
  * subscription that begins or ends, in its own dialect, in a topic below the hub's own path.
  *
  * A subscriber that died without a notice is told of when the keep-alive sweep finds it; one that an earlier process served
  * and that is gone, when that is known (hub/ports.ts, Attendance).
  *
- * Nobody is told what nobody asks for: until somebody watches (follows a topic below the hub's path, or asks for the list),
- * nothing is published, so that a crowd that reconnects does not push other events out of the history.
+ * What comes and goes is noted in a log of its own (hub/presence-log.ts). Events are made of it only where somebody watches.
  */
 import { randomBytes } from "node:crypto";
-import type { Attendance, Subscribed, Subscriber } from "../../hub/ports.js";
-import type { Draft } from "../../protocol/publication.js";
+import type { Interest } from "../../hub/interest.js";
+import type { Attendance, RemotePresenceObserver, Subscribed, Subscriber } from "../../hub/ports.js";
+import { type PresenceEvent, PresenceLog } from "../../hub/presence-log.js";
+import { covers, type Selector, wordsOf } from "../../hub/selector.js";
+import type { PresenceSource } from "../../hub/watchers.js";
 import type { Dialect, Sought, Subscription } from "./dialect.js";
 import { v0 } from "./v0.js";
 import { v8 } from "./v8.js";
 
 export interface PresenceOptions {
-  /** Publishes an event of the hub's own. */
-  readonly publish: (draft: Draft) => void;
-  /** The path of the hub. */
+  /** The path of the hub, and its URL. */
   readonly path: string;
-  /** The other daemons that serve this hub. They may have somebody who watches; absent = there are none. */
+  readonly base: string;
+  /** The offset of the newest publication. */
+  readonly head: () => number;
+  /** The other daemons that serve this hub; absent = there are none. */
   readonly others?: Others | undefined;
 }
 
 /** Other daemons: they are told who is here, and tell who is there, some seconds late. */
 export interface Others {
-  joined(subscriber: Subscriber): void;
-  left(id: string): void;
+  /** `isNew`: it has just come; else it was there before this process. */
+  joined(subscriber: Subscriber, isNew: boolean): void;
+  left(subscriber: Subscriber): void;
   subscribers(): Iterable<Subscriber>;
+  /** Tells of those who come and go from now on. */
+  observe(observer: RemotePresenceObserver): void;
   /** Counts whatever changes subscribers(). */
   readonly changes: number;
 }
 
-export class Presence implements Attendance {
-  readonly #options: PresenceOptions;
+export class Presence implements Attendance, PresenceSource {
+  readonly log: PresenceLog;
+  readonly #base: string;
+  readonly #path: string;
+  readonly #others: Others | undefined;
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #instance = randomBytes(6).toString("base64url");
   #changes = 0;
-  #watched: boolean;
 
-  constructor(options: PresenceOptions) {
-    this.#options = options;
-    this.#watched = options.others !== undefined;
+  constructor({ path, base, head, others }: PresenceOptions) {
+    this.#base = base;
+    this.#path = path;
+    this.#others = others;
+    const render = this.#render.bind(this);
+    const log = new PresenceLog({ render, head, isShared: others !== undefined });
+    this.log = log;
+    others?.observe({
+      joined: (subscriber) => log.add(subscriber, true),
+      left: (subscriber) => log.add(subscriber, false),
+      missed: () => log.lose(),
+    });
   }
 
   /** Names this state of things: another one whenever somebody came or went, and in another process. */
   get version(): string {
-    return `${this.#instance}.${this.#changes + (this.#options.others?.changes ?? 0)}`;
-  }
-
-  /** From now on subscriptions are told of. */
-  watch(): void {
-    this.#watched = true;
+    return `${this.#instance}.${this.#changes + (this.#others?.changes ?? 0)}`;
   }
 
   joined(subscriber: Subscriber): void {
-    this.stayed(subscriber);
-    this.#tell(subscriber, true);
+    this.#add(subscriber, true);
+    this.log.add(subscriber, true);
   }
 
   stayed(subscriber: Subscriber): void {
-    if (subscriber.watches) this.watch();
-    this.#changes++;
-    this.#subscribers.set(subscriber.id, subscriber);
-    this.#options.others?.joined(subscriber);
+    this.#add(subscriber, false);
   }
 
-  /** A watcher that an earlier process served may come back, and then has missed nothing. */
   left(subscriber: Subscriber): void {
-    if (subscriber.watches) this.watch();
     this.#changes++;
     this.#subscribers.delete(subscriber.id);
-    this.#options.others?.left(subscriber.id);
-    this.#tell(subscriber, false);
+    this.#others?.left(subscriber);
+    this.log.add(subscriber, false);
   }
 
-  /** The subscriptions that a dialect tells of and a request asks for. */
-  find(dialect: Dialect, { kind, match, subscriber: id }: Sought): Subscription[] {
-    const found: Subscription[] = [];
-    for (const subscriber of this.#among(id)) {
-      for (const subscribed of subscriber.subscriptions) {
-        const isSought =
-          (kind ?? subscribed.kind) === subscribed.kind && (match ?? subscribed.match) === subscribed.match;
-        if (isSought && dialect.tells(subscribed)) found.push({ subscriber, subscribed });
-      }
-    }
-    return found;
+  #add(subscriber: Subscriber, isNew: boolean): void {
+    this.#changes++;
+    this.#subscribers.set(subscriber.id, subscriber);
+    this.#others?.joined(subscriber, isNew);
   }
 
-  /** All, or the one with this id: here or with another daemon, each once. */
-  #among(id: string | undefined): Iterable<Subscriber> {
+  watches({ selectors, grants }: Interest): boolean {
+    return this.#reachesSubscriptions(grants) && this.#reachesSubscriptions(selectors);
+  }
+
+  /** A narrow selector is known by the word, a wide one by trying. */
+  #reachesSubscriptions(selectors: readonly Selector[]): boolean {
+    const path = this.#path;
+    const examples = [`${path}/subscriptions/exact/x/urn%3Auuid%3Ax`, `${path}/subscriptions/x/urn%3Auuid%3Ax`];
+    const isNarrow = selectors.some((selector) => wordsOf(selector).includes("subscriptions"));
+    return isNarrow || covers(selectors, examples, this.#base);
+  }
+
+  /**
+   * The subscriptions that a dialect tells of and a request asks for, subscriber by subscriber, here or with another daemon, each
+   * subscriber once, none for one that is not meant. Who comes or goes meanwhile may be among them or not.
+   */
+  *find(dialect: Dialect, sought: Sought): Iterable<readonly Subscription[]> {
     const own = this.#subscribers;
-    const one = id === undefined ? undefined : own.get(id);
-    if (one) return [one];
-    if (!this.#options.others) return id === undefined ? own.values() : [];
-    const all = new Map([...this.#options.others.subscribers()].map((it) => [it.id, it] as const));
-    for (const subscriber of own.values()) all.set(subscriber.id, subscriber);
-    const other = id === undefined ? undefined : all.get(id);
-    return id === undefined ? all.values() : other ? [other] : [];
+    const one = sought.subscriber === undefined ? undefined : own.get(sought.subscriber);
+    if (one) {
+      yield subscriptionsOf(one, dialect, sought);
+      return;
+    }
+    if (sought.subscriber === undefined) {
+      for (const subscriber of own.values()) yield subscriptionsOf(subscriber, dialect, sought);
+    }
+    const seen = new Set<string>();
+    for (const subscriber of this.#others?.subscribers() ?? []) {
+      const isOther = !own.has(subscriber.id) && !seen.has(subscriber.id);
+      const isMeant = isOther && (sought.subscriber ?? subscriber.id) === subscriber.id;
+      seen.add(subscriber.id);
+      yield isMeant ? subscriptionsOf(subscriber, dialect, sought) : [];
+    }
   }
 
   /** The topic of a subscription, which is also its address. */
   topicOf(dialect: Dialect, subscription: Subscription): string {
-    return `${this.#options.path}/subscriptions${dialect.pathOf(subscription)}`;
+    return `${this.#path}/subscriptions${dialect.pathOf(subscription)}`;
   }
 
-  #tell(subscriber: Subscriber, active: boolean): void {
-    if (!this.#watched) return;
-    for (const subscribed of subscriber.subscriptions) this.#publish({ subscriber, subscribed }, active);
+  #render(subscriber: Subscriber, active: boolean): PresenceEvent[] {
+    return subscriber.subscriptions.map((subscribed) => {
+      const dialect = dialectOf(subscribed);
+      const subscription = { subscriber, subscribed };
+      const topic = this.topicOf(dialect, subscription);
+      const data = JSON.stringify(dialect.document(topic, subscription, active));
+      return { topic, data, ...(dialect.eventType !== undefined && { type: dialect.eventType }) };
+    });
   }
+}
 
-  #publish(subscription: Subscription, active: boolean): void {
-    const dialect = dialectOf(subscription.subscribed);
-    const topic = this.topicOf(dialect, subscription);
-    const data = JSON.stringify(dialect.document(topic, subscription, active));
-    const type = dialect.eventType === undefined ? {} : { type: dialect.eventType };
-    this.#options.publish({ topics: [topic], data, private: true, ...type });
-  }
+function subscriptionsOf(subscriber: Subscriber, dialect: Dialect, { kind, match }: Sought): Subscription[] {
+  const isSought = (it: Subscribed) => (kind ?? it.kind) === it.kind && (match ?? it.match) === it.match;
+  return subscriber.subscriptions
+    .filter((subscribed) => isSought(subscribed) && dialect.tells(subscribed))
+    .map((subscribed) => ({ subscriber, subscribed }));
 }
 
 const dialectOf = (subscribed: Subscribed): Dialect => (v8.tells(subscribed) ? v8 : v0);

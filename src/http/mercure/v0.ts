@@ -3,7 +3,7 @@ import { ProtocolError } from "../../errors.js";
 import { cursorIn } from "../cursor.js";
 import { valuesOf } from "../form.js";
 import { type Dialect, encodeSegment } from "./dialect.js";
-import { v8 } from "./v8.js";
+import { isReserved } from "./reserved.js";
 
 /** In one request; the number of the reference hub. */
 const MAX_TOPICS = 100;
@@ -25,9 +25,10 @@ export const v0: Dialect = {
   cursor: (form) => cursorIn(form, ["lastEventID", "Last-Event-ID"]),
   cursorHeader: "Last-Event-ID",
 
-  /** The hub's path anywhere in it, and whatever leads there. */
-  isReserved: (topic, hub) => topic.includes(hub.pathname) || v8.isReserved(topic, hub),
+  /** The hub's path anywhere in it, and what leads there; but "#general" and "?page=1" are names here, not addresses. */
+  isReserved: (topic, hub) => topic.includes(hub.pathname) || (!/^[#?]/.test(topic) && isReserved(topic, hub)),
   reservedStatus: 403,
+  joinersInTopics: true,
   tooManyTopicsStatus: 400,
 
   tells: ({ kind }) => kind === "topic",

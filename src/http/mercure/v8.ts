@@ -2,6 +2,7 @@
 import { ProtocolError } from "../../errors.js";
 import { cursorIn } from "../cursor.js";
 import { type Asked, type Dialect, encodeSegment } from "./dialect.js";
+import { isReserved } from "./reserved.js";
 
 /** In one request; the number of the reference hub. */
 const MAX_MATCHERS = 100;
@@ -35,12 +36,9 @@ export const v8: Dialect = {
   cursor: (form) => cursorIn(form, ["last_event_id"]),
   cursorHeader: "Mercure-Last-Event-ID",
 
-  /** Whatever resolves to the hub's path or below, at whatever authority. What is no URL is nowhere. */
-  isReserved(topic, hub) {
-    const path = pathOf(topic, hub);
-    return path !== undefined && (path === hub.pathname || path.startsWith(`${hub.pathname}/`));
-  },
+  isReserved,
   reservedStatus: 400,
+  joinersInTopics: false,
   tooManyTopicsStatus: 413,
 
   tells: ({ kind }) => kind !== "topic",
@@ -71,16 +69,3 @@ export const v8: Dialect = {
 
   single: (document) => document,
 };
-
-/** Percent-encoded characters that need not be: letters, digits, "-", ".", "_" and "~" (RFC 3986 section 6.2.2.2). */
-const UNRESERVED = /%(2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])/gi;
-
-/** The path, with dot segments resolved (the parser takes "%2e" for a dot there, too) and unreserved characters decoded. */
-function pathOf(topic: string, hub: URL): string | undefined {
-  try {
-    const { pathname } = new URL(topic, hub);
-    return pathname.replace(UNRESERVED, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
-  } catch {
-    return undefined;
-  }
-}

@@ -3,9 +3,10 @@ import { hasTokenInQuery } from "../../auth/carrier.js";
 import { covers } from "../../hub/selector.js";
 import type { HttpRequest } from "../../protocol/request.js";
 import { header } from "../../protocol/request.js";
+import type { SlicedWork, Steps } from "../../util/sliced-work.js";
 import { type Access, isAnswer } from "../access.js";
 import { preflightHeaders } from "../cors.js";
-import type { Dialect, Sought } from "../mercure/dialect.js";
+import type { Dialect, Sought, Subscription } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
 import type { Presence } from "../mercure/presence.js";
 import type { Answer } from "../response.js";
@@ -17,6 +18,8 @@ export interface SubscriptionsParts {
   readonly base: string;
   readonly dialects: Dialects;
   readonly presence: Presence;
+  /** Makes lists, a few at a time. */
+  readonly work: SlicedWork;
   /** The id of the last event, or "earliest". */
   readonly lastEventId: () => string;
   readonly settings: () => { readonly access: Access; readonly corsOrigins: readonly string[] };
@@ -47,30 +50,64 @@ async function list(request: HttpRequest, parts: SubscriptionsParts, access: Acc
   const sought = segments && dialect.sought(segments);
   if (sought === "unknown") return { status: 400, body: "a type of matcher that is not known\n" };
   if (sought === undefined) return { status: 404 };
-  parts.presence.watch();
   return describe(request, dialect, sought, parts);
 }
 
-function describe(request: HttpRequest, dialect: Dialect, sought: Sought, parts: SubscriptionsParts): Answer {
-  const { presence, lastEventId, path } = parts;
+async function describe(
+  request: HttpRequest,
+  dialect: Dialect,
+  sought: Sought,
+  parts: SubscriptionsParts,
+): Promise<Answer> {
+  const { presence, lastEventId, path, work } = parts;
   const last = lastEventId();
-  const found = presence.find(dialect, sought);
-  const documents = found.map((it) => dialect.document(presence.topicOf(dialect, it), it, true));
-  const [only] = documents;
-  if (sought.subscriber !== undefined && !only) return { status: 404 };
-  const isSingle = sought.subscriber !== undefined && only;
-  const body = isSingle ? dialect.single(only, last) : dialect.collection(request.path, documents, last);
   const link = `<${path}>; rel="mercure"; last-event-id="${last}"`;
   const hints =
     dialect.eventType === undefined ? "" : `; type="${dialect.eventType}"; content-type="${dialect.contentType}"`;
   const caching = hasTokenInQuery(request.query) ? "private, must-revalidate" : "must-revalidate";
   const headers = { "Cache-Control": caching, ETag: `"${last}.${presence.version}"`, Link: link + hints };
-  if (isKnown(request, headers.ETag)) return { status: 304, headers };
-  return {
-    status: 200,
-    headers: { "Content-Type": dialect.contentType, ...headers },
-    body: `${JSON.stringify(body)}\n`,
+  const ok = (body: string | Buffer): Answer => {
+    return { status: 200, headers: { "Content-Type": dialect.contentType, ...headers }, body };
   };
+  if (sought.subscriber !== undefined) {
+    const only = await work.run(firstOf(dialect, sought, presence));
+    if (!only) return { status: 404 };
+    const document = dialect.document(presence.topicOf(dialect, only), only, true);
+    return isKnown(request, headers.ETag)
+      ? { status: 304, headers }
+      : ok(`${JSON.stringify(dialect.single(document, last))}\n`);
+  }
+  if (isKnown(request, headers.ETag)) return { status: 304, headers };
+  return ok(await work.run(listOf(dialect, sought, { presence, id: request.path, last })));
+}
+
+function* firstOf(dialect: Dialect, sought: Sought, presence: Presence): Steps<Subscription | undefined> {
+  for (const [first] of presence.find(dialect, sought)) {
+    if (first) return first;
+    yield;
+  }
+  return undefined;
+}
+
+interface ListParts {
+  readonly presence: Presence;
+  readonly id: string;
+  readonly last: string;
+}
+
+/** The collection as JSON, made in steps: it may have a hundred documents for each client. Its list is its last member. */
+function* listOf(dialect: Dialect, sought: Sought, { presence, id, last }: ListParts): Steps<Buffer> {
+  const shell = JSON.stringify(dialect.collection(id, [], last));
+  const at = shell.lastIndexOf("[]") + 1;
+  const chunks = [Buffer.from(shell.slice(0, at))];
+  for (const some of presence.find(dialect, sought)) {
+    const documents = some.map((it) => JSON.stringify(dialect.document(presence.topicOf(dialect, it), it, true)));
+    const isFirst = chunks.length === 1;
+    if (documents.length > 0) chunks.push(Buffer.from((isFirst ? "" : ",") + documents.join(",")));
+    yield;
+  }
+  chunks.push(Buffer.from(`${shell.slice(at)}\n`));
+  return Buffer.concat(chunks);
 }
 
 /** RFC 9110 section 13.1.2: a list of tags, weak ones too, or any. */

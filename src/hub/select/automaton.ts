@@ -6,6 +6,7 @@
  * A pattern matches a whole text. Text is read in UTF-16 code units.
  */
 import { ProtocolError } from "../../errors.js";
+import type { CompileWork } from "./work.js";
 
 /** Instructions of one program; literal text at its beginning and end is free. */
 export const MAX_SIZE = 512;
@@ -78,7 +79,7 @@ export function classOf(has: (character: string) => boolean, rest = false): Char
 }
 
 /** Throws "limit.exceeded" when the pattern is too complex. */
-export function compileNode(pattern: Node): Program {
+export function compileNode(pattern: Node, work: CompileWork): Program {
   const nodes = joinText(pattern.kind === "sequence" ? pattern.nodes : [pattern]);
   const prefix = nodes[0]?.kind === "text" ? nodes[0].text : "";
   const rest = prefix === "" ? nodes : nodes.slice(1);
@@ -90,7 +91,9 @@ export function compileNode(pattern: Node): Program {
   }
   const writer = new Writer();
   writer.emit(inner);
-  return { prefix, suffix, ...writer.finish() };
+  const program = { prefix, suffix, ...writer.finish() };
+  work.spend("state", program.ops.length);
+  return program;
 }
 
 function joinText(nodes: readonly Node[]): Node[] {

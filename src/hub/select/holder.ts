@@ -9,6 +9,10 @@ export interface Entry<T> {
   held: number;
   /** The query that last took it: each value is taken once. */
   taken: number;
+  /** What all its patterns cost: see Pattern.cost. */
+  cost: number;
+  /** Its clients read from history: its patterns need not be tried. */
+  paused: boolean;
 }
 
 /** Up to so many entries are looked through; more have a table. */
@@ -75,6 +79,10 @@ export class Pattern<T> extends Holder<T> implements Filed {
   readonly matches: Matcher;
   readonly needs: readonly Need[];
   asked = 0;
+  filed: Filed[] | undefined;
+  at = 0;
+  /** How much a character of a topic can cost, in steps; and something for the pattern itself. */
+  readonly cost: number;
   /** Rises from one pattern to the next. */
   readonly age: number;
 
@@ -82,9 +90,16 @@ export class Pattern<T> extends Holder<T> implements Filed {
     super();
     this.matches = matches;
     this.needs = matches.needs ?? [];
+    this.cost = costOf(matches);
     this.age = age;
   }
 }
+
+/** What a pattern costs that has one state: the memory it needs, and a try. */
+const PATTERN_COST = 16;
+
+/** What a selector costs: its states, and PATTERN_COST; an exact topic nothing. */
+export const costOf = ({ cost }: Matcher): number => (cost === undefined ? 0 : cost + PATTERN_COST);
 
 /** So many holders may be empty, and a quarter of the others. */
 const VACANT = 1_000;

@@ -3,6 +3,7 @@ import { ProtocolError } from "../../errors.js";
 import { classOf, type Node, repeat, sequence, text } from "./automaton.js";
 import { type Token, type TokenKind, tokenize } from "./pattern-tokens.js";
 import { parseRegExp } from "./regexp.js";
+import type { CompileWork } from "./work.js";
 
 export interface PartRules {
   /** A name stands for one or more characters that are not this one; "" = for any. */
@@ -33,8 +34,8 @@ const MODIFIERS: Readonly<Record<string, readonly [number, number]>> = {
 };
 
 /** Throws "protocol.request" for what is not a pattern, "limit.exceeded" for what is too complex. */
-export function parsePart(pattern: string, rules: PartRules): Node {
-  return pattern === "*" ? ANYTHING : new PartReader(pattern, rules).read();
+export function parsePart(pattern: string, rules: PartRules, work: CompileWork): Node {
+  return pattern === "*" ? ANYTHING : new PartReader(pattern, rules, work).read();
 }
 
 /** Whether the node matches whatever comes. */
@@ -45,14 +46,16 @@ export function isAnything(node: Node): boolean {
 class PartReader {
   readonly #tokens: readonly Token[];
   readonly #rules: PartRules;
+  readonly #work: CompileWork;
   readonly #names = new Set<string>();
   readonly #nodes: Node[] = [];
   #literal = "";
   #at = 0;
 
-  constructor(pattern: string, rules: PartRules) {
+  constructor(pattern: string, rules: PartRules, work: CompileWork) {
     this.#tokens = tokenize(pattern, true);
     this.#rules = rules;
+    this.#work = work;
   }
 
   read(): Node {
@@ -91,7 +94,7 @@ class PartReader {
     const expression = this.#take("regexp");
     if (name !== undefined) this.#name(name);
     if (expression === ".*") return ANYTHING;
-    if (expression !== undefined) return parseRegExp(expression);
+    if (expression !== undefined) return parseRegExp(expression, this.#work);
     if (name !== undefined) return SEGMENTS.get(this.#rules.delimiter);
     return this.#take("asterisk") === undefined ? undefined : ANYTHING;
   }
@@ -109,15 +112,20 @@ class PartReader {
       return;
     }
     this.#flush();
-    const { encode } = this.#rules;
-    const whole = sequence(text(encode(prefix)), body ?? text(""), text(encode(suffix)));
+    const whole = sequence(this.#encoded(prefix), body ?? text(""), this.#encoded(suffix));
     this.#nodes.push(body === ANYTHING && prefix + suffix === "" ? ANYTHING : repeat(whole, min, max));
   }
 
   /** Literal text is encoded as far as it goes on, not character by character: `/a/../b` is `/b`. */
   #flush(): void {
-    if (this.#literal !== "") this.#nodes.push(text(this.#rules.encode(this.#literal)));
+    if (this.#literal !== "") this.#nodes.push(this.#encoded(this.#literal));
     this.#literal = "";
+  }
+
+  #encoded(literal: string): Node {
+    if (literal === "") return text("");
+    this.#work.spend("encoding", 1 + literal.length / 50);
+    return text(this.#rules.encode(literal));
   }
 
   #text(): string {

@@ -53,6 +53,9 @@ export interface Filed {
   readonly needs: readonly Need[];
   /** The query that last came upon it: each is tried once. */
   asked: number;
+  /** The list that it is filed in, and where: an expensive look-up where a stranger has filed thousands in one place. */
+  filed: Filed[] | undefined;
+  at: number;
 }
 
 export class Shortlist<P extends Filed> {
@@ -62,8 +65,6 @@ export class Shortlist<P extends Filed> {
   #counts = new Uint32Array();
   /** Those without literal text. */
   readonly #others: P[] = [];
-  /** Where each is filed. */
-  readonly #places = new Map<P, P[]>();
   readonly #forms = new Map<Form, number>();
   #queries = 0;
 
@@ -75,16 +76,19 @@ export class Shortlist<P extends Filed> {
     for (const slot of slotsOf(pattern)) this.#counts[slot] = (this.#counts[slot] ?? 0) + 1;
     for (const { form } of pattern.needs) this.#forms.set(form, (this.#forms.get(form) ?? 0) + 1);
     const place = this.#placeFor(pattern);
-    place.push(pattern);
-    this.#places.set(pattern, place);
+    pattern.filed = place;
+    pattern.at = place.push(pattern) - 1;
   }
 
   remove(pattern: P): void {
     for (const slot of slotsOf(pattern)) this.#counts[slot] = (this.#counts[slot] ?? 1) - 1;
     for (const { form } of pattern.needs) this.#forms.set(form, (this.#forms.get(form) ?? 1) - 1);
-    const place = this.#places.get(pattern) ?? [];
-    this.#places.delete(pattern);
-    place.splice(place.indexOf(pattern), 1);
+    const { filed, at } = pattern;
+    const last = filed?.pop();
+    pattern.filed = undefined;
+    if (!filed || !last || last === pattern) return;
+    filed[at] = last;
+    last.at = at;
   }
 
   /** Every pattern that may match, each once. `formOf`: the topic in a form; undefined = it has none, and no match there. */

@@ -9,11 +9,12 @@
  */
 import type { Matcher } from "../selector.js";
 import { compileNode, type Program } from "./automaton.js";
-import { matches } from "./machine.js";
+import { MAX_STEPS, matches, stepsSoFar } from "./machine.js";
 import * as encode from "./pattern-encode.js";
 import { isAnything, type PartRules, parsePart } from "./pattern-part.js";
 import { type PartName, type Parts, splitPattern } from "./pattern-string.js";
 import { type Need, needsOf } from "./shortlist.js";
+import type { CompileWork } from "./work.js";
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: "80", https: "443", ws: "80", wss: "443", ftp: "21" };
 const SPECIAL = ["http", "https", "ws", "wss", "ftp", "file"];
@@ -32,13 +33,21 @@ interface Test {
  * Throws "protocol.request" for what is not a pattern, or has a regular expression that is not taken; "limit.exceeded" for
  * what is too complex. `base` is an absolute URL.
  */
-export function compileUrlPattern(pattern: string, base: string): Matcher {
-  const tests = testsOf(resolve(splitPattern(pattern, isSpecial), new URL(base)));
+export function compileUrlPattern(pattern: string, base: string, work: CompileWork): Matcher {
+  const split = splitPattern(pattern, (protocol) => isSpecial(protocol, work));
+  const tests = testsOf(resolve(split, new URL(base)), work);
   const test = (topic: string) => {
     const parts = partsOfTopic(topic, base);
-    return parts !== undefined && tests.every(({ part, program }) => matches(program, parts[part]));
+    return parts !== undefined && matchesAll(tests, parts);
   };
-  return Object.assign(test, { needs: tests.flatMap(({ needs }) => needs) });
+  const cost = tests.reduce((sum, { program }) => sum + program.ops.length, 0);
+  return Object.assign(test, { needs: tests.flatMap(({ needs }) => needs), cost });
+}
+
+/** All parts together may take as many steps as one text. */
+function matchesAll(tests: readonly Test[], parts: TopicParts): boolean {
+  const end = stepsSoFar() + MAX_STEPS;
+  return tests.every(({ part, program }) => matches(program, parts[part], end - stepsSoFar()));
 }
 
 /** A part of a topic as patterns see it; undefined when the topic is no URL. */
@@ -47,9 +56,12 @@ export function partOfTopic(part: PartName, topic: string, base: string): string
 }
 
 /** Whether the pattern of a protocol matches one whose URLs have hosts and paths. */
-function isSpecial(protocol: string): boolean {
-  const program = compileNode(parsePart(protocol, anyCharacters(encode.encodeProtocol)));
-  return SPECIAL.some((scheme) => matches(program, scheme));
+function isSpecial(protocol: string, work: CompileWork): boolean {
+  const program = compileNode(parsePart(protocol, anyCharacters(encode.encodeProtocol), work), work);
+  const before = stepsSoFar();
+  const isOne = SPECIAL.some((scheme) => matches(program, scheme));
+  work.spend("step", stepsSoFar() - before);
+  return isOne;
 }
 
 /**
@@ -83,13 +95,13 @@ function literally(literal: string): string {
 }
 
 /** One test for each part that is not left open; those that only compare come first. */
-function testsOf(parts: Parts): Test[] {
-  const hasHosts = parts.protocol === undefined || isSpecial(parts.protocol);
+function testsOf(parts: Parts, work: CompileWork): Test[] {
+  const hasHosts = parts.protocol === undefined || isSpecial(parts.protocol, work);
   const tests: Test[] = [];
   for (const [part, pattern] of Object.entries(parts) as [PartName, string][]) {
-    const node = parsePart(stripped(part, pattern), rulesOf(part, pattern, hasHosts));
+    const node = parsePart(stripped(part, pattern), rulesOf(part, pattern, hasHosts), work);
     const needs = part === "hostname" || part === "pathname" ? needsOf(node, part) : [];
-    if (!isAnything(node)) tests.push({ part, program: compileNode(node), needs });
+    if (!isAnything(node)) tests.push({ part, program: compileNode(node, work), needs });
   }
   return tests.sort((a, b) => a.program.ops.length - b.program.ops.length);
 }

@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { compileNode, MAX_SIZE } from "../../../src/hub/select/automaton.js";
 import { MAX_STEPS, matches, measure } from "../../../src/hub/select/machine.js";
 import { parseRegExp } from "../../../src/hub/select/regexp.js";
+import { unlimitedWork } from "../../../src/hub/select/work.js";
 
-const compile = (source: string) => compileNode(parseRegExp(source));
+const compile = (source: string) => compileNode(parseRegExp(source, unlimitedWork()), unlimitedWork());
 
 const atom = fc.constantFrom("a", "b", "\\.", "[ab]", "[^a]", ".", "\\d", "\\w", "\\x61", "(?:)", "^", "$");
 const quantifier = fc.constantFrom("", "", "?", "*", "+", "{2}", "{0}", "{1,}", "{0,2}", "*?");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../../src/errors.js";
-import { type Form, type Need, Shortlist } from "../../../src/hub/select/shortlist.js";
+import { type Filed, type Form, type Need, Shortlist } from "../../../src/hub/select/shortlist.js";
 import { partOfTopic } from "../../../src/hub/select/urlpattern.js";
 import { compile, type Matcher, parseSelector, type SelectorKind } from "../../../src/hub/selector.js";
 
@@ -13,11 +13,13 @@ interface Pattern {
   readonly matches: Matcher;
   readonly needs: readonly Need[];
   asked: number;
+  filed: Filed[] | undefined;
+  at: number;
 }
 
 function pattern(kind: SelectorKind, value: string): Pattern {
   const matches = compile(parseSelector(kind, value, BASE), BASE);
-  return { value, matches, needs: matches.needs ?? [], asked: 0 };
+  return { value, matches, needs: matches.needs ?? [], asked: 0, filed: undefined, at: 0 };
 }
 
 const formOf = (topic: string) => (form: Form) => (form === "text" ? topic : partOfTopic(form, topic, BASE));

@@ -3,11 +3,12 @@ import { test } from "node:test";
 import { compileNode } from "../../../src/hub/select/automaton.js";
 import { MAX_STEPS, matches, measure } from "../../../src/hub/select/machine.js";
 import { parseTemplate } from "../../../src/hub/select/template.js";
+import { unlimitedWork } from "../../../src/hub/select/work.js";
 
 function compile(template: string) {
   const node = parseTemplate(template);
   assert.ok(node, `${template} is a template`);
-  return compileNode(node);
+  return compileNode(node, unlimitedWork());
 }
 
 const CASES: readonly [template: string, yes: readonly string[], no: readonly string[]][] = [

@@ -1,0 +1,34 @@
+/** Standing problems of the cluster's stream. */
+import type { Conditions } from "../util/conditions.js";
+
+export interface StreamObserver {
+  /** The stream is followed, or (`why`) it is not. Called on each change. */
+  readonly changed: (why: string | undefined) => void;
+  /** The stream refuses to store publications (`why`), or it stores them. Called again with each refusal. */
+  readonly refused: (why: string | undefined) => void;
+}
+
+export function clusterConditions(conditions: Conditions): StreamObserver {
+  return {
+    changed(why) {
+      if (why === undefined) conditions.end("cluster_unavailable", "");
+      else conditions.begin({ code: "cluster_unavailable", subject: "", ...unavailable(why) });
+    },
+    refused(why) {
+      if (why === undefined) conditions.end("storage_failing", "");
+      else conditions.begin({ code: "storage_failing", subject: "", ...refusal(why) });
+    },
+  };
+}
+
+const unavailable = (why: string) => ({
+  message: `disconnected from NATS: ${why}`,
+  fix: "start NATS, or correct [cluster] nats; the daemon connects again by itself",
+  level: "error" as const,
+});
+
+const refusal = (why: string) => ({
+  message: `publications cannot be stored: NATS refuses them: ${why}`,
+  fix: "raise the limits of the stream or let it discard old messages, or free space for JetStream (nats stream info)",
+  details: { publications: "rejected" },
+});

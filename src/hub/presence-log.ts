@@ -1,0 +1,133 @@
+/**
+ * The newest changes of who is subscribed, for clients that watch subscriptions (Mercure, "Active Subscriptions"). They have this
+ * bounded place and take none in the history: anybody can cause them, and what strangers cause must not push out what was published
+ * (docs/decisions/0001-presence-outside-the-history.md).
+ *
+ * A change costs its visit one entry, whatever it subscribed to. Its events, one for each subscription, are numbered at once and made
+ * only when somebody is told of them.
+ */
+import { randomBytes } from "node:crypto";
+import { latest } from "../util/latest.js";
+import type { Json, Subscriber } from "./ports.js";
+
+/** What watchers are told of one subscription: private, in a topic of its own. */
+export interface PresenceEvent {
+  readonly topic: string;
+  /** The SSE event type; absent = none. */
+  readonly type?: string;
+  readonly data: string;
+}
+
+/** Makes the events of a change, one for each of the subscriber's subscriptions. */
+export type RenderPresence = (subscriber: Subscriber, active: boolean) => readonly PresenceEvent[];
+
+export interface PresenceLogOptions {
+  readonly render: RenderPresence;
+  /** The offset of the newest publication. */
+  readonly head: () => number;
+  /** Other nodes tell watchers of the same changes, in another order: an id that another node may have given out names none here. */
+  readonly isShared: boolean;
+}
+
+/** Events held, and their size in bytes as they wait: the text of topics and payloads, and SUBSCRIPTION_BYTES for each. */
+const MAX_EVENTS = 5000;
+const MAX_BYTES = 1_000_000;
+const SUBSCRIPTION_BYTES = 100;
+
+interface Change {
+  readonly subscriber: Subscriber;
+  readonly active: boolean;
+  /** The number of its last event. */
+  readonly last: number;
+  readonly bytes: number;
+  /** Made when they are first read. */
+  events: readonly PresenceEvent[] | undefined;
+}
+
+export class PresenceLog {
+  /** Names this log: another process numbers anew. */
+  readonly instance = randomBytes(6).toString("base64url");
+  readonly isShared: boolean;
+  /** Told of each change. */
+  changed: () => void = () => {};
+  readonly #options: PresenceLogOptions;
+  readonly #changes: Change[] = [];
+  #last = 0;
+  #floor = 0;
+  #bytes = 0;
+  #lastHead = 0;
+
+  constructor(options: PresenceLogOptions) {
+    this.#options = options;
+    this.isShared = options.isShared;
+  }
+
+  /** The number of the newest event; 0 before the first. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Every event after this number is held. */
+  get floor(): number {
+    return this.#floor;
+  }
+
+  /** The offset of the newest publication when the newest change came. */
+  get lastHead(): number {
+    return this.#lastHead;
+  }
+
+  add(subscriber: Subscriber, active: boolean): void {
+    const count = subscriber.subscriptions.length;
+    if (count === 0) return;
+    const bytes = sizeOf(subscriber);
+    this.#last += count;
+    this.#lastHead = this.#options.head();
+    this.#bytes += bytes;
+    this.#changes.push({ subscriber, active, last: this.#last, bytes, events: undefined });
+    this.#trim();
+    this.changed();
+  }
+
+  /** Changes were missed: whoever watches has to be told so. */
+  lose(): void {
+    this.#last++;
+    this.#floor = this.#last;
+    this.#bytes = 0;
+    this.#changes.length = 0;
+    this.changed();
+  }
+
+  /** The events above a number, as far as they are held, up to another. */
+  *between(after: number, through: number): Iterable<readonly [number: number, event: PresenceEvent]> {
+    let at = this.#changes.length;
+    while (at > 0 && (this.#changes[at - 1]?.last ?? 0) > after) at--;
+    for (const change of this.#changes.slice(at)) {
+      change.events ??= this.#options.render(change.subscriber, change.active);
+      let number = change.last - change.events.length;
+      for (const event of change.events) {
+        number++;
+        if (number > through) return;
+        if (number > after) yield [number, event];
+      }
+    }
+  }
+
+  #trim(): void {
+    while (this.#last - this.#floor > MAX_EVENTS || this.#bytes > MAX_BYTES) {
+      const oldest = this.#changes.shift();
+      if (!oldest) return;
+      this.#bytes -= oldest.bytes;
+      this.#floor = oldest.last;
+    }
+  }
+}
+
+/** The subscriptions of one token often have the same payload. */
+const payloadSize = latest((payload: Json | undefined) => (payload === undefined ? 0 : JSON.stringify(payload).length));
+
+function sizeOf({ subscriptions }: Subscriber): number {
+  let bytes = 0;
+  for (const { match, payload } of subscriptions) bytes += SUBSCRIPTION_BYTES + match.length + payloadSize(payload);
+  return bytes;
+}

@@ -1,0 +1,91 @@
+/**
+ * How a connection begins: connect, exchange greetings, READY; each with a deadline that traffic does not extend.
+ *
+ * Our greeting leaves in two steps. libzmq closes the connection as soon as it sees another security mechanism than its own, before
+ * it has told which; so the first 12 bytes leave at once, which make it send all of its greeting, and the rest when its mechanism is
+ * known. A CURVE peer can be named then (libzmq 4.3.4; with 64 bytes at once it sends 10 and leaves).
+ */
+import type { Socket } from "node:net";
+import { ProtocolError } from "../errors.js";
+import { GREETING, GREETING_BYTES, greetingFault, isMechanismKnown, knowsPing } from "../protocol/zmtp.js";
+import type { Cancel, Clock } from "../util/clock.js";
+
+/** For the connection, the resolution of the name included. */
+const CONNECT_TIMEOUT_MS = 5000;
+/** From the connection to READY: as libzmq has it. */
+const HANDSHAKE_TIMEOUT_MS = 30_000;
+/** After this a peer gets the rest of our greeting without having told its mechanism: it may be waiting for it. */
+const GREETING_DELAY_MS = 1000;
+/** Signature and version. */
+const FIRST_BYTES = 12;
+
+export class Handshake {
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #late: (error: ProtocolError) => void;
+  readonly #heard = Buffer.alloc(GREETING_BYTES);
+  #heardBytes = 0;
+  #hasSentRest = false;
+  #timer: Cancel = () => {};
+
+  /** `late`: READY did not come in time. A connection that cannot be made in time ends with the error ETIMEDOUT. */
+  constructor(socket: Socket, clock: Clock, late: (error: ProtocolError) => void) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#late = late;
+    if (socket.connecting) this.#connect();
+    else this.#begin();
+  }
+
+  get isGreeted(): boolean {
+    return this.#heardBytes === GREETING_BYTES;
+  }
+
+  /** Once greeted: whether the peer understands PING. */
+  get knowsPing(): boolean {
+    return knowsPing(this.#heard);
+  }
+
+  /** Takes the peer's greeting; returns what follows it. Throws "protocol.zmtp" where it is none that we understand. */
+  greet(bytes: Buffer): Buffer {
+    const taken = bytes.copy(this.#heard, this.#heardBytes);
+    this.#heardBytes += taken;
+    const heard = this.#heard.subarray(0, this.#heardBytes);
+    const fault = greetingFault(heard);
+    if (fault !== undefined) throw new ProtocolError("protocol.zmtp", fault);
+    if (isMechanismKnown(heard)) this.#sendRest();
+    return bytes.subarray(taken);
+  }
+
+  /** It is over, one way or the other. */
+  end(): void {
+    this.#timer();
+  }
+
+  #connect(): void {
+    const late = () => this.#socket.destroy(Object.assign(new Error("timed out"), { code: "ETIMEDOUT" }));
+    this.#timer = this.#clock.after(CONNECT_TIMEOUT_MS, late);
+    this.#socket.on("connect", () => this.#begin());
+  }
+
+  #begin(): void {
+    this.#timer();
+    this.#socket.write(GREETING.subarray(0, FIRST_BYTES));
+    this.#timer = this.#clock.after(GREETING_DELAY_MS, () => {
+      this.#sendRest();
+      this.#timer = this.#clock.after(HANDSHAKE_TIMEOUT_MS - GREETING_DELAY_MS, () => this.#late(tooLate()));
+    });
+  }
+
+  #sendRest(): void {
+    if (this.#hasSentRest) return;
+    this.#hasSentRest = true;
+    this.#socket.write(GREETING.subarray(FIRST_BYTES));
+  }
+}
+
+function tooLate(): ProtocolError {
+  const seconds = HANDSHAKE_TIMEOUT_MS / 1000;
+  const what = `the peer did not finish the ZeroMQ handshake within ${seconds} s; fix: connect only ZeroMQ sockets, and look whether the peer hangs`;
+  return new ProtocolError("protocol.zmtp", what);
+}

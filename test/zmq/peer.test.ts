@@ -1,0 +1,275 @@
+/** One connection, byte by byte: what comes of it, what it may hold, and what ends it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { frameBytes, GREETING, ready, writeHead } from "../../src/protocol/zmtp.js";
+import { Peer, type Role } from "../../src/zmq/peer.js";
+import { Turns } from "../../src/zmq/turns.js";
+import { FakeClock } from "../support/clock.js";
+import { FakeNetSocket } from "../support/fake-net-socket.js";
+
+const MORE = 1;
+const COMMAND = 4;
+const FIRST_GREETING_BYTES = 12;
+
+function framed(body: Buffer | string, flags = 0): Buffer {
+  const bytes = Buffer.from(body);
+  const frame = Buffer.alloc(frameBytes(bytes.length));
+  bytes.copy(frame, writeHead(frame, 0, bytes.length, flags));
+  return frame;
+}
+
+const command = (name: string, data = ""): Buffer =>
+  framed(Buffer.from(`${String.fromCharCode(name.length)}${name}${data}`, "latin1"), COMMAND);
+
+/** A peer on a fake socket, and what is told of it. A message is of use unless it is "useless". */
+function open(role: Partial<Role> = {}, connecting = false) {
+  const clock = new FakeClock();
+  const net = new FakeNetSocket({ connecting });
+  const turns = new Turns();
+  const told: string[] = [];
+  let heldBytes = 0;
+  const held = (bytes: number) => {
+    heldBytes += bytes;
+  };
+  const options: Role = { type: "PULL", identity: "", limit: 100_000, clock, ...role };
+  const peer = new Peer(
+    net.socket,
+    options,
+    { turns, queueBytes: 1_000_000, held },
+    {
+      ready: () => told.push("ready"),
+      message: (_, parts, isTruncated) => {
+        told.push(`${isTruncated ? "beginning" : "message"} ${parts.join("|")}`);
+        return String(parts[0]) !== "useless";
+      },
+      pong: () => told.push("pong"),
+      cut: ({ code, message }) => told.push(`cut ${code}: ${message}`),
+      failed: ({ message }) => told.push(`failed ${message}`),
+      closed: () => told.push("closed"),
+    },
+  );
+  const settled = async () => {
+    do await new Promise(setImmediate);
+    while (turns.isBehind);
+  };
+  const shakeHands = () => {
+    net.receive(Buffer.concat([GREETING, ready("PUSH")]));
+    told.length = 0;
+  };
+  return { peer, net, clock, turns, told, settled, shakeHands, heldBytes: () => heldBytes };
+}
+
+/** What is told and written, the same for every cut of the stream in two, and byte by byte. */
+async function outcome(stream: Buffer, role: Partial<Role> = {}) {
+  const of = async (pieces: readonly Buffer[]) => {
+    const { net, told, settled } = open(role);
+    for (const piece of pieces) net.receive(piece);
+    await settled();
+    return { told, written: net.written };
+  };
+  const whole = await of([stream]);
+  for (let cut = 1; cut < stream.length; cut++) {
+    assert.deepEqual(await of([stream.subarray(0, cut), stream.subarray(cut)]), whole, `cut at ${cut}`);
+  }
+  assert.deepEqual(await of([...stream].map((byte) => Buffer.from([byte]))), whole, "byte by byte");
+  return whole;
+}
+
+const HELLO = Buffer.concat([GREETING, ready("PUSH")]);
+
+test("a conversation is the same however its bytes are cut", async () => {
+  const stream = Buffer.concat([
+    HELLO,
+    framed("one"),
+    framed("topic", MORE),
+    framed("x".repeat(300), MORE),
+    framed("{}"),
+    command("PING", "\0\x0ahello"),
+    command("PONG", "hello"),
+    command("UNKNOWN", "whatever"),
+    framed(""),
+    Buffer.from([0x80]),
+  ]);
+  const { told, written } = await outcome(stream);
+  assert.deepEqual(told, [
+    "ready",
+    "message one",
+    `message topic|${"x".repeat(300)}|{}`,
+    "pong",
+    "message ",
+    "cut protocol.zmtp: the peer sent a frame with the flags 0x80, which ZMTP 3 does not have",
+  ]);
+  assert.equal(written, Buffer.concat([GREETING, ready("PULL"), command("PONG", "hello")]).toString("latin1"));
+});
+
+for (const [what, bytes, why] of [
+  ["a PING before READY", [GREETING, command("PING", "\0\0")], /the command PING before READY/],
+  ["an unknown command before READY", [GREETING, command("\x1b[2J")], /the command \\x1b\[2J before READY/],
+  ["a command of more than 1 kB before READY", [GREETING, command("READY", "x".repeat(2000))], /a frame of 2006 bytes/],
+  ["a second READY", [HELLO, ready("PUSH")], /a second READY/],
+  ["a PING with a context of 17 bytes", [HELLO, command("PING", `\0\0${"x".repeat(17)}`)], /a PING of 19 bytes/],
+  ["a command without a name", [HELLO, framed("", COMMAND)], /a command without a name/],
+  ["a command of 60 kB", [HELLO, command("NOPE", "x".repeat(60_000))], /a frame of 60005 bytes, at most 1024/],
+  ["a command in two frames", [HELLO, framed("\x04PING\0\0", COMMAND | MORE)], /the flags 0x05/],
+  ["an ERROR", [GREETING, command("ERROR", "\x05no\x1b[m")], /refuses the connection with ERROR "no\\x1b\[m"; fix: /],
+  ["an ERROR after READY", [HELLO, command("ERROR", "\x03400")], /ERROR "400"; fix: /],
+  ["a message of too many parts", [HELLO, ...Array(101).fill(framed("x", MORE))], /100 parts/],
+  ["a message that is too large", [HELLO, framed(Buffer.alloc(100_001))], /a frame of 100001 bytes, at most 100000/],
+  [
+    "a message whose parts are too large together",
+    [HELLO, framed(Buffer.alloc(60_000), MORE), framed(Buffer.alloc(60_000))],
+    /more than the 100000 bytes/,
+  ],
+] as const) {
+  test(`${what} ends the connection, and nothing is held any more`, async () => {
+    const { net, told, settled, heldBytes } = open();
+    net.receive(Buffer.concat(bytes));
+    net.receive(framed("after"));
+    await settled();
+    assert.match(told.at(-1) ?? "", why);
+    assert.ok(told.every((it) => !it.startsWith("message")));
+    assert.ok(net.isDestroyed);
+    assert.equal(heldBytes(), 0);
+    net.emit("close");
+    assert.equal(told.at(-1), "closed");
+  });
+}
+
+test("of a request that is too large its beginning is handed on where that is wanted, and the link stays", async () => {
+  const stream = Buffer.concat([HELLO, framed("1"), framed("abc".repeat(100)), framed("2")]);
+  const { told } = await outcome(stream, { limit: 200, truncateTo: 6 });
+  assert.deepEqual(told, ["ready", "message 1", "beginning abcabc", "message 2"]);
+});
+
+test("our mechanism is told when the peer's is known: libzmq leaves at another one without telling its own", () => {
+  const { net } = open();
+  assert.equal(net.written.length, FIRST_GREETING_BYTES);
+  net.receive(GREETING.subarray(0, 31));
+  assert.equal(net.written.length, FIRST_GREETING_BYTES);
+  net.receive(GREETING.subarray(31, 32));
+  assert.equal(net.written, GREETING.toString("latin1"));
+});
+
+test("a peer that waits for our mechanism gets it after a second", () => {
+  const { net, clock, told } = open();
+  clock.advance(999);
+  assert.equal(net.written.length, FIRST_GREETING_BYTES);
+  clock.advance(1);
+  assert.equal(net.written, GREETING.toString("latin1"));
+  net.receive(HELLO);
+  assert.deepEqual(told, ["ready"]);
+  assert.equal(net.written, Buffer.concat([GREETING, ready("PULL")]).toString("latin1"));
+});
+
+test("a handshake ends after 30 s, whatever comes meanwhile", () => {
+  const { net, clock, told } = open();
+  for (const byte of GREETING.subarray(0, 29)) {
+    net.receive(Buffer.from([byte]));
+    clock.advance(1000);
+  }
+  assert.deepEqual(told, []);
+  clock.advance(1000);
+  assert.match(told[0] ?? "", /^cut protocol.zmtp: the peer did not finish the ZeroMQ handshake within 30 s; fix: /);
+  assert.ok(net.isDestroyed);
+});
+
+test("after READY no deadline is left, and after the end no timer", () => {
+  const { clock, shakeHands } = open();
+  shakeHands();
+  assert.equal(clock.waiting, 0);
+  const early = open();
+  early.net.emit("close");
+  assert.equal(early.clock.waiting, 0);
+});
+
+test("a connection that is not made within 5 s is given up, and then the handshake has 30", () => {
+  const { net, clock } = open({}, true);
+  clock.advance(4999);
+  assert.ok(!net.isDestroyed);
+  clock.advance(1);
+  assert.equal((net.destroyedWith as NodeJS.ErrnoException).code, "ETIMEDOUT");
+  const made = open({}, true);
+  assert.equal(made.net.written, "");
+  made.clock.advance(4999);
+  made.net.emit("connect");
+  assert.equal(made.net.written.length, FIRST_GREETING_BYTES);
+  made.clock.advance(29_999);
+  assert.ok(!made.net.isDestroyed);
+  made.clock.advance(1);
+  assert.ok(made.net.isDestroyed);
+});
+
+test("a part of one byte does not hold what was read with it", async () => {
+  const { net, shakeHands, settled, heldBytes } = open();
+  shakeHands();
+  const other = Array.from({ length: 60 }, () => command("NOPE", "x".repeat(1000)));
+  for (let count = 0; count < 10; count++) net.receive(Buffer.concat([framed("x", MORE), ...other]));
+  await settled();
+  assert.ok(heldBytes() > 0 && heldBytes() < 10_000, `${heldBytes()} bytes are held for ten parts of one byte`);
+});
+
+test("a frame that comes byte by byte is held in one piece", async () => {
+  const { net, shakeHands, settled, heldBytes } = open();
+  shakeHands();
+  net.receive(framed(Buffer.alloc(90_000)).subarray(0, 9));
+  for (let count = 0; count < 20_000; count++) net.receive("x");
+  await settled();
+  assert.ok(heldBytes() >= 20_000 && heldBytes() < 60_000, `${heldBytes()}`);
+  net.receive(Buffer.alloc(70_000, "x"));
+  await settled();
+  assert.equal(heldBytes(), 0);
+});
+
+test("reading stops while much waits, in bytes or in pieces, and goes on", async () => {
+  for (const piece of [Buffer.concat(Array(20_000).fill(framed("x"))), framed("x")]) {
+    const { net, shakeHands, settled, told } = open();
+    shakeHands();
+    let pieces = 0;
+    while (!net.isPaused) {
+      net.receive(piece);
+      assert.ok(++pieces < 3000, "reading goes on for ever");
+    }
+    assert.ok(net.isPaused);
+    await settled();
+    assert.ok(!net.isPaused);
+    assert.equal(told.length, (pieces * piece.length) / 3, "nothing is lost");
+  }
+});
+
+test("a thousand frames of no use in a row end a connection", async () => {
+  for (const useless of [framed("useless"), command("NOPE"), command("PING", "\0\0")]) {
+    const { net, shakeHands, settled, told } = open();
+    shakeHands();
+    net.receive(Buffer.concat(Array(999).fill(useless)));
+    await settled();
+    assert.ok(!net.isDestroyed);
+    net.receive(useless);
+    await settled();
+    assert.match(told.at(-1) ?? "", /1000 messages or commands in a row that were of no use; fix: /);
+  }
+});
+
+test("one message of use among them, or a slow rate, and the connection stays", async () => {
+  const { net, shakeHands, settled, clock } = open();
+  shakeHands();
+  for (let round = 0; round < 3; round++) {
+    net.receive(Buffer.concat([...Array(999).fill(framed("useless")), framed("of use")]));
+    await settled();
+  }
+  for (let count = 0; count < 3000; count++) {
+    net.receive(command("PING", "\0\0"));
+    clock.advance(10);
+  }
+  assert.ok(!net.isDestroyed);
+});
+
+test("what was read before the end is handed on before the end is told", async () => {
+  const { net, shakeHands, settled, told } = open();
+  shakeHands();
+  net.receive(Buffer.concat(Array(2000).fill(framed("x"))));
+  net.emit("close");
+  assert.notEqual(told.at(-1), "closed");
+  await settled();
+  assert.equal(told.length, 2001);
+  assert.equal(told.at(-1), "closed");
+});
