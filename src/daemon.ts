@@ -42,9 +42,8 @@ import { LogJournal } from "./log/journal.js";
 import type { Logger } from "./log/logger.js";
 import { MetricsJournal } from "./metrics/journal.js";
 import { type Chronicle, tee } from "./metrics/tee.js";
-import type { Endpoint } from "./mongrel2/endpoint.js";
 import { handOver } from "./mongrel2/handover.js";
-import { type Surroundings, serve } from "./mongrel2/serve.js";
+import { type Served, type Surroundings, serve } from "./mongrel2/serve.js";
 import { type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
@@ -140,10 +139,10 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const readable = site.readable.bind(site);
   const misdirected = site.misdirected.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
-  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream };
-  const endpoints = await startServers(config, around, observed, options, start);
-  // Without a client store nobody could go on with the streams.
-  const closing = drain || config.history.store === "memory";
+  const retryMs = () => live.config.stream.retry;
+  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream, retryMs };
+  const served = await startServers(config, around, observed, options, start);
+  const endpoints = served.map(({ endpoint }) => endpoint);
   const abandoned = (connections: number) =>
     log.warn(
       { event: "abandoned", connections },
@@ -151,13 +150,14 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     );
   const endStreams = () => {
     observed.phase = "stopping";
-    const retry = closing ? live.config.stream.retry : undefined;
+    // Without a client store, or beside another daemon, nobody could go on with the streams.
+    const isClosing = drain || config.history.store === "memory" || served.some(({ isContended }) => isContended);
     return handOver({
       hub,
       visitors,
       endpoints,
       clock,
-      retry,
+      retry: isClosing ? retryMs() : undefined,
       isForgetful: config.history.store === "memory",
       abandoned,
     });
@@ -295,7 +295,7 @@ async function startServers(
   { log }: Required<DaemonOptions>,
   start: Start,
 ) {
-  const endpoints: Endpoint[] = [];
+  const all: Served[] = [];
   for (const server of config.mongrel2) {
     const served = await start(
       `server ${server.name}`,
@@ -304,9 +304,9 @@ async function startServers(
     );
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
     observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
-    endpoints.push(served.endpoint);
+    all.push(served);
   }
-  return endpoints;
+  return all;
 }
 
 /** Whether the next process has to look for requests that nobody answers. */

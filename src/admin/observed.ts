@@ -40,18 +40,20 @@ export class Observed {
     phase: this.phase,
     startedAt: this.#startedAt,
     uptime: (this.#clock.monotonic() - this.#began) / 1000,
-    servers: this.servers.map(look),
+    servers: this.servers.map((server) => look(server, this.conditions)),
     history: this.history && measures(this.history),
     nodes: this.nodes?.snapshot(),
     conditions: this.conditions?.active ?? [],
   });
 }
 
-function look({ server: { name, registry, catchup }, sendSpec, recvSpec, link }: ObservedServer): ServerSnapshot {
+function look({ server, sendSpec, recvSpec, link }: ObservedServer, conditions?: Conditions): ServerSnapshot {
+  const { name, registry, catchup } = server;
   let waiting = 0;
   for (const audience of registry.audiences.values()) waiting += audience.waiting.length;
   const counts = { clients: registry.size, behind: catchup.size, audiences: registry.audiences.size, waiting };
-  return { name, sendSpec, recvSpec, live: link.live, ...counts };
+  const silent = conditions?.has("mongrel2_silent", name) ?? false;
+  return { name, sendSpec, recvSpec, live: link.live, silent, ...counts };
 }
 
 const measures = ({ epoch, last, floor, count, bytes }: History) => ({ epoch, last, floor, count, bytes });

@@ -1,16 +1,14 @@
 /** Whether the daemon does its work, in words. */
 import type { Snapshot } from "../metrics/snapshot.js";
-import type { Tally } from "../metrics/tally.js";
 import { blocksReadiness } from "../util/conditions.js";
 
 /** Why the daemon is not ready, one line a reason; empty = it is. */
-export function problems({ phase, servers, history, conditions }: Snapshot, tally: Tally): string[] {
+export function problems({ phase, servers, history, conditions }: Snapshot): string[] {
   const found: string[] = [];
   if (phase !== "running") found.push(`m2push is ${phase}`);
   if (!history) found.push("the history is not open yet");
   for (const { name, live } of servers) {
     if (!live) found.push(`server ${name}: Mongrel2 has not answered: no fence has passed on its link`);
-    else if (tally.servers.get(name)?.silent) found.push(`server ${name}: Mongrel2 has not answered for some seconds`);
   }
   for (const { code, subject, message, fix } of conditions) {
     if (blocksReadiness(code)) found.push(`${subject && `${subject}: `}${message}; fix: ${fix}`);

@@ -9,14 +9,14 @@ export interface RouteParts extends StatusParts {
 }
 
 export function adminRoutes(parts: RouteParts): Map<string, AdminRoute> {
-  const { exposition, snapshot, journal } = parts;
+  const { exposition, snapshot } = parts;
   return new Map<string, AdminRoute>([
     // Prometheus.
     ["/metrics", { GET: async () => ({ status: 200, type: exposition.contentType, body: await exposition.text() }) }],
     // The process runs, and its event loop turns: whoever watches it need not start it again.
     ["/healthz", { GET: () => text(200, "ok") }],
     // It does its work: whoever sends it clients or publications may do so. 503 says why not, one line a reason.
-    ["/readyz", { GET: () => readiness(problems(snapshot(), journal.tally)) }],
+    ["/readyz", { GET: () => readiness(problems(snapshot())) }],
     ["/status", { GET: () => json(statusOf(parts)) }],
   ]);
 }

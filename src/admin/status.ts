@@ -13,8 +13,6 @@ export interface ConditionStatus extends Pick<ActiveCondition, "code" | "subject
 }
 
 export interface ServerStatus extends ServerSnapshot {
-  /** Mongrel2 owes an answer for some seconds. */
-  readonly silent: boolean;
   /** Round trip of the fence after the last flush; null = none since it is live. */
   readonly fenceMs: number | null;
   /** Age of the oldest publication of the last flush when Mongrel2 had taken it. */
@@ -62,7 +60,7 @@ export interface StatusParts {
 
 export function statusOf({ version, journal, pulse, snapshot }: StatusParts): Status {
   const now = snapshot();
-  const found = problems(now, journal.tally);
+  const found = problems(now);
   const servers = now.servers.map((server) => serverStatus(server, journal, pulse));
   return {
     m2push: version,
@@ -89,10 +87,9 @@ function conditionStatus({ code, subject, message, fix, details, since }: Active
 }
 
 function serverStatus(server: ServerSnapshot, journal: MetricsJournal, pulse: Pulse): ServerStatus {
-  const { silent, fenceMs, latencyMs, connects, disconnects, deliveries, losses } = journal.server(server.name);
+  const { fenceMs, latencyMs, connects, disconnects, deliveries, losses } = journal.server(server.name);
   return {
     ...server,
-    silent,
     fenceMs: fenceMs === undefined ? null : round(fenceMs),
     latencyMs: latencyMs === undefined ? null : round(latencyMs),
     deliveriesPerSecond: round(pulse.deliveries(server.name)),

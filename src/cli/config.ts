@@ -5,6 +5,7 @@ import { loadKeys } from "../auth/keys.js";
 import type { Loaded } from "../config/load.js";
 import { printConfig } from "../config/print.js";
 import { ConfigError, sourceText } from "../config/settings.js";
+import { warningsOf } from "../config/warnings.js";
 import { M2pushError } from "../errors.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
@@ -18,6 +19,7 @@ export function addConfig(program: Command, io: Io = processIo): void {
     const loaded = loadFor(command, io);
     if (options.check === true) checkFiles(loaded);
     const checkOnly = options.check === true && options.print !== true;
+    for (const warning of warningsOf(loaded.config)) io.stderr.write(`warning: ${warning}\n`);
     io.stdout.write(checkOnly ? "ok\n" : printConfig(loaded));
   });
 }

@@ -17,6 +17,12 @@ export function endOnInternalError(log: Logger): void {
     tell(log, error, origin);
     exitWhenWritten();
   });
+  // One that is sent, as by a watchdog; where native code aborts, the kernel ends the process whatever is done here. SIGBUS and SIGSEGV
+  // cannot be handled: the instruction that failed would be repeated without end.
+  process.on("SIGABRT", () => {
+    tell(log, new Error("SIGABRT was sent to the daemon"), "SIGABRT");
+    exitWhenWritten();
+  });
   process.removeAllListeners("warning").on("warning", (warning) => {
     log.warn({ event: "warning", err: warning }, "warning of Node.js");
   });

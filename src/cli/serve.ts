@@ -1,6 +1,6 @@
 /** `m2push serve`: the daemon, until a signal ends it. */
 import type { Command } from "commander";
-import { addConfigOptions } from "./options.js";
+import { addConfigOptions, addSharedOption } from "./options.js";
 import { runDaemon } from "./running.js";
 
 export function addServe(program: Command): void {
@@ -11,5 +11,5 @@ export function addServe(program: Command): void {
   );
   command.option("--drain", "when stopping, close the streams instead of leaving them to the next daemon");
   command.option("--takeover", "tell a daemon that runs on the same data to stop, and go on in its place");
-  addConfigOptions(command).action(() => runDaemon(command));
+  addConfigOptions(addSharedOption(command)).action(() => runDaemon(command));
 }

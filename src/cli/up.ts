@@ -7,7 +7,7 @@ import type { Config } from "../config/schema.js";
 import type { Logger } from "../log/logger.js";
 import { Mongrel2Process } from "../mongrel2/process.js";
 import { type Cancel, systemClock } from "../util/clock.js";
-import { addConfigOptions } from "./options.js";
+import { addConfigOptions, addSharedOption } from "./options.js";
 import { checkAddresses, webAddress, whenAnswered } from "./preflight.js";
 import { type Companion, runDaemon } from "./running.js";
 import { layOut, PAIR } from "./starter.js";
@@ -19,16 +19,18 @@ export function addUp(program: Command): void {
       `it reads ${PAIR.config} there; a folder without one is given a pair that works. SIGINT or SIGTERM stops both.`,
   );
   command.option("--mongrel2-conf <file>", "Mongrel2's configuration");
-  addConfigOptions(command).action(async ({ config, mongrel2Conf }: { config?: string; mongrel2Conf?: string }) => {
-    const written = config === undefined && mongrel2Conf === undefined ? layOut(process.cwd()) : undefined;
-    if (config === undefined && existsSync(PAIR.config)) command.setOptionValue("config", PAIR.config);
-    const conf = mongrel2Conf ?? (config === undefined ? PAIR.mongrel2 : join(dirname(config), "mongrel2.conf"));
-    await runDaemon(command, (log, loaded) => {
-      if (written)
-        log.info({ event: "files", written }, "began with copies of what comes with m2push: change them at will");
-      return mongrel2(conf, log, loaded);
-    });
-  });
+  addConfigOptions(addSharedOption(command)).action(
+    async ({ config, mongrel2Conf }: { config?: string; mongrel2Conf?: string }) => {
+      const written = config === undefined && mongrel2Conf === undefined ? layOut(process.cwd()) : undefined;
+      if (config === undefined && existsSync(PAIR.config)) command.setOptionValue("config", PAIR.config);
+      const conf = mongrel2Conf ?? (config === undefined ? PAIR.mongrel2 : join(dirname(config), "mongrel2.conf"));
+      await runDaemon(command, (log, loaded) => {
+        if (written)
+          log.info({ event: "files", written }, "began with copies of what comes with m2push: change them at will");
+        return mongrel2(conf, log, loaded);
+      });
+    },
+  );
 }
 
 function mongrel2(conf: string, log: Logger, config: Config): Companion {

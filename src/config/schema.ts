@@ -75,7 +75,7 @@ export const SERVER_KEYS = {
     kind: address,
     default: undefined,
     change: "restart",
-    doc: "Mongrel2's control port; left out: no adoption of clients after a restart, no status of Mongrel2.",
+    doc: "Mongrel2's control port; left out: no adoption of clients after a restart, and with bind no private events.",
   }),
   max_targets: key<number>({
     kind: integer(1, 65_536),

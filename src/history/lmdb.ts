@@ -22,7 +22,7 @@ import { ClockJumps } from "../util/clock-jumps.js";
 import { unusable } from "./check.js";
 import { StorageFailure, type StorageObserver } from "./failure.js";
 import { type Lock, lockFolder } from "./lock.js";
-import { BASE_PAGES } from "./pages.js";
+import { BASE_PAGES, pagesToAdd } from "./pages.js";
 import { Store, type StoreOptions } from "./store.js";
 import { Tail } from "./tail.js";
 
@@ -108,6 +108,7 @@ export class LmdbHistory implements History {
     this.#timer = clock.every(TRIM_EVERY, () => {
       jumps.check();
       store.noteAge(this.last);
+      this.#check();
       if (this.#failure) this.#probe();
       for (let step = 0; step < TRIM_STEPS && this.#trim() === TRIM_STEP; step++);
     });
@@ -176,8 +177,11 @@ export class LmdbHistory implements History {
       this.#tail.keep();
       outcome.done();
     } catch (cause) {
-      this.#neededPages = Math.min(this.#store.pagesOf(blocks), MAX_PROBE_PAGES);
       this.#fail(cause);
+      this.#neededPages = Math.min(
+        pagesToAdd(blocks, () => 0),
+        MAX_PROBE_PAGES,
+      );
       this.#abandon(outcome, this.#failure ?? cause);
     }
     const { count, bytes } = this.#store;
@@ -194,6 +198,15 @@ export class LmdbHistory implements History {
       this.#discarded();
     }
     outcome.failed(failure);
+  }
+
+  /** A file that was made shorter must be noticed before anything looks at it. */
+  #check(): void {
+    try {
+      this.#store.check();
+    } catch (cause) {
+      this.#fail(cause);
+    }
   }
 
   /** Whether something can be stored now. */

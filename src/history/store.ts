@@ -110,9 +110,8 @@ export class Store {
   }
 
   /**
-   * Writes something small: whether the file can be written, and has room for this many pages. Throws what the system or LMDB
-   * says. Must have been called before the first add(), so that no event can be sent before it is known that this process might
-   * be killed.
+   * Writes something small: whether the file can be written, and has room for this many pages. Throws what the system or LMDB says.
+   * Comes before the first add(): no event can be sent before it is known that this process might be killed.
    */
   probe(pages: number): void {
     this.#transact(pages, () => {
@@ -122,6 +121,11 @@ export class Store {
     this.#isMarked = true;
   }
 
+  /** Looks whether the file is as long as it was. Where it is not this throws, and from then on all that needs the file does. */
+  check(): void {
+    this.#space.check();
+  }
+
   /** Tells which offset is the newest now: what age counts from. Call it at least as often as trim(). */
   noteAge(newest: number): void {
     this.#ages.note(newest, this.#clock.monotonic());
@@ -129,12 +133,15 @@ export class Store {
 
   /** Adds blocks, by rising offset: all of them, or none, and throws. */
   add(blocks: readonly Block[]): void {
-    this.#transact(this.pagesOf(blocks), () => {
-      for (const block of blocks) {
-        this.#blocks.putSync(block.last, block.stored);
-        for (const { id, offset } of block.names) if (!this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
-      }
-    });
+    this.#transact(
+      pagesToAdd(blocks, () => this.#lastPage),
+      () => {
+        for (const block of blocks) {
+          this.#blocks.putSync(block.last, block.stored);
+          for (const { id, offset } of block.names) if (!this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
+        }
+      },
+    );
     for (const { offsets, bytes } of blocks) {
       for (const offset of offsets) this.#held.add(offset);
       this.#bytes += bytes;
@@ -158,23 +165,16 @@ export class Store {
   /** The offset of the oldest event with this id. */
   find(id: string): number | undefined {
     const ours = offsetOf(this.epoch, id);
+    this.#space.assertWhole();
     if (ours === undefined) return this.#ids.get(id);
     return this.#held.has(ours) ? ours : undefined;
-  }
-
-  /** What adding blocks may need: see probe(). */
-  pagesOf(blocks: readonly Block[]): number {
-    return pagesToAdd(blocks, () => this.#lastPage);
   }
 
   get #lastPage(): number {
     return lastPageOf(this.#root);
   }
 
-  /**
-   * Removes the oldest that are too many, too large or too old, at most so many. Returns how many. Throws what the system or LMDB
-   * says where that cannot be written.
-   */
+  /** Removes the oldest that are too many, too large or too old, at most so many. Returns how many. Throws as probe() does. */
   trim(most: number): number {
     const old = this.#old(most);
     if (old.events === 0 && old.keys.length === 0) return 0;
@@ -280,6 +280,7 @@ export class Store {
 
   /** Blocks by rising offset; undefined are those that are damaged. They are LMDB's memory. */
   *#stored(range: RangeOptions): Iterable<{ readonly key: number; readonly block: Buffer | undefined }> {
+    this.#space.assertWhole();
     for (const { key, value } of this.#blocks.getRange(range)) yield { key, block: isWhole(value) ? value : undefined };
   }
 }

@@ -9,7 +9,7 @@ import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
 import type { Interest } from "../hub/interest.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
-import { canonical, covers } from "../hub/selector.js";
+import { canonical, covers, type Selector } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
 import { type HttpRequest, lastHeader } from "../protocol/request.js";
 import { encodeComment, encodeRetry } from "../protocol/sse.js";
@@ -51,6 +51,7 @@ const HEADERS = {
 /** RFC 6750 section 2.3: a token in the address makes the answer private, whatever else a cache reads. */
 const PRIVATE = { "Cache-Control": `private, ${HEADERS["Cache-Control"]}` };
 
+const NO_GRANTS: readonly Selector[] = [];
 const GREETING = encodeComment(" time stream");
 
 export interface SubscribeParts {
@@ -114,7 +115,9 @@ export class Subscribe {
 
   #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
     const { corsOrigins, retry } = this.#settings();
-    const interest = asker === "anonymous" ? wish.interest : { ...wish.interest, grants: canonical(asker.subscribe) };
+    const grants = asker === "anonymous" ? NO_GRANTS : canonical(asker.subscribe);
+    const isPublicOnly = grants.length > 0 && !server.servesPrivate;
+    const interest = asker === "anonymous" || isPublicOnly ? wish.interest : { ...wish.interest, grants };
     const shown = lastHeader(request, "last-event-id");
     const cursor = shown || (wish.cursor ?? shown);
     const cors = corsHeaders(request, corsOrigins);
@@ -143,7 +146,10 @@ export class Subscribe {
       opening: (after) =>
         isPlain ? this.#plain(date)(retry) : openingOf(retry, { Date: date, ...headers, ...told(after) }),
     });
-    const outcome = (client: Client | undefined): Outcome => (client ? "streaming" : full);
+    const outcome = (client: Client | undefined): Outcome => {
+      if (client && isPublicOnly) server.publicOnly.add(client);
+      return client ? "streaming" : full;
+    };
     return opened instanceof Promise ? opened.then(outcome) : outcome(opened);
   }
 

@@ -1,6 +1,7 @@
 /** Closing many streams at once, so that their browsers do not all come back at once. */
 import { encodeRetry } from "../protocol/sse.js";
-import type { Outlet } from "./ports.js";
+import type { Outlet, Reason } from "./ports.js";
+import type { Server } from "./server.js";
 
 /** Clients that are told the same time. */
 const GROUP = 32;
@@ -13,4 +14,15 @@ export function farewell(outlet: Outlet, ids: readonly number[], retry: number, 
     outlet.deliver(outlet.address(some), encodeRetry(wait));
     outlet.close(some);
   }
+}
+
+interface Leaving {
+  leave(server: Server, id: number, reason: Reason): unknown;
+}
+
+/** Closes every stream of one server, while the daemon goes on. */
+export function closeAll(hub: Leaving, server: Server, retry: number, random = Math.random): void {
+  const ids = [...server.registry.clients.keys()];
+  for (const id of ids) hub.leave(server, id, "shutdown");
+  farewell(server.outlet, ids, retry, random);
 }

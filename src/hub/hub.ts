@@ -268,7 +268,7 @@ export class Hub {
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */
-  end(server: Server, id: number, reason: "expired" | "kicked" | "too expensive"): void {
+  end(server: Server, id: number, reason: "expired" | "kicked" | "reopened" | "too expensive"): void {
     if (this.leave(server, id, reason)) server.outlet.close([id]);
   }
 

@@ -57,7 +57,7 @@ export class PageReader {
     // A read that fails is tried again, from its beginning.
     const begin = (): ReadOptions => {
       end = Number.POSITIVE_INFINITY;
-      const most = Math.min(MAX_LOOKED_AT, Math.ceil(slice.left / least) + 1);
+      const most = Math.min(MAX_LOOKED_AT, Math.max(1, Math.ceil(slice.left / least) + 1)); // a retry may come after its slice
       return { through, most, maxBytes: Math.min(maxBytes(), fair, mostCredit(reader)), match };
     };
     const page = history.read(reader.cursor, begin);

@@ -159,6 +159,8 @@ export type Reason =
   /** An operator asked for it; its patterns were too expensive for 10 s (overload.ts). */
   | "kicked"
   | "too expensive"
+  /** It was served public events only, and may have private ones from now on: it comes back for them. */
+  | "reopened"
   /** The daemon closed the stream while stopping. */
   | "shutdown";
 
@@ -239,8 +241,9 @@ export interface Journal {
 
 /** Why publications after a client's last one cannot be given to it. */
 export type GapReason =
-  /** They were held once, and are not any more; "overload": while its patterns were too expensive (overload.ts). */
+  /** They were held once, and are not any more. */
   | "expired"
+  /** The same, while its patterns were too expensive to match (overload.ts). */
   | "overload"
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
   | "unknown"

@@ -26,6 +26,10 @@ export interface Server {
   allowance: number | undefined;
   /** Counts how often its connections were lost: an id from an earlier life is somebody else's. */
   life: number;
+  /** Whether its ids are known to be the connections that they were: to no other may a private event be sent. */
+  servesPrivate: boolean;
+  /** Clients that might see private events, and get none because of that. */
+  readonly publicOnly: WeakSet<Client>;
 }
 
 export interface ServerParts {
@@ -66,7 +70,8 @@ export function openServer(name: string, outlet: Outlet, times: KeepaliveTimes, 
   const keepalive = new Keepalive({ outlet, registry, clock }, times);
   const overload = new Overload({ clock, registry, catchup, outbox, cut: (id) => cut(server, id) });
   const queues = { outbox, catchup, keepalive, overload, arrivals: new Arrivals() };
-  const server: Server = { name, outlet, registry, ...queues, allowance: undefined, life: 0 };
+  const isolation = { servesPrivate: true, publicOnly: new WeakSet<Client>() };
+  const server: Server = { name, outlet, registry, ...queues, ...isolation, allowance: undefined, life: 0 };
   return server;
 }
 

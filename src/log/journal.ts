@@ -91,10 +91,9 @@ export class LogJournal {
   }
 
   controlFailed(server: string, error: unknown): void {
-    this.#throttle.pass("control", (suppressed) => {
-      const why = abbreviate(error instanceof Error ? error.message : String(error));
-      this.#log.warn({ event: "control", server, why, suppressed }, "Mongrel2's control port does not answer");
-    });
+    const why = abbreviate(error instanceof Error ? error.message : String(error));
+    // What lasts is a condition: control_unreachable.
+    this.#log.debug({ event: "control", server, why }, "Mongrel2's control port does not answer");
   }
 
   wrongIdent(server: string, configured: string, seen: string): void {

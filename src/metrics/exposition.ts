@@ -48,7 +48,6 @@ export class Exposition {
     const nodes = (value: (all: readonly NodeSnapshot[]) => number) =>
       this.#now.nodes ? [one(value(this.#now.nodes))] : [];
     const lagOf = (all: readonly NodeSnapshot[]) => all.find(({ self }) => self)?.lag ?? 0;
-    const silent = ({ name }: ServerSnapshot) => Number(this.#journal.server(name).silent);
     const conditions = () => this.#now.conditions.map(({ code, subject }): Row => [[code, subject], 1]);
     const of = ["server"];
     return [
@@ -57,7 +56,13 @@ export class Exposition {
       ["gauge", "audiences", "Sets of clients that asked for the same.", of, servers(({ audiences }) => audiences)],
       ["gauge", "queue_bodies", "Bodies that wait to be sent.", of, servers(({ waiting }) => waiting)],
       ["gauge", "server_live", "Whether a fence has passed: 1 = serving.", of, servers(({ live }) => Number(live))],
-      ["gauge", "server_silent", "Whether Mongrel2 owes an answer for seconds.", of, servers(silent)],
+      [
+        "gauge",
+        "server_silent",
+        "Whether Mongrel2 owes an answer for seconds.",
+        of,
+        servers(({ silent }) => Number(silent)),
+      ],
       ["gauge", "history_events", "Publications held.", [], history("count")],
       ["gauge", "history_bytes", "Bytes of the publications held.", [], history("bytes")],
       ["gauge", "history_last_offset", "Offset of the newest publication.", [], history("last")],

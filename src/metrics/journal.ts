@@ -72,7 +72,6 @@ export class MetricsJournal implements Chronicle {
   /** Mongrel2 has taken a flush, so many milliseconds after it was sent. */
   fencePassed(server: string, ms: number): void {
     const tally = this.server(server);
-    tally.silent = false;
     tally.fenceMs = ms;
     this.histograms.fence(server, ms);
     const oldest = this.#oldest.get(server);
@@ -84,20 +83,15 @@ export class MetricsJournal implements Chronicle {
   }
 
   serverLive(server: string): void {
-    this.server(server).silent = false;
+    this.server(server);
   }
 
   serverLost(server: string): void {
     const tally = this.server(server);
     tally.losses++;
-    tally.silent = false;
     tally.fenceMs = undefined;
     tally.latencyMs = undefined;
     this.#oldest.set(server, undefined);
-  }
-
-  serverSilent(server: string): void {
-    this.server(server).silent = true;
   }
 
   /** Messages were dropped that may have been of a Mongrel2 that is gone. */

@@ -9,6 +9,8 @@ export interface ServerSnapshot {
   readonly recvSpec: string;
   /** A fence has passed in this life of the link: it is served. */
   readonly live: boolean;
+  /** Mongrel2 has not answered for some seconds (the condition mongrel2_silent). */
+  readonly silent: boolean;
   readonly clients: number;
   /** Clients that get their publications from history, because they came back or have no credit. */
   readonly behind: number;

@@ -49,8 +49,6 @@ export interface ServerTally {
   /** Of the last flush; undefined = none since the server was live. */
   fenceMs: number | undefined;
   latencyMs: number | undefined;
-  /** Mongrel2 has not answered for some seconds. */
-  silent: boolean;
 }
 
 const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "too expensive", "shutdown"];
@@ -110,6 +108,6 @@ export class Tally {
 
 function zeros(): ServerTally {
   const counts = { connects: 0, adoptions: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
-  const trouble = { losses: 0, stale: 0, controlFailures: 0, silent: false };
+  const trouble = { losses: 0, stale: 0, controlFailures: 0 };
   return { ...counts, ...trouble, fenceMs: undefined, latencyMs: undefined };
 }

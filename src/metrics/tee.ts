@@ -7,7 +7,6 @@ export interface Chronicle extends Journal {
   /** After this many milliseconds of waiting for it. */
   serverLive(server: string, milliseconds: number): void;
   serverLost(server: string, why: string): void;
-  serverSilent(server: string, milliseconds: number, live: boolean): void;
   recovered(server: string, result: { adopted: number; cancelled: number; gone: number; proven: boolean }): void;
   controlFailed(server: string, error: unknown): void;
   wrongIdent(server: string, configured: string, seen: string): void;
@@ -57,7 +56,6 @@ export function tee(first: Chronicle, second: Chronicle, failed: (error: unknown
     gap: both("gap"),
     serverLive: both("serverLive"),
     serverLost: both("serverLost"),
-    serverSilent: both("serverSilent"),
     recovered: both("recovered"),
     controlFailed: both("controlFailed"),
     wrongIdent: both("wrongIdent"),

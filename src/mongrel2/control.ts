@@ -7,6 +7,8 @@ export interface Asking {
 }
 
 export class Control {
+  /** The cheapest question: which server of the configuration it is. */
+  static readonly UUID: Buffer = encodeCommand("uuid", {});
   readonly #asker: Asking;
 
   constructor(asker: Asking) {

@@ -5,7 +5,7 @@
  *   lost  --Mongrel2 connects-->  probing  --a fence passes-->  live  --either socket disconnects-->  lost
  *
  * lost     No Mongrel2. What still comes in may be of the one that is gone: nobody can tell, so it is kept aside as doubtful,
- *          and those connections are cancelled once the link is live (a browser then connects anew).
+ *          and told once the link is live: unless it is another Mongrel2, those connections are cancelled (a browser connects anew).
  * probing  Fences are sent until one comes back: a PUB socket that has just connected loses what is sent at once. Requests
  *          that come in are held, in order, and handed on when the link is live: an answer now could be lost. If a socket
  *          disconnects before that, they are doubtful, too.
@@ -20,22 +20,19 @@ import { CANCEL, CLOSE, extendedHead, KEEP_ALIVE, replyHead } from "../protocol/
 import { type Inbound, parseRequest, RequestError } from "../protocol/request.js";
 import { atMost, type Cancel, type Clock } from "../util/clock.js";
 import type { Receiver, Transport } from "../zmq/transport.js";
+import type { EndpointEvents } from "./endpoint-events.js";
 import { Fences, isFence, NOBODY } from "./fence.js";
 import { Idents } from "./idents.js";
 import { FENCE_TIMEOUT_MS, stopReceiving, stopReceivingUnfenced } from "./leave.js";
+import { LinkWatch } from "./link-watch.js";
 import { Openings } from "./openings.js";
 import { Room } from "./room.js";
-import { Succession } from "./succession.js";
 
 /** Between two probes, milliseconds: soon after a peer connects (it is live after about 2.5 ms), then less often. */
 const PROBE = { first: 2, factor: 2, last: 250 };
-/** A fence that has not passed for this long is asked again, milliseconds. */
-const FENCE_PATIENCE = 1000;
 /** While leaving, how long Mongrel2 is given to write instead of a fence that says that it has, milliseconds: its burst, and some. */
 const UNFENCED_PAUSE_MS = 50;
 const LOST = "the connection to Mongrel2 was lost";
-/** After this much silence the log says so, milliseconds. */
-const SILENCE = 5000;
 
 interface Held {
   readonly id: number | undefined;
@@ -57,31 +54,18 @@ export interface EndpointOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly events: EndpointEvents;
-  /** Whether a connection is known to be open: a low id is then no sign of a restart. */
-  readonly isOpen: (id: number) => boolean;
-}
-
-/** What an endpoint tells. `inbound` comes only while live; all of an epoch lies between its live() and its lost(). */
-export interface EndpointEvents {
-  /** After this many milliseconds of waiting for it. */
-  live(milliseconds: number): void;
-  lost(why: string): void;
-  inbound(message: Inbound): void;
-  /** A message that could not be understood; `error.id` is set when its connection is known and can be answered. */
-  malformed(error: RequestError | ProtocolError): void;
-  /** Mongrel2 has not answered for some seconds; `live` tells whether it ever did in this epoch. */
-  silent(milliseconds: number, live: boolean): void;
-  /** Messages come in that carry another ident than the one configured. */
-  wrongIdent(seen: string): void;
-  fencePassed(milliseconds: number): void;
-  /** Messages came in that may be of a Mongrel2 that is gone: they are not handed on. */
-  stale(messages: number): void;
+  /** A link on which nothing has answered for so long is connected again, milliseconds; 0 = never. */
+  readonly linkTimeoutMs: number;
+  /** A number from 0 up to 1. */
+  readonly random: () => number;
+  /** Whether a link on which fences pass may become live; absent = always. */
+  readonly mayServe?: () => boolean;
 }
 
 export class Endpoint implements Outlet, Receiver {
   readonly maxTargets: number;
   readonly #options: EndpointOptions;
-  readonly #fences = new Fences();
+  readonly #fences: Fences;
   /** At the start there is no earlier Mongrel2 whose messages could be meant: everything is trusted. */
   #state: State = { name: "probing", held: [] };
   /** Connections whose requests came in while lost. */
@@ -92,15 +76,11 @@ export class Endpoint implements Outlet, Receiver {
    */
   #peers = 0;
   #probe: Cancel | undefined;
-  #watchdog: Cancel | undefined;
+  readonly #watch: LinkWatch;
   /** What stands in for fences while leaving. */
   readonly #pauses: Cancel[] = [];
   #toldLive: () => void = () => {};
   #wasConnected = false;
-  /** When Mongrel2 was last known to answer, or waiting for it began. */
-  #heardFrom = 0;
-  #toldSilent = false;
-  readonly #succession: Succession;
   readonly #idents: Idents;
   readonly #openings: Openings;
   readonly #room = new Room((body) => this.deliver(this.address([NOBODY]), body));
@@ -108,17 +88,30 @@ export class Endpoint implements Outlet, Receiver {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.maxTargets = options.maxTargets;
-    this.#succession = new Succession(options.isOpen);
-    const { transport, clock, sendIdent, events } = options;
+    const { transport, clock, sendIdent, events, random, linkTimeoutMs } = options;
+    this.#fences = new Fences(clock.now(), random);
+    this.#watch = new LinkWatch({
+      clock,
+      random,
+      linkTimeoutMs,
+      isLive: () => this.live,
+      waited: (now) => this.#fences.waited(now),
+      ask: () => this.#raise(() => {}),
+      ping: () => transport.ping(),
+      silent: (milliseconds) => events.silent(milliseconds, this.live),
+      answering: () => events.answering(),
+      reconnect: () => {
+        this.endEpoch(`nothing has answered for ${linkTimeoutMs / 1000} s`);
+        transport.reconnect();
+      },
+    });
     this.#idents = new Idents(sendIdent, (seen) => events.wrongIdent(seen));
     this.#openings = new Openings(this.maxTargets, clock, (ids, body) => transport.send(this.address(ids), body));
   }
 
   async start(): Promise<void> {
-    const { transport, clock } = this.#options;
-    this.#heardFrom = clock.monotonic();
-    await transport.start(this);
-    this.#watchdog = clock.every(FENCE_PATIENCE, () => this.#watch());
+    this.#watch.start();
+    await this.#options.transport.start(this);
     this.#probeFrom(PROBE.first);
   }
 
@@ -161,7 +154,7 @@ export class Endpoint implements Outlet, Receiver {
 
   #stopTimers(): void {
     this.#probe?.();
-    this.#watchdog?.();
+    this.#watch.stop();
   }
 
   async #untilLive(): Promise<void> {
@@ -175,6 +168,23 @@ export class Endpoint implements Outlet, Receiver {
   /** Whether Mongrel2 may ever have handed a request to us. */
   get wasConnected(): boolean {
     return this.#wasConnected;
+  }
+
+  /** Calls back once Mongrel2 has taken everything sent so far; never when the epoch ends before. */
+  reached(passed: () => void): void {
+    this.#raise(() => passed());
+  }
+
+  /** Ends the epoch, for what is known from elsewhere. What still comes in is of the Mongrel2 of that epoch, until resume(). */
+  endEpoch(why: string): void {
+    this.#lose(why, { name: "lost" });
+  }
+
+  /** From now on what comes in is of the Mongrel2 that is asked next. */
+  resume(): void {
+    if (this.#state.name !== "lost" || this.#peers === 0) return;
+    this.#state = { name: "probing", held: [] };
+    this.#probeFrom(PROBE.first);
   }
 
   get live(): boolean {
@@ -234,6 +244,10 @@ export class Endpoint implements Outlet, Receiver {
     }
   }
 
+  pong(): void {
+    this.#watch.pong(this.#options.clock.monotonic());
+  }
+
   refused(error: ProtocolError): void {
     this.#options.events.malformed(error);
   }
@@ -241,8 +255,8 @@ export class Endpoint implements Outlet, Receiver {
   connected(direction: "in" | "out"): void {
     this.#wasConnected = true;
     if (direction === "in") this.#peers++;
-    if (this.#state.name === "lost" && this.#peers > 0) this.#state = { name: "probing", held: [] };
     if (this.#state.name === "probing") this.#probeFrom(PROBE.first);
+    else this.resume();
   }
 
   disconnected(direction: "in" | "out"): void {
@@ -251,9 +265,8 @@ export class Endpoint implements Outlet, Receiver {
       return;
     }
     if (direction === "in") this.#peers = Math.max(0, this.#peers - 1);
-    const next: State = this.#peers > 0 ? { name: "probing", held: [] } : { name: "lost" };
-    this.#lose(LOST, next);
-    if (next.name === "probing") this.#probeFrom(PROBE.first);
+    this.endEpoch(LOST);
+    this.resume();
   }
 
   #inbound(message: Inbound): void {
@@ -263,10 +276,6 @@ export class Endpoint implements Outlet, Receiver {
     }
     const { events } = this.#options;
     this.#idents.hear(message.sender);
-    if (message.kind === "http" && this.#succession.isBroken(message.id)) {
-      this.#lose("Mongrel2 counts connections from the start again", { name: "probing", held: [] });
-      this.#probeFrom(PROBE.first);
-    }
     this.#hand(message.id, () => events.inbound(message));
   }
 
@@ -293,28 +302,33 @@ export class Endpoint implements Outlet, Receiver {
     if (last.name === "probing") this.#doubt(last.held);
     this.#fences.clear();
     this.#openings.drop();
-    this.#succession.reset();
     this.#room.reset();
-    this.#heardFrom = this.#options.clock.monotonic();
-    this.#toldSilent = false;
+    this.#watch.lost();
     if (last.name === "live" || last.name === "leaving") this.#options.events.lost(why);
   }
 
   #pass(id: number): void {
-    const now = this.#options.clock.monotonic();
-    const waited = now - this.#heardFrom;
-    if (!this.#fences.pass(id, now)) return;
-    this.#heardFrom = now;
-    this.#toldSilent = false;
-    if (this.#state.name !== "probing") return;
+    const { clock, events, mayServe } = this.#options;
+    const now = clock.monotonic();
+    const waited = this.#watch.waiting(now);
+    if (!this.#fences.pass(id, now)) {
+      if (this.live && this.#fences.isForeign(id)) this.#foreign(id, now);
+      return;
+    }
+    this.#watch.passed(now);
+    if (this.#state.name !== "probing" || mayServe?.() === false) return;
     const { held } = this.#state;
     this.#state = { name: "live" };
     this.#probe?.();
     this.#fences.clear();
-    this.cancel(this.#doubtful.splice(0));
-    this.#options.events.live(waited);
+    events.live(waited, this.#doubtful.splice(0));
     this.#toldLive();
     for (const { handle } of held) handle();
+  }
+
+  #foreign(id: number, now: number): void {
+    this.#watch.alert(now);
+    this.#options.events.foreignFence(this.#fences.isYounger(id));
   }
 
   #probeFrom(wait: number): void {
@@ -324,19 +338,6 @@ export class Endpoint implements Outlet, Receiver {
       if (this.#state.name === "probing") this.#raise(() => {});
       this.#probe = clock.after(wait, () => this.#probeFrom(Math.min(wait * PROBE.factor, PROBE.last)));
     }
-  }
-
-  /** Asks again where an answer is overdue (it may have gone to another handler), and tells when Mongrel2 is silent. */
-  #watch(): void {
-    const now = this.#options.clock.monotonic();
-    if (this.live) {
-      if (this.#fences.waited(now) === 0) this.#heardFrom = now;
-      if (this.#fences.waited(now) >= FENCE_PATIENCE) this.#raise(() => {});
-    }
-    const silence = now - this.#heardFrom;
-    if (silence < SILENCE || this.#toldSilent) return;
-    this.#toldSilent = true;
-    this.#options.events.silent(silence, this.live);
   }
 
   /** Returns the fence's id. */

@@ -6,7 +6,8 @@
  * The proof: an id that was ours is alive, and Mongrel2 has last read from it longer ago than when we were last known to be
  * there. A Mongrel2 that started later cannot have read before it started; and had it restarted while we were there, we
  * would have noticed. Its clock for `last_read` moves in steps (limits.tick_timer, 10 s), so the proof may take one step to
- * show; until then we ask again. (Ids are never reused within one life of Mongrel2.)
+ * show; until then we ask again. (Ids are never reused within one life of Mongrel2.) Where the control port's connection has
+ * lasted through a loss of the link, that is proof already, and where it has not, of the contrary: see instance.ts.
  *
  * Without proof, whoever was ours and is still connected is cancelled: a browser then comes back by itself with its last
  * event id, and a stranger merely reconnects. So is, with or without proof, whoever sent a request that got lost on its way
@@ -15,6 +16,7 @@
 import type { Legacy, StoredClient } from "../hub/ports.js";
 import type { NetRow } from "../protocol/control.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import type { Instance } from "./instance.js";
 
 /** After the link has become live, milliseconds: requests that were waiting come first, so that their ids are known. */
 const FIRST = 50;
@@ -58,6 +60,8 @@ export interface Recovered {
 interface Open {
   /** Undefined once it is settled. */
   readonly legacy: Legacy | undefined;
+  /** It is known to be the same Mongrel2. */
+  readonly isSame: boolean;
   /** Connections whose requests may have been lost; undefined before the first answer. */
   readonly suspects?: ReadonlySet<number>;
 }
@@ -79,15 +83,22 @@ export class Recovery {
   }
 
   /** Begins, when the link has become live. */
-  begin(legacy: Legacy): void {
+  begin(legacy: Legacy, instance: Instance): void {
     this.stop();
     this.#isOver = false;
     const { connections, clock } = this.#options;
+    const open = { legacy: instance === "restarted" ? this.#letGo(legacy) : legacy, isSame: instance === "same" };
     const turn = this.#turn;
     const since = clock.monotonic();
     this.#again = clock.after(FIRST, () =>
-      connections ? this.#ask({ legacy }, since, connections, turn) : this.#giveUp(legacy),
+      connections ? this.#ask(open, since, connections, turn) : this.#giveUp(legacy),
     );
+  }
+
+  /** It is another Mongrel2: their connections have ended, and the same ids are other people's, who are left alone. */
+  #letGo({ clients }: Legacy): undefined {
+    this.#options.forget(clients);
+    this.#options.settled({ adopted: 0, cancelled: 0, gone: clients.length, proven: false });
   }
 
   /** Nothing can be proven without a control port. */
@@ -120,10 +131,10 @@ export class Recovery {
       (rows) => {
         if (turn !== this.#turn) return;
         const late = asked - liveSince > PATIENCE;
-        const decided = this.#look(open.legacy, rows, asked, late);
+        const decided = this.#look(open, rows, asked, late);
         const suspects = this.#sweep(rows, asked - liveSince, open.suspects);
         if (late) this.#isOver = true;
-        else again({ legacy: decided ? undefined : open.legacy, suspects });
+        else again({ ...open, legacy: decided ? undefined : open.legacy, suspects });
       },
       (error) => {
         if (turn !== this.#turn) return;
@@ -139,12 +150,12 @@ export class Recovery {
   }
 
   /** Decides about what was left behind; true when nothing is left to decide. */
-  #look(legacy: Legacy | undefined, rows: readonly NetRow[], asked: number, late: boolean): boolean {
+  #look({ legacy, isSame }: Open, rows: readonly NetRow[], asked: number, late: boolean): boolean {
     if (!legacy) return true;
     const { isTaken, adopt, forget, settled } = this.#options;
     const alive = new Map(rows.map((row) => [row.id, row]));
     const left = legacy.clients.filter(({ id }) => alive.has(id) && !isTaken(id));
-    const proven = left.some(({ id }) => readLongerAgo(alive.get(id), asked - legacy.aliveAt));
+    const proven = isSame || left.some(({ id }) => readLongerAgo(alive.get(id), asked - legacy.aliveAt));
     if (left.length > 0 && !proven && !late) return false;
     // Nothing was ever written: the answer to its request was lost with us, so there is no stream to go on with.
     const opened = proven ? left.filter(({ id }) => (alive.get(id)?.bytesWritten ?? 0) > 0) : [];

@@ -1,26 +1,29 @@
 /**
- * One Mongrel2 and all that belongs to it: its link, its endpoint, its place in the hub, what an earlier process left of its
- * clients, and who takes its messages.
+ * One Mongrel2 and all that belongs to it: its link, its endpoint, its control port, its place in the hub, what an earlier process
+ * left of its clients, and who takes its messages.
  */
 import type { ServerConfig } from "../config/schema.js";
+import { closeAll } from "../hub/farewell.js";
 import type { Hub } from "../hub/hub.js";
 import type { KeepaliveTimes } from "../hub/keepalive.js";
 import type { ClientStore, Legacy } from "../hub/ports.js";
 import type { Server } from "../hub/server.js";
 import type { Chronicle } from "../metrics/tee.js";
 import { RequestError } from "../protocol/request.js";
-import type { Clock } from "../util/clock.js";
+import { atMost, type Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import { Asker } from "../zmq/dealer.js";
 import { Link, type LinkObserver } from "../zmq/link.js";
-import { Control } from "./control.js";
-import { Endpoint, type EndpointEvents } from "./endpoint.js";
+import { Contention } from "./contention.js";
+import { Endpoint } from "./endpoint.js";
+import type { EndpointEvents } from "./endpoint-events.js";
+import { InstanceWatch } from "./instance-watch.js";
+import { secondDaemonProblem, silentProblem } from "./problems.js";
 import { reachability } from "./reachability.js";
 import { reception, type Visitors } from "./reception.js";
 import { Recovery } from "./recovery.js";
 
-/** How long the control port may take to answer, milliseconds. */
-const CONTROL_PATIENCE = 2000;
+/** How long answers may take where another daemon goes on, milliseconds. */
+const ANSWERS_TIMEOUT_MS = 2000;
 
 export interface Surroundings {
   readonly hub: Hub;
@@ -31,25 +34,33 @@ export interface Surroundings {
   /** Standing problems, by server name. */
   readonly conditions: Conditions;
   readonly times: KeepaliveTimes;
+  /** What browsers are told to wait for where a stream is closed, milliseconds. */
+  readonly retryMs: () => number;
 }
 
 export interface Served {
   readonly server: Server;
   readonly endpoint: Endpoint;
+  /** Another daemon reads from the same send_spec: its next process, if any, knows nothing of our streams. */
+  readonly isContended: boolean;
   /** Resolves with whether it is certain that no request was lost. */
   stop(): Promise<boolean>;
 }
 
 /** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link.failed". */
 export async function serve(config: ServerConfig, around: Surroundings): Promise<Served> {
-  // Long because it is two lists of who is told what, and nothing else.
-  const { hub, visitors, store, journal, clock, times } = around;
-  const { name, send_ident: sendIdent, max_targets: maxTargets } = config;
-  const isOpen = (id: number) => server.registry.clients.has(id);
+  // Long because it is a few lists of who is told what, and nothing else.
+  const { hub, visitors, store, journal, clock, conditions, times, retryMs } = around;
+  const { name, send_ident: sendIdent, max_targets: maxTargets, link_timeout: linkTimeoutMs } = config;
+  const instance: InstanceWatch = new InstanceWatch(config, {
+    ...around,
+    endpoint: () => endpoint,
+    server: () => server,
+  });
   const recovery: Recovery = new Recovery({
     clock,
-    connections: askerOf(config),
-    isTaken: isOpen,
+    connections: instance.connections,
+    isTaken: (id) => server.registry.clients.has(id),
     adopt: (client) => hub.adopt(server, client, legacy.aliveAt),
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
@@ -61,15 +72,27 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     failed: (error) => journal.controlFailed(name, error),
   });
   let legacy = store.legacy(name);
+  const contention = new Contention({
+    clock,
+    began: (isOlder) => conditions.begin(secondDaemonProblem(name, isOlder)),
+    ended: () => conditions.end("second_daemon", name),
+    yields: () => void leave(),
+  });
   const events: EndpointEvents = {
-    live: (took) => {
+    live: (took, doubtful) => {
       journal.serverLive(name, took);
       hub.live(server);
-      recovery.begin(legacy);
+      contention.live();
+      instance.live((known) => {
+        // Of a Mongrel2 that is gone: the same ids are other people's now.
+        if (known !== "restarted") server.outlet.cancel(doubtful);
+        recovery.begin(legacy, known);
+      });
     },
     lost: (why) => {
       recovery.stop();
       journal.serverLost(name, why);
+      instance.lost(legacy.clients.length === 0);
       legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic(), cleanStop: false });
     },
     inbound: (message) => receive(message),
@@ -77,28 +100,55 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
       journal.malformed(name, error);
       if (error instanceof RequestError && error.id !== undefined) visitors.refuse(server, error.id, "malformed");
     },
-    silent: (milliseconds, wasLive) => journal.serverSilent(name, milliseconds, wasLive),
+    silent: (milliseconds, wasLive) => conditions.begin(silentProblem(name, milliseconds, wasLive)),
+    answering: () => conditions.end("mongrel2_silent", name),
     wrongIdent: (seen) => journal.wrongIdent(name, sendIdent, seen),
     fencePassed: (milliseconds) => journal.fencePassed(name, milliseconds),
+    foreignFence: (isYounger) => config.shared || contention.seen(isYounger),
     stale: (messages) => journal.stale(name, messages),
   };
-  const transport = linkOf(config, clock, reachability(name, around.conditions, journal));
-  const endpoint: Endpoint = new Endpoint({ sendIdent, maxTargets, transport, clock, isOpen, events });
+  const transport = linkOf(config, clock, reachability(name, conditions, journal));
+  const mayServe = () => instance.mayServe;
+  const random = Math.random;
+  const endpoint: Endpoint = new Endpoint({
+    ...{ sendIdent, maxTargets, linkTimeoutMs },
+    ...{ transport, clock, random, events, mayServe },
+  });
   const server: Server = hub.serve(name, endpoint, times);
   const receive = reception(hub, server, visitors);
+  const end = async () => {
+    recovery.stop();
+    contention.stop();
+    // A ZeroMQ proxy between us may have taken requests that it could not hand on.
+    const isWhole = (await endpoint.stop()) && !config.bind;
+    await instance.stop();
+    // Where this process never was connected, what the one before it left is as it was.
+    const isUntouched = legacy.cleanStop && !endpoint.wasConnected;
+    if (isUntouched || (isWhole && recovery.isOver)) store.stoppedCleanly(name);
+    return isWhole || !endpoint.wasConnected;
+  };
+  let ended: Promise<boolean> | undefined;
+  const stop = () => {
+    ended ??= end();
+    return ended;
+  };
+  /** What it has taken is answered, and its streams are closed, for their browsers to go to the other daemon. */
+  const leave = async () => {
+    closeAll(hub, server, retryMs());
+    await endpoint.leave();
+    await atMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
+    closeAll(hub, server, retryMs());
+    await stop();
+  };
+  await instance.start();
   await endpoint.start();
   return {
     server,
     endpoint,
-    async stop() {
-      recovery.stop();
-      // A ZeroMQ proxy between us may have taken requests that it could not hand on.
-      const isWhole = (await endpoint.stop()) && !config.bind;
-      // Where this process never was connected, what the one before it left is as it was.
-      const isUntouched = legacy.cleanStop && !endpoint.wasConnected;
-      if (isUntouched || (isWhole && recovery.isOver)) store.stoppedCleanly(name);
-      return isWhole || !endpoint.wasConnected;
+    get isContended() {
+      return !config.shared && contention.isSuspected;
     },
+    stop,
   };
 }
 
@@ -112,11 +162,4 @@ function joined(first: Legacy, second: Legacy): Legacy {
   if (first.clients.length === 0) return second;
   const aliveAt = Math.min(first.aliveAt, second.aliveAt);
   return { clients: [...first.clients, ...second.clients], aliveAt, cleanStop: second.cleanStop };
-}
-
-/** How to ask for Mongrel2's connections; undefined where no control port is known. */
-function askerOf({ control }: ServerConfig) {
-  if (control === undefined) return undefined;
-  const port = new Control(new Asker(control, CONTROL_PATIENCE));
-  return () => port.connections();
 }

@@ -131,6 +131,17 @@ export function typeIn(command: Buffer): string | undefined {
   return undefined;
 }
 
+/** A message in several parts. */
+export function partsFrame(parts: readonly Buffer[]): Buffer {
+  const frame = Buffer.allocUnsafe(parts.reduce((sum, { length }) => sum + frameBytes(length), 0));
+  let at = 0;
+  parts.forEach((part, index) => {
+    at = writeHead(frame, at, part.length, index < parts.length - 1 ? MORE : 0);
+    at += part.copy(frame, at);
+  });
+  return frame;
+}
+
 /** Bytes of the frame of a message in one part of so many bytes. */
 export function frameBytes(bytes: number): number {
   return headBytes(bytes) + bytes;

@@ -34,7 +34,8 @@ export function lastPageOf(root: { getStats(): object; env?: { info?(): object }
 export class LmdbSpace {
   readonly #options: LmdbSpaceOptions;
   readonly #file: number;
-  readonly #byte = Buffer.alloc(1);
+  readonly #lastByte = Buffer.alloc(1);
+  #broken: Error | undefined;
   /** Size of the file. */
   #end: number;
   /** LMDB uses no byte from here on; at most as much as was claimed too high. */
@@ -51,9 +52,10 @@ export class LmdbSpace {
    * EIO), and "ETRUNCATED".
    */
   claim(pages: number): void {
+    this.check();
     const bytes = pages * PAGE_BYTES;
     if (this.#used + bytes + STEP_BYTES > this.#end) this.#allocate(bytes);
-    this.#rewriteLastByte();
+    writeSync(this.#file, this.#lastByte, 0, 1, this.#end - 1);
     this.#used += bytes;
   }
 
@@ -65,6 +67,22 @@ export class LmdbSpace {
     } catch {
       return false; // the claim that is made in its place says why
     }
+  }
+
+  /**
+   * Looks whether the file is as long as it was. Throws "ETRUNCATED" where it is not: then LMDB must not look at it any more, or the
+   * kernel ends the process (SIGBUS).
+   */
+  check(): void {
+    this.assertWhole();
+    if (readSync(this.#file, this.#lastByte, 0, 1, this.#end - 1) === 1) return;
+    this.#broken = Object.assign(new Error(TRUNCATED), { code: "ETRUNCATED" });
+    throw this.#broken;
+  }
+
+  /** Throws what check() has thrown. Costs nothing. */
+  assertWhole(): void {
+    if (this.#broken) throw this.#broken;
   }
 
   close(): void {
@@ -88,14 +106,6 @@ export class LmdbSpace {
   /** A disk that is nearly full may take a part: then the next write says why. */
   #grow(bytes: number): void {
     this.#end += writeSync(this.#file, ZEROS, 0, Math.min(bytes, STEP_BYTES), this.#end);
-  }
-
-  #rewriteLastByte(): void {
-    if (this.#end === 0) return;
-    // Writing it would make a hole where LMDB has pages.
-    if (readSync(this.#file, this.#byte, 0, 1, this.#end - 1) === 0) {
-      throw Object.assign(new Error(TRUNCATED), { code: "ETRUNCATED" });
-    }
-    writeSync(this.#file, this.#byte, 0, 1, this.#end - 1);
+    this.#lastByte[0] = 0;
   }
 }

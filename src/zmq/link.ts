@@ -98,6 +98,11 @@ export class Link implements Transport {
     }
   }
 
+  reconnect(): void {
+    this.#out?.reconnect();
+    this.#in?.reconnect();
+  }
+
   stopReceiving(draining: Draining): Promise<boolean> {
     return this.#in?.drain(draining) ?? Promise.resolve(false);
   }

@@ -8,7 +8,7 @@
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
-import { frameBytes, PING, parseCommand, pong, ready, reasonIn, typeIn, writeHead } from "../protocol/zmtp.js";
+import { PING, parseCommand, partsFrame, pong, ready, reasonIn, typeIn } from "../protocol/zmtp.js";
 import { FrameReader } from "../protocol/zmtp-reader.js";
 import type { Clock } from "../util/clock.js";
 import { Assembly } from "./assembly.js";
@@ -17,16 +17,15 @@ import { MarkScanner } from "./mark.js";
 import { Rating } from "./rating.js";
 import { ReadQueue } from "./read-queue.js";
 import type { Budget, Turns, Worker } from "./turns.js";
+import { WriteQueue } from "./write-queue.js";
 
 /** Before a connection on which nothing comes is looked after (TCP keep-alive), milliseconds. */
 const KEEP_ALIVE = 60_000;
 /** The largest read. */
 const READ_BYTES = 65_536;
-/** So many bytes leave before the rest is there: the first of 500,000 clients need not wait for the last one's frame. */
-const MOST_LEAVING = 128_000;
 /** libzmq's sockets that belong to ours. */
-const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/ };
-const WANTED = { PULL: "PUSH", PUB: "SUB" };
+const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/, DEALER: /^(?:REP|ROUTER)$/ };
+const WANTED = { PULL: "PUSH", PUB: "SUB", DEALER: "REP" };
 
 export interface Role {
   readonly type: keyof typeof COUNTERPARTS;
@@ -76,14 +75,13 @@ export class Peer implements Worker {
   #handshake: Handshake | undefined;
   #knowsPing = false;
   #isCut = false;
+  #hasEnded = false;
   /** The connection is closed; what was read before is handled first. */
   #isOver = false;
   readonly #rating: Rating;
   readonly #queue: ReadQueue;
   #heldBytes = 0;
-  /** Messages, each a head and a body. */
-  #leaving: Buffer[] = [];
-  #leavingBytes = 0;
+  readonly #writes: WriteQueue;
   #watch: ((bytes: Buffer) => void) | undefined;
 
   constructor(socket: Socket, role: Role, shares: Shares, events: PeerEvents) {
@@ -96,11 +94,20 @@ export class Peer implements Worker {
     this.#assembly = new Assembly(role.limit);
     this.#rating = new Rating(role.clock);
     this.#queue = new ReadQueue(socket);
+    this.#writes = new WriteQueue(socket);
     this.#handshake = new Handshake(socket, role.clock, (error) => this.cut(error));
     socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE);
     socket.on("error", (error) => events.failed(error, this));
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    socket.on("end", () => {
+      this.#hasEnded = true;
+    });
     socket.on("close", () => this.#over());
+  }
+
+  /** It has said that it closes: it was not merely cut. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   get isReady(): boolean {
@@ -114,9 +121,13 @@ export class Peer implements Worker {
 
   /** Queues a message, head and body as one part; all that is queued in one go of the program leaves in one write. */
   send(head: Buffer, body: Buffer): void {
-    if (this.#leaving.push(head, body) === 2) process.nextTick(this.#write);
-    this.#leavingBytes += frameBytes(head.length + body.length);
-    if (this.#leavingBytes >= MOST_LEAVING) this.#write();
+    this.#writes.push(head, body);
+  }
+
+  /** Sends a message in several parts, after what is queued: for messages that are few. */
+  sendParts(parts: readonly Buffer[]): void {
+    this.#writes.flush();
+    if (this.#socket.writable) this.#socket.write(partsFrame(parts));
   }
 
   /** Asks for a sign of life; false where the peer would not understand it, or does not read. */
@@ -133,6 +144,7 @@ export class Peer implements Worker {
     this.#watch = (bytes) => {
       if (scanner.isIn(bytes)) seen();
     };
+    this.#regulate();
   }
 
   /**
@@ -140,7 +152,7 @@ export class Peer implements Worker {
    * before so many milliseconds in which nothing came.
    */
   end(silence = 0): void {
-    this.#write();
+    this.#writes.flush();
     this.#regulate();
     if (silence > 0) this.#socket.setTimeout(silence, () => this.#socket.end());
     else this.#socket.end();
@@ -176,22 +188,6 @@ export class Peer implements Worker {
     }
   }
 
-  readonly #write = (): void => {
-    if (this.#leaving.length === 0) return;
-    const bytes = Buffer.allocUnsafe(this.#leavingBytes);
-    const pieces = this.#leaving;
-    for (let piece = 0, at = 0; piece < pieces.length; piece += 2) {
-      const [head, body] = [pieces[piece] as Buffer, pieces[piece + 1] as Buffer];
-      at = writeHead(bytes, at, head.length + body.length);
-      bytes.set(head, at);
-      bytes.set(body, at + head.length);
-      at += head.length + body.length;
-    }
-    this.#leaving = [];
-    this.#leavingBytes = 0;
-    if (this.#socket.writable) this.#socket.write(bytes);
-  };
-
   #read(bytes: Buffer): void {
     if (this.#isCut) return;
     this.#watch?.(bytes);
@@ -200,10 +196,14 @@ export class Peer implements Worker {
     this.#regulate();
   }
 
-  /** A peer that has not sent anything of use yet, or just now has not, is read only as fast as it is handled. */
+  /**
+   * A peer that has not sent anything of use yet, or just now has not, is read only as fast as it is handled. While nothing is handled
+   * everything is read: somebody waits for what it contains.
+   */
   #regulate(): void {
-    const { queueBytes } = this.#shares;
-    this.#queue.regulate(this.#rating.isUseful ? queueBytes : Math.min(queueBytes, READ_BYTES));
+    const { queueBytes, turns } = this.#shares;
+    if (turns.isPaused) this.#queue.resume();
+    else this.#queue.regulate(this.#rating.isUseful ? queueBytes : Math.min(queueBytes, READ_BYTES));
   }
 
   #over(): void {

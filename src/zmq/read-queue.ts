@@ -41,9 +41,19 @@ export class ReadQueue {
   regulate(share: number): void {
     const part = this.#isPaused ? 0.5 : 1;
     const isFull = this.#bytes > part * share || this.#pieces.length > part * MAX_PIECES;
-    if (isFull === this.#isPaused) return;
-    this.#isPaused = isFull;
-    if (isFull) this.#socket.pause();
-    else this.#socket.resume();
+    if (isFull && !this.#isPaused) this.#pause();
+    else if (!isFull) this.resume();
+  }
+
+  /** Goes on reading, whatever waits. */
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  #pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
   }
 }

@@ -1,10 +1,8 @@
 /**
- * A PULL or PUB socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
+ * A PULL, PUB or DEALER socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
  * whole is dropped at a limit: a peer of which more waits than its share of MAX_QUEUED_BYTES is held up. What peers leave
- * unfinished is limited in sum: beyond it the one that holds most is cut off.
+ * unfinished is limited in sum: beyond it the one that holds most is cut off. Long because it is what all sockets have in common.
  */
-import { once } from "node:events";
-import { lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
 import { backoff } from "../util/backoff.js";
@@ -13,6 +11,7 @@ import type { ConnectionCap } from "../util/descriptors.js";
 import { listeningPlaceOf, type Place, placeOf } from "./address.js";
 import { endAtMark } from "./end-at-mark.js";
 import { cannotAccept, connectionBroken, type LinkError, linkFailed, wrongPeer } from "./failure.js";
+import { checkPath, listen } from "./listen.js";
 import { Outage } from "./outage.js";
 import { Peer, type PeerEvents, type Role, type Shares } from "./peer.js";
 import type { Draining } from "./transport.js";
@@ -24,8 +23,6 @@ const RECONNECT_MS = { first: 100, last: 1000 };
 const MAX_QUEUED_BYTES = 16_000_000;
 /** Memory for messages that have begun and not ended, of all peers. */
 const MAX_UNFINISHED_BYTES = 16_000_000;
-/** The path of a socket's file, as Linux has it; without the zero at its end. */
-const MAX_PATH_BYTES = 107;
 /** Connections that have not said READY yet. */
 const MAX_HANDSHAKES = 1000;
 
@@ -116,6 +113,11 @@ export class ZmqSocket implements Shares {
     return asked;
   }
 
+  /** Ends every connection at once; where it connects, it connects again. What was on its way is lost. */
+  reconnect(): void {
+    this.#each((peer) => peer.destroy());
+  }
+
   /**
    * Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on, with
    * whether all of them ended by themselves, so that what was sent to them has been taken.
@@ -176,7 +178,7 @@ export class ZmqSocket implements Shares {
     const { spec, bind } = this.#options;
     const place = bind ? listeningPlaceOf(spec) : placeOf(spec);
     if (!place) throw new Error("tcp://host:port or ipc://path is needed (ipc://@name from Node.js 22 on)");
-    if ("path" in place && Buffer.byteLength(place.path) > MAX_PATH_BYTES) throw tooLong(place.path);
+    checkPath(place);
     if (bind) this.#server = await this.#listen(place);
     else this.#connect(place);
   }
@@ -188,13 +190,7 @@ export class ZmqSocket implements Shares {
       server.maxConnections = cap.most;
       server.on("drop", cap.reached);
     }
-    try {
-      await once(server.listen(place), "listening");
-    } catch (error) {
-      if (!("path" in place) || !(await isLeftOver(place.path, error))) throw error;
-      unlinkSync(place.path);
-      await once(server.listen(place), "listening");
-    }
+    await listen(server, place);
     // From now on it is one connection that could not be taken.
     return server.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#outage.failed(error.code ?? "")) this.#events.failed(cannotAccept(this.#options.spec, error));
@@ -272,26 +268,3 @@ export class ZmqSocket implements Shares {
 }
 
 const TOO_MUCH_UNFINISHED = `unfinished messages of all peers take more than ${MAX_UNFINISHED_BYTES} bytes, and this peer has the largest one`;
-
-/** libuv would use the beginning of the path. */
-function tooLong(path: string): Error {
-  const what = `the path has ${Buffer.byteLength(path)} bytes, at most ${MAX_PATH_BYTES} are possible`;
-  return Object.assign(new Error(what), { code: "ENAMETOOLONG" });
-}
-
-/** Whether what is in the way of a socket to bind is the socket of a process that is gone. Throws where it is no socket. */
-async function isLeftOver(path: string, error: unknown): Promise<boolean> {
-  if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return false;
-  // An abstract name has no file.
-  if (path.startsWith("\0")) return false;
-  if (!lstatSync(path).isSocket()) throw Object.assign(new Error("not a socket"), { code: "EEXIST" });
-  const socket = connect({ path });
-  try {
-    await once(socket, "connect");
-    return false;
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "ECONNREFUSED";
-  } finally {
-    socket.destroy();
-  }
-}

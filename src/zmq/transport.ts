@@ -23,6 +23,8 @@ export interface Transport {
   start(receiver: Receiver): Promise<void>;
   /** One message, in one part: the head and the body behind it. Neither may change afterwards. */
   send(head: Buffer, body: Buffer): void;
+  /** Ends the connections and makes new ones, as if they had been cut; "disconnected" is told of those that were there. */
+  reconnect(): void;
   /**
    * Ends receiving without losing what peers write until then. From this call on what comes in is read and kept back. When `mark`
    * comes in, or after `markTimeoutMs`, the receiving side is half-closed at once, in that very read callback; then all that was

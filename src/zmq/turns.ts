@@ -23,7 +23,9 @@ export interface Worker {
 }
 
 export class Turns {
-  /** In the order in which they have their turn. */
+  /** Those that had nothing before. They come first, with half of a turn: who sends little does not wait for all who send much. */
+  readonly #fresh = new Set<Worker>();
+  /** Those that had more than they could do, in the order in which they have their turn. */
   readonly #waiting = new Set<Worker>();
   readonly #left: Budget = { ...TURN };
   readonly #own: Budget = { ...TURN };
@@ -32,7 +34,7 @@ export class Turns {
 
   /** It has something to do: at once where this turn's budget has room. */
   add(worker: Worker): void {
-    this.#waiting.add(worker);
+    if (!this.#waiting.has(worker)) this.#fresh.add(worker);
     if (this.#isPaused) return;
     if (!this.#isScheduled) this.#begin();
     this.#run();
@@ -44,14 +46,18 @@ export class Turns {
     if (!isPaused && this.isBehind && !this.#isScheduled) this.#begin();
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   /** Whether somebody waits for the next turn. */
   get isBehind(): boolean {
-    return this.#waiting.size > 0;
+    return this.#fresh.size + this.#waiting.size > 0;
   }
 
   readonly #turn = (): void => {
     this.#isScheduled = false;
-    if (this.#isPaused || this.#waiting.size === 0) return;
+    if (this.#isPaused || !this.isBehind) return;
     this.#begin();
     this.#run();
   };
@@ -64,11 +70,18 @@ export class Turns {
   }
 
   #run(): void {
+    this.#serve(this.#fresh, 0.5);
+    this.#serve(this.#waiting, 0);
+    this.#serve(this.#fresh, 0);
+  }
+
+  /** `reserve`: the part of a turn that is left to the others. */
+  #serve(workers: Set<Worker>, reserve: number): void {
     const left = this.#left;
-    for (const worker of this.#waiting) {
-      if (left.messages <= 0 || left.bytes <= 0) return;
+    for (const worker of workers) {
+      if (left.messages <= reserve * TURN.messages || left.bytes <= reserve * TURN.bytes) return;
       // To the end of the line before it works: where work() throws, its turn comes again.
-      this.#waiting.delete(worker);
+      workers.delete(worker);
       this.#waiting.add(worker);
       if (!this.#some(worker)) this.#waiting.delete(worker);
     }

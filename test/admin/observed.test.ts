@@ -33,6 +33,7 @@ test("servers, clients, those behind, what waits and the history are those of th
     sendSpec: "tcp://a:1",
     recvSpec: "tcp://a:2",
     live: true,
+    silent: false,
     clients: 2,
     behind: 1,
     audiences: 1,

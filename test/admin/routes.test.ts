@@ -67,14 +67,6 @@ for (const [what, changes, reason] of UNREADY) {
   });
 }
 
-test("/readyz is 503 while a live server does not answer", async () => {
-  const { get, journal } = routes();
-  journal.serverSilent("main");
-  assert.match((await get("/readyz")).body, /^server main: Mongrel2 has not answered for some seconds\n$/);
-  journal.fencePassed("main", 7000);
-  assert.equal((await get("/readyz")).status, 200);
-});
-
 test("/readyz gives every reason a line", async () => {
   const { get } = routes(() =>
     snapshotOf({ phase: "starting", history: undefined, servers: [serverSnapshot({ live: false })] }),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Nodes } from "../../src/cluster/nodes.js";
 import type { Session } from "../../src/cluster/session.js";
@@ -16,18 +16,26 @@ class Air {
   readonly clock = new FakeClock();
   lose: (data: Uint8Array) => boolean = () => false;
   told = 0;
+  readonly #sending: Uint8Array[] = [];
   readonly #listeners = new Map<Session, (data: Uint8Array) => void>();
 
   session(): Session {
     const session = {
       tell: (data: Uint8Array) => {
         this.told++;
-        if (this.lose(data)) return;
-        for (const hear of [...this.#listeners.values()]) hear(data);
+        if (!this.lose(data)) this.#send(data);
       },
       listen: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as Session, hear),
     };
     return session as unknown as Session;
+  }
+
+  /** What is told while something is heard comes after it: all hear the messages of a node in the order in which it told them. */
+  #send(data: Uint8Array): void {
+    if (this.#sending.push(data) > 1) return;
+    for (; this.#sending[0]; this.#sending.shift()) {
+      for (const hear of [...this.#listeners.values()]) hear(this.#sending[0]);
+    }
   }
 
   /** Its messages go nowhere from now on. */
@@ -196,4 +204,62 @@ test("after close no timer is left", () => {
   a.joined(subscriber("x"));
   a.close();
   assert.equal(air.clock.waiting, 0);
+});
+
+describe("What watchers at another node are told", () => {
+  /** Two nodes that know each other, and what the second hears of the first. */
+  function observed() {
+    const air = new Air();
+    const [a, b] = [air.node("a"), air.node("b")];
+    air.clock.advance(3000); // until both have told everything
+    const told: string[] = [];
+    b.observe({
+      joined: ({ id }) => told.push(`joined ${id.slice(9)}`),
+      left: ({ id }) => told.push(`left ${id.slice(9)}`),
+      missed: () => told.push("missed"),
+    });
+    return { air, a, b, told };
+  }
+
+  test("those who come and go, once each; not those who were there before, as after a restart", () => {
+    const { air, a, told } = observed();
+    a.joined(subscriber("new"), true);
+    a.joined(subscriber("adopted"), false);
+    air.clock.advance(100);
+    a.left(subscriber("new"));
+    a.left(subscriber("adopted"));
+    air.clock.advance(100);
+    assert.deepEqual(told, ["joined new", "left new", "left adopted"]);
+  });
+
+  test("who left an earlier process and was never told of by this one", () => {
+    const { air, a, told } = observed();
+    a.left(subscriber("of an earlier process"));
+    air.clock.advance(100);
+    assert.deepEqual(told, ["left of an earlier process"]);
+  });
+
+  test("that something is missing, where a message was lost or a node is silent; not for a node that starts", () => {
+    const { air, a, b, told } = observed();
+    let lost = 0;
+    air.lose = (data) => Buffer.from(data).includes("unheard") && lost++ === 0;
+    a.joined(subscriber("unheard"), true);
+    air.clock.advance(5000);
+    assert.deepEqual(told, ["missed"]);
+    assert.deepEqual(ids(b), ["unheard"], "the list is whole again");
+    air.node("c");
+    air.clock.advance(5000);
+    assert.deepEqual(told, ["missed"]);
+    a.connect(undefined);
+    air.clock.advance(10_000);
+    assert.deepEqual(told, ["missed", "missed"]);
+  });
+
+  test("who has just come, though everything is told anew at that moment", () => {
+    const { air, a, told } = observed();
+    a.joined(subscriber("x"), true);
+    air.node("c");
+    air.clock.advance(100);
+    assert.deepEqual(told, ["joined x"]);
+  });
 });

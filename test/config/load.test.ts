@@ -37,6 +37,7 @@ const DEFAULTS = {
     keepalive: 45_000,
     max_clients: 0,
     max_per_address: 0,
+    max_pattern_cost: 5_000_000,
   },
   beacon: { interval: 5_000, topic: "beacon" },
   publish: { zmq: "tcp://127.0.0.1:9997" },
@@ -107,6 +108,7 @@ test("a flag wins over the environment, the environment over the file, the file 
     keepalive: 1_000,
     max_clients: 0,
     max_per_address: 0,
+    max_pattern_cost: 5_000_000,
   });
   const from = ["retry", "heartbeat", "keepalive", "path"].map((name) => sources.get(`stream.${name}`));
   assert.deepEqual(

@@ -1,17 +1,18 @@
 /** A history whose file can no longer be written, as those who publish and those who listen see it. */
 import assert from "node:assert/strict";
-import { mkdirSync, rmdirSync } from "node:fs";
+import { mkdirSync, rmdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { LocalBus } from "../../src/cluster/local.js";
 import type { Block } from "../../src/history/block.js";
 import { StorageFailure, storageConditions } from "../../src/history/failure.js";
-import { LmdbHistory } from "../../src/history/lmdb.js";
+import { LmdbHistory, openLmdb } from "../../src/history/lmdb.js";
 import { lockFolder } from "../../src/history/lock.js";
 import { Store, type StoreOptions } from "../../src/history/store.js";
 import { Hub } from "../../src/hub/hub.js";
 import { EVERYTHING_PUBLIC } from "../../src/hub/interest.js";
 import { Conditions } from "../../src/util/conditions.js";
+import { publication } from "../contract/history.js";
 import { FakeClock } from "../support/clock.js";
 import { MapStore, silent } from "../support/hub.js";
 import { RecordingOutlet } from "../support/outlet.js";
@@ -190,6 +191,49 @@ describe("A history that cannot be written", () => {
       ["1", "2", "3"],
       ["1", "2", "3"],
     ]);
+  });
+});
+
+describe("A history whose file is made shorter under the running daemon", () => {
+  // The kernel ended the process with SIGBUS at the next look at the file, which trimming takes each second.
+  test("is told, and not looked at any more: the process goes on", async (t) => {
+    const folder = temporaryDirectory();
+    t.after(() => removeDirectory(folder));
+    const clock = new FakeClock();
+    const problems: string[] = [];
+    const conditions = new Conditions(clock, {
+      conditionBegan: ({ message, fix }) => problems.push(`${message}; fix: ${fix}`),
+      conditionEnded: ({ code }) => problems.push(`ended ${code}`),
+    });
+    const observer = storageConditions(conditions, false);
+    const bounds = { maxEvents: 10, maxAge: 1e15, maxBytes: 1e9 };
+    const history = await openLmdb({ ...bounds, durability: "commit", path: folder, observer }, clock);
+    const append = (offset: number) => history.append(publication(history, offset, { id: `own ${offset}` }));
+    for (let offset = 1; offset <= 500; offset++) await append(offset);
+    truncateSync(join(folder, "history.mdb"), 0);
+    clock.advance(3000);
+    const said = /^publications cannot be stored: the file was made shorter .*; fix: start the daemon again/;
+    assert.equal(problems.length, 1);
+    assert.match(problems[0] ?? "", said);
+    assert.throws(() => append(501), StorageFailure);
+    assert.throws(() => history.find("own 1"), /made shorter/);
+    await history.close();
+    await assert.rejects(openLmdb({ ...bounds, durability: "commit", path: folder }, clock), {
+      code: "history.unusable",
+    });
+  });
+
+  test("rejects a publication that comes before it is noticed", async (t) => {
+    const folder = temporaryDirectory();
+    t.after(() => removeDirectory(folder));
+    const bounds = { maxEvents: 10, maxAge: 1e15, maxBytes: 1e9 };
+    const observer = { storageFailed() {}, storageRecovered() {} };
+    const clock = new FakeClock();
+    const history = await openLmdb({ ...bounds, durability: "commit", path: folder, observer }, clock);
+    await history.append(publication(history, 1));
+    truncateSync(join(folder, "history.mdb"), 0);
+    await assert.rejects(async () => history.append(publication(history, 2)), /made shorter/);
+    await history.close();
   });
 });
 

@@ -93,13 +93,6 @@ const TOLD: readonly (readonly [what: string, tell: (journal: LogJournal) => voi
   ["a gap", (it) => it.gap("main", "expired"), "info", { event: "gap", reason: "expired", suppressed: 0 }],
   ["a server that answers", (it) => it.serverLive("main", 12.6), "info", { event: "live", milliseconds: 13 }],
   ["a server that is lost", (it) => it.serverLost("main", "x"), "warn", { event: "lost", why: "x" }],
-  ["silence", (it) => it.serverSilent("main", 5000.4, true), "warn", { event: "silent", milliseconds: 5000 }],
-  [
-    "silence from the start",
-    (it) => it.serverSilent("main", 5000, false),
-    "warn",
-    { event: "silent", milliseconds: 5000 },
-  ],
   [
     "a recovery",
     (it) => it.recovered("main", { adopted: 1, cancelled: 2, gone: 3, proven: true }),
@@ -109,8 +102,8 @@ const TOLD: readonly (readonly [what: string, tell: (journal: LogJournal) => voi
   [
     "a control port that fails",
     (it) => it.controlFailed("main", new Error("no answer")),
-    "warn",
-    { event: "control", why: "no answer", suppressed: 0 },
+    "debug",
+    { event: "control", why: "no answer" },
   ],
   ["a wrong ident", (it) => it.wrongIdent("main", "a", "b"), "error", { event: "ident", configured: "a", seen: "b" }],
   [
@@ -145,15 +138,8 @@ test("a recovery that found nobody is not told", () => {
   assert.deepEqual(lines, []);
 });
 
-test("the silence of a server that never answered tells what to look at", () => {
-  const { journal, texts } = setUp();
-  journal.serverSilent("main", 5000, false);
-  assert.match(texts[0] ?? "", /send_spec and recv_spec the right way round.*recv_ident/);
-});
-
 const STORMS: readonly (readonly [what: string, tell: (journal: LogJournal) => void])[] = [
   ["gaps", (it) => it.gap("main", "unknown")],
-  ["control port failures", (it) => it.controlFailed("main", "x")],
   ["bad messages", (it) => it.malformed("main", new ProtocolError("protocol.request", "x"))],
   ["bad publications", (it) => it.publicationRejected("zmq", new ProtocolError("protocol.publication", "x"))],
   ["stale messages", (it) => it.stale("main", 1)],

@@ -25,6 +25,7 @@ export const serverSnapshot = (changes: Partial<ServerSnapshot> = {}): ServerSna
   sendSpec: "tcp://127.0.0.1:9999",
   recvSpec: "tcp://127.0.0.1:9998",
   live: true,
+  silent: false,
   clients: 0,
   behind: 0,
   audiences: 0,

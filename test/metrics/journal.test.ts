@@ -79,21 +79,6 @@ test("a publication that another machine's clock stamped in our future is not ol
   assert.equal(journal.tally.server("main").latencyMs, 0);
 });
 
-test("silence begins when it is told and ends with the next fence, or with the link", async () => {
-  const { journal, exposition } = metrics();
-  const silent = async () => sampleOf(await exposition.text(), "m2push_server_silent", MAIN);
-  for (const end of [
-    () => journal.fencePassed("main", 1),
-    () => journal.serverLost("main"),
-    () => journal.serverLive("main"),
-  ]) {
-    journal.serverSilent("main");
-    assert.equal(await silent(), 1);
-    end();
-    assert.equal(await silent(), 0);
-  }
-});
-
 test("trouble is counted by reason", async () => {
   const { journal, exposition } = metrics();
   const broken = new ProtocolError("protocol.request", "x");

@@ -16,7 +16,6 @@ const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> }
   gap: ["main", "expired"],
   serverLive: ["main", 1],
   serverLost: ["main", "why"],
-  serverSilent: ["main", 5000, true],
   recovered: ["main", { adopted: 1, cancelled: 0, gone: 0, proven: true }],
   controlFailed: ["main", error],
   wrongIdent: ["main", "a", "b"],

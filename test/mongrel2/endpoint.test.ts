@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "../../src/errors.js";
-import { Endpoint, type EndpointEvents } from "../../src/mongrel2/endpoint.js";
+import { Endpoint } from "../../src/mongrel2/endpoint.js";
+import type { EndpointEvents } from "../../src/mongrel2/endpoint-events.js";
 import { decodeReply } from "../../src/protocol/reply.js";
 import type { Inbound } from "../../src/protocol/request.js";
 import { FakeClock } from "../support/clock.js";
@@ -16,18 +17,20 @@ const get = (id: number, ident = IDENT) =>
   );
 
 /** An endpoint on a transport that keeps what is sent. */
-async function setUp() {
+async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
   const clock = new FakeClock();
   const sent: { ids: number[]; extended: boolean; body: string }[] = [];
   const told: string[] = [];
-  const open = new Set<number>();
+  const pings = { count: 0 };
   const name = (message: Inbound) => `${message.kind} ${message.id}`;
   const events: EndpointEvents = {
-    live: () => told.push("live"),
+    live: (_, doubtful) => told.push(doubtful.length > 0 ? `live, doubtful ${doubtful}` : "live"),
     lost: () => told.push("lost"),
     inbound: (message) => told.push(name(message)),
     malformed: (error) => told.push(`malformed ${"id" in error ? error.id : "?"}`),
     silent: (_, live) => told.push(`silent ${live}`),
+    answering: () => told.push("answering"),
+    foreignFence: (isYounger) => told.push(isYounger ? "foreign, younger" : "foreign, older"),
     wrongIdent: (seen) => told.push(`ident ${seen}`),
     fencePassed: () => {},
     stale: (messages) => told.push(`stale ${messages}`),
@@ -36,7 +39,8 @@ async function setUp() {
     async start() {},
     close: async () => true,
     stopReceiving: async () => true,
-    ping: () => false,
+    reconnect: () => told.push("reconnect"),
+    ping: () => ++pings.count > 0,
     send(head: Buffer, content: Buffer) {
       const frame = Buffer.concat([head, content]);
       const { ids, extended, body } = decodeReply(frame);
@@ -48,7 +52,9 @@ async function setUp() {
     maxTargets: 128,
     transport,
     clock,
-    isOpen: (id) => open.has(id),
+    linkTimeoutMs,
+    random: () => 0.5,
+    mayServe,
     events,
   });
   await endpoint.start();
@@ -56,7 +62,7 @@ async function setUp() {
   endpoint.connected("out");
   const lastFence = () => sent.findLast(({ ids }) => (ids[0] ?? 0) > 2_000_000_000)?.ids[0] ?? 0;
   const goLive = () => endpoint.message(notice(lastFence()));
-  return { endpoint, clock, sent, told, open, lastFence, goLive };
+  return { endpoint, clock, sent, told, pings, lastFence, goLive };
 }
 
 test("nothing is handed on before a fence has come back, then everything, in order", async () => {
@@ -75,7 +81,7 @@ test("a fence is asked again and again until Mongrel2 answers", async () => {
   assert.ok(sent.length > 8, `${sent.length} probes`);
   goLive();
   const probes = sent.length;
-  clock.advance(10_000);
+  clock.advance(400);
   assert.equal(sent.length, probes);
 });
 
@@ -148,8 +154,8 @@ test("where we bind, a stranger who comes and goes ends the epoch (it may have b
   assert.deepEqual(told.slice(3), ["live", "http 2", "lost", "stale 1"]);
 });
 
-test("requests that are held when a socket disconnects are doubtful: cancelled once it is live, not forgotten", async () => {
-  const { endpoint, told, sent, goLive } = await setUp();
+test("requests that are held when a socket disconnects are doubtful: told once it is live, not forgotten", async () => {
+  const { endpoint, told, goLive } = await setUp();
   endpoint.message(get(7));
   endpoint.message(get(8));
   endpoint.disconnected("out");
@@ -157,15 +163,11 @@ test("requests that are held when a socket disconnects are doubtful: cancelled o
   endpoint.message(get(9));
   assert.deepEqual(told, ["stale 2"]);
   goLive();
-  assert.deepEqual(told, ["stale 2", "live", "http 9"]);
-  assert.deepEqual(
-    sent.filter(({ body }) => body.includes("cancel")).map(({ ids }) => ids),
-    [[7, 8]],
-  );
+  assert.deepEqual(told, ["stale 2", "live, doubtful 7,8", "http 9"]);
 });
 
-test("a request that comes while Mongrel2 is lost may be of the old one: it is cancelled, never served", async () => {
-  const { endpoint, told, sent, goLive } = await setUp();
+test("a request that comes while Mongrel2 is lost may be of the old one: it is doubtful, never served", async () => {
+  const { endpoint, told, goLive } = await setUp();
   goLive();
   endpoint.disconnected("out");
   endpoint.disconnected("in");
@@ -174,37 +176,48 @@ test("a request that comes while Mongrel2 is lost may be of the old one: it is c
   endpoint.connected("out");
   endpoint.message(get(1));
   goLive();
-  assert.deepEqual(told, ["live", "lost", "stale 1", "live", "http 1"]);
-  assert.deepEqual(
-    sent.filter(({ body }) => body.includes("cancel")).map(({ ids }) => ids),
-    [[57]],
-  );
+  assert.deepEqual(told, ["live", "lost", "stale 1", "live, doubtful 57", "http 1"]);
 });
 
-test("ids that start over mean another life of Mongrel2, even when the sockets saw nothing", async () => {
+test("no id is a sign of a restart: a connection that is kept sends each request with its old one", async () => {
   const { endpoint, told, goLive } = await setUp();
   goLive();
-  endpoint.message(get(10_000));
-  endpoint.message(get(3));
-  assert.deepEqual(told, ["live", "http 10000", "lost"]);
-  goLive();
-  assert.deepEqual(told.slice(3), ["live", "http 3"]);
+  for (const id of [1, 1_000_000, 1, 2, 900_000, 1]) endpoint.message(get(id));
+  assert.deepEqual(told, ["live", "http 1", "http 1000000", "http 1", "http 2", "http 900000", "http 1"]);
 });
 
-test("a low id of a connection that is known to be open is no sign of a restart", async () => {
-  const { endpoint, told, open, goLive } = await setUp();
+test("an epoch that is ended from outside begins again with a fence, once it is said that what comes in is of the new Mongrel2", async () => {
+  const { endpoint, told, lastFence, goLive } = await setUp();
   goLive();
-  open.add(3);
-  endpoint.message(get(10_000));
-  endpoint.message(get(3));
-  assert.deepEqual(told, ["live", "http 10000", "http 3"]);
+  const old = lastFence();
+  endpoint.endEpoch("its control port is gone");
+  endpoint.message(get(7));
+  endpoint.resume();
+  endpoint.message(notice(old));
+  endpoint.message(get(1));
+  assert.deepEqual(told, ["live", "lost", "stale 1"]);
+  goLive();
+  assert.deepEqual(told.slice(3), ["live, doubtful 7", "http 1"]);
 });
 
-test("requests that queued up may come out of order", async () => {
-  const { endpoint, told, goLive } = await setUp();
+test("a link on which fences pass is not live before it may be served", async () => {
+  let isReady = false;
+  const { endpoint, clock, told, goLive } = await setUp(0, () => isReady);
+  endpoint.message(get(1));
   goLive();
-  for (const id of [900, 3, 2500, 1]) endpoint.message(get(id));
-  assert.equal(told.length, 5);
+  assert.deepEqual(told, []);
+  isReady = true;
+  clock.advance(250);
+  goLive();
+  assert.deepEqual(told, ["live", "http 1"]);
+});
+
+test("notices of fences that another process asked for are told, one to nobody is not", async () => {
+  const { endpoint, told, lastFence, goLive } = await setUp();
+  goLive();
+  const own = lastFence();
+  for (const id of [own - 1000, own + 1000, 2_147_483_647, own]) endpoint.message(notice(id));
+  assert.deepEqual(told, ["live", "foreign, older", "foreign, younger"]);
 });
 
 test("a broken message is told, and the next good one is served", async () => {
@@ -236,14 +249,67 @@ test("idents that come in turns are each told once, and of a thousand not all", 
   assert.equal(told.filter((it) => it.startsWith("http")).length, 2000);
 });
 
-test("silence is told once: before Mongrel2 ever answered, and when it stops answering", async () => {
+test("silence is told once, and its end: before Mongrel2 ever answered, and when it stops answering", async () => {
   const { endpoint, clock, told, goLive } = await setUp();
   clock.advance(20_000);
   assert.deepEqual(told, ["silent false"]);
   goLive();
   endpoint.fence(() => {});
   clock.advance(20_000);
-  assert.deepEqual(told, ["silent false", "live", "silent true"]);
+  goLive();
+  assert.deepEqual(told, ["silent false", "answering", "live", "silent true", "answering"]);
+});
+
+test("a Mongrel2 that stands still is noticed without any traffic, before 8 s have passed", async () => {
+  const { clock, sent, told, goLive } = await setUp();
+  goLive();
+  sent.length = 0;
+  for (let second = 0; second < 60; second++) {
+    clock.advance(1000);
+    goLive();
+  }
+  assert.ok(sent.length >= 25 && sent.length <= 60, `${sent.length} fences a minute`);
+  assert.deepEqual(told, ["live"]);
+  clock.advance(8000);
+  assert.deepEqual(told, ["live", "silent true"]);
+});
+
+test("a link on which nothing answers for link_timeout is connected again, and not before", async () => {
+  const { clock, told, goLive } = await setUp(60_000);
+  goLive();
+  clock.advance(59_000);
+  assert.deepEqual(told, ["live", "silent true"]);
+  clock.advance(2000);
+  assert.deepEqual(told, ["live", "silent true", "lost", "reconnect"]);
+});
+
+test("a link whose library answers is not connected again, though Mongrel2 is silent", async () => {
+  const { endpoint, clock, told, pings, goLive } = await setUp(60_000);
+  goLive();
+  for (let second = 0; second < 300; second += 30) {
+    clock.advance(30_000);
+    endpoint.pong();
+  }
+  assert.deepEqual(told, ["live", "silent true"]);
+  assert.ok(pings.count >= 50, `${pings.count} pings`);
+  clock.advance(61_000);
+  assert.deepEqual(told.slice(-2), ["lost", "reconnect"]);
+});
+
+test("link_timeout 0 connects again never", async () => {
+  const { clock, told, goLive } = await setUp(0);
+  goLive();
+  clock.advance(3_600_000);
+  assert.deepEqual(told, ["live", "silent true"]);
+});
+
+test("a pause of the daemon itself is no silence of Mongrel2, and no reason to connect again", async () => {
+  const { clock, told, goLive } = await setUp(60_000);
+  goLive();
+  clock.skip(300_000);
+  goLive();
+  clock.advance(4000);
+  assert.deepEqual(told, ["live"]);
 });
 
 test("closing and cancelling many goes out in frames of at most 128", async () => {

@@ -1,7 +1,8 @@
 /** How an endpoint stops taking requests: what it sends, what it waits for, and what it must not send any more. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Endpoint, type EndpointEvents } from "../../src/mongrel2/endpoint.js";
+import { Endpoint } from "../../src/mongrel2/endpoint.js";
+import type { EndpointEvents } from "../../src/mongrel2/endpoint-events.js";
 import { decodeReply } from "../../src/protocol/reply.js";
 import type { Draining, Transport } from "../../src/zmq/transport.js";
 import { FakeClock } from "../support/clock.js";
@@ -28,6 +29,7 @@ async function setUp({ maxTargets = 128, isLive = true } = {}) {
       });
     },
     ping: () => false,
+    reconnect: () => {},
     close: async () => true,
   };
   const events: EndpointEvents = {
@@ -36,11 +38,14 @@ async function setUp({ maxTargets = 128, isLive = true } = {}) {
     inbound: (message) => told.push(`${message.kind} ${message.id}`),
     malformed: () => {},
     silent: () => told.push("silent"),
+    answering: () => {},
+    foreignFence: () => {},
     wrongIdent: () => {},
     fencePassed: () => {},
     stale: () => {},
   };
-  const endpoint = new Endpoint({ sendIdent: IDENT, maxTargets, transport, clock, isOpen: () => false, events });
+  const times = { clock, linkTimeoutMs: 0, random: () => 0.5 };
+  const endpoint = new Endpoint({ sendIdent: IDENT, maxTargets, transport, ...times, events });
   await endpoint.start();
   endpoint.connected("in");
   endpoint.connected("out");

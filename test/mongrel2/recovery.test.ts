@@ -50,7 +50,7 @@ function setUp(rows: ((milliseconds: number) => NetRow[]) | undefined, taken: nu
 
 test("clients are adopted when Mongrel2 has read from one of them before the last daemon died", async () => {
   const { recovery, seen, pass, liveAt } = setUp(() => [row(1, 60), row(2, 0)]);
-  recovery.begin({ clients: [stored(1), stored(2), stored(3)], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [stored(1), stored(2), stored(3)], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   await pass(100);
   assert.deepEqual(seen.adopted, [1, 2]);
   assert.deepEqual(seen.cancelled, []);
@@ -61,7 +61,7 @@ test("clients are adopted when Mongrel2 has read from one of them before the las
 test("without proof nobody is adopted, ever, and who is still connected is cancelled", async () => {
   // Another Mongrel2, started one second after the daemon died: nothing in it can be older.
   const { recovery, seen, pass, liveAt } = setUp((passed) => [row(1, Math.floor((1000 + passed) / 1000)), row(2, 0)]);
-  recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   await pass(20_000);
   assert.deepEqual(seen.adopted, []);
   assert.deepEqual(seen.cancelled, [1, 2]);
@@ -70,7 +70,7 @@ test("without proof nobody is adopted, ever, and who is still connected is cance
 
 test("the proof is waited for: Mongrel2's clock moves in steps of ten seconds", async () => {
   const { recovery, seen, pass, liveAt } = setUp((passed) => [row(1, passed < 7000 ? 1 : 14)]);
-  recovery.begin({ clients: [stored(1)], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [stored(1)], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   await pass(6000);
   assert.deepEqual(seen.adopted, []);
   await pass(3000);
@@ -79,7 +79,7 @@ test("the proof is waited for: Mongrel2's clock moves in steps of ten seconds", 
 
 test("an id under which somebody is connected by now is left alone", async () => {
   const { recovery, seen, pass, liveAt } = setUp(() => [row(1, 60), row(2, 60)], [1]);
-  recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   await pass(100);
   assert.deepEqual(seen.adopted, [2]);
   assert.deepEqual(seen.cancelled, []);
@@ -87,7 +87,7 @@ test("an id under which somebody is connected by now is left alone", async () =>
 
 test("a connection whose opening was lost with the last daemon is cancelled, not adopted", async () => {
   const { recovery, seen, pass, liveAt } = setUp(() => [row(1, 60), row(2, 60, 0)]);
-  recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   await pass(100);
   assert.deepEqual(seen.adopted, [1]);
   assert.deepEqual([...new Set(seen.cancelled)], [2]);
@@ -99,7 +99,7 @@ test("a request that was lost on its way is cancelled, one that is on its way is
     row(8, Math.floor(passed / 2000), 0),
     row(-1, 30, 0),
   ]);
-  recovery.begin({ clients: [], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   await pass(5000);
   assert.deepEqual([...new Set(seen.cancelled)], [7]);
 });
@@ -107,7 +107,7 @@ test("a request that was lost on its way is cancelled, one that is on its way is
 test("the control port is not asked for ever: nobody who came later can have lost a request", async () => {
   let asked = 0;
   const { recovery, seen, pass, liveAt } = setUp(() => (asked++ === 0 ? [row(1, 60)] : [row(1, 60), row(9, 0, 0)]));
-  recovery.begin({ clients: [stored(1)], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [stored(1)], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   await pass(10_000);
   assert.equal(asked, 1);
   assert.deepEqual(seen.adopted, [1]);
@@ -120,7 +120,7 @@ test("the control port is asked once where every request that was on its way has
     asked++;
     return [row(1, 0, 0), row(2, 0, 0)];
   }, taken);
-  recovery.begin({ clients: [], aliveAt: liveAt, cleanStop: false });
+  recovery.begin({ clients: [], aliveAt: liveAt, cleanStop: false }, "unknown");
   await pass(100);
   taken.push(1, 2);
   await pass(15_000);
@@ -130,7 +130,7 @@ test("the control port is asked once where every request that was on its way has
 
 test("without a control port everybody left behind is cancelled", async () => {
   const { recovery, seen, pass, liveAt } = setUp(undefined, [2]);
-  recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [stored(1), stored(2)], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   await pass(100);
   assert.deepEqual(seen, {
     adopted: [],
@@ -142,7 +142,7 @@ test("without a control port everybody left behind is cancelled", async () => {
 
 test("a recovery that was stopped does nothing more", async () => {
   const { recovery, seen, pass, liveAt } = setUp(() => [row(1, 60)]);
-  recovery.begin({ clients: [stored(1)], aliveAt: liveAt - 2000, cleanStop: false });
+  recovery.begin({ clients: [stored(1)], aliveAt: liveAt - 2000, cleanStop: false }, "unknown");
   recovery.stop();
   await pass(1000);
   assert.deepEqual(seen, { adopted: [], forgotten: [], cancelled: [], settled: [] });

@@ -66,6 +66,7 @@ ${stream}`);
     clock,
     conditions,
     times: config.stream,
+    retryMs: () => config.stream.retry,
   });
   t.after(async () => {
     hub.handOver();

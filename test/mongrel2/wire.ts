@@ -73,15 +73,20 @@ export class Wire {
       stopReceiving: async () => true,
       ping: () => false,
       send: (...pieces: Buffer[]) => this.#sent(Buffer.concat(pieces)),
+      reconnect: () => {},
     };
     this.endpoint = new Endpoint({
       sendIdent: ident,
       maxTargets: 128,
       transport,
       clock,
-      isOpen: (id) => this.server.registry.clients.has(id),
+      linkTimeoutMs: 0,
+      random: () => 0.5,
       events: {
-        live: () => this.hub.live(this.server),
+        live: (_, doubtful) => {
+          this.hub.live(this.server);
+          this.endpoint.cancel(doubtful);
+        },
         lost: () => void this.hub.lost(this.server),
         inbound: (message) => receive(message),
         malformed: (error) => {
@@ -90,6 +95,8 @@ export class Wire {
             visitors.refuse(this.server, error.id, "malformed");
         },
         silent: () => {},
+        answering: () => {},
+        foreignFence: () => {},
         wrongIdent: () => {},
         fencePassed: () => {},
         stale: () => {},

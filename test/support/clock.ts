@@ -56,6 +56,16 @@ export class FakeClock implements Clock {
     this.#moveTo(end);
   }
 
+  /** Lets `ms` milliseconds pass while the process stands still: what came due runs once, late, as Node does it. */
+  skip(ms: number): void {
+    this.#moveTo(this.#monotonic + ms);
+    for (const timer of [...this.#timers].filter(({ due }) => due <= this.#monotonic)) {
+      if (timer.every > 0) timer.due = this.#monotonic + timer.every;
+      else this.#timers.delete(timer);
+      timer.run();
+    }
+  }
+
   /** Sets the wall clock alone, as an operator or NTP does. No timer notices. */
   setNow(now: number): void {
     this.#now = now;

@@ -19,6 +19,8 @@ export interface PairOptions extends Mongrel2Options {
   readonly env?: Readonly<Record<string, string>>;
   /** Leave the control port out of the configuration. */
   readonly noControl?: boolean;
+  /** Keys of [[mongrel2]] that win over the pair's own, made when Mongrel2's addresses are known. */
+  readonly server?: (mongrel2: Mongrel2) => Promise<Readonly<Record<string, unknown>>>;
 }
 
 export interface Pair {
@@ -45,7 +47,7 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
   const dir = temporaryDirectory();
   test.after(() => removeDirectory(dir));
   const publishSpec = `tcp://127.0.0.1:${await freePort()}`;
-  const config = toml(mongrel2, publishSpec, options);
+  const config = toml(mongrel2, publishSpec, { ...options, own: await options.server?.(mongrel2) });
   const { env = {} } = options;
   const start = (command = ["serve"]) => startDaemon({ config, dir, env, command });
   let daemon = start();
@@ -98,13 +100,22 @@ export function listens(port: number): Promise<boolean> {
   });
 }
 
-function toml(mongrel2: Mongrel2, publishSpec: string, { config = {}, noControl = false }: PairOptions): string {
+interface TomlOptions extends PairOptions {
+  readonly own: Readonly<Record<string, unknown>> | undefined;
+}
+
+function toml(
+  mongrel2: Mongrel2,
+  publishSpec: string,
+  { config = {}, noControl = false, own: keys }: TomlOptions,
+): string {
   const server = {
     name: "main",
     send_spec: mongrel2.sendSpec,
     recv_spec: mongrel2.recvSpec,
     send_ident: mongrel2.sendIdent,
     ...(!noControl && { control: mongrel2.controlSpec }),
+    ...keys,
   };
   const own: Record<string, Record<string, unknown>> = {
     beacon: { interval: "0" },

@@ -236,6 +236,25 @@ test("reading stops while much waits, in bytes or in pieces, and goes on", async
   }
 });
 
+test("while a stop waits for a mark, everything is read, however much and in however small pieces", async () => {
+  const { peer, net, turns, shakeHands, settled, told } = open();
+  shakeHands();
+  while (!net.isPaused) net.receive(Buffer.concat(Array(20_000).fill(framed("x"))));
+  turns.isPaused = true;
+  let isSeen = false;
+  peer.watchFor(Buffer.from("mark"), () => {
+    isSeen = true;
+  });
+  assert.ok(!net.isPaused, "also where it was paused before");
+  for (let count = 0; count < 3000; count++) net.receive(framed("small"));
+  net.receive(framed("mark"));
+  assert.ok(isSeen && !net.isPaused);
+  turns.isPaused = false;
+  await settled();
+  assert.equal(told.at(-1), "message mark");
+  assert.equal(told.filter((it) => it === "message small").length, 3000);
+});
+
 test("a thousand frames of no use in a row end a connection", async () => {
   for (const useless of [framed("useless"), command("NOPE"), command("PING", "\0\0")]) {
     const { net, shakeHands, settled, told } = open();

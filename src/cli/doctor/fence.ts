@@ -5,7 +5,7 @@
  */
 import type { ServerConfig } from "../../config/schema.js";
 import { ProtocolError } from "../../errors.js";
-import { isFence } from "../../mongrel2/fence.js";
+import { Fences, isFence } from "../../mongrel2/fence.js";
 import { CANCEL, extendedHead, KEEP_ALIVE } from "../../protocol/reply.js";
 import { parseRequest, RequestError } from "../../protocol/request.js";
 import type { Clock } from "../../util/clock.js";
@@ -16,6 +16,8 @@ export interface RoundTrip {
   readonly milliseconds: number;
   /** The send_ident that Mongrel2 signed its answer with. */
   readonly ident: string;
+  /** Notices that another process asked for came in. */
+  readonly isShared: boolean;
 }
 
 /** How long Mongrel2 may take to answer, and the time between two questions; milliseconds. */
@@ -23,8 +25,6 @@ const PATIENCE = 2000;
 const EVERY = 25;
 /** After the answer, for requests that Mongrel2 has handed over and we have not read yet; milliseconds. */
 const SETTLE = 20;
-/** Ids far from those a daemon uses (mongrel2/fence.ts counts from the lowest): an answer can only be to us. */
-const FIRST = 2_140_000_000;
 
 /** Undefined when no answer comes. Rejects with "link.failed" when an address cannot be used at all. */
 export async function roundTrip(server: ServerConfig, clock: Clock): Promise<RoundTrip | undefined> {
@@ -46,24 +46,30 @@ export async function roundTrip(server: ServerConfig, clock: Clock): Promise<Rou
 type Send = (ids: readonly number[], body: Buffer) => void;
 
 function ask(link: Link, send: Send, clock: Clock): Promise<RoundTrip | undefined> {
-  const asked: number[] = [];
+  // To a daemon these are fences of another process, and of one that is gone before that proves anything (mongrel2/contention.ts).
+  const fences = new Fences(clock.now(), Math.random);
+  let isShared = false;
   /** Until the answer has come: what is sent while nobody listens yet is lost. */
   let held: number[] | undefined = [];
   return new Promise((resolve, reject) => {
-    const again = clock.every(EVERY, () => send([FIRST + asked.push(clock.monotonic()) - 1], KEEP_ALIVE));
+    const again = clock.every(EVERY, () => send([fences.raise(clock.monotonic(), passed)], KEEP_ALIVE));
     const late = clock.after(PATIENCE, () => end(() => resolve(undefined)));
     const end = (settle: () => void) => {
       again();
       late();
       settle();
     };
+    /** Of the latest that passed: an answer passes all fences before it, too. */
+    let milliseconds = 0;
+    const passed = (took: number) => {
+      milliseconds = took;
+    };
     const answered = (id: number, ident: string) => {
-      const at = asked[id - FIRST];
-      if (at === undefined || !held) return;
+      isShared ||= fences.isForeign(id);
+      if (!fences.pass(id, clock.monotonic()) || !held) return;
       for (const stranded of held) send([stranded], CANCEL);
       held = undefined;
-      const milliseconds = clock.monotonic() - at;
-      end(() => clock.after(SETTLE, () => resolve({ milliseconds, ident })));
+      end(() => clock.after(SETTLE, () => resolve({ milliseconds, ident, isShared })));
     };
     const stranded = (id: number) => (held ? void held.push(id) : send([id], CANCEL));
     link.start(receiverOf(answered, stranded)).catch((error: unknown) => end(() => reject(error)));

@@ -23,12 +23,14 @@ export interface Uuid {
 
 /** Asks the control port who it is. `known`: uuids of the servers that may be meant; undefined = nobody said. */
 export async function checkControl(
-  { control, name }: ServerConfig,
+  { control, name, bind }: ServerConfig,
   known: readonly string[] | undefined,
   clock: Clock,
 ): Promise<Uuid> {
   if (control === undefined) {
-    const what = "no control port is configured: no client survives a restart of m2push";
+    const what = bind
+      ? "no control port is configured, and bind is true: private events are not served, and no client survives a restart"
+      : "no control port is configured: no client survives a restart of m2push";
     const mend = `add control = "ipc://run/control" (Mongrel2's control_port) to [[mongrel2]] ${quoted(name)}`;
     return { findings: [warn(what, mend)], uuid: undefined };
   }
@@ -69,6 +71,8 @@ export async function checkLink(
   clock: Clock,
 ): Promise<Finding[]> {
   const served = daemon?.servers.find((it) => it.sendSpec === ours.send_spec && it.recvSpec === ours.recv_spec);
+  const second = daemon?.conditions.find(({ code, subject }) => code === "second_daemon" && subject === served?.name);
+  if (second) return [fail(second.message, second.fix)];
   // Two handlers on one send_spec get its requests in turns: a PULL socket of ours would take every other one from the
   // daemon. It has sent fences of its own, so it is asked.
   if (served?.live) return [alive(served), ...(await checkPrefix(ours, config, clock))];
@@ -76,7 +80,8 @@ export async function checkLink(
   if (!ours.bind && isConnected(ours.send_spec)) return [await occupied(ours, clock)];
   try {
     const trip = await roundTrip(ours, clock);
-    return trip ? [passed(trip, ours), ...(await checkPrefix(ours, config, clock))] : [await diagnose(ours, clock)];
+    if (!trip) return [await diagnose(ours, clock)];
+    return [passed(trip, ours), ...shared(trip, ours), ...(await checkPrefix(ours, config, clock))];
   } catch (error) {
     if (!(error instanceof M2pushError)) throw error;
     return [
@@ -111,6 +116,13 @@ function passed({ milliseconds, ident }: { milliseconds: number; ident: string }
   }
   const what = `Mongrel2 signs its messages with send_ident ${quoted(ident)}, here it is ${quoted(ours.send_ident)}`;
   return fail(what, "make the two the same");
+}
+
+/** Notices that another process asked for came in meanwhile. */
+function shared({ isShared }: { isShared: boolean }, ours: ServerConfig): Finding[] {
+  if (!isShared || ours.shared) return [];
+  const what = `a daemon reads requests from ${ours.send_spec} already: a second one would get every other of them`;
+  return [warn(what, "stop it before this one is started; --shared (both) if they are meant to be beside each other")];
 }
 
 /** What Mongrel2's SUB socket really listens for: it may have been started from another configuration. */

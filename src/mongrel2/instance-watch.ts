@@ -1,0 +1,144 @@
+/**
+ * What the control port's connection tells of one Mongrel2, and what follows from it (instance.ts has the rules):
+ *
+ *   direct link   Its own TCP or IPC connection ends with Mongrel2, so the end of the control port's alone means nothing. When
+ *                 the link is live again, the control port tells whether it is the same Mongrel2.
+ *   bind = true   The connections are a proxy's and outlive Mongrel2, so the end of the control port's ends the epoch. Where there
+ *                 is none, nobody can tell whether an id is still the same connection: private events are not served.
+ */
+import type { ServerConfig } from "../config/schema.js";
+import type { Hub } from "../hub/hub.js";
+import type { Server } from "../hub/server.js";
+import type { Chronicle } from "../metrics/tee.js";
+import type { NetRow } from "../protocol/control.js";
+import type { Cancel, Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
+import { ControlPort } from "./control-port.js";
+import type { Endpoint } from "./endpoint.js";
+import { type Instance, InstanceEvidence } from "./instance.js";
+import { controlProblem, privateProblem } from "./problems.js";
+
+/** How long a link behind a proxy waits for the control port before it serves without, milliseconds. */
+const CONTROL_WAIT_MS = 3000;
+/**
+ * After the end of a Mongrel2 behind a proxy, how long what comes in is still its own, milliseconds: a new one needs 20 to start, and
+ * libzmq connects again after 100.
+ */
+const OLD_MESSAGES_MS = 50;
+
+export interface InstanceWatchOptions {
+  readonly hub: Hub;
+  readonly journal: Chronicle;
+  readonly conditions: Conditions;
+  readonly clock: Clock;
+  readonly endpoint: () => Endpoint;
+  readonly server: () => Server;
+}
+
+export class InstanceWatch {
+  readonly #config: ServerConfig;
+  readonly #options: InstanceWatchOptions;
+  readonly #port: ControlPort | undefined;
+  readonly #evidence: InstanceEvidence | undefined;
+  #resume: Cancel | undefined;
+  /** Since when a link behind a proxy could be live, and waits for the control port: monotonic. */
+  #waitsSince: number | undefined;
+
+  constructor(config: ServerConfig, options: InstanceWatchOptions) {
+    this.#config = config;
+    this.#options = options;
+    if (config.control === undefined) return;
+    this.#port = this.#open(config.control);
+    const reached = (passed: () => void) => options.endpoint().reached(passed);
+    this.#evidence = new InstanceEvidence({ port: this.#port, reached });
+  }
+
+  async start(): Promise<void> {
+    const { bind } = this.#config;
+    // Where there is a control port to wait for, live() says whether it is there.
+    if (bind && this.#port) this.#options.server().servesPrivate = false;
+    else this.#servePrivate(!bind);
+    await this.#port?.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#resume?.();
+    this.#evidence?.lost(true);
+    await this.#port?.close();
+  }
+
+  /** Asks for Mongrel2's connections; undefined where no control port is known. */
+  get connections(): (() => Promise<readonly NetRow[]>) | undefined {
+    const port = this.#port;
+    return port && (() => port.connections());
+  }
+
+  /** Whether a link on which fences pass may be served. */
+  get mayServe(): boolean {
+    if (!this.#config.bind || !this.#port || this.#port.session !== undefined) return true;
+    const now = this.#options.clock.monotonic();
+    this.#waitsSince ??= now;
+    return now - this.#waitsSince >= CONTROL_WAIT_MS;
+  }
+
+  /** The link is live. `begin` is told what is known of its Mongrel2, unless it is lost again before that is known. */
+  live(begin: (instance: Instance) => void): void {
+    this.#waitsSince = undefined;
+    if (this.#config.bind) this.#servePrivate(this.#port?.session !== undefined);
+    if (!this.#evidence) begin("unknown");
+    else void this.#evidence.live().then((instance) => instance && begin(instance));
+  }
+
+  lost(isSettled: boolean): void {
+    this.#evidence?.lost(isSettled);
+  }
+
+  #open(spec: string): ControlPort {
+    const { clock, conditions, journal, endpoint } = this.#options;
+    const { name, bind, link_timeout: linkTimeoutMs } = this.#config;
+    const anchored = bind ? () => this.#servePrivate(true) : undefined;
+    return new ControlPort({
+      spec,
+      clock,
+      linkTimeoutMs,
+      isMongrel2Answering: () => endpoint().live && !conditions.has("mongrel2_silent", name),
+      events: {
+        connected: () => this.#evidence?.anchor(anchored),
+        ended: (isClosed) => {
+          if (!isClosed) this.#evidence?.forget();
+          if (bind) this.#endEpoch();
+        },
+        reachable: () => conditions.end("control_unreachable", name),
+        unreachable: (error) => {
+          journal.controlFailed(name, error);
+          conditions.begin(controlProblem(name, error));
+        },
+      },
+    });
+  }
+
+  /** Behind a proxy: Mongrel2 has ended, as far as anybody can tell. */
+  #endEpoch(): void {
+    const { clock, endpoint } = this.#options;
+    endpoint().endEpoch("the connection to Mongrel2's control port has ended");
+    this.#resume?.();
+    this.#resume = clock.after(OLD_MESSAGES_MS, () => endpoint().resume());
+  }
+
+  #servePrivate(serves: boolean): void {
+    const { conditions, hub, server } = this.#options;
+    const { name, control } = this.#config;
+    const it = server();
+    if (!serves) conditions.begin(privateProblem(name, control !== undefined));
+    else conditions.end("private_refused", name);
+    if (serves && !it.servesPrivate) reopen(hub, it);
+    it.servesPrivate = serves;
+  }
+}
+
+/** Streams that got no private events come back for them. */
+function reopen(hub: Hub, server: Server): void {
+  for (const client of [...server.registry.clients.values()]) {
+    if (server.publicOnly.has(client)) hub.end(server, client.id, "reopened");
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Questions to a REP socket over one lasting connection (a DEALER socket, which is not held up by an answer that never comes). That
+ * the connection lasts tells that the process at the other end does: each connection has a number, and its end is told. An answer
+ * carries the number of its question, so one that is late is not taken for that of the next.
+ */
+import { M2pushError } from "../errors.js";
+import type { Clock } from "../util/clock.js";
+import type { LinkError } from "./failure.js";
+import type { Peer } from "./peer.js";
+import { ZmqSocket } from "./socket.js";
+
+/** 100,000 rows of `status net` are 4.5 MB. */
+const MAX_ANSWER_BYTES = 64_000_000;
+const NUMBER_BYTES = 4;
+
+export interface SessionEvents {
+  /** There is a connection: `session` is another number than before. */
+  connected(): void;
+  /**
+   * It has ended, and not by reconnect() or close(). `isClosed`: the other end has closed it; else a network in between may
+   * have cut it.
+   */
+  ended(isClosed: boolean): void;
+  /** An answer has come, be it too late. */
+  answered(): void;
+}
+
+interface Question {
+  readonly bytes: Buffer;
+  /** The connection that it was sent over; undefined while there is none. */
+  session: number | undefined;
+  readonly answer: (bytes: Buffer) => void;
+  readonly fail: (why: string) => void;
+}
+
+export class RequestSession {
+  readonly #spec: string;
+  readonly #clock: Clock;
+  readonly #events: SessionEvents;
+  readonly #socket: ZmqSocket;
+  readonly #questions = new Map<number, Question>();
+  #asked = 0;
+  #sessions = 0;
+  #peer: Peer | undefined;
+  /** Why there is no connection. */
+  #failure: LinkError | undefined;
+
+  constructor(spec: string, clock: Clock, events: SessionEvents) {
+    this.#spec = spec;
+    this.#clock = clock;
+    this.#events = events;
+    this.#socket = new ZmqSocket(
+      { type: "DEALER", identity: "", spec, bind: false, limit: MAX_ANSWER_BYTES, clock },
+      {
+        ready: (peer) => this.#begin(peer),
+        message: (_, parts) => this.#take(parts),
+        pong: () => {},
+        closed: (peer) => this.#end(peer),
+        // A question that waits for a connection says why there is none; what was asked over one that ends fails.
+        failed: (error) => {
+          this.#failure = error;
+        },
+        recovered: () => {
+          this.#failure = undefined;
+        },
+        broken: () => {},
+        cut: () => {},
+      },
+    );
+  }
+
+  /** Connects, and connects again whenever the connection has ended. Rejects with "link.failed" where the address is none. */
+  start(): Promise<void> {
+    return this.#socket.start();
+  }
+
+  /** The number of the present connection; undefined = there is none. */
+  get session(): number | undefined {
+    return this.#peer && this.#sessions;
+  }
+
+  /**
+   * Resolves with the answer, and the connection that it came over. Rejects with "unavailable" when none comes in time, or the
+   * connection ends meanwhile. Waits for a connection where there is none.
+   */
+  ask(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
+    const number = ++this.#asked % 2 ** 32;
+    return new Promise((resolve, reject) => {
+      const late = this.#clock.after(timeoutMs, () =>
+        question.fail(this.#failure?.what ?? `no answer within ${timeoutMs} ms`),
+      );
+      const question: Question = {
+        bytes,
+        session: undefined,
+        answer: (answer) => {
+          late();
+          resolve({ answer, session: this.#sessions });
+        },
+        fail: (why) => {
+          late();
+          this.#questions.delete(number);
+          reject(new M2pushError("unavailable", `${this.#spec}: ${why}`));
+        },
+      };
+      this.#questions.set(number, question);
+      this.#send(number, question);
+    });
+  }
+
+  /** Ends the connection, without a word to the listener, and connects again. */
+  reconnect(): void {
+    this.#drop("the connection was given up");
+    this.#socket.reconnect();
+  }
+
+  async close(): Promise<void> {
+    this.#drop("closed");
+    for (const question of [...this.#questions.values()]) question.fail("closed");
+    await this.#socket.close({ patience: 0 });
+  }
+
+  #begin(peer: Peer): void {
+    this.#peer = peer;
+    this.#sessions++;
+    for (const [number, question] of this.#questions) this.#send(number, question);
+    this.#events.connected();
+  }
+
+  #end(peer: Peer): void {
+    if (!this.#peer) return;
+    this.#drop("the connection has ended");
+    // There is no network on the way to a local socket; one that is closed with something unread in it looks as if it were cut.
+    this.#events.ended(peer.hasEnded || this.#spec.startsWith("ipc:"));
+  }
+
+  /** What was asked over the connection has no answer any more. */
+  #drop(why: string): void {
+    this.#peer = undefined;
+    for (const question of [...this.#questions.values()]) if (question.session !== undefined) question.fail(why);
+  }
+
+  #send(number: number, question: Question): void {
+    if (!this.#peer) return;
+    question.session = this.#sessions;
+    const envelope = Buffer.alloc(NUMBER_BYTES);
+    envelope.writeUInt32BE(number);
+    // A REP socket sends back what stands before the empty part.
+    this.#peer.sendParts([envelope, Buffer.alloc(0), question.bytes]);
+  }
+
+  /** Returns whether it was an answer. */
+  #take(parts: readonly Buffer[]): boolean {
+    if (!this.#peer) return false;
+    const [envelope, , answer = Buffer.alloc(0)] = parts;
+    const number = envelope?.length === NUMBER_BYTES ? envelope.readUInt32BE() : undefined;
+    const question = number === undefined ? undefined : this.#questions.get(number);
+    if (number !== undefined) this.#questions.delete(number);
+    question?.answer(answer);
+    this.#events.answered();
+    return true;
+  }
+}

@@ -1,0 +1,40 @@
+/** What leaves: all that is queued in one go of the program in one write. */
+import type { Socket } from "node:net";
+import { frameBytes, writeHead } from "../protocol/zmtp.js";
+
+/** So many bytes leave before the rest is there: the first of 500,000 clients need not wait for the last one's frame. */
+const MAX_QUEUED_BYTES = 128_000;
+
+export class WriteQueue {
+  readonly #socket: Socket;
+  /** Messages, each a head and a body. */
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Head and body as one part. */
+  push(head: Buffer, body: Buffer): void {
+    if (this.#pieces.push(head, body) === 2) process.nextTick(this.flush);
+    this.#bytes += frameBytes(head.length + body.length);
+    if (this.#bytes >= MAX_QUEUED_BYTES) this.flush();
+  }
+
+  readonly flush = (): void => {
+    if (this.#pieces.length === 0) return;
+    const bytes = Buffer.allocUnsafe(this.#bytes);
+    const pieces = this.#pieces;
+    for (let piece = 0, at = 0; piece < pieces.length; piece += 2) {
+      const [head, body] = [pieces[piece] as Buffer, pieces[piece + 1] as Buffer];
+      at = writeHead(bytes, at, head.length + body.length);
+      bytes.set(head, at);
+      bytes.set(body, at + head.length);
+      at += head.length + body.length;
+    }
+    this.#pieces = [];
+    this.#bytes = 0;
+    if (this.#socket.writable) this.#socket.write(bytes);
+  };
+}

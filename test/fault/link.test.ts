@@ -1,0 +1,262 @@
+/** The link between Mongrel2 and the daemon is cut, frozen, shared or proxied: who is served on, and who gets what? */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Agent, request } from "node:http";
+import { connect, type Socket } from "node:net";
+import { describe, type TestContext, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { encodeCommand } from "../../src/protocol/control.js";
+import { Asker } from "../../src/zmq/dealer.js";
+import { type Browser, crowd, Feed, settle } from "../support/crowd.js";
+import { startDaemon } from "../support/daemon.js";
+import { Changes } from "../support/deadline.js";
+import { type Pair, type PairOptions, serving, startPair } from "../support/pair.js";
+import { freePort } from "../support/ports.js";
+import { Relay } from "../support/relay.js";
+
+const CLIENTS = 50;
+/** How long Mongrel2 is stopped, milliseconds: the fault itself. */
+const FROZEN_MS = 8000;
+/** Connections that come and go while others are kept. */
+const VISITORS = 4200;
+
+async function start(t: TestContext, options: PairOptions = {}) {
+  const admin = await freePort();
+  const config = { auth: { allow_publish_from: ["127.0.0.1"] }, admin: { listen: `127.0.0.1:${admin}` } };
+  const pair = await startPair(t, { ...options, config: { ...config, ...options.config } });
+  const browsers = await crowd(pair, CLIENTS, (end) => t.after(end));
+  const readyz = async () => (await fetch(`http://127.0.0.1:${admin}/readyz`)).status;
+  return { pair, browsers, readyz };
+}
+
+/** A pair whose link goes over a network that can be cut. */
+async function startRelayed(t: TestContext, options: PairOptions = {}) {
+  const relays: Relay[] = [];
+  t.after(() => {
+    for (const relay of relays) relay.close();
+  });
+  const server = async ({ sendSpec, recvSpec }: Pair["mongrel2"]) => {
+    const [send, recv] = [await Relay.to(sendSpec), await Relay.to(recvSpec)];
+    relays.push(send, recv);
+    return { send_spec: send.spec, recv_spec: recv.spec };
+  };
+  const cut = () => {
+    for (const relay of relays) relay.cut();
+  };
+  return { ...(await start(t, { ...options, server })), cut };
+}
+
+const opens = (browsers: readonly Browser[]) => browsers.map((it) => it.opens).reduce((sum, count) => sum + count, 0);
+const events = ({ daemon }: Pair, event: string) => daemon.log.filter((line) => line.event === event);
+const condition =
+  (code: string, event = "condition") =>
+  (line: Readonly<Record<string, unknown>>) =>
+    line.event === event && line.code === code;
+
+describe("Link", () => {
+  test("it is cut while Mongrel2 goes on: the control port shows that, and everybody is served on at once", async (t) => {
+    const { pair, browsers, cut } = await startRelayed(t);
+    const feed = new Feed(pair);
+    for (let loss = 1; loss <= 3; loss++) {
+      await feed.more(20);
+      const from = pair.daemon.log.length;
+      cut();
+      await serving(pair.daemon, from);
+      const told = await pair.daemon.logged(({ event }) => event === "recovered", "the adoption", { from });
+      assert.deepEqual([told.adopted, told.cancelled], [CLIENTS, 0]);
+      const [lost] = events(pair, "lost").slice(-1);
+      const took = Date.parse(`${told.time}`) - Date.parse(`${lost?.time}`);
+      assert.ok(took < 3000, `it took ${took} ms: nobody waits for the proof of an unknown Mongrel2 (12 s)`);
+    }
+    // What was under way when the link was cut may come twice.
+    await settle(browsers, feed, { duplicates: 90 });
+    assert.equal(opens(browsers), CLIENTS);
+  });
+
+  test("it is cut and no control port is known: nothing can be proven, so everybody is cut and comes back", async (t) => {
+    const { pair, browsers, cut } = await startRelayed(t, { noControl: true });
+    const feed = new Feed(pair);
+    await feed.more(20);
+    cut();
+    await Promise.all(browsers.map((browser) => browser.until(() => browser.opens === 2, "its second stream")));
+    await feed.more(20);
+    await settle(browsers, feed, { duplicates: 0 });
+  });
+
+  test("Mongrel2 stands still without any traffic: the daemon is not ready, says so, and says when it is over", async (t) => {
+    const { pair, browsers, readyz } = await start(t);
+    assert.equal(await readyz(), 200);
+    pair.mongrel2.suspend();
+    const began = await pair.daemon.logged(condition("mongrel2_silent"), "silence", { ms: FROZEN_MS });
+    assert.match(`${began.msg}`, /takes messages but does not answer/);
+    assert.equal(await readyz(), 503);
+    pair.mongrel2.resume();
+    await pair.daemon.logged(condition("mongrel2_silent", "condition ended"), "the end of silence");
+    assert.equal(await readyz(), 200);
+    assert.deepEqual(events(pair, "lost"), []);
+    assert.equal(opens(browsers), CLIENTS);
+  });
+
+  test("Mongrel2 stands still for longer than link_timeout: the link is made anew, and nobody loses the stream", async (t) => {
+    const { pair, browsers } = await start(t, { server: async () => ({ link_timeout: "5s" }) });
+    const from = pair.daemon.log.length;
+    pair.mongrel2.suspend();
+    await pair.daemon.logged(({ event }) => event === "lost", "the link to be given up", { from });
+    await pause(1000);
+    pair.mongrel2.resume();
+    await serving(pair.daemon, from);
+    const told = await pair.daemon.logged(({ event }) => event === "recovered", "the adoption", { from });
+    assert.deepEqual([told.adopted, told.cancelled], [CLIENTS, 0]);
+    const feed = new Feed(pair);
+    await feed.more(20);
+    await settle(browsers, feed, { duplicates: 0 });
+    assert.equal(opens(browsers), CLIENTS);
+  });
+
+  test("the control port is told to stop: no stream notices, and the daemon says that the next restart would cost them", async (t) => {
+    const { pair, browsers, readyz } = await start(t);
+    const feed = new Feed(pair);
+    await feed.more(20);
+    await new Asker(pair.mongrel2.controlSpec, 1000).ask(encodeCommand("control_stop", {})).catch(() => {});
+    await pair.daemon.logged(condition("control_unreachable"), "the warning", { ms: 20_000 });
+    assert.equal(await readyz(), 200);
+    assert.deepEqual(events(pair, "lost"), []);
+    await settle(browsers, feed, { duplicates: 0 });
+    assert.equal(opens(browsers), CLIENTS);
+  });
+
+  for (const noControl of [false, true]) {
+    test(`connections that are ${VISITORS} others old are no restart ${noControl ? "without" : "with"} a control port`, async (t) => {
+      const { pair, browsers } = await start(t, { noControl });
+      const kept = new Agent({ keepAlive: true, maxSockets: 1 });
+      const asking = await Raw.open(pair.mongrel2.port);
+      const streaming = await Raw.open(pair.mongrel2.port);
+      t.after(() => [kept.destroy(), asking.close(), streaming.close()]);
+      assert.equal(await post(pair, kept, "1"), 200);
+      for (const raw of [asking, streaming]) await raw.ask();
+      await visit(pair, VISITORS);
+      // Two old connections in turns, several requests in one write, and a stream on a connection that has had a page.
+      for (let number = 2; number <= 11; number++) {
+        assert.equal(await post(pair, kept, `${number}`), 200);
+        await asking.ask();
+      }
+      await asking.ask(5);
+      await streaming.stream("/esupdates");
+      assert.equal(await post(pair, kept, "12"), 200);
+      await streaming.has("data: 12\n");
+      const numbers = Array.from({ length: 12 }, (_, index) => index + 1);
+      for (const browser of browsers) {
+        await browser.until(() => browser.received.includes(12), "the last event");
+        assert.deepEqual(browser.received, numbers);
+      }
+      assert.deepEqual(events(pair, "lost"), []);
+      assert.equal(opens(browsers), CLIENTS);
+    });
+  }
+
+  test("a second daemon that is started by mistake leaves, and its streams go over to the first", async (t) => {
+    const { pair, browsers, readyz } = await start(t);
+    const { mongrel2 } = pair;
+    const config = `[[mongrel2]]\nsend_spec = "${mongrel2.sendSpec}"\nrecv_spec = "${mongrel2.recvSpec}"
+send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\n[history]\npath = "data"
+[stream]\nretry = "100ms"\n[beacon]\ninterval = "0"\n`;
+    const second = startDaemon({ config });
+    t.after(() => second.stop());
+    await serving(second);
+    const late = await crowd(pair, CLIENTS, (end) => t.after(end));
+    const told = await second.logged(condition("second_daemon"), "that it sees the first", { ms: 20_000 });
+    assert.match(`${told.msg}`, /was there first/);
+    const all = [...browsers, ...late];
+    await pair.daemon.logged(({ clients }) => clients === all.length, "all streams", { ms: 20_000 });
+    const feed = new Feed(pair);
+    await feed.more(20);
+    const last = await feed.end();
+    await Promise.all(all.map((browser) => browser.until(() => browser.received.includes(last), "the last event")));
+    assert.equal(opens(browsers), CLIENTS, "nobody of the first one's was cut");
+    if ((await readyz()) === 503)
+      await pair.daemon.logged(condition("second_daemon", "condition ended"), "its end", { ms: 20_000 });
+    assert.equal(await readyz(), 200);
+  });
+
+  test("two daemons that are meant to be beside each other (--shared) both stay", async (t) => {
+    const { pair } = await start(t, { server: async () => ({ shared: true }) });
+    const { mongrel2 } = pair;
+    const config = `[[mongrel2]]\nsend_spec = "${mongrel2.sendSpec}"\nrecv_spec = "${mongrel2.recvSpec}"
+send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\n[history]\npath = "data"\n`;
+    const second = startDaemon({ config, command: ["serve", "--shared"] });
+    t.after(() => second.stop());
+    await serving(second);
+    // As long as it takes to prove one by its notices, twice.
+    await pause(10_000);
+    for (const { log } of [pair.daemon, second]) assert.deepEqual(log.filter(condition("second_daemon")), []);
+  });
+});
+
+/** One POST of an event over a kept connection; resolves with the status. */
+function post({ mongrel2 }: Pair, agent: Agent, data: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    const url = `${mongrel2.url}/.well-known/mercure`;
+    const asked = request(url, { method: "POST", agent, headers }, (answer) => {
+      answer.resume().on("end", () => resolve(answer.statusCode ?? 0));
+    });
+    asked.on("error", reject).end(`topic=t&data=${data}`);
+  });
+}
+
+/** So many connections of one request each, 20 at a time. */
+async function visit({ mongrel2: { port } }: Pair, count: number): Promise<void> {
+  let left = count;
+  const visitor = async () => {
+    while (left-- > 0) {
+      const raw = await Raw.open(port);
+      await raw.ask();
+      raw.close();
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, visitor));
+}
+
+/** A connection on which requests are written as they stand. */
+class Raw {
+  readonly #socket: Socket;
+  readonly #changes = new Changes();
+  #text = "";
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("error", () => {}); // it closes
+    socket.on("data", (bytes) => {
+      this.#text += bytes;
+      this.#changes.tell();
+    });
+  }
+
+  static async open(port: number): Promise<Raw> {
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    return new Raw(socket);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  has(text: string): Promise<unknown> {
+    return this.#changes.until(() => this.#text.includes(text), text);
+  }
+
+  /** So many requests in one write, which leave the connection open; resolves when all are answered. */
+  async ask(count = 1): Promise<void> {
+    this.#text = "";
+    this.#socket.write("OPTIONS /.well-known/mercure HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(count));
+    const answered = () => this.#text.split("HTTP/1.1 204").length - 1 >= count;
+    await this.#changes.until(answered, `${count} answers`, undefined, () => this.#text);
+  }
+
+  async stream(path: string): Promise<void> {
+    this.#text = "";
+    this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await this.has("\nid: ");
+  }
+}
