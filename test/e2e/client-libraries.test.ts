@@ -1,16 +1,20 @@
 /** Client libraries as they are on npm, through a connection that breaks: what their pages hear of the events, and of nothing else. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { Changes } from "../support/deadline.js";
 import { type Heard, LIBRARIES, type Library } from "../support/event-sources.js";
 import { startWire, type Wire } from "../support/nats.js";
+import { PROJECT } from "../support/processes.js";
 import { openStream } from "../support/sse-client.js";
 import { HUB, mercure } from "./mercure.js";
 
 const require = createRequire(import.meta.url);
+const HEARTBEATS = 60;
 
 const hub = mercure({ config: { stream: { retry: "100ms", heartbeat: "50ms" } } });
 
@@ -28,6 +32,7 @@ class Page {
   readonly #changes = new Changes();
   readonly #topic: string;
   #ids = 0;
+  #isOpen = false;
 
   constructor(t: TestContext, wire: Wire, library: Library, path: string, topic: string) {
     this.#topic = topic;
@@ -45,9 +50,20 @@ class Page {
     await this.#changes.until(() => this.values.length >= count, `${count} events`, undefined, found);
   }
 
+  /** Resolves when it has its first position. */
+  async opens(): Promise<void> {
+    await this.#changes.until(
+      () => this.#isOpen,
+      "the opening",
+      undefined,
+      () => this.faults.join(),
+    );
+  }
+
   #hear({ type, data }: Heard): void {
     try {
       const value: unknown = JSON.parse(data);
+      if (type === "m2push-open") this.#isOpen = true;
       if (type === "m2push-gap") this.gaps.push(data);
       else if (type === "message") this.values.push(value);
     } catch (error) {
@@ -93,6 +109,44 @@ describe("client libraries", () => {
       });
     }
   }
+
+  for (const library of LIBRARIES) {
+    test(`${library.name} comes back although it has heard no event yet, and misses nothing`, async (t) => {
+      const { page, wire } = await open(t, library, ROUTES[0].path);
+      await page.opens();
+      wire.cut();
+      await page.publish("one");
+      wire.mend();
+      await page.hears(1);
+      assert.deepEqual([page.values, page.gaps, page.faults], [["one"], [], []]);
+    });
+  }
+
+  test("are those of docs/client-libraries.md, which says what each needs", () => {
+    const text = readFileSync(join(PROJECT, "docs/client-libraries.md"), "utf8");
+    const named = [...text.matchAll(/^\| `([^`]+)` (\d)(?: with `(\w+)`)? \| /gm)].map(([, name, major, option]) =>
+      option === undefined ? `${name} ${major}` : `${name} ${major} with ${option}`,
+    );
+    assert.deepEqual(
+      named,
+      LIBRARIES.map(({ name }) => name),
+    );
+  });
+
+  test("@microsoft/fetch-event-source hears nothing of heartbeats, and stays on its first connection", async (t) => {
+    const [library] = LIBRARIES;
+    const { page, topic } = await open(t, library as Library, ROUTES[0].path);
+    const beside = await openStream(`${hub.pair.mongrel2.url}/esupdates?topic=${topic}`);
+    t.after(() => beside.close());
+    await beside.until(({ comments }) => comments.length > HEARTBEATS, `${HEARTBEATS} heartbeats`);
+    await page.publish("one");
+    await page.hears(1);
+    assert.deepEqual([page.values, page.gaps, page.faults], [["one"], [], []]);
+    const connects = hub.pair.daemon.log.filter(
+      ({ event, topics: all }) => event === "connect" && String(all) === topic,
+    );
+    assert.equal(connects.length, 2, "this page's and the one beside it");
+  });
 });
 
 /** What development servers are: express, with `compression` before a proxy. */

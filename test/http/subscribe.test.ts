@@ -18,7 +18,7 @@ test("a stream has the head that browsers and proxies need, and no length", asyn
     assert.equal(headers["cache-control"], "no-cache, no-store, max-age=0, must-revalidate, no-transform");
     assert.equal(headers["x-accel-buffering"], "no");
     assert.equal(headers["content-length"], undefined);
-    assert.match(body, /^: time stream\nretry: 5000\nid: \w+\.0\n\n$/);
+    assert.match(body, /^: time stream\nretry: 5000\nevent: m2push-open\nid: \w+\.0\ndata: \{\}\n\n$/);
   }
 });
 
