@@ -1,7 +1,9 @@
 /**
  * Where a client goes on from: what its last event id means, and what it is told before its first event. Every client gets a
- * position of its own at once, so that it can come back even if it never saw an event: an event with an id only, which
- * browsers remember and do not show (WHATWG HTML 9.2.6); or the notice that something is missing, which carries the id too.
+ * position of its own at once, so that it can come back even if it never saw an event: an m2push-open event, or the notice that
+ * something is missing, which carries the id too. The opening has a type and data of its own: an id alone is a block that
+ * browsers do not show (WHATWG HTML 9.2.6), but @microsoft/fetch-event-source calls the page for it, with data that is no JSON,
+ * and npm's eventsource forgets it.
  */
 import { LIMITS } from "../protocol/limits.js";
 import { encodeEvent } from "../protocol/sse.js";
@@ -52,7 +54,7 @@ export function beginning({ epoch }: History, opening: Buffer, cursor: number): 
   const id = positionId(epoch, cursor);
   const known = beginnings.get(opening);
   if (known?.id === id) return known.bytes;
-  const bytes = Buffer.concat([opening, encodeEvent({ id })]);
+  const bytes = Buffer.concat([opening, encodeEvent({ type: "m2push-open", id, data: "{}" })]);
   beginnings.set(opening, { id, bytes });
   return bytes;
 }

@@ -18,7 +18,7 @@ test("a stream has the head that browsers and proxies need, and no length", asyn
     assert.equal(headers["cache-control"], "no-cache, no-store, max-age=0, must-revalidate, no-transform");
     assert.equal(headers["x-accel-buffering"], "no");
     assert.equal(headers["content-length"], undefined);
-    assert.match(body, /^: time stream\nretry: 5000\nid: \w+\.0\n\n$/);
+    assert.match(body, /^: time stream\nretry: 5000\nevent: m2push-open\nid: \w+\.0\ndata: \{\}\n\n$/);
   }
 });
 
@@ -231,7 +231,7 @@ test("a token whose end is further away than a timer reaches ends nothing before
 test("an expired token does not open a stream, not even for public events", async () => {
   const web = await Web.open();
   const token = await tokenV0({}, { exp: NOW + 60 });
-  web.clock.advance(60_000);
+  web.clock.advance(90_000);
   assert.equal((await web.get(HUB, { query: "topic=a", headers: bearer(token) })).status, 401);
 });
 
