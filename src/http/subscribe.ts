@@ -11,7 +11,7 @@ import type { Interest } from "../hub/interest.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
 import { canonical, covers, type Selector } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
-import { type HttpRequest, lastHeader } from "../protocol/request.js";
+import { type HttpRequest, header, lastHeader } from "../protocol/request.js";
 import { encodeComment, encodeRetry } from "../protocol/sse.js";
 import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
@@ -143,6 +143,7 @@ export class Subscribe {
         full = this.#full(request) ?? this.#tooExpensive(server, interest);
         return full === undefined;
       },
+      namesOpening: asksForEvents(request),
       opening: (after) =>
         isPlain ? this.#plain(date)(retry) : openingOf(retry, { Date: date, ...headers, ...told(after) }),
     });
@@ -211,4 +212,9 @@ function refused(error: unknown): Answer {
 /** What comes first; the hub adds the event that ends this block, with the client's first position. */
 function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {
   return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeRetry(retry)]);
+}
+
+/** Browsers and client libraries say that they read EventSource; what does not, such as curl, is shown no event of ours. */
+function asksForEvents(request: HttpRequest): boolean {
+  return (header(request, "accept") ?? "").toLowerCase().includes("text/event-stream");
 }

@@ -47,15 +47,20 @@ export function resume(history: History, lastEventId: string | undefined, asked:
 }
 
 /** By what comes first. After a restart of Mongrel2 most browsers are told the same: it is made once. */
-const beginnings = new WeakMap<Buffer, { readonly id: string; readonly bytes: Buffer }>();
+const beginnings = new WeakMap<Buffer, { readonly first: string; readonly bytes: Buffer }>();
 
-/** The first bytes of a stream that misses nothing: `opening`, and its position. */
-export function beginning({ epoch }: History, opening: Buffer, cursor: number): Buffer {
+/**
+ * The first bytes of a stream that misses nothing: `opening`, and its position. As an event of its own type where it is
+ * `named`: @microsoft/fetch-event-source hands a block without data to the page, and npm's eventsource forgets its id.
+ */
+export function beginning({ epoch }: History, opening: Buffer, cursor: number, named: boolean): Buffer {
   const id = positionId(epoch, cursor);
+  const first = named ? `named ${id}` : id;
   const known = beginnings.get(opening);
-  if (known?.id === id) return known.bytes;
-  const bytes = Buffer.concat([opening, encodeEvent({ type: "m2push-open", id, data: "{}" })]);
-  beginnings.set(opening, { id, bytes });
+  if (known?.first === first) return known.bytes;
+  const event = named ? { type: "m2push-open", id, data: "{}" } : { id };
+  const bytes = Buffer.concat([opening, encodeEvent(event)]);
+  beginnings.set(opening, { first, bytes });
   return bytes;
 }
 

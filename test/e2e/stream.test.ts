@@ -17,7 +17,7 @@ for (const protocol of ["json", "tnetstring"] as const) {
     assert.ok(client.headers.expires);
     assert.match(
       client.text,
-      /^: time stream\nretry: 5000\nevent: m2push-open\nid: [A-Za-z0-9_-]+\.0\ndata: \{\}\n\n$/,
+      /^: time stream\nretry: 5000\nevent: m2push-open\nid: #[A-Za-z0-9_-]+\.0\ndata: \{\}\n\n$/,
     );
     await pair.publisher.publish("one");
     await pair.publisher.publish("two\nlines", "news", { id: "order-7", type: "order" });

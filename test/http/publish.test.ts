@@ -20,7 +20,7 @@ test("success is exactly 200, and the body is the id, and nothing but the id", a
   const { status, headers, body } = await web.post("topic=a&data=x");
   assert.deepEqual(
     [status, headers["content-type"], body],
-    [200, "text/plain; charset=utf-8", `${web.history.epoch}.1`],
+    [200, "text/plain; charset=utf-8", `#${web.history.epoch}.1`],
   );
   assert.equal(headers["content-length"], `${body.length}`);
   assert.deepEqual(seen(), ["x"]);
@@ -36,10 +36,10 @@ test("the fields of the form become those of the event", async () => {
 
 test("data may be absent, and empty; fields that are empty count as absent", async () => {
   const { web, text } = await watched();
-  assert.equal((await web.post("topic=a&id=&type=&retry=")).body, `${web.history.epoch}.1`);
+  assert.equal((await web.post("topic=a&id=&type=&retry=")).body, `#${web.history.epoch}.1`);
   assert.equal((await web.post("topic=a&data=")).status, 200);
   web.outlet.settle();
-  assert.match(text(), /\nid: \w+\.1\ndata: \n\nid: \w+\.2\ndata: \n\n$/);
+  assert.match(text(), /\nid: #\w+\.1\ndata: \n\nid: #\w+\.2\ndata: \n\n$/);
 });
 
 for (const [what, form] of [
