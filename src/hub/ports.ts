@@ -157,6 +157,8 @@ export type Reason =
   | "second request"
   /** What it was allowed to see is over: its token has expired. */
   | "expired"
+  /** The key that its token was signed by is no key any more. */
+  | "revoked"
   /** An operator asked for it; its patterns were too expensive for 10 s (overload.ts). */
   | "kicked"
   | "too expensive"
@@ -262,6 +264,8 @@ export interface StoredClient {
   readonly grants?: readonly string[];
   /** Milliseconds since 1970; absent = never. */
   readonly expiresAt?: number | undefined;
+  /** See Client; absent = it came without a token, or with an m2push that did not keep them. */
+  readonly keyFingerprints?: readonly string[] | undefined;
   readonly subscriber?: Subscriber | undefined;
   /** When it subscribed: Clock.monotonic(). */
   readonly since: number;

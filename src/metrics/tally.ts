@@ -53,7 +53,7 @@ export interface ServerTally {
   latencyMs: number | undefined;
 }
 
-const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "too expensive", "shutdown"];
+const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "revoked", "too expensive", "shutdown"];
 const GAP_REASONS: readonly GapReason[] = ["expired", "overload", "unknown", "presence", "unavailable"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
 const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];

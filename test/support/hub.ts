@@ -78,6 +78,7 @@ export interface Bench {
       interest?: Interest;
       allowance?: number;
       expiresAt?: number;
+      keyFingerprints?: readonly string[];
       subscriber?: Subscriber;
     },
   ): void;
