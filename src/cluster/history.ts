@@ -6,7 +6,7 @@
  * While the stream cannot be asked, reads of what only it has wait until it can: the clients stay where they are.
  */
 import { fill } from "../hub/page.js";
-import type { History, Page, ReadOptions } from "../hub/ports.js";
+import type { EqualIds, History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
@@ -47,6 +47,7 @@ export class ClusterHistory implements History {
   #session: Session | undefined;
   #waiting: ((session: Session | undefined) => void)[] = [];
   #closed = false;
+  #repeated: (topic: string) => void = () => {};
 
   constructor(options: ClusterHistoryOptions) {
     this.#options = options;
@@ -77,6 +78,7 @@ export class ClusterHistory implements History {
   /** A new lifetime: nothing of what was known holds any more. Everything after `last` will be appended. */
   begin(epoch: string, last: number): void {
     this.#tail = this.#options.tail({ epoch, last });
+    this.#tail.onRepeatedId?.((topic) => this.#repeated(topic));
     this.#last = last;
     this.#measured = 0;
     this.begins(0);
@@ -158,24 +160,33 @@ export class ClusterHistory implements History {
     if (state?.epoch === this.epoch) this.measured(state);
   }
 
-  find(id: string): number | undefined | Promise<number | undefined> {
+  onRepeatedId(listener: (topic: string) => void): void {
+    this.#repeated = listener;
+  }
+
+  find(id: string, which: EqualIds = "oldest"): number | undefined | Promise<number | undefined> {
     const offset = offsetOf(this.epoch, id);
     if (offset !== undefined && offset <= this.#last) return offset > this.#floor ? offset : undefined;
-    const recent = this.#tail.find(id);
-    // The oldest counts, so the stream must be asked, unless the tail has all that it has.
-    if (recent !== undefined && this.#tail.floor <= this.#floor) return recent;
-    return this.#ask(id, offset, recent instanceof Promise ? undefined : recent);
+    const recent = this.#tail.find(id, which);
+    // Where the oldest counts the stream must be asked, unless the tail has all that it has.
+    if (recent !== undefined && (which === "newest" || this.#tail.floor <= this.#floor)) return recent;
+    return this.#ask(id, which, offset, recent instanceof Promise ? undefined : recent);
   }
 
   /** An offset of ours beyond the last was given by another daemon which is ahead of this one, or was made up. */
-  async #ask(id: string, offset: number | undefined, recent: number | undefined): Promise<number | undefined> {
+  async #ask(
+    id: string,
+    which: EqualIds,
+    offset: number | undefined,
+    recent: number | undefined,
+  ): Promise<number | undefined> {
     const session = await this.#connected(FIND_PATIENCE);
     if (offset !== undefined) {
       const state = await session?.look().catch(() => undefined);
       // While nobody can be asked it is believed: nobody else is hurt by an offset that was made up.
       return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
     }
-    const stored = session ? await session.find(this.epoch, keyOf(id)) : recent;
+    const stored = session ? await session.find(this.epoch, keyOf(id), which) : recent;
     if (stored !== undefined && stored > this.#floor) return stored;
     const moved = recent ?? (await this.#notes.find(session, this.epoch, id));
     return moved !== undefined && moved >= this.#floor ? moved : undefined;

@@ -139,6 +139,7 @@ export class Subscribe {
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
       // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
       lastEventId: shown || wish.cursor,
+      equalIds: wish.equalIds,
       allowance: request.credits,
       // Others may have come while a token was checked or the history was asked: the limits count when it becomes a client.
       admit: () => {

@@ -98,8 +98,9 @@ export class Hub {
 
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    const { bus, history } = this.#options;
+    const { bus, history, journal } = this.#options;
     history.onDiscarded?.(() => this.#discard());
+    history.onRepeatedId?.((topic) => journal.repeatedId(topic));
     await bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
@@ -181,8 +182,8 @@ export class Hub {
    * be asked for its last event id, that comes first. Undefined when it is not admitted, or its connection is gone by then.
    */
   subscribe(server: Server, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
-    const { lastEventId } = subscription;
-    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId);
+    const { lastEventId, equalIds } = subscription;
+    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId, equalIds);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
     const arrival = server.arrivals.begin(subscription.id);
     return asked

@@ -135,14 +135,19 @@ export interface History {
    * rejects where what is there cannot be read; then it may be tried again.
    */
   read(after: number, options: ReadOptions): Page | Promise<Page>;
+  /** `listener` is called with the topic of each publication whose publisher used an id again that is held. Absent = never. */
+  onRepeatedId?(listener: (topic: string) => void): void;
   /**
-   * The offset of the publication with this id (as printed in the stream, ours or a publisher's own), the oldest when a
-   * publisher used it more than once; undefined when it was never seen or is trimmed. O(log n). A promise where the
+   * The offset of the publication with this id (as printed in the stream, ours or a publisher's own); `which` counts when a publisher
+   * used it more than once (absent = the oldest); undefined when it was never seen or is trimmed. O(log n). A promise where the
    * answer must be fetched. Throws or rejects where it cannot be looked up.
    */
-  find(id: string): number | undefined | Promise<number | undefined>;
+  find(id: string, which?: EqualIds): number | undefined | Promise<number | undefined>;
   close(): Promise<void>;
 }
+
+/** Which of several publications with the same id. */
+export type EqualIds = "oldest" | "newest";
 
 /** Where a publication came from: HTTP, the ZeroMQ ingress, or the daemon itself (beacon, presence). */
 export type PublicationSource = "http" | "zmq" | "internal";
@@ -237,6 +242,8 @@ export interface Journal {
   /** A client of an earlier process or link is served on, without having noticed. */
   adopted(server: string, client: Client, clients: number): void;
   published(publication: Publication): void;
+  /** A publisher has used an id again, in this topic. */
+  repeatedId(topic: string): void;
   flushed(server: string, flush: Flush): void;
   /** A client was told in-band that publications it has not seen are no longer held. */
   gap(server: string, reason: GapReason): void;

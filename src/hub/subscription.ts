@@ -2,7 +2,7 @@
 import { latest } from "../util/latest.js";
 import type { Client } from "./client.js";
 import type { Interest } from "./interest.js";
-import type { StoredClient, Subscriber } from "./ports.js";
+import type { EqualIds, StoredClient, Subscriber } from "./ports.js";
 import { selectorOf, textOf } from "./selector.js";
 import type { Server } from "./server.js";
 
@@ -19,6 +19,8 @@ export interface Subscription {
   readonly subscriber?: Subscriber | undefined;
   /** The last event it has seen; undefined = none, "" = it does not know which, "earliest" = before everything that is held. */
   readonly lastEventId: string | undefined;
+  /** Where a publisher used that id more than once: which of them it has seen. Absent = the oldest. */
+  readonly equalIds?: EqualIds | undefined;
   /** Mongrel2's DOWNLOAD_CREDITS: bytes that may be under way to it; undefined = it said nothing. */
   readonly allowance?: number | undefined;
   /** Asked once, when nothing stands between it and being a client: false = it is none. Absent = it is admitted. */

@@ -15,6 +15,7 @@ export const silent: Journal = {
   disconnected() {},
   adopted() {},
   published() {},
+  repeatedId() {},
   flushed() {},
   gap() {},
 };
