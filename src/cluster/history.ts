@@ -9,7 +9,7 @@ import { fill } from "../hub/page.js";
 import type { EqualIds, History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
-import type { Cancel, Clock } from "../util/clock.js";
+import { atMost, type Cancel, type Clock } from "../util/clock.js";
 import { type Block, Blocks } from "./blocks.js";
 import { Notes } from "./earlier.js";
 import { keyOf } from "./record.js";
@@ -28,6 +28,10 @@ export interface ClusterHistoryOptions {
 /** How long a publisher's own id is looked for while the stream cannot be asked, milliseconds. */
 const FIND_PATIENCE = 5000;
 
+/** What was purged from the stream is given out of memory for this long at most. */
+const FRESH_MS = 100;
+const REFRESH_TIMEOUT_MS = 500;
+
 /** How long after a rejected read the end of its connection is known. */
 const CLOSING_MS = 250;
 
@@ -44,6 +48,10 @@ export class ClusterHistory implements History {
   #count = 0;
   #bytes = 0;
   #measured = 0;
+  #measuredAt = Number.NEGATIVE_INFINITY;
+  /** Sequences between the oldest and the newest message that have none; Infinity = not known yet. */
+  #holes = Number.POSITIVE_INFINITY;
+  #refreshing: Promise<void> | undefined;
   #session: Session | undefined;
   #waiting: ((session: Session | undefined) => void)[] = [];
   #closed = false;
@@ -77,8 +85,8 @@ export class ClusterHistory implements History {
 
   /** A new lifetime: nothing of what was known holds any more. Everything after `last` will be appended. */
   begin(epoch: string, last: number): void {
-    this.#tail = this.#options.tail({ epoch, last });
-    this.#tail.onRepeatedId?.((topic) => this.#repeated(topic));
+    this.#startTail(epoch, last);
+    this.#holes = Number.POSITIVE_INFINITY;
     this.#last = last;
     this.#measured = 0;
     this.begins(0);
@@ -101,9 +109,24 @@ export class ClusterHistory implements History {
   /** What the stream holds. */
   measured({ first, last, count, bytes }: StreamState): void {
     this.#floor = Math.max(this.#base, first - 1);
+    this.#measuredAt = this.#options.clock.monotonic();
+    const holes = last + 1 - first - count;
+    if (holes > this.#holes) this.#forget();
+    this.#holes = holes;
     this.#measured = last;
     this.#count = count;
     this.#bytes = bytes;
+  }
+
+  /** Messages were deleted from the middle of the stream, nobody says which: it alone can be read. */
+  #forget(): void {
+    this.#startTail(this.epoch, this.#last);
+    this.#blocks.clear(this.epoch);
+  }
+
+  #startTail(epoch: string, last: number): void {
+    this.#tail = this.#options.tail({ epoch, last });
+    this.#tail.onRepeatedId?.((topic) => this.#repeated(topic));
   }
 
   /** Offsets up to this one are taken, and what had them is not to be had. */
@@ -129,6 +152,30 @@ export class ClusterHistory implements History {
   commit(): void {}
 
   read(after: number, options: ReadOptions): Page | Promise<Page> {
+    if (after >= this.#last || !this.#session || !this.#isStale) return this.#read(after, options);
+    return this.#refresh().then(() => this.#read(after, options));
+  }
+
+  get #isStale(): boolean {
+    return this.#options.clock.monotonic() - this.#measuredAt >= FRESH_MS;
+  }
+
+  /** Looks at the stream, once for all who wait. Where it does not answer, what was known of it counts for as long again. */
+  #refresh(): Promise<void> {
+    this.#refreshing ??= atMost(
+      this.#options.clock,
+      REFRESH_TIMEOUT_MS,
+      this.#measure().catch(() => {}),
+    ).then(() => {
+      this.#refreshing = undefined;
+      this.#measuredAt = this.#options.clock.monotonic();
+    });
+    return this.#refreshing;
+  }
+
+  #read(after: number, options: ReadOptions): Page | Promise<Page> {
+    // The tail and the blocks may hold what is trimmed or purged. The reader is before the floor, and will be told so.
+    if (after < this.#floor) return { publications: [], through: after };
     if (after >= this.#tail.floor) return this.#readTail(after, options);
     const through = Math.min(options.through, this.#tail.floor);
     const held = this.#blocks.held(after, through);
