@@ -115,7 +115,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     ...{ transport, clock, random, events, mayServe },
   });
   const server: Server = hub.serve(name, endpoint, times);
-  const receive = reception(hub, server, visitors);
+  const receive = instance.observed(reception(hub, server, visitors));
   const end = async () => {
     recovery.stop();
     contention.stop();

@@ -111,4 +111,30 @@ describe("Link behind a ZeroMQ proxy", () => {
       ["for all"],
     );
   });
+
+  test("without a control port the streams of a Mongrel2 that was killed are forgotten as soon as somebody is back", async (t) => {
+    const { mongrel2, daemon } = await start(t, { noControl: true });
+    await Promise.all(Array.from({ length: CLIENTS }, (_, index) => privateStream(t, mongrel2.url, `topic-${index}`)));
+    const from = daemon.log.length;
+    await mongrel2.kill9();
+    await mongrel2.start();
+    const forgotten = () => daemon.log.slice(from).filter(({ event }) => event === "disconnect").length;
+    // Numbers of old streams, which tell nothing by themselves: such a request may be cut, and its browser would come again.
+    let isOver = false;
+    const visits = (async () => {
+      const visit = () => fetch(mongrel2.url + HUB, { method: "OPTIONS", signal: AbortSignal.timeout(500) });
+      while (!isOver) await visit().catch(() => {});
+    })();
+    // The keep-alive sweep would need 45 s.
+    await daemon
+      .logged(() => forgotten() >= CLIENTS, "all to be forgotten", { from })
+      .finally(() => {
+        isOver = true;
+      });
+    await visits;
+    const later = await Promise.all(Array.from({ length: CLIENTS }, () => openStream(`${mongrel2.url}/esupdates`, {})));
+    t.after(() => Promise.all(later.map((stream) => stream.close())));
+    await publish(mongrel2.url, "public", "the end", false);
+    for (const stream of later) await stream.until(({ events }) => events.length === 1, "the public event");
+  });
 });
