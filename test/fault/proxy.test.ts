@@ -6,6 +6,7 @@ import { Asker } from "../../src/zmq/dealer.js";
 import { bearer, HUB, oldForAll, SECRET } from "../e2e/mercure.js";
 import { crowd, Feed, settle } from "../support/crowd.js";
 import { type PairOptions, serving, startPair } from "../support/pair.js";
+import { restartUnderPrivateEvents } from "../support/private-restart.js";
 import { openStream, type SseClient } from "../support/sse-client.js";
 import { ZmqProxies } from "../support/zmq-proxy.js";
 
@@ -75,6 +76,12 @@ describe("Link behind a ZeroMQ proxy", () => {
       await stranger.until(({ events }) => events.some(({ data }) => data === "the end"), "the public event");
       assert.doesNotMatch(stranger.text, /secret/);
     }
+  });
+
+  test("it is killed under private events to 500 streams, and all are back in a second: nobody sees what is another's", async (t) => {
+    const pair = await start(t);
+    const [restart] = await restartUnderPrivateEvents(pair, 500, 1);
+    assert.ok(restart && restart.published > 0);
   });
 
   test("without a control port private events are not served there, and public ones are; the log names the key", async (t) => {
