@@ -18,14 +18,14 @@ import { hostname } from "node:os";
 import { Observed } from "./admin/observed.js";
 import { startAdmin } from "./admin/start.js";
 import { Visits } from "./admin/visits.js";
-import { forgetful } from "./clients/none.js";
+import { openClientStore, withoutRecord } from "./clients/open.js";
 import { LocalBus } from "./cluster/local.js";
 import type { Nodes } from "./cluster/nodes.js";
 import { needRestart } from "./config/reload.js";
 import type { Config } from "./config/schema.js";
 import { M2pushError } from "./errors.js";
 import { storageConditions } from "./history/failure.js";
-import { lockFolder } from "./history/lock.js";
+import { checkFolder, lockFolder } from "./history/lock.js";
 import { MemoryHistory, newEpoch } from "./history/memory.js";
 import { openHistory } from "./history/open.js";
 import { Presence } from "./http/mercure/presence.js";
@@ -150,7 +150,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     );
   const endStreams = () => {
     observed.phase = "stopping";
-    // Without a client store, or beside another daemon, nobody could go on with the streams.
+    // Beside another daemon nobody could go on with the streams; those of a history in memory must be read again anyway.
     const isClosing = drain || config.history.store === "memory" || served.some(({ isContended }) => isContended);
     return handOver({
       hub,
@@ -220,7 +220,7 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
   Object.assign(observed, { history, nodes });
   const store = await start(
     "client store",
-    () => openStore(config, history, clock),
+    () => openStore(config, history, told, options, start),
     (it) => it.close(),
   );
   await start(
@@ -383,8 +383,26 @@ function open({ history }: Config, conditions: Conditions, options: Required<Dae
   );
 }
 
-async function openStore({ history: { store, path } }: Config, history: History, clock: Clock): Promise<ClientStore> {
-  if (store === "memory") return forgetful;
-  const { LmdbClientStore } = await import("./clients/lmdb.js");
-  return new LmdbClientStore(path, history.epoch, clock);
+/**
+ * The record of clients is on disk whatever the history is. Where the history is not, nothing else needs the data folder: then one
+ * that cannot be used is no reason not to start.
+ */
+async function openStore(
+  { history: { store, path: folder } }: Config,
+  { epoch }: History,
+  { conditions }: Told,
+  { clock, takeover, log }: Required<DaemonOptions>,
+  start: Start,
+): Promise<ClientStore> {
+  if (store === "memory") {
+    const unusable = checkFolder(folder);
+    if (unusable) return withoutRecord(folder, unusable, clock, conditions);
+    await start(
+      "data folder",
+      () => lockFolder(folder, clock, takeover ? TAKEOVER_PATIENCE : 0),
+      (it) => it.release(),
+    );
+  }
+  const warn = (warning: string) => log.warn({ event: "client record" }, warning);
+  return openClientStore({ folder, epoch, clock, conditions, warn });
 }

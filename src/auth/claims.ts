@@ -16,23 +16,32 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/**
- * Checks `exp` and `nbf` against `now` (milliseconds since 1970), both without leeway, and returns when the token ends, in
- * milliseconds since 1970; undefined when it has no `exp`, which only passes where none is needed.
- */
-export function checkTimes(claims: JsonObject, now: number, needed: boolean): number | undefined {
-  const notBefore = readTime(claims, "nbf");
-  if (notBefore !== undefined && notBefore > now) throw denied("it is not valid yet (nbf)");
-  const expiresAt = readTime(claims, "exp");
-  if (expiresAt === undefined && needed) throw denied("it has no exp");
-  if (expiresAt !== undefined && expiresAt <= now) throw denied("it has expired (exp)");
-  return expiresAt;
+export interface TimeRules {
+  /** Whether a token must have an `exp`. */
+  readonly needed: boolean;
+  /** How far its issuer's clock may be from ours, milliseconds. */
+  readonly leeway: number;
 }
 
-/** A NumericDate: seconds since 1970, fractions allowed. */
-function readTime(claims: JsonObject, name: "exp" | "nbf"): number | undefined {
+/**
+ * Checks `exp`, `nbf` and `iat` against `now` and returns when the token ends, both in milliseconds since 1970; undefined when it
+ * has no `exp`. What was opened with it ends at its `exp` by our clock; only what is opened within the leeway after that lasts
+ * until the leeway is over, or it would end at once.
+ */
+export function checkTimes(claims: JsonObject, now: number, { needed, leeway }: TimeRules): number | undefined {
+  for (const name of ["nbf", "iat"] as const) {
+    if ((readTime(claims, name) ?? now) > now + leeway) throw denied(`it is not valid yet (${name})`);
+  }
+  const end = readTime(claims, "exp");
+  if (end === undefined && needed) throw denied("it has no exp");
+  if (end !== undefined && end + leeway <= now) throw denied("it has expired (exp)");
+  return end === undefined || end > now ? end : end + leeway;
+}
+
+/** A NumericDate: seconds since 1970, fractions allowed; null is what some libraries write for none. */
+function readTime(claims: JsonObject, name: "exp" | "nbf" | "iat"): number | undefined {
   const value = claims[name];
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
   if (typeof value !== "number" || !Number.isFinite(value)) throw denied(`its ${name} is no number of seconds`);
   return Math.min(value * 1000, MAX_TIME);
 }

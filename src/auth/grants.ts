@@ -44,6 +44,20 @@ export interface Grants<S> extends Rights<S> {
   readonly subject: string | undefined;
 }
 
+/** What several tokens of one holder let it do together: it ends with the first of them. Those of another dialect than the first are left out. */
+export function joinGrants<S>(first: Grants<S>, others: readonly Grants<S>[]): Grants<S> {
+  const all = [first, ...others.filter(({ dialect }) => dialect === first.dialect)];
+  if (all.length === 1) return first;
+  const ends = all.flatMap(({ expiresAt }) => (expiresAt === undefined ? [] : [expiresAt]));
+  return {
+    ...first,
+    publish: all.flatMap(({ publish }) => publish),
+    subscribe: all.flatMap(({ subscribe }) => subscribe),
+    payloads: all.flatMap(({ payloads }) => payloads),
+    expiresAt: ends.length === 0 ? undefined : Math.min(...ends),
+  };
+}
+
 /** Reads the selector at `where`, a name for the log. Whatever the parser throws is the token's fault: it is what is hostile. */
 export function readSelector<S>(parse: ParseSelector<S>, kind: SelectorKind, value: unknown, where: string): S {
   if (typeof value !== "string") throw denied(`${where} is ${shown(value)}, not a string`);

@@ -16,7 +16,7 @@ import type { Carrier } from "./carrier.js";
 import { checkTimes, type JsonObject } from "./claims.js";
 import { hasRightsV0, readRightsV0 } from "./claims-v0.js";
 import { type Authority, checkAccessToken, checkIssuer, isAccessToken, readRightsV8 } from "./claims-v8.js";
-import type { Dialect, Grants, ParseSelector } from "./grants.js";
+import { type Dialect, type Grants, joinGrants, type ParseSelector } from "./grants.js";
 import type { VerificationKey } from "./key.js";
 import { denied, type Refusal, refusal } from "./refusal.js";
 import { type Signed, verifySignature } from "./signature.js";
@@ -33,6 +33,8 @@ export interface VerifierOptions<S> {
   readonly authority: Authority | undefined;
   /** Whether tokens of Mercure 0.x are accepted. */
   readonly legacy: boolean;
+  /** How far the clocks of those who issue tokens may be from ours, milliseconds. */
+  readonly leeway: number;
   /** The iss that tokens of Mercure 0.x must have; undefined = any or none: they are older than that rule. */
   readonly legacyIssuer: string | undefined;
 }
@@ -49,6 +51,16 @@ export class Verifier<S> {
 
   constructor(options: VerifierOptions<S>) {
     this.#options = options;
+  }
+
+  /** What those of several tokens that are good allow together; where none is, what is wrong with the first. */
+  async verifyAny([first, ...others]: readonly [string, ...string[]], carrier: Carrier): Promise<Verified<S>> {
+    let verified = await this.verify(first, carrier);
+    for (const token of others) {
+      const other = await this.verify(token, carrier);
+      if (other.ok) verified = verified.ok ? { ok: true, grants: joinGrants(verified.grants, [other.grants]) } : other;
+    }
+    return verified;
   }
 
   /** Whatever text the token is, the promise resolves. `carrier`: draft-08 forbids tokens in addresses, 0.x does not. */
@@ -87,12 +99,12 @@ export class Verifier<S> {
   }
 
   #read({ header, claims }: Signed): Grants<S> {
-    const { parser, clock, authority, legacy, legacyIssuer } = this.#options;
+    const { parser, clock, authority, legacy, legacyIssuer, leeway } = this.#options;
     const dialect = dialectOf(header, claims);
     if (dialect === "0.x" && !legacy) throw denied("it is a token of Mercure 0.x, which is turned off");
     if (dialect === "draft-08") checkAccessToken(header, claims, authority);
     else checkIssuer(claims, legacyIssuer);
-    const expiresAt = checkTimes(claims, clock.now(), dialect === "draft-08");
+    const expiresAt = checkTimes(claims, clock.now(), { needed: dialect === "draft-08", leeway });
     const parse = parser();
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
     const subject = typeof claims.sub === "string" ? claims.sub : undefined;

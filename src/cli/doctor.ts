@@ -5,12 +5,13 @@ import { adminUrl, fetchStatus } from "../admin/client.js";
 import type { Status } from "../admin/status.js";
 import type { Config, ServerConfig } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
-import { type Mongrel2Database, readDatabase, type ServerRow } from "./doctor/database.js";
+import { type Mongrel2Database, readDatabase, type ServerRow } from "../mongrel2/database.js";
 import { type Finding, fail, lineOf, ok, warn } from "./doctor/finding.js";
 import { checkIdents, findHandler } from "./doctor/handler.js";
 import { type Clients, checkCapacity, checkIdle, checkTargets } from "./doctor/limits.js";
 import { checkControl, checkLink } from "./doctor/live.js";
 import { findMongrel2 } from "./doctor/machine.js";
+import { checkOrphans } from "./doctor/orphans.js";
 import { checkControlPort, checkDefaultHost, checkRoutes, serversOf } from "./doctor/site.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
@@ -72,6 +73,7 @@ async function* examineServer(ours: ServerConfig, subject: Subject): AsyncGenera
   yield findings;
   if (database) yield checkCapacity(clientsOf(config, daemon), filesOf(uuid, rows), database);
   yield await checkLink(ours, config, daemon, io.clock);
+  yield await checkOrphans(ours, daemon);
 }
 
 /** What stands in Mongrel2's configuration. Returns the servers that lead to our handler; none when it was not found. */

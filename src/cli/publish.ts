@@ -1,10 +1,10 @@
 /** `m2push publish`: publishes one event, or one for each line of standard input. */
-import { createInterface } from "node:readline";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isSpec } from "../config/place.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
 import { type Door, httpDoor, zmqDoor } from "./doors.js";
 import { type Io, processIo } from "./io.js";
+import { linesOf } from "./lines.js";
 import { addFileOption, loadFor } from "./options.js";
 
 interface PublishOptions {
@@ -29,9 +29,13 @@ export function addPublish(program: Command, io: Io = processIo): void {
   command.addOption(new Option("--url <url>", "POST to this hub instead").argParser(readUrl).conflicts("zmq"));
   command.addOption(new Option("--token <jwt>", "the publisher's token").conflicts("zmq"));
   addFileOption(command).action((data: string | undefined, options: PublishOptions) =>
-    publish(command, data ?? "", options, io),
+    publish(command, data ?? command.error(NO_DATA), options, io),
   );
 }
+
+/** `... | m2push publish` would publish an empty event, and drop what was piped in. */
+const NO_DATA =
+  'no data; fix: give it as an argument ("" for an empty event), or - to read standard input, one event a line';
 
 const DESCRIPTION =
   "Publishes an event. Through ZeroMQ nothing is acknowledged and nothing printed; " +
@@ -57,7 +61,7 @@ async function publish(command: Command, data: string, options: PublishOptions, 
   if (!many) refuseBadDraft(command, draftOf(data, options));
   const door = openDoor(command, options, io);
   try {
-    for await (const line of many ? linesOf(io) : [data]) await publishOne(door, draftOf(line, options), io);
+    for await (const line of many ? linesOf(io.stdin) : [data]) await publishOne(door, draftOf(line, options), io);
   } finally {
     await door.close();
   }
@@ -102,15 +106,6 @@ function configuredSpec(command: Command, io: Io): string {
 
 /** An address that the daemon binds on all interfaces is reached on this machine. */
 const connectable = (spec: string): string => spec.replace(/^tcp:\/\/(?:\*|0\.0\.0\.0):/, "tcp://127.0.0.1:");
-
-/** Whoever writes to us may keep the pipe open: after a failure it must not keep this process alive. */
-async function* linesOf({ stdin }: Io): AsyncGenerator<string> {
-  try {
-    yield* createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY });
-  } finally {
-    stdin.destroy();
-  }
-}
 
 function readSpec(text: string): string {
   if (isSpec(text)) return text;

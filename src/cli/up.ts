@@ -1,11 +1,11 @@
 /** `m2push up`: Mongrel2 and the daemon together, as `npm start` does; everything they write stands below the working folder. */
 import { existsSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { issueKey } from "../auth/issue.js";
-import type { Config } from "../config/schema.js";
+import type { Config, ServerConfig } from "../config/schema.js";
 import type { Logger } from "../log/logger.js";
-import { Mongrel2Process } from "../mongrel2/process.js";
+import { DATABASE, Mongrel2Process } from "../mongrel2/process.js";
 import { type Cancel, systemClock } from "../util/clock.js";
 import { addConfigOptions, addSharedOption } from "./options.js";
 import { checkAddresses, webAddress, whenAnswered } from "./preflight.js";
@@ -45,7 +45,7 @@ function mongrel2(conf: string, log: Logger, config: Config): Companion {
       checkAddresses(conf, config);
       const key = await issuedKey(config);
       const hosts = servedHosts(conf, config);
-      return (read) => withHosts(hosts, withKey(key, read));
+      return (read) => withDatabase(withHosts(hosts, withKey(key, read)));
     },
     async start() {
       await child.start();
@@ -61,6 +61,13 @@ function mongrel2(conf: string, log: Logger, config: Config): Companion {
       return child.stop();
     },
   };
+}
+
+/** Mongrel2's database is made here, so the daemon can know whether anybody else answers requests. */
+function withDatabase(config: Config): Config {
+  const known = (it: ServerConfig): ServerConfig => (it.database === "" ? { ...it, database: resolve(DATABASE) } : it);
+  const [first, ...more] = config.mongrel2;
+  return { ...config, mongrel2: [known(first), ...more.map(known)] };
 }
 
 /** Where no key is configured, one is made beside the data: so that publishing over HTTP can be tried at once. */

@@ -1,26 +1,35 @@
 /**
- * The client store: a small record for each client in LMDB, beside the history, and for each server two marks (marks.ts). What a
- * turn of the event loop says is kept when that turn is over, clients before marks: so a fenced position, which counts for all
- * settled clients, is never kept without what was said of clients before it. Where clients come and go in turn after turn, and
- * there is no mark, those of GATHER are kept together.
+ * The client store: a small record for each client in LMDB, beside the history, and for each server two marks (marks.ts) and the
+ * requests under way (request-record.ts). What a turn of the event loop says is kept when that turn is over, clients before marks:
+ * so a fenced position, which counts for all settled clients, is never kept without what was said of clients before it. Where
+ * clients come and go in turn after turn, and there is no mark, those of GATHER are kept together.
  *
- * Durability is against the end of the process, not of the machine (noSync): after a reboot no connection is left to adopt.
- * The store belongs to one epoch of the history and one boot of the machine; found in others, it is emptied.
+ * Durability is against the end of the process, not of the machine (noSync): a record of another boot is emptied. It does not depend
+ * on the history: a client whose position is of another epoch is kept and has seen nothing of the present one (its generation tells).
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Database, open, type RootDatabase } from "lmdb";
-import { M2pushError } from "../errors.js";
 import type { ClientStore, Legacy, StoredClient } from "../hub/ports.js";
+import type { RequestRecord } from "../hub/request-record.js";
 import type { Cancel, Clock } from "../util/clock.js";
-import { flawOf } from "../util/lmdb-file.js";
-import { LmdbSpace, lastPageOf } from "../util/lmdb-space.js";
 import { Pace } from "../util/pace.js";
-import { privately } from "../util/private-files.js";
+import {
+  closeFiles,
+  type Files,
+  type Kept,
+  label,
+  openFiles,
+  pagesOf,
+  remakeFiles,
+  storedClients,
+} from "./lmdb-files.js";
 import { type Mark, Marks } from "./marks.js";
+import { FileRequestRecord } from "./request-record.js";
 
 /** How exactly the time of a sudden death is known, milliseconds. */
 const ALIVE_EVERY = 500;
+/** How soon it is noticed that somebody has removed the files. */
+const FILE_CHECK_INTERVAL_MS = 2000;
 
 /**
  * Between two commits of clients alone, milliseconds. Who is not kept when the process is killed is cut by the next one, and comes
@@ -28,75 +37,112 @@ const ALIVE_EVERY = 500;
  */
 const GATHER = 50;
 
-/** Pages that any transaction may need: its ways through three trees, and the list of free pages. */
-const BASE_PAGES = 24;
-const PAGE_BYTES = 4096;
-/** Of a record beside its selectors, twice. */
-const RECORD_BYTES = 1000;
+/**
+ * From the commit of a client to its head's being sent for certain: heads of streams that open together wait some milliseconds for
+ * each other (mongrel2/openings.ts). Killed in between, the next process would go on with a stream that never began.
+ */
+const HEAD_SENT_MS = 50;
 
-type Key = [server: string, id: number];
+export interface LmdbClientStoreOptions {
+  /** Must exist and belong to this process alone. */
+  readonly folder: string;
+  /** Of the history. */
+  readonly epoch: string;
+  /** Names this boot of the machine. */
+  readonly boot: string;
+  readonly clock: Clock;
+  /** Told of each write; `error` is undefined when it succeeded. */
+  readonly wrote: (file: string, error: unknown) => void;
+  /** Told of clients that cannot be read. */
+  readonly unreadable: (error: unknown) => void;
+}
 
 export class LmdbClientStore implements ClientStore {
-  readonly #root: RootDatabase;
-  readonly #space: LmdbSpace;
-  readonly #clients: Database<StoredClient, Key>;
-  readonly #marks: Marks;
-  readonly #meta: Database<string, string>;
+  readonly #options: LmdbClientStoreOptions;
+  readonly #path: string;
+  readonly #marksPath: string;
+  #files: Files;
+  #marks: Marks;
+  #epoch: string;
+  #generation: number;
+  /** Whether there was a record of this boot when the store was opened. */
+  readonly #wasThere: boolean;
+  /** Whether the file says which boot, epoch and generation it is of. */
+  #isLabelled: boolean;
+  readonly #requests = new Map<string, FileRequestRecord>();
   /** What is to be committed, by server and id: the last one counts; undefined = removed. */
-  readonly #changed = new Map<string, Map<number, StoredClient | undefined>>();
+  readonly #changed = new Map<string, Map<number, Kept | undefined>>();
   readonly #marked = new Map<string, Partial<Mark>>();
   #isMarking = false;
   readonly #pace: Pace;
   /** After a commit that failed none is tried before this, monotonic. */
   #rest = Number.NEGATIVE_INFINITY;
-  readonly #clock: Clock;
   readonly #vouched = new Set<string>();
-  readonly #cancel: Cancel;
+  readonly #timers: readonly Cancel[];
 
-  /** `folder` must exist and belong to this process alone (the history sees to both). Throws "history.unusable". */
-  constructor(folder: string, epoch: string, clock: Clock) {
-    this.#clock = clock;
-    const path = join(folder, "clients.mdb");
-    try {
-      const flaw = flawOf(path);
-      if (flaw !== undefined) throw new Error(flaw);
-      const isNew = !existsSync(path);
-      const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
-      this.#root = privately(() => open(settings));
-      this.#space = new LmdbSpace({ file: path, lastPage: () => this.#lastPage });
-      if (isNew) this.#space.claim(BASE_PAGES);
-      this.#clients = this.#root.openDB({ name: "clients", encoding: "json" });
-      this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
-      const life = lifeOf(epoch);
-      this.#belongTo(life);
-      this.#marks = new Marks(join(folder, "clients.marks"), life);
-    } catch (cause) {
-      const mend = `remove ${path}: browsers then reconnect by themselves`;
-      throw new M2pushError(
-        "history.unusable",
-        `the clients of the last run cannot be read: ${cause instanceof Error ? cause.message : cause}; ${mend}`,
-        { cause },
-      );
-    }
+  /** Throws UnreadableRecord, or what the file system throws where nothing can be opened. */
+  constructor(options: LmdbClientStoreOptions) {
+    this.#options = options;
+    const { folder, epoch, boot, clock } = options;
+    this.#path = join(folder, "clients.mdb");
+    this.#marksPath = join(folder, "clients.marks");
+    this.#files = openFiles(this.#path);
+    const { meta } = this.#files;
+    const generation = Number(meta.get("generation") ?? 0);
+    this.#wasThere = meta.get("boot") === boot;
+    this.#isLabelled = this.#wasThere && meta.get("epoch") === epoch;
+    // A record that is empty, or will be emptied, begins with generation 0, which is not written with each client.
+    this.#generation = this.#isLabelled ? generation : this.#wasThere ? generation + 1 : 0;
+    this.#epoch = epoch;
+    this.#marks = new Marks(this.#marksPath, boot, this.#generation);
     this.#pace = new Pace(clock, GATHER, () => this.#commit());
-    this.#cancel = clock.every(ALIVE_EVERY, () => this.#stamp());
+    this.#timers = [
+      clock.every(ALIVE_EVERY, () => this.#stamp()),
+      clock.every(FILE_CHECK_INTERVAL_MS, () => this.#checkFiles()),
+    ];
+    this.#commit();
+    this.#writeMarks([]);
   }
 
   legacy(server: string): Legacy {
     const { through, aliveAt } = this.#marks.get(server);
     const cleanStop = this.#marks.stoppedCleanly(server);
-    const clients: StoredClient[] = [];
-    for (const { key, value } of this.#clients.getRange({
-      start: [server, 0],
-      end: [server, Number.MAX_SAFE_INTEGER],
-    })) {
-      clients.push({ ...value, id: key[1], seen: value.settled ? Math.max(value.seen, through) : value.seen });
+    try {
+      const clients = this.#wasThere
+        ? [...storedClients(this.#files, server, { through, generation: this.#generation })]
+        : [];
+      const isMissing = !this.#wasThere || (clients.length === 0 && !this.#marks.has(server));
+      return { clients, aliveAt, cleanStop, isMissing };
+    } catch (error) {
+      this.#options.unreadable(error);
+      return { clients: [], aliveAt, cleanStop, isMissing: true };
     }
-    return { clients, aliveAt, cleanStop };
+  }
+
+  requests(server: string): RequestRecord {
+    return this.#requestsOf(server);
+  }
+
+  #requestsOf(server: string): FileRequestRecord {
+    const known = this.#requests.get(server);
+    if (known) return known;
+    const { folder, boot, clock, wrote } = this.#options;
+    const cleanStop = this.#marks.stoppedCleanly(server);
+    const record = new FileRequestRecord({
+      folder,
+      server,
+      boot,
+      monotonic: () => clock.monotonic(),
+      cleanStop,
+      wrote,
+    });
+    this.#requests.set(server, record);
+    return record;
   }
 
   put(server: string, client: StoredClient): void {
-    this.#change(server, client.id, client);
+    const generation = this.#generation;
+    this.#change(server, client.id, generation === 0 ? client : { ...client, generation });
   }
 
   remove(server: string, id: number): void {
@@ -121,32 +167,33 @@ export class LmdbClientStore implements ClientStore {
   }
 
   renew(epoch: string): void {
-    this.#changed.clear();
-    this.#marked.clear();
-    const life = lifeOf(epoch);
-    this.#belongTo(life);
-    this.#marks.renew(life);
+    for (const [server, { aliveAt }] of this.#marked) {
+      if (aliveAt === undefined) this.#marked.delete(server);
+      else this.#marked.set(server, { aliveAt });
+    }
+    this.#epoch = epoch;
+    this.#generation++;
+    this.#isLabelled = false;
+    this.#commit();
+    try {
+      this.#marks.renew(this.#generation);
+    } catch (error) {
+      this.#options.wrote(this.#marksPath, error); // written with the next mark
+    }
   }
 
   async close(): Promise<void> {
-    this.#cancel();
+    for (const cancel of this.#timers) cancel();
     this.#pace.stop();
     this.#stamp();
+    this.#rest = Number.NEGATIVE_INFINITY;
     this.#commit();
+    for (const record of this.#requests.values()) record.close();
     this.#marks.close();
-    this.#space.close();
-    await this.#root.close();
+    await closeFiles(this.#files);
   }
 
-  #belongTo(life: string): void {
-    if (this.#meta.get("life") === life) return;
-    this.#root.transactionSync(() => {
-      this.#clients.clearSync();
-      this.#meta.putSync("life", life);
-    });
-  }
-
-  #change(server: string, id: number, client?: StoredClient): void {
+  #change(server: string, id: number, client?: Kept): void {
     const changed = this.#changed.get(server);
     if (changed) changed.set(id, client);
     else this.#changed.set(server, new Map([[id, client]]));
@@ -164,64 +211,88 @@ export class LmdbClientStore implements ClientStore {
   }
 
   #stamp(): void {
-    const aliveAt = this.#clock.monotonic();
+    const aliveAt = this.#options.clock.monotonic();
     for (const server of this.#vouched) this.#mark(server, { aliveAt });
+    for (const record of this.#requests.values()) record.retry();
+    if (this.#changed.size > 0 || !this.#isLabelled) this.#pace.ask();
   }
 
   /** Where this fails (the disk is full) it is tried again: until then positions stay as they are, and what comes later may come twice. */
   #commit(): void {
-    if (this.#changed.size + this.#marked.size === 0) return;
-    if (this.#clock.monotonic() < this.#rest) return;
+    if (this.#changed.size + this.#marked.size === 0 && this.#isLabelled) return;
+    if (this.#options.clock.monotonic() < this.#rest) return;
     try {
-      if (this.#changed.size > 0) {
-        this.#space.claim(pagesOf(this.#changed, this.#lastPage));
-        this.#root.transactionSync(() => this.#write());
+      if (this.#changed.size > 0 || !this.#isLabelled) {
+        const { root, space, lastPage } = this.#files;
+        space.claim(pagesOf(this.#changed, lastPage()));
+        root.transactionSync(() => this.#write());
       }
+      this.#isLabelled = true;
+      for (const [server, changed] of this.#changed) this.#recorded(server, changed.keys());
       this.#changed.clear();
-      if (this.#marked.size > 0) this.#marks.set(this.#marked);
-      this.#marked.clear();
-    } catch {
-      this.#rest = this.#clock.monotonic() + ALIVE_EVERY;
+      this.#options.wrote(this.#path, undefined);
+    } catch (error) {
+      this.#rest = this.#options.clock.monotonic() + ALIVE_EVERY;
+      this.#options.wrote(this.#path, error);
+      this.#dropUnwritten();
+      return;
     }
+    if (this.#writeMarks(this.#marked)) this.#marked.clear();
   }
 
-  get #lastPage(): number {
-    return lastPageOf(this.#root);
+  /** The requests of new clients count as answered, once their heads have been sent. */
+  #recorded(server: string, ids: Iterable<number>): void {
+    const record = this.#requestsOf(server);
+    const opened = record.unansweredOf(ids);
+    if (opened.length > 0) this.#options.clock.after(HEAD_SENT_MS, () => record.recorded(opened));
+  }
+
+  #writeMarks(changes: Iterable<readonly [string, Partial<Mark>]>): boolean {
+    try {
+      this.#marks.set(changes);
+      this.#options.wrote(this.#marksPath, undefined);
+      return true;
+    } catch (error) {
+      this.#rest = this.#options.clock.monotonic() + ALIVE_EVERY;
+      this.#options.wrote(this.#marksPath, error);
+      return false;
+    }
   }
 
   #write(): void {
+    const { clients } = this.#files;
+    if (!this.#isLabelled) {
+      label(this.#files, { boot: this.#options.boot, epoch: this.#epoch, generation: this.#generation });
+    }
     for (const [server, changed] of this.#changed) {
       for (const [id, client] of changed) {
-        if (client) this.#clients.putSync([server, id], client);
-        else this.#clients.removeSync([server, id]);
+        if (client) clients.putSync([server, id], client);
+        else clients.removeSync([server, id]);
       }
     }
   }
-}
 
-/** A record may stand in any page that is there, and pages may be half full. */
-function pagesOf(
-  changed: ReadonlyMap<string, ReadonlyMap<number, StoredClient | undefined>>,
-  lastPage: number,
-): number {
-  let [records, bytes] = [0, 0];
-  for (const clients of changed.values()) {
-    records += clients.size;
-    for (const client of clients.values()) bytes += client ? client.selectors.join().length : 0;
+  /** While nothing can be written, those who came and went in the meantime do not pile up. */
+  #dropUnwritten(): void {
+    for (const [server, changed] of this.#changed) {
+      for (const [id, client] of changed) {
+        if (client || this.#files.clients.doesExist([server, id])) continue;
+        changed.delete(id);
+        this.#requestsOf(server).recorded([id]);
+      }
+    }
   }
-  return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + RECORD_BYTES * records) / PAGE_BYTES);
-}
 
-/** One epoch of the history in one boot of the machine. */
-function lifeOf(epoch: string): string {
-  return `${epoch} ${bootId()}`;
-}
-
-/** Names this boot of the machine (Linux); "" where it cannot be told. */
-function bootId(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return "";
+  /** Somebody has removed the files, or the folder: they are made again, with all that is known. */
+  #checkFiles(): void {
+    try {
+      mkdirSync(this.#options.folder, { recursive: true });
+      if (!existsSync(this.#path)) this.#files = remakeFiles(this.#path, this.#files);
+      if (!existsSync(this.#marksPath)) this.#marks.reopen(this.#marksPath);
+      for (const record of this.#requests.values()) record.rewriteIfGone();
+      this.#options.wrote(this.#options.folder, undefined);
+    } catch (error) {
+      this.#options.wrote(this.#options.folder, error);
+    }
   }
 }

@@ -19,23 +19,25 @@ export interface Mark {
 const NONE: Mark = { through: 0, aliveAt: 0 };
 
 export class Marks {
-  readonly #file: number;
-  #life: string;
+  #file: number;
+  readonly #boot: string;
+  /** Positions are those of this generation of the client record. */
+  #generation: number;
   readonly #marks: Map<string, Mark>;
   /** Servers of which the last process ended cleanly. */
   readonly #cleanStops: ReadonlySet<string>;
   #length = 0;
 
-  /** `life`: marks of another one are forgotten. Throws what the file system throws. */
-  constructor(path: string, life: string) {
-    this.#life = life;
-    this.#file = openSync(path, constants.O_RDWR | constants.O_CREAT, PRIVATE_MODE);
+  /** Marks of another boot are forgotten, and of another generation their positions. Throws what the file system throws. */
+  constructor(path: string, boot: string, generation: number) {
+    this.#boot = boot;
+    this.#generation = generation;
+    this.#file = openFile(path);
     const text = readFileSync(this.#file, "utf8");
     this.#length = Buffer.byteLength(text);
-    const marks = read(text, life);
+    const marks = read(text, boot, generation);
     this.#cleanStops = new Set([...marks].filter(([, { cleanStop }]) => cleanStop).map(([server]) => server));
     this.#marks = new Map([...marks].map(([server, { through, aliveAt }]) => [server, { through, aliveAt }]));
-    this.#write();
   }
 
   /** Whether the process that wrote the file said so of this server. */
@@ -43,19 +45,32 @@ export class Marks {
     return this.#cleanStops.has(server);
   }
 
+  has(server: string): boolean {
+    return this.#marks.has(server);
+  }
+
   get(server: string): Mark {
     return this.#marks.get(server) ?? NONE;
   }
 
+  /** Throws what the file system throws: what was to be written counts then with the next call. */
   set(changes: Iterable<readonly [server: string, change: Partial<Mark>]>): void {
     for (const [server, change] of changes) this.#marks.set(server, { ...this.get(server), ...change });
     this.#write();
   }
 
-  /** Begins another life: nothing is marked in it yet. */
-  renew(life: string): void {
-    this.#life = life;
-    this.#marks.clear();
+  /** Begins another generation: no position is known in it yet. */
+  renew(generation: number): void {
+    this.#generation = generation;
+    for (const [server, { aliveAt }] of this.#marks) this.#marks.set(server, { through: 0, aliveAt });
+    this.#write();
+  }
+
+  /** The file is not there any more: it is made again. */
+  reopen(path: string): void {
+    const gone = this.#file;
+    this.#file = openFile(path);
+    closeSync(gone);
     this.#write();
   }
 
@@ -65,22 +80,22 @@ export class Marks {
 
   /** The file never becomes shorter: what is left of a longer text is blanks. */
   #write(): void {
-    const text = JSON.stringify({ life: this.#life, marks: [...this.#marks] });
+    const text = JSON.stringify({ boot: this.#boot, generation: this.#generation, marks: [...this.#marks] });
     const bytes = Buffer.from(text.padEnd(this.#length));
     this.#length = bytes.length;
-    try {
-      writeSync(this.#file, bytes, 0, bytes.length, 0);
-    } catch {
-      // The disk is full: what is there stays, and whoever goes on from it sends some events twice.
-    }
+    writeSync(this.#file, bytes, 0, bytes.length, 0);
   }
 }
 
-/** Empty for what is not a file of ours, or of another life. */
-function read(text: string, life: string): Map<string, Mark> {
+const openFile = (path: string): number => openSync(path, constants.O_RDWR | constants.O_CREAT, PRIVATE_MODE);
+
+/** Empty for what is not a file of ours, or of another boot. */
+function read(text: string, boot: string, generation: number): Map<string, Mark> {
   try {
-    const stored: { life?: unknown; marks?: [string, Mark][] } = JSON.parse(text);
-    return new Map(stored.life === life ? stored.marks : []);
+    const stored: { boot?: unknown; generation?: unknown; marks?: [string, Mark][] } = JSON.parse(text);
+    const marks = new Map(stored.boot === boot ? stored.marks : []);
+    if (stored.generation === generation) return marks;
+    return new Map([...marks].map(([server, mark]) => [server, { ...mark, through: 0 }]));
   } catch {
     return new Map();
   }

@@ -1,14 +1,34 @@
-/** A client store that remembers nothing: with history in memory only, there is nothing a next process could go on from. */
+/** A client store that keeps nothing on disk, for where nothing can be kept: the next process knows nobody. */
 import type { ClientStore } from "../hub/ports.js";
+import type { Clock } from "../util/clock.js";
+import { FileRequestRecord } from "./request-record.js";
 
-export const forgetful: ClientStore = {
-  legacy: () => ({ clients: [], aliveAt: 0, cleanStop: false }),
-  put() {},
-  remove() {},
-  fenced() {},
-  vouch() {},
-  doubt() {},
-  stoppedCleanly() {},
-  renew() {},
-  async close() {},
-};
+export function storeWithoutDisk(clock: Clock): ClientStore {
+  const records = new Map<string, FileRequestRecord>();
+  const requests = (server: string): FileRequestRecord => {
+    const known = records.get(server);
+    if (known) return known;
+    const record = new FileRequestRecord({
+      folder: undefined,
+      server,
+      boot: "",
+      monotonic: () => clock.monotonic(),
+      cleanStop: false,
+      wrote() {},
+    });
+    records.set(server, record);
+    return record;
+  };
+  return {
+    legacy: () => ({ clients: [], aliveAt: 0, cleanStop: false, isMissing: true }),
+    requests,
+    put: (server, { id }) => requests(server).recorded([id]),
+    remove: (server, id) => requests(server).recorded([id]),
+    fenced() {},
+    vouch() {},
+    doubt() {},
+    stoppedCleanly() {},
+    renew() {},
+    async close() {},
+  };
+}

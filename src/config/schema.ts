@@ -274,6 +274,12 @@ export const SECTIONS = {
       change: "live",
       doc: "The iss that tokens of both dialects must have; empty: any, the key alone decides.",
     }),
+    leeway: key<number>({
+      kind: duration({ min: 1, max: 600 * SECOND, off: true }),
+      default: 30 * SECOND,
+      change: "live",
+      doc: "How far the clocks of token issuers may be from ours: a token may be used so long before its nbf or iat and after its exp.",
+    }),
     allow_publish_from: key<readonly string[]>({
       kind: list(addressRange, 'IP addresses and networks such as ["10.0.0.7", "fd00::/8"]'),
       default: [],

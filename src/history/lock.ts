@@ -10,6 +10,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
+  accessSync,
   chmodSync,
   closeSync,
   constants,
@@ -62,6 +63,17 @@ export async function lockFolder(folder: string, clock: Clock, timeoutMs: number
     told ||= attempt === "held";
     // At random, so that two that stepped back for each other do not meet again for ever.
     await new Promise<void>((resolve) => clock.after(RETRY_INTERVAL_MS * (0.5 + Math.random()), resolve));
+  }
+}
+
+/** Why this process cannot keep files in a folder, which is made if it is not there; undefined = it can. */
+export function checkFolder(folder: string): unknown {
+  try {
+    makePrivateFolder(folder);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 

@@ -2,7 +2,7 @@
  * Who asks, and what they may: the token of a request, checked, or nobody in particular. What is wrong with a token is told
  * to the log; the client learns a status and a challenge (RFC 6750 section 3).
  */
-import { findToken } from "../auth/carrier.js";
+import { findToken, type Presented } from "../auth/carrier.js";
 import type { Grants } from "../auth/grants.js";
 import { refuseCrossSite, refuseForeignPage } from "../auth/origin.js";
 import type { Refusal } from "../auth/refusal.js";
@@ -14,6 +14,8 @@ import type { Answer } from "./response.js";
 
 /** Nobody in particular, or the holder of a good token. */
 export type Asker = Grants<Selector> | "anonymous";
+
+type Tokens = Extract<Presented, { kind: "tokens" }>;
 
 export interface AccessOptions {
   readonly publishers: Verifier<Selector>;
@@ -69,11 +71,8 @@ export class Access {
     return crossSite ? this.refused(crossSite) : "anonymous";
   }
 
-  async #verified(
-    verifier: Verifier<Selector>,
-    { token, carrier }: { token: string; carrier: "header" | "query" | "cookie" },
-  ): Promise<Asker | Answer> {
-    const verified = await verifier.verify(token, carrier);
+  async #verified(verifier: Verifier<Selector>, { tokens, carrier }: Tokens): Promise<Asker | Answer> {
+    const verified = await verifier.verifyAny(tokens, carrier);
     return verified.ok ? verified.grants : this.refused(verified);
   }
 

@@ -34,8 +34,8 @@ export interface RouterOptions {
   /** By exact path; one that ends in "/" takes every path that begins with it. */
   readonly routes: ReadonlyMap<string, Route>;
   readonly answered: (server: string, route: string, status: number, why?: string) => void;
-  /** Headers for every answer but streams: pages of other origins may read refusals, too (cors.ts). */
-  readonly readable: (request: HttpRequest) => Readonly<Record<string, string>>;
+  /** Headers for every answer but streams: its date; and pages of other origins may read refusals, too (cors.ts). */
+  readonly readable: (request?: HttpRequest) => Readonly<Record<string, string>>;
   /** The answer to a request for a host that is not served; absent = every host is. */
   readonly misdirected?: (request: HttpRequest) => Answer | undefined;
 }
@@ -53,6 +53,9 @@ const PACE = 8;
  */
 const PIECE_BYTES = 65_536;
 const MAX_PIECES = 12;
+
+/** Mongrel2 hands on a request with a Transfer-Encoding without its body, which then follows as if it were a request (docs/mongrel2.md). */
+const LENGTH_REQUIRED = "a body needs a Content-Length, and no Transfer-Encoding\n";
 
 interface Busy {
   readonly life: number;
@@ -97,8 +100,9 @@ export class Router {
       this.#cut(server, id);
       return;
     }
-    const answer: Answer =
-      why === "websocket" ? { status: 400, body: "WebSocket is not served here: use EventSource\n" } : { status: 400 };
+    const headers = this.#options.readable();
+    const body = why === "websocket" ? { body: "WebSocket is not served here: use EventSource\n" } : {};
+    const answer: Answer = { status: 400, headers, ...body };
     this.#options.answered(server.name, why, answer.status);
     send(server, id, response(answer, { persists: false, isHead: false }), false);
   }
@@ -156,6 +160,7 @@ export class Router {
 
   /** A mistake of ours in one route costs one answer: thrown on, it would end the loop that receives everybody's requests. */
   #attempt(route: Route | undefined, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
+    if (request.headers.has("transfer-encoding")) return { status: 411, body: LENGTH_REQUIRED };
     try {
       const misdirected = this.#options.misdirected?.(request);
       if (misdirected) return misdirected;
@@ -267,6 +272,7 @@ function mayPersist(request: HttpRequest): boolean {
 function send(server: Server, id: number, bytes: Buffer, persists: boolean): void {
   server.outlet.deliver(server.outlet.address([id]), bytes);
   if (!persists) server.outlet.close([id]);
+  server.requests.answered(id, persists);
 }
 
 /** Tells whether Mongrel2 was restarted since: then the connection is somebody else's. */

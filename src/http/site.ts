@@ -1,4 +1,5 @@
 /** What is served over HTTP: every address, and what of it a new configuration changes. */
+import { hasTokenInQuery } from "../auth/carrier.js";
 import { loadKeys } from "../auth/keys.js";
 import { Verifier } from "../auth/verifier.js";
 import type { Config } from "../config/schema.js";
@@ -15,6 +16,7 @@ import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
 import { CompileQueue } from "./compile-queue.js";
 import { type CorsHeaders, corsHeaders } from "./cors.js";
+import { httpDate } from "./date.js";
 import { misdirected } from "./hosts.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
@@ -45,12 +47,14 @@ export class Site {
   readonly routes: ReadonlyMap<string, Route>;
   readonly #parts: SiteParts;
   readonly #dialects: Dialects;
+  readonly #date: () => string;
   #config: Config;
   #access: Access;
 
   /** Throws "config.invalid" when a key cannot be used. */
   constructor(config: Config, parts: SiteParts) {
     this.#parts = parts;
+    this.#date = httpDate(parts.clock);
     this.#dialects = new Dialects(config.hub.protocol);
     this.#config = config;
     this.#access = this.#accessOf(config);
@@ -63,9 +67,11 @@ export class Site {
     this.#config = config;
   }
 
-  /** Headers that let pages of allowed origins read an answer. */
-  readable(request: HttpRequest): CorsHeaders {
-    return corsHeaders(request, this.#config.auth.cors_origins);
+  /** Headers of every answer but streams: its date, and what lets pages of allowed origins read it; absent = nobody asked in HTTP. */
+  readable(request?: HttpRequest): CorsHeaders {
+    const cors = request ? corsHeaders(request, this.#config.auth.cors_origins) : {};
+    const isPrivate = request && this.#dialects.serves("0.x") && hasTokenInQuery(request.query);
+    return { Date: this.#date(), ...(isPrivate && { "Cache-Control": "private" }), ...cors };
   }
 
   /** The answer to a request for a host that is not served; undefined = it is. */
@@ -78,7 +84,10 @@ export class Site {
     const { path } = config.hub;
     const base = hubUrl(config);
     const dialects = this.#dialects;
-    const subscribe = new Subscribe(hub, base, new CompileQueue(clock), () => this.#settings());
+    const subscribe = new Subscribe(hub, base, new CompileQueue(clock), {
+      settings: () => this.#settings(),
+      date: this.#date,
+    });
     const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
     const lastEventId = () => lastIdOf(history, presence);
@@ -135,6 +144,7 @@ export class Site {
       },
       authority: this.#dialects.serves("draft-08") ? authority : undefined,
       legacy: this.#dialects.serves("0.x"),
+      leeway: config.auth.leeway,
       legacyIssuer: config.auth.issuer || undefined,
     });
   }

@@ -3,6 +3,7 @@
  * Whatever the request says only routes; what may be seen comes from the token alone.
  */
 import { randomUUID } from "node:crypto";
+import { hasTokenInQuery } from "../auth/carrier.js";
 import { ProtocolError } from "../errors.js";
 import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
@@ -10,7 +11,7 @@ import type { Interest } from "../hub/interest.js";
 import type { Subscribed, Subscriber } from "../hub/ports.js";
 import { canonical, covers, type Selector } from "../hub/selector.js";
 import type { Server } from "../hub/server.js";
-import { type HttpRequest, lastHeader } from "../protocol/request.js";
+import { type HttpRequest, header, lastHeader } from "../protocol/request.js";
 import { encodeComment, encodeRetry } from "../protocol/sse.js";
 import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
@@ -47,23 +48,33 @@ const HEADERS = {
   "X-Accel-Buffering": "no",
 };
 
+/** RFC 6750 section 2.3: a token in the address makes the answer private, whatever else a cache reads. */
+const PRIVATE = { "Cache-Control": `private, ${HEADERS["Cache-Control"]}` };
+
 const NO_GRANTS: readonly Selector[] = [];
 const GREETING = encodeComment(" time stream");
+
+export interface SubscribeParts {
+  readonly settings: () => SubscribeSettings;
+  readonly date: () => string;
+}
 
 export class Subscribe {
   readonly #hub: Hub;
   readonly #base: string;
   readonly #queue: CompileQueue;
   readonly #settings: () => SubscribeSettings;
-  /** What most are told first, all the same. */
-  readonly #plain = latest((retry: number) => openingOf(retry, HEADERS));
+  readonly #date: () => string;
+  /** What most are told first, all the same for a second. */
+  readonly #plain = latest((date: string) => latest((retry: number) => openingOf(retry, { Date: date, ...HEADERS })));
 
-  /** `base` is the hub's URL; `settings` are asked for anew with each request. */
-  constructor(hub: Hub, base: string, queue: CompileQueue, settings: () => SubscribeSettings) {
+  /** `base` is the hub's URL; `settings` are asked for anew with each request, `date` is the Date header's. */
+  constructor(hub: Hub, base: string, queue: CompileQueue, { settings, date }: SubscribeParts) {
     this.#hub = hub;
     this.#base = base;
     this.#queue = queue;
     this.#settings = settings;
+    this.#date = date;
   }
 
   /** What a route's requests ask for; `read`: see Wishes. */
@@ -112,8 +123,11 @@ export class Subscribe {
     const cors = corsHeaders(request, corsOrigins);
     const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
     const told = (after = "earliest") => (cursorHeader ? { [cursorHeader]: after } : {});
-    const isPlain = cors === NO_CORS && !cursorHeader;
-    if (request.method === "HEAD") return { status: 200, headers: HEADERS };
+    const isShared = asker !== "anonymous" && hasTokenInQuery(request.query);
+    const isPlain = cors === NO_CORS && !cursorHeader && !isShared;
+    const headers = { ...HEADERS, ...(isShared && PRIVATE), ...cors };
+    if (request.method === "HEAD") return { status: 200, headers };
+    const date = this.#date();
     let full: Answer | undefined;
     const opened = this.#hub.subscribe(server, {
       id: request.id,
@@ -129,7 +143,9 @@ export class Subscribe {
         full = this.#full(request) ?? this.#tooExpensive(server, interest);
         return full === undefined;
       },
-      opening: (after) => (isPlain ? this.#plain(retry) : openingOf(retry, { ...HEADERS, ...cors, ...told(after) })),
+      namesOpening: asksForEvents(request),
+      opening: (after) =>
+        isPlain ? this.#plain(date)(retry) : openingOf(retry, { Date: date, ...headers, ...told(after) }),
     });
     const outcome = (client: Client | undefined): Outcome => {
       if (client && isPublicOnly) server.publicOnly.add(client);
@@ -196,4 +212,9 @@ function refused(error: unknown): Answer {
 /** What comes first; the hub adds the event that ends this block, with the client's first position. */
 function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {
   return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeRetry(retry)]);
+}
+
+/** Browsers and client libraries say that they read EventSource; what does not, such as curl, is shown no event of ours. */
+function asksForEvents(request: HttpRequest): boolean {
+  return (header(request, "accept") ?? "").toLowerCase().includes("text/event-stream");
 }

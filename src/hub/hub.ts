@@ -200,7 +200,9 @@ export class Hub {
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const head = opening(after);
-    const first = gap ? Buffer.concat([head, this.#gap(server.name, gap, cursor)]) : beginning(history, head, cursor);
+    const first = gap
+      ? Buffer.concat([head, this.#gap(server.name, gap, cursor)])
+      : beginning(history, head, cursor, subscription.namesOpening ?? true);
     const start = this.#watchers.opening(server, client, first, { lastEventId, asked, cursor, gap });
     outlet.open(id, start);
     client.credit -= start.length;
@@ -265,6 +267,7 @@ export class Hub {
   evict(server: Server, id: number): void {
     this.leave(server, id, "second request");
     server.outlet.cancel([id]);
+    server.requests.ended(id);
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */

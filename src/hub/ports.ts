@@ -6,6 +6,7 @@
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Client } from "./client.js";
 import type { Flush } from "./outbox.js";
+import type { RequestRecord } from "./request-record.js";
 
 /**
  * A ready list of connections of one Mongrel2, at most `Outlet.maxTargets` of them, in the form the outlet writes.
@@ -279,6 +280,8 @@ export interface Legacy {
   readonly aliveAt: number;
   /** The process before this one answered every request that Mongrel2 had handed to it: none is lost (ClientStore.stoppedCleanly). */
   readonly cleanStop: boolean;
+  /** There is no record of this server, or none that can be read: streams may be open that nobody knows of. */
+  readonly isMissing: boolean;
 }
 
 /**
@@ -288,10 +291,13 @@ export interface Legacy {
  */
 export interface ClientStore {
   /**
-   * What was left for this server, when the store was opened; empty when its history was another one. Its `cleanStop` is gone from
-   * the disk by then: a process that is killed from now on may have read requests that nobody answers.
+   * What was left for this server, when the store was opened. Positions of another epoch are those of a client that has seen nothing
+   * (BEFORE_ALL). `cleanStop` is gone from the disk by then: a process that is killed from now on may have read requests that nobody
+   * answers.
    */
   legacy(server: string): Legacy;
+  /** The requests of this server: always the same object. */
+  requests(server: string): RequestRecord;
   /** A client has come, or its position is known better. Overwrites. */
   put(server: string, client: StoredClient): void;
   remove(server: string, id: number): void;
@@ -303,7 +309,7 @@ export interface ClientStore {
   doubt(server: string): void;
   /** The last thing said of a server: no request that Mongrel2 has handed to this process is without an answer. */
   stoppedCleanly(server: string): void;
-  /** From now on positions are of another epoch: those of every client will be put anew, and what else is stored is void. */
+  /** From now on positions are of another epoch: what is stored of clients stays, but their positions mean nothing. */
   renew(epoch: string): void;
   /** Keeps everything that was said, and lets go. */
   close(): Promise<void>;

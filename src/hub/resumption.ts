@@ -1,7 +1,9 @@
 /**
  * Where a client goes on from: what its last event id means, and what it is told before its first event. Every client gets a
- * position of its own at once, so that it can come back even if it never saw an event: an event with an id only, which
- * browsers remember and do not show (WHATWG HTML 9.2.6); or the notice that something is missing, which carries the id too.
+ * position of its own at once, so that it can come back even if it never saw an event: an m2push-open event, or the notice that
+ * something is missing, which carries the id too. The opening has a type and data of its own: an id alone is a block that
+ * browsers do not show (WHATWG HTML 9.2.6), but @microsoft/fetch-event-source calls the page for it, with data that is no JSON,
+ * and npm's eventsource forgets it.
  */
 import { LIMITS } from "../protocol/limits.js";
 import { encodeEvent } from "../protocol/sse.js";
@@ -45,15 +47,20 @@ export function resume(history: History, lastEventId: string | undefined, asked:
 }
 
 /** By what comes first. After a restart of Mongrel2 most browsers are told the same: it is made once. */
-const beginnings = new WeakMap<Buffer, { readonly id: string; readonly bytes: Buffer }>();
+const beginnings = new WeakMap<Buffer, { readonly first: string; readonly bytes: Buffer }>();
 
-/** The first bytes of a stream that misses nothing: `opening`, and its position. */
-export function beginning({ epoch }: History, opening: Buffer, cursor: number): Buffer {
+/**
+ * The first bytes of a stream that misses nothing: `opening`, and its position. As an event of its own type where it is
+ * `named`: @microsoft/fetch-event-source hands a block without data to the page, and npm's eventsource forgets its id.
+ */
+export function beginning({ epoch }: History, opening: Buffer, cursor: number, named: boolean): Buffer {
   const id = positionId(epoch, cursor);
+  const first = named ? `named ${id}` : id;
   const known = beginnings.get(opening);
-  if (known?.id === id) return known.bytes;
-  const bytes = Buffer.concat([opening, encodeEvent({ id })]);
-  beginnings.set(opening, { id, bytes });
+  if (known?.first === first) return known.bytes;
+  const event = named ? { type: "m2push-open", id, data: "{}" } : { id };
+  const bytes = Buffer.concat([opening, encodeEvent(event)]);
+  beginnings.set(opening, { first, bytes });
   return bytes;
 }
 

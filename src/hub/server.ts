@@ -10,6 +10,7 @@ import { Outbox } from "./outbox.js";
 import { Overload } from "./overload.js";
 import type { ClientStore, GapReason, History, Journal, Outlet } from "./ports.js";
 import { Registry } from "./registry.js";
+import type { RequestRecord } from "./request-record.js";
 import type { Budget } from "./select/match-budget.js";
 import { settle, unsettle } from "./settlement.js";
 
@@ -22,6 +23,7 @@ export interface Server {
   readonly keepalive: Keepalive;
   readonly overload: Overload;
   readonly arrivals: Arrivals;
+  readonly requests: RequestRecord;
   /** What Mongrel2 last said may be under way to one connection: it says so only in the first request of each. */
   allowance: number | undefined;
   /** Counts how often its connections were lost: an id from an earlier life is somebody else's. */
@@ -69,7 +71,7 @@ export function openServer(name: string, outlet: Outlet, times: KeepaliveTimes, 
   );
   const keepalive = new Keepalive({ outlet, registry, clock }, times);
   const overload = new Overload({ clock, registry, catchup, outbox, cut: (id) => cut(server, id) });
-  const queues = { outbox, catchup, keepalive, overload, arrivals: new Arrivals() };
+  const queues = { outbox, catchup, keepalive, overload, arrivals: new Arrivals(), requests: store.requests(name) };
   const isolation = { servesPrivate: true, publicOnly: new WeakSet<Client>() };
   const server: Server = { name, outlet, registry, ...queues, ...isolation, allowance: undefined, life: 0 };
   return server;

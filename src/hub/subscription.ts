@@ -21,6 +21,8 @@ export interface Subscription {
   readonly allowance?: number | undefined;
   /** Asked once, when nothing stands between it and being a client: false = it is none. Absent = it is admitted. */
   readonly admit?: () => boolean;
+  /** Its first position comes as an event of the type m2push-open; false = as a block with nothing but an id. Absent = true. */
+  readonly namesOpening?: boolean;
   /**
    * Makes the first bytes to the browser (the HTTP head and what comes before the first event). `after`: the id of the event
    * before the first one that will be sent, if it was asked for and is known; undefined = something may be missing.

@@ -96,6 +96,11 @@ export class LogJournal {
     this.#log.debug({ event: "control", server, why }, "Mongrel2's control port does not answer");
   }
 
+  orphansClosed(server: string, connections: number, rule: string): void {
+    const text = "closed connections that an earlier process left without an answer or events";
+    this.#log.info({ event: "orphans closed", server, connections, rule }, text);
+  }
+
   wrongIdent(server: string, configured: string, seen: string): void {
     const text = "Mongrel2 signs with another send_ident than the one configured here: make the two the same";
     this.#log.error({ event: "ident", server, configured, seen: abbreviate(seen) }, text);

@@ -90,6 +90,13 @@ export class Exposition {
     return [
       ["counter", "connects_total", "Clients that subscribed.", of, servers(({ connects }) => connects)],
       ["counter", "adoptions_total", "Clients served on after a restart.", of, servers(({ adoptions }) => adoptions)],
+      [
+        "counter",
+        "orphans_closed_total",
+        "Connections closed that an earlier process left without an answer or events.",
+        of,
+        servers(({ orphansClosed }) => orphansClosed),
+      ],
       ["counter", "disconnects_total", "Clients that are gone.", why, counts(tally.disconnects)],
       ["counter", "publications_total", "Events published.", [], () => [one(tally.publications)]],
       ["counter", "publication_bytes_total", "Their bytes.", [], () => [one(tally.publicationBytes)]],

@@ -103,6 +103,10 @@ export class MetricsJournal implements Chronicle {
     this.server(server).controlFailures++;
   }
 
+  orphansClosed(server: string, connections: number): void {
+    this.server(server).orphansClosed += connections;
+  }
+
   malformed(server: string, { code }: M2pushError): void {
     this.tally.parseErrors.add([server, code]);
   }

@@ -46,6 +46,8 @@ export interface ServerTally {
   /** Messages dropped because they may have been of a Mongrel2 that is gone. */
   stale: number;
   controlFailures: number;
+  /** Connections closed that an earlier process had left without an answer or events. */
+  orphansClosed: number;
   /** Of the last flush; undefined = none since the server was live. */
   fenceMs: number | undefined;
   latencyMs: number | undefined;
@@ -108,6 +110,6 @@ export class Tally {
 
 function zeros(): ServerTally {
   const counts = { connects: 0, adoptions: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
-  const trouble = { losses: 0, stale: 0, controlFailures: 0 };
+  const trouble = { losses: 0, stale: 0, controlFailures: 0, orphansClosed: 0 };
   return { ...counts, ...trouble, fenceMs: undefined, latencyMs: undefined };
 }

@@ -9,6 +9,8 @@ export interface Chronicle extends Journal {
   serverLost(server: string, why: string): void;
   recovered(server: string, result: { adopted: number; cancelled: number; gone: number; proven: boolean }): void;
   controlFailed(server: string, error: unknown): void;
+  /** Connections were closed that nobody would ever have answered; `rule`: why they counted as ours. */
+  orphansClosed(server: string, connections: number, rule: "ours" | "exclusive" | "unknown"): void;
   wrongIdent(server: string, configured: string, seen: string): void;
   malformed(server: string, error: M2pushError): void;
   /** A publication was not accepted, or could not be stored. */
@@ -58,6 +60,7 @@ export function tee(first: Chronicle, second: Chronicle, failed: (error: unknown
     serverLost: both("serverLost"),
     recovered: both("recovered"),
     controlFailed: both("controlFailed"),
+    orphansClosed: both("orphansClosed"),
     wrongIdent: both("wrongIdent"),
     malformed: both("malformed"),
     publicationRejected: both("publicationRejected"),

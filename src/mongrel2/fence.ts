@@ -5,17 +5,17 @@
  * negative. Passing is cumulative: an answer to a later fence passes all earlier ones.
  *
  * Each process draws a block of ids and stays in it: a notice of another block was asked for by another process (contention.ts). The
- * number of the block is the second in which the process began, of 4096, and 6 bits by chance: so of two that began a short time
- * after each other both know which was first, and two have the same block once in 262,144 times (in 64, where they began in the
- * same second). That leaves 562 ids a block, of which three are under way as a rule, and two more for each second in which Mongrel2
+ * number of the block is the tenth of a second in which the process began, of 4096, and 6 bits by chance: so of two that began within
+ * three minutes of each other both know which was first, and two have the same block once in 262,144 times (in 64, where they
+ * began in the same tenth). That leaves 562 ids a block, of which three are under way as a rule, and two more for each second in which Mongrel2
  * does not answer; one that is used again before its notice has come passes the same fences a moment later.
  */
 
 const FIRST = 2_000_000_001;
 const LAST = 2_147_483_646;
-const SECONDS = 4096;
+const TENTHS = 4096;
 const CHANCES = 64;
-const BLOCKS = SECONDS * CHANCES;
+const BLOCKS = TENTHS * CHANCES;
 const BLOCK_IDS = Math.floor((LAST - FIRST + 1) / BLOCKS);
 /** A connection that never is: Mongrel2 takes what is sent to it, and its notice is passed over like one of a fence that is not pending. */
 export const NOBODY = LAST + 1;
@@ -41,7 +41,7 @@ export class Fences {
 
   /** `startedAt`: when the process began, milliseconds since 1970; `random`: a number from 0 up to 1. */
   constructor(startedAt: number, random: () => number) {
-    this.#block = (Math.floor(startedAt / 1000) % SECONDS) * CHANCES + Math.floor(random() * CHANCES);
+    this.#block = (Math.floor(startedAt / 100) % TENTHS) * CHANCES + Math.floor(random() * CHANCES);
     this.#next = firstOf(this.#block);
   }
 
@@ -50,7 +50,7 @@ export class Fences {
     return id !== NOBODY && blockOf(id) !== this.#block;
   }
 
-  /** Whether the process that asked for this notice began after us, if it was not half an hour or more. */
+  /** Whether the process that asked for this notice began after us, where the two began within three minutes. */
   isYounger(id: number): boolean {
     return (blockOf(id) - this.#block + BLOCKS) % BLOCKS < BLOCKS / 2;
   }

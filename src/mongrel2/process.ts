@@ -14,7 +14,8 @@ const run = promisify(execFile);
 
 /** Folders that Mongrel2's configuration names. */
 const FOLDERS = ["logs", "run", "tmp"];
-const DATABASE = "run/config.sqlite";
+/** Below the working directory. */
+export const DATABASE = "run/config.sqlite";
 const PID_FILE = "run/mongrel2.pid";
 const OUTPUT = "logs/mongrel2.log";
 /** One that lived this long is started again at once when it dies, milliseconds. */

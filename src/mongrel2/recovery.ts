@@ -3,49 +3,62 @@
  * so if it is still the same Mongrel2, they need not notice. If it is another one, the same ids are other people's, and no
  * event may reach them: so nothing is adopted without proof.
  *
- * The proof: an id that was ours is alive, and Mongrel2 has last read from it longer ago than when we were last known to be
- * there. A Mongrel2 that started later cannot have read before it started; and had it restarted while we were there, we
- * would have noticed. Its clock for `last_read` moves in steps (limits.tick_timer, 10 s), so the proof may take one step to
- * show; until then we ask again. (Ids are never reused within one life of Mongrel2.) Where the control port's connection has
- * lasted through a loss of the link, that is proof already, and where it has not, of the contrary: see instance.ts.
+ * The proof: the control port's connection has lasted (instance "same"), or Mongrel2 has last read from some connection longer ago
+ * than when we were last known to be there. A Mongrel2 that started later cannot have read before it started; and had it restarted
+ * while we were there, we would have noticed. Its clock for `last_read` moves in steps (limits.tick_timer, 10 s), so the proof may
+ * take one step to show; until then we ask again. (Ids are never reused within one life of Mongrel2.)
  *
- * Without proof, whoever was ours and is still connected is cancelled: a browser then comes back by itself with its last
- * event id, and a stranger merely reconnects. So is, with or without proof, whoever sent a request that got lost on its way
- * to a process that died: nobody will ever answer it.
+ * Without proof, after PROOF_TIMEOUT_MS, whoever was ours and is still connected is cancelled: a browser then comes back by itself
+ * with its last event id, and a stranger merely reconnects. So it is where the control port does not answer. Where Mongrel2 is known
+ * to be another one (instance "restarted") the old ids are forgotten, and nobody is cancelled.
+ *
+ * What else may have been left behind is decided by the rules of orphans.ts.
  */
 import type { Legacy, StoredClient } from "../hub/ports.js";
+import type { RequestRecord } from "../hub/request-record.js";
 import type { NetRow } from "../protocol/control.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { adoptionOf } from "./adoption.js";
+import type { Exclusivity } from "./exclusive-database.js";
 import type { Instance } from "./instance.js";
+import { Orphans } from "./orphans.js";
+import type { RecoveryReport } from "./recovery-report.js";
+import type { UnheardSweep } from "./unheard-sweep.js";
 
 /** After the link has become live, milliseconds: requests that were waiting come first, so that their ids are known. */
 const FIRST = 50;
 /** Between two questions to the control port, milliseconds: each holds Mongrel2 up for some milliseconds. */
 const ASK_EVERY = 500;
-/** The same, once only lost requests are looked for. */
-const SWEEP_EVERY = 2000;
-/** How long to wait for a proof: a step of Mongrel2's clock at its default, and some. Milliseconds. */
-const PATIENCE = 12_000;
-/** Mongrel2's stamps are whole seconds, cut off; and the time the answer takes. Milliseconds. */
-const INEXACT = 1500;
-/** The type of an HTTP connection in `status net`. */
-const HTTP = 1;
-
+/** From the first look to closing what is exclusively ours: requests under way to us have come by then. */
+const EXCLUSIVE_WAIT_MS = 2000;
+/** How long to wait for a proof: a step of Mongrel2's clock at its default, and some. */
+const PROOF_TIMEOUT_MS = 12_000;
+/** Between two looks at unknown connections, at most, so that what is reported of them is true. */
+const MAX_REVIEW_INTERVAL_MS = 30_000;
+/** Between two questions to a control port that has not answered for PROOF_TIMEOUT_MS. */
+const UNREACHABLE_INTERVAL_MS = 10_000;
 export interface RecoveryOptions {
   readonly clock: Clock;
   /** Asks for Mongrel2's connections; undefined = no control port is configured, so nothing can be proven. */
   readonly connections: (() => Promise<readonly NetRow[]>) | undefined;
-  /** Whether a client is connected under this id now: then the id is not the old client's, or is so no more. */
+  /** Whether this process has heard of the connection, and it may be open: then it is not the old client's, or is so no more. */
   readonly isTaken: (id: number) => boolean;
   readonly adopt: (client: StoredClient) => void;
   /** These will not be served on: their connection is cancelled, gone, or somebody else's by now. */
   readonly forget: (clients: readonly StoredClient[]) => void;
   /** Cancels connections. */
   readonly cancel: (ids: readonly number[]) => void;
+  readonly sweep: Pick<UnheardSweep, "run" | "stop">;
+  readonly requests: RequestRecord;
+  /** Whether nobody else answers requests of this Mongrel2. Never rejects. */
+  readonly exclusivity: () => Promise<Exclusivity>;
+  /** How long no byte must have moved on an unknown connection before it is closed, milliseconds; 0 = never. */
+  readonly orphanTimeout: number;
   /** What is stored is true again: everything old is adopted, cancelled or gone. */
   readonly settled: (result: Recovered) => void;
   /** The control port did not answer; it is asked again. */
   readonly failed: (error: unknown) => void;
+  readonly report: RecoveryReport;
 }
 
 export interface Recovered {
@@ -56,138 +69,226 @@ export interface Recovered {
   readonly proven: boolean;
 }
 
-/** What is not known yet. */
+/** One recovery, from the link's becoming live until all is decided. */
 interface Open {
   /** Undefined once it is settled. */
-  readonly legacy: Legacy | undefined;
-  /** It is known to be the same Mongrel2. */
-  readonly isSame: boolean;
-  /** Connections whose requests may have been lost; undefined before the first answer. */
-  readonly suspects?: ReadonlySet<number>;
+  legacy: Legacy | undefined;
+  readonly isMissing: boolean;
+  readonly aliveAt: number;
+  readonly instance: Instance;
+  readonly liveSince: number;
+  readonly orphans: Orphans;
+  /** Undefined until the database is read. */
+  exclusivity: Exclusivity | undefined;
+  /** When the control port's first answer came. */
+  firstLook: number | undefined;
+  /** The highest id that was known when the link became live. */
+  readonly highest: number;
 }
 
 export class Recovery {
   readonly #options: RecoveryOptions;
   #again: Cancel | undefined;
-  /** Counts begin() and stop(): an answer that comes for an earlier one is not looked at. */
-  #turn = 0;
-  #isOver = false;
+  /** Undefined when all is decided, and before begin(). */
+  #open: Open | undefined;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
   }
 
-  /** Nothing that was left behind is undecided any more, and no request is missed. */
+  /** Clients and requests that an earlier process or link left are decided, or kept as orphans for the next process. */
   get isOver(): boolean {
-    return this.#isOver;
+    return this.#open?.legacy === undefined && this.#options.requests.previous === undefined;
   }
 
   /** Begins, when the link has become live. */
-  begin(legacy: Legacy, instance: Instance): void {
+  begin(legacy: Legacy, instance: Instance = "unknown"): void {
     this.stop();
-    this.#isOver = false;
-    const { connections, clock } = this.#options;
-    const open = { legacy: instance === "restarted" ? this.#letGo(legacy) : legacy, isSame: instance === "same" };
-    const turn = this.#turn;
-    const since = clock.monotonic();
-    this.#again = clock.after(FIRST, () =>
-      connections ? this.#ask(open, since, connections, turn) : this.#giveUp(legacy),
-    );
-  }
-
-  /** It is another Mongrel2: their connections have ended, and the same ids are other people's, who are left alone. */
-  #letGo({ clients }: Legacy): undefined {
-    this.#options.forget(clients);
-    this.#options.settled({ adopted: 0, cancelled: 0, gone: clients.length, proven: false });
-  }
-
-  /** Nothing can be proven without a control port. */
-  #giveUp(legacy: Legacy): void {
-    const left = legacy.clients.filter(({ id }) => !this.#options.isTaken(id));
-    this.#cancel(left.map(({ id }) => id));
-    this.#options.forget(legacy.clients);
-    this.#options.settled({ adopted: 0, cancelled: left.length, gone: 0, proven: false });
-    this.#isOver = true;
+    if (instance === "restarted") {
+      this.#forgetAll(legacy);
+      return;
+    }
+    const { clock, requests, isTaken, cancel, orphanTimeout, exclusivity } = this.#options;
+    const highest = legacy.clients.reduce((most, { id }) => Math.max(most, id), requests.highest);
+    const open: Open = {
+      legacy,
+      isMissing: legacy.isMissing,
+      aliveAt: legacy.aliveAt,
+      instance,
+      liveSince: clock.monotonic(),
+      orphans: new Orphans({ requests, isTaken, cancel, timeoutMs: orphanTimeout }),
+      exclusivity: undefined,
+      firstLook: undefined,
+      highest,
+    };
+    this.#open = open;
+    void exclusivity().then((answer) => {
+      open.exclusivity = answer;
+    });
+    this.#wait(open, FIRST);
   }
 
   stop(): void {
-    this.#turn++;
     this.#again?.();
     this.#again = undefined;
+    this.#open = undefined;
+    this.#options.sweep.stop();
   }
 
-  #ask(open: Open, liveSince: number, connections: () => Promise<readonly NetRow[]>, turn: number): void {
-    if (this.#isDecided(open)) {
-      this.#isOver = true;
+  #wait(open: Open, milliseconds: number): void {
+    this.#again = this.#options.clock.after(milliseconds, () => this.#ask(open));
+  }
+
+  /** Every id of the record is somebody else's by now, or nobody's. */
+  #forgetAll(legacy: Legacy): void {
+    this.#options.requests.reset();
+    this.#settle(legacy, { adopted: 0, cancelled: 0, gone: legacy.clients.length, proven: false });
+    this.#options.report.unknown(0, "");
+  }
+
+  #ask(open: Open): void {
+    const { connections, clock, failed, report } = this.#options;
+    if (!connections) {
+      this.#decideBlindly(open);
       return;
     }
-    const { clock, failed } = this.#options;
     const asked = clock.monotonic();
-    const again = (next: Open) => {
-      const wait = next.legacy ? ASK_EVERY : SWEEP_EVERY;
-      this.#again = clock.after(wait, () => this.#ask(next, liveSince, connections, turn));
-    };
     connections().then(
       (rows) => {
-        if (turn !== this.#turn) return;
-        const late = asked - liveSince > PATIENCE;
-        const decided = this.#look(open, rows, asked, late);
-        const suspects = this.#sweep(rows, asked - liveSince, open.suspects);
-        if (late) this.#isOver = true;
-        else again({ ...open, legacy: decided ? undefined : open.legacy, suspects });
+        if (open === this.#open) this.#look(open, rows, asked);
       },
       (error) => {
-        if (turn !== this.#turn) return;
-        failed(error);
-        again(open);
+        if (open !== this.#open) return;
+        if (open.legacy) failed(error);
+        report.undecided(open.legacy?.clients.length ?? 0);
+        if (clock.monotonic() - open.liveSince < PROOF_TIMEOUT_MS) this.#wait(open, ASK_EVERY);
+        else this.#decideBlindly(open);
       },
     );
   }
 
-  /** Whose requests have come meanwhile were not lost: in a storm of browsers, all that were under way at the first question. */
-  #isDecided({ legacy, suspects }: Open): boolean {
-    return !legacy && suspects !== undefined && [...suspects].every((id) => this.#options.isTaken(id));
+  // ---- With Mongrel2's table of connections --------------------------------------------------------------------------
+
+  #look(open: Open, rows: readonly NetRow[], asked: number): void {
+    const { orphans, legacy, isMissing, aliveAt } = open;
+    if (open.firstLook === undefined) {
+      open.firstLook = asked;
+      const undecided = new Set(legacy?.clients.map(({ id }) => id));
+      orphans.look(rows, asked, { aliveAt, isMissing, undecided });
+    }
+    const isSettled = !legacy || this.#decideClients(open, legacy, rows, asked);
+    if (isSettled && this.#options.requests.previous) this.#decideRequests(open, rows);
+    this.#decideOrphans(open, rows, asked);
   }
 
-  /** Decides about what was left behind; true when nothing is left to decide. */
-  #look({ legacy, isSame }: Open, rows: readonly NetRow[], asked: number, late: boolean): boolean {
-    if (!legacy) return true;
-    const { isTaken, adopt, forget, settled } = this.#options;
-    const alive = new Map(rows.map((row) => [row.id, row]));
-    const left = legacy.clients.filter(({ id }) => alive.has(id) && !isTaken(id));
-    const proven = isSame || left.some(({ id }) => readLongerAgo(alive.get(id), asked - legacy.aliveAt));
-    if (left.length > 0 && !proven && !late) return false;
-    // Nothing was ever written: the answer to its request was lost with us, so there is no stream to go on with.
-    const opened = proven ? left.filter(({ id }) => (alive.get(id)?.bytesWritten ?? 0) > 0) : [];
-    for (const client of opened) adopt(client);
-    const cut = left.filter(({ id }) => !isTaken(id)).map(({ id }) => id);
-    this.#cancel(cut);
-    const kept = new Set(opened);
-    forget(legacy.clients.filter((client) => !kept.has(client)));
-    settled({ adopted: opened.length, cancelled: cut.length, gone: legacy.clients.length - left.length, proven });
+  /** Decides about the clients of the record; true when nothing is left to decide. */
+  #decideClients(open: Open, legacy: Legacy, rows: readonly NetRow[], asked: number): boolean {
+    const { isTaken, report, adopt, requests } = this.#options;
+    const { unanswered = new Set<number>() } = requests.previous ?? {};
+    const isLate = asked - open.liveSince > PROOF_TIMEOUT_MS;
+    const isSame = open.instance === "same";
+    const adoption = adoptionOf(legacy, { rows, asked, isTaken, unanswered, isSame, isLate });
+    if (typeof adoption === "number") {
+      report.undecided(adoption);
+      return false;
+    }
+    for (const client of adoption.adopt) adopt(client);
+    this.#cancel(adoption.cancel);
+    const { proven, gone } = adoption;
+    const result = { adopted: adoption.adopt.length, cancelled: adoption.cancel.length, gone, proven };
+    this.#settle(legacy, result, new Set(adoption.adopt));
+    open.legacy = undefined;
     return true;
   }
 
-  /**
-   * Cancels HTTP connections that sent a request before the link was live and have not been written a byte since. Returns those that
-   * may yet show to be so: only who was there when it was first asked can be.
-   */
-  #sweep(rows: readonly NetRow[], live: number, suspects?: ReadonlySet<number>): Set<number> {
-    const unanswered = rows.filter(({ id, type, bytesWritten }) => {
-      const isSuspect = suspects?.has(id) ?? (id > 0 && type === HTTP);
-      return isSuspect && bytesWritten === 0 && !this.#options.isTaken(id);
-    });
-    const isLost = (row: NetRow) => readLongerAgo(row, live);
-    this.#cancel(unanswered.filter(isLost).map(({ id }) => id));
-    return new Set(unanswered.filter((row) => !isLost(row)).map(({ id }) => id));
+  /** Nobody will ever answer what the earlier process had read and not answered. */
+  #decideRequests(open: Open, rows: readonly NetRow[] | undefined): void {
+    this.#closeUnanswered(open, rows);
+    this.#options.requests.previousDecided();
+  }
+
+  #closeUnanswered({ orphans }: Open, rows: readonly NetRow[] | undefined): void {
+    const closed = orphans.closeUnanswered(rows);
+    if (closed > 0) this.#options.report.closed(closed, "ours");
+  }
+
+  #decideOrphans(open: Open, rows: readonly NetRow[], asked: number): void {
+    const { orphans, exclusivity, legacy, firstLook = asked } = open;
+    const { report } = this.#options;
+    if (!exclusivity || exclusivity.isExclusive) {
+      if (!exclusivity || legacy || asked - firstLook < EXCLUSIVE_WAIT_MS) {
+        this.#wait(open, ASK_EVERY);
+        return;
+      }
+      const closed = orphans.closeExclusive(rows);
+      if (closed > 0) report.closed(closed, "exclusive");
+      this.#finish();
+      return;
+    }
+    const closed = orphans.review(rows, asked);
+    if (closed > 0) report.closed(closed, "unknown");
+    report.unknown(orphans.count, exclusivity.why);
+    const due = orphans.nextDue ?? Number.POSITIVE_INFINITY;
+    if (legacy) this.#wait(open, ASK_EVERY);
+    else if (orphans.count > 0)
+      this.#wait(open, Math.max(ASK_EVERY, Math.min(MAX_REVIEW_INTERVAL_MS, due - asked + 1)));
+    else this.#finish();
+  }
+
+  // ---- Without it ----------------------------------------------------------------------------------------------------
+
+  /** No control port is configured, or it does not answer: what is ours is closed by its id. */
+  #decideBlindly(open: Open): void {
+    const { legacy, exclusivity } = open;
+    const { clock, sweep, isTaken } = this.#options;
+    if (legacy) {
+      const left = legacy.clients.map(({ id }) => id).filter((id) => !isTaken(id));
+      this.#cancel(left);
+      this.#settle(legacy, { adopted: 0, cancelled: left.length, gone: 0, proven: false });
+      open.legacy = undefined;
+      this.#closeUnanswered(open, undefined);
+    }
+    const wait = open.liveSince + EXCLUSIVE_WAIT_MS - clock.monotonic();
+    if (wait > 0) this.#wait(open, wait);
+    else if (!exclusivity) this.#wait(open, ASK_EVERY);
+    else if (exclusivity.isExclusive) sweep.run(open.highest, () => this.#swept(open));
+    else this.#leaveUndecided(open, exclusivity.why);
+  }
+
+  #swept(open: Open): void {
+    open.orphans.giveUp();
+    this.#options.requests.previousDecided();
+    this.#finish();
+  }
+
+  /** Neither the control port nor the database says whose a connection is. */
+  #leaveUndecided(open: Open, why: string): void {
+    const { requests, report, connections } = this.#options;
+    const { previous, highest } = requests;
+    // With no record, streams may have been lost unless every id so far was heard of.
+    const mayBeLost = open.isMissing ? highest > requests.connections : previous?.cleanStop === false;
+    if (mayBeLost || open.orphans.count > 0) report.unknown(open.orphans.count || "some", why);
+    const isTooEarly = open.isMissing && highest === 0;
+    if (connections || isTooEarly) this.#wait(open, UNREACHABLE_INTERVAL_MS);
+    else {
+      requests.previousDecided();
+      this.#open = undefined;
+    }
+  }
+
+  #finish(): void {
+    this.#open = undefined;
+    this.#options.report.unknown(0, "");
+  }
+
+  #settle(legacy: Legacy, result: Recovered, kept: ReadonlySet<StoredClient> = new Set()): void {
+    const { forget, settled, report } = this.#options;
+    forget(legacy.clients.filter((client) => !kept.has(client)));
+    report.undecided(0);
+    settled(result);
   }
 
   #cancel(ids: readonly number[]): void {
     if (ids.length > 0) this.#options.cancel(ids);
   }
-}
-
-/** Whether Mongrel2 has certainly last read from a connection more than `milliseconds` ago. */
-function readLongerAgo(row: NetRow | undefined, milliseconds: number): boolean {
-  return row !== undefined && row.lastRead * 1000 - INEXACT > milliseconds;
 }

@@ -7,20 +7,25 @@ import { closeAll } from "../hub/farewell.js";
 import type { Hub } from "../hub/hub.js";
 import type { KeepaliveTimes } from "../hub/keepalive.js";
 import type { ClientStore, Legacy } from "../hub/ports.js";
+import type { RequestRecord } from "../hub/request-record.js";
 import type { Server } from "../hub/server.js";
 import type { Chronicle } from "../metrics/tee.js";
-import { RequestError } from "../protocol/request.js";
+import { type Inbound, RequestError } from "../protocol/request.js";
 import { atMost, type Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import { Link, type LinkObserver } from "../zmq/link.js";
+import { CancelSweep } from "./cancel-sweep.js";
 import { Contention } from "./contention.js";
 import { Endpoint } from "./endpoint.js";
 import type { EndpointEvents } from "./endpoint-events.js";
+import { ExclusiveDatabase } from "./exclusive-database.js";
 import { InstanceWatch } from "./instance-watch.js";
 import { secondDaemonProblem, silentProblem } from "./problems.js";
 import { reachability } from "./reachability.js";
 import { reception, type Visitors } from "./reception.js";
 import { Recovery } from "./recovery.js";
+import { reportRecovery } from "./recovery-report.js";
+import { UnheardSweep } from "./unheard-sweep.js";
 
 /** How long answers may take where another daemon goes on, milliseconds. */
 const ANSWERS_TIMEOUT_MS = 2000;
@@ -57,15 +62,22 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     endpoint: () => endpoint,
     server: () => server,
   });
+  const requests = store.requests(name);
+  const isTaken = (id: number) => server.registry.clients.has(id) || requests.has(id);
   const recovery: Recovery = new Recovery({
     clock,
     connections: instance.connections,
-    isTaken: (id) => server.registry.clients.has(id),
+    isTaken,
+    requests,
+    orphanTimeout: config.orphan_timeout,
+    exclusivity: exclusivityOf(config),
+    sweep: { run: (known, done) => sweep.run(known, done), stop: () => sweep.stop() },
+    report: reportRecovery(config, conditions, journal),
     adopt: (client) => hub.adopt(server, client, legacy.aliveAt),
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
     settled: (result) => {
-      legacy = { clients: [], aliveAt: 0, cleanStop: false };
+      legacy = NOTHING;
       journal.recovered(name, result);
       store.vouch(name);
     },
@@ -93,9 +105,13 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
       recovery.stop();
       journal.serverLost(name, why);
       instance.lost(legacy.clients.length === 0);
-      legacy = joined(legacy, { clients: hub.lost(server), aliveAt: clock.monotonic(), cleanStop: false });
+      legacy = joined(legacy, { ...NOTHING, clients: hub.lost(server), aliveAt: clock.monotonic() });
+      requests.linkLost();
     },
-    inbound: (message) => receive(message),
+    inbound: (message) => {
+      record(requests, message);
+      receive(message);
+    },
     malformed: (error) => {
       journal.malformed(name, error);
       if (error instanceof RequestError && error.id !== undefined) visitors.refuse(server, error.id, "malformed");
@@ -115,6 +131,8 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     ...{ transport, clock, random, events, mayServe },
   });
   const server: Server = hub.serve(name, endpoint, times);
+  const { outlet } = server;
+  const sweep = new UnheardSweep({ clock, requests, sweep: new CancelSweep({ clock, outlet, isTaken }) });
   const receive = instance.observed(reception(hub, server, visitors));
   const end = async () => {
     recovery.stop();
@@ -157,9 +175,25 @@ function linkOf(config: ServerConfig, clock: Clock, observer: LinkObserver): Lin
   return new Link({ sendSpec, recvSpec, identity, bind, clock, observer });
 }
 
+const NOTHING: Legacy = { clients: [], aliveAt: 0, cleanStop: false, isMissing: false };
+
 /** What was left behind twice, before the first was settled: the proof must hold for both. */
 function joined(first: Legacy, second: Legacy): Legacy {
-  if (first.clients.length === 0) return second;
+  const { isMissing } = first;
+  if (first.clients.length === 0) return { ...second, isMissing };
   const aliveAt = Math.min(first.aliveAt, second.aliveAt);
-  return { clients: [...first.clients, ...second.clients], aliveAt, cleanStop: second.cleanStop };
+  return { clients: [...first.clients, ...second.clients], aliveAt, cleanStop: second.cleanStop, isMissing };
+}
+
+/** What is read from a connection that will be answered, and the end of one. */
+function record(requests: RequestRecord, { kind, id }: Inbound): void {
+  if (kind === "http" || kind === "websocket-handshake") requests.read(id);
+  else if (kind === "disconnect") requests.ended(id);
+}
+
+/** Read once at the start, when nobody waits for it. */
+function exclusivityOf(config: ServerConfig) {
+  const database = new ExclusiveDatabase(config);
+  void database.check();
+  return () => database.check();
 }

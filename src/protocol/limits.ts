@@ -8,7 +8,7 @@ export const LIMITS = {
    * frame above 102,400 bytes (connection.c, MAX_CREDITS); the rest is room for what may share a frame with an event.
    */
   eventBytes: 100_000,
-  /** What an event of which we make the id is reckoned to need for it: `<epoch>.<offset>`. */
+  /** What an event of which we make the id is reckoned to need for it: `#<epoch>.<offset>`. */
   madeIdBytes: 64,
   /** One topic; as long as the longest matcher that the Mercure reference hub takes. */
   topicBytes: 4_096,

@@ -24,7 +24,7 @@ test("a client is shown with what it asked for, may see, and has", async () => {
     { kind: "template", value: "https://example.com/{id}" },
   ]);
   assert.deepEqual(one?.grants, [{ kind: "exact", value: "private" }]);
-  assert.deepEqual([one?.state, one?.cursor], ["live", `${history.epoch}.1`]);
+  assert.deepEqual([one?.state, one?.cursor], ["live", `#${history.epoch}.1`]);
   assert.deepEqual([one?.subscriber, one?.subject], ["urn:uuid:1", "kim"]);
   assert.equal(one?.credits?.allowance, 100_000);
   assert.ok((one?.credits?.left ?? 0) < 100_000);
@@ -44,10 +44,10 @@ test("a client that is fed from history is behind, at what it was sent last", as
   connect(9);
   // Nothing is taken yet, so nothing more is sent.
   for (let event = 0; event < 5; event++) publish("x");
-  connect(1, { lastEventId: `${history.epoch}.2` });
-  assert.deepEqual([clients.one("main", 1)?.state, clients.one("main", 1)?.cursor], ["behind", `${history.epoch}.2`]);
+  connect(1, { lastEventId: `#${history.epoch}.2` });
+  assert.deepEqual([clients.one("main", 1)?.state, clients.one("main", 1)?.cursor], ["behind", `#${history.epoch}.2`]);
   outlet.settle();
-  assert.deepEqual([clients.one("main", 1)?.state, clients.one("main", 1)?.cursor], ["live", `${history.epoch}.5`]);
+  assert.deepEqual([clients.one("main", 1)?.state, clients.one("main", 1)?.cursor], ["live", `#${history.epoch}.5`]);
 });
 
 test("who is not connected is not there", async () => {

@@ -47,8 +47,8 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   "@nats-io/transport-node": /^cluster\/nats(-follow)?\.ts$/,
   jose: /^auth\//,
   "prom-client": /^metrics\//,
-  "node-sqlite3-wasm": /^cli\/doctor\//,
-  lmdb: /^(history\/(store|upgrade)|clients\/lmdb)\.ts$/,
+  "node-sqlite3-wasm": /^mongrel2\/database\.ts$/,
+  lmdb: /^(history\/store|clients\/lmdb-files)\.ts$/,
 };
 
 /** A longer file or function needs a reason, given where it begins: "// Long because ...". */

@@ -14,7 +14,8 @@ const request = (headers: Given, query = "") => ({
 });
 
 const find = (headers: Given, query = "", options = BOTH) => findToken(request(headers, query), options);
-const token = (text: string, carrier: string): Presented => ({ kind: "token", token: text, carrier }) as Presented;
+const token = (text: string, carrier: string, ...others: string[]): Presented =>
+  ({ kind: "tokens", tokens: [text, ...others], carrier }) as Presented;
 
 function isMalformed(presented: Presented): void {
   assert.equal(presented.kind, "malformed");
@@ -59,9 +60,14 @@ test("a broken header is malformed, and neither query nor cookie mends it", () =
   isMalformed(find({ authorization: "Bearer a, Bearer b" }));
 });
 
-test("another scheme shows no token, and the cookie stays ignored", () => {
-  for (const value of ["Basic dXNlcjpwdw==", "Digest username=x, realm=y", "Negotiate"]) {
-    assert.deepEqual(find({ authorization: value, cookie: "mercureAuthorization=c" }), { kind: "none" });
+// A site behind Basic or Negotiate: the browser sends that with each request, and its cookie was never looked at.
+test("another scheme shows no token, and hides none in the query or a cookie", () => {
+  for (const value of ["Basic dXNlcjpwdw==", "Digest username=x, realm=y", "Negotiate", "Negotiate YII="]) {
+    const headers = { authorization: value, cookie: "mercureAuthorization=c" };
+    assert.deepEqual(find({ authorization: value }), { kind: "none" });
+    assert.deepEqual(find(headers), token("c", "cookie"));
+    assert.deepEqual(find(headers, "authorization=q"), token("q", "query"));
+    isMalformed(find(headers, "authorization=a&authorization=b"));
   }
 });
 
@@ -69,7 +75,7 @@ test("the header comes before the query, the query before the cookies", () => {
   const cookie = "mercureAuthorization=old; __Secure-mercure_access_token=new";
   assert.deepEqual(find({ authorization: "Bearer h", cookie }, "authorization=q"), token("h", "header"));
   assert.deepEqual(find({ cookie }, "authorization=q"), token("q", "query"));
-  assert.deepEqual(find({ cookie }), token("new", "cookie"));
+  assert.deepEqual(find({ cookie }), token("new", "cookie", "old"));
   assert.deepEqual(find({ cookie: "mercureAuthorization=old" }), token("old", "cookie"));
 });
 
@@ -97,7 +103,7 @@ test("cookies are read as browsers write them", () => {
     `x; y=1;${name}=a.b`,
     `${name}="a.b"; z`,
     `  ${name} = a.b ;`,
-    `=v; ${name}=a.b; ${name}=c`,
+    `=v; ${name}=a.b; ${name}=a.b`,
   ]) {
     assert.deepEqual(find({ cookie }), token("a.b", "cookie"), cookie);
   }
@@ -114,6 +120,15 @@ test("cookies are read as browsers write them", () => {
   }
 });
 
+test("every cookie of a name is shown, those of the newer name first, but no more than are worth a check", () => {
+  const name = "mercureAuthorization";
+  assert.deepEqual(find({ cookie: [`${name}=a; ${name}=b`, `${name}=c`] }), token("a", "cookie", "b", "c"));
+  const both = `${name}=old1; __Secure-mercure_access_token=new1; ${name}=old2; __Secure-mercure_access_token=new2`;
+  assert.deepEqual(find({ cookie: both }), token("new1", "cookie", "new2", "old1", "old2"));
+  const many = Array.from({ length: 500 }, (_, at) => `${name}=${at}`).join("; ");
+  assert.deepEqual(find({ cookie: many }), token("0", "cookie", "1", "2", "3"));
+});
+
 test("an empty cookie, as a log-out leaves it, does not hide another", () => {
   const cookie = "__Secure-mercure_access_token=; mercureAuthorization=old";
   assert.deepEqual(find({ cookie }), token("old", "cookie"));
@@ -127,8 +142,8 @@ test("no header, cookie or query makes it throw, and a refusal does not repeat w
     fc.property(any, any, fc.string({ unit: "binary" }), fc.boolean(), (authorization, cookie, query, legacy) => {
       const headers = { ...(authorization && { authorization }), ...(cookie && { cookie }) };
       const presented = find(headers, query, { legacy });
-      assert.ok(["none", "token", "malformed"].includes(presented.kind));
-      if (presented.kind === "token") assert.notEqual(presented.token, "");
+      assert.ok(["none", "tokens", "malformed"].includes(presented.kind));
+      if (presented.kind === "tokens") assert.ok(!presented.tokens.includes(""));
     }),
     { numRuns: 1000 },
   );

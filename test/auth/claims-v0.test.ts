@@ -80,7 +80,7 @@ const MALFORMED: [what: string, claims: Claims, why: RegExp][] = [
   ],
   ["a payload without end", { mercure: { payload: nested(33) } }, /deeper than 32/],
   ["an exp that is a text", { mercure: {}, exp: "2030-01-01" }, /exp is no number/],
-  ["an exp that is null", { mercure: {}, exp: null }, /exp is no number/],
+  ["an iat that is a text", { mercure: {}, iat: "0" }, /iat is no number/],
   ["an nbf that is a text", { mercure: {}, nbf: "0" }, /nbf is no number/],
 ];
 

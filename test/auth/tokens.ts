@@ -38,6 +38,7 @@ export function verifier(setting: Setting = {}): Verifier<string> {
     authority: AUTHORITY,
     legacy: true,
     legacyIssuer: undefined,
+    leeway: 0,
   };
   return new Verifier({ ...defaults, ...setting });
 }

@@ -232,6 +232,54 @@ test("no text makes the verifier throw, and a good token is still good afterward
   granted(await one.verify(await signAccess()));
 });
 
+// Issuers whose clock is a second ahead were refused until their token was a second old.
+test("the clocks of issuers may differ by the leeway, in either direction, and no more", async () => {
+  const leeway = 30_000;
+  const check = async (claims: Record<string, number>) =>
+    verifier({ leeway }).verify(await sign({ ...MERCURE, ...claims }));
+  for (const name of ["nbf", "iat"]) {
+    granted(await check({ [name]: SECONDS + 30 }));
+    refused(await check({ [name]: SECONDS + 31 }), new RegExp(`not valid yet \\(${name}\\)`));
+  }
+  granted(await check({ exp: SECONDS - 29 }));
+  refused(await check({ exp: SECONDS - 30 }), /has expired/);
+  refused(await verifier().verify(await sign({ ...MERCURE, iat: SECONDS + 1 })), /not valid yet/);
+});
+
+test("an exp, nbf or iat of null is none", async () => {
+  assert.equal(
+    granted(await verifier().verify(await sign({ ...MERCURE, exp: null, nbf: null, iat: null }))).expiresAt,
+    undefined,
+  );
+  refused(await verifier().verify(await signAccess({ exp: null })), /no exp/);
+});
+
+test("what was opened ends at exp; what is opened within the leeway after it, when that is over", async () => {
+  const clock = new FakeClock(NOW);
+  const it = verifier({ clock, leeway: 30_000 });
+  const token = await sign({ ...MERCURE, exp: SECONDS + 10 });
+  assert.equal(granted(await it.verify(token)).expiresAt, NOW + 10_000);
+  clock.advance(10_000);
+  assert.equal(granted(await it.verify(token)).expiresAt, NOW + 40_000);
+  clock.advance(29_999);
+  granted(await it.verify(token));
+  clock.advance(1);
+  refused(await it.verify(token), /has expired/);
+});
+
+test("of several tokens those that are good count together, until the first of them ends", async () => {
+  const one = await sign({ mercure: { subscribe: ["a"], payload: 1 }, exp: SECONDS + 60, sub: "me" });
+  const other = await sign({ mercure: { subscribe: ["b"], publish: ["c"] }, exp: SECONDS + 30 });
+  const [expired, foreign] = [await sign({ ...MERCURE, exp: 1 }), await sign(MERCURE, {}, Buffer.alloc(32, 7))];
+  const all = granted(await verifier().verifyAny([expired, one, foreign, other, await signAccess()], "cookie"));
+  assert.deepEqual(
+    [all.subscribe, all.publish, all.payloads.length, all.expiresAt, all.subject, all.dialect],
+    [["template a", "template b"], ["template c"], 1, NOW + 30_000, "me", "0.x"],
+  );
+  assert.deepEqual(granted(await verifier().verifyAny([foreign, one], "cookie")).subscribe, ["template a"]);
+  refused(await verifier().verifyAny([expired, foreign], "cookie"), /has expired/);
+});
+
 test("with an issuer configured a token of Mercure 0.x must have it, too", async () => {
   const it = verifier({ legacyIssuer: "https://login.example" });
   const mercure = { publish: ["*"] };

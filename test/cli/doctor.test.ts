@@ -5,7 +5,6 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
-import type { HandlerRow, Mongrel2Database } from "../../src/cli/doctor/database.js";
 import { roundTrip } from "../../src/cli/doctor/fence.js";
 import { type Finding, fail, lineOf, ok, warn } from "../../src/cli/doctor/finding.js";
 import { checkIdents, findHandler } from "../../src/cli/doctor/handler.js";
@@ -13,10 +12,11 @@ import { checkCapacity, checkIdle, checkTargets } from "../../src/cli/doctor/lim
 import { findMongrel2, isConnected } from "../../src/cli/doctor/machine.js";
 import { type Probe, probe } from "../../src/cli/doctor/probe.js";
 import { checkControlPort, checkDefaultHost, checkRoutes, serversOf } from "../../src/cli/doctor/site.js";
-import { reaches } from "../../src/cli/doctor/spec.js";
 import { addDoctor } from "../../src/cli/doctor.js";
 import { loadConfig } from "../../src/config/load.js";
 import type { Config, ServerConfig } from "../../src/config/schema.js";
+import type { HandlerRow, Mongrel2Database } from "../../src/mongrel2/database.js";
+import { reaches } from "../../src/mongrel2/spec.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
 import { FakeMongrel2 } from "../support/fake-mongrel2.js";
 import { freePort } from "../support/ports.js";
@@ -340,7 +340,7 @@ test("a database that is none is a finding, and the live checks go on", async ()
     );
     assert.match(bad ?? "", why);
     assert.match(stdout, /^FAIL {2}main: nothing listens at send_spec/m);
-    assert.match(stderr, /^m2push: 2 of 4 checks failed\n$/);
+    assert.match(stderr, /^m2push: 2 of 5 checks failed\n$/);
   }
 });
 

@@ -240,3 +240,23 @@ test("where the configuration turns the door off, the command says what to give 
   assert.equal(code, 2);
   assert.equal(stderr, "m2push: [publish] zmq is off: give --zmq SPEC or --url URL\n");
 });
+
+// What was piped in was dropped, and an empty event published.
+test("without data nothing is published, whatever is piped in; an empty argument is an empty event", async () => {
+  for (const args of [
+    ["--zmq", spec],
+    ["-t", "a", "--zmq", spec],
+  ]) {
+    const { code, stderr, received } = await published(args, 1, { stdin: Readable.from(["piped\n"]) });
+    assert.deepEqual([code, received], [2, []]);
+    assert.match(stderr, /^m2push: no data; fix: give it as an argument .* or - to read standard input/);
+  }
+  assert.deepEqual((await published(["--zmq", spec, ""], 1)).received, [["message", "", "{}"]]);
+});
+
+test("a line that is not UTF-8 ends the command and is named; those before it are published", async () => {
+  const stdin = Readable.from([Buffer.from("a\nb\n\xff\n", "latin1")]);
+  const { code, stderr } = await published(["--zmq", spec, "-"], 2, { stdin });
+  assert.equal(code, 1);
+  assert.match(stderr, /^m2push: line 3 of standard input is not UTF-8; fix: /);
+});

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { LmdbClientStore } from "../../src/clients/lmdb.js";
-import type { StoredClient } from "../../src/hub/ports.js";
+import { UnreadableRecord } from "../../src/clients/lmdb-files.js";
+import { openClientStore } from "../../src/clients/open.js";
+import type { Legacy, StoredClient } from "../../src/hub/ports.js";
+import { Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "../support/clock.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
@@ -22,20 +25,27 @@ function setUp(t: TestContext) {
   t.after(() => removeDirectory(folder));
   const clock = new FakeClock();
   clock.advance(1_000_000);
-  const open = (epoch = "e1") => new LmdbClientStore(folder, epoch, clock);
+  const failures: unknown[] = [];
+  const wrote = (_file: string, error: unknown) => {
+    if (error !== undefined) failures.push(error);
+  };
+  const unreadable = (error: unknown) => failures.push(error);
+  const open = (epoch = "e1", boot = "b1") => new LmdbClientStore({ folder, epoch, boot, clock, wrote, unreadable });
   /** The clients of "a" that a process leaves which is killed when this turn is over. */
   const left = async () => {
     await turn();
     const copy = temporaryDirectory();
     t.after(() => removeDirectory(copy));
     for (const file of ["clients.mdb", "clients.marks"]) cpSync(join(folder, file), join(copy, file));
-    const next = new LmdbClientStore(copy, "e1", clock);
+    const next = new LmdbClientStore({ folder: copy, epoch: "e1", boot: "b1", clock, wrote, unreadable });
     const { clients } = next.legacy("a");
     await next.close();
     return clients;
   };
-  return { folder, clock, open, left };
+  return { folder, clock, open, left, failures };
 }
+
+const NOTHING: Legacy = { clients: [], aliveAt: 0, cleanStop: false, isMissing: false };
 
 const turn = () => new Promise(setImmediate);
 
@@ -56,7 +66,7 @@ test("what was said of clients is there for the next process; a settled one has 
     client(2, { settled: false, seen: 3, grants: ["exact\tx"], allowance: 1000 }),
   ]);
   assert.deepEqual(second.legacy("b").clients, [client(1, { seen: 9 })]);
-  assert.deepEqual(second.legacy("c"), { clients: [], aliveAt: 0, cleanStop: false });
+  assert.deepEqual(second.legacy("c"), { ...NOTHING, isMissing: true });
 });
 
 // Else a client that had fallen behind would be taken to have seen what only the others have.
@@ -115,15 +125,115 @@ test("a process vouches for a server as long as it lives, and not after the link
   assert.ok(next.legacy("b").aliveAt <= lost);
 });
 
-test("clients of another lifetime of the history are nobody's", async (t) => {
-  const { open } = setUp(t);
+// history.mdb was moved away, and every stream stayed open and silent.
+test("clients of another epoch of the history are kept, and have seen nothing of the present one", async (t) => {
+  const { clock, open } = setUp(t);
   const first = open("e1");
   first.put("a", client(1));
+  first.fenced("a", 40);
   first.vouch("a");
   await first.close();
   const second = open("e2");
+  const { clients, aliveAt, isMissing } = second.legacy("a");
+  assert.deepEqual(clients, [client(1, { seen: -1, settled: false })]);
+  assert.equal(aliveAt, clock.monotonic());
+  assert.equal(isMissing, false);
+  second.put("a", client(2, { seen: 3 }));
+  await second.close();
+  const third = open("e2");
+  t.after(() => third.close());
+  assert.deepEqual(third.legacy("a").clients, [client(1, { seen: -1, settled: false }), client(2, { seen: 3 })]);
+});
+
+test("an epoch that ends while the process runs leaves the clients, without their positions", async (t) => {
+  const { open } = setUp(t);
+  const first = open("e1");
+  first.put("a", client(1));
+  first.fenced("a", 40);
+  first.renew("e2");
+  first.put("a", client(2, { seen: 2 }));
+  await first.close();
+  const next = open("e2");
+  t.after(() => next.close());
+  assert.deepEqual(next.legacy("a").clients, [client(1, { seen: -1, settled: false }), client(2, { seen: 2 })]);
+});
+
+test("clients of another boot of the machine are nobody's, and their record counts as missing", async (t) => {
+  const { open } = setUp(t);
+  const first = open("e1", "b1");
+  first.put("a", client(1));
+  first.vouch("a");
+  await first.close();
+  const second = open("e1", "b2");
   t.after(() => second.close());
-  assert.deepEqual(second.legacy("a"), { clients: [], aliveAt: 0, cleanStop: false });
+  assert.deepEqual(second.legacy("a"), { ...NOTHING, isMissing: true });
+});
+
+test("the record is missing where it was removed, and where it never was, but not after a run without clients", async (t) => {
+  const { folder, open } = setUp(t);
+  const first = open();
+  assert.equal(first.legacy("a").isMissing, true);
+  first.vouch("a");
+  await first.close();
+  const second = open();
+  assert.equal(second.legacy("a").isMissing, false);
+  assert.equal(second.legacy("b").isMissing, true, "another server");
+  await second.close();
+  rmSync(join(folder, "clients.mdb"));
+  const third = open();
+  t.after(() => third.close());
+  assert.equal(third.legacy("a").isMissing, true);
+});
+
+test("a clean stop is known to the next process, and not to the one after it", async (t) => {
+  const { open } = setUp(t);
+  const first = open();
+  first.stoppedCleanly("a");
+  await first.close();
+  const second = open();
+  assert.equal(second.legacy("a").cleanStop, true);
+  assert.equal(second.legacy("b").cleanStop, false);
+  await second.close();
+  const third = open();
+  t.after(() => third.close());
+  assert.equal(third.legacy("a").cleanStop, false);
+});
+
+test("a folder that is removed while the process runs is made again, with all that is known", async (t) => {
+  const { folder, clock, open, failures } = setUp(t);
+  const store = open();
+  store.put("a", client(1));
+  store.vouch("a");
+  store.requests("a").read(7);
+  await turn();
+  rmSync(folder, { recursive: true });
+  store.put("a", client(2));
+  await turn();
+  clock.advance(2000);
+  store.put("a", client(3));
+  await store.close();
+  const next = open();
+  t.after(() => next.close());
+  assert.deepEqual(
+    next.legacy("a").clients.map(({ id }) => id),
+    [1, 2, 3],
+  );
+  assert.deepEqual([...(next.requests("a").previous?.unanswered ?? [])], [7]);
+  assert.deepEqual(failures, []);
+});
+
+test("a stream counts as an unanswered request until its client is on disk, and its head sent for certain", async (t) => {
+  const { clock, open } = setUp(t);
+  const store = open();
+  t.after(() => store.close());
+  const requests = store.requests("a");
+  requests.read(1);
+  store.put("a", client(1));
+  assert.equal(requests.has(1), true);
+  await turn();
+  assert.equal(requests.has(1), true);
+  clock.advance(50);
+  assert.equal(requests.has(1), false);
 });
 
 for (const [what, text] of [
@@ -137,13 +247,13 @@ for (const [what, text] of [
     writeFileSync(join(folder, "clients.marks"), text);
     const store = open();
     t.after(() => store.close());
-    assert.deepEqual(store.legacy("a"), { clients: [], aliveAt: 0, cleanStop: false });
+    assert.deepEqual(store.legacy("a"), { ...NOTHING, isMissing: true });
     store.fenced("a", 1);
   });
 }
 
 // LMDB would end the process with a signal, at each start again.
-test("a damaged store is refused with words that say what to do", async (t) => {
+test("a damaged store is not opened", async (t) => {
   const { folder, open } = setUp(t);
   const store = open();
   for (let id = 1; id <= 1000; id++) store.put("a", client(id));
@@ -151,40 +261,50 @@ test("a damaged store is refused with words that say what to do", async (t) => {
   const path = join(folder, "clients.mdb");
   const bytes = readFileSync(path);
   writeFileSync(path, bytes.subarray(0, 4096 * 12)); // a fraction of what it uses
-  assert.throws(open, { code: "history.unusable", message: /cannot be read: .*; remove .*clients\.mdb/ });
+  assert.throws(() => open(), UnreadableRecord);
   writeFileSync(path, bytes);
   const again = open();
   t.after(() => again.close());
   assert.equal(again.legacy("a").clients.length, 1000);
 });
 
-test("that a server was left cleanly is known to the next process, and to no later one", async (t) => {
-  const { open } = setUp(t);
-  const first = open();
-  first.fenced("a", 7);
-  first.stoppedCleanly("a");
-  first.vouch("b");
-  await first.close();
-  const second = open();
-  assert.deepEqual([second.legacy("a").cleanStop, second.legacy("b").cleanStop], [true, false]);
-  assert.equal(second.legacy("a").cleanStop, true, "asked again");
-  await second.close();
-  const third = open();
-  t.after(() => third.close());
-  assert.equal(third.legacy("a").cleanStop, false);
-});
+describe("Client record at the start", () => {
+  const openReported = async (t: TestContext, folder: string) => {
+    const clock = new FakeClock();
+    const warnings: string[] = [];
+    const conditions = new Conditions(clock, { conditionBegan() {}, conditionEnded() {} });
+    const warn = (warning: string) => warnings.push(warning);
+    const store = await openClientStore({ folder, epoch: "e1", clock, conditions, warn });
+    t.after(() => store.close());
+    return { store, conditions, warnings };
+  };
 
-test("that a server was left cleanly is gone from the disk as soon as the next process has opened the store", async (t) => {
-  const { folder, clock, open } = setUp(t);
-  const first = open();
-  first.stoppedCleanly("a");
-  await first.close();
-  const second = open();
-  t.after(() => second.close());
-  const copy = temporaryDirectory();
-  t.after(() => removeDirectory(copy));
-  for (const file of ["clients.mdb", "clients.marks"]) cpSync(join(folder, file), join(copy, file));
-  const afterKill = new LmdbClientStore(copy, "e1", clock);
-  t.after(() => afterKill.close());
-  assert.equal(afterKill.legacy("a").cleanStop, false);
+  test("one that cannot be read is set aside, and reported with what follows", async (t) => {
+    const { folder } = setUp(t);
+    const rubbish = Buffer.alloc(40_960, 7);
+    writeFileSync(join(folder, "clients.mdb"), rubbish);
+    const { store, conditions, warnings } = await openReported(t, folder);
+    assert.deepEqual(readFileSync(join(folder, "clients.mdb.unreadable")), rubbish);
+    assert.equal(store.legacy("a").isMissing, true);
+    assert.equal(warnings.length, 1);
+    assert.match(
+      warnings[0] ?? "",
+      /cannot be read \(.+\): moved to .*clients\.mdb\.unreadable; streams of the last run are closed/,
+    );
+    assert.deepEqual(conditions.active, []);
+  });
+
+  test("where nothing can be written the daemon serves without one, and says so", async (t) => {
+    const { folder } = setUp(t);
+    const file = join(folder, "a file");
+    writeFileSync(file, "");
+    const { store, conditions } = await openReported(t, join(file, "data"));
+    store.put("a", client(1));
+    store.requests("a").read(1);
+    assert.equal(store.legacy("a").isMissing, true);
+    assert.deepEqual(
+      conditions.active.map(({ code }) => code),
+      ["client_record_failing"],
+    );
+  });
 });

@@ -32,7 +32,7 @@ function archive(offsets: readonly number[], { floor = 0, last = offsets.at(-1) 
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 const dataOf = (text: string) => [...text.matchAll(/"data":"([^"]*)"/g)].map(([, data]) => data);
-const idOf = (offset: number) => (offset % 3 === 0 ? `urn:${offset}` : `${EPOCH}.${offset}`);
+const idOf = (offset: number) => (offset % 3 === 0 ? `urn:${offset}` : `#${EPOCH}.${offset}`);
 
 function history(nats: NatsServer, action: string, stdin = "", more = "", clock = systemClock) {
   const file = join(nats.dir, "m2push.toml");
@@ -163,7 +163,7 @@ test("a stream that was emptied takes back what was exported from it", async (t)
   await again.close();
   assert.equal(await imports(nats, stdout), "20 events imported\n");
   const end = await openEnd(t, natsDial(natsOptions(nats.url), systemClock));
-  assert.equal(await end.history.find(`${epoch}.7`), 7);
+  assert.equal(await end.history.find(`#${epoch}.7`), 7);
 });
 
 test("what NATS does not take is named, and what came before it stays", async (t) => {

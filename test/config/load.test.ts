@@ -55,6 +55,7 @@ const DEFAULTS = {
     publisher_key: "",
     subscriber_key: "",
     issuer: "",
+    leeway: 30_000,
     allow_publish_from: [],
     cors_origins: [],
   },

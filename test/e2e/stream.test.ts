@@ -15,7 +15,10 @@ for (const protocol of ["json", "tnetstring"] as const) {
     assert.equal(client.headers["x-accel-buffering"], "no");
     assert.equal(client.headers.pragma, "no-cache");
     assert.ok(client.headers.expires);
-    assert.match(client.text, /^: time stream\nretry: 5000\nid: [A-Za-z0-9_-]+\.0\n\n$/);
+    assert.match(
+      client.text,
+      /^: time stream\nretry: 5000\nevent: m2push-open\nid: #[A-Za-z0-9_-]+\.0\ndata: \{\}\n\n$/,
+    );
     await pair.publisher.publish("one");
     await pair.publisher.publish("two\nlines", "news", { id: "order-7", type: "order" });
     const [one, two] = [await client.next(), await client.next()];

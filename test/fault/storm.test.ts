@@ -96,7 +96,7 @@ class Browser {
     if (line.startsWith("id: ")) {
       if (this.#lastEventId === "") this.#tally.positions++;
       this.#lastEventId = line.slice(4);
-    } else if (line.startsWith("data: ")) {
+    } else if (line.startsWith("data: ") && line !== "data: {}") {
       this.received.push(Number(line.slice(6)));
       this.#tally.events++;
     } else if (line.startsWith("HTTP/")) this.answers.push(line.trimEnd());

@@ -37,6 +37,7 @@ function expectedEnd(name: string): string {
   if (message.kind === "disconnect" || message.kind === "credits") return "nothing";
   if (message.kind === "websocket-handshake") return "400 closed";
   if (message.kind !== "http") return "cancelled";
+  if (message.headers.has("transfer-encoding")) return "411 closed";
   const isOurs = message.path === (name.startsWith("tnet-") ? "/tnet" : "/esupdates");
   if (!isOurs) return "404 closed";
   if (message.method === "OPTIONS") return "204 closed";

@@ -131,7 +131,7 @@ describe("A history that cannot be written", () => {
       ["1", "4"],
       ["1", "4"],
     ]);
-    connect(2, `${history.epoch}.1`);
+    connect(2, `#${history.epoch}.1`);
     assert.deepEqual(events(2), [["4"], ["4"]]);
     assert.equal(history.find(id), history.last);
   });

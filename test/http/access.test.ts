@@ -20,7 +20,7 @@ test("a token that is not good: 401 invalid_token, the same for every cause", as
   const bad = [
     "no.jwt.atall",
     `${token}x`,
-    await tokenV8([], { exp: NOW - 1 }),
+    await tokenV8([], { exp: NOW - 30 }),
     await tokenV8([], { aud: "https://elsewhere.example" }),
     await tokenV8([detail([], ["a"])]),
     await tokenV0({ publish: "not a list" }),
@@ -144,6 +144,29 @@ test("with 0.x alone, access tokens are refused, and no metadata is promised", a
   assert.deepEqual([status, headers["www-authenticate"]], [401, 'Bearer error="invalid_token"']);
   assert.equal((await web.post("topic=a", { token: null })).headers["www-authenticate"], "Bearer");
   assert.equal((await web.get(`/.well-known/oauth-protected-resource${HUB}`)).status, 404);
+});
+
+test("a cookie counts beside Basic or Negotiate, and a good one beside an old one of the same name", async () => {
+  const web = await Web.open();
+  const [good, old] = [await tokenV0({ subscribe: ["secret"] }), await tokenV0({ subscribe: ["secret"] }, { exp: 1 })];
+  const other = await tokenV0({ subscribe: ["elsewhere"] });
+  const open = (headers: Record<string, string>, query = "") =>
+    web.send(HUB, { query: `topic=secret${query}`, headers });
+  const cookie = (...tokens: string[]) => ({ cookie: tokens.map((it) => `mercureAuthorization=${it}`).join("; ") });
+  const readers = [
+    open({ authorization: "Basic dXNlcjpwdw==", ...cookie(good) }),
+    open({ authorization: "Negotiate YII=" }, `&authorization=${good}`),
+    open(cookie(old, good)),
+    open(cookie(other, good)),
+    open({ cookie: `__Secure-mercure_access_token=${old}; mercureAuthorization=${good}` }),
+  ];
+  for (const id of readers) await web.until(id, 1);
+  await web.post("topic=secret&data=x&private=on");
+  assert.deepEqual(
+    readers.map((id) => web.events(id)),
+    readers.map(() => ["x"]),
+  );
+  assert.equal((await web.get(HUB, { ...NEWS, headers: cookie(old, `${good}x`) })).status, 401);
 });
 
 test("a browser at an address that may publish cannot be made to publish by another site's page", async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { M2pushError } from "../../src/errors.js";
 import type { Outcome, Route } from "../../src/http/router.js";
-import { type Sent, Web } from "./harness.js";
+import { everything, HUB, type Sent, Web } from "./harness.js";
 
 interface Pending {
   readonly body: string;
@@ -293,6 +293,42 @@ test("what is almost a request is answered and ended", async () => {
     [400, 400],
   );
   assert.deepEqual(web.outlet.closed, [901, 902]);
+});
+
+test("every answer has the date of its second, and so has a stream (RFC 9110 section 6.6.1)", async () => {
+  const web = await Web.open();
+  const dates = async () => {
+    const answers = [
+      await web.get("/esupdates"),
+      await web.get(HUB, { query: "topic=a&lastEventID=x" }),
+      await web.get(HUB, { method: "HEAD", query: "topic=a" }),
+      await web.get(HUB, { method: "OPTIONS" }),
+      await web.get(HUB),
+      await web.get("/nowhere"),
+      await web.get("/esupdates", { method: "DELETE" }),
+      await web.post("topic=a"),
+      await web.post("topic=a", { token: null }),
+    ];
+    return new Set(answers.map(({ headers }) => headers.date));
+  };
+  assert.deepEqual(await dates(), new Set(["Thu, 01 Jan 2026 00:00:00 GMT"]));
+  web.clock.advance(61_999);
+  assert.deepEqual(await dates(), new Set(["Thu, 01 Jan 2026 00:01:01 GMT"]));
+});
+
+test("an answer to a token in the query is private; others say what they said", async () => {
+  const web = await Web.open();
+  const token = await everything();
+  const control = async (path: string, query: string) =>
+    (await web.get(path, { query })).headers["cache-control"] ?? "";
+  const stream = "no-cache, no-store, max-age=0, must-revalidate, no-transform";
+  for (const path of [HUB, "/esupdates"]) {
+    assert.equal(await control(path, `topic=a&authorization=${token}`), `private, ${stream}`);
+    assert.equal(await control(path, "topic=a"), stream);
+  }
+  assert.equal(await control(`${HUB}/subscriptions`, `authorization=${token}`), "private, must-revalidate");
+  assert.equal(await control(HUB, `authorization=${token}`), "private");
+  assert.equal(await control(HUB, ""), "");
 });
 
 test("it is idle when every answer that takes time has been given, those behind it too", async () => {

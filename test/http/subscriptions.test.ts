@@ -68,7 +68,7 @@ test("the list in 0.x: JSON-LD, with the last event id in it", async () => {
   const { headers: got, body } = await web.get(LIST, { headers });
   const list = JSON.parse(body);
   assert.equal(got["content-type"], "application/ld+json");
-  const last = `${web.history.epoch}.1`;
+  const last = `#${web.history.epoch}.1`;
   assert.deepEqual(
     [list["@context"], list.type, list.id, list.lastEventID],
     ["https://mercure.rocks/", "Subscriptions", LIST, last],
@@ -101,7 +101,7 @@ test("the answer says where the events go on, and is not sent again while nothin
   await open(web, "match=a");
   const changed = await again(tag);
   assert.equal(changed.status, 200);
-  const id = `${web.history.epoch}\\.0\\.${web.presence.log.instance}\\.1`;
+  const id = `#${web.history.epoch}\\.0\\.${web.presence.log.instance}\\.1`;
   assert.match(changed.headers.link ?? "", new RegExp(`last-event-id="${id}"`));
 });
 

@@ -80,7 +80,7 @@ test("private: among those who asked for the same, only those with the grant, li
   void hub.publish({ topics: ["a"], data: "for a", private: true });
   void hub.publish({ topics: ["b"], data: "for b", private: true });
   void hub.publish({ topics: ["b", "a"], data: "for either", private: true });
-  connectAll(300, `${history.epoch}.0`);
+  connectAll(300, `#${history.epoch}.0`);
   outlet.settle();
   const expected = [["public"], ["public", "for a", "for either"], ["public", "for a", "for b", "for either"]];
   for (let id = 0; id < 600; id++) assert.deepEqual(outlet.events(id), expected[id % 3], `client ${id}`);
@@ -101,7 +101,7 @@ test("a token that expires while events wait for its client: it is closed and ge
 test("a token that expires while its client catches up: it is closed and gets no more of the past", async () => {
   const { connect, publish, outlet, clock, history, server } = await bench();
   for (let event = 0; event < 40; event++) publish(`${event} ${"x".repeat(20_000)}`);
-  connect(1, { lastEventId: `${history.epoch}.0`, expiresAt: clock.now() + 1 });
+  connect(1, { lastEventId: `#${history.epoch}.0`, expiresAt: clock.now() + 1 });
   outlet.pass();
   const before = outlet.events(1).length;
   assert.ok(before < 40);

@@ -49,7 +49,7 @@ describe("A history read that fails half-way", () => {
     }
     const { connect, publish, outlet, history, clock } = await bench({ History: HalfRead });
     for (const data of ["1", "2", "3"]) publish(data);
-    connect(1, { lastEventId: `${history.epoch}.0` });
+    connect(1, { lastEventId: `#${history.epoch}.0` });
     await pass(clock, 500);
     outlet.settle();
     assert.deepEqual(outlet.events(1), ["1", "2", "3"]);
@@ -62,7 +62,7 @@ for (const how of ["throws", "rejects"] as const) {
       const { state, History } = failing(how);
       const { connect, publish, outlet, history, clock, problems } = await bench({ History });
       for (const data of ["1", "2", "3"]) publish(data);
-      connect(1, { lastEventId: `${history.epoch}.1` });
+      connect(1, { lastEventId: `#${history.epoch}.1` });
       await pass(clock, 500);
       assert.deepEqual(problems, ["began history_read_failing"]);
       state.isFailing = false;
@@ -76,13 +76,13 @@ for (const how of ["throws", "rejects"] as const) {
       const { state, History } = failing(how);
       const { connect, publish, outlet, history, clock } = await bench({ History });
       for (const data of ["1", "2", "3"]) publish(data);
-      connect(1, { lastEventId: `${history.epoch}.1` });
+      connect(1, { lastEventId: `#${history.epoch}.1` });
       await pass(clock, 10_000);
       assert.ok(state.reads < 20, `${state.reads} reads in 10 s`);
       outlet.settle();
       publish("4");
       outlet.settle();
-      const gap = JSON.stringify({ reason: "unavailable", oldest: `${history.epoch}.0` });
+      const gap = JSON.stringify({ reason: "unavailable", oldest: `#${history.epoch}.0` });
       assert.deepEqual(outlet.events(1), [gap, "4"]);
     });
 
@@ -90,7 +90,7 @@ for (const how of ["throws", "rejects"] as const) {
       const { state, History } = failing(how);
       const { connect, publish, history, clock } = await bench({ History });
       for (let event = 1; event <= 300; event++) publish(`${event}`);
-      for (let id = 1; id <= 200; id++) connect(id, { lastEventId: `${history.epoch}.${id}` });
+      for (let id = 1; id <= 200; id++) connect(id, { lastEventId: `#${history.epoch}.${id}` });
       await pass(clock, 50);
       const first = state.reads;
       assert.ok(first <= 200, `${first} first reads`);
@@ -103,7 +103,7 @@ for (const how of ["throws", "rejects"] as const) {
       const { state, History } = failing(how);
       const { connect, publish, history, clock, problems, hub, server } = await bench({ History });
       for (const data of ["1", "2"]) publish(data);
-      connect(1, { lastEventId: `${history.epoch}.1` });
+      connect(1, { lastEventId: `#${history.epoch}.1` });
       await pass(clock, 100);
       hub.leave(server, 1, "gone");
       await pass(clock, 10_000);
@@ -125,7 +125,7 @@ for (const how of ["throws", "rejects"] as const) {
       await pass(clock, 10_000);
       publish("2");
       outlet.settle();
-      const gap = JSON.stringify({ reason: "unavailable", oldest: `${history.epoch}.0` });
+      const gap = JSON.stringify({ reason: "unavailable", oldest: `#${history.epoch}.0` });
       assert.deepEqual(outlet.events(1), [gap, "2"]);
       assert.deepEqual(problems, ["began history_read_failing"]);
     });

@@ -11,7 +11,7 @@ const numbers = (from: number, to: number) => Array.from({ length: to - from + 1
 test("a client that connects gets a position of its own before any event", async () => {
   const { connect, outlet, history } = await bench();
   connect(1);
-  assert.equal(outlet.received.get(1), `: open\n\nid: ${history.epoch}.0\n\n`);
+  assert.equal(outlet.received.get(1), `: open\n\nevent: m2push-open\nid: #${history.epoch}.0\ndata: {}\n\n`);
 });
 
 test("an event goes out at once when nothing is under way", async () => {
@@ -112,7 +112,7 @@ test("nothing is sent before it is committed: a process that is killed has sent 
   const sent: number[] = [];
   const deliver = outlet.deliver.bind(outlet);
   t.mock.method(outlet, "deliver", (...[address, body]: Parameters<typeof deliver>) => {
-    for (const [, offset] of body.toString().matchAll(/^id: .*\.(\d+)\ndata:/gm)) {
+    for (const [, offset] of body.toString().matchAll(/^id: .*\.(\d+)\ndata: [^{]/gm)) {
       sent.push(Number(offset));
       assert.ok(Number(offset) <= committed, `${offset} was sent, ${committed} is committed`);
     }
@@ -120,7 +120,7 @@ test("nothing is sent before it is committed: a process that is killed has sent 
   });
   for (let id = 1; id <= 300; id++) connect(id);
   for (const data of numbers(1, 10)) publish(data);
-  connect(301, { lastEventId: `${history.epoch}.4` });
+  connect(301, { lastEventId: `#${history.epoch}.4` });
   outlet.settle();
   assert.equal(sent.length, 3 * 10 + 6);
   assert.deepEqual(outlet.events(301), numbers(5, 10));
@@ -177,7 +177,7 @@ test("a client that connects while events wait gets exactly those after its firs
   connect(1);
   for (const data of numbers(1, 10)) publish(data);
   connect(2); // 1 is under way, 2..10 wait
-  assert.match(outlet.received.get(2) ?? "", new RegExp(`id: ${history.epoch}\\.1\n`));
+  assert.match(outlet.received.get(2) ?? "", new RegExp(`id: #${history.epoch}\\.1\n`));
   outlet.settle();
   assert.deepEqual(outlet.events(2), numbers(2, 10));
 });
@@ -185,7 +185,7 @@ test("a client that connects while events wait gets exactly those after its firs
 test("a client that comes back gets what it missed, then what is new, without gap or repetition", async () => {
   const { connect, publish, outlet, history } = await bench();
   for (const data of numbers(1, 10)) publish(data);
-  connect(1, { lastEventId: `${history.epoch}.4` });
+  connect(1, { lastEventId: `#${history.epoch}.4` });
   publish("11");
   outlet.settle();
   publish("12");
@@ -229,7 +229,7 @@ for (const [what, lastEventId] of [
     publish("2");
     outlet.settle();
     const [gap, ...rest] = outlet.events(1);
-    assert.deepEqual(JSON.parse(gap ?? ""), { reason: "unknown", oldest: `${history.epoch}.0` });
+    assert.deepEqual(JSON.parse(gap ?? ""), { reason: "unknown", oldest: `#${history.epoch}.0` });
     assert.match(outlet.received.get(1) ?? "", /^event: m2push-gap$/m);
     assert.deepEqual(rest, ["2"]);
   });
@@ -245,14 +245,14 @@ test("an id that is longer than any that was given out is unknown, and no store 
 
 test("an id ahead of everything that was published is unknown, not a promise", async () => {
   const { connect, outlet, history } = await bench();
-  connect(1, { lastEventId: `${history.epoch}.9999` });
+  connect(1, { lastEventId: `#${history.epoch}.9999` });
   assert.match(outlet.received.get(1) ?? "", /"reason":"unknown"/);
 });
 
 test("an id that has expired is answered with a gap event and everything that is still held", async () => {
   const { connect, publish, outlet, history } = await bench({ maxEvents: 5 });
   for (const data of numbers(1, 20)) publish(data);
-  connect(1, { lastEventId: `${history.epoch}.3` });
+  connect(1, { lastEventId: `#${history.epoch}.3` });
   outlet.settle();
   const [gap, ...rest] = outlet.events(1);
   assert.equal(JSON.parse(gap ?? "").reason, "expired");
@@ -269,15 +269,15 @@ test("where the history is broken a client is told in the place where something 
   }
   const { connect, publish, outlet, history } = await bench({ History: Broken });
   for (const data of numbers(1, 10)) publish(data);
-  connect(1, { lastEventId: `${history.epoch}.1` });
-  connect(2, { lastEventId: `${history.epoch}.4` });
+  connect(1, { lastEventId: `#${history.epoch}.1` });
+  connect(2, { lastEventId: `#${history.epoch}.4` });
   outlet.settle();
   publish("11");
   outlet.settle();
-  const gap = JSON.stringify({ reason: "expired", oldest: `${history.epoch}.0` });
+  const gap = JSON.stringify({ reason: "expired", oldest: `#${history.epoch}.0` });
   assert.deepEqual(outlet.events(1), ["2", "3", gap, ...numbers(7, 11)]);
   assert.deepEqual(outlet.events(2), [gap, ...numbers(7, 11)]);
-  assert.match(outlet.received.get(2) ?? "", new RegExp(`^event: m2push-gap\\nid: ${history.epoch}\\.6$`, "m"));
+  assert.match(outlet.received.get(2) ?? "", new RegExp(`^event: m2push-gap\\nid: #${history.epoch}\\.6$`, "m"));
 });
 
 test("when more is published than Mongrel2 takes, what waits is bounded, and nothing is lost", async () => {
@@ -384,7 +384,7 @@ test("private publications reach nobody who holds no grant, live or replayed", a
   const { hub, connect, outlet, history } = await bench();
   connect(1);
   void hub.publish({ topics: ["t"], data: "secret", private: true });
-  connect(2, { lastEventId: `${history.epoch}.0` });
+  connect(2, { lastEventId: `#${history.epoch}.0` });
   outlet.settle();
   assert.deepEqual([outlet.events(1), outlet.events(2)], [[], []]);
 });
@@ -495,8 +495,8 @@ test("any order of connecting, leaving, publishing and fences loses and repeats 
         else if (step.do === "pass") it.outlet.pass();
         else if (step.do === "connect") {
           const cursor = Math.max(0, published - step.back);
-          it.connect(next, step.back < 0 ? {} : { lastEventId: `${it.history.epoch}.${cursor}` });
-          const primed = /^id: \w+\.(\d+)$/m.exec(it.outlet.received.get(next) ?? "")?.[1];
+          it.connect(next, step.back < 0 ? {} : { lastEventId: `#${it.history.epoch}.${cursor}` });
+          const primed = /^id: #\w+\.(\d+)$/m.exec(it.outlet.received.get(next) ?? "")?.[1];
           from.set(next++, Number(primed));
         } else if (step.do === "leave") {
           const id = [...from.keys()][step.which % Math.max(1, from.size)];

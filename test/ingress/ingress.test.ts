@@ -59,17 +59,17 @@ async function open(options: Partial<IngressOptions> = {}) {
 
 /** What a message becomes in the stream; each has the epoch's first id unless it brings its own. */
 const FORMS: readonly (readonly [what: string, parts: readonly Part[], event: string, topics: readonly string[]])[] = [
-  ["topic and data", ["news", "hello"], "id: EPOCH.1\ndata: hello\n\n", ["news"]],
-  ["topic and data of several lines", ["news", "a\r\nb\nc"], "id: EPOCH.1\ndata: a\ndata: b\ndata: c\n\n", ["news"]],
-  ["topic and no data", ["news", ""], "id: EPOCH.1\ndata: \n\n", ["news"]],
-  ["topic, data and empty JSON", ["news", "hello", "{}"], "id: EPOCH.1\ndata: hello\n\n", ["news"]],
+  ["topic and data", ["news", "hello"], "id: #EPOCH.1\ndata: hello\n\n", ["news"]],
+  ["topic and data of several lines", ["news", "a\r\nb\nc"], "id: #EPOCH.1\ndata: a\ndata: b\ndata: c\n\n", ["news"]],
+  ["topic and no data", ["news", ""], "id: #EPOCH.1\ndata: \n\n", ["news"]],
+  ["topic, data and empty JSON", ["news", "hello", "{}"], "id: #EPOCH.1\ndata: hello\n\n", ["news"]],
   [
     "topic, data and JSON",
     ["news", "hello", '{"id":"order-7","type":"order","retry":2000,"private":false}'],
     "event: order\nretry: 2000\nid: order-7\ndata: hello\n\n",
     ["news"],
   ],
-  ["one JSON object", ['{"topic":"news","data":"hello"}'], "id: EPOCH.1\ndata: hello\n\n", ["news"]],
+  ["one JSON object", ['{"topic":"news","data":"hello"}'], "id: #EPOCH.1\ndata: hello\n\n", ["news"]],
   [
     "one JSON object with everything",
     [' {"topics":["news","sport"],"data":"hello","id":"x","type":"t","retry":0,"private":false}\n'],
@@ -85,10 +85,10 @@ const FORMS: readonly (readonly [what: string, parts: readonly Part[], event: st
   [
     "a block without a blank line",
     ["event: t\ndata: a\ndata: b"],
-    "event: t\nid: EPOCH.1\ndata: a\ndata: b\n\n",
+    "event: t\nid: #EPOCH.1\ndata: a\ndata: b\n\n",
     ["message"],
   ],
-  ["a block of data only", ["data: x\n\n"], "id: EPOCH.1\ndata: x\n\n", ["message"]],
+  ["a block of data only", ["data: x\n\n"], "id: #EPOCH.1\ndata: x\n\n", ["message"]],
 ];
 
 for (const [what, parts, event, topics] of FORMS) {
@@ -290,7 +290,7 @@ test("whatever comes in however many parts is either an event or an error that s
       assert.equal(door.history.last + door.errors.length, before + 1);
       door.stream();
       await door.send("t", "good");
-      assert.equal(door.stream(), `id: ${door.history.epoch}.${door.history.last}\ndata: good\n\n`);
+      assert.equal(door.stream(), `id: #${door.history.epoch}.${door.history.last}\ndata: good\n\n`);
     }),
     { numRuns: 500 },
   );

@@ -18,6 +18,7 @@ const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> }
   serverLost: ["main", "why"],
   recovered: ["main", { adopted: 1, cancelled: 0, gone: 0, proven: true }],
   controlFailed: ["main", error],
+  orphansClosed: ["main", 3, "exclusive"],
   wrongIdent: ["main", "a", "b"],
   malformed: ["main", error],
   publicationRejected: ["zmq", error],

@@ -6,7 +6,7 @@ import { type Outcome, Wire } from "./wire.js";
 
 const status = ({ text }: Outcome) => Number(/^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1] ?? 0);
 const isStream = ({ text, end }: Outcome) =>
-  end === "open" && /^HTTP\/1\.1 200 OK\r\n(?:.|\s)*\nid: \w+\.\d+\n\n$/.test(text);
+  end === "open" && /^HTTP\/1\.1 200 OK\r\n(?:.|\s)*\nid: #\w+\.\d+\n\n$/.test(text);
 
 /** A good browser connects, and hears what is published. */
 async function stillServes(wire: Wire, id: number): Promise<void> {

@@ -85,7 +85,10 @@ ${stream}`);
   };
 }
 
-const dataOf = (client: FakeClient) => [...client.text.matchAll(/^data: (.*)$/gm)].map(([, data]) => data);
+const dataOf = (client: FakeClient) =>
+  [...client.text.replace(/^event: m2push-open\nid: .*\ndata: \{\}\n/gm, "").matchAll(/^data: (.*)$/gm)].map(
+    ([, data]) => data,
+  );
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}`);
 
 async function streams(fake: FakeMongrel2, count: number): Promise<FakeClient[]> {

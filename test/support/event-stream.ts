@@ -13,6 +13,8 @@ export interface StreamEvent {
 
 export class EventStreamParser {
   readonly events: StreamEvent[] = [];
+  /** The daemon's own m2push-open events, by which a stream begins: apart, as a page hears them only if it asks for the type. */
+  readonly openings: StreamEvent[] = [];
   /** Comment lines without the colon. The standard drops them; tests want to see heartbeats. */
   readonly comments: string[] = [];
   /** The last `retry`, in milliseconds. */
@@ -66,6 +68,8 @@ export class EventStreamParser {
     const type = this.#type || "message";
     this.#data = "";
     this.#type = "";
-    if (data !== "") this.events.push({ type, data: data.slice(0, -1), id: this.lastEventId });
+    if (data === "") return;
+    const events = type === "m2push-open" ? this.openings : this.events;
+    events.push({ type, data: data.slice(0, -1), id: this.lastEventId });
   }
 }

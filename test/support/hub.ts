@@ -1,4 +1,5 @@
 /** A hub on a recording outlet, with a history in memory and everything else silent. */
+import { FileRequestRecord } from "../../src/clients/request-record.js";
 import { LocalBus } from "../../src/cluster/local.js";
 import { MemoryHistory } from "../../src/history/memory.js";
 import { Hub } from "../../src/hub/hub.js";
@@ -24,8 +25,19 @@ export class MapStore implements ClientStore {
   through = 0;
   /** Servers of which it was said that they stopped cleanly. */
   readonly stopped: string[] = [];
+  readonly #requests = new FileRequestRecord({
+    folder: undefined,
+    server: "main",
+    boot: "",
+    monotonic: () => 0,
+    cleanStop: false,
+    wrote() {},
+  });
   legacy() {
-    return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: this.stopped.length > 0 };
+    return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: this.stopped.length > 0, isMissing: false };
+  }
+  requests() {
+    return this.#requests;
   }
   put(_server: string, client: StoredClient) {
     this.clients.set(client.id, client);
@@ -37,7 +49,6 @@ export class MapStore implements ClientStore {
     this.through = through;
   }
   renew() {
-    this.clients.clear();
     this.through = 0;
   }
   vouch() {}

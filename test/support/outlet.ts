@@ -99,8 +99,9 @@ export class RecordingOutlet implements Outlet {
     while (this.step());
   }
 
-  /** The data of all events a connection got, in order. */
+  /** The data of all events a connection got, in order, but for the opening. */
   events(id: number): string[] {
-    return [...(this.received.get(id) ?? "").matchAll(/^data: (.*)$/gm)].map(([, data]) => data ?? "");
+    const text = (this.received.get(id) ?? "").replace(/^event: m2push-open\nid: .*\ndata: \{\}\n\n/gm, "");
+    return [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => data ?? "");
   }
 }

@@ -25,6 +25,8 @@ export interface PairOptions extends Mongrel2Options {
 
 export interface Pair {
   readonly mongrel2: Mongrel2;
+  /** The daemon's folder; its data are in data/. */
+  readonly dir: string;
   /** The running daemon: another one after restart(). */
   readonly daemon: Daemon;
   /** Where publishers' messages go. */
@@ -45,18 +47,22 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
   const mongrel2 = await startMongrel2(options);
   test.after(() => mongrel2.stop());
   const dir = temporaryDirectory();
-  test.after(() => removeDirectory(dir));
   const publishSpec = `tcp://127.0.0.1:${await freePort()}`;
   const config = toml(mongrel2, publishSpec, { ...options, own: await options.server?.(mongrel2) });
   const { env = {} } = options;
   const start = (command = ["serve"]) => startDaemon({ config, dir, env, command });
   let daemon = start();
-  test.after(() => daemon.stop());
+  test.after(async () => {
+    await daemon.stop();
+    // Not before: a running daemon makes its data folder again.
+    removeDirectory(dir);
+  });
   await serving(daemon);
   const publisher = new Publisher(publishSpec);
   test.after(() => publisher.close());
   return {
     mongrel2,
+    dir,
     get daemon() {
       return daemon;
     },

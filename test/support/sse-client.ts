@@ -41,6 +41,10 @@ export class SseClient {
     return this.#parser.events;
   }
 
+  get openings(): readonly StreamEvent[] {
+    return this.#parser.openings;
+  }
+
   get comments(): readonly string[] {
     return this.#parser.comments;
   }

@@ -3,11 +3,11 @@
  * could take a request that is waiting for a handler; there is none that serves it, or we would not be here.
  */
 import type { ServerConfig } from "../../config/schema.js";
+import { pathOf } from "../../mongrel2/spec.js";
 import type { Clock } from "../../util/clock.js";
 import { type Finding, fail, quoted } from "./finding.js";
 import { checkRecvIdent } from "./handler.js";
 import { type Probe, probe } from "./probe.js";
-import { pathOf } from "./spec.js";
 
 interface Side {
   readonly name: "send_spec" | "recv_spec";

@@ -1,8 +1,8 @@
 /** The handler row of Mongrel2's configuration against our [[mongrel2]] table. */
 import type { ServerConfig } from "../../config/schema.js";
-import type { HandlerRow, Mongrel2Database } from "./database.js";
+import type { HandlerRow, Mongrel2Database } from "../../mongrel2/database.js";
+import { reaches } from "../../mongrel2/spec.js";
 import { type Finding, fail, ok, quoted, warn } from "./finding.js";
-import { reaches } from "./spec.js";
 
 export interface Found {
   /** The row that is, or was meant to be, ours. */

@@ -1,6 +1,6 @@
 /** Mongrel2's limits against ours. The numbers are its defaults (setting.c, superpoll.c of 1.12.2). */
 import type { Config, ServerConfig } from "../../config/schema.js";
-import { type Mongrel2Database, setting } from "./database.js";
+import { type Mongrel2Database, setting } from "../../mongrel2/database.js";
 import { type Finding, fail, ok, warn } from "./finding.js";
 
 /** Descriptors that Mongrel2 needs for itself: with max_fd 128 it served 102 clients. */

@@ -1,6 +1,6 @@
 /** What this machine knows of processes and connections, from proc(5). Everything is undefined or empty where there is no /proc. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { pathOf, tcpOf } from "./spec.js";
+import { pathOf, tcpOf } from "../../mongrel2/spec.js";
 
 export interface Mongrel2Process {
   readonly pid: number;

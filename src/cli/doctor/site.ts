@@ -1,8 +1,8 @@
 /** The server and the routes around our handler, as Mongrel2's configuration has them. */
 import type { Config, ServerConfig } from "../../config/schema.js";
-import type { HandlerRow, Mongrel2Database, RouteRow, ServerRow } from "./database.js";
+import type { HandlerRow, Mongrel2Database, RouteRow, ServerRow } from "../../mongrel2/database.js";
+import { reaches } from "../../mongrel2/spec.js";
 import { type Finding, fail, ok, quoted, warn } from "./finding.js";
-import { reaches } from "./spec.js";
 
 /** Where Mongrel2 has its control port when nothing names one. */
 const CONTROL = "ipc://run/control";

@@ -1,10 +1,11 @@
 /** The hub's address: GET, HEAD and QUERY subscribe, POST publishes (Mercure). */
 import { ProtocolError } from "../../errors.js";
-import type { HttpRequest } from "../../protocol/request.js";
+import { type HttpRequest, header } from "../../protocol/request.js";
 import { preflightHeaders } from "../cors.js";
 import { type Form, isForm, parseForm, parseFormBody } from "../form.js";
 import type { Dialects } from "../mercure/dialects.js";
 import type { Publish } from "../publish.js";
+import type { Answer } from "../response.js";
 import type { Route } from "../router.js";
 import type { Subscribe } from "../subscribe.js";
 import type { Wish } from "../wish.js";
@@ -23,10 +24,33 @@ export function hubRoute({ path, dialects, subscribe, publish, corsOrigins }: Hu
   const get = subscribe.method((request) => wishOf(request, dialects));
   return {
     name: path,
-    methods: { GET: get, HEAD: get, QUERY: get, POST: (_, request) => publish.handle(request) },
+    methods: {
+      GET: get,
+      HEAD: get,
+      QUERY: (server, request) => encoded(request) ?? get(server, request),
+      POST: (_, request) => encoded(request) ?? conditional(request) ?? publish.handle(request),
+    },
     options: (request) => preflightHeaders(request, corsOrigins(), METHODS),
     optionsPersist: true,
   };
+}
+
+/** A body is read as it stands (RFC 9110 section 15.5.16). */
+function encoded(request: HttpRequest): Answer | undefined {
+  const coding = header(request, "content-encoding") ?? "";
+  if (/^(identity)?$/i.test(coding)) return undefined;
+  return {
+    status: 415,
+    headers: { "Accept-Encoding": "identity" },
+    body: "a body is taken unencoded only\n",
+    persists: true,
+  };
+}
+
+/** Publishing under a condition is not built: to publish all the same would be the one thing that was not asked for. */
+function conditional({ headers }: HttpRequest): Answer | undefined {
+  const name = ["if-match", "if-none-match"].find((it) => headers.has(it));
+  return name === undefined ? undefined : { status: 501, body: `${name} is not served\n`, persists: true };
 }
 
 /** Address and body together; where both have a last event id, the address wins. */

@@ -1,4 +1,5 @@
 /** The list of active subscriptions, all of them, those of one topic, and one (Mercure, "Subscription API"). */
+import { hasTokenInQuery } from "../../auth/carrier.js";
 import { covers } from "../../hub/selector.js";
 import type { HttpRequest } from "../../protocol/request.js";
 import { header } from "../../protocol/request.js";
@@ -63,7 +64,8 @@ async function describe(
   const link = `<${path}>; rel="mercure"; last-event-id="${last}"`;
   const hints =
     dialect.eventType === undefined ? "" : `; type="${dialect.eventType}"; content-type="${dialect.contentType}"`;
-  const headers = { "Cache-Control": "must-revalidate", ETag: `"${last}.${presence.version}"`, Link: link + hints };
+  const caching = hasTokenInQuery(request.query) ? "private, must-revalidate" : "must-revalidate";
+  const headers = { "Cache-Control": caching, ETag: `"${last}.${presence.version}"`, Link: link + hints };
   const ok = (body: string | Buffer): Answer => {
     return { status: 200, headers: { "Content-Type": dialect.contentType, ...headers }, body };
   };

@@ -128,8 +128,9 @@ test("eventsource-parser reads the whole stream as it is meant, comments and ret
   const seen = data.map((some) => some.replace(/\r\n?/g, "\n"));
   assert.deepEqual(
     events.map((event) => event.data),
-    [...seen, "end"],
+    ["{}", ...seen, "end"],
   );
+  assert.equal(events[0]?.event, "m2push-open");
   assert.deepEqual([events.at(-1)?.event, events.at(-1)?.id], ["end", last]);
   assert.deepEqual([comments, retries, errors], [["time stream"], [100], []]);
 });

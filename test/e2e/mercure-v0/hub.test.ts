@@ -64,8 +64,8 @@ test("tokens need neither typ, exp, iss nor aud; exp and nbf count where they ar
   for (const [more, status] of [
     [{}, 200],
     [{ exp: inSeconds(60), nbf: inSeconds(-60) }, 200],
-    [{ exp: inSeconds(-1) }, 401],
-    [{ nbf: inSeconds(60) }, 401],
+    [{ exp: inSeconds(-60) }, 401],
+    [{ nbf: inSeconds(600) }, 401],
     [{ iss: "anybody", aud: "anything" }, 200],
   ] as const)
     assert.equal(

@@ -13,7 +13,11 @@ test("a subscriber gets 200, text/event-stream, and an id with every event", asy
   const id = await hub.published({ topic: "a", data: "x" });
   const event = await client.next();
   assert.deepEqual([event.data, event.id, event.type], ["x", id, "message"]);
-  assert.equal(client.text.match(/^data:/gm)?.length, 1);
+  assert.equal(client.text.match(/^data: x$/gm)?.length, 1);
+  assert.deepEqual(
+    client.openings.map(({ type, data, id: position }) => [type, data, position !== ""]),
+    [["m2push-open", "{}", true]],
+  );
 });
 
 for (const [what, asked] of [

@@ -2,7 +2,7 @@
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { M2pushError } from "../../errors.js";
+import { M2pushError } from "../errors.js";
 
 export interface ServerRow {
   readonly id: number;
@@ -51,7 +51,7 @@ type Table = (name: string) => Row[];
 export async function readDatabase(path: string): Promise<Mongrel2Database> {
   const { default: sqlite } = await import("node-sqlite3-wasm");
   // A copy: the library makes a lock beside the file, where this user may not be allowed to write, and which m2sh would see.
-  const folder = mkdtempSync(join(tmpdir(), "m2push-doctor-"));
+  const folder = mkdtempSync(join(tmpdir(), "m2push-database-"));
   try {
     const copy = join(folder, "config.sqlite");
     copyFileSync(path, copy);
