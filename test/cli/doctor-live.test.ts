@@ -13,8 +13,8 @@ import { disconnectNotice } from "../support/mongrel2-messages.js";
 const { config } = loadConfig({ cwd: "/home/x" });
 const [defaults] = config.mongrel2;
 
-/** The first of a block that no process has by chance: it began 68 minutes before, or will. */
-const foreignFence = () => 2_000_000_001 + ((Math.floor(Date.now() / 1000) + 2048) % 4096) * 64 * 562;
+/** Of a process that began some three minutes ago, in the numbers of mongrel2/fence.ts. */
+const foreignFence = () => 2_000_000_001 + ((Math.floor(Date.now() / 100) + 2048) % 4096) * 64 * 562;
 
 async function start(t: TestContext, changes: Partial<ServerConfig> = {}) {
   const mongrel2 = await FakeMongrel2.start();
