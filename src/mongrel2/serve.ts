@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly times: KeepaliveTimes;
   /** What browsers are told to wait for where a stream is closed, milliseconds. */
   readonly retryMs: () => number;
+  /** This Mongrel2 has been left to another daemon. */
+  readonly yielded?: () => Promise<void>;
 }
 
 export interface Served {
@@ -157,6 +159,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     await atMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
     closeAll(hub, server, retryMs());
     await stop();
+    await around.yielded?.();
   };
   await instance.start();
   await endpoint.start();

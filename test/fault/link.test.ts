@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Agent } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { Pull } from "zeromq";
 import { encodeCommand } from "../../src/protocol/control.js";
 import { Asker } from "../../src/zmq/dealer.js";
 import { KeptConnection, post, visit } from "../support/churn.js";
@@ -10,6 +11,7 @@ import { type Browser, crowd, Feed, settle } from "../support/crowd.js";
 import { startDaemon } from "../support/daemon.js";
 import { type Pair, type PairOptions, serving, startPair } from "../support/pair.js";
 import { freePort } from "../support/ports.js";
+import { Publisher } from "../support/publisher.js";
 import { Relay } from "../support/relay.js";
 
 const CLIENTS = 50;
@@ -156,8 +158,9 @@ describe("Link", () => {
   test("a second daemon that is started by mistake leaves, and its streams go over to the first", async (t) => {
     const { pair, browsers, readyz } = await start(t);
     const { mongrel2 } = pair;
+    const publishSpec = `tcp://127.0.0.1:${await freePort()}`;
     const config = `[[mongrel2]]\nsend_spec = "${mongrel2.sendSpec}"\nrecv_spec = "${mongrel2.recvSpec}"
-send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\n[history]\npath = "data"
+send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = "${publishSpec}"\n[admin]\nlisten = ""\n[history]\npath = "data"
 [stream]\nretry = "100ms"\n[beacon]\ninterval = "0"\n`;
     const second = startDaemon({ config });
     t.after(() => second.stop());
@@ -172,6 +175,8 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\
     const last = await feed.end();
     await Promise.all(all.map((browser) => browser.until(() => browser.received.includes(last), "the last event")));
     assert.equal(opens(browsers), CLIENTS, "nobody of the first one's was cut");
+    await second.logged(({ event }) => event === "ingress closed", "its socket for publishers to be closed");
+    await keepsItsEvents(t, publishSpec);
     if ((await readyz()) === 503)
       await pair.daemon.logged(condition("second_daemon", "condition ended"), "its end", { ms: 20_000 });
     assert.equal(await readyz(), 200);
@@ -190,3 +195,14 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\
     for (const { log } of [pair.daemon, second]) assert.deepEqual(log.filter(condition("second_daemon")), []);
   });
 });
+
+/** What is published to an address that was given up stays with the publisher, for whoever binds it next. */
+async function keepsItsEvents(t: TestContext, spec: string): Promise<void> {
+  const publisher = new Publisher(spec);
+  t.after(() => publisher.close());
+  await publisher.publish("kept");
+  const next = new Pull({ linger: 0 });
+  t.after(() => next.close());
+  await next.bind(spec);
+  assert.equal(`${(await next.receive())[1]}`, "kept");
+}
