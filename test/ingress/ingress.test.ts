@@ -155,7 +155,7 @@ const BAD: readonly (readonly [what: string, code: string, why: RegExp, parts: (
     [
       "a terminal's control byte in a topic",
       "protocol.publication",
-      /^[^\p{Cc}]*"a\\u\{9b\}b" has U\+009B/u,
+      /^[^\p{Cc}]*"a\\u009bb" has U\+009B/u,
       () => ["a\u009bb", "x"],
     ],
     ["NUL in a topic", "protocol.publication", /U\+0000/, () => ["a\0b", "x"]],
