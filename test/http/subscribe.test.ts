@@ -328,7 +328,7 @@ test("beyond max_clients 503, beyond max_per_address 429, both with a time to co
   assert.equal((await open("10.0.0.2")).status, 200);
   const fourth = await open("10.0.0.3");
   assert.deepEqual([fourth.status, fourth.headers["retry-after"]], [503, "5"]);
-  web.hub.leave(web.server, 1, "gone");
+  web.hub.leave(web.server, 1, "left");
   assert.equal((await open("10.0.0.1")).status, 200);
 });
 
@@ -341,7 +341,7 @@ test("beyond max_pattern_cost a stream with new patterns is refused with 503 and
   assert.match(refused.body, /too expensive/);
   assert.equal((await open("/a/(.{300})")).status, 200, "the same pattern costs nothing more");
   assert.equal((await web.get(HUB, { query: "match=news" })).status, 200);
-  for (const id of [...web.server.registry.clients.keys()]) web.hub.leave(web.server, id, "gone");
+  for (const id of [...web.server.registry.clients.keys()]) web.hub.leave(web.server, id, "left");
   assert.equal((await open("/b/(.{300})")).status, 200);
 });
 
