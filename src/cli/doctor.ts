@@ -150,9 +150,8 @@ async function askDaemon({ admin: { listen } }: Config): Promise<Status | undefi
 
 function aboutDaemon({ admin, mongrel2 }: Config, daemon: Status | undefined): Finding {
   if (!daemon) {
-    if (admin.listen === "" && mongrel2.some(({ send_spec: spec }) => isConnected(spec)))
-      return ok("[admin] listen is off: a daemon cannot be asked");
     const where = admin.listen === "" ? "[admin] listen is off" : `nothing answers at [admin] listen ${admin.listen}`;
+    if (mongrel2.some(({ send_spec: spec }) => isConnected(spec))) return ok(`${where}: a daemon cannot be asked`);
     const what = `no daemon was found (${where}): requests wait in Mongrel2; the link is tried from here`;
     return warn(what, "start it: m2push serve, or systemctl start m2push");
   }

@@ -41,9 +41,10 @@ export interface Outlet {
   keepAlive(ids: readonly number[]): void;
   /**
    * Calls `passed` once Mongrel2 has taken everything handed over before. Fences pass in order. A fence that is pending
-   * when the link's epoch ends never passes: the hub hears of the new epoch instead.
+   * when the link's epoch ends never passes: the hub hears of the new epoch instead. `isFlush`: it stands behind events, and is
+   * measured as their way to Mongrel2; absent = true.
    */
-  fence(passed: () => void): void;
+  fence(passed: () => void, isFlush?: boolean): void;
 }
 
 /**

@@ -23,7 +23,7 @@ export class Probes {
     for (const target of targets) this.#unfenced.add(target);
     this.#outlet.fence(() => {
       for (const target of targets) this.#unfenced.delete(target);
-    });
+    }, false);
   }
 
   /** Whether a notice for this client answers what was sent. */
