@@ -4,7 +4,7 @@
 # (run only; npm test compiles for itself) build when a source is newer. Exits 1 and says what to do where it cannot.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-# nats-server lives in /usr/sbin, which is not everybody's path.
+# nats-server and nginx live in /usr/sbin, which is not everybody's path.
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 NODE_MAJOR=20
@@ -32,6 +32,7 @@ missing_packages() {
   [[ $1 == test ]] || return 0
   has chromium || echo chromium
   has nats-server || echo nats-server
+  has nginx || echo nginx
   has gcc || echo gcc
   [[ -e /usr/include/stdio.h ]] || echo libc6-dev
   [[ -e /usr/include/zmq.h ]] || echo libzmq3-dev

@@ -140,7 +140,8 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const misdirected = site.misdirected.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
   const retryMs = () => live.config.stream.retry;
-  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream, retryMs };
+  const yielded = whenAllYielded(config, log, source);
+  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream, retryMs, yielded };
   const served = await startServers(config, around, observed, options, start);
   const endpoints = served.map(({ endpoint }) => endpoint);
   const abandoned = (connections: number) =>
@@ -318,6 +319,22 @@ function tellEnd(log: Logger, server: string, isWhole: boolean): void {
   const fix =
     "none, the next process looks for them; Mongrel2 did not answer, or a ZeroMQ proxy (bind = true) stands between";
   log.warn({ event: "left", server, fix }, "stopped: requests under way may have been lost");
+}
+
+/**
+ * Where every Mongrel2 has been left to another daemon nobody would get what is published here: it stays with the publishers' PUSH
+ * sockets, for whoever binds the address next.
+ */
+function whenAllYielded({ mongrel2, publish }: Config, log: Logger, source?: PullServer): () => Promise<void> {
+  let serving = mongrel2.length;
+  return async () => {
+    serving--;
+    if (serving > 0 || !source) return;
+    await source.close();
+    const fix = "stop this daemon, or the other one and then restart this one";
+    const text = "publications over ZeroMQ are not taken any more: another daemon serves Mongrel2";
+    log.warn({ event: "ingress closed", address: publish.zmq, fix }, text);
+  };
 }
 
 /** Where publications come in. */

@@ -4,15 +4,18 @@
  *   direct link   Its own TCP or IPC connection ends with Mongrel2, so the end of the control port's alone means nothing. When
  *                 the link is live again, the control port tells whether it is the same Mongrel2.
  *   bind = true   The connections are a proxy's and outlive Mongrel2, so the end of the control port's ends the epoch. Where there
- *                 is none, nobody can tell whether an id is still the same connection: private events are not served.
+ *                 is none, nobody can tell whether an id is still the same connection: private events are not served, and
+ *                 canary.ts finds the streams that are dead.
  */
 import type { ServerConfig } from "../config/schema.js";
 import type { Hub } from "../hub/hub.js";
 import type { Server } from "../hub/server.js";
 import type { Chronicle } from "../metrics/tee.js";
 import type { NetRow } from "../protocol/control.js";
+import type { Inbound } from "../protocol/request.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
+import { Canary } from "./canary.js";
 import { ControlPort } from "./control-port.js";
 import type { Endpoint } from "./endpoint.js";
 import { type Instance, InstanceEvidence } from "./instance.js";
@@ -40,6 +43,7 @@ export class InstanceWatch {
   readonly #options: InstanceWatchOptions;
   readonly #port: ControlPort | undefined;
   readonly #evidence: InstanceEvidence | undefined;
+  #canary: Canary | undefined;
   #resume: Cancel | undefined;
   /** Since when a link behind a proxy could be live, and waits for the control port: monotonic. */
   #waitsSince: number | undefined;
@@ -81,15 +85,28 @@ export class InstanceWatch {
     return now - this.#waitsSince >= CONTROL_WAIT_MS;
   }
 
+  /** What takes the messages of Mongrel2: `receive`, and behind a proxy whoever looks for signs of a restart before it. */
+  observed(receive: (message: Inbound) => void): (message: Inbound) => void {
+    if (!this.#config.bind) return receive;
+    const canary = this.#openCanary();
+    return (message) => {
+      // Where there is a connection to the control port, its end tells.
+      if (message.kind === "http" && this.#port?.session === undefined) canary.heard(message.id);
+      receive(message);
+    };
+  }
+
   /** The link is live. `begin` is told what is known of its Mongrel2, unless it is lost again before that is known. */
   live(begin: (instance: Instance) => void): void {
     this.#waitsSince = undefined;
+    this.#canary?.reset();
     if (this.#config.bind) this.#servePrivate(this.#port?.session !== undefined);
     if (!this.#evidence) begin("unknown");
     else void this.#evidence.live().then((instance) => instance && begin(instance));
   }
 
   lost(isSettled: boolean): void {
+    this.#canary?.reset();
     this.#evidence?.lost(isSettled);
   }
 
@@ -115,6 +132,19 @@ export class InstanceWatch {
         },
       },
     });
+  }
+
+  #openCanary(): Canary {
+    const { clock, endpoint, server } = this.#options;
+    const { registry } = server();
+    this.#canary = new Canary({
+      clock,
+      clients: registry.clients,
+      maxTargets: endpoint().maxTargets,
+      keepAlive: (ids) => endpoint().keepAlive(ids),
+      reached: (passed) => endpoint().reached(passed),
+    });
+    return this.#canary;
   }
 
   /** Behind a proxy: Mongrel2 has ended, as far as anybody can tell. */

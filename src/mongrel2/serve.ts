@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly times: KeepaliveTimes;
   /** What browsers are told to wait for where a stream is closed, milliseconds. */
   readonly retryMs: () => number;
+  /** This Mongrel2 has been left to another daemon. */
+  readonly yielded?: () => Promise<void>;
 }
 
 export interface Served {
@@ -133,7 +135,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
   const server: Server = hub.serve(name, endpoint, times);
   const { outlet } = server;
   const sweep = new UnheardSweep({ clock, requests, sweep: new CancelSweep({ clock, outlet, isTaken }) });
-  const receive = reception(hub, server, visitors);
+  const receive = instance.observed(reception(hub, server, visitors));
   const end = async () => {
     recovery.stop();
     contention.stop();
@@ -157,6 +159,7 @@ export async function serve(config: ServerConfig, around: Surroundings): Promise
     await atMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
     closeAll(hub, server, retryMs());
     await stop();
+    await around.yielded?.();
   };
   await instance.start();
   await endpoint.start();

@@ -1,17 +1,17 @@
 /** The link between Mongrel2 and the daemon is cut, frozen, shared or proxied: who is served on, and who gets what? */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { Agent, request } from "node:http";
-import { connect, type Socket } from "node:net";
+import { Agent } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
+import { Pull } from "zeromq";
 import { encodeCommand } from "../../src/protocol/control.js";
 import { Asker } from "../../src/zmq/dealer.js";
+import { KeptConnection, post, visit } from "../support/churn.js";
 import { type Browser, crowd, Feed, settle } from "../support/crowd.js";
 import { startDaemon } from "../support/daemon.js";
-import { Changes } from "../support/deadline.js";
 import { type Pair, type PairOptions, serving, startPair } from "../support/pair.js";
 import { freePort } from "../support/ports.js";
+import { Publisher } from "../support/publisher.js";
 import { Relay } from "../support/relay.js";
 
 const CLIENTS = 50;
@@ -128,21 +128,22 @@ describe("Link", () => {
   for (const noControl of [false, true]) {
     test(`connections that are ${VISITORS} others old are no restart ${noControl ? "without" : "with"} a control port`, async (t) => {
       const { pair, browsers } = await start(t, { noControl });
+      const { port } = pair.mongrel2;
       const kept = new Agent({ keepAlive: true, maxSockets: 1 });
-      const asking = await Raw.open(pair.mongrel2.port);
-      const streaming = await Raw.open(pair.mongrel2.port);
+      const asking = await KeptConnection.open(port);
+      const streaming = await KeptConnection.open(port);
       t.after(() => [kept.destroy(), asking.close(), streaming.close()]);
-      assert.equal(await post(pair, kept, "1"), 200);
+      assert.equal(await post(port, kept, "1"), 200);
       for (const raw of [asking, streaming]) await raw.ask();
-      await visit(pair, VISITORS);
+      await visit(port, VISITORS);
       // Two old connections in turns, several requests in one write, and a stream on a connection that has had a page.
       for (let number = 2; number <= 11; number++) {
-        assert.equal(await post(pair, kept, `${number}`), 200);
+        assert.equal(await post(port, kept, `${number}`), 200);
         await asking.ask();
       }
       await asking.ask(5);
       await streaming.stream("/esupdates");
-      assert.equal(await post(pair, kept, "12"), 200);
+      assert.equal(await post(port, kept, "12"), 200);
       await streaming.has("data: 12\n");
       const numbers = Array.from({ length: 12 }, (_, index) => index + 1);
       for (const browser of browsers) {
@@ -157,8 +158,9 @@ describe("Link", () => {
   test("a second daemon that is started by mistake leaves, and its streams go over to the first", async (t) => {
     const { pair, browsers, readyz } = await start(t);
     const { mongrel2 } = pair;
+    const publishSpec = `tcp://127.0.0.1:${await freePort()}`;
     const config = `[[mongrel2]]\nsend_spec = "${mongrel2.sendSpec}"\nrecv_spec = "${mongrel2.recvSpec}"
-send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\n[history]\npath = "data"
+send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = "${publishSpec}"\n[admin]\nlisten = ""\n[history]\npath = "data"
 [stream]\nretry = "100ms"\n[beacon]\ninterval = "0"\n`;
     const second = startDaemon({ config });
     t.after(() => second.stop());
@@ -173,6 +175,8 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\
     const last = await feed.end();
     await Promise.all(all.map((browser) => browser.until(() => browser.received.includes(last), "the last event")));
     assert.equal(opens(browsers), CLIENTS, "nobody of the first one's was cut");
+    await second.logged(({ event }) => event === "ingress closed", "its socket for publishers to be closed");
+    await keepsItsEvents(t, publishSpec);
     if ((await readyz()) === 503)
       await pair.daemon.logged(condition("second_daemon", "condition ended"), "its end", { ms: 20_000 });
     assert.equal(await readyz(), 200);
@@ -192,71 +196,13 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\
   });
 });
 
-/** One POST of an event over a kept connection; resolves with the status. */
-function post({ mongrel2 }: Pair, agent: Agent, data: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/x-www-form-urlencoded" };
-    const url = `${mongrel2.url}/.well-known/mercure`;
-    const asked = request(url, { method: "POST", agent, headers }, (answer) => {
-      answer.resume().on("end", () => resolve(answer.statusCode ?? 0));
-    });
-    asked.on("error", reject).end(`topic=t&data=${data}`);
-  });
-}
-
-/** So many connections of one request each, 20 at a time. */
-async function visit({ mongrel2: { port } }: Pair, count: number): Promise<void> {
-  let left = count;
-  const visitor = async () => {
-    while (left-- > 0) {
-      const raw = await Raw.open(port);
-      await raw.ask();
-      raw.close();
-    }
-  };
-  await Promise.all(Array.from({ length: 20 }, visitor));
-}
-
-/** A connection on which requests are written as they stand. */
-class Raw {
-  readonly #socket: Socket;
-  readonly #changes = new Changes();
-  #text = "";
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.on("error", () => {}); // it closes
-    socket.on("data", (bytes) => {
-      this.#text += bytes;
-      this.#changes.tell();
-    });
-  }
-
-  static async open(port: number): Promise<Raw> {
-    const socket = connect(port, "127.0.0.1");
-    await once(socket, "connect");
-    return new Raw(socket);
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
-
-  has(text: string): Promise<unknown> {
-    return this.#changes.until(() => this.#text.includes(text), text);
-  }
-
-  /** So many requests in one write, which leave the connection open; resolves when all are answered. */
-  async ask(count = 1): Promise<void> {
-    this.#text = "";
-    this.#socket.write("OPTIONS /.well-known/mercure HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(count));
-    const answered = () => this.#text.split("HTTP/1.1 204").length - 1 >= count;
-    await this.#changes.until(answered, `${count} answers`, undefined, () => this.#text);
-  }
-
-  async stream(path: string): Promise<void> {
-    this.#text = "";
-    this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-    await this.has("\nid: ");
-  }
+/** What is published to an address that was given up stays with the publisher, for whoever binds it next. */
+async function keepsItsEvents(t: TestContext, spec: string): Promise<void> {
+  const publisher = new Publisher(spec);
+  t.after(() => publisher.close());
+  await publisher.publish("kept");
+  const next = new Pull({ linger: 0 });
+  t.after(() => next.close());
+  await next.bind(spec);
+  assert.equal(`${(await next.receive())[1]}`, "kept");
 }

@@ -1,22 +1,32 @@
 /** A ZeroMQ proxy between Mongrel2 and a daemon that binds: no connection of the daemon ends when Mongrel2 does. Who gets what? */
 import assert from "node:assert/strict";
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { encodeCommand } from "../../src/protocol/control.js";
 import { Asker } from "../../src/zmq/dealer.js";
 import { bearer, HUB, oldForAll, SECRET } from "../e2e/mercure.js";
 import { crowd, Feed, settle } from "../support/crowd.js";
 import { type PairOptions, serving, startPair } from "../support/pair.js";
+import { restartUnderPrivateEvents } from "../support/private-restart.js";
+import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 import { openStream, type SseClient } from "../support/sse-client.js";
 import { ZmqProxies } from "../support/zmq-proxy.js";
 
 const CLIENTS = 50;
 const ROUNDS = 3;
 
-async function start(t: TestContext, options: PairOptions = {}) {
+interface Options extends PairOptions {
+  /** What the daemon connects to as the control port; absent = Mongrel2's. */
+  readonly control?: string;
+}
+
+async function start(t: TestContext, { control, ...options }: Options = {}) {
   const server = async (mongrel2: Parameters<typeof ZmqProxies.before>[0]) => {
     const proxies = await ZmqProxies.before(mongrel2);
     t.after(() => proxies.close());
-    return { send_spec: proxies.sendSpec, recv_spec: proxies.recvSpec, bind: true };
+    const keys = { send_spec: proxies.sendSpec, recv_spec: proxies.recvSpec, bind: true };
+    return control === undefined ? keys : { ...keys, control };
   };
   const auth = { allow_publish_from: ["127.0.0.1"], subscriber_key: SECRET };
   return startPair(t, { ...options, server, config: { auth } });
@@ -77,6 +87,12 @@ describe("Link behind a ZeroMQ proxy", () => {
     }
   });
 
+  test("it is killed under private events to 500 streams, and all are back in a second: nobody sees what is another's", async (t) => {
+    const pair = await start(t);
+    const [restart] = await restartUnderPrivateEvents(pair, 500, 1);
+    assert.ok(restart && restart.published > 0);
+  });
+
   test("without a control port private events are not served there, and public ones are; the log names the key", async (t) => {
     const { mongrel2, daemon } = await start(t, { noControl: true });
     const told = daemon.log.find(({ event, code }) => event === "condition" && code === "private_refused");
@@ -89,6 +105,23 @@ describe("Link behind a ZeroMQ proxy", () => {
       stream.events.map(({ data }) => data),
       ["for all"],
     );
+  });
+
+  test("a control port that is there late: streams that got public events only are ended as reopened, and come back", async (t) => {
+    const dir = temporaryDirectory();
+    t.after(() => removeDirectory(dir));
+    const late = join(dir, "control");
+    const { mongrel2, daemon } = await start(t, { control: `ipc://${late}` });
+    const early = await privateStream(t, mongrel2.url, "t");
+    const from = daemon.log.length;
+    symlinkSync(mongrel2.controlSpec.slice("ipc://".length), late);
+    const told = await daemon.logged(({ event }) => event === "disconnect", "the end of the stream", { from });
+    assert.equal(told.reason, "reopened");
+    await early.closed;
+    const stream = await privateStream(t, mongrel2.url, "t");
+    await publish(mongrel2.url, "t", "for few", true);
+    assert.equal((await stream.next()).data, "for few");
+    assert.deepEqual(early.events, []);
   });
 
   test("the control port is told to stop: the streams go on with public events only, and are told apart from a restart", async (t) => {
@@ -110,5 +143,31 @@ describe("Link behind a ZeroMQ proxy", () => {
       later.events.map(({ data }) => data),
       ["for all"],
     );
+  });
+
+  test("without a control port the streams of a Mongrel2 that was killed are forgotten as soon as somebody is back", async (t) => {
+    const { mongrel2, daemon } = await start(t, { noControl: true });
+    await Promise.all(Array.from({ length: CLIENTS }, (_, index) => privateStream(t, mongrel2.url, `topic-${index}`)));
+    const from = daemon.log.length;
+    await mongrel2.kill9();
+    await mongrel2.start();
+    const forgotten = () => daemon.log.slice(from).filter(({ event }) => event === "disconnect").length;
+    // Numbers of old streams, which tell nothing by themselves: such a request may be cut, and its browser would come again.
+    let isOver = false;
+    const visits = (async () => {
+      const visit = () => fetch(mongrel2.url + HUB, { method: "OPTIONS", signal: AbortSignal.timeout(500) });
+      while (!isOver) await visit().catch(() => {});
+    })();
+    // The keep-alive sweep would need 45 s.
+    await daemon
+      .logged(() => forgotten() >= CLIENTS, "all to be forgotten", { from })
+      .finally(() => {
+        isOver = true;
+      });
+    await visits;
+    const later = await Promise.all(Array.from({ length: CLIENTS }, () => openStream(`${mongrel2.url}/esupdates`, {})));
+    t.after(() => Promise.all(later.map((stream) => stream.close())));
+    await publish(mongrel2.url, "public", "the end", false);
+    for (const stream of later) await stream.until(({ events }) => events.length === 1, "the public event");
   });
 });

@@ -85,12 +85,14 @@ export class Browser {
   }
 }
 
+/** `url`: absent = Mongrel2 itself. */
 export async function crowd(
   pair: Pair,
   size: number,
   after: (end: () => Promise<unknown>) => void,
+  url = pair.mongrel2.url,
 ): Promise<Browser[]> {
-  const browsers = Array.from({ length: size }, () => new Browser(`${pair.mongrel2.url}/esupdates`));
+  const browsers = Array.from({ length: size }, () => new Browser(`${url}/esupdates`));
   after(() => Promise.all(browsers.map((browser) => browser.leave())));
   return Promise.all(browsers.map((browser) => browser.open()));
 }

@@ -1,5 +1,5 @@
 /**
- * Adds the sbin folders to PATH: Debian installs nats-server in /usr/sbin, which is not on the PATH of an ordinary user.
+ * Adds the sbin folders to PATH: Debian installs nats-server and nginx in /usr/sbin, which is not on the PATH of an ordinary user.
  * setup.sh looks there as well, so a program that it finds is one that the tests can start.
  */
 import { delimiter } from "node:path";
