@@ -36,7 +36,7 @@ async function measure(mongrel2: Mongrel2, daemon: Daemon, spec: string): Promis
     seconds,
     "still open": open.length,
     "heard an event then": heard.filter(({ status }) => status === "fulfilled").length,
-    "disconnects in the log": daemon.log.filter(({ reason }) => reason === "gone").length,
+    "disconnects in the log": daemon.log.filter(({ reason }) => reason === "left" || reason === "found dead").length,
   };
 }
 

@@ -10,8 +10,10 @@ import { type Finding, fail, lineOf, ok, warn } from "./doctor/finding.js";
 import { checkIdents, findHandler } from "./doctor/handler.js";
 import { type Clients, checkCapacity, checkIdle, checkTargets } from "./doctor/limits.js";
 import { checkControl, checkLink } from "./doctor/live.js";
-import { findMongrel2 } from "./doctor/machine.js";
+import { findMongrel2, isConnected } from "./doctor/machine.js";
+import { checkOrigin } from "./doctor/origin.js";
 import { checkOrphans } from "./doctor/orphans.js";
+import { checkSettings } from "./doctor/settings.js";
 import { checkControlPort, checkDefaultHost, checkRoutes, serversOf } from "./doctor/site.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
@@ -22,11 +24,42 @@ export function addDoctor(program: Command, io: Io = processIo): void {
     "Checks the configuration against Mongrel2's, and that messages go both ways: one line a check, with what to do about " +
       "it. Changes nothing. A running daemon is asked, and nothing is taken from it. Exit code 1 when a check fails.",
   );
+  command.option("--strict", "exit code 1 for warnings, too");
+  command.option("--json", "one JSON document with all findings, instead of lines");
   command.option(
     "--mongrel2-db <file>",
     "Mongrel2's config database, as in `m2sh load -db`; without it only live checks",
   );
-  addConfigOptions(command).action(({ mongrel2Db }: { mongrel2Db?: string }) => examine(command, mongrel2Db, io));
+  addConfigOptions(command).action((options: DoctorOptions) => report(command, options, io));
+}
+
+interface DoctorOptions {
+  readonly mongrel2Db?: string;
+  readonly strict?: boolean;
+  readonly json?: true;
+}
+
+/** Called with each finding, as soon as it is there. */
+type Tell = (subject: string, findings: readonly Finding[]) => void;
+
+async function report(command: Command, { mongrel2Db, strict = false, json }: DoctorOptions, io: Io): Promise<void> {
+  const told: ({ readonly subject: string } & Finding)[] = [];
+  await examine(command, mongrel2Db, io, (subject, findings) => {
+    for (const finding of findings) {
+      told.push({ subject, ...finding });
+      if (!json) io.stdout.write(`${lineOf(subject, finding)}\n`);
+    }
+  });
+  const failed = told.filter(({ level }) => level === "FAIL").length;
+  const warnings = told.filter(({ level }) => level === "warn").length;
+  if (json) io.stdout.write(`${JSON.stringify({ checks: told.length, failed, warnings, findings: told }, null, 2)}\n`);
+  const counted = failed + (strict ? warnings : 0);
+  if (counted === 0) return;
+  const which =
+    strict && warnings > 0
+      ? ` (--strict: ${warnings} of them ${warnings === 1 ? "is a warning" : "are warnings"})`
+      : "";
+  throw new M2pushError("unavailable", `${counted} of ${told.length} checks failed${which}`);
 }
 
 /** Everything a check may look at. */
@@ -39,16 +72,8 @@ interface Subject {
   readonly io: Io;
 }
 
-async function examine(command: Command, file: string | undefined, io: Io): Promise<void> {
+async function examine(command: Command, file: string | undefined, io: Io, tell: Tell): Promise<void> {
   const { config } = loadFor(command, io);
-  const count = { all: 0, failed: 0 };
-  const tell = (about: string, findings: readonly Finding[]) => {
-    for (const finding of findings) {
-      count.all++;
-      if (finding.level === "FAIL") count.failed++;
-      io.stdout.write(`${lineOf(about, finding)}\n`);
-    }
-  };
   const daemon = await askDaemon(config);
   tell("m2push", [aboutDaemon(config, daemon)]);
   const database = file === undefined ? undefined : await openDatabase(resolve(io.cwd, file), tell);
@@ -57,8 +82,6 @@ async function examine(command: Command, file: string | undefined, io: Io): Prom
     const subject = { config, database, daemon, folders, io };
     for await (const findings of examineServer(server, subject)) tell(server.name, findings);
   }
-  if (count.failed === 0) return;
-  throw new M2pushError("unavailable", `${count.failed} of ${count.all} checks failed`);
 }
 
 /** The checks of one server, in the order in which one fault explains the next. */
@@ -92,7 +115,9 @@ async function* examineRows(
   const servers = serversOf(row, database);
   for (const server of servers) {
     yield [checkDefaultHost(server, database), ...checkControlPort(ours, server, database, places)];
+    yield checkOrigin(config, row, server, database);
   }
+  yield checkSettings(database);
   yield [checkTargets(ours, database), checkIdle(config, database)];
   return servers.length > 0 ? servers : undefined;
 }
@@ -109,10 +134,7 @@ const runningFolders = ({ servers }: Mongrel2Database): string[] =>
 /** Beside the database, above it (`m2push up` keeps it in run/), and here. */
 const placesAround = (file: string, cwd: string): string[] => [dirname(file), dirname(dirname(file)), cwd];
 
-async function openDatabase(
-  path: string,
-  tell: (about: string, findings: readonly Finding[]) => void,
-): Promise<Mongrel2Database | undefined> {
+async function openDatabase(path: string, tell: Tell): Promise<Mongrel2Database | undefined> {
   try {
     return await readDatabase(path);
   } catch (error) {
@@ -128,8 +150,10 @@ async function askDaemon({ admin: { listen } }: Config): Promise<Status | undefi
 
 function aboutDaemon({ admin, mongrel2 }: Config, daemon: Status | undefined): Finding {
   if (!daemon) {
-    const where = admin.listen === "" ? "[admin] listen is off" : `nobody answers at [admin] listen ${admin.listen}`;
-    return ok(`no daemon was found (${where}): the link is tried from here`);
+    const where = admin.listen === "" ? "[admin] listen is off" : `nothing answers at [admin] listen ${admin.listen}`;
+    if (mongrel2.some(({ send_spec: spec }) => isConnected(spec))) return ok(`${where}: a daemon cannot be asked`);
+    const what = `no daemon was found (${where}): requests wait in Mongrel2; the link is tried from here`;
+    return warn(what, "start it: m2push serve, or systemctl start m2push");
   }
   const served = new Set(daemon.servers.map(({ sendSpec, recvSpec }) => `${sendSpec} ${recvSpec}`));
   if (!mongrel2.every((it) => served.has(`${it.send_spec} ${it.recv_spec}`))) {

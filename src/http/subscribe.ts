@@ -223,7 +223,13 @@ function openingOf(retry: number, headers: Readonly<Record<string, string>>): Bu
   return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeRetry(retry)]);
 }
 
-/** Browsers and client libraries say that they read EventSource; what does not, such as curl, is shown no event of ours. */
+/**
+ * Browsers and client libraries say that they read EventSource, and name themselves (fetch) or ask for nothing cached (EventSource).
+ * What does not, such as curl or a program that reads the bytes by itself, is shown no event of ours: it may take every block with
+ * data for a published one.
+ */
 function asksForEvents(request: HttpRequest): boolean {
-  return (header(request, "accept") ?? "").toLowerCase().includes("text/event-stream");
+  const says = (name: string) => header(request, name) ?? "";
+  if (!says("accept").toLowerCase().includes("text/event-stream")) return false;
+  return says("user-agent") !== "" || says("cache-control") !== "";
 }

@@ -289,6 +289,13 @@ export class Hub {
     return true;
   }
 
+  /** Mongrel2 says that a connection is closed: by itself, or in answer to something that was sent to it. */
+  closed(server: Server, id: number): boolean {
+    const client = server.registry.clients.get(id);
+    const isAnswer = client !== undefined && (server.keepalive.isProbing(client) || server.outbox.isAfterQuiet);
+    return this.leave(server, id, isAnswer ? "found dead" : "left");
+  }
+
   /** Cuts a connection on which something came that has no answer: in the middle of a stream any would be part of it. */
   evict(server: Server, id: number): void {
     this.leave(server, id, "second request");

@@ -12,6 +12,7 @@ import type { Cancel, Clock } from "../util/clock.js";
 import { type Audience, addressesOf } from "./audience.js";
 import type { Client } from "./client.js";
 import type { Outlet } from "./ports.js";
+import { Probes } from "./probes.js";
 import type { Registry } from "./registry.js";
 
 /** One comment line between two blocks: WHATWG HTML 9.2.6, a line that starts with a colon is ignored. */
@@ -37,6 +38,7 @@ export class Keepalive {
   readonly #options: KeepaliveOptions;
   #times: KeepaliveTimes;
   readonly #timers: Cancel[] = [];
+  readonly #probes: Probes;
   /**
    * Goes round and round: a Map's iterator stays right while entries come and go, and whoever was visited goes to the end. (One
    * that began anew after the last client never came to it when many came and went: those who stayed were forgotten.)
@@ -50,6 +52,12 @@ export class Keepalive {
   constructor(options: KeepaliveOptions, times: KeepaliveTimes) {
     this.#options = options;
     this.#times = times;
+    this.#probes = new Probes(options.outlet);
+  }
+
+  /** Whether a notice for this client answers a keep-alive or a heartbeat: see Probes. */
+  isProbing(client: Client): boolean {
+    return this.#probes.has(client);
   }
 
   /** Begins, or goes on with other times. */
@@ -69,19 +77,21 @@ export class Keepalive {
   /** Forgets where the sweep was: the clients are others now. */
   reset(): void {
     this.#sweep = undefined;
+    this.#probes.clear();
   }
 
   #step(): void {
     const { registry, outlet } = this.#options;
-    let ids: number[] = [];
+    const clients: Client[] = [];
     for (let due = this.#due(); due > 0; due--) {
       const client = this.#next();
       if (!client) break;
       registry.touch(client);
-      ids.push(client.id);
-      if (ids.length === outlet.maxTargets) ids = this.#send(ids);
+      clients.push(client);
     }
-    if (ids.length > 0) this.#send(ids);
+    for (let from = 0; from < clients.length; from += outlet.maxTargets)
+      outlet.keepAlive(clients.slice(from, from + outlet.maxTargets).map(({ id }) => id));
+    this.#probes.sent(clients);
   }
 
   /** So many that whoever is last in line is reached within STEPS steps, however many others leave meanwhile. */
@@ -93,11 +103,6 @@ export class Keepalive {
     }
     this.#most = Math.max(this.#most, size);
     return Math.min(size, Math.ceil(Math.max(this.#most, this.#mostBefore) / STEPS));
-  }
-
-  #send(ids: number[]): number[] {
-    this.#options.outlet.keepAlive(ids);
-    return [];
   }
 
   #next(): Client | undefined {
@@ -119,5 +124,6 @@ export class Keepalive {
       quiet.push(audience);
     }
     for (const address of addressesOf(quiet, outlet)) outlet.deliver(address, HEARTBEAT);
+    this.#probes.sent(quiet);
   }
 }

@@ -43,6 +43,9 @@ export interface OutboxOptions {
  */
 const MAX_WAITING = 6_400_000;
 
+/** A first flush after so long without one finds connections that died meanwhile, milliseconds. */
+const QUIET_MS = 1000;
+
 /** Figures of one flush. */
 export interface Flush {
   readonly bodies: number;
@@ -63,6 +66,9 @@ export class Outbox {
   #alone: Batch | undefined;
   /** A flush has been sent, and its fence has not passed. */
   #underway = false;
+  /** Clock.monotonic() of the last flush. */
+  #flushedAt = Number.NEGATIVE_INFINITY;
+  #isAfterQuiet = false;
   #head: number;
   /** Counts resets: a fence from before the last reset has nothing to say any more. */
   #life = 0;
@@ -90,6 +96,11 @@ export class Outbox {
   /** The offset of the newest publication this outbox has seen. */
   get head(): number {
     return this.#head;
+  }
+
+  /** A flush is under way that came after a quiet second: notices that come meanwhile answer it. */
+  get isAfterQuiet(): boolean {
+    return this.#underway && this.#isAfterQuiet;
   }
 
   /** Resolves once everything that waits has been sent and taken; at once when the link is not live. */
@@ -271,6 +282,9 @@ export class Outbox {
 
   #fence(steps: readonly Feed[]): void {
     this.#underway = true;
+    const now = this.#options.clock.monotonic();
+    this.#isAfterQuiet = now - this.#flushedAt >= QUIET_MS;
+    this.#flushedAt = now;
     this.#cadence.sent();
     const [life, era] = [this.#life, this.#era];
     const through = this.#sentThrough();

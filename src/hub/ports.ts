@@ -41,9 +41,10 @@ export interface Outlet {
   keepAlive(ids: readonly number[]): void;
   /**
    * Calls `passed` once Mongrel2 has taken everything handed over before. Fences pass in order. A fence that is pending
-   * when the link's epoch ends never passes: the hub hears of the new epoch instead.
+   * when the link's epoch ends never passes: the hub hears of the new epoch instead. `isFlush`: it stands behind events, and is
+   * measured as their way to Mongrel2; absent = true.
    */
-  fence(passed: () => void): void;
+  fence(passed: () => void, isFlush?: boolean): void;
 }
 
 /**
@@ -152,25 +153,31 @@ export type EqualIds = "oldest" | "newest";
 /** Where a publication came from: HTTP, the ZeroMQ ingress, or the daemon itself (beacon, presence). */
 export type PublicationSource = "http" | "zmq" | "internal";
 
-/** Why a client is no longer connected. */
-export type Reason =
-  /** Mongrel2 said so: the browser went away, or was found dead by the keep-alive sweep. */
-  | "gone"
+/** Why a client is no longer connected. Labels of a metric: a closed set. */
+export const REASONS = [
+  /** Mongrel2 said so by itself: the client closed its connection. */
+  "left",
+  /** Mongrel2 said so when something was sent to it: the connection had ended without a word (probes.ts). */
+  "found dead",
   /** Mongrel2 restarted or the link to it was lost: its old ids mean nothing any more. */
-  | "server lost"
+  "server lost",
   /** A request arrived on a connection that was streaming. */
-  | "second request"
+  "second request",
   /** What it was allowed to see is over: its token has expired. */
-  | "expired"
+  "expired",
   /** The key that its token was signed by is no key any more. */
-  | "revoked"
-  /** An operator asked for it; its patterns were too expensive for 10 s (overload.ts). */
-  | "kicked"
-  | "too expensive"
+  "revoked",
+  /** An operator asked for it. */
+  "kicked",
+  /** Its patterns were too expensive for 10 s (overload.ts). */
+  "too expensive",
   /** It was served public events only, and may have private ones from now on: it comes back for them. */
-  | "reopened"
+  "reopened",
   /** The daemon closed the stream while stopping. */
-  | "shutdown";
+  "shutdown",
+] as const;
+
+export type Reason = (typeof REASONS)[number];
 
 /** A value that JSON can write. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
@@ -249,18 +256,21 @@ export interface Journal {
   gap(server: string, reason: GapReason): void;
 }
 
-/** Why publications after a client's last one cannot be given to it. */
-export type GapReason =
+/** Why publications after a client's last one cannot be given to it. Labels of a metric: a closed set. */
+export const GAP_REASONS = [
   /** They were held once, and are not any more. */
-  | "expired"
+  "expired",
   /** The same, while its patterns were too expensive to match (overload.ts). */
-  | "overload"
+  "overload",
   /** Its last event id was never given out by this hub, or belongs to another lifetime of the history. */
-  | "unknown"
+  "unknown",
   /** Only events of subscriptions are missing (who comes and goes): the list of subscriptions is to be fetched again. */
-  | "presence"
+  "presence",
   /** The history could not be read, again and again. */
-  | "unavailable";
+  "unavailable",
+] as const;
+
+export type GapReason = (typeof GAP_REASONS)[number];
 
 /** What is remembered of a client, so that another process, or a later life of the link, can go on serving it. */
 export interface StoredClient {

@@ -2,7 +2,7 @@
  * What has happened so far, in plain numbers. The hot path only adds to these; prom-client sees them when somebody asks
  * (see exposition.ts), so a publication costs two additions instead of two look-ups of a label set.
  */
-import type { GapReason, PublicationSource, Reason } from "../hub/ports.js";
+import { GAP_REASONS, type PublicationSource, REASONS } from "../hub/ports.js";
 
 /** Counts by the values of labels. The values must come from closed sets: each combination is kept for ever. */
 export class Counts {
@@ -53,8 +53,6 @@ export interface ServerTally {
   latencyMs: number | undefined;
 }
 
-const REASONS: readonly Reason[] = ["gone", "server lost", "second request", "revoked", "too expensive", "shutdown"];
-const GAP_REASONS: readonly GapReason[] = ["expired", "overload", "unknown", "presence", "unavailable"];
 /** Codes of errors.ts that a message of Mongrel2 can have. */
 const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
 /** And those that a rejected publication can, by where it came from. */

@@ -11,12 +11,17 @@ export interface ServerRow {
   readonly chroot: string;
   readonly controlPort: string;
   readonly defaultHost: string;
+  readonly bindAddr: string;
+  readonly port: number;
+  readonly useSsl: boolean;
 }
 
 export interface HostRow {
   readonly id: number;
   readonly serverId: number;
   readonly name: string;
+  /** The pattern of the names that it serves. */
+  readonly matching: string;
 }
 
 export interface RouteRow {
@@ -78,11 +83,15 @@ function readTables(table: Table): Mongrel2Database {
       chroot: text(row, "chroot"),
       controlPort: text(row, "control_port"),
       defaultHost: text(row, "default_host"),
+      bindAddr: text(row, "bind_addr"),
+      port: number(row, "port"),
+      useSsl: text(row, "use_ssl") === "1",
     })),
     hosts: table("host").map((row) => ({
       id: number(row, "id"),
       serverId: number(row, "server_id"),
       name: text(row, "name"),
+      matching: text(row, "matching"),
     })),
     routes: table("route").map((row) => ({
       path: text(row, "path"),

@@ -221,13 +221,13 @@ export class Endpoint implements Outlet, Receiver {
     if (this.#state.name !== "leaving") this.#extended(ids, KEEP_ALIVE);
   }
 
-  fence(passed: () => void): void {
+  fence(passed: () => void, isFlush = true): void {
     if (this.#state.name === "leaving") {
       this.#pauses.push(this.#options.clock.after(UNFENCED_PAUSE_MS, passed));
       return;
     }
     this.#raise((took) => {
-      this.#options.events.fencePassed(took);
+      if (isFlush) this.#options.events.fencePassed(took);
       passed();
     });
   }

@@ -7,7 +7,7 @@
  * Each process draws a block of ids and stays in it: a notice of another block was asked for by another process (contention.ts). The
  * number of the block is the tenth of a second in which the process began, of 4096, and 6 bits by chance: so of two that began within
  * three minutes of each other both know which was first, and two have the same block once in 262,144 times (in 64, where they
- * began in the same tenth). That leaves 562 ids a block, of which three are under way as a rule, and two more for each second in which Mongrel2
+ * began in the same tenth). That leaves 562 ids a block, of which four are under way as a rule, and four more for each second in which Mongrel2
  * does not answer; one that is used again before its notice has come passes the same fences a moment later.
  */
 

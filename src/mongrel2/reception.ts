@@ -28,7 +28,7 @@ export function reception(hub: Hub, server: Server, visitors: Visitors): (messag
       if (server.registry.clients.has(request.id)) hub.evict(server, request.id);
       else visitors.request(server, request);
     },
-    disconnect: ({ id }) => void hub.leave(server, id, "gone"),
+    disconnect: ({ id }) => void hub.closed(server, id),
     credits: ({ id, bytes }) => hub.credit(server, id, bytes),
     "websocket-handshake": ({ id }) => visitors.refuse(server, id, "websocket"),
     "websocket-frame": cut,

@@ -174,8 +174,8 @@ test("many are ended a few at a time; a stranger who has got an id meanwhile is 
   await turn();
   const first = outlet.closed.length;
   assert.ok(first > 0 && first < 1000, `${first} at once`);
-  hub.leave(server, 999, "gone");
-  hub.leave(server, 1000, "gone");
+  hub.leave(server, 999, "left");
+  hub.leave(server, 1000, "left");
   connect(1000);
   assert.equal(await ending, 998);
   assert.deepEqual([hub.clients, server.registry.clients.has(1000)], [1, true]);

@@ -34,8 +34,8 @@ describe("Doctor about the control port", () => {
       ],
     ] as const) {
       const { findings } = await checkControl({ ...defaults, control: undefined, bind }, undefined, systemClock);
-      const mend = `add control = "ipc://run/control" (Mongrel2's control_port) to [[mongrel2]] "${defaults.name}"`;
-      assert.deepEqual(findings, [{ level: "warn", what, mend }]);
+      const fix = `add control = "ipc://run/control" (Mongrel2's control_port) to [[mongrel2]] "${defaults.name}"`;
+      assert.deepEqual(findings, [{ level: "warn", what, fix }]);
     }
   });
 });
@@ -52,7 +52,7 @@ describe("Doctor about a second daemon", () => {
         conditions: [{ ...condition, subject }],
       }) as never as Status;
     assert.deepEqual(await checkLink(server, config, about(server.name), systemClock), [
-      { level: "FAIL", what: message, mend: fix },
+      { level: "FAIL", what: message, fix: fix },
     ]);
     const [ofAnother] = await checkLink(server, config, about("another"), systemClock);
     assert.equal(ofAnother?.level, "ok");

@@ -12,7 +12,7 @@ describe("Doctor on orphaned connections", () => {
     const other = { ...condition, subject: "second" };
     const daemon = { conditions: [condition, other] } as unknown as Status;
     assert.deepEqual(await checkOrphans(SERVER, daemon), [
-      { level: "warn", what: "3 connections wait", mend: "set database" },
+      { level: "warn", what: "3 connections wait", fix: "set database" },
       {
         level: "ok",
         what: "what a killed daemon leaves is closed after orphan_timeout (60 s): [[mongrel2]] database is not set",

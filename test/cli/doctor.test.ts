@@ -45,12 +45,25 @@ const handler = (changes: Partial<HandlerRow> = {}): HandlerRow => ({
 });
 
 const database = (changes: Partial<Mongrel2Database> = {}): Mongrel2Database => ({
-  servers: [{ id: 1, uuid: "u", name: "main", chroot: "", controlPort: "ipc://run/control", defaultHost: "localhost" }],
-  hosts: [{ id: 1, serverId: 1, name: "localhost" }],
+  servers: [
+    {
+      id: 1,
+      uuid: "u",
+      name: "main",
+      chroot: "",
+      controlPort: "ipc://run/control",
+      defaultHost: "localhost",
+      bindAddr: "127.0.0.1",
+      port: 6767,
+      useSsl: false,
+    },
+  ],
+  hosts: [{ id: 1, serverId: 1, name: "localhost", matching: "localhost" }],
   routes: [
     { path: "/", hostId: 1, targetId: 1, targetType: "dir" },
     { path: "/esupdates()$", hostId: 1, targetId: 1, targetType: "handler" },
     { path: "/.well-known/mercure", hostId: 1, targetId: 1, targetType: "handler" },
+    { path: "/.well-known/oauth-protected-resource", hostId: 1, targetId: 1, targetType: "handler" },
   ],
   handlers: [handler()],
   settings: new Map(),
@@ -69,8 +82,8 @@ const text = (findings: Finding | readonly Finding[]) =>
 
 test("a finding is one line, whatever stands in it", () => {
   assert.equal(lineOf("main", ok("good")), "ok    main: good");
-  assert.equal(lineOf("main", warn("so so", "do this")), "warn  main: so so; mend: do this");
-  assert.equal(lineOf("main", fail("a\nb\x1b[31m\x9bc", "d")), "FAIL  main: a b\\u001b[31m\\u009bc; mend: d");
+  assert.equal(lineOf("main", warn("so so", "do this")), "warn  main: so so; fix: do this");
+  assert.equal(lineOf("main", fail("a\nb\x1b[31m\x9bc", "d")), "FAIL  main: a b\\u001b[31m\\u009bc; fix: d");
 });
 
 const SPECS: [ours: string, theirs: string, same: boolean][] = [
@@ -104,12 +117,12 @@ test("one wrong spec is named, with what Mongrel2 has", () => {
   const recv = findHandler(ours({ recv_spec: "tcp://127.0.0.1:1" }), database(), []);
   assert.match(
     text(recv.findings),
-    /^FAIL {2}main: recv_spec is tcp:\/\/127\.0\.0\.1:1, but .* has "tcp:\/\/127\.0\.0\.1:9998"; mend: /,
+    /^FAIL {2}main: recv_spec is tcp:\/\/127\.0\.0\.1:1, but .* has "tcp:\/\/127\.0\.0\.1:9998"; fix: /,
   );
   const send = findHandler(ours({ send_spec: "tcp://127.0.0.1:1" }), database(), []);
   assert.match(
     text(send.findings),
-    /^FAIL {2}main: send_spec is tcp:\/\/127\.0\.0\.1:1, but .* has "tcp:\/\/127\.0\.0\.1:9999"; mend: /,
+    /^FAIL {2}main: send_spec is tcp:\/\/127\.0\.0\.1:1, but .* has "tcp:\/\/127\.0\.0\.1:9999"; fix: /,
   );
 });
 
@@ -117,18 +130,18 @@ test("two wrong specs: the handler is known by its ident, or all that there are 
   const away = { send_spec: "tcp://127.0.0.1:1", recv_spec: "tcp://127.0.0.1:2" };
   const byIdent = findHandler(ours(away), database(), []);
   assert.equal(byIdent.row?.id, 1);
-  assert.match(text(byIdent.findings), /^FAIL .*: the one with our send_ident has tcp:.*9999 and tcp:.*9998; mend: /);
+  assert.match(text(byIdent.findings), /^FAIL .*: the one with our send_ident has tcp:.*9999 and tcp:.*9998; fix: /);
   const unknown = findHandler(ours({ ...away, send_ident: "x" }), database(), []);
   assert.equal(unknown.row, undefined);
-  assert.match(text(unknown.findings), /^FAIL .*: it has tcp:.*9999 and tcp:.*9998; mend: /);
-  assert.match(text(findHandler(ours(away), database({ handlers: [] }), []).findings), /: it has none; mend: /);
+  assert.match(text(unknown.findings), /^FAIL .*: it has tcp:.*9999 and tcp:.*9998; fix: /);
+  assert.match(text(findHandler(ours(away), database({ handlers: [] }), []).findings), /: it has none; fix: /);
 });
 
 test("two Handlers with the same specs and different idents are merged by Mongrel2, which is told", () => {
   const twice = database({ handlers: [handler(), handler({ id: 2, sendIdent: "other" })] });
   assert.match(
     text(findHandler(ours(), twice, []).findings),
-    /^warn {2}main: 2 Handlers have these two specs .*; mend: /m,
+    /^warn {2}main: 2 Handlers have these two specs .*; fix: /m,
   );
 });
 
@@ -143,43 +156,43 @@ const IDENTS: [what: string, row: Partial<HandlerRow>, servers: number, line: Re
     "characters that make every reply unreadable",
     { sendIdent: "a_b" },
     1,
-    /^FAIL {2}main: the Handler's send_ident "a_b" has other characters .*; mend: /m,
+    /^FAIL {2}main: the Handler's send_ident "a_b" has other characters .*; fix: /m,
   ],
   [
     "another ident",
     { sendIdent: "other" },
     1,
-    /^FAIL {2}main: send_ident is "54c6.*" here and "other" in Mongrel2; mend: /m,
+    /^FAIL {2}main: send_ident is "54c6.*" here and "other" in Mongrel2; fix: /m,
   ],
   [
     "an empty recv_ident of one server",
     { recvIdent: "" },
     1,
-    /^warn {2}main: recv_ident "" also takes replies of other idents; mend: /m,
+    /^warn {2}main: recv_ident "" also takes replies of other idents; fix: /m,
   ],
   [
     "an empty recv_ident of several",
     { recvIdent: "" },
     2,
-    /^FAIL {2}main: recv_ident is empty, and 2 servers share this daemon.*; mend: /m,
+    /^FAIL {2}main: recv_ident is empty, and 2 servers share this daemon.*; fix: /m,
   ],
   [
     "a recv_ident without its space",
     { recvIdent: server.send_ident },
     1,
-    /^warn {2}main: recv_ident "54c6.*" also takes .*; mend: set recv_ident="54c6\S+ "/m,
+    /^warn {2}main: recv_ident "54c6.*" also takes .*; fix: set recv_ident="54c6\S+ "/m,
   ],
   [
     "another recv_ident",
     { recvIdent: "x " },
     1,
-    /^FAIL {2}main: recv_ident "x " is no prefix of our replies .*; mend: /m,
+    /^FAIL {2}main: recv_ident "x " is no prefix of our replies .*; fix: /m,
   ],
   [
     "a protocol that Mongrel2 does not know",
     { protocol: "tnetstrings" },
     1,
-    /^warn {2}main: protocol "tnetstrings" is unknown.*; mend: /m,
+    /^warn {2}main: protocol "tnetstrings" is unknown.*; fix: /m,
   ],
 ];
 
@@ -200,7 +213,8 @@ test("idents that fit are ok", () => {
 test("routes: both paths lead to the handler, the stream's alone", () => {
   assert.equal(
     text(checkRoutes(config, handler(), database())),
-    "ok    main: the route '/esupdates()$' is pinned to that path\nok    main: /.well-known/mercure leads here",
+    "ok    main: the route '/esupdates()$' is pinned to that path\nok    main: /.well-known/mercure leads here\n" +
+      "ok    main: /.well-known/oauth-protected-resource/.well-known/mercure leads here",
   );
 });
 
@@ -210,12 +224,12 @@ test("routes: a path that leads elsewhere, or nowhere", () => {
   const none = text(checkRoutes(config, handler(), database({ routes: [page] })));
   assert.match(
     none,
-    /^FAIL {2}main: no route leads \/esupdates to this Handler \('\/' leads it to a dir\); mend: add the route '\/esupdates\(\)\$'/m,
+    /^FAIL {2}main: no route leads \/esupdates to this Handler \('\/' leads it to a dir\): no plain event streams; fix: add the route '\/esupdates\(\)\$'/m,
   );
   assert.match(none, /^warn {2}main: no route leads \/\.well-known\/mercure to this Handler/m);
   assert.match(
     text(checkRoutes(config, handler(), database({ routes: [] }))),
-    /^FAIL {2}main: no route leads \/esupdates to this Handler; mend/m,
+    /^FAIL {2}main: no route leads \/esupdates to this Handler: no plain event streams; fix/m,
   );
   assert.match(
     text(checkRoutes(config, handler({ id: 2 }), database())),
@@ -237,7 +251,7 @@ test("default_host must name a Host of the same server", () => {
   assert.equal(checkDefaultHost(row, database()).level, "ok");
   assert.match(
     text(checkDefaultHost({ ...row, defaultHost: "nobody" }, database())),
-    /^FAIL .* "nobody" names no Host: .*; mend: set it to one of "localhost"$/,
+    /^FAIL .* "nobody" names no Host: .*; fix: set it to one of "localhost"$/,
   );
 });
 
@@ -251,7 +265,7 @@ test("the control port: Mongrel2's own, its setting, its default", () => {
   const set = settings({ control_port: "tcp://127.0.0.1:5" });
   assert.match(
     text(checkControlPort(ours({ control }), { ...row, controlPort: "" }, set, ["/srv"])),
-    /^FAIL .* control_port is "tcp:\/\/127\.0\.0\.1:5"; mend/,
+    /^FAIL .* control_port is "tcp:\/\/127\.0\.0\.1:5"; fix/,
   );
 });
 
@@ -286,32 +300,56 @@ const CAPACITY: [
   files: number | undefined,
   line: RegExp,
 ][] = [
-  [{}, undefined, 0, undefined, /^ok .* = 2560: good for as many clients$/],
-  [{}, 2000, 0, 10_240, /^ok .*: good for 2000 clients\nok .* may open 10240 files$/],
+  [
+    {},
+    undefined,
+    0,
+    undefined,
+    /^ok .*: Mongrel2 serves 2560 clients without delay \(superpoll\.max_fd 10240 \/ hot_dividend 4\)$/,
+  ],
+  [
+    {},
+    2000,
+    0,
+    10_240,
+    /^ok .* serves 2560 clients .*, and \[stream\] max_clients is 2000\nok .* open files .* is 10240, enough for superpoll\.max_fd 10240$/,
+  ],
   [
     {},
     undefined,
     2600,
     undefined,
-    /^FAIL .* = 2560 is too low for 2600 clients: .*; mend: set 'superpoll.max_fd': 10240, 'superpoll.hot_dividend': 2$/,
+    /^FAIL .* serves 2560 clients .*, and 2600 are connected now: with more than that, output can wait 0\.5 s; fix: set 'superpoll.max_fd': 10240, 'superpoll.hot_dividend': 2$/,
   ],
   [
     {},
     20_000,
     0,
     undefined,
-    /^FAIL .*max_fd 10240 is too low for 20000 clients: .*; mend: set 'superpoll.max_fd': 40052, /,
+    /^FAIL .* accepts 10214 clients at most .* max_clients is 20000: the others hang before they are accepted; fix: set 'superpoll.max_fd': 40052, /,
   ],
-  [{}, 50_000, 0, undefined, /^FAIL .*; mend: spread the clients over several Mongrel2 servers/],
-  [{ "superpoll.max_fd": "512" }, undefined, 0, undefined, /^warn .* = 128 is good for as many clients, fewer than/],
+  [{}, 50_000, 0, undefined, /^FAIL .*; fix: spread the clients over several Mongrel2 servers/],
+  [
+    { "superpoll.max_fd": "512" },
+    undefined,
+    0,
+    undefined,
+    /^warn .* serves 128 clients without delay .*, fewer than with its own defaults \(2560\)/,
+  ],
   [
     { "superpoll.hot_dividend": "1" },
     10,
     0,
     undefined,
-    /^FAIL .* makes Mongrel2 crash at its start; mend: set it to 2$/,
+    /^FAIL .* makes Mongrel2 crash at its start; fix: set it to 2$/,
   ],
-  [{}, 10, 0, 1024, /^ok .*\nFAIL .* may open 1024 files only, superpoll\.max_fd is 10240; mend: /],
+  [
+    {},
+    10,
+    0,
+    1024,
+    /^ok .*\nFAIL .* open files of Mongrel2's process is 1024, below superpoll\.max_fd 10240: clients beyond it hang; fix: /,
+  ],
 ];
 
 for (const [values, most, now, files, line] of CAPACITY) {
@@ -319,6 +357,16 @@ for (const [values, most, now, files, line] of CAPACITY) {
     assert.match(text(checkCapacity({ most, now }, files, settings(values))), line);
   });
 }
+
+test("routes: metadata of the hub are needed where draft-08 is served", () => {
+  const routes = database().routes.slice(0, -1);
+  assert.match(
+    text(checkRoutes(config, handler(), database({ routes }))),
+    /^warn {2}main: no route leads \/\.well-known\/oauth-protected-resource\S* to this Handler .*: clients of draft-08 .*; fix: add the route '\/\.well-known\/oauth-protected-resource' /m,
+  );
+  const old: Config = { ...config, hub: { ...config.hub, protocol: "0.x" } };
+  assert.doesNotMatch(text(checkRoutes(old, handler(), database({ routes }))), /warn|oauth/);
+});
 
 test("a database that is none is a finding, and the live checks go on", async () => {
   const file = join(folder, "none.sqlite");
@@ -336,7 +384,7 @@ test("a database that is none is a finding, and the live checks go on", async ()
     const [, bad] = stdout.split("\n");
     assert.match(
       bad ?? "",
-      /^FAIL {2}mongrel2: .* cannot be read as a config database of Mongrel2: .*; mend: make it with: m2sh load/,
+      /^FAIL {2}mongrel2: .* cannot be read as a config database of Mongrel2: .*; fix: make it with: m2sh load/,
     );
     assert.match(bad ?? "", why);
     assert.match(stdout, /^FAIL {2}main: nothing listens at send_spec/m);

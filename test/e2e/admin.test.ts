@@ -140,8 +140,8 @@ test("the doctor finds why a running daemon is not ready", async (t) => {
   const { stdout, code } = await runCommand(addDoctor, ["doctor", "-c", daemon.configFile]);
   assert.match(
     stdout,
-    /^FAIL {2}m2push: the daemon \(pid \d+\) is not ready: server main: .*; mend: see the lines below$/m,
+    /^FAIL {2}m2push: the daemon \(pid \d+\) is not ready: server main: .*; fix: see the lines below$/m,
   );
-  assert.match(stdout, /^FAIL {2}main: nothing listens at send_spec .*; mend: start Mongrel2/m);
+  assert.match(stdout, /^FAIL {2}main: nothing listens at send_spec .*; fix: start Mongrel2/m);
   assert.equal(code, 1);
 });

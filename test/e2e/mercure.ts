@@ -133,7 +133,13 @@ export class Mercure {
   }
 
   async #open(query: string, { method = "GET", headers = {}, body, path = HUB }: Asked): Promise<SseClient> {
-    const sent = this.#send(path, query, method, { accept: "text/event-stream", ...headers }, body);
+    const sent = this.#send(
+      path,
+      query,
+      method,
+      { accept: "text/event-stream", "cache-control": "no-cache", ...headers },
+      body,
+    );
     return within(PATIENCE_MS, sent, `the head of ${path}?${query}`).then(
       (response) => new SseClient(response.req, response),
     );

@@ -1,6 +1,8 @@
 /** The stream through a real Mongrel2, and everything else that a client may send to its address. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decodeControlReply, encodeCommand } from "../../src/protocol/control.js";
+import { Asker } from "../../src/zmq/dealer.js";
 import { listens, startPair } from "../support/pair.js";
 import { RawConnection, raw } from "../support/sse-client.js";
 
@@ -49,8 +51,18 @@ test("connects and disconnects are told in the log", async (t) => {
   await client.close();
   const gone = await pair.daemon.logged(({ event }) => event === "disconnect", "the disconnect");
   assert.equal(gone.msg, "client disconnected");
-  assert.deepEqual([gone.client, gone.reason, gone.clients], [connected.client, "gone", 0]);
+  assert.deepEqual([gone.client, gone.reason, gone.clients], [connected.client, "left", 0]);
   assert.ok(Number(gone.seconds) >= 0);
+});
+
+test("a connection that Mongrel2 closed without a word is found dead by the keep-alive sweep", async (t) => {
+  const pair = await startPair(t, { config: { stream: { keepalive: "1s" } } });
+  await pair.stream();
+  const { client } = await pair.daemon.logged(({ event }) => event === "connect", "the connect");
+  const kill = encodeCommand("kill", { id: Number(client) });
+  decodeControlReply(await new Asker(pair.mongrel2.controlSpec, 2000).ask(kill));
+  const found = await pair.daemon.logged(({ event }) => event === "disconnect", "the disconnect");
+  assert.deepEqual([found.client, found.reason], [client, "found dead"]);
 });
 
 test("the classic publisher's raw frames work unchanged", async (t) => {

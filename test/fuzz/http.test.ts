@@ -88,7 +88,7 @@ async function survived(web: Web, { status }: Response): Promise<void> {
   const sent = await web.post("topic=still-here&data=yes", { token });
   assert.equal(sent.status, 200);
   assert.deepEqual(web.events(id), ["yes"]);
-  web.hub.leave(web.server, id, "gone");
+  web.hub.leave(web.server, id, "left");
 }
 
 /** One web for all runs of a property: what one request breaks, the next one shows. */
@@ -97,7 +97,7 @@ function hostile(name: string, sent: fc.Arbitrary<{ readonly path: string } & Se
     const web = await Web.open({ config });
     const run = async ({ path, ...rest }: { readonly path: string } & Sent) => {
       await survived(web, await web.get(path, rest));
-      for (const { id } of [...web.server.registry.clients.values()]) web.hub.leave(web.server, id, "gone");
+      for (const { id } of [...web.server.registry.clients.values()]) web.hub.leave(web.server, id, "left");
     };
     await fc.assert(fc.asyncProperty(sent, run), { numRuns });
     assert.deepEqual(

@@ -69,13 +69,13 @@ describe("Limits of clients", () => {
   test("a connection that ends while its token is checked, or the history is asked, opens no stream", async () => {
     const web = await Web.open({ config: CONFIG });
     const early = web.send(HUB, { query: "topic=x", headers: bearer(await everything()) });
-    web.hub.leave(web.server, early, "gone");
+    web.hub.leave(web.server, early, "left");
     const waiting = slowHistory(web);
     const late = web.send(HUB, { query: "topic=x&lastEventID=unknown" });
     const both = web.send(HUB, { query: "topic=x&lastEventID=unknown", headers: bearer(await everything()) });
     await settled();
-    web.hub.leave(web.server, late, "gone");
-    web.hub.leave(web.server, both, "gone");
+    web.hub.leave(web.server, late, "left");
+    web.hub.leave(web.server, both, "left");
     for (const answer of waiting) answer();
     await settled();
     assert.deepEqual([web.hub.clients, web.server.arrivals.size], [0, 0]);
@@ -99,14 +99,14 @@ describe("Limits of clients", () => {
           const query = what === "slow" ? "topic=x&lastEventID=unknown" : "topic=x";
           if (what === "turn") await settled();
           else if (what === "answer") waiting.splice(at % (waiting.length + 1), 1)[0]?.();
-          else if (what === "end") web.hub.leave(web.server, ids[at % ids.length] ?? 0, "gone");
+          else if (what === "end") web.hub.leave(web.server, ids[at % ids.length] ?? 0, "left");
           else ids.push(web.send(HUB, { query, headers, remote }));
           assert.ok(web.hub.clients <= 5 && web.hub.countOf(remote) <= 3);
         }
         for (const answer of waiting) answer();
         await settled();
         assert.ok(web.hub.clients <= 5);
-        for (const id of ids) web.hub.leave(web.server, id, "gone");
+        for (const id of ids) web.hub.leave(web.server, id, "left");
         assert.deepEqual([web.hub.clients, web.hub.countOf("192.0.2.1"), web.server.arrivals.size], [0, 0, 0]);
         assert.deepEqual(await statuses(web, [web.send(HUB, { query: "topic=x" })]), [200]);
       }),

@@ -35,7 +35,7 @@ test("draft-08: each matcher of a connection is told of when it comes and when i
   const web = await Web.open();
   const { told } = await watcher(web, watchV8, await everythingV8());
   const id = await open(web, `match=a%2Fb&match_urlpattern=${encodeURIComponent("/c/:id")}&match=*&match=a%2Fb`);
-  web.hub.leave(web.server, id, "gone");
+  web.hub.leave(web.server, id, "left");
   const [self, ...events] = told();
   assert.equal(self?.match_type, "urlpattern", "it hears of itself");
   const subscriber = String(events[0]?.subscriber);
@@ -62,7 +62,7 @@ test("0.x: the same as JSON-LD, without an event type", async () => {
   const web = await Web.open();
   const { id: watching, told } = await watcher(web, watchV0, await everything());
   const id = await open(web, "topic=a%2F%7Bx%7D&topic=b", await tokenV0({ payload: { user: "u" } }));
-  web.hub.leave(web.server, id, "gone");
+  web.hub.leave(web.server, id, "left");
   const [, first, second, third, fourth] = told();
   const subscriber = String(first?.subscriber);
   const common = { "@context": "https://mercure.rocks/", type: "Subscription", subscriber, payload: { user: "u" } };
@@ -104,7 +104,7 @@ test("nothing goes into the history: neither with somebody who watches, nor afte
 test("while nobody watches no event is made of who comes and goes; who watches later is told of what comes then", async () => {
   const web = await Web.open();
   const frames = web.outlet.frames;
-  for (let visit = 0; visit < 20; visit++) web.hub.leave(web.server, await open(web, "match=a"), "gone");
+  for (let visit = 0; visit < 20; visit++) web.hub.leave(web.server, await open(web, "match=a"), "left");
   web.outlet.settle();
   assert.equal(web.outlet.frames - frames, 20, "the heads of the streams");
   const { told } = await watcher(web, watchV8, await everythingV8());
@@ -175,7 +175,7 @@ test("who died without a word is told of when the sweep finds it", async () => {
   const id = await open(web, "match=a");
   web.clock.advance(45_000);
   assert.ok(web.outlet.keptAlive.includes(id));
-  web.hub.leave(web.server, id, "gone"); // Mongrel2's notice
+  web.hub.leave(web.server, id, "left"); // Mongrel2's notice
   assert.deepEqual(
     told()
       .slice(1)
@@ -246,7 +246,7 @@ test("a watcher that comes back is told what it missed, in order, once", async (
   const first = await watcher(web, watchV8, await everythingV8());
   await open(web, "match=before");
   const last = lastId(web, first.id);
-  web.hub.leave(web.server, first.id, "gone");
+  web.hub.leave(web.server, first.id, "left");
   await open(web, "match=meanwhile");
   const again = await watcher(web, `${watchV8}&last_event_id=${last}`, await everythingV8());
   await open(web, "match=after");
@@ -264,7 +264,7 @@ test("a watcher whose last event was a publication is told what came after that,
   await web.post("topic=news&data=%7B%7D");
   const last = lastId(web, first.id);
   assert.equal(last, `#${web.history.epoch}.1`);
-  web.hub.leave(web.server, first.id, "gone");
+  web.hub.leave(web.server, first.id, "left");
   await open(web, "match=meanwhile");
   const again = await watcher(web, `${watches}&last_event_id=${last}`, await everythingV8());
   const seen = matches(again.told()).filter((it) => it.endsWith("true") && !it.includes("subscriptions"));
@@ -278,10 +278,10 @@ test("who visits often pushes out older changes of subscriptions, and nothing el
   const away = lastId(web, await open(web, "match=real&last_event_id=earliest"));
   const first = await watcher(web, watchV8, await everythingV8());
   const last = lastId(web, first.id);
-  web.hub.leave(web.server, first.id, "gone");
+  web.hub.leave(web.server, first.id, "left");
   await web.post("topic=real&data=2");
   const topics = Array.from({ length: 100 }, (_, at) => `match=${at}`).join("&");
-  for (let visit = 0; visit < 600; visit++) web.hub.leave(web.server, web.send(HUB, { query: topics }), "gone");
+  for (let visit = 0; visit < 600; visit++) web.hub.leave(web.server, web.send(HUB, { query: topics }), "left");
   assert.deepEqual([web.history.last, web.history.floor], [2, 0]);
   assert.ok(web.presence.log.last - web.presence.log.floor <= 5000);
   assert.deepEqual(web.events(await open(web, `match=real&last_event_id=${away}`)), ["2"]);
@@ -297,7 +297,7 @@ test("a flood of visits is told to watchers at a pace; what does not fit is left
   web.events(id);
   const topics = Array.from({ length: 100 }, (_, at) => `match=${at}`).join("&");
   const before = web.outlet.frames;
-  for (let visit = 0; visit < 100; visit++) web.hub.leave(web.server, web.send(HUB, { query: topics }), "gone");
+  for (let visit = 0; visit < 100; visit++) web.hub.leave(web.server, web.send(HUB, { query: topics }), "left");
   assert.equal(web.outlet.frames - before, 100, "the heads of the streams: nothing is told in a visit's own turn");
   for (let second = 0; second < 3; second++) {
     web.clock.advance(1000);

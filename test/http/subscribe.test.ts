@@ -12,16 +12,21 @@ test("a stream has the head that browsers and proxies need, and no length", asyn
     [HUB, "topic=a"],
     [HUB, "match=a"],
   ] as const) {
-    const { status, headers, body } = await web.get(path, { query, headers: { accept: "text/event-stream" } });
+    const accept = "text/event-stream";
+    const { status, headers, body } = await web.get(path, { query, headers: { accept, "user-agent": "node" } });
     assert.equal(status, 200);
     assert.equal(headers["content-type"], "text/event-stream");
     assert.equal(headers["cache-control"], "no-cache, no-store, max-age=0, must-revalidate, no-transform");
     assert.equal(headers["x-accel-buffering"], "no");
     assert.equal(headers["content-length"], undefined);
     assert.match(body, /^: time stream\nretry: 5000\nevent: m2push-open\nid: #\w+\.0\ndata: \{\}\n\n$/);
-    // What does not say that it reads EventSource is shown a position and no event.
-    const bare = await web.get(path, { query });
-    assert.match(bare.body, /^: time stream\nretry: 5000\nid: #\w+\.0\n\n$/);
+    const old = await web.get(path, { query, headers: { accept, "cache-control": "no-cache" } });
+    assert.equal(old.body, body, "EventSource libraries on node:http have no User-Agent");
+    // What does not say that it reads EventSource, or nothing else of itself, is shown a position and no event.
+    for (const headers of [{}, { accept }, { "user-agent": "curl/8.0" }]) {
+      const bare = await web.get(path, { query, headers });
+      assert.match(bare.body, /^: time stream\nretry: 5000\nid: #\w+\.0\n\n$/);
+    }
   }
 });
 
@@ -328,7 +333,7 @@ test("beyond max_clients 503, beyond max_per_address 429, both with a time to co
   assert.equal((await open("10.0.0.2")).status, 200);
   const fourth = await open("10.0.0.3");
   assert.deepEqual([fourth.status, fourth.headers["retry-after"]], [503, "5"]);
-  web.hub.leave(web.server, 1, "gone");
+  web.hub.leave(web.server, 1, "left");
   assert.equal((await open("10.0.0.1")).status, 200);
 });
 
@@ -341,7 +346,7 @@ test("beyond max_pattern_cost a stream with new patterns is refused with 503 and
   assert.match(refused.body, /too expensive/);
   assert.equal((await open("/a/(.{300})")).status, 200, "the same pattern costs nothing more");
   assert.equal((await web.get(HUB, { query: "match=news" })).status, 200);
-  for (const id of [...web.server.registry.clients.keys()]) web.hub.leave(web.server, id, "gone");
+  for (const id of [...web.server.registry.clients.keys()]) web.hub.leave(web.server, id, "left");
   assert.equal((await open("/b/(.{300})")).status, 200);
 });
 

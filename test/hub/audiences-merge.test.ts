@@ -173,7 +173,7 @@ test("whatever comes, goes and is published, each client gets what its interest 
           open.delete(it.id);
           // What it has not been sent by now it will never get.
           if (client) client.expected = outlet.events(client.id);
-          if (client) hub.leave(server, client.id, "gone");
+          if (client) hub.leave(server, client.id, "left");
         } else if (it.what === "publish") {
           const data = `${++published}`;
           const [first = "a", ...rest] = it.topics;

@@ -105,7 +105,7 @@ for (const how of ["throws", "rejects"] as const) {
       for (const data of ["1", "2"]) publish(data);
       connect(1, { lastEventId: `#${history.epoch}.1` });
       await pass(clock, 100);
-      hub.leave(server, 1, "gone");
+      hub.leave(server, 1, "left");
       await pass(clock, 10_000);
       assert.deepEqual(problems, ["began history_read_failing"]);
       state.isFailing = false;

@@ -429,9 +429,9 @@ test("an adopted client goes on from where it was known to be", async () => {
 test("a leaving client is forgotten everywhere; leaving twice, or never having come, is ignored", async () => {
   const { hub, server, connect, publish, outlet, store } = await bench();
   for (const id of [1, 2, 3]) connect(id);
-  assert.equal(hub.leave(server, 2, "gone"), true);
-  assert.equal(hub.leave(server, 2, "gone"), false);
-  assert.equal(hub.leave(server, 99, "gone"), false);
+  assert.equal(hub.leave(server, 2, "left"), true);
+  assert.equal(hub.leave(server, 2, "left"), false);
+  assert.equal(hub.leave(server, 99, "left"), false);
   publish("a");
   assert.deepEqual(outlet.events(2), []);
   assert.deepEqual(outlet.events(3), ["a"]);
@@ -500,7 +500,7 @@ test("any order of connecting, leaving, publishing and fences loses and repeats 
           from.set(next++, Number(primed));
         } else if (step.do === "leave") {
           const id = [...from.keys()][step.which % Math.max(1, from.size)];
-          if (id !== undefined) it.hub.leave(it.server, id, "gone");
+          if (id !== undefined) it.hub.leave(it.server, id, "left");
           if (id !== undefined) from.delete(id);
         } else {
           // A daemon that ends and comes again: everyone is adopted from what is known; repetition is allowed here.

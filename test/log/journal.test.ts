@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
 import type { Client } from "../../src/hub/client.js";
 import type { Interest } from "../../src/hub/interest.js";
+import { REASONS } from "../../src/hub/ports.js";
 import { Registry } from "../../src/hub/registry.js";
 import { LogJournal } from "../../src/log/journal.js";
 import { parseRequest, RequestError } from "../../src/protocol/request.js";
@@ -45,7 +46,7 @@ test("a client that connects", () => {
   assert.deepEqual(only(lines), { level: "info", event: "connect", ...WHO, clients: 3, msg: "client connected" });
 });
 
-for (const reason of ["gone", "server lost", "second request", "expired", "kicked", "shutdown"] as const) {
+for (const reason of REASONS) {
   test(`a client that disconnects: ${reason}`, () => {
     const { journal, client, clock, lines } = setUp();
     clock.advance(61_234.4);
@@ -241,7 +242,7 @@ describe("Lines that strangers can make long", () => {
   type Recorded = ReturnType<typeof stranger>;
   const told: readonly (readonly [what: string, tell: (it: Recorded) => void])[] = [
     ["connect", ({ journal, client }) => journal.connected("main", client, 1)],
-    ["disconnect", ({ journal, client }) => journal.disconnected("main", client, "gone", 0)],
+    ["disconnect", ({ journal, client }) => journal.disconnected("main", client, "left", 0)],
     ["adopt", ({ journal, client }) => journal.adopted("main", client, 1)],
     ["publish", ({ journal }) => journal.published(publication)],
     ["control", ({ journal }) => journal.controlFailed("main", new Error(LONG))],

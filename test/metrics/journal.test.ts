@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "../../src/errors.js";
+import { GAP_REASONS, REASONS } from "../../src/hub/ports.js";
 import { CLIENT, metrics, publication } from "./harness.js";
 import { sampleOf } from "./lint.js";
 
@@ -10,15 +11,23 @@ test("clients that come and go are counted by server and reason", async () => {
   const { journal, exposition } = metrics();
   for (let id = 0; id < 3; id++) journal.connected("main", CLIENT, id + 1);
   journal.adopted("main", CLIENT, 4);
-  journal.disconnected("main", CLIENT, "gone", 3);
+  journal.disconnected("main", CLIENT, "left", 3);
   journal.disconnected("main", CLIENT, "server lost", 2);
   journal.connected("other", CLIENT, 1);
   const text = await exposition.text();
   assert.equal(sampleOf(text, "m2push_connects_total", MAIN), 3);
   assert.equal(sampleOf(text, "m2push_adoptions_total", MAIN), 1);
-  assert.equal(sampleOf(text, "m2push_disconnects_total", { ...MAIN, reason: "gone" }), 1);
+  assert.equal(sampleOf(text, "m2push_disconnects_total", { ...MAIN, reason: "left" }), 1);
   assert.equal(sampleOf(text, "m2push_disconnects_total", { ...MAIN, reason: "server lost" }), 1);
   assert.equal(sampleOf(text, "m2push_connects_total", { server: "other" }), 1);
+});
+
+test("every reason of a disconnect and of a gap is there before the first one", async () => {
+  const { journal, exposition } = metrics();
+  journal.serverLive("main");
+  const text = await exposition.text();
+  for (const reason of REASONS) assert.equal(sampleOf(text, "m2push_disconnects_total", { ...MAIN, reason }), 0);
+  for (const reason of GAP_REASONS) assert.equal(sampleOf(text, "m2push_gaps_total", { ...MAIN, reason }), 0);
 });
 
 test("publications, flushes, frames, bytes and deliveries add up", async () => {

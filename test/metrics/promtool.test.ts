@@ -1,9 +1,9 @@
 /** What Prometheus' own checker says of /metrics. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { PROJECT } from "../support/processes.js";
 import { CLIENT, metrics, publication } from "./harness.js";
 
@@ -32,4 +32,22 @@ test("promtool accepts the alert rules that come with m2push", () => {
   });
   assert.ifError(error);
   assert.equal(status, 0, stderr);
+});
+
+describe("Alerts", () => {
+  const tests = join(PROJECT, "test/metrics/alerts.yml");
+
+  test("each fires for what it is there for, and not for its neighbour", () => {
+    const { status, stdout, stderr, error } = spawnSync(promtool, ["test", "rules", tests], { encoding: "utf8" });
+    assert.ifError(error);
+    assert.equal(status, 0, stdout + stderr);
+  });
+
+  test("each has a case in which it fires and one in which it does not", () => {
+    const names = [...readFileSync(join(PROJECT, "config/alerts.yml"), "utf8").matchAll(/- alert: (\w+)/g)];
+    assert.ok(names.length > 10);
+    const expected = names.flatMap(([, name]) => [`${name} fires`, `${name} does not fire`]);
+    const cases = [...readFileSync(tests, "utf8").matchAll(/- name: (.*)/g)].map(([, name]) => name);
+    assert.deepEqual(cases.sort(), expected.sort());
+  });
 });

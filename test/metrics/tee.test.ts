@@ -9,7 +9,7 @@ const error = new ProtocolError("protocol.request", "x");
 /** One call of everything that can be told. */
 const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> } = {
   connected: ["main", CLIENT, 1],
-  disconnected: ["main", CLIENT, "gone", 0],
+  disconnected: ["main", CLIENT, "left", 0],
   adopted: ["main", CLIENT, 1],
   published: [publication(1)],
   repeatedId: ["news"],

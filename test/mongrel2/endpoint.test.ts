@@ -22,6 +22,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
   const sent: { ids: number[]; extended: boolean; body: string }[] = [];
   const told: string[] = [];
   const pings = { count: 0 };
+  const measured = { count: 0 };
   const name = (message: Inbound) => `${message.kind} ${message.id}`;
   const events: EndpointEvents = {
     live: (_, doubtful) => told.push(doubtful.length > 0 ? `live, doubtful ${doubtful}` : "live"),
@@ -32,7 +33,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
     answering: () => told.push("answering"),
     foreignFence: (isYounger) => told.push(isYounger ? "foreign, younger" : "foreign, older"),
     wrongIdent: (seen) => told.push(`ident ${seen}`),
-    fencePassed: () => {},
+    fencePassed: () => measured.count++,
     stale: (messages) => told.push(`stale ${messages}`),
   };
   const transport = {
@@ -62,7 +63,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
   endpoint.connected("out");
   const lastFence = () => sent.findLast(({ ids }) => (ids[0] ?? 0) > 2_000_000_000)?.ids[0] ?? 0;
   const goLive = () => endpoint.message(notice(lastFence()));
-  return { endpoint, clock, sent, told, pings, lastFence, goLive };
+  return { endpoint, clock, sent, told, pings, measured, lastFence, goLive };
 }
 
 test("nothing is handed on before a fence has come back, then everything, in order", async () => {
@@ -99,6 +100,17 @@ test("a fence passes when its notice comes, and not before", async () => {
   endpoint.message(notice(second));
   endpoint.message(notice(second));
   assert.deepEqual(passed, ["a", "b"]);
+});
+
+test("only a fence behind events is measured", async () => {
+  const { endpoint, lastFence, goLive, measured } = await setUp();
+  goLive();
+  endpoint.fence(() => {}, false);
+  endpoint.message(notice(lastFence()));
+  assert.equal(measured.count, 0);
+  endpoint.fence(() => {});
+  endpoint.message(notice(lastFence()));
+  assert.equal(measured.count, 1);
 });
 
 test("a later fence's notice passes the earlier ones too", async () => {

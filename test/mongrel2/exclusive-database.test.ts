@@ -30,15 +30,24 @@ const route = (path: string, targetType: string, targetId: number, hostId = 1): 
   targetType,
   targetId,
 });
-const server = (id: number, name: string) => ({ id, uuid: name, name, chroot: "", controlPort: "", defaultHost: "h" });
+const LISTEN = { bindAddr: "127.0.0.1", port: 6767, useSsl: false };
+const server = (id: number, name: string) => ({
+  id,
+  uuid: name,
+  name,
+  chroot: "",
+  controlPort: "",
+  defaultHost: "h",
+  ...LISTEN,
+});
 const OTHER = handler(2, { sendSpec: "tcp://127.0.0.1:9997", sendIdent: "other" });
 
 const database = (more: Partial<Mongrel2Database> = {}): Mongrel2Database => ({
   servers: [server(1, "main"), server(2, "second")],
   hosts: [
-    { id: 1, serverId: 1, name: "h" },
-    { id: 2, serverId: 2, name: "h" },
-    { id: 3, serverId: 1, name: "also h" },
+    { id: 1, serverId: 1, name: "h", matching: "h" },
+    { id: 2, serverId: 2, name: "h", matching: "h" },
+    { id: 3, serverId: 1, name: "also h", matching: "also h" },
   ],
   routes: [route("/esupdates", "handler", 1), route("/", "dir", 1)],
   handlers: [handler(1), OTHER],

@@ -170,7 +170,7 @@ test("the sweep finds who died without a word, and keeps the others alive", asyn
   dead?.end("lost");
   await fake.until(() => hub.clients === 1 && (alive?.keepAlives ?? 0) > 1, "the sweep");
   const told = lines.find(({ event }) => event === "disconnect");
-  assert.deepEqual([told?.client, told?.reason, told?.clients], [dead?.id, "gone", 1]);
+  assert.deepEqual([told?.client, told?.reason, told?.clients], [dead?.id, "found dead", 1]);
 });
 
 test("a client that does not read loses its connection at most, and nobody else notices", async (t) => {

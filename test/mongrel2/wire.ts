@@ -148,9 +148,9 @@ export class Wire {
     await this.receive(disconnectNotice("json", this.ident, id));
   }
 
-  /** Fences are answered until none is asked for. */
+  /** Fences are answered until none is asked for. Their ids begin again after some hundreds (mongrel2/fence.ts). */
   settle(): void {
-    while (this.#answered < this.#lastFence) {
+    while (this.#answered !== this.#lastFence) {
       this.#answered = this.#lastFence;
       this.endpoint.message(disconnectNotice("json", this.ident, this.#lastFence));
       this.clock.advance(1);

@@ -90,12 +90,15 @@ export interface BenchOptions {
   readonly isFlooded?: () => boolean;
   readonly maxEvents?: number;
   readonly maxTargets?: number;
+  /** Absent = nobody hears. */
+  readonly journal?: Journal;
   /** Instead of the usual one. */
   readonly History?: typeof MemoryHistory;
 }
 
 export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const { maxEvents = 100_000, maxTargets = 128, isFlooded = () => false, History = MemoryHistory } = options;
+  const { journal = silent } = options;
   const clock = new FakeClock();
   const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
@@ -110,7 +113,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     bus: new LocalBus(history, clock),
     history,
     clients: store,
-    journal: silent,
+    journal,
     attendance: {
       joined: (it) => attendance.push(["joined", it.id]),
       stayed() {},

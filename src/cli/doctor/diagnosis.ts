@@ -49,10 +49,10 @@ function nobody([send, recv]: readonly [Side, Side]): Finding | undefined {
 
 /** One address that does not lead to the socket it should. */
 function wrong({ name, spec, wanted, found }: Side): Finding | undefined {
-  const mend = `make ${name} the one of Mongrel2's Handler`;
+  const fix = `make ${name} the one of Mongrel2's Handler`;
   switch (found.kind) {
     case "absent":
-      return fail(`nothing listens at ${name} ${spec} (${found.code}), though something does at the other`, mend);
+      return fail(`nothing listens at ${name} ${spec} (${found.code}), though something does at the other`, fix);
     case "denied":
       return fail(
         `this user may not connect to ${name} ${spec}: the socket file ${pathOf(spec)} is another user's`,
@@ -64,10 +64,10 @@ function wrong({ name, spec, wanted, found }: Side): Finding | undefined {
         "look whether Mongrel2 is stopped (SIGSTOP) or stuck",
       );
     case "foreign":
-      return fail(`what listens at ${name} ${spec} does not speak ZeroMQ`, mend);
+      return fail(`what listens at ${name} ${spec} does not speak ZeroMQ`, fix);
     case "socket":
       if (found.type === wanted) return undefined;
-      return fail(`at ${name} ${spec} is a ${found.type} socket, Mongrel2's is a ${wanted}`, mend);
+      return fail(`at ${name} ${spec} is a ${found.type} socket, Mongrel2's is a ${wanted}`, fix);
   }
 }
 
@@ -85,5 +85,5 @@ function deaf(ours: ServerConfig, recv: Probe): Finding {
   const ident = prefix.endsWith(" ") ? prefix.slice(0, -1) : undefined;
   if (ident === undefined || !/^[A-Za-z0-9-]+$/.test(ident)) return theirs;
   const what = `Mongrel2 takes replies that begin with ${quoted(prefix)}, ours begin with ${quoted(`${ours.send_ident} `)}`;
-  return fail(what, `if ${ident} is the Handler's send_ident, set it in [[mongrel2]]; if not, mend its recv_ident`);
+  return fail(what, `if ${ident} is the Handler's send_ident, set it in [[mongrel2]]; if not, correct its recv_ident`);
 }

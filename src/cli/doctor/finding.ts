@@ -6,16 +6,16 @@ export interface Finding {
   readonly level: "ok" | "warn" | "FAIL";
   readonly what: string;
   /** What to do; absent where there is nothing to do. */
-  readonly mend?: string;
+  readonly fix?: string;
 }
 
 export const ok = (what: string): Finding => ({ level: "ok", what });
-export const warn = (what: string, mend: string): Finding => ({ level: "warn", what, mend });
-export const fail = (what: string, mend: string): Finding => ({ level: "FAIL", what, mend });
+export const warn = (what: string, fix: string): Finding => ({ level: "warn", what, fix });
+export const fail = (what: string, fix: string): Finding => ({ level: "FAIL", what, fix });
 
-/** "FAIL  main: what; mend: what to do". Values of a database and texts of a daemon stand in it. */
-export function lineOf(subject: string, { level, what, mend }: Finding): string {
-  const text = mend === undefined ? what : `${what}; mend: ${mend}`;
+/** "FAIL  main: what; fix: what to do". Values of a database and texts of a daemon stand in it. */
+export function lineOf(subject: string, { level, what, fix }: Finding): string {
+  const text = fix === undefined ? what : `${what}; fix: ${fix}`;
   return `${level.padEnd(4)}  ${printableLine(`${subject}: ${text}`)}`;
 }
 

@@ -91,18 +91,18 @@ function checkSendIdent(ours: string, theirs: string): Finding {
 /** Mongrel2's SUB socket takes what begins with recv_ident; ours begins with send_ident and a space. */
 export function checkRecvIdent(ours: string, theirs: string, servers: number): Finding {
   const prefix = `${ours} `;
-  const mend = `set recv_ident=${quoted(prefix)} (send_ident and one space) in the Handler`;
+  const fix = `set recv_ident=${quoted(prefix)} (send_ident and one space) in the Handler`;
   if (theirs === prefix) return ok("recv_ident is send_ident and a space");
   if (theirs === "" && servers > 1) {
     return fail(
       `recv_ident is empty, and ${servers} servers share this daemon: replies meant for another reach it, too`,
-      mend,
+      fix,
     );
   }
-  if (prefix.startsWith(theirs)) return warn(`recv_ident ${quoted(theirs)} also takes replies of other idents`, mend);
+  if (prefix.startsWith(theirs)) return warn(`recv_ident ${quoted(theirs)} also takes replies of other idents`, fix);
   return fail(
     `recv_ident ${quoted(theirs)} is no prefix of our replies (${quoted(prefix)}): Mongrel2 takes none of them`,
-    mend,
+    fix,
   );
 }
 

@@ -25,7 +25,7 @@ export function checkIdle({ stream: { keepalive } }: Config, database: Mongrel2D
   const kill = setting(database, "limits.kill_limit", 2);
   const rates = [setting(database, "limits.min_read_rate", 300), setting(database, "limits.min_write_rate", 300)];
   const slow = rates.filter((rate) => rate > 0).length;
-  const mend = "set 'limits.min_ping': 0";
+  const fix = "set 'limits.min_ping': 0";
   if (slow > kill) {
     const what = `limits.kill_limit ${kill} lets Mongrel2 close every quiet stream, whatever keep-alives come`;
     return fail(what, "set 'limits.kill_limit': 3");
@@ -34,11 +34,11 @@ export function checkIdle({ stream: { keepalive } }: Config, database: Mongrel2D
   if (keepalive >= ping * 1000) {
     return fail(
       `limits.min_ping is ${ping} s, [stream] keepalive ${keepalive / 1000} s: quiet streams are closed`,
-      mend,
+      fix,
     );
   }
   if (keepalive > ping * 750) {
-    return warn(`[stream] keepalive ${keepalive / 1000} s is close to limits.min_ping ${ping} s`, mend);
+    return warn(`[stream] keepalive ${keepalive / 1000} s is close to limits.min_ping ${ping} s`, fix);
   }
   return ok(`keep-alives come every ${keepalive / 1000} s, limits.min_ping is ${ping} s`);
 }
@@ -63,14 +63,17 @@ export function checkCapacity(clients: Clients, files: number | undefined, datab
 function checkHot({ most, now }: Clients, max: number, dividend: number): Finding {
   const clients = Math.max(most ?? 0, now);
   const hot = Math.floor(max / dividend);
-  const has = `superpoll.max_fd ${max} / hot_dividend ${dividend} = ${hot}`;
-  const mend = roomFor(Math.max(clients, NORMAL_HOT));
-  if (clients + OWN > max)
-    return fail(`superpoll.max_fd ${max} is too low for ${clients} clients: the others hang`, mend);
-  if (clients > hot) return fail(`${has} is too low for ${clients} clients: output would wait up to 0.5 s`, mend);
-  if (most !== undefined) return ok(`${has}: good for ${most} clients`);
-  if (hot >= NORMAL_HOT) return ok(`${has}: good for as many clients`);
-  return warn(`${has} is good for as many clients, fewer than Mongrel2's own default`, mend);
+  const fix = roomFor(Math.max(clients, NORMAL_HOT));
+  const there = most !== undefined && most >= now ? `[stream] max_clients is ${most}` : `${now} are connected now`;
+  if (clients + OWN > max) {
+    const what = `Mongrel2 accepts ${Math.max(0, max - OWN)} clients at most (superpoll.max_fd ${max}, less ${OWN} for itself), and ${there}`;
+    return fail(`${what}: the others hang before they are accepted`, fix);
+  }
+  const serves = `Mongrel2 serves ${hot} clients without delay (superpoll.max_fd ${max} / hot_dividend ${dividend})`;
+  if (clients > hot) return fail(`${serves}, and ${there}: with more than that, output can wait 0.5 s`, fix);
+  if (most !== undefined) return ok(`${serves}, and ${there}`);
+  if (hot >= NORMAL_HOT) return ok(serves);
+  return warn(`${serves}, fewer than with its own defaults (${NORMAL_HOT})`, fix);
 }
 
 function roomFor(clients: number): string {
@@ -82,7 +85,8 @@ function roomFor(clients: number): string {
 /** Mongrel2 raises its limit of open files to max_fd where it may, and stays silently at the soft one where not. */
 function checkFiles(max: number, files: number | undefined): Finding[] {
   if (files === undefined) return [];
-  if (files >= max) return [ok(`Mongrel2 may open ${files} files`)];
-  const what = `Mongrel2 may open ${files} files only, superpoll.max_fd is ${max}`;
+  if (files >= max)
+    return [ok(`the limit of open files of Mongrel2's process is ${files}, enough for superpoll.max_fd ${max}`)];
+  const what = `the limit of open files of Mongrel2's process is ${files}, below superpoll.max_fd ${max}: clients beyond it hang`;
   return [fail(what, `start it with a hard limit of ${max} or more (ulimit -Hn, or LimitNOFILE= in its unit)`)];
 }

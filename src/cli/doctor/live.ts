@@ -31,8 +31,8 @@ export async function checkControl(
     const what = bind
       ? "no control port is configured, and bind is true: private events are not served, and no client survives a restart"
       : "no control port is configured: no client survives a restart of m2push";
-    const mend = `add control = "ipc://run/control" (Mongrel2's control_port) to [[mongrel2]] ${quoted(name)}`;
-    return { findings: [warn(what, mend)], uuid: undefined };
+    const fix = `add control = "ipc://run/control" (Mongrel2's control_port) to [[mongrel2]] ${quoted(name)}`;
+    return { findings: [warn(what, fix)], uuid: undefined };
   }
   const uuid = await askUuid(control);
   if (uuid === undefined) return { findings: [await absentControl(control, clock)], uuid };
@@ -58,9 +58,8 @@ async function absentControl(control: string, clock: Clock): Promise<Finding> {
   const what = `the control port does not answer at ${control}`;
   if (found.kind === "denied")
     return fail(`${what}: this user may not connect to it`, "run m2push as the user of Mongrel2");
-  const mend =
-    "start Mongrel2, or set control to its control_port (relative to where it was started, or to its chroot)";
-  return fail(found.kind === "absent" ? `${what} (${found.code})` : what, mend);
+  const fix = "start Mongrel2, or set control to its control_port (relative to where it was started, or to its chroot)";
+  return fail(found.kind === "absent" ? `${what} (${found.code})` : what, fix);
 }
 
 /** Whether messages go both ways. `daemon`: what the running daemon says of itself; undefined = none answers. */

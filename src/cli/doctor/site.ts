@@ -1,9 +1,11 @@
 /** The server and the routes around our handler, as Mongrel2's configuration has them. */
 import type { Config, ServerConfig } from "../../config/schema.js";
+import { metadataPath } from "../../http/routes/metadata.js";
 import type { HandlerRow, Mongrel2Database, RouteRow, ServerRow } from "../../mongrel2/database.js";
 import { reaches } from "../../mongrel2/spec.js";
 import { type Finding, fail, ok, quoted, warn } from "./finding.js";
 
+const METADATA = metadataPath("");
 /** Where Mongrel2 has its control port when nothing names one. */
 const CONTROL = "ipc://run/control";
 
@@ -25,20 +27,41 @@ export function checkDefaultHost(server: ServerRow, { hosts }: Mongrel2Database)
   return fail(what, `set it to one of ${names.map(quoted).join(", ")}`);
 }
 
-/** The two paths of ours. Both must lead to the handler; the plain stream address should do so alone. */
-export function checkRoutes({ stream, hub }: Config, handler: HandlerRow, { routes }: Mongrel2Database): Finding[] {
-  const lead = (path: string) => bestRoute(path, routes);
-  const mend = (path: string) => `add the route '${path}' to the Host, with this Handler`;
-  const streams = lead(stream.path);
-  const hubs = lead(hub.path);
-  return [
-    !streams || !leadsTo(streams, handler.id)
-      ? fail(`no route leads ${stream.path} to this Handler${elsewhere(streams)}`, mend(`${stream.path}()$`))
-      : checkAnchor(stream.path, streams.path),
-    !hubs || !leadsTo(hubs, handler.id)
-      ? warn(`no route leads ${hub.path} to this Handler${elsewhere(hubs)}: no publishing over HTTP`, mend(hub.path))
-      : ok(`${hub.path} leads here`),
+/** Our paths. All must lead to the handler; the plain stream address should do so alone. */
+export function checkRoutes(config: Config, handler: HandlerRow, { routes }: Mongrel2Database): Finding[] {
+  return pathsOf(config).map(({ path, route, level, effect }) => {
+    const best = bestRoute(path, routes);
+    if (best && leadsTo(best, handler.id))
+      return path === config.stream.path ? checkAnchor(path, best.path) : ok(`${path} leads here`);
+    const what = `no route leads ${path} to this Handler${elsewhere(best)}: ${effect}`;
+    return level(what, `add the route '${route}' to the Host, with this Handler`);
+  });
+}
+
+/** Which of our paths these routes do not lead to the handler. */
+export const missingRoutes = (config: Config, handler: HandlerRow, routes: readonly RouteRow[]): string[] =>
+  pathsOf(config).flatMap(({ path }) => {
+    const best = bestRoute(path, routes);
+    return best && leadsTo(best, handler.id) ? [] : [path];
+  });
+
+interface Path {
+  readonly path: string;
+  /** As it should stand in the Host. */
+  readonly route: string;
+  readonly level: typeof fail;
+  /** What does not work without. */
+  readonly effect: string;
+}
+
+function pathsOf({ stream, hub }: Config): Path[] {
+  const paths: Path[] = [
+    { path: stream.path, route: `${stream.path}()$`, level: fail, effect: "no plain event streams" },
+    { path: hub.path, route: hub.path, level: warn, effect: "no Mercure, no publishing over HTTP" },
   ];
+  if (hub.protocol === "0.x") return paths;
+  const effect = "clients of draft-08 find no metadata of the hub, and take it for one that speaks 0.x only";
+  return [...paths, { path: metadataPath(hub.path), route: METADATA, level: warn, effect }];
 }
 
 const elsewhere = (route: RouteRow | undefined): string =>
