@@ -40,11 +40,13 @@ export interface Grants<S> extends Rights<S> {
    * further away than one timer reaches, perhaps. Undefined: never (0.x only).
    */
   readonly expiresAt: number | undefined;
+  /** Of the keys that have signed: when one of them is no key any more, what was opened must be closed. Of each token one. */
+  readonly keyFingerprints: readonly string[];
   /** The claim `sub`, when it is a string. Not unique to a connection. */
   readonly subject: string | undefined;
 }
 
-/** What several tokens of one holder let it do together: it ends with the first of them. Those of another dialect than the first are left out. */
+/** What several tokens of one holder let it do together: it ends with the first of them, or of their keys. Those of another dialect than the first are left out. */
 export function joinGrants<S>(first: Grants<S>, others: readonly Grants<S>[]): Grants<S> {
   const all = [first, ...others.filter(({ dialect }) => dialect === first.dialect)];
   if (all.length === 1) return first;
@@ -54,6 +56,7 @@ export function joinGrants<S>(first: Grants<S>, others: readonly Grants<S>[]): G
     publish: all.flatMap(({ publish }) => publish),
     subscribe: all.flatMap(({ subscribe }) => subscribe),
     payloads: all.flatMap(({ payloads }) => payloads),
+    keyFingerprints: [...new Set(all.flatMap(({ keyFingerprints }) => keyFingerprints))],
     expiresAt: ends.length === 0 ? undefined : Math.min(...ends),
   };
 }

@@ -2,7 +2,7 @@
  * A key, and the one algorithm that it verifies. The algorithm follows from the key's type and never from the token, so a
  * public key can not be taken for the secret of an HMAC, nor the other way round (RFC 8725 sections 2.1 and 3.1).
  */
-import { createSecretKey, type KeyObject } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { M2pushError } from "../errors.js";
 
 /** All that are ever accepted (RFC 7518 section 3.1, RFC 8037 section 3.1). */
@@ -13,7 +13,12 @@ export interface VerificationKey {
   /** The `kid` that tokens may name it by; undefined: it is tried for any. */
   readonly id: string | undefined;
   readonly key: KeyObject;
+  /** Tells the key from any other, also in another process; the key itself cannot be had from it. */
+  readonly fingerprint: string;
 }
+
+/** Of 12 bytes: what is stored with each client stays small. */
+const FINGERPRINT_CHARACTERS = 16;
 
 /** RFC 7518 section 3.3, and section 3.2 for what is advised of a secret. */
 const RSA_BITS = 2048;
@@ -26,7 +31,8 @@ export function unusable(why: string, cause?: unknown): M2pushError {
 
 /** Throws "config.invalid" for a key that no allowed algorithm takes. */
 export function publicKey(key: KeyObject, id?: string): VerificationKey {
-  return { algorithm: algorithmOf(key), id, key };
+  const der = key.export({ type: "spki", format: "der" });
+  return { algorithm: algorithmOf(key), id, key, fingerprint: fingerprintOf(der) };
 }
 
 function algorithmOf(key: KeyObject): Algorithm {
@@ -42,7 +48,12 @@ function algorithmOf(key: KeyObject): Algorithm {
 
 /** `secret` must not be empty. */
 export function secretKey(secret: Buffer, id?: string): VerificationKey {
-  return { algorithm: "HS256", id, key: createSecretKey(secret) };
+  return { algorithm: "HS256", id, key: createSecretKey(secret), fingerprint: fingerprintOf(secret) };
+}
+
+/** Keyed with a word of ours: it is nobody's hash of the secret. */
+function fingerprintOf(key: Buffer): string {
+  return createHmac("sha256", "m2push key").update(key).digest("base64url").slice(0, FINGERPRINT_CHARACTERS);
 }
 
 /** What the operator should know of a key that is taken nevertheless. */

@@ -1,5 +1,6 @@
 /** How a token is turned down: what the client is told, which is little, and what the log is told. Neither holds the token. */
 import { M2pushError } from "../errors.js";
+import { quote } from "../util/escape.js";
 
 /**
  * `code` is the `error` of the WWW-Authenticate challenge (RFC 6750 section 3.1): "invalid_request" when the token did not
@@ -26,6 +27,6 @@ const SHOWN = 80;
 
 /** Somebody else's value, fit to be logged: one line, and not a long one. */
 export function shown(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : value === null ? "null" : typeof value;
+  const text = typeof value === "string" ? quote(value) : value === null ? "null" : typeof value;
   return text.length <= SHOWN ? text : `${text.slice(0, SHOWN)}...`;
 }

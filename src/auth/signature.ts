@@ -10,6 +10,8 @@ import { denied, shown } from "./refusal.js";
 export interface Signed {
   readonly header: JsonObject;
   readonly claims: JsonObject;
+  /** Of the key that has signed it. */
+  readonly fingerprint: string;
 }
 
 /** The longest token, in characters; as the Mercure reference hub. Mongrel2's limits.buffer_size is usually less. */
@@ -23,7 +25,7 @@ export async function verifySignature(token: string, keys: readonly Verification
   if (Object.hasOwn(header, "crit")) throw denied("it needs an extension (crit), and none is understood");
   for (const key of candidates(header, keys)) {
     const payload = await verifyWith(key, token);
-    if (payload !== undefined) return { header, claims: readClaims(payload) };
+    if (payload !== undefined) return { header, claims: readClaims(payload), fingerprint: key.fingerprint };
   }
   throw denied("its signature is not by a key that is configured");
 }

@@ -53,6 +53,11 @@ export class Verifier<S> {
     this.#options = options;
   }
 
+  /** Of the keys whose tokens are good. */
+  get keyFingerprints(): ReadonlySet<string> {
+    return new Set(this.#options.keys.map(({ fingerprint }) => fingerprint));
+  }
+
   /** What those of several tokens that are good allow together; where none is, what is wrong with the first. */
   async verifyAny([first, ...others]: readonly [string, ...string[]], carrier: Carrier): Promise<Verified<S>> {
     let verified = await this.verify(first, carrier);
@@ -98,7 +103,7 @@ export class Verifier<S> {
     }
   }
 
-  #read({ header, claims }: Signed): Grants<S> {
+  #read({ header, claims, fingerprint }: Signed): Grants<S> {
     const { parser, clock, authority, legacy, legacyIssuer, leeway } = this.#options;
     const dialect = dialectOf(header, claims);
     if (dialect === "0.x" && !legacy) throw denied("it is a token of Mercure 0.x, which is turned off");
@@ -108,7 +113,7 @@ export class Verifier<S> {
     const parse = parser();
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
     const subject = typeof claims.sub === "string" ? claims.sub : undefined;
-    return { dialect, ...rights, expiresAt, subject };
+    return { dialect, ...rights, expiresAt, keyFingerprints: [fingerprint], subject };
   }
 }
 

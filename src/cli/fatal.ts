@@ -5,6 +5,7 @@
  */
 import { inspect } from "node:util";
 import type { Logger } from "../log/logger.js";
+import { escapeUnprintable } from "../util/escape.js";
 
 /** EX_SOFTWARE of sysexits.h. */
 export const EXIT_INTERNAL_ERROR = 70;
@@ -35,7 +36,7 @@ function tell(log: Logger, error: unknown, origin: string): void {
     const fix = "the streams stay open for the next process: start the daemon again, and report this line";
     log.fatal({ event: "fatal", origin, err, fix }, "internal error: the daemon ends");
   } catch (cause) {
-    process.stderr.write(`${inspect(error)}\n${inspect(cause)}\n`);
+    process.stderr.write(escapeUnprintable(`${inspect(error)}\n${inspect(cause)}\n`));
   }
 }
 

@@ -5,6 +5,7 @@
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { M2pushError } from "../errors.js";
+import { escapeUnprintable, printableLine } from "../util/escape.js";
 import { packageVersion } from "../util/version.js";
 import { type Io, processIo } from "./io.js";
 
@@ -19,7 +20,7 @@ export function createProgram(io: Io = processIo): Command {
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
-      outputError: (text, write) => write(`m2push: ${oneLine(text.replace(/^error: /, ""))}\n`),
+      outputError: (text, write) => write(`m2push: ${printableLine(text.replace(/^error: /, ""))}\n`),
     });
 }
 
@@ -38,10 +39,8 @@ function report(error: unknown, io: Io): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const invalid = error instanceof M2pushError && error.code === "config.invalid";
   const message = error instanceof Error ? error.message : String(error);
-  const lines = invalid ? message.split("\n") : [oneLine(message)];
+  const lines = invalid ? message.split("\n").map(escapeUnprintable) : [printableLine(message)];
   io.stderr.write(lines.map((line) => `m2push: ${line}\n`).join(""));
-  if (io.env.M2PUSH_DEBUG) io.stderr.write(`${inspect(error)}\n`);
+  if (io.env.M2PUSH_DEBUG) io.stderr.write(`${escapeUnprintable(inspect(error))}\n`);
   return invalid ? 2 : 1;
 }
-
-const oneLine = (text: string): string => text.trim().replace(/\s*[\n\r]\s*/g, " ");

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isSpec } from "../config/place.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
+import { escapeUnprintable } from "../util/escape.js";
 import { type Door, httpDoor, zmqDoor } from "./doors.js";
 import { type Io, processIo } from "./io.js";
 import { linesOf } from "./lines.js";
@@ -70,7 +71,7 @@ async function publish(command: Command, data: string, options: PublishOptions, 
 async function publishOne(door: Door, draft: Draft, io: Io): Promise<void> {
   checkDraft(draft);
   const id = await door.publish(draft);
-  if (id !== undefined) io.stdout.write(`${id}\n`);
+  if (id !== undefined) io.stdout.write(`${escapeUnprintable(id)}\n`);
 }
 
 /** What the daemon would only drop and log is refused here, as a fault of the arguments. */

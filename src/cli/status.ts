@@ -5,6 +5,7 @@ import type { ServerStatus, Status } from "../admin/status.js";
 import { M2pushError } from "../errors.js";
 import type { NodeSnapshot } from "../hub/ports.js";
 import { blocksReadiness } from "../util/conditions.js";
+import { escapeJson, escapeUnprintable, printableLine } from "../util/escape.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
 
@@ -56,8 +57,9 @@ async function watch(first: Status, url: string, given: View | undefined, io: Io
       write(view(await fetchStatus(url), io.clock.now()));
     } catch (error) {
       if (!(error instanceof M2pushError)) throw error;
-      if (given) io.stderr.write(`${error.message}\n`);
-      else write(`${new Date(io.clock.now()).toISOString()} ${error.message}\n`);
+      const why = printableLine(error.message);
+      if (given) io.stderr.write(`${why}\n`);
+      else write(`${new Date(io.clock.now()).toISOString()} ${why}\n`);
     }
   }
 }
@@ -79,7 +81,7 @@ function screen(text: string, columns: number): string {
   return `${HOME}${lines.join("\r\n")}\x1b[J`;
 }
 
-export const asJson: View = (status) => `${JSON.stringify(status)}\n`;
+export const asJson: View = (status) => `${escapeJson(JSON.stringify(status))}\n`;
 
 /** For a pipe: names and values that awk can take apart. */
 export const asLine: View = (status, now) => {
@@ -133,8 +135,11 @@ export const asTable: View = (status) => {
     ...status.problems.map((problem) => `! ${problem}`),
     ...minorConditions(status),
   ];
-  return `${lines.join("\n")}\n`;
+  return `${lines.map(printableCells).join("\n")}\n`;
 };
+
+/** Names and texts of a daemon that may quote strangers. */
+const printableCells = (line: string): string => escapeUnprintable(line.replaceAll("\n", " "));
 
 function serverRow(server: ServerStatus): string {
   const { name, live, silent, clients, behind, waiting, deliveriesPerSecond, fenceMs, latencyMs } = server;

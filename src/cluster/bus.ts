@@ -78,8 +78,7 @@ export class ClusterBus implements Bus {
     this.#publisher = new Publisher(options.clock, options.name, options.refused);
     this.#warnings = new Throttle(options.clock, WARN_EVERY);
     this.#pause = new Pause(options.clock);
-    const lost = "the stream has lost events that it had acknowledged: it begins a new epoch";
-    this.#survey = new Survey({ ...options, rolledBack: () => this.#warn("rolled back", lost) });
+    this.#survey = new Survey({ ...options, rolledBack: (warning) => this.#warn("rolled back", warning) });
   }
 
   get epoch(): string {

@@ -6,10 +6,10 @@
  * While the stream cannot be asked, reads of what only it has wait until it can: the clients stay where they are.
  */
 import { fill } from "../hub/page.js";
-import type { History, Page, ReadOptions } from "../hub/ports.js";
+import type { EqualIds, History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
-import type { Cancel, Clock } from "../util/clock.js";
+import { atMost, type Cancel, type Clock } from "../util/clock.js";
 import { type Block, Blocks } from "./blocks.js";
 import { Notes } from "./earlier.js";
 import { keyOf } from "./record.js";
@@ -28,6 +28,10 @@ export interface ClusterHistoryOptions {
 /** How long a publisher's own id is looked for while the stream cannot be asked, milliseconds. */
 const FIND_PATIENCE = 5000;
 
+/** What was purged from the stream is given out of memory for this long at most. */
+const FRESH_MS = 100;
+const REFRESH_TIMEOUT_MS = 500;
+
 /** How long after a rejected read the end of its connection is known. */
 const CLOSING_MS = 250;
 
@@ -44,9 +48,14 @@ export class ClusterHistory implements History {
   #count = 0;
   #bytes = 0;
   #measured = 0;
+  #measuredAt = Number.NEGATIVE_INFINITY;
+  /** Sequences between the oldest and the newest message that have none; Infinity = not known yet. */
+  #holes = Number.POSITIVE_INFINITY;
+  #refreshing: Promise<void> | undefined;
   #session: Session | undefined;
   #waiting: ((session: Session | undefined) => void)[] = [];
   #closed = false;
+  #repeated: (topic: string) => void = () => {};
 
   constructor(options: ClusterHistoryOptions) {
     this.#options = options;
@@ -76,7 +85,8 @@ export class ClusterHistory implements History {
 
   /** A new lifetime: nothing of what was known holds any more. Everything after `last` will be appended. */
   begin(epoch: string, last: number): void {
-    this.#tail = this.#options.tail({ epoch, last });
+    this.#startTail(epoch, last);
+    this.#holes = Number.POSITIVE_INFINITY;
     this.#last = last;
     this.#measured = 0;
     this.begins(0);
@@ -99,9 +109,24 @@ export class ClusterHistory implements History {
   /** What the stream holds. */
   measured({ first, last, count, bytes }: StreamState): void {
     this.#floor = Math.max(this.#base, first - 1);
+    this.#measuredAt = this.#options.clock.monotonic();
+    const holes = last + 1 - first - count;
+    if (holes > this.#holes) this.#forget();
+    this.#holes = holes;
     this.#measured = last;
     this.#count = count;
     this.#bytes = bytes;
+  }
+
+  /** Messages were deleted from the middle of the stream, nobody says which: it alone can be read. */
+  #forget(): void {
+    this.#startTail(this.epoch, this.#last);
+    this.#blocks.clear(this.epoch);
+  }
+
+  #startTail(epoch: string, last: number): void {
+    this.#tail = this.#options.tail({ epoch, last });
+    this.#tail.onRepeatedId?.((topic) => this.#repeated(topic));
   }
 
   /** Offsets up to this one are taken, and what had them is not to be had. */
@@ -127,6 +152,30 @@ export class ClusterHistory implements History {
   commit(): void {}
 
   read(after: number, options: ReadOptions): Page | Promise<Page> {
+    if (after >= this.#last || !this.#session || !this.#isStale) return this.#read(after, options);
+    return this.#refresh().then(() => this.#read(after, options));
+  }
+
+  get #isStale(): boolean {
+    return this.#options.clock.monotonic() - this.#measuredAt >= FRESH_MS;
+  }
+
+  /** Looks at the stream, once for all who wait. Where it does not answer, what was known of it counts for as long again. */
+  #refresh(): Promise<void> {
+    this.#refreshing ??= atMost(
+      this.#options.clock,
+      REFRESH_TIMEOUT_MS,
+      this.#measure().catch(() => {}),
+    ).then(() => {
+      this.#refreshing = undefined;
+      this.#measuredAt = this.#options.clock.monotonic();
+    });
+    return this.#refreshing;
+  }
+
+  #read(after: number, options: ReadOptions): Page | Promise<Page> {
+    // The tail and the blocks may hold what is trimmed or purged. The reader is before the floor, and will be told so.
+    if (after < this.#floor) return { publications: [], through: after };
     if (after >= this.#tail.floor) return this.#readTail(after, options);
     const through = Math.min(options.through, this.#tail.floor);
     const held = this.#blocks.held(after, through);
@@ -158,24 +207,33 @@ export class ClusterHistory implements History {
     if (state?.epoch === this.epoch) this.measured(state);
   }
 
-  find(id: string): number | undefined | Promise<number | undefined> {
+  onRepeatedId(listener: (topic: string) => void): void {
+    this.#repeated = listener;
+  }
+
+  find(id: string, which: EqualIds = "oldest"): number | undefined | Promise<number | undefined> {
     const offset = offsetOf(this.epoch, id);
     if (offset !== undefined && offset <= this.#last) return offset > this.#floor ? offset : undefined;
-    const recent = this.#tail.find(id);
-    // The oldest counts, so the stream must be asked, unless the tail has all that it has.
-    if (recent !== undefined && this.#tail.floor <= this.#floor) return recent;
-    return this.#ask(id, offset, recent instanceof Promise ? undefined : recent);
+    const recent = this.#tail.find(id, which);
+    // Where the oldest counts the stream must be asked, unless the tail has all that it has.
+    if (recent !== undefined && (which === "newest" || this.#tail.floor <= this.#floor)) return recent;
+    return this.#ask(id, which, offset, recent instanceof Promise ? undefined : recent);
   }
 
   /** An offset of ours beyond the last was given by another daemon which is ahead of this one, or was made up. */
-  async #ask(id: string, offset: number | undefined, recent: number | undefined): Promise<number | undefined> {
+  async #ask(
+    id: string,
+    which: EqualIds,
+    offset: number | undefined,
+    recent: number | undefined,
+  ): Promise<number | undefined> {
     const session = await this.#connected(FIND_PATIENCE);
     if (offset !== undefined) {
       const state = await session?.look().catch(() => undefined);
       // While nobody can be asked it is believed: nobody else is hurt by an offset that was made up.
       return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
     }
-    const stored = session ? await session.find(this.epoch, keyOf(id)) : recent;
+    const stored = session ? await session.find(this.epoch, keyOf(id), which) : recent;
     if (stored !== undefined && stored > this.#floor) return stored;
     const moved = recent ?? (await this.#notes.find(session, this.epoch, id));
     return moved !== undefined && moved >= this.#floor ? moved : undefined;

@@ -27,6 +27,7 @@ import {
   nanos,
 } from "@nats-io/transport-node";
 import { M2pushError } from "../errors.js";
+import type { EqualIds } from "../hub/ports.js";
 import type { Clock } from "../util/clock.js";
 import { follow, stored } from "./nats-follow.js";
 import type { Dial, Following, Outgoing, Session, Stored, StreamState } from "./session.js";
@@ -211,10 +212,12 @@ class NatsSession implements Session {
     return messages;
   }
 
-  async find(epoch: string, key = "*"): Promise<number | undefined> {
+  async find(epoch: string, key = "*", which: EqualIds = "oldest"): Promise<number | undefined> {
     const manager = await this.#manager;
-    // The server takes this form as well, but the client's types know it only for another request.
-    const request: NextMsgRequest = { seq: 1, next_by_subj: this.#subject(epoch, key) };
+    const subject = this.#subject(epoch, key);
+    // The server takes the second form as well, but the client's types know it only for another request.
+    const request: MsgRequest | NextMsgRequest =
+      which === "newest" ? { last_by_subj: subject } : { seq: 1, next_by_subj: subject };
     const message = await manager.streams.getMessage(this.#options.stream, request as unknown as MsgRequest);
     return message?.seq;
   }

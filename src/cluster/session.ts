@@ -6,6 +6,7 @@
  * share: every daemon reads the same one, and what is published for one epoch can never end up in another. The key is that of
  * the publisher's own id (see record.ts), by which such an event is found again.
  */
+import type { EqualIds } from "../hub/ports.js";
 
 /** What the stream is like at one moment. */
 export interface StreamState {
@@ -58,8 +59,10 @@ export interface Session {
   follow(from: number, take: (message: Stored) => void, ended: (why: string) => void): Promise<Following>;
   /** What the stream holds of the sequences above `after`, up to `through`, which have all been given: in order. */
   read(after: number, through: number): Promise<Stored[]>;
-  /** The sequence of the oldest message of an epoch, of those with this key if one is given; undefined = none is held. */
-  find(epoch: string, key?: string): Promise<number | undefined>;
+  /**
+   * The sequence of the oldest message of an epoch, or of the newest, of those with this key if one is given; undefined = none is held.
+   */
+  find(epoch: string, key?: string, which?: EqualIds): Promise<number | undefined>;
   /**
    * Publishes. Calls leave in order. The sequence comes when the stream has stored the message, the same one again for an `id`
    * that it has stored within the last two minutes. Rejects when nothing can be known of it, or with "limit.exceeded".

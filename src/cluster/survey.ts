@@ -23,14 +23,23 @@ export interface SurveyOptions {
   readonly clock: Clock;
   /** A new name for an epoch: [A-Za-z0-9]+. */
   readonly newEpoch: () => string;
-  /** The stream was rolled back. */
-  readonly rolledBack: () => void;
+  /**
+   * The stream was rolled back, or has another epoch than it had: it was made anew, by this daemon or another, or another has found it
+   * rolled back. `warning`: for operators.
+   */
+  readonly rolledBack: (warning: string) => void;
 }
 
 /** A stream that ends before what it had acknowledged may be catching up, for this long, milliseconds. */
 const CATCH_UP = 10_000;
 /** Of so many, the newest, it is remembered what they were: more than come between two looks at the stream. */
 const MOST_TAKEN = 20_000;
+
+const FIX = "fix: see that store_dir of JetStream is on a disk that stays";
+const ROLLED_BACK = `the stream has lost events that it had acknowledged: it begins a new epoch, and clients are told; ${FIX}`;
+const REPLACED =
+  "the stream is not the one that was followed: NATS came back without its data, or the stream was removed or has lost " +
+  `events; clients are told; ${FIX}`;
 
 export class Survey {
   readonly #options: SurveyOptions;
@@ -63,12 +72,13 @@ export class Survey {
     const state = await this.#find(session);
     const isKnown = place?.epoch === state.epoch;
     if (isKnown && !(await this.#isSame(session, state, place))) return this.#renew(session);
+    if (place && !isKnown) this.#options.rolledBack(REPLACED);
     this.#taken.clear();
     return state;
   }
 
   async #renew(session: Session): Promise<StreamState> {
-    this.#options.rolledBack();
+    this.#options.rolledBack(ROLLED_BACK);
     await session.renew(this.#options.newEpoch());
     this.#taken.clear();
     return this.#find(session);

@@ -30,8 +30,8 @@ const LEAST = ID + 2 * COUNT;
 /** A block that is being filled, by rising offset. */
 export class Block {
   readonly offsets: number[] = [];
-  /** Ids that are no positions, with their offsets. */
-  readonly names: { readonly id: string; readonly offset: number }[] = [];
+  /** Ids that are no positions, with their offsets and topics. */
+  readonly names: { readonly id: string; readonly offset: number; readonly topic: string }[] = [];
   readonly #epoch: string;
   #bytes: Buffer;
   #size = CRC;
@@ -72,7 +72,7 @@ export class Block {
     block.writeUInt32LE(this.#size - start - SIZE, start);
     this.#publications = undefined;
     this.offsets.push(offset);
-    if (said === undefined) this.names.push({ id, offset });
+    if (said === undefined) this.names.push({ id, offset, topic: topics[0] ?? "" });
     return true;
   }
 

@@ -15,7 +15,7 @@
 import { join } from "node:path";
 import { M2pushError } from "../errors.js";
 import { fill } from "../hub/page.js";
-import type { History, Page, ReadOptions } from "../hub/ports.js";
+import type { EqualIds, History, Page, ReadOptions } from "../hub/ports.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { ClockJumps } from "../util/clock-jumps.js";
@@ -96,6 +96,7 @@ export class LmdbHistory implements History {
   /** What the write that failed may have needed: with less there is no use in trying again. */
   #neededPages = BASE_PAGES;
   #discarded: () => void = () => {};
+  #repeated: (topic: string) => void = () => {};
 
   constructor(store: Store, options: LmdbOptions, clock: Clock, lock: Lock) {
     this.#store = store;
@@ -173,9 +174,10 @@ export class LmdbHistory implements History {
     const blocks = this.#tail.seal();
     try {
       if (this.#failure) throw this.#failure;
-      this.#store.add(blocks);
+      const repeated = this.#store.add(blocks);
       this.#tail.keep();
       outcome.done();
+      for (const topic of repeated) this.#repeated(topic);
     } catch (cause) {
       this.#fail(cause);
       this.#neededPages = Math.min(
@@ -245,12 +247,15 @@ export class LmdbHistory implements History {
     return fill(this.#store.read(after, through), after, through, { ...options, through });
   }
 
-  find(id: string): number | undefined {
-    // The oldest counts, and what is stored is older than what is in the tail only. An id goes with its event, so it is enough
-    // that one of the two is there.
-    const stored = this.#store.find(id);
-    const found = stored !== undefined && stored > this.floor ? stored : this.#tail.find(id);
-    return found !== undefined && found > this.floor ? found : undefined;
+  onRepeatedId(listener: (topic: string) => void): void {
+    this.#repeated = listener;
+  }
+
+  find(id: string, which: EqualIds = "oldest"): number | undefined {
+    // What is stored is older than what is in the tail only. An id goes with its event, so it is enough that one of the two is there.
+    const held = [this.#store.find(id, which), this.#tail.find(id, which)];
+    const [stored, recent] = held.map((it) => (it !== undefined && it > this.floor ? it : undefined));
+    return which === "newest" ? (recent ?? stored) : (stored ?? recent);
   }
 
   async close(): Promise<void> {

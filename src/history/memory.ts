@@ -1,11 +1,12 @@
 /** History in memory: a window over the last publications, found by binary search. Ends with the process. */
 import { randomBytes } from "node:crypto";
 import { fill } from "../hub/page.js";
-import type { History, Page, ReadOptions } from "../hub/ports.js";
+import type { EqualIds, History, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { AgeIndex } from "./age-index.js";
+import { CustomIds } from "./custom-ids.js";
 
 export interface Bounds {
   /** Publications held; the oldest beyond are trimmed. */
@@ -35,7 +36,8 @@ export class MemoryHistory implements History {
   #last: number;
   #floor: number;
   #bytes = 0;
-  readonly #ids = new Map<string, number>();
+  readonly #ids = new CustomIds();
+  #repeated: (topic: string) => void = () => {};
 
   /** `last`: the offset that counts as the last one before the first append. */
   constructor(bounds: Bounds, clock: Clock, { epoch = newEpoch(), last = 0 } = {}) {
@@ -64,12 +66,12 @@ export class MemoryHistory implements History {
   }
 
   append(publication: Publication): undefined {
-    const { offset, id, bytes } = publication;
+    const { offset, id, topics, bytes } = publication;
     if (offset <= this.#last) throw new TypeError(`offset ${offset} is not above ${this.#last}`);
     this.#last = offset;
     this.#held.push(publication);
     this.#bytes += bytes.length;
-    if (offsetOf(this.epoch, id) === undefined && !this.#ids.has(id)) this.#ids.set(id, offset);
+    if (offsetOf(this.epoch, id) === undefined && this.#ids.add(id, offset)) this.#repeated(topics[0] ?? "");
     this.#trim();
   }
 
@@ -86,8 +88,12 @@ export class MemoryHistory implements History {
     }
   }
 
-  find(id: string): number | undefined {
-    const offset = offsetOf(this.epoch, id) ?? this.#ids.get(id);
+  onRepeatedId(listener: (topic: string) => void): void {
+    this.#repeated = listener;
+  }
+
+  find(id: string, which: EqualIds = "oldest"): number | undefined {
+    const offset = offsetOf(this.epoch, id) ?? this.#ids.find(id, which);
     return offset === undefined || this.#held[this.#after(offset - 1)]?.offset !== offset ? undefined : offset;
   }
 
@@ -104,7 +110,7 @@ export class MemoryHistory implements History {
       this.#held[this.#trimmed++] = undefined;
       this.#bytes -= first.bytes.length;
       this.#floor = first.offset;
-      if (this.#ids.get(first.id) === first.offset) this.#ids.delete(first.id);
+      this.#ids.remove(first.id, first.offset);
     }
     if (this.#trimmed < 1024 || this.#trimmed < this.#held.length / 2) return;
     this.#held = this.#held.slice(this.#trimmed);

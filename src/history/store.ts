@@ -7,6 +7,7 @@
  */
 import { existsSync } from "node:fs";
 import { type Database, open, type RangeOptions, type RootDatabase } from "lmdb";
+import type { EqualIds } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Lifetime } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
@@ -16,6 +17,7 @@ import { privately } from "../util/private-files.js";
 import { AgeIndex } from "./age-index.js";
 import { type Block, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check.js";
+import { IdIndex } from "./id-index.js";
 import { type Bounds, newEpoch } from "./memory.js";
 import { BASE_PAGES, pagesOfIndex, pagesToAdd } from "./pages.js";
 import { Runs } from "./runs.js";
@@ -49,7 +51,7 @@ export class Store {
   readonly #root: RootDatabase;
   /** By the offsets of their last events. */
   readonly #blocks: Database<Buffer, number>;
-  readonly #ids: Database<number, string>;
+  readonly #ids: IdIndex;
   readonly #meta: Database<string | number, string>;
   readonly #held = new Runs();
   readonly #ages: AgeIndex;
@@ -82,7 +84,7 @@ export class Store {
     // Nothing can be served of a file that cannot be made; one that is there can be read while the disk is full.
     if (isNew) this.#space.claim(BASE_PAGES);
     this.#blocks = this.#root.openDB({ name: "blocks", encoding: "binary" });
-    this.#ids = this.#root.openDB({ name: "ids", encoding: "json" });
+    this.#ids = new IdIndex(this.#root.openDB({ name: "ids", encoding: "json" }));
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
     this.epoch = this.#begin(file);
     this.#floor = Number(this.#meta.get("floor") ?? 0);
@@ -131,21 +133,20 @@ export class Store {
     this.#ages.note(newest, this.#clock.monotonic());
   }
 
-  /** Adds blocks, by rising offset: all of them, or none, and throws. */
-  add(blocks: readonly Block[]): void {
-    this.#transact(
-      pagesToAdd(blocks, () => this.#lastPage),
-      () => {
-        for (const block of blocks) {
-          this.#blocks.putSync(block.last, block.stored);
-          for (const { id, offset } of block.names) if (!this.#ids.doesExist(id)) this.#ids.putSync(id, offset);
-        }
-      },
+  /** Adds blocks, by rising offset: all of them, or none, and throws. Returns the topics of events whose id was held already. */
+  add(blocks: readonly Block[]): readonly string[] {
+    const pages = pagesToAdd(blocks, () => this.#lastPage);
+    const repeated = this.#transact(pages, () =>
+      blocks.flatMap((block) => {
+        this.#blocks.putSync(block.last, block.stored);
+        return this.#ids.add(block.names);
+      }),
     );
     for (const { offsets, bytes } of blocks) {
       for (const offset of offsets) this.#held.add(offset);
       this.#bytes += bytes;
     }
+    return repeated;
   }
 
   /** The events above one offset and up to another; a number: those up to this offset are in a block that is damaged. */
@@ -162,11 +163,11 @@ export class Store {
     }
   }
 
-  /** The offset of the oldest event with this id. */
-  find(id: string): number | undefined {
+  /** The offset of the oldest or newest event with this id. */
+  find(id: string, which: EqualIds): number | undefined {
     const ours = offsetOf(this.epoch, id);
     this.#space.assertWhole();
-    if (ours === undefined) return this.#ids.get(id);
+    if (ours === undefined) return this.#ids.find(id, which);
     return this.#held.has(ours) ? ours : undefined;
   }
 
@@ -182,7 +183,7 @@ export class Store {
     if (most > SMALL_TRIM && !this.#space.has(pages)) return this.trim(SMALL_TRIM);
     this.#transact(pages, () => {
       for (const key of old.keys) this.#blocks.removeSync(key);
-      for (const { id, offset } of old.names) if (this.#ids.get(id) === offset) this.#ids.removeSync(id);
+      for (const { id, offset } of old.names) this.#ids.remove(id, offset);
       this.#meta.putSync("floor", old.floor);
     });
     this.#floor = old.floor;
@@ -229,9 +230,9 @@ export class Store {
     }
   }
 
-  #transact(pages: number, write: () => void): void {
+  #transact<T>(pages: number, write: () => T): T {
     this.#space.claim(pages);
-    this.#root.transactionSync(write);
+    return this.#root.transactionSync(write);
   }
 
   /** The version and the epoch, made when the data is. */

@@ -4,10 +4,11 @@
  * collector had most work with (events to one client each: 1 us of 9).
  */
 import { fill } from "../hub/page.js";
-import type { Page, ReadOptions } from "../hub/ports.js";
+import type { EqualIds, Page, ReadOptions } from "../hub/ports.js";
 import { offsetOf } from "../hub/position.js";
 import type { Publication } from "../protocol/publication.js";
 import { Block } from "./block.js";
+import { CustomIds } from "./custom-ids.js";
 
 /** What is held at most, beside what is pending. */
 const MAX_EVENTS = 20_000;
@@ -26,7 +27,7 @@ export class Tail {
   #last: number;
   #floor: number;
   /** Publishers' own ids. */
-  readonly #names = new Map<string, number>();
+  readonly #names = new CustomIds();
 
   /** `last`: the offset that counts as the last one before the first append. */
   constructor(epoch: string, last: number) {
@@ -60,7 +61,7 @@ export class Tail {
       this.#blocks.push(block);
     }
     const name = block.names.at(-1);
-    if (name?.offset === offset && !this.#names.has(name.id)) this.#names.set(name.id, offset);
+    if (name?.offset === offset) this.#names.add(name.id, offset);
   }
 
   /** What is pending, as it is to be stored; keep() or discard() says what became of it. */
@@ -83,7 +84,7 @@ export class Tail {
   discard(): void {
     this.#blocks.length -= this.#pending.length;
     for (const { names } of this.#pending) {
-      for (const { id, offset } of names) if (this.#names.get(id) === offset) this.#names.delete(id);
+      for (const { id, offset } of names) this.#names.remove(id, offset);
     }
     this.#pending = [];
   }
@@ -92,8 +93,8 @@ export class Tail {
     return fill(this.#from(after), after, this.#last, options);
   }
 
-  find(id: string): number | undefined {
-    const offset = offsetOf(this.#epoch, id) ?? this.#names.get(id);
+  find(id: string, which: EqualIds): number | undefined {
+    const offset = offsetOf(this.#epoch, id) ?? this.#names.find(id, which);
     return offset !== undefined && this.#blocks[this.#place(offset)]?.offsets.includes(offset) ? offset : undefined;
   }
 
@@ -112,7 +113,7 @@ export class Tail {
       this.#events -= block.offsets.length;
       this.#bytes -= block.bytes;
       this.#floor = block.last;
-      for (const { id, offset } of block.names) if (this.#names.get(id) === offset) this.#names.delete(id);
+      for (const { id, offset } of block.names) this.#names.remove(id, offset);
     }
     if (this.#trimmed < CUT || this.#trimmed < this.#blocks.length / 2) return;
     this.#blocks = this.#blocks.slice(this.#trimmed);

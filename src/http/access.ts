@@ -39,6 +39,11 @@ export class Access {
     this.#options = options;
   }
 
+  /** Of the keys that subscribers' tokens may be signed by. */
+  get subscriberKeys(): ReadonlySet<string> {
+    return this.#options.subscribers.keyFingerprints;
+  }
+
   /** The subscriber, or why it is turned away. At once where no token has to be checked. */
   subscriber(request: HttpRequest): Asker | Answer | Promise<Asker | Answer> {
     const { subscribers, anonymous, legacy } = this.#options;

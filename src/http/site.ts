@@ -58,13 +58,19 @@ export class Site {
     this.#dialects = new Dialects(config.hub.protocol);
     this.#config = config;
     this.#access = this.#accessOf(config);
+    parts.hub.trustKeys(this.#access.subscriberKeys);
     this.routes = this.#routes(config);
   }
 
-  /** Takes over what may change. Throws "config.invalid" when a key cannot be used: then nothing has changed. */
+  /**
+   * Takes over what may change, and closes the streams whose tokens were signed by a key that is gone. Throws "config.invalid" when a
+   * key cannot be used: then nothing has changed.
+   */
   reload(config: Config): void {
     this.#access = this.#accessOf(config);
     this.#config = config;
+    const closed = this.#parts.hub.trustKeys(this.#access.subscriberKeys);
+    if (closed > 0) this.#parts.warn(`auth.subscriber_key: closed ${closed} streams, whose key was removed`);
   }
 
   /** Headers of every answer but streams: its date, and what lets pages of allowed origins read it; absent = nobody asked in HTTP. */

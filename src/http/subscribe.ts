@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { hasTokenInQuery } from "../auth/carrier.js";
+import { refusal } from "../auth/refusal.js";
 import { ProtocolError } from "../errors.js";
 import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
@@ -134,13 +135,15 @@ export class Subscribe {
       remote: request.remote,
       interest,
       expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
+      keyFingerprints: asker === "anonymous" ? undefined : asker.keyFingerprints,
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
       // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
       lastEventId: shown || wish.cursor,
+      equalIds: wish.equalIds,
       allowance: request.credits,
       // Others may have come while a token was checked or the history was asked: the limits count when it becomes a client.
       admit: () => {
-        full = this.#full(request) ?? this.#tooExpensive(server, interest);
+        full = this.#full(request) ?? this.#tooExpensive(server, interest) ?? this.#revoked(asker);
         return full === undefined;
       },
       namesOpening: asksForEvents(request),
@@ -196,6 +199,12 @@ export class Subscribe {
     if (added === 0 || this.#hub.patternCost + added <= maxPatternCost) return undefined;
     const why = `a pattern cost of ${added} more is above max_pattern_cost`;
     return { status: 503, headers: this.#wait(), body: "the patterns of all streams are too expensive\n", why };
+  }
+
+  /** Its key may have been removed meanwhile. */
+  #revoked(asker: Asker): Answer | undefined {
+    if (asker === "anonymous" || this.#hub.trusts(asker.keyFingerprints)) return undefined;
+    return this.#settings().access.refused(refusal("invalid_token", "its key was removed"));
   }
 
   #wait(): { readonly "Retry-After": string } {

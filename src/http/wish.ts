@@ -5,6 +5,7 @@
 
 import { ProtocolError } from "../errors.js";
 import type { Interest } from "../hub/interest.js";
+import type { EqualIds } from "../hub/ports.js";
 import type { CompileWork } from "../hub/select/work.js";
 import { canonical, parseSelector } from "../hub/selector.js";
 import { LIMITS } from "../protocol/limits.js";
@@ -17,6 +18,8 @@ export interface Wish {
   readonly asked: readonly Asked[];
   /** The last event id in the address; a header that is not empty wins. "" = there is one, and it is empty. */
   readonly cursor: string | undefined;
+  /** Which of equal ids of publishers it names; absent = the oldest. */
+  readonly equalIds?: EqualIds;
   /** The response header that says where a replay begins, when one was asked for; undefined = none is sent. */
   readonly cursorHeader?: string;
   /** Others may be told that it is subscribed. */

@@ -12,6 +12,8 @@ export interface Client {
   readonly since: number;
   /** When what it may see ends, and its stream with it: milliseconds since 1970; undefined = never. */
   readonly expiresAt: number | undefined;
+  /** Of the keys that its tokens were signed by; undefined = it came without a token. */
+  readonly keyFingerprints: readonly string[] | undefined;
   /** Who it is for those who watch subscriptions come and go; undefined = nobody is told of it. Opaque to the hub. */
   readonly subscriber: Subscriber | undefined;
   /** The audience it rides, or will ride once it has caught up. Everyone in it asked for the same and may see the same. */

@@ -6,7 +6,7 @@
 import { backoff } from "../util/backoff.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import type { History, Page, ReadOptions } from "./ports.js";
+import type { EqualIds, History, Page, ReadOptions } from "./ports.js";
 
 /** What is given to a client in place of publications that could not be read. */
 export interface ReadPage extends Page {
@@ -66,8 +66,8 @@ export class HistoryReader {
   }
 
   /** See History.find(). Neither throws nor rejects. */
-  find(id: string): number | undefined | "unavailable" | Promise<number | undefined | "unavailable"> {
-    const find = () => this.#history.find(id);
+  find(id: string, which?: EqualIds): number | undefined | "unavailable" | Promise<number | undefined | "unavailable"> {
+    const find = () => this.#history.find(id, which);
     return this.#guard<number | undefined | "unavailable">(find, find, () => "unavailable");
   }
 

@@ -28,6 +28,7 @@ import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumptio
 import { MatchBudget } from "./select/match-budget.js";
 import { closeTimers, openServer, resetServer, type Server } from "./server.js";
 import { interestOf, type Subscription, stored } from "./subscription.js";
+import { TrustedKeys } from "./trusted-keys.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
 
 const stopping = () => new M2pushError("unavailable", "the daemon is stopping");
@@ -62,6 +63,7 @@ export class Hub {
   readonly #reader: HistoryReader;
   /** When the present epoch began, if it was while we were there: positions from before mean nothing. */
   #renewed = Number.NEGATIVE_INFINITY;
+  readonly #keys = new TrustedKeys();
   /** Publications up to this offset were rejected after some servers had taken them: no other server may. */
   #discarded = 0;
 
@@ -96,8 +98,9 @@ export class Hub {
 
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    const { bus, history } = this.#options;
+    const { bus, history, journal } = this.#options;
     history.onDiscarded?.(() => this.#discard());
+    history.onRepeatedId?.((topic) => journal.repeatedId(topic));
     await bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
@@ -179,8 +182,8 @@ export class Hub {
    * be asked for its last event id, that comes first. Undefined when it is not admitted, or its connection is gone by then.
    */
   subscribe(server: Server, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
-    const { lastEventId } = subscription;
-    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId);
+    const { lastEventId, equalIds } = subscription;
+    const asked = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId, equalIds);
     if (!(asked instanceof Promise)) return this.#open(server, subscription, asked);
     const arrival = server.arrivals.begin(subscription.id);
     return asked
@@ -191,12 +194,13 @@ export class Hub {
   /** `asked`: the offset of its last event id. */
   #open(server: Server, subscription: Subscription, asked: Asked): Client | undefined {
     if (subscription.admit?.() === false) return undefined;
-    const { id, remote, interest, expiresAt, subscriber, lastEventId, opening } = subscription;
+    const { id, remote, interest, expiresAt, keyFingerprints, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
     const { allowance = server.allowance } = subscription;
     server.allowance = allowance;
-    const client = registry.add({ id, remote, interest, since: clock.monotonic(), expiresAt, subscriber, allowance });
+    const since = clock.monotonic();
+    const client = registry.add({ id, remote, interest, since, expiresAt, keyFingerprints, subscriber, allowance });
     const join = client.audience.joinOffset(outbox.head);
     const { cursor, gap, after } = resume(history, lastEventId, asked, join);
     const head = opening(after);
@@ -225,6 +229,7 @@ export class Hub {
     this.#place(server, client, seen, client.audience.joinOffset(outbox.head));
     this.#options.journal.adopted(server.name, client, registry.size);
     if (known.subscriber) this.#options.attendance.stayed(known.subscriber);
+    if (this.#keys.isRevoked(client)) this.end(server, client.id, "revoked");
     outbox.pump();
     return client;
   }
@@ -235,6 +240,27 @@ export class Hub {
       if (!server.registry.clients.has(id)) this.#options.clients.remove(server.name, id);
       if (subscriber) this.#options.attendance.left(subscriber);
     }
+  }
+
+  /**
+   * Tokens signed by these keys are good from now on, by their fingerprints, and no others: streams opened with others are closed, also
+   * those that are adopted later. Returns how many were closed now.
+   */
+  trustKeys(fingerprints: ReadonlySet<string>): number {
+    this.#keys.replace(fingerprints);
+    let closed = 0;
+    for (const server of this.#servers.values()) {
+      const ids = this.#keys.revoked(server.registry.clients.values());
+      for (const id of ids) this.leave(server, id, "revoked");
+      if (ids.length > 0) server.outlet.close(ids);
+      closed += ids.length;
+    }
+    return closed;
+  }
+
+  /** Whether all of these keys are good now. */
+  trusts(fingerprints: readonly string[]): boolean {
+    return this.#keys.has(fingerprints);
   }
 
   /** Live, or behind; until its time is over. */
@@ -278,7 +304,7 @@ export class Hub {
   }
 
   /** Ends a client's stream: polite if it reads, and at once for us in any case. */
-  end(server: Server, id: number, reason: "expired" | "kicked" | "reopened" | "too expensive"): void {
+  end(server: Server, id: number, reason: "expired" | "revoked" | "kicked" | "reopened" | "too expensive"): void {
     if (this.leave(server, id, reason)) server.outlet.close([id]);
   }
 

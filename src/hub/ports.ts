@@ -136,14 +136,19 @@ export interface History {
    * rejects where what is there cannot be read; then it may be tried again.
    */
   read(after: number, options: ReadOptions): Page | Promise<Page>;
+  /** `listener` is called with the topic of each publication whose publisher used an id again that is held. Absent = never. */
+  onRepeatedId?(listener: (topic: string) => void): void;
   /**
-   * The offset of the publication with this id (as printed in the stream, ours or a publisher's own), the oldest when a
-   * publisher used it more than once; undefined when it was never seen or is trimmed. O(log n). A promise where the
+   * The offset of the publication with this id (as printed in the stream, ours or a publisher's own); `which` counts when a publisher
+   * used it more than once (absent = the oldest); undefined when it was never seen or is trimmed. O(log n). A promise where the
    * answer must be fetched. Throws or rejects where it cannot be looked up.
    */
-  find(id: string): number | undefined | Promise<number | undefined>;
+  find(id: string, which?: EqualIds): number | undefined | Promise<number | undefined>;
   close(): Promise<void>;
 }
+
+/** Which of several publications with the same id. */
+export type EqualIds = "oldest" | "newest";
 
 /** Where a publication came from: HTTP, the ZeroMQ ingress, or the daemon itself (beacon, presence). */
 export type PublicationSource = "http" | "zmq" | "internal";
@@ -160,6 +165,8 @@ export const REASONS = [
   "second request",
   /** What it was allowed to see is over: its token has expired. */
   "expired",
+  /** The key that its token was signed by is no key any more. */
+  "revoked",
   /** An operator asked for it. */
   "kicked",
   /** Its patterns were too expensive for 10 s (overload.ts). */
@@ -242,6 +249,8 @@ export interface Journal {
   /** A client of an earlier process or link is served on, without having noticed. */
   adopted(server: string, client: Client, clients: number): void;
   published(publication: Publication): void;
+  /** A publisher has used an id again, in this topic. */
+  repeatedId(topic: string): void;
   flushed(server: string, flush: Flush): void;
   /** A client was told in-band that publications it has not seen are no longer held. */
   gap(server: string, reason: GapReason): void;
@@ -272,6 +281,8 @@ export interface StoredClient {
   readonly grants?: readonly string[];
   /** Milliseconds since 1970; absent = never. */
   readonly expiresAt?: number | undefined;
+  /** See Client; absent = it came without a token, or with an m2push that did not keep them. */
+  readonly keyFingerprints?: readonly string[] | undefined;
   readonly subscriber?: Subscriber | undefined;
   /** When it subscribed: Clock.monotonic(). */
   readonly since: number;

@@ -24,6 +24,7 @@ export interface Newcomer {
   readonly allowance?: number | undefined;
   /** Milliseconds since 1970; undefined = never. */
   readonly expiresAt?: number | undefined;
+  readonly keyFingerprints?: readonly string[] | undefined;
   readonly subscriber?: Subscriber | undefined;
 }
 
@@ -108,7 +109,9 @@ export class Registry {
   }
 
   /** Adds a client that is neither live nor behind yet. A TypeError if the id is taken: the caller must have looked. */
-  add({ id, remote, interest, since, allowance = Number.POSITIVE_INFINITY, expiresAt, subscriber }: Newcomer): Client {
+  add(newcomer: Newcomer): Client {
+    const { id, remote, interest, since, allowance = Number.POSITIVE_INFINITY } = newcomer;
+    const { expiresAt, keyFingerprints, subscriber } = newcomer;
     if (this.clients.has(id)) throw new TypeError(`connection ${id} has a client already`);
     const audience = this.#audience(interest, since);
     audience.clients++;
@@ -117,6 +120,7 @@ export class Registry {
       remote,
       since,
       expiresAt,
+      keyFingerprints,
       subscriber,
       audience,
       behind: undefined,

@@ -8,7 +8,7 @@
 import { LIMITS } from "../protocol/limits.js";
 import { encodeEvent } from "../protocol/sse.js";
 import type { HistoryReader } from "./history-reader.js";
-import type { GapReason, History } from "./ports.js";
+import type { EqualIds, GapReason, History } from "./ports.js";
 import { offsetOf, positionId } from "./position.js";
 
 export interface Resumption {
@@ -24,15 +24,15 @@ export interface Resumption {
 export type Asked = number | undefined | "unavailable";
 
 /**
- * The offset of an id: our own name it, a publisher's own are looked up. "earliest" is before everything that is held. One
+ * The offset of an id: our own name it, a publisher's own are looked up (`which` of equal ones). "earliest" is before everything that is held. One
  * that is empty, or longer than any that was ever given out, is not looked up: stores have keys of so many bytes, and fail beyond.
  */
-export function offsetOfId(history: HistoryReader, id: string): Asked | Promise<Asked> {
+export function offsetOfId(history: HistoryReader, id: string, which?: EqualIds): Asked | Promise<Asked> {
   if (id === "earliest") return history.floor;
   if (id === "") return undefined;
   if (Buffer.byteLength(id) > LIMITS.idBytes) return undefined;
   const offset = offsetOf(history.epoch, id);
-  if (offset === undefined) return history.find(id);
+  if (offset === undefined) return history.find(id, which);
   // Where several daemons share a history, another one may be ahead of this one: the history knows.
   return offset <= history.last ? offset : history.find(id);
 }

@@ -2,7 +2,7 @@
 import { latest } from "../util/latest.js";
 import type { Client } from "./client.js";
 import type { Interest } from "./interest.js";
-import type { StoredClient, Subscriber } from "./ports.js";
+import type { EqualIds, StoredClient, Subscriber } from "./ports.js";
 import { selectorOf, textOf } from "./selector.js";
 import type { Server } from "./server.js";
 
@@ -13,10 +13,14 @@ export interface Subscription {
   readonly interest: Interest;
   /** When its stream must end: milliseconds since 1970; undefined = never. */
   readonly expiresAt?: number | undefined;
+  /** Of the keys that its tokens were signed by; undefined = it came without a token. */
+  readonly keyFingerprints?: readonly string[] | undefined;
   /** Absent: nobody is told of it. */
   readonly subscriber?: Subscriber | undefined;
   /** The last event it has seen; undefined = none, "" = it does not know which, "earliest" = before everything that is held. */
   readonly lastEventId: string | undefined;
+  /** Where a publisher used that id more than once: which of them it has seen. Absent = the oldest. */
+  readonly equalIds?: EqualIds | undefined;
   /** Mongrel2's DOWNLOAD_CREDITS: bytes that may be under way to it; undefined = it said nothing. */
   readonly allowance?: number | undefined;
   /** Asked once, when nothing stands between it and being a client: false = it is none. Absent = it is admitted. */
@@ -35,13 +39,14 @@ type Writable = { -readonly [Name in keyof StoredClient]: StoredClient[Name] };
 
 /** What the next one to serve a client needs to know. */
 export function stored(server: Server, client: Client): StoredClient {
-  const { id, remote, audience, since, seen, settled, allowance, expiresAt, subscriber } = client;
+  const { id, remote, audience, since, seen, settled, allowance, expiresAt, keyFingerprints, subscriber } = client;
   const { selectors, grants } = textsOf(audience.interest);
   const through = settled ? Math.max(seen, server.outbox.fenced) : seen;
   const known: Writable = { id, remote, since, seen: through, settled, selectors };
   if (grants.length > 0) known.grants = grants;
   if (allowance !== Number.POSITIVE_INFINITY) known.allowance = allowance;
   if (expiresAt !== undefined) known.expiresAt = expiresAt;
+  if (keyFingerprints) known.keyFingerprints = keyFingerprints;
   if (subscriber) known.subscriber = subscriber;
   return known;
 }

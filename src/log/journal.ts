@@ -19,10 +19,15 @@ import type { Logger } from "./logger.js";
 /** A client's topics in a line: it may have 100 of 4 kB each, and has two lines. */
 const TOPICS = { words: 10, characters: 120, sum: 300 };
 
+/** What is beyond is only counted. */
+const MAX_REPEATING_TOPICS = 1000;
+
 export class LogJournal {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #throttle: Throttle;
+  /** Topics in which ids were used again. */
+  readonly #repeating = new Set<string>();
 
   constructor(log: Logger, clock: Clock) {
     this.#log = log;
@@ -58,6 +63,15 @@ export class LogJournal {
     const { id, topics: all, bytes } = publication;
     const topics = abbreviateList(all, TOPICS);
     this.#log.trace({ event: "publish", id: abbreviate(id), topics, bytes: bytes.length }, "published");
+  }
+
+  /** Once a topic: a publisher that does it does it with each event. */
+  repeatedId(topic: string): void {
+    if (this.#repeating.has(topic) || this.#repeating.size >= MAX_REPEATING_TOPICS) return;
+    this.#repeating.add(topic);
+    const fix = "leave the ids to the hub, or have the publisher go on counting where it stopped";
+    const text = "a publisher uses event ids again: browsers that come back may miss events, or get some twice";
+    this.#log.warn({ event: "repeated id", topic: abbreviate(topic), fix }, text);
   }
 
   flushed(server: string, { bodies, frames, bytes, deliveries, oldest }: Flush): void {

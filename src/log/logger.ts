@@ -2,6 +2,7 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import pretty from "pino-pretty";
 import { abbreviate, abbreviateAll } from "../util/abbreviate.js";
+import { escapeAll, escapeJson, escapeUnprintable } from "../util/escape.js";
 import { latest } from "../util/latest.js";
 
 export type { Logger } from "pino";
@@ -24,12 +25,15 @@ const FIELD_CHARACTERS = 1000;
 const LIST_MEMBERS = 20;
 const STACK_CHARACTERS = 3000;
 
-/** Makes the log. `destination` takes JSON lines instead of stdout, each whole in one call. */
+/**
+ * Makes the log. `destination` takes JSON lines instead of stdout, each whole in one call. Whatever strangers sent, no line has a
+ * character in it that a terminal obeys or a reader does not see: see util/escape.ts.
+ */
 export function openLog(level: string, destination?: DestinationStream): Logger {
   const timestamp = isoTime();
   const options = { level, base: null, timestamp, formatters: { level: name, log: bounded }, serializers: { err } };
   const logTo = (to: DestinationStream) => pino({ ...options, hooks: { logMethod: lines(to, timestamp) } }, to);
-  if (destination) return logTo(destination);
+  if (destination) return logTo({ write: (line) => destination.write(escapeJson(line)) });
   if (process.stdout.isTTY) return pino(options, readable());
   const output = new Output(process.stdout);
   const log = logTo(output);
@@ -73,7 +77,7 @@ class Output implements DestinationStream {
     if (omitted > 0) this.omitted(omitted);
     if (!this.#scheduled) setImmediate(() => this.#flush());
     this.#scheduled = true;
-    if (this.#atOnce-- > 0) this.#stdout.write(line);
+    if (this.#atOnce-- > 0) this.#stdout.write(escapeJson(line));
     else this.#further += line;
   }
 
@@ -81,7 +85,7 @@ class Output implements DestinationStream {
     const isStorm = this.#atOnce <= -AT_ONCE;
     this.#atOnce = isStorm ? 0 : AT_ONCE;
     this.#scheduled = false;
-    if (this.#further !== "") this.#stdout.write(this.#further);
+    if (this.#further !== "") this.#stdout.write(escapeJson(this.#further));
     this.#further = "";
   }
 }
@@ -129,7 +133,16 @@ function isPlain(members: unknown): members is object {
 
 /** Lines for people, written by this process itself: a worker thread could lose the last ones. */
 function readable(): DestinationStream {
-  return pretty({ sync: true, translateTime: "SYS:HH:MM:ss.l", ignore: "event", singleLine: true });
+  const output = pretty({ sync: true, translateTime: "SYS:HH:MM:ss.l", ignore: "event", singleLine: true });
+  return { write: (line) => void output.write(printable(line)) };
+}
+
+/** A line of JSON whose texts can be printed as they are; the lines of a stack stay lines. */
+export function printable(line: string): string {
+  const { err, ...members } = JSON.parse(line);
+  const stack = typeof err?.stack === "string" ? { stack: escapeUnprintable(err.stack) } : {};
+  const error = err === undefined ? {} : { err: { ...(escapeAll(err) as object), ...stack } };
+  return `${JSON.stringify({ ...(escapeAll(members) as object), ...error })}\n`;
 }
 
 /** ISO 8601. Lines of one millisecond share it: in a storm, making it was a fifth of what a line costs. */

@@ -100,6 +100,7 @@ export class Exposition {
       ["counter", "disconnects_total", "Clients that are gone.", why, counts(tally.disconnects)],
       ["counter", "publications_total", "Events published.", [], () => [one(tally.publications)]],
       ["counter", "publication_bytes_total", "Their bytes.", [], () => [one(tally.publicationBytes)]],
+      ["counter", "repeated_ids_total", "Events whose id was used before.", [], () => [one(tally.repeatedIds)]],
       [
         "counter",
         "publications_rejected_total",

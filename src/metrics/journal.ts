@@ -54,6 +54,10 @@ export class MetricsJournal implements Chronicle {
     this.tally.publicationBytes += bytes.length;
   }
 
+  repeatedId(): void {
+    this.tally.repeatedIds++;
+  }
+
   flushed(server: string, { frames, bytes, deliveries, oldest }: Flush): void {
     const tally = this.server(server);
     tally.frames += frames;

@@ -68,6 +68,8 @@ const PEER_REASONS = ["protocol.zmtp", "limit.exceeded"];
 export class Tally {
   publications = 0;
   publicationBytes = 0;
+  /** Publications whose publisher used an id again. */
+  repeatedIds = 0;
   readonly servers = new Map<string, ServerTally>();
   /** By server and reason. */
   readonly disconnects = new Counts();

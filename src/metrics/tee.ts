@@ -54,6 +54,7 @@ export function tee(first: Chronicle, second: Chronicle, failed: (error: unknown
     disconnected: both("disconnected"),
     adopted: both("adopted"),
     published: both("published"),
+    repeatedId: both("repeatedId"),
     flushed: both("flushed"),
     gap: both("gap"),
     serverLive: both("serverLive"),

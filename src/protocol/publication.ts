@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { ProtocolError } from "../errors.js";
+import { quote as quoteText } from "../util/escape.js";
 import { LIMITS } from "./limits.js";
 import { decodeEvents, eventSize } from "./sse.js";
 
@@ -215,10 +216,9 @@ function atMost(bytes: number, limit: number, what: string): void {
   if (bytes > limit) throw tooMuch(`${what} has ${bytes} bytes, at most ${limit} are taken`);
 }
 
-/** For a message to a person, who may read it on a terminal: quoted, escaped (C1, too, which JSON leaves), never long. */
+/** For a message to a person: never long. */
 function quote(value: string): string {
-  const json = JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
-  return json.replace(/[\p{Cc}\p{Cf}]/gu, (it) => `\\u{${it.codePointAt(0)?.toString(16)}}`);
+  return quoteText(value.length > 60 ? `${value.slice(0, 60)}...` : value);
 }
 
 function wrong(what: string): ProtocolError {

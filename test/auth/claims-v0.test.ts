@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Claims, granted, refused, SECONDS, sign, signRaw, verifier } from "./tokens.js";
+import { secretKey } from "../../src/auth/key.js";
+import { type Claims, granted, refused, SECONDS, SECRET, sign, signRaw, verifier } from "./tokens.js";
 
 const verify = async (claims: Claims, header = {}) => verifier().verify(await sign(claims, header));
 
@@ -14,6 +15,7 @@ test("a mercure claim grants its lists, read as selectors of 0.x", async () => {
     subscribe: ["template a", "template https://e.com/{id}"],
     payloads: [],
     expiresAt: undefined,
+    keyFingerprints: [secretKey(SECRET).fingerprint],
     subject: "me",
   });
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { secretKey } from "../../src/auth/key.js";
 import {
   AUTHORITY,
   access,
@@ -10,6 +11,7 @@ import {
   NOW,
   refused,
   SECONDS,
+  SECRET,
   sign,
   signAccess,
   signRaw,
@@ -27,6 +29,7 @@ test("an access token without sub, client_id, iat and jti is good, as the offici
     subscribe: ["*"],
     payloads: [{ topics: ["*"], payload: undefined }],
     expiresAt: NOW + 3_600_000,
+    keyFingerprints: [secretKey(SECRET).fingerprint],
     subject: undefined,
   });
 });

@@ -83,7 +83,7 @@ const text = (findings: Finding | readonly Finding[]) =>
 test("a finding is one line, whatever stands in it", () => {
   assert.equal(lineOf("main", ok("good")), "ok    main: good");
   assert.equal(lineOf("main", warn("so so", "do this")), "warn  main: so so; fix: do this");
-  assert.equal(lineOf("main", fail("a\nb\x1b[31m\tc", "d")), "FAIL  main: a b [31m c; fix: d");
+  assert.equal(lineOf("main", fail("a\nb\x1b[31m\x9bc", "d")), "FAIL  main: a b\\u001b[31m\\u009bc; fix: d");
 });
 
 const SPECS: [ours: string, theirs: string, same: boolean][] = [

@@ -27,6 +27,15 @@ test("a command that throws has failed: exit code 1 and one line on standard err
   });
 });
 
+test("what others wrote is shown by its codes where a terminal would obey it: in errors, faults and stacks", async () => {
+  for (const code of ["link.failed", "config.invalid"] as const) {
+    const failing = acting(() => Promise.reject(new M2pushError(code, "the hub answered: \x9b2J\u202e\x1b[31m")));
+    const { stderr } = await runCommand(failing, ["act"], { env: { M2PUSH_DEBUG: "1" } });
+    assert.match(stderr, /^m2push: the hub answered: \\u009b2J\\u202e\\u001b\[31m\n/);
+    assert.doesNotMatch(stderr, /[\x1b\x9b\u202e]/);
+  }
+});
+
 test("what is thrown need not be an error", async () => {
   const odd = acting(() => Promise.reject("odd"));
   assert.deepEqual(await runCommand(odd, ["act"]), { code: 1, stdout: "", stderr: "m2push: odd\n" });

@@ -78,6 +78,15 @@ test("the table says what there is to say, within 80 columns", async (t) => {
   assert.match(stdout, /^! server a-name-that-is-much-longer-than-any-column: Mongrel2 has not answered/m);
 });
 
+test("what others wrote is shown by its codes where a terminal would obey it", async (t) => {
+  const name = "a\u009b2J\u202e\nb";
+  const { run } = await start(t, () => snapshotOf({ servers: [serverSnapshot({ name, live: false })] }));
+  const [table, json] = [(await run()).stdout, (await run("--json")).stdout];
+  for (const text of [table, json]) assert.doesNotMatch(text, /[\u009b\u202e]/);
+  assert.match(table, /^! server a\\u009b2J\\u202e b: /m);
+  assert.equal(JSON.parse(json).servers[0].name, name);
+});
+
 test("a history that is not open, and times of every length", async (t) => {
   let uptime = 5;
   const { run } = await start(t, () => snapshotOf({ history: undefined, uptime }));

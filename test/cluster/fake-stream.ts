@@ -2,6 +2,7 @@
 
 import type { Dial, Following, Outgoing, Session, Stored, StreamState } from "../../src/cluster/session.js";
 import { M2pushError } from "../../src/errors.js";
+import type { EqualIds } from "../../src/hub/ports.js";
 
 interface Message extends Stored {
   readonly key: string;
@@ -121,8 +122,9 @@ export class FakeStream {
     return this.#messages.filter((message) => message.sequence >= sequence);
   }
 
-  find(epoch: string, key?: string): number | undefined {
-    return this.#messages.find((it) => it.epoch === epoch && (key === undefined || it.key === key))?.sequence;
+  find(epoch: string, key?: string, which: EqualIds = "oldest"): number | undefined {
+    const found = this.#messages.filter((it) => it.epoch === epoch && (key === undefined || it.key === key));
+    return found.at(which === "oldest" ? 0 : -1)?.sequence;
   }
 }
 
@@ -250,8 +252,8 @@ class FakeSession implements Session {
     return this.#ask(() => this.#stream.from(after + 1).filter(({ sequence }) => sequence <= through));
   }
 
-  find(epoch: string, key?: string) {
-    return this.#ask(() => this.#stream.find(epoch, key));
+  find(epoch: string, key?: string, which?: EqualIds) {
+    return this.#ask(() => this.#stream.find(epoch, key, which));
   }
 
   send(message: Outgoing) {

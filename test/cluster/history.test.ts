@@ -53,6 +53,23 @@ describe("ClusterHistory", () => {
     assert.equal((await history.read(0, ALL)).publications.length, 10);
   });
 
+  test("asks the stream for the newest of equal ids, unless the tail has one", async () => {
+    const asked: unknown[] = [];
+    const find = async (...what: unknown[]) => {
+      asked.push(what.at(-1));
+      return what.at(-1) === "newest" ? 7 : 3;
+    };
+    const { history } = opened({ find });
+    const told: string[] = [];
+    history.onRepeatedId((topic) => told.push(topic));
+    assert.deepEqual([await history.find("urn:own"), await history.find("urn:own", "newest")], [3, 7]);
+    const event = { id: "urn:own", topics: ["t"], private: false, time: 0, bytes: Buffer.from("data: x\n\n") };
+    history.append({ ...event, offset: 11 });
+    history.append({ ...event, offset: 12 });
+    assert.deepEqual([await history.find("urn:own"), history.find("urn:own", "newest")], [3, 12]);
+    assert.deepEqual([asked, told], [["oldest", "newest", "oldest"], ["t"]]);
+  });
+
   test("reads in the next connection what the last one could not answer any more", async () => {
     const { history, clock } = opened({ read: () => Promise.reject(new Error("connection closed")) });
     const page = history.read(0, ALL);

@@ -45,19 +45,46 @@ test("a NATS server that comes again without its data begins another epoch, and 
   await Promise.all([a.until(told, "a gap"), b.until(told, "a gap")]);
   await Promise.all([a.opened.up(), b.opened.up()]);
   assert.deepEqual([a.gaps, b.gaps], [["unknown"], ["unknown"]]);
+  for (const { opened } of [a, b]) {
+    const said = opened.warnings.filter((it) =>
+      it.startsWith("the stream is not the one that was followed: NATS came"),
+    );
+    assert.equal(said.length, 1, opened.warnings.join("\n"));
+  }
   assert.equal(a.end.bus.epoch, b.end.bus.epoch);
   const [one] = await Promise.all([a.publish(), b.hears(21)]);
   assert.equal(b.heard[20]?.id, one.id);
 });
 
+/** Reads the next three offsets until they are those: what was purged may be in memory for a moment. */
+async function reads({ end: { history } }: Listener, after: number, expected: readonly number[]): Promise<void> {
+  for (const end = performance.now() + 10_000; ; ) {
+    const { publications } = await history.read(after, { through: after + 3, maxBytes: 1e9 });
+    const offsets = publications.map(({ offset }) => offset);
+    if (offsets.join() === expected.join()) return;
+    if (performance.now() > end) assert.deepEqual(offsets, expected);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
+
 test("a stream that is purged by NATS' own tools goes on; deleted, it is made again and all are told", async (t) => {
   const nats = await startNats(t);
   const a = await daemon(t, nats.url);
   await a.many(200);
+  await a.hears(200);
   const connection = await connect({ servers: nats.url });
   t.after(() => connection.close());
   const { streams } = await jetstreamManager(connection);
+  await reads(a, 148, [149, 150, 151]);
+  await streams.deleteMessage("test", 150);
+  await reads(a, 148, [149, 151]);
+  await streams.purge("test", { keep: 20 });
+  await reads(a, 148, []);
+  assert.equal(a.end.history.floor, 180);
+  await reads(a, 180, [181, 182, 183]);
   await streams.purge("test");
+  await reads(a, 180, []);
+  assert.equal(a.end.history.floor, 200);
   await a.publish();
   await a.hears(201);
   assert.deepEqual([a.offsets.at(-1), a.gaps], [201, []]);

@@ -126,6 +126,34 @@ export function historySuite(name: string, open: Open): void {
     }
   });
 
+  test(`${name}: of an id that was used again the newest is found where it is asked for, and each use is told`, async (t) => {
+    const { history } = await start(t);
+    const told: string[] = [];
+    history.onRepeatedId?.((topic) => told.push(topic));
+    await fill(history, [1], { id: "1" });
+    await fill(history, [2], { id: "2" });
+    await fill(history, range(3, 5));
+    assert.deepEqual([told, await history.find("1", "newest")], [[], 1]);
+    await fill(history, [6, 7], { id: "1", topics: ["news", "other"] });
+    history.commit();
+    assert.deepEqual([told, await history.find("1"), await history.find("1", "newest")], [["news", "news"], 1, 7]);
+    assert.deepEqual([await history.find("2", "newest"), await history.find("3", "newest")], [2, undefined]);
+    assert.equal(await history.find(positionId(history.epoch, 3), "newest"), 3);
+  });
+
+  test(`${name}: an id that was used again is found as long as its newest event is held`, async (t) => {
+    const { history, clock } = await start(t, { maxEvents: 100 });
+    await fill(history, [1, 1500], { id: "mine" });
+    await fill(history, range(1501, 1600));
+    await passes(clock, () => history.floor >= 1);
+    assert.equal(await history.find("mine", "newest"), history.floor < 1500 ? 1500 : undefined);
+    await fill(history, [1601], { id: "mine" });
+    assert.equal(await history.find("mine", "newest"), 1601);
+    await fill(history, range(1602, 4000));
+    await passes(clock, () => history.floor > 1601);
+    assert.equal(await history.find("mine", "newest"), undefined);
+  });
+
   test(`${name}: the oldest go when there are too many`, async (t) => {
     const { history, clock } = await start(t, { maxEvents: 100 });
     await fill(history, [1], { id: "mine" });
@@ -182,6 +210,7 @@ export function historySuite(name: string, open: Open): void {
             list.map((it) => it.offset).filter((it) => it > after),
           );
           assert.equal(await history.find(made.id), list.find(({ id }) => id === made.id)?.offset);
+          assert.equal(await history.find(made.id, "newest"), offset);
         }
       }),
       { numRuns: 30 },

@@ -61,7 +61,7 @@ test("a block can be read while it grows", () => {
   assert.deepEqual(plain(block.publications), plain([first]));
   assert.ok(block.add(second));
   assert.deepEqual(plain(block.publications), plain([first, second]));
-  assert.deepEqual([block.last, block.offsets, block.names], [4, [1, 4], [{ id: "own", offset: 4 }]]);
+  assert.deepEqual([block.last, block.offsets, block.names], [4, [1, 4], [{ id: "own", offset: 4, topic: "t" }]]);
 });
 
 test("a block fits into a page of the file, and one event into any block", () => {

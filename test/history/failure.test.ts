@@ -24,9 +24,9 @@ const full = () => Object.assign(new Error("No space left on device: Attempting 
 class FailingStore extends Store {
   isFailing = false;
   probes = 0;
-  override add(blocks: readonly Block[]): void {
+  override add(blocks: readonly Block[]): readonly string[] {
     if (this.isFailing) throw full();
-    super.add(blocks);
+    return super.add(blocks);
   }
   override probe(pages: number): void {
     this.probes++;

@@ -26,6 +26,7 @@ function setUp(maxTargets: number) {
     remote: "",
     since: 0,
     expiresAt: undefined,
+    keyFingerprints: undefined,
     subscriber: undefined,
     audience,
     behind: undefined,

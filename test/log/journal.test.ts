@@ -91,6 +91,17 @@ const TOLD: readonly (readonly [what: string, tell: (journal: LogJournal) => voi
     "trace",
     { event: "flush", bodies: 1, frames: 2, bytes: 3, deliveries: 4, oldest: 5 },
   ],
+  [
+    "an id that was used again",
+    (it) => it.repeatedId("news"),
+    "warn",
+    {
+      event: "repeated id",
+      topic: "news",
+      fix: "leave the ids to the hub, or have the publisher go on counting where it stopped",
+      server: undefined,
+    },
+  ],
   ["a gap", (it) => it.gap("main", "expired"), "info", { event: "gap", reason: "expired", suppressed: 0 }],
   ["a server that answers", (it) => it.serverLive("main", 12.6), "info", { event: "live", milliseconds: 13 }],
   ["a server that is lost", (it) => it.serverLost("main", "x"), "warn", { event: "lost", why: "x" }],
@@ -137,6 +148,13 @@ test("a recovery that found nobody is not told", () => {
   const { journal, lines } = setUp();
   journal.recovered("main", { adopted: 0, cancelled: 0, gone: 0, proven: false });
   assert.deepEqual(lines, []);
+});
+
+test("ids that are used again are told once a topic, and not of topics without end", () => {
+  const { journal, lines } = setUp();
+  for (let n = 0; n < 5000; n++) for (const topic of ["news", `topic ${n}`]) journal.repeatedId(topic);
+  assert.equal(lines.length, 1000);
+  assert.deepEqual([lines[0]?.topic, lines[1]?.topic], ["news", "topic 0"]);
 });
 
 const STORMS: readonly (readonly [what: string, tell: (journal: LogJournal) => void])[] = [

@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { pino } from "pino";
-import { openLog } from "../../src/log/logger.js";
+import { openLog, printable } from "../../src/log/logger.js";
 
 const LOGGER = fileURLToPath(new URL("../../src/log/logger.js", import.meta.url));
 
@@ -121,4 +121,41 @@ test("a reader that has gone away ends the log, not the program", async (t) => {
   assert.equal(String(said), "still here");
   const [code] = await once(child, "exit");
   assert.equal(code, 0);
+});
+
+/** CSI and NEL of C1, right-to-left override, line separator, a tag. */
+const EVIL = "\u009b2JEVIL\u202egnp\u2028L2\u0085N\u{e0041}\u007f";
+const UNPRINTABLE = /[\u007f-\u009f\u2028\u2029\p{Cf}]/u;
+
+test("no line has a character that a terminal obeys or nobody sees, whichever way it is written", async (t) => {
+  const lines: string[] = [];
+  const log = openLog("info", { write: (line) => lines.push(line) });
+  const calls = `log.info({ [evil]: evil, list: [evil] }, evil); log.warn(evil);
+    log.error({ err: Object.assign(new Error(evil), { code: evil }) }, evil);`;
+  new Function("log", "evil", calls)(log, EVIL);
+  // The same on stdout, more of them in one turn than are written one by one.
+  const child = run(t, `const evil = ${JSON.stringify(EVIL)}; for (let n = 0; n < 4; n++) { ${calls} }`);
+  let text = "";
+  for await (const piece of child.stdout?.setEncoding("utf8") ?? []) text += piece;
+  assert.doesNotMatch(text, UNPRINTABLE);
+  assert.equal(text.trimEnd().split("\n").length, 12);
+  assert.doesNotMatch(lines.join(""), UNPRINTABLE);
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).msg),
+    [EVIL, EVIL, EVIL],
+  );
+});
+
+test("a line for a terminal has codes for such characters, and nothing in it but a stack begins another line", () => {
+  const lines: string[] = [];
+  const log = openLog("info", { write: (line) => lines.push(line) });
+  const forged = `a\n[12:00:00.000] FATAL: forged\u001b[31m${EVIL}`;
+  log.info({ topics: [forged] }, forged);
+  log.error({ err: new Error(forged) }, "failed");
+  const [plain, failed] = lines.map((line) => JSON.parse(printable(line)));
+  for (const text of [plain.msg, ...plain.topics, failed.err.message]) {
+    assert.match(text, /^a\\n\[12:00:00\.000\] FATAL: forged\\u001b\[31m\\u009b2J/);
+  }
+  assert.match(failed.err.stack, /\n {4}at /);
+  assert.doesNotMatch(failed.err.stack, /[\u001b\u007f-\u009f\u2028\u2029\p{Cf}]/u);
 });

@@ -12,6 +12,7 @@ const CALLS: { readonly [Name in keyof Chronicle]: Parameters<Chronicle[Name]> }
   disconnected: ["main", CLIENT, "left", 0],
   adopted: ["main", CLIENT, 1],
   published: [publication(1)],
+  repeatedId: ["news"],
   flushed: ["main", { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined }],
   gap: ["main", "expired"],
   serverLive: ["main", 1],

@@ -15,6 +15,7 @@ export const silent: Journal = {
   disconnected() {},
   adopted() {},
   published() {},
+  repeatedId() {},
   flushed() {},
   gap() {},
 };
@@ -78,6 +79,7 @@ export interface Bench {
       interest?: Interest;
       allowance?: number;
       expiresAt?: number;
+      keyFingerprints?: readonly string[];
       subscriber?: Subscriber;
     },
   ): void;

@@ -1,6 +1,7 @@
 /**
  * The plain EventSource address: GET opens a stream of every public event, or of the topics that `topic` parameters name, as
- * Mercure 0.x does. Tokens count here as well; others are not told who is here.
+ * Mercure 0.x does. Tokens count here as well; others are not told who is here. Of equal ids of publishers the newest counts: one
+ * that counts from 1 after each of its starts would have browsers get everything since its first again (Mercure: the oldest).
  */
 import type { HttpRequest } from "../../protocol/request.js";
 import { preflightHeaders } from "../cors.js";
@@ -29,5 +30,5 @@ const CURSORS = ["last_event_id", "lastEventID", "Last-Event-ID"];
 function wishOf({ query }: HttpRequest): Wish {
   const form = parseForm(query);
   const asked = v0.asked(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
-  return { asked, cursor: cursorIn(form, CURSORS), isPublic: false };
+  return { asked, cursor: cursorIn(form, CURSORS), equalIds: "newest", isPublic: false };
 }
