@@ -93,7 +93,9 @@ export class Orphans {
   /** Every connection that was there at the first look is ours, and nobody will ever answer those that are as they were. */
   closeExclusive(rows: readonly NetRow[]): number {
     const { cleanStop = false, kept = new Set<number>() } = this.#previous ?? {};
-    const isIdle = (id: number) => cleanStop && kept.has(id);
+    // An orphan of a process before that one is not idle: its clean stop says nothing of what a kill before it has lost.
+    const orphans = new Set(this.#suspects.map(({ id }) => id));
+    const isIdle = (id: number) => cleanStop && kept.has(id) && !orphans.has(id);
     const left = rows.filter((row) => {
       const first = this.#first.get(row.id);
       return first && isQuiet(row, first) && !isIdle(row.id);

@@ -148,7 +148,9 @@ export class Mercure {
   #send(path: string, query: string, method: string, headers: Readonly<Record<string, string>>, body = "") {
     return new Promise<import("node:http").IncomingMessage & { req: import("node:http").ClientRequest }>(
       (resolve, reject) => {
-        const url = `${this.pair.mongrel2.url}${path}${query === "" ? "" : `?${query}`}`;
+        // Ids are fragments: in an address their # must be encoded, or all that follows it is not sent.
+        const asked = query === "" ? "" : `?${query.replaceAll("#", "%23")}`;
+        const url = `${this.pair.mongrel2.url}${path}${asked}`;
         const length = body === "" ? {} : { "content-length": `${Buffer.byteLength(body)}` };
         const sent = request(url, { method, agent: false, headers: { ...headers, ...length } });
         sent.once("response", (response) => resolve(Object.assign(response, { req: sent })));

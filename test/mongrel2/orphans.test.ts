@@ -60,7 +60,7 @@ describe("Rule S1, for streams whose record is missing", () => {
   });
 });
 
-function setUp(timeoutMs = 60_000, inherited: readonly Orphan[] = []) {
+function setUp(timeoutMs = 60_000, inherited: readonly Orphan[] = [], left?: PreviousRequests) {
   const requests = new FileRequestRecord({
     folder: undefined,
     server: "main",
@@ -70,6 +70,7 @@ function setUp(timeoutMs = 60_000, inherited: readonly Orphan[] = []) {
     wrote() {},
   });
   requests.keepOrphans(inherited);
+  if (left) Object.defineProperty(requests, "previous", { value: left });
   const cancelled: number[] = [];
   const taken = new Set<number>();
   const isTaken = (id: number) => taken.has(id);
@@ -99,6 +100,15 @@ describe("Orphans", () => {
     assert.deepEqual(cancelled, [1], "2 is somebody's, 3 is ours, 4 is gone, 6 came later");
     assert.equal(orphans.count, 0);
     assert.deepEqual(requests.orphans, []);
+  });
+
+  test("of a kill are closed on an exclusive Mongrel2, also when the process after the kill stopped cleanly before it decided", () => {
+    const inherited: Orphan = { id: 50, kind: "request", quietSince: NOW, bytesRead: 200, bytesWritten: 500 };
+    const { orphans, cancelled } = setUp(60_000, [inherited], previous({ kept: new Set([50, 51]), cleanStop: true }));
+    const rows = [row(50), row(51)];
+    orphans.look(rows, NOW, { ...died, undecided: NONE });
+    orphans.closeExclusive(rows);
+    assert.deepEqual(cancelled, [50], "51 is kept open, and idle");
   });
 
   test("of an earlier process keep the time that they have waited, so that kills in a row leave nobody hanging", () => {

@@ -8,7 +8,7 @@ const hub = mercure({ settings: { "limits.content_length": 327_680 } });
 test("a publish is answered with exactly 200, and the id as text/plain; charset=utf-8", async () => {
   const { status, headers, text } = await hub.publish({ topic: "a", data: "x" });
   assert.deepEqual([status, headers["content-type"]], [200, "text/plain; charset=utf-8"]);
-  assert.match(text, /^[A-Za-z0-9_-]+\.[0-9]+$/);
+  assert.match(text, /^#[A-Za-z0-9_-]+\.[0-9]+$/);
 });
 
 test("the publisher's own id is kept, in the answer and in the event", async (t) => {
