@@ -22,7 +22,7 @@ export interface Earlier {
 const MOST_RUNS = 20_000;
 const VERSION = 1;
 
-/** No publication has this key: no id begins with "#". */
+/** No publication has this key: an id that begins with "#" has a "." in it. */
 export const keyOfEarlier = (epoch: string): string => keyOf(`#${epoch}`);
 
 export function encodeEarlier({ epoch, last, runs }: Earlier): Buffer {
@@ -86,7 +86,7 @@ export class Notes {
 
   /** The offset in `epoch` that an id has, which is a position of an earlier lifetime; undefined for any other. */
   async find(session: Session | undefined, epoch: string, id: string): Promise<number | undefined> {
-    const [, lifetime, then] = /^([A-Za-z0-9]{1,32})\.([0-9]{1,15})$/.exec(id) ?? [];
+    const [, lifetime, then] = /^#?([A-Za-z0-9]{1,32})\.([0-9]{1,15})$/.exec(id) ?? [];
     if (!session || lifetime === undefined || lifetime === epoch) return undefined;
     const earlier = this.#read.get(lifetime) ?? (await this.#ask(session, epoch, lifetime));
     return earlier && offsetNow(earlier, Number(then));

@@ -48,7 +48,7 @@ test("who comes and goes is shown within seconds, in charts that move and say wh
   for (let event = 1; event <= 5; event++) await pair.publisher.publish(`${event}`, "news");
   await shows(page, "History", "5 events");
   await news.close();
-  await visit(page, /went.*gone after \d+s.*news weather/).waitFor();
+  await visit(page, /went.*left after \d+s.*news weather/).waitFor();
   await shows(page, "Clients", "1");
   await moved(page);
   await page.getByRole("img", { name: /^Clients\. clients: now 1, from \d to 2\.$/ }).waitFor();

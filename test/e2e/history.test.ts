@@ -29,7 +29,7 @@ test("a history is carried into a stream: who comes back to the cluster gets wha
   await publish(1501, 2000);
   const idOf = (number: number) => client.events[number - 1]?.id ?? "";
   const all = client.events.map(({ id }) => id);
-  assert.match(quietId, /^\w+\.1500$/);
+  assert.match(quietId, /^#\w+\.1500$/);
   const words = (action: string, file: string) => `"${process.execPath}" "${PROGRAM}" history ${action} -c "${file}"`;
   const busy = await run("sh", ["-c", words("export", alone.daemon.configFile)], alone.daemon.dir);
   assert.match(busy.output, /in use by the m2push with pid \d+: stop that first/);

@@ -18,7 +18,7 @@ test("the page shows beacon and published events, and goes on by itself after th
   await text("Timestamp ");
   await pair.publisher.publish("hello <b>page</b>");
   await text("hello <b>page</b>");
-  assert.match((await page.locator("#last-id").textContent()) ?? "", /^[A-Za-z0-9]+\.\d+$/);
+  assert.match((await page.locator("#last-id").textContent()) ?? "", /^#[A-Za-z0-9]+\.\d+$/);
   await pair.daemon.kill9();
   await pair.restart();
   await pair.publisher.publish("after the kill");
