@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { M2pushError, ProtocolError } from "../../src/errors.js";
+import { HistoryReader } from "../../src/hub/history-reader.js";
 import type { Bus, GapReason, History } from "../../src/hub/ports.js";
 import { offsetOf, positionId } from "../../src/hub/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
+import { systemClock } from "../../src/util/clock.js";
 import { Changes } from "../support/deadline.js";
 
 /** One daemon's end of it. */
@@ -108,10 +110,21 @@ export const dataOf = (publications: readonly Publication[]): string[] =>
   texts(publications).map((text) => /^data: (.*)$/m.exec(text)?.[1] ?? "");
 
 /** Everything that a history holds after an offset, page by page. */
+/** As the hub reads: a stream without a leader, as after a fault, is asked again. */
 export async function readAll({ history }: End, after = history.floor, maxBytes = 3000): Promise<Publication[]> {
+  const reader = new HistoryReader(history, systemClock);
+  try {
+    return await pages(reader, after, maxBytes);
+  } finally {
+    reader.close();
+  }
+}
+
+async function pages(history: HistoryReader, after: number, maxBytes: number): Promise<Publication[]> {
   const found: Publication[] = [];
   for (let at = after; at < history.last; ) {
-    const page = await history.read(at, { through: history.last, maxBytes });
+    const page = await history.read(at, () => ({ through: history.last, maxBytes }));
+    assert.ok(!page.isUnavailable, "the history can be read");
     found.push(...page.publications);
     assert.ok(page.through > at, "a page gets on");
     at = page.through;
