@@ -92,13 +92,6 @@ export class LogJournal {
     this.#log.warn({ event: "lost", server, why }, "Mongrel2 lost: its clients are forgotten");
   }
 
-  serverSilent(server: string, milliseconds: number, live: boolean): void {
-    const hint = live
-      ? "Mongrel2 takes messages but does not answer: is it stopped, or does another handler use the same send_spec?"
-      : "no answer from Mongrel2: is it running, are send_spec and recv_spec the right way round, does its recv_ident fit send_ident?";
-    this.#log.warn({ event: "silent", server, milliseconds: Math.round(milliseconds) }, hint);
-  }
-
   recovered(server: string, result: { adopted: number; cancelled: number; gone: number; proven: boolean }): void {
     if (result.adopted + result.cancelled + result.gone === 0) return;
     this.#log.info({ event: "recovered", server, ...result }, "clients of the last run are settled");

@@ -35,11 +35,6 @@ export class InstanceEvidence {
     this.#options = options;
   }
 
-  /** Whether the present connection of the control port is known to be to the Mongrel2 of the link. */
-  get isAnchored(): boolean {
-    return this.#isLive && this.#anchor !== undefined && this.#anchor === this.#options.port.session;
-  }
-
   /** The link is live. Resolves with what is known of its Mongrel2; undefined when it is lost again by then. */
   async live(): Promise<Instance | undefined> {
     const life = this.#life;
