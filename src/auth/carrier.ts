@@ -1,6 +1,6 @@
 /**
  * Where a request has its token: the Authorization header, or else (0.x) the query parameter `authorization`, or else a
- * cookie. What comes first decides alone: a cookie does not mend a broken header. A browser sends a cookie of a name for each
+ * cookie. What comes first decides alone: a cookie does not repair a broken header. A browser sends a cookie of a name for each
  * path and domain that it was set for: all of them are shown, and each may be the good one.
  */
 import type { Headers } from "../protocol/request.js";

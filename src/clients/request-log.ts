@@ -1,6 +1,6 @@
 /**
  * The file behind a RequestRecord: a log of small operations that is appended to once a turn (one system call, about 1.5 us), and
- * written anew when it has grown. The page cache keeps what was written when the process is killed; that is all it is for.
+ * rewritten when it has grown. The page cache keeps what was written when the process is killed; that is all it is for.
  *
  *   line    what the file is, and the boot of the machine that it belongs to
  *   entry   operation u8 | connection id u32, little-endian
@@ -29,7 +29,7 @@ export type Entry = readonly [operation: Operation, id: number];
 
 const ENTRY_BYTES = 5;
 const BUFFER_BYTES = 64 * 1024;
-/** The log is written anew when this much has been appended. */
+/** The log is rewritten when this much has been appended. */
 const MAX_APPENDED_BYTES = 2_097_152;
 /** After a write has failed none is tried for this long. */
 const RETRY_INTERVAL_MS = 500;
@@ -38,7 +38,7 @@ export interface RequestLogOptions {
   readonly path: string;
   readonly boot: string;
   readonly monotonic: () => number;
-  /** All that is known now, for a log that is written anew. */
+  /** All that is known now, for a log that is rewritten. */
   readonly snapshot: () => Iterable<Entry>;
   /** A write failed; undefined: one succeeded. */
   readonly wrote: (error: unknown) => void;
@@ -52,7 +52,7 @@ export class RequestLog {
   #appended = 0;
   #isScheduled = false;
   #isClosed = false;
-  /** What is on disk is not what was said: it must be written anew. */
+  /** What is on disk is not what was said: it must be rewritten. */
   #isStale = true;
   #retryAt = Number.NEGATIVE_INFINITY;
 
@@ -95,7 +95,7 @@ export class RequestLog {
     }, this.#file);
   }
 
-  /** Writes the file anew. */
+  /** Rewrites the file. */
   rewrite(): void {
     if (this.#options.monotonic() < this.#retryAt) return;
     const { path, boot, snapshot } = this.#options;

@@ -5,7 +5,7 @@
  * Every node numbers what it tells. Whoever hears a gap in the numbers, or of a node that it does not know, asks that node to
  * tell everything anew: a message that says `anew`, and as many more as it takes. A node that is silent is forgotten.
  *
- * The same messages are how watchers of subscriptions at one node are told of those at the others: what is told anew is no event, and
+ * The same messages are how watchers of subscriptions at one node are told of those at the others: what is repeated is no event, and
  * where a message was missed, events may have been. Nothing is sent for watchers that is not sent for the list of subscribers.
  */
 import type { NodeSnapshot, NodeState, RemotePresenceObserver, Subscriber } from "../hub/ports.js";

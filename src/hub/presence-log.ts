@@ -45,7 +45,7 @@ interface Change {
 }
 
 export class PresenceLog {
-  /** Names this log: another process numbers anew. */
+  /** Names this log: another process counts from the start. */
   readonly instance = randomBytes(6).toString("base64url");
   readonly isShared: boolean;
   /** Told of each change. */

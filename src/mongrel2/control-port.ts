@@ -30,7 +30,7 @@ export interface ControlPortOptions {
   readonly spec: string;
   readonly clock: Clock;
   /**
-   * A connection over which nothing was answered for so long is cut and made anew, while `isMongrel2Answering`: a network has
+   * A connection over which nothing was answered for so long is cut and made again, while `isMongrel2Answering`: a network has
    * lost it. Else it is kept, as what shows later that it is the same Mongrel2. 0 = never.
    */
   readonly linkTimeoutMs: number;

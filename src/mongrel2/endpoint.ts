@@ -5,7 +5,7 @@
  *   lost  --Mongrel2 connects-->  probing  --a fence passes-->  live  --either socket disconnects-->  lost
  *
  * lost     No Mongrel2. What still comes in may be of the one that is gone: nobody can tell, so it is kept aside as doubtful,
- *          and told once the link is live: unless it is another Mongrel2, those connections are cancelled (a browser connects anew).
+ *          and told once the link is live: unless it is another Mongrel2, those connections are cancelled (a browser reconnects).
  * probing  Fences are sent until one comes back: a PUB socket that has just connected loses what is sent at once. Requests
  *          that come in are held, in order, and handed on when the link is live: an answer now could be lost. If a socket
  *          disconnects before that, they are doubtful, too.

@@ -10,8 +10,8 @@ const DELETE = "\x7f";
 const EVERY_UNPRINTABLE = new RegExp(UNPRINTABLE, "gu");
 
 /**
- * The text with every such character as \uXXXX, each UTF-16 unit apart: so JSON stays the same JSON. LF stays, because whoever calls
- * this has lines.
+ * The text with every such character as \uXXXX, each UTF-16 unit apart: so JSON stays the same JSON. LF stays: texts of
+ * several lines are escaped as well.
  */
 export function escapeUnprintable(text: string): string {
   return UNPRINTABLE.test(text) ? text.replace(EVERY_UNPRINTABLE, escaped) : text;
