@@ -101,7 +101,7 @@ test("a program that embeds the daemon finds its door", async () => {
 test("the Debian package says what it is and what it needs", async () => {
   const control = await must("dpkg-deb", ["-I", built.deb], "/");
   assert.match(control, new RegExp(`^ Version: ${built.version}$`, "m"));
-  assert.match(control, /^ Depends: nodejs \(>= 20\)/m);
+  assert.match(control, /^ Depends: nodejs \(>= 20.15\)/m);
   assert.match(control, /^ Recommends: mongrel2-core$/m);
   assert.match(control, /^ Maintainer: [^@<]+ <[^@\s]+@[^@\s]+\.[a-z]+>$/m);
   const architecture = (await must("dpkg", ["--print-architecture"], "/")).trim();
