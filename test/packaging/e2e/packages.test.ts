@@ -41,7 +41,9 @@ test("the npm package holds the program, its documents and its units, and nothin
   ])
     assert.ok(files.includes(wanted), `${wanted} is missing`);
   const stray = files.filter((path) =>
-    /^(src|test|bench|build|data|run|logs|node_modules|packaging\/pages)\/|tsconfig|\.(map|tsbuildinfo|sqlite|key|jwt)$/.test(path),
+    /^(src|test|bench|build|data|run|logs|node_modules|packaging\/pages)\/|tsconfig|\.(map|tsbuildinfo|sqlite|key|jwt)$/.test(
+      path,
+    ),
   );
   assert.deepEqual(stray, []);
 });
