@@ -179,7 +179,7 @@ test("what speaks another language where the link binds is no peer, and disturbs
   await heard("message two");
   assert.deepEqual(
     told.filter((it) => it.startsWith("in") || it.startsWith("refused")),
-    ["in +", "refused protocol.zmtp"],
+    ["in +", "refused invalid"],
   );
   await link.close();
   push.close();

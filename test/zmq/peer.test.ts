@@ -97,7 +97,7 @@ test("a conversation is the same however its bytes are cut", async () => {
     `message topic|${"x".repeat(300)}|{}`,
     "pong",
     "message ",
-    "cut protocol.zmtp: the peer sent a frame with the flags 0x80, which ZMTP 3 does not have",
+    "cut invalid: the peer sent a frame with the flags 0x80, which ZMTP 3 does not have",
   ]);
   assert.equal(written, Buffer.concat([GREETING, ready("PULL"), command("PONG", "hello")]).toString("latin1"));
 });
@@ -169,7 +169,7 @@ test("a handshake ends after 30 s, whatever comes meanwhile", () => {
   }
   assert.deepEqual(told, []);
   clock.advance(1000);
-  assert.match(told[0] ?? "", /^cut protocol.zmtp: the peer did not finish the ZeroMQ handshake within 30 s; fix: /);
+  assert.match(told[0] ?? "", /^cut invalid: the peer did not finish the ZeroMQ handshake within 30 s; fix: /);
   assert.ok(net.isDestroyed);
 });
 
