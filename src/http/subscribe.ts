@@ -18,6 +18,7 @@ import { latest } from "../util/latest.js";
 import { type Access, type Asker, isAnswer } from "./access.js";
 import type { CompileQueue } from "./compile-queue.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
+import { headerCursor } from "./cursor.js";
 import type { Asked } from "./mercure/dialect.js";
 import { type Answer, head } from "./response.js";
 import type { Method, Outcome } from "./router.js";
@@ -119,7 +120,8 @@ export class Subscribe {
     const grants = asker === "anonymous" ? NO_GRANTS : canonical(asker.subscribe);
     const isPublicOnly = grants.length > 0 && !server.servesPrivate;
     const interest = asker === "anonymous" || isPublicOnly ? wish.interest : { ...wish.interest, grants };
-    const shown = lastHeader(request, "last-event-id");
+    const sent = lastHeader(request, "last-event-id");
+    const shown = sent && headerCursor(sent);
     const cursor = shown || (wish.cursor ?? shown);
     const cors = corsHeaders(request, corsOrigins);
     const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
