@@ -3,30 +3,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { after, before, describe, type TestContext, test } from "node:test";
-import { openBrowser } from "../support/browser.js";
-import { openFirefox } from "../support/firefox.js";
+import { after, before, describe, test } from "node:test";
+import { BROWSERS, tabOf } from "../support/any-browser.js";
 import { startWire } from "../support/nats.js";
 import { freePort } from "../support/ports.js";
 import { HUB, mercure } from "./mercure.js";
 
 const require = createRequire(import.meta.url);
-
-/** What a page needs of its browser. */
-interface Tab {
-  goto(url: string): Promise<unknown>;
-  evaluate(expression: string): Promise<unknown>;
-}
-
-interface BrowserKind {
-  readonly name: string;
-  readonly open: (test: Pick<TestContext, "after">) => Promise<Tab>;
-}
-
-const BROWSERS: readonly BrowserKind[] = [
-  { name: "Chromium", open: async (test) => (await openBrowser(test as TestContext)).newPage() },
-  { name: "Firefox ESR", open: openFirefox },
-];
 
 const ROUTES = [
   { name: "the plain address", path: (topic: string) => `/esupdates?topic=${topic}` },
@@ -113,16 +96,9 @@ after(() => {
 
 let topics = 0;
 
-for (const { name: browser, open } of BROWSERS) {
-  describe(`a page of another origin in ${browser}`, () => {
-    let tab: Tab;
-    const ends: (() => unknown)[] = [];
-    before(async () => {
-      tab = await open({ after: (end: () => unknown) => void ends.push(end) } as Pick<TestContext, "after">);
-    });
-    after(async () => {
-      for (const end of ends.reverse()) await end();
-    });
+for (const browser of BROWSERS) {
+  describe(`a page of another origin in ${browser.name}`, () => {
+    const tab = tabOf(browser);
 
     for (const client of CLIENTS) {
       for (const { name, path } of ROUTES) {
@@ -131,27 +107,27 @@ for (const { name: browser, open } of BROWSERS) {
           const topic = `origin-${++topics}`;
           const url = `http://127.0.0.1:${wire.port}${path(topic)}`;
           const publish = (data: string) => hub.published({ topic, data });
-          await tab.goto(ALLOWED_ORIGIN);
-          await tab.evaluate(`follow("${client}", "${url}")`);
-          await tab.evaluate("opens()");
+          await tab().goto(ALLOWED_ORIGIN);
+          await tab().evaluate(`follow("${client}", "${url}")`);
+          await tab().evaluate("opens()");
           await publish("one");
           await publish("two");
-          await tab.evaluate("hears(2)");
+          await tab().evaluate("hears(2)");
           wire.cut();
           await publish("three");
           await publish("four");
           wire.mend();
-          await tab.evaluate("hears(4)");
+          await tab().evaluate("hears(4)");
           await publish("five");
-          assert.deepEqual(await tab.evaluate("hears(5)"), ["one", "two", "three", "four", "five"]);
+          assert.deepEqual(await tab().evaluate("hears(5)"), ["one", "two", "three", "four", "five"]);
         });
       }
     }
 
     for (const { name, path } of ROUTES) {
       test(`may not read ${name} where its origin is not in cors_origins`, async () => {
-        await tab.goto(OTHER_ORIGIN);
-        assert.equal(await tab.evaluate(`tries("${hub.pair.mongrel2.url}${path("refused")}")`), "TypeError");
+        await tab().goto(OTHER_ORIGIN);
+        assert.equal(await tab().evaluate(`tries("${hub.pair.mongrel2.url}${path("refused")}")`), "TypeError");
       });
     }
   });
