@@ -280,6 +280,12 @@ export const SECTIONS = {
       change: "live",
       doc: "How far the clocks of token issuers may be from ours: a token may be used so long before its nbf or iat and after its exp.",
     }),
+    max_lifetime: key<number>({
+      kind: duration({ min: 60 * SECOND, max: 30 * DAY, off: true }),
+      default: 0,
+      change: "live",
+      doc: "A stream that was opened with a token is closed after 80 to 100 % of this, also where the token lasts longer; its client connects again and shows its token.",
+    }),
     allow_publish_from: key<readonly string[]>({
       kind: list(addressRange, 'IP addresses and networks such as ["10.0.0.7", "fd00::/8"]'),
       default: [],

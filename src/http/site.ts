@@ -93,6 +93,7 @@ export class Site {
     const subscribe = new Subscribe(hub, base, new CompileQueue(clock), {
       settings: () => this.#settings(),
       date: this.#date,
+      now: () => clock.now(),
     });
     const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
@@ -117,8 +118,8 @@ export class Site {
   #settings() {
     const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
     const { max_pattern_cost: maxPatternCost } = this.#config.stream;
-    const corsOrigins = this.#config.auth.cors_origins;
-    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, corsOrigins };
+    const { cors_origins: corsOrigins, max_lifetime: maxLifetimeMs } = this.#config.auth;
+    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, maxLifetimeMs, corsOrigins };
   }
 
   #accessOf(config: Config): Access {

@@ -35,6 +35,8 @@ export interface SubscribeSettings {
   readonly maxPerAddress: number;
   /** What the patterns of all clients may cost together; 0 = no limit. */
   readonly maxPatternCost: number;
+  /** The longest that a stream with a token lasts, milliseconds; 0 = until the token expires. */
+  readonly maxLifetimeMs: number;
   readonly corsOrigins: readonly string[];
 }
 
@@ -53,12 +55,17 @@ const HEADERS = {
 /** RFC 6750 section 2.3: a token in the address makes the answer private, whatever else a cache reads. */
 const PRIVATE = { "Cache-Control": `private, ${HEADERS["Cache-Control"]}` };
 
+/** Coprime to 1000: a thousand connections in a row get as many different ends. */
+const SPREAD_FACTOR = 619;
+
 const NO_GRANTS: readonly Selector[] = [];
 const GREETING = encodeComment(" time stream");
 
 export interface SubscribeParts {
   readonly settings: () => SubscribeSettings;
   readonly date: () => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 export class Subscribe {
@@ -67,16 +74,18 @@ export class Subscribe {
   readonly #queue: CompileQueue;
   readonly #settings: () => SubscribeSettings;
   readonly #date: () => string;
+  readonly #now: () => number;
   /** What most are told first, all the same for a second. */
   readonly #plain = latest((date: string) => latest((retry: number) => openingOf(retry, { Date: date, ...HEADERS })));
 
   /** `base` is the hub's URL; `settings` are asked for anew with each request, `date` is the Date header's. */
-  constructor(hub: Hub, base: string, queue: CompileQueue, { settings, date }: SubscribeParts) {
+  constructor(hub: Hub, base: string, queue: CompileQueue, { settings, date, now }: SubscribeParts) {
     this.#hub = hub;
     this.#base = base;
     this.#queue = queue;
     this.#settings = settings;
     this.#date = date;
+    this.#now = now;
   }
 
   /** What a route's requests ask for; `read`: see Wishes. */
@@ -136,7 +145,7 @@ export class Subscribe {
       id: request.id,
       remote: request.remote,
       interest,
-      expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
+      expiresAt: this.#endOf(request, asker),
       keyFingerprints: asker === "anonymous" ? undefined : asker.keyFingerprints,
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
       // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
@@ -157,6 +166,15 @@ export class Subscribe {
       return client ? "streaming" : full;
     };
     return opened instanceof Promise ? opened.then(outcome) : outcome(opened);
+  }
+
+  /** Streams of one moment end apart: after 80 to 100 % of the lifetime, by their connection ids. */
+  #endOf({ id }: HttpRequest, asker: Asker): number | undefined {
+    if (asker === "anonymous") return undefined;
+    const { maxLifetimeMs } = this.#settings();
+    if (maxLifetimeMs === 0) return asker.expiresAt;
+    const part = 0.8 + (0.2 * ((id * SPREAD_FACTOR) % 1000)) / 1000;
+    return Math.min(asker.expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + Math.round(maxLifetimeMs * part));
   }
 
   #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {

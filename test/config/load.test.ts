@@ -56,6 +56,7 @@ const DEFAULTS = {
     subscriber_key: "",
     issuer: "",
     leeway: 30_000,
+    max_lifetime: 0,
     allow_publish_from: [],
     cors_origins: [],
   },
