@@ -2,7 +2,7 @@
  * What the two lines of a stream's life cost, into a file or a pipe: the figures go to standard error.
  * `node build/bench/log.js [lines] > FILE`, or `| cat > FILE`.
  */
-import { openLog } from "../src/log/logger.js";
+import { openLog } from "../src/observability/log/logger.js";
 
 const lines = Number(process.argv[2] ?? 100_000);
 const WHO = { server: "main", client: 17, remote: "203.0.113.9", topics: ["*"], clients: 3 };

@@ -2,8 +2,9 @@
  * What it costs to find an id, ours or a publisher's own, among a few stored events and among a million.
  * `node build/bench/lookup.js [events]`.
  */
-import { openLmdb } from "../src/history/lmdb.js";
-import { positionId } from "../src/hub/position.js";
+
+import { positionId } from "../src/protocol/position.js";
+import { openLmdbHistory } from "../src/storage/lmdb/lmdb-history.js";
 import { systemClock } from "../src/util/clock.js";
 import { removeDirectory, temporaryDirectory } from "../test/support/processes.js";
 
@@ -20,7 +21,7 @@ console.log(
 
 async function measure(events: number) {
   const path = temporaryDirectory();
-  const history = await openLmdb({ ...BOUNDS, path }, systemClock);
+  const history = await openLmdbHistory({ ...BOUNDS, path }, systemClock);
   const bytes = Buffer.from(`data: ${"x".repeat(100)}\n\n`);
   for (let offset = 1; offset <= events; offset++) {
     const id = offset % 2 === 0 ? positionId(history.epoch, offset) : `own ${offset}`;
@@ -30,7 +31,7 @@ async function measure(events: number) {
   // Opened anew: nothing is in the memory tail.
   const { epoch } = history;
   await history.close();
-  const opened = await openLmdb({ ...BOUNDS, path }, systemClock);
+  const opened = await openLmdbHistory({ ...BOUNDS, path }, systemClock);
   const time = (idOf: (offset: number) => string, parity: number) => {
     const start = performance.now();
     for (let lookup = 0; lookup < LOOKUPS; lookup++) {

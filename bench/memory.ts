@@ -3,10 +3,11 @@
  * also holds what V8 has not given back, and the pages of the client store that are mapped).
  * `node --expose-gc build/bench/memory.js [clients]`.
  */
-import type { Interest } from "../src/hub/interest.js";
-import { EVERYTHING_PUBLIC } from "../src/hub/interest.js";
-import type { Outlet } from "../src/hub/ports.js";
-import { Registry } from "../src/hub/registry.js";
+
+import type { Outlet } from "../src/delivery/ports.js";
+import { Registry } from "../src/delivery/registry.js";
+import type { Interest } from "../src/matching/interest.js";
+import { EVERYTHING_PUBLIC } from "../src/matching/interest.js";
 import { replyHead } from "../src/protocol/reply.js";
 
 const clients = Number(process.argv[2] ?? 500_000);
@@ -34,7 +35,7 @@ function measure(interestOf: (id: number) => Interest) {
   for (let id = 1; id <= clients; id++) {
     const remote = `10.${id >> 16}.${(id >> 8) & 255}.${id & 255}`;
     const client = registry.add({ id, remote, interest: interestOf(id), since: performance.now() });
-    client.settled = true;
+    client.coveredByServerFence = true;
     client.audience.add(client);
   }
   const objects = counted() - before;

@@ -9,7 +9,7 @@
  */
 import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { SECRET, sign } from "../test/auth/tokens.js";
+import { SECRET, sign } from "../test/http/auth/tokens.js";
 import { crowd } from "../test/support/crowd.js";
 import { type Pair, serving, startPair } from "../test/support/pair.js";
 import { type Load, load, publish } from "./tools.js";

@@ -10,7 +10,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Status } from "../src/admin/status.js";
+import type { Status } from "../src/observability/admin/status.js";
 import { type Daemon, startDaemon } from "../test/support/daemon.js";
 import { freePort } from "../test/support/ports.js";
 import { PROJECT, removeDirectory, temporaryDirectory } from "../test/support/processes.js";

@@ -2,8 +2,8 @@
  * What it costs to find who wants a publication, and what the worst patterns cost. `node build/bench/topics.js`.
  * Times are medians of rounds; ratios are against an index with ten topics and no pattern.
  */
-import { compile, parseSelector, type Selector } from "../src/hub/selector.js";
-import { TopicIndex } from "../src/hub/topic-index.js";
+import { compile, parseSelector, type Selector } from "../src/matching/selector.js";
+import { TopicIndex } from "../src/matching/topic-index.js";
 
 const BASE = "https://hub.example/.well-known/mercure";
 const ROUNDS = 7;

@@ -15,41 +15,41 @@
  */
 
 import { hostname } from "node:os";
-import { Observed } from "./admin/observed.js";
-import { startAdmin } from "./admin/start.js";
-import { Visits } from "./admin/visits.js";
-import { openClientStore, withoutRecord } from "./clients/open.js";
-import { LocalBus } from "./cluster/local.js";
+import { LocalBus } from "./cluster/local-bus.js";
 import type { Nodes } from "./cluster/nodes.js";
-import { needRestart } from "./config/reload.js";
+import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
+import type { Bus, ClientStore, History } from "./delivery/ports.js";
 import { M2pushError } from "./errors.js";
-import { storageConditions } from "./history/failure.js";
-import { checkFolder, lockFolder } from "./history/lock.js";
-import { MemoryHistory, newEpoch } from "./history/memory.js";
-import { openHistory } from "./history/open.js";
+import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
-import { hubUrl, Site } from "./http/site.js";
 import { Beacon } from "./hub/beacon.js";
 import { Hub } from "./hub/hub.js";
-import type { Bus, ClientStore, History } from "./hub/ports.js";
+import { combineObservers, type DaemonObserver } from "./hub/observers.js";
 import { Ingress } from "./ingress/ingress.js";
-import { socketObserver } from "./ingress/observer.js";
-import { logConditions } from "./log/conditions.js";
-import { LogJournal } from "./log/journal.js";
-import type { Logger } from "./log/logger.js";
-import { MetricsJournal } from "./metrics/journal.js";
-import { type Chronicle, tee } from "./metrics/tee.js";
+import { socketObserver } from "./ingress/socket-observer.js";
 import { handOver } from "./mongrel2/handover.js";
-import { type Served, type Surroundings, serve } from "./mongrel2/serve.js";
+import { type ServedMongrel2, type ServerDeps, serveMongrel2 } from "./mongrel2/serve-mongrel2.js";
+import { DaemonState } from "./observability/admin/daemon-state.js";
+import { RecentConnections } from "./observability/admin/recent-connections.js";
+import { startAdmin } from "./observability/admin/start-admin.js";
+import { logConditions } from "./observability/log/log-conditions.js";
+import { LogObserver } from "./observability/log/log-observer.js";
+import type { Logger } from "./observability/log/logger.js";
+import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
+import { openClientStore, withoutRecord } from "./storage/clients/open-client-store.js";
+import { checkFolder, lockFolder } from "./storage/folder-lock.js";
+import { MemoryHistory, newEpoch } from "./storage/memory/memory-history.js";
+import { openHistory } from "./storage/open-history.js";
+import { storageConditions } from "./storage/storage-failure.js";
 import { type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
 import { Throttle } from "./util/throttle.js";
 import { packageVersion } from "./util/version.js";
-import { PullServer } from "./zmq/pull.js";
+import { PullServer } from "./zmq/pull-server.js";
 
 /** A running daemon. */
 export interface Daemon {
@@ -106,11 +106,11 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 /** The order of the start; the stop is the reverse. Returns what reload() does. Long because it is one list. */
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
-  const metrics = new MetricsJournal(clock);
-  const visits = new Visits(clock);
-  const journal = visits.beside(tee(new LogJournal(log, clock), metrics, observerFailed(log, clock)));
+  const metrics = new MetricsObserver(clock);
+  const visits = new RecentConnections(clock);
+  const journal = visits.beside(combineObservers(new LogObserver(log, clock), metrics, observerFailed(log, clock)));
   const live = { config };
-  const observed = new Observed(clock);
+  const observed = new DaemonState(clock);
   const conditions = new Conditions(clock, logConditions(log));
   observed.conditions = conditions;
   const caps = await start(
@@ -135,7 +135,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
   const rejected = (error: M2pushError) => journal.publicationRejected("http", error);
-  const site = new Site(config, { hub, history, presence, clock, rejected, warn });
+  const site = new App(config, { hub, history, presence, clock, rejected, warn });
   const readable = site.readable.bind(site);
   const misdirected = site.misdirected.bind(site);
   const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
@@ -164,7 +164,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     });
   };
   await start("streams", () => hub, endStreams);
-  const beacon = await startDoors(config, around, start, internalPublicationFailed(journal, log), source);
+  const beacon = await startIngress(config, around, start, internalPublicationFailed(journal, log), source);
   observed.phase = "running";
   const servers = config.mongrel2.map(({ name }) => name);
   log.info({ event: "started", servers, epoch: history.epoch, admin: admin.url }, "m2push started");
@@ -174,7 +174,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     log.level = next.log.level;
     beacon.start(next.beacon);
     for (const { keepalive } of hub.servers) keepalive.start(next.stream);
-    return needRestart(config, next);
+    return restartKeys(config, next);
   };
 }
 
@@ -202,15 +202,15 @@ function connectionCaps(config: Config, clock: Clock, conditions: Conditions) {
 }
 
 /** Who is told, who looks, and where publishers are. */
-interface Told {
-  readonly journal: Chronicle;
-  readonly observed: Observed;
+interface ObserverDeps {
+  readonly journal: DaemonObserver;
+  readonly observed: DaemonState;
   readonly conditions: Conditions;
   readonly source: PullServer | undefined;
 }
 
 /** What is kept, what counts, and what stands between them and the clients. */
-async function startHub(config: Config, told: Told, options: Required<DaemonOptions>, start: Start) {
+async function startHub(config: Config, told: ObserverDeps, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
   const { journal, observed, conditions, source } = told;
   const isFlooded = () => source?.isFlooded ?? false;
@@ -238,7 +238,7 @@ async function startHub(config: Config, told: Told, options: Required<DaemonOpti
   return { hub, store, history, presence };
 }
 
-interface Course {
+interface EventLog {
   readonly bus: Bus;
   readonly history: History;
   /** The daemons that share the stream; absent = this one is alone. */
@@ -246,7 +246,12 @@ interface Course {
 }
 
 /** This daemon counts, and keeps what it counted. */
-async function startAlone(config: Config, told: Told, options: Required<DaemonOptions>, start: Start): Promise<Course> {
+async function startAlone(
+  config: Config,
+  told: ObserverDeps,
+  options: Required<DaemonOptions>,
+  start: Start,
+): Promise<EventLog> {
   const history = await start(
     "history",
     () => open(config, told.conditions, options),
@@ -258,10 +263,10 @@ async function startAlone(config: Config, told: Told, options: Required<DaemonOp
 /** A stream counts and keeps; several daemons share it. */
 async function startCluster(
   config: Config,
-  { observed, conditions }: Told,
+  { observed, conditions }: ObserverDeps,
   options: Required<DaemonOptions>,
   start: Start,
-): Promise<Course> {
+): Promise<EventLog> {
   const { log, clock, takeover, signal } = options;
   const { store, path, max_age: maxAge } = config.history;
   const folder = store === "lmdb" ? path : undefined;
@@ -274,8 +279,8 @@ async function startCluster(
     if (lock.warning !== undefined) log.warn({ event: "history" }, lock.warning);
   }
   const [{ connectNats }, { clusterConditions }] = await Promise.all([
-    import("./cluster/open.js"),
-    import("./cluster/conditions.js"),
+    import("./cluster/open-cluster.js"),
+    import("./cluster/cluster-conditions.js"),
   ]);
   const tail = (from: { epoch: string; last: number }) => new MemoryHistory({ ...TAIL, maxAge }, clock, from);
   const warn = (warning: string) => log.warn({ event: "cluster" }, warning);
@@ -291,17 +296,17 @@ async function startCluster(
 
 async function startServers(
   config: Config,
-  around: Surroundings,
-  observed: Observed,
+  around: ServerDeps,
+  observed: DaemonState,
   { log }: Required<DaemonOptions>,
   start: Start,
 ) {
-  const all: Served[] = [];
+  const all: ServedMongrel2[] = [];
   for (const server of config.mongrel2) {
     const served = await start(
       `server ${server.name}`,
-      () => serve(server, around),
-      async (it) => tellEnd(log, server.name, await it.stop()),
+      () => serveMongrel2(server, around),
+      async (it) => reportStop(log, server.name, await it.stop()),
     );
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
     observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
@@ -311,7 +316,7 @@ async function startServers(
 }
 
 /** Whether the next process has to look for requests that nobody answers. */
-function tellEnd(log: Logger, server: string, isWhole: boolean): void {
+function reportStop(log: Logger, server: string, isWhole: boolean): void {
   if (isWhole) {
     log.info({ event: "left", server }, "every request that Mongrel2 handed over is answered");
     return;
@@ -338,9 +343,9 @@ function whenAllYielded({ mongrel2, publish }: Config, log: Logger, source?: Pul
 }
 
 /** Where publications come in. */
-async function startDoors(
+async function startIngress(
   config: Config,
-  around: Surroundings,
+  around: ServerDeps,
   start: Start,
   failed: (error: unknown) => void,
   source?: PullServer,
@@ -381,7 +386,7 @@ function observerFailed(log: Logger, clock: Clock): (error: unknown) => void {
 }
 
 /** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */
-function internalPublicationFailed(journal: Chronicle, log: Logger): (error: unknown) => void {
+function internalPublicationFailed(journal: DaemonObserver, log: Logger): (error: unknown) => void {
   return (error) => {
     if (error instanceof M2pushError) journal.publicationRejected("internal", error);
     else log.error({ event: "internal error", err: error }, "an event of the daemon itself could not be published");
@@ -407,7 +412,7 @@ function open({ history }: Config, conditions: Conditions, options: Required<Dae
 async function openStore(
   { history: { store, path: folder } }: Config,
   { epoch }: History,
-  { conditions }: Told,
+  { conditions }: ObserverDeps,
   { clock, takeover, log }: Required<DaemonOptions>,
   start: Start,
 ): Promise<ClientStore> {

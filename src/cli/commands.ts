@@ -1,14 +1,14 @@
 /** Every command of `m2push`, in the order of the help. */
 import type { Command } from "commander";
-import { addCompletion } from "./completion.js";
-import { addConfig } from "./config.js";
-import { addDoctor } from "./doctor.js";
-import { addHistory } from "./history.js";
+import { addCompletion } from "./completion-command.js";
+import { addConfig } from "./config-command.js";
+import { addDoctor } from "./doctor-command.js";
+import { addHistory } from "./history-command.js";
 import { createProgram } from "./program.js";
-import { addPublish } from "./publish.js";
-import { addServe } from "./serve.js";
-import { addStatus } from "./status.js";
-import { addUp } from "./up.js";
+import { addPublish } from "./publish-command.js";
+import { addServe } from "./serve-command.js";
+import { addStatus } from "./status-command.js";
+import { addUp } from "./up-command.js";
 
 const COMMANDS: readonly ((program: Command) => void)[] = [
   addServe,

@@ -4,7 +4,7 @@
  * in its own form, instead of Node in a form that no reader of JSON lines understands.
  */
 import { inspect } from "node:util";
-import type { Logger } from "../log/logger.js";
+import type { Logger } from "../observability/log/logger.js";
 import { escapeUnprintable } from "../util/escape.js";
 
 /** EX_SOFTWARE of sysexits.h. */

@@ -1,5 +1,5 @@
 /** m2push(1), the manual page: the commands and options are read from the program, the rest stands here. In man(7) macros. */
-import type { CommandShape, OptionShape, ProgramShape } from "./completion/shape.js";
+import type { CommandShape, OptionShape, ProgramShape } from "./completion/program-shape.js";
 
 const FILES: readonly (readonly [name: string, text: string])[] = [
   [

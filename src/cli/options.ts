@@ -1,6 +1,6 @@
 /** The options that commands share: the configuration file, and a flag for every key with a single value. */
 import { type Command, Option } from "commander";
-import { type Loaded, loadConfig } from "../config/load.js";
+import { type Loaded, loadConfig } from "../config/load-config.js";
 import { type Config, type ServerConfig, scalarKeys } from "../config/schema.js";
 import { type Io, processIo } from "./io.js";
 

@@ -1,8 +1,8 @@
 /** Prints what is made from the program: `node dist/cli/pages.js PAGE`. Not part of the command line: for builds and tests. */
 import { packageVersion } from "../util/version.js";
 import { fullProgram } from "./commands.js";
-import { shapeOf } from "./completion/shape.js";
-import { SHELLS } from "./completion.js";
+import { shapeOf } from "./completion/program-shape.js";
+import { SHELLS } from "./completion-command.js";
 import { manual } from "./manual.js";
 import { reference } from "./reference.js";
 

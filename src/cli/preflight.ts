@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
-import { leftoverPid } from "../mongrel2/process.js";
+import { leftoverPid } from "../mongrel2/mongrel2-process.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { portHolder } from "../util/port-holder.js";
 

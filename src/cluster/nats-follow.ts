@@ -22,7 +22,7 @@ import {
 } from "@nats-io/transport-node";
 import { M2pushError } from "../errors.js";
 import type { Cancel, Clock } from "../util/clock.js";
-import type { Following, Stored } from "./session.js";
+import type { StreamConsumer, StreamMessage } from "./stream-session.js";
 
 export interface FollowOptions {
   readonly connection: NatsConnection;
@@ -30,7 +30,7 @@ export interface FollowOptions {
   readonly clock: Clock;
   readonly stream: string;
   readonly from: number;
-  readonly take: (message: Stored) => void;
+  readonly take: (message: StreamMessage) => void;
   readonly ended: (why: string) => void;
 }
 
@@ -43,7 +43,7 @@ const AT_ONCE = 4;
 /** By chance it never comes to this. Then any server will do: a NATS that puts none on the leader must serve, too. */
 const MOST_ROUNDS = 12;
 
-export async function follow(options: FollowOptions): Promise<Following> {
+export async function follow(options: FollowOptions): Promise<StreamConsumer> {
   const { manager, stream, from } = options;
   // A consumer sends nothing before somebody listens.
   const { consumer, leader } = await atLeader(manager, stream, () => ({
@@ -165,7 +165,7 @@ class PushConsumer {
 
   #take({ reply = "", subject, data }: Msg): void {
     const [consumed, sequence, stamp] = delivery(reply);
-    if (consumed === ++this.#received) this.#options.take(stored(sequence, subject, stamp, data));
+    if (consumed === ++this.#received) this.#options.take(toStreamMessage(sequence, subject, stamp, data));
     else this.#end("messages were lost on the way");
   }
 }
@@ -177,6 +177,6 @@ function delivery(reply: string): [consumed: number, sequence: number, stamp: st
   return [Number(words[at + 1]), Number(words[at]), words[at + 2] ?? "0"];
 }
 
-export function stored(sequence: number, subject: string, stamp: string, data: Uint8Array): Stored {
+export function toStreamMessage(sequence: number, subject: string, stamp: string, data: Uint8Array): StreamMessage {
   return { sequence, epoch: subject.split(".")[2] ?? "", stamp, data };
 }

@@ -18,58 +18,30 @@ import {
   StorageType,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import {
-  connect,
-  credsAuthenticator,
-  InvalidArgumentError,
-  type NatsConnection,
-  type NodeConnectionOptions,
-  nanos,
-} from "@nats-io/transport-node";
+import { connect, InvalidArgumentError, type NatsConnection, nanos } from "@nats-io/transport-node";
+import type { EqualIds } from "../delivery/ports.js";
 import { M2pushError } from "../errors.js";
-import type { EqualIds } from "../hub/ports.js";
 import type { Clock } from "../util/clock.js";
-import { follow, stored } from "./nats-follow.js";
-import type { Dial, Following, Outgoing, Session, Stored, StreamState } from "./session.js";
-
-export interface NatsOptions {
-  /** "nats://host:port" or "tls://host:port"; a user and password, or a token alone, may stand before the host. */
-  readonly servers: readonly string[];
-  readonly stream: string;
-  readonly limits: Limits;
-  /** Servers of a NATS cluster that hold the stream, 1 to 5. Counts when the stream is made. */
-  readonly replicas: number;
-  /** Forget the stream when NATS stops. Counts when the stream is made. */
-  readonly inMemory: boolean;
-  readonly user?: string;
-  readonly password?: string;
-  readonly token?: string;
-  /** The contents of a credentials file (JWT and seed). */
-  readonly credentials?: Buffer;
-  /** Absent = TLS where the server offers it, or an address says tls://. */
-  readonly tls?: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
-}
-
-export interface Limits {
-  readonly maxEvents: number;
-  /** Milliseconds. */
-  readonly maxAge: number;
-  readonly maxBytes: number;
-}
+import { connectionOptions, type Limits, type NatsOptions } from "./nats-connection.js";
+import { follow, toStreamMessage } from "./nats-follow.js";
+import type {
+  Dial,
+  OutgoingRecord,
+  StreamConsumer,
+  StreamMessage,
+  StreamSession,
+  StreamState,
+} from "./stream-session.js";
 
 /**
  * How long the server may take to answer, milliseconds. While a NATS cluster elects a leader nobody answers at all: asking again
  * soon is what makes the pause short.
  */
 const ANSWER = 2000;
-/** How long it may take to connect, milliseconds. */
-const CONNECT = 5000;
 /** Messages that are asked for at once. */
 const READ_AHEAD = 256;
 /** An acknowledgement may take longer than anybody waits for it, milliseconds. */
 const ACKNOWLEDGE = 15_000;
-/** A connection on which nothing comes for twice this long is over, milliseconds. */
-const PING_EVERY = 2000;
 /** The stream knows the ids of its messages for this long, milliseconds: far longer than anything is tried again. */
 const REMEMBER_IDS = 120_000;
 /** NATS' error code for a stream that is there, but is not the one that was asked for. */
@@ -83,42 +55,7 @@ export function natsDial(options: NatsOptions, clock: Clock): Dial {
   };
 }
 
-function connectionOptions(options: NatsOptions): NodeConnectionOptions {
-  const { servers, token, user, password, credentials, tls } = options;
-  const urls = servers.map((server) => new URL(server));
-  const named = urls.find(({ username }) => username !== "");
-  const own = named && decodeURIComponent(named.username);
-  const auth =
-    named && named.password === ""
-      ? { token: own }
-      : named
-        ? { user: own, pass: decodeURIComponent(named.password) }
-        : {};
-  return {
-    servers: urls.map(({ hostname, port }) => `${hostname}:${port || 4222}`),
-    name: "m2push",
-    reconnect: false,
-    timeout: CONNECT,
-    pingInterval: PING_EVERY,
-    maxPingOut: 2,
-    noAsyncTraces: true,
-    ...auth,
-    ...(user !== undefined && { user, pass: password ?? "" }),
-    ...(token !== undefined && { token }),
-    ...(credentials !== undefined && { authenticator: credsAuthenticator(credentials) }),
-    ...((tls || urls.some(({ protocol }) => protocol === "tls:")) && { tls: tlsOptions(tls) }),
-  } as NodeConnectionOptions;
-}
-
-function tlsOptions({ ca, cert, key }: NonNullable<NatsOptions["tls"]> = {}) {
-  return {
-    ...(ca && { ca: ca.toString() }),
-    ...(cert && { cert: cert.toString() }),
-    ...(key && { key: key.toString() }),
-  };
-}
-
-class NatsSession implements Session {
+class NatsSession implements StreamSession {
   readonly closed: Promise<string>;
   readonly #connection: NatsConnection;
   readonly #options: NatsOptions;
@@ -184,7 +121,11 @@ class NatsSession implements Session {
     await manager.streams.update(config.name, { ...config, subjects: [this.#subject(epoch, "*")] });
   }
 
-  async follow(from: number, take: (message: Stored) => void, ended: (why: string) => void): Promise<Following> {
+  async follow(
+    from: number,
+    take: (message: StreamMessage) => void,
+    ended: (why: string) => void,
+  ): Promise<StreamConsumer> {
     const manager = await this.#manager;
     return follow({
       connection: this.#connection,
@@ -198,16 +139,16 @@ class NatsSession implements Session {
   }
 
   /** Message by message, as only the stream's leader answers that; a consumer may read what another server has. */
-  async read(after: number, through: number): Promise<Stored[]> {
+  async read(after: number, through: number): Promise<StreamMessage[]> {
     const manager = await this.#manager;
-    const messages: Stored[] = [];
+    const messages: StreamMessage[] = [];
     for (let from = after + 1; from <= through; from += READ_AHEAD) {
       const count = Math.min(READ_AHEAD, through + 1 - from);
       const asked = Array.from({ length: count }, (_, at) =>
         manager.streams.getMessage(this.#options.stream, { seq: from + at }),
       );
       for (const it of await Promise.all(asked))
-        if (it) messages.push(stored(it.seq, it.subject, stampOf(it.timestamp), it.data));
+        if (it) messages.push(toStreamMessage(it.seq, it.subject, stampOf(it.timestamp), it.data));
     }
     return messages;
   }
@@ -222,7 +163,7 @@ class NatsSession implements Session {
     return message?.seq;
   }
 
-  async send({ epoch, key, id, data, after }: Outgoing): Promise<number> {
+  async send({ epoch, key, id, data, after }: OutgoingRecord): Promise<number> {
     try {
       const { seq } = await this.#client.publish(this.#subject(epoch, key), data, {
         msgID: id,

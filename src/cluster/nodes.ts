@@ -8,9 +8,9 @@
  * The same messages are how watchers of subscriptions at one node are told of those at the others: what is repeated is no event, and
  * where a message was missed, events may have been. Nothing is sent for watchers that is not sent for the list of subscribers.
  */
-import type { NodeSnapshot, NodeState, RemotePresenceObserver, Subscriber } from "../hub/ports.js";
+import type { NodeSnapshot, NodeState, RemotePresenceObserver, Subscriber } from "../delivery/ports.js";
 import type { Cancel, Clock } from "../util/clock.js";
-import type { Session } from "./session.js";
+import type { StreamSession } from "./stream-session.js";
 
 export interface NodesOptions {
   readonly clock: Clock;
@@ -70,7 +70,7 @@ export class Nodes {
   #observer: RemotePresenceObserver = { joined() {}, left() {}, missed() {} };
   readonly #beat: Cancel;
   #gathering: Cancel | undefined;
-  #session: Session | undefined;
+  #session: StreamSession | undefined;
   #number = 0;
   #changes = 0;
   #toldAnew = Number.NEGATIVE_INFINITY;
@@ -83,7 +83,7 @@ export class Nodes {
   }
 
   /** From now on it is told here; undefined = nobody can be reached. */
-  connect(session: Session | undefined): void {
+  connect(session: StreamSession | undefined): void {
     if (session === this.#session) return;
     this.#session = session;
     if (!session) return;

@@ -3,7 +3,7 @@
  * The Config type, the flags, the environment variables, the faults and `m2push config --print` all come from these tables.
  * Times are milliseconds, sizes are bytes once they are loaded; paths are absolute. Long because it is one table.
  */
-import { choice, duration, integer, type Kind, list, size, text, truth } from "./kind.js";
+
 import {
   addressRange,
   bearerToken,
@@ -20,11 +20,12 @@ import {
   secretText,
   spec,
   urlPath,
-} from "./place.js";
+} from "./text-types.js";
 import { DAY, SECOND } from "./units.js";
+import { booleanType, choice, duration, integer, list, size, text, type ValueType } from "./value-type.js";
 
 export interface Key<T> {
-  readonly kind: Kind<NonNullable<T>>;
+  readonly kind: ValueType<NonNullable<T>>;
   /** Undefined: the key may be left out, and then there is no value. */
   readonly default: T;
   /** One line. Says what special values mean. */
@@ -84,7 +85,7 @@ export const SERVER_KEYS = {
     doc: "The most connections in one message; not above Mongrel2's limits.handler_targets.",
   }),
   bind: key<boolean>({
-    kind: truth,
+    kind: booleanType,
     default: false,
     change: "restart",
     doc: "Bind our two sockets instead of connecting them, for a Mongrel2 behind a ZeroMQ proxy.",
@@ -96,7 +97,7 @@ export const SERVER_KEYS = {
     doc: "Mongrel2's configuration database (m2sh load -db FILE). With it the daemon knows whether it is the only handler of this Mongrel2, and then closes at once what an earlier process left unanswered.",
   }),
   shared: key<boolean>({
-    kind: truth,
+    kind: booleanType,
     default: false,
     change: "restart",
     doc: "Other daemons read from the same send_spec on purpose: keep serving beside them, and treat no connection as ours alone.",
@@ -251,7 +252,7 @@ export const SECTIONS = {
   },
   auth: {
     anonymous: key<boolean>({
-      kind: truth,
+      kind: booleanType,
       default: true,
       change: "live",
       doc: "Whether subscribers without a token get public events.",

@@ -3,8 +3,8 @@
  * met on the way. Nothing here throws before all faults are known; `finish` throws them together.
  */
 import { M2pushError } from "../errors.js";
-import { show, Wrong } from "./kind.js";
 import type { Key } from "./schema.js";
+import { Invalid, show } from "./value-type.js";
 
 /** Where a value came from. A line is undefined only where the scan of the file did not find the key. */
 export type Source =
@@ -58,7 +58,7 @@ export class Settings {
   /** Takes a value of a stronger source than all before; one that will not do becomes a fault. */
   offer(path: string, key: Key<unknown>, given: unknown, source: Source, base: string): void {
     const read = key.kind.read(given);
-    const value = read instanceof Wrong ? read : resolved(key, read, base);
+    const value = read instanceof Invalid ? read : resolved(key, read, base);
     this.#take(path, key, value, given, { source, place: sourceText(source) });
   }
 
@@ -79,7 +79,7 @@ export class Settings {
   }
 
   #take(path: string, key: Key<unknown>, value: unknown, given: unknown, from: Omit<Setting, "value">): void {
-    if (!(value instanceof Wrong)) {
+    if (!(value instanceof Invalid)) {
       this.#settings.set(path, { value, ...from });
       return;
     }

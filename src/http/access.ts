@@ -2,20 +2,21 @@
  * Who asks, and what they may: the token of a request, checked, or nobody in particular. What is wrong with a token is told
  * to the log; the client learns a status and a challenge (RFC 6750 section 3).
  */
-import { findToken, type Presented } from "../auth/carrier.js";
-import type { Grants } from "../auth/grants.js";
-import { refuseCrossSite, refuseForeignPage } from "../auth/origin.js";
-import type { Refusal } from "../auth/refusal.js";
-import type { Verifier } from "../auth/verifier.js";
-import type { Selector } from "../hub/selector.js";
+
+import type { Selector } from "../matching/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { AddressSet } from "../util/address-set.js";
-import type { Answer } from "./response.js";
+import { findToken, type PresentedToken } from "./auth/carrier.js";
+import type { Grants } from "./auth/grants.js";
+import { refuseCrossSite, refuseForeignPage } from "./auth/origin.js";
+import type { Refusal } from "./auth/refusal.js";
+import type { Verifier } from "./auth/verifier.js";
+import type { Response } from "./response.js";
 
 /** Nobody in particular, or the holder of a good token. */
-export type Asker = Grants<Selector> | "anonymous";
+export type Principal = Grants<Selector> | "anonymous";
 
-type Tokens = Extract<Presented, { kind: "tokens" }>;
+type Tokens = Extract<PresentedToken, { kind: "tokens" }>;
 
 export interface AccessOptions {
   readonly publishers: Verifier<Selector>;
@@ -45,7 +46,7 @@ export class Access {
   }
 
   /** The subscriber, or why it is turned away. At once where no token has to be checked. */
-  subscriber(request: HttpRequest): Asker | Answer | Promise<Asker | Answer> {
+  subscriber(request: HttpRequest): Principal | Response | Promise<Principal | Response> {
     const { subscribers, anonymous, legacy } = this.#options;
     const found = findToken(request, { legacy });
     if (found.kind === "malformed") return this.refused(found.refusal);
@@ -54,12 +55,12 @@ export class Access {
   }
 
   /** Whoever reads about subscriptions needs a token, whatever is public. */
-  async reader(request: HttpRequest): Promise<Grants<Selector> | Answer> {
+  async reader(request: HttpRequest): Promise<Grants<Selector> | Response> {
     const asker = await this.subscriber(request);
     return asker === "anonymous" ? this.unknown("no token") : asker;
   }
 
-  async publisher(request: HttpRequest): Promise<Asker | Answer> {
+  async publisher(request: HttpRequest): Promise<Principal | Response> {
     const { publishers, origins, legacy } = this.#options;
     const found = findToken(request, { legacy });
     if (found.kind === "malformed") return this.refused(found.refusal);
@@ -69,31 +70,31 @@ export class Access {
   }
 
   /** The browser of a trusted address sends what any page makes it send: only pages of allowed origins count. */
-  #publisherByAddress(request: HttpRequest): Asker | Answer {
+  #publisherByAddress(request: HttpRequest): Principal | Response {
     const { publishFrom, origins } = this.#options;
     if (!publishFrom.has(request.remote)) return this.unknown("no token");
     const crossSite = refuseForeignPage(request, origins);
     return crossSite ? this.refused(crossSite) : "anonymous";
   }
 
-  async #verified(verifier: Verifier<Selector>, { tokens, carrier }: Tokens): Promise<Asker | Answer> {
+  async #verified(verifier: Verifier<Selector>, { tokens, carrier }: Tokens): Promise<Principal | Response> {
     const verified = await verifier.verifyAny(tokens, carrier);
     return verified.ok ? verified.grants : this.refused(verified);
   }
 
   /** A token is needed, and none was shown. */
-  unknown(why: string): Answer {
+  unknown(why: string): Response {
     return { status: 401, headers: this.#challenge(), body: "a token is needed\n", why };
   }
 
   /** A token was shown, and it is not good. */
-  refused({ code, why }: Refusal): Answer {
+  refused({ code, why }: Refusal): Response {
     const status = code === "invalid_request" ? 400 : 401;
     return { status, headers: this.#challenge(code), body: `${code.replace("_", " ")}\n`, why };
   }
 
   /** The token is good, and not for this. */
-  insufficient(why: string): Answer {
+  insufficient(why: string): Response {
     return {
       status: 403,
       headers: this.#challenge("insufficient_scope"),
@@ -113,4 +114,4 @@ export class Access {
 }
 
 /** Whether a request was turned away. */
-export const isAnswer = (it: Asker | Answer): it is Answer => typeof it === "object" && "status" in it;
+export const isResponse = (it: Principal | Response): it is Response => typeof it === "object" && "status" in it;

@@ -4,7 +4,7 @@
  * and requests without patterns never wait here.
  */
 import { M2pushError } from "../errors.js";
-import { CompileWork } from "../hub/select/work.js";
+import { CompileWork } from "../matching/compile-work.js";
 import type { Clock } from "../util/clock.js";
 
 /** Units of work (about 10 ns) done in a row: a turn takes at most this and one request more. */

@@ -21,7 +21,7 @@ export function cursorIn(form: Form, preferred: readonly string[]): string | und
   return filled.at(-1)?.[1] ?? "";
 }
 
-/** An id that the hub made: `#<epoch>.<offset>`, a position in the presence log after it or not (hub/position). */
+/** An id that the hub made: `#<epoch>.<offset>`, a position in the presence log after it or not (protocol/position). */
 const OWN_ID = /^#([^.,\s]+)\.([0-9]{1,16})(?:\.[^.,\s]+\.[0-9]+)?$/;
 
 /**

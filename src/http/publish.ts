@@ -4,15 +4,15 @@
  */
 import { M2pushError, ProtocolError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
-import { coversAll } from "../hub/selector.js";
+import { coversAll } from "../matching/selector.js";
 import { LIMITS } from "../protocol/limits.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
 import type { HttpRequest } from "../protocol/request.js";
-import { type Access, type Asker, isAnswer } from "./access.js";
+import { type Access, isResponse, type Principal } from "./access.js";
 import { isForm, parseFormBody, valuesOf } from "./form.js";
-import type { Dialect } from "./mercure/dialect.js";
+import type { MercureDialect } from "./mercure/dialect.js";
 import type { Dialects } from "./mercure/dialects.js";
-import type { Answer } from "./response.js";
+import type { Response } from "./response.js";
 
 export interface PublishSettings {
   readonly access: Access;
@@ -40,14 +40,14 @@ export class Publish {
     this.#settings = settings;
   }
 
-  async handle(request: HttpRequest): Promise<Answer> {
+  async handle(request: HttpRequest): Promise<Response> {
     const { access } = this.#settings();
     const asker = await access.publisher(request);
-    const answer = isAnswer(asker) ? this.#denied(asker) : await this.#publish(request, asker, access);
+    const answer = isResponse(asker) ? this.#denied(asker) : await this.#publish(request, asker, access);
     return { persists: true, ...answer };
   }
 
-  async #publish(request: HttpRequest, asker: Asker, access: Access): Promise<Answer> {
+  async #publish(request: HttpRequest, asker: Principal, access: Access): Promise<Response> {
     const dialect = this.#dialects.ofAsker(asker);
     try {
       const draft = read(request, dialect);
@@ -69,14 +69,14 @@ export class Publish {
     }
   }
 
-  #denied(answer: Answer): Answer {
+  #denied(answer: Response): Response {
     this.#rejected(new M2pushError("auth.denied", answer.why ?? `answered with ${answer.status}`));
     return answer;
   }
 }
 
 /** The fields of the form; any others are nobody's business. */
-function read(request: HttpRequest, dialect: Dialect): Draft {
+function read(request: HttpRequest, dialect: MercureDialect): Draft {
   if (!isForm(request)) {
     throw new ProtocolError("protocol.publication", "the body is not application/x-www-form-urlencoded");
   }

@@ -3,7 +3,7 @@
  * body of a HEAD and the end of the connection are all ours (RFC 9110, RFC 9112).
  */
 
-export interface Answer {
+export interface Response {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Text, or its bytes where it is large; absent = the status in words. */
@@ -35,7 +35,7 @@ const REASONS: Readonly<Record<number, string>> = {
 const TEXT = { "Content-Type": "text/plain; charset=utf-8" };
 
 /** The head of a response: status line, headers, empty line. No value may hold CR or LF: a TypeError. */
-export function head(status: number, headers: Readonly<Record<string, string>>): string {
+export function encodeResponseHead(status: number, headers: Readonly<Record<string, string>>): string {
   const lines = Object.entries(headers).map(([name, value]) => {
     if (/[\r\n\0]/.test(value)) throw new TypeError(`header ${name} would be more than one line`);
     return `${name}: ${value}\r\n`;
@@ -44,7 +44,7 @@ export function head(status: number, headers: Readonly<Record<string, string>>):
 }
 
 /** A whole response; to a HEAD, without the body that a GET would have. Unless it persists, the connection is closed after it. */
-export function response(answer: Answer, { persists, isHead }: { persists: boolean; isHead: boolean }): Buffer {
+export function encodeResponse(answer: Response, { persists, isHead }: { persists: boolean; isHead: boolean }): Buffer {
   const { status, body = `${REASONS[status] ?? status}\n` } = answer;
   const isEmpty = status === 204 || status === 304;
   const headers: Record<string, string> = { ...(!isEmpty && TEXT), ...answer.headers };
@@ -52,7 +52,7 @@ export function response(answer: Answer, { persists, isHead }: { persists: boole
   const hasLength = !isEmpty && (!isHead || answer.body !== undefined);
   if (hasLength) headers["Content-Length"] = `${Buffer.byteLength(body)}`;
   if (!persists) headers.Connection = "close";
-  const first = head(status, headers);
+  const first = encodeResponseHead(status, headers);
   if (isHead || isEmpty) return Buffer.from(first);
   return typeof body === "string" ? Buffer.from(first + body) : Buffer.concat([Buffer.from(first), body]);
 }

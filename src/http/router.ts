@@ -7,22 +7,23 @@
  * the order of the requests (RFC 9112 section 9.3.2). And Mongrel2 may have been restarted meanwhile: then the connection is
  * another one, and gets no answer.
  */
+
+import type { Server } from "../delivery/server-delivery.js";
 import { M2pushError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
-import type { Server } from "../hub/server.js";
 import { type HttpRequest, header } from "../protocol/request.js";
-import { type Answer, response } from "./response.js";
+import { encodeResponse, type Response } from "./response.js";
 
 /** Answers a request, or has taken the connection over as a stream. */
-export type Method = (server: Server, request: HttpRequest) => Outcome | Promise<Outcome>;
+export type RouteMethod = (server: Server, request: HttpRequest) => RouteResult | Promise<RouteResult>;
 /** Undefined: the connection is gone, there is nobody to answer. */
-export type Outcome = Answer | "streaming" | undefined;
+export type RouteResult = Response | "streaming" | undefined;
 
 /** What a path offers. */
 export interface Route {
   /** What logs and metrics call it. */
   readonly name: string;
-  readonly methods: Readonly<Record<string, Method>>;
+  readonly methods: Readonly<Record<string, RouteMethod>>;
   /** Headers for an OPTIONS request beyond Allow (CORS preflights). */
   readonly options?: (request: HttpRequest) => Readonly<Record<string, string>>;
   /** Whether the connection of an OPTIONS request may be used for another one; absent = it is closed. */
@@ -37,7 +38,7 @@ export interface RouterOptions {
   /** Headers for every answer but streams: its date; and pages of other origins may read refusals, too (cors.ts). */
   readonly readable: (request?: HttpRequest) => Readonly<Record<string, string>>;
   /** The answer to a request for a host that is not served; absent = every host is. */
-  readonly misdirected?: (request: HttpRequest) => Answer | undefined;
+  readonly misdirected?: (request: HttpRequest) => Response | undefined;
 }
 
 /** Requests of one connection that may wait behind an answer that takes time: more than a publisher's library ever sends ahead. */
@@ -68,7 +69,7 @@ interface Busy {
 interface Turn {
   readonly name: string;
   readonly request: HttpRequest;
-  readonly outcome: Outcome | Promise<Outcome>;
+  readonly outcome: RouteResult | Promise<RouteResult>;
 }
 
 export class Router {
@@ -83,7 +84,7 @@ export class Router {
 
   request(server: Server, request: HttpRequest): void {
     const busy = this.#busy.get(server)?.get(request.id);
-    if (busy?.life !== server.life) this.#serve(server, request);
+    if (busy?.life !== server.generation) this.#serve(server, request);
     else if (busy.waiting.push(request) > MOST_WAITING) this.#cut(server, request.id);
   }
 
@@ -95,16 +96,16 @@ export class Router {
 
   /** On a stream, or behind an answer that takes time, there is no place for an answer of its own: the connection is cut. */
   refuse(server: Server, id: number, why: "websocket" | "malformed"): void {
-    const isBusy = this.#busy.get(server)?.get(id)?.life === server.life;
+    const isBusy = this.#busy.get(server)?.get(id)?.life === server.generation;
     if (isBusy || server.registry.clients.has(id)) {
       this.#cut(server, id);
       return;
     }
     const headers = this.#options.readable();
     const body = why === "websocket" ? { body: "WebSocket is not served here: use EventSource\n" } : {};
-    const answer: Answer = { status: 400, headers, ...body };
+    const answer: Response = { status: 400, headers, ...body };
     this.#options.answered(server.name, why, answer.status);
-    send(server, id, response(answer, { persists: false, isHead: false }), false);
+    send(server, id, encodeResponse(answer, { persists: false, isHead: false }), false);
   }
 
   /** Resolves when no request waits for its answer. */
@@ -114,7 +115,7 @@ export class Router {
   }
 
   get #isIdle(): boolean {
-    for (const [{ life }, connections] of this.#busy)
+    for (const [{ generation: life }, connections] of this.#busy)
       for (const busy of connections.values()) if (busy.life === life) return false;
     return true;
   }
@@ -128,7 +129,7 @@ export class Router {
     for (const [server, connections] of this.#busy) {
       for (const [id, { life, turn }] of connections) {
         connections.delete(id);
-        if (life !== server.life) continue;
+        if (life !== server.generation) continue;
         abandoned++;
         this.#abandon(server, turn);
       }
@@ -144,7 +145,7 @@ export class Router {
     const answer = failure(new M2pushError("unavailable", "the daemon is stopping, and the event is not stored yet"));
     this.#options.answered(server.name, name, answer.status, answer.why);
     const headers = { ...this.#options.readable(request), ...answer.headers };
-    send(server, request.id, response({ ...answer, headers }, { persists: false, isHead: false }), false);
+    send(server, request.id, encodeResponse({ ...answer, headers }, { persists: false, isHead: false }), false);
   }
 
   #serve(server: Server, request: HttpRequest): void {
@@ -159,7 +160,7 @@ export class Router {
   }
 
   /** A mistake of ours in one route costs one answer: thrown on, it would end the loop that receives everybody's requests. */
-  #attempt(route: Route | undefined, server: Server, request: HttpRequest): Outcome | Promise<Outcome> {
+  #attempt(route: Route | undefined, server: Server, request: HttpRequest): RouteResult | Promise<RouteResult> {
     if (request.headers.has("transfer-encoding")) return { status: 411, body: LENGTH_REQUIRED };
     try {
       const misdirected = this.#options.misdirected?.(request);
@@ -173,14 +174,14 @@ export class Router {
   /** An answer that takes time, and all that its connection asks until nothing waits any more. */
   async #converse(server: Server, first: Turn): Promise<void> {
     const { id } = first.request;
-    const busy: Busy = { life: server.life, turn: first, waiting: [] };
+    const busy: Busy = { life: server.generation, turn: first, waiting: [] };
     const connections = this.#busy.get(server) ?? new Map<number, Busy>();
     this.#busy.set(server, connections.set(id, busy));
-    const isOver = () => connections.get(id) !== busy || busy.life !== server.life;
+    const isOver = () => connections.get(id) !== busy || busy.life !== server.generation;
     let turn: Turn | undefined = first;
     for (let answers = 1; turn; answers++) {
       busy.turn = turn;
-      const outcome: Outcome = await Promise.resolve(turn.outcome).catch(failure);
+      const outcome: RouteResult = await Promise.resolve(turn.outcome).catch(failure);
       if (isOver() || !(await this.#finish(turn.name, server, turn.request, outcome, isOver))) break;
       if (answers % PACE === 0) await new Promise<void>((passed) => server.outlet.fence(passed));
       turn = isOver() ? undefined : this.#next(server, busy);
@@ -203,7 +204,7 @@ export class Router {
     name: string,
     server: Server,
     request: HttpRequest,
-    outcome: Outcome,
+    outcome: RouteResult,
     isOver = restartOf(server),
   ): boolean | Promise<boolean> {
     if (outcome === undefined) return false;
@@ -216,7 +217,7 @@ export class Router {
     }
     const persists = outcome.persists === true && mayPersist(request);
     const answer = { ...outcome, headers: { ...this.#options.readable(request), ...outcome.headers } };
-    const bytes = response(answer, { persists, isHead: request.method === "HEAD" });
+    const bytes = encodeResponse(answer, { persists, isHead: request.method === "HEAD" });
     if (bytes.length > PIECE_BYTES) return sendInPieces(server, request.id, bytes, { persists, isOver });
     send(server, request.id, bytes, persists);
     return persists;
@@ -234,7 +235,7 @@ export class Router {
     { methods, options, optionsPersist: persists }: Route,
     server: Server,
     request: HttpRequest,
-  ): Outcome | Promise<Outcome> {
+  ): RouteResult | Promise<RouteResult> {
     const allow = () => ({ Allow: `${Object.keys(methods).join(", ")}, OPTIONS` });
     if (request.method === "OPTIONS") {
       return { status: 204, headers: { ...allow(), ...options?.(request) }, ...(persists && { persists }) };
@@ -253,10 +254,10 @@ function isUpload({ method, upload, body }: HttpRequest): boolean {
   return upload !== undefined && body.length === 0 && method !== "GET" && method !== "HEAD";
 }
 
-const whyOf = (outcome: Outcome) => (typeof outcome === "object" ? outcome.why : undefined);
+const whyOf = (outcome: RouteResult) => (typeof outcome === "object" ? outcome.why : undefined);
 
 /** An answer was meant to come, and did not. Only what will pass is told to the client: come again. */
-function failure(error: unknown): Answer {
+function failure(error: unknown): Response {
   const why = error instanceof Error ? error.message : String(error);
   const isPassing = error instanceof M2pushError && (error.code === "unavailable" || error.code === "history.failed");
   return isPassing ? { status: 503, headers: { "Retry-After": "1" }, why } : { status: 500, why };
@@ -277,8 +278,8 @@ function send(server: Server, id: number, bytes: Buffer, persists: boolean): voi
 
 /** Tells whether Mongrel2 was restarted since: then the connection is somebody else's. */
 function restartOf(server: Server): () => boolean {
-  const { life } = server;
-  return () => life !== server.life;
+  const { generation: life } = server;
+  return () => life !== server.generation;
 }
 
 async function sendInPieces(

@@ -3,26 +3,26 @@
  * Whatever the request says only routes; what may be seen comes from the token alone.
  */
 import { randomUUID } from "node:crypto";
-import { hasTokenInQuery } from "../auth/carrier.js";
-import { refusal } from "../auth/refusal.js";
+import type { Client } from "../delivery/client.js";
+import type { Subscribed, Subscriber } from "../delivery/ports.js";
+import type { Server } from "../delivery/server-delivery.js";
 import { ProtocolError } from "../errors.js";
-import type { Client } from "../hub/client.js";
 import type { Hub } from "../hub/hub.js";
-import type { Interest } from "../hub/interest.js";
-import type { Subscribed, Subscriber } from "../hub/ports.js";
-import { canonical, covers, type Selector } from "../hub/selector.js";
-import type { Server } from "../hub/server.js";
+import type { Interest } from "../matching/interest.js";
+import { canonical, covers, type Selector } from "../matching/selector.js";
 import { type HttpRequest, header, lastHeader } from "../protocol/request.js";
 import { encodeComment, encodeRetry } from "../protocol/sse.js";
-import { latest } from "../util/latest.js";
-import { type Access, type Asker, isAnswer } from "./access.js";
+import { memoizeLast } from "../util/memoize-last.js";
+import { type Access, isResponse, type Principal } from "./access.js";
+import { hasTokenInQuery } from "./auth/carrier.js";
+import { refusal } from "./auth/refusal.js";
 import type { CompileQueue } from "./compile-queue.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
 import { headerCursor } from "./cursor.js";
-import type { Asked } from "./mercure/dialect.js";
-import { type Answer, head } from "./response.js";
-import type { Method, Outcome } from "./router.js";
-import { type ParsedWish, type Wish, Wishes } from "./wish.js";
+import type { RequestedSelectors } from "./mercure/dialect.js";
+import { encodeResponseHead, type Response } from "./response.js";
+import type { RouteMethod, RouteResult } from "./router.js";
+import { type ParsedSubscribeRequest, type SubscribeRequest, SubscribeRequestParser } from "./subscribe-request.js";
 
 /** What may change while the daemon runs. */
 export interface SubscribeSettings {
@@ -76,7 +76,9 @@ export class Subscribe {
   readonly #date: () => string;
   readonly #now: () => number;
   /** What most are told first, all the same for a second. */
-  readonly #plain = latest((date: string) => latest((retry: number) => openingOf(retry, { Date: date, ...HEADERS })));
+  readonly #plain = memoizeLast((date: string) =>
+    memoizeLast((retry: number) => openingOf(retry, { Date: date, ...HEADERS })),
+  );
 
   /** `base` is the hub's URL; `settings` are asked for anew with each request, `date` is the Date header's. */
   constructor(hub: Hub, base: string, queue: CompileQueue, { settings, date, now }: SubscribeParts) {
@@ -89,12 +91,12 @@ export class Subscribe {
   }
 
   /** What a route's requests ask for; `read`: see Wishes. */
-  method(read: (request: HttpRequest) => Wish): Method {
-    const wishes = new Wishes(read, this.#base, this.#queue);
+  method(read: (request: HttpRequest) => SubscribeRequest): RouteMethod {
+    const wishes = new SubscribeRequestParser(read, this.#base, this.#queue);
     return (server, request) => this.#handle(server, request, wishes);
   }
 
-  #handle(server: Server, request: HttpRequest, wishes: Wishes): Outcome | Promise<Outcome> {
+  #handle(server: Server, request: HttpRequest, wishes: SubscribeRequestParser): RouteResult | Promise<RouteResult> {
     try {
       const full = this.#full(request);
       if (full) return full;
@@ -107,8 +109,9 @@ export class Subscribe {
   }
 
   /** Who asks, and then the stream. */
-  #ask(server: Server, request: HttpRequest, wish: ParsedWish): Outcome | Promise<Outcome> {
-    const open = (asker: Asker | Answer) => (isAnswer(asker) ? asker : this.#open(server, request, wish, asker));
+  #ask(server: Server, request: HttpRequest, wish: ParsedSubscribeRequest): RouteResult | Promise<RouteResult> {
+    const open = (asker: Principal | Response) =>
+      isResponse(asker) ? asker : this.#open(server, request, wish, asker);
     const asker = this.#settings().access.subscriber(request);
     return asker instanceof Promise ? this.#awaiting(server, request, asker, open) : open(asker);
   }
@@ -118,13 +121,18 @@ export class Subscribe {
     server: Server,
     request: HttpRequest,
     known: Promise<T>,
-    then: (it: T) => Outcome | Promise<Outcome>,
-  ): Promise<Outcome> {
+    then: (it: T) => RouteResult | Promise<RouteResult>,
+  ): Promise<RouteResult> {
     const arrival = server.arrivals.begin(request.id);
     return known.then((it) => (arrival.isGone ? undefined : then(it))).finally(() => server.arrivals.end(arrival));
   }
 
-  #open(server: Server, request: HttpRequest, wish: ParsedWish, asker: Asker): Outcome | Promise<Outcome> {
+  #open(
+    server: Server,
+    request: HttpRequest,
+    wish: ParsedSubscribeRequest,
+    asker: Principal,
+  ): RouteResult | Promise<RouteResult> {
     const { corsOrigins, retry } = this.#settings();
     const grants = asker === "anonymous" ? NO_GRANTS : canonical(asker.subscribe);
     const isPublicOnly = grants.length > 0 && !server.servesPrivate;
@@ -140,7 +148,7 @@ export class Subscribe {
     const headers = { ...HEADERS, ...(isShared && PRIVATE), ...cors };
     if (request.method === "HEAD") return { status: 200, headers };
     const date = this.#date();
-    let full: Answer | undefined;
+    let full: Response | undefined;
     const opened = this.#hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
@@ -161,7 +169,7 @@ export class Subscribe {
       opening: (after) =>
         isPlain ? this.#plain(date)(retry) : openingOf(retry, { Date: date, ...headers, ...told(after) }),
     });
-    const outcome = (client: Client | undefined): Outcome => {
+    const outcome = (client: Client | undefined): RouteResult => {
       if (client && isPublicOnly) server.publicOnly.add(client);
       return client ? "streaming" : full;
     };
@@ -169,15 +177,15 @@ export class Subscribe {
   }
 
   /** Streams of one moment end apart: after 80 to 100 % of the lifetime, by their connection ids. */
-  #endOf({ id }: HttpRequest, asker: Asker): number | undefined {
-    if (asker === "anonymous") return undefined;
+  #endOf({ id }: HttpRequest, principal: Principal): number | undefined {
+    if (principal === "anonymous") return undefined;
     const { maxLifetimeMs } = this.#settings();
-    if (maxLifetimeMs === 0) return asker.expiresAt;
+    if (maxLifetimeMs === 0) return principal.expiresAt;
     const part = 0.8 + (0.2 * ((id * SPREAD_FACTOR) % 1000)) / 1000;
-    return Math.min(asker.expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + Math.round(maxLifetimeMs * part));
+    return Math.min(principal.expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + Math.round(maxLifetimeMs * part));
   }
 
-  #subscriber(asked: readonly Asked[], asker: Asker): Subscriber {
+  #subscriber(asked: readonly RequestedSelectors[], asker: Principal): Subscriber {
     const subscribed = new Map<string, Subscribed>();
     for (const { kind, value: match } of asked) {
       const payload = asker === "anonymous" ? undefined : this.#payload(match, asker);
@@ -192,11 +200,11 @@ export class Subscribe {
   }
 
   /** Of the first entry that selects what is asked for, taken as a topic. */
-  #payload(match: string, { payloads }: Exclude<Asker, "anonymous">) {
+  #payload(match: string, { payloads }: Exclude<Principal, "anonymous">) {
     return payloads.find(({ topics }) => covers(topics, [match], this.#base))?.payload;
   }
 
-  #full({ remote }: HttpRequest): Answer | undefined {
+  #full({ remote }: HttpRequest): Response | undefined {
     const { maxClients, maxPerAddress } = this.#settings();
     if (maxClients > 0 && this.#hub.clients >= maxClients) {
       return { status: 503, headers: this.#wait(), body: "too many clients\n" };
@@ -213,7 +221,7 @@ export class Subscribe {
   }
 
   /** The patterns of all streams together are bounded. */
-  #tooExpensive({ registry }: Server, interest: Interest): Answer | undefined {
+  #tooExpensive({ registry }: Server, interest: Interest): Response | undefined {
     const { maxPatternCost } = this.#settings();
     const added = maxPatternCost > 0 ? registry.patternCostOf(interest) : 0;
     if (added === 0 || this.#hub.patternCost + added <= maxPatternCost) return undefined;
@@ -222,7 +230,7 @@ export class Subscribe {
   }
 
   /** Its key may have been removed meanwhile. */
-  #revoked(asker: Asker): Answer | undefined {
+  #revoked(asker: Principal): Response | undefined {
     if (asker === "anonymous" || this.#hub.trusts(asker.keyFingerprints)) return undefined;
     return this.#settings().access.refused(refusal("invalid_token", "its key was removed"));
   }
@@ -233,14 +241,14 @@ export class Subscribe {
 }
 
 /** What is wrong with a request is told to its client; anything else is not its fault. */
-function refused(error: unknown): Answer {
+function refused(error: unknown): Response {
   if (!(error instanceof ProtocolError)) throw error;
   return { status: 400, body: `${error.message}\n`, why: error.message };
 }
 
 /** What comes first; the hub adds the event that ends this block, with the client's first position. */
 function openingOf(retry: number, headers: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat([Buffer.from(head(200, headers)), GREETING, encodeRetry(retry)]);
+  return Buffer.concat([Buffer.from(encodeResponseHead(200, headers)), GREETING, encodeRetry(retry)]);
 }
 
 /**

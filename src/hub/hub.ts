@@ -2,32 +2,33 @@
  * The hub: publications come in, clients come and go, and every client gets every publication it asked for, in order, once.
  * This file is the list of what can happen; how each step works stands in the file it is named after. Long because it is that list.
  */
+
+import { BEFORE_ALL } from "../delivery/catchup.js";
+import type { Client } from "../delivery/client.js";
+import { closeGracefully } from "../delivery/close-gracefully.js";
+import { applyDiscontinuity } from "../delivery/discontinuity.js";
+import { Expiry } from "../delivery/expiry.js";
+import { HistoryReader } from "../delivery/history-reader.js";
+import type { KeepaliveTimes } from "../delivery/keepalive.js";
+import type {
+  Bus,
+  ClientStore,
+  DeliveryObserver,
+  DisconnectReason,
+  GapReason,
+  History,
+  Outlet,
+  PresenceListener,
+  StoredClient,
+} from "../delivery/ports.js";
+import { gapEvent, offsetOfId, planReplay, type RequestedOffset, streamStart } from "../delivery/replay.js";
+import { closeTimers, openServer, resetServer, type Server } from "../delivery/server-delivery.js";
+import { interestOf, type Subscription, toStoredClient } from "../delivery/subscription.js";
 import { M2pushError } from "../errors.js";
+import { MatchBudget } from "../matching/match-budget.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import { BEFORE_ALL } from "./catchup.js";
-import type { Client } from "./client.js";
-import { Expiry } from "./expiry.js";
-import { farewell } from "./farewell.js";
-import { HistoryReader } from "./history-reader.js";
-import { interrupt } from "./interruption.js";
-import type { KeepaliveTimes } from "./keepalive.js";
-import type {
-  Attendance,
-  Bus,
-  ClientStore,
-  GapReason,
-  History,
-  Journal,
-  Outlet,
-  Reason,
-  StoredClient,
-} from "./ports.js";
-import { type Asked, beginning, gapEvent, offsetOfId, resume } from "./resumption.js";
-import { MatchBudget } from "./select/match-budget.js";
-import { closeTimers, openServer, resetServer, type Server } from "./server.js";
-import { interestOf, type Subscription, stored } from "./subscription.js";
 import { TrustedKeys } from "./trusted-keys.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
 
@@ -37,8 +38,8 @@ export interface HubOptions {
   readonly bus: Bus;
   readonly history: History;
   readonly clients: ClientStore;
-  readonly journal: Journal;
-  readonly attendance: Attendance;
+  readonly journal: DeliveryObserver;
+  readonly attendance: PresenceListener;
   /** Absent = nobody is told who comes and goes. */
   readonly presence?: PresenceSource;
   readonly clock: Clock;
@@ -105,7 +106,7 @@ export class Hub {
   }
 
   /** Adds a Mongrel2. Nothing is sent to it until live(). */
-  serve(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
+  serveMongrel2(name: string, outlet: Outlet, times: KeepaliveTimes): Server {
     const { clock, isFlooded = () => false } = this.#options;
     const gap = (reason: GapReason, cursor: number) => this.#gap(name, reason, cursor);
     const cut = (server: Server, id: number) => this.end(server, id, "too expensive");
@@ -173,7 +174,7 @@ export class Hub {
       this.#renewed = clock.monotonic();
       store.renew(history.epoch);
     }
-    for (const server of this.#servers.values()) interrupt(server, reason, history, store);
+    for (const server of this.#servers.values()) applyDiscontinuity(server, reason, history, store);
   }
 
   /**
@@ -192,24 +193,24 @@ export class Hub {
   }
 
   /** `asked`: the offset of its last event id. */
-  #open(server: Server, subscription: Subscription, asked: Asked): Client | undefined {
+  #open(server: Server, subscription: Subscription, asked: RequestedOffset): Client | undefined {
     if (subscription.admit?.() === false) return undefined;
     const { id, remote, interest, expiresAt, keyFingerprints, subscriber, lastEventId, opening } = subscription;
     const { registry, outbox, outlet } = server;
     const { history, clock } = this.#options;
-    const { allowance = server.allowance } = subscription;
-    server.allowance = allowance;
+    const { allowance = server.creditLimit } = subscription;
+    server.creditLimit = allowance;
     const since = clock.monotonic();
     const client = registry.add({ id, remote, interest, since, expiresAt, keyFingerprints, subscriber, allowance });
     const join = client.audience.joinOffset(outbox.head);
-    const { cursor, gap, after } = resume(history, lastEventId, asked, join);
+    const { cursor, gap, after } = planReplay(history, lastEventId, asked, join);
     const head = opening(after);
     const first = gap
       ? Buffer.concat([head, this.#gap(server.name, gap, cursor)])
-      : beginning(history, head, cursor, subscription.namesOpening ?? true);
+      : streamStart(history, head, cursor, subscription.namesOpening ?? true);
     const start = this.#watchers.opening(server, client, first, { lastEventId, asked, cursor, gap });
     outlet.open(id, start);
-    client.credit -= start.length;
+    client.creditAvailable -= start.length;
     this.#place(server, client, cursor, join);
     this.#options.journal.connected(server.name, client, registry.size);
     if (subscriber) this.#options.attendance.joined(subscriber);
@@ -225,10 +226,10 @@ export class Hub {
   adopt(server: Server, known: StoredClient, asOf = Number.POSITIVE_INFINITY): Client {
     const { registry, outbox } = server;
     const client = registry.add({ ...known, interest: interestOf(known) });
-    const seen = asOf < this.#renewed ? BEFORE_ALL : known.seen;
+    const seen = asOf < this.#renewed ? BEFORE_ALL : known.acknowledgedOffset;
     this.#place(server, client, seen, client.audience.joinOffset(outbox.head));
     this.#options.journal.adopted(server.name, client, registry.size);
-    if (known.subscriber) this.#options.attendance.stayed(known.subscriber);
+    if (known.subscriber) this.#options.attendance.adopted(known.subscriber);
     if (this.#keys.isRevoked(client)) this.end(server, client.id, "revoked");
     outbox.pump();
     return client;
@@ -266,16 +267,16 @@ export class Hub {
   /** Live, or behind; until its time is over. */
   #place(server: Server, client: Client, cursor: number, join: number): void {
     this.#expiry.watch(client, () => this.end(server, client.id, "expired"));
-    client.seen = cursor;
-    client.settled = cursor === join;
-    if (client.settled) client.audience.add(client);
+    client.acknowledgedOffset = cursor;
+    client.coveredByServerFence = cursor === join;
+    if (client.coveredByServerFence) client.audience.add(client);
     else server.catchup.add(client, cursor);
     this.#watchers.add(server, client);
-    this.#options.clients.put(server.name, stored(server, client));
+    this.#options.clients.put(server.name, toStoredClient(server, client));
   }
 
   /** A client is no longer connected. False when the id has no client: notices come late, twice, or for strangers. */
-  leave(server: Server, id: number, reason: Reason): boolean {
+  leave(server: Server, id: number, reason: DisconnectReason): boolean {
     const client = server.registry.clients.get(id);
     if (!client) {
       server.arrivals.gone(id);
@@ -324,7 +325,7 @@ export class Hub {
   credit(server: Server, id: number, bytes: number): void {
     const client = server.registry.clients.get(id);
     if (!client) return;
-    client.credit = Math.min(client.allowance, client.credit + bytes);
+    client.creditAvailable = Math.min(client.creditLimit, client.creditAvailable + bytes);
     if (client.behind) server.outbox.pump();
   }
 
@@ -339,9 +340,9 @@ export class Hub {
    */
   lost(server: Server): StoredClient[] {
     const clients = [...server.registry.clients.values()];
-    const left = clients.map((client) => stored(server, client));
+    const left = clients.map((client) => toStoredClient(server, client));
     for (const client of clients) this.#expiry.forget(client);
-    this.#options.clients.doubt(server.name);
+    this.#options.clients.markUntrusted(server.name);
     resetServer(server);
     this.#watchers.clear(server);
     clients.forEach((client, gone) => {
@@ -378,7 +379,7 @@ export class Hub {
       server.outbox.hold();
       const ids = [...server.registry.clients.keys()];
       for (const id of ids) this.leave(server, id, "shutdown");
-      farewell(server.outlet, ids, retry, this.#options.random);
+      closeGracefully(server.outlet, ids, retry, this.#options.random);
     }
   }
 }

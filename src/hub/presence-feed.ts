@@ -7,12 +7,13 @@
  * the log position that belongs to it is that of the last run before that publication (runs), so that a watcher that returns with
  * it misses nothing; it may be told again of what was told while the publication waited to be sent.
  */
+
+import type { Audience } from "../delivery/audience.js";
+import type { Client } from "../delivery/client.js";
+import type { Outlet } from "../delivery/ports.js";
+import { presenceId } from "../protocol/position.js";
 import { encodeEvent } from "../protocol/sse.js";
 import type { Cancel, Clock } from "../util/clock.js";
-import type { Audience } from "./audience.js";
-import type { Client } from "./client.js";
-import type { Outlet } from "./ports.js";
-import { presenceId } from "./position.js";
 import type { PresenceLog } from "./presence-log.js";
 
 export interface PresenceFeedOptions {
@@ -103,7 +104,7 @@ export class PresenceFeed {
     if (after === undefined) return position;
     const isHeld = after !== "lost" && after >= log.floor;
     const missed = isHeld ? this.#events(client.audience, offset, after, this.#told, this.#deadline()) : undefined;
-    const isFitting = missed !== undefined && missed.length <= client.allowance;
+    const isFitting = missed !== undefined && missed.length <= client.creditLimit;
     return Buffer.concat([isFitting ? missed : gap(offset), position]);
   }
 
@@ -197,9 +198,9 @@ export class PresenceFeed {
     const { outlet } = this.#options;
     const able: Client[] = [];
     for (const client of clients) {
-      if (client.credit < Math.min(body.length, client.allowance)) this.#missed.add(client);
+      if (client.creditAvailable < Math.min(body.length, client.creditLimit)) this.#missed.add(client);
       else {
-        client.credit -= body.length;
+        client.creditAvailable -= body.length;
         able.push(client);
       }
     }

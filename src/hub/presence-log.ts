@@ -7,8 +7,8 @@
  * only when somebody is told of them.
  */
 import { randomBytes } from "node:crypto";
-import { latest } from "../util/latest.js";
-import type { Json, Subscriber } from "./ports.js";
+import type { JsonValue, Subscriber } from "../delivery/ports.js";
+import { memoizeLast } from "../util/memoize-last.js";
 
 /** What watchers are told of one subscription: private, in a topic of its own. */
 export interface PresenceEvent {
@@ -124,7 +124,9 @@ export class PresenceLog {
 }
 
 /** The subscriptions of one token often have the same payload. */
-const payloadSize = latest((payload: Json | undefined) => (payload === undefined ? 0 : JSON.stringify(payload).length));
+const payloadSize = memoizeLast((payload: JsonValue | undefined) =>
+  payload === undefined ? 0 : JSON.stringify(payload).length,
+);
 
 function sizeOf({ subscriptions }: Subscriber): number {
   let bytes = 0;

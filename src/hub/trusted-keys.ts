@@ -1,5 +1,5 @@
 /** The keys that subscribers' tokens may be signed by now, and the clients whose keys are none of them any more. */
-import type { Client } from "./client.js";
+import type { Client } from "../delivery/client.js";
 
 export class TrustedKeys {
   /** Undefined = nobody has said: then no client is looked at. */

@@ -2,15 +2,15 @@
  * Clients that watch subscriptions come and go (Mercure, "Active Subscriptions"), of all servers. Whether a client watches follows from
  * what it asked for and may see; without a grant nobody does, and for those nothing of this costs anything.
  */
-import type { Audience } from "./audience.js";
-import type { Client } from "./client.js";
-import type { Interest } from "./interest.js";
-import type { History } from "./ports.js";
-import { presenceNumberOf } from "./position.js";
+import type { Audience } from "../delivery/audience.js";
+import type { Client } from "../delivery/client.js";
+import type { History } from "../delivery/ports.js";
+import type { Replay, RequestedOffset } from "../delivery/replay.js";
+import type { Server } from "../delivery/server-delivery.js";
+import type { Interest } from "../matching/interest.js";
+import { presenceNumberOf } from "../protocol/position.js";
 import { PresenceFeed, type PresenceFeedOptions } from "./presence-feed.js";
 import type { PresenceLog } from "./presence-log.js";
-import type { Asked, Resumption } from "./resumption.js";
-import type { Server } from "./server.js";
 
 /** What there is to tell, and who is told. */
 export interface PresenceSource {
@@ -20,9 +20,9 @@ export interface PresenceSource {
 }
 
 /** How a client comes: its last event id, the offset that it names, and where it goes on from. */
-interface Arrival extends Pick<Resumption, "cursor" | "gap"> {
+interface Arrival extends Pick<Replay, "cursor" | "gap"> {
   readonly lastEventId: string | undefined;
-  readonly asked: Asked;
+  readonly asked: RequestedOffset;
 }
 
 export class Watchers {

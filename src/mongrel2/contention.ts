@@ -1,6 +1,6 @@
 /**
  * Whether another daemon reads from the same send_spec: Mongrel2 then deals its requests and notices out to both in turn. Each sees
- * notices of fences that the other asked for (fence.ts). Some of an earlier process may still come in when a link becomes live, and end by
+ * notices of fences that the other asked for (fences.ts). Some of an earlier process may still come in when a link becomes live, and end by
  * themselves; those that go on for PROOF_MS are proof.
  *
  * One of the two must leave, and better the one that came by mistake. That is the newer one, as a rule: whoever sees the other within
@@ -15,7 +15,7 @@ const GIVE_WAY_MS = 3000;
 /** Notices that are further apart are of another occasion; and after this long without one the other is gone. */
 const GAP_MS = 10_000;
 
-export interface ContentionOptions {
+export interface SecondDaemonDetectorOptions {
   readonly clock: Clock;
   /** The other is proven; `isOlder`: it was there before us, as far as anybody can tell. */
   readonly began: (isOlder: boolean) => void;
@@ -25,8 +25,8 @@ export interface ContentionOptions {
   readonly yields: () => void;
 }
 
-export class Contention {
-  readonly #options: ContentionOptions;
+export class SecondDaemonDetector {
+  readonly #options: SecondDaemonDetectorOptions;
   /** When the link became live for the first time: monotonic. */
   #liveAt: number | undefined;
   /** Of the notices that go on. */
@@ -36,7 +36,7 @@ export class Contention {
   #isYielding = false;
   #end: Cancel | undefined;
 
-  constructor(options: ContentionOptions) {
+  constructor(options: SecondDaemonDetectorOptions) {
     this.#options = options;
   }
 

@@ -1,9 +1,9 @@
 /**
  * Mongrel2's control port over one lasting connection. It is asked now and then while all is well, so that its loss is known before
- * a restart needs it; and the connection's own end is the surest sign that Mongrel2 has ended (instance.ts).
+ * a restart needs it; and the connection's own end is the surest sign that Mongrel2 has ended (instance-evidence.ts).
  */
 import { M2pushError } from "../errors.js";
-import type { NetRow } from "../protocol/control.js";
+import type { NetRow } from "../protocol/control-protocol.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { RequestSession } from "../zmq/request-session.js";
 import { Control } from "./control.js";

@@ -1,17 +1,17 @@
 /** Mongrel2's control port: what connections it has. See protocol/control for the words. */
-import { decodeControlReply, encodeCommand, type NetRow, netRows } from "../protocol/control.js";
+import { decodeControlReply, encodeCommand, type NetRow, netRows } from "../protocol/control-protocol.js";
 
 /** Asks one question and resolves with the answer's bytes; rejects with "unavailable". */
-export interface Asking {
+export interface ControlClient {
   ask(question: Buffer): Promise<Buffer>;
 }
 
 export class Control {
   /** The cheapest question: which server of the configuration it is. */
   static readonly UUID: Buffer = encodeCommand("uuid", {});
-  readonly #asker: Asking;
+  readonly #asker: ControlClient;
 
-  constructor(asker: Asking) {
+  constructor(asker: ControlClient) {
     this.#asker = asker;
   }
 

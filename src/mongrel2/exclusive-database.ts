@@ -6,8 +6,8 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ServerConfig } from "../config/schema.js";
-import { type HandlerRow, type Mongrel2Database, readDatabase } from "./database.js";
-import { reaches } from "./spec.js";
+import { type HandlerRow, type Mongrel2Database, readDatabase } from "./mongrel2-database.js";
+import { isSameEndpoint } from "./socket-spec.js";
 
 export interface Exclusivity {
   readonly isExclusive: boolean;
@@ -78,5 +78,5 @@ function isOurs(ours: Ours, row: HandlerRow, { servers }: Mongrel2Database): boo
     process.cwd(),
   ];
   const places = folders.filter((folder) => folder !== "");
-  return reaches(ours.send_spec, row.sendSpec, places) && reaches(ours.recv_spec, row.recvSpec, places);
+  return isSameEndpoint(ours.send_spec, row.sendSpec, places) && isSameEndpoint(ours.recv_spec, row.recvSpec, places);
 }

@@ -10,8 +10,8 @@
  */
 import type { Hub } from "../hub/hub.js";
 import { atMost, type Clock } from "../util/clock.js";
-import type { Endpoint } from "./endpoint.js";
-import type { Visitors } from "./reception.js";
+import type { RequestHandler } from "./dispatch.js";
+import type { Mongrel2Link } from "./mongrel2-link.js";
 
 /** How long what was published may take to reach the streams, milliseconds. */
 const DELIVERY_TIMEOUT_MS = 2000;
@@ -20,8 +20,8 @@ const ANSWERS_TIMEOUT_MS = 2000;
 
 export interface HandoverOptions {
   readonly hub: Pick<Hub, "suspendDelivery" | "settled" | "close" | "handOver" | "seal">;
-  readonly visitors: Pick<Visitors, "idle" | "abandon">;
-  readonly endpoints: readonly Pick<Endpoint, "leave">[];
+  readonly visitors: Pick<RequestHandler, "idle" | "abandon">;
+  readonly endpoints: readonly Pick<Mongrel2Link, "leave">[];
   readonly clock: Clock;
   /** Close the streams, and tell browsers to come back after so many milliseconds; undefined = leave them to the next process. */
   readonly retry: number | undefined;

@@ -1,5 +1,5 @@
 /**
- * What the control port's connection tells of one Mongrel2, and what follows from it (instance.ts has the rules):
+ * What the control port's connection tells of one Mongrel2, and what follows from it (instance-evidence.ts has the rules):
  *
  *   direct link   Its own TCP or IPC connection ends with Mongrel2, so the end of the control port's alone means nothing. When
  *                 the link is live again, the control port tells whether it is the same Mongrel2.
@@ -8,18 +8,18 @@
  *                 canary.ts finds the streams that are dead.
  */
 import type { ServerConfig } from "../config/schema.js";
+import type { Server } from "../delivery/server-delivery.js";
 import type { Hub } from "../hub/hub.js";
-import type { Server } from "../hub/server.js";
-import type { Chronicle } from "../metrics/tee.js";
-import type { NetRow } from "../protocol/control.js";
+import type { DaemonObserver } from "../hub/observers.js";
+import type { NetRow } from "../protocol/control-protocol.js";
 import type { Inbound } from "../protocol/request.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import { Canary } from "./canary.js";
 import { ControlPort } from "./control-port.js";
-import type { Endpoint } from "./endpoint.js";
-import { type Instance, InstanceEvidence } from "./instance.js";
-import { controlProblem, privateProblem } from "./problems.js";
+import { InstanceEvidence, type InstanceVerdict } from "./instance-evidence.js";
+import { controlProblem, privateProblem } from "./link-conditions.js";
+import type { Mongrel2Link } from "./mongrel2-link.js";
 
 /** How long a link behind a proxy waits for the control port before it serves without, milliseconds. */
 const CONTROL_WAIT_MS = 3000;
@@ -31,10 +31,10 @@ const OLD_MESSAGES_MS = 50;
 
 export interface InstanceWatchOptions {
   readonly hub: Hub;
-  readonly journal: Chronicle;
+  readonly journal: DaemonObserver;
   readonly conditions: Conditions;
   readonly clock: Clock;
-  readonly endpoint: () => Endpoint;
+  readonly endpoint: () => Mongrel2Link;
   readonly server: () => Server;
 }
 
@@ -97,7 +97,7 @@ export class InstanceWatch {
   }
 
   /** The link is live. `begin` is told what is known of its Mongrel2, unless it is lost again before that is known. */
-  live(begin: (instance: Instance) => void): void {
+  live(begin: (instance: InstanceVerdict) => void): void {
     this.#waitsSince = undefined;
     this.#canary?.reset();
     if (this.#config.bind) this.#servePrivate(this.#port?.session !== undefined);

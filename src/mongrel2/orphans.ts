@@ -12,9 +12,9 @@
  *
  * Unknown connections that wait for their time-out are the orphans of the request record: the next process goes on with them.
  */
-import type { Legacy } from "../hub/ports.js";
-import type { Orphan, PreviousRequests, RequestRecord } from "../hub/request-record.js";
-import type { NetRow } from "../protocol/control.js";
+import type { PreviousClients } from "../delivery/ports.js";
+import type { Orphan, PreviousRequests, RequestRecord } from "../delivery/request-record.js";
+import type { NetRow } from "../protocol/control-protocol.js";
 
 /** The type of an HTTP connection in `status net`. */
 const HTTP = 1;
@@ -34,7 +34,7 @@ export interface OrphansOptions {
 }
 
 /** What the first look goes by. */
-export interface Circumstances extends Pick<Legacy, "aliveAt" | "isMissing"> {
+export interface Circumstances extends Pick<PreviousClients, "aliveAt" | "isMissing"> {
   /** Ids that may yet be adopted. */
   readonly undecided: ReadonlySet<number>;
 }
@@ -139,7 +139,7 @@ export function suspicion(
   row: NetRow,
   now: number,
   previous: PreviousRequests | undefined,
-  { aliveAt, isMissing }: Pick<Legacy, "aliveAt" | "isMissing">,
+  { aliveAt, isMissing }: Pick<PreviousClients, "aliveAt" | "isMissing">,
 ): Orphan["kind"] | undefined {
   if (previous && !previous.cleanStop && isUnanswered(row)) {
     if (row.id > previous.highest) return "request";

@@ -1,9 +1,9 @@
 /** Whether a Mongrel2 can be reached: one standing condition for the two connections of its link. */
-import type { Chronicle } from "../metrics/tee.js";
+import type { DaemonObserver } from "../hub/observers.js";
 import type { Conditions } from "../util/conditions.js";
-import type { LinkObserver } from "../zmq/link.js";
+import type { TransportObserver } from "../zmq/native-transport.js";
 
-export function reachability(server: string, conditions: Conditions, journal: Chronicle): LinkObserver {
+export function reachability(server: string, conditions: Conditions, journal: DaemonObserver): TransportObserver {
   /** Addresses that cannot be reached. */
   const unreachable = new Set<string>();
   return {

@@ -6,7 +6,7 @@
  * which are the next few thousand; once a new connection was heard of, those that were lost are below it. Where no id is known at all
  * (the data folder was removed, and nobody has come since), a million are swept, and more when the first one that comes is higher.
  */
-import type { RequestRecord } from "../hub/request-record.js";
+import type { RequestRecord } from "../delivery/request-record.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { type CancelSweep, descending } from "./cancel-sweep.js";
 

@@ -1,7 +1,7 @@
 /** Reads an archive as it comes, a line at a time: what is held in memory is one line. What is wrong is told with its line. */
 import { isUtf8 } from "node:buffer";
 import { M2pushError } from "../errors.js";
-import { type Archive, decodeEntry, decodeHeader } from "./archive.js";
+import { decodeEntry, decodeHeader, type HistoryExport } from "./archive.js";
 import { LIMITS } from "./limits.js";
 import type { Publication } from "./publication.js";
 
@@ -16,7 +16,7 @@ interface Line {
 }
 
 /** Rejects, then and later, with "history.unusable" or "limit.exceeded": `line 7: ...`. */
-export async function readArchive(chunks: AsyncIterable<Uint8Array>): Promise<Archive> {
+export async function readArchive(chunks: AsyncIterable<Uint8Array>): Promise<HistoryExport> {
   const lines = linesOf(chunks);
   const { value: first, done } = await lines.next();
   if (done) throw new M2pushError("history.unusable", "there is nothing to import: the input is empty");
@@ -24,7 +24,10 @@ export async function readArchive(chunks: AsyncIterable<Uint8Array>): Promise<Ar
   return { lifetime, publications: entries(lines, lifetime) };
 }
 
-async function* entries(lines: AsyncIterable<Line>, { floor, last }: Archive["lifetime"]): AsyncGenerator<Publication> {
+async function* entries(
+  lines: AsyncIterable<Line>,
+  { floor, last }: HistoryExport["lifetime"],
+): AsyncGenerator<Publication> {
   let before = floor;
   let read = 1;
   for await (const { number, text } of lines) {

@@ -18,7 +18,7 @@ import type { Draft, Publication } from "./publication.js";
 import { decodeEvents, type EventFields, encodeEvent } from "./sse.js";
 
 /** One lifetime of the offsets, as far as it is in an archive. */
-export interface Lifetime {
+export interface ArchiveHeader {
   readonly epoch: string;
   /** Everything after this offset is there. */
   readonly floor: number;
@@ -27,8 +27,8 @@ export interface Lifetime {
 }
 
 /** What a store gives away or takes in. */
-export interface Archive {
-  readonly lifetime: Lifetime;
+export interface HistoryExport {
+  readonly lifetime: ArchiveHeader;
   /** By rising offset. May reject on the way: then it is not whole. */
   readonly publications: AsyncIterable<Publication>;
 }
@@ -42,7 +42,7 @@ const KEYS = ["offset", "id", "time", "topics", "private", "type", "retry", "dat
 
 export const ARCHIVE_END = '{"end":true}\n';
 
-export function encodeHeader({ epoch, floor, last }: Lifetime): string {
+export function encodeHeader({ epoch, floor, last }: ArchiveHeader): string {
   return `${JSON.stringify({ format: FORMAT, version: VERSION, epoch, floor, last })}\n`;
 }
 
@@ -74,7 +74,7 @@ export function draftOf({ offset, id, topics, private: hidden, bytes }: Publicat
 }
 
 /** Throws "history.unusable", saying what was wrong. */
-export function decodeHeader(line: string): Lifetime {
+export function decodeHeader(line: string): ArchiveHeader {
   const { format, version, epoch, floor, last } = objectIn(line);
   if (format !== FORMAT || !isCount(version))
     throw bad(`expected {"format":"${FORMAT}", ...}: it is no exported history`);

@@ -2,13 +2,13 @@
 import { once } from "node:events";
 import { lstatSync, unlinkSync } from "node:fs";
 import { connect, type Server } from "node:net";
-import type { Place } from "./address.js";
+import type { Endpoint } from "./endpoint.js";
 
 /** The path of a socket's file, as Linux has it; without the zero at its end. */
 const MAX_PATH_BYTES = 107;
 
 /** Rejects with the error of the operating system, and with EEXIST where the path is that of a file that is no socket. */
-export async function listen(server: Server, place: Place): Promise<void> {
+export async function listen(server: Server, place: Endpoint): Promise<void> {
   try {
     await once(server.listen(place), "listening");
   } catch (error) {
@@ -19,7 +19,7 @@ export async function listen(server: Server, place: Place): Promise<void> {
 }
 
 /** Throws ENAMETOOLONG: libuv would use the beginning of the path. */
-export function checkPath(place: Place): void {
+export function checkPath(place: Endpoint): void {
   const bytes = "path" in place ? Buffer.byteLength(place.path) : 0;
   if (bytes <= MAX_PATH_BYTES) return;
   const what = `the path has ${bytes} bytes, at most ${MAX_PATH_BYTES} are possible`;

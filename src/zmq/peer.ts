@@ -8,15 +8,15 @@
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
+import { FrameReader } from "../protocol/frame-reader.js";
 import { PING, parseCommand, partsFrame, pong, ready, reasonIn, typeIn } from "../protocol/zmtp.js";
-import { FrameReader } from "../protocol/zmtp-reader.js";
 import type { Clock } from "../util/clock.js";
 import { Assembly } from "./assembly.js";
 import { Handshake } from "./handshake.js";
-import { MarkScanner } from "./mark.js";
+import { MarkScanner } from "./mark-scanner.js";
 import { Rating } from "./rating.js";
 import { ReadQueue } from "./read-queue.js";
-import type { Budget, Turns, Worker } from "./turns.js";
+import type { TickBudget, TickQueue, TickWorker } from "./tick-queue.js";
 import { WriteQueue } from "./write-queue.js";
 
 /** Before a connection on which nothing comes is looked after (TCP keep-alive), milliseconds. */
@@ -27,7 +27,7 @@ const READ_BYTES = 65_536;
 const COUNTERPARTS = { PULL: /^PUSH$/, PUB: /^X?SUB$/, DEALER: /^(?:REP|ROUTER)$/ };
 const WANTED = { PULL: "PUSH", PUB: "SUB", DEALER: "REP" };
 
-export interface Role {
+export interface SocketRole {
   readonly type: keyof typeof COUNTERPARTS;
   /** "" = none. */
   readonly identity: string;
@@ -54,20 +54,20 @@ export interface PeerEvents {
 }
 
 /** What the peers of one socket share. */
-export interface Shares {
-  readonly turns: Turns;
+export interface SharedLimits {
+  readonly turns: TickQueue;
   /** What one peer may have read and not handled, bytes. */
   readonly queueBytes: number;
   /** A peer holds so many bytes of unfinished messages more than before. */
   held(bytes: number): void;
 }
 
-export class Peer implements Worker {
+export class Peer implements TickWorker {
   /** Address and port of who connected to us; "" = none. */
   readonly remote: string;
   readonly #socket: Socket;
-  readonly #role: Role;
-  readonly #shares: Shares;
+  readonly #role: SocketRole;
+  readonly #shares: SharedLimits;
   readonly #events: PeerEvents;
   readonly #reader: FrameReader;
   readonly #assembly: Assembly;
@@ -84,7 +84,7 @@ export class Peer implements Worker {
   readonly #writes: WriteQueue;
   #watch: ((bytes: Buffer) => void) | undefined;
 
-  constructor(socket: Socket, role: Role, shares: Shares, events: PeerEvents) {
+  constructor(socket: Socket, role: SocketRole, shares: SharedLimits, events: PeerEvents) {
     this.#socket = socket;
     this.#role = role;
     this.#shares = shares;
@@ -176,7 +176,7 @@ export class Peer implements Worker {
   }
 
   /** Handles what was read. */
-  work(budget: Budget): boolean {
+  work(budget: TickBudget): boolean {
     try {
       return this.#work(budget);
     } catch (error) {
@@ -212,7 +212,7 @@ export class Peer implements Worker {
     this.#shares.turns.add(this);
   }
 
-  #work(budget: Budget): boolean {
+  #work(budget: TickBudget): boolean {
     do {
       const frame = this.#reader.next();
       if (!frame) {
@@ -229,7 +229,7 @@ export class Peer implements Worker {
     return true;
   }
 
-  #feed(budget: Budget): boolean {
+  #feed(budget: TickBudget): boolean {
     this.#assembly.own();
     const piece = this.#queue.shift();
     this.#regulate();

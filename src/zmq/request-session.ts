@@ -5,9 +5,9 @@
  */
 import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
-import type { LinkError } from "./failure.js";
 import type { Peer } from "./peer.js";
-import { ZmqSocket } from "./socket.js";
+import type { TransportError } from "./transport-error.js";
+import { ZmqSocket } from "./zmq-socket.js";
 
 /** 100,000 rows of `status net` are 4.5 MB. */
 const MAX_ANSWER_BYTES = 64_000_000;
@@ -43,7 +43,7 @@ export class RequestSession {
   #sessions = 0;
   #peer: Peer | undefined;
   /** Why there is no connection. */
-  #failure: LinkError | undefined;
+  #failure: TransportError | undefined;
 
   constructor(spec: string, clock: Clock, events: SessionEvents) {
     this.#spec = spec;

@@ -1,11 +1,11 @@
 /** What the doctor says of a control port that is not configured, and of a second daemon: before one is started, and while one runs. */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Status } from "../../src/admin/status.js";
-import { checkControl, checkLink } from "../../src/cli/doctor/live.js";
-import { loadConfig } from "../../src/config/load.js";
+import { checkControl, checkLink } from "../../src/cli/doctor/check-link.js";
+import { loadConfig } from "../../src/config/load-config.js";
 import type { ServerConfig } from "../../src/config/schema.js";
-import { secondDaemonProblem } from "../../src/mongrel2/problems.js";
+import { secondDaemonProblem } from "../../src/mongrel2/link-conditions.js";
+import type { Status } from "../../src/observability/admin/status.js";
 import { systemClock } from "../../src/util/clock.js";
 import { FakeMongrel2 } from "../support/fake-mongrel2.js";
 import { disconnectNotice } from "../support/mongrel2-messages.js";
@@ -13,7 +13,7 @@ import { disconnectNotice } from "../support/mongrel2-messages.js";
 const { config } = loadConfig({ cwd: "/home/x" });
 const [defaults] = config.mongrel2;
 
-/** Of a process that began some three minutes ago, in the numbers of mongrel2/fence.ts. */
+/** Of a process that began some three minutes ago, in the numbers of mongrel2/fences.ts. */
 const foreignFence = () => 2_000_000_001 + ((Math.floor(Date.now() / 100) + 2048) % 4096) * 64 * 562;
 
 async function start(t: TestContext, changes: Partial<ServerConfig> = {}) {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Status } from "../../src/admin/status.js";
-import { checkOrphans } from "../../src/cli/doctor/orphans.js";
-import { loadConfig } from "../../src/config/load.js";
+import { checkOrphans } from "../../src/cli/doctor/check-orphans.js";
+import { loadConfig } from "../../src/config/load-config.js";
+import type { Status } from "../../src/observability/admin/status.js";
 
 const [SERVER] = loadConfig({ env: {} }).config.mongrel2;
 

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { checkOrigin } from "../../src/cli/doctor/origin.js";
-import { checkSettings } from "../../src/cli/doctor/settings.js";
-import { loadConfig } from "../../src/config/load.js";
+import { checkOrigin } from "../../src/cli/doctor/check-origin.js";
+import { checkSettings } from "../../src/cli/doctor/check-settings.js";
+import { loadConfig } from "../../src/config/load-config.js";
 import type { Config } from "../../src/config/schema.js";
-import type { HandlerRow, Mongrel2Database, RouteRow, ServerRow } from "../../src/mongrel2/database.js";
+import type { HandlerRow, Mongrel2Database, RouteRow, ServerRow } from "../../src/mongrel2/mongrel2-database.js";
 import { PROJECT } from "../support/processes.js";
 
 const GOOD = { "limits.tick_timer": "1", "net.tcp_keepalive": "1", "limits.content_length": "327680" };
@@ -74,7 +74,7 @@ describe("Doctor on settings of Mongrel2", () => {
     const [, table = ""] = readFileSync(join(PROJECT, "docs/operating.md"), "utf8").split("## Settings of Mongrel2");
     const [listed = ""] = table.split("\n## ");
     const keys = [...listed.matchAll(/^\| `([a-z]+\.[a-z_]+)` \|/gm)].map(([, key = ""]) => key);
-    const sources = ["settings", "limits"].map((name) =>
+    const sources = ["check-settings", "check-limits"].map((name) =>
       readFileSync(join(PROJECT, `src/cli/doctor/${name}.ts`), "utf8"),
     );
     assert.ok(keys.length >= 9);

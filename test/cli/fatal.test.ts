@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const [LOGGER, FATAL] = ["log/logger.js", "cli/fatal.js"].map((path) =>
+const [LOGGER, FATAL] = ["observability/log/logger.js", "cli/fatal.js"].map((path) =>
   fileURLToPath(new URL(`../../src/${path}`, import.meta.url)),
 );
 

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { M2pushError } from "../../src/errors.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
-import { PullServer } from "../../src/zmq/pull.js";
-import { PushSocket } from "../../src/zmq/push.js";
+import { PullServer } from "../../src/zmq/pull-server.js";
+import { PushSocket } from "../../src/zmq/push-socket.js";
 import { pullReceiver } from "../support/pull-receiver.js";
 
 const folder = mkdtempSync(join(tmpdir(), "m2push-push-"));

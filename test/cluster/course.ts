@@ -1,9 +1,9 @@
 /** A stream, and what it takes to be one of those who share it. */
 import type { TestContext } from "node:test";
-import type { NatsOptions } from "../../src/cluster/nats.js";
-import { type Cluster, type ClusterOptions, openCluster } from "../../src/cluster/open.js";
-import type { Dial } from "../../src/cluster/session.js";
-import { MemoryHistory, newEpoch } from "../../src/history/memory.js";
+import type { NatsOptions } from "../../src/cluster/nats-connection.js";
+import { type Cluster, type ClusterOptions, openCluster } from "../../src/cluster/open-cluster.js";
+import type { Dial } from "../../src/cluster/stream-session.js";
+import { MemoryHistory, newEpoch } from "../../src/storage/memory/memory-history.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
 import { Changes } from "../support/deadline.js";
 

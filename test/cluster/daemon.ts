@@ -1,6 +1,7 @@
 /** What a daemon is to NATS, with a listener in the place of its hub; and load. */
 import type { TestContext } from "node:test";
-import { type NatsOptions, natsDial } from "../../src/cluster/nats.js";
+import { natsDial } from "../../src/cluster/nats.js";
+import type { NatsOptions } from "../../src/cluster/nats-connection.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { systemClock } from "../../src/util/clock.js";
 import { type Listener, listen } from "../contract/bus.js";

@@ -1,10 +1,17 @@
 /** A stream in memory behind sessions that can be cut, and that loses what a real one may lose. See src/cluster/session.ts. */
 
-import type { Dial, Following, Outgoing, Session, Stored, StreamState } from "../../src/cluster/session.js";
+import type {
+  Dial,
+  OutgoingRecord,
+  StreamConsumer,
+  StreamMessage,
+  StreamSession,
+  StreamState,
+} from "../../src/cluster/stream-session.js";
+import type { EqualIds } from "../../src/delivery/ports.js";
 import { M2pushError } from "../../src/errors.js";
-import type { EqualIds } from "../../src/hub/ports.js";
 
-interface Message extends Stored {
+interface Message extends StreamMessage {
   readonly key: string;
 }
 
@@ -35,7 +42,7 @@ export class FakeStream {
     return wire;
   }
 
-  get messages(): readonly Stored[] {
+  get messages(): readonly StreamMessage[] {
     return this.#messages;
   }
 
@@ -66,7 +73,7 @@ export class FakeStream {
   }
 
   /** Takes a message and hands it to who follows; the same sequence again for an id that it knows. */
-  add({ epoch, key, id, data }: Outgoing): number {
+  add({ epoch, key, id, data }: OutgoingRecord): number {
     const known = this.#ids.get(id);
     if (known !== undefined) return known;
     if (epoch !== this.#epoch) throw new M2pushError("unavailable", "no such subject");
@@ -206,7 +213,7 @@ function attempt<T>(what: () => T): { readonly value: T } | { readonly error: un
   }
 }
 
-class FakeSession implements Session {
+class FakeSession implements StreamSession {
   readonly closed: Promise<string>;
   readonly #stream: FakeStream;
   readonly #wire: FakeWire;
@@ -238,7 +245,7 @@ class FakeSession implements Session {
     return this.#ask(() => this.#stream.renew(epoch));
   }
 
-  async follow(from: number, take: (message: Stored) => void): Promise<Following> {
+  async follow(from: number, take: (message: StreamMessage) => void): Promise<StreamConsumer> {
     const follower = new Follower(this.#stream, from, take);
     const leader = await this.#ask(() => {
       this.#following.add(follower);
@@ -256,7 +263,7 @@ class FakeSession implements Session {
     return this.#ask(() => this.#stream.find(epoch, key, which));
   }
 
-  send(message: Outgoing) {
+  send(message: OutgoingRecord) {
     return this.#ask(() => this.#stream.add(message));
   }
 
@@ -303,11 +310,11 @@ class FakeSession implements Session {
 /** Hands messages over one by one, never from within whoever made them. */
 class Follower {
   readonly #stream: FakeStream;
-  readonly #take: (message: Stored) => void;
+  readonly #take: (message: StreamMessage) => void;
   #next: number;
   #isGoing = false;
 
-  constructor(stream: FakeStream, from: number, take: (message: Stored) => void) {
+  constructor(stream: FakeStream, from: number, take: (message: StreamMessage) => void) {
     this.#stream = stream;
     this.#next = from;
     this.#take = take;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import type { ClusterOptions } from "../../src/cluster/open.js";
+import type { ClusterOptions } from "../../src/cluster/open-cluster.js";
 import { ids, isUnavailable, Listener, listen, readAll } from "../contract/bus.js";
 import { eagerClock } from "../support/clock.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";

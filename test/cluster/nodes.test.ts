@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Nodes } from "../../src/cluster/nodes.js";
-import type { Session } from "../../src/cluster/session.js";
-import type { Subscriber } from "../../src/hub/ports.js";
+import type { StreamSession } from "../../src/cluster/stream-session.js";
+import type { Subscriber } from "../../src/delivery/ports.js";
 import { FakeClock } from "../support/clock.js";
 
 const subscriber = (name: string): Subscriber => ({
@@ -17,17 +17,17 @@ class Air {
   lose: (data: Uint8Array) => boolean = () => false;
   told = 0;
   readonly #sending: Uint8Array[] = [];
-  readonly #listeners = new Map<Session, (data: Uint8Array) => void>();
+  readonly #listeners = new Map<StreamSession, (data: Uint8Array) => void>();
 
-  session(): Session {
+  session(): StreamSession {
     const session = {
       tell: (data: Uint8Array) => {
         this.told++;
         if (!this.lose(data)) this.#send(data);
       },
-      listen: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as Session, hear),
+      listen: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as StreamSession, hear),
     };
-    return session as unknown as Session;
+    return session as unknown as StreamSession;
   }
 
   /** What is told while something is heard comes after it: all hear the messages of a node in the order in which it told them. */
@@ -39,7 +39,7 @@ class Air {
   }
 
   /** Its messages go nowhere from now on. */
-  cut(session: Session): void {
+  cut(session: StreamSession): void {
     this.#listeners.delete(session);
   }
 

@@ -1,8 +1,8 @@
 /** Loads configurations from texts, and catches their faults. */
 import assert from "node:assert/strict";
-import { buildConfig, type Loaded, type LoadOptions } from "../../src/config/load.js";
+import { parseDocument } from "../../src/config/document.js";
+import { buildConfig, type Loaded, type LoadOptions } from "../../src/config/load-config.js";
 import { ConfigError } from "../../src/config/settings.js";
-import { parseDocument } from "../../src/config/source.js";
 
 /** The configuration of a file /srv/config/f.toml with this text, read by a program that runs in /home/me. */
 export function load(toml: string, options: LoadOptions = {}): Loaded {

@@ -1,10 +1,10 @@
-/** What every Bus promises (hub/ports.ts), together with the history that goes with it; each implementation runs this. */
+/** What every Bus promises (delivery/ports.ts), together with the history that goes with it; each implementation runs this. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { HistoryReader } from "../../src/delivery/history-reader.js";
+import type { Bus, GapReason, History } from "../../src/delivery/ports.js";
 import { M2pushError, ProtocolError } from "../../src/errors.js";
-import { HistoryReader } from "../../src/hub/history-reader.js";
-import type { Bus, GapReason, History } from "../../src/hub/ports.js";
-import { offsetOf, positionId } from "../../src/hub/position.js";
+import { offsetOf, positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { systemClock } from "../../src/util/clock.js";
 import { Changes } from "../support/deadline.js";

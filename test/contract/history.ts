@@ -1,10 +1,10 @@
-/** What every History promises (hub/ports.ts); each implementation runs this. */
+/** What every History promises (delivery/ports.ts); each implementation runs this. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
-import type { History, Page } from "../../src/hub/ports.js";
-import { positionId } from "../../src/hub/position.js";
+import type { History, HistoryPage } from "../../src/delivery/ports.js";
+import { positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { FakeClock } from "../support/clock.js";
 import { PATIENCE_MS } from "../support/deadline.js";
@@ -43,7 +43,7 @@ async function passes(clock: FakeClock, isSo: () => boolean, step = 1000): Promi
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
-const offsets = (page: Page) => page.publications.map(({ offset }) => offset);
+const offsets = (page: HistoryPage) => page.publications.map(({ offset }) => offset);
 
 /** Everything after an offset, page by page. */
 async function readAll(history: History, after: number, maxBytes = ALL.maxBytes): Promise<number[]> {

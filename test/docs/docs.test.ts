@@ -4,15 +4,15 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 import { fullProgram } from "../../src/cli/commands.js";
-import { shapeOf } from "../../src/cli/completion/shape.js";
-import { missingRoutes } from "../../src/cli/doctor/site.js";
+import { shapeOf } from "../../src/cli/completion/program-shape.js";
+import { missingRoutes } from "../../src/cli/doctor/check-site.js";
 import { reference } from "../../src/cli/reference.js";
-import { loadConfig } from "../../src/config/load.js";
+import { loadConfig } from "../../src/config/load-config.js";
 import { sections, serverKeys } from "../../src/config/schema.js";
-import { GAP_REASONS, REASONS } from "../../src/hub/ports.js";
+import { DISCONNECT_REASONS, GAP_REASONS } from "../../src/delivery/ports.js";
 import { LIMITS } from "../../src/protocol/limits.js";
 import { CONDITION_TYPES } from "../../src/util/conditions.js";
-import { metrics } from "../metrics/harness.js";
+import { metrics } from "../observability/metrics/harness.js";
 import { PROJECT, temporaryDirectory } from "../support/processes.js";
 import { fences, page, pages, quotations, sources } from "./pages.js";
 
@@ -137,7 +137,8 @@ test("what troubleshooting.md quotes of the doctor, the log and the errors is wh
 });
 
 test("every event of the log that operating.md lists, and every reason, is one", () => {
-  const journal = sources("src/log") + sources("src/cli") + readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
+  const journal =
+    sources("src/observability/log") + sources("src/cli") + readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
   const text = page("docs/operating.md");
   const list = /`event` is what to filter by:([\s\S]*?)\. What/.exec(text)?.[1] ?? assert.fail("no list");
   const events = [...list.matchAll(/`([a-z]+)`/g)].flatMap(([, name = ""]) =>
@@ -150,7 +151,7 @@ test("every event of the log that operating.md lists, and every reason, is one",
   );
   const reasons = /^Reasons of a `disconnect`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
   const named = [...reasons.matchAll(/`([a-z ]+)` \(/g)].map(([, reason = ""]) => reason);
-  assert.deepEqual(named, REASONS);
+  assert.deepEqual(named, DISCONNECT_REASONS);
 });
 
 test("operating.md has a row for each standing problem, with what /readyz answers and the level of its log line", () => {

@@ -16,7 +16,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     [OWN, "without a daemon a stream waits, files are served, and the next daemon answers"],
     ["e2e/doctor", "no daemon is a warning", "Mongrel2 is not running", "swapped specs", "ipc sockets of another user"],
     ["e2e/doctor", "wrong recv_ident", "wrong ident", "wrong port"],
-    ["cli/doctor", "two wrong specs", "characters that make every reply unreadable"],
+    ["cli/doctor-command", "two wrong specs", "characters that make every reply unreadable"],
   ],
   "Some browsers get no events, others do": [["e2e/doctor", "handler_targets lower than max_targets"]],
   "Some requests are answered, others wait": [
@@ -29,7 +29,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
   ],
   "404 instead of a stream": [
     ["e2e/stream", "what is not a GET of the stream is answered"],
-    ["cli/doctor", "routes: a path that leads elsewhere, or nowhere", "default_host must name a Host"],
+    ["cli/doctor-command", "routes: a path that leads elsewhere, or nowhere", "default_host must name a Host"],
   ],
   "Streams end after about two minutes of quiet": [
     ["e2e/doctor", "keep-alives that come too late"],
@@ -42,7 +42,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
   "Events are half a second late": [["e2e/doctor", "max_fd too low"]],
   "New browsers hang when many are connected": [
     ["e2e/doctor", "max_fd too low"],
-    ["cli/doctor", "room for "],
+    ["cli/doctor-command", "room for "],
   ],
   "The seventh tab does not load": [["e2e/tabs", "two tabs of the demo page have one connection"]],
   "401, 403, 400 from the hub": [
@@ -84,9 +84,9 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
       "an id that has expired is answered with a gap event",
       " is answered with a gap event, then live events",
     ],
-    ["hub/overload", "are told of a gap, overload, when they fall behind"],
+    ["delivery/overload", "are told of a gap, overload, when they fall behind"],
     ["http/presence", "a watcher without credit for the events is told of a gap"],
-    ["hub/history-reader", "is told to the client after some tries, which then goes on live"],
+    ["delivery/history-reader", "is told to the client after some tries, which then goes on live"],
   ],
   "Published, and nobody gets it": [
     [
@@ -95,36 +95,36 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
       "a flood of bad messages is one line a second",
     ],
     [
-      "zmq/socket",
+      "zmq/zmq-socket",
       "a publisher of libzmq that uses",
       "ZMTP 1 and 2 are named",
       "what peers leave unfinished is limited in sum",
     ],
     ["zmq/peer", "a thousand frames of no use in a row end a connection"],
-    ["cli/publish", "where no daemon answers, the command fails and says where it looked"],
+    ["cli/publish-command", "where no daemon answers, the command fails and says where it looked"],
   ],
   "The log says `Mongrel2 unreachable`": [
     [
-      "zmq/socket",
+      "zmq/zmq-socket",
       "each error names the address, what happened and what to do",
       "a peer that is not there is told of once",
     ],
-    ["zmq/socket", "attempts to connect come after 100 ms"],
+    ["zmq/zmq-socket", "attempts to connect come after 100 ms"],
   ],
   "The daemon does not start": [
-    ["history/lock", "refuses a second holder, and names the first"],
-    ["history/damage", "a file with a damaged page is refused in words"],
-    ["history/lmdb", "data of a newer version is refused"],
-    ["zmq/socket", "a file that is no socket is never removed", "what cannot be bound is told with its cause"],
+    ["storage/folder-lock", "refuses a second holder, and names the first"],
+    ["storage/damage", "a file with a damaged page is refused in words"],
+    ["storage/lmdb/lmdb-history", "data of a newer version is refused"],
+    ["zmq/zmq-socket", "a file that is no socket is never removed", "what cannot be bound is told with its cause"],
   ],
   "The daemon ends by itself": [
     ["cli/fatal", "as fatal with its stack, and exits with 70"],
-    ["history/failure", "is told, and not looked at any more: the process goes on"],
+    ["storage/storage-failure", "is told, and not looked at any more: the process goes on"],
   ],
   "After a restart of the daemon, all browsers reconnected": [
     ["fault/link", "it is cut and no control port is known", "the control port is told to stop"],
     [
-      "mongrel2/recovery",
+      "mongrel2/connection-adoption",
       "without proof nobody is adopted, ever",
       "without a control port everybody left behind is cancelled",
     ],
@@ -137,8 +137,8 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     ],
   ],
   "Lines are missing in the log": [
-    ["log/logger", "a reader that has stopped holds nobody up"],
-    ["log/journal", "without end are one line a second, with the number of those left out"],
+    ["observability/log/logger", "a reader that has stopped holds nobody up"],
+    ["observability/log/log-observer", "without end are one line a second, with the number of those left out"],
   ],
   "m2sh and Mongrel2": [
     [

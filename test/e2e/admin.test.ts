@@ -1,12 +1,12 @@
 /** The admin address of a real daemon beside a real Mongrel2, and the two commands that ask it. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { ClientPage, ClientView } from "../../src/admin/clients.js";
-import type { Status } from "../../src/admin/status.js";
-import { addDoctor } from "../../src/cli/doctor.js";
-import { addStatus } from "../../src/cli/status.js";
+import { addDoctor } from "../../src/cli/doctor-command.js";
+import { addStatus } from "../../src/cli/status-command.js";
+import type { ClientPage, ClientView } from "../../src/observability/admin/client-list.js";
+import type { Status } from "../../src/observability/admin/status.js";
 import { runCommand } from "../cli/harness.js";
-import { lint, sampleOf } from "../metrics/lint.js";
+import { lint, sampleOf } from "../observability/metrics/lint.js";
 import { type Pair, type PairOptions, serving, startPair } from "../support/pair.js";
 import { freePort } from "../support/ports.js";
 import { openStream } from "../support/sse-client.js";

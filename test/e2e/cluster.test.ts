@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Status } from "../../src/admin/status.js";
-import { asTable } from "../../src/cli/status.js";
+import { asTable } from "../../src/cli/status-command.js";
+import type { Status } from "../../src/observability/admin/status.js";
 import { Load, type Roamer, roamers, startNodes } from "../support/nodes.js";
 import { serving } from "../support/pair.js";
 import { readReceived } from "../support/received.js";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { addDoctor } from "../../src/cli/doctor.js";
+import { addDoctor } from "../../src/cli/doctor-command.js";
 import { type Outcome, runCommand } from "../cli/harness.js";
 import { RawHandler } from "../support/handler.js";
 import { type Mongrel2, type Mongrel2Options, startMongrel2 } from "../support/mongrel2.js";

@@ -1,8 +1,8 @@
 /** The stream through a real Mongrel2, and everything else that a client may send to its address. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodeControlReply, encodeCommand } from "../../src/protocol/control.js";
-import { Asker } from "../../src/zmq/dealer.js";
+import { decodeControlReply, encodeCommand } from "../../src/protocol/control-protocol.js";
+import { RequestClient } from "../../src/zmq/request-client.js";
 import { listens, startPair } from "../support/pair.js";
 import { RawConnection, raw } from "../support/sse-client.js";
 
@@ -60,7 +60,7 @@ test("a connection that Mongrel2 closed without a word is found dead by the keep
   await pair.stream();
   const { client } = await pair.daemon.logged(({ event }) => event === "connect", "the connect");
   const kill = encodeCommand("kill", { id: Number(client) });
-  decodeControlReply(await new Asker(pair.mongrel2.controlSpec, 2000).ask(kill));
+  decodeControlReply(await new RequestClient(pair.mongrel2.controlSpec, 2000).ask(kill));
   const found = await pair.daemon.logged(({ event }) => event === "disconnect", "the disconnect");
   assert.deepEqual([found.client, found.reason], [client, "found dead"]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CompileQueue } from "../../src/http/compile-queue.js";
-import type { CompileWork } from "../../src/hub/select/work.js";
+import type { CompileWork } from "../../src/matching/compile-work.js";
 import { FakeClock } from "../support/clock.js";
 
 /** A request that costs 400,000 units: 80 % of a window. */

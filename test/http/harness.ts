@@ -1,16 +1,16 @@
 /** The whole HTTP side on a recording outlet: requests go in as the endpoint hands them on, answers are read from what left. */
 import { SignJWT } from "jose";
-import { LocalBus } from "../../src/cluster/local.js";
+import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
-import { MemoryHistory } from "../../src/history/memory.js";
-import { type Others, Presence } from "../../src/http/mercure/presence.js";
+import type { Bus, History } from "../../src/delivery/ports.js";
+import type { Server } from "../../src/delivery/server-delivery.js";
+import { App, hubUrl } from "../../src/http/app.js";
+import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
 import { type Route, Router } from "../../src/http/router.js";
-import { hubUrl, Site } from "../../src/http/site.js";
 import { Hub } from "../../src/hub/hub.js";
-import type { Bus, History } from "../../src/hub/ports.js";
-import type { Server } from "../../src/hub/server.js";
-import { reception } from "../../src/mongrel2/reception.js";
+import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
+import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
 import { Changes } from "../support/deadline.js";
@@ -69,7 +69,7 @@ export interface WebOptions {
   /** Stands between the hub and its own bus. */
   readonly wrap?: (bus: Bus) => Bus;
   /** Other daemons that serve the same hub. */
-  readonly others?: Others;
+  readonly others?: RemotePresence;
 }
 
 export class Web {
@@ -78,7 +78,7 @@ export class Web {
   readonly outlet = new WatchedOutlet(this.clock);
   readonly hub: Hub;
   readonly server: Server;
-  readonly site: Site;
+  readonly site: App;
   readonly router: Router;
   readonly presence: Presence;
   readonly store = new MapStore();
@@ -114,8 +114,8 @@ export class Web {
       base: hubUrl(this.config),
       random: () => 0.5,
     });
-    this.server = this.hub.serve("main", this.outlet, this.config.stream);
-    this.site = new Site(this.config, {
+    this.server = this.hub.serveMongrel2("main", this.outlet, this.config.stream);
+    this.site = new App(this.config, {
       hub: this.hub,
       history,
       presence: this.presence,
@@ -129,7 +129,7 @@ export class Web {
       misdirected: (request) => this.site.misdirected(request),
       answered: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
-    this.#receive = reception(this.hub, this.server, this.router) as (message: HttpRequest) => void;
+    this.#receive = dispatch(this.hub, this.server, this.router) as (message: HttpRequest) => void;
   }
 
   static async open(options: WebOptions = {}): Promise<Web> {

@@ -53,7 +53,7 @@ describe("Limits of clients", () => {
 
   test("an address has its limit over all servers", async () => {
     const web = await Web.open({ config: CONFIG });
-    const other = web.hub.serve("other", web.outlet, web.config.stream);
+    const other = web.hub.serveMongrel2("other", web.outlet, web.config.stream);
     for (const server of [web.server, other]) {
       for (let at = 0; at < 3; at++) {
         web.hub.subscribe(server, {

@@ -321,11 +321,11 @@ test("a watcher without credit for the events is told of a gap when it has some"
   told();
   const client = web.server.registry.clients.get(id);
   assert.ok(client);
-  client.credit = 0;
+  client.creditAvailable = 0;
   await open(web, "match=unseen");
   web.clock.advance(100);
   assert.ok(!matches(told()).includes("unseen true"));
-  client.credit = Number.POSITIVE_INFINITY;
+  client.creditAvailable = Number.POSITIVE_INFINITY;
   web.clock.advance(200);
   await open(web, "match=seen");
   web.clock.advance(100);

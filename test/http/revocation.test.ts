@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { SignJWT } from "jose";
-import type { StoredClient } from "../../src/hub/ports.js";
+import type { StoredClient } from "../../src/delivery/ports.js";
 import { HUB, Web } from "./harness.js";
 
 const pair = () => generateKeyPairSync("ed25519");

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { M2pushError } from "../../src/errors.js";
-import type { Outcome, Route } from "../../src/http/router.js";
+import type { Route, RouteResult } from "../../src/http/router.js";
 import { everything, HUB, type Sent, Web } from "./harness.js";
 
 interface Pending {
   readonly body: string;
-  settle(outcome: Outcome): void;
+  settle(outcome: RouteResult): void;
   fail(error: unknown): void;
 }
 
@@ -71,7 +71,7 @@ async function slow() {
 }
 
 const STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: open\n\n";
-const ok = (body: string): Outcome => ({ status: 200, body, persists: true });
+const ok = (body: string): RouteResult => ({ status: 200, body, persists: true });
 
 test("requests of one connection are answered in their order, whatever takes time", async () => {
   const { web, pending, post } = await slow();

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Interest } from "../../src/hub/interest.js";
-import { canonical, parseSelector, type Selector } from "../../src/hub/selector.js";
+import type { Interest } from "../../src/matching/interest.js";
+import { canonical, parseSelector, type Selector } from "../../src/matching/selector.js";
 import { bench } from "../support/hub.js";
 
 const BASE = "http://hub.example/.well-known/mercure";
@@ -113,7 +113,14 @@ test("a token that expires while its client catches up: it is closed and gets no
 
 test("a client whose token had expired when it was adopted is closed in the next turn", async () => {
   const { hub, server, outlet, clock } = await bench();
-  const stored = { id: 7, remote: "127.0.0.1", selectors: ["*"], since: 0, seen: 0, settled: true };
+  const stored = {
+    id: 7,
+    remote: "127.0.0.1",
+    selectors: ["*"],
+    since: 0,
+    acknowledgedOffset: 0,
+    coveredByServerFence: true,
+  };
   hub.adopt(server, { ...stored, expiresAt: clock.now() - 1 });
   assert.equal(server.registry.size, 1);
   clock.advance(0);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { MemoryHistory } from "../../src/history/memory.js";
-import type { Page, ReadOptions } from "../../src/hub/ports.js";
-import { positionId } from "../../src/hub/position.js";
+import type { HistoryPage, ReadOptions } from "../../src/delivery/ports.js";
+import { positionId } from "../../src/protocol/position.js";
+import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { bench } from "../support/hub.js";
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`);
@@ -262,7 +262,7 @@ test("an id that has expired is answered with a gap event and everything that is
 
 test("where the history is broken a client is told in the place where something is missing", async () => {
   class Broken extends MemoryHistory {
-    override read(after: number, options: ReadOptions): Page {
+    override read(after: number, options: ReadOptions): HistoryPage {
       if (after >= 3 && after < 6) return { publications: [], through: 6, isBroken: true };
       return super.read(after, after < 3 ? { ...options, through: 3 } : options);
     }
@@ -289,7 +289,7 @@ test("when more is published than Mongrel2 takes, what waits is bounded, and not
   assert.ok((audience?.waiting.length ?? 0) <= 64);
   assert.equal(server.catchup.size, 3);
   assert.deepEqual(
-    [...store.clients.values()].map(({ settled }) => settled),
+    [...store.clients.values()].map(({ coveredByServerFence: settled }) => settled),
     [false, false, false],
   );
   outlet.settle();
@@ -302,7 +302,7 @@ test("when more is published than Mongrel2 takes, what waits is bounded, and not
     );
   assert.equal(server.catchup.size, 0);
   assert.deepEqual(
-    [...store.clients.values()].map(({ settled }) => settled),
+    [...store.clients.values()].map(({ coveredByServerFence: settled }) => settled),
     [true, true, true],
   );
 });
@@ -400,7 +400,7 @@ test("after a server is lost nothing is sent to its old ids, and what it knew of
   outlet.settle();
   assert.equal(outlet.received.get(1), before);
   assert.deepEqual(
-    left.map(({ id, seen }) => [id, seen]),
+    left.map(({ id, acknowledgedOffset: seen }) => [id, seen]),
     [[1, 0]],
   );
 });
@@ -420,7 +420,14 @@ test("what a client has seen counts only when its fence has passed", async () =>
 test("an adopted client goes on from where it was known to be", async () => {
   const { hub, server, publish, outlet } = await bench();
   for (const data of numbers(1, 10)) publish(data);
-  hub.adopt(server, { id: 7, remote: "", selectors: ["*"], since: 0, seen: 6, settled: true });
+  hub.adopt(server, {
+    id: 7,
+    remote: "",
+    selectors: ["*"],
+    since: 0,
+    acknowledgedOffset: 6,
+    coveredByServerFence: true,
+  });
   outlet.settle();
   publish("11");
   assert.deepEqual(outlet.events(7), numbers(7, 11));
@@ -509,7 +516,7 @@ test("any order of connecting, leaving, publishing and fences loses and repeats 
           it.outlet.settle();
           for (const client of left) {
             it.outlet.received.delete(client.id);
-            from.set(client.id, client.seen);
+            from.set(client.id, client.acknowledgedOffset);
             it.hub.adopt(it.server, client);
           }
         }
@@ -551,7 +558,7 @@ test("while it stops, publications are stored and not sent; the next process giv
     [["1", "2"], [], []],
   );
   assert.equal(history.last, 4);
-  const seen = [...store.clients.values()].map(({ id, settled, seen }) => [
+  const seen = [...store.clients.values()].map(({ id, coveredByServerFence: settled, acknowledgedOffset: seen }) => [
     id,
     settled ? Math.max(seen, store.through) : seen,
   ]);

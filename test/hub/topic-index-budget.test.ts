@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { stepsSoFar } from "../../src/hub/select/machine.js";
-import type { Budget } from "../../src/hub/select/match-budget.js";
-import { compile, parseSelector, type Selector, type SelectorKind } from "../../src/hub/selector.js";
-import { TopicIndex } from "../../src/hub/topic-index.js";
+import type { Budget } from "../../src/matching/match-budget.js";
+import { stepsSoFar } from "../../src/matching/nfa-matcher.js";
+import { compile, parseSelector, type Selector, type SelectorKind } from "../../src/matching/selector.js";
+import { TopicIndex } from "../../src/matching/topic-index.js";
 
 const BASE = "https://hub.example/.well-known/mercure";
 const parse = (kind: SelectorKind, value: string): Selector => parseSelector(kind, value, BASE);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { M2pushError } from "../../src/errors.js";
 import { Ingress, type IngressOptions } from "../../src/ingress/ingress.js";
-import { LogJournal } from "../../src/log/journal.js";
+import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { LIMITS } from "../../src/protocol/limits.js";
 import { anyText, bytes } from "../support/arbitraries.js";
 import { type Bench, bench } from "../support/hub.js";
@@ -16,7 +16,7 @@ type Part = string | Buffer;
 async function open(options: Partial<IngressOptions> = {}) {
   const it: Bench = await bench();
   const { log, lines } = recordedLog();
-  const journal = new LogJournal(log, it.clock);
+  const journal = new LogObserver(log, it.clock);
   const errors: M2pushError[] = [];
   let receive: (parts: Buffer[]) => boolean = () => false;
   const ingress = new Ingress({

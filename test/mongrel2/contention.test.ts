@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Contention } from "../../src/mongrel2/contention.js";
+import { SecondDaemonDetector } from "../../src/mongrel2/contention.js";
 import { FakeClock } from "../support/clock.js";
 
 const [YOUNGER, OLDER] = [true, false];
@@ -9,7 +9,7 @@ const [YOUNGER, OLDER] = [true, false];
 function setUp(liveFor = 0) {
   const clock = new FakeClock();
   const told: string[] = [];
-  const contention = new Contention({
+  const contention = new SecondDaemonDetector({
     clock,
     began: (isOlder) => told.push(isOlder ? "began, older than us" : "began"),
     ended: () => told.push("ended"),

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import type { HandlerRow, Mongrel2Database, RouteRow } from "../../src/mongrel2/database.js";
 import { ExclusiveDatabase, exclusivityOf } from "../../src/mongrel2/exclusive-database.js";
+import type { HandlerRow, Mongrel2Database, RouteRow } from "../../src/mongrel2/mongrel2-database.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
 const OURS = {

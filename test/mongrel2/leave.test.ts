@@ -1,8 +1,8 @@
 /** How an endpoint stops taking requests: what it sends, what it waits for, and what it must not send any more. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Endpoint } from "../../src/mongrel2/endpoint.js";
-import type { EndpointEvents } from "../../src/mongrel2/endpoint-events.js";
+import type { LinkEvents } from "../../src/mongrel2/link-events.js";
+import { Mongrel2Link } from "../../src/mongrel2/mongrel2-link.js";
 import { decodeReply } from "../../src/protocol/reply.js";
 import type { Draining, Transport } from "../../src/zmq/transport.js";
 import { FakeClock } from "../support/clock.js";
@@ -32,7 +32,7 @@ async function setUp({ maxTargets = 128, isLive = true } = {}) {
     reconnect: () => {},
     close: async () => true,
   };
-  const events: EndpointEvents = {
+  const events: LinkEvents = {
     live: () => told.push("live"),
     lost: () => told.push("lost"),
     inbound: (message) => told.push(`${message.kind} ${message.id}`),
@@ -45,7 +45,7 @@ async function setUp({ maxTargets = 128, isLive = true } = {}) {
     stale: () => {},
   };
   const times = { clock, linkTimeoutMs: 0, random: () => 0.5 };
-  const endpoint = new Endpoint({ sendIdent: IDENT, maxTargets, transport, ...times, events });
+  const endpoint = new Mongrel2Link({ sendIdent: IDENT, maxTargets, transport, ...times, events });
   await endpoint.start();
   endpoint.connected("in");
   endpoint.connected("out");

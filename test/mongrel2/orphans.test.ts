@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FileRequestRecord } from "../../src/clients/request-record.js";
-import type { Orphan, PreviousRequests } from "../../src/hub/request-record.js";
+import type { Orphan, PreviousRequests } from "../../src/delivery/request-record.js";
 import { Orphans, suspicion } from "../../src/mongrel2/orphans.js";
-import type { NetRow } from "../../src/protocol/control.js";
+import type { NetRow } from "../../src/protocol/control-protocol.js";
+import { FileRequestRecord } from "../../src/storage/clients/file-request-record.js";
 
 const row = (id: number, more: Partial<NetRow> = {}): NetRow => ({
   id,

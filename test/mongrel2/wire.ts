@@ -3,17 +3,17 @@
  * mongrel2/serve and daemon.ts do it, with a link that writes down instead of sending.
  */
 import assert from "node:assert/strict";
-import { LocalBus } from "../../src/cluster/local.js";
-import { MemoryHistory } from "../../src/history/memory.js";
+import { LocalBus } from "../../src/cluster/local-bus.js";
+import type { Server } from "../../src/delivery/server-delivery.js";
+import { App, hubUrl } from "../../src/http/app.js";
 import { Router } from "../../src/http/router.js";
-import { hubUrl, Site } from "../../src/http/site.js";
 import { Hub } from "../../src/hub/hub.js";
-import type { Server } from "../../src/hub/server.js";
-import { LogJournal } from "../../src/log/journal.js";
-import { Endpoint } from "../../src/mongrel2/endpoint.js";
-import { reception } from "../../src/mongrel2/reception.js";
+import { dispatch } from "../../src/mongrel2/dispatch.js";
+import { Mongrel2Link } from "../../src/mongrel2/mongrel2-link.js";
+import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { CANCEL, decodeReply } from "../../src/protocol/reply.js";
 import { RequestError } from "../../src/protocol/request.js";
+import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
 import { MapStore, silent } from "../support/hub.js";
@@ -41,7 +41,7 @@ export class Wire {
   readonly lines: readonly Line[];
   readonly hub: Hub;
   readonly server: Server;
-  readonly endpoint: Endpoint;
+  readonly endpoint: Mongrel2Link;
   readonly ident: string;
   readonly #outcomes = new Map<number, Outcome>();
   #lastFence = 0;
@@ -52,15 +52,15 @@ export class Wire {
     this.ident = ident;
     const { log, lines } = recordedLog();
     this.lines = lines;
-    const journal = new LogJournal(log, clock);
+    const journal = new LogObserver(log, clock);
     const { config } = load(toml);
     const history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e9 }, clock);
-    const attendance = { joined() {}, stayed() {}, left() {} };
+    const attendance = { joined() {}, adopted() {}, left() {} };
     const [bus, clients, base] = [new LocalBus(history, clock), new MapStore(), hubUrl(config)];
     const told = { ...silent, disconnected: journal.disconnected.bind(journal) };
     this.hub = new Hub({ bus, history, clients, journal: told, attendance, clock, base, random: () => 0.5 });
     const presence = { path: config.hub.path, watched: false, publish: () => {} };
-    const site = new Site(config, { hub: this.hub, history, presence: presence as never, clock, warn: () => {} });
+    const site = new App(config, { hub: this.hub, history, presence: presence as never, clock, warn: () => {} });
     const visitors = new Router({
       hub: this.hub,
       routes: site.routes,
@@ -75,7 +75,7 @@ export class Wire {
       send: (...pieces: Buffer[]) => this.#sent(Buffer.concat(pieces)),
       reconnect: () => {},
     };
-    this.endpoint = new Endpoint({
+    this.endpoint = new Mongrel2Link({
       sendIdent: ident,
       maxTargets: 128,
       transport,
@@ -102,8 +102,8 @@ export class Wire {
         stale: () => {},
       },
     });
-    this.server = this.hub.serve("main", this.endpoint, { keepalive: 45_000, heartbeat: 0 });
-    const receive = reception(this.hub, this.server, visitors);
+    this.server = this.hub.serveMongrel2("main", this.endpoint, { keepalive: 45_000, heartbeat: 0 });
+    const receive = dispatch(this.hub, this.server, visitors);
   }
 
   /** Connected and live. */
@@ -148,7 +148,7 @@ export class Wire {
     await this.receive(disconnectNotice("json", this.ident, id));
   }
 
-  /** Fences are answered until none is asked for. Their ids begin again after some hundreds (mongrel2/fence.ts). */
+  /** Fences are answered until none is asked for. Their ids begin again after some hundreds (mongrel2/fences.ts). */
   settle(): void {
     while (this.#answered !== this.#lastFence) {
       this.#answered = this.#lastFence;

@@ -3,28 +3,28 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { M2pushError } from "../../src/errors.js";
-import { place } from "../../src/hub/position.js";
-import { ARCHIVE_END, decodeEntry, encodeEntry, encodeHeader, type Lifetime } from "../../src/protocol/archive.js";
+import { ARCHIVE_END, type ArchiveHeader, decodeEntry, encodeEntry, encodeHeader } from "../../src/protocol/archive.js";
 import { readArchive } from "../../src/protocol/archive-reader.js";
 import { LIMITS } from "../../src/protocol/limits.js";
+import { positionDraft } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { draft } from "../support/arbitraries.js";
 
-const LIFETIME: Lifetime = { epoch: "abc123", floor: 0, last: 1000 };
+const LIFETIME: ArchiveHeader = { epoch: "abc123", floor: 0, last: 1000 };
 const HEADER = encodeHeader(LIFETIME);
 const entry = (more: Record<string, unknown> = {}) =>
   `${JSON.stringify({ offset: 1, id: "abc123.1", time: 5, topics: ["t"], data: "x", ...more })}\n`;
 
 const publication = fc
   .tuple(draft, fc.integer({ min: 1, max: 1e12 }), fc.integer({ min: 0, max: 1e13 }))
-  .map(([it, offset, time]) => place(it, LIFETIME.epoch, offset, time));
+  .map(([it, offset, time]) => positionDraft(it, LIFETIME.epoch, offset, time));
 
 async function* cut(text: string, size: number): AsyncGenerator<Buffer> {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-async function read(text: string, size = 65_536): Promise<{ lifetime: Lifetime; publications: Publication[] }> {
+async function read(text: string, size = 65_536): Promise<{ lifetime: ArchiveHeader; publications: Publication[] }> {
   const { lifetime, publications } = await readArchive(cut(text, size));
   const all: Publication[] = [];
   for await (const it of publications) all.push(it);

@@ -1,16 +1,17 @@
 /** A hub on a recording outlet, with a history in memory and everything else silent. */
-import { FileRequestRecord } from "../../src/clients/request-record.js";
-import { LocalBus } from "../../src/cluster/local.js";
-import { MemoryHistory } from "../../src/history/memory.js";
+
+import { LocalBus } from "../../src/cluster/local-bus.js";
+import type { ClientStore, DeliveryObserver, History, StoredClient, Subscriber } from "../../src/delivery/ports.js";
+import type { Server } from "../../src/delivery/server-delivery.js";
 import { Hub } from "../../src/hub/hub.js";
-import { EVERYTHING_PUBLIC, type Interest } from "../../src/hub/interest.js";
-import type { ClientStore, History, Journal, StoredClient, Subscriber } from "../../src/hub/ports.js";
-import type { Server } from "../../src/hub/server.js";
+import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
+import { FileRequestRecord } from "../../src/storage/clients/file-request-record.js";
+import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "./clock.js";
 import { RecordingOutlet } from "./outlet.js";
 
-export const silent: Journal = {
+export const silent: DeliveryObserver = {
   connected() {},
   disconnected() {},
   adopted() {},
@@ -34,7 +35,7 @@ export class MapStore implements ClientStore {
     cleanStop: false,
     wrote() {},
   });
-  legacy() {
+  previousClients() {
     return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: this.stopped.length > 0, isMissing: false };
   }
   requests() {
@@ -52,8 +53,8 @@ export class MapStore implements ClientStore {
   renew() {
     this.through = 0;
   }
-  vouch() {}
-  doubt() {}
+  markTrusted() {}
+  markUntrusted() {}
   stoppedCleanly(server: string) {
     this.stopped.push(server);
   }
@@ -91,7 +92,7 @@ export interface BenchOptions {
   readonly maxEvents?: number;
   readonly maxTargets?: number;
   /** Absent = nobody hears. */
-  readonly journal?: Journal;
+  readonly journal?: DeliveryObserver;
   /** Instead of the usual one. */
   readonly History?: typeof MemoryHistory;
 }
@@ -116,7 +117,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     journal,
     attendance: {
       joined: (it) => attendance.push(["joined", it.id]),
-      stayed() {},
+      adopted() {},
       left: (it) => attendance.push(["left", it.id]),
     },
     clock,
@@ -126,7 +127,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   });
   await hub.start();
   const outlet = new RecordingOutlet(clock, maxTargets);
-  const server = hub.serve("main", outlet, { keepalive: 45_000, heartbeat: 15_000 });
+  const server = hub.serveMongrel2("main", outlet, { keepalive: 45_000, heartbeat: 15_000 });
   hub.live(server);
   return {
     hub,

@@ -1,5 +1,5 @@
 /** A log whose lines a test can look at, each as the text that goes to stdout and as what JSON makes of it. */
-import { type Logger, openLog } from "../../src/log/logger.js";
+import { type Logger, openLog } from "../../src/observability/log/logger.js";
 
 export type Line = Readonly<Record<string, unknown>>;
 

@@ -4,7 +4,7 @@
  * before the writers run, which they do only when nothing has come for a millisecond.
  */
 import assert from "node:assert/strict";
-import type { Address, Outlet } from "../../src/hub/ports.js";
+import type { Address, Outlet } from "../../src/delivery/ports.js";
 import type { FakeClock } from "./clock.js";
 
 /** Mongrel2's DELIVER_OUTSTANDING_MSGS. */

@@ -1,5 +1,5 @@
 /** What a socket for publishers tells, for tests that only want the messages. */
-import type { PullReceiver } from "../../src/zmq/pull.js";
+import type { PullReceiver } from "../../src/zmq/pull-server.js";
 
 /** `take`: each message; false = it was of no use. `told`: everything that goes wrong. */
 export function pullReceiver(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Reply } from "zeromq";
-import { Asker } from "../../src/zmq/dealer.js";
+import { RequestClient } from "../../src/zmq/request-client.js";
 import { freePort } from "../support/ports.js";
 
 const address = async () => `tcp://127.0.0.1:${await freePort()}`;
@@ -16,7 +16,7 @@ async function replying(spec: string): Promise<Reply> {
 test("each question has its answer, many at a time", async () => {
   const spec = await address();
   const reply = await replying(spec);
-  const asker = new Asker(spec, 10_000);
+  const asker = new RequestClient(spec, 10_000);
   const serving = (async () => {
     for (let count = 0; count < 20; count++) {
       const [question] = await reply.receive();
@@ -36,7 +36,7 @@ test("each question has its answer, many at a time", async () => {
 
 test("where nobody is the question is given up, in words", async () => {
   const spec = await address();
-  await assert.rejects(new Asker(spec, 50).ask(Buffer.from("?")), {
+  await assert.rejects(new RequestClient(spec, 50).ask(Buffer.from("?")), {
     code: "unavailable",
     message: `no answer at ${spec} within 50 ms`,
   });
@@ -45,12 +45,12 @@ test("where nobody is the question is given up, in words", async () => {
 test("an answer that comes too late is not taken for that of the next question", async () => {
   const spec = await address();
   const reply = await replying(spec);
-  const asker = new Asker(spec, 100);
+  const asker = new RequestClient(spec, 100);
   const first = asker.ask(Buffer.from("first"));
   await reply.receive();
   await assert.rejects(first, { code: "unavailable" });
   await reply.send("late");
-  const second = new Asker(spec, 10_000).ask(Buffer.from("second"));
+  const second = new RequestClient(spec, 10_000).ask(Buffer.from("second"));
   const [question] = await reply.receive();
   assert.equal(String(question), "second");
   await reply.send("in time");
@@ -59,5 +59,5 @@ test("an answer that comes too late is not taken for that of the next question",
 });
 
 test("an address that is none is an error of the link, not a silence", async () => {
-  await assert.rejects(new Asker("nonsense", 50).ask(Buffer.from("?")), { code: "link.failed" });
+  await assert.rejects(new RequestClient("nonsense", 50).ask(Buffer.from("?")), { code: "link.failed" });
 });

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { frameBytes, GREETING, ready, writeHead } from "../../src/protocol/zmtp.js";
-import { Peer, type Role } from "../../src/zmq/peer.js";
-import { Turns } from "../../src/zmq/turns.js";
+import { Peer, type SocketRole } from "../../src/zmq/peer.js";
+import { TickQueue } from "../../src/zmq/tick-queue.js";
 import { FakeClock } from "../support/clock.js";
 import { FakeNetSocket } from "../support/fake-net-socket.js";
 
@@ -22,16 +22,16 @@ const command = (name: string, data = ""): Buffer =>
   framed(Buffer.from(`${String.fromCharCode(name.length)}${name}${data}`, "latin1"), COMMAND);
 
 /** A peer on a fake socket, and what is told of it. A message is of use unless it is "useless". */
-function open(role: Partial<Role> = {}, connecting = false) {
+function open(role: Partial<SocketRole> = {}, connecting = false) {
   const clock = new FakeClock();
   const net = new FakeNetSocket({ connecting });
-  const turns = new Turns();
+  const turns = new TickQueue();
   const told: string[] = [];
   let heldBytes = 0;
   const held = (bytes: number) => {
     heldBytes += bytes;
   };
-  const options: Role = { type: "PULL", identity: "", limit: 100_000, clock, ...role };
+  const options: SocketRole = { type: "PULL", identity: "", limit: 100_000, clock, ...role };
   const peer = new Peer(
     net.socket,
     options,
@@ -60,7 +60,7 @@ function open(role: Partial<Role> = {}, connecting = false) {
 }
 
 /** What is told and written, the same for every cut of the stream in two, and byte by byte. */
-async function outcome(stream: Buffer, role: Partial<Role> = {}) {
+async function outcome(stream: Buffer, role: Partial<SocketRole> = {}) {
   const of = async (pieces: readonly Buffer[]) => {
     const { net, told, settled } = open(role);
     for (const piece of pieces) net.receive(piece);

@@ -1,6 +1,6 @@
 /** The completion script for bash (4.4 and later). Nothing but a list: it starts no m2push while somebody types. */
-import type { CommandShape, OptionShape, ProgramShape, Values } from "./shape.js";
-import { quoted } from "./shape.js";
+import type { CommandShape, OptionShape, ProgramShape, Values } from "./program-shape.js";
+import { quoted } from "./program-shape.js";
 
 export function bash({ name, options, commands }: ProgramShape): string {
   const names = [...flagsOf(options), ...commands.map((command) => command.name)];

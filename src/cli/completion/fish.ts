@@ -1,6 +1,6 @@
 /** The completion script for fish. Nothing but a list: it starts no m2push while somebody types. */
-import type { CommandShape, OptionShape, ProgramShape } from "./shape.js";
-import { quoted } from "./shape.js";
+import type { CommandShape, OptionShape, ProgramShape } from "./program-shape.js";
+import { quoted } from "./program-shape.js";
 
 export function fish({ name, options, commands }: ProgramShape): string {
   const first = "-n __fish_use_subcommand";

@@ -1,6 +1,6 @@
 /** The completion script for zsh, for a folder of $fpath or to be sourced after compinit. It starts no m2push while somebody types. */
-import type { ArgumentShape, CommandShape, OptionShape, ProgramShape, Values } from "./shape.js";
-import { quoted } from "./shape.js";
+import type { ArgumentShape, CommandShape, OptionShape, ProgramShape, Values } from "./program-shape.js";
+import { quoted } from "./program-shape.js";
 
 export function zsh({ name, options, commands }: ProgramShape): string {
   const described = commands.map((command) => `    ${quoted(`${command.name}:${command.summary}`)}`);

@@ -5,10 +5,10 @@
  */
 import { connect } from "node:net";
 import { ProtocolError } from "../../errors.js";
+import { type Frame, FrameReader } from "../../protocol/frame-reader.js";
 import { GREETING, GREETING_BYTES, greetingFault, ready, typeIn } from "../../protocol/zmtp.js";
-import { type Frame, FrameReader } from "../../protocol/zmtp-reader.js";
 import type { Clock } from "../../util/clock.js";
-import { placeOf } from "../../zmq/address.js";
+import { parseEndpoint } from "../../zmq/endpoint.js";
 
 export type Probe =
   /** Nothing listens. */
@@ -32,7 +32,7 @@ const MOST_BYTES = 4096;
  * nothing. Without, it stops before the connection is of use to anybody. Never rejects.
  */
 export function probe(spec: string, { clock, listen }: { clock: Clock; listen: boolean }): Promise<Probe> {
-  const place = placeOf(spec);
+  const place = parseEndpoint(spec);
   if (!place) return Promise.resolve({ kind: "absent", code: "EINVAL" });
   return new Promise((resolve) => {
     const socket = connect(place);

@@ -3,12 +3,12 @@
  * publishers must keep away from, how subscriptions are shown. v0.ts and v8.ts stand side by side; nothing else knows which
  * one it has before it.
  */
-import type { Json, Subscribed, Subscriber } from "../../hub/ports.js";
-import type { SelectorKind } from "../../hub/selector.js";
+import type { JsonValue, Subscribed, Subscriber } from "../../delivery/ports.js";
+import type { SelectorKind } from "../../matching/selector.js";
 import type { Form } from "../form.js";
 
 /** One thing that a request asks to follow, in the dialect's words. */
-export interface Asked {
+export interface RequestedSelectors {
   /** How the value selects. */
   readonly selects: SelectorKind;
   /** How subscriptions name it. */
@@ -17,24 +17,24 @@ export interface Asked {
 }
 
 /** Which subscriptions are asked for; absent = all. */
-export interface Sought {
+export interface SubscriptionQuery {
   readonly kind?: Subscribed["kind"];
   readonly match?: string;
   readonly subscriber?: string;
 }
 
 /** One subscription of one subscriber. */
-export interface Subscription {
+export interface SubscriptionView {
   readonly subscriber: Subscriber;
   readonly subscribed: Subscribed;
 }
 
-export interface Dialect {
+export interface MercureDialect {
   readonly name: "0.x" | "draft-08";
 
   // ---- Subscribe ---------------------------------------------------------------------------------------------------
   /** Throws "protocol.request" for what the dialect does not allow. */
-  readonly asked: (form: Form) => readonly Asked[];
+  readonly asked: (form: Form) => readonly RequestedSelectors[];
   /** The last event id that a form has, under whatever name (http/cursor.ts); "" when it has an empty one. */
   readonly cursor: (form: Form) => string | undefined;
   /** The response header that says where a replay begins. */
@@ -55,14 +55,18 @@ export interface Dialect {
   readonly eventType: string | undefined;
   readonly contentType: string;
   /** What comes after `<hub>/subscriptions`, for one subscription. */
-  readonly pathOf: (subscription: Subscription) => string;
+  readonly pathOf: (subscription: SubscriptionView) => string;
   /** The reverse, for what a request asks for; `segments` are decoded. "unknown": a kind that is not one. Undefined: no such path. */
-  readonly sought: (segments: readonly string[]) => Sought | "unknown" | undefined;
+  readonly sought: (segments: readonly string[]) => SubscriptionQuery | "unknown" | undefined;
   /** `id` is its topic. */
-  readonly document: (id: string, subscription: Subscription, active: boolean) => { readonly [name: string]: Json };
-  readonly collection: (id: string, documents: readonly Json[], lastEventId: string) => Json;
+  readonly document: (
+    id: string,
+    subscription: SubscriptionView,
+    active: boolean,
+  ) => { readonly [name: string]: JsonValue };
+  readonly collection: (id: string, documents: readonly JsonValue[], lastEventId: string) => JsonValue;
   /** What one document of the API has besides. */
-  readonly single: (document: { readonly [name: string]: Json }, lastEventId: string) => Json;
+  readonly single: (document: { readonly [name: string]: JsonValue }, lastEventId: string) => JsonValue;
 }
 
 /** RFC 3986: all but unreserved characters, percent-encoded. */

@@ -3,17 +3,17 @@
  * subscription that begins or ends, in its own dialect, in a topic below the hub's own path.
  *
  * A subscriber that died without a notice is told of when the keep-alive sweep finds it; one that an earlier process served
- * and that is gone, when that is known (hub/ports.ts, Attendance).
+ * and that is gone, when that is known (delivery/ports.ts, Attendance).
  *
  * What comes and goes is noted in a log of its own (hub/presence-log.ts). Events are made of it only where somebody watches.
  */
 import { randomBytes } from "node:crypto";
-import type { Interest } from "../../hub/interest.js";
-import type { Attendance, RemotePresenceObserver, Subscribed, Subscriber } from "../../hub/ports.js";
+import type { PresenceListener, RemotePresenceObserver, Subscribed, Subscriber } from "../../delivery/ports.js";
 import { type PresenceEvent, PresenceLog } from "../../hub/presence-log.js";
-import { covers, type Selector, wordsOf } from "../../hub/selector.js";
 import type { PresenceSource } from "../../hub/watchers.js";
-import type { Dialect, Sought, Subscription } from "./dialect.js";
+import type { Interest } from "../../matching/interest.js";
+import { covers, type Selector, wordsOf } from "../../matching/selector.js";
+import type { MercureDialect, SubscriptionQuery, SubscriptionView } from "./dialect.js";
 import { v0 } from "./v0.js";
 import { v8 } from "./v8.js";
 
@@ -24,11 +24,11 @@ export interface PresenceOptions {
   /** The offset of the newest publication. */
   readonly head: () => number;
   /** The other daemons that serve this hub; absent = there are none. */
-  readonly others?: Others | undefined;
+  readonly others?: RemotePresence | undefined;
 }
 
 /** Other daemons: they are told who is here, and tell who is there, some seconds late. */
-export interface Others {
+export interface RemotePresence {
   /** `isNew`: it has just come; else it was there before this process. */
   joined(subscriber: Subscriber, isNew: boolean): void;
   left(subscriber: Subscriber): void;
@@ -39,11 +39,11 @@ export interface Others {
   readonly changes: number;
 }
 
-export class Presence implements Attendance, PresenceSource {
+export class Presence implements PresenceListener, PresenceSource {
   readonly log: PresenceLog;
   readonly #base: string;
   readonly #path: string;
-  readonly #others: Others | undefined;
+  readonly #others: RemotePresence | undefined;
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #instance = randomBytes(6).toString("base64url");
   #changes = 0;
@@ -72,7 +72,7 @@ export class Presence implements Attendance, PresenceSource {
     this.log.add(subscriber, true);
   }
 
-  stayed(subscriber: Subscriber): void {
+  adopted(subscriber: Subscriber): void {
     this.#add(subscriber, false);
   }
 
@@ -105,7 +105,7 @@ export class Presence implements Attendance, PresenceSource {
    * The subscriptions that a dialect tells of and a request asks for, subscriber by subscriber, here or with another daemon, each
    * subscriber once, none for one that is not meant. Who comes or goes meanwhile may be among them or not.
    */
-  *find(dialect: Dialect, sought: Sought): Iterable<readonly Subscription[]> {
+  *find(dialect: MercureDialect, sought: SubscriptionQuery): Iterable<readonly SubscriptionView[]> {
     const own = this.#subscribers;
     const one = sought.subscriber === undefined ? undefined : own.get(sought.subscriber);
     if (one) {
@@ -125,7 +125,7 @@ export class Presence implements Attendance, PresenceSource {
   }
 
   /** The topic of a subscription, which is also its address. */
-  topicOf(dialect: Dialect, subscription: Subscription): string {
+  topicOf(dialect: MercureDialect, subscription: SubscriptionView): string {
     return `${this.#path}/subscriptions${dialect.pathOf(subscription)}`;
   }
 
@@ -140,11 +140,15 @@ export class Presence implements Attendance, PresenceSource {
   }
 }
 
-function subscriptionsOf(subscriber: Subscriber, dialect: Dialect, { kind, match }: Sought): Subscription[] {
+function subscriptionsOf(
+  subscriber: Subscriber,
+  dialect: MercureDialect,
+  { kind, match }: SubscriptionQuery,
+): SubscriptionView[] {
   const isSought = (it: Subscribed) => (kind ?? it.kind) === it.kind && (match ?? it.match) === it.match;
   return subscriber.subscriptions
     .filter((subscribed) => isSought(subscribed) && dialect.tells(subscribed))
     .map((subscribed) => ({ subscriber, subscribed }));
 }
 
-const dialectOf = (subscribed: Subscribed): Dialect => (v8.tells(subscribed) ? v8 : v0);
+const dialectOf = (subscribed: Subscribed): MercureDialect => (v8.tells(subscribed) ? v8 : v0);

@@ -2,14 +2,14 @@
 import { ProtocolError } from "../../errors.js";
 import { cursorIn } from "../cursor.js";
 import { valuesOf } from "../form.js";
-import { type Dialect, encodeSegment } from "./dialect.js";
+import { encodeSegment, type MercureDialect } from "./dialect.js";
 import { isReserved } from "./reserved.js";
 
 /** In one request; the number of the reference hub. */
 const MAX_TOPICS = 100;
 const CONTEXT = { "@context": "https://mercure.rocks/" };
 
-export const v0: Dialect = {
+export const v0: MercureDialect = {
   name: "0.x",
 
   /** `topic`, repeated: a topic, a URI template, or `*`. */

@@ -1,7 +1,7 @@
 /** Mercure draft-dunglas-mercure-08. */
 import { ProtocolError } from "../../errors.js";
 import { cursorIn } from "../cursor.js";
-import { type Asked, type Dialect, encodeSegment } from "./dialect.js";
+import { encodeSegment, type MercureDialect, type RequestedSelectors } from "./dialect.js";
 import { isReserved } from "./reserved.js";
 
 /** In one request; the number of the reference hub. */
@@ -14,12 +14,12 @@ const MATCHERS = new Map<string, "exact" | "urlpattern">([
   ["match_urlpattern", "urlpattern"],
 ]);
 
-export const v8: Dialect = {
+export const v8: MercureDialect = {
   name: "draft-08",
 
   /** `match`, `match_exact`, `match_urlpattern`, repeated. Other names that begin like these are other types' or mistakes. */
   asked(form) {
-    const asked: Asked[] = [];
+    const asked: RequestedSelectors[] = [];
     for (const [name, value] of form) {
       const kind = MATCHERS.get(name);
       if (kind) asked.push({ selects: kind, kind, value });

@@ -5,10 +5,10 @@ import { preflightHeaders } from "../cors.js";
 import { type Form, isForm, parseForm, parseFormBody } from "../form.js";
 import type { Dialects } from "../mercure/dialects.js";
 import type { Publish } from "../publish.js";
-import type { Answer } from "../response.js";
+import type { Response } from "../response.js";
 import type { Route } from "../router.js";
 import type { Subscribe } from "../subscribe.js";
-import type { Wish } from "../wish.js";
+import type { SubscribeRequest } from "../subscribe-request.js";
 
 export const METHODS = "GET, HEAD, QUERY, POST, OPTIONS";
 
@@ -36,7 +36,7 @@ export function hubRoute({ path, dialects, subscribe, publish, corsOrigins }: Hu
 }
 
 /** A body is read as it stands (RFC 9110 section 15.5.16). */
-function encoded(request: HttpRequest): Answer | undefined {
+function encoded(request: HttpRequest): Response | undefined {
   const coding = header(request, "content-encoding") ?? "";
   if (/^(identity)?$/i.test(coding)) return undefined;
   return {
@@ -48,13 +48,13 @@ function encoded(request: HttpRequest): Answer | undefined {
 }
 
 /** Publishing under a condition is not built: to publish all the same would be the one thing that was not asked for. */
-function conditional({ headers }: HttpRequest): Answer | undefined {
+function conditional({ headers }: HttpRequest): Response | undefined {
   const name = ["if-match", "if-none-match"].find((it) => headers.has(it));
   return name === undefined ? undefined : { status: 501, body: `${name} is not served\n`, persists: true };
 }
 
 /** Address and body together; where both have a last event id, the address wins. */
-function wishOf(request: HttpRequest, dialects: Dialects): Wish {
+function wishOf(request: HttpRequest, dialects: Dialects): SubscribeRequest {
   const [address, body] = [parseForm(request.query), bodyOf(request)];
   const form: Form = [...address, ...body];
   const dialect = dialects.ofQuery(form);

@@ -1,7 +1,7 @@
 /** What clients can learn of the hub before they come: protected resource metadata (RFC 9728; Mercure, "Discovery"). */
-import { COOKIE } from "../../auth/carrier.js";
+import { COOKIE } from "../auth/carrier.js";
 import { preflightHeaders } from "../cors.js";
-import type { Method, Route } from "../router.js";
+import type { Route, RouteMethod } from "../router.js";
 
 export interface MetadataParts {
   readonly path: string;
@@ -26,7 +26,7 @@ export function metadataRoute({ path, resource, issuer, corsOrigins }: MetadataP
     mercure_subscriptions: true,
   })}\n`;
   const headers = { "Content-Type": "application/json" };
-  const get: Method = () => ({ status: 200, headers, body, persists: true });
+  const get: RouteMethod = () => ({ status: 200, headers, body, persists: true });
   return {
     name: metadataPath(path),
     methods: { GET: get, HEAD: get },

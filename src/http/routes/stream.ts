@@ -10,7 +10,7 @@ import { type Form, parseForm, valuesOf } from "../form.js";
 import { v0 } from "../mercure/v0.js";
 import type { Route } from "../router.js";
 import type { Subscribe } from "../subscribe.js";
-import type { Wish } from "../wish.js";
+import type { SubscribeRequest } from "../subscribe-request.js";
 
 const EVERYTHING: Form = [["topic", "*"]];
 
@@ -27,7 +27,7 @@ export function streamRoute(path: string, subscribe: Subscribe, corsOrigins: () 
 /** The names that win where an address has the last event id under several. */
 const CURSORS = ["last_event_id", "lastEventID", "Last-Event-ID"];
 
-function wishOf({ query }: HttpRequest): Wish {
+function wishOf({ query }: HttpRequest): SubscribeRequest {
   const form = parseForm(query);
   const asked = v0.asked(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
   return { asked, cursor: cursorIn(form, CURSORS), equalIds: "newest", isPublic: false };

@@ -1,15 +1,16 @@
 /** The list of active subscriptions, all of them, those of one topic, and one (Mercure, "Subscription API"). */
-import { hasTokenInQuery } from "../../auth/carrier.js";
-import { covers } from "../../hub/selector.js";
+
+import { covers } from "../../matching/selector.js";
 import type { HttpRequest } from "../../protocol/request.js";
 import { header } from "../../protocol/request.js";
 import type { SlicedWork, Steps } from "../../util/sliced-work.js";
-import { type Access, isAnswer } from "../access.js";
+import { type Access, isResponse } from "../access.js";
+import { hasTokenInQuery } from "../auth/carrier.js";
 import { preflightHeaders } from "../cors.js";
-import type { Dialect, Sought, Subscription } from "../mercure/dialect.js";
+import type { MercureDialect, SubscriptionQuery, SubscriptionView } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
 import type { Presence } from "../mercure/presence.js";
-import type { Answer } from "../response.js";
+import type { Response } from "../response.js";
 import type { Route } from "../router.js";
 
 export interface SubscriptionsParts {
@@ -26,7 +27,7 @@ export interface SubscriptionsParts {
 }
 
 export function subscriptionsRoute(parts: SubscriptionsParts): Route {
-  const get = async (_: unknown, request: HttpRequest): Promise<Answer> => {
+  const get = async (_: unknown, request: HttpRequest): Promise<Response> => {
     const { access } = parts.settings();
     return { ...(await list(request, parts, access)), persists: true };
   };
@@ -39,9 +40,9 @@ export function subscriptionsRoute(parts: SubscriptionsParts): Route {
 }
 
 /** The grant is for the address, as if it were a topic. */
-async function list(request: HttpRequest, parts: SubscriptionsParts, access: Access): Promise<Answer> {
+async function list(request: HttpRequest, parts: SubscriptionsParts, access: Access): Promise<Response> {
   const reader = await access.reader(request);
-  if (isAnswer(reader)) return reader;
+  if (isResponse(reader)) return reader;
   if (!covers(reader.subscribe, [request.path], parts.base)) {
     return access.insufficient(`the token does not grant ${request.path}`);
   }
@@ -55,10 +56,10 @@ async function list(request: HttpRequest, parts: SubscriptionsParts, access: Acc
 
 async function describe(
   request: HttpRequest,
-  dialect: Dialect,
-  sought: Sought,
+  dialect: MercureDialect,
+  sought: SubscriptionQuery,
   parts: SubscriptionsParts,
-): Promise<Answer> {
+): Promise<Response> {
   const { presence, lastEventId, path, work } = parts;
   const last = lastEventId();
   const link = `<${path}>; rel="mercure"; last-event-id="${last}"`;
@@ -66,7 +67,7 @@ async function describe(
     dialect.eventType === undefined ? "" : `; type="${dialect.eventType}"; content-type="${dialect.contentType}"`;
   const caching = hasTokenInQuery(request.query) ? "private, must-revalidate" : "must-revalidate";
   const headers = { "Cache-Control": caching, ETag: `"${last}.${presence.version}"`, Link: link + hints };
-  const ok = (body: string | Buffer): Answer => {
+  const ok = (body: string | Buffer): Response => {
     return { status: 200, headers: { "Content-Type": dialect.contentType, ...headers }, body };
   };
   if (sought.subscriber !== undefined) {
@@ -81,7 +82,11 @@ async function describe(
   return ok(await work.run(listOf(dialect, sought, { presence, id: request.path, last })));
 }
 
-function* firstOf(dialect: Dialect, sought: Sought, presence: Presence): Steps<Subscription | undefined> {
+function* firstOf(
+  dialect: MercureDialect,
+  sought: SubscriptionQuery,
+  presence: Presence,
+): Steps<SubscriptionView | undefined> {
   for (const [first] of presence.find(dialect, sought)) {
     if (first) return first;
     yield;
@@ -96,7 +101,7 @@ interface ListParts {
 }
 
 /** The collection as JSON, made in steps: it may have a hundred documents for each client. Its list is its last member. */
-function* listOf(dialect: Dialect, sought: Sought, { presence, id, last }: ListParts): Steps<Buffer> {
+function* listOf(dialect: MercureDialect, sought: SubscriptionQuery, { presence, id, last }: ListParts): Steps<Buffer> {
   const shell = JSON.stringify(dialect.collection(id, [], last));
   const at = shell.lastIndexOf("[]") + 1;
   const chunks = [Buffer.from(shell.slice(0, at))];

@@ -61,10 +61,10 @@ test("coming and going is told to who watches: one event for each matcher, priva
 
 test("a connection that is lost without a word to anybody is told of, too", async (t) => {
   const { Control } = await import("../../../src/mongrel2/control.js");
-  const { Asker } = await import("../../../src/zmq/dealer.js");
-  const { encodeCommand } = await import("../../../src/protocol/control.js");
+  const { RequestClient } = await import("../../../src/zmq/request-client.js");
+  const { encodeCommand } = await import("../../../src/protocol/control-protocol.js");
   const watcher = await hub.open(t, watch, { headers: bearer(await all()) });
-  const port = new Asker(hub.pair.mongrel2.controlSpec, 2000);
+  const port = new RequestClient(hub.pair.mongrel2.controlSpec, 2000);
   const ids = async () => new Set((await new Control(port).connections()).map(({ id }) => id));
   const before = await ids();
   await hub.open(t, "match=dies-silently");

@@ -1,0 +1,99 @@
+/** `m2push up`: Mongrel2 and the daemon together, as `npm start` does; everything they write stands below the working folder. */
+import { existsSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import type { Command } from "commander";
+import type { Config, ServerConfig } from "../config/schema.js";
+import { issueKey } from "../http/auth/issue-key.js";
+import { DATABASE, Mongrel2Process } from "../mongrel2/mongrel2-process.js";
+import type { Logger } from "../observability/log/logger.js";
+import { type Cancel, systemClock } from "../util/clock.js";
+import { addConfigOptions, addSharedOption } from "./options.js";
+import { checkAddresses, webAddress, whenAnswered } from "./preflight.js";
+import { runDaemon, type Sidecar } from "./run-daemon.js";
+import { PAIR, scaffold } from "./scaffold.js";
+
+export function addUp(program: Command): void {
+  const command = program.command("up").summary("run Mongrel2 and the daemon together");
+  command.description(
+    "Runs Mongrel2 (from the mongrel2.conf beside the configuration file) and the daemon, in the working folder. Without -c " +
+      `it reads ${PAIR.config} there; a folder without one is given a pair that works. SIGINT or SIGTERM stops both.`,
+  );
+  command.option("--mongrel2-conf <file>", "Mongrel2's configuration");
+  addConfigOptions(addSharedOption(command)).action(
+    async ({ config, mongrel2Conf }: { config?: string; mongrel2Conf?: string }) => {
+      const written = config === undefined && mongrel2Conf === undefined ? scaffold(process.cwd()) : undefined;
+      if (config === undefined && existsSync(PAIR.config)) command.setOptionValue("config", PAIR.config);
+      const conf = mongrel2Conf ?? (config === undefined ? PAIR.mongrel2 : join(dirname(config), "mongrel2.conf"));
+      await runDaemon(command, (log, loaded) => {
+        if (written)
+          log.info({ event: "files", written }, "began with copies of what comes with m2push: change them at will");
+        return mongrel2(conf, log, loaded);
+      });
+    },
+  );
+}
+
+function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
+  const child = new Mongrel2Process(conf, systemClock, {
+    started: (pid) => log.info({ event: "mongrel2 started", pid }, "Mongrel2 started"),
+    died: (how, wait) => log.error({ event: "mongrel2 died", how, wait }, "Mongrel2 died: starting it again"),
+  });
+  let cancelWait: Cancel = () => {};
+  return {
+    prepare: async () => {
+      await child.prepare();
+      checkAddresses(conf, config);
+      const key = await issuedKey(config);
+      const hosts = servedHosts(conf, config);
+      return (read) => withDatabase(withHosts(hosts, withKey(key, read)));
+    },
+    async start() {
+      await child.start();
+      const { auth, history, hub, stream } = config;
+      if (auth.publisher_key === "") log.info({ event: "key" }, `publish: ${curlLine(history.path, hub)}`);
+      const address = `http://localhost:${webAddress(conf).port}/`;
+      cancelWait = whenAnswered(systemClock, new URL(stream.path, address).href, () => {
+        log.info({ event: "up", address }, `open ${address} in a browser; Ctrl-C stops`);
+      });
+    },
+    stop() {
+      cancelWait();
+      return child.stop();
+    },
+  };
+}
+
+/** Mongrel2's database is made here, so the daemon can know whether anybody else answers requests. */
+function withDatabase(config: Config): Config {
+  const known = (it: ServerConfig): ServerConfig => (it.database === "" ? { ...it, database: resolve(DATABASE) } : it);
+  const [first, ...more] = config.mongrel2;
+  return { ...config, mongrel2: [known(first), ...more.map(known)] };
+}
+
+/** Where no key is configured, one is made beside the data: so that publishing over HTTP can be tried at once. */
+async function issuedKey({ auth, history }: Config): Promise<string | undefined> {
+  return auth.publisher_key === "" ? (await issueKey(history.path, auth.issuer)).keyFile : undefined;
+}
+
+function withKey(keyFile: string | undefined, config: Config): Config {
+  const { auth } = config;
+  if (keyFile === undefined || auth.publisher_key !== "") return config;
+  return { ...config, auth: { ...auth, publisher_key: keyFile } };
+}
+
+/** On a loopback address only this machine's names are served, and that of the hub's origin (a proxy in front): DNS rebinding. */
+function servedHosts(conf: string, { hub }: Config): readonly string[] {
+  return webAddress(conf).isLoopback
+    ? [...new Set(["localhost", "127.0.0.1", "[::1]", new URL(hub.origin).hostname])]
+    : [];
+}
+
+function withHosts(hosts: readonly string[], config: Config): Config {
+  return config.hub.hosts.length > 0 ? config : { ...config, hub: { ...config.hub, hosts } };
+}
+
+/** For people to copy. The token stays in its file: what is logged is no secret. */
+function curlLine(folder: string, { origin, path }: Config["hub"]): string {
+  const token = relative(process.cwd(), join(folder, "publisher.jwt"));
+  return `curl -H "Authorization: Bearer $(cat ${token})" -d topic=news -d data=hello ${origin}${path}`;
+}

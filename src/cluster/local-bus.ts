@@ -1,0 +1,51 @@
+/** The bus of a daemon that is alone: it counts by itself, on from where its history ends. */
+
+import type { Bus, Deliver, History } from "../delivery/ports.js";
+import { M2pushError } from "../errors.js";
+import { positionDraft } from "../protocol/position.js";
+import type { Draft, Publication } from "../protocol/publication.js";
+import type { Clock } from "../util/clock.js";
+
+export class LocalBus implements Bus {
+  readonly epoch: string;
+  readonly #clock: Clock;
+  #deliver: Deliver | undefined;
+  #last: number;
+
+  constructor(history: Pick<History, "epoch" | "last">, clock: Clock) {
+    this.epoch = history.epoch;
+    this.#last = history.last;
+    this.#clock = clock;
+  }
+
+  async start(deliver: Deliver): Promise<void> {
+    this.#deliver = deliver;
+  }
+
+  async publish(draft: Draft): Promise<Publication> {
+    const publication = this.#place(draft);
+    await this.#take(publication);
+    return publication;
+  }
+
+  post(draft: Draft): Promise<void> | undefined {
+    return this.#take(this.#place(draft));
+  }
+
+  #place(draft: Draft): Publication {
+    if (!this.#deliver)
+      throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
+    return positionDraft(draft, this.epoch, this.#last + 1, this.#clock.now());
+  }
+
+  /** Where it throws nothing was taken: while nothing can be stored, rejected publications use up no offsets. */
+  #take(publication: Publication): Promise<void> | undefined {
+    const kept = this.#deliver?.(publication);
+    this.#last = publication.offset;
+    return kept;
+  }
+
+  async close(): Promise<void> {
+    this.#deliver = undefined;
+  }
+}

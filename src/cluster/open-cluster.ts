@@ -1,0 +1,76 @@
+/** Opens what a daemon among several needs: a bus and a history over one stream. Imported only where a cluster is configured. */
+import { randomUUID } from "node:crypto";
+import type { Config } from "../config/schema.js";
+import { M2pushError } from "../errors.js";
+import type { Clock } from "../util/clock.js";
+import { ClusterBus } from "./cluster-bus.js";
+import type { StreamObserver } from "./cluster-conditions.js";
+import { ClusterHistory, type MakeTail } from "./cluster-history.js";
+import { natsDial } from "./nats.js";
+import { natsOptions } from "./nats-options.js";
+import { Nodes } from "./nodes.js";
+import { StreamCheckpoint } from "./stream-checkpoint.js";
+import type { Dial } from "./stream-session.js";
+
+export interface ClusterOptions extends StreamObserver {
+  readonly clock: Clock;
+  readonly tail: MakeTail;
+  readonly newEpoch: () => string;
+  /** Where this daemon notes its place in the stream; absent = it does not: then it cannot start while NATS is away. */
+  readonly folder: string | undefined;
+  readonly stream: string;
+  /** What the other daemons are told of this one. */
+  readonly about: () => { readonly name: string; readonly version: string; readonly clients: number };
+  readonly warn: (warning: string) => void;
+  /** Aborted: stop waiting for NATS. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Cluster {
+  readonly bus: ClusterBus;
+  readonly nodes: Nodes;
+  readonly history: ClusterHistory;
+  close(): Promise<void>;
+}
+
+/** How long a daemon that knows its place waits for NATS before it serves from there, milliseconds. */
+const PATIENCE = 1000;
+
+/** Rejects with "config.invalid", or with "unavailable" when `signal` ends the waiting for a first answer of NATS. */
+export function connectNats(
+  config: Pick<Config, "cluster" | "history">,
+  options: Omit<ClusterOptions, "stream">,
+): Promise<Cluster> {
+  const nats = natsOptions(config);
+  return openCluster(natsDial(nats, options.clock), { ...options, stream: nats.stream });
+}
+
+export async function openCluster(dial: Dial, options: ClusterOptions): Promise<Cluster> {
+  const { clock, tail, newEpoch, folder, stream, about, warn, changed, refused, signal } = options;
+  const history = new ClusterHistory({ clock, tail, foreign: (sequence, why) => bus.foreign(sequence, why) });
+  const id = randomUUID();
+  const state = () => ({ ...about(), epoch: history.epoch, position: history.last });
+  const nodes = new Nodes({ clock, id, state });
+  const bus = new ClusterBus({ dial, clock, history, nodes, newEpoch, name: id, warn, changed, refused });
+  const bookmark = folder === undefined ? undefined : new StreamCheckpoint(folder, stream);
+  const failed = (error: unknown) => warn(`the place in the stream cannot be written down: ${String(error)}`);
+  const close = async () => {
+    await bus.close();
+    await history.close();
+    bookmark?.close(bus.place, failed);
+  };
+  const opened = bus.open(bookmark?.read(), PATIENCE);
+  await Promise.race([opened, aborted(signal)]);
+  if (signal?.aborted) {
+    await close();
+    throw new M2pushError("unavailable", "stopped while NATS was away");
+  }
+  bookmark?.keep(() => bus.place, clock, failed);
+  return { bus, nodes, history, close };
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return new Promise(() => {});
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

@@ -1,0 +1,62 @@
+/**
+ * Where this daemon stands in the stream, in a small file: so that a daemon that starts while NATS is away can go on with the
+ * clients that it has, and so that a stream that has lost its newest is found out. It is written now and then; a place that is
+ * a little behind the truth costs nothing.
+ */
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Cancel, Clock } from "../util/clock.js";
+import { PRIVATE_MODE } from "../util/private-files.js";
+import type { StreamLocation } from "./stream-validator.js";
+
+const WRITE_EVERY = 1000;
+
+export class StreamCheckpoint {
+  readonly #file: string;
+  readonly #stream: string;
+  #written: StreamLocation | undefined;
+  #cancel: Cancel | undefined;
+
+  /** `folder` must exist. */
+  constructor(folder: string, stream: string) {
+    this.#file = join(folder, "cluster.json");
+    this.#stream = stream;
+  }
+
+  /** Undefined when there is none for this stream, or none that can be read. */
+  read(): StreamLocation | undefined {
+    try {
+      const { stream, epoch, last, stamp } = JSON.parse(readFileSync(this.#file, "utf8"));
+      const isRight = typeof epoch === "string" && Number.isSafeInteger(last) && last >= 0 && typeof stamp === "string";
+      return stream === this.#stream && isRight ? { epoch, last, stamp } : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Writes down from now on where `place` says that we are. `failed` is told when that cannot be done, each time. */
+  keep(place: () => StreamLocation | undefined, clock: Clock, failed: (error: unknown) => void): void {
+    const write = () => this.#write(place(), failed);
+    this.#cancel = clock.every(WRITE_EVERY, write);
+    write();
+  }
+
+  close(place: StreamLocation | undefined, failed: (error: unknown) => void): void {
+    this.#cancel?.();
+    this.#write(place, failed);
+  }
+
+  /** A rename is whole or not at all. */
+  #write(place: StreamLocation | undefined, failed: (error: unknown) => void): void {
+    if (!place || place === this.#written) return;
+    try {
+      writeFileSync(`${this.#file}.new`, `${JSON.stringify({ stream: this.#stream, ...place })}\n`, {
+        mode: PRIVATE_MODE,
+      });
+      renameSync(`${this.#file}.new`, this.#file);
+      this.#written = place;
+    } catch (error) {
+      failed(error);
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** A page of history, filled from publications in their order: what every history does when it is read. */
+import type { Publication } from "../protocol/publication.js";
+import type { HistoryPage, ReadOptions } from "./ports.js";
+
+/**
+ * `from` begins after the offset `after`; a number in it: what there was up to this offset cannot be read. `end` is the offset
+ * through which it goes, whether something is there or not.
+ */
+export function fillPage(
+  from: Iterable<Publication | number>,
+  after: number,
+  end: number,
+  options: ReadOptions,
+): HistoryPage {
+  const { through, maxBytes, most = Number.POSITIVE_INFINITY, match } = options;
+  const publications: Publication[] = [];
+  let [bytes, looked, reached] = [0, 0, after];
+  for (const publication of from) {
+    if (typeof publication === "number") {
+      return reached > after
+        ? { publications, through: reached }
+        : { publications, through: Math.min(publication, through), isBroken: true };
+    }
+    if (publication.offset > through) break;
+    if (looked++ === most) return { publications, through: reached };
+    if (!match || match(publication)) {
+      bytes += publication.bytes.length;
+      if (publications.length > 0 && bytes > maxBytes) return { publications, through: reached };
+      publications.push(publication);
+    }
+    reached = publication.offset;
+  }
+  return { publications, through: Math.max(after, Math.min(through, end)) };
+}

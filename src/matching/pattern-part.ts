@@ -1,0 +1,156 @@
+/** One part of a URL pattern, read into an automaton (URL Pattern Standard, "Parsing pattern strings"). */
+import { ProtocolError } from "../errors.js";
+import { classOf, type PatternNode, repeat, sequence, text } from "./automaton.js";
+import type { CompileWork } from "./compile-work.js";
+import { type Token, type TokenKind, tokenize } from "./pattern-tokens.js";
+import { parseRegExp } from "./regexp.js";
+
+export interface PartRules {
+  /** A name stands for one or more characters that are not this one; "" = for any. */
+  readonly delimiter: string;
+  /** A single character that, before a name, is repeated or left out with it; "" = none is. */
+  readonly prefix: string;
+  /** Brings literal text into the form that it has in a URL; throws "protocol.request" for what can be in none. */
+  readonly encode: (text: string) => string;
+}
+
+const ANYTHING: PatternNode = {
+  kind: "repeat",
+  node: { kind: "class", members: classOf(() => true, true) },
+  min: 0,
+  max: Number.POSITIVE_INFINITY,
+};
+const SEGMENTS = new Map(
+  ["", ".", "/"].map((delimiter): [string, PatternNode] => {
+    const members = classOf((character) => character !== delimiter, true);
+    return [delimiter, repeat({ kind: "class", members }, 1, Number.POSITIVE_INFINITY)];
+  }),
+);
+const MODIFIERS: Readonly<Record<string, readonly [number, number]>> = {
+  "": [1, 1],
+  "?": [0, 1],
+  "*": [0, Number.POSITIVE_INFINITY],
+  "+": [1, Number.POSITIVE_INFINITY],
+};
+
+/** Throws "protocol.request" for what is not a pattern, "limit.exceeded" for what is too complex. */
+export function parsePart(pattern: string, rules: PartRules, work: CompileWork): PatternNode {
+  return pattern === "*" ? ANYTHING : new PartReader(pattern, rules, work).read();
+}
+
+/** Whether the node matches whatever comes. */
+export function isAnything(node: PatternNode): boolean {
+  return node === ANYTHING || (node.kind === "sequence" && node.nodes.length === 1 && node.nodes[0] === ANYTHING);
+}
+
+class PartReader {
+  readonly #tokens: readonly Token[];
+  readonly #rules: PartRules;
+  readonly #work: CompileWork;
+  readonly #names = new Set<string>();
+  readonly #nodes: PatternNode[] = [];
+  #literal = "";
+  #at = 0;
+
+  constructor(pattern: string, rules: PartRules, work: CompileWork) {
+    this.#tokens = tokenize(pattern, true);
+    this.#rules = rules;
+    this.#work = work;
+  }
+
+  read(): PatternNode {
+    while (this.#take("end") === undefined) this.#piece();
+    this.#flush();
+    return sequence(...this.#nodes);
+  }
+
+  #piece(): void {
+    const char = this.#take("char");
+    const body = this.#body();
+    if (body) {
+      const isPrefix = char !== undefined && char === this.#rules.prefix;
+      if (!isPrefix) this.#literal += char ?? "";
+      this.#add(isPrefix ? char : "", body, "");
+      return;
+    }
+    const literal = char ?? this.#take("escaped");
+    if (literal !== undefined) this.#literal += literal;
+    else this.#group();
+  }
+
+  /** `{...}`: text, perhaps around a name or an expression. */
+  #group(): void {
+    this.#must("open");
+    const prefix = this.#text();
+    const body = this.#body();
+    const suffix = this.#text();
+    this.#must("close");
+    this.#add(prefix, body, suffix);
+  }
+
+  /** What stands for varying text: a name, a regular expression, both (then the name does not matter), or `*`. */
+  #body(): PatternNode | undefined {
+    const name = this.#take("name");
+    const expression = this.#take("regexp");
+    if (name !== undefined) this.#name(name);
+    if (expression === ".*") return ANYTHING;
+    if (expression !== undefined) return parseRegExp(expression, this.#work);
+    if (name !== undefined) return SEGMENTS.get(this.#rules.delimiter);
+    return this.#take("asterisk") === undefined ? undefined : ANYTHING;
+  }
+
+  #name(name: string): void {
+    if (this.#names.has(name)) throw wrong(`the name ":${name}" is used twice`);
+    this.#names.add(name);
+  }
+
+  #add(prefix: string, body: PatternNode | undefined, suffix: string): void {
+    const modifier = this.#take("modifier") ?? this.#take("asterisk") ?? "";
+    const [min, max] = MODIFIERS[modifier] ?? [1, 1];
+    if (!body && modifier === "") {
+      this.#literal += prefix;
+      return;
+    }
+    this.#flush();
+    const whole = sequence(this.#encoded(prefix), body ?? text(""), this.#encoded(suffix));
+    this.#nodes.push(body === ANYTHING && prefix + suffix === "" ? ANYTHING : repeat(whole, min, max));
+  }
+
+  /** Literal text is encoded as far as it goes on, not character by character: `/a/../b` is `/b`. */
+  #flush(): void {
+    if (this.#literal !== "") this.#nodes.push(this.#encoded(this.#literal));
+    this.#literal = "";
+  }
+
+  #encoded(literal: string): PatternNode {
+    if (literal === "") return text("");
+    this.#work.spend("encoding", 1 + literal.length / 50);
+    return text(this.#rules.encode(literal));
+  }
+
+  #text(): string {
+    let collected = "";
+    for (;;) {
+      const character = this.#take("char") ?? this.#take("escaped");
+      if (character === undefined) return collected;
+      collected += character;
+    }
+  }
+
+  #take(kind: TokenKind): string | undefined {
+    const token = this.#tokens[this.#at];
+    if (token?.kind !== kind) return undefined;
+    this.#at++;
+    return token.value;
+  }
+
+  #must(kind: TokenKind): void {
+    if (this.#take(kind) !== undefined) return;
+    const { value, index } = this.#tokens[this.#at] as Token;
+    throw wrong(value === "" ? `"{" is not closed` : `"${value}" at ${index} is out of place`);
+  }
+}
+
+function wrong(what: string): ProtocolError {
+  return new ProtocolError("protocol.request", what);
+}

@@ -1,0 +1,36 @@
+/** What a route of the admin address is asked and says. */
+import type { Writable } from "node:stream";
+
+export interface AdminRequest {
+  /** The `{name}` segments of the route's path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly lastEventId: string | undefined;
+}
+
+export interface AdminResponse {
+  readonly status: number;
+  /** Content-Type. */
+  readonly type: string;
+  /** Text; or who goes on writing until either end closes. */
+  readonly body: string | ((out: Writable) => void);
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Answers one method of one path. What it throws or rejects with becomes a 500 and is told to `failed`. */
+export type AdminMethod = (request: AdminRequest) => AdminResponse | Promise<AdminResponse>;
+
+/** By method; a GET answers HEAD, too. */
+export type AdminRoute = Readonly<Record<string, AdminMethod>>;
+
+export const text = (status: number, body: string): AdminResponse => ({
+  status,
+  type: "text/plain; charset=utf-8",
+  body: `${body}\n`,
+});
+
+export const json = (value: unknown): AdminResponse => ({
+  status: 200,
+  type: "application/json",
+  body: `${JSON.stringify(value)}\n`,
+});

@@ -1,0 +1,115 @@
+/**
+ * What has happened so far, in plain numbers. The hot path only adds to these; prom-client sees them when somebody asks
+ * (see exposition.ts), so a publication costs two additions instead of two look-ups of a label set.
+ */
+import { DISCONNECT_REASONS, GAP_REASONS, type PublicationSource } from "../../delivery/ports.js";
+
+/** Counts by the values of labels. The values must come from closed sets: each combination is kept for ever. */
+export class LabelledCounter {
+  readonly #counts = new Map<string, { readonly values: readonly string[]; count: number }>();
+
+  /** Adds to one combination; 0 makes it known, so that a scrape shows it before the first time. */
+  add(values: readonly string[], count = 1): void {
+    const key = keyOf(values);
+    const known = this.#counts.get(key);
+    if (known) known.count += count;
+    else this.#counts.set(key, { values, count });
+  }
+
+  get(...values: readonly string[]): number {
+    return this.#counts.get(keyOf(values))?.count ?? 0;
+  }
+
+  [Symbol.iterator](): Iterator<{ readonly values: readonly string[]; readonly count: number }> {
+    return this.#counts.values();
+  }
+}
+
+/** In a storm of requests join() was most of what counting one costs. */
+function keyOf(values: readonly string[]): string {
+  let key = "";
+  for (const value of values) key += `${value}\n`;
+  return key;
+}
+
+/** One server's share. */
+export interface ServerCounters {
+  connects: number;
+  adoptions: number;
+  disconnects: number;
+  /** Publications times the clients they were sent to. */
+  deliveries: number;
+  frames: number;
+  /** Bodies in frames, heads not counted; a frame reaches up to maxTargets clients. */
+  bytes: number;
+  losses: number;
+  /** Messages dropped because they may have been of a Mongrel2 that is gone. */
+  stale: number;
+  controlFailures: number;
+  /** Connections closed that an earlier process had left without an answer or events. */
+  orphansClosed: number;
+  /** Of the last flush; undefined = none since the server was live. */
+  fenceMs: number | undefined;
+  latencyMs: number | undefined;
+}
+
+/** Codes of errors.ts that a message of Mongrel2 can have. */
+const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
+/** And those that a rejected publication can, by where it came from. */
+const STORING = ["history.failed", "unavailable"];
+const REJECT_REASONS: Readonly<Record<PublicationSource, readonly string[]>> = {
+  http: ["auth.denied", "protocol.publication", "limit.exceeded", ...STORING],
+  zmq: ["protocol.publication", "limit.exceeded", ...STORING],
+  internal: ["protocol.publication", "limit.exceeded", ...STORING],
+};
+/** And those for which a publisher's connection is ended. */
+const PEER_REASONS = ["protocol.zmtp", "limit.exceeded"];
+
+export class Counters {
+  publications = 0;
+  publicationBytes = 0;
+  /** Publications whose publisher used an id again. */
+  repeatedIds = 0;
+  readonly servers = new Map<string, ServerCounters>();
+  /** By server and reason. */
+  readonly disconnects = new LabelledCounter();
+  readonly gaps = new LabelledCounter();
+  readonly parseErrors = new LabelledCounter();
+  /** By source and reason. */
+  readonly rejected = new LabelledCounter();
+  readonly refusedPeers = new LabelledCounter();
+  /** By server, route and status. */
+  readonly answers = new LabelledCounter();
+
+  constructor() {
+    for (const [source, reasons] of Object.entries(REJECT_REASONS))
+      for (const reason of reasons) this.rejected.add([source, reason], 0);
+    for (const reason of PEER_REASONS) this.refusedPeers.add([reason], 0);
+  }
+
+  /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */
+  server(name: string): ServerCounters {
+    let tally = this.servers.get(name);
+    if (!tally) {
+      tally = zeros();
+      this.servers.set(name, tally);
+      for (const reason of DISCONNECT_REASONS) this.disconnects.add([name, reason], 0);
+      for (const reason of GAP_REASONS) this.gaps.add([name, reason], 0);
+      for (const reason of PARSE_REASONS) this.parseErrors.add([name, reason], 0);
+    }
+    return tally;
+  }
+
+  /** The sum of one count over all servers. */
+  sum(count: "connects" | "disconnects" | "deliveries" | "frames" | "bytes"): number {
+    let sum = 0;
+    for (const server of this.servers.values()) sum += server[count];
+    return sum;
+  }
+}
+
+function zeros(): ServerCounters {
+  const counts = { connects: 0, adoptions: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
+  const trouble = { losses: 0, stale: 0, controlFailures: 0, orphansClosed: 0 };
+  return { ...counts, ...trouble, fenceMs: undefined, latencyMs: undefined };
+}

@@ -1,0 +1,102 @@
+/**
+ * The words of Mongrel2's control port, a ZeroMQ REP socket: a command and its arguments go in, a table or an error comes
+ * back, all as tnetstrings (control.rl of Mongrel2). Commands: help, info, uuid, time, status (what=net|tasks), kill (id),
+ * reload, stop, terminate, control_stop.
+ */
+import { ProtocolError } from "../errors.js";
+import { decode, encode, type TnetValue } from "./tnetstring.js";
+
+export type ControlValue = string | number | boolean | null;
+
+export type ControlReply =
+  | { readonly kind: "table"; readonly headers: string[]; readonly rows: Map<string, ControlValue>[] }
+  /** `code` is absent where Mongrel2 gives a text only, as for an unknown `what`. */
+  | { readonly kind: "error"; readonly code?: string; readonly message: string };
+
+export function encodeCommand(command: string, args: Readonly<Record<string, string | number>>): Buffer {
+  return encode([command, new Map(Object.entries(args))]);
+}
+
+/**
+ * Throws "protocol.control" for what is neither a table nor an error, and what tnetstring.decode() throws. About 45 bytes a
+ * row of `status net`; the limits are those of tnetstring, good for 100,000 rows.
+ */
+export function decodeControlReply(buffer: Buffer): ControlReply {
+  const reply = decode(buffer);
+  if (!(reply instanceof Map)) throw broken("it is no dictionary");
+  const message = reply.get("error");
+  if (message !== undefined)
+    return { kind: "error", ...errorCode(reply.get("code")), message: string(message, "error") };
+  const headers = list(reply.get("headers"), "headers").map((it) => string(it, "a header"));
+  const rows = list(reply.get("rows"), "rows").map((row) => readRow(headers, list(row, "a row")));
+  return { kind: "table", headers, rows };
+}
+
+function errorCode(code: TnetValue | undefined): { code?: string } {
+  return code === undefined ? {} : { code: string(code, "code") };
+}
+
+function readRow(headers: readonly string[], cells: readonly TnetValue[]): Map<string, ControlValue> {
+  if (cells.length !== headers.length) throw broken(`a row of ${cells.length} under ${headers.length} headers`);
+  return new Map(headers.map((header, column) => [header, readCell(cells[column])]));
+}
+
+function readCell(cell: TnetValue | undefined): ControlValue {
+  if (Buffer.isBuffer(cell)) return cell.toString();
+  if (typeof cell === "object" || cell === undefined) {
+    if (cell === null) return null;
+    throw broken("a cell that is no single value");
+  }
+  return cell;
+}
+
+/** One connection in the answer to `status net`, whichever handler it belongs to. */
+export interface NetRow {
+  /** -1: it never reached a handler. */
+  readonly id: number;
+  readonly fd: number;
+  /** 0 nothing parsed yet, 1 HTTP, 2 JSON or XML socket, 3 WebSocket or policy file. */
+  readonly type: number;
+  /** Seconds ago; 0 is now, or never. The clock behind them moves in steps of limits.tick_timer, 10 s. */
+  readonly lastPing: number;
+  readonly lastRead: number;
+  readonly lastWrite: number;
+  /** Since the connection was opened. */
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+/** Throws "protocol.control" for an error, and for a table that is not that of `status net`. */
+export function netRows(reply: ControlReply): NetRow[] {
+  if (reply.kind === "error") throw broken(`an error instead of a table: ${reply.code ?? ""} ${reply.message}`);
+  return reply.rows.map((row) => ({
+    id: whole(row, "id"),
+    fd: whole(row, "fd"),
+    type: whole(row, "type"),
+    lastPing: whole(row, "last_ping"),
+    lastRead: whole(row, "last_read"),
+    lastWrite: whole(row, "last_write"),
+    bytesRead: whole(row, "bytes_read"),
+    bytesWritten: whole(row, "bytes_written"),
+  }));
+}
+
+function whole(row: ReadonlyMap<string, ControlValue>, column: string): number {
+  const cell = row.get(column);
+  if (typeof cell !== "number" || !Number.isInteger(cell)) throw broken(`no whole number in column ${column}`);
+  return cell;
+}
+
+function list(value: TnetValue | undefined, what: string): readonly TnetValue[] {
+  if (!Array.isArray(value)) throw broken(`${what} is no list`);
+  return value;
+}
+
+function string(value: TnetValue, what: string): string {
+  if (!Buffer.isBuffer(value)) throw broken(`${what} is no string`);
+  return value.toString();
+}
+
+function broken(what: string): ProtocolError {
+  return new ProtocolError("protocol.control", `not an answer of the control port: ${what}`);
+}

@@ -1,0 +1,279 @@
+/**
+ * What this process knows of the requests of one server, on disk at the end of each turn: see RequestRecord in delivery/ports.ts.
+ *
+ * Three files, named after the server. `requests-NAME.log`: of this process, or of this link. `requests-NAME.previous`: of those
+ * before it, until everything that follows from it is decided; a process that is killed before that leaves it to the next one,
+ * which joins its own predecessor's log to it. `orphans-NAME.json`: connections that nobody could decide about yet.
+ */
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Orphan, PreviousRequests, RequestRecord } from "../../delivery/request-record.js";
+import { IdCounts } from "../../util/id-counts.js";
+import { type Entry, OPERATION, RequestLog, readEntries, replaceFile, writeEntries } from "./request-log.js";
+
+/** The most ids of each set, because strangers can grow them: 65,536 is all that one Mongrel2 can have open. */
+export const MAX_IDS = 65_536;
+
+export interface RequestRecordOptions {
+  /** Where the files are; undefined = nothing is kept on disk. */
+  readonly folder: string | undefined;
+  readonly server: string;
+  readonly boot: string;
+  readonly monotonic: () => number;
+  /** Whether the process before this one ended without losing a request. */
+  readonly cleanStop: boolean;
+  /** A write to this file failed; undefined: one succeeded. */
+  readonly wrote: (file: string, error: unknown) => void;
+}
+
+export class FileRequestRecord implements RequestRecord {
+  readonly #options: RequestRecordOptions;
+  readonly #log: RequestLog | undefined;
+  #highest = 0;
+  /** How many requests of a connection wait for their answers. */
+  readonly #unanswered = new IdCounts(MAX_IDS);
+  readonly #kept = new Set<number>();
+  /** Kept open by earlier processes, and not heard of since. */
+  #keptBefore = new Set<number>();
+  #connections = 0;
+  #previous: PreviousRequests | undefined;
+  #orphans: readonly Orphan[];
+
+  constructor(options: RequestRecordOptions) {
+    this.#options = options;
+    const { folder, server, boot, monotonic } = options;
+    this.#orphans = this.#readOrphans();
+    if (folder === undefined) return;
+    this.#inherit();
+    const path = join(folder, `requests-${server}.log`);
+    const wrote = (error: unknown) => options.wrote(path, error);
+    this.#log = new RequestLog({ path, boot, monotonic, wrote, snapshot: () => this.#entries() });
+    this.#log.rewrite();
+  }
+
+  get highest(): number {
+    return this.#highest;
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  get previous(): PreviousRequests | undefined {
+    return this.#previous;
+  }
+
+  get orphans(): readonly Orphan[] {
+    return this.#orphans;
+  }
+
+  read(id: number): void {
+    if (this.#unanswered.get(id) === 0) this.#readFirst(id);
+    const isCounted = this.#unanswered.increment(id);
+    if (id > this.#highest) this.#highest = id;
+    this.#log?.append(isCounted ? OPERATION.read : OPERATION.highest, id);
+  }
+
+  #readFirst(id: number): void {
+    if (this.#kept.size === 0 || !this.#kept.delete(id)) this.#connections++;
+    if (this.#keptBefore.size > 0) this.#keptBefore.delete(id);
+  }
+
+  answered(id: number, isKept: boolean): void {
+    const waiting = this.#unanswered.get(id);
+    if (waiting === 0) return;
+    this.#unanswered.decrement(id);
+    if (isKept && waiting === 1) this.#keep(id);
+    this.#log?.append(isKept ? OPERATION.kept : OPERATION.answered, id);
+  }
+
+  #keep(id: number): void {
+    const [oldest] = this.#kept;
+    if (this.#kept.size >= MAX_IDS && oldest !== undefined) {
+      this.#kept.delete(oldest);
+      this.#log?.append(OPERATION.ended, oldest);
+    }
+    this.#kept.add(id);
+  }
+
+  ended(id: number): void {
+    const wasUnanswered = this.#unanswered.delete(id);
+    if (this.#kept.delete(id) || this.#keptBefore.delete(id) || wasUnanswered) this.#log?.append(OPERATION.ended, id);
+  }
+
+  /** The client store has the clients of these ids on disk, or none any more: the next process finds them there. */
+  recorded(ids: readonly number[]): void {
+    for (const id of ids) if (this.#unanswered.delete(id)) this.#log?.append(OPERATION.ended, id);
+  }
+
+  has(id: number): boolean {
+    return this.#unanswered.get(id) > 0 || this.#kept.has(id);
+  }
+
+  /** Those of the ids that have a request without an answer. */
+  unansweredOf(ids: Iterable<number>): number[] {
+    const found: number[] = [];
+    const unanswered = this.#unanswered;
+    if (unanswered.size > 0) for (const id of ids) if (unanswered.get(id) > 0) found.push(id);
+    return found;
+  }
+
+  keepOrphans(orphans: readonly Orphan[]): void {
+    if (orphans.length === 0 && this.#orphans.length === 0) return;
+    this.#orphans = orphans;
+    const { boot } = this.#options;
+    this.#replace("json", (path) => replaceFile(path, JSON.stringify({ boot, orphans })));
+  }
+
+  previousDecided(): void {
+    this.#previous = undefined;
+    this.#replace("previous", (path) => rmSync(path, { force: true }));
+  }
+
+  linkLost(): void {
+    const highest = this.#highest;
+    const unanswered = new Set([...this.#unanswered.entries()].map(([id]) => id));
+    const lost = { highest, unanswered, kept: new Set([...this.#keptBefore, ...this.#kept]) };
+    this.#setPrevious(joined(this.#previous, { ...lost, cleanStop: false }));
+    this.#keptBefore = newest(lost.kept);
+    this.#begin(highest);
+  }
+
+  reset(): void {
+    this.#keptBefore = new Set();
+    this.#begin(0);
+    this.previousDecided();
+    this.keepOrphans([]);
+  }
+
+  /** Tries again what could not be written. */
+  retry(): void {
+    this.#log?.retry();
+  }
+
+  /** Makes the files again that somebody has removed. */
+  rewriteIfGone(): void {
+    const { folder } = this.#options;
+    if (folder === undefined) return;
+    if (!existsSync(this.#path(folder, "log"))) this.#log?.rewrite();
+    const { previous } = this;
+    if (previous && !previous.cleanStop && !existsSync(this.#path(folder, "previous"))) this.#setPrevious(previous);
+    if (this.#orphans.length > 0 && !existsSync(this.#path(folder, "json"))) this.keepOrphans(this.#orphans);
+  }
+
+  close(): void {
+    this.#log?.close();
+  }
+
+  #begin(highest: number): void {
+    this.#highest = highest;
+    this.#unanswered.clear();
+    this.#kept.clear();
+    this.#connections = 0;
+    this.#log?.rewrite();
+  }
+
+  /** What the process before this one has left, joined to what it had found itself and not decided. */
+  #inherit(): void {
+    const { cleanStop } = this.#options;
+    const last = this.#read("log");
+    const before = this.#read("previous");
+    if (last) this.#highest = last.highest;
+    if (last) this.#keptBefore = newest(last.kept);
+    const found = last && { ...last, unanswered: cleanStop ? new Set<number>() : last.unanswered, cleanStop };
+    const previous = before ? joined({ ...before, cleanStop: false }, found) : found;
+    if (previous && !previous.cleanStop) this.#setPrevious(previous);
+    else this.#previous = previous;
+  }
+
+  #setPrevious(previous: PreviousRequests): void {
+    this.#previous = previous;
+    const { boot } = this.#options;
+    this.#replace("previous", (path) => writeEntries(path, boot, entriesOf(previous)));
+  }
+
+  #read(kind: "log" | "previous"): Omit<PreviousRequests, "cleanStop"> | undefined {
+    const { folder, boot } = this.#options;
+    const entries = folder === undefined ? undefined : readEntries(this.#path(folder, kind), boot);
+    return entries && replay(entries);
+  }
+
+  #readOrphans(): readonly Orphan[] {
+    const { folder, boot } = this.#options;
+    if (folder === undefined) return [];
+    try {
+      const stored = JSON.parse(readFileSync(this.#path(folder, "json"), "utf8"));
+      return stored.boot === boot && Array.isArray(stored.orphans) ? stored.orphans : [];
+    } catch {
+      return []; // none, or written by something else: there is nothing to take over
+    }
+  }
+
+  #path(folder: string, kind: "log" | "previous" | "json"): string {
+    const { server } = this.#options;
+    return join(folder, kind === "json" ? `orphans-${server}.json` : `requests-${server}.${kind}`);
+  }
+
+  #replace(kind: "previous" | "json", write: (path: string) => void): void {
+    const { folder, wrote } = this.#options;
+    if (folder === undefined) return;
+    const path = this.#path(folder, kind);
+    try {
+      write(path);
+      wrote(path, undefined);
+    } catch (error) {
+      wrote(path, error);
+    }
+  }
+
+  *#entries(): Iterable<Entry> {
+    yield [OPERATION.highest, this.#highest];
+    for (const id of this.#keptBefore) yield [OPERATION.keptBefore, id];
+    for (const id of this.#kept) yield [OPERATION.keptBefore, id];
+    for (const [id, waiting] of this.#unanswered.entries())
+      for (let n = 0; n < waiting; n++) yield [OPERATION.read, id];
+  }
+}
+
+const newest = (ids: ReadonlySet<number>): Set<number> => new Set([...ids].slice(-MAX_IDS));
+
+function* entriesOf({ highest, unanswered, kept }: PreviousRequests): Iterable<Entry> {
+  yield [OPERATION.highest, highest];
+  for (const id of kept) yield [OPERATION.keptBefore, id];
+  for (const id of unanswered) yield [OPERATION.read, id];
+}
+
+/** Two in a row, the first not decided: what the first may have lost lies above its highest id. */
+function joined(first: PreviousRequests | undefined, second: PreviousRequests | undefined): PreviousRequests {
+  if (!first || !second) return (first ?? second) as PreviousRequests;
+  return {
+    highest: Math.min(first.highest, second.highest),
+    unanswered: new Set([...first.unanswered, ...second.unanswered]),
+    kept: new Set([...first.kept, ...second.kept]),
+    cleanStop: first.cleanStop && second.cleanStop,
+  };
+}
+
+function replay(entries: readonly Entry[]): Omit<PreviousRequests, "cleanStop"> {
+  const waiting = new Map<number, number>();
+  const kept = new Set<number>();
+  let highest = 0;
+  for (const [operation, id] of entries) {
+    const requests = waiting.get(id) ?? 0;
+    if (operation === OPERATION.read) {
+      waiting.set(id, requests + 1);
+      kept.delete(id);
+      highest = Math.max(highest, id);
+    } else if (operation === OPERATION.highest) highest = Math.max(highest, id);
+    else if (operation === OPERATION.keptBefore) kept.add(id);
+    else if (operation === OPERATION.ended) {
+      waiting.delete(id);
+      kept.delete(id);
+    } else if (requests > 1) waiting.set(id, requests - 1);
+    else {
+      waiting.delete(id);
+      if (operation === OPERATION.kept) kept.add(id);
+    }
+  }
+  return { highest, unanswered: new Set(waiting.keys()), kept };
+}

@@ -1,0 +1,34 @@
+/** A client store that keeps nothing on disk, for where nothing can be kept: the next process knows nobody. */
+import type { ClientStore } from "../../delivery/ports.js";
+import type { Clock } from "../../util/clock.js";
+import { FileRequestRecord } from "./file-request-record.js";
+
+export function nullClientStore(clock: Clock): ClientStore {
+  const records = new Map<string, FileRequestRecord>();
+  const requests = (server: string): FileRequestRecord => {
+    const known = records.get(server);
+    if (known) return known;
+    const record = new FileRequestRecord({
+      folder: undefined,
+      server,
+      boot: "",
+      monotonic: () => clock.monotonic(),
+      cleanStop: false,
+      wrote() {},
+    });
+    records.set(server, record);
+    return record;
+  };
+  return {
+    previousClients: () => ({ clients: [], aliveAt: 0, cleanStop: false, isMissing: true }),
+    requests,
+    put: (server, { id }) => requests(server).recorded([id]),
+    remove: (server, id) => requests(server).recorded([id]),
+    fenced() {},
+    markTrusted() {},
+    markUntrusted() {},
+    stoppedCleanly() {},
+    renew() {},
+    async close() {},
+  };
+}

@@ -1,0 +1,178 @@
+/**
+ * The file behind a RequestRecord: a log of small operations that is appended to once a turn (one system call, about 1.5 us), and
+ * rewritten when it has grown. The page cache keeps what was written when the process is killed; that is all it is for.
+ *
+ *   line    what the file is, and the boot of the machine that it belongs to
+ *   entry   operation u8 | connection id u32, little-endian
+ */
+import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { PRIVATE_MODE } from "../../util/private-files.js";
+
+/** What an entry says of a connection id. */
+export const OPERATION = {
+  /** A request was read. */
+  read: 1,
+  /** A request was answered, or its stream is in the client record. */
+  answered: 2,
+  /** A request was answered, and the connection is kept open. */
+  kept: 3,
+  /** The connection is closed. */
+  ended: 4,
+  /** The highest id so far. */
+  highest: 5,
+  /** Kept open by an earlier process. */
+  keptBefore: 6,
+} as const;
+
+export type Operation = (typeof OPERATION)[keyof typeof OPERATION];
+export type Entry = readonly [operation: Operation, id: number];
+
+const ENTRY_BYTES = 5;
+const BUFFER_BYTES = 64 * 1024;
+/** The log is rewritten when this much has been appended. */
+const MAX_APPENDED_BYTES = 2_097_152;
+/** After a write has failed none is tried for this long. */
+const RETRY_INTERVAL_MS = 500;
+
+export interface RequestLogOptions {
+  readonly path: string;
+  readonly boot: string;
+  readonly monotonic: () => number;
+  /** All that is known now, for a log that is rewritten. */
+  readonly snapshot: () => Iterable<Entry>;
+  /** A write failed; undefined: one succeeded. */
+  readonly wrote: (error: unknown) => void;
+}
+
+export class RequestLog {
+  readonly #options: RequestLogOptions;
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  #used = 0;
+  #file: number | undefined;
+  #appended = 0;
+  #isScheduled = false;
+  #isClosed = false;
+  /** What is on disk is not what was said: it must be rewritten. */
+  #isStale = true;
+  #retryAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: RequestLogOptions) {
+    this.#options = options;
+  }
+
+  append(operation: Operation, id: number): void {
+    if (this.#isClosed) return;
+    if (this.#used + ENTRY_BYTES > BUFFER_BYTES) this.flush();
+    const at = this.#used;
+    const buffer = this.#buffer;
+    buffer[at] = operation;
+    // writeUInt32LE() checks what is known here.
+    buffer[at + 1] = id;
+    buffer[at + 2] = id >>> 8;
+    buffer[at + 3] = id >>> 16;
+    buffer[at + 4] = id >>> 24;
+    this.#used = at + ENTRY_BYTES;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.flush();
+    });
+  }
+
+  /** What was appended is on disk, or will be with the next attempt. */
+  flush(): void {
+    if (this.#used === 0) return;
+    const bytes = this.#used;
+    this.#used = 0;
+    if (this.#isStale || this.#file === undefined || this.#appended + bytes > MAX_APPENDED_BYTES) {
+      this.rewrite();
+      return;
+    }
+    this.#attempt((file) => {
+      writeSync(file, this.#buffer, 0, bytes);
+      this.#appended += bytes;
+    }, this.#file);
+  }
+
+  /** Rewrites the file. */
+  rewrite(): void {
+    if (this.#options.monotonic() < this.#retryAt) return;
+    const { path, boot, snapshot } = this.#options;
+    this.#used = 0;
+    this.#attempt(() => {
+      writeEntries(path, boot, snapshot());
+      this.#close();
+      this.#file = openSync(path, constants.O_WRONLY | constants.O_APPEND);
+      this.#appended = 0;
+      this.#isStale = false;
+    }, 0);
+  }
+
+  retry(): void {
+    if (this.#isStale) this.rewrite();
+  }
+
+  /** What is appended afterwards is dropped. */
+  close(): void {
+    this.flush();
+    this.#isClosed = true;
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+
+  #attempt(write: (file: number) => void, file: number): void {
+    try {
+      write(file);
+      this.#options.wrote(undefined);
+    } catch (error) {
+      this.#isStale = true;
+      this.#retryAt = this.#options.monotonic() + RETRY_INTERVAL_MS;
+      this.#options.wrote(error);
+    }
+  }
+}
+
+/** Replaces a file as a whole. Throws what the file system throws. */
+export function writeEntries(path: string, boot: string, entries: Iterable<Entry>): void {
+  const all = [...entries];
+  const head = Buffer.from(headOf(boot));
+  const bytes = Buffer.allocUnsafe(head.length + all.length * ENTRY_BYTES);
+  head.copy(bytes);
+  let at = head.length;
+  for (const [operation, id] of all) {
+    bytes[at] = operation;
+    bytes.writeUInt32LE(id, at + 1);
+    at += ENTRY_BYTES;
+  }
+  replaceFile(path, bytes);
+}
+
+/** A file is the old one or the new one, whenever the process is killed. */
+export function replaceFile(path: string, bytes: Buffer | string): void {
+  writeFileSync(`${path}.new`, bytes, { mode: PRIVATE_MODE });
+  renameSync(`${path}.new`, path);
+}
+
+/** Undefined for a file that is not there, is none of ours, or is of another boot of the machine. */
+export function readEntries(path: string, boot: string): Entry[] | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch {
+    return undefined; // as good as none: its reader reports that the record is missing
+  }
+  const head = Buffer.from(headOf(boot));
+  if (!bytes.subarray(0, head.length).equals(head)) return undefined;
+  const entries: Entry[] = [];
+  for (let at = head.length; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
+    entries.push([bytes[at] as Operation, bytes.readUInt32LE(at + 1)]);
+  }
+  return entries;
+}
+
+const headOf = (boot: string): string => `m2push requests 1 ${boot}\n`;

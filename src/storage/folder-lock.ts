@@ -1,0 +1,201 @@
+/**
+ * One daemon for one folder of data. The lock is a Unix socket in the folder, `lock`: whoever listens on it has the folder, in
+ * another container, too. The folder is 0700, so that no other user can take or hold the name. A socket that refuses connections is
+ * left over from a process that is gone. A pid file beside it only tells whom to ask to stop.
+ *
+ * Two starters must not both replace a socket that is left over, so each first shows a socket of its own under a name that never
+ * comes twice (`lock.<random>`, listening before it has that name). Whoever finds another one that answers steps back; of two, the
+ * later one always finds the earlier. Who finds none has the folder: its socket is renamed to `lock`.
+ */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { connect, createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { M2pushError } from "../errors.js";
+import type { Clock } from "../util/clock.js";
+import { makePrivateFolder, PRIVATE_MODE, privately } from "../util/private-files.js";
+
+const LOCK = "lock";
+const CANDIDATE = /^lock\.[0-9a-f]{16}$/;
+const PID_FILE = "daemon.pid";
+/** Between two tries to get the lock of a daemon that is stopping, milliseconds. */
+const RETRY_INTERVAL_MS = 25;
+/** How long two that start at the same moment may step back for each other, milliseconds. */
+const ELECTION_TIMEOUT_MS = 2000;
+/** What a daemon can do that finds another one there. */
+const FIX = "stop it, start this one with --takeover, or give this one another [history] path";
+
+export interface FolderLock {
+  /** What an operator should know; absent = nothing. */
+  readonly warning?: string;
+  release(): Promise<void>;
+}
+
+/** "candidate": only others that start at this moment are in the way. */
+type Attempt = FolderLock | "held" | "candidate";
+
+/**
+ * Takes the lock of a folder, which is made if it is not there. When another process has it: rejects with
+ * "history.unusable", whose message ends with `fix`; or, with a `timeoutMs` above 0, tells it to stop (SIGTERM) and waits
+ * for it that long.
+ */
+export async function lockFolder(folder: string, clock: Clock, timeoutMs: number, fix = FIX): Promise<FolderLock> {
+  makeFolder(folder);
+  const began = clock.monotonic();
+  for (let told = false; ; ) {
+    const attempt = await tryLock(folder);
+    if (typeof attempt === "object") return attempt;
+    const limit = attempt === "held" ? timeoutMs : Math.max(timeoutMs, ELECTION_TIMEOUT_MS);
+    if (clock.monotonic() - began >= limit) throw taken(folder, fix);
+    if (attempt === "held" && !told) stop(holder(folder));
+    told ||= attempt === "held";
+    // At random, so that two that stepped back for each other do not meet again for ever.
+    await new Promise<void>((resolve) => clock.after(RETRY_INTERVAL_MS * (0.5 + Math.random()), resolve));
+  }
+}
+
+/** Why this process cannot keep files in a folder, which is made if it is not there; undefined = it can. */
+export function checkFolder(folder: string): unknown {
+  try {
+    makePrivateFolder(folder);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    makePrivateFolder(path);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const fix = "make it writable for this user, or set [history] path to a folder that is";
+    throw new M2pushError("history.unusable", `the folder ${path} cannot be used: ${why}; fix: ${fix}`, { cause });
+  }
+}
+
+/** The folder's sockets by a path that is always short enough for a socket (108 bytes, unix(7)): through a descriptor of it. */
+async function tryLock(folder: string): Promise<Attempt> {
+  const directory = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  const at = (name: string) => `/proc/self/fd/${directory}/${name}`;
+  const name = `${LOCK}.${randomBytes(8).toString("hex")}`;
+  const server = createServer((socket) => socket.destroy());
+  const giveUp = async () => {
+    rmSync(at(name), { force: true });
+    await close(server, directory);
+  };
+  try {
+    // Listening first, under a name that nobody looks at: a candidate that is seen answers.
+    privately(() => server.listen(at(`.${name}`)));
+    await once(server, "listening");
+    chmodSync(at(`.${name}`), PRIVATE_MODE);
+    renameSync(at(`.${name}`), at(name));
+    const rival = await findRival(at, name);
+    if (rival !== undefined) {
+      await giveUp();
+      return rival;
+    }
+    renameSync(at(name), at(LOCK));
+  } catch (cause) {
+    await giveUp();
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new M2pushError(
+      "history.unusable",
+      `${folder} cannot be locked: ${why}; fix: see that it is a folder of this user on a local disk`,
+      { cause },
+    );
+  }
+  server.unref();
+  return hold(server, directory, folder);
+}
+
+/** Who else answers, the holder last: a candidate may become the holder meanwhile. Removes what is left over. */
+async function findRival(at: (name: string) => string, own: string): Promise<"held" | "candidate" | undefined> {
+  const candidates = readdirSync(at("")).filter((name) => CANDIDATE.test(name) && name !== own);
+  let isContested = false;
+  for (const name of candidates) {
+    if (await answers(at(name))) isContested = true;
+    else rmSync(at(name), { force: true });
+  }
+  if (await answers(at(LOCK))) return "held";
+  return isContested ? "candidate" : undefined;
+}
+
+/** Only a refused connection, or no socket at all, proves that nobody is there. */
+async function answers(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch (cause) {
+    return !["ECONNREFUSED", "ENOENT", "ENOTSOCK"].includes((cause as NodeJS.ErrnoException).code ?? "");
+  } finally {
+    socket.destroy();
+  }
+}
+
+function hold(server: Server, directory: number, folder: string): FolderLock {
+  const file = join(folder, PID_FILE);
+  const warning = writePid(file);
+  return {
+    ...(warning !== undefined && { warning }),
+    async release() {
+      rmSync(file, { force: true });
+      rmSync(`/proc/self/fd/${directory}/${LOCK}`, { force: true });
+      await close(server, directory);
+    },
+  };
+}
+
+/** The lock holds without it. What to tell an operator where it cannot be written. */
+function writePid(file: string): string | undefined {
+  try {
+    writeFileSync(file, `${process.pid}\n`, { mode: PRIVATE_MODE });
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return `the pid file cannot be written: ${why}; --takeover will not find this process: stop it with SIGTERM instead`;
+  }
+}
+
+async function close(server: Server, directory: number): Promise<void> {
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  closeSync(directory);
+}
+
+function holder(folder: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(folder, PID_FILE), "utf8"));
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** It holds the lock at this moment, so the pid is its own, unless it has not written it yet. */
+function stop(pid: number | undefined): void {
+  try {
+    if (pid !== undefined && pid !== process.pid) process.kill(pid, "SIGTERM");
+  } catch {
+    // Gone by now, or another user's: then the wait for the lock tells.
+  }
+}
+
+function taken(folder: string, fix: string): M2pushError {
+  const pid = holder(folder);
+  const who = pid === undefined ? "another m2push" : `the m2push with pid ${pid}`;
+  return new M2pushError("history.unusable", `${folder} is in use by ${who}: ${fix}`);
+}

@@ -1,0 +1,108 @@
+/** A history in LMDB that is carried away, or that is made of what was: while no daemon has it. */
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { M2pushError } from "../errors.js";
+import type { HistoryExport } from "../protocol/archive.js";
+import type { Publication } from "../protocol/publication.js";
+import type { Clock } from "../util/clock.js";
+import { privately } from "../util/private-files.js";
+import { lockFolder } from "./folder-lock.js";
+import { damage } from "./lmdb/check-file.js";
+import { FILE, type LmdbHistory, openLmdbHistory } from "./lmdb/lmdb-history.js";
+import type { HistoryLimits } from "./memory/memory-history.js";
+
+/** Nothing is forgotten only because it is looked at. */
+const ALL: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
+const MEND = "stop that first (its streams stay open), and start it again afterwards";
+/** Read at once, bytes. */
+const PAGE = 1_000_000;
+/** Events on their way into the file. */
+const WINDOW = 1000;
+/** Where it is made, below the folder. */
+const WORKSHOP = "import";
+
+/** What is left of what was kept; to be closed. */
+export interface HistoryArchive extends HistoryExport {
+  /** What of it is lost, for people; absent = nothing. */
+  readonly lost?: string;
+  close(): Promise<void>;
+}
+
+/** Opens what the folder holds. Rejects with "history.unusable", also when there is no history. */
+export async function openHistoryArchive(path: string, clock: Clock): Promise<HistoryArchive> {
+  if (!existsSync(join(path, FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
+  const history = await openLmdbHistory({ ...ALL, path, durability: "commit", mend: MEND }, clock);
+  const { epoch, floor, last, damaged } = history;
+  const lost = damaged > 0 ? { lost: `${damage(damaged)}: what they held is not there` } : {};
+  return { lifetime: { epoch, floor, last }, publications: all(history), ...lost, close: () => history.close() };
+}
+
+async function* all(history: LmdbHistory): AsyncGenerator<Publication> {
+  const { floor, last } = history;
+  for (let at = floor; at < last; ) {
+    const { publications, through } = history.read(at, { through: last, maxBytes: PAGE });
+    yield* publications;
+    at = through;
+  }
+}
+
+/**
+ * Makes the folder's history of an archive: the same epoch, offsets and ids, so that whoever holds an id of it goes on as
+ * if nothing had happened. It is made aside and put in place when it is whole: a second try after one that failed begins anew.
+ * Offsets go on far above, as after a sudden end: the daemon that the archive is from may have gone on.
+ *
+ * Resolves with how many events came and how many of them the bounds have let stay. Rejects with "history.unusable" when there
+ * is a history that is not empty, and with whatever the archive rejects with.
+ */
+export async function restore(
+  archive: HistoryExport,
+  { path, ...bounds }: HistoryLimits & { readonly path: string },
+  clock: Clock,
+): Promise<{ imported: number; held: number }> {
+  await checkEmpty(path, clock);
+  const lock = await lockFolder(path, clock, 0, MEND);
+  const workshop = join(path, WORKSHOP);
+  try {
+    rmSync(workshop, { recursive: true, force: true });
+    privately(() => mkdirSync(workshop));
+    const options = { ...bounds, path: workshop, durability: "commit", lifetime: archive.lifetime } as const;
+    const history = await openLmdbHistory(options, clock);
+    const counts = await fill(history, archive).finally(() => history.close());
+    renameSync(join(workshop, FILE), join(path, FILE));
+    return counts;
+  } finally {
+    rmSync(workshop, { recursive: true, force: true });
+    await lock.release();
+  }
+}
+
+async function checkEmpty(path: string, clock: Clock): Promise<void> {
+  if (!existsSync(join(path, FILE))) return;
+  const history = await openLmdbHistory({ ...ALL, path, durability: "commit", mend: MEND }, clock);
+  const { count } = history;
+  await history.close();
+  if (count > 0)
+    throw unusable(`the history in ${path} is not empty, it holds ${count} events: move ${FILE} away first`);
+}
+
+async function fill(
+  history: LmdbHistory,
+  { publications }: HistoryExport,
+): Promise<{ imported: number; held: number }> {
+  let imported = 0;
+  let underway: (Promise<void> | undefined)[] = [];
+  for await (const publication of publications) {
+    const stored = history.append(publication);
+    stored?.catch(() => {}); // is seen below, unless the archive fails first
+    underway.push(stored);
+    if (++imported % WINDOW > 0) continue;
+    await Promise.all(underway);
+    underway = [];
+  }
+  await Promise.all(underway);
+  return { imported, held: history.count };
+}
+
+function unusable(what: string): M2pushError {
+  return new M2pushError("history.unusable", what);
+}

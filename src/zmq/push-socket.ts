@@ -1,0 +1,127 @@
+/**
+ * A PUSH socket for a program that sends something and goes: `m2push publish`. It waits for a peer before it sends, so that
+ * "nobody is there" is an error and not a silence, and every wait has an end. What was handed over stays in libzmq's queue
+ * over a short absence of the peer. There is no acknowledgement in this direction: a peer that dies with messages in its
+ * own queue loses them, and the sender cannot know.
+ */
+import { Push } from "zeromq";
+import { M2pushError } from "../errors.js";
+import { type Cancel, type Clock, systemClock } from "../util/clock.js";
+import { linkFailed } from "./transport-error.js";
+
+export interface PushOptions {
+  /** How long to wait for a peer, or for room in a full queue, and at the end for the queue to empty; milliseconds. */
+  readonly patience?: number;
+  readonly clock?: Clock;
+}
+
+export class PushSocket {
+  readonly #spec: string;
+  readonly #patience: number;
+  readonly #clock: Clock;
+  readonly #socket: Push;
+  readonly #ended: Promise<void>;
+  #connected = false;
+  /** Something answers at the address, whether or not it speaks ZeroMQ. */
+  #answered = false;
+  #sentAny = false;
+  #onConnected: (() => void) | undefined;
+  /** The end of the queue of calls: libzmq's binding takes one send at a time (EBUSY otherwise). */
+  #last: Promise<void> = Promise.resolve();
+
+  /** Starts to connect. Throws "link.failed" when the address cannot be an address. */
+  constructor(spec: string, options: PushOptions = {}) {
+    this.#spec = spec;
+    this.#patience = options.patience ?? 5_000;
+    this.#clock = options.clock ?? systemClock;
+    this.#socket = new Push({ linger: this.#patience, sendTimeout: this.#patience });
+    this.#ended = this.#watch();
+    this.#connect();
+  }
+
+  /**
+   * Sends one message. Calls keep their order. Resolves once the message is queued to a connected peer; rejects with
+   * "link.failed" when there is none within the patience, or when it takes nothing for as long.
+   */
+  send(parts: readonly Buffer[]): Promise<void> {
+    const sent = this.#last.then(() => this.#send(parts));
+    this.#last = sent.catch(() => undefined);
+    return sent;
+  }
+
+  /**
+   * Lets what is queued go out and closes the socket. Rejects with "link.failed" when the peer went away and is not back
+   * within the patience: the last messages may not have arrived. The socket is closed in either case.
+   */
+  async close(): Promise<void> {
+    try {
+      await this.#last;
+      if (this.#sentAny && !this.#connected) await this.#connection("went away and did not come back");
+    } finally {
+      this.#socket.close();
+      await this.#ended;
+    }
+  }
+
+  /** Keeps listeners on the monitor: unread it would block libzmq's I/O thread in the end. Resolves when it has ended. */
+  #watch(): Promise<void> {
+    const events = this.#socket.events;
+    events.on("connect", () => {
+      this.#answered = true;
+    });
+    // "handshake", not "connect": a peer that is no PULL socket takes the TCP connection too.
+    events.on("handshake", () => {
+      this.#connected = true;
+      this.#onConnected?.();
+    });
+    events.on("disconnect", () => {
+      this.#connected = false;
+    });
+    return new Promise((resolve) => events.on("end", () => resolve()));
+  }
+
+  #connect(): void {
+    try {
+      this.#socket.connect(this.#spec);
+    } catch (cause) {
+      this.#socket.close();
+      throw linkFailed(this.#spec, false, cause);
+    }
+  }
+
+  async #send(parts: readonly Buffer[]): Promise<void> {
+    if (!this.#connected) await this.#connection("did not answer");
+    try {
+      await this.#socket.send([...parts]);
+      this.#sentAny = true;
+    } catch (cause) {
+      const what = `the daemon at ${this.#spec} takes nothing any more (${reason(cause)}): look at its log`;
+      throw new M2pushError("link.failed", what, { cause });
+    }
+  }
+
+  /** Waits for the handshake. One caller at a time: sends are in a queue, and close waits for them. */
+  async #connection(failure: string): Promise<void> {
+    let cancel: Cancel = () => undefined;
+    const late = new Promise<boolean>((resolve) => {
+      cancel = this.#clock.after(this.#patience, () => resolve(false));
+    });
+    const there = new Promise<boolean>((resolve) => {
+      this.#onConnected = () => resolve(true);
+    });
+    const connected = await Promise.race([there, late]);
+    cancel();
+    this.#onConnected = undefined;
+    if (!connected) throw new M2pushError("link.failed", this.#absent(failure));
+  }
+
+  #absent(failure: string): string {
+    if (this.#answered && !this.#sentAny) {
+      return `what answers at ${this.#spec} is not a ZeroMQ PULL socket: give the daemon's [publish] zmq address`;
+    }
+    const mend = "is `m2push serve` running, and is this its [publish] zmq address?";
+    return `the daemon at ${this.#spec} ${failure} within ${this.#patience / 1000} s: ${mend}`;
+  }
+}
+
+const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

@@ -1,0 +1,137 @@
+/** Errors of sockets, in words: what happened, at which address, and what to do about it. */
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { M2pushError, type ProtocolError } from "../errors.js";
+
+/** A socket that could not be bound or connected, or a connection that broke: "link.failed". */
+export class TransportError extends M2pushError {
+  readonly address: string;
+  /** The operating system's code, such as "ECONNREFUSED"; "" = none. */
+  readonly errno: string;
+  /** What happened, without the fix. */
+  readonly what: string;
+  readonly fix: string;
+
+  constructor(address: string, errno: string, what: string, fix: string, cause: unknown) {
+    super("link.failed", `${what}; fix: ${fix}`, { cause });
+    this.address = address;
+    this.errno = errno;
+    this.what = what;
+    this.fix = fix;
+  }
+}
+
+interface Explanation {
+  readonly why: string;
+  readonly fix: string;
+}
+
+/** `bind`: whether it was to be bound; else it was to be connected. */
+export function linkFailed(address: string, bind: boolean, cause: unknown): TransportError {
+  const { code: errno = "", message } = cause as NodeJS.ErrnoException;
+  const { why, fix } = (bind ? binding(address, errno) : connecting(address, errno)) ??
+    common(errno) ?? { why: message || errno || String(cause), fix: "correct the address" };
+  const verb = bind ? "bind" : "connect";
+  return new TransportError(address, errno, `cannot ${verb} ${address}: ${why}`, fix, cause);
+}
+
+/** A connection that was up. */
+export function connectionBroken(address: string, remote: string, cause: NodeJS.ErrnoException): TransportError {
+  const { code: errno = "", message } = cause;
+  const from = remote ? ` with ${remote}` : "";
+  const what = `the connection${from} at ${address} broke: ${message}`;
+  return new TransportError(
+    address,
+    errno,
+    what,
+    "look whether the peer was killed, and at the network between",
+    cause,
+  );
+}
+
+/** What we connected to is no peer for us. */
+export function wrongPeer(address: string, cause: ProtocolError): TransportError {
+  const [what = "", fix = "compare the address with send_spec and recv_spec in mongrel2.conf"] =
+    cause.message.split("; fix: ");
+  return new TransportError(address, "", `at ${address}: ${what}`, fix, cause);
+}
+
+/** A bound socket cannot take a connection. */
+export function cannotAccept(address: string, cause: NodeJS.ErrnoException): TransportError {
+  const { code: errno = "", message } = cause;
+  const { why, fix } = common(errno) ?? { why: message, fix: "look at the system's log" };
+  return new TransportError(address, errno, `cannot accept connections at ${address}: ${why}`, fix, cause);
+}
+
+function binding(address: string, errno: string): Explanation | undefined {
+  const path = pathOf(address);
+  switch (errno) {
+    case "EADDRINUSE":
+      return {
+        why: "address already in use: another program, or another m2push, has this address",
+        fix: "stop the other program, or choose another address",
+      };
+    case "EEXIST":
+      return { why: "the path is that of a file that is no socket", fix: `remove ${path}, or choose another path` };
+    case "EACCES":
+    case "EPERM":
+      if (path !== undefined) return withoutAccess(dirname(path), "write to");
+      return { why: "permission denied", fix: "choose a port above 1023" };
+    case "EADDRNOTAVAIL":
+      return { why: "this machine has no such address", fix: "use an address of this machine, or *" };
+    default:
+      return undefined;
+  }
+}
+
+function connecting(address: string, errno: string): Explanation | undefined {
+  const path = pathOf(address);
+  const compare = "compare the address with send_spec and recv_spec in mongrel2.conf";
+  switch (errno) {
+    case "ECONNREFUSED":
+      return { why: "connection refused: nothing listens there", fix: `start Mongrel2, or ${compare}` };
+    case "ENOENT":
+      return path === undefined || existsSync(dirname(path))
+        ? { why: "the socket file does not exist", fix: `start Mongrel2, or ${compare}` }
+        : { why: `the directory ${dirname(path)} does not exist`, fix: compare };
+    case "EACCES":
+    case "EPERM":
+      return path === undefined
+        ? { why: "permission denied", fix: "allow the connection in the firewall" }
+        : withoutAccess(path, "read and write");
+    case "ETIMEDOUT":
+      return { why: "no answer in time", fix: `look whether the host is up and no firewall drops packets; ${compare}` };
+    default:
+      return undefined;
+  }
+}
+
+function common(errno: string): Explanation | undefined {
+  switch (errno) {
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+    case "EAI_NODATA":
+    case "EAI_NONAME":
+      return { why: `the host name does not resolve (${errno})`, fix: "correct the name, or the machine's DNS" };
+    case "EMFILE":
+    case "ENFILE":
+      return { why: "too many open files", fix: "raise the limit of open files (LimitNOFILE=, ulimit -n)" };
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return { why: `no route to the host (${errno})`, fix: "look at the network, and at the address" };
+    case "ENOTDIR":
+      return { why: "a part of the path is not a directory", fix: "correct the path" };
+    case "ENAMETOOLONG":
+      return { why: "the path is too long", fix: "choose a path of at most 107 bytes" };
+    default:
+      return undefined;
+  }
+}
+
+const pathOf = (address: string): string | undefined => /^ipc:\/\/([^@].*)$/.exec(address)?.[1];
+
+/** libuv calls a directory that is missing "permission denied". */
+function withoutAccess(path: string, verb: string): Explanation {
+  if (existsSync(path)) return { why: "permission denied", fix: `let the user of m2push ${verb} ${path}` };
+  return { why: `${path} does not exist`, fix: "create it, or correct the path" };
+}

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { configWarnings } from "../../src/config/config-warnings.js";
+import { load } from "./harness.js";
+
+const server = (name: string, more = "") =>
+  `[[mongrel2]]\nname = "${name}"\nsend_spec = "ipc://${name}-s"\nrecv_spec = "ipc://${name}-r"\n${more}\n`;
+
+const warnings = (toml: string) => configWarnings(load(toml).config);
+
+describe("Configuration warnings", () => {
+  test("a usual configuration has none", () => {
+    assert.deepEqual(warnings(""), []);
+    assert.deepEqual(warnings(server("main")), []);
+  });
+
+  test("bind = true without control is told, with the server, the consequence and the key", () => {
+    const [warning = "", ...others] = warnings(server("far", "bind = true"));
+    assert.match(
+      warning,
+      /^\[\[mongrel2\]\] "far": bind = true without control: private events are not served; fix: set control/,
+    );
+    assert.deepEqual(others, []);
+  });
+
+  test("with control there is nothing to tell; of several servers each is looked at", () => {
+    assert.deepEqual(warnings(server("far", 'bind = true\ncontrol = "ipc://c"')), []);
+    const all = warnings(
+      server("a", 'bind = true\nsend_ident = "a"') + server("b") + server("c", 'bind = true\nsend_ident = "c"'),
+    );
+    assert.deepEqual(
+      all.map((warning) => /"(\w)"/.exec(warning)?.[1]),
+      ["a", "c"],
+    );
+  });
+});

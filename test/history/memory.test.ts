@@ -1,6 +1,0 @@
-import { MemoryHistory } from "../../src/history/memory.js";
-import { historySuite } from "../contract/history.js";
-
-historySuite("memory", async (_, { maxEvents = 1e9, maxAge = 1e15, maxBytes = 1e12 }, clock) => {
-  return new MemoryHistory({ maxEvents, maxAge, maxBytes }, clock);
-});

@@ -1,0 +1,61 @@
+/** A metrics journal on a fake clock, and what the hub would tell it. */
+
+import type { Client } from "../../../src/delivery/client.js";
+import { Exposition } from "../../../src/observability/metrics/exposition.js";
+import { MetricsObserver } from "../../../src/observability/metrics/metrics-observer.js";
+import type { ServerSnapshot, Snapshot } from "../../../src/observability/metrics/snapshot.js";
+import type { Publication } from "../../../src/protocol/publication.js";
+import type { ActiveCondition, ConditionCode } from "../../../src/util/conditions.js";
+import { FakeClock } from "../../support/clock.js";
+
+/** Nothing of a client is counted but that it is there. */
+export const CLIENT = {} as Client;
+
+export const publication = (offset: number, data = "x"): Publication => ({
+  offset,
+  id: `e.${offset}`,
+  topics: ["t"],
+  private: false,
+  time: 0,
+  bytes: Buffer.from(data),
+});
+
+export const serverSnapshot = (changes: Partial<ServerSnapshot> = {}): ServerSnapshot => ({
+  name: "main",
+  sendSpec: "tcp://127.0.0.1:9999",
+  recvSpec: "tcp://127.0.0.1:9998",
+  live: true,
+  silent: false,
+  clients: 0,
+  behind: 0,
+  audiences: 0,
+  waiting: 0,
+  ...changes,
+});
+
+export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
+  phase: "running",
+  startedAt: Date.UTC(2020, 0, 1),
+  uptime: 0,
+  servers: [serverSnapshot()],
+  history: { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100 },
+  conditions: [],
+  nodes: undefined,
+  ...changes,
+});
+
+export const condition = (code: ConditionCode, more: Partial<ActiveCondition> = {}): ActiveCondition => ({
+  code,
+  subject: "",
+  message: "it happened",
+  fix: "undo it",
+  since: 0,
+  ...more,
+});
+
+export function metrics(snapshot: () => Snapshot = () => snapshotOf()) {
+  const clock = new FakeClock();
+  const journal = new MetricsObserver(clock);
+  const exposition = new Exposition(journal, snapshot);
+  return { clock, journal, exposition };
+}

@@ -1,0 +1,60 @@
+/** Work that is asked for again and again. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Coalescer } from "../../src/util/coalescer.js";
+import { FakeClock } from "../support/clock.js";
+
+const turn = () => new Promise(setImmediate);
+
+function setUp() {
+  const clock = new FakeClock();
+  const seen = { runs: 0 };
+  const pace = new Coalescer(clock, 4, () => seen.runs++);
+  return { clock, pace, seen };
+}
+
+test("asked for once, or often in one turn, it is done when the turn is over, once", async () => {
+  const { pace, seen } = setUp();
+  pace.ask();
+  pace.ask();
+  assert.equal(seen.runs, 0);
+  await turn();
+  assert.equal(seen.runs, 1);
+});
+
+test("asked for again and again it is done once in each interval, and never left undone", async () => {
+  const { clock, pace, seen } = setUp();
+  for (let count = 0; count < 10; count++) {
+    pace.ask();
+    await turn();
+  }
+  assert.equal(seen.runs, 1);
+  clock.advance(4);
+  assert.equal(seen.runs, 2);
+  clock.advance(4);
+  assert.equal(seen.runs, 2, "nobody asked");
+  assert.equal(clock.waiting, 0);
+  pace.ask();
+  await turn();
+  assert.equal(seen.runs, 3, "after a rest at once again");
+});
+
+test("done before its time it is not done again for what was asked before", async () => {
+  const { clock, pace, seen } = setUp();
+  pace.ask();
+  pace.now();
+  await turn();
+  clock.advance(10);
+  assert.equal(seen.runs, 1);
+});
+
+test("stopped, nothing is done and no timer is left", async () => {
+  const { clock, pace, seen } = setUp();
+  pace.now();
+  pace.ask();
+  pace.stop();
+  await turn();
+  clock.advance(10);
+  assert.equal(seen.runs, 1);
+  assert.equal(clock.waiting, 0);
+});
