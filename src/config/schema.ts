@@ -161,6 +161,12 @@ export const SECTIONS = {
       change: "live",
       doc: "States of all distinct templates and URL patterns of all clients together, and 16 for each; a stream beyond it gets 503 with Retry-After.",
     }),
+    max_lifetime: key<number>({
+      kind: duration({ min: 60 * SECOND, max: 30 * DAY, off: true }),
+      default: 0,
+      change: "live",
+      doc: "Longest time that one stream lasts. Each stream closes after 80 to 100 % of it and its client reconnects. 0: no limit; a token's expiry always ends its stream.",
+    }),
   },
   beacon: {
     interval: key<number>({
@@ -281,8 +287,6 @@ export const SECTIONS = {
       change: "live",
       doc: "How far the clocks of token issuers may be from ours: a token may be used so long before its nbf or iat and after its exp.",
     }),
-    max_lifetime: key<number>({
-      kind: duration({ min: 60 * SECOND, max: 30 * DAY, off: true }),
       default: 0,
       change: "live",
       doc: "A stream that was opened with a token is closed after 80 to 100 % of this, also where the token lasts longer; its client connects again and shows its token.",
@@ -369,12 +373,11 @@ export const SECTIONS = {
       change: "restart",
       doc: "Serves /metrics, /healthz, /readyz and /status to whoever reaches it; the dashboard (/), /clients and /disconnect to operators.",
     }),
-    token: key<string>({
+    token: key<string>(
       kind: bearerToken,
       default: "",
       change: "restart",
-      doc: "What operators show (Authorization: Bearer ...) for the dashboard, /clients and /disconnect; empty: none where listen is of this machine only, and elsewhere these are refused.",
-    }),
+      doc: "What operators show (Authorization: Bearer ...) for the dashboard, /clients and /disconnect; empty: none where listen is of this machine only, and elsewhere these are refused.",),
   },
   log: {
     level: key<"fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent">({

@@ -118,8 +118,8 @@ export class App {
 
   #settings() {
     const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
-    const { max_pattern_cost: maxPatternCost } = this.#config.stream;
-    const { cors_origins: corsOrigins, max_lifetime: maxLifetimeMs } = this.#config.auth;
+    const { max_pattern_cost: maxPatternCost, max_lifetime: maxLifetimeMs } = this.#config.stream;
+    const { cors_origins: corsOrigins } = this.#config.auth;
     return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, maxLifetimeMs, corsOrigins };
   }
 

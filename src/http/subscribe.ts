@@ -35,7 +35,7 @@ export interface SubscribeSettings {
   readonly maxPerAddress: number;
   /** What the patterns of all clients may cost together; 0 = no limit. */
   readonly maxPatternCost: number;
-  /** The longest that a stream with a token lasts, milliseconds; 0 = until the token expires. */
+  /** Longest time that one stream lasts, milliseconds; 0 = no limit. A token that expires earlier ends it then. */
   readonly maxLifetimeMs: number;
   readonly corsOrigins: readonly string[];
 }
@@ -178,11 +178,11 @@ export class Subscribe {
 
   /** Streams of one moment end apart: after 80 to 100 % of the lifetime, by their connection ids. */
   #endOf({ id }: HttpRequest, principal: Principal): number | undefined {
-    if (principal === "anonymous") return undefined;
+    const expiresAt = principal === "anonymous" ? undefined : principal.expiresAt;
     const { maxLifetimeMs } = this.#settings();
-    if (maxLifetimeMs === 0) return principal.expiresAt;
+    if (maxLifetimeMs === 0) return expiresAt;
     const part = 0.8 + (0.2 * ((id * SPREAD_FACTOR) % 1000)) / 1000;
-    return Math.min(principal.expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + Math.round(maxLifetimeMs * part));
+    return Math.min(expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + Math.round(maxLifetimeMs * part));
   }
 
   #subscriber(asked: readonly RequestedSelectors[], asker: Principal): Subscriber {
