@@ -287,10 +287,6 @@ export const SECTIONS = {
       change: "live",
       doc: "How far the clocks of token issuers may be from ours: a token may be used so long before its nbf or iat and after its exp.",
     }),
-      default: 0,
-      change: "live",
-      doc: "A stream that was opened with a token is closed after 80 to 100 % of this, also where the token lasts longer; its client connects again and shows its token.",
-    }),
     allow_publish_from: key<readonly string[]>({
       kind: list(addressRange, 'IP addresses and networks such as ["10.0.0.7", "fd00::/8"]'),
       default: [],
@@ -373,11 +369,12 @@ export const SECTIONS = {
       change: "restart",
       doc: "Serves /metrics, /healthz, /readyz and /status to whoever reaches it; the dashboard (/), /clients and /disconnect to operators.",
     }),
-    token: key<string>(
+    token: key<string>({
       kind: bearerToken,
       default: "",
       change: "restart",
-      doc: "What operators show (Authorization: Bearer ...) for the dashboard, /clients and /disconnect; empty: none where listen is of this machine only, and elsewhere these are refused.",),
+      doc: "What operators show (Authorization: Bearer ...) for the dashboard, /clients and /disconnect; empty: none where listen is of this machine only, and elsewhere these are refused.",
+    }),
   },
   log: {
     level: key<"fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent">({
