@@ -52,7 +52,7 @@ export class App {
   #config: Config;
   #access: Access;
 
-  /** Throws "config.invalid" when a key cannot be used. */
+  /** Throws "config_invalid" when a key cannot be used. */
   constructor(config: Config, parts: AppParts) {
     this.#parts = parts;
     this.#date = httpDate(parts.clock);
@@ -64,7 +64,7 @@ export class App {
   }
 
   /**
-   * Takes over what may change, and closes the streams whose tokens were signed by a key that is gone. Throws "config.invalid" when a
+   * Takes over what may change, and closes the streams whose tokens were signed by a key that is gone. Throws "config_invalid" when a
    * key cannot be used: then nothing has changed.
    */
   reload(config: Config): void {

@@ -238,7 +238,7 @@ test("any document is either a whole configuration or a list of faults, never an
         const { sources } = buildConfig({ file: "f.toml", base: "/", table, lines: new Map(), faults: [] });
         assert.ok(namedKeys.every(({ path }) => sources.has(path)));
       } catch (error) {
-        assert.ok(error instanceof M2pushError && error.code === "config.invalid", String(error));
+        assert.ok(error instanceof M2pushError && error.code === "config_invalid", String(error));
       }
     }),
   );
