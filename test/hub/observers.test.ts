@@ -5,7 +5,7 @@ import type { DaemonEvent, EventOf } from "../../src/hub/events.js";
 import { combineObservers } from "../../src/hub/observers.js";
 import { CLIENT, condition, publication } from "../observability/metrics/harness.js";
 
-const error = new ProtocolError("protocol.request", "x");
+const error = new ProtocolError("invalid", "x");
 const server = "main";
 
 /** One event of each type. */

@@ -138,9 +138,9 @@ const TOLD: readonly (readonly [what: string, event: DaemonEvent, level: string,
   ],
   [
     "a bad message",
-    { type: "malformedMessage", server: "main", error: new ProtocolError("protocol.request", "not a request") },
+    { type: "malformedMessage", server: "main", error: new ProtocolError("invalid", "not a request") },
     "warn",
-    { event: "malformed", code: "protocol.request", why: "not a request", suppressed: 0 },
+    { event: "malformed", code: "invalid", why: "not a request", suppressed: 0 },
   ],
   [
     "a stale message",
@@ -187,11 +187,8 @@ test("ids that are used again are told once a topic, and not of topics without e
 
 const STORMS: readonly (readonly [what: string, event: DaemonEvent])[] = [
   ["gaps", { type: "gapReported", server: "main", reason: "unknown" }],
-  ["bad messages", { type: "malformedMessage", server: "main", error: new ProtocolError("protocol.request", "x") }],
-  [
-    "bad publications",
-    { type: "publicationRejected", source: "zmq", error: new ProtocolError("protocol.publication", "x") },
-  ],
+  ["bad messages", { type: "malformedMessage", server: "main", error: new ProtocolError("invalid", "x") }],
+  ["bad publications", { type: "publicationRejected", source: "zmq", error: new ProtocolError("invalid", "x") }],
   ["stale messages", { type: "staleMessagesDropped", server: "main", messages: 1 }],
   ["refusals", { type: "requestCompleted", server: "main", route: "/hub", status: 401, reason: "no token" }],
 ];
@@ -226,7 +223,7 @@ test("text of strangers cannot break a line or write to a terminal, whatever it 
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
       const { observe, texts, lines } = setUp();
-      observe({ type: "malformedMessage", server: "main", error: new ProtocolError("protocol.request", text) });
+      observe({ type: "malformedMessage", server: "main", error: new ProtocolError("invalid", text) });
       assert.equal(lines[0]?.why, text);
       assert.match(texts[0] ?? "", /^[^\0-\x1f]+\n$/);
     }),
@@ -268,7 +265,7 @@ describe("Lines that strangers can make long", () => {
     return { lines, client, observe: new LogObserver(log, clock).observe, log };
   }
 
-  const error = new ProtocolError("protocol.request", LONG);
+  const error = new ProtocolError("invalid", LONG);
   const publication = { offset: 1, id: LONG, topics: words, private: false, time: 0, bytes: Buffer.alloc(1) };
   type Recorded = ReturnType<typeof stranger>;
   const told: readonly (readonly [what: string, tell: (it: Recorded) => void])[] = [
