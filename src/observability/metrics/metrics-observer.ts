@@ -29,8 +29,8 @@ export class MetricsObserver {
     return this.counters.server(name);
   }
 
-  /** The most frequent events first. Long because it lists what each event counts. */
   readonly observe: Observe = (event) => {
+    // Long because it lists what each event counts; the most frequent ones first.
     const { counters } = this;
     switch (event.type) {
       case "published":
