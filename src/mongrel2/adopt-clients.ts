@@ -1,5 +1,5 @@
 /** Which clients of the record are served on, and which are cancelled: see connection-adoption.ts for what counts as a proof, and why. */
-import type { PreviousClients, StoredClient } from "../delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../delivery/client-store.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 
 /** Mongrel2's stamps are whole seconds, cut off; and the time the answer takes. Milliseconds. */

@@ -14,7 +14,7 @@
  *
  * What else may have been left behind is decided by the rules of orphans.ts.
  */
-import type { PreviousClients, StoredClient } from "../delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../delivery/client-store.js";
 import type { RequestRecord } from "../delivery/request-record.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 import type { Cancel, Clock } from "../util/clock.js";

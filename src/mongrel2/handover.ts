@@ -19,7 +19,7 @@ const DELIVERY_TIMEOUT_MS = 2000;
 const ANSWERS_TIMEOUT_MS = 2000;
 
 export interface HandoverOptions {
-  readonly hub: Pick<Hub, "suspendDelivery" | "settled" | "close" | "handOver" | "seal">;
+  readonly hub: Pick<Hub, "suspendDelivery" | "delivered" | "close" | "handOver" | "seal">;
   readonly visitors: Pick<RequestHandler, "idle" | "abandon">;
   readonly endpoints: readonly Pick<Mongrel2Link, "leave">[];
   readonly clock: Clock;
@@ -42,7 +42,7 @@ export const STEPS: readonly Step[] = [
     run: ({ hub, clock, isForgetful }) => {
       if (isForgetful) hub.seal();
       else hub.suspendDelivery();
-      return atMost(clock, DELIVERY_TIMEOUT_MS, hub.settled());
+      return atMost(clock, DELIVERY_TIMEOUT_MS, hub.delivered());
     },
   },
   { name: "close or hand over the streams", run: endStreams },
