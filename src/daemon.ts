@@ -139,11 +139,11 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
   const rejected = (error: M2pushError) => observe({ type: "publicationRejected", source: "http", error });
   const site = new App(config, { hub, history, presence, clock, rejected, warn });
-  const readable = site.readable.bind(site);
-  const misdirected = site.misdirected.bind(site);
-  const answered = (server: string, route: string, status: number, reason?: string) =>
+  const commonHeaders = site.commonHeaders.bind(site);
+  const hosts = site.hosts.bind(site);
+  const requestCompleted = (server: string, route: string, status: number, reason?: string) =>
     observe({ type: "requestCompleted", server, route, status, reason });
-  const visitors = new Router({ hub, routes: site.routes, answered, readable, misdirected });
+  const visitors = new Router({ hub, routes: site.routes, requestCompleted, commonHeaders, hosts });
   const retryMs = () => live.config.stream.retry;
   const yielded = whenAllYielded(config, log, source);
   const around = { hub, visitors, store, observe, clock, conditions, times: config.stream, retryMs, yielded };
@@ -235,7 +235,7 @@ async function startHub(config: Config, told: ObserverDeps, options: Required<Da
     (it) => it.close(),
   );
   const base = hubUrl(config);
-  const presence = new Presence({ path: config.hub.path, base, head: () => history.last, others: nodes });
+  const presence = new Presence({ path: config.hub.path, base, head: () => history.last, remote: nodes });
   const random = Math.random;
   const parts = { bus, history, clients: store, observe, attendance: presence, presence };
   const hub = new Hub({ ...parts, clock, base, random, isFlooded, conditions });

@@ -6,7 +6,7 @@ import type { Loaded } from "../config/load-config.js";
 import { printConfig } from "../config/print-config.js";
 import { ConfigError, sourceText } from "../config/settings.js";
 import { M2pushError } from "../errors.js";
-import { loadKeys } from "../http/auth/key-set.js";
+import { loadKeys } from "../http/auth/load-keys.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
 
