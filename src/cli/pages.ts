@@ -1,5 +1,5 @@
 /** Prints what is made from the program: `node dist/cli/pages.js PAGE`. Not part of the command line: for builds and tests. */
-import { packageVersion } from "../util/version.js";
+import { packageVersion } from "../util/package-version.js";
 import { fullProgram } from "./commands.js";
 import { shapeOf } from "./completion/program-shape.js";
 import { SHELLS } from "./completion-command.js";

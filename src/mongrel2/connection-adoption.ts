@@ -18,25 +18,25 @@ import type { PreviousClients, StoredClient } from "../delivery/ports.js";
 import type { RequestRecord } from "../delivery/request-record.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 import type { Cancel, Clock } from "../util/clock.js";
-import { planAdoption } from "./adopt-clients.js";
+import { planAdoption } from "./adoption-plan.js";
 import type { AdoptionReport } from "./adoption-report.js";
-import type { Exclusivity } from "./exclusive-database.js";
+import type { Exclusivity } from "./exclusivity-check.js";
 import type { InstanceVerdict } from "./instance-evidence.js";
 import { Orphans } from "./orphans.js";
-import type { UnheardSweep } from "./unheard-sweep.js";
+import type { UnknownConnectionSweep } from "./unknown-connection-sweep.js";
 
 /** After the link has become live, milliseconds: requests that were waiting come first, so that their ids are known. */
-const FIRST = 50;
+const FIRST_LOOK_DELAY_MS = 50;
 /** Between two questions to the control port, milliseconds: each holds Mongrel2 up for some milliseconds. */
-const ASK_EVERY = 500;
+const QUERY_INTERVAL_MS = 500;
 /** From the first look to closing what is exclusively ours: requests under way to us have come by then. */
-const EXCLUSIVE_WAIT_MS = 2000;
+const EXCLUSIVE_DELAY_MS = 2000;
 /** How long to wait for a proof: a step of Mongrel2's clock at its default, and some. */
 const PROOF_TIMEOUT_MS = 12_000;
 /** Between two looks at unknown connections, at most, so that what is reported of them is true. */
 const MAX_REVIEW_INTERVAL_MS = 30_000;
 /** Between two questions to a control port that has not answered for PROOF_TIMEOUT_MS. */
-const UNREACHABLE_INTERVAL_MS = 10_000;
+const UNREACHABLE_QUERY_INTERVAL_MS = 10_000;
 export interface ConnectionAdoptionOptions {
   readonly clock: Clock;
   /** Asks for Mongrel2's connections; undefined = no control port is configured, so nothing can be proven. */
@@ -48,16 +48,16 @@ export interface ConnectionAdoptionOptions {
   readonly forget: (clients: readonly StoredClient[]) => void;
   /** Cancels connections. */
   readonly cancel: (ids: readonly number[]) => void;
-  readonly sweep: Pick<UnheardSweep, "run" | "stop">;
+  readonly sweep: Pick<UnknownConnectionSweep, "run" | "stop">;
   readonly requests: RequestRecord;
   /** Whether nobody else answers requests of this Mongrel2. Never rejects. */
   readonly exclusivity: () => Promise<Exclusivity>;
   /** How long no byte must have moved on an unknown connection before it is closed, milliseconds; 0 = never. */
-  readonly orphanTimeout: number;
+  readonly orphanTimeoutMs: number;
   /** What is stored is true again: everything old is adopted, cancelled or gone. */
-  readonly settled: (result: AdoptionResult) => void;
+  readonly decided: (result: AdoptionResult) => void;
   /** The control port did not answer; it is asked again. */
-  readonly failed: (error: unknown) => void;
+  readonly queryFailed: (error: unknown) => void;
   readonly report: AdoptionReport;
 }
 
@@ -70,220 +70,231 @@ export interface AdoptionResult {
 }
 
 /** One recovery, from the link's becoming live until all is decided. */
-interface Open {
+interface Adoption {
   /** Undefined once it is settled. */
-  legacy: PreviousClients | undefined;
+  previous: PreviousClients | undefined;
   readonly isMissing: boolean;
   readonly aliveAt: number;
-  readonly instance: InstanceVerdict;
-  readonly liveSince: number;
+  readonly verdict: InstanceVerdict;
+  readonly liveAt: number;
   readonly orphans: Orphans;
   /** Undefined until the database is read. */
   exclusivity: Exclusivity | undefined;
   /** When the control port's first answer came. */
-  firstLook: number | undefined;
+  firstLookAt: number | undefined;
   /** The highest id that was known when the link became live. */
-  readonly highest: number;
+  readonly highestId: number;
 }
 
 export class ConnectionAdoption {
   readonly #options: ConnectionAdoptionOptions;
-  #again: Cancel | undefined;
+  #cancelQuery: Cancel | undefined;
   /** Undefined when all is decided, and before begin(). */
-  #open: Open | undefined;
+  #current: Adoption | undefined;
 
   constructor(options: ConnectionAdoptionOptions) {
     this.#options = options;
   }
 
   /** Clients and requests that an earlier process or link left are decided, or kept as orphans for the next process. */
-  get isOver(): boolean {
-    return this.#open?.legacy === undefined && this.#options.requests.previous === undefined;
+  get isDecided(): boolean {
+    return this.#current?.previous === undefined && this.#options.requests.previous === undefined;
   }
 
   /** Begins, when the link has become live. */
-  begin(legacy: PreviousClients, instance: InstanceVerdict = "unknown"): void {
+  begin(previous: PreviousClients, verdict: InstanceVerdict = "unknown"): void {
     this.stop();
-    if (instance === "restarted") {
-      this.#forgetAll(legacy);
+    if (verdict === "restarted") {
+      this.#forgetAll(previous);
       return;
     }
-    const { clock, requests, isTaken, cancel, orphanTimeout, exclusivity } = this.#options;
-    const highest = legacy.clients.reduce((most, { id }) => Math.max(most, id), requests.highest);
-    const open: Open = {
-      legacy,
-      isMissing: legacy.isMissing,
-      aliveAt: legacy.aliveAt,
-      instance,
-      liveSince: clock.monotonic(),
+    const { clock, requests, isTaken, cancel, orphanTimeoutMs: orphanTimeout, exclusivity } = this.#options;
+    const highestId = previous.clients.reduce((most, { id }) => Math.max(most, id), requests.highest);
+    const adoption: Adoption = {
+      previous: previous,
+      isMissing: previous.isMissing,
+      aliveAt: previous.aliveAt,
+      verdict: verdict,
+      liveAt: clock.monotonic(),
       orphans: new Orphans({ requests, isTaken, cancel, timeoutMs: orphanTimeout }),
       exclusivity: undefined,
-      firstLook: undefined,
-      highest,
+      firstLookAt: undefined,
+      highestId: highestId,
     };
-    this.#open = open;
+    this.#current = adoption;
     void exclusivity().then((answer) => {
-      open.exclusivity = answer;
+      adoption.exclusivity = answer;
     });
-    this.#wait(open, FIRST);
+    this.#queryAfter(adoption, FIRST_LOOK_DELAY_MS);
   }
 
   stop(): void {
-    this.#again?.();
-    this.#again = undefined;
-    this.#open = undefined;
+    this.#cancelQuery?.();
+    this.#cancelQuery = undefined;
+    this.#current = undefined;
     this.#options.sweep.stop();
   }
 
-  #wait(open: Open, milliseconds: number): void {
-    this.#again = this.#options.clock.after(milliseconds, () => this.#ask(open));
+  #queryAfter(adoption: Adoption, delayMs: number): void {
+    this.#cancelQuery = this.#options.clock.after(delayMs, () => this.#query(adoption));
   }
 
   /** Every id of the record is somebody else's by now, or nobody's. */
-  #forgetAll(legacy: PreviousClients): void {
+  #forgetAll(previous: PreviousClients): void {
     this.#options.requests.reset();
-    this.#settle(legacy, { adopted: 0, cancelled: 0, gone: legacy.clients.length, proven: false });
-    this.#options.report.unknown(0, "");
+    this.#clientsDecided(previous, { adopted: 0, cancelled: 0, gone: previous.clients.length, proven: false });
+    this.#options.report.orphansUnknown(0, "");
   }
 
-  #ask(open: Open): void {
-    const { connections, clock, failed, report } = this.#options;
+  #query(adoption: Adoption): void {
+    const { connections, clock, queryFailed: failed, report } = this.#options;
     if (!connections) {
-      this.#decideBlindly(open);
+      this.#decideWithoutTable(adoption);
       return;
     }
-    const asked = clock.monotonic();
+    const askedAt = clock.monotonic();
     connections().then(
       (rows) => {
-        if (open === this.#open) this.#look(open, rows, asked);
+        if (adoption === this.#current) this.#decide(adoption, rows, askedAt);
       },
       (error) => {
-        if (open !== this.#open) return;
-        if (open.legacy) failed(error);
-        report.undecided(open.legacy?.clients.length ?? 0);
-        if (clock.monotonic() - open.liveSince < PROOF_TIMEOUT_MS) this.#wait(open, ASK_EVERY);
-        else this.#decideBlindly(open);
+        if (adoption !== this.#current) return;
+        if (adoption.previous) failed(error);
+        report.undecided(adoption.previous?.clients.length ?? 0);
+        if (clock.monotonic() - adoption.liveAt < PROOF_TIMEOUT_MS) this.#queryAfter(adoption, QUERY_INTERVAL_MS);
+        else this.#decideWithoutTable(adoption);
       },
     );
   }
 
   // ---- With Mongrel2's table of connections --------------------------------------------------------------------------
 
-  #look(open: Open, rows: readonly NetRow[], asked: number): void {
-    const { orphans, legacy, isMissing, aliveAt } = open;
-    if (open.firstLook === undefined) {
-      open.firstLook = asked;
+  #decide(adoption: Adoption, rows: readonly NetRow[], askedAt: number): void {
+    const { orphans, previous: legacy, isMissing, aliveAt } = adoption;
+    if (adoption.firstLookAt === undefined) {
+      adoption.firstLookAt = askedAt;
       const undecided = new Set(legacy?.clients.map(({ id }) => id));
-      orphans.look(rows, asked, { aliveAt, isMissing, undecided });
+      orphans.firstLook(rows, askedAt, { aliveAt, isMissing, undecided });
     }
-    const isSettled = !legacy || this.#decideClients(open, legacy, rows, asked);
-    if (isSettled && this.#options.requests.previous) this.#decideRequests(open, rows);
-    this.#decideOrphans(open, rows, asked);
+    const areClientsDecided = !legacy || this.#decideClients(adoption, legacy, rows, askedAt);
+    if (areClientsDecided && this.#options.requests.previous) this.#decideRequests(adoption, rows);
+    this.#decideOrphans(adoption, rows, askedAt);
   }
 
   /** Decides about the clients of the record; true when nothing is left to decide. */
-  #decideClients(open: Open, legacy: PreviousClients, rows: readonly NetRow[], asked: number): boolean {
+  #decideClients(current: Adoption, previous: PreviousClients, rows: readonly NetRow[], askedAt: number): boolean {
     const { isTaken, report, adopt, requests } = this.#options;
     const { unanswered = new Set<number>() } = requests.previous ?? {};
-    const isLate = asked - open.liveSince > PROOF_TIMEOUT_MS;
-    const isSame = open.instance === "same";
-    const adoption = planAdoption(legacy, { rows, asked, isTaken, unanswered, isSame, isLate });
-    if (typeof adoption === "number") {
-      report.undecided(adoption);
+    const isPastDeadline = askedAt - current.liveAt > PROOF_TIMEOUT_MS;
+    const isSameInstance = current.verdict === "same";
+    const plan = planAdoption(previous, {
+      rows,
+      askedAt: askedAt,
+      isTaken,
+      unanswered,
+      isSameInstance: isSameInstance,
+      isPastDeadline: isPastDeadline,
+    });
+    if (typeof plan === "number") {
+      report.undecided(plan);
       return false;
     }
-    for (const client of adoption.adopt) adopt(client);
-    this.#cancel(adoption.cancel);
-    const { proven, gone } = adoption;
-    const result = { adopted: adoption.adopt.length, cancelled: adoption.cancel.length, gone, proven };
-    this.#settle(legacy, result, new Set(adoption.adopt));
-    open.legacy = undefined;
+    for (const client of plan.adopt) adopt(client);
+    this.#cancel(plan.cancel);
+    const { isProven: proven, gone } = plan;
+    const result = { adopted: plan.adopt.length, cancelled: plan.cancel.length, gone, proven };
+    this.#clientsDecided(previous, result, new Set(plan.adopt));
+    current.previous = undefined;
     return true;
   }
 
   /** Nobody will ever answer what the earlier process had read and not answered. */
-  #decideRequests(open: Open, rows: readonly NetRow[] | undefined): void {
-    this.#closeUnanswered(open, rows);
+  #decideRequests(adoption: Adoption, rows: readonly NetRow[] | undefined): void {
+    this.#closeUnanswered(adoption, rows);
     this.#options.requests.previousDecided();
   }
 
-  #closeUnanswered({ orphans }: Open, rows: readonly NetRow[] | undefined): void {
+  #closeUnanswered({ orphans }: Adoption, rows: readonly NetRow[] | undefined): void {
     const closed = orphans.closeUnanswered(rows);
-    if (closed > 0) this.#options.report.closed(closed, "ours");
+    if (closed > 0) this.#options.report.orphansClosed(closed, "ours");
   }
 
-  #decideOrphans(open: Open, rows: readonly NetRow[], asked: number): void {
-    const { orphans, exclusivity, legacy, firstLook = asked } = open;
+  #decideOrphans(adoption: Adoption, rows: readonly NetRow[], askedAt: number): void {
+    const { orphans, exclusivity, previous: legacy, firstLookAt: firstLook = askedAt } = adoption;
     const { report } = this.#options;
     if (!exclusivity || exclusivity.isExclusive) {
-      if (!exclusivity || legacy || asked - firstLook < EXCLUSIVE_WAIT_MS) {
-        this.#wait(open, ASK_EVERY);
+      if (!exclusivity || legacy || askedAt - firstLook < EXCLUSIVE_DELAY_MS) {
+        this.#queryAfter(adoption, QUERY_INTERVAL_MS);
         return;
       }
       const closed = orphans.closeExclusive(rows);
-      if (closed > 0) report.closed(closed, "exclusive");
+      if (closed > 0) report.orphansClosed(closed, "exclusive");
       this.#finish();
       return;
     }
-    const closed = orphans.review(rows, asked);
-    if (closed > 0) report.closed(closed, "unknown");
-    report.unknown(orphans.count, exclusivity.why);
+    const closed = orphans.review(rows, askedAt);
+    if (closed > 0) report.orphansClosed(closed, "unknown");
+    report.orphansUnknown(orphans.count, exclusivity.reason);
     const due = orphans.nextDue ?? Number.POSITIVE_INFINITY;
-    if (legacy) this.#wait(open, ASK_EVERY);
+    if (legacy) this.#queryAfter(adoption, QUERY_INTERVAL_MS);
     else if (orphans.count > 0)
-      this.#wait(open, Math.max(ASK_EVERY, Math.min(MAX_REVIEW_INTERVAL_MS, due - asked + 1)));
+      this.#queryAfter(adoption, Math.max(QUERY_INTERVAL_MS, Math.min(MAX_REVIEW_INTERVAL_MS, due - askedAt + 1)));
     else this.#finish();
   }
 
   // ---- Without it ----------------------------------------------------------------------------------------------------
 
   /** No control port is configured, or it does not answer: what is ours is closed by its id. */
-  #decideBlindly(open: Open): void {
-    const { legacy, exclusivity } = open;
+  #decideWithoutTable(adoption: Adoption): void {
+    const { previous: legacy, exclusivity } = adoption;
     const { clock, sweep, isTaken } = this.#options;
     if (legacy) {
-      const left = legacy.clients.map(({ id }) => id).filter((id) => !isTaken(id));
-      this.#cancel(left);
-      this.#settle(legacy, { adopted: 0, cancelled: left.length, gone: 0, proven: false });
-      open.legacy = undefined;
-      this.#closeUnanswered(open, undefined);
+      const candidates = legacy.clients.map(({ id }) => id).filter((id) => !isTaken(id));
+      this.#cancel(candidates);
+      this.#clientsDecided(legacy, { adopted: 0, cancelled: candidates.length, gone: 0, proven: false });
+      adoption.previous = undefined;
+      this.#closeUnanswered(adoption, undefined);
     }
-    const wait = open.liveSince + EXCLUSIVE_WAIT_MS - clock.monotonic();
-    if (wait > 0) this.#wait(open, wait);
-    else if (!exclusivity) this.#wait(open, ASK_EVERY);
-    else if (exclusivity.isExclusive) sweep.run(open.highest, () => this.#swept(open));
-    else this.#leaveUndecided(open, exclusivity.why);
+    const delayMs = adoption.liveAt + EXCLUSIVE_DELAY_MS - clock.monotonic();
+    if (delayMs > 0) this.#queryAfter(adoption, delayMs);
+    else if (!exclusivity) this.#queryAfter(adoption, QUERY_INTERVAL_MS);
+    else if (exclusivity.isExclusive) sweep.run(adoption.highestId, () => this.#sweepDone(adoption));
+    else this.#leaveUndecided(adoption, exclusivity.reason);
   }
 
-  #swept(open: Open): void {
-    open.orphans.giveUp();
+  #sweepDone(adoption: Adoption): void {
+    adoption.orphans.giveUp();
     this.#options.requests.previousDecided();
     this.#finish();
   }
 
   /** Neither the control port nor the database says whose a connection is. */
-  #leaveUndecided(open: Open, why: string): void {
+  #leaveUndecided(adoption: Adoption, reason: string): void {
     const { requests, report, connections } = this.#options;
     const { previous, highest } = requests;
     // With no record, streams may have been lost unless every id so far was heard of.
-    const mayBeLost = open.isMissing ? highest > requests.connections : previous?.cleanStop === false;
-    if (mayBeLost || open.orphans.count > 0) report.unknown(open.orphans.count || "some", why);
-    const isTooEarly = open.isMissing && highest === 0;
-    if (connections || isTooEarly) this.#wait(open, UNREACHABLE_INTERVAL_MS);
+    const mayBeLost = adoption.isMissing ? highest > requests.connections : previous?.cleanStop === false;
+    if (mayBeLost || adoption.orphans.count > 0) report.orphansUnknown(adoption.orphans.count || "some", reason);
+    const isTooEarly = adoption.isMissing && highest === 0;
+    if (connections || isTooEarly) this.#queryAfter(adoption, UNREACHABLE_QUERY_INTERVAL_MS);
     else {
       requests.previousDecided();
-      this.#open = undefined;
+      this.#current = undefined;
     }
   }
 
   #finish(): void {
-    this.#open = undefined;
-    this.#options.report.unknown(0, "");
+    this.#current = undefined;
+    this.#options.report.orphansUnknown(0, "");
   }
 
-  #settle(legacy: PreviousClients, result: AdoptionResult, kept: ReadonlySet<StoredClient> = new Set()): void {
-    const { forget, settled, report } = this.#options;
-    forget(legacy.clients.filter((client) => !kept.has(client)));
+  #clientsDecided(
+    previous: PreviousClients,
+    result: AdoptionResult,
+    adopted: ReadonlySet<StoredClient> = new Set(),
+  ): void {
+    const { forget, decided: settled, report } = this.#options;
+    forget(previous.clients.filter((client) => !adopted.has(client)));
     report.undecided(0);
     settled(result);
   }

@@ -3,7 +3,11 @@ import type { DaemonObserver } from "../hub/observers.js";
 import type { Conditions } from "../util/conditions.js";
 import type { TransportObserver } from "../zmq/native-transport.js";
 
-export function reachability(server: string, conditions: Conditions, journal: DaemonObserver): TransportObserver {
+export function reachabilityObserver(
+  server: string,
+  conditions: Conditions,
+  journal: DaemonObserver,
+): TransportObserver {
   /** Addresses that cannot be reached. */
   const unreachable = new Set<string>();
   return {

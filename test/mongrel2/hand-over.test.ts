@@ -1,7 +1,7 @@
 /** The steps of a stop: their order, and that none of them can hold it up. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type HandoverOptions, handOver, STEPS } from "../../src/mongrel2/handover.js";
+import { HANDOVER_STEPS, type HandoverOptions, handOver } from "../../src/mongrel2/hand-over.js";
 import { FakeClock } from "../support/clock.js";
 
 const turn = () => new Promise(setImmediate);
@@ -30,7 +30,7 @@ function setUp(more: Partial<HandoverOptions> = {}, { isUnsettled = false, isBus
       handOver: call("hand over"),
       seal: call("seal"),
     },
-    visitors: {
+    requestHandler: {
       idle: async () => {
         calls.push("idle");
         if (isBusy) await never();
@@ -40,15 +40,15 @@ function setUp(more: Partial<HandoverOptions> = {}, { isUnsettled = false, isBus
         return isBusy ? 3 : 0;
       },
     },
-    endpoints: ["a", "b"].map((name) => ({
-      leave: async () => {
+    links: ["a", "b"].map((name) => ({
+      stopReceiving: async () => {
         calls.push(`leave ${name}`);
         return true;
       },
     })),
     clock,
-    retry: undefined,
-    isForgetful: false,
+    retryMs: undefined,
+    isHistoryVolatile: false,
     abandoned: call("abandoned"),
     ...more,
   };
@@ -62,11 +62,11 @@ describe("Handover", () => {
     const order = ["suspend", "settled", "hand over", "leave a", "leave b", "idle", "abandon", "hand over", "seal"];
     assert.deepEqual(calls, order);
     assert.equal(clock.waiting, 0);
-    assert.equal(STEPS.length, 7);
+    assert.equal(HANDOVER_STEPS.length, 7);
   });
 
   test("closes the streams before Mongrel2 can no longer say who is gone, and those that opened meanwhile at the end", async () => {
-    const { calls, options } = setUp({ retry: 500 });
+    const { calls, options } = setUp({ retryMs: 500 });
     await handOver(options);
     assert.deepEqual(
       calls.filter((it) => !/settled|suspend|abandon/.test(it)),
@@ -75,7 +75,7 @@ describe("Handover", () => {
   });
 
   test("where the history ends with the process, no publication is taken that nobody would get", async () => {
-    const { calls, options } = setUp({ isForgetful: true, retry: 500 });
+    const { calls, options } = setUp({ isHistoryVolatile: true, retryMs: 500 });
     await handOver(options);
     assert.deepEqual(calls.slice(0, 2), ["seal", "settled"]);
     assert.ok(!calls.includes("suspend"));

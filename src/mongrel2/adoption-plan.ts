@@ -3,11 +3,11 @@ import type { PreviousClients, StoredClient } from "../delivery/ports.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 
 /** Mongrel2's stamps are whole seconds, cut off; and the time the answer takes. Milliseconds. */
-const INEXACT = 1500;
+const STAMP_ERROR_MS = 1500;
 
 export interface AdoptionPlan {
   /** Mongrel2 is the one that the clients of the record were connected to. */
-  readonly proven: boolean;
+  readonly isProven: boolean;
   readonly adopt: readonly StoredClient[];
   readonly cancel: readonly number[];
   /** Clients that are not connected any more. */
@@ -17,32 +17,32 @@ export interface AdoptionPlan {
 export interface AdoptionPlanOptions {
   /** Mongrel2's connections at this moment: Clock.monotonic(). */
   readonly rows: readonly NetRow[];
-  readonly asked: number;
+  readonly askedAt: number;
   readonly isTaken: (id: number) => boolean;
   /** Connections with a request that was not answered for certain: the head of a stream may never have been sent. */
   readonly unanswered: ReadonlySet<number>;
   /** It is known without a proof by time that Mongrel2 is the same process. */
-  readonly isSame: boolean;
+  readonly isSameInstance: boolean;
   /** No proof is waited for any more. */
-  readonly isLate: boolean;
+  readonly isPastDeadline: boolean;
 }
 
 /** A number: so many clients wait for a proof. */
-export function planAdoption(legacy: PreviousClients, options: AdoptionPlanOptions): AdoptionPlan | number {
-  const { rows, asked, isTaken, unanswered, isSame, isLate } = options;
+export function planAdoption(previous: PreviousClients, options: AdoptionPlanOptions): AdoptionPlan | number {
+  const { rows, askedAt: asked, isTaken, unanswered, isSameInstance: isSame, isPastDeadline: isLate } = options;
   const alive = new Map(rows.map((row) => [row.id, row]));
-  const left = legacy.clients.filter(({ id }) => alive.has(id) && !isTaken(id));
-  const proven = isSame || rows.some((row) => readLongerAgo(row, asked - legacy.aliveAt));
-  if (left.length > 0 && !proven && !isLate) return left.length;
-  const adopt = proven ? left.filter(({ id }) => wasAnswered(alive.get(id)) && !unanswered.has(id)) : [];
+  const candidates = previous.clients.filter(({ id }) => alive.has(id) && !isTaken(id));
+  const proven = isSame || rows.some((row) => readLongerAgo(row, asked - previous.aliveAt));
+  if (candidates.length > 0 && !proven && !isLate) return candidates.length;
+  const adopt = proven ? candidates.filter(({ id }) => wasAnswered(alive.get(id)) && !unanswered.has(id)) : [];
   const kept = new Set(adopt);
-  const cancel = left.filter((client) => !kept.has(client)).map(({ id }) => id);
-  return { proven, adopt, cancel, gone: legacy.clients.length - left.length };
+  const cancel = candidates.filter((client) => !kept.has(client)).map(({ id }) => id);
+  return { isProven: proven, adopt, cancel, gone: previous.clients.length - candidates.length };
 }
 
 /** Whether Mongrel2 has certainly last read from a connection more than `milliseconds` ago. */
 function readLongerAgo(row: NetRow, milliseconds: number): boolean {
-  return row.lastRead * 1000 - INEXACT > milliseconds;
+  return row.lastRead * 1000 - STAMP_ERROR_MS > milliseconds;
 }
 
 /**
