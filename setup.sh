@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Makes a checkout ready, and does nothing where it already is: `setup.sh run` for npm start, `setup.sh test` for npm test.
-# Steps: check Node, install Debian packages whose programs are missing, npm packages when the lock file is newer, then
-# (run only; npm test compiles for itself) build when a source is newer. Exits 1 and says what to do where it cannot.
+# Prepares a checkout: `setup.sh run` for npm start, `setup.sh test` for npm test. A checkout that is ready stays unchanged.
+# Steps: check the version of Node.js; install the Debian packages whose programs are missing; install the npm packages when
+# the lock file is newer; build when a source is newer (`run` only: npm test compiles by itself). When a step fails, the
+# script prints the fix and exits with 1.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-# nats-server and nginx live in /usr/sbin, which is not everybody's path.
+# nats-server and nginx are in /usr/sbin, which the PATH of an ordinary user may lack.
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
-NODE_MAJOR=20
-BUILT=dist/.built # its time is that of the start of the last good build
+NODE_VERSION=20.15
+BUILT=dist/.built # its modification time is the start of the last successful build
 
 fail() {
   printf 'setup: %s\n' "$@" >&2
@@ -18,19 +19,22 @@ fail() {
 say() { printf 'setup: %s\n' "$*" >&2; }
 
 check_node() {
-  local major
-  major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || fail "Node $NODE_MAJOR or newer is needed; found none"
-  ((major >= NODE_MAJOR)) || fail "Node $NODE_MAJOR or newer is needed; found $(node --version)"
+  local found
+  found=$(node -p 'process.versions.node' 2>/dev/null) || fail "expected Node.js $NODE_VERSION or newer, found none" "  fix: install Node.js, for example from https://nodejs.org"
+  # sort -V compares versions; -C only checks the order.
+  printf '%s\n' "$NODE_VERSION" "$found" | sort -V -C ||
+    fail "expected Node.js $NODE_VERSION or newer, found $found" "  fix: install a newer Node.js, for example from https://nodejs.org"
 }
 
 has() { command -v "$1" >/dev/null; }
 
-# Debian packages of which something is missing, for `run` or `test`. By what they bring, not by dpkg: a program that was
-# installed in another way is as good.
+# The Debian packages to install for `run` or `test`. Looks for their programs and headers instead of asking dpkg: a program
+# installed in another way is accepted.
 missing_packages() {
   has mongrel2 && has m2sh || echo mongrel2-core
   [[ $1 == test ]] || return 0
   has chromium || echo chromium
+  has firefox-esr || echo firefox-esr
   has nats-server || echo nats-server
   has nginx || echo nginx
   has gcc || echo gcc
@@ -38,7 +42,7 @@ missing_packages() {
   [[ -e /usr/include/zmq.h ]] || echo libzmq3-dev
 }
 
-# The words that make a command run as root without asking anybody; fails where there are none.
+# Prints the prefix that runs a command as root without a password: nothing for root, "sudo -n" otherwise. Fails without one.
 as_root() {
   ((EUID == 0)) && return 0
   has sudo && sudo -n true >/dev/null 2>&1 && echo sudo -n
@@ -49,27 +53,29 @@ install_packages() {
   mapfile -t packages < <(missing_packages "$1")
   ((${#packages[@]} > 0)) || return 0
   by_hand="apt-get update && apt-get install ${packages[*]}"
-  has apt-get || fail "these Debian packages are needed, and there is no apt-get to install them: ${packages[*]}"
-  root=$(as_root) || fail "as root, install what is missing, then start again:" "  $by_hand"
+  has apt-get || fail "missing Debian packages: ${packages[*]}" "  fix: this system has no apt-get; install these programs in another way, then start again"
+  root=$(as_root) || fail "missing Debian packages: ${packages[*]}" "  fix: run as root, then start again: $by_hand"
   say "installing ${packages[*]}"
   # $root is empty or two words. env, because sudo keeps no variables.
   { $root apt-get -o Acquire::Retries=0 -o Acquire::http::Timeout=5 -o Acquire::https::Timeout=5 update -qq && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >&2 ||
-    fail "that failed; to see why, as root:" "  $by_hand"
+    fail "installing Debian packages failed" "  fix: run as root to see the cause: $by_hand"
 }
 
-# Prometheus' own checker of /metrics. Its package would start a server: only the program is taken out of it.
+# promtool checks the format of /metrics. Installing its package would start a Prometheus server, so only the program is
+# extracted.
 fetch_promtool() {
   local folder
   has promtool || [[ -x .tools/promtool ]] && return
-  has apt-get || fail "promtool is needed (Debian package prometheus), and there is no apt-get to get it"
+  has apt-get || fail "missing promtool (Debian package prometheus)" "  fix: this system has no apt-get; install promtool in another way, then start again"
   say "fetching promtool"
   folder=$(mktemp -d)
   { (cd "$folder" && apt-get download -qq prometheus) && dpkg-deb -x "$folder"/prometheus_*.deb "$folder" &&
-    mkdir -p .tools && mv "$folder/usr/bin/promtool" .tools/; } >&2 || fail "that failed: apt-get download prometheus"
+    mkdir -p .tools && mv "$folder/usr/bin/promtool" .tools/; } >&2 || fail "downloading promtool failed" "  fix: run this to see the cause: apt-get download prometheus"
   rm -rf "$folder"
 }
 
-# Whether the npm registry can be connected to, within 5 seconds. npm itself tries for minutes. Behind a proxy nobody can tell: yes.
+# Whether the npm registry accepts a connection within 5 seconds (npm itself retries for minutes). Behind a proxy this cannot
+# be checked, and the answer is yes.
 registry_answers() {
   local registry proxy
   registry=$(npm config get registry)
@@ -84,25 +90,25 @@ registry_answers() {
 }
 
 install_modules() {
-  # npm keeps a lock file of its own in node_modules, written when everything is in place.
+  # npm writes its own lock file into node_modules at the end of an installation.
   [[ -e node_modules/.package-lock.json && ! package-lock.json -nt node_modules/.package-lock.json ]] && return
   say "installing npm packages"
-  # Even to run: the build needs the compiler.
+  # Development packages are needed for `run` too: the build needs the compiler.
   local network=()
   registry_answers || network=(--offline)
   npm ci "${network[@]}" --include=dev --no-audit --no-fund --loglevel=error >&2 && return
-  ((${#network[@]} == 0)) || fail "the npm registry does not answer, and npm's cache does not have all packages" \
+  ((${#network[@]} == 0)) || fail "the npm registry does not answer, and npm's cache lacks some packages" \
     "  fix: connect this machine to the network, or set npm's registry to one that answers"
-  fail "npm ci failed, see above"
+  fail "npm ci failed; its error is above"
 }
 
 build() {
-  # Directories count: removing or renaming a source changes theirs.
+  # Folders are compared too: removing or renaming a source changes the time of its folder.
   [[ -e $BUILT && -z $(find src package-lock.json tsconfig.json tsconfig.build.json -newer "$BUILT" -print -quit) ]] && return
   say "building"
-  # Stamped before the compiler reads: what is saved while it runs is newer, and built the next time.
+  # The stamp is set before the compiler reads the sources: a file saved during the build is newer, and built the next time.
   mkdir -p "${BUILT%/*}" && touch "$BUILT.new"
-  npm run -s build >&2 || fail "the build failed, see above"
+  npm run -s build >&2 || fail "the build failed; its error is above"
   mv "$BUILT.new" "$BUILT"
 }
 

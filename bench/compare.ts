@@ -5,7 +5,8 @@
  *   node build/bench/compare.js [--rounds 5] [--rows light,burst] [--who m2push,nchan]     (absent: all)
  *
  * Prints medians, and the lowest and highest where there are several; keeps every measurement in bench/results/compare.json
- * (of rows and contestants that are run again, the new ones only), from which bench/plot.ts draws.
+ * (of rows and contestants that are run again, the new ones only), from which bench/plot.ts draws. Measurements from before
+ * 2026-11-30 have no writes/s.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -72,7 +73,7 @@ function print({ name, what, figures }: Row): void {
   console.log(`\n### ${name}: ${what}\n`);
   console.log(`| | ${figures.join(" | ")} |\n| --- |${" --- |".repeat(figures.length)}`);
   for (const [who, rounds] of Object.entries(results[name] ?? {})) {
-    const cells = figures.map((figure) => cell(rounds.map((it) => it[figure])));
+    const cells = figures.map((figure) => cell(rounds.flatMap((it) => it[figure] ?? [])));
     console.log(`| ${who} | ${cells.join(" | ")} |`);
   }
 }

@@ -1,7 +1,7 @@
 /** What is measured of each contestant: the rows of the comparison. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Running } from "./contestants/contestant.js";
-import { cpuSeconds, type Load, load, residentMegabytes } from "./tools.js";
+import { cpuSeconds, dataSegments, type Load, load, residentMegabytes } from "./tools.js";
 
 export interface Row {
   readonly name: string;
@@ -21,6 +21,8 @@ export interface Figures {
   readonly events: number;
   readonly missing: number;
   readonly "deliveries/s": number;
+  /** TCP segments with data, of all sockets in this network namespace (`unshare -n`), while events were delivered. */
+  readonly "writes/s": number;
   readonly "p50 ms": number;
   readonly "p99 ms": number;
   /** Until all are open. */
@@ -59,20 +61,20 @@ export const ROWS: readonly Row[] = [
   {
     name: "sustained",
     what: "1000 clients, 1000 events/s for 10 s",
-    figures: ["alive", "missing", "deliveries/s", "p50 ms", "p99 ms", "server us", "handler us"],
+    figures: ["alive", "missing", "deliveries/s", "writes/s", "p50 ms", "p99 ms", "server us", "handler us"],
     run: ({ port, path, publish }) =>
       load({ port, path, clients: 1000, seconds: SUSTAINED + 20 }, () => publish({ rate: 1000, seconds: SUSTAINED })),
   },
   {
     name: "burst",
     what: "5000 events back-to-back to 1000 clients",
-    figures: ["alive", "missing", "deliveries/s", "p99 ms"],
+    figures: ["alive", "missing", "deliveries/s", "writes/s", "p99 ms"],
     run: ({ port, path, publish }) => load({ port, path, clients: 1000, seconds: 30 }, () => publish({ burst: 5000 })),
   },
   {
     name: "10k",
     what: "10,000 clients, 10 events/s for 8 s",
-    figures: ["alive", "missing", "deliveries/s", "p50 ms", "p99 ms", "kB/client"],
+    figures: ["alive", "missing", "deliveries/s", "writes/s", "p50 ms", "p99 ms", "kB/client"],
     run: ({ port, path, publish }) =>
       load({ port, path, clients: 10_000, rate: 5000, seconds: LIGHT + 6 }, () =>
         publish({ rate: 10, seconds: LIGHT }),
@@ -97,7 +99,7 @@ export const ROWS: readonly Row[] = [
   {
     name: "unicast",
     what: "200,000 events back-to-back, each to one of 1000 clients with topics of their own",
-    figures: ["alive", "missing", "deliveries/s"],
+    figures: ["alive", "missing", "deliveries/s", "writes/s"],
     run: ({ port, topicPath = "", publish }) =>
       load({ port, path: topicPath, clients: TOPICS, seconds: 30 }, () => publish({ burst: 200_000, topics: TOPICS })),
   },
@@ -118,19 +120,21 @@ export async function measure(row: Row, running: Running): Promise<Figures> {
   const memory = () => sum([...servers, ...handlers], residentMegabytes);
   await row.before?.(running);
   const before = memory();
-  let [connected, server, handler] = [before, 0, 0];
+  let [connected, server, handler, segments] = [before, 0, 0, 0];
   const publish: Running["publish"] = (publishing) => {
     connected = memory();
-    [server, handler] = [sum(servers, cpuSeconds), sum(handlers, cpuSeconds)];
+    [server, handler, segments] = [sum(servers, cpuSeconds), sum(handlers, cpuSeconds), dataSegments()];
     return running.publish(publishing);
   };
   const result = await row.run({ ...running, publish });
+  const writes = segments === 0 ? 0 : dataSegments() - segments;
   const each = (seconds: number) => (result.events > 0 ? (seconds / result.events) * 1e6 : 0);
   return {
     alive: result.alive,
     events: result.events,
     missing: result.missing,
     "deliveries/s": result.deliveries_per_s,
+    "writes/s": result.events > 0 ? Math.round((result.deliveries_per_s * writes) / result.events) : 0,
     "p50 ms": result.lat_ms.p50,
     "p99 ms": result.lat_ms.p99,
     "connect s": result.connect_s,

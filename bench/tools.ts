@@ -134,6 +134,13 @@ export function residentMegabytes(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(contents(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
 }
 
+/** TCP segments with data that this network namespace has sent; on the loopback one write of up to 64 kB is one segment. */
+export function dataSegments(): number {
+  const [names = "", values = ""] = contents("/proc/net/netstat").split("\n");
+  const at = names.split(" ").indexOf("TCPOrigDataSent");
+  return Number(values.split(" ")[at] ?? 0);
+}
+
 /** A process and all that came from it. */
 export function familyOf(pid: number): number[] {
   const children = contents(`/proc/${pid}/task/${pid}/children`).trim().split(" ").filter(Boolean).map(Number);

@@ -61,7 +61,7 @@ system() {
 
 # Things to read, and what shells read.
 documents() {
-  local share=$root/usr/share pages="$library/dist/cli/pages.js"
+  local share=$root/usr/share program=$library/dist/cli/main.js
   mkdir -p "$share/m2push" "$share/doc/m2push" "$share/man/man1" \
     "$share/bash-completion/completions" "$share/zsh/vendor-completions" "$share/fish/vendor_completions.d"
   mv "$library/html" "$share/m2push/html"
@@ -70,10 +70,11 @@ documents() {
   gzip -9n <"$library/CHANGELOG.md" >"$share/doc/m2push/changelog.gz"
   copyright >"$share/doc/m2push/copyright"
   rm -r "$library/packaging" "$library/CHANGELOG.md" "$library/LICENSE"
-  node "$pages" man | gzip -9n >"$share/man/man1/m2push.1.gz"
-  node "$pages" bash >"$share/bash-completion/completions/m2push"
-  node "$pages" zsh >"$share/zsh/vendor-completions/_m2push"
-  node "$pages" fish >"$share/fish/vendor_completions.d/m2push.fish"
+  (cd "$project" && node node_modules/typescript/bin/tsc -p packaging/tsconfig.json)
+  node "$project/build/packaging/pages/main.js" man | gzip -9n >"$share/man/man1/m2push.1.gz"
+  node "$program" completion bash >"$share/bash-completion/completions/m2push"
+  node "$program" completion zsh >"$share/zsh/vendor-completions/_m2push"
+  node "$program" completion fish >"$share/fish/vendor_completions.d/m2push.fish"
 }
 
 copyright() {

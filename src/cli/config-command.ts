@@ -53,6 +53,6 @@ function readIfNamed(path: string): void {
     readFileSync(path);
   } catch (cause) {
     const { code = "unknown error" } = cause as NodeJS.ErrnoException;
-    throw new M2pushError("config.invalid", `expected a file that can be read (${code}): ${path}`, { cause });
+    throw new M2pushError("config_invalid", `expected a file that can be read (${code}): ${path}`, { cause });
   }
 }

@@ -1,21 +1,27 @@
 #!/usr/bin/env node
-/** The command `m2push`. */
-import { fullProgram } from "./commands.js";
-import { run } from "./program.js";
+/** The command `m2push`. Everything else is imported after the version of Node.js is known to be one that can load it. */
+import { nodeVersionFault } from "../util/node-version.js";
 
-/** A reader that goes away early, as in `m2push config | head -1`, ends the program without a word; a full disk ends it with one. */
+const fault = nodeVersionFault(process.version);
+if (fault !== undefined) {
+  process.stderr.write(`m2push: ${fault}\n`);
+  process.exit(1);
+}
+
+/** A reader that closes early, as in `m2push config | head -1`, ends the command silently; a full disk ends it with an error. */
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit();
   process.stderr.write(
-    `m2push: cannot write to standard output: ${error.message}; fix: make room, or write elsewhere\n`,
+    `m2push: cannot write to standard output: ${error.message}; fix: free some disk space, or redirect the output to another file\n`,
   );
   process.exit(1);
 });
-// There is nobody left to tell.
+// No output is left to report this on.
 process.stderr.on("error", () => process.exit(1));
 
-/** Node would open its inspector on SIGUSR1: a debugger that runs any code, for every user of this machine. */
+/** By default Node.js opens its inspector on SIGUSR1: a debugger that runs any code, for every user of this machine. */
 process.on("SIGUSR1", () => {});
 
+const [{ fullProgram }, { run }] = await Promise.all([import("./commands.js"), import("./program.js")]);
 const code = await run(fullProgram(), process.argv.slice(2));
 if (code !== 0) process.exitCode = code;

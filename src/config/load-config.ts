@@ -31,7 +31,7 @@ export interface Loaded {
 /** Variables that begin with M2PUSH_ and are no keys. M2PUSH_DEBUG: the command line prints errors with their stacks. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set(["M2PUSH_DEBUG"]);
 
-/** Reads and checks everything. Throws ConfigError ("config.invalid") with all faults. */
+/** Reads and checks everything. Throws ConfigError ("config_invalid") with all faults. */
 export function loadConfig(options: LoadOptions = {}): Loaded {
   return buildConfig(readDocument(options.file, options.cwd ?? process.cwd()), options);
 }

@@ -26,7 +26,7 @@ export class ConfigError extends M2pushError {
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {
-    super("config.invalid", faults.join("\n"));
+    super("config_invalid", faults.join("\n"));
     this.name = "ConfigError";
     this.faults = faults;
   }

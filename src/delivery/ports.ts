@@ -63,7 +63,7 @@ export interface Bus {
   start(deliver: Deliver, interrupted: (reason: GapReason) => void): Promise<void>;
   /**
    * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
-   * when that cannot be had: with "history.failed", and no client gets the event, or with "unavailable", when nobody can tell.
+   * when that cannot be had: with "storage_failed", and no client gets the event, or with "unavailable", when nobody can tell.
    */
   publish(draft: Draft): Promise<Publication>;
   /**
@@ -116,7 +116,7 @@ export interface History {
   /**
    * Adds a publication; its offset must be above `last`. It can be read and found at once, in the same tick. Undefined when
    * it is already as durable as configured (durability "memory"); else a promise that settles then, or rejects with
-   * "history.failed". Throws that at once where it is known that nothing can be kept: then nothing was appended, and the offset
+   * "storage_failed". Throws that at once where it is known that nothing can be kept: then nothing was appended, and the offset
    * is free.
    */
   append(publication: Publication): Promise<void> | undefined;

@@ -68,7 +68,7 @@ export class ControlPort {
     this.#queries = new ControlQueries({ request: async (question) => (await this.#request(question)).answer });
   }
 
-  /** Rejects with "link.failed" where the address is none. */
+  /** Rejects with "link_failed" where the address is none. */
   async start(): Promise<void> {
     await this.#session.start();
     this.#cancelChecks = this.#options.clock.every(CHECK_INTERVAL_MS, () => void this.#check());

@@ -54,7 +54,7 @@ export interface ServedMongrel2 {
   stop(): Promise<boolean>;
 }
 
-/** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link.failed". */
+/** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link_failed". */
 export async function serveMongrel2(config: ServerConfig, around: ServerDeps): Promise<ServedMongrel2> {
   // Long because it is a few lists of who is told what, and nothing else.
   const { hub, visitors, store, journal, clock, conditions, times, retryMs } = around;

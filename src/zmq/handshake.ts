@@ -46,13 +46,13 @@ export class Handshake {
     return supportsPing(this.#greeting);
   }
 
-  /** Takes the peer's greeting; returns what follows it. Throws "protocol.zmtp" where it is none that we understand. */
+  /** Takes the peer's greeting; returns what follows it. Throws "invalid" where it is none that we understand. */
   readGreeting(bytes: Buffer): Buffer {
     const taken = bytes.copy(this.#greeting, this.#greetingBytes);
     this.#greetingBytes += taken;
     const heard = this.#greeting.subarray(0, this.#greetingBytes);
     const fault = greetingFault(heard);
-    if (fault !== undefined) throw new ProtocolError("protocol.zmtp", fault);
+    if (fault !== undefined) throw new ProtocolError("invalid", fault);
     if (isMechanismKnown(heard)) this.#sendRemainder();
     return bytes.subarray(taken);
   }
@@ -89,5 +89,5 @@ export class Handshake {
 function handshakeTimeout(): ProtocolError {
   const seconds = HANDSHAKE_TIMEOUT_MS / 1000;
   const what = `the peer did not finish the ZeroMQ handshake within ${seconds} s; fix: connect only ZeroMQ sockets, and look whether the peer hangs`;
-  return new ProtocolError("protocol.zmtp", what);
+  return new ProtocolError("invalid", what);
 }

@@ -139,9 +139,9 @@ export class NativeTransport implements Transport {
     if (this.#isClosed) return true;
     const [message] = parts;
     const isWhole = message !== undefined && parts.length === 1;
-    if (isTruncated) receiver.protocolError(new ProtocolError("limit.exceeded", TOO_LARGE));
+    if (isTruncated) receiver.protocolError(new ProtocolError("too_large", TOO_LARGE));
     if (isWhole) receiver.message(message);
-    else receiver.protocolError(new ProtocolError("protocol.request", SEVERAL_PARTS));
+    else receiver.protocolError(new ProtocolError("invalid", SEVERAL_PARTS));
     return isWhole;
   }
 

@@ -318,4 +318,4 @@ export class Peer implements TickWorker {
 }
 
 const REFUSED = "fix: look at the peer's own log (ZAP, security settings)";
-const zmtpError = (what: string): ProtocolError => new ProtocolError("protocol.zmtp", what);
+const zmtpError = (what: string): ProtocolError => new ProtocolError("invalid", what);

@@ -21,7 +21,7 @@ export class UselessFrameLimiter {
     return this.#wasLastUseful;
   }
 
-  /** Throws "protocol.zmtp" where there are too many; one of use starts the count again. */
+  /** Throws "invalid" where there are too many; one of use starts the count again. */
   count(wasLastUseful: boolean): void {
     this.#wasLastUseful = wasLastUseful;
     if (wasLastUseful) this.#uselessCount = 0;
@@ -31,7 +31,7 @@ export class UselessFrameLimiter {
   #countUseless(): void {
     if (this.#uselessCount++ === 0) this.#since = this.#clock.monotonic();
     if (this.#uselessCount < MAX_USELESS_COUNT) return;
-    if (this.#clock.monotonic() - this.#since < WINDOW_MS) throw new ProtocolError("protocol.zmtp", USELESS_MESSAGE);
+    if (this.#clock.monotonic() - this.#since < WINDOW_MS) throw new ProtocolError("invalid", USELESS_MESSAGE);
     this.#uselessCount = 0;
   }
 }

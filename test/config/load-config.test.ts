@@ -38,6 +38,7 @@ const DEFAULTS = {
     max_clients: 0,
     max_per_address: 0,
     max_pattern_cost: 5_000_000,
+    max_lifetime: 0,
   },
   beacon: { interval: 5_000, topic: "beacon" },
   publish: { zmq: "tcp://127.0.0.1:9997" },
@@ -237,7 +238,7 @@ test("any document is either a whole configuration or a list of faults, never an
         const { sources } = buildConfig({ file: "f.toml", base: "/", table, lines: new Map(), faults: [] });
         assert.ok(namedKeys.every(({ path }) => sources.has(path)));
       } catch (error) {
-        assert.ok(error instanceof M2pushError && error.code === "config.invalid", String(error));
+        assert.ok(error instanceof M2pushError && error.code === "config_invalid", String(error));
       }
     }),
   );

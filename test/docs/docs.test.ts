@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
+import { configurationPage } from "../../packaging/pages/configuration-page.js";
 import { fullProgram } from "../../src/cli/commands.js";
 import { shapeOf } from "../../src/cli/completion/program-shape.js";
 import { missingRoutes } from "../../src/cli/doctor/check-site.js";
-import { reference } from "../../src/cli/reference.js";
 import { loadConfig } from "../../src/config/load-config.js";
 import { sections, serverKeys } from "../../src/config/schema.js";
 import { DISCONNECT_REASONS, GAP_REASONS } from "../../src/delivery/ports.js";
@@ -17,7 +17,7 @@ import { PROJECT, temporaryDirectory } from "../support/processes.js";
 import { fences, page, pages, quotations, sources } from "./pages.js";
 
 test("docs/configuration.md is what the schema says (npm run docs)", () => {
-  assert.equal(page("docs/configuration.md"), reference());
+  assert.equal(page("docs/configuration.md"), configurationPage());
 });
 
 /** As GitHub makes it of a heading. */

@@ -4,7 +4,7 @@ import { ProtocolError } from "../../src/errors.js";
 import { combineObservers, type DaemonObserver } from "../../src/hub/observers.js";
 import { CLIENT, publication } from "../observability/metrics/harness.js";
 
-const error = new ProtocolError("protocol.request", "x");
+const error = new ProtocolError("invalid", "x");
 
 /** One call of everything that can be told. */
 const CALLS: { readonly [Name in keyof DaemonObserver]: Parameters<DaemonObserver[Name]> } = {

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { manPage } from "../../packaging/pages/man-page.js";
 import { fullProgram } from "../../src/cli/commands.js";
 import { shapeOf } from "../../src/cli/completion/program-shape.js";
 import { addCompletion, SHELLS } from "../../src/cli/completion-command.js";
-import { manual } from "../../src/cli/manual.js";
 import { runCommand } from "../cli/harness.js";
 import { run } from "../support/processes.js";
 
@@ -48,7 +48,7 @@ test("bash completes files where a file is meant, and keeps silent where nobody 
 });
 
 test("every command and every option is in every script, and in the manual page", () => {
-  const page = manual(shape, "0.0.0").replaceAll("\\-", "-");
+  const page = manPage(shape, "0.0.0").replaceAll("\\-", "-");
   assert.ok(shape.commands.length >= 7);
   for (const { name, options } of shape.commands) {
     assert.match(page, new RegExp(`^\\.SS "${name}`, "m"));

@@ -142,7 +142,7 @@ describe("A history that cannot be written", () => {
     store.isFailing = true;
     await assert.rejects(publish("2"));
     const { last } = history;
-    for (let event = 0; event < 100; event++) await assert.rejects(publish("x"), { code: "history.failed" });
+    for (let event = 0; event < 100; event++) await assert.rejects(publish("x"), { code: "storage_failed" });
     assert.equal(history.last, last);
   });
 
@@ -219,7 +219,7 @@ describe("A history whose file is made shorter under the running daemon", () => 
     assert.throws(() => history.find("own 1"), /made shorter/);
     await history.close();
     await assert.rejects(openLmdbHistory({ ...bounds, durability: "commit", path: folder }, clock), {
-      code: "history.unusable",
+      code: "storage_unusable",
     });
   });
 
@@ -245,7 +245,7 @@ describe("The lock of a data folder", () => {
     const clock = new FakeClock();
     const lock = await lockFolder(folder, clock, 0);
     assert.match(lock.warning ?? "", /^the pid file cannot be written: .*SIGTERM/);
-    await assert.rejects(lockFolder(folder, clock, 0), { code: "history.unusable" });
+    await assert.rejects(lockFolder(folder, clock, 0), { code: "storage_unusable" });
     rmdirSync(join(folder, "daemon.pid"));
     await lock.release();
   });

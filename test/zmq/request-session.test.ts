@@ -109,6 +109,6 @@ describe("RequestSession", () => {
     const { session } = await setUp(t);
     await assert.rejects(session.request(Buffer.from("?"), 20), { code: "unavailable" });
     const nonsense = new RequestSession("nonsense", systemClock, { connected() {}, ended() {}, replied() {} });
-    await assert.rejects(nonsense.start(), { code: "link.failed" });
+    await assert.rejects(nonsense.start(), { code: "link_failed" });
   });
 });

@@ -40,7 +40,7 @@ export interface RunningAdmin {
   close(): Promise<void>;
 }
 
-/** Rejects with "link.failed" when the address cannot be had. */
+/** Rejects with "link_failed" when the address cannot be had. */
 export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const { listen, token, version, journal, visits, observed, hub, base, clock, cap, failed } = options;
   if (listen === "") return { url: undefined, close: async () => undefined };

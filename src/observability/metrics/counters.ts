@@ -54,16 +54,16 @@ export interface ServerCounters {
 }
 
 /** Codes of errors.ts that a message of Mongrel2 can have. */
-const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
+const PARSE_REASONS = ["invalid", "too_large"];
 /** And those that a rejected publication can, by where it came from. */
-const STORING = ["history.failed", "unavailable"];
+const STORING = ["storage_failed", "unavailable"];
 const REJECT_REASONS: Readonly<Record<PublicationSource, readonly string[]>> = {
-  http: ["auth.denied", "protocol.publication", "limit.exceeded", ...STORING],
-  zmq: ["protocol.publication", "limit.exceeded", ...STORING],
-  internal: ["protocol.publication", "limit.exceeded", ...STORING],
+  http: ["unauthenticated", "forbidden", "invalid", "too_large", ...STORING],
+  zmq: ["invalid", "too_large", ...STORING],
+  internal: ["invalid", "too_large", ...STORING],
 };
 /** And those for which a publisher's connection is ended. */
-const PEER_REASONS = ["protocol.zmtp", "limit.exceeded"];
+const PEER_REASONS = PARSE_REASONS;
 
 export class Counters {
   publications = 0;

@@ -120,9 +120,9 @@ const TOLD: readonly (readonly [what: string, tell: (journal: LogObserver) => vo
   ["a wrong ident", (it) => it.wrongIdent("main", "a", "b"), "error", { event: "ident", configured: "a", seen: "b" }],
   [
     "a bad message",
-    (it) => it.malformed("main", new ProtocolError("protocol.request", "not a request")),
+    (it) => it.malformed("main", new ProtocolError("invalid", "not a request")),
     "warn",
-    { event: "malformed", code: "protocol.request", why: "not a request", suppressed: 0 },
+    { event: "malformed", code: "invalid", why: "not a request", suppressed: 0 },
   ],
   ["a stale message", (it) => it.stale("main", 1), "info", { event: "stale", messages: 1, suppressed: 0 }],
   ["an answer", (it) => it.answered("main", "other", 404), "debug", { event: "answer", route: "other", status: 404 }],
@@ -159,8 +159,8 @@ test("ids that are used again are told once a topic, and not of topics without e
 
 const STORMS: readonly (readonly [what: string, tell: (journal: LogObserver) => void])[] = [
   ["gaps", (it) => it.gap("main", "unknown")],
-  ["bad messages", (it) => it.malformed("main", new ProtocolError("protocol.request", "x"))],
-  ["bad publications", (it) => it.publicationRejected("zmq", new ProtocolError("protocol.publication", "x"))],
+  ["bad messages", (it) => it.malformed("main", new ProtocolError("invalid", "x"))],
+  ["bad publications", (it) => it.publicationRejected("zmq", new ProtocolError("invalid", "x"))],
   ["stale messages", (it) => it.stale("main", 1)],
   ["refusals", (it) => it.answered("main", "/hub", 401, "no token")],
 ];
@@ -195,7 +195,7 @@ test("text of strangers cannot break a line or write to a terminal, whatever it 
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
       const { journal, texts, lines } = setUp();
-      journal.malformed("main", new ProtocolError("protocol.request", text));
+      journal.malformed("main", new ProtocolError("invalid", text));
       assert.equal(lines[0]?.why, text);
       assert.match(texts[0] ?? "", /^[^\0-\x1f]+\n$/);
     }),
@@ -237,7 +237,7 @@ describe("Lines that strangers can make long", () => {
     return { lines, client, journal: new LogObserver(log, clock), log };
   }
 
-  const error = new ProtocolError("protocol.request", LONG);
+  const error = new ProtocolError("invalid", LONG);
   const publication = { offset: 1, id: LONG, topics: words, private: false, time: 0, bytes: Buffer.alloc(1) };
   type Recorded = ReturnType<typeof stranger>;
   const told: readonly (readonly [what: string, tell: (it: Recorded) => void])[] = [

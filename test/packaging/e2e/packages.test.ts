@@ -41,7 +41,9 @@ test("the npm package holds the program, its documents and its units, and nothin
   ])
     assert.ok(files.includes(wanted), `${wanted} is missing`);
   const stray = files.filter((path) =>
-    /^(src|test|bench|build|data|run|logs|node_modules)\/|\.(map|tsbuildinfo|sqlite|key|jwt)$/.test(path),
+    /^(src|test|bench|build|data|run|logs|node_modules|packaging\/pages)\/|tsconfig|\.(map|tsbuildinfo|sqlite|key|jwt)$/.test(
+      path,
+    ),
   );
   assert.deepEqual(stray, []);
 });
@@ -101,7 +103,7 @@ test("a program that embeds the daemon finds its door", async () => {
 test("the Debian package says what it is and what it needs", async () => {
   const control = await must("dpkg-deb", ["-I", built.deb], "/");
   assert.match(control, new RegExp(`^ Version: ${built.version}$`, "m"));
-  assert.match(control, /^ Depends: nodejs \(>= 20\)/m);
+  assert.match(control, /^ Depends: nodejs \(>= 20.15\)/m);
   assert.match(control, /^ Recommends: mongrel2-core$/m);
   assert.match(control, /^ Maintainer: [^@<]+ <[^@\s]+@[^@\s]+\.[a-z]+>$/m);
   const architecture = (await must("dpkg", ["--print-architecture"], "/")).trim();

@@ -1,5 +1,5 @@
-/** m2push(1), the manual page: the commands and options are read from the program, the rest stands here. In man(7) macros. */
-import type { CommandShape, OptionShape, ProgramShape } from "./completion/program-shape.js";
+/** m2push(1), the manual page, in man(7) macros. Commands and options are read from the program; the other sections are here. */
+import type { CommandShape, OptionShape, ProgramShape } from "../../src/cli/completion/program-shape.js";
 
 const FILES: readonly (readonly [name: string, text: string])[] = [
   [
@@ -32,8 +32,8 @@ const ENVIRONMENT =
   "Every key of the configuration that has a single value is also a variable: [stream] retry is M2PUSH_STREAM_RETRY. Flags win " +
   "over variables, variables over the file. With M2PUSH_DEBUG set, errors are printed with their stacks.";
 
-/** The whole page, for `man -l`. */
-export function manual(shape: ProgramShape, version: string): string {
+/** The page as roff source; view it with `man -l`. */
+export function manPage(shape: ProgramShape, version: string): string {
   const { name, description, commands } = shape;
   const configured = commands.flatMap(({ options }) => options).find(({ group }) => group !== undefined)?.group;
   const flags = unique(commands.flatMap(({ options }) => options.filter(({ group }) => group !== undefined)));

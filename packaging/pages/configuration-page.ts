@@ -1,5 +1,5 @@
 /** docs/configuration.md: every key of the configuration, written from the schema, so that it cannot say anything else. */
-import { type Key, type Keys, scalarKeys, sections, serverKeys } from "../config/schema.js";
+import { type Key, type Keys, scalarKeys, sections, serverKeys } from "../../src/config/schema.js";
 
 const INTRODUCTION = `# Configuration
 
@@ -19,7 +19,7 @@ file, the file over the defaults.
   where it came from.
 `;
 
-/** What each table is about. A table that is missing here is an error: see reference(). */
+/** What each table is about. A table that is missing here is an error: see configurationPage(). */
 const TABLES: Readonly<Record<string, string>> = {
   stream: "The plain EventSource address, and what holds for every stream.",
   beacon: "An event from time to time, so that there is always something to see.",
@@ -36,14 +36,15 @@ const SERVERS =
   "One table for each Mongrel2 that the daemon serves. The first four names are those of the Handler in mongrel2.conf, seen " +
   "from Mongrel2. Only a file can set these keys; all of them need a restart.";
 
-export function reference(): string {
+export function configurationPage(): string {
   const tables = Object.entries(sections).map(([name, keys]) => table(`[${name}]`, about(name), keys, name));
   return [INTRODUCTION, table("[[mongrel2]]", SERVERS, serverKeys, undefined), ...tables].join("\n");
 }
 
 function about(section: string): string {
   const text = TABLES[section];
-  if (text === undefined) throw new TypeError(`say in cli/reference.ts what [${section}] is about`);
+  if (text === undefined)
+    throw new TypeError(`say in packaging/pages/configuration-page.ts what [${section}] is about`);
   return text;
 }
 
