@@ -110,6 +110,7 @@ test("a flag wins over the environment, the environment over the file, the file 
     max_clients: 0,
     max_per_address: 0,
     max_pattern_cost: 5_000_000,
+    max_lifetime: 0,
   });
   const from = ["retry", "heartbeat", "keepalive", "path"].map((name) => sources.get(`stream.${name}`));
   assert.deepEqual(
