@@ -1,53 +1,58 @@
-/** Which clients of the record are served on, and which are cancelled: see connection-adoption.ts for what counts as a proof, and why. */
+/** Plans which clients of the record are adopted and which are cancelled. connection-adoption.ts explains the proof. */
 import type { PreviousClients, StoredClient } from "../delivery/ports.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 
-/** Mongrel2's stamps are whole seconds, cut off; and the time the answer takes. Milliseconds. */
+/** By how much a stamp of `status net` may be wrong: whole seconds, rounded down, and the time of the reply. */
 const STAMP_ERROR_MS = 1500;
 
-export interface AdoptionPlan {
-  /** Mongrel2 is the one that the clients of the record were connected to. */
-  readonly isProven: boolean;
-  readonly adopt: readonly StoredClient[];
-  readonly cancel: readonly number[];
-  /** Clients that are not connected any more. */
-  readonly gone: number;
-}
+export type AdoptionPlan =
+  /** So many clients wait for a proof. */
+  | { readonly kind: "waiting"; readonly clients: number }
+  | {
+      readonly kind: "decided";
+      /** Whether Mongrel2 is the process that the clients of the record were connected to. */
+      readonly proven: boolean;
+      readonly adopt: readonly StoredClient[];
+      readonly cancel: readonly number[];
+      /** Number of clients that are not connected any more. */
+      readonly gone: number;
+    };
 
 export interface AdoptionPlanOptions {
-  /** Mongrel2's connections at this moment: Clock.monotonic(). */
+  /** Mongrel2's table of connections. */
   readonly rows: readonly NetRow[];
+  /** When it was asked for, monotonic milliseconds. */
   readonly askedAt: number;
   readonly isTaken: (id: number) => boolean;
-  /** Connections with a request that was not answered for certain: the head of a stream may never have been sent. */
+  /** Connections with a request that may not have been answered: Mongrel2 may not have received the head of their stream. */
   readonly unanswered: ReadonlySet<number>;
-  /** It is known without a proof by time that Mongrel2 is the same process. */
+  /** The control port's connection proves that Mongrel2 is the same process. */
   readonly isSameInstance: boolean;
-  /** No proof is waited for any more. */
+  /** The plan does not wait for a proof any longer. */
   readonly isPastDeadline: boolean;
 }
 
-/** A number: so many clients wait for a proof. */
-export function planAdoption(previous: PreviousClients, options: AdoptionPlanOptions): AdoptionPlan | number {
-  const { rows, askedAt: asked, isTaken, unanswered, isSameInstance: isSame, isPastDeadline: isLate } = options;
-  const alive = new Map(rows.map((row) => [row.id, row]));
-  const candidates = previous.clients.filter(({ id }) => alive.has(id) && !isTaken(id));
-  const proven = isSame || rows.some((row) => readLongerAgo(row, asked - previous.aliveAt));
-  if (candidates.length > 0 && !proven && !isLate) return candidates.length;
-  const adopt = proven ? candidates.filter(({ id }) => wasAnswered(alive.get(id)) && !unanswered.has(id)) : [];
-  const kept = new Set(adopt);
-  const cancel = candidates.filter((client) => !kept.has(client)).map(({ id }) => id);
-  return { isProven: proven, adopt, cancel, gone: previous.clients.length - candidates.length };
+/** Pure: adopts only with proof, and only connections whose stream has begun. */
+export function planAdoption(previous: PreviousClients, options: AdoptionPlanOptions): AdoptionPlan {
+  const { rows, askedAt, isTaken, unanswered, isSameInstance, isPastDeadline } = options;
+  const open = new Map(rows.map((row) => [row.id, row]));
+  const connected = previous.clients.filter(({ id }) => open.has(id) && !isTaken(id));
+  const proven = isSameInstance || rows.some((row) => readLongerAgo(row, askedAt - previous.aliveAt));
+  if (connected.length > 0 && !proven && !isPastDeadline) return { kind: "waiting", clients: connected.length };
+  const canAdopt = ({ id }: StoredClient) => proven && wasAnswered(open.get(id)) && !unanswered.has(id);
+  const cancel = connected.filter((client) => !canAdopt(client)).map(({ id }) => id);
+  const gone = previous.clients.length - connected.length;
+  return { kind: "decided", proven, adopt: connected.filter(canAdopt), cancel, gone };
 }
 
-/** Whether Mongrel2 has certainly last read from a connection more than `milliseconds` ago. */
-function readLongerAgo(row: NetRow, milliseconds: number): boolean {
-  return row.lastRead * 1000 - STAMP_ERROR_MS > milliseconds;
+/** Whether Mongrel2 certainly last read from a connection more than `ms` ago. */
+function readLongerAgo(row: NetRow, ms: number): boolean {
+  return row.lastRead * 1000 - STAMP_ERROR_MS > ms;
 }
 
 /**
- * Whether the answer to its last request may have been written: where nothing was, or nothing since that request came, the answer was
- * lost with us, and there is no stream to go on with.
+ * Whether the response to the last request may have been written. Where nothing was written, or nothing since that request, the response
+ * was lost with the earlier process, and there is no stream to continue.
  */
 function wasAnswered(row: NetRow | undefined): boolean {
   return row !== undefined && row.bytesWritten > 0 && row.lastRead >= row.lastWrite;
