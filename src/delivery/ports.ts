@@ -4,8 +4,6 @@
  * is all of them.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
-import type { Client } from "./client.js";
-import type { Flush } from "./outbox.js";
 import type { RequestRecord } from "./request-record.js";
 
 /**
@@ -244,22 +242,6 @@ export interface RemotePresenceObserver {
   left(subscriber: Subscriber): void;
   /** Messages were missed: some may have come or gone of whom nothing was heard. */
   missed(): void;
-}
-
-/**
- * What happened, for the log and the metrics. A journal never throws, never waits and never changes what the hub does next.
- */
-export interface DeliveryObserver {
-  connected(server: string, client: Client, clients: number): void;
-  disconnected(server: string, client: Client, reason: DisconnectReason, clients: number): void;
-  /** A client of an earlier process or link is served on, without having noticed. */
-  adopted(server: string, client: Client, clients: number): void;
-  published(publication: Publication): void;
-  /** A publisher has used an id again, in this topic. */
-  repeatedId(topic: string): void;
-  flushed(server: string, flush: Flush): void;
-  /** A client was told in-band that publications it has not seen are no longer held. */
-  gap(server: string, reason: GapReason): void;
 }
 
 /** Why publications after a client's last one cannot be given to it. Labels of a metric: a closed set. */

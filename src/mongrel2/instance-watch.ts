@@ -9,8 +9,8 @@
  */
 import type { ServerConfig } from "../config/schema.js";
 import type { Server } from "../delivery/server-delivery.js";
+import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
-import type { DaemonObserver } from "../hub/observers.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 import type { Inbound } from "../protocol/request.js";
 import type { Cancel, Clock } from "../util/clock.js";
@@ -31,7 +31,7 @@ const OLD_MESSAGES_DELAY_MS = 50;
 
 export interface InstanceWatchOptions {
   readonly hub: Hub;
-  readonly observer: DaemonObserver;
+  readonly observe: Observe;
   readonly conditions: Conditions;
   readonly clock: Clock;
   readonly link: () => Mongrel2Link;
@@ -111,14 +111,14 @@ export class InstanceWatch {
   }
 
   #open(spec: string): ControlPort {
-    const { clock, conditions, observer: journal, link: endpoint } = this.#options;
+    const { clock, conditions, observe, link } = this.#options;
     const { name, bind, link_timeout: linkTimeoutMs } = this.#config;
     const anchored = bind ? () => this.#setServesPrivate(true) : undefined;
     return new ControlPort({
       spec,
       clock,
       linkTimeoutMs,
-      isMongrel2Answering: () => endpoint().live && !conditions.has("mongrel2_silent", name),
+      isMongrel2Answering: () => link().live && !conditions.has("mongrel2_silent", name),
       events: {
         connected: () => this.#evidence?.anchor(anchored),
         ended: (isClosed) => {
@@ -127,7 +127,7 @@ export class InstanceWatch {
         },
         reachable: () => conditions.end("control_unreachable", name),
         unreachable: (error) => {
-          journal.controlFailed(name, error);
+          observe({ type: "controlPortFailed", server: name, error });
           conditions.begin(controlCondition(name, error));
         },
       },

@@ -89,15 +89,15 @@ export class Counters {
 
   /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */
   server(name: string): ServerCounters {
-    let tally = this.servers.get(name);
-    if (!tally) {
-      tally = zeros();
-      this.servers.set(name, tally);
+    let counters = this.servers.get(name);
+    if (!counters) {
+      counters = zeros();
+      this.servers.set(name, counters);
       for (const reason of DISCONNECT_REASONS) this.disconnects.add([name, reason], 0);
       for (const reason of GAP_REASONS) this.gaps.add([name, reason], 0);
       for (const reason of PARSE_REASONS) this.parseErrors.add([name, reason], 0);
     }
-    return tally;
+    return counters;
   }
 
   /** The sum of one count over all servers. */
