@@ -19,13 +19,15 @@ import { LocalBus } from "./cluster/local-bus.js";
 import type { Nodes } from "./cluster/nodes.js";
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
-import type { Bus, ClientStore, History } from "./delivery/ports.js";
+import type { ClientStore } from "./delivery/client-store.js";
+import type { History } from "./delivery/history.js";
 import { M2pushError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
 import { Beacon } from "./hub/beacon.js";
+import type { Bus } from "./hub/bus.js";
 import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
 import { combineObservers } from "./hub/observers.js";
@@ -176,7 +178,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     live.config = next;
     log.level = next.log.level;
     beacon.start(next.beacon);
-    for (const { keepalive } of hub.servers) keepalive.start(next.stream);
+    for (const server of hub.servers) server.keepAlive(next.stream);
     return restartKeys(config, next);
   };
 }

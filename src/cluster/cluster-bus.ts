@@ -13,8 +13,9 @@
  * was trimmed or purged before we could take it.
  */
 
-import type { Bus, Deliver, GapReason } from "../delivery/ports.js";
+import type { GapReason } from "../delivery/reasons.js";
 import { M2pushError } from "../errors.js";
+import type { Bus, Deliver } from "../hub/bus.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
 import { CancellableSleep } from "../util/cancellable-sleep.js";

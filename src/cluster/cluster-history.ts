@@ -6,7 +6,7 @@
  * While the stream cannot be asked, reads of what only it has wait until it can: the clients stay where they are.
  */
 import { fillPage } from "../delivery/fill-page.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/ports.js";
+import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
 import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";

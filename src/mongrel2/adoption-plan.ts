@@ -1,5 +1,5 @@
 /** Plans which clients of the record are adopted and which are cancelled. connection-adoption.ts explains the proof. */
-import type { PreviousClients, StoredClient } from "../delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../delivery/client-store.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 
 /** By how much a stamp of `status net` may be wrong: whole seconds, rounded down, and the time of the reply. */

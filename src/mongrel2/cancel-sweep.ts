@@ -3,7 +3,7 @@
  * each (docs/mongrel2.md). So they are sent in slices, a fence after each, and a pause as long as the slice took. A cancel for an id
  * that is not open does nothing, and nobody is told.
  */
-import type { Outlet } from "../delivery/ports.js";
+import type { Outlet } from "../delivery/outlet.js";
 import type { Cancel, Clock } from "../util/clock.js";
 
 /** Frames of one slice: 7 ms of Mongrel2's time. */

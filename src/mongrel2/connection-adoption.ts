@@ -13,7 +13,7 @@
  * browsers reconnect with their last event id. The same happens where the control port does not answer. With verdict
  * "restarted" the record is dropped and no connection is cancelled. orphans.ts decides about all other connections.
  */
-import type { PreviousClients, StoredClient } from "../delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../delivery/client-store.js";
 import type { RequestRecord } from "../delivery/request-record.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 import type { Cancel, Clock } from "../util/clock.js";

@@ -19,7 +19,7 @@ const DELIVERY_TIMEOUT_MS = 2000;
 const RESPONSES_TIMEOUT_MS = 2000;
 
 export interface HandoverOptions {
-  readonly hub: Pick<Hub, "suspendDelivery" | "settled" | "close" | "handOver" | "seal">;
+  readonly hub: Pick<Hub, "suspendDelivery" | "delivered" | "close" | "handOver" | "seal">;
   readonly requestHandler: Pick<RequestHandler, "idle" | "abandon">;
   readonly links: readonly Pick<Mongrel2Link, "stopReceiving">[];
   readonly clock: Clock;
@@ -42,7 +42,7 @@ export const HANDOVER_STEPS: readonly Step[] = [
     run: ({ hub, clock, isHistoryVolatile: isForgetful }) => {
       if (isForgetful) hub.seal();
       else hub.suspendDelivery();
-      return waitAtMost(clock, DELIVERY_TIMEOUT_MS, hub.settled());
+      return waitAtMost(clock, DELIVERY_TIMEOUT_MS, hub.delivered());
     },
   },
   { name: "close or hand over the streams", run: endStreams },

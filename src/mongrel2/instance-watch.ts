@@ -136,10 +136,9 @@ export class InstanceWatch {
 
   #openCanary(): Canary {
     const { clock, link: endpoint, server } = this.#options;
-    const { registry } = server();
     this.#canary = new Canary({
       clock,
-      clients: registry.clients,
+      clients: server().clients,
       maxTargets: endpoint().maxTargets,
       keepAlive: (ids) => endpoint().keepAlive(ids),
       afterFence: (passed) => endpoint().afterFence(passed),
@@ -168,7 +167,7 @@ export class InstanceWatch {
 
 /** Streams that got no private events come back for them. */
 function reopenPublicOnly(hub: Hub, server: Server): void {
-  for (const client of [...server.registry.clients.values()]) {
-    if (server.publicOnly.has(client)) hub.end(server, client.id, "reopened");
+  for (const client of [...server.clients.values()]) {
+    if (server.isPublicOnly(client)) hub.end(server, client.id, "reopened");
   }
 }

@@ -15,7 +15,7 @@
  *          that Mongrel2 answers: with no PULL socket to take the notice it would stand still.
  */
 
-import type { Address, Outlet } from "../delivery/ports.js";
+import type { Address, Outlet } from "../delivery/outlet.js";
 import { ProtocolError } from "../errors.js";
 import { CANCEL, CLOSE, extendedHead, KEEP_ALIVE, replyHead } from "../protocol/reply.js";
 import { type Inbound, parseRequest, RequestError } from "../protocol/request.js";

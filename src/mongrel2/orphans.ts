@@ -12,7 +12,7 @@
  *
  * Unknown connections that wait for their time-out are the orphans of the request record: the next process goes on with them.
  */
-import type { PreviousClients } from "../delivery/ports.js";
+import type { PreviousClients } from "../delivery/client-store.js";
 import type { Orphan, PreviousRequests, RequestRecord } from "../delivery/request-record.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 

@@ -3,9 +3,8 @@
  * left of its clients, and who takes its messages.
  */
 import type { ServerConfig } from "../config/schema.js";
-import { closeAll } from "../delivery/close-gracefully.js";
+import type { ClientStore, PreviousClients } from "../delivery/client-store.js";
 import type { KeepaliveTimes } from "../delivery/keepalive.js";
-import type { ClientStore, PreviousClients } from "../delivery/ports.js";
 import type { RequestRecord } from "../delivery/request-record.js";
 import type { Server } from "../delivery/server-delivery.js";
 import type { Observe } from "../hub/events.js";
@@ -68,7 +67,7 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
     server: () => server,
   });
   const requests = store.requests(name);
-  const isTaken = (id: number) => server.registry.clients.has(id) || requests.has(id);
+  const isTaken = (id: number) => server.clients.has(id) || requests.has(id);
   const recovery: ConnectionAdoption = new ConnectionAdoption({
     clock,
     connections: instance.connections,
@@ -98,7 +97,7 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
   const events: LinkEvents = {
     live: (took, doubtful) => {
       observe({ type: "linkLive", server: name, milliseconds: took });
-      hub.live(server);
+      server.start();
       contention.linkLive();
       instance.linkLive((known) => {
         // Of a Mongrel2 that is gone: the same ids are other people's now.
@@ -157,10 +156,10 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
   };
   /** What it has taken is answered, and its streams are closed, for their browsers to go to the other daemon. */
   const leave = async () => {
-    closeAll(hub, server, retryMs());
+    hub.closeStreams(server, retryMs());
     await endpoint.stopReceiving();
     await waitAtMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
-    closeAll(hub, server, retryMs());
+    hub.closeStreams(server, retryMs());
     await stop();
     await around.yielded?.();
   };

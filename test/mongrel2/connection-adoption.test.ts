@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { PreviousClients, StoredClient } from "../../src/delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../../src/delivery/client-store.js";
 import {
   type AdoptionResult,
   ConnectionAdoption,

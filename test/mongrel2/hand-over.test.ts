@@ -8,11 +8,11 @@ const turn = () => new Promise(setImmediate);
 const never = () => new Promise<never>(() => {});
 
 interface Faults {
-  readonly isUnsettled?: boolean;
+  readonly isUndelivered?: boolean;
   readonly isBusy?: boolean;
 }
 
-function setUp(more: Partial<HandoverOptions> = {}, { isUnsettled = false, isBusy = false }: Faults = {}) {
+function setUp(more: Partial<HandoverOptions> = {}, { isUndelivered = false, isBusy = false }: Faults = {}) {
   const clock = new FakeClock();
   const calls: string[] = [];
   const call =
@@ -22,9 +22,9 @@ function setUp(more: Partial<HandoverOptions> = {}, { isUnsettled = false, isBus
   const options: HandoverOptions = {
     hub: {
       suspendDelivery: call("suspend"),
-      settled: async () => {
-        calls.push("settled");
-        if (isUnsettled) await never();
+      delivered: async () => {
+        calls.push("delivered");
+        if (isUndelivered) await never();
       },
       close: call("close"),
       handOver: call("hand over"),
@@ -59,7 +59,7 @@ describe("Handover", () => {
   test("hands the streams over: publications are stored until every request is answered, then refused", async () => {
     const { calls, options, clock } = setUp();
     await handOver(options);
-    const order = ["suspend", "settled", "hand over", "leave a", "leave b", "idle", "abandon", "hand over", "seal"];
+    const order = ["suspend", "delivered", "hand over", "leave a", "leave b", "idle", "abandon", "hand over", "seal"];
     assert.deepEqual(calls, order);
     assert.equal(clock.waiting, 0);
     assert.equal(HANDOVER_STEPS.length, 7);
@@ -69,7 +69,7 @@ describe("Handover", () => {
     const { calls, options } = setUp({ retryMs: 500 });
     await handOver(options);
     assert.deepEqual(
-      calls.filter((it) => !/settled|suspend|abandon/.test(it)),
+      calls.filter((it) => !/delivered|suspend|abandon/.test(it)),
       ["close 500", "leave a", "leave b", "idle", "close 500", "seal"],
     );
   });
@@ -77,12 +77,12 @@ describe("Handover", () => {
   test("where the history ends with the process, no publication is taken that nobody would get", async () => {
     const { calls, options } = setUp({ isHistoryVolatile: true, retryMs: 500 });
     await handOver(options);
-    assert.deepEqual(calls.slice(0, 2), ["seal", "settled"]);
+    assert.deepEqual(calls.slice(0, 2), ["seal", "delivered"]);
     assert.ok(!calls.includes("suspend"));
   });
 
   test("neither events that Mongrel2 does not take nor answers that never come hold it up", async () => {
-    const { calls, options, clock } = setUp({}, { isUnsettled: true, isBusy: true });
+    const { calls, options, clock } = setUp({}, { isUndelivered: true, isBusy: true });
     let isOver = false;
     void handOver(options).then(() => {
       isOver = true;
@@ -90,7 +90,7 @@ describe("Handover", () => {
     await turn();
     clock.advance(1999);
     await turn();
-    assert.deepEqual(calls, ["suspend", "settled"]);
+    assert.deepEqual(calls, ["suspend", "delivered"]);
     clock.advance(1);
     await turn();
     assert.equal(calls.at(-1), "idle");

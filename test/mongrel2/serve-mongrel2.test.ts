@@ -208,7 +208,7 @@ test("when it stops it has told Mongrel2 everything, and lets go of its sockets"
   const [client] = await streams(fake, 1);
   for (const data of numbers(300)) publish(data);
   hub.seal();
-  await hub.settled();
+  await hub.delivered();
   await served.endpoint.stopReceiving();
   assert.equal(await served.stop(), true);
   await client?.received("\ndata: 300\n");

@@ -92,7 +92,7 @@ export class Wire {
       random: () => 0.5,
       events: {
         live: (_, doubtful) => {
-          this.hub.live(this.server);
+          this.server.start();
           this.endpoint.cancel(doubtful);
         },
         lost: () => void this.hub.lost(this.server),

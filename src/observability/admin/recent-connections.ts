@@ -1,6 +1,6 @@
 /** Who came and went last: kept so that whoever begins to watch sees it at once. */
 import { randomBytes } from "node:crypto";
-import type { DisconnectReason } from "../../delivery/ports.js";
+import type { DisconnectReason } from "../../delivery/reasons.js";
 import type { EventOf, Observe } from "../../hub/events.js";
 import { type Selector, wordsOf } from "../../matching/selector.js";
 import { abbreviate, abbreviateList } from "../../util/abbreviate.js";

@@ -9,7 +9,7 @@
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { ClientStore, PreviousClients, StoredClient } from "../../delivery/ports.js";
+import type { ClientStore, PreviousClients, StoredClient } from "../../delivery/client-store.js";
 import type { RequestRecord } from "../../delivery/request-record.js";
 import type { Cancel, Clock } from "../../util/clock.js";
 import { Coalescer } from "../../util/coalescer.js";

@@ -14,7 +14,7 @@
  */
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/ports.js";
+import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
 import { M2pushError } from "../../errors.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { Cancel, Clock } from "../../util/clock.js";
