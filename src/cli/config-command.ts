@@ -60,6 +60,6 @@ function readIfSet(path: string): void {
     readFileSync(path);
   } catch (cause) {
     const { code = "unknown error" } = cause as NodeJS.ErrnoException;
-    throw new M2pushError("config.invalid", `cannot read ${path}: ${code}`, { cause });
+    throw new M2pushError("config_invalid", `cannot read ${path}: ${code}`, { cause });
   }
 }

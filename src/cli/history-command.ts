@@ -51,7 +51,7 @@ async function exportTo(file: string | undefined, config: Config, io: Io): Promi
     await archive.close();
   }
   io.stderr.write(`${events(count)} exported\n`);
-  if (archive.lost !== undefined) throw new M2pushError("history.unusable", `${archive.lost}; all else is exported`);
+  if (archive.lost !== undefined) throw new M2pushError("storage_unusable", `${archive.lost}; all else is exported`);
 }
 
 /** A write for each line would cost more than all the rest. */
@@ -111,7 +111,7 @@ const limits = (held: number, all: number): string =>
 function checkKept({ history }: Config): void {
   if (history.store === "lmdb") return;
   throw new M2pushError(
-    "history.unusable",
+    "storage_unusable",
     'nothing is stored: [history] store is "memory", and there is no [cluster]',
   );
 }

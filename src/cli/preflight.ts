@@ -26,7 +26,7 @@ export function webAddress(conf: string): WebAddress {
   return { port, isLoopback: bound === "::1" || bound.startsWith("127.") };
 }
 
-/** Throws "link.failed" with every address that is taken, who has it, and what to do. */
+/** Throws "link_failed" with every address that is taken, who has it, and what to do. */
 export function checkAddresses(conf: string, config: Config): void {
   const wanted: [port: number, what: string, fix: string][] = [
     [webAddress(conf).port, "Mongrel2's web server", `change port in ${conf}, and [hub] origin`],
@@ -41,7 +41,7 @@ export function checkAddresses(conf: string, config: Config): void {
     if (!holder || holder.pid === leftoverPid()) return [];
     return [`port ${port} (${what}) is taken by ${holder.name}; fix: stop that, or ${fix}`];
   });
-  if (taken.length > 0) throw new M2pushError("link.failed", taken.join("\n"));
+  if (taken.length > 0) throw new M2pushError("link_failed", taken.join("\n"));
 }
 
 /** NaN for what is no TCP port. */

@@ -37,7 +37,7 @@ export async function run(program: Command, args: readonly string[], io: Io = pr
 /** commander has printed its own errors before it throws; help and version are thrown too, with exit code 0. */
 function report(error: unknown, io: Io): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const invalid = error instanceof M2pushError && error.code === "config.invalid";
+  const invalid = error instanceof M2pushError && error.code === "config_invalid";
   const message = error instanceof Error ? error.message : String(error);
   const lines = invalid ? message.split("\n").map(escapeUnprintable) : [printableLine(message)];
   io.stderr.write(lines.map((line) => `m2push: ${line}\n`).join(""));

@@ -17,7 +17,7 @@ export interface PublishTransport {
 /** How long a daemon may take to acknowledge a publication, milliseconds. */
 const ANSWER_WITHIN = 30_000;
 
-/** Connects to the daemon's PULL socket. Throws "link.failed" when the address cannot be connected to. */
+/** Connects to the daemon's PULL socket. Throws "link_failed" when the address cannot be connected to. */
 export function zmqPublishTransport(spec: string, clock: Clock): PublishTransport {
   const socket = new PushSocket(spec, { clock });
   return {
@@ -36,14 +36,14 @@ export function messageOf({ topics, data, id, type, retry, private: isPrivate }:
   return [Buffer.from(topics[0]), Buffer.from(data), Buffer.from(JSON.stringify(fields))];
 }
 
-/** Posts to the hub's URL. Publishing rejects with "link.failed" when it is not reached or answers anything but 2xx. */
+/** Posts to the hub's URL. Publishing rejects with "link_failed" when it is not reached or answers anything but 2xx. */
 export function httpPublishTransport(url: URL, token: string | undefined): PublishTransport {
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return {
     async publish(draft) {
       const { status, ok, text } = await post(url, authorization, formOf(draft));
       if (ok) return text.trim();
-      throw new M2pushError("link.failed", `${url.href} answered ${status}: ${text.slice(0, 1000)}`);
+      throw new M2pushError("link_failed", `${url.href} answered ${status}: ${text.slice(0, 1000)}`);
     },
     close: async () => undefined,
   };
@@ -67,7 +67,7 @@ async function post(url: URL, headers: Record<string, string>, body: URLSearchPa
     const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
     return { status: `${response.status} ${response.statusText}`, ok: response.ok, text: await response.text() };
   } catch (cause) {
-    throw new M2pushError("link.failed", `cannot publish to ${url.href}: ${causes(cause)}`, { cause });
+    throw new M2pushError("link_failed", `cannot publish to ${url.href}: ${causes(cause)}`, { cause });
   }
 }
 

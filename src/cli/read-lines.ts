@@ -11,8 +11,8 @@ const [LF, CR] = [0x0a, 0x0d];
 const BYTE_ORDER_MARK = "\u{feff}";
 
 /**
- * Each line without its end, which is LF, CRLF or CR; the last may have none. Throws "protocol.publication" for a line that is not
- * UTF-8, "limit.exceeded" for one that no event can hold. Whoever writes to us may keep the pipe open: at the end it is let go of.
+ * Each line without its end, which is LF, CRLF or CR; the last may have none. Throws "invalid" for a line that is not
+ * UTF-8, "too_large" for one that no event can hold. Whoever writes to us may keep the pipe open: at the end it is let go of.
  */
 export async function* linesOf(input: Readable): AsyncGenerator<string> {
   const lines = new LineSplitter();
@@ -53,7 +53,7 @@ class LineSplitter {
     this.#rest = Buffer.concat([this.#rest, rest]);
     if (this.#rest.length <= LIMITS.messageBytes) return;
     const what = `line ${this.#number + 1} of standard input is longer than ${LIMITS.messageBytes} bytes`;
-    throw new ProtocolError("limit.exceeded", `${what}; fix: one event a line, each within the limits of an event`);
+    throw new ProtocolError("too_large", `${what}; fix: one event a line, each within the limits of an event`);
   }
 
   #line(end: Buffer): string {
@@ -62,10 +62,7 @@ class LineSplitter {
     this.#number++;
     if (!isUtf8(bytes)) {
       const what = `line ${this.#number} of standard input is not UTF-8`;
-      throw new ProtocolError(
-        "protocol.publication",
-        `${what}; fix: convert it first, as with iconv -f LATIN1 -t UTF-8`,
-      );
+      throw new ProtocolError("invalid", `${what}; fix: convert it first, as with iconv -f LATIN1 -t UTF-8`);
     }
     const text = bytes.toString();
     return this.#number === 1 && text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;

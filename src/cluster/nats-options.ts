@@ -4,7 +4,7 @@ import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
 import type { NatsOptions } from "./nats-connection.js";
 
-/** Throws "config.invalid" when a file cannot be read. */
+/** Throws "config_invalid" when a file cannot be read. */
 export function natsOptions({ cluster, history }: Pick<Config, "cluster" | "history">): NatsOptions {
   const { nats: servers, stream, replicas, user, password, token } = cluster;
   const [credentials, ca, cert, key] = (["credentials", "tls_ca", "tls_cert", "tls_key"] as const).map((name) =>
@@ -28,6 +28,6 @@ function read(name: string, path: string): Buffer {
     return readFileSync(path);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new M2pushError("config.invalid", `cluster.${name}: ${path} cannot be read: ${why}`, { cause });
+    throw new M2pushError("config_invalid", `cluster.${name}: ${path} cannot be read: ${why}`, { cause });
   }
 }

@@ -172,7 +172,7 @@ class NatsSession implements StreamSession {
       return seq;
     } catch (error) {
       if (error instanceof InvalidArgumentError) {
-        throw new M2pushError("limit.exceeded", `NATS does not take an event of ${data.length} bytes (max_payload)`, {
+        throw new M2pushError("too_large", `NATS does not take an event of ${data.length} bytes (max_payload)`, {
           cause: error,
         });
       }

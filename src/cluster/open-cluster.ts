@@ -36,7 +36,7 @@ export interface Cluster {
 /** How long a daemon that knows its place waits for NATS before it serves from there, milliseconds. */
 const PATIENCE = 1000;
 
-/** Rejects with "config.invalid", or with "unavailable" when `signal` ends the waiting for a first answer of NATS. */
+/** Rejects with "config_invalid", or with "unavailable" when `signal` ends the waiting for a first answer of NATS. */
 export function connectNats(
   config: Pick<Config, "cluster" | "history">,
   options: Omit<ClusterOptions, "stream">,

@@ -86,7 +86,7 @@ interface Filled {
  * twice, or comes between.
  *
  * Rejects with "unavailable" when the stream holds something else, or is being followed, or NATS goes away, with
- * "limit.exceeded", and with whatever the archive rejects with.
+ * "too_large", and with whatever the archive rejects with.
  */
 export async function fillStream(
   archive: HistoryExport,
@@ -195,7 +195,7 @@ class Sender {
       const sequence = await this.#session.send({ epoch: this.#epoch, key, id, data, after });
       if (sequence !== after + 1) throw unavailable(`it is at ${sequence}, not at ${after + 1}`);
     } catch (cause) {
-      if (cause instanceof M2pushError && cause.code === "limit.exceeded") {
+      if (cause instanceof M2pushError && cause.code === "too_large") {
         throw new M2pushError(cause.code, `${what}: ${cause.message}`, { cause });
       }
       const mend = "import the same again: it goes on with what is missing";

@@ -103,7 +103,7 @@ export class StreamPublisher {
     return this.#session.send({ epoch: this.#epoch, key: NO_ID, id, data: encodeProbe() }).then(() => {});
   }
 
-  /** Rejects with "unavailable" when it cannot be acknowledged, with "protocol.publication" when its id is not to be had. */
+  /** Rejects with "unavailable" when it cannot be acknowledged, with "invalid" when its id is not to be had. */
   publish(draft: Draft): Promise<Publication> {
     return new Promise((resolve, reject) => {
       this.#check(draft);
@@ -165,7 +165,7 @@ export class StreamPublisher {
   }
 
   #refused(pending: Pending, error: unknown): void {
-    if (error instanceof M2pushError && error.code === "limit.exceeded") {
+    if (error instanceof M2pushError && error.code === "too_large") {
       this.#remove(pending);
       pending.reject(error);
       return;

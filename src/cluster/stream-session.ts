@@ -65,7 +65,7 @@ export interface StreamSession {
   find(epoch: string, key?: string, which?: EqualIds): Promise<number | undefined>;
   /**
    * Publishes. Calls leave in order. The sequence comes when the stream has stored the message, the same one again for an `id`
-   * that it has stored within the last two minutes. Rejects when nothing can be known of it, or with "limit.exceeded".
+   * that it has stored within the last two minutes. Rejects when nothing can be known of it, or with "too_large".
    */
   send(message: OutgoingRecord): Promise<number>;
   /** Tells something to all who listen, at once: at most once, and it is not kept. */

@@ -33,7 +33,7 @@ export interface LoadedConfig {
 /** Variables that begin with M2PUSH_ and set no key. M2PUSH_DEBUG: the command line prints errors with their stacks. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set(["M2PUSH_DEBUG"]);
 
-/** Reads and checks all sources. Throws ConfigError ("config.invalid") with all faults. */
+/** Reads and checks all sources. Throws ConfigError ("config_invalid") with all faults. */
 export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   return buildConfig(readConfigDocument(options.file, options.cwd ?? process.cwd()), options);
 }

@@ -158,6 +158,12 @@ export const SECTIONS = {
       change: "live",
       doc: "Maximum number of matching states of all distinct URI templates and URL patterns of all streams, plus 16 for each. A stream beyond it gets 503 with Retry-After.",
     }),
+    max_lifetime: key<number>({
+      type: durationType({ min: 60 * SECOND_MS, max: 30 * DAY_MS, off: true }),
+      default: 0,
+      change: "live",
+      doc: "Maximum lifetime of a stream. Each stream is closed after 80 to 100 % of it, and its client reconnects. The expiry of a token ends its stream in any case.",
+    }),
   },
   beacon: {
     interval: key<number>({

@@ -4,8 +4,6 @@
  * is all of them.
  */
 import type { Draft, Publication } from "../protocol/publication.js";
-import type { Client } from "./client.js";
-import type { Flush } from "./outbox.js";
 import type { RequestRecord } from "./request-record.js";
 
 /**
@@ -63,7 +61,7 @@ export interface Bus {
   start(deliver: Deliver, interrupted: (reason: GapReason) => void): Promise<void>;
   /**
    * Publishes one event. Two calls in a row keep their order. Settles when the event is as durable as configured; rejects
-   * when that cannot be had: with "history.failed", and no client gets the event, or with "unavailable", when nobody can tell.
+   * when that cannot be had: with "storage_failed", and no client gets the event, or with "unavailable", when nobody can tell.
    */
   publish(draft: Draft): Promise<Publication>;
   /**
@@ -116,7 +114,7 @@ export interface History {
   /**
    * Adds a publication; its offset must be above `last`. It can be read and found at once, in the same tick. Undefined when
    * it is already as durable as configured (durability "memory"); else a promise that settles then, or rejects with
-   * "history.failed". Throws that at once where it is known that nothing can be kept: then nothing was appended, and the offset
+   * "storage_failed". Throws that at once where it is known that nothing can be kept: then nothing was appended, and the offset
    * is free.
    */
   append(publication: Publication): Promise<void> | undefined;
@@ -244,22 +242,6 @@ export interface RemotePresenceObserver {
   left(subscriber: Subscriber): void;
   /** Messages were missed: some may have come or gone of whom nothing was heard. */
   missed(): void;
-}
-
-/**
- * What happened, for the log and the metrics. A journal never throws, never waits and never changes what the hub does next.
- */
-export interface DeliveryObserver {
-  connected(server: string, client: Client, clients: number): void;
-  disconnected(server: string, client: Client, reason: DisconnectReason, clients: number): void;
-  /** A client of an earlier process or link is served on, without having noticed. */
-  adopted(server: string, client: Client, clients: number): void;
-  published(publication: Publication): void;
-  /** A publisher has used an id again, in this topic. */
-  repeatedId(topic: string): void;
-  flushed(server: string, flush: Flush): void;
-  /** A client was told in-band that publications it has not seen are no longer held. */
-  gap(server: string, reason: GapReason): void;
 }
 
 /** Why publications after a client's last one cannot be given to it. Labels of a metric: a closed set. */

@@ -7,11 +7,12 @@ import { Arrivals } from "./arrivals.js";
 import { maxBody } from "./batch.js";
 import { Catchup, type CatchupStep } from "./catchup.js";
 import type { Client } from "./client.js";
+import type { ObserveDelivery } from "./events.js";
 import type { HistoryReader } from "./history-reader.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
-import { Outbox } from "./outbox.js";
+import { type Flush, Outbox } from "./outbox.js";
 import { Overload } from "./overload.js";
-import type { ClientStore, DeliveryObserver, GapReason, History, Outlet } from "./ports.js";
+import type { ClientStore, GapReason, History, Outlet } from "./ports.js";
 import { Registry } from "./registry.js";
 import type { RequestRecord } from "./request-record.js";
 
@@ -39,7 +40,7 @@ export interface ServerParts {
   readonly history: History;
   readonly reader: HistoryReader;
   readonly clients: ClientStore;
-  readonly journal: DeliveryObserver;
+  readonly observe: ObserveDelivery;
   readonly clock: Clock;
   readonly base: string;
   readonly isFlooded: () => boolean;
@@ -55,14 +56,14 @@ export interface ServerParts {
 const CATCHUP_BYTES = 1_000_000;
 
 export function openServer(name: string, outlet: Outlet, times: KeepaliveTimes, parts: ServerParts): Server {
-  const { clock, history, reader, clients: store, journal, base, isFlooded, budget, gap, cut } = parts;
+  const { clock, history, reader, clients: store, observe, base, isFlooded, budget, gap, cut } = parts;
   const registry = new Registry(outlet, base, budget);
   const maxBytes = () => maxBody(registry.size);
   const trial = registry.trial.bind(registry);
   const ready = () => outbox.pump();
   const reading = { history: reader, maxBytes, flushBytes: CATCHUP_BYTES, trial };
   const catchup: Catchup = new Catchup({ ...reading, gap, ready, clock });
-  const flushed = journal.flushed.bind(journal, name);
+  const flushed = (flush: Flush) => observe({ type: "flushed", server: name, flush });
   const fenced = (through: number, steps: readonly CatchupStep[]) => acknowledge(server, store, through, steps);
   const fellBehind = (clients: readonly Client[]) => leaveServerFence(server, store, clients);
   const commit = () => history.commit();

@@ -52,7 +52,7 @@ export class App {
   #config: Config;
   #access: Access;
 
-  /** Throws "config.invalid" when a key cannot be used. */
+  /** Throws "config_invalid" when a key cannot be used. */
   constructor(config: Config, parts: AppParts) {
     this.#parts = parts;
     this.#date = httpDate(parts.clock);
@@ -64,7 +64,7 @@ export class App {
   }
 
   /**
-   * Takes over what may change, and closes the streams whose tokens were signed by a key that is gone. Throws "config.invalid" when a
+   * Takes over what may change, and closes the streams whose tokens were signed by a key that is gone. Throws "config_invalid" when a
    * key cannot be used: then nothing has changed.
    */
   reload(config: Config): void {
@@ -94,6 +94,7 @@ export class App {
     const subscribe = new Subscribe(hub, base, new CompileQueue(clock), {
       settings: () => this.#settings(),
       date: this.#date,
+      now: () => clock.now(),
     });
     const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
@@ -117,9 +118,9 @@ export class App {
 
   #settings() {
     const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
-    const { max_pattern_cost: maxPatternCost } = this.#config.stream;
-    const corsOrigins = this.#config.auth.cors_origins;
-    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, corsOrigins };
+    const { max_pattern_cost: maxPatternCost, max_lifetime: maxLifetimeMs } = this.#config.stream;
+    const { cors_origins: corsOrigins } = this.#config.auth;
+    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, maxLifetimeMs, corsOrigins };
   }
 
   #accessOf(config: Config): Access {

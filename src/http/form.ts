@@ -12,12 +12,12 @@ export type Form = readonly (readonly [name: string, value: string])[];
 /** Pairs in one form: more than any request here can use, less than takes time. */
 const MAX_PAIRS = 4_000;
 
-/** Throws "protocol.request" for what is not UTF-8, "limit.exceeded" for too many pairs. */
+/** Throws "invalid" for what is not UTF-8, "too_large" for too many pairs. */
 export function parseForm(text: string): Form {
   if (text === "") return [];
   const pairs = text.split("&", MAX_PAIRS + 1).filter((pair) => pair !== "");
   if (pairs.length > MAX_PAIRS) {
-    throw new ProtocolError("limit.exceeded", `more than ${MAX_PAIRS} parameters`);
+    throw new ProtocolError("too_large", `more than ${MAX_PAIRS} parameters`);
   }
   return pairs.map((pair) => {
     const equals = pair.indexOf("=");
@@ -45,6 +45,6 @@ function decode(text: string): string {
     spaced.replace(/%([0-9A-Fa-f]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16))),
     "latin1",
   );
-  if (!isUtf8(bytes)) throw new ProtocolError("protocol.request", "a parameter is not UTF-8");
+  if (!isUtf8(bytes)) throw new ProtocolError("invalid", "a parameter is not UTF-8");
   return bytes.toString();
 }

@@ -52,7 +52,7 @@ export class Publish {
     try {
       const draft = read(request, dialect);
       if (draft.topics.some((topic) => dialect.isReserved(topic, this.#url))) {
-        this.#rejected(new M2pushError("auth.denied", "a reserved topic"));
+        this.#rejected(new M2pushError("forbidden", "a reserved topic"));
         return { status: dialect.reservedStatus, body: "a topic is the hub's own\n", why: "a reserved topic" };
       }
       if (asker !== "anonymous" && !coversAll(asker.publish, draft.topics, this.#url.href)) {
@@ -64,13 +64,18 @@ export class Publish {
     } catch (error) {
       if (error instanceof M2pushError) this.#rejected(error);
       if (!(error instanceof ProtocolError)) throw error;
-      const status = error.code === "limit.exceeded" ? 413 : 400;
+      const status = error.code === "too_large" ? 413 : 400;
       return { status, body: `${error.message}\n`, why: error.message };
     }
   }
 
   #denied(answer: Response): Response {
-    this.#rejected(new M2pushError("auth.denied", answer.why ?? `answered with ${answer.status}`));
+    this.#rejected(
+      new M2pushError(
+        answer.status === 403 ? "forbidden" : "unauthenticated",
+        answer.why ?? `answered with ${answer.status}`,
+      ),
+    );
     return answer;
   }
 }
@@ -78,13 +83,13 @@ export class Publish {
 /** The fields of the form; any others are nobody's business. */
 function read(request: HttpRequest, dialect: MercureDialect): Draft {
   if (!isForm(request)) {
-    throw new ProtocolError("protocol.publication", "the body is not application/x-www-form-urlencoded");
+    throw new ProtocolError("invalid", "the body is not application/x-www-form-urlencoded");
   }
   const form = parseFormBody(request.body);
   const [topic, ...alternates] = valuesOf(form, "topic");
-  if (topic === undefined) throw new ProtocolError("protocol.publication", 'missing "topic" parameter');
+  if (topic === undefined) throw new ProtocolError("invalid", 'missing "topic" parameter');
   if (alternates.length >= LIMITS.topics && dialect.tooManyTopicsStatus === 400) {
-    throw new ProtocolError("protocol.publication", `more than ${LIMITS.topics} topics`);
+    throw new ProtocolError("invalid", `more than ${LIMITS.topics} topics`);
   }
   const [id, type, retry] = ["id", "type", "retry"].map((name) => valuesOf(form, name)[0] || undefined);
   return {
@@ -98,7 +103,6 @@ function read(request: HttpRequest, dialect: MercureDialect): Draft {
 }
 
 function milliseconds(digits: string): number {
-  if (!/^[0-9]+$/.test(digits))
-    throw new ProtocolError("protocol.publication", "retry has something other than digits");
+  if (!/^[0-9]+$/.test(digits)) throw new ProtocolError("invalid", "retry has something other than digits");
   return Number(digits);
 }

@@ -259,7 +259,7 @@ const whyOf = (outcome: RouteResult) => (typeof outcome === "object" ? outcome.w
 /** An answer was meant to come, and did not. Only what will pass is told to the client: come again. */
 function failure(error: unknown): Response {
   const why = error instanceof Error ? error.message : String(error);
-  const isPassing = error instanceof M2pushError && (error.code === "unavailable" || error.code === "history.failed");
+  const isPassing = error instanceof M2pushError && (error.code === "unavailable" || error.code === "storage_failed");
   return isPassing ? { status: 503, headers: { "Retry-After": "1" }, why } : { status: 500, why };
 }
 

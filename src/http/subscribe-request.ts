@@ -73,10 +73,10 @@ function isPattern({ selects, value }: RequestedSelectors): boolean {
   return selects === "urlpattern" || (selects === "template" && value.includes("{"));
 }
 
-/** Throws "limit.exceeded". */
+/** Throws "too_large". */
 function checkSize(asked: readonly RequestedSelectors[]): void {
   const bytes = asked.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0);
   if (bytes <= LIMITS.selectorsBytes) return;
   const most = LIMITS.selectorsBytes;
-  throw new ProtocolError("limit.exceeded", `selectors of ${bytes} bytes together, at most ${most} are taken`);
+  throw new ProtocolError("too_large", `selectors of ${bytes} bytes together, at most ${most} are taken`);
 }

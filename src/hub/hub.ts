@@ -7,13 +7,13 @@ import { BEFORE_ALL } from "../delivery/catchup.js";
 import type { Client } from "../delivery/client.js";
 import { closeGracefully } from "../delivery/close-gracefully.js";
 import { applyDiscontinuity } from "../delivery/discontinuity.js";
+import type { ObserveDelivery } from "../delivery/events.js";
 import { Expiry } from "../delivery/expiry.js";
 import { HistoryReader } from "../delivery/history-reader.js";
 import type { KeepaliveTimes } from "../delivery/keepalive.js";
 import type {
   Bus,
   ClientStore,
-  DeliveryObserver,
   DisconnectReason,
   GapReason,
   History,
@@ -38,7 +38,7 @@ export interface HubOptions {
   readonly bus: Bus;
   readonly history: History;
   readonly clients: ClientStore;
-  readonly journal: DeliveryObserver;
+  readonly observe: ObserveDelivery;
   readonly attendance: PresenceListener;
   /** Absent = nobody is told who comes and goes. */
   readonly presence?: PresenceSource;
@@ -99,9 +99,9 @@ export class Hub {
 
   /** Begins to take publications from the bus. */
   async start(): Promise<void> {
-    const { bus, history, journal } = this.#options;
+    const { bus, history, observe } = this.#options;
     history.onDiscarded?.(() => this.#discard());
-    history.onRepeatedId?.((topic) => journal.repeatedId(topic));
+    history.onRepeatedId?.((topic) => observe({ type: "idRepeated", topic }));
     await bus.start(this.#deliver.bind(this), this.#interrupted.bind(this));
   }
 
@@ -145,7 +145,7 @@ export class Hub {
   #deliver(publication: Publication): Promise<void> | undefined {
     if (this.#phase === "sealed") return undefined;
     const kept = this.#options.history.append(publication);
-    this.#options.journal.published(publication);
+    this.#options.observe({ type: "published", publication });
     if (this.#phase === "storing") return kept;
     this.#budget.begin();
     for (const { outbox, registry, overload } of this.#servers.values()) {
@@ -212,7 +212,7 @@ export class Hub {
     outlet.open(id, start);
     client.creditAvailable -= start.length;
     this.#place(server, client, cursor, join);
-    this.#options.journal.connected(server.name, client, registry.size);
+    this.#options.observe({ type: "clientConnected", server: server.name, client, clients: registry.size });
     if (subscriber) this.#options.attendance.joined(subscriber);
     outbox.pump();
     return client;
@@ -228,7 +228,7 @@ export class Hub {
     const client = registry.add({ ...known, interest: interestOf(known) });
     const seen = asOf < this.#renewed ? BEFORE_ALL : known.acknowledgedOffset;
     this.#place(server, client, seen, client.audience.joinOffset(outbox.head));
-    this.#options.journal.adopted(server.name, client, registry.size);
+    this.#options.observe({ type: "clientAdopted", server: server.name, client, clients: registry.size });
     if (known.subscriber) this.#options.attendance.adopted(known.subscriber);
     if (this.#keys.isRevoked(client)) this.end(server, client.id, "revoked");
     outbox.pump();
@@ -285,7 +285,8 @@ export class Hub {
     this.#detach(server, client);
     server.registry.remove(client);
     this.#options.clients.remove(server.name, id);
-    this.#options.journal.disconnected(server.name, client, reason, server.registry.size);
+    const clients = server.registry.size;
+    this.#options.observe({ type: "clientDisconnected", server: server.name, client, reason, clients });
     if (client.subscriber) this.#options.attendance.left(client.subscriber);
     return true;
   }
@@ -310,7 +311,7 @@ export class Hub {
   }
 
   #gap(server: string, reason: GapReason, cursor: number): Buffer {
-    this.#options.journal.gap(server, reason);
+    this.#options.observe({ type: "gapReported", server, reason });
     return gapEvent(this.#options.history, reason, cursor);
   }
 
@@ -346,7 +347,9 @@ export class Hub {
     resetServer(server);
     this.#watchers.clear(server);
     clients.forEach((client, gone) => {
-      this.#options.journal.disconnected(server.name, client, "server lost", clients.length - gone - 1);
+      const reason = "server lost";
+      const left = clients.length - gone - 1;
+      this.#options.observe({ type: "clientDisconnected", server: server.name, client, reason, clients: left });
     });
     return left;
   }

@@ -1,7 +1,7 @@
 /**
  * Tells the watchers of one server who comes and goes: what the presence log has gained, as often as PAUSE_MS allows and after
  * Mongrel2 has taken what was told before. So what strangers cause by coming and going is bounded: per turn by RUN_EVENTS and
- * RUN_MS, in sum by the pause between two runs. What does not fit is left out, and watchers are told that something is missing.
+ * RUN_MS (after UNTIMED_EVENTS), in sum by the pause between two runs. What does not fit is left out, and watchers are told that something is missing.
  *
  * Each event carries an id that names a position in the history and one in the log. An id of a publication names only the first:
  * the log position that belongs to it is that of the last run before that publication (runs), so that a watcher that returns with
@@ -35,6 +35,17 @@ const PAUSE_MS = 100;
 /** Events of one run, and the time that making them may take. */
 const RUN_EVENTS = 1000;
 const RUN_MS = 5;
+/**
+ * Events that a run makes whatever the clock says. RUN_MS is measured by the clock, and a busy machine suspends the process for longer:
+ * without these a watcher of four events would be told of a gap.
+ */
+const UNTIMED_EVENTS = 64;
+
+/** What one run may cost. */
+interface RunBudget {
+  readonly deadline: number;
+  untimedEvents: number;
+}
 
 export class PresenceFeed {
   readonly #options: PresenceFeedOptions;
@@ -103,7 +114,7 @@ export class PresenceFeed {
     const position = encodeEvent({ id: this.#id(offset, this.#told) });
     if (after === undefined) return position;
     const isHeld = after !== "lost" && after >= log.floor;
-    const missed = isHeld ? this.#events(client.audience, offset, after, this.#told, this.#deadline()) : undefined;
+    const missed = isHeld ? this.#events(client.audience, offset, after, this.#told, this.#budget()) : undefined;
     const isFitting = missed !== undefined && missed.length <= client.creditLimit;
     return Buffer.concat([isFitting ? missed : gap(offset), position]);
   }
@@ -128,11 +139,11 @@ export class PresenceFeed {
     const through = isLost ? log.last : Math.min(log.last, this.#told + RUN_EVENTS);
     const missed = new Set(this.#missed);
     this.#missed.clear();
-    const deadline = this.#deadline();
+    const budget = this.#budget();
     let sent = this.#tellGap(missed, through);
     for (const [audience, clients] of through > this.#told ? this.#watchers : []) {
       for (const [offset, some] of this.#byPosition(clients, missed)) {
-        const events = isLost ? undefined : this.#events(audience, offset, this.#told, through, deadline);
+        const events = isLost ? undefined : this.#events(audience, offset, this.#told, through, budget);
         sent += this.#send(some, events ?? this.#gap(offset, through));
       }
     }
@@ -181,11 +192,11 @@ export class PresenceFeed {
   }
 
   /** What an audience is told of the events above a number; undefined = it would take too long. */
-  #events(audience: Audience, offset: number, after: number, through: number, deadline: number): Buffer | undefined {
+  #events(audience: Audience, offset: number, after: number, through: number, budget: RunBudget): Buffer | undefined {
     const { log, clock } = this.#options;
     const chunks: Buffer[] = [];
     for (const [number, { topic, ...event }] of log.between(after, through)) {
-      if (clock.monotonic() > deadline) return undefined;
+      if (budget.untimedEvents-- <= 0 && clock.monotonic() > budget.deadline) return undefined;
       const publication = { offset, id: "", topics: [topic], private: true, time: 0, bytes: NOTHING };
       if (audience.wants(publication)) chunks.push(encodeEvent({ ...event, id: this.#id(offset, number) }));
     }
@@ -225,8 +236,8 @@ export class PresenceFeed {
     return presenceId(this.#options.epoch(), offset, this.#options.log.instance, number);
   }
 
-  #deadline(): number {
-    return this.#options.clock.monotonic() + RUN_MS;
+  #budget(): RunBudget {
+    return { deadline: this.#options.clock.monotonic() + RUN_MS, untimedEvents: UNTIMED_EVENTS };
   }
 }
 

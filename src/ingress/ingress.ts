@@ -91,4 +91,4 @@ export class Ingress {
   }
 }
 
-const reserved = () => new ProtocolError("protocol.publication", "a topic is in the hub's own namespace");
+const reserved = () => new ProtocolError("invalid", "a topic is in the hub's own namespace");

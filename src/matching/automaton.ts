@@ -78,7 +78,7 @@ export function classOf(has: (character: string) => boolean, rest = false): Char
   return members;
 }
 
-/** Throws "limit.exceeded" when the pattern is too complex. */
+/** Throws "too_large" when the pattern is too complex. */
 export function compileNode(pattern: PatternNode, work: CompileWork): NfaProgram {
   const nodes = joinText(pattern.kind === "sequence" ? pattern.nodes : [pattern]);
   const prefix = nodes[0]?.kind === "text" ? nodes[0].text : "";
@@ -87,7 +87,7 @@ export function compileNode(pattern: PatternNode, work: CompileWork): NfaProgram
   const suffix = last?.kind === "text" ? last.text : "";
   const inner = sequence(...(suffix === "" ? rest : rest.slice(0, -1)));
   if (sizeOf(inner) >= MAX_SIZE) {
-    throw new ProtocolError("limit.exceeded", `pattern too complex: it needs more than ${MAX_SIZE} states`);
+    throw new ProtocolError("too_large", `pattern too complex: it needs more than ${MAX_SIZE} states`);
   }
   const writer = new Writer();
   writer.emit(inner);

@@ -27,7 +27,7 @@ const CONTROLS: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, 
 const CODE = /\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]+)\}|c([A-Za-z]))/y;
 const PROPERTY = /\\([pP])\{([^}]*)\}/y;
 
-/** The members of a class. Throws "limit.exceeded" for classes nested too deep. */
+/** The members of a class. Throws "too_large" for classes nested too deep. */
 export function readClass(notation: string, flags: Flags): CharacterClass {
   return notation === "." ? DOT : new ClassReader(notation, flags).read();
 }
@@ -50,7 +50,7 @@ class ClassReader {
   }
 
   #bracketed(): CharacterClass {
-    if (++this.#depth > MAX_DEPTH) throw new ProtocolError("limit.exceeded", `classes nested deeper than ${MAX_DEPTH}`);
+    if (++this.#depth > MAX_DEPTH) throw new ProtocolError("too_large", `classes nested deeper than ${MAX_DEPTH}`);
     this.#at++;
     const isNegated = this.#skip("^");
     const members = new Uint8Array(129);

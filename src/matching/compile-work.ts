@@ -78,7 +78,7 @@ export class CompileWork {
     return this.#units - this.#saved;
   }
 
-  /** Throws "limit.exceeded" when it becomes too much; the message names what cost most. */
+  /** Throws "too_large" when it becomes too much; the message names what cost most. */
   spend(kind: Kind, times = 1): void {
     this.#add(kind, UNITS[kind] * times);
   }
@@ -107,7 +107,7 @@ export class CompileWork {
   #tooExpensive(): ProtocolError {
     const most = `at most ${this.#max} units of work are done for one request`;
     const text = `patterns too expensive to compile: ${most}, and ${WORDS[dearest([...this.#byKind])]} cost the most`;
-    return new ProtocolError("limit.exceeded", `${text}; fix: ask for fewer or simpler patterns`);
+    return new ProtocolError("too_large", `${text}; fix: ask for fewer or simpler patterns`);
   }
 }
 

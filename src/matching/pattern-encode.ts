@@ -75,7 +75,7 @@ function unlessEmpty(encode: Encode): Encode {
 
 function encodeHost(text: string, scheme: string): string {
   if (text.length > MAX_HOST_CHARACTERS) {
-    throw new ProtocolError("limit.exceeded", `a host name of more than ${MAX_HOST_CHARACTERS} characters`);
+    throw new ProtocolError("too_large", `a host name of more than ${MAX_HOST_CHARACTERS} characters`);
   }
   if (NOT_IN_HOST.test(text)) throw wrong("host name", text);
   try {
@@ -86,5 +86,5 @@ function encodeHost(text: string, scheme: string): string {
 }
 
 function wrong(what: string, text: string, cause?: unknown): ProtocolError {
-  return new ProtocolError("protocol.request", `"${text}" cannot be in a ${what}`, { cause });
+  return new ProtocolError("invalid", `"${text}" cannot be in a ${what}`, { cause });
 }

@@ -10,7 +10,7 @@ export interface PartRules {
   readonly delimiter: string;
   /** A single character that, before a name, is repeated or left out with it; "" = none is. */
   readonly prefix: string;
-  /** Brings literal text into the form that it has in a URL; throws "protocol.request" for what can be in none. */
+  /** Brings literal text into the form that it has in a URL; throws "invalid" for what can be in none. */
   readonly encode: (text: string) => string;
 }
 
@@ -33,7 +33,7 @@ const MODIFIERS: Readonly<Record<string, readonly [number, number]>> = {
   "+": [1, Number.POSITIVE_INFINITY],
 };
 
-/** Throws "protocol.request" for what is not a pattern, "limit.exceeded" for what is too complex. */
+/** Throws "invalid" for what is not a pattern, "too_large" for what is too complex. */
 export function parsePart(pattern: string, rules: PartRules, work: CompileWork): PatternNode {
   return pattern === "*" ? ANYTHING : new PartReader(pattern, rules, work).read();
 }
@@ -152,5 +152,5 @@ class PartReader {
 }
 
 function wrong(what: string): ProtocolError {
-  return new ProtocolError("protocol.request", what);
+  return new ProtocolError("invalid", what);
 }

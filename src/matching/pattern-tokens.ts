@@ -32,7 +32,7 @@ const SINGLE: Readonly<Record<string, TokenKind>> = {
 /** Without the two joiners that the standard allows: they are invisible, and refused in patterns and topics. */
 const NAME = /:([$_\p{ID_Start}][$_\p{ID_Continue}]*)/uy;
 
-/** Strict: throws "protocol.request" at what is no token; else takes its first character for an "invalid" one. */
+/** Strict: throws "invalid" at what is no token; else takes its first character for an "invalid" one. */
 export function tokenize(text: string, strict: boolean): Token[] {
   const tokens: Token[] = [];
   let index = 0;
@@ -47,7 +47,7 @@ export function tokenize(text: string, strict: boolean): Token[] {
 }
 
 function misplaced({ value, index }: Token): ProtocolError {
-  return new ProtocolError("protocol.request", `"${value}" at ${index} begins nothing: write "\\${value}" for itself`);
+  return new ProtocolError("invalid", `"${value}" at ${index} begins nothing: write "\\${value}" for itself`);
 }
 
 function next(text: string, index: number): { readonly token: Token; readonly length: number } {

@@ -33,7 +33,7 @@ const QUANTITIES: Readonly<Record<string, readonly [number, number]>> = {
   "?": [0, 1],
 };
 
-/** Throws "protocol.request" for what is not a regular expression or is not taken, "limit.exceeded" for what is too much. */
+/** Throws "invalid" for what is not a regular expression or is not taken, "too_large" for what is too much. */
 export function parseRegExp(source: string, work: CompileWork): PatternNode {
   work.spend("expression");
   work.spend("character", 3 * source.length);
@@ -72,7 +72,7 @@ function isValid(source: string, flags: Flags): boolean {
 }
 
 function refused(source: string, why: string): ProtocolError {
-  return new ProtocolError("protocol.request", `(${source}) cannot be used: ${why}`);
+  return new ProtocolError("invalid", `(${source}) cannot be used: ${why}`);
 }
 
 class Reader {
@@ -91,7 +91,7 @@ class Reader {
 
   /** Alternatives, up to the end of the group. */
   read(): PatternNode {
-    if (this.#depth > MAX_DEPTH) throw new ProtocolError("limit.exceeded", `groups nested deeper than ${MAX_DEPTH}`);
+    if (this.#depth > MAX_DEPTH) throw new ProtocolError("too_large", `groups nested deeper than ${MAX_DEPTH}`);
     const first = this.#sequence();
     const others: PatternNode[] = [];
     while (this.#skip("|")) others.push(this.#sequence());
@@ -160,7 +160,7 @@ class Reader {
     const members = this.#classes.get(notation) ?? this.#read(notation);
     this.#classes.set(notation, members);
     if (this.#classes.size > MAX_CLASSES) {
-      throw new ProtocolError("limit.exceeded", `a regular expression with more than ${MAX_CLASSES} different classes`);
+      throw new ProtocolError("too_large", `a regular expression with more than ${MAX_CLASSES} different classes`);
     }
     return { kind: "class", members };
   }

@@ -56,7 +56,7 @@ const COMPILED = 2_000;
 /**
  * Reads what a request or a token says (Mercure, "Topics" and "Matchers"). `base` is the hub's URL, absolute. `*` is every
  * topic, whatever the kind; what is no template is an exact topic. An empty value matches as it stands: no topic is empty.
- * Throws "protocol.request" for what may not be, "limit.exceeded" for what is too long or too complex. `work`: of all
+ * Throws "invalid" for what may not be, "too_large" for what is too long or too complex. `work`: of all
  * selectors of one request or token.
  */
 export function parseSelector(kind: SelectorKind, value: string, base: string, work = new CompileWork()): Selector {
@@ -80,12 +80,12 @@ function readTemplate(value: string, work: CompileWork): PatternNode | undefined
 function checkText(value: string, forbidden: RegExp): void {
   const bytes = Buffer.byteLength(value);
   if (bytes > LIMITS.topicBytes) {
-    throw new ProtocolError("limit.exceeded", `a selector has ${bytes} bytes, at most ${LIMITS.topicBytes} are taken`);
+    throw new ProtocolError("too_large", `a selector has ${bytes} bytes, at most ${LIMITS.topicBytes} are taken`);
   }
   const bad = forbidden.exec(value)?.[0].codePointAt(0);
   if (bad === undefined) return;
   const name = `U+${bad.toString(16).toUpperCase().padStart(4, "0")}`;
-  throw new ProtocolError("protocol.request", `a selector has ${name} in it, a control or invisible character`);
+  throw new ProtocolError("invalid", `a selector has ${name} in it, a control or invisible character`);
 }
 
 /** The text of a selector. */
@@ -185,7 +185,7 @@ export function covers(grants: readonly Selector[], topics: readonly string[], b
 
 /**
  * Whether each of the topics is selected by a grant: then its holder may publish (Mercure, "Publishers"). Throws
- * "limit.exceeded" when it takes too long to know.
+ * "too_large" when it takes too long to know.
  */
 export function coversAll(grants: readonly Selector[], topics: readonly string[], base: string): boolean {
   const matchers = grants.map((grant) => compile(grant, base));
@@ -200,5 +200,5 @@ export function coversAll(grants: readonly Selector[], topics: readonly string[]
 
 function tooManyTopics(topics: number): ProtocolError {
   const text = `${topics} topics are too expensive to compare with the patterns of the token`;
-  return new ProtocolError("limit.exceeded", `${text}; fix: fewer topics, or a token with simpler patterns`);
+  return new ProtocolError("too_large", `${text}; fix: fewer topics, or a token with simpler patterns`);
 }

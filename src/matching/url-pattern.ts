@@ -31,7 +31,7 @@ interface Test {
 }
 
 /**
- * Throws "protocol.request" for what is not a pattern, or has a regular expression that is not taken; "limit.exceeded" for
+ * Throws "invalid" for what is not a pattern, or has a regular expression that is not taken; "too_large" for
  * what is too complex. `base` is an absolute URL.
  */
 export function compileUrlPattern(pattern: string, base: string, work: CompileWork): Matcher {

@@ -1,6 +1,6 @@
 /** What a recovery leaves undecided, as standing problems: in the log, /status and the metrics while they last. */
 import type { ServerConfig } from "../config/schema.js";
-import type { DaemonObserver } from "../hub/observers.js";
+import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
 
 /** Told each time that it is known better. */
@@ -15,7 +15,7 @@ export interface AdoptionReport {
 
 type Server = Pick<ServerConfig, "name" | "orphan_timeout">;
 
-export function reportAdoption(server: Server, conditions: Conditions, journal: DaemonObserver): AdoptionReport {
+export function reportAdoption(server: Server, conditions: Conditions, observe: Observe): AdoptionReport {
   const { name, orphan_timeout: timeoutMs } = server;
   return {
     undecided(clients) {
@@ -45,7 +45,7 @@ export function reportAdoption(server: Server, conditions: Conditions, journal: 
         details: { connections },
       });
     },
-    closed: (connections, rule) => journal.orphansClosed(name, connections, rule),
+    closed: (connections, rule) => observe({ type: "orphansClosed", server: name, connections, rule }),
   };
 }
 

@@ -68,7 +68,7 @@ export class ControlPort {
     this.#control = new Control({ ask: async (question) => (await this.#ask(question)).answer });
   }
 
-  /** Rejects with "link.failed" where the address is none. */
+  /** Rejects with "link_failed" where the address is none. */
   async start(): Promise<void> {
     await this.#session.start();
     this.#timer = this.#options.clock.every(CHECK_INTERVAL_MS, () => void this.#check());

@@ -9,8 +9,8 @@
  */
 import type { ServerConfig } from "../config/schema.js";
 import type { Server } from "../delivery/server-delivery.js";
+import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
-import type { DaemonObserver } from "../hub/observers.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 import type { Inbound } from "../protocol/request.js";
 import type { Cancel, Clock } from "../util/clock.js";
@@ -31,7 +31,7 @@ const OLD_MESSAGES_MS = 50;
 
 export interface InstanceWatchOptions {
   readonly hub: Hub;
-  readonly journal: DaemonObserver;
+  readonly observe: Observe;
   readonly conditions: Conditions;
   readonly clock: Clock;
   readonly endpoint: () => Mongrel2Link;
@@ -111,7 +111,7 @@ export class InstanceWatch {
   }
 
   #open(spec: string): ControlPort {
-    const { clock, conditions, journal, endpoint } = this.#options;
+    const { clock, conditions, observe, endpoint } = this.#options;
     const { name, bind, link_timeout: linkTimeoutMs } = this.#config;
     const anchored = bind ? () => this.#servePrivate(true) : undefined;
     return new ControlPort({
@@ -127,7 +127,7 @@ export class InstanceWatch {
         },
         reachable: () => conditions.end("control_unreachable", name),
         unreachable: (error) => {
-          journal.controlFailed(name, error);
+          observe({ type: "controlPortFailed", server: name, error });
           conditions.begin(controlProblem(name, error));
         },
       },

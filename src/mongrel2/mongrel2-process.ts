@@ -94,7 +94,7 @@ export class Mongrel2Process {
 async function load(conf: string): Promise<string> {
   if (!existsSync(conf))
     throw new M2pushError(
-      "config.invalid",
+      "config_invalid",
       `${conf} is missing: Mongrel2's configuration for 'm2push up'; m2push comes with one, in config/`,
     );
   rmSync(DATABASE, { force: true });
@@ -102,10 +102,10 @@ async function load(conf: string): Promise<string> {
   const m2sh = (...args: string[]) => run("m2sh", args, { env }).catch(explain);
   const loaded = await m2sh("load", "-config", conf, "-db", DATABASE);
   const fault = /\[ERROR\][^\n]*\) ([^\n]+)/.exec(loaded.stdout + loaded.stderr);
-  if (fault) throw new M2pushError("config.invalid", `${conf}: m2sh says: ${fault[1]}`);
+  if (fault) throw new M2pushError("config_invalid", `${conf}: m2sh says: ${fault[1]}`);
   const servers = await m2sh("servers", "-db", DATABASE);
   const uuid = /^\S+ \S+ ([A-Za-z0-9-]+)\s*$/m.exec(servers.stdout)?.[1];
-  if (!uuid) throw new M2pushError("config.invalid", `${conf}: no server in it`);
+  if (!uuid) throw new M2pushError("config_invalid", `${conf}: no server in it`);
   return uuid;
 }
 

@@ -8,8 +8,8 @@ import type { KeepaliveTimes } from "../delivery/keepalive.js";
 import type { ClientStore, PreviousClients } from "../delivery/ports.js";
 import type { RequestRecord } from "../delivery/request-record.js";
 import type { Server } from "../delivery/server-delivery.js";
+import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
-import type { DaemonObserver } from "../hub/observers.js";
 import { type Inbound, RequestError } from "../protocol/request.js";
 import { atMost, type Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
@@ -34,7 +34,7 @@ export interface ServerDeps {
   readonly hub: Hub;
   readonly store: ClientStore;
   readonly visitors: RequestHandler;
-  readonly journal: DaemonObserver;
+  readonly observe: Observe;
   readonly clock: Clock;
   /** Standing problems, by server name. */
   readonly conditions: Conditions;
@@ -54,10 +54,10 @@ export interface ServedMongrel2 {
   stop(): Promise<boolean>;
 }
 
-/** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link.failed". */
+/** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link_failed". */
 export async function serveMongrel2(config: ServerConfig, around: ServerDeps): Promise<ServedMongrel2> {
   // Long because it is a few lists of who is told what, and nothing else.
-  const { hub, visitors, store, journal, clock, conditions, times, retryMs } = around;
+  const { hub, visitors, store, observe, clock, conditions, times, retryMs } = around;
   const { name, send_ident: sendIdent, max_targets: maxTargets, link_timeout: linkTimeoutMs } = config;
   const instance: InstanceWatch = new InstanceWatch(config, {
     ...around,
@@ -74,16 +74,16 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
     orphanTimeout: config.orphan_timeout,
     exclusivity: exclusivityOf(config),
     sweep: { run: (known, done) => sweep.run(known, done), stop: () => sweep.stop() },
-    report: reportAdoption(config, conditions, journal),
+    report: reportAdoption(config, conditions, observe),
     adopt: (client) => hub.adopt(server, client, legacy.aliveAt),
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
     settled: (result) => {
       legacy = NOTHING;
-      journal.recovered(name, result);
+      observe({ type: "adoptionCompleted", server: name, ...result });
       store.markTrusted(name);
     },
-    failed: (error) => journal.controlFailed(name, error),
+    failed: (error) => observe({ type: "controlPortFailed", server: name, error }),
   });
   let legacy = store.previousClients(name);
   const contention = new SecondDaemonDetector({
@@ -94,7 +94,7 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
   });
   const events: LinkEvents = {
     live: (took, doubtful) => {
-      journal.serverLive(name, took);
+      observe({ type: "linkLive", server: name, milliseconds: took });
       hub.live(server);
       contention.live();
       instance.live((known) => {
@@ -105,7 +105,7 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
     },
     lost: (why) => {
       recovery.stop();
-      journal.serverLost(name, why);
+      observe({ type: "linkLost", server: name, reason: why });
       instance.lost(legacy.clients.length === 0);
       legacy = joined(legacy, { ...NOTHING, clients: hub.lost(server), aliveAt: clock.monotonic() });
       requests.linkLost();
@@ -115,17 +115,17 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
       receive(message);
     },
     malformed: (error) => {
-      journal.malformed(name, error);
+      observe({ type: "malformedMessage", server: name, error });
       if (error instanceof RequestError && error.id !== undefined) visitors.refuse(server, error.id, "malformed");
     },
     silent: (milliseconds, wasLive) => conditions.begin(silentProblem(name, milliseconds, wasLive)),
     answering: () => conditions.end("mongrel2_silent", name),
-    wrongIdent: (seen) => journal.wrongIdent(name, sendIdent, seen),
-    fencePassed: (milliseconds) => journal.fencePassed(name, milliseconds),
+    wrongIdent: (received) => observe({ type: "identMismatch", server: name, configured: sendIdent, received }),
+    fencePassed: (milliseconds) => observe({ type: "flushAcknowledged", server: name, milliseconds }),
     foreignFence: (isYounger) => config.shared || contention.seen(isYounger),
-    stale: (messages) => journal.stale(name, messages),
+    stale: (messages) => observe({ type: "staleMessagesDropped", server: name, messages }),
   };
-  const transport = linkOf(config, clock, reachability(name, conditions, journal));
+  const transport = linkOf(config, clock, reachability(name, conditions, observe));
   const mayServe = () => instance.mayServe;
   const random = Math.random;
   const endpoint: Mongrel2Link = new Mongrel2Link({

@@ -15,11 +15,11 @@ interface Line {
   readonly text: string;
 }
 
-/** Rejects, then and later, with "history.unusable" or "limit.exceeded": `line 7: ...`. */
+/** Rejects, then and later, with "storage_unusable" or "too_large": `line 7: ...`. */
 export async function readArchive(chunks: AsyncIterable<Uint8Array>): Promise<HistoryExport> {
   const lines = linesOf(chunks);
   const { value: first, done } = await lines.next();
-  if (done) throw new M2pushError("history.unusable", "there is nothing to import: the input is empty");
+  if (done) throw new M2pushError("storage_unusable", "there is nothing to import: the input is empty");
   const lifetime = at(first.number, () => decodeHeader(first.text));
   return { lifetime, publications: entries(lines, lifetime) };
 }
@@ -40,7 +40,7 @@ async function* entries(
     before = offset;
     read = number;
   }
-  throw new M2pushError("history.unusable", `the input ends after line ${read}, and it is not whole: export it again`);
+  throw new M2pushError("storage_unusable", `the input ends after line ${read}, and it is not whole: export it again`);
 }
 
 /** Without empty ones. */
@@ -81,5 +81,5 @@ function at<T>(line: number, read: () => T): T {
 }
 
 function wrong(line: number, what: string): M2pushError {
-  return new M2pushError("history.unusable", `line ${line}: ${what}`);
+  return new M2pushError("storage_unusable", `line ${line}: ${what}`);
 }

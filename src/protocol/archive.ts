@@ -57,7 +57,7 @@ export function encodeEntry(publication: Publication): string {
   return `${JSON.stringify({ offset, id, time, topics, ...options, data })}\n`;
 }
 
-/** What a publication was before it was given its place, but for its id, which is kept. Throws "history.unusable". */
+/** What a publication was before it was given its place, but for its id, which is kept. Throws "storage_unusable". */
 export function draftOf({ offset, id, topics, private: hidden, bytes }: Publication): Draft & { readonly id: string } {
   const [event, more] = decodeEvents(bytes.toString());
   const [first, ...rest] = topics;
@@ -73,7 +73,7 @@ export function draftOf({ offset, id, topics, private: hidden, bytes }: Publicat
   };
 }
 
-/** Throws "history.unusable", saying what was wrong. */
+/** Throws "storage_unusable", saying what was wrong. */
 export function decodeHeader(line: string): ArchiveHeader {
   const { format, version, epoch, floor, last } = objectIn(line);
   if (format !== FORMAT || !isCount(version))
@@ -86,7 +86,7 @@ export function decodeHeader(line: string): ArchiveHeader {
   return { epoch, floor, last };
 }
 
-/** Undefined for the line that ends an archive. Throws "history.unusable" or "limit.exceeded", saying what was wrong. */
+/** Undefined for the line that ends an archive. Throws "storage_unusable" or "too_large", saying what was wrong. */
 export function decodeEntry(line: string): Publication | undefined {
   const entry = objectIn(line);
   if (entry.end === true) return undefined;
@@ -148,9 +148,9 @@ const isText = (value: unknown): value is string => typeof value === "string" &&
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
 function bad(what: string, cause?: unknown): M2pushError {
-  return new M2pushError("history.unusable", what, { cause });
+  return new M2pushError("storage_unusable", what, { cause });
 }
 
 function tooMuch(what: string): M2pushError {
-  return new M2pushError("limit.exceeded", what);
+  return new M2pushError("too_large", what);
 }

@@ -18,7 +18,7 @@ export function encodeCommand(command: string, args: Readonly<Record<string, str
 }
 
 /**
- * Throws "protocol.control" for what is neither a table nor an error, and what tnetstring.decode() throws. About 45 bytes a
+ * Throws "invalid" for what is neither a table nor an error, and what tnetstring.decode() throws. About 45 bytes a
  * row of `status net`; the limits are those of tnetstring, good for 100,000 rows.
  */
 export function decodeControlReply(buffer: Buffer): ControlReply {
@@ -66,7 +66,7 @@ export interface NetRow {
   readonly bytesWritten: number;
 }
 
-/** Throws "protocol.control" for an error, and for a table that is not that of `status net`. */
+/** Throws "invalid" for an error, and for a table that is not that of `status net`. */
 export function netRows(reply: ControlReply): NetRow[] {
   if (reply.kind === "error") throw broken(`an error instead of a table: ${reply.code ?? ""} ${reply.message}`);
   return reply.rows.map((row) => ({
@@ -98,5 +98,5 @@ function string(value: TnetValue, what: string): string {
 }
 
 function broken(what: string): ProtocolError {
-  return new ProtocolError("protocol.control", `not an answer of the control port: ${what}`);
+  return new ProtocolError("invalid", `not an answer of the control port: ${what}`);
 }

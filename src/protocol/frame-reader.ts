@@ -34,7 +34,7 @@ export class FrameReader {
   /** Bytes of a truncated frame that are still to come. */
   #skip = 0;
 
-  /** `truncateTo`: of a larger frame so many bytes are handed on and the others skipped; absent: it throws "limit.exceeded". */
+  /** `truncateTo`: of a larger frame so many bytes are handed on and the others skipped; absent: it throws "too_large". */
   constructor(limit = Number.POSITIVE_INFINITY, truncateTo?: number) {
     this.limit = limit;
     this.#truncateTo = truncateTo;
@@ -59,8 +59,8 @@ export class FrameReader {
   }
 
   /**
-   * The next frame; undefined when the rest of the piece is none. Throws "limit.exceeded" at a frame that is too large as soon as
-   * its size is there, and "protocol.zmtp" at flags that no frame has, and at a message where none may come.
+   * The next frame; undefined when the rest of the piece is none. Throws "too_large" at a frame that is too large as soon as
+   * its size is there, and "invalid" at flags that no frame has, and at a message where none may come.
    */
   next(): Frame | undefined {
     if (this.#skip > 0) this.#skipOver();
@@ -142,7 +142,7 @@ export class FrameReader {
     const size = isLong ? readSize(bytes, at + 1) : (bytes[at + 1] ?? 0);
     const limit = flags >= COMMAND ? MAX_COMMAND_BYTES : this.limit;
     if (size <= limit) return body + size;
-    if (limit < 0) throw new ProtocolError("protocol.zmtp", "the peer sends messages before it has said what it is");
+    if (limit < 0) throw new ProtocolError("invalid", "the peer sends messages before it has said what it is");
     if (this.#truncateTo === undefined || flags >= COMMAND) throw tooLarge(size, limit);
     return body + Math.min(size, this.#truncateTo);
   }
@@ -154,13 +154,10 @@ function readSize(bytes: Buffer, at: number): number {
 }
 
 function tooLarge(size: number, limit: number): ProtocolError {
-  return new ProtocolError("limit.exceeded", `a frame of ${size} bytes, at most ${limit} are taken`);
+  return new ProtocolError("too_large", `a frame of ${size} bytes, at most ${limit} are taken`);
 }
 
 function wrongFlags(flags: number): ProtocolError {
   const hex = flags.toString(16).padStart(2, "0");
-  return new ProtocolError(
-    "protocol.zmtp",
-    `the peer sent a frame with the flags 0x${hex}, which ZMTP 3 does not have`,
-  );
+  return new ProtocolError("invalid", `the peer sent a frame with the flags 0x${hex}, which ZMTP 3 does not have`);
 }

@@ -41,7 +41,7 @@ const LIST = 0x5d;
 /** What the decoder puts where bytes are no UTF-8; a client may have sent it, too. */
 const REPLACEMENT = "\u{fffd}";
 
-/** A value that is not UTF-8 is read as Latin-1. Throws "protocol.request" or "protocol.tnetstring". */
+/** A value that is not UTF-8 is read as Latin-1. Throws "invalid" or "invalid". */
 export function decodeHeaders(message: Buffer, block: Netstring): HeaderBlock {
   if (block.type === COMMA) return jsonHeaders(message.subarray(block.start, block.end));
   if (block.type === DICTIONARY) return tnetHeaders(message, block);
@@ -155,5 +155,5 @@ function text(message: Buffer, { start, end, type }: Netstring): string {
 }
 
 function broken(what: string, cause?: unknown): ProtocolError {
-  return new ProtocolError("protocol.request", `not a request: ${what}`, { cause });
+  return new ProtocolError("invalid", `not a request: ${what}`, { cause });
 }

@@ -1,5 +1,5 @@
 /**
- * How large things may be. A codec that meets something larger throws "limit.exceeded" with both numbers in the message; it
+ * How large things may be. A codec that meets something larger throws "too_large" with both numbers in the message; it
  * neither cuts nor allocates. All sizes are bytes of UTF-8 unless said otherwise.
  */
 export const LIMITS = {

@@ -49,10 +49,7 @@ function partsOf(epoch: string, id: string): RegExpExecArray | undefined {
  */
 export function positionDraft(draft: Draft, epoch: string, offset: number, time: number): Publication {
   if (draft.id !== undefined && offsetOf(epoch, draft.id) !== undefined) {
-    throw new ProtocolError(
-      "protocol.publication",
-      `id "${draft.id}" is reserved: it has the form of this hub's own ids`,
-    );
+    throw new ProtocolError("invalid", `id "${draft.id}" is reserved: it has the form of this hub's own ids`);
   }
   const id = draft.id ?? positionId(epoch, offset);
   const { topics, private: isPrivate, type, retry, data } = draft;

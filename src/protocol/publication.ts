@@ -61,7 +61,7 @@ const WHOLE = ["topic", "topics", "data", ...OPTIONS];
  * - JSON `{"topic" or "topics","data","id"?,"type"?,"retry"?,"private"?}`
  * - a ready EventSource block, such as "id: 1\r\ndata: Hello\r\n\r\n" (the last blank line may be missing)
  *
- * An id or type that is "" counts as absent. Throws "protocol.publication", saying what was wrong, or "limit.exceeded".
+ * An id or type that is "" counts as absent. Throws "invalid", saying what was wrong, or "too_large".
  */
 export function parsePublication(parts: readonly Buffer[]): Draft {
   checkSize(parts);
@@ -119,7 +119,7 @@ function parse(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch (cause) {
-    throw new ProtocolError("protocol.publication", "not a publication: broken JSON", { cause });
+    throw new ProtocolError("invalid", "not a publication: broken JSON", { cause });
   }
 }
 
@@ -156,7 +156,7 @@ function text(bytes: Buffer, what: string): string {
 /**
  * The rules for every publication, whichever door it comes through (characters and reserved names: Mercure, "Publish" and
  * "Topics"; sizes: limits.ts). Events that the hub itself sends need not keep them. `joiners`: whether topics may have ZWNJ and
- * ZWJ; draft-08 forbids all of Unicode's category Cf. Throws "protocol.publication" or "limit.exceeded".
+ * ZWJ; draft-08 forbids all of Unicode's category Cf. Throws "invalid" or "too_large".
  */
 export function checkDraft(draft: Draft, { joiners = true } = {}): void {
   const { topics, data, id, type, retry } = draft;
@@ -222,9 +222,9 @@ function quote(value: string): string {
 }
 
 function wrong(what: string): ProtocolError {
-  return new ProtocolError("protocol.publication", `not a publication: ${what}`);
+  return new ProtocolError("invalid", `not a publication: ${what}`);
 }
 
 function tooMuch(what: string): ProtocolError {
-  return new ProtocolError("limit.exceeded", `publication over its limits: ${what}`);
+  return new ProtocolError("too_large", `publication over its limits: ${what}`);
 }

@@ -71,7 +71,7 @@ const EXTENDED = "X ";
 /**
  * Takes a frame apart as Mongrel2 does: leading zeros and one trailing space are fine, whatever else is wrong is wrong. In
  * two points stricter, where Mongrel2 does something that nobody wants: an extended reply to nobody, and an id above
- * 2147483647. Throws "protocol.reply"; "limit.exceeded" for more than `maxTargets` ids (absent = any number).
+ * 2147483647. Throws "invalid"; "too_large" for more than `maxTargets` ids (absent = any number).
  */
 export function decodeReply(frame: Buffer, { maxTargets = Number.POSITIVE_INFINITY } = {}): Reply {
   const space = frame.indexOf(" ");
@@ -96,10 +96,7 @@ function readLength(digits: string): number {
 function readIds(list: string, maxTargets: number): number[] {
   const ids = (list.endsWith(" ") ? list.slice(0, -1) : list).split(" ");
   if (ids.length > maxTargets) {
-    throw new ProtocolError(
-      "limit.exceeded",
-      `reply over its limits: ${ids.length} ids, at most ${maxTargets} are taken`,
-    );
+    throw new ProtocolError("too_large", `reply over its limits: ${ids.length} ids, at most ${maxTargets} are taken`);
   }
   return ids.map((digits) => {
     if (!DIGITS.test(digits)) throw broken("the ids must be numbers with one space between them");
@@ -109,5 +106,5 @@ function readIds(list: string, maxTargets: number): number[] {
 }
 
 function broken(what: string): ProtocolError {
-  return new ProtocolError("protocol.reply", `not a reply: ${what}`);
+  return new ProtocolError("invalid", `not a reply: ${what}`);
 }

@@ -86,7 +86,7 @@ export class RequestError extends ProtocolError {
   readonly id: number | undefined;
 
   constructor(what: string, where: Partial<Connection>, options?: { cause?: unknown }) {
-    super("protocol.request", `not a request: ${what}`, options);
+    super("invalid", `not a request: ${what}`, options);
     this.name = "RequestError";
     this.sender = where.sender;
     this.id = where.id;

@@ -26,7 +26,7 @@ export interface EventFields {
 
 const LINE_END = /\r\n|\r|\n/g;
 
-/** The event's bytes, blank line included. Throws "protocol.publication" for what no stream can carry: see above. */
+/** The event's bytes, blank line included. Throws "invalid" for what no stream can carry: see above. */
 export function encodeEvent(event: EventFields): Buffer {
   const { data } = event;
   if (data === undefined) return Buffer.from(`${head(event)}\n`);
@@ -67,20 +67,19 @@ function isOneLine(text: string): boolean {
 }
 
 function oneLine(field: string, text: string): string {
-  if (!isOneLine(text)) throw new ProtocolError("protocol.publication", `${field} has a line end in it`);
+  if (!isOneLine(text)) throw new ProtocolError("invalid", `${field} has a line end in it`);
   return text;
 }
 
 function withoutNull(id: string): string {
-  if (id.includes("\0"))
-    throw new ProtocolError("protocol.publication", "id has a NUL in it: browsers would ignore it");
+  if (id.includes("\0")) throw new ProtocolError("invalid", "id has a NUL in it: browsers would ignore it");
   return id;
 }
 
 /** Digits only, as the standard asks: "1e21" would be ignored. */
 function milliseconds(retry: number): number {
   if (Number.isSafeInteger(retry) && retry >= 0) return retry + 0;
-  throw new ProtocolError("protocol.publication", `retry must be a whole number of milliseconds, not ${retry}`);
+  throw new ProtocolError("invalid", `retry must be a whole number of milliseconds, not ${retry}`);
 }
 
 type Block = { -readonly [K in keyof EventFields]: EventFields[K] };

@@ -54,7 +54,7 @@ export const DICTIONARY = 0x7d;
 
 /**
  * Reads one netstring's frame, without looking at the bytes in it or at the type. `limit` is where its container ends.
- * Throws "protocol.tnetstring", or "limit.exceeded" when it is longer than `maxBytes`.
+ * Throws "invalid", or "too_large" when it is longer than `maxBytes`.
  */
 export function netstringAt(buffer: Buffer, start: number, maxBytes = MAX_BYTES, limit = buffer.length): Netstring {
   let length = 0;
@@ -75,14 +75,14 @@ export function netstringAt(buffer: Buffer, start: number, maxBytes = MAX_BYTES,
   return { start: at + 1, end, type: buffer[end] ?? 0, next: end + 1 };
 }
 
-/** Reads a buffer that is one value from end to end. Throws "protocol.tnetstring" or "limit.exceeded". */
+/** Reads a buffer that is one value from end to end. Throws "invalid" or "too_large". */
 export function decode(buffer: Buffer, limits: TnetLimits = {}): TnetValue {
   const { value, end } = decodeAt(buffer, 0, limits);
   if (end !== buffer.length) throw broken(`${buffer.length - end} bytes after the end of the value`);
   return value;
 }
 
-/** Reads the value that begins at `start`, and says where it ended. Throws "protocol.tnetstring" or "limit.exceeded". */
+/** Reads the value that begins at `start`, and says where it ended. Throws "invalid" or "too_large". */
 export function decodeAt(buffer: Buffer, start: number, limits: TnetLimits = {}): { value: TnetValue; end: number } {
   const { maxDepth = 16, maxBytes = MAX_BYTES, maxItems = 1_000_000 } = limits;
   const reader = new Reader(buffer, maxDepth, maxBytes, maxItems);
@@ -204,9 +204,9 @@ function typed(bytes: Buffer, type: string): Buffer {
 }
 
 function broken(what: string): ProtocolError {
-  return new ProtocolError("protocol.tnetstring", `not a tnetstring: ${what}`);
+  return new ProtocolError("invalid", `not a tnetstring: ${what}`);
 }
 
 function tooMuch(what: string): ProtocolError {
-  return new ProtocolError("limit.exceeded", `tnetstring over its limits: ${what}`);
+  return new ProtocolError("too_large", `tnetstring over its limits: ${what}`);
 }

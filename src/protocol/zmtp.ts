@@ -77,19 +77,18 @@ export interface Command {
   readonly data: Buffer;
 }
 
-/** Throws "protocol.zmtp" when the frame does not hold a name. */
+/** Throws "invalid" when the frame does not hold a name. */
 export function parseCommand(body: Buffer): Command {
   const end = 1 + (body[0] ?? 0);
-  if (end === 1 || end > body.length)
-    throw new ProtocolError("protocol.zmtp", "the peer sent a command without a name");
+  if (end === 1 || end > body.length) throw new ProtocolError("invalid", "the peer sent a command without a name");
   return { name: printable(body.subarray(1, end)), data: body.subarray(end) };
 }
 
-/** The answer to a PING with these data: two bytes of time and a context, which is said again. Throws "protocol.zmtp". */
+/** The answer to a PING with these data: two bytes of time and a context, which is said again. Throws "invalid". */
 export function pong(data: Buffer): Buffer {
   if (data.length < 2 || data.length > 2 + MAX_CONTEXT_BYTES) {
     const what = `the peer sent a PING of ${data.length} bytes, 2 to ${2 + MAX_CONTEXT_BYTES} are allowed`;
-    throw new ProtocolError("protocol.zmtp", what);
+    throw new ProtocolError("invalid", what);
   }
   return commandFrame("PONG", data.subarray(2));
 }

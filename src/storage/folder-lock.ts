@@ -48,7 +48,7 @@ type Attempt = FolderLock | "held" | "candidate";
 
 /**
  * Takes the lock of a folder, which is made if it is not there. When another process has it: rejects with
- * "history.unusable", whose message ends with `fix`; or, with a `timeoutMs` above 0, tells it to stop (SIGTERM) and waits
+ * "storage_unusable", whose message ends with `fix`; or, with a `timeoutMs` above 0, tells it to stop (SIGTERM) and waits
  * for it that long.
  */
 export async function lockFolder(folder: string, clock: Clock, timeoutMs: number, fix = FIX): Promise<FolderLock> {
@@ -83,7 +83,7 @@ function makeFolder(path: string): void {
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     const fix = "make it writable for this user, or set [history] path to a folder that is";
-    throw new M2pushError("history.unusable", `the folder ${path} cannot be used: ${why}; fix: ${fix}`, { cause });
+    throw new M2pushError("storage_unusable", `the folder ${path} cannot be used: ${why}; fix: ${fix}`, { cause });
   }
 }
 
@@ -113,7 +113,7 @@ async function tryLock(folder: string): Promise<Attempt> {
     await giveUp();
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new M2pushError(
-      "history.unusable",
+      "storage_unusable",
       `${folder} cannot be locked: ${why}; fix: see that it is a folder of this user on a local disk`,
       { cause },
     );
@@ -197,5 +197,5 @@ function stop(pid: number | undefined): void {
 function taken(folder: string, fix: string): M2pushError {
   const pid = holder(folder);
   const who = pid === undefined ? "another m2push" : `the m2push with pid ${pid}`;
-  return new M2pushError("history.unusable", `${folder} is in use by ${who}: ${fix}`);
+  return new M2pushError("storage_unusable", `${folder} is in use by ${who}: ${fix}`);
 }

@@ -28,7 +28,7 @@ export interface HistoryArchive extends HistoryExport {
   close(): Promise<void>;
 }
 
-/** Opens what the folder holds. Rejects with "history.unusable", also when there is no history. */
+/** Opens what the folder holds. Rejects with "storage_unusable", also when there is no history. */
 export async function openHistoryArchive(path: string, clock: Clock): Promise<HistoryArchive> {
   if (!existsSync(join(path, FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
   const history = await openLmdbHistory({ ...ALL, path, durability: "commit", mend: MEND }, clock);
@@ -51,7 +51,7 @@ async function* all(history: LmdbHistory): AsyncGenerator<Publication> {
  * if nothing had happened. It is made aside and put in place when it is whole: a second try after one that failed begins anew.
  * Offsets go on far above, as after a sudden end: the daemon that the archive is from may have gone on.
  *
- * Resolves with how many events came and how many of them the bounds have let stay. Rejects with "history.unusable" when there
+ * Resolves with how many events came and how many of them the bounds have let stay. Rejects with "storage_unusable" when there
  * is a history that is not empty, and with whatever the archive rejects with.
  */
 export async function restore(
@@ -104,5 +104,5 @@ async function fill(
 }
 
 function unusable(what: string): M2pushError {
-  return new M2pushError("history.unusable", what);
+  return new M2pushError("storage_unusable", what);
 }

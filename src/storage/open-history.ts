@@ -15,7 +15,7 @@ const SUDDEN_END =
   "the last process did not close the history: it was killed (kill -9, out of memory), it crashed (its last log line is " +
   "fatal, or systemd names a signal such as SIGBUS or SIGABRT), or the machine stopped";
 
-/** Rejects with "history.unusable" when the data cannot be used, and says why and what to do. */
+/** Rejects with "storage_unusable" when the data cannot be used, and says why and what to do. */
 export async function openHistory(options: HistoryOptions, clock: Clock): Promise<History> {
   if (options.store === "memory") return new MemoryHistory(options, clock);
   const { openLmdbHistory } = await import("./lmdb/lmdb-history.js");

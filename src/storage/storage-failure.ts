@@ -29,7 +29,7 @@ export class StorageFailure extends M2pushError {
   constructor(cause: unknown, folder: string) {
     // lmdb-js adds to the message what only its authors understand.
     const why = (cause instanceof Error ? cause.message : String(cause)).replace(/: Attempting to .*$/s, "");
-    super("history.failed", `publications cannot be stored: ${why}`, { cause });
+    super("storage_failed", `publications cannot be stored: ${why}`, { cause });
     this.fix = fixes[nameOf(cause)]?.(folder) ?? `look for errors of the disk of ${folder} (dmesg)`;
   }
 }

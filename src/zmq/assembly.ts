@@ -29,7 +29,7 @@ export class Assembly {
     return this.#bytes + BUFFER_BYTES * this.#parts.length;
   }
 
-  /** Throws "limit.exceeded" at too many parts or bytes. */
+  /** Throws "too_large" at too many parts or bytes. */
   add(part: Buffer): void {
     this.#bytes += part.length;
     if (this.#parts.push(part) > MAX_PARTS || this.#bytes > this.#limit) throw this.#tooLarge();
@@ -48,7 +48,7 @@ export class Assembly {
 
   #tooLarge(): ProtocolError {
     const what = `a message of more than the ${this.#limit} bytes or ${MAX_PARTS} parts that are taken`;
-    return new ProtocolError("limit.exceeded", what);
+    return new ProtocolError("too_large", what);
   }
 
   take(): Buffer[] {

@@ -46,13 +46,13 @@ export class Handshake {
     return knowsPing(this.#heard);
   }
 
-  /** Takes the peer's greeting; returns what follows it. Throws "protocol.zmtp" where it is none that we understand. */
+  /** Takes the peer's greeting; returns what follows it. Throws "invalid" where it is none that we understand. */
   greet(bytes: Buffer): Buffer {
     const taken = bytes.copy(this.#heard, this.#heardBytes);
     this.#heardBytes += taken;
     const heard = this.#heard.subarray(0, this.#heardBytes);
     const fault = greetingFault(heard);
-    if (fault !== undefined) throw new ProtocolError("protocol.zmtp", fault);
+    if (fault !== undefined) throw new ProtocolError("invalid", fault);
     if (isMechanismKnown(heard)) this.#sendRest();
     return bytes.subarray(taken);
   }
@@ -87,5 +87,5 @@ export class Handshake {
 function tooLate(): ProtocolError {
   const seconds = HANDSHAKE_TIMEOUT_MS / 1000;
   const what = `the peer did not finish the ZeroMQ handshake within ${seconds} s; fix: connect only ZeroMQ sockets, and look whether the peer hangs`;
-  return new ProtocolError("protocol.zmtp", what);
+  return new ProtocolError("invalid", what);
 }

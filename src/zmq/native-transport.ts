@@ -133,9 +133,9 @@ export class NativeTransport implements Transport {
     if (this.#isClosed) return true;
     const [message] = parts;
     const isWhole = message !== undefined && parts.length === 1;
-    if (isTruncated) receiver.refused(new ProtocolError("limit.exceeded", TOO_LARGE));
+    if (isTruncated) receiver.refused(new ProtocolError("too_large", TOO_LARGE));
     if (isWhole) receiver.message(message);
-    else receiver.refused(new ProtocolError("protocol.request", SEVERAL_PARTS));
+    else receiver.refused(new ProtocolError("invalid", SEVERAL_PARTS));
     return isWhole;
   }
 

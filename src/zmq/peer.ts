@@ -307,4 +307,4 @@ export class Peer implements TickWorker {
 }
 
 const REFUSED = "fix: look at the peer's own log (ZAP, security settings)";
-const wrong = (what: string): ProtocolError => new ProtocolError("protocol.zmtp", what);
+const wrong = (what: string): ProtocolError => new ProtocolError("invalid", what);

@@ -48,7 +48,7 @@ export class PullServer {
     this.#cap = cap;
   }
 
-  /** Rejects with "link.failed" when the address cannot be bound. */
+  /** Rejects with "link_failed" when the address cannot be bound. */
   async start(receiver: PullReceiver): Promise<void> {
     const options = { type: "PULL", identity: "", bind: true, limit: LARGEST } as const;
     this.#socket = new ZmqSocket(

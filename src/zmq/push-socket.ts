@@ -29,7 +29,7 @@ export class PushSocket {
   /** The end of the queue of calls: libzmq's binding takes one send at a time (EBUSY otherwise). */
   #last: Promise<void> = Promise.resolve();
 
-  /** Starts to connect. Throws "link.failed" when the address cannot be an address. */
+  /** Starts to connect. Throws "link_failed" when the address cannot be an address. */
   constructor(spec: string, options: PushOptions = {}) {
     this.#spec = spec;
     this.#patience = options.patience ?? 5_000;
@@ -41,7 +41,7 @@ export class PushSocket {
 
   /**
    * Sends one message. Calls keep their order. Resolves once the message is queued to a connected peer; rejects with
-   * "link.failed" when there is none within the patience, or when it takes nothing for as long.
+   * "link_failed" when there is none within the patience, or when it takes nothing for as long.
    */
   send(parts: readonly Buffer[]): Promise<void> {
     const sent = this.#last.then(() => this.#send(parts));
@@ -50,7 +50,7 @@ export class PushSocket {
   }
 
   /**
-   * Lets what is queued go out and closes the socket. Rejects with "link.failed" when the peer went away and is not back
+   * Lets what is queued go out and closes the socket. Rejects with "link_failed" when the peer went away and is not back
    * within the patience: the last messages may not have arrived. The socket is closed in either case.
    */
   async close(): Promise<void> {
@@ -96,7 +96,7 @@ export class PushSocket {
       this.#sentAny = true;
     } catch (cause) {
       const what = `the daemon at ${this.#spec} takes nothing any more (${reason(cause)}): look at its log`;
-      throw new M2pushError("link.failed", what, { cause });
+      throw new M2pushError("link_failed", what, { cause });
     }
   }
 
@@ -112,7 +112,7 @@ export class PushSocket {
     const connected = await Promise.race([there, late]);
     cancel();
     this.#onConnected = undefined;
-    if (!connected) throw new M2pushError("link.failed", this.#absent(failure));
+    if (!connected) throw new M2pushError("link_failed", this.#absent(failure));
   }
 
   #absent(failure: string): string {

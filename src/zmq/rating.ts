@@ -21,7 +21,7 @@ export class Rating {
     return this.#isUseful;
   }
 
-  /** Throws "protocol.zmtp" where there are too many; one of use starts the count again. */
+  /** Throws "invalid" where there are too many; one of use starts the count again. */
   count(isUseful: boolean): void {
     this.#isUseful = isUseful;
     if (isUseful) this.#useless = 0;
@@ -31,7 +31,7 @@ export class Rating {
   #countUseless(): void {
     if (this.#useless++ === 0) this.#since = this.#clock.monotonic();
     if (this.#useless < MAX_USELESS) return;
-    if (this.#clock.monotonic() - this.#since < WINDOW_MS) throw new ProtocolError("protocol.zmtp", USELESS);
+    if (this.#clock.monotonic() - this.#since < WINDOW_MS) throw new ProtocolError("invalid", USELESS);
     this.#useless = 0;
   }
 }

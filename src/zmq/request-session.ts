@@ -69,7 +69,7 @@ export class RequestSession {
     );
   }
 
-  /** Connects, and connects again whenever the connection has ended. Rejects with "link.failed" where the address is none. */
+  /** Connects, and connects again whenever the connection has ended. Rejects with "link_failed" where the address is none. */
   start(): Promise<void> {
     return this.#socket.start();
   }

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { M2pushError, type ProtocolError } from "../errors.js";
 
-/** A socket that could not be bound or connected, or a connection that broke: "link.failed". */
+/** A socket that could not be bound or connected, or a connection that broke: "link_failed". */
 export class TransportError extends M2pushError {
   readonly address: string;
   /** The operating system's code, such as "ECONNREFUSED"; "" = none. */
@@ -13,7 +13,7 @@ export class TransportError extends M2pushError {
   readonly fix: string;
 
   constructor(address: string, errno: string, what: string, fix: string, cause: unknown) {
-    super("link.failed", `${what}; fix: ${fix}`, { cause });
+    super("link_failed", `${what}; fix: ${fix}`, { cause });
     this.address = address;
     this.errno = errno;
     this.what = what;

@@ -19,7 +19,7 @@ export interface Draining {
 }
 
 export interface Transport {
-  /** Binds or connects; rejects with "link.failed" when that is not possible. Called once. */
+  /** Binds or connects; rejects with "link_failed" when that is not possible. Called once. */
   start(receiver: Receiver): Promise<void>;
   /** One message, in one part: the head and the body behind it. Neither may change afterwards. */
   send(head: Buffer, body: Buffer): void;

@@ -91,7 +91,7 @@ export class ZmqSocket implements SharedLimits {
     };
   }
 
-  /** Rejects with "link.failed" where the address is none, or cannot be bound. Where it connects, that goes on by itself. */
+  /** Rejects with "link_failed" where the address is none, or cannot be bound. Where it connects, that goes on by itself. */
   async start(): Promise<void> {
     const { spec, bind } = this.#options;
     try {
@@ -210,7 +210,7 @@ export class ZmqSocket implements SharedLimits {
     if (this.#handshakes.size <= maxHandshakes) return;
     const [oldest] = this.#handshakes;
     const what = `more than ${maxHandshakes} connections have not finished the ZeroMQ handshake, and this is the oldest one`;
-    oldest?.cut(new ProtocolError("limit.exceeded", what));
+    oldest?.cut(new ProtocolError("too_large", what));
   }
 
   #ready(peer: Peer): void {
@@ -263,7 +263,7 @@ export class ZmqSocket implements SharedLimits {
   #cutLargest(): void {
     let largest: Peer | undefined;
     for (const peer of this.#peers) if (!largest || peer.heldBytes > largest.heldBytes) largest = peer;
-    largest?.cut(new ProtocolError("limit.exceeded", TOO_MUCH_UNFINISHED));
+    largest?.cut(new ProtocolError("too_large", TOO_MUCH_UNFINISHED));
   }
 }
 

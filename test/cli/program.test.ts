@@ -18,7 +18,7 @@ test("a command that returns is done: exit code 0 and no word", async () => {
 
 test("a command that throws has failed: exit code 1 and one line on standard error", async () => {
   const failing = acting(async () => {
-    throw new M2pushError("link.failed", "cannot bind\n  tcp://a:1");
+    throw new M2pushError("link_failed", "cannot bind\n  tcp://a:1");
   });
   assert.deepEqual(await runCommand(failing, ["act"]), {
     code: 1,
@@ -28,7 +28,7 @@ test("a command that throws has failed: exit code 1 and one line on standard err
 });
 
 test("what others wrote is shown by its codes where a terminal would obey it: in errors, faults and stacks", async () => {
-  for (const code of ["link.failed", "config.invalid"] as const) {
+  for (const code of ["link_failed", "config_invalid"] as const) {
     const failing = acting(() => Promise.reject(new M2pushError(code, "the hub answered: \x9b2J\u202e\x1b[31m")));
     const { stderr } = await runCommand(failing, ["act"], { env: { M2PUSH_DEBUG: "1" } });
     assert.match(stderr, /^m2push: the hub answered: \\u009b2J\\u202e\\u001b\[31m\n/);
@@ -43,7 +43,7 @@ test("what is thrown need not be an error", async () => {
 
 test("a faulty configuration has exit code 2 and a line for each fault", async () => {
   const invalid = acting(() => {
-    throw new M2pushError("config.invalid", "f.toml:1: a\nf.toml:2: b");
+    throw new M2pushError("config_invalid", "f.toml:1: a\nf.toml:2: b");
   });
   const { code, stderr } = await runCommand(invalid, ["act"]);
   assert.equal(code, 2);
@@ -52,7 +52,7 @@ test("a faulty configuration has exit code 2 and a line for each fault", async (
 
 test("with M2PUSH_DEBUG the stack and the cause are printed too", async () => {
   const failing = acting(() => {
-    throw new M2pushError("link.failed", "outer", { cause: new Error("inner") });
+    throw new M2pushError("link_failed", "outer", { cause: new Error("inner") });
   });
   const { stderr } = await runCommand(failing, ["act"], { env: { M2PUSH_DEBUG: "1" } });
   assert.match(stderr, /^m2push: outer\n/);

@@ -46,7 +46,7 @@ function pullServer(spec: string, messages: number) {
 }
 
 const failed = (pattern: RegExp) => (error: unknown) =>
-  error instanceof M2pushError && error.code === "link.failed" && pattern.test(error.message);
+  error instanceof M2pushError && error.code === "link_failed" && pattern.test(error.message);
 
 test("messages that are sent without waiting arrive in order, also far more than the socket holds", async () => {
   const spec = `ipc://${join(folder, "many")}`;

@@ -48,7 +48,7 @@ describe("Lines of standard input", () => {
       for await (const line of linesOf(Readable.from([Buffer.from("a\nb\ncaf\xe9\nd\n", "latin1")]))) read.push(line);
     };
     await assert.rejects(all, {
-      code: "protocol.publication",
+      code: "invalid",
       message: /^line 3 of standard input is not UTF-8; fix: /,
     });
     assert.deepEqual(read, ["a", "b"]);
@@ -58,7 +58,7 @@ describe("Lines of standard input", () => {
     const endless = new PassThrough();
     endless.write(Buffer.alloc(LIMITS.messageBytes + 1, "x"));
     const first = linesOf(endless).next();
-    await assert.rejects(first, (error) => error instanceof ProtocolError && error.code === "limit.exceeded");
+    await assert.rejects(first, (error) => error instanceof ProtocolError && error.code === "too_large");
     assert.equal(endless.destroyed, true);
   });
 });

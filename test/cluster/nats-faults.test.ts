@@ -115,7 +115,7 @@ test("an event that is too large for NATS is refused for its size, and those aft
   const a = await daemon(t, nats.url);
   const large = a.publish("x".repeat(3000));
   const small = a.publish("x");
-  await assert.rejects(large, { code: "limit.exceeded" });
+  await assert.rejects(large, { code: "too_large" });
   await small;
   await a.hears(1);
 });

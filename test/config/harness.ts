@@ -15,7 +15,7 @@ export function faultsOf(run: () => unknown): readonly string[] {
     run();
   } catch (error) {
     assert.ok(error instanceof ConfigError);
-    assert.equal(error.code, "config.invalid");
+    assert.equal(error.code, "config_invalid");
     assert.equal(error.message, error.faults.join("\n"));
     return error.faults;
   }

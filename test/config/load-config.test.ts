@@ -39,6 +39,7 @@ const DEFAULTS = {
     max_clients: 0,
     max_per_address: 0,
     max_pattern_cost: 5_000_000,
+    max_lifetime: 0,
   },
   beacon: { interval: 5_000, topic: "beacon" },
   publish: { zmq: "tcp://127.0.0.1:9997" },
@@ -110,6 +111,7 @@ test("a flag wins over the environment, the environment over the file, the file 
     max_clients: 0,
     max_per_address: 0,
     max_pattern_cost: 5_000_000,
+    max_lifetime: 0,
   });
   const from = ["retry", "heartbeat", "keepalive", "path"].map((name) => sources.get(`stream.${name}`));
   assert.deepEqual(
@@ -245,7 +247,7 @@ test("any document is either a whole configuration or a list of faults, never an
         const { sources } = buildConfig({ file: "f.toml", base: "/", table, lines: new Map(), faults: [] });
         assert.ok(namedKeys.every(({ path }) => sources.has(path)));
       } catch (error) {
-        assert.ok(error instanceof M2pushError && error.code === "config.invalid", String(error));
+        assert.ok(error instanceof M2pushError && error.code === "config_invalid", String(error));
       }
     }),
   );

@@ -63,7 +63,7 @@ for (const [where, room] of [
       const metrics = await (await fetch(`${admin}/metrics`)).text();
       assert.match(metrics, /^m2push_condition\{code="storage_failing",subject=""\} 1$/m);
       assert.match(metrics, /^m2push_bus_up 0$/m);
-      const counted = /^m2push_publications_rejected_total\{source="http",reason="history.failed"\} (\d+)$/m;
+      const counted = /^m2push_publications_rejected_total\{source="http",reason="storage_failed"\} (\d+)$/m;
       assert.equal(counted.exec(metrics)?.[1], "6");
 
       limitFiles(daemon.pid, "unlimited");

@@ -57,7 +57,7 @@ describe("CompileQueue", () => {
     queue.compile(costly("b", done));
     const failed = queue.compile((work) => work.spend("pattern", 100_000));
     const next = queue.compile(costly("c", done));
-    const rejected = assert.rejects(async () => failed, { code: "limit.exceeded" });
+    const rejected = assert.rejects(async () => failed, { code: "too_large" });
     clock.advance(1000 * 20);
     clock.advance(1000 * 20);
     await rejected;

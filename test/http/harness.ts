@@ -14,7 +14,7 @@ import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
 import { Changes } from "../support/deadline.js";
-import { MapStore, silent } from "../support/hub.js";
+import { MapStore } from "../support/hub.js";
 import { RecordingOutlet } from "../support/outlet.js";
 
 export const SECRET = "a secret of more than thirty-two bytes, for tests";
@@ -107,7 +107,7 @@ export class Web {
       bus: wrap(new LocalBus(history, clock)),
       history,
       clients: this.store,
-      journal: silent,
+      observe: () => {},
       attendance: this.presence,
       presence: this.presence,
       clock,

@@ -315,6 +315,30 @@ test("a flood of visits is told to watchers at a pace; what does not fit is left
   );
 });
 
+// A busy machine suspends the process for longer than a run may take: watchers of four events were told of a gap.
+test("a few events are told however slowly the clock says they are made; many are not", async () => {
+  const web = await Web.open();
+  const { id, told } = await watcher(web, watchV8, await everythingV8());
+  const monotonic = web.clock.monotonic.bind(web.clock);
+  let suspendedMs = 0;
+  web.clock.monotonic = () => {
+    suspendedMs += 10;
+    return monotonic() + suspendedMs;
+  };
+  const visit = (from: number, count: number) =>
+    web.send(HUB, { query: Array.from({ length: count }, (_, at) => `match=${from + at}`).join("&") });
+  const run = () => {
+    web.clock.advance(10_000);
+    web.outlet.settle();
+  };
+  visit(0, 60);
+  run();
+  assert.deepEqual([told().length >= 60, gaps(web, id)], [true, 0]);
+  visit(100, 100);
+  run();
+  assert.equal(gaps(web, id), 1);
+});
+
 test("a watcher without credit for the events is told of a gap when it has some", async () => {
   const web = await Web.open();
   const { id, told } = await watcher(web, watchV8, await everythingV8());

@@ -164,7 +164,7 @@ test("what cannot be stored is not acknowledged: 503, and when to come again", a
   const failing = (bus: Bus): Bus => ({
     epoch: bus.epoch,
     start: bus.start.bind(bus),
-    publish: () => Promise.reject(new M2pushError("history.failed", "the disk is full")),
+    publish: () => Promise.reject(new M2pushError("storage_failed", "the disk is full")),
     post: bus.post.bind(bus),
     close: () => bus.close(),
   });

@@ -102,7 +102,7 @@ describe("A reload that keeps the keys", () => {
   test("a faulty file closes nobody", async (t) => {
     const { web, write, openStreams } = await open(t);
     write();
-    assert.throws(() => web.site.reload(web.config), { code: "config.invalid" });
+    assert.throws(() => web.site.reload(web.config), { code: "config_invalid" });
     assert.equal(openStreams().length, 4);
   });
 });

@@ -198,7 +198,7 @@ test("an answer that fails is a 503 where trying again is right, and a 500 other
   const { web, pending, post } = await slow();
   const ids = [post("a"), post("b"), post("c")];
   pending[0]?.fail(new M2pushError("unavailable", "stopping"));
-  pending[1]?.fail(new M2pushError("history.failed", "disk full"));
+  pending[1]?.fail(new M2pushError("storage_failed", "disk full"));
   pending[2]?.fail(new TypeError("a mistake"));
   const answers = await Promise.all(ids.map(async (id) => (await web.until(id, 1))[0]));
   assert.deepEqual(

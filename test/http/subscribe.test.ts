@@ -236,6 +236,23 @@ test("a token whose end is further away than a timer reaches ends nothing before
   assert.equal(web.hub.clients, 0);
 });
 
+test("with max_lifetime a stream ends after 80 to 100 % of it, or when its token expires", async () => {
+  const web = await Web.open({ config: '[stream]\nmax_lifetime = "10m"\nheartbeat = "0"\nkeepalive = "1d"' });
+  const open = (token?: string) => web.send(HUB, { query: "topic=a", headers: token ? bearer(token) : {} });
+  const anonymous = open();
+  const short = open(await tokenV0({}, { exp: NOW + 60 }));
+  const long: number[] = [];
+  for (const exp of [NOW + 3600, undefined, NOW + 3600, undefined]) long.push(open(await tokenV0({}, { exp })));
+  for (const id of [anonymous, short, ...long]) await web.until(id, 1);
+  web.clock.advance(60_000);
+  assert.deepEqual(web.outlet.closed, [short]);
+  web.clock.advance(419_000);
+  assert.deepEqual(web.outlet.closed, [short], "not before 80 %");
+  web.clock.advance(121_000);
+  assert.deepEqual(web.outlet.closed.toSorted(), [anonymous, short, ...long].toSorted());
+  assert.equal(web.hub.clients, 0);
+});
+
 test("an expired token does not open a stream, not even for public events", async () => {
   const web = await Web.open();
   const token = await tokenV0({}, { exp: NOW + 60 });

@@ -5,7 +5,7 @@ import { v0 } from "../../src/http/mercure/v0.js";
 import { everything, HUB, tokenV0, Web } from "./harness.js";
 
 const URL_OF_HUB = new URL(`https://hub.example${HUB}`);
-const refused = { code: "protocol.request" };
+const refused = { code: "invalid" };
 
 test("each topic parameter is a topic, a template or everything", () => {
   const asked = v0.asked(parseForm("topic=a&topic=b%2F%7Bid%7D&topic=*&other=1"));

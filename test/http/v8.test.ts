@@ -5,7 +5,7 @@ import { v8 } from "../../src/http/mercure/v8.js";
 import { HUB, Web } from "./harness.js";
 
 const URL_OF_HUB = new URL(`https://hub.example${HUB}`);
-const refused = { code: "protocol.request" };
+const refused = { code: "invalid" };
 
 test("match and match_exact are exact, match_urlpattern is a pattern; each parameter is a subscription", () => {
   const asked = v8.asked(parseForm("match=a&match_urlpattern=%2Fb%2F%3Aid&x=1&match_exact=a&match=*"));

@@ -16,7 +16,7 @@ type Part = string | Buffer;
 async function open(options: Partial<IngressOptions> = {}) {
   const it: Bench = await bench();
   const { log, lines } = recordedLog();
-  const journal = new LogObserver(log, it.clock);
+  const observe = new LogObserver(log, it.clock).observe;
   const errors: M2pushError[] = [];
   let receive: (parts: Buffer[]) => boolean = () => false;
   const ingress = new Ingress({
@@ -30,7 +30,7 @@ async function open(options: Partial<IngressOptions> = {}) {
     isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
       errors.push(error);
-      journal.publicationRejected("zmq", error);
+      observe({ type: "publicationRejected", source: "zmq", error });
     },
     observer: { refused() {}, failed() {}, recovered() {}, broken() {} },
     ...options,
@@ -118,55 +118,35 @@ test("a private event reaches no one without the grant", async () => {
 const ours = (epoch: string) => JSON.stringify({ id: `${epoch}.5` });
 const BAD: readonly (readonly [what: string, code: string, why: RegExp, parts: (epoch: string) => readonly Part[]])[] =
   [
-    ["no part", "protocol.publication", /1 to 3 parts, not 0/, () => []],
-    ["four parts", "protocol.publication", /1 to 3 parts, not 4/, () => ["a", "b", "{}", "d"]],
-    ["nothing", "protocol.publication", /neither a JSON object nor an EventSource block/, () => [""]],
-    ["a word", "protocol.publication", /neither a JSON object nor an EventSource block/, () => ["hello"]],
-    ["two blocks", "protocol.publication", /2 EventSource blocks/, () => ["data: a\n\ndata: b\n\n"]],
-    ["a block without data", "protocol.publication", /no data/, () => ["id: 7\n\n"]],
-    ["no topic", "protocol.publication", /topic is empty/, () => ["", "x"]],
-    ["every topic", "protocol.publication", /"\*" stands for every topic/, () => ["*", "x"]],
-    ["broken JSON", "protocol.publication", /broken JSON/, () => ['{"topic":']],
-    ["broken JSON beside", "protocol.publication", /broken JSON/, () => ["t", "x", "{not json"]],
-    ["JSON that is no object", "protocol.publication", /must be an object/, () => ["t", "x", "[]"]],
-    ["JSON without data", "protocol.publication", /"data" must be a string: it is missing/, () => ['{"topic":"t"}']],
-    ["an unknown key", "protocol.publication", /unknown key "dta"/, () => ['{"topic":"t","dta":"x"}']],
-    ["__proto__", "protocol.publication", /unknown key "__proto__"/, () => ['{"topic":"t","data":"x","__proto__":{}}']],
-    ["an id that is a number", "protocol.publication", /"id" must be a string/, () => ["t", "x", '{"id":7}']],
-    ["an id that begins with #", "protocol.publication", /must not begin with "#"/, () => ["t", "x", '{"id":"#7"}']],
-    ["the id earliest", "protocol.publication", /"earliest" is reserved/, () => ["t", "x", '{"id":"earliest"}']],
-    ["an id that looks like ours", "protocol.publication", /./, (epoch) => ["t", "x", ours(epoch)]],
-    ["a reserved type", "protocol.publication", /reserved/, () => ["t", "x", '{"type":"m2push-gap"}']],
-    ["Mercure's type", "protocol.publication", /reserved/, () => ["t", "x", '{"type":"mercure"}']],
-    [
-      "invalid UTF-8 in the data",
-      "protocol.publication",
-      /data is not valid UTF-8/,
-      () => ["t", Buffer.from([0xff, 0xfe])],
-    ],
-    [
-      "invalid UTF-8 in the topic",
-      "protocol.publication",
-      /topic is not valid UTF-8/,
-      () => [Buffer.from([0x80]), "x"],
-    ],
-    ["invalid UTF-8 alone", "protocol.publication", /message is not valid UTF-8/, () => [Buffer.from([0xc3])]],
-    ["a line break in an id", "protocol.publication", /U\+000A/, () => ["t", "x", '{"id":"a\\nb"}']],
-    [
-      "a terminal's control byte in a topic",
-      "protocol.publication",
-      /^[^\p{Cc}]*"a\\u009bb" has U\+009B/u,
-      () => ["a\u009bb", "x"],
-    ],
-    ["NUL in a topic", "protocol.publication", /U\+0000/, () => ["a\0b", "x"]],
-    ["data that is too large", "limit.exceeded", /at most 100000/, () => ["t", "x".repeat(LIMITS.eventBytes)]],
-    [
-      "a message that is too large",
-      "limit.exceeded",
-      /at most 1000000/,
-      () => ["t", "x", "y".repeat(LIMITS.messageBytes)],
-    ],
-    ["a retry without end", "limit.exceeded", /retry of 1e\+300 ms/, () => ["t", "x", '{"retry":1e300}']],
+    ["no part", "invalid", /1 to 3 parts, not 0/, () => []],
+    ["four parts", "invalid", /1 to 3 parts, not 4/, () => ["a", "b", "{}", "d"]],
+    ["nothing", "invalid", /neither a JSON object nor an EventSource block/, () => [""]],
+    ["a word", "invalid", /neither a JSON object nor an EventSource block/, () => ["hello"]],
+    ["two blocks", "invalid", /2 EventSource blocks/, () => ["data: a\n\ndata: b\n\n"]],
+    ["a block without data", "invalid", /no data/, () => ["id: 7\n\n"]],
+    ["no topic", "invalid", /topic is empty/, () => ["", "x"]],
+    ["every topic", "invalid", /"\*" stands for every topic/, () => ["*", "x"]],
+    ["broken JSON", "invalid", /broken JSON/, () => ['{"topic":']],
+    ["broken JSON beside", "invalid", /broken JSON/, () => ["t", "x", "{not json"]],
+    ["JSON that is no object", "invalid", /must be an object/, () => ["t", "x", "[]"]],
+    ["JSON without data", "invalid", /"data" must be a string: it is missing/, () => ['{"topic":"t"}']],
+    ["an unknown key", "invalid", /unknown key "dta"/, () => ['{"topic":"t","dta":"x"}']],
+    ["__proto__", "invalid", /unknown key "__proto__"/, () => ['{"topic":"t","data":"x","__proto__":{}}']],
+    ["an id that is a number", "invalid", /"id" must be a string/, () => ["t", "x", '{"id":7}']],
+    ["an id that begins with #", "invalid", /must not begin with "#"/, () => ["t", "x", '{"id":"#7"}']],
+    ["the id earliest", "invalid", /"earliest" is reserved/, () => ["t", "x", '{"id":"earliest"}']],
+    ["an id that looks like ours", "invalid", /./, (epoch) => ["t", "x", ours(epoch)]],
+    ["a reserved type", "invalid", /reserved/, () => ["t", "x", '{"type":"m2push-gap"}']],
+    ["Mercure's type", "invalid", /reserved/, () => ["t", "x", '{"type":"mercure"}']],
+    ["invalid UTF-8 in the data", "invalid", /data is not valid UTF-8/, () => ["t", Buffer.from([0xff, 0xfe])]],
+    ["invalid UTF-8 in the topic", "invalid", /topic is not valid UTF-8/, () => [Buffer.from([0x80]), "x"]],
+    ["invalid UTF-8 alone", "invalid", /message is not valid UTF-8/, () => [Buffer.from([0xc3])]],
+    ["a line break in an id", "invalid", /U\+000A/, () => ["t", "x", '{"id":"a\\nb"}']],
+    ["a terminal's control byte in a topic", "invalid", /^[^\p{Cc}]*"a\\u009bb" has U\+009B/u, () => ["a\u009bb", "x"]],
+    ["NUL in a topic", "invalid", /U\+0000/, () => ["a\0b", "x"]],
+    ["data that is too large", "too_large", /at most 100000/, () => ["t", "x".repeat(LIMITS.eventBytes)]],
+    ["a message that is too large", "too_large", /at most 1000000/, () => ["t", "x", "y".repeat(LIMITS.messageBytes)]],
+    ["a retry without end", "too_large", /retry of 1e\+300 ms/, () => ["t", "x", '{"retry":1e300}']],
   ];
 
 for (const [what, code, why, parts] of BAD) {
@@ -202,9 +182,9 @@ test("a flood of bad messages is one line a second for each kind, with the numbe
   assert.deepEqual(
     door.lines.map(({ code, suppressed }) => [code, suppressed]),
     [
-      ["protocol.publication", 0],
-      ["limit.exceeded", 0],
-      ["protocol.publication", 999],
+      ["invalid", 0],
+      ["too_large", 0],
+      ["invalid", 999],
     ],
   );
 });
@@ -213,7 +193,7 @@ test("an event that could not be kept is told like a bad one, and the next is ta
   let isFull = true;
   const door = await open({
     post: async () => {
-      if (isFull) throw new M2pushError("history.failed", "the disk is full");
+      if (isFull) throw new M2pushError("storage_failed", "the disk is full");
     },
   });
   await door.send("t", "lost");
@@ -221,7 +201,7 @@ test("an event that could not be kept is told like a bad one, and the next is ta
   await door.send("t", "kept");
   assert.deepEqual(
     door.errors.map(({ code, message }) => [code, message]),
-    [["history.failed", "the disk is full"]],
+    [["storage_failed", "the disk is full"]],
   );
 });
 
@@ -307,7 +287,7 @@ test("nobody publishes in the hub's own namespace", async () => {
   await send("news", "real");
   assert.deepEqual(
     errors.map(({ code }) => code),
-    ["protocol.publication", "protocol.publication"],
+    ["invalid", "invalid"],
   );
   outlet.settle();
   assert.deepEqual(outlet.events(1), ["real"]);

@@ -59,7 +59,7 @@ describe("CompileWork", () => {
   for (const [what, patterns, kind, cause] of expensive) {
     test(`refuses one request with too many ${what}, and says that they are too expensive`, () => {
       assert.throws(() => compileAll(patterns, kind), {
-        code: "limit.exceeded",
+        code: "too_large",
         message: /too expensive to compile.*fix: /,
       });
       assert.throws(() => compileAll(patterns, kind), { message: cause });
@@ -78,6 +78,6 @@ describe("CompileWork", () => {
   test("does not let patterns into one request that were compiled one by one", () => {
     const patterns = many(60, (n) => `/one-by-one/${n}([\\p{RGI_Emoji}])`);
     for (const pattern of patterns) compileAll([pattern]);
-    assert.throws(() => compileAll(patterns), { code: "limit.exceeded" });
+    assert.throws(() => compileAll(patterns), { code: "too_large" });
   });
 });

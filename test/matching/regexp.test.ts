@@ -79,7 +79,7 @@ const REFUSED: readonly [source: string, why: RegExp][] = [
 
 for (const [source, message] of REFUSED) {
   test(`(${source}) is refused, and it is said why`, () => {
-    assert.throws(() => compile(source), { name: "ProtocolError", code: "protocol.request", message });
+    assert.throws(() => compile(source), { name: "ProtocolError", code: "invalid", message });
   });
 }
 
@@ -95,7 +95,7 @@ const TOO_MUCH: readonly [what: string, source: string][] = [
 
 for (const [what, source] of TOO_MUCH) {
   test(`${what} is too much`, () => {
-    assert.throws(() => compile(source), { name: "ProtocolError", code: "limit.exceeded" });
+    assert.throws(() => compile(source), { name: "ProtocolError", code: "too_large" });
   });
 }
 

@@ -91,7 +91,7 @@ const MALFORMED = [
 
 for (const pattern of [...MALFORMED, "https://[g::1]/", "1x://a/", "/([b-a])", "/(\\1)", "https://e.com:70000/"]) {
   test(`${pattern} is malformed`, () => {
-    assert.throws(() => compile(pattern), { name: "ProtocolError", code: "protocol.request" });
+    assert.throws(() => compile(pattern), { name: "ProtocolError", code: "invalid" });
   });
 }
 

@@ -237,7 +237,7 @@ test("a broken message is told, and the next good one is served", async () => {
   goLive();
   endpoint.message(Buffer.from("garbage"));
   endpoint.message(Buffer.from(`${IDENT} 5 /x 4:{"a},0:,`));
-  endpoint.refused(new ProtocolError("protocol.request", "a message in several parts"));
+  endpoint.refused(new ProtocolError("invalid", "a message in several parts"));
   endpoint.message(get(6));
   assert.deepEqual(told, ["live", "malformed undefined", "malformed 5", "malformed ?", "http 6"]);
 });

@@ -13,7 +13,7 @@ import { decode, encode, type TnetValue } from "../../src/protocol/tnetstring.js
 import { anyText, damaged } from "../support/arbitraries.js";
 
 const read = (text: string) => decodeControlReply(Buffer.from(text));
-const broken = (error: unknown) => error instanceof ProtocolError && error.code === "protocol.control";
+const broken = (error: unknown) => error instanceof ProtocolError && error.code === "invalid";
 
 /** Answers of a real Mongrel2 1.12.2: two open requests and one connection that has sent nothing yet. */
 const NET =

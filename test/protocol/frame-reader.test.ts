@@ -92,7 +92,7 @@ test("a frame that is larger than is taken is refused as soon as its size is kno
   const stream = Buffer.concat([framed(Buffer.from("before")), head(1001)]);
   assert.deepEqual(
     outcome(stream, () => new FrameReader(1000)),
-    { bodies: ["before"], error: "limit.exceeded: a frame of 1001 bytes, at most 1000 are taken" },
+    { bodies: ["before"], error: "too_large: a frame of 1001 bytes, at most 1000 are taken" },
   );
   assert.equal(read([framed(Buffer.alloc(1000))], new FrameReader(1000)).length, 1);
 });
@@ -101,7 +101,7 @@ test("a command is at most 1024 bytes, whatever the limit of messages", () => {
   const stream = Buffer.concat([framed(Buffer.alloc(1024, "x"), 4), head(1025, 4)]);
   const { bodies, error } = outcome(stream, () => new FrameReader(1_000_000, 100));
   assert.equal(bodies.length, 1);
-  assert.equal(error, "limit.exceeded: a frame of 1025 bytes, at most 1024 are taken");
+  assert.equal(error, "too_large: a frame of 1025 bytes, at most 1024 are taken");
 });
 
 test("reserved flags, and a command that goes on, end the stream", () => {

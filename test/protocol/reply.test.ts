@@ -6,7 +6,7 @@ import { CANCEL, CLOSE, decodeReply, extendedHead, isSender, KEEP_ALIVE, replyHe
 import { decode } from "../../src/protocol/tnetstring.js";
 import { bytes, connectionIds, damaged, sender } from "../support/arbitraries.js";
 
-const malformed = (error: unknown) => error instanceof ProtocolError && error.code === "protocol.reply";
+const malformed = (error: unknown) => error instanceof ProtocolError && error.code === "invalid";
 const read = (text: string) => decodeReply(Buffer.from(text));
 
 test("what a reply is made of comes out of it again", () => {

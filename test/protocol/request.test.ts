@@ -195,7 +195,7 @@ test("an error tells the connection as far as it was understood", () => {
   ];
   for (const [text, ident, id] of cases) {
     const error = refusal(text);
-    assert.deepEqual([error.sender, error.id, error.code], [ident, id, "protocol.request"], text);
+    assert.deepEqual([error.sender, error.id, error.code], [ident, id, "invalid"], text);
     assert.ok(error instanceof ProtocolError);
   }
 });

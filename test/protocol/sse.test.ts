@@ -13,7 +13,7 @@ import {
 import { anyText, event, streamText } from "../support/arbitraries.js";
 import { EventStreamParser, type StreamEvent } from "../support/event-stream.js";
 
-const refused = (error: unknown) => error instanceof ProtocolError && error.code === "protocol.publication";
+const refused = (error: unknown) => error instanceof ProtocolError && error.code === "invalid";
 
 /** What arrives of an event: line ends in data become LF. */
 function arriving({ data, ...rest }: EventFields): EventFields {

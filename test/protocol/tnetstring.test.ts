@@ -14,8 +14,8 @@ import { bytes, damaged, tnetValue } from "../support/arbitraries.js";
 
 const read = (text: string, limits?: TnetLimits) => decode(Buffer.from(text), limits);
 const codeOf = (code: string) => (error: unknown) => error instanceof ProtocolError && error.code === code;
-const broken = codeOf("protocol.tnetstring");
-const tooMuch = codeOf("limit.exceeded");
+const broken = codeOf("invalid");
+const tooMuch = codeOf("too_large");
 
 /** Any throw but ProtocolError fails. */
 function attempt(run: () => unknown): boolean {

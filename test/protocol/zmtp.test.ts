@@ -92,7 +92,7 @@ test("a PING is answered with its context", () => {
 
 test("a PING without its two bytes of time, or with a context of more than 16 bytes, is refused", () => {
   for (const data of ["", "\0", `\0\0${"x".repeat(17)}`]) {
-    assert.throws(() => pong(Buffer.from(data)), { code: "protocol.zmtp", message: /2 to 18 are allowed/ });
+    assert.throws(() => pong(Buffer.from(data)), { code: "invalid", message: /2 to 18 are allowed/ });
   }
 });
 
@@ -101,7 +101,7 @@ test("a command has a name, and it is fit to be printed", () => {
   assert.deepEqual([name, String(data)], ["PING", "\0\x0ahello"]);
   assert.equal(parseCommand(Buffer.from("\x03a\x1b\n")).name, "a\\x1b\\x0a");
   for (const body of ["", "\0", "\x05PING"]) {
-    assert.throws(() => parseCommand(Buffer.from(body)), { code: "protocol.zmtp", message: /without a name/ });
+    assert.throws(() => parseCommand(Buffer.from(body)), { code: "invalid", message: /without a name/ });
   }
 });
 

@@ -1,7 +1,8 @@
 /** A hub on a recording outlet, with a history in memory and everything else silent. */
 
 import { LocalBus } from "../../src/cluster/local-bus.js";
-import type { ClientStore, DeliveryObserver, History, StoredClient, Subscriber } from "../../src/delivery/ports.js";
+import type { ObserveDelivery } from "../../src/delivery/events.js";
+import type { ClientStore, History, StoredClient, Subscriber } from "../../src/delivery/ports.js";
 import type { Server } from "../../src/delivery/server-delivery.js";
 import { Hub } from "../../src/hub/hub.js";
 import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
@@ -10,16 +11,6 @@ import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "./clock.js";
 import { RecordingOutlet } from "./outlet.js";
-
-export const silent: DeliveryObserver = {
-  connected() {},
-  disconnected() {},
-  adopted() {},
-  published() {},
-  repeatedId() {},
-  flushed() {},
-  gap() {},
-};
 
 /** A client store that a test can look into. */
 export class MapStore implements ClientStore {
@@ -91,30 +82,28 @@ export interface BenchOptions {
   readonly isFlooded?: () => boolean;
   readonly maxEvents?: number;
   readonly maxTargets?: number;
-  /** Absent = nobody hears. */
-  readonly journal?: DeliveryObserver;
+  readonly observe?: ObserveDelivery;
   /** Instead of the usual one. */
   readonly History?: typeof MemoryHistory;
 }
 
 export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const { maxEvents = 100_000, maxTargets = 128, isFlooded = () => false, History = MemoryHistory } = options;
-  const { journal = silent } = options;
+  const { observe = () => {} } = options;
   const clock = new FakeClock();
   const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
   const attendance: [what: string, subscriber: string][] = [];
   const problems: string[] = [];
-  const conditions = new Conditions(clock, {
-    conditionBegan: ({ code }) => problems.push(`began ${code}`),
-    conditionEnded: ({ code }) => problems.push(`ended ${code}`),
-  });
+  const conditions = new Conditions(clock, ({ type, condition }) =>
+    problems.push(`${type === "conditionBegan" ? "began" : "ended"} ${condition.code}`),
+  );
   const hub = new Hub({
     conditions,
     bus: new LocalBus(history, clock),
     history,
     clients: store,
-    journal,
+    observe,
     attendance: {
       joined: (it) => attendance.push(["joined", it.id]),
       adopted() {},

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type ActiveCondition, Conditions } from "../../src/util/conditions.js";
+import { Conditions } from "../../src/util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "../../src/util/descriptors.js";
 import { FakeClock } from "../support/clock.js";
 
@@ -44,10 +44,9 @@ describe("ConnectionCap", () => {
   function observed() {
     const clock = new FakeClock();
     const told: string[] = [];
-    const conditions = new Conditions(clock, {
-      conditionBegan: ({ code, subject }: ActiveCondition) => told.push(`began ${code} ${subject}`),
-      conditionEnded: ({ code, subject }: ActiveCondition) => told.push(`ended ${code} ${subject}`),
-    });
+    const conditions = new Conditions(clock, ({ type, condition: { code, subject } }) =>
+      told.push(`${type === "conditionBegan" ? "began" : "ended"} ${code} ${subject}`),
+    );
     const cap = new ConnectionCap(5, { clock, conditions, subject: "door", message: "full", fix: "close some" });
     return { clock, told, cap, conditions };
   }

@@ -59,5 +59,5 @@ test("an answer that comes too late is not taken for that of the next question",
 });
 
 test("an address that is none is an error of the link, not a silence", async () => {
-  await assert.rejects(new RequestClient("nonsense", 50).ask(Buffer.from("?")), { code: "link.failed" });
+  await assert.rejects(new RequestClient("nonsense", 50).ask(Buffer.from("?")), { code: "link_failed" });
 });

@@ -158,7 +158,7 @@ test("a message in several parts is told as such and not taken for one", async (
   await heard("message after");
   assert.deepEqual(
     told.filter((it) => !/[+-]$/.test(it)),
-    ["refused protocol.request", "message after"],
+    ["refused invalid", "message after"],
   );
   await link.close();
   push.close();
@@ -242,7 +242,7 @@ test("an address that is taken, where the link binds, is an error, and the link 
     clock: systemClock,
   });
   const receiver = { message() {}, refused() {}, connected() {}, disconnected() {} };
-  await assert.rejects(taken.start(receiver), { code: "link.failed" });
+  await assert.rejects(taken.start(receiver), { code: "link_failed" });
   await within(10_000, taken.close(), "the failed link to close");
   await start();
   await link.close();

@@ -194,7 +194,7 @@ test("the file of a process that was killed is no obstacle, one that is in use i
   await server.start(receiver());
   const second = new PullServer(spec, systemClock);
   await assert.rejects(second.start(receiver()), {
-    code: "link.failed",
+    code: "link_failed",
     message: /cannot bind .* another m2push, has this address/,
   });
   await second.close();
@@ -274,7 +274,7 @@ test("two servers cannot have one address, and the second says so", async () => 
   const { spec, server } = await setUp();
   const second = new PullServer(spec, systemClock);
   await assert.rejects(second.start(receiver()), {
-    code: "link.failed",
+    code: "link_failed",
     message: /cannot bind .* another m2push, has this address/,
   });
   await second.close();

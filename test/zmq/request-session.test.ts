@@ -109,6 +109,6 @@ describe("RequestSession", () => {
     const { session } = await setUp(t);
     await assert.rejects(session.ask(Buffer.from("?"), 20), { code: "unavailable" });
     const nonsense = new RequestSession("nonsense", systemClock, { connected() {}, ended() {}, answered() {} });
-    await assert.rejects(nonsense.start(), { code: "link.failed" });
+    await assert.rejects(nonsense.start(), { code: "link_failed" });
   });
 });

@@ -223,7 +223,7 @@ test("a path that is too long is an error at once, not the beginning of it used"
   for (const bind of [true, false]) {
     const { socket } = await open(t, { spec: `ipc://${folder}/${"x".repeat(200)}`, bind });
     await assert.rejects(socket.start(), {
-      code: "link.failed",
+      code: "link_failed",
       message: /too long; fix: choose a path of at most 107/,
     });
   }
@@ -262,7 +262,7 @@ test("a file that is no socket is never removed, and the error says so", async (
   for (const name of ["file", "link", "directory"]) {
     const { socket } = await open(t, { spec: `ipc://${folder}/${name}` });
     await assert.rejects(socket.start(), {
-      code: "link.failed",
+      code: "link_failed",
       message: new RegExp(`cannot bind ipc://\\S+/${name}: the path is that of a file that is no socket; fix: remove `),
     });
     assert.ok(existsSync(`${folder}/${name}`));
@@ -279,6 +279,6 @@ test("what cannot be bound is told with its cause: a missing directory is no mis
     ["tcp://no-such-host.invalid:9997", /: the host name does not resolve \(E\w+\); fix: /],
   ] as const) {
     const { socket } = await open(t, { spec });
-    await assert.rejects(socket.start(), { code: "link.failed", message });
+    await assert.rejects(socket.start(), { code: "link_failed", message });
   }
 });

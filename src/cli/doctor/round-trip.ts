@@ -26,7 +26,7 @@ const EVERY = 25;
 /** After the answer, for requests that Mongrel2 has handed over and we have not read yet; milliseconds. */
 const SETTLE = 20;
 
-/** Undefined when no answer comes. Rejects with "link.failed" when an address cannot be used at all. */
+/** Undefined when no answer comes. Rejects with "link_failed" when an address cannot be used at all. */
 export async function roundTrip(server: ServerConfig, clock: Clock): Promise<RoundTrip | undefined> {
   const link = new NativeTransport({
     sendSpec: server.send_spec,

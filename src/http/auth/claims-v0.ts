@@ -16,7 +16,7 @@ export function hasRightsV0(claims: JsonObject): boolean {
   return Object.hasOwn(claims, CLAIM) || Object.hasOwn(claims, NAMESPACED);
 }
 
-/** A list that is absent or null grants nothing. Throws "auth.denied" for anything that is not what the draft says. */
+/** A list that is absent or null grants nothing. Throws "unauthenticated" for anything that is not what the draft says. */
 export function readRightsV0<S>(claims: JsonObject, parse: ParseSelector<S>): Rights<S> {
   const claim = claims[NAMESPACED] ?? claims[CLAIM];
   if (!isObject(claim)) throw tokenError(`its mercure claim is ${displayValue(claim)}, not an object`);

@@ -30,7 +30,7 @@ function hasAccessType({ typ }: JsonObject): boolean {
   return typeof typ === "string" && /^(?:application\/)?at\+jwt$/i.test(typ);
 }
 
-/** Checks `typ`, `iss` and `aud`; throws "auth.denied". Without an authority nobody's tokens are good. */
+/** Checks `typ`, `iss` and `aud`; throws "unauthenticated". Without an authority nobody's tokens are good. */
 export function checkAccessToken(header: JsonObject, claims: JsonObject, authority: TokenAuthority | undefined): void {
   if (!hasAccessType(header)) throw tokenError(`its typ is ${displayValue(header.typ)}, not "at+jwt"`);
   if (authority === undefined) throw tokenError("access tokens (Mercure draft-08) are turned off");
@@ -44,13 +44,13 @@ export function checkAccessToken(header: JsonObject, claims: JsonObject, authori
     throw tokenError(`its aud does not have ${displayValue(audiences[0])}`);
 }
 
-/** Throws "auth.denied" when a token is of another issuer; undefined = any. */
+/** Throws "unauthenticated" when a token is of another issuer; undefined = any. */
 export function checkIssuer({ iss }: JsonObject, issuer: string | undefined): void {
   if (issuer !== undefined && iss !== issuer)
     throw tokenError(`its iss is ${displayValue(iss)}, not ${displayValue(issuer)}`);
 }
 
-/** Throws "auth.denied" for anything that is not what the draft says. A token without details is good and grants nothing. */
+/** Throws "unauthenticated" for anything that is not what the draft says. A token without details is good and grants nothing. */
 export function readRightsV8<S>(claims: JsonObject, parse: ParseSelector<S>): Rights<S> {
   const details = readDetails(claims[CLAIM]).map((entry, index) => readDetail(entry, `detail ${index}`));
   const topics = details.reduce((sum, detail) => sum + detail.topics.length, 0);

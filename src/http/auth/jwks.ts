@@ -13,7 +13,7 @@ export interface Jwks {
 /** A token that names no key is tried with each that fits. */
 const MAX_KEYS = 100;
 
-/** Throws "config.invalid" when no key of the set can be used, or when one is private. */
+/** Throws "config_invalid" when no key of the set can be used, or when one is private. */
 export function readJwks(text: string): Jwks {
   const set = readSet(text);
   const secret = set.findIndex((jwk) => isObject(jwk) && jwk.kty !== "oct" && Object.hasOwn(jwk, "d"));

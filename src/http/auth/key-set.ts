@@ -18,7 +18,7 @@ const MAX_FILE = 1_000_000;
 /**
  * Loads what `material`, the value of the setting `name`, stands for: an HS256 secret as it is, a PEM block, or the path of a
  * file with a PEM block, a JWKS, or nothing but a secret on a line. Reads the file at once and once: to take in a
- * changed one, load again. Throws "config.invalid", which says what is wrong with it and the mend.
+ * changed one, load again. Throws "config_invalid", which says what is wrong with it and the mend.
  */
 export function loadKeys(name: string, material: string): KeySet {
   try {

@@ -19,7 +19,7 @@ export function refusal(code: Refusal["code"], why: string): Refusal {
 
 /** What the checks inside this folder throw; the verifier makes a Refusal of it. */
 export function tokenError(why: string, cause?: unknown): M2pushError {
-  return new M2pushError("auth.denied", why, { cause });
+  return new M2pushError("unauthenticated", why, { cause });
 }
 
 /** The most characters of somebody else's text in a `why`. */

@@ -17,7 +17,7 @@ export interface SignedToken {
 /** The longest token, in characters; as the Mercure reference hub. Mongrel2's limits.buffer_size is usually less. */
 const MAX_TOKEN = 65_536;
 
-/** Resolves with what a key of `keys` has signed; rejects with "auth.denied" for every other text. */
+/** Resolves with what a key of `keys` has signed; rejects with "unauthenticated" for every other text. */
 export async function verifySignature(token: string, keys: readonly VerificationKey[]): Promise<SignedToken> {
   if (token.length > MAX_TOKEN) throw tokenError(`it has ${token.length} characters, at most ${MAX_TOKEN} are taken`);
   if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) throw tokenError("it is no signed JWT");

@@ -26,10 +26,10 @@ const SECRET_BYTES = 32;
 
 /** What is wrong with key material; says the mend. loadKeys() puts the name of the setting before it. */
 export function unusable(why: string, cause?: unknown): M2pushError {
-  return new M2pushError("config.invalid", why, { cause });
+  return new M2pushError("config_invalid", why, { cause });
 }
 
-/** Throws "config.invalid" for a key that no allowed algorithm takes. */
+/** Throws "config_invalid" for a key that no allowed algorithm takes. */
 export function publicKey(key: KeyObject, id?: string): VerificationKey {
   const der = key.export({ type: "spki", format: "der" });
   return { algorithm: algorithmOf(key), id, key, fingerprint: fingerprintOf(der) };

@@ -33,7 +33,7 @@ export interface MercureDialect {
   readonly name: "0.x" | "draft-08";
 
   // ---- Subscribe ---------------------------------------------------------------------------------------------------
-  /** Throws "protocol.request" for what the dialect does not allow. */
+  /** Throws "invalid" for what the dialect does not allow. */
   readonly asked: (form: Form) => readonly RequestedSelectors[];
   /** The last event id that a form has, under whatever name (http/cursor.ts); "" when it has an empty one. */
   readonly cursor: (form: Form) => string | undefined;

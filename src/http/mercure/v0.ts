@@ -15,9 +15,9 @@ export const v0: MercureDialect = {
   /** `topic`, repeated: a topic, a URI template, or `*`. */
   asked(form) {
     const topics = valuesOf(form, "topic");
-    if (topics.length === 0) throw new ProtocolError("protocol.request", 'missing "topic" parameter');
+    if (topics.length === 0) throw new ProtocolError("invalid", 'missing "topic" parameter');
     if (topics.length > MAX_TOPICS) {
-      throw new ProtocolError("protocol.request", `${topics.length} topics, at most ${MAX_TOPICS} are taken`);
+      throw new ProtocolError("invalid", `${topics.length} topics, at most ${MAX_TOPICS} are taken`);
     }
     return topics.map((value) => ({ selects: "template", kind: "topic", value }));
   },

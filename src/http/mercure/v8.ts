@@ -23,12 +23,12 @@ export const v8: MercureDialect = {
     for (const [name, value] of form) {
       const kind = MATCHERS.get(name);
       if (kind) asked.push({ selects: kind, kind, value });
-      else if (/^match/i.test(name)) throw new ProtocolError("protocol.request", "a type of matcher that is not known");
-      else if (name === "topic") throw new ProtocolError("protocol.request", '"topic" is Mercure 0.x: use "match"');
+      else if (/^match/i.test(name)) throw new ProtocolError("invalid", "a type of matcher that is not known");
+      else if (name === "topic") throw new ProtocolError("invalid", '"topic" is Mercure 0.x: use "match"');
     }
-    if (asked.length === 0) throw new ProtocolError("protocol.request", 'missing "match" parameter');
+    if (asked.length === 0) throw new ProtocolError("invalid", 'missing "match" parameter');
     if (asked.length > MAX_MATCHERS) {
-      throw new ProtocolError("protocol.request", `${asked.length} matchers, at most ${MAX_MATCHERS} are taken`);
+      throw new ProtocolError("invalid", `${asked.length} matchers, at most ${MAX_MATCHERS} are taken`);
     }
     return asked;
   },

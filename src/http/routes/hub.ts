@@ -68,5 +68,5 @@ function wishOf(request: HttpRequest, dialects: Dialects): SubscribeRequest {
 function bodyOf(request: HttpRequest): Form {
   if (request.method !== "QUERY" || request.body.length === 0) return [];
   if (isForm(request)) return parseFormBody(request.body);
-  throw new ProtocolError("protocol.request", "the body is not application/x-www-form-urlencoded");
+  throw new ProtocolError("invalid", "the body is not application/x-www-form-urlencoded");
 }

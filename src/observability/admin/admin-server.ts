@@ -73,7 +73,7 @@ export class AdminServer {
     this.#server.on("clientError", refuse);
   }
 
-  /** Rejects with "link.failed" when the address cannot be had. */
+  /** Rejects with "link_failed" when the address cannot be had. */
   start(): Promise<void> {
     const { listen } = this.#options;
     const at = listen.lastIndexOf(":");
@@ -183,5 +183,5 @@ function failure(listen: string, cause: NodeJS.ErrnoException): M2pushError {
   const taken = cause.code === "EADDRINUSE";
   const why = taken ? "another program, or another m2push, has this address" : cause.message;
   const mend = `set [admin] listen to another one, or to "" for none`;
-  return new M2pushError("link.failed", `cannot listen on ${listen}: ${why}; ${mend}`, { cause });
+  return new M2pushError("link_failed", `cannot listen on ${listen}: ${why}; ${mend}`, { cause });
 }

@@ -21,7 +21,7 @@ export interface AdminOptions {
   /** For what is guarded; "" = none. */
   readonly token: string;
   readonly version: string;
-  readonly journal: MetricsObserver;
+  readonly metrics: MetricsObserver;
   readonly visits: RecentConnections;
   readonly observed: DaemonState;
   readonly hub: Pick<Hub, "end">;
@@ -40,14 +40,14 @@ export interface RunningAdmin {
   close(): Promise<void>;
 }
 
-/** Rejects with "link.failed" when the address cannot be had. */
+/** Rejects with "link_failed" when the address cannot be had. */
 export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
-  const { listen, token, version, journal, visits, observed, hub, base, clock, cap, failed } = options;
+  const { listen, token, version, metrics, visits, observed, hub, base, clock, cap, failed } = options;
   if (listen === "") return { url: undefined, close: async () => undefined };
   const { snapshot } = observed;
-  const pulse = new RateSampler({ clock, tally: journal.tally, lag: (ms) => journal.histograms.lag(ms) });
-  const exposition = new Exposition(journal, snapshot);
-  const parts = { version, journal, pulse, snapshot, exposition };
+  const pulse = new RateSampler({ clock, counters: metrics.counters, lag: (ms) => metrics.histograms.lag(ms) });
+  const exposition = new Exposition(metrics, snapshot);
+  const parts = { version, metrics, pulse, snapshot, exposition };
   const feed = new DashboardStream({
     clock,
     visits,

@@ -54,16 +54,16 @@ export interface ServerCounters {
 }
 
 /** Codes of errors.ts that a message of Mongrel2 can have. */
-const PARSE_REASONS = ["protocol.request", "protocol.tnetstring", "protocol.zmtp", "limit.exceeded"];
+const PARSE_REASONS = ["invalid", "too_large"];
 /** And those that a rejected publication can, by where it came from. */
-const STORING = ["history.failed", "unavailable"];
+const STORING = ["storage_failed", "unavailable"];
 const REJECT_REASONS: Readonly<Record<PublicationSource, readonly string[]>> = {
-  http: ["auth.denied", "protocol.publication", "limit.exceeded", ...STORING],
-  zmq: ["protocol.publication", "limit.exceeded", ...STORING],
-  internal: ["protocol.publication", "limit.exceeded", ...STORING],
+  http: ["unauthenticated", "forbidden", "invalid", "too_large", ...STORING],
+  zmq: ["invalid", "too_large", ...STORING],
+  internal: ["invalid", "too_large", ...STORING],
 };
 /** And those for which a publisher's connection is ended. */
-const PEER_REASONS = ["protocol.zmtp", "limit.exceeded"];
+const PEER_REASONS = PARSE_REASONS;
 
 export class Counters {
   publications = 0;
@@ -89,15 +89,15 @@ export class Counters {
 
   /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */
   server(name: string): ServerCounters {
-    let tally = this.servers.get(name);
-    if (!tally) {
-      tally = zeros();
-      this.servers.set(name, tally);
+    let counters = this.servers.get(name);
+    if (!counters) {
+      counters = zeros();
+      this.servers.set(name, counters);
       for (const reason of DISCONNECT_REASONS) this.disconnects.add([name, reason], 0);
       for (const reason of GAP_REASONS) this.gaps.add([name, reason], 0);
       for (const reason of PARSE_REASONS) this.parseErrors.add([name, reason], 0);
     }
-    return tally;
+    return counters;
   }
 
   /** The sum of one count over all servers. */

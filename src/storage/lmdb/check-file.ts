@@ -2,13 +2,13 @@
 import { M2pushError } from "../../errors.js";
 import { findFileDamage } from "./lmdb-file.js";
 
-/** Throws "history.unusable" when LMDB could not be trusted with the file. A missing one is fine. */
+/** Throws "storage_unusable" when LMDB could not be trusted with the file. A missing one is fine. */
 export function checkFile(file: string): void {
   const flaw = findFileDamage(file);
   if (flaw !== undefined) throw unusable(file, flaw);
 }
 
-/** Throws "history.unusable" when the data was written in another format than the `known` one. No release wrote an older one. */
+/** Throws "storage_unusable" when the data was written in another format than the `known` one. No release wrote an older one. */
 export function checkVersion(file: string, version: number, known: number): void {
   if (version === known) return;
   if (version < known) throw unusable(file, `it was written before the first release (format ${version})`);
@@ -22,5 +22,5 @@ export function damage(blocks: number): string {
 
 export function unusable(file: string, why: string, cause?: unknown): M2pushError {
   const mend = "put a copy of it back, or move it away to begin with an empty history";
-  return new M2pushError("history.unusable", `${file} cannot be used: ${why}; ${mend}`, { cause });
+  return new M2pushError("storage_unusable", `${file} cannot be used: ${why}; ${mend}`, { cause });
 }

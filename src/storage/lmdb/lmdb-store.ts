@@ -64,7 +64,7 @@ export class LmdbStore {
   /** Whether the file says that a process uses it, so that its sudden end will be known. */
   #isMarked = false;
 
-  /** The file must belong to this process alone. Throws "history.unusable", or what LMDB throws. */
+  /** The file must belong to this process alone. Throws "storage_unusable", or what LMDB throws. */
   constructor(file: string, options: LmdbStoreOptions, clock: Clock) {
     checkFile(file);
     this.#options = options;

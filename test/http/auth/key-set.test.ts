@@ -49,7 +49,7 @@ function isFault(material: string, what: RegExp): void {
     () => load(material),
     (error: unknown) => {
       assert.ok(error instanceof M2pushError);
-      assert.equal(error.code, "config.invalid");
+      assert.equal(error.code, "config_invalid");
       assert.match(error.message, /^auth\.publisher_key: /);
       assert.match(error.message, what);
       if (!material.startsWith(folder)) assert.ok(material.trim() === "" || !error.message.includes(material.trim()));

@@ -175,7 +175,7 @@ test("an address that is taken is an error that says what to change", async (t) 
   const second = new AdminServer({ listen: host, routes: new Map(), failed: () => {} });
   await assert.rejects(second.start(), (error) => {
     assert.ok(error instanceof M2pushError);
-    assert.equal(error.code, "link.failed");
+    assert.equal(error.code, "link_failed");
     assert.match(error.message, /cannot listen on 127\.0\.0\.1:\d+: another program, .*; set \[admin\] listen/);
     return true;
   });

@@ -284,7 +284,7 @@ describe("Client record at the start", () => {
   const openReported = async (t: TestContext, folder: string) => {
     const clock = new FakeClock();
     const warnings: string[] = [];
-    const conditions = new Conditions(clock, { conditionBegan() {}, conditionEnded() {} });
+    const conditions = new Conditions(clock, () => {});
     const warn = (warning: string) => warnings.push(warning);
     const store = await openClientStore({ folder, epoch: "e1", clock, conditions, warn });
     t.after(() => store.close());

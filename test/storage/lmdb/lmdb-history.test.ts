@@ -104,14 +104,14 @@ test("a second daemon on the same data is refused, and told what to do", async (
   const path = folder(t);
   const first = await openAt(path);
   t.after(() => first.close());
-  await assert.rejects(openAt(path), { code: "history.unusable", message: /--takeover/ });
+  await assert.rejects(openAt(path), { code: "storage_unusable", message: /--takeover/ });
 });
 
 test("a folder that cannot be made is an error that names it", async (t) => {
   const path = folder(t);
   writeFileSync(path, "a file");
   await assert.rejects(openAt(join(path, "below")), {
-    code: "history.unusable",
+    code: "storage_unusable",
     message: /cannot be used.*\[history\] path/,
   });
 });
@@ -286,7 +286,7 @@ test("data of a format that no release wrote is refused in words", async (t) => 
   await root.openDB<number, string>({ name: "meta", encoding: "json" }).put("version", 1);
   await root.close();
   await assert.rejects(openAt(path), {
-    code: "history.unusable",
+    code: "storage_unusable",
     message: /written before the first release \(format 1\)/,
   });
 });
