@@ -33,7 +33,7 @@ import { Hub } from "./hub/hub.js";
 import { combineObservers } from "./hub/observers.js";
 import { Ingress } from "./ingress/ingress.js";
 import { socketObserver } from "./ingress/socket-observer.js";
-import { handOver } from "./mongrel2/handover.js";
+import { handOver } from "./mongrel2/hand-over.js";
 import { type ServedMongrel2, type ServerDeps, serveMongrel2 } from "./mongrel2/serve-mongrel2.js";
 import { DaemonState } from "./observability/admin/daemon-state.js";
 import { RecentConnections } from "./observability/admin/recent-connections.js";
@@ -49,8 +49,8 @@ import { storageConditions } from "./storage/storage-failure.js";
 import { type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
+import { packageVersion } from "./util/package-version.js";
 import { Throttle } from "./util/throttle.js";
-import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull-server.js";
 
 /** A running daemon. */
@@ -143,12 +143,12 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const hosts = site.hosts.bind(site);
   const requestCompleted = (server: string, route: string, status: number, reason?: string) =>
     observe({ type: "requestCompleted", server, route, status, reason });
-  const visitors = new Router({ hub, routes: site.routes, requestCompleted, commonHeaders, hosts });
+  const requestHandler = new Router({ hub, routes: site.routes, requestCompleted, commonHeaders, hosts });
   const retryMs = () => live.config.stream.retry;
   const yielded = whenAllYielded(config, log, source);
-  const around = { hub, visitors, store, observe, clock, conditions, times: config.stream, retryMs, yielded };
+  const around = { hub, requestHandler, store, observe, clock, conditions, times: config.stream, retryMs, yielded };
   const served = await startServers(config, around, observed, options, start);
-  const endpoints = served.map(({ endpoint }) => endpoint);
+  const endpoints = served.map(({ link }) => link);
   const abandoned = (connections: number) =>
     log.warn(
       { event: "abandoned", connections },
@@ -160,11 +160,11 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     const isClosing = drain || config.history.store === "memory" || served.some(({ isContended }) => isContended);
     return handOver({
       hub,
-      visitors,
-      endpoints,
+      requestHandler,
+      links: endpoints,
       clock,
-      retry: isClosing ? retryMs() : undefined,
-      isForgetful: config.history.store === "memory",
+      retryMs: isClosing ? retryMs() : undefined,
+      isHistoryVolatile: config.history.store === "memory",
       abandoned,
     });
   };
@@ -218,7 +218,7 @@ interface ObserverDeps {
 async function startHub(config: Config, told: ObserverDeps, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
   const { observe, observed, conditions, source } = told;
-  const isFlooded = () => source?.isFlooded ?? false;
+  const isFlooded = () => source?.hasBacklog ?? false;
   const isAlone = config.cluster.nats.length === 0;
   const { history, bus, nodes } = isAlone
     ? await startAlone(config, told, options, start)
@@ -314,7 +314,7 @@ async function startServers(
       async (it) => reportStop(log, server.name, await it.stop()),
     );
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
-    observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
+    observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.link });
     all.push(served);
   }
   return all;
@@ -387,7 +387,7 @@ function observerFailed(log: Logger, clock: Clock): (error: unknown) => void {
   const throttle = new Throttle(clock, 1000);
   const text = "internal error: an event of the daemon was not logged or counted";
   return (error) =>
-    throttle.pass("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
+    throttle.run("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
 }
 
 /** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */

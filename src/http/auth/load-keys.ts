@@ -1,6 +1,6 @@
-/** Loads the keys of a setting: publisher_key, subscriber_key. The form of its value is decided by keyForm() (config/text-types.ts). */
+/** Loads the keys of a setting: publisher_key, subscriber_key. The form of its value is decided by keyForm() (config/key-form.ts). */
 import { readFileSync } from "node:fs";
-import { keyForm } from "../../config/text-types.js";
+import { keyForm } from "../../config/key-form.js";
 import { M2pushError } from "../../errors.js";
 import { readJwks } from "./jwks.js";
 import { isPublicKeyText, readPem } from "./pem.js";
