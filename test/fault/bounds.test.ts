@@ -62,7 +62,7 @@ besieged("six hundred visits of a hundred topics while somebody watches", { conf
     told = event.type;
     late.close();
   }
-  watcher.close();
+  await watcher.close();
   assert.ok(last < 1000, `${last} positions: only those of the events that were published`);
 });
 
