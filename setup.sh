@@ -34,6 +34,7 @@ missing_packages() {
   has mongrel2 && has m2sh || echo mongrel2-core
   [[ $1 == test ]] || return 0
   has chromium || echo chromium
+  has firefox-esr || echo firefox-esr
   has nats-server || echo nats-server
   has nginx || echo nginx
   has gcc || echo gcc

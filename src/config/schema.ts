@@ -161,6 +161,12 @@ export const SECTIONS = {
       change: "live",
       doc: "States of all distinct templates and URL patterns of all clients together, and 16 for each; a stream beyond it gets 503 with Retry-After.",
     }),
+    max_lifetime: key<number>({
+      kind: duration({ min: 60 * SECOND, max: 30 * DAY, off: true }),
+      default: 0,
+      change: "live",
+      doc: "Longest time that one stream lasts. Each stream closes after 80 to 100 % of it and its client reconnects. 0: no limit; a token's expiry always ends its stream.",
+    }),
   },
   beacon: {
     interval: key<number>({

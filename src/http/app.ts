@@ -1,7 +1,7 @@
 /** What is served over HTTP: every address, and what of it a new configuration changes. */
 
 import type { Config } from "../config/schema.js";
-import type { History } from "../delivery/ports.js";
+import type { History } from "../delivery/history.js";
 import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { CompileWork } from "../matching/compile-work.js";
@@ -94,6 +94,7 @@ export class App {
     const subscribe = new Subscribe(hub, base, new CompileQueue(clock), {
       settings: () => this.#settings(),
       date: this.#date,
+      now: () => clock.now(),
     });
     const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
     const corsOrigins = () => this.#config.auth.cors_origins;
@@ -117,9 +118,9 @@ export class App {
 
   #settings() {
     const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
-    const { max_pattern_cost: maxPatternCost } = this.#config.stream;
-    const corsOrigins = this.#config.auth.cors_origins;
-    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, corsOrigins };
+    const { max_pattern_cost: maxPatternCost, max_lifetime: maxLifetimeMs } = this.#config.stream;
+    const { cors_origins: corsOrigins } = this.#config.auth;
+    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, maxLifetimeMs, corsOrigins };
   }
 
   #accessOf(config: Config): Access {

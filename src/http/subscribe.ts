@@ -4,8 +4,8 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Client } from "../delivery/client.js";
-import type { Subscribed, Subscriber } from "../delivery/ports.js";
 import type { Server } from "../delivery/server-delivery.js";
+import type { Subscribed, Subscriber } from "../delivery/subscriber.js";
 import { ProtocolError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { Interest } from "../matching/interest.js";
@@ -18,6 +18,7 @@ import { hasTokenInQuery } from "./auth/carrier.js";
 import { refusal } from "./auth/refusal.js";
 import type { CompileQueue } from "./compile-queue.js";
 import { corsHeaders, NO_CORS } from "./cors.js";
+import { headerCursor } from "./cursor.js";
 import type { RequestedSelectors } from "./mercure/dialect.js";
 import { encodeResponseHead, type Response } from "./response.js";
 import type { RouteMethod, RouteResult } from "./router.js";
@@ -34,6 +35,8 @@ export interface SubscribeSettings {
   readonly maxPerAddress: number;
   /** What the patterns of all clients may cost together; 0 = no limit. */
   readonly maxPatternCost: number;
+  /** Longest time that one stream lasts, milliseconds; 0 = no limit. A token that expires earlier ends it then. */
+  readonly maxLifetimeMs: number;
   readonly corsOrigins: readonly string[];
 }
 
@@ -52,12 +55,17 @@ const HEADERS = {
 /** RFC 6750 section 2.3: a token in the address makes the answer private, whatever else a cache reads. */
 const PRIVATE = { "Cache-Control": `private, ${HEADERS["Cache-Control"]}` };
 
+/** Coprime to 1000: a thousand connections in a row get as many different ends. */
+const SPREAD_FACTOR = 619;
+
 const NO_GRANTS: readonly Selector[] = [];
 const GREETING = encodeComment(" time stream");
 
 export interface SubscribeParts {
   readonly settings: () => SubscribeSettings;
   readonly date: () => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 export class Subscribe {
@@ -66,18 +74,20 @@ export class Subscribe {
   readonly #queue: CompileQueue;
   readonly #settings: () => SubscribeSettings;
   readonly #date: () => string;
+  readonly #now: () => number;
   /** What most are told first, all the same for a second. */
   readonly #plain = memoizeLast((date: string) =>
     memoizeLast((retry: number) => openingOf(retry, { Date: date, ...HEADERS })),
   );
 
   /** `base` is the hub's URL; `settings` are asked for anew with each request, `date` is the Date header's. */
-  constructor(hub: Hub, base: string, queue: CompileQueue, { settings, date }: SubscribeParts) {
+  constructor(hub: Hub, base: string, queue: CompileQueue, { settings, date, now }: SubscribeParts) {
     this.#hub = hub;
     this.#base = base;
     this.#queue = queue;
     this.#settings = settings;
     this.#date = date;
+    this.#now = now;
   }
 
   /** What a route's requests ask for; `read`: see Wishes. */
@@ -113,8 +123,7 @@ export class Subscribe {
     known: Promise<T>,
     then: (it: T) => RouteResult | Promise<RouteResult>,
   ): Promise<RouteResult> {
-    const arrival = server.arrivals.begin(request.id);
-    return known.then((it) => (arrival.isGone ? undefined : then(it))).finally(() => server.arrivals.end(arrival));
+    return server.continueAfter(request.id, known, then);
   }
 
   #open(
@@ -127,7 +136,8 @@ export class Subscribe {
     const grants = asker === "anonymous" ? NO_GRANTS : canonical(asker.subscribe);
     const isPublicOnly = grants.length > 0 && !server.servesPrivate;
     const interest = asker === "anonymous" || isPublicOnly ? wish.interest : { ...wish.interest, grants };
-    const shown = lastHeader(request, "last-event-id");
+    const sent = lastHeader(request, "last-event-id");
+    const shown = sent && headerCursor(sent);
     const cursor = shown || (wish.cursor ?? shown);
     const cors = corsHeaders(request, corsOrigins);
     const cursorHeader = cursor === undefined ? undefined : wish.cursorHeader;
@@ -142,13 +152,14 @@ export class Subscribe {
       id: request.id,
       remote: request.remote,
       interest,
-      expiresAt: asker === "anonymous" ? undefined : asker.expiresAt,
+      expiresAt: this.#endOf(request, asker),
       keyFingerprints: asker === "anonymous" ? undefined : asker.keyFingerprints,
       subscriber: wish.isPublic ? this.#subscriber(wish.asked, asker) : undefined,
       // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
       lastEventId: shown || wish.cursor,
       equalIds: wish.equalIds,
-      allowance: request.credits,
+      creditLimit: request.credits,
+      isPublicOnly,
       // Others may have come while a token was checked or the history was asked: the limits count when it becomes a client.
       admit: () => {
         full = this.#full(request) ?? this.#tooExpensive(server, interest) ?? this.#revoked(asker);
@@ -158,11 +169,17 @@ export class Subscribe {
       opening: (after) =>
         isPlain ? this.#plain(date)(retry) : openingOf(retry, { Date: date, ...headers, ...told(after) }),
     });
-    const outcome = (client: Client | undefined): RouteResult => {
-      if (client && isPublicOnly) server.publicOnly.add(client);
-      return client ? "streaming" : full;
-    };
+    const outcome = (client: Client | undefined): RouteResult => (client ? "streaming" : full);
     return opened instanceof Promise ? opened.then(outcome) : outcome(opened);
+  }
+
+  /** Streams of one moment end apart: after 80 to 100 % of the lifetime, by their connection ids. */
+  #endOf({ id }: HttpRequest, principal: Principal): number | undefined {
+    const expiresAt = principal === "anonymous" ? undefined : principal.expiresAt;
+    const { maxLifetimeMs } = this.#settings();
+    if (maxLifetimeMs === 0) return expiresAt;
+    const part = 0.8 + (0.2 * ((id * SPREAD_FACTOR) % 1000)) / 1000;
+    return Math.min(expiresAt ?? Number.POSITIVE_INFINITY, this.#now() + Math.round(maxLifetimeMs * part));
   }
 
   #subscriber(asked: readonly RequestedSelectors[], asker: Principal): Subscriber {
@@ -201,9 +218,9 @@ export class Subscribe {
   }
 
   /** The patterns of all streams together are bounded. */
-  #tooExpensive({ registry }: Server, interest: Interest): Response | undefined {
+  #tooExpensive(server: Server, interest: Interest): Response | undefined {
     const { maxPatternCost } = this.#settings();
-    const added = maxPatternCost > 0 ? registry.patternCostOf(interest) : 0;
+    const added = maxPatternCost > 0 ? server.patternCostOf(interest) : 0;
     if (added === 0 || this.#hub.patternCost + added <= maxPatternCost) return undefined;
     const why = `a pattern cost of ${added} more is above max_pattern_cost`;
     return { status: 503, headers: this.#wait(), body: "the patterns of all streams are too expensive\n", why };

@@ -38,6 +38,7 @@ const DEFAULTS = {
     max_clients: 0,
     max_per_address: 0,
     max_pattern_cost: 5_000_000,
+    max_lifetime: 0,
   },
   beacon: { interval: 5_000, topic: "beacon" },
   publish: { zmq: "tcp://127.0.0.1:9997" },
@@ -109,6 +110,7 @@ test("a flag wins over the environment, the environment over the file, the file 
     max_clients: 0,
     max_per_address: 0,
     max_pattern_cost: 5_000_000,
+    max_lifetime: 0,
   });
   const from = ["retry", "heartbeat", "keepalive", "path"].map((name) => sources.get(`stream.${name}`));
   assert.deepEqual(

@@ -236,6 +236,23 @@ test("a token whose end is further away than a timer reaches ends nothing before
   assert.equal(web.hub.clients, 0);
 });
 
+test("with max_lifetime a stream ends after 80 to 100 % of it, or when its token expires", async () => {
+  const web = await Web.open({ config: '[stream]\nmax_lifetime = "10m"\nheartbeat = "0"\nkeepalive = "1d"' });
+  const open = (token?: string) => web.send(HUB, { query: "topic=a", headers: token ? bearer(token) : {} });
+  const anonymous = open();
+  const short = open(await tokenV0({}, { exp: NOW + 60 }));
+  const long: number[] = [];
+  for (const exp of [NOW + 3600, undefined, NOW + 3600, undefined]) long.push(open(await tokenV0({}, { exp })));
+  for (const id of [anonymous, short, ...long]) await web.until(id, 1);
+  web.clock.advance(60_000);
+  assert.deepEqual(web.outlet.closed, [short]);
+  web.clock.advance(419_000);
+  assert.deepEqual(web.outlet.closed, [short], "not before 80 %");
+  web.clock.advance(121_000);
+  assert.deepEqual(web.outlet.closed.toSorted(), [anonymous, short, ...long].toSorted());
+  assert.equal(web.hub.clients, 0);
+});
+
 test("an expired token does not open a stream, not even for public events", async () => {
   const web = await Web.open();
   const token = await tokenV0({}, { exp: NOW + 60 });
@@ -346,7 +363,7 @@ test("beyond max_pattern_cost a stream with new patterns is refused with 503 and
   assert.match(refused.body, /too expensive/);
   assert.equal((await open("/a/(.{300})")).status, 200, "the same pattern costs nothing more");
   assert.equal((await web.get(HUB, { query: "match=news" })).status, 200);
-  for (const id of [...web.server.registry.clients.keys()]) web.hub.leave(web.server, id, "left");
+  for (const id of [...web.server.clients.keys()]) web.hub.leave(web.server, id, "left");
   assert.equal((await open("/b/(.{300})")).status, 200);
 });
 
@@ -387,7 +404,7 @@ test("a subscriber whose Mongrel2 was restarted while its token was checked is n
   const web = await Web.open();
   const id = web.send(HUB, { query: "match=a", headers: bearer(await everythingV8()) });
   web.hub.lost(web.server);
-  web.hub.live(web.server);
+  web.server.start();
   // Asked later, so answered later.
   await web.get(HUB, { query: "match=b", headers: bearer(await everythingV8()) });
   assert.equal(web.outlet.received.get(id), undefined);

@@ -29,7 +29,7 @@ export interface Watched {
   readonly requests: string[];
 }
 
-export async function openBrowser(test: TestContext): Promise<Browser> {
+export async function openBrowser(test: Pick<TestContext, "after">): Promise<Browser> {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
   test.after(() => browser.close());
   return browser;

@@ -1,9 +1,9 @@
 /** Whether a Mongrel2 can be reached: one standing condition for the two connections of its link. */
-import type { DaemonObserver } from "../hub/observers.js";
+import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
 import type { TransportObserver } from "../zmq/native-transport.js";
 
-export function reachability(server: string, conditions: Conditions, journal: DaemonObserver): TransportObserver {
+export function reachabilityObserver(server: string, conditions: Conditions, observe: Observe): TransportObserver {
   /** Addresses that cannot be reached. */
   const unreachable = new Set<string>();
   return {
@@ -24,6 +24,6 @@ export function reachability(server: string, conditions: Conditions, journal: Da
       unreachable.delete(address);
       if (unreachable.size === 0) conditions.end("link_failed", server);
     },
-    broken: (error) => journal.connectionBroken(error),
+    broken: (error) => observe({ type: "zmqConnectionLost", error }),
   };
 }
