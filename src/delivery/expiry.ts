@@ -1,27 +1,24 @@
-/** One timer for each client whose token expires. */
+/** When clients may see no more: a timer for each that has an end. */
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Client } from "./client.js";
 
-/** The longest timer: Node's reach 24 days, and the wall clock may be changed meanwhile. */
-const MAX_TIMER_MS = 3_600_000;
+/** The longest that one timer is set for, milliseconds: Node's reach 24 days, and the wall clock may be moved meanwhile. */
+const LONGEST = 3_600_000;
 
 export class Expiry {
   readonly #clock: Clock;
-  readonly #expired: (client: Client) => void;
   readonly #timers = new Map<Client, Cancel>();
 
-  /** `expired` is called, in a later turn, when a watched client's token has expired. */
-  constructor(clock: Clock, expired: (client: Client) => void) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#expired = expired;
   }
 
-  /** Does nothing for a client that never expires. */
-  watch(client: Client): void {
+  /** Calls `ended` when the client's time is over; at once, in a later turn, if it is already. Nothing if it has no end. */
+  watch(client: Client, ended: () => void): void {
     if (client.expiresAt === undefined) return;
     const left = client.expiresAt - this.#clock.now();
-    const due = () => (left > MAX_TIMER_MS ? this.watch(client) : this.#expired(client));
-    this.#timers.set(client, this.#clock.after(Math.max(0, Math.min(left, MAX_TIMER_MS)), due));
+    const due = () => (left > LONGEST ? this.watch(client, ended) : ended());
+    this.#timers.set(client, this.#clock.after(Math.max(0, Math.min(left, LONGEST)), due));
   }
 
   forget(client: Client): void {
@@ -29,8 +26,7 @@ export class Expiry {
     this.#timers.delete(client);
   }
 
-  /** Cancels all timers. */
-  clear(): void {
+  close(): void {
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
   }

@@ -1,22 +1,28 @@
-/** The keys that may sign subscribers' tokens, and the clients whose tokens a removed key signed. */
+/** The keys that subscribers' tokens may be signed by now, and the clients whose keys are none of them any more. */
 import type { Client } from "../delivery/client.js";
 
 export class TrustedKeys {
-  /** Undefined until the keys are known: every key counts as trusted then. */
+  /** Undefined = nobody has said: then no client is looked at. */
   #fingerprints: ReadonlySet<string> | undefined;
 
   replace(fingerprints: ReadonlySet<string>): void {
     this.#fingerprints = fingerprints;
   }
 
-  /** Whether all these keys are trusted. */
   has(fingerprints: readonly string[]): boolean {
     const trusted = this.#fingerprints;
     return trusted === undefined || fingerprints.every((it) => trusted.has(it));
   }
 
-  /** Whether a removed key signed a token of the client. False for a client without a token. */
+  /** Whether a token of the client was signed by a key that is gone. One that came without a token has none to lose. */
   isRevoked({ keyFingerprints }: Client): boolean {
     return keyFingerprints !== undefined && !this.has(keyFingerprints);
+  }
+
+  /** The ids of such clients. */
+  revoked(clients: Iterable<Client>): number[] {
+    const ids: number[] = [];
+    for (const client of clients) if (this.isRevoked(client)) ids.push(client.id);
+    return ids;
   }
 }

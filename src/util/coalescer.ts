@@ -3,39 +3,39 @@ import type { Cancel, Clock } from "./clock.js";
 
 export class Coalescer {
   readonly #clock: Clock;
-  readonly #intervalMs: number;
+  readonly #interval: number;
   readonly #run: () => void;
-  #isRequested = false;
+  #isAsked = false;
   /** It was done less than an interval ago. */
-  #cancelPause: Cancel | undefined;
+  #rest: Cancel | undefined;
 
   /** `interval`: the least time between the end of one turn's work and the next, milliseconds. */
   constructor(clock: Clock, interval: number, run: () => void) {
     this.#clock = clock;
-    this.#intervalMs = interval;
+    this.#interval = interval;
     this.#run = run;
   }
 
-  request(): void {
-    if (this.#isRequested) return;
-    this.#isRequested = true;
-    if (!this.#cancelPause) setImmediate(() => this.#isRequested && this.runNow());
+  ask(): void {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    if (!this.#rest) setImmediate(() => this.#isAsked && this.now());
   }
 
   /** Does it, asked or not. */
-  runNow(): void {
-    this.#isRequested = false;
-    this.#cancelPause ??= this.#clock.after(this.#intervalMs, () => {
-      this.#cancelPause = undefined;
-      if (this.#isRequested) this.runNow();
+  now(): void {
+    this.#isAsked = false;
+    this.#rest ??= this.#clock.after(this.#interval, () => {
+      this.#rest = undefined;
+      if (this.#isAsked) this.now();
     });
     this.#run();
   }
 
   /** Nothing is done any more that was asked for before. */
   stop(): void {
-    this.#isRequested = false;
-    this.#cancelPause?.();
-    this.#cancelPause = undefined;
+    this.#isAsked = false;
+    this.#rest?.();
+    this.#rest = undefined;
   }
 }

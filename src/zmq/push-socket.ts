@@ -7,35 +7,35 @@
 import { Push } from "zeromq";
 import { M2pushError } from "../errors.js";
 import { type Cancel, type Clock, systemClock } from "../util/clock.js";
-import { endpointError } from "./transport-error.js";
+import { linkFailed } from "./transport-error.js";
 
 export interface PushOptions {
   /** How long to wait for a peer, or for room in a full queue, and at the end for the queue to empty; milliseconds. */
-  readonly timeoutMs?: number;
+  readonly patience?: number;
   readonly clock?: Clock;
 }
 
 export class PushSocket {
   readonly #spec: string;
-  readonly #timeoutMs: number;
+  readonly #patience: number;
   readonly #clock: Clock;
   readonly #socket: Push;
-  readonly #monitorEnded: Promise<void>;
-  #isConnected = false;
+  readonly #ended: Promise<void>;
+  #connected = false;
   /** Something answers at the address, whether or not it speaks ZeroMQ. */
-  #hasTcpConnection = false;
-  #hasSent = false;
+  #answered = false;
+  #sentAny = false;
   #onConnected: (() => void) | undefined;
   /** The end of the queue of calls: libzmq's binding takes one send at a time (EBUSY otherwise). */
-  #lastSend: Promise<void> = Promise.resolve();
+  #last: Promise<void> = Promise.resolve();
 
   /** Starts to connect. Throws "link_failed" when the address cannot be an address. */
   constructor(spec: string, options: PushOptions = {}) {
     this.#spec = spec;
-    this.#timeoutMs = options.timeoutMs ?? 5_000;
+    this.#patience = options.patience ?? 5_000;
     this.#clock = options.clock ?? systemClock;
-    this.#socket = new Push({ linger: this.#timeoutMs, sendTimeout: this.#timeoutMs });
-    this.#monitorEnded = this.#watchMonitor();
+    this.#socket = new Push({ linger: this.#patience, sendTimeout: this.#patience });
+    this.#ended = this.#watch();
     this.#connect();
   }
 
@@ -44,8 +44,8 @@ export class PushSocket {
    * "link_failed" when there is none within the patience, or when it takes nothing for as long.
    */
   send(parts: readonly Buffer[]): Promise<void> {
-    const sent = this.#lastSend.then(() => this.#send(parts));
-    this.#lastSend = sent.catch(() => undefined);
+    const sent = this.#last.then(() => this.#send(parts));
+    this.#last = sent.catch(() => undefined);
     return sent;
   }
 
@@ -55,27 +55,27 @@ export class PushSocket {
    */
   async close(): Promise<void> {
     try {
-      await this.#lastSend;
-      if (this.#hasSent && !this.#isConnected) await this.#waitForConnection("went away and did not come back");
+      await this.#last;
+      if (this.#sentAny && !this.#connected) await this.#connection("went away and did not come back");
     } finally {
       this.#socket.close();
-      await this.#monitorEnded;
+      await this.#ended;
     }
   }
 
   /** Keeps listeners on the monitor: unread it would block libzmq's I/O thread in the end. Resolves when it has ended. */
-  #watchMonitor(): Promise<void> {
+  #watch(): Promise<void> {
     const events = this.#socket.events;
     events.on("connect", () => {
-      this.#hasTcpConnection = true;
+      this.#answered = true;
     });
     // "handshake", not "connect": a peer that is no PULL socket takes the TCP connection too.
     events.on("handshake", () => {
-      this.#isConnected = true;
+      this.#connected = true;
       this.#onConnected?.();
     });
     events.on("disconnect", () => {
-      this.#isConnected = false;
+      this.#connected = false;
     });
     return new Promise((resolve) => events.on("end", () => resolve()));
   }
@@ -85,15 +85,15 @@ export class PushSocket {
       this.#socket.connect(this.#spec);
     } catch (cause) {
       this.#socket.close();
-      throw endpointError(this.#spec, false, cause);
+      throw linkFailed(this.#spec, false, cause);
     }
   }
 
   async #send(parts: readonly Buffer[]): Promise<void> {
-    if (!this.#isConnected) await this.#waitForConnection("did not answer");
+    if (!this.#connected) await this.#connection("did not answer");
     try {
       await this.#socket.send([...parts]);
-      this.#hasSent = true;
+      this.#sentAny = true;
     } catch (cause) {
       const what = `the daemon at ${this.#spec} takes nothing any more (${reason(cause)}): look at its log`;
       throw new M2pushError("link_failed", what, { cause });
@@ -101,26 +101,26 @@ export class PushSocket {
   }
 
   /** Waits for the handshake. One caller at a time: sends are in a queue, and close waits for them. */
-  async #waitForConnection(failure: string): Promise<void> {
+  async #connection(failure: string): Promise<void> {
     let cancel: Cancel = () => undefined;
-    const timedOut = new Promise<boolean>((resolve) => {
-      cancel = this.#clock.after(this.#timeoutMs, () => resolve(false));
+    const late = new Promise<boolean>((resolve) => {
+      cancel = this.#clock.after(this.#patience, () => resolve(false));
     });
-    const established = new Promise<boolean>((resolve) => {
+    const there = new Promise<boolean>((resolve) => {
       this.#onConnected = () => resolve(true);
     });
-    const connected = await Promise.race([established, timedOut]);
+    const connected = await Promise.race([there, late]);
     cancel();
     this.#onConnected = undefined;
-    if (!connected) throw new M2pushError("link_failed", this.#timeoutMessage(failure));
+    if (!connected) throw new M2pushError("link_failed", this.#absent(failure));
   }
 
-  #timeoutMessage(failure: string): string {
-    if (this.#hasTcpConnection && !this.#hasSent) {
+  #absent(failure: string): string {
+    if (this.#answered && !this.#sentAny) {
       return `what answers at ${this.#spec} is not a ZeroMQ PULL socket: give the daemon's [publish] zmq address`;
     }
-    const fix = "is `m2push serve` running, and is this its [publish] zmq address?";
-    return `the daemon at ${this.#spec} ${failure} within ${this.#timeoutMs / 1000} s: ${fix}`;
+    const mend = "is `m2push serve` running, and is this its [publish] zmq address?";
+    return `the daemon at ${this.#spec} ${failure} within ${this.#patience / 1000} s: ${mend}`;
   }
 }
 

@@ -10,8 +10,8 @@ import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
 /** 100,000 rows of `status net` are 4.5 MB. */
-const MAX_REPLY_BYTES = 64_000_000;
-const REQUEST_ID_BYTES = 4;
+const MAX_ANSWER_BYTES = 64_000_000;
+const NUMBER_BYTES = 4;
 
 export interface SessionEvents {
   /** There is a connection: `session` is another number than before. */
@@ -22,15 +22,15 @@ export interface SessionEvents {
    */
   ended(isClosed: boolean): void;
   /** An answer has come, be it too late. */
-  replied(): void;
+  answered(): void;
 }
 
-interface PendingRequest {
+interface Question {
   readonly bytes: Buffer;
   /** The connection that it was sent over; undefined while there is none. */
   session: number | undefined;
-  readonly resolve: (bytes: Buffer) => void;
-  readonly reject: (why: string) => void;
+  readonly answer: (bytes: Buffer) => void;
+  readonly fail: (why: string) => void;
 }
 
 export class RequestSession {
@@ -38,9 +38,9 @@ export class RequestSession {
   readonly #clock: Clock;
   readonly #events: SessionEvents;
   readonly #socket: ZmqSocket;
-  readonly #pending = new Map<number, PendingRequest>();
-  #requestCount = 0;
-  #sessionCount = 0;
+  readonly #questions = new Map<number, Question>();
+  #asked = 0;
+  #sessions = 0;
   #peer: Peer | undefined;
   /** Why there is no connection. */
   #failure: TransportError | undefined;
@@ -50,12 +50,12 @@ export class RequestSession {
     this.#clock = clock;
     this.#events = events;
     this.#socket = new ZmqSocket(
-      { type: "DEALER", identity: "", spec, bind: false, maxMessageBytes: MAX_REPLY_BYTES, clock },
+      { type: "DEALER", identity: "", spec, bind: false, limit: MAX_ANSWER_BYTES, clock },
       {
-        ready: (peer) => this.#connected(peer),
-        message: (_, parts) => this.#receive(parts),
+        ready: (peer) => this.#begin(peer),
+        message: (_, parts) => this.#take(parts),
         pong: () => {},
-        closed: (peer) => this.#disconnected(peer),
+        closed: (peer) => this.#end(peer),
         // A question that waits for a connection says why there is none; what was asked over one that ends fails.
         failed: (error) => {
           this.#failure = error;
@@ -64,7 +64,7 @@ export class RequestSession {
           this.#failure = undefined;
         },
         broken: () => {},
-        protocolError: () => {},
+        cut: () => {},
       },
     );
   }
@@ -76,87 +76,87 @@ export class RequestSession {
 
   /** The number of the present connection; undefined = there is none. */
   get session(): number | undefined {
-    return this.#peer && this.#sessionCount;
+    return this.#peer && this.#sessions;
   }
 
   /**
    * Resolves with the answer, and the connection that it came over. Rejects with "unavailable" when none comes in time, or the
    * connection ends meanwhile. Waits for a connection where there is none.
    */
-  request(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
-    const number = ++this.#requestCount % 2 ** 32;
+  ask(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
+    const number = ++this.#asked % 2 ** 32;
     return new Promise((resolve, reject) => {
       const late = this.#clock.after(timeoutMs, () =>
-        question.reject(this.#failure?.what ?? `no answer within ${timeoutMs} ms`),
+        question.fail(this.#failure?.what ?? `no answer within ${timeoutMs} ms`),
       );
-      const question: PendingRequest = {
+      const question: Question = {
         bytes,
         session: undefined,
-        resolve: (answer) => {
+        answer: (answer) => {
           late();
-          resolve({ answer, session: this.#sessionCount });
+          resolve({ answer, session: this.#sessions });
         },
-        reject: (why) => {
+        fail: (why) => {
           late();
-          this.#pending.delete(number);
+          this.#questions.delete(number);
           reject(new M2pushError("unavailable", `${this.#spec}: ${why}`));
         },
       };
-      this.#pending.set(number, question);
+      this.#questions.set(number, question);
       this.#send(number, question);
     });
   }
 
   /** Ends the connection, without a word to the listener, and connects again. */
   reconnect(): void {
-    this.#rejectSent("the connection was given up");
+    this.#drop("the connection was given up");
     this.#socket.reconnect();
   }
 
   async close(): Promise<void> {
-    this.#rejectSent("closed");
-    for (const question of [...this.#pending.values()]) question.reject("closed");
-    await this.#socket.close({ timeoutMs: 0 });
+    this.#drop("closed");
+    for (const question of [...this.#questions.values()]) question.fail("closed");
+    await this.#socket.close({ patience: 0 });
   }
 
-  #connected(peer: Peer): void {
+  #begin(peer: Peer): void {
     this.#peer = peer;
-    this.#sessionCount++;
-    for (const [number, question] of this.#pending) this.#send(number, question);
+    this.#sessions++;
+    for (const [number, question] of this.#questions) this.#send(number, question);
     this.#events.connected();
   }
 
-  #disconnected(peer: Peer): void {
+  #end(peer: Peer): void {
     if (!this.#peer) return;
-    this.#rejectSent("the connection has ended");
+    this.#drop("the connection has ended");
     // There is no network on the way to a local socket; one that is closed with something unread in it looks as if it were cut.
-    this.#events.ended(peer.hasHalfClosed || this.#spec.startsWith("ipc:"));
+    this.#events.ended(peer.hasEnded || this.#spec.startsWith("ipc:"));
   }
 
   /** What was asked over the connection has no answer any more. */
-  #rejectSent(why: string): void {
+  #drop(why: string): void {
     this.#peer = undefined;
-    for (const question of [...this.#pending.values()]) if (question.session !== undefined) question.reject(why);
+    for (const question of [...this.#questions.values()]) if (question.session !== undefined) question.fail(why);
   }
 
-  #send(number: number, question: PendingRequest): void {
+  #send(number: number, question: Question): void {
     if (!this.#peer) return;
-    question.session = this.#sessionCount;
-    const envelope = Buffer.alloc(REQUEST_ID_BYTES);
+    question.session = this.#sessions;
+    const envelope = Buffer.alloc(NUMBER_BYTES);
     envelope.writeUInt32BE(number);
     // A REP socket sends back what stands before the empty part.
     this.#peer.sendParts([envelope, Buffer.alloc(0), question.bytes]);
   }
 
   /** Returns whether it was an answer. */
-  #receive(parts: readonly Buffer[]): boolean {
+  #take(parts: readonly Buffer[]): boolean {
     if (!this.#peer) return false;
     const [envelope, , answer = Buffer.alloc(0)] = parts;
-    const number = envelope?.length === REQUEST_ID_BYTES ? envelope.readUInt32BE() : undefined;
-    const question = number === undefined ? undefined : this.#pending.get(number);
-    if (number !== undefined) this.#pending.delete(number);
-    question?.resolve(answer);
-    this.#events.replied();
+    const number = envelope?.length === NUMBER_BYTES ? envelope.readUInt32BE() : undefined;
+    const question = number === undefined ? undefined : this.#questions.get(number);
+    if (number !== undefined) this.#questions.delete(number);
+    question?.answer(answer);
+    this.#events.answered();
     return true;
   }
 }

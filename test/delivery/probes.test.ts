@@ -1,9 +1,10 @@
+/** How the hub tells a client that left from one that is found dead: both are the same notice. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { DeliveryEvent } from "../../src/delivery/events.js";
 import { bench } from "../support/hub.js";
 
-describe("Probes: a notice that a connection is closed", () => {
+describe("A notice that a connection is closed", () => {
   const KEEPALIVE_STEP_MS = 500;
   const HEARTBEAT_MS = 15_000;
 
@@ -15,7 +16,7 @@ describe("Probes: a notice that a connection is closed", () => {
     return { ...(await bench({ observe })), reasons };
   }
 
-  test("means by itself that the client has left", async () => {
+  test("by itself means that the client has left", async () => {
     const { hub, server, connect, outlet, reasons } = await withReasons();
     connect(1);
     outlet.settle();

@@ -2,12 +2,11 @@
 import { SignJWT } from "jose";
 import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
-import type { History } from "../../src/delivery/history.js";
+import type { Bus, History } from "../../src/delivery/ports.js";
 import type { Server } from "../../src/delivery/server-delivery.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
 import { type Route, Router } from "../../src/http/router.js";
-import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
@@ -41,8 +40,6 @@ export interface Sent {
   readonly version?: string;
   readonly remote?: string;
   readonly upload?: "start" | "done";
-  /** DOWNLOAD_CREDITS; absent = Mongrel2 sets no limit. */
-  readonly credits?: number;
 }
 
 class WatchedOutlet extends RecordingOutlet {
@@ -138,7 +135,7 @@ export class Web {
   static async open(options: WebOptions = {}): Promise<Web> {
     const web = new Web(options);
     await web.hub.start();
-    web.server.start();
+    web.hub.live(web.server);
     return web;
   }
 
@@ -147,7 +144,7 @@ export class Web {
     const { id = ++this.#last, method = "GET", query = "", body = "", version = "HTTP/1.1" } = sent;
     this.#last = Math.max(this.#last, id);
     const headers = Object.entries(sent.headers ?? {}).map(([name, value]) => [name, [value].flat()] as const);
-    const { remote = "203.0.113.9", upload, credits } = sent;
+    const { remote = "203.0.113.9", upload } = sent;
     const uri = query === "" ? path : `${path}?${query}`;
     const target = { path, uri, query, method, version, scheme: "http", remote };
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
@@ -158,7 +155,7 @@ export class Web {
       ...target,
       headers: new Map(headers),
       body: bytes,
-      credits,
+      credits: undefined,
       upload,
     });
     return id;

@@ -7,22 +7,22 @@ function setUp() {
   const port = {
     session: 1 as number | undefined,
     answers: true,
-    repliedSession: async () => (port.answers ? port.session : undefined),
+    answeringSession: async () => (port.answers ? port.session : undefined),
   };
   const fences: (() => void)[] = [];
-  const evidence = new InstanceEvidence({ port, afterFence: (passed) => fences.push(passed) });
+  const evidence = new InstanceEvidence({ port, reached: (passed) => fences.push(passed) });
   return {
     port,
     evidence,
     /** The link becomes live and its fences pass. */
     async live() {
-      const instance = await evidence.linkLive();
+      const instance = await evidence.live();
       for (const passed of fences.splice(0)) passed();
       return instance;
     },
     lost(isSettled = true) {
       fences.length = 0;
-      evidence.linkLost(isSettled);
+      evidence.lost(isSettled);
     },
     pass() {
       for (const passed of fences.splice(0)) passed();
@@ -88,7 +88,7 @@ describe("InstanceEvidence", () => {
   test("a connection that was cut says nothing by its end", async () => {
     const { port, evidence, live, lost } = setUp();
     await live();
-    evidence.connectionCut();
+    evidence.forget();
     port.session = 2;
     lost();
     assert.equal(await live(), "unknown");
@@ -106,9 +106,9 @@ describe("InstanceEvidence", () => {
     await live();
     lost();
     port.session = 2;
-    const first = evidence.linkLive();
+    const first = evidence.live();
     lost();
-    const second = evidence.linkLive();
+    const second = evidence.live();
     assert.deepEqual([await first, await second], [undefined, "unknown"]);
   });
 });

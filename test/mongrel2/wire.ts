@@ -92,7 +92,7 @@ export class Wire {
       random: () => 0.5,
       events: {
         live: (_, doubtful) => {
-          this.server.start();
+          this.hub.live(this.server);
           this.endpoint.cancel(doubtful);
         },
         lost: () => void this.hub.lost(this.server),
@@ -107,7 +107,7 @@ export class Wire {
         foreignFence: () => {},
         wrongIdent: () => {},
         fencePassed: () => {},
-        fromEarlierInstance: () => {},
+        stale: () => {},
       },
     });
     this.server = this.hub.serveMongrel2("main", this.endpoint, { keepalive: 45_000, heartbeat: 0 });

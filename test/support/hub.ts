@@ -1,11 +1,9 @@
-/** A hub on a recording outlet, with a history in memory and no observers. */
+/** A hub on a recording outlet, with a history in memory and everything else silent. */
 
 import { LocalBus } from "../../src/cluster/local-bus.js";
-import type { ClientStore, StoredClient } from "../../src/delivery/client-store.js";
 import type { ObserveDelivery } from "../../src/delivery/events.js";
-import type { History } from "../../src/delivery/history.js";
-import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
-import type { Subscriber } from "../../src/delivery/subscriber.js";
+import type { ClientStore, History, StoredClient, Subscriber } from "../../src/delivery/ports.js";
+import type { Server } from "../../src/delivery/server-delivery.js";
 import { Hub } from "../../src/hub/hub.js";
 import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
 import { FileRequestRecord } from "../../src/storage/clients/file-request-record.js";
@@ -14,12 +12,11 @@ import { Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "./clock.js";
 import { RecordingOutlet } from "./outlet.js";
 
-/** A client store whose content a test can read. */
+/** A client store that a test can look into. */
 export class MapStore implements ClientStore {
   readonly clients = new Map<number, StoredClient>();
-  /** The last offset of fenced(). */
   through = 0;
-  /** Servers that stopped cleanly. */
+  /** Servers of which it was said that they stopped cleanly. */
   readonly stopped: string[] = [];
   readonly #requests = new FileRequestRecord({
     folder: undefined,
@@ -57,14 +54,14 @@ export class MapStore implements ClientStore {
 
 export interface Bench {
   readonly hub: Hub;
-  readonly server: ServerDelivery;
+  readonly server: Server;
   readonly outlet: RecordingOutlet;
   readonly history: History;
   readonly store: MapStore;
   readonly clock: FakeClock;
-  /** Conditions in order: "began CODE", "ended CODE". */
+  /** Standing problems, as they began and ended: "began CODE", "ended CODE". */
   readonly problems: readonly string[];
-  /** Subscribers that joined and left, in order. */
+  /** Who came and left, in order. */
   readonly attendance: readonly (readonly [what: string, subscriber: string])[];
   /** Opens a client; its opening is one comment. */
   connect(
@@ -72,7 +69,7 @@ export interface Bench {
     options?: {
       lastEventId?: string;
       interest?: Interest;
-      creditLimit?: number;
+      allowance?: number;
       expiresAt?: number;
       keyFingerprints?: readonly string[];
       subscriber?: Subscriber;
@@ -85,9 +82,8 @@ export interface BenchOptions {
   readonly isFlooded?: () => boolean;
   readonly maxEvents?: number;
   readonly maxTargets?: number;
-  /** Absent = events are dropped. */
   readonly observe?: ObserveDelivery;
-  /** Replaces MemoryHistory. */
+  /** Instead of the usual one. */
   readonly History?: typeof MemoryHistory;
 }
 
@@ -121,7 +117,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   await hub.start();
   const outlet = new RecordingOutlet(clock, maxTargets);
   const server = hub.serveMongrel2("main", outlet, { keepalive: 45_000, heartbeat: 15_000 });
-  server.start();
+  hub.live(server);
   return {
     hub,
     server,
