@@ -19,19 +19,21 @@ import { LocalBus } from "./cluster/local-bus.js";
 import type { Nodes } from "./cluster/nodes.js";
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
-import type { Bus, ClientStore, History } from "./delivery/ports.js";
+import type { ClientStore } from "./delivery/client-store.js";
+import type { History } from "./delivery/history.js";
 import { M2pushError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
 import { Beacon } from "./hub/beacon.js";
+import type { Bus } from "./hub/bus.js";
 import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
 import { combineObservers } from "./hub/observers.js";
 import { Ingress } from "./ingress/ingress.js";
 import { socketObserver } from "./ingress/socket-observer.js";
-import { handOver } from "./mongrel2/handover.js";
+import { handOver } from "./mongrel2/hand-over.js";
 import { type ServedMongrel2, type ServerDeps, serveMongrel2 } from "./mongrel2/serve-mongrel2.js";
 import { DaemonState } from "./observability/admin/daemon-state.js";
 import { RecentConnections } from "./observability/admin/recent-connections.js";
@@ -47,8 +49,8 @@ import { storageConditions } from "./storage/storage-failure.js";
 import { type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
+import { packageVersion } from "./util/package-version.js";
 import { Throttle } from "./util/throttle.js";
-import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull-server.js";
 
 /** A running daemon. */
@@ -158,11 +160,11 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     const isClosing = drain || config.history.store === "memory" || served.some(({ isContended }) => isContended);
     return handOver({
       hub,
-      visitors,
-      endpoints,
+      requestHandler: visitors,
+      links: endpoints,
       clock,
-      retry: isClosing ? retryMs() : undefined,
-      isForgetful: config.history.store === "memory",
+      retryMs: isClosing ? retryMs() : undefined,
+      isHistoryVolatile: config.history.store === "memory",
       abandoned,
     });
   };
@@ -176,7 +178,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     live.config = next;
     log.level = next.log.level;
     beacon.start(next.beacon);
-    for (const { keepalive } of hub.servers) keepalive.start(next.stream);
+    for (const server of hub.servers) server.keepAlive(next.stream);
     return restartKeys(config, next);
   };
 }
@@ -216,7 +218,7 @@ interface ObserverDeps {
 async function startHub(config: Config, told: ObserverDeps, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
   const { observe, observed, conditions, source } = told;
-  const isFlooded = () => source?.isFlooded ?? false;
+  const isFlooded = () => source?.hasBacklog ?? false;
   const isAlone = config.cluster.nats.length === 0;
   const { history, bus, nodes } = isAlone
     ? await startAlone(config, told, options, start)
@@ -385,7 +387,7 @@ function observerFailed(log: Logger, clock: Clock): (error: unknown) => void {
   const throttle = new Throttle(clock, 1000);
   const text = "internal error: an event of the daemon was not logged or counted";
   return (error) =>
-    throttle.pass("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
+    throttle.run("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
 }
 
 /** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */

@@ -4,9 +4,9 @@
  * handlers, looked up by type, took 90 ns for a publication and the switches take 37.
  */
 import type { DeliveryEvent } from "../delivery/events.js";
-import type { PublicationSource } from "../delivery/ports.js";
 import type { M2pushError } from "../errors.js";
 import type { ConditionEvent } from "../util/conditions.js";
+import type { PublicationSource } from "./bus.js";
 
 /** `server` is the [[mongrel2]] name. */
 type LinkEvent =

@@ -9,7 +9,7 @@ import { shapeOf } from "../../src/cli/completion/program-shape.js";
 import { missingRoutes } from "../../src/cli/doctor/check-site.js";
 import { loadConfig } from "../../src/config/load-config.js";
 import { sections, serverKeys } from "../../src/config/schema.js";
-import { DISCONNECT_REASONS, GAP_REASONS } from "../../src/delivery/ports.js";
+import { DISCONNECT_REASONS, GAP_REASONS } from "../../src/delivery/reasons.js";
 import { LIMITS } from "../../src/protocol/limits.js";
 import { CONDITION_TYPES } from "../../src/util/conditions.js";
 import { metrics } from "../observability/metrics/harness.js";

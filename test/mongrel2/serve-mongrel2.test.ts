@@ -208,8 +208,8 @@ test("when it stops it has told Mongrel2 everything, and lets go of its sockets"
   const [client] = await streams(fake, 1);
   for (const data of numbers(300)) publish(data);
   hub.seal();
-  await hub.settled();
-  await served.endpoint.leave();
+  await hub.delivered();
+  await served.endpoint.stopReceiving();
   assert.equal(await served.stop(), true);
   await client?.received("\ndata: 300\n");
   assert.equal(client?.ending, undefined);

@@ -92,7 +92,7 @@ export class Wire {
       random: () => 0.5,
       events: {
         live: (_, doubtful) => {
-          this.hub.live(this.server);
+          this.server.start();
           this.endpoint.cancel(doubtful);
         },
         lost: () => void this.hub.lost(this.server),
@@ -107,7 +107,7 @@ export class Wire {
         foreignFence: () => {},
         wrongIdent: () => {},
         fencePassed: () => {},
-        stale: () => {},
+        fromEarlierInstance: () => {},
       },
     });
     this.server = this.hub.serveMongrel2("main", this.endpoint, { keepalive: 45_000, heartbeat: 0 });

@@ -1,6 +1,6 @@
 /** Who came and went last: kept so that whoever begins to watch sees it at once. */
 import { randomBytes } from "node:crypto";
-import type { DisconnectReason } from "../../delivery/ports.js";
+import type { DisconnectReason } from "../../delivery/reasons.js";
 import type { EventOf, Observe } from "../../hub/events.js";
 import { type Selector, wordsOf } from "../../matching/selector.js";
 import { abbreviate, abbreviateList } from "../../util/abbreviate.js";
@@ -33,7 +33,7 @@ export interface RecentChanges {
 /** Visits that are held. */
 const HELD = 50;
 /** What is shown of a client's topics, which can be 100 of 4 kB each. */
-const TOPICS = { words: 3, characters: 80, sum: 300 };
+const TOPICS = { maxWords: 3, maxWordCharacters: 80, maxCharacters: 300 };
 
 export class RecentConnections {
   readonly #clock: Clock;

@@ -7,32 +7,32 @@ import type { Clock } from "../util/clock.js";
 /** Mongrel2 restarts in less. */
 const GRACE_MS = 1000;
 /** What a peer looks like that is not there yet. */
-const PASSING = new Set(["ECONNREFUSED", "ENOENT", "ECONNRESET"]);
+const TRANSIENT_CODES = new Set(["ECONNREFUSED", "ENOENT", "ECONNRESET"]);
 
-export class Outage {
+export class OutageFilter {
   readonly #clock: Clock;
   #since: number | undefined;
-  #told: string | undefined;
+  #reportedKind: string | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /** An attempt has failed: whether to tell. `kind`: an error code, or anything that names a failure of the same kind. */
-  failed(kind: string): boolean {
+  shouldReport(kind: string): boolean {
     const now = this.#clock.monotonic();
     this.#since ??= now;
-    if (PASSING.has(kind) && now - this.#since < GRACE_MS) return false;
-    if (kind === this.#told) return false;
-    this.#told = kind;
+    if (TRANSIENT_CODES.has(kind) && now - this.#since < GRACE_MS) return false;
+    if (kind === this.#reportedKind) return false;
+    this.#reportedKind = kind;
     return true;
   }
 
   /** All is well: whether a failure had been told. */
-  over(): boolean {
-    const wasTold = this.#told !== undefined;
+  recovered(): boolean {
+    const wasTold = this.#reportedKind !== undefined;
     this.#since = undefined;
-    this.#told = undefined;
+    this.#reportedKind = undefined;
     return wasTold;
   }
 }

@@ -9,24 +9,24 @@
  * notice would stop its output until the next process comes. Those that open after that are closed at the end.
  */
 import type { Hub } from "../hub/hub.js";
-import { atMost, type Clock } from "../util/clock.js";
+import { type Clock, waitAtMost } from "../util/clock.js";
 import type { RequestHandler } from "./dispatch.js";
 import type { Mongrel2Link } from "./mongrel2-link.js";
 
 /** How long what was published may take to reach the streams, milliseconds. */
 const DELIVERY_TIMEOUT_MS = 2000;
 /** How long answers may take that wait for a disk, a token's key or a cluster, milliseconds. */
-const ANSWERS_TIMEOUT_MS = 2000;
+const RESPONSES_TIMEOUT_MS = 2000;
 
 export interface HandoverOptions {
-  readonly hub: Pick<Hub, "suspendDelivery" | "settled" | "close" | "handOver" | "seal">;
-  readonly visitors: Pick<RequestHandler, "idle" | "abandon">;
-  readonly endpoints: readonly Pick<Mongrel2Link, "leave">[];
+  readonly hub: Pick<Hub, "suspendDelivery" | "delivered" | "close" | "handOver" | "seal">;
+  readonly requestHandler: Pick<RequestHandler, "idle" | "abandon">;
+  readonly links: readonly Pick<Mongrel2Link, "stopReceiving">[];
   readonly clock: Clock;
   /** Close the streams, and tell browsers to come back after so many milliseconds; undefined = leave them to the next process. */
-  readonly retry: number | undefined;
+  readonly retryMs: number | undefined;
   /** What is published from now on would be lost with this process: it is refused. */
-  readonly isForgetful: boolean;
+  readonly isHistoryVolatile: boolean;
   /** Told how many connections were given up because their answers took too long. */
   readonly abandoned: (connections: number) => void;
 }
@@ -36,24 +36,27 @@ interface Step {
   readonly run: (options: HandoverOptions) => unknown;
 }
 
-export const STEPS: readonly Step[] = [
+export const HANDOVER_STEPS: readonly Step[] = [
   {
     name: "send what was published",
-    run: ({ hub, clock, isForgetful }) => {
+    run: ({ hub, clock, isHistoryVolatile: isForgetful }) => {
       if (isForgetful) hub.seal();
       else hub.suspendDelivery();
-      return atMost(clock, DELIVERY_TIMEOUT_MS, hub.settled());
+      return waitAtMost(clock, DELIVERY_TIMEOUT_MS, hub.delivered());
     },
   },
   { name: "close or hand over the streams", run: endStreams },
-  { name: "stop receiving", run: ({ endpoints }) => Promise.all(endpoints.map((endpoint) => endpoint.leave())) },
+  {
+    name: "stop receiving",
+    run: ({ links: endpoints }) => Promise.all(endpoints.map((endpoint) => endpoint.stopReceiving())),
+  },
   {
     name: "answer what was received",
-    run: ({ visitors, clock }) => atMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle()),
+    run: ({ requestHandler: visitors, clock }) => waitAtMost(clock, RESPONSES_TIMEOUT_MS, visitors.idle()),
   },
   {
     name: "give up answers that take too long",
-    run: ({ visitors, abandoned }) => {
+    run: ({ requestHandler: visitors, abandoned }) => {
       const connections = visitors.abandon();
       if (connections > 0) abandoned(connections);
     },
@@ -62,12 +65,12 @@ export const STEPS: readonly Step[] = [
   { name: "refuse publications", run: ({ hub }) => hub.seal() },
 ];
 
-function endStreams({ hub, retry }: HandoverOptions): void {
+function endStreams({ hub, retryMs: retry }: HandoverOptions): void {
   if (retry === undefined) hub.handOver();
   else hub.close(retry);
 }
 
 /** Takes the steps, in order. Never rejects; after it, what was sent only needs to be taken (Endpoint.stop). */
 export async function handOver(options: HandoverOptions): Promise<void> {
-  for (const { run } of STEPS) await run(options);
+  for (const { run } of HANDOVER_STEPS) await run(options);
 }

@@ -42,7 +42,7 @@ async function setUp({ maxTargets = 128, isLive = true } = {}) {
     foreignFence: () => {},
     wrongIdent: () => {},
     fencePassed: () => {},
-    stale: () => {},
+    fromEarlierInstance: () => {},
   };
   const times = { clock, linkTimeoutMs: 0, random: () => 0.5 };
   const endpoint = new Mongrel2Link({ sendIdent: IDENT, maxTargets, transport, ...times, events });
@@ -60,7 +60,7 @@ describe("Endpoint: leave", () => {
   for (const maxTargets of [128, 64, 1024]) {
     test(`sends a fence and then cancels of connection 0 only, ${maxTargets} ids a frame at most`, async () => {
       const { endpoint, sent, drains, lastFence } = await setUp({ maxTargets });
-      void endpoint.leave();
+      void endpoint.stopReceiving();
       await turn();
       const [fence, ...burst] = sent;
       assert.deepEqual(fence?.ids, [lastFence()]);
@@ -75,7 +75,7 @@ describe("Endpoint: leave", () => {
 
   test("serves what still comes in, and has lost nothing when the fence's notice came and all was read", async () => {
     const { endpoint, told, lastFence, drained } = await setUp();
-    const left = endpoint.leave();
+    const left = endpoint.stopReceiving();
     await turn();
     endpoint.message(request(7));
     endpoint.message(notice(lastFence()));
@@ -93,7 +93,7 @@ describe("Endpoint: leave", () => {
       [true, false],
     ] as const) {
       const { endpoint, lastFence, drained } = await setUp();
-      const left = endpoint.leave();
+      const left = endpoint.stopReceiving();
       await turn();
       if (isNoticed) endpoint.message(notice(lastFence()));
       drained(isDrained);
@@ -106,7 +106,7 @@ describe("Endpoint: leave", () => {
     const { endpoint, clock, sent, lastFence } = await setUp();
     let asked = 0;
     endpoint.fence(() => asked++);
-    void endpoint.leave();
+    void endpoint.stopReceiving();
     await turn();
     const stop = lastFence();
     sent.length = 0;
@@ -126,7 +126,7 @@ describe("Endpoint: leave", () => {
 
   test("a Mongrel2 that ends meanwhile is lost, and not asked again when it is back", async () => {
     const { endpoint, clock, told, sent, drained } = await setUp();
-    const left = endpoint.leave();
+    const left = endpoint.stopReceiving();
     await turn();
     endpoint.disconnected("in");
     endpoint.disconnected("out");
@@ -143,7 +143,7 @@ describe("Endpoint: leave", () => {
   test("right after the start it waits until Mongrel2 has answered, and serves what waited", async () => {
     const { endpoint, told, drains, goLive, clock } = await setUp({ isLive: false });
     endpoint.message(request(3));
-    void endpoint.leave();
+    void endpoint.stopReceiving();
     clock.advance(2);
     goLive();
     await turn();
@@ -154,7 +154,7 @@ describe("Endpoint: leave", () => {
   test("where Mongrel2 does not answer it leaves at once, and closes the connections that nobody can answer", async () => {
     const { endpoint, clock, sent, drains, drained } = await setUp({ isLive: false });
     endpoint.message(request(3));
-    const left = endpoint.leave();
+    const left = endpoint.stopReceiving();
     clock.advance(2000);
     await turn();
     assert.equal(drains[0]?.markTimeoutMs, 0);

@@ -3,7 +3,7 @@ import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
 import type { TransportObserver } from "../zmq/native-transport.js";
 
-export function reachability(server: string, conditions: Conditions, observe: Observe): TransportObserver {
+export function reachabilityObserver(server: string, conditions: Conditions, observe: Observe): TransportObserver {
   /** Addresses that cannot be reached. */
   const unreachable = new Set<string>();
   return {

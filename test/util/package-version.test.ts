@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { packageVersion } from "../../src/util/version.js";
+import { packageVersion } from "../../src/util/package-version.js";
 import { PROJECT } from "../support/processes.js";
 
 test("the version is that of package.json, from wherever the program runs", () => {

@@ -4,7 +4,7 @@ import type { Clock } from "./clock.js";
 /** Smaller differences are corrections that nobody needs to hear of, milliseconds. */
 const MIN_JUMP_MS = 60_000;
 
-export class ClockJumps {
+export class ClockJumpDetector {
   readonly #clock: Clock;
   readonly #jumped: (milliseconds: number) => void;
   #offset: number;

@@ -12,35 +12,35 @@ import { isSameEndpoint } from "./socket-spec.js";
 export interface Exclusivity {
   readonly isExclusive: boolean;
   /** In words for the log: what the database shows, or why it shows nothing. */
-  readonly why: string;
+  readonly reason: string;
 }
 
-type Ours = Pick<ServerConfig, "send_spec" | "recv_spec" | "send_ident" | "bind" | "database" | "shared">;
+type OwnServer = Pick<ServerConfig, "send_spec" | "recv_spec" | "send_ident" | "bind" | "database" | "shared">;
 
-export class ExclusiveDatabase {
-  readonly #ours: Ours;
+export class ExclusivityCheck {
+  readonly #ours: OwnServer;
   readonly #read: (path: string) => Promise<Mongrel2Database>;
   /** What was read last, and of which version of the file. */
-  #known: { readonly version: string; readonly answer: Exclusivity } | undefined;
+  #cached: { readonly version: string; readonly answer: Exclusivity } | undefined;
 
-  constructor(ours: Ours, read = readDatabase) {
+  constructor(ours: OwnServer, read = readDatabase) {
     this.#ours = ours;
     this.#read = read;
   }
 
   /** Never rejects: what cannot be read proves nothing. Reads the file again only when it has changed. */
-  async check(): Promise<Exclusivity> {
+  async run(): Promise<Exclusivity> {
     const { database, shared } = this.#ours;
-    if (shared) return { isExclusive: false, why: "[[mongrel2]] shared is set" };
-    if (database === "") return { isExclusive: false, why: "[[mongrel2]] database is not set" };
+    if (shared) return { isExclusive: false, reason: "[[mongrel2]] shared is set" };
+    if (database === "") return { isExclusive: false, reason: "[[mongrel2]] database is not set" };
     try {
       const version = versionOf(database);
-      if (this.#known?.version !== version) {
-        this.#known = { version, answer: exclusivityOf(this.#ours, await this.#read(database)) };
+      if (this.#cached?.version !== version) {
+        this.#cached = { version, answer: exclusivityIn(this.#ours, await this.#read(database)) };
       }
-      return this.#known.answer;
+      return this.#cached.answer;
     } catch (error) {
-      return { isExclusive: false, why: error instanceof Error ? error.message : String(error) };
+      return { isExclusive: false, reason: error instanceof Error ? error.message : String(error) };
     }
   }
 }
@@ -51,23 +51,23 @@ function versionOf(path: string): string {
 }
 
 /** Looks at every server of the database that has a route to our Handler; two of them may share it. */
-export function exclusivityOf(ours: Ours, database: Mongrel2Database): Exclusivity {
+export function exclusivityIn(ours: OwnServer, database: Mongrel2Database): Exclusivity {
   const { servers, hosts, routes, handlers } = database;
-  const own = new Set(handlers.filter((row) => isOurs(ours, row, database)).map(({ id }) => id));
+  const own = new Set(handlers.filter((row) => isOwnHandler(ours, row, database)).map(({ id }) => id));
   const isOwn = ({ targetType, targetId }: { targetType: string; targetId: number }) =>
     targetType === "handler" && own.has(targetId);
   const hostServers = new Map(hosts.map(({ id, serverId }) => [id, serverId]));
   const mine = new Set(routes.filter(isOwn).map(({ hostId }) => hostServers.get(hostId)));
-  if (mine.size === 0) return { isExclusive: false, why: `no route in ${ours.database} leads to our Handler` };
+  if (mine.size === 0) return { isExclusive: false, reason: `no route in ${ours.database} leads to our Handler` };
   const others = routes.filter((route) => mine.has(hostServers.get(route.hostId)) && !isOwn(route));
   const foreign = others.find(({ targetType }) => targetType !== "dir");
-  if (!foreign) return { isExclusive: true, why: "no other Handler and no Proxy is in Mongrel2's database" };
+  if (!foreign) return { isExclusive: true, reason: "no other Handler and no Proxy is in Mongrel2's database" };
   const name = servers.find(({ id }) => id === hostServers.get(foreign.hostId))?.name ?? "";
-  return { isExclusive: false, why: `server ${name} also leads '${foreign.path}' to a ${foreign.targetType}` };
+  return { isExclusive: false, reason: `server ${name} also leads '${foreign.path}' to a ${foreign.targetType}` };
 }
 
 /** The specs of a Mongrel2 behind a ZeroMQ proxy are the proxy's: then only the ident tells. */
-function isOurs(ours: Ours, row: HandlerRow, { servers }: Mongrel2Database): boolean {
+function isOwnHandler(ours: OwnServer, row: HandlerRow, { servers }: Mongrel2Database): boolean {
   if (row.sendIdent !== ours.send_ident) return false;
   if (ours.bind) return true;
   const { database } = ours;

@@ -3,16 +3,16 @@ import { decodeControlReply, encodeCommand, type NetRow, netRows } from "../prot
 
 /** Asks one question and resolves with the answer's bytes; rejects with "unavailable". */
 export interface ControlClient {
-  ask(question: Buffer): Promise<Buffer>;
+  request(question: Buffer): Promise<Buffer>;
 }
 
-export class Control {
+export class ControlQueries {
   /** The cheapest question: which server of the configuration it is. */
-  static readonly UUID: Buffer = encodeCommand("uuid", {});
-  readonly #asker: ControlClient;
+  static readonly UUID_REQUEST: Buffer = encodeCommand("uuid", {});
+  readonly #client: ControlClient;
 
   constructor(asker: ControlClient) {
-    this.#asker = asker;
+    this.#client = asker;
   }
 
   /**
@@ -20,6 +20,6 @@ export class Control {
    * 3 to 8 ms, so this is for rare moments.
    */
   async connections(): Promise<NetRow[]> {
-    return netRows(decodeControlReply(await this.#asker.ask(encodeCommand("status", { what: "net" }))));
+    return netRows(decodeControlReply(await this.#client.request(encodeCommand("status", { what: "net" }))));
   }
 }

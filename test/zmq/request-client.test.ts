@@ -24,7 +24,7 @@ test("each question has its answer, many at a time", async () => {
     }
   })();
   const answers = await Promise.all(
-    Array.from({ length: 20 }, (_, number) => asker.ask(Buffer.from(`question ${number}`))),
+    Array.from({ length: 20 }, (_, number) => asker.request(Buffer.from(`question ${number}`))),
   );
   assert.deepEqual(
     answers.map(String),
@@ -36,7 +36,7 @@ test("each question has its answer, many at a time", async () => {
 
 test("where nobody is the question is given up, in words", async () => {
   const spec = await address();
-  await assert.rejects(new RequestClient(spec, 50).ask(Buffer.from("?")), {
+  await assert.rejects(new RequestClient(spec, 50).request(Buffer.from("?")), {
     code: "unavailable",
     message: `no answer at ${spec} within 50 ms`,
   });
@@ -46,11 +46,11 @@ test("an answer that comes too late is not taken for that of the next question",
   const spec = await address();
   const reply = await replying(spec);
   const asker = new RequestClient(spec, 100);
-  const first = asker.ask(Buffer.from("first"));
+  const first = asker.request(Buffer.from("first"));
   await reply.receive();
   await assert.rejects(first, { code: "unavailable" });
   await reply.send("late");
-  const second = new RequestClient(spec, 10_000).ask(Buffer.from("second"));
+  const second = new RequestClient(spec, 10_000).request(Buffer.from("second"));
   const [question] = await reply.receive();
   assert.equal(String(question), "second");
   await reply.send("in time");
@@ -59,5 +59,5 @@ test("an answer that comes too late is not taken for that of the next question",
 });
 
 test("an address that is none is an error of the link, not a silence", async () => {
-  await assert.rejects(new RequestClient("nonsense", 50).ask(Buffer.from("?")), { code: "link_failed" });
+  await assert.rejects(new RequestClient("nonsense", 50).request(Buffer.from("?")), { code: "link_failed" });
 });

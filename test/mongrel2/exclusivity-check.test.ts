@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { ExclusiveDatabase, exclusivityOf } from "../../src/mongrel2/exclusive-database.js";
+import { ExclusivityCheck, exclusivityIn } from "../../src/mongrel2/exclusivity-check.js";
 import type { HandlerRow, Mongrel2Database, RouteRow } from "../../src/mongrel2/mongrel2-database.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
@@ -56,7 +56,7 @@ const database = (more: Partial<Mongrel2Database> = {}): Mongrel2Database => ({
 });
 
 const isExclusive = (more: Partial<Mongrel2Database>, ours: Partial<typeof OURS> = {}) =>
-  exclusivityOf({ ...OURS, ...ours }, database(more)).isExclusive;
+  exclusivityIn({ ...OURS, ...ours }, database(more)).isExclusive;
 
 describe("Exclusive Mongrel2", () => {
   test("is one whose routes lead to our Handler and to files only", () => {
@@ -97,21 +97,21 @@ describe("Exclusive Mongrel2", () => {
       reads++;
       return database({ routes });
     };
-    const checked = new ExclusiveDatabase({ ...OURS, database: path }, read);
-    assert.equal((await checked.check()).isExclusive, false, "not there yet");
+    const checked = new ExclusivityCheck({ ...OURS, database: path }, read);
+    assert.equal((await checked.run()).isExclusive, false, "not there yet");
     writeFileSync(path, "1");
-    assert.equal((await checked.check()).isExclusive, true);
-    await checked.check();
+    assert.equal((await checked.run()).isExclusive, true);
+    await checked.run();
     assert.equal(reads, 1);
     routes.push(route("/o", "proxy", 1));
     writeFileSync(path, "12");
-    const { isExclusive: isStill, why } = await checked.check();
+    const { isExclusive: isStill, reason: why } = await checked.run();
     assert.deepEqual([isStill, why], [false, "server main also leads '/o' to a proxy"]);
   });
 
   test("is never one that others share, or whose database is not named", async () => {
     const read = () => assert.fail("not to be read");
-    assert.equal((await new ExclusiveDatabase({ ...OURS, shared: true }, read).check()).isExclusive, false);
-    assert.equal((await new ExclusiveDatabase({ ...OURS, database: "" }, read).check()).isExclusive, false);
+    assert.equal((await new ExclusivityCheck({ ...OURS, shared: true }, read).run()).isExclusive, false);
+    assert.equal((await new ExclusivityCheck({ ...OURS, database: "" }, read).run()).isExclusive, false);
   });
 });

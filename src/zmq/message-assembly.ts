@@ -2,22 +2,22 @@
 import { ProtocolError } from "../errors.js";
 
 /** No message that we have a use for has more than three. */
-const MAX_PARTS = 100;
+const MAX_PART_COUNT = 100;
 /** Of a frame: what a part may share its memory with. */
-const MAX_HEAD_BYTES = 9;
+const MAX_FRAME_HEAD_BYTES = 9;
 /** What a Buffer takes beside its bytes. */
-const BUFFER_BYTES = 400;
+const BUFFER_OVERHEAD_BYTES = 400;
 
-export class Assembly {
-  readonly #limit: number;
+export class MessageAssembly {
+  readonly #maxBytes: number;
   #parts: Buffer[] = [];
   #bytes = 0;
   /** The first so many parts have memory of their own. */
-  #copied = 0;
+  #ownedParts = 0;
 
   /** `limit`: bytes that all parts of a message may have together. */
   constructor(limit: number) {
-    this.#limit = limit;
+    this.#maxBytes = limit;
   }
 
   get isEmpty(): boolean {
@@ -26,28 +26,28 @@ export class Assembly {
 
   /** Bytes of memory that the parts take, after own(). */
   get heldBytes(): number {
-    return this.#bytes + BUFFER_BYTES * this.#parts.length;
+    return this.#bytes + BUFFER_OVERHEAD_BYTES * this.#parts.length;
   }
 
   /** Throws "too_large" at too many parts or bytes. */
   add(part: Buffer): void {
     this.#bytes += part.length;
-    if (this.#parts.push(part) > MAX_PARTS || this.#bytes > this.#limit) throw this.#tooLarge();
+    if (this.#parts.push(part) > MAX_PART_COUNT || this.#bytes > this.#maxBytes) throw this.#tooLarge();
   }
 
   /** Copies parts out of the memory that was read together with them: one byte must not hold 64 kB. */
-  own(): void {
-    for (; this.#copied < this.#parts.length; this.#copied++) {
-      const part = this.#parts[this.#copied] as Buffer;
-      if (part.buffer.byteLength <= part.length + MAX_HEAD_BYTES) continue;
+  copyParts(): void {
+    for (; this.#ownedParts < this.#parts.length; this.#ownedParts++) {
+      const part = this.#parts[this.#ownedParts] as Buffer;
+      if (part.buffer.byteLength <= part.length + MAX_FRAME_HEAD_BYTES) continue;
       const copy = Buffer.allocUnsafeSlow(part.length);
       part.copy(copy);
-      this.#parts[this.#copied] = copy;
+      this.#parts[this.#ownedParts] = copy;
     }
   }
 
   #tooLarge(): ProtocolError {
-    const what = `a message of more than the ${this.#limit} bytes or ${MAX_PARTS} parts that are taken`;
+    const what = `a message of more than the ${this.#maxBytes} bytes or ${MAX_PART_COUNT} parts that are taken`;
     return new ProtocolError("too_large", what);
   }
 
@@ -55,7 +55,7 @@ export class Assembly {
     const parts = this.#parts;
     this.#parts = [];
     this.#bytes = 0;
-    this.#copied = 0;
+    this.#ownedParts = 0;
     return parts;
   }
 }

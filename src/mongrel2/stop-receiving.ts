@@ -19,11 +19,11 @@ export const FENCE_TIMEOUT_MS = 2000;
 /** How long Mongrel2 may take to end its side of PULL, milliseconds. */
 const END_TIMEOUT_MS = 1000;
 /** Cancels in the burst: 400 frames of 128 take Mongrel2 22 ms (0.43 us each), where half-closing takes us 1 ms, and 8 in a bad moment. */
-const BUSY_IDS = 51_200;
+const BURST_ID_COUNT = 51_200;
 /** Ids of a frame: limits.handler_targets of Mongrel2 by default. More are allowed, and would make a frame no cheaper. */
-const FRAME_IDS = 128;
+const FRAME_ID_COUNT = 128;
 
-export interface LeaveOptions {
+export interface StopReceivingOptions {
   readonly sendIdent: string;
   readonly maxTargets: number;
   readonly transport: Transport;
@@ -31,22 +31,22 @@ export interface LeaveOptions {
 
 /** Sends the fence, through `fence` (which returns its id), and the burst; resolves as Transport.stopReceiving() does. */
 export function stopReceiving(
-  { sendIdent, maxTargets, transport }: LeaveOptions,
+  { sendIdent, maxTargets, transport }: StopReceivingOptions,
   fence: () => number,
 ): Promise<boolean> {
-  const ids = Array.from({ length: Math.min(FRAME_IDS, maxTargets) }, () => 0);
+  const ids = Array.from({ length: Math.min(FRAME_ID_COUNT, maxTargets) }, () => 0);
   const head = extendedHead(sendIdent, ids, maxTargets);
-  const mark = noticeMark(fence());
-  for (let sent = 0; sent < BUSY_IDS; sent += ids.length) transport.send(head, CANCEL);
+  const mark = noticePrefix(fence());
+  for (let sent = 0; sent < BURST_ID_COUNT; sent += ids.length) transport.send(head, CANCEL);
   return transport.stopReceiving({ mark, markTimeoutMs: FENCE_TIMEOUT_MS, endTimeoutMs: END_TIMEOUT_MS });
 }
 
 /** The same where Mongrel2 does not answer: at once. */
-export function stopReceivingUnfenced({ transport }: LeaveOptions): Promise<boolean> {
-  return transport.stopReceiving({ mark: noticeMark(0), markTimeoutMs: 0, endTimeoutMs: END_TIMEOUT_MS });
+export function stopReceivingUnfenced({ transport }: StopReceivingOptions): Promise<boolean> {
+  return transport.stopReceiving({ mark: noticePrefix(0), markTimeoutMs: 0, endTimeoutMs: END_TIMEOUT_MS });
 }
 
 /** How the notice of a fence begins, after the sender. */
-function noticeMark(id: number): Buffer {
+function noticePrefix(id: number): Buffer {
   return Buffer.from(` ${id} @* `);
 }

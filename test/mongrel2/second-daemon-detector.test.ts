@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SecondDaemonDetector } from "../../src/mongrel2/contention.js";
+import { SecondDaemonDetector } from "../../src/mongrel2/second-daemon-detector.js";
 import { FakeClock } from "../support/clock.js";
 
 const [YOUNGER, OLDER] = [true, false];
@@ -13,14 +13,14 @@ function setUp(liveFor = 0) {
     clock,
     began: (isOlder) => told.push(isOlder ? "began, older than us" : "began"),
     ended: () => told.push("ended"),
-    yields: () => told.push("yields"),
+    yield: () => told.push("yields"),
   });
-  contention.live();
+  contention.linkLive();
   clock.advance(liveFor);
   /** Notices of another process, one every `everyMs`. */
   const notices = (milliseconds: number, isYounger = OLDER, everyMs = 500) => {
     for (let passed = 0; passed < milliseconds; passed += everyMs) {
-      contention.seen(isYounger);
+      contention.foreignNotice(isYounger);
       clock.advance(everyMs);
     }
   };

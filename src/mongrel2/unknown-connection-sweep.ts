@@ -11,23 +11,23 @@ import type { Cancel, Clock } from "../util/clock.js";
 import { type CancelSweep, descending } from "./cancel-sweep.js";
 
 /** Ids above the highest known that requests may have had which nobody read: more than Mongrel2 and the kernel queue. */
-const UNREAD_IDS = 16_384;
+const UNREAD_ID_COUNT = 16_384;
 /** How far up ids are swept where none is known. */
-const UNKNOWN_HIGHEST = 1_048_576;
+const UNKNOWN_ID_COUNT = 1_048_576;
 /** How soon the first id of all is noticed. */
 const FIRST_ID_INTERVAL_MS = 500;
 
-export interface UnheardSweepOptions {
+export interface UnknownConnectionSweepOptions {
   readonly clock: Clock;
   readonly requests: Pick<RequestRecord, "highest">;
   readonly sweep: Pick<CancelSweep, "run" | "stop">;
 }
 
-export class UnheardSweep {
-  readonly #options: UnheardSweepOptions;
-  #waiting: Cancel | undefined;
+export class UnknownConnectionSweep {
+  readonly #options: UnknownConnectionSweepOptions;
+  #cancelWait: Cancel | undefined;
 
-  constructor(options: UnheardSweepOptions) {
+  constructor(options: UnknownConnectionSweepOptions) {
     this.#options = options;
   }
 
@@ -37,24 +37,24 @@ export class UnheardSweep {
     const { requests, sweep } = this.#options;
     const heard = Math.max(known, requests.highest);
     if (heard === 0) {
-      sweep.run(descending(UNKNOWN_HIGHEST, 1), () => this.#waitForFirst(done));
+      sweep.run(descending(UNKNOWN_ID_COUNT, 1), () => this.#waitForFirst(done));
       return;
     }
-    const unread = requests.highest > known ? 0 : UNREAD_IDS;
+    const unread = requests.highest > known ? 0 : UNREAD_ID_COUNT;
     sweep.run(descending(heard + unread, 1), done);
   }
 
   stop(): void {
-    this.#waiting?.();
-    this.#waiting = undefined;
+    this.#cancelWait?.();
+    this.#cancelWait = undefined;
     this.#options.sweep.stop();
   }
 
   #waitForFirst(done: () => void): void {
     const { clock, requests, sweep } = this.#options;
-    this.#waiting = clock.after(FIRST_ID_INTERVAL_MS, () => {
+    this.#cancelWait = clock.after(FIRST_ID_INTERVAL_MS, () => {
       if (requests.highest === 0) this.#waitForFirst(done);
-      else if (requests.highest > UNKNOWN_HIGHEST) sweep.run(descending(requests.highest, UNKNOWN_HIGHEST + 1), done);
+      else if (requests.highest > UNKNOWN_ID_COUNT) sweep.run(descending(requests.highest, UNKNOWN_ID_COUNT + 1), done);
       else done();
     });
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Control } from "../../src/mongrel2/control.js";
+import { ControlQueries } from "../../src/mongrel2/control-queries.js";
 import { encode } from "../../src/protocol/tnetstring.js";
 
 const HEADERS = ["id", "fd", "type", "last_ping", "last_read", "last_write", "bytes_read", "bytes_written"];
@@ -8,8 +8,8 @@ const HEADERS = ["id", "fd", "type", "last_ping", "last_read", "last_write", "by
 /** A control port that gives this answer, and what it was asked. */
 function setUp(answer: Buffer) {
   const asked: string[] = [];
-  const control = new Control({
-    async ask(question) {
+  const control = new ControlQueries({
+    async request(question) {
       asked.push(question.toString());
       return answer;
     },

@@ -8,12 +8,12 @@
  */
 import type { Cancel, Clock } from "../util/clock.js";
 
-const PROOF_MS = 5000;
-const NEWER_MS = 10_000;
+const PROOF_DURATION_MS = 5000;
+const NEWCOMER_WINDOW_MS = 10_000;
 /** How much longer the one that began first waits whether the other leaves. */
-const GIVE_WAY_MS = 3000;
+const YIELD_DELAY_MS = 3000;
 /** Notices that are further apart are of another occasion; and after this long without one the other is gone. */
-const GAP_MS = 10_000;
+const MAX_GAP_MS = 10_000;
 
 export interface SecondDaemonDetectorOptions {
   readonly clock: Clock;
@@ -22,7 +22,7 @@ export interface SecondDaemonDetectorOptions {
   /** It is gone. */
   readonly ended: () => void;
   /** It was there before us, and stays: we must leave. */
-  readonly yields: () => void;
+  readonly yield: () => void;
 }
 
 export class SecondDaemonDetector {
@@ -34,7 +34,7 @@ export class SecondDaemonDetector {
   #lastAt = Number.NEGATIVE_INFINITY;
   #isProven = false;
   #isYielding = false;
-  #end: Cancel | undefined;
+  #cancelEndCheck: Cancel | undefined;
 
   constructor(options: SecondDaemonDetectorOptions) {
     this.#options = options;
@@ -42,46 +42,46 @@ export class SecondDaemonDetector {
 
   /** Notices of another process have come a short time ago: requests may have gone to it, and its requests may have come here. */
   get isSuspected(): boolean {
-    return this.#options.clock.monotonic() - this.#lastAt < GAP_MS;
+    return this.#options.clock.monotonic() - this.#lastAt < MAX_GAP_MS;
   }
 
-  live(): void {
+  linkLive(): void {
     this.#liveAt ??= this.#options.clock.monotonic();
   }
 
   /** A notice has come that another process asked for; `isYounger`: it began after us. */
-  seen(isYounger: boolean): void {
+  foreignNotice(isYounger: boolean): void {
     const { clock, began } = this.#options;
     const now = clock.monotonic();
-    if (now - this.#lastAt > GAP_MS) this.#firstAt = now;
+    if (now - this.#lastAt > MAX_GAP_MS) this.#firstAt = now;
     this.#lastAt = now;
-    if (now - this.#firstAt < PROOF_MS) return;
+    if (now - this.#firstAt < PROOF_DURATION_MS) return;
     if (!this.#isProven) {
       this.#isProven = true;
-      began(this.#isNewer && !isYounger);
-      this.#watchEnd();
+      began(this.#isNewcomer && !isYounger);
+      this.#scheduleEndCheck();
     }
-    if (this.#isNewer) this.#yield(now, isYounger);
+    if (this.#isNewcomer) this.#yield(now, isYounger);
   }
 
   stop(): void {
-    this.#end?.();
+    this.#cancelEndCheck?.();
   }
 
   #yield(now: number, isYounger: boolean): void {
-    if (this.#isYielding || now - this.#firstAt < PROOF_MS + (isYounger ? GIVE_WAY_MS : 0)) return;
+    if (this.#isYielding || now - this.#firstAt < PROOF_DURATION_MS + (isYounger ? YIELD_DELAY_MS : 0)) return;
     this.#isYielding = true;
-    this.#options.yields();
+    this.#options.yield();
   }
 
-  get #isNewer(): boolean {
-    return this.#liveAt !== undefined && this.#firstAt - this.#liveAt <= NEWER_MS;
+  get #isNewcomer(): boolean {
+    return this.#liveAt !== undefined && this.#firstAt - this.#liveAt <= NEWCOMER_WINDOW_MS;
   }
 
-  #watchEnd(): void {
+  #scheduleEndCheck(): void {
     const { clock, ended } = this.#options;
-    this.#end = clock.after(this.#lastAt + GAP_MS - clock.monotonic(), () => {
-      if (this.isSuspected) return this.#watchEnd();
+    this.#cancelEndCheck = clock.after(this.#lastAt + MAX_GAP_MS - clock.monotonic(), () => {
+      if (this.isSuspected) return this.#scheduleEndCheck();
       this.#isProven = false;
       ended();
     });
