@@ -137,7 +137,7 @@ test("troubleshooting.md quotes texts of the doctor, the log and the errors exac
 });
 
 test("every event of the log that reference.md lists, and every reason, exists", () => {
-  const journal =
+  const observers =
     sources("src/observability/log") + sources("src/cli") + readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
   const text = page("docs/reference.md");
   const list = /Filter by `event`:([\s\S]*?)\. Events/.exec(text)?.[1] ?? assert.fail("no list");
@@ -146,7 +146,7 @@ test("every event of the log that reference.md lists, and every reason, exists",
   );
   assert.ok(events.length > 8);
   assert.deepEqual(
-    events.filter((name) => !journal.includes(`event: "${name}"`)),
+    events.filter((name) => !observers.includes(`event: "${name}"`)),
     [],
   );
   const reasons = /^Reasons of a `disconnect`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");

@@ -84,9 +84,9 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
       "an id that has expired is answered with a gap event",
       " is answered with a gap event, then live events",
     ],
-    ["delivery/overload", "are told of a gap, overload, when they fall behind"],
+    ["delivery/overload", "get a gap event, overload, when they fall behind"],
     ["http/presence", "a watcher without credit for the events is told of a gap"],
-    ["delivery/history-reader", "is told to the client after some tries, which then goes on live"],
+    ["delivery/history-reader", "is reported to the client after some reads, and the client goes on live"],
   ],
   "Published, and no client gets it": [
     [
