@@ -384,7 +384,7 @@ test("a database that is none is a finding, and the live checks go on", async ()
     const [, bad] = stdout.split("\n");
     assert.match(
       bad ?? "",
-      /^FAIL {2}mongrel2: .* cannot be read as a config database of Mongrel2: .*; fix: make it with: m2sh load/,
+      /^FAIL {2}mongrel2: .* cannot be read as a configuration database of Mongrel2: .*; fix: make it with: m2sh load/,
     );
     assert.match(bad ?? "", why);
     assert.match(stdout, /^FAIL {2}main: nothing listens at send_spec/m);
