@@ -34,8 +34,8 @@ export interface InstanceWatchOptions {
   readonly observe: Observe;
   readonly conditions: Conditions;
   readonly clock: Clock;
-  readonly link: () => Mongrel2Link;
-  readonly server: () => Server;
+  readonly link: Mongrel2Link;
+  readonly server: Server;
 }
 
 export class InstanceWatch {
@@ -53,14 +53,14 @@ export class InstanceWatch {
     this.#options = options;
     if (config.control === undefined) return;
     this.#port = this.#createPort(config.control);
-    const afterFence = (passed: () => void) => options.link().afterFence(passed);
+    const afterFence = (passed: () => void) => options.link.afterFence(passed);
     this.#evidence = new InstanceEvidence({ port: this.#port, afterFence });
   }
 
   async start(): Promise<void> {
     const { bind } = this.#config;
     // With a control port, linkLive() reports whether it is reachable.
-    if (bind && this.#port) this.#options.server().servesPrivate = false;
+    if (bind && this.#port) this.#options.server.servesPrivate = false;
     else this.#setServesPrivate(!bind);
     await this.#port?.start();
   }
@@ -118,7 +118,7 @@ export class InstanceWatch {
       spec,
       clock,
       linkTimeoutMs,
-      isMongrel2Answering: () => link().live && !conditions.has("mongrel2_silent", name),
+      isMongrel2Answering: () => link.live && !conditions.has("mongrel2_silent", name),
       events: {
         connected: () => this.#evidence?.anchor(anchored),
         ended: (isClosed) => {
@@ -138,10 +138,10 @@ export class InstanceWatch {
     const { clock, link, server } = this.#options;
     this.#canary = new Canary({
       clock,
-      clients: server().clients,
-      maxTargets: link().maxTargets,
-      keepAlive: (ids) => link().keepAlive(ids),
-      afterFence: (passed) => link().afterFence(passed),
+      clients: server.clients,
+      maxTargets: link.maxTargets,
+      keepAlive: (ids) => link.keepAlive(ids),
+      afterFence: (passed) => link.afterFence(passed),
     });
     return this.#canary;
   }
@@ -149,19 +149,18 @@ export class InstanceWatch {
   /** Behind a proxy: Mongrel2 has probably ended. */
   #endGeneration(): void {
     const { clock, link } = this.#options;
-    link().endGeneration("the connection to Mongrel2's control port has ended");
+    link.endGeneration("the connection to Mongrel2's control port has ended");
     this.#cancelResume?.();
-    this.#cancelResume = clock.after(OLD_MESSAGES_DELAY_MS, () => link().resume());
+    this.#cancelResume = clock.after(OLD_MESSAGES_DELAY_MS, () => link.resume());
   }
 
   #setServesPrivate(serves: boolean): void {
     const { conditions, hub, server } = this.#options;
     const { name, control } = this.#config;
-    const it = server();
     if (!serves) conditions.begin(privateCondition(name, control !== undefined));
     else conditions.end("private_refused", name);
-    if (serves && !it.servesPrivate) reopenPublicOnly(hub, it);
-    it.servesPrivate = serves;
+    if (serves && !server.servesPrivate) reopenPublicOnly(hub, server);
+    server.servesPrivate = serves;
   }
 }
 
