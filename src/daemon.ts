@@ -40,7 +40,7 @@ import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
-import { packageVersion } from "./util/version.js";
+import { packageVersion } from "./util/package-version.js";
 import { PullServer } from "./zmq/pull-server.js";
 
 /** In the order of the start. */
@@ -196,7 +196,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     clients: started(store, "the client store"),
     attendance: context.presence,
     presence: context.presence,
-    isFlooded: () => publishers?.isFlooded ?? false,
+    isFlooded: () => publishers?.hasBacklog ?? false,
     random: Math.random,
   });
   await context.hub.start();

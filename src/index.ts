@@ -2,7 +2,7 @@
  * The API for programs that embed the daemon: load a configuration, start a daemon, publish, listen to its events, stop it.
  * docs/embedding.md has an example that runs in a test.
  */
-export { type Loaded, type LoadOptions, loadConfig } from "./config/load-config.js";
+export { type LoadedConfig, type LoadOptions, loadConfig } from "./config/load-config.js";
 export type { Config, ServerConfig } from "./config/schema.js";
 export type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 export { startDaemon } from "./daemon.js";

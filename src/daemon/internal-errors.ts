@@ -12,7 +12,7 @@ export function observerFailed(log: Logger, clock: Clock): (error: unknown) => v
   const throttle = new Throttle(clock, LOG_INTERVAL_MS);
   const text = "internal error: an event of the daemon was not logged or counted";
   return (error) =>
-    throttle.pass("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
+    throttle.run("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
 }
 
 /** Counts a rejected publication of the daemon itself like any other; another error is logged as an internal one. */

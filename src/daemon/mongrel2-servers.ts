@@ -1,5 +1,5 @@
 /** Serves each configured Mongrel2, and ends all streams when the daemon stops. */
-import { handOver } from "../mongrel2/handover.js";
+import { handOver } from "../mongrel2/hand-over.js";
 import { serveMongrel2 } from "../mongrel2/serve-mongrel2.js";
 import { type DaemonContext, started } from "./daemon-context.js";
 
@@ -57,15 +57,15 @@ function closeIngressWhenAllYielded({ initial, options, publishers }: DaemonCont
 export function endStreams(context: DaemonContext): Promise<void> {
   const { config, initial, options, served, state } = context;
   state.phase = "stopping";
-  const isForgetful = initial.history.store === "memory";
-  const isClosing = options.drain || isForgetful || served.some(({ isContended }) => isContended);
+  const isHistoryVolatile = initial.history.store === "memory";
+  const isClosing = options.drain || isHistoryVolatile || served.some(({ isContended }) => isContended);
   return handOver({
     hub: started(context.hub, "the hub"),
-    visitors: started(context.router, "the router"),
-    endpoints: served.map(({ endpoint }) => endpoint),
+    requestHandler: started(context.router, "the router"),
+    links: served.map(({ endpoint }) => endpoint),
     clock: options.clock,
-    retry: isClosing ? config.stream.retry : undefined,
-    isForgetful,
+    retryMs: isClosing ? config.stream.retry : undefined,
+    isHistoryVolatile,
     abandoned: (connections) =>
       options.log.warn(
         { event: "abandoned", connections },

@@ -7,7 +7,7 @@ import { checkFolder, type FolderLock, lockFolder } from "../storage/folder-lock
 import { MemoryHistory, newEpoch } from "../storage/memory/memory-history.js";
 import { openHistory } from "../storage/open-history.js";
 import { storageConditions } from "../storage/storage-failure.js";
-import { packageVersion } from "../util/version.js";
+import { packageVersion } from "../util/package-version.js";
 import type { DaemonContext, EventLog } from "./daemon-context.js";
 
 /** How long a takeover waits for the other daemon to stop. */

@@ -10,21 +10,21 @@ import type { Server } from "../delivery/server-delivery.js";
 import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
 import { type Inbound, RequestError } from "../protocol/request.js";
-import { atMost, type Clock } from "../util/clock.js";
+import { type Clock, waitAtMost } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import { NativeTransport, type TransportObserver } from "../zmq/native-transport.js";
 import { reportAdoption } from "./adoption-report.js";
 import { CancelSweep } from "./cancel-sweep.js";
 import { ConnectionAdoption } from "./connection-adoption.js";
-import { SecondDaemonDetector } from "./contention.js";
 import { dispatch, type RequestHandler } from "./dispatch.js";
-import { ExclusiveDatabase } from "./exclusive-database.js";
+import { ExclusivityCheck } from "./exclusivity-check.js";
 import { InstanceWatch } from "./instance-watch.js";
-import { secondDaemonProblem, silentProblem } from "./link-conditions.js";
+import { secondDaemonCondition, silentCondition } from "./link-conditions.js";
 import type { LinkEvents } from "./link-events.js";
 import { Mongrel2Link } from "./mongrel2-link.js";
-import { reachability } from "./reachability.js";
-import { UnheardSweep } from "./unheard-sweep.js";
+import { reachabilityObserver } from "./reachability-observer.js";
+import { SecondDaemonDetector } from "./second-daemon-detector.js";
+import { UnknownConnectionSweep } from "./unknown-connection-sweep.js";
 
 /** How long answers may take where another daemon goes on, milliseconds. */
 const ANSWERS_TIMEOUT_MS = 2000;
@@ -59,8 +59,11 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
   const { hub, visitors, store, observe, clock, conditions, times, retryMs } = around;
   const { name, send_ident: sendIdent, max_targets: maxTargets, link_timeout: linkTimeoutMs } = config;
   const instance: InstanceWatch = new InstanceWatch(config, {
-    ...around,
-    endpoint: () => endpoint,
+    hub,
+    observe,
+    conditions,
+    clock,
+    link: () => endpoint,
     server: () => server,
   });
   const requests = store.requests(name);
@@ -70,33 +73,33 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
     connections: instance.connections,
     isTaken,
     requests,
-    orphanTimeout: config.orphan_timeout,
+    orphanTimeoutMs: config.orphan_timeout,
     exclusivity: exclusivityOf(config),
     sweep: { run: (known, done) => sweep.run(known, done), stop: () => sweep.stop() },
     report: reportAdoption(config, conditions, observe),
     adopt: (client) => hub.adopt(server, client, legacy.aliveAt),
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
-    settled: (result) => {
+    decided: (result) => {
       legacy = NOTHING;
       observe({ type: "adoptionCompleted", server: name, ...result });
       store.markTrusted(name);
     },
-    failed: (error) => observe({ type: "controlPortFailed", server: name, error }),
+    queryFailed: (error) => observe({ type: "controlPortFailed", server: name, error }),
   });
   let legacy = store.previousClients(name);
   const contention = new SecondDaemonDetector({
     clock,
-    began: (isOlder) => conditions.begin(secondDaemonProblem(name, isOlder)),
+    began: (isOlder) => conditions.begin(secondDaemonCondition(name, isOlder)),
     ended: () => conditions.end("second_daemon", name),
-    yields: () => void leave(),
+    yield: () => void leave(),
   });
   const events: LinkEvents = {
     live: (took, doubtful) => {
       observe({ type: "linkLive", server: name, milliseconds: took });
       server.start();
-      contention.live();
-      instance.live((known) => {
+      contention.linkLive();
+      instance.linkLive((known) => {
         // Of a Mongrel2 that is gone: the same ids are other people's now.
         if (known !== "restarted") server.outlet.cancel(doubtful);
         recovery.begin(legacy, known);
@@ -105,7 +108,7 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
     lost: (why) => {
       recovery.stop();
       observe({ type: "linkLost", server: name, reason: why });
-      instance.lost(legacy.clients.length === 0);
+      instance.linkLost(legacy.clients.length === 0);
       legacy = joined(legacy, { ...NOTHING, clients: hub.lost(server), aliveAt: clock.monotonic() });
       requests.linkLost();
     },
@@ -117,14 +120,14 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
       observe({ type: "malformedMessage", server: name, error });
       if (error instanceof RequestError && error.id !== undefined) visitors.refuse(server, error.id, "malformed");
     },
-    silent: (milliseconds, wasLive) => conditions.begin(silentProblem(name, milliseconds, wasLive)),
+    silent: (milliseconds, wasLive) => conditions.begin(silentCondition(name, milliseconds, wasLive)),
     answering: () => conditions.end("mongrel2_silent", name),
     wrongIdent: (received) => observe({ type: "identMismatch", server: name, configured: sendIdent, received }),
     fencePassed: (milliseconds) => observe({ type: "flushAcknowledged", server: name, milliseconds }),
-    foreignFence: (isYounger) => config.shared || contention.seen(isYounger),
-    stale: (messages) => observe({ type: "staleMessagesDropped", server: name, messages }),
+    foreignFence: (isYounger) => config.shared || contention.foreignNotice(isYounger),
+    fromEarlierInstance: (messages) => observe({ type: "staleMessagesDropped", server: name, messages }),
   };
-  const transport = linkOf(config, clock, reachability(name, conditions, observe));
+  const transport = linkOf(config, clock, reachabilityObserver(name, conditions, observe));
   const mayServe = () => instance.mayServe;
   const random = Math.random;
   const endpoint: Mongrel2Link = new Mongrel2Link({
@@ -133,8 +136,8 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
   });
   const server: Server = hub.serveMongrel2(name, endpoint, times);
   const { outlet } = server;
-  const sweep = new UnheardSweep({ clock, requests, sweep: new CancelSweep({ clock, outlet, isTaken }) });
-  const receive = instance.observed(dispatch(hub, server, visitors));
+  const sweep = new UnknownConnectionSweep({ clock, requests, sweep: new CancelSweep({ clock, outlet, isTaken }) });
+  const receive = instance.observing(dispatch(hub, server, visitors));
   const end = async () => {
     recovery.stop();
     contention.stop();
@@ -143,7 +146,7 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
     await instance.stop();
     // Where this process never was connected, what the one before it left is as it was.
     const isUntouched = legacy.cleanStop && !endpoint.wasConnected;
-    if (isUntouched || (isWhole && recovery.isOver)) store.stoppedCleanly(name);
+    if (isUntouched || (isWhole && recovery.isDecided)) store.stoppedCleanly(name);
     return isWhole || !endpoint.wasConnected;
   };
   let ended: Promise<boolean> | undefined;
@@ -154,8 +157,8 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
   /** What it has taken is answered, and its streams are closed, for their browsers to go to the other daemon. */
   const leave = async () => {
     hub.closeStreams(server, retryMs());
-    await endpoint.leave();
-    await atMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
+    await endpoint.stopReceiving();
+    await waitAtMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
     hub.closeStreams(server, retryMs());
     await stop();
     await around.yielded?.();
@@ -195,7 +198,7 @@ function record(requests: RequestRecord, { kind, id }: Inbound): void {
 
 /** Read once at the start, when nobody waits for it. */
 function exclusivityOf(config: ServerConfig) {
-  const database = new ExclusiveDatabase(config);
-  void database.check();
-  return () => database.check();
+  const database = new ExclusivityCheck(config);
+  void database.run();
+  return () => database.run();
 }

@@ -209,7 +209,7 @@ test("when it stops it has told Mongrel2 everything, and lets go of its sockets"
   for (const data of numbers(300)) publish(data);
   hub.seal();
   await hub.delivered();
-  await served.endpoint.leave();
+  await served.endpoint.stopReceiving();
   assert.equal(await served.stop(), true);
   await client?.received("\ndata: 300\n");
   assert.equal(client?.ending, undefined);

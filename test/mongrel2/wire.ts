@@ -107,7 +107,7 @@ export class Wire {
         foreignFence: () => {},
         wrongIdent: () => {},
         fencePassed: () => {},
-        stale: () => {},
+        fromEarlierInstance: () => {},
       },
     });
     this.server = this.hub.serveMongrel2("main", this.endpoint, { keepalive: 45_000, heartbeat: 0 });

@@ -33,7 +33,7 @@ export interface RecentChanges {
 /** Visits that are held. */
 const HELD = 50;
 /** What is shown of a client's topics, which can be 100 of 4 kB each. */
-const TOPICS = { words: 3, characters: 80, sum: 300 };
+const TOPICS = { maxWords: 3, maxWordCharacters: 80, maxCharacters: 300 };
 
 export class RecentConnections {
   readonly #clock: Clock;

@@ -29,7 +29,7 @@ export interface AdminOptions {
   readonly base: string;
   readonly clock: Clock;
   /** How many connections there may be; absent = as many as the server takes. */
-  readonly cap?: Pick<ConnectionCap, "most" | "reached">;
+  readonly cap?: Pick<ConnectionCap, "maxConnections" | "limitReached">;
   /** A request to the admin address failed. */
   readonly failed: (error: unknown) => void;
 }
@@ -52,7 +52,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
     clock,
     visits,
     status: () => statusOf(parts),
-    ...(cap && { most: Math.floor(cap.most / 2) }),
+    ...(cap && { most: Math.floor(cap.maxConnections / 2) }),
   });
   const servers = () => observed.servers.map(({ server }) => server);
   const clients = new ClientList({ hub, servers, epoch: () => observed.history?.epoch ?? "", base, clock });
@@ -60,7 +60,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const guarded = operatorRoutes(clients, feed);
   const server = new AdminServer({
     ...{ listen, routes, guarded, token, failed },
-    ...(cap && { most: cap.most, full: cap.reached }),
+    ...(cap && { most: cap.maxConnections, full: cap.limitReached }),
   });
   await server.start();
   pulse.start();

@@ -15,7 +15,7 @@ import { Throttle } from "../../util/throttle.js";
 import type { Logger } from "./logger.js";
 
 /** A client's topics in a line: it may have 100 of 4 kB each, and has two lines. */
-const TOPICS = { words: 10, characters: 120, sum: 300 };
+const TOPICS = { maxWords: 10, maxWordCharacters: 120, maxCharacters: 300 };
 
 /** What is beyond is only counted. */
 const MAX_REPEATING_TOPICS = 1000;
@@ -133,7 +133,7 @@ export class LogObserver {
   }
 
   #gapReported({ server, reason }: EventOf<"gapReported">): void {
-    this.#throttle.pass("gap", (suppressed) => {
+    this.#throttle.run("gap", (suppressed) => {
       this.#log.info({ event: "gap", server, reason, suppressed }, "client told that publications are gone");
     });
   }
@@ -169,7 +169,7 @@ export class LogObserver {
   }
 
   #malformedMessage({ server, error }: EventOf<"malformedMessage">): void {
-    this.#throttle.pass(`malformed ${error.code}`, (suppressed) => {
+    this.#throttle.run(`malformed ${error.code}`, (suppressed) => {
       this.#log.warn(
         { event: "malformed", server, code: error.code, why: abbreviate(error.message), suppressed },
         "bad message from Mongrel2",
@@ -180,7 +180,7 @@ export class LogObserver {
   /** One that came over HTTP stands in the log as a request that was refused. */
   #publicationRejected({ source, error }: EventOf<"publicationRejected">): void {
     if (source === "http") return;
-    this.#throttle.pass(`publication ${error.code}`, (suppressed) => {
+    this.#throttle.run(`publication ${error.code}`, (suppressed) => {
       const why = abbreviate(error.message);
       this.#log.warn({ event: "rejected", source, code: error.code, why, suppressed }, "publication rejected");
     });
@@ -188,19 +188,19 @@ export class LogObserver {
 
   #peerRejected({ address, error, peer }: EventOf<"peerRejected">): void {
     const { code, message: why } = error;
-    this.#throttle.pass(`peer ${address} ${code}`, (suppressed) => {
+    this.#throttle.run(`peer ${address} ${code}`, (suppressed) => {
       this.#log.warn({ event: "peer", address, peer, code, why, suppressed }, "ZeroMQ peer disconnected");
     });
   }
 
   #zmqConnectionLost({ error }: EventOf<"zmqConnectionLost">): void {
-    this.#throttle.pass("connection", (suppressed) => {
+    this.#throttle.run("connection", (suppressed) => {
       this.#log.info({ event: "connection", why: error.message, suppressed }, "ZeroMQ connection broken");
     });
   }
 
   #staleMessagesDropped({ server, messages }: EventOf<"staleMessagesDropped">): void {
-    this.#throttle.pass(`stale ${server}`, (suppressed) => {
+    this.#throttle.run(`stale ${server}`, (suppressed) => {
       const text = "a message that may be of a Mongrel2 that is gone: not taken";
       this.#log.info({ event: "stale", server, messages, suppressed }, text);
     });
@@ -209,7 +209,7 @@ export class LogObserver {
   #requestCompleted({ server, route, status, reason: why }: EventOf<"requestCompleted">): void {
     if (why === undefined) this.#log.debug({ event: "answer", server, route, status }, "request answered");
     else
-      this.#throttle.pass(`refused ${route} ${status}`, (suppressed) => {
+      this.#throttle.run(`refused ${route} ${status}`, (suppressed) => {
         const text = abbreviate(why);
         this.#log.info({ event: "refuse", server, route, status, why: text, suppressed }, "request refused");
       });
