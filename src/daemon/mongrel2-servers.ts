@@ -9,7 +9,7 @@ export async function startServers(context: DaemonContext): Promise<void> {
   const deps = {
     hub: started(context.hub, "the hub"),
     store: started(context.store, "the client store"),
-    visitors: started(context.router, "the router"),
+    requestHandler: started(context.router, "the router"),
     ...{ observe, clock: options.clock, conditions, times: initial.stream },
     retryMs: () => context.config.stream.retry,
     yielded: closeIngressWhenAllYielded(context),
@@ -18,7 +18,7 @@ export async function startServers(context: DaemonContext): Promise<void> {
     const one = await serveMongrel2(server, deps);
     served.push(one);
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
-    state.servers.push({ server: one.server, sendSpec, recvSpec, link: one.endpoint });
+    state.servers.push({ server: one.server, sendSpec, recvSpec, link: one.link });
   }
 }
 
@@ -62,7 +62,7 @@ export function endStreams(context: DaemonContext): Promise<void> {
   return handOver({
     hub: started(context.hub, "the hub"),
     requestHandler: started(context.router, "the router"),
-    links: served.map(({ endpoint }) => endpoint),
+    links: served.map(({ link }) => link),
     clock: options.clock,
     retryMs: isClosing ? config.stream.retry : undefined,
     isHistoryVolatile,

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { configurationPage } from "../../packaging/pages/configuration-page.js";
 import { fullProgram } from "../../src/cli/commands.js";
 import { shapeOf } from "../../src/cli/completion/program-shape.js";
-import { missingRoutes } from "../../src/cli/doctor/check-site.js";
+import { missingRoutes } from "../../src/cli/doctor/check-routes.js";
 import { loadConfig } from "../../src/config/load-config.js";
 import { sections, serverKeys } from "../../src/config/schema.js";
 import { DISCONNECT_REASONS, GAP_REASONS } from "../../src/delivery/reasons.js";
@@ -137,7 +137,7 @@ test("troubleshooting.md quotes texts of the doctor, the log and the errors exac
 });
 
 test("every event of the log that reference.md lists, and every reason, exists", () => {
-  const journal =
+  const observers =
     sources("src/observability/log") +
     sources("src/cli") +
     sources("src/daemon") +
@@ -149,7 +149,7 @@ test("every event of the log that reference.md lists, and every reason, exists",
   );
   assert.ok(events.length > 8);
   assert.deepEqual(
-    events.filter((name) => !journal.includes(`event: "${name}"`)),
+    events.filter((name) => !observers.includes(`event: "${name}"`)),
     [],
   );
   const reasons = /^Reasons of a `disconnect`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
