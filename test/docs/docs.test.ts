@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { configurationPage } from "../../packaging/pages/configuration-page.js";
 import { fullProgram } from "../../src/cli/commands.js";
 import { shapeOf } from "../../src/cli/completion/program-shape.js";
-import { missingRoutes } from "../../src/cli/doctor/check-site.js";
+import { missingRoutes } from "../../src/cli/doctor/check-routes.js";
 import { loadConfig } from "../../src/config/load-config.js";
 import { sections, serverKeys } from "../../src/config/schema.js";
 import { DISCONNECT_REASONS, GAP_REASONS } from "../../src/delivery/reasons.js";
