@@ -45,7 +45,10 @@ describe("PendingConnections", () => {
   test("are forgotten when their operation fails", async () => {
     const pending = new PendingConnections();
     const failure = new Error("no answer");
-    await assert.rejects(pending.continueAfter(1, Promise.reject(failure), () => assert.fail("continued")), failure);
+    await assert.rejects(
+      pending.continueAfter(1, Promise.reject(failure), () => assert.fail("continued")),
+      failure,
+    );
     assert.equal(pending.size, 0);
   });
 });
