@@ -89,7 +89,7 @@ describe("Outbox", () => {
     outbox.start();
     for (const data of ["a", "b", "c"]) publish(data);
     assert.deepEqual([outlet.events(1), outlet.pendingFences], [["a"], 1]);
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual(outlet.events(1), ["a", "b", "c"]);
   });
 
@@ -102,7 +102,7 @@ describe("Outbox", () => {
     assert.equal(acknowledgements.of(client), 0);
     outlet.pass();
     assert.deepEqual([acknowledgements.of(client), store.through], [1, 1]);
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual([acknowledgements.of(client), store.through], [2, 2]);
   });
 
@@ -124,10 +124,10 @@ describe("Outbox", () => {
     const delivered = outbox.delivered();
     outbox.reset();
     await delivered;
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual([outlet.events(1), store.through], [["a"], 0]);
     outbox.start();
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual(outlet.events(1), ["a"]);
   });
 
@@ -137,12 +137,12 @@ describe("Outbox", () => {
     outbox.start();
     poor.debit(100_000);
     publish("a");
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual([outlet.events(1), outlet.events(2)], [[], ["a"]]);
     assert.deepEqual([poor.state.name, catchup.size], ["catchingUp", 1]);
     poor.credit(100_000);
     outbox.tryFlush();
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual([outlet.events(1), poor.state.name], [["a"], "live"]);
   });
 
@@ -153,7 +153,7 @@ describe("Outbox", () => {
     const count = 200;
     for (let event = 1; event <= count; event++) publish(`${event} ${big}`);
     assert.equal(catchup.size, 1);
-    outlet.settle();
+    outlet.acknowledgeAll();
     const received = outlet.events(1).map((data) => Number(data.split(" ")[0]));
     assert.deepEqual(
       received,
@@ -172,7 +172,7 @@ describe("Outbox", () => {
     });
     await Promise.resolve();
     assert.equal(isDelivered, false);
-    outlet.settle();
+    outlet.acknowledgeAll();
     await delivered;
     assert.equal(isDelivered, true);
   });
@@ -183,7 +183,7 @@ describe("Outbox", () => {
     publish("a");
     outbox.stop();
     publish("b");
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual([outlet.events(1), store.through], [["a"], 1]);
   });
 
@@ -192,11 +192,11 @@ describe("Outbox", () => {
     outbox.start();
     publish("a");
     assert.equal(outbox.isAfterQuiet, true);
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.equal(outbox.isAfterQuiet, false);
     publish("b");
     assert.equal(outbox.isAfterQuiet, false);
-    outlet.settle();
+    outlet.acknowledgeAll();
     clock.advance(1000);
     publish("c");
     assert.equal(outbox.isAfterQuiet, true);
