@@ -241,7 +241,7 @@ export class ServerDelivery {
     const { head, isPublicOnly = false, namesOpening = true } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
-    const { remote, interest, expiresAt, keyFingerprints, subscriber } = subscription;
+    const { id, remote, interest, expiresAt, keyFingerprints, subscriber } = subscription;
     const since = clock.monotonic();
     // Spreading the subscription takes 15 us more for each of the first 10,000 connects.
     const client = this.#registry.add({
