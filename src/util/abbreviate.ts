@@ -1,14 +1,14 @@
 /** Shortens untrusted text for the log and the dashboard. */
 
 /** Limit for one value of a log line, UTF-16 units. */
-export const MAX_FIELD_CHARACTERS = 200;
+const MAX_FIELD_CHARACTERS = 200;
 
 /** Truncates a text; an ellipsis marks that it was longer. */
 export function abbreviate(text: string, characters = MAX_FIELD_CHARACTERS): string {
   return text.length > characters ? `${text.slice(0, characters)}…` : text;
 }
 
-export interface ListBounds {
+interface ListBounds {
   /** Number of words. */
   readonly maxWords: number;
   /** Characters of one word. */

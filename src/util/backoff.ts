@@ -1,5 +1,5 @@
 /** Exponential backoff. */
-export interface Backoff {
+interface Backoff {
   /** The next delay, milliseconds. */
   next(): number;
   /** Starts again with the first delay. */

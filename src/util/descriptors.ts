@@ -18,7 +18,7 @@ const MAX_ADMIN_COUNT = 100;
 const MIN_PUBLISHER_COUNT = 8;
 
 /** Numbers of simultaneous connections. */
-export interface DescriptorShares {
+interface DescriptorShares {
   readonly admin: number;
   readonly publishers: number;
 }

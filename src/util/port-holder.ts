@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 /** The state LISTEN in /proc/net/tcp. */
 const LISTEN = "0A";
 
-export interface PortHolder {
+interface PortHolder {
   /** Undefined if the process belongs to another user. */
   readonly pid: number | undefined;
   /** "nginx (pid 123)", "a process of another user". */
