@@ -181,7 +181,7 @@ export class ClusterBus implements Bus {
       if (typeof state === "string") end(state);
       else if (this.#standstill.at(history.last, state.last)) end("its consumer stood still");
     };
-    const watch = clock.every(LOOK_EVERY, () => look().catch((error) => end(textOf(error))));
+    const watch = clock.every(LOOK_EVERY, () => void look().catch((error) => end(textOf(error))));
     try {
       // Once more: it could have been replaced after the survey.
       const state = await this.#look(session, following);

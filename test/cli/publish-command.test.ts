@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -112,7 +112,7 @@ interface Seen {
 /** A hub that answers each request by the next answer, and notes what it saw. */
 async function withHub(answers: [status: number, body: string][], use: (url: string, seen: Seen[]) => Promise<void>) {
   const seen: Seen[] = [];
-  const server = createServer(async (request, response) => {
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [status, body] = answers[seen.length] ?? [500, ""];
     seen.push({
       method: request.method,
@@ -120,7 +120,8 @@ async function withHub(answers: [status: number, body: string][], use: (url: str
       form: [...new URLSearchParams(await text(request))],
     });
     response.writeHead(status, { location: "/elsewhere", connection: "close" }).end(body);
-  });
+  };
+  const server = createServer((request, response) => void respond(request, response));
   const url = await listen(server);
   try {
     await use(`${url}/.well-known/mercure`, seen);

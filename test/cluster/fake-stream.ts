@@ -166,7 +166,7 @@ export class FakeWire {
     this.#is = "frozen";
   }
 
-  mend(): void {
+  restore(): void {
     this.#is = "whole";
     for (const pass of this.#held.splice(0)) pass();
     this.go();

@@ -32,14 +32,14 @@ const said = (page: Page, text: RegExp) => page.getByRole("status").filter({ has
 const connection = (page: Page, text: RegExp) =>
   page.locator("#connections tbody tr").filter({ hasText: text }).first();
 
-/** Resolves when the first chart has been drawn anew. */
+/** Resolves when the first chart has been redrawn. */
 async function moved(page: Page): Promise<void> {
   const line = "#charts figure:first-child path.line";
   const drawn = await page.locator(line).getAttribute("d");
   await page.locator(`${line}:not([d="${drawn}"])`).waitFor({ state: "attached" });
 }
 
-test("who comes and goes is shown within seconds, in charts that move and say what they show", async (t) => {
+test("connections and disconnections are shown within seconds, in labelled charts that move", async (t) => {
   const { page, faults, requests, pair, url } = await open(t);
   await ready(page);
   const news = await pair.stream({}, "/esupdates?topic=news&topic=weather");

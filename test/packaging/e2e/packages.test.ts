@@ -90,7 +90,7 @@ test("installed from its tarball, without a network, npx m2push runs", async () 
   assert.match(await npx("config", "--check", "-c", "node_modules/m2push/config/m2push.toml"), /^ok$/m);
 });
 
-test("a program that embeds the daemon finds its door", async () => {
+test("a program that embeds the daemon can import its entry point", async () => {
   const folder = temporaryDirectory();
   mkdirSync(join(folder, "node_modules"));
   cpSync(join(built.root, "usr/lib/m2push/node_modules"), join(folder, "node_modules"), { recursive: true });
