@@ -51,7 +51,8 @@ async function exportTo(file: string | undefined, config: Config, io: Io): Promi
     await archive.close();
   }
   io.stderr.write(`${events(count)} exported\n`);
-  if (archive.lost !== undefined) throw new M2pushError("storage_unusable", `${archive.lost}; all else is exported`);
+  if (archive.damage !== undefined)
+    throw new M2pushError("storage_unusable", `${archive.damage}; all else is exported`);
 }
 
 /** A write for each line would cost more than all the rest. */

@@ -10,8 +10,8 @@ import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/po
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
 import { atMost, type Cancel, type Clock } from "../util/clock.js";
-import { BlockCache, type CachedBlock } from "./block-cache.js";
 import { EpochMap } from "./epoch-map.js";
+import { type CachedRange, RangeCache } from "./range-cache.js";
 import { keyOf } from "./stream-record.js";
 import type { StreamSession, StreamState } from "./stream-session.js";
 
@@ -22,45 +22,49 @@ export interface ClusterHistoryOptions {
   readonly clock: Clock;
   readonly tail: MakeTail;
   /** A message that is no publication. */
-  readonly foreign: (sequence: number, why: string) => void;
+  readonly onForeignMessage: (sequence: number, why: string) => void;
 }
 
 /** How long a publisher's own id is looked for while the stream cannot be asked, milliseconds. */
-const FIND_PATIENCE = 5000;
+const FIND_TIMEOUT_MS = 5000;
 
 /** What was purged from the stream is given out of memory for this long at most. */
-const FRESH_MS = 100;
+const MAX_STATE_AGE_MS = 100;
 const REFRESH_TIMEOUT_MS = 500;
 
 /** How long after a rejected read the end of its connection is known. */
-const CLOSING_MS = 250;
+const CONNECTION_CLOSE_MS = 250;
 
 export class ClusterHistory implements History {
   readonly #options: ClusterHistoryOptions;
-  readonly #blocks: BlockCache;
-  #notes = new EpochMap();
+  readonly #ranges: RangeCache;
+  #epochMap = new EpochMap();
   #tail: History;
-  #base = 0;
+  #baseOffset = 0;
   #floor = 0;
   /** At or above the tail's: a message that is no publication has an offset, too. */
   #last = 0;
   /** What the stream held when it was last looked at, up to `#measured`, and what came since. */
   #count = 0;
   #bytes = 0;
-  #measured = 0;
+  #measuredThrough = 0;
   #measuredAt = Number.NEGATIVE_INFINITY;
   /** Sequences between the oldest and the newest message that have none; Infinity = not known yet. */
   #holes = Number.POSITIVE_INFINITY;
   #refreshing: Promise<void> | undefined;
   #session: StreamSession | undefined;
-  #waiting: ((session: StreamSession | undefined) => void)[] = [];
-  #closed = false;
-  #repeated: (topic: string) => void = () => {};
+  #sessionWaiters: ((session: StreamSession | undefined) => void)[] = [];
+  #isClosed = false;
+  #notifyRepeatedId: (topic: string) => void = () => {};
 
   constructor(options: ClusterHistoryOptions) {
     this.#options = options;
     this.#tail = options.tail({ epoch: "", last: 0 });
-    this.#blocks = new BlockCache((after, through) => this.#fetch(after, through), this.epoch, options.foreign);
+    this.#ranges = new RangeCache(
+      (after, through) => this.#readStream(after, through),
+      this.epoch,
+      options.onForeignMessage,
+    );
   }
 
   get epoch(): string {
@@ -84,49 +88,49 @@ export class ClusterHistory implements History {
   }
 
   /** A new lifetime: nothing of what was known holds any more. Everything after `last` will be appended. */
-  begin(epoch: string, last: number): void {
+  startEpoch(epoch: string, last: number): void {
     this.#startTail(epoch, last);
     this.#holes = Number.POSITIVE_INFINITY;
     this.#last = last;
-    this.#measured = 0;
-    this.begins(0);
-    this.#blocks.clear(epoch);
-    this.#notes = new EpochMap();
+    this.#measuredThrough = 0;
+    this.setBase(0);
+    this.#ranges.clear(epoch);
+    this.#epochMap = new EpochMap();
   }
 
   /** The offsets of this lifetime are those above `base`. */
-  begins(base: number): void {
-    this.#base = base;
+  setBase(base: number): void {
+    this.#baseOffset = base;
     this.#floor = base;
   }
 
   /** The stream can be asked, or (undefined) it cannot. */
   connect(session: StreamSession | undefined): void {
     this.#session = session;
-    if (session) for (const go of this.#waiting.splice(0)) go(session);
+    if (session) for (const resume of this.#sessionWaiters.splice(0)) resume(session);
   }
 
   /** What the stream holds. */
-  measured({ first, last, count, bytes }: StreamState): void {
-    this.#floor = Math.max(this.#base, first - 1);
+  updateState({ first, last, count, bytes }: StreamState): void {
+    this.#floor = Math.max(this.#baseOffset, first - 1);
     this.#measuredAt = this.#options.clock.monotonic();
     const holes = last + 1 - first - count;
-    if (holes > this.#holes) this.#forget();
+    if (holes > this.#holes) this.#dropCaches();
     this.#holes = holes;
-    this.#measured = last;
+    this.#measuredThrough = last;
     this.#count = count;
     this.#bytes = bytes;
   }
 
   /** Messages were deleted from the middle of the stream, nobody says which: it alone can be read. */
-  #forget(): void {
+  #dropCaches(): void {
     this.#startTail(this.epoch, this.#last);
-    this.#blocks.clear(this.epoch);
+    this.#ranges.clear(this.epoch);
   }
 
   #startTail(epoch: string, last: number): void {
     this.#tail = this.#options.tail({ epoch, last });
-    this.#tail.onRepeatedId?.((topic) => this.#repeated(topic));
+    this.#tail.onRepeatedId?.((topic) => this.#notifyRepeatedId(topic));
   }
 
   /** Offsets up to this one are taken, and what had them is not to be had. */
@@ -135,7 +139,7 @@ export class ClusterHistory implements History {
   }
 
   /** Everything up to this offset is lost. */
-  lose(through: number): void {
+  markLost(through: number): void {
     this.skip(through);
     this.#floor = Math.max(this.#floor, through);
   }
@@ -143,7 +147,7 @@ export class ClusterHistory implements History {
   append(publication: Publication): undefined {
     void this.#tail.append(publication);
     this.#last = publication.offset;
-    if (publication.offset <= this.#measured) return;
+    if (publication.offset <= this.#measuredThrough) return;
     this.#count++;
     this.#bytes += publication.bytes.length;
   }
@@ -152,12 +156,12 @@ export class ClusterHistory implements History {
   commit(): void {}
 
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
-    if (after >= this.#last || !this.#session || !this.#isStale) return this.#read(after, options);
+    if (after >= this.#last || !this.#session || !this.#isStateStale) return this.#read(after, options);
     return this.#refresh().then(() => this.#read(after, options));
   }
 
-  get #isStale(): boolean {
-    return this.#options.clock.monotonic() - this.#measuredAt >= FRESH_MS;
+  get #isStateStale(): boolean {
+    return this.#options.clock.monotonic() - this.#measuredAt >= MAX_STATE_AGE_MS;
   }
 
   /** Looks at the stream, once for all who wait. Where it does not answer, what was known of it counts for as long again. */
@@ -165,7 +169,7 @@ export class ClusterHistory implements History {
     this.#refreshing ??= atMost(
       this.#options.clock,
       REFRESH_TIMEOUT_MS,
-      this.#measure().catch(() => {}),
+      this.#inspectStream().catch(() => {}),
     ).then(() => {
       this.#refreshing = undefined;
       this.#measuredAt = this.#options.clock.monotonic();
@@ -178,8 +182,8 @@ export class ClusterHistory implements History {
     if (after < this.#floor) return { publications: [], through: after };
     if (after >= this.#tail.floor) return this.#readTail(after, options);
     const through = Math.min(options.through, this.#tail.floor);
-    const held = this.#blocks.held(after, through);
-    if (held.length > 0) return cut(held, after, { ...options, through });
+    const cached = this.#ranges.cached(after, through);
+    if (cached.length > 0) return pageOf(cached, after, { ...options, through });
     return this.#readStored(after, { ...options, through });
   }
 
@@ -192,23 +196,23 @@ export class ClusterHistory implements History {
 
   async #readStored(after: number, options: ReadOptions): Promise<HistoryPage> {
     const { epoch } = this;
-    const block = await this.#blocks.load(after, this.#last);
+    const range = await this.#ranges.load(after, this.#last);
     // Whoever asked has been told of the new epoch, and asks no more.
     if (epoch !== this.epoch) return { publications: [], through: after };
-    if (isHoled(block, after)) await this.#measure();
+    if (startsWithHole(range, after)) await this.#inspectStream();
     // The reader is before the floor now, and will be told so.
     if (after < this.#floor) return { publications: [], through: after };
-    return cut([block], after, options);
+    return pageOf([range], after, options);
   }
 
   /** Whether something was trimmed after the stream was last measured. */
-  async #measure(): Promise<void> {
-    const state = await this.#session?.look();
-    if (state?.epoch === this.epoch) this.measured(state);
+  async #inspectStream(): Promise<void> {
+    const state = await this.#session?.inspect();
+    if (state?.epoch === this.epoch) this.updateState(state);
   }
 
   onRepeatedId(listener: (topic: string) => void): void {
-    this.#repeated = listener;
+    this.#notifyRepeatedId = listener;
   }
 
   find(id: string, which: EqualIds = "oldest"): number | undefined | Promise<number | undefined> {
@@ -217,79 +221,79 @@ export class ClusterHistory implements History {
     const recent = this.#tail.find(id, which);
     // Where the oldest counts the stream must be asked, unless the tail has all that it has.
     if (recent !== undefined && (which === "newest" || this.#tail.floor <= this.#floor)) return recent;
-    return this.#ask(id, which, offset, recent instanceof Promise ? undefined : recent);
+    return this.#findInStream(id, which, offset, recent instanceof Promise ? undefined : recent);
   }
 
   /** An offset of ours beyond the last was given by another daemon which is ahead of this one, or was made up. */
-  async #ask(
+  async #findInStream(
     id: string,
     which: EqualIds,
     offset: number | undefined,
     recent: number | undefined,
   ): Promise<number | undefined> {
-    const session = await this.#connected(FIND_PATIENCE);
+    const session = await this.#waitForSession(FIND_TIMEOUT_MS);
     if (offset !== undefined) {
-      const state = await session?.look().catch(() => undefined);
+      const state = await session?.inspect().catch(() => undefined);
       // While nobody can be asked it is believed: nobody else is hurt by an offset that was made up.
       return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
     }
     const stored = session ? await session.find(this.epoch, keyOf(id), which) : recent;
     if (stored !== undefined && stored > this.#floor) return stored;
-    const moved = recent ?? (await this.#notes.find(session, this.epoch, id));
-    return moved !== undefined && moved >= this.#floor ? moved : undefined;
+    const shifted = recent ?? (await this.#epochMap.find(session, this.epoch, id));
+    return shifted !== undefined && shifted >= this.#floor ? shifted : undefined;
   }
 
   /** Waits for a session. Rejects when one that lasts does not answer. */
-  async #fetch(after: number, through: number) {
+  async #readStream(after: number, through: number) {
     for (;;) {
-      const session = await this.#connected();
+      const session = await this.#waitForSession();
       if (!session) return [];
       try {
         return await session.read(after, through);
       } catch (error) {
         // A connection that ends rejects this first, and says so a moment later.
-        await new Promise<void>((resolve) => this.#options.clock.after(CLOSING_MS, resolve));
+        await new Promise<void>((resolve) => this.#options.clock.after(CONNECTION_CLOSE_MS, resolve));
         if (this.#session === session) throw error;
       }
     }
   }
 
   /** The session, now or when there is one; undefined after `patience` milliseconds, or when the history is closed. */
-  #connected(patience?: number): Promise<StreamSession | undefined> | StreamSession | undefined {
-    if (this.#session || this.#closed) return this.#session;
+  #waitForSession(timeoutMs?: number): Promise<StreamSession | undefined> | StreamSession | undefined {
+    if (this.#session || this.#isClosed) return this.#session;
     return new Promise((resolve) => {
       let cancel: Cancel | undefined;
-      const go = (session: StreamSession | undefined) => {
+      const resume = (session: StreamSession | undefined) => {
         cancel?.();
         resolve(session);
       };
-      this.#waiting.push(go);
-      if (patience === undefined) return;
-      cancel = this.#options.clock.after(patience, () => {
-        this.#waiting = this.#waiting.filter((other) => other !== go);
+      this.#sessionWaiters.push(resume);
+      if (timeoutMs === undefined) return;
+      cancel = this.#options.clock.after(timeoutMs, () => {
+        this.#sessionWaiters = this.#sessionWaiters.filter((other) => other !== resume);
         resolve(undefined);
       });
     });
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#session = undefined;
-    for (const go of this.#waiting.splice(0)) go(undefined);
+    for (const resume of this.#sessionWaiters.splice(0)) resume(undefined);
   }
 }
 
 /** Whether the first publications after an offset are not there. */
-function isHoled({ after: start, publications }: CachedBlock, after: number): boolean {
+function startsWithHole({ after: start, publications }: CachedRange, after: number): boolean {
   const next = Math.max(after, start) + 1;
   return !publications.some(({ offset }) => offset === next);
 }
 
 /** The page that some blocks are for a reader. */
-function cut(blocks: readonly CachedBlock[], after: number, options: ReadOptions): HistoryPage {
-  return fillPage(beyond(blocks, after), after, blocks.at(-1)?.through ?? after, options);
+function pageOf(ranges: readonly CachedRange[], after: number, options: ReadOptions): HistoryPage {
+  return fillPage(publicationsAfter(ranges, after), after, ranges.at(-1)?.through ?? after, options);
 }
 
-function* beyond(blocks: readonly CachedBlock[], after: number): Iterable<Publication> {
-  for (const { publications } of blocks) for (const it of publications) if (it.offset > after) yield it;
+function* publicationsAfter(ranges: readonly CachedRange[], after: number): Iterable<Publication> {
+  for (const { publications } of ranges) for (const it of publications) if (it.offset > after) yield it;
 }

@@ -34,107 +34,108 @@ export interface FollowOptions {
   readonly ended: (why: string) => void;
 }
 
-const HEARTBEAT = 500;
+const HEARTBEAT_INTERVAL_MS = 500;
 /** Looks, one each HEARTBEAT, that find nothing new before the consumer counts as gone. A process that was held up looks once. */
-const SILENCES = 5;
-const IDLE_CONSUMER = 5000;
+const MAX_SILENT_INTERVALS = 5;
+const CONSUMER_IDLE_TIMEOUT_MS = 5000;
 /** Of three servers the leader is missed so one time in five. */
-const AT_ONCE = 4;
+const CONCURRENT_ATTEMPTS = 4;
 /** By chance it never comes to this. Then any server will do: a NATS that puts none on the leader must serve, too. */
-const MOST_ROUNDS = 12;
+const MAX_ROUNDS = 12;
 
 export async function follow(options: FollowOptions): Promise<StreamConsumer> {
   const { manager, stream, from } = options;
   // A consumer sends nothing before somebody listens.
-  const { consumer, leader } = await atLeader(manager, stream, () => ({
+  const { consumer, leader } = await createAtLeader(manager, stream, () => ({
     deliver_subject: createInbox(),
     ack_policy: "none",
     deliver_policy: "by_start_sequence",
     opt_start_seq: from,
     flow_control: true,
-    idle_heartbeat: nanos(HEARTBEAT),
+    idle_heartbeat: nanos(HEARTBEAT_INTERVAL_MS),
     mem_storage: true,
     num_replicas: 1,
-    inactive_threshold: nanos(IDLE_CONSUMER),
+    inactive_threshold: nanos(CONSUMER_IDLE_TIMEOUT_MS),
   }));
-  const listening = new PushConsumer(options, consumer.config.deliver_subject ?? "");
+  const pushConsumer = new PushConsumer(options, consumer.config.deliver_subject ?? "");
   return {
     leader,
     stop() {
-      if (listening.stop()) drop(manager, stream, consumer);
+      if (pushConsumer.stop()) deleteConsumer(manager, stream, consumer);
     },
   };
 }
 
-interface Led {
+interface LeaderConsumer {
   readonly consumer: ConsumerInfo;
   /** Who led the stream when the consumer was there; "" = the server is alone. */
   readonly leader: string;
 }
 
 /** `config` is asked for each: what is sent by one that is given up must not be taken for another's. */
-async function atLeader(
+async function createAtLeader(
   manager: JetStreamManager,
   stream: string,
   config: () => Partial<ConsumerConfig>,
-): Promise<Led> {
+): Promise<LeaderConsumer> {
   const { cluster } = await manager.streams.info(stream);
-  const length = cluster?.replicas?.length ? AT_ONCE : 1;
+  const length = cluster?.replicas?.length ? CONCURRENT_ATTEMPTS : 1;
   for (let round = 1; ; round++) {
-    const made = Array.from({ length }, () => make(manager, stream, config(), round === MOST_ROUNDS));
-    const led = await Promise.any(made).catch(noneLed);
-    if (!led) continue;
-    for (const it of made) it.then((other) => other !== led && drop(manager, stream, other.consumer)).catch(() => {});
-    return led;
+    const attempts = Array.from({ length }, () => createConsumer(manager, stream, config(), round === MAX_ROUNDS));
+    const leaderConsumer = await Promise.any(attempts).catch(throwUnlessRetryable);
+    if (!leaderConsumer) continue;
+    for (const it of attempts)
+      it.then((other) => other !== leaderConsumer && deleteConsumer(manager, stream, other.consumer)).catch(() => {});
+    return leaderConsumer;
   }
 }
 
-async function make(
+async function createConsumer(
   manager: JetStreamManager,
   stream: string,
   config: Partial<ConsumerConfig>,
   isAnywhere: boolean,
-): Promise<Led> {
+): Promise<LeaderConsumer> {
   const consumer = await manager.consumers.add(stream, config);
   // Asked afterwards: who led before may have been deposed.
   const { cluster } = await manager.streams.info(stream);
   const leader = cluster?.leader ?? "";
   if (isAnywhere || leader === (consumer.cluster?.leader ?? "")) return { consumer, leader };
-  drop(manager, stream, consumer);
+  deleteConsumer(manager, stream, consumer);
   throw new M2pushError("unavailable", "the consumer is not where the stream's leader is");
 }
 
 /** Throws when there is no use in trying again at once. */
-function noneLed({ errors }: AggregateError): undefined {
+function throwUnlessRetryable({ errors }: AggregateError): undefined {
   if (!errors.some((error) => error instanceof M2pushError)) throw errors[0];
 }
 
-function drop(manager: JetStreamManager, stream: string, { name }: ConsumerInfo): void {
+function deleteConsumer(manager: JetStreamManager, stream: string, { name }: ConsumerInfo): void {
   manager.consumers.delete(stream, name).catch(() => {}); // it ends by itself, too
 }
 
 class PushConsumer {
   readonly #options: FollowOptions;
   readonly #subscription: Subscription;
-  readonly #watch: Cancel;
-  #isOver = false;
-  #silences = 0;
+  readonly #stopWatching: Cancel;
+  #isStopped = false;
+  #silentIntervals = 0;
   #received = 0;
 
   constructor(options: FollowOptions, inbox: string) {
     this.#options = options;
-    const callback = (error: Error | null, message: Msg) => this.#hear(error, message);
+    const callback = (error: Error | null, message: Msg) => this.#receive(error, message);
     this.#subscription = options.connection.subscribe(inbox, { callback });
-    this.#watch = options.clock.every(HEARTBEAT, () => {
-      if (++this.#silences > SILENCES) this.#end("the stream's consumer fell silent");
+    this.#stopWatching = options.clock.every(HEARTBEAT_INTERVAL_MS, () => {
+      if (++this.#silentIntervals > MAX_SILENT_INTERVALS) this.#end("the stream's consumer fell silent");
     });
   }
 
   /** False when it was over already. */
   stop(): boolean {
-    if (this.#isOver) return false;
-    this.#isOver = true;
-    this.#watch();
+    if (this.#isStopped) return false;
+    this.#isStopped = true;
+    this.#stopWatching();
     this.#subscription.unsubscribe();
     return true;
   }
@@ -143,12 +144,12 @@ class PushConsumer {
     if (this.stop()) this.#options.ended(why);
   }
 
-  #hear(error: Error | null, message: Msg): void {
-    if (this.#isOver) return;
-    this.#silences = 0;
+  #receive(error: Error | null, message: Msg): void {
+    if (this.#isStopped) return;
+    this.#silentIntervals = 0;
     if (error) this.#end(error.message);
     else if (message.data.length === 0 && message.headers) this.#control(message, message.headers);
-    else this.#take(message);
+    else this.#takeMessage(message);
   }
 
   #control({ reply }: Msg, headers: MsgHdrs): void {
@@ -163,15 +164,15 @@ class PushConsumer {
     if (sent !== this.#received) this.#end("messages were lost on the way");
   }
 
-  #take({ reply = "", subject, data }: Msg): void {
-    const [consumed, sequence, stamp] = delivery(reply);
+  #takeMessage({ reply = "", subject, data }: Msg): void {
+    const [consumed, sequence, stamp] = parseDelivery(reply);
     if (consumed === ++this.#received) this.#options.take(toStreamMessage(sequence, subject, stamp, data));
     else this.#end("messages were lost on the way");
   }
 }
 
 /** `$JS.ACK[.domain.account].stream.consumer.delivered.sequence.consumed.stamp.pending[.more]`; with a domain there are 11 or more words. */
-function delivery(reply: string): [consumed: number, sequence: number, stamp: string] {
+function parseDelivery(reply: string): [consumed: number, sequence: number, stamp: string] {
   const words = reply.split(".");
   const at = words.length >= 11 ? 7 : 5;
   return [Number(words[at + 1]), Number(words[at]), words[at + 2] ?? "0"];

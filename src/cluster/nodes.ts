@@ -19,13 +19,13 @@ export interface NodesOptions {
   readonly state: () => NodeState;
 }
 
-interface Message {
+interface NodeMessage {
   readonly node: string;
   /** One more than the last of this node's messages. */
   readonly number: number;
   readonly state: NodeState;
   /** Forget who was subscribed there: here they are, and in the messages that follow. */
-  readonly anew?: true;
+  readonly full?: true;
   readonly joined?: readonly Subscriber[];
   /** Ids of those in `joined` who have just come. */
   readonly began?: readonly string[];
@@ -38,28 +38,28 @@ interface Message {
   readonly gone?: true;
 }
 
-interface Node {
+interface RemoteNode {
   state: NodeState;
   number: number;
-  heardAt: number;
+  lastHeardAt: number;
   /** False while something of it was missed: `subscribers` may be wrong until it has told everything anew. */
-  isWhole: boolean;
+  isComplete: boolean;
   readonly subscribers: Map<string, Subscriber>;
 }
 
 /** How often a node says that it is there, and after how long a silence it is forgotten, milliseconds. */
-const BEAT = 2000;
-const SILENCE = 7000;
+const HEARTBEAT_INTERVAL_MS = 2000;
+const SILENCE_TIMEOUT_MS = 7000;
 /** Who comes and goes within this time is told of together, milliseconds. */
-const GATHER = 50;
+const GATHER_INTERVAL_MS = 50;
 /** Everything is told anew at most this often, milliseconds. */
-const ANEW = 1000;
+const FULL_STATE_INTERVAL_MS = 1000;
 /** Subscribers of one message, as JSON, in characters: far below NATS' limit of a megabyte. */
-const CHUNK = 100_000;
+const MAX_MESSAGE_CHARACTERS = 100_000;
 
 export class Nodes {
   readonly #options: NodesOptions;
-  readonly #others = new Map<string, Node>();
+  readonly #remoteNodes = new Map<string, RemoteNode>();
   /** Who is subscribed here, and of them who came and went since that was last told. */
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #joined = new Map<string, Subscriber>();
@@ -68,18 +68,18 @@ export class Nodes {
   readonly #left: string[] = [];
   readonly #ended: Subscriber[] = [];
   #observer: RemotePresenceObserver = { joined() {}, left() {}, missed() {} };
-  readonly #beat: Cancel;
-  #gathering: Cancel | undefined;
+  readonly #stopHeartbeat: Cancel;
+  #scheduledChanges: Cancel | undefined;
   #session: StreamSession | undefined;
-  #number = 0;
+  #lastNumber = 0;
   #changes = 0;
-  #toldAnew = Number.NEGATIVE_INFINITY;
-  #askedAt = Number.NEGATIVE_INFINITY;
-  #isAsked: Cancel | undefined;
+  #fullStateSentAt = Number.NEGATIVE_INFINITY;
+  #requestedAt = Number.NEGATIVE_INFINITY;
+  #scheduledFullState: Cancel | undefined;
 
   constructor(options: NodesOptions) {
     this.#options = options;
-    this.#beat = options.clock.every(BEAT, () => this.#pulse());
+    this.#stopHeartbeat = options.clock.every(HEARTBEAT_INTERVAL_MS, () => this.#sendHeartbeat());
   }
 
   /** From now on it is told here; undefined = nobody can be reached. */
@@ -87,10 +87,10 @@ export class Nodes {
     if (session === this.#session) return;
     this.#session = session;
     if (!session) return;
-    session.listen((data) => {
-      if (session === this.#session) this.#hear(data);
+    session.onBroadcast((data) => {
+      if (session === this.#session) this.#receive(data);
     });
-    this.#tellAnew("*");
+    this.#sendFullState("*");
   }
 
   observe(observer: RemotePresenceObserver): void {
@@ -102,7 +102,7 @@ export class Nodes {
     this.#subscribers.set(subscriber.id, subscriber);
     this.#joined.set(subscriber.id, subscriber);
     if (isNew) this.#began.add(subscriber.id);
-    this.#gather();
+    this.#scheduleChanges();
   }
 
   /** Somebody is not subscribed here any more, or was at an earlier process. */
@@ -112,12 +112,12 @@ export class Nodes {
     else this.#ended.push(subscriber);
     this.#joined.delete(id);
     this.#began.delete(id);
-    this.#gather();
+    this.#scheduleChanges();
   }
 
   /** Who is subscribed at the other nodes. One who is moving from one to another (a restart) may be there twice. */
   *subscribers(): Iterable<Subscriber> {
-    for (const { subscribers } of this.#others.values()) yield* subscribers.values();
+    for (const { subscribers } of this.#remoteNodes.values()) yield* subscribers.values();
   }
 
   /** Counts whatever changes subscribers(). */
@@ -129,7 +129,7 @@ export class Nodes {
   snapshot(): NodeSnapshot[] {
     const now = this.#options.clock.monotonic();
     const own = this.#options.state();
-    const others = [...this.#others.values()];
+    const others = [...this.#remoteNodes.values()];
     const furthest = Math.max(
       own.position,
       ...others.map(({ state }) => (state.epoch === own.epoch ? state.position : 0)),
@@ -138,26 +138,27 @@ export class Nodes {
       const lag = state.epoch === own.epoch ? furthest - state.position : 0;
       return { ...state, self, lag, heard: (now - heardAt) / 1000 };
     };
-    return [seen(own, now, true), ...others.map(({ state, heardAt }) => seen(state, heardAt, false))];
+    return [seen(own, now, true), ...others.map(({ state, lastHeardAt: heardAt }) => seen(state, heardAt, false))];
   }
 
   /** Says good-bye. The session may be closed then. */
   close(): void {
-    this.#beat();
-    this.#gathering?.();
-    this.#isAsked?.();
-    this.#tell({ gone: true });
+    this.#stopHeartbeat();
+    this.#scheduledChanges?.();
+    this.#scheduledFullState?.();
+    this.#send({ gone: true });
     this.#session = undefined;
   }
 
-  #pulse(): void {
-    const since = this.#options.clock.monotonic() - SILENCE;
-    for (const [id, { heardAt }] of this.#others) if (heardAt < since && this.#forget(id)) this.#observer.missed();
-    this.#tell({});
+  #sendHeartbeat(): void {
+    const since = this.#options.clock.monotonic() - SILENCE_TIMEOUT_MS;
+    for (const [id, { lastHeardAt: heardAt }] of this.#remoteNodes)
+      if (heardAt < since && this.#forget(id)) this.#observer.missed();
+    this.#send({});
   }
 
   #forget(id: string): boolean {
-    const isKnown = this.#others.delete(id);
+    const isKnown = this.#remoteNodes.delete(id);
     if (isKnown) this.#changes++;
     return isKnown;
   }
@@ -165,81 +166,81 @@ export class Nodes {
   // ---- Telling -------------------------------------------------------------------------------------------------------
 
   /** What nobody can be told has a number, too: then they know that something is missing. */
-  #tell(what: Partial<Message>): void {
-    const number = ++this.#number;
+  #send(what: Partial<NodeMessage>): void {
+    const number = ++this.#lastNumber;
     if (!this.#session) return;
     const { id, state } = this.#options;
-    const message: Message = { node: id, number, state: state(), ...what };
-    this.#session.tell(Buffer.from(JSON.stringify(message)));
+    const message: NodeMessage = { node: id, number, state: state(), ...what };
+    this.#session.broadcast(Buffer.from(JSON.stringify(message)));
   }
 
-  #gather(): void {
-    this.#gathering ??= this.#options.clock.after(GATHER, () => this.#tellGathered());
+  #scheduleChanges(): void {
+    this.#scheduledChanges ??= this.#options.clock.after(GATHER_INTERVAL_MS, () => this.#sendChanges());
   }
 
-  #tellGathered(): void {
-    this.#gathering?.();
-    this.#gathering = undefined;
+  #sendChanges(): void {
+    this.#scheduledChanges?.();
+    this.#scheduledChanges = undefined;
     const [joined, left, ended] = [[...this.#joined.values()], this.#left.splice(0), this.#ended.splice(0)];
     const began = new Set(this.#began);
     this.#joined.clear();
     this.#began.clear();
-    if (left.length > 0) this.#tell({ left });
-    for (const some of chunks(ended)) this.#tell({ ended: some });
-    for (const some of chunks(joined)) {
-      const news = some.map(({ id }) => id).filter((id) => began.has(id));
-      this.#tell({ joined: some, ...(news.length > 0 && { began: news }) });
+    if (left.length > 0) this.#send({ left });
+    for (const subscribers of chunks(ended)) this.#send({ ended: subscribers });
+    for (const subscribers of chunks(joined)) {
+      const newIds = subscribers.map(({ id }) => id).filter((id) => began.has(id));
+      this.#send({ joined: subscribers, ...(newIds.length > 0 && { began: newIds }) });
     }
   }
 
-  #tellAnew(ask?: string): void {
-    this.#toldAnew = this.#options.clock.monotonic();
-    this.#tellGathered(); // who has just come or gone would be no news in what follows
-    this.#tell({ anew: true, ...(ask !== undefined && { ask }) });
-    for (const joined of chunks(this.#subscribers.values())) this.#tell({ joined });
+  #sendFullState(ask?: string): void {
+    this.#fullStateSentAt = this.#options.clock.monotonic();
+    this.#sendChanges(); // who has just come or gone would be no news in what follows
+    this.#send({ full: true, ...(ask !== undefined && { ask }) });
+    for (const joined of chunks(this.#subscribers.values())) this.#send({ joined });
   }
 
   /** Many may ask at a time: they are answered together. */
-  #answer(): void {
-    if (this.#isAsked) return;
-    const wait = this.#toldAnew + ANEW - this.#options.clock.monotonic();
-    if (wait <= 0) this.#tellAnew();
+  #scheduleFullState(): void {
+    if (this.#scheduledFullState) return;
+    const wait = this.#fullStateSentAt + FULL_STATE_INTERVAL_MS - this.#options.clock.monotonic();
+    if (wait <= 0) this.#sendFullState();
     else {
-      this.#isAsked = this.#options.clock.after(wait, () => {
-        this.#isAsked = undefined;
-        this.#tellAnew();
+      this.#scheduledFullState = this.#options.clock.after(wait, () => {
+        this.#scheduledFullState = undefined;
+        this.#sendFullState();
       });
     }
   }
 
   // ---- Hearing -------------------------------------------------------------------------------------------------------
 
-  #hear(data: Uint8Array): void {
-    const message = parse(data);
+  #receive(data: Uint8Array): void {
+    const message = parseMessage(data);
     if (!message || message.node === this.#options.id) return;
     const { node: id, number, state, ask, gone } = message;
     if (gone) {
       this.#forget(id);
       return;
     }
-    const known = this.#others.get(id);
-    const node = known ?? { state, number: 0, heardAt: 0, isWhole: false, subscribers: new Map() };
-    this.#others.set(id, node);
+    const known = this.#remoteNodes.get(id);
+    const node = known ?? { state, number: 0, lastHeardAt: 0, isComplete: false, subscribers: new Map() };
+    this.#remoteNodes.set(id, node);
     const isNext = number === node.number + 1;
     Object.assign(node, { state, number, heardAt: this.#options.clock.monotonic() });
-    if (!isNext && (node.isWhole || !known)) this.#observer.missed();
-    if (message.anew) {
-      node.isWhole = true;
+    if (!isNext && (node.isComplete || !known)) this.#observer.missed();
+    if (message.full) {
+      node.isComplete = true;
       node.subscribers.clear();
       this.#changes++;
-    } else if (!isNext || !known) node.isWhole = false;
-    if (!node.isWhole) this.#ask(id);
-    this.#take(node, message);
-    if (ask === "*" || ask === this.#options.id) this.#answer();
+    } else if (!isNext || !known) node.isComplete = false;
+    if (!node.isComplete) this.#requestFullState(id);
+    this.#applyChanges(node, message);
+    if (ask === "*" || ask === this.#options.id) this.#scheduleFullState();
   }
 
-  #take(node: Node, { joined = [], began = [], left = [], ended = [] }: Message): void {
-    const news = new Set(began);
+  #applyChanges(node: RemoteNode, { joined = [], began = [], left = [], ended = [] }: NodeMessage): void {
+    const newIds = new Set(began);
     for (const id of left) {
       const subscriber = node.subscribers.get(id);
       node.subscribers.delete(id);
@@ -248,16 +249,16 @@ export class Nodes {
     for (const subscriber of ended) this.#observer.left(subscriber);
     for (const subscriber of joined) {
       node.subscribers.set(subscriber.id, subscriber);
-      if (news.has(subscriber.id)) this.#observer.joined(subscriber);
+      if (newIds.has(subscriber.id)) this.#observer.joined(subscriber);
     }
     if (joined.length + left.length > 0) this.#changes++;
   }
 
-  #ask(id: string): void {
+  #requestFullState(id: string): void {
     const now = this.#options.clock.monotonic();
-    if (now - this.#askedAt < ANEW) return; // its next beat comes, and this is asked again then
-    this.#askedAt = now;
-    this.#tell({ ask: id });
+    if (now - this.#requestedAt < FULL_STATE_INTERVAL_MS) return; // its next beat comes, and this is asked again then
+    this.#requestedAt = now;
+    this.#send({ ask: id });
   }
 }
 
@@ -267,7 +268,7 @@ function* chunks(subscribers: Iterable<Subscriber>): Iterable<Subscriber[]> {
   for (const subscriber of subscribers) {
     chunk.push(subscriber);
     size += JSON.stringify(subscriber).length;
-    if (size < CHUNK) continue;
+    if (size < MAX_MESSAGE_CHARACTERS) continue;
     yield chunk;
     [chunk, size] = [[], 0];
   }
@@ -275,9 +276,9 @@ function* chunks(subscribers: Iterable<Subscriber>): Iterable<Subscriber[]> {
 }
 
 /** Undefined = it is not ours: whoever may write to this subject is trusted, but may be of another version. */
-function parse(data: Uint8Array): Message | undefined {
+function parseMessage(data: Uint8Array): NodeMessage | undefined {
   try {
-    const message = JSON.parse(Buffer.from(data).toString()) as Partial<Message> | null;
+    const message = JSON.parse(Buffer.from(data).toString()) as Partial<NodeMessage> | null;
     const isOurs =
       typeof message?.node === "string" &&
       typeof message.number === "number" &&
@@ -286,7 +287,7 @@ function parse(data: Uint8Array): Message | undefined {
       areSubscribers(message.joined ?? []) &&
       areSubscribers(message.ended ?? []) &&
       [message.left, message.began].every((list) => Array.isArray(list ?? []));
-    return isOurs ? (message as Message) : undefined;
+    return isOurs ? (message as NodeMessage) : undefined;
   } catch {
     return undefined;
   }

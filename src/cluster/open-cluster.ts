@@ -34,7 +34,7 @@ export interface Cluster {
 }
 
 /** How long a daemon that knows its place waits for NATS before it serves from there, milliseconds. */
-const PATIENCE = 1000;
+const CONNECT_TIMEOUT_MS = 1000;
 
 /** Rejects with "config_invalid", or with "unavailable" when `signal` ends the waiting for a first answer of NATS. */
 export function connectNats(
@@ -47,25 +47,29 @@ export function connectNats(
 
 export async function openCluster(dial: Dial, options: ClusterOptions): Promise<Cluster> {
   const { clock, tail, newEpoch, folder, stream, about, warn, changed, refused, signal } = options;
-  const history = new ClusterHistory({ clock, tail, foreign: (sequence, why) => bus.foreign(sequence, why) });
+  const history = new ClusterHistory({
+    clock,
+    tail,
+    onForeignMessage: (sequence, why) => bus.reportForeignMessage(sequence, why),
+  });
   const id = randomUUID();
   const state = () => ({ ...about(), epoch: history.epoch, position: history.last });
   const nodes = new Nodes({ clock, id, state });
   const bus = new ClusterBus({ dial, clock, history, nodes, newEpoch, name: id, warn, changed, refused });
-  const bookmark = folder === undefined ? undefined : new StreamCheckpoint(folder, stream);
-  const failed = (error: unknown) => warn(`the place in the stream cannot be written down: ${String(error)}`);
+  const checkpoint = folder === undefined ? undefined : new StreamCheckpoint(folder, stream);
+  const checkpointFailed = (error: unknown) => warn(`the place in the stream cannot be written down: ${String(error)}`);
   const close = async () => {
     await bus.close();
     await history.close();
-    bookmark?.close(bus.place, failed);
+    checkpoint?.close(bus.location, checkpointFailed);
   };
-  const opened = bus.open(bookmark?.read(), PATIENCE);
+  const opened = bus.open(checkpoint?.read(), CONNECT_TIMEOUT_MS);
   await Promise.race([opened, aborted(signal)]);
   if (signal?.aborted) {
     await close();
     throw new M2pushError("unavailable", "stopped while NATS was away");
   }
-  bookmark?.keep(() => bus.place, clock, failed);
+  checkpoint?.start(() => bus.location, clock, checkpointFailed);
   return { bus, nodes, history, close };
 }
 

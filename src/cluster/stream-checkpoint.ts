@@ -9,13 +9,13 @@ import type { Cancel, Clock } from "../util/clock.js";
 import { PRIVATE_MODE } from "../util/private-files.js";
 import type { StreamLocation } from "./stream-validator.js";
 
-const WRITE_EVERY = 1000;
+const WRITE_INTERVAL_MS = 1000;
 
 export class StreamCheckpoint {
   readonly #file: string;
   readonly #stream: string;
-  #written: StreamLocation | undefined;
-  #cancel: Cancel | undefined;
+  #lastWritten: StreamLocation | undefined;
+  #stopTimer: Cancel | undefined;
 
   /** `folder` must exist. */
   constructor(folder: string, stream: string) {
@@ -35,26 +35,26 @@ export class StreamCheckpoint {
   }
 
   /** Writes down from now on where `place` says that we are. `failed` is told when that cannot be done, each time. */
-  keep(place: () => StreamLocation | undefined, clock: Clock, failed: (error: unknown) => void): void {
-    const write = () => this.#write(place(), failed);
-    this.#cancel = clock.every(WRITE_EVERY, write);
+  start(location: () => StreamLocation | undefined, clock: Clock, failed: (error: unknown) => void): void {
+    const write = () => this.#write(location(), failed);
+    this.#stopTimer = clock.every(WRITE_INTERVAL_MS, write);
     write();
   }
 
-  close(place: StreamLocation | undefined, failed: (error: unknown) => void): void {
-    this.#cancel?.();
-    this.#write(place, failed);
+  close(location: StreamLocation | undefined, failed: (error: unknown) => void): void {
+    this.#stopTimer?.();
+    this.#write(location, failed);
   }
 
   /** A rename is whole or not at all. */
-  #write(place: StreamLocation | undefined, failed: (error: unknown) => void): void {
-    if (!place || place === this.#written) return;
+  #write(location: StreamLocation | undefined, failed: (error: unknown) => void): void {
+    if (!location || location === this.#lastWritten) return;
     try {
-      writeFileSync(`${this.#file}.new`, `${JSON.stringify({ stream: this.#stream, ...place })}\n`, {
+      writeFileSync(`${this.#file}.new`, `${JSON.stringify({ stream: this.#stream, ...location })}\n`, {
         mode: PRIVATE_MODE,
       });
       renameSync(`${this.#file}.new`, this.#file);
-      this.#written = place;
+      this.#lastWritten = location;
     } catch (error) {
       failed(error);
     }

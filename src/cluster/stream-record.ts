@@ -21,7 +21,7 @@ export function keyOf(id: string | undefined): string {
 }
 
 /** `time`: when it was published, milliseconds since 1970; absent = when the stream takes it. */
-export function encodeRecord(draft: Draft, time?: number): Buffer {
+export function encodeStreamRecord(draft: Draft, time?: number): Buffer {
   const { private: hidden, ...rest } = draft;
   return Buffer.from(
     JSON.stringify({ v: VERSION, ...rest, ...(hidden && { private: true }), ...(time !== undefined && { time }) }),
@@ -32,12 +32,12 @@ export function encodeRecord(draft: Draft, time?: number): Buffer {
 export const encodeProbe = (): Buffer => Buffer.from(JSON.stringify({ v: VERSION, probe: true }));
 
 /** The publication that a message is, in an epoch; undefined for a note (epoch-map.ts) or a probe; a text that says why it is neither. */
-export function decodeRecord(
+export function decodeStreamRecord(
   { sequence, stamp, data }: StreamMessage,
   epoch: string,
 ): Publication | string | undefined {
   try {
-    const { v, time, earlier, probe, private: hidden = false, ...rest } = JSON.parse(text(data));
+    const { v, time, earlier, probe, private: hidden = false, ...rest } = JSON.parse(decodeText(data));
     if (v !== VERSION) return `its format is ${v}, and this m2push knows ${VERSION}`;
     if (earlier !== undefined || probe !== undefined) return undefined;
     const draft: Draft = { ...rest, private: hidden };
@@ -54,19 +54,20 @@ export function decodeRecord(
   }
 }
 
-const text = ({ buffer, byteOffset, length }: Uint8Array): string => Buffer.from(buffer, byteOffset, length).toString();
+const decodeText = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString();
 
 /** It was checked when it was published; but others may write to the stream too, and what they write must not hurt us. */
 function checkShape(draft: Draft, time: unknown): void {
   const { topics, data, id = "", type = "", retry, private: hidden } = draft;
   const isText = (value: unknown) => typeof value === "string";
   const isNumber = (value: unknown) => value === undefined || typeof value === "number";
-  const isRight =
+  const isValid =
     [data, id, type].every(isText) &&
     Array.isArray(topics) &&
     topics.length > 0 &&
     topics.every(isText) &&
     [retry, time].every(isNumber) &&
     typeof hidden === "boolean";
-  if (!isRight) throw new TypeError("a member is missing, or of another type than it should be");
+  if (!isValid) throw new TypeError("a member is missing, or of another type than it should be");
 }

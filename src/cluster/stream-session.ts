@@ -47,11 +47,11 @@ export interface StreamSession {
   /** Resolves when the connection is over, with why; every promise below has then been rejected, or is about to be. */
   readonly closed: Promise<string>;
   /** Undefined = there is no such stream. */
-  look(): Promise<StreamState | undefined>;
+  inspect(): Promise<StreamState | undefined>;
   /** Makes the stream, empty; does nothing when somebody else has just made it. */
-  make(epoch: string): Promise<void>;
+  create(epoch: string): Promise<void>;
   /** Gives the stream another epoch from here on. What it holds keeps its sequences, and its own epoch. */
-  renew(epoch: string): Promise<void>;
+  changeEpoch(epoch: string): Promise<void>;
   /**
    * Hands every message from a sequence on to `take`, in order, none twice, none left out but those that the stream no longer
    * holds. When that can be promised no more (nothing was heard for too long, the stream is gone) `ended` is called, once.
@@ -69,9 +69,9 @@ export interface StreamSession {
    */
   send(message: OutgoingRecord): Promise<number>;
   /** Tells something to all who listen, at once: at most once, and it is not kept. */
-  tell(data: Uint8Array): void;
+  broadcast(data: Uint8Array): void;
   /** Hears what is told, by itself too, as long as the session lasts. */
-  listen(hear: (data: Uint8Array) => void): void;
+  onBroadcast(hear: (data: Uint8Array) => void): void;
   close(): Promise<void>;
 }
 

@@ -24,12 +24,16 @@ export class CustomIds {
   }
 
   find(id: string, which: EqualIds): number | undefined {
-    return choose(which, this.#oldest.get(id), this.#newest.get(id));
+    return chooseOffset(which, this.#oldest.get(id), this.#newest.get(id));
   }
 }
 
 /** Once the oldest is trimmed, the next use of an id is kept as the oldest, and may be newer than the newest that is kept. */
-export function choose(which: EqualIds, oldest: number | undefined, newest: number | undefined): number | undefined {
+export function chooseOffset(
+  which: EqualIds,
+  oldest: number | undefined,
+  newest: number | undefined,
+): number | undefined {
   if (which === "oldest" || newest === undefined) return oldest;
   return Math.max(oldest ?? 0, newest);
 }

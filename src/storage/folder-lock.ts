@@ -27,15 +27,15 @@ import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { makePrivateFolder, PRIVATE_MODE, privately } from "../util/private-files.js";
 
-const LOCK = "lock";
-const CANDIDATE = /^lock\.[0-9a-f]{16}$/;
+const LOCK_NAME = "lock";
+const CANDIDATE_NAME = /^lock\.[0-9a-f]{16}$/;
 const PID_FILE = "daemon.pid";
 /** Between two tries to get the lock of a daemon that is stopping, milliseconds. */
 const RETRY_INTERVAL_MS = 25;
 /** How long two that start at the same moment may step back for each other, milliseconds. */
 const ELECTION_TIMEOUT_MS = 2000;
 /** What a daemon can do that finds another one there. */
-const FIX = "stop it, start this one with --takeover, or give this one another [history] path";
+const DAEMON_FIX = "stop it, start this one with --takeover, or give this one another [history] path";
 
 export interface FolderLock {
   /** What an operator should know; absent = nothing. */
@@ -51,16 +51,21 @@ type Attempt = FolderLock | "held" | "candidate";
  * "storage_unusable", whose message ends with `fix`; or, with a `timeoutMs` above 0, tells it to stop (SIGTERM) and waits
  * for it that long.
  */
-export async function lockFolder(folder: string, clock: Clock, timeoutMs: number, fix = FIX): Promise<FolderLock> {
+export async function lockFolder(
+  folder: string,
+  clock: Clock,
+  timeoutMs: number,
+  fix = DAEMON_FIX,
+): Promise<FolderLock> {
   makeFolder(folder);
   const began = clock.monotonic();
-  for (let told = false; ; ) {
+  for (let hasSignalled = false; ; ) {
     const attempt = await tryLock(folder);
     if (typeof attempt === "object") return attempt;
     const limit = attempt === "held" ? timeoutMs : Math.max(timeoutMs, ELECTION_TIMEOUT_MS);
-    if (clock.monotonic() - began >= limit) throw taken(folder, fix);
-    if (attempt === "held" && !told) stop(holder(folder));
-    told ||= attempt === "held";
+    if (clock.monotonic() - began >= limit) throw folderInUse(folder, fix);
+    if (attempt === "held" && !hasSignalled) requestStop(holderPid(folder));
+    hasSignalled ||= attempt === "held";
     // At random, so that two that stepped back for each other do not meet again for ever.
     await new Promise<void>((resolve) => clock.after(RETRY_INTERVAL_MS * (0.5 + Math.random()), resolve));
   }
@@ -91,11 +96,11 @@ function makeFolder(path: string): void {
 async function tryLock(folder: string): Promise<Attempt> {
   const directory = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   const at = (name: string) => `/proc/self/fd/${directory}/${name}`;
-  const name = `${LOCK}.${randomBytes(8).toString("hex")}`;
+  const name = `${LOCK_NAME}.${randomBytes(8).toString("hex")}`;
   const server = createServer((socket) => socket.destroy());
-  const giveUp = async () => {
+  const withdraw = async () => {
     rmSync(at(name), { force: true });
-    await close(server, directory);
+    await closeLock(server, directory);
   };
   try {
     // Listening first, under a name that nobody looks at: a candidate that is seen answers.
@@ -103,14 +108,14 @@ async function tryLock(folder: string): Promise<Attempt> {
     await once(server, "listening");
     chmodSync(at(`.${name}`), PRIVATE_MODE);
     renameSync(at(`.${name}`), at(name));
-    const rival = await findRival(at, name);
-    if (rival !== undefined) {
-      await giveUp();
-      return rival;
+    const contender = await findContender(at, name);
+    if (contender !== undefined) {
+      await withdraw();
+      return contender;
     }
-    renameSync(at(name), at(LOCK));
+    renameSync(at(name), at(LOCK_NAME));
   } catch (cause) {
-    await giveUp();
+    await withdraw();
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new M2pushError(
       "storage_unusable",
@@ -119,23 +124,23 @@ async function tryLock(folder: string): Promise<Attempt> {
     );
   }
   server.unref();
-  return hold(server, directory, folder);
+  return holdLock(server, directory, folder);
 }
 
 /** Who else answers, the holder last: a candidate may become the holder meanwhile. Removes what is left over. */
-async function findRival(at: (name: string) => string, own: string): Promise<"held" | "candidate" | undefined> {
-  const candidates = readdirSync(at("")).filter((name) => CANDIDATE.test(name) && name !== own);
+async function findContender(at: (name: string) => string, own: string): Promise<"held" | "candidate" | undefined> {
+  const candidates = readdirSync(at("")).filter((name) => CANDIDATE_NAME.test(name) && name !== own);
   let isContested = false;
   for (const name of candidates) {
-    if (await answers(at(name))) isContested = true;
+    if (await isListening(at(name))) isContested = true;
     else rmSync(at(name), { force: true });
   }
-  if (await answers(at(LOCK))) return "held";
+  if (await isListening(at(LOCK_NAME))) return "held";
   return isContested ? "candidate" : undefined;
 }
 
 /** Only a refused connection, or no socket at all, proves that nobody is there. */
-async function answers(path: string): Promise<boolean> {
+async function isListening(path: string): Promise<boolean> {
   const socket = connect(path);
   try {
     await once(socket, "connect");
@@ -147,15 +152,15 @@ async function answers(path: string): Promise<boolean> {
   }
 }
 
-function hold(server: Server, directory: number, folder: string): FolderLock {
+function holdLock(server: Server, directory: number, folder: string): FolderLock {
   const file = join(folder, PID_FILE);
   const warning = writePid(file);
   return {
     ...(warning !== undefined && { warning }),
     async release() {
       rmSync(file, { force: true });
-      rmSync(`/proc/self/fd/${directory}/${LOCK}`, { force: true });
-      await close(server, directory);
+      rmSync(`/proc/self/fd/${directory}/${LOCK_NAME}`, { force: true });
+      await closeLock(server, directory);
     },
   };
 }
@@ -171,12 +176,12 @@ function writePid(file: string): string | undefined {
   }
 }
 
-async function close(server: Server, directory: number): Promise<void> {
+async function closeLock(server: Server, directory: number): Promise<void> {
   await new Promise<void>((resolve) => server.close(() => resolve()));
   closeSync(directory);
 }
 
-function holder(folder: string): number | undefined {
+function holderPid(folder: string): number | undefined {
   try {
     const pid = Number(readFileSync(join(folder, PID_FILE), "utf8"));
     return Number.isInteger(pid) && pid > 1 ? pid : undefined;
@@ -186,7 +191,7 @@ function holder(folder: string): number | undefined {
 }
 
 /** It holds the lock at this moment, so the pid is its own, unless it has not written it yet. */
-function stop(pid: number | undefined): void {
+function requestStop(pid: number | undefined): void {
   try {
     if (pid !== undefined && pid !== process.pid) process.kill(pid, "SIGTERM");
   } catch {
@@ -194,8 +199,8 @@ function stop(pid: number | undefined): void {
   }
 }
 
-function taken(folder: string, fix: string): M2pushError {
-  const pid = holder(folder);
+function folderInUse(folder: string, fix: string): M2pushError {
+  const pid = holderPid(folder);
   const who = pid === undefined ? "another m2push" : `the m2push with pid ${pid}`;
   return new M2pushError("storage_unusable", `${folder} is in use by ${who}: ${fix}`);
 }

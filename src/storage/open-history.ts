@@ -1,7 +1,7 @@
 /** Opens the history that the configuration asks for. */
 import type { History } from "../delivery/ports.js";
 import type { Clock } from "../util/clock.js";
-import { damage } from "./lmdb/check-file.js";
+import { describeDamage } from "./lmdb/check-file.js";
 import type { LmdbHistoryOptions } from "./lmdb/lmdb-history.js";
 import { MemoryHistory } from "./memory/memory-history.js";
 
@@ -11,7 +11,7 @@ export interface HistoryOptions extends LmdbHistoryOptions {
   readonly warn: (warning: string) => void;
 }
 
-const SUDDEN_END =
+const UNCLEAN_SHUTDOWN =
   "the last process did not close the history: it was killed (kill -9, out of memory), it crashed (its last log line is " +
   "fatal, or systemd names a signal such as SIGBUS or SIGABRT), or the machine stopped";
 
@@ -21,8 +21,8 @@ export async function openHistory(options: HistoryOptions, clock: Clock): Promis
   const { openLmdbHistory } = await import("./lmdb/lmdb-history.js");
   const history = await openLmdbHistory(options, clock);
   if (history.lockWarning !== undefined) options.warn(history.lockWarning);
-  if (history.endedSuddenly) options.warn(SUDDEN_END);
-  if (history.damaged > 0)
-    options.warn(`${damage(history.damaged)}: browsers that come back from before them hear m2push-gap`);
+  if (history.hadUncleanShutdown) options.warn(UNCLEAN_SHUTDOWN);
+  if (history.damagedBlocks > 0)
+    options.warn(`${describeDamage(history.damagedBlocks)}: browsers that come back from before them hear m2push-gap`);
   return history;
 }

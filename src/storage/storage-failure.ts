@@ -30,11 +30,11 @@ export class StorageFailure extends M2pushError {
     // lmdb-js adds to the message what only its authors understand.
     const why = (cause instanceof Error ? cause.message : String(cause)).replace(/: Attempting to .*$/s, "");
     super("storage_failed", `publications cannot be stored: ${why}`, { cause });
-    this.fix = fixes[nameOf(cause)]?.(folder) ?? `look for errors of the disk of ${folder} (dmesg)`;
+    this.fix = FIXES[errorNameOf(cause)]?.(folder) ?? `look for errors of the disk of ${folder} (dmesg)`;
   }
 }
 
-const fixes: Readonly<Record<string, (folder: string) => string>> = {
+const FIXES: Readonly<Record<string, (folder: string) => string>> = {
   ENOSPC: (folder) => `free space on the file system of ${folder}`,
   // LMDB's word for a write that was cut short.
   EIO: (folder) => `free space on the file system of ${folder}, or look for errors of its disk (dmesg)`,
@@ -45,7 +45,7 @@ const fixes: Readonly<Record<string, (folder: string) => string>> = {
 };
 
 /** lmdb-js gives the number of a system error. */
-function nameOf(cause: unknown): string {
+function errorNameOf(cause: unknown): string {
   const { code } = (cause ?? {}) as { readonly code?: unknown };
   if (typeof code === "string") return code;
   return typeof code === "number" && code > 0 ? getSystemErrorName(-code) : "";

@@ -233,15 +233,15 @@ class FakeSession implements StreamSession {
     });
   }
 
-  look() {
+  inspect() {
     return this.#ask(() => this.#stream.state());
   }
 
-  make(epoch: string) {
+  create(epoch: string) {
     return this.#ask(() => this.#stream.make(epoch));
   }
 
-  renew(epoch: string) {
+  changeEpoch(epoch: string) {
     return this.#ask(() => this.#stream.renew(epoch));
   }
 
@@ -271,11 +271,11 @@ class FakeSession implements StreamSession {
     this.end("closed");
   }
 
-  tell(data: Uint8Array): void {
+  broadcast(data: Uint8Array): void {
     if (this.#ended === undefined) this.#wire.tell(data);
   }
 
-  listen(hear: (data: Uint8Array) => void): void {
+  onBroadcast(hear: (data: Uint8Array) => void): void {
     this.#listeners.add(hear);
   }
 

@@ -190,7 +190,7 @@ test("what is not ours, or of another version, is left aside", () => {
     JSON.stringify({ node: "c", number: 1, state, left: "all" }),
     JSON.stringify({ node: "c", number: "1", state }),
   ]) {
-    stranger.tell(Buffer.from(text));
+    stranger.broadcast(Buffer.from(text));
   }
   assert.deepEqual(names(a), ["a/1", "b/1"]);
   b.joined(subscriber("x"));

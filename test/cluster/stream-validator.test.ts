@@ -11,11 +11,11 @@ async function taken() {
   stream.make("first");
   for (let id = 1; id <= 10; id++) stream.add({ epoch: "first", key: "0", id: `${id}`, data: Buffer.from("x") });
   let rollBacks = 0;
-  const survey = new StreamValidator({ clock: systemClock, newEpoch: () => "next", rolledBack: () => rollBacks++ });
-  for (const message of stream.messages) survey.took(message);
+  const survey = new StreamValidator({ clock: systemClock, newEpoch: () => "next", onRollback: () => rollBacks++ });
+  for (const message of stream.messages) survey.noteTaken(message);
   const place = { epoch: "first", last: 10, stamp: stream.messages.at(-1)?.stamp ?? "" };
   const session = await stream.wire().dial();
-  const of = async () => [(await survey.of(session, place)).epoch, rollBacks];
+  const of = async () => [(await survey.validate(session, place)).epoch, rollBacks];
   return { stream, survey, of };
 }
 

@@ -13,10 +13,10 @@ export type ClientKey = [server: string, id: number];
 export type ClientRow = StoredClient & { readonly generation?: number };
 
 /** A file that is damaged, or is none of LMDB's. */
-export class UnreadableRecord extends Error {}
+export class UnreadableClientRecord extends Error {}
 
 /** LMDB's own error codes (MDB_CORRUPTED and so on) are all below this; those of the system are positive. */
-const LAST_LMDB_CODE = -30_000;
+const MAX_LMDB_CODE = -30_000;
 
 export interface ClientFiles {
   readonly root: RootDatabase;
@@ -31,12 +31,12 @@ export interface ClientFiles {
 const BASE_PAGES = 24;
 const PAGE_BYTES = 4096;
 /** Of a record beside its selectors, twice. */
-const RECORD_BYTES = 1000;
+const MAX_RECORD_BYTES = 1000;
 
 /** Throws UnreadableRecord, or what the file system throws. */
 export function openClientFiles(path: string): ClientFiles {
-  const flaw = findFileDamage(path);
-  if (flaw !== undefined) throw new UnreadableRecord(flaw);
+  const damage = findFileDamage(path);
+  if (damage !== undefined) throw new UnreadableClientRecord(damage);
   try {
     const isNew = !existsSync(path);
     const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
@@ -48,9 +48,9 @@ export function openClientFiles(path: string): ClientFiles {
     const meta: Database<string | number, string> = root.openDB({ name: "meta", encoding: "json" });
     return { root, clients, meta, space, lastPage };
   } catch (cause) {
-    const isOfLmdb = Number((cause as { code?: unknown }).code) < LAST_LMDB_CODE;
+    const isOfLmdb = Number((cause as { code?: unknown }).code) < MAX_LMDB_CODE;
     if (!isOfLmdb) throw cause;
-    throw new UnreadableRecord(cause instanceof Error ? cause.message : String(cause), { cause });
+    throw new UnreadableClientRecord(cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
 
@@ -79,7 +79,7 @@ export interface RecordLabel {
 }
 
 /** Part of a transaction. Positions stored before it count no more, because they carry another generation. */
-export function label({ clients, meta }: ClientFiles, { boot, epoch, generation }: RecordLabel): void {
+export function writeLabel({ clients, meta }: ClientFiles, { boot, epoch, generation }: RecordLabel): void {
   if (meta.get("boot") !== boot) clients.clearSync();
   meta.putSync("boot", boot);
   meta.putSync("epoch", epoch);
@@ -98,19 +98,21 @@ export function* storedClients(
   const range = { start: [server, 0] as ClientKey, end: [server, Number.MAX_SAFE_INTEGER] as ClientKey };
   for (const { key, value } of clients.getRange(range)) {
     const { generation = 0, ...client } = value;
-    const seen = client.coveredByServerFence ? Math.max(client.acknowledgedOffset, through) : client.acknowledgedOffset;
+    const acknowledged = client.coveredByServerFence
+      ? Math.max(client.acknowledgedOffset, through)
+      : client.acknowledgedOffset;
     yield {
       ...client,
       id: key[1],
       ...(generation === current
-        ? { acknowledgedOffset: seen }
+        ? { acknowledgedOffset: acknowledged }
         : { acknowledgedOffset: BEFORE_ALL, coveredByServerFence: false }),
     };
   }
 }
 
 /** How many pages a transaction may need. A record may stand in any page that is there, and pages may be half full. */
-export function pagesOf(
+export function commitPages(
   changed: ReadonlyMap<string, ReadonlyMap<number, ClientRow | undefined>>,
   lastPage: number,
 ): number {
@@ -119,5 +121,5 @@ export function pagesOf(
     records += clients.size;
     for (const client of clients.values()) bytes += client ? client.selectors.join().length : 0;
   }
-  return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + RECORD_BYTES * records) / PAGE_BYTES);
+  return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + MAX_RECORD_BYTES * records) / PAGE_BYTES);
 }

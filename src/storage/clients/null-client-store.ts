@@ -14,7 +14,7 @@ export function nullClientStore(clock: Clock): ClientStore {
       boot: "",
       monotonic: () => clock.monotonic(),
       cleanStop: false,
-      wrote() {},
+      onWrite() {},
     });
     records.set(server, record);
     return record;

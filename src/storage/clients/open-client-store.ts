@@ -22,21 +22,21 @@ export interface ClientStoreOptions {
 }
 
 /** What an unreadable record means for the clients in it. */
-const CONSEQUENCE =
+const UNREADABLE_CONSEQUENCE =
   "streams of the last run are closed once it is certain that they are ours ([[mongrel2]] database), or after orphan_timeout";
 
 export async function openClientStore(options: ClientStoreOptions): Promise<ClientStore> {
   const { folder, clock, conditions, warn } = options;
   const { LmdbClientStore } = await import("./lmdb-client-store.js");
-  const { UnreadableRecord } = await import("./client-files.js");
-  const open = () => openIn(LmdbClientStore, options);
+  const { UnreadableClientRecord } = await import("./client-files.js");
+  const open = () => openStore(LmdbClientStore, options);
   try {
     return open();
   } catch (cause) {
-    if (!(cause instanceof UnreadableRecord)) return withoutRecord(folder, cause, clock, conditions);
+    if (!(cause instanceof UnreadableClientRecord)) return withoutRecord(folder, cause, clock, conditions);
     try {
-      const aside = setAside(folder);
-      warn(`the record of clients cannot be read (${cause.message}): moved to ${aside}; ${CONSEQUENCE}`);
+      const aside = moveAside(folder);
+      warn(`the record of clients cannot be read (${cause.message}): moved to ${aside}; ${UNREADABLE_CONSEQUENCE}`);
       return open();
     } catch (error) {
       return withoutRecord(folder, error, clock, conditions);
@@ -46,11 +46,11 @@ export async function openClientStore(options: ClientStoreOptions): Promise<Clie
 
 /** For where the data folder itself cannot be used, and nothing else needs it. */
 export function withoutRecord(folder: string, error: unknown, clock: Clock, conditions: Conditions): ClientStore {
-  failing(conditions, folder, error);
+  beginCondition(conditions, folder, error);
   return nullClientStore(clock);
 }
 
-function openIn(
+function openStore(
   Store: typeof LmdbClientStore,
   { folder, epoch, clock, conditions, warn }: ClientStoreOptions,
 ): ClientStore {
@@ -58,15 +58,15 @@ function openIn(
   const wrote = (file: string, error: unknown) => {
     if (error !== undefined) {
       failed.add(file);
-      failing(conditions, file, error);
+      beginCondition(conditions, file, error);
     } else if (failed.delete(file)) conditions.end("client_record_failing", file);
   };
   const unreadable = (error: unknown) =>
-    warn(`the record of clients cannot be read: ${messageOf(error)}; ${CONSEQUENCE}`);
-  return new Store({ folder, epoch, boot: bootId(), clock, wrote, unreadable });
+    warn(`the record of clients cannot be read: ${messageOf(error)}; ${UNREADABLE_CONSEQUENCE}`);
+  return new Store({ folder, epoch, boot: bootId(), clock, onWrite: wrote, onUnreadable: unreadable });
 }
 
-function failing(conditions: Conditions, file: string, error: unknown): void {
+function beginCondition(conditions: Conditions, file: string, error: unknown): void {
   conditions.begin({
     code: "client_record_failing",
     subject: file,
@@ -76,7 +76,7 @@ function failing(conditions: Conditions, file: string, error: unknown): void {
 }
 
 /** Moves the files of the record out of the way; returns where the main one is. Throws what the file system throws. */
-function setAside(folder: string): string {
+function moveAside(folder: string): string {
   const path = join(folder, "clients.mdb");
   const aside = `${path}.unreadable`;
   renameSync(path, aside);

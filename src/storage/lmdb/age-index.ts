@@ -8,73 +8,77 @@
  */
 
 /** Moments for one maximum age: an event is kept up to 1/256 longer. */
-const MOMENTS = 256;
+const MAX_SAMPLES = 256;
 /** Stamps of an earlier process count after this, milliseconds. */
 export const STAMPS_TRUSTED_AFTER_MS = 60_000;
 
 /** Everything up to `offset` was appended by `at`. Both rise. */
-interface Mark {
-  readonly first: number;
+interface AgeSample {
+  readonly firstAt: number;
   at: number;
   offset: number;
 }
 
 export class AgeIndex {
-  readonly #maxAge: number;
-  readonly #step: number;
-  readonly #opened: number;
+  readonly #maxAgeMs: number;
+  readonly #sampleIntervalMs: number;
+  readonly #openedAt: number;
   /** By the wall clock, until they are trusted. */
-  #stamped: Mark[] = [];
-  #marks: Mark[] = [];
-  #expired = 0;
+  #untrustedSamples: AgeSample[] = [];
+  #samples: AgeSample[] = [];
+  #expiredOffset = 0;
 
   /** `opened`: the monotonic time of now, milliseconds, as `maxAge`. */
   constructor(maxAge: number, opened: number) {
-    this.#maxAge = maxAge;
-    this.#step = maxAge / MOMENTS;
-    this.#opened = opened;
+    this.#maxAgeMs = maxAge;
+    this.#sampleIntervalMs = maxAge / MAX_SAMPLES;
+    this.#openedAt = opened;
   }
 
   /** An event that an earlier process stored; by rising offset. `time`: its stamp, milliseconds since 1970. */
   addStored(offset: number, time: number): void {
-    const marks = this.#stamped;
+    const samples = this.#untrustedSamples;
     // What came before an event is at least as old as it.
-    while ((marks.at(-1)?.at ?? Number.NEGATIVE_INFINITY) > time) marks.pop();
-    add(marks, offset, time, this.#step);
+    while ((samples.at(-1)?.at ?? Number.NEGATIVE_INFINITY) > time) samples.pop();
+    addSample(samples, offset, time, this.#sampleIntervalMs);
   }
 
   /** `offset` is the newest at the monotonic time `now`. */
-  note(offset: number, now: number): void {
-    if (this.#marks.at(-1)?.offset !== offset) add(this.#marks, offset, now, this.#step);
+  sample(offset: number, now: number): void {
+    if (this.#samples.at(-1)?.offset !== offset) addSample(this.#samples, offset, now, this.#sampleIntervalMs);
   }
 
   /** Everything up to this offset is older than the maximum age; 0 = nothing is known to be. `wall`: milliseconds since 1970. */
-  expired(now: number, wall: number): number {
-    if (this.#stamped.length > 0 && now - this.#opened >= STAMPS_TRUSTED_AFTER_MS) this.#trustStamps(now, wall);
-    const oldest = now - this.#maxAge;
+  expiredOffset(now: number, wall: number): number {
+    if (this.#untrustedSamples.length > 0 && now - this.#openedAt >= STAMPS_TRUSTED_AFTER_MS)
+      this.#trustStamps(now, wall);
+    const oldest = now - this.#maxAgeMs;
     let count = 0;
-    for (const { at, offset } of this.#marks) {
+    for (const { at, offset } of this.#samples) {
       if (at >= oldest) break;
-      this.#expired = offset;
+      this.#expiredOffset = offset;
       count++;
     }
-    if (count > 0) this.#marks.splice(0, count);
-    return this.#expired;
+    if (count > 0) this.#samples.splice(0, count);
+    return this.#expiredOffset;
   }
 
   #trustStamps(now: number, wall: number): void {
-    const stamped = this.#stamped.map((mark) => ({ ...mark, at: Math.min(mark.at - wall + now, this.#opened) }));
-    this.#marks = [...stamped, ...this.#marks];
-    this.#stamped = [];
+    const stamped = this.#untrustedSamples.map((mark) => ({
+      ...mark,
+      at: Math.min(mark.at - wall + now, this.#openedAt),
+    }));
+    this.#samples = [...stamped, ...this.#samples];
+    this.#untrustedSamples = [];
   }
 }
 
-function add(marks: Mark[], offset: number, at: number, step: number): void {
-  const last = marks.at(-1);
-  if (last && at - last.first < step) {
+function addSample(samples: AgeSample[], offset: number, at: number, intervalMs: number): void {
+  const last = samples.at(-1);
+  if (last && at - last.firstAt < intervalMs) {
     last.at = at;
     last.offset = offset;
   } else {
-    marks.push({ first: at, at, offset });
+    samples.push({ firstAt: at, at, offset });
   }
 }

@@ -15,32 +15,32 @@ import type { Publication } from "../../protocol/publication.js";
 const checksum: (bytes: Buffer) => number = zlib.crc32 ?? (() => 0);
 
 /** What LMDB has room for in one page beside its own head: some 25 small events. A larger event is a block of its own. */
-const ROOM = 4096 - 24;
-const CRC = 4;
-const SIZE = 4;
-const TIME = SIZE + 6;
-const HIDDEN = TIME + 8;
-const ID = HIDDEN + 1;
+const MAX_BLOCK_BYTES = 4096 - 24;
+const CRC_BYTES = 4;
+const LENGTH_BYTES = 4;
+const TIME_OFFSET = LENGTH_BYTES + 6;
+const PRIVATE_OFFSET = TIME_OFFSET + 8;
+const ID_OFFSET = PRIVATE_OFFSET + 1;
 /** Of one character of a text, and of a number before texts and their bytes. */
-const MOST_OF_CHARACTER = 3;
-const COUNT = 2;
+const MAX_CHARACTER_BYTES = 3;
+const COUNT_BYTES = 2;
 /** The smallest record. */
-const LEAST = ID + 2 * COUNT;
+const MIN_RECORD_BYTES = ID_OFFSET + 2 * COUNT_BYTES;
 
 /** A block that is being filled, by rising offset. */
 export class EventBlock {
   readonly offsets: number[] = [];
   /** Ids that are no positions, with their offsets and topics. */
-  readonly names: { readonly id: string; readonly offset: number; readonly topic: string }[] = [];
+  readonly customIds: { readonly id: string; readonly offset: number; readonly topic: string }[] = [];
   readonly #epoch: string;
   #bytes: Buffer;
-  #size = CRC;
+  #usedBytes = CRC_BYTES;
   #publications: readonly Publication[] | undefined;
 
   /** Holds this event. */
   constructor(epoch: string, publication: Publication) {
     this.#epoch = epoch;
-    this.#bytes = Buffer.allocUnsafe(CRC + mostBytes(publication));
+    this.#bytes = Buffer.allocUnsafe(CRC_BYTES + maxRecordBytes(publication));
     this.add(publication);
   }
 
@@ -51,28 +51,28 @@ export class EventBlock {
 
   /** Of the records. */
   get bytes(): number {
-    return this.#size - CRC;
+    return this.#usedBytes - CRC_BYTES;
   }
 
   /** False where there is no room for another event. */
   add(publication: Publication): boolean {
-    const { offset, id, topics, private: hidden, time, bytes } = publication;
-    const start = this.#size;
-    if (!this.#makeRoom(start + mostBytes(publication))) return false;
+    const { offset, id, topics, private: isPrivate, time, bytes } = publication;
+    const start = this.#usedBytes;
+    if (!this.#ensureCapacity(start + maxRecordBytes(publication))) return false;
     const block = this.#bytes;
-    const said = offsetOf(this.#epoch, id);
-    block.writeUIntLE(offset, start + SIZE, 6);
-    block.writeDoubleLE(time, start + TIME);
-    block[start + HIDDEN] = hidden ? 1 : 0;
-    let at = writeText(block, start + ID, said === offset ? "" : id);
+    const ownOffset = offsetOf(this.#epoch, id);
+    block.writeUIntLE(offset, start + LENGTH_BYTES, 6);
+    block.writeDoubleLE(time, start + TIME_OFFSET);
+    block[start + PRIVATE_OFFSET] = isPrivate ? 1 : 0;
+    let at = writeText(block, start + ID_OFFSET, ownOffset === offset ? "" : id);
     at = block.writeUInt16LE(topics.length, at);
     for (const topic of topics) at = writeText(block, at, topic);
     block.set(bytes, at);
-    this.#size = at + bytes.length;
-    block.writeUInt32LE(this.#size - start - SIZE, start);
+    this.#usedBytes = at + bytes.length;
+    block.writeUInt32LE(this.#usedBytes - start - LENGTH_BYTES, start);
     this.#publications = undefined;
     this.offsets.push(offset);
-    if (said === undefined) this.names.push({ id, offset, topic: topics[0] ?? "" });
+    if (ownOffset === undefined) this.customIds.push({ id, offset, topic: topics[0] ?? "" });
     return true;
   }
 
@@ -84,22 +84,22 @@ export class EventBlock {
 
   /** The block as it is stored, once it is sealed. */
   get stored(): Buffer {
-    return this.#bytes.subarray(0, this.#size);
+    return this.#bytes.subarray(0, this.#usedBytes);
   }
 
   /** Nothing is added from now on. */
   seal(): void {
     const { stored } = this;
-    stored.writeUInt32LE(checksum(stored.subarray(CRC)), 0);
+    stored.writeUInt32LE(checksum(stored.subarray(CRC_BYTES)), 0);
     // Whoever publishes now and then must not hold a page for each.
-    if (this.#bytes.length - stored.length > ROOM / 2) this.#bytes = Buffer.from(stored);
+    if (this.#bytes.length - stored.length > MAX_BLOCK_BYTES / 2) this.#bytes = Buffer.from(stored);
   }
 
   /** False where there is none. The first event has just what it needs: most often nothing follows. With the second a block takes a page. */
-  #makeRoom(bytes: number): boolean {
+  #ensureCapacity(bytes: number): boolean {
     if (bytes <= this.#bytes.length) return true;
-    if (bytes > ROOM) return false;
-    const page = Buffer.allocUnsafe(ROOM);
+    if (bytes > MAX_BLOCK_BYTES) return false;
+    const page = Buffer.allocUnsafe(MAX_BLOCK_BYTES);
     page.set(this.stored);
     this.#bytes = page;
     return true;
@@ -107,17 +107,17 @@ export class EventBlock {
 }
 
 /** No record of this publication is larger. */
-function mostBytes({ id, topics, bytes }: Publication): number {
-  let most = LEAST + MOST_OF_CHARACTER * id.length + bytes.length;
-  for (const topic of topics) most += COUNT + MOST_OF_CHARACTER * topic.length;
-  return most;
+function maxRecordBytes({ id, topics, bytes }: Publication): number {
+  let total = MIN_RECORD_BYTES + MAX_CHARACTER_BYTES * id.length + bytes.length;
+  for (const topic of topics) total += COUNT_BYTES + MAX_CHARACTER_BYTES * topic.length;
+  return total;
 }
 
 /** Length and bytes of a text; returns where they end. */
 function writeText(block: Buffer, at: number, text: string): number {
-  const size = text === "" ? 0 : block.write(text, at + COUNT);
+  const size = text === "" ? 0 : block.write(text, at + COUNT_BYTES);
   block.writeUInt16LE(size, at);
-  return at + COUNT + size;
+  return at + COUNT_BYTES + size;
 }
 
 /** A record in a stored block, unchecked. */
@@ -128,30 +128,22 @@ export interface StoredEvent {
   /** With what says how many these are. */
   readonly bytes: number;
   /** Where it begins. */
-  readonly at: number;
+  readonly start: number;
 }
 
 /** The events of a block that is whole, or not known to be: what cannot be one is left out. */
 export function* publicationsIn(epoch: string, block: Buffer): Iterable<Publication> {
-  for (const record of recordsIn(block)) {
-    const publication = decodeRecord(epoch, record);
+  for (const record of storedEventsIn(block)) {
+    const publication = decodeStoredEvent(epoch, record);
     if (publication) yield publication;
   }
 }
 
-/** Of a record: its size and offset, where so many bytes follow. */
-export function recordHead(offset: number, bytes: number): Buffer {
-  const head = Buffer.alloc(TIME);
-  head.writeUInt32LE(TIME - SIZE + bytes);
-  head.writeUIntLE(offset, SIZE, 6);
-  return head;
-}
-
 /** Whether its bytes are what was stored. */
-export function isWhole(block: Buffer): boolean {
-  if (block.length <= CRC) return false;
+export function isIntact(block: Buffer): boolean {
+  if (block.length <= CRC_BYTES) return false;
   const stored = block.readUInt32LE(0);
-  return stored === 0 || checksum(block.subarray(CRC)) === stored;
+  return stored === 0 || checksum(block.subarray(CRC_BYTES)) === stored;
 }
 
 /**
@@ -159,39 +151,39 @@ export function isWhole(block: Buffer): boolean {
  * one such in a publication, and V8 keeps the offsets of all as floats from then on, and throws away what it has compiled of all that
  * they go through: a second after the start, in the middle of a flood.
  */
-export function* recordsIn(block: Buffer): Iterable<StoredEvent> {
-  for (let at = CRC; at + LEAST <= block.length; ) {
-    const bytes = SIZE + block.readUInt32LE(at);
-    if (bytes < LEAST || at + bytes > block.length) return;
-    const offset = Math.trunc(block.readUIntLE(at + SIZE, 6));
-    yield { block, offset, time: block.readDoubleLE(at + TIME), bytes, at };
+export function* storedEventsIn(block: Buffer): Iterable<StoredEvent> {
+  for (let at = CRC_BYTES; at + MIN_RECORD_BYTES <= block.length; ) {
+    const bytes = LENGTH_BYTES + block.readUInt32LE(at);
+    if (bytes < MIN_RECORD_BYTES || at + bytes > block.length) return;
+    const offset = Math.trunc(block.readUIntLE(at + LENGTH_BYTES, 6));
+    yield { block, offset, time: block.readDoubleLE(at + TIME_OFFSET), bytes, start: at };
     at += bytes;
   }
 }
 
 /** The id of a record that is no position of its own; "" = it is. */
-export function nameIn({ block, at }: StoredEvent): string {
-  const begin = at + ID + COUNT;
-  return block.toString("utf8", begin, begin + block.readUInt16LE(at + ID));
+export function customIdOf({ block, start: at }: StoredEvent): string {
+  const begin = at + ID_OFFSET + COUNT_BYTES;
+  return block.toString("utf8", begin, begin + block.readUInt16LE(at + ID_OFFSET));
 }
 
 /** Undefined where it is no event. Its bytes are a view of the block. */
-function decodeRecord(epoch: string, record: StoredEvent): Publication | undefined {
-  const { block, offset, time, bytes, at: start } = record;
+function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | undefined {
+  const { block, offset, time, bytes, start } = record;
   const end = start + bytes;
   try {
-    let at = start + ID;
+    let at = start + ID_OFFSET;
     const text = () => {
-      const begin = at + COUNT;
+      const begin = at + COUNT_BYTES;
       at = begin + block.readUInt16LE(at);
       return block.toString("utf8", begin, at);
     };
     const id = text() || positionId(epoch, offset);
     const count = block.readUInt16LE(at);
-    at += COUNT;
+    at += COUNT_BYTES;
     const topics = Array.from({ length: count }, text);
-    const hidden = block[start + HIDDEN] === 1;
-    return at <= end ? { offset, id, topics, private: hidden, time, bytes: block.subarray(at, end) } : undefined;
+    const isPrivate = block[start + PRIVATE_OFFSET] === 1;
+    return at <= end ? { offset, id, topics, private: isPrivate, time, bytes: block.subarray(at, end) } : undefined;
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

@@ -4,8 +4,8 @@ import { findFileDamage } from "./lmdb-file.js";
 
 /** Throws "storage_unusable" when LMDB could not be trusted with the file. A missing one is fine. */
 export function checkFile(file: string): void {
-  const flaw = findFileDamage(file);
-  if (flaw !== undefined) throw unusable(file, flaw);
+  const damage = findFileDamage(file);
+  if (damage !== undefined) throw unusable(file, damage);
 }
 
 /** Throws "storage_unusable" when the data was written in another format than the `known` one. No release wrote an older one. */
@@ -16,11 +16,11 @@ export function checkVersion(file: string, version: number, known: number): void
 }
 
 /** Says that blocks of a file that can be used are damaged. */
-export function damage(blocks: number): string {
+export function describeDamage(blocks: number): string {
   return `${blocks} block${blocks === 1 ? "" : "s"} of the history, of up to some 25 events each, ${blocks === 1 ? "is" : "are"} damaged`;
 }
 
 export function unusable(file: string, why: string, cause?: unknown): M2pushError {
-  const mend = "put a copy of it back, or move it away to begin with an empty history";
-  return new M2pushError("storage_unusable", `${file} cannot be used: ${why}; ${mend}`, { cause });
+  const fix = "put a copy of it back, or move it away to begin with an empty history";
+  return new M2pushError("storage_unusable", `${file} cannot be used: ${why}; ${fix}`, { cause });
 }

@@ -5,22 +5,22 @@ import type { EventBlock } from "./block.js";
 export const BASE_PAGES = 24;
 const PAGE_BYTES = 4096;
 /** Head of the page that holds a block. */
-const HEAD_BYTES = 16;
+const PAGE_HEADER_BYTES = 16;
 /** Blocks, and ids of publishers, of which an index page has at least so many. */
-const ENTRIES_PER_PAGE = 8;
+const MIN_PAGE_ENTRIES = 8;
 
 /** Adding blocks, where the file has pages up to this number. */
 export function pagesToAdd(blocks: readonly EventBlock[], lastPage: () => number): number {
   let [pages, ids] = [0, 0];
-  for (const { stored, names } of blocks) {
-    pages += Math.ceil((stored.length + HEAD_BYTES) / PAGE_BYTES);
+  for (const { stored, customIds: names } of blocks) {
+    pages += Math.ceil((stored.length + PAGE_HEADER_BYTES) / PAGE_BYTES);
     ids += names.length;
   }
-  return pages + pagesOfIndex(blocks.length, ids, lastPage);
+  return pages + indexPages(blocks.length, ids, lastPage);
 }
 
 /** Changing so many blocks and ids of the index. An id may stand in any page of it, a block stands beside the next one. */
-export function pagesOfIndex(blocks: number, ids: number, lastPage: () => number): number {
+export function indexPages(blocks: number, ids: number, lastPage: () => number): number {
   const scattered = ids <= BASE_PAGES ? ids : Math.min(ids, lastPage());
-  return BASE_PAGES + scattered + Math.ceil((blocks + ids) / ENTRIES_PER_PAGE);
+  return BASE_PAGES + scattered + Math.ceil((blocks + ids) / MIN_PAGE_ENTRIES);
 }

@@ -1,6 +1,6 @@
 /** Publishers' own ids in a stored history: what CustomIds is in memory. */
 import type { EqualIds } from "../../delivery/ports.js";
-import { choose } from "../custom-ids.js";
+import { chooseOffset } from "../custom-ids.js";
 import type { EventBlock } from "./block.js";
 
 /** Where the newest offset of an id stands that was used again; no id has a control character in it. */
@@ -22,14 +22,14 @@ export class IdIndex {
   }
 
   /** Within a transaction, and one put for each: see commit-pages.ts. Returns the topics of those that are held already. */
-  add(names: EventBlock["names"]): string[] {
-    const repeated: string[] = [];
-    for (const { id, offset, topic } of names) {
+  add(customIds: EventBlock["customIds"]): string[] {
+    const repeatedTopics: string[] = [];
+    for (const { id, offset, topic } of customIds) {
       const isHeld = this.#ids.doesExist(id);
       this.#ids.putSync(isHeld ? newestKey(id) : id, offset);
-      if (isHeld) repeated.push(topic);
+      if (isHeld) repeatedTopics.push(topic);
     }
-    return repeated;
+    return repeatedTopics;
   }
 
   /** Within a transaction. */
@@ -39,6 +39,6 @@ export class IdIndex {
   }
 
   find(id: string, which: EqualIds): number | undefined {
-    return choose(which, this.#ids.get(id), which === "newest" ? this.#ids.get(newestKey(id)) : undefined);
+    return chooseOffset(which, this.#ids.get(id), which === "newest" ? this.#ids.get(newestKey(id)) : undefined);
   }
 }

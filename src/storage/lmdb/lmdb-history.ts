@@ -32,7 +32,7 @@ export interface LmdbHistoryOptions extends LmdbStoreOptions {
   /** Milliseconds to wait for another daemon on the same folder, which is told to stop; absent = none, it is an error. */
   readonly takeover?: number;
   /** What to do about another process on the folder, for people; absent = what a daemon can do. */
-  readonly mend?: string;
+  readonly lockFix?: string;
   /** Absent = whoever appends learns of a failure. */
   readonly observer?: StorageObserver;
   /** Told what an operator should know; absent = nobody is. */
@@ -40,18 +40,18 @@ export interface LmdbHistoryOptions extends LmdbStoreOptions {
 }
 
 /** Events trimmed in one go: that takes 0.3 ms, 1.6 where each came alone or with an id of its publisher's, 4 where they are large. */
-const TRIM_STEP = 512;
+const TRIM_BATCH_EVENTS = 512;
 /** Steps of one second: after a burst the surplus is soon gone. */
-const TRIM_STEPS = 10;
-const TRIM_EVERY = 1000;
+const MAX_TRIM_ROUNDS = 10;
+const TRIM_INTERVAL_MS = 1000;
 /** The largest room that is asked for before publications are taken again, pages: 1 MB. */
 const MAX_PROBE_PAGES = 256;
-export const FILE = "history.mdb";
+export const HISTORY_FILE = "history.mdb";
 
 export async function openLmdbHistory(options: LmdbHistoryOptions, clock: Clock): Promise<LmdbHistory> {
-  const { path, takeover = 0, mend } = options;
+  const { path, takeover = 0, lockFix: mend } = options;
   const lock = await lockFolder(path, clock, takeover, mend);
-  const file = join(path, FILE);
+  const file = join(path, HISTORY_FILE);
   try {
     return new LmdbHistory(new LmdbStore(file, options, clock), options, clock, lock);
   } catch (cause) {
@@ -67,15 +67,15 @@ function jumpWarning(milliseconds: number): string {
 }
 
 /** Whether what was appended is stored, which is known when it has been tried. */
-class Outcome {
+class PendingCommit {
   readonly promise: Promise<void>;
-  done!: () => void;
-  failed!: (error: unknown) => void;
+  resolve!: () => void;
+  reject!: (error: unknown) => void;
 
   constructor() {
-    this.promise = new Promise((done, failed) => {
-      this.done = done;
-      this.failed = failed;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
     });
     this.promise.catch(() => {}); // the observer has been told
   }
@@ -86,17 +86,17 @@ export class LmdbHistory implements History {
   readonly #options: LmdbHistoryOptions;
   readonly #lock: FolderLock;
   readonly #tail: Tail;
-  readonly #timer: Cancel;
+  readonly #trimTimer: Cancel;
   /** Of what is pending; undefined = nothing is. */
-  #outcome: Outcome | undefined;
+  #pendingCommit: PendingCommit | undefined;
   /** The highest offset that could not be stored, and was acknowledged. */
-  #unstored = 0;
+  #lastUnstoredOffset = 0;
   /** Why nothing can be stored now. */
   #failure: StorageFailure | undefined;
   /** What the write that failed may have needed: with less there is no use in trying again. */
-  #neededPages = BASE_PAGES;
-  #discarded: () => void = () => {};
-  #repeated: (topic: string) => void = () => {};
+  #probePages = BASE_PAGES;
+  #notifyDiscarded: () => void = () => {};
+  #notifyRepeatedId: (topic: string) => void = () => {};
 
   constructor(store: LmdbStore, options: LmdbHistoryOptions, clock: Clock, lock: FolderLock) {
     this.#store = store;
@@ -106,12 +106,12 @@ export class LmdbHistory implements History {
     this.#tail = new Tail(epoch, last);
     this.#probe();
     const jumps = new ClockJumps(clock, (ms) => options.warn?.(jumpWarning(ms)));
-    this.#timer = clock.every(TRIM_EVERY, () => {
+    this.#trimTimer = clock.every(TRIM_INTERVAL_MS, () => {
       jumps.check();
-      store.noteAge(this.last);
-      this.#check();
+      store.sampleAge(this.last);
+      this.#checkFile();
       if (this.#failure) this.#probe();
-      for (let step = 0; step < TRIM_STEPS && this.#trim() === TRIM_STEP; step++);
+      for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim() === TRIM_BATCH_EVENTS; step++);
     });
   }
 
@@ -124,7 +124,8 @@ export class LmdbHistory implements History {
   }
 
   get floor(): number {
-    const lost = this.#unstored > 0 && this.#unstored <= this.#tail.floor ? this.#unstored : 0;
+    const lost =
+      this.#lastUnstoredOffset > 0 && this.#lastUnstoredOffset <= this.#tail.floor ? this.#lastUnstoredOffset : 0;
     return Math.max(this.#store.floor, lost);
   }
 
@@ -142,25 +143,25 @@ export class LmdbHistory implements History {
   }
 
   /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */
-  get damaged(): number {
-    return this.#store.damaged;
+  get damagedBlocks(): number {
+    return this.#store.damagedBlocks;
   }
 
   onDiscarded(listener: () => void): void {
-    this.#discarded = listener;
+    this.#notifyDiscarded = listener;
   }
 
   /** Whether the process that used the file before did not close it. */
-  get endedSuddenly(): boolean {
-    return this.#store.endedSuddenly;
+  get hadUncleanShutdown(): boolean {
+    return this.#store.hadUncleanShutdown;
   }
 
   append(publication: Publication): Promise<void> | undefined {
     if (this.#failure && !this.#acknowledgesAtOnce) throw this.#failure;
     this.#tail.append(publication);
-    if (!this.#outcome) setImmediate(() => this.commit());
-    this.#outcome ??= new Outcome();
-    return this.#acknowledgesAtOnce ? undefined : this.#outcome.promise;
+    if (!this.#pendingCommit) setImmediate(() => this.commit());
+    this.#pendingCommit ??= new PendingCommit();
+    return this.#acknowledgesAtOnce ? undefined : this.#pendingCommit.promise;
   }
 
   get #acknowledgesAtOnce(): boolean {
@@ -168,44 +169,44 @@ export class LmdbHistory implements History {
   }
 
   commit(): void {
-    const outcome = this.#outcome;
-    if (!outcome) return;
-    this.#outcome = undefined;
+    const pending = this.#pendingCommit;
+    if (!pending) return;
+    this.#pendingCommit = undefined;
     const blocks = this.#tail.seal();
     try {
       if (this.#failure) throw this.#failure;
-      const repeated = this.#store.add(blocks);
+      const repeatedTopics = this.#store.add(blocks);
       this.#tail.keep();
-      outcome.done();
-      for (const topic of repeated) this.#repeated(topic);
+      pending.resolve();
+      for (const topic of repeatedTopics) this.#notifyRepeatedId(topic);
     } catch (cause) {
       this.#fail(cause);
-      this.#neededPages = Math.min(
+      this.#probePages = Math.min(
         pagesToAdd(blocks, () => 0),
         MAX_PROBE_PAGES,
       );
-      this.#abandon(outcome, this.#failure ?? cause);
+      this.#discardUnstored(pending, this.#failure ?? cause);
     }
     const { count, bytes } = this.#store;
-    if (count > this.#options.maxEvents + TRIM_STEP || bytes > this.#options.maxBytes) this.#trim();
+    if (count > this.#options.maxEvents + TRIM_BATCH_EVENTS || bytes > this.#options.maxBytes) this.#trim();
   }
 
   /** What could not be stored. */
-  #abandon(outcome: Outcome, failure: unknown): void {
+  #discardUnstored(pending: PendingCommit, failure: unknown): void {
     if (this.#acknowledgesAtOnce) {
-      this.#unstored = this.#tail.last;
+      this.#lastUnstoredOffset = this.#tail.last;
       this.#tail.keep();
     } else {
       this.#tail.discard();
-      this.#discarded();
+      this.#notifyDiscarded();
     }
-    outcome.failed(failure);
+    pending.reject(failure);
   }
 
   /** A file that was made shorter must be noticed before anything looks at it. */
-  #check(): void {
+  #checkFile(): void {
     try {
-      this.#store.check();
+      this.#store.checkLength();
     } catch (cause) {
       this.#fail(cause);
     }
@@ -214,10 +215,10 @@ export class LmdbHistory implements History {
   /** Whether something can be stored now. */
   #probe(): void {
     try {
-      this.#store.probe(this.#neededPages);
+      this.#store.probe(this.#probePages);
       if (!this.#failure) return;
       this.#failure = undefined;
-      this.#neededPages = BASE_PAGES;
+      this.#probePages = BASE_PAGES;
       this.#options.observer?.storageRecovered();
     } catch (cause) {
       this.#fail(cause);
@@ -227,7 +228,7 @@ export class LmdbHistory implements History {
   #trim(): number {
     if (this.#failure) return 0;
     try {
-      return this.#store.trim(TRIM_STEP);
+      return this.#store.trim(TRIM_BATCH_EVENTS);
     } catch (cause) {
       this.#fail(cause);
       return 0;
@@ -248,7 +249,7 @@ export class LmdbHistory implements History {
   }
 
   onRepeatedId(listener: (topic: string) => void): void {
-    this.#repeated = listener;
+    this.#notifyRepeatedId = listener;
   }
 
   find(id: string, which: EqualIds = "oldest"): number | undefined {
@@ -259,7 +260,7 @@ export class LmdbHistory implements History {
   }
 
   async close(): Promise<void> {
-    this.#timer();
+    this.#trimTimer();
     this.commit();
     try {
       await this.#store.close(this.last);

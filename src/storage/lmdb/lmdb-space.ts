@@ -12,9 +12,9 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
 const PAGE_BYTES = 4096;
 /** Allocated in one write, and kept at least beyond what the next transaction needs. Small, so that a full disk is noticed soon. */
-const STEP_BYTES = 65_536;
-const TRUNCATED = "the file was made shorter while it was in use";
-const ZEROS = Buffer.alloc(STEP_BYTES);
+const ALLOCATION_STEP_BYTES = 65_536;
+const TRUNCATION_MESSAGE = "the file was made shorter while it was in use";
+const ZEROS = Buffer.alloc(ALLOCATION_STEP_BYTES);
 
 export interface LmdbSpaceOptions {
   /** The data file, which LMDB has open. */
@@ -33,18 +33,18 @@ export function lastPageOf(root: { getStats(): object; env?: { info?(): object }
 
 export class LmdbSpace {
   readonly #options: LmdbSpaceOptions;
-  readonly #file: number;
+  readonly #descriptor: number;
   readonly #lastByte = Buffer.alloc(1);
-  #broken: Error | undefined;
+  #truncation: Error | undefined;
   /** Size of the file. */
-  #end: number;
+  #fileBytes: number;
   /** LMDB uses no byte from here on; at most as much as was claimed too high. */
-  #used = Number.POSITIVE_INFINITY;
+  #usedBytes = Number.POSITIVE_INFINITY;
 
   constructor(options: LmdbSpaceOptions) {
     this.#options = options;
-    this.#file = openSync(options.file, "r+");
-    this.#end = fstatSync(this.#file).size;
+    this.#descriptor = openSync(options.file, "r+");
+    this.#fileBytes = fstatSync(this.#descriptor).size;
   }
 
   /**
@@ -52,15 +52,15 @@ export class LmdbSpace {
    * EIO), and "ETRUNCATED".
    */
   claim(pages: number): void {
-    this.check();
+    this.checkLength();
     const bytes = pages * PAGE_BYTES;
-    if (this.#used + bytes + STEP_BYTES > this.#end) this.#allocate(bytes);
-    writeSync(this.#file, this.#lastByte, 0, 1, this.#end - 1);
-    this.#used += bytes;
+    if (this.#usedBytes + bytes + ALLOCATION_STEP_BYTES > this.#fileBytes) this.#allocate(bytes);
+    writeSync(this.#descriptor, this.#lastByte, 0, 1, this.#fileBytes - 1);
+    this.#usedBytes += bytes;
   }
 
   /** Whether a claim of this many pages would succeed. */
-  has(pages: number): boolean {
+  canClaim(pages: number): boolean {
     try {
       this.claim(pages);
       return true;
@@ -73,39 +73,39 @@ export class LmdbSpace {
    * Looks whether the file is as long as it was. Throws "ETRUNCATED" where it is not: then LMDB must not look at it any more, or the
    * kernel ends the process (SIGBUS).
    */
-  check(): void {
-    this.assertWhole();
-    if (readSync(this.#file, this.#lastByte, 0, 1, this.#end - 1) === 1) return;
-    this.#broken = Object.assign(new Error(TRUNCATED), { code: "ETRUNCATED" });
-    throw this.#broken;
+  checkLength(): void {
+    this.assertNotTruncated();
+    if (readSync(this.#descriptor, this.#lastByte, 0, 1, this.#fileBytes - 1) === 1) return;
+    this.#truncation = Object.assign(new Error(TRUNCATION_MESSAGE), { code: "ETRUNCATED" });
+    throw this.#truncation;
   }
 
   /** Throws what check() has thrown. Costs nothing. */
-  assertWhole(): void {
-    if (this.#broken) throw this.#broken;
+  assertNotTruncated(): void {
+    if (this.#truncation) throw this.#truncation;
   }
 
   close(): void {
-    closeSync(this.#file);
+    closeSync(this.#descriptor);
   }
 
   /** Fails only where the pages themselves cannot be had: a full disk harms nobody while LMDB finds room in what it has. */
   #allocate(bytes: number): void {
-    this.#used = (this.#options.lastPage() + 1) * PAGE_BYTES;
+    this.#usedBytes = (this.#options.lastPage() + 1) * PAGE_BYTES;
     const { maxBytes = Number.POSITIVE_INFINITY } = this.#options;
-    const needed = Math.min(this.#used + bytes, maxBytes);
-    if (this.#end >= Math.min(needed + STEP_BYTES, maxBytes)) return;
-    const wanted = Math.min(needed + 2 * STEP_BYTES, maxBytes);
+    const needed = Math.min(this.#usedBytes + bytes, maxBytes);
+    if (this.#fileBytes >= Math.min(needed + ALLOCATION_STEP_BYTES, maxBytes)) return;
+    const target = Math.min(needed + 2 * ALLOCATION_STEP_BYTES, maxBytes);
     try {
-      while (this.#end < wanted) this.#grow(wanted - this.#end);
+      while (this.#fileBytes < target) this.#grow(target - this.#fileBytes);
     } catch (cause) {
-      if (this.#end < needed) throw cause;
+      if (this.#fileBytes < needed) throw cause;
     }
   }
 
   /** A disk that is nearly full may take a part: then the next write says why. */
   #grow(bytes: number): void {
-    this.#end += writeSync(this.#file, ZEROS, 0, Math.min(bytes, STEP_BYTES), this.#end);
+    this.#fileBytes += writeSync(this.#descriptor, ZEROS, 0, Math.min(bytes, ALLOCATION_STEP_BYTES), this.#fileBytes);
     this.#lastByte[0] = 0;
   }
 }

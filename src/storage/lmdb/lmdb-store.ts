@@ -16,9 +16,9 @@ import { privately } from "../../util/private-files.js";
 import { type HistoryLimits, newEpoch } from "../memory/memory-history.js";
 import { OffsetRanges } from "../offset-ranges.js";
 import { AgeIndex } from "./age-index.js";
-import { type EventBlock, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
+import { customIdOf, type EventBlock, isIntact, publicationsIn, storedEventsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check-file.js";
-import { BASE_PAGES, pagesOfIndex, pagesToAdd } from "./commit-pages.js";
+import { BASE_PAGES, indexPages, pagesToAdd } from "./commit-pages.js";
 import { IdIndex } from "./id-index.js";
 import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
 
@@ -31,21 +31,21 @@ export interface LmdbStoreOptions extends HistoryLimits {
   /** The most that the file may grow to, bytes; absent = as the disk has. */
   readonly mapSize?: number;
   /** What new data goes on with; absent = a lifetime of its own. */
-  readonly lifetime?: ArchiveHeader;
+  readonly archiveHeader?: ArchiveHeader;
 }
 
 const VERSION = 2;
 /** After a sudden end, offsets go on this far above the highest that is stored: nobody publishes as many in one turn. */
-const SKIP = 1_048_576;
+const UNCLEAN_SHUTDOWN_SKIP_OFFSETS = 1_048_576;
 /** Events trimmed in one go where there is no room for more. */
-const SMALL_TRIM = 16;
+const SMALL_TRIM_EVENTS = 16;
 
 export class LmdbStore {
   readonly epoch: string;
   /** The highest offset that may have been given out before. */
   readonly last: number;
   /** Whether the process that used the file before did not close it: it was killed, it crashed, or the machine did. */
-  readonly endedSuddenly: boolean;
+  readonly hadUncleanShutdown: boolean;
   readonly #options: LmdbStoreOptions;
   readonly #clock: Clock;
   readonly #root: RootDatabase;
@@ -53,16 +53,16 @@ export class LmdbStore {
   readonly #blocks: Database<Buffer, number>;
   readonly #ids: IdIndex;
   readonly #meta: Database<string | number, string>;
-  readonly #held = new OffsetRanges();
+  readonly #heldOffsets = new OffsetRanges();
   readonly #ages: AgeIndex;
   #floor: number;
   #bytes = 0;
-  #damaged = 0;
+  #damagedBlocks = 0;
   /** Up to here, offsets count as given out from the next start on. */
-  #reserved = 0;
+  #reservedOffset = 0;
   readonly #space: LmdbSpace;
   /** Whether the file says that a process uses it, so that its sudden end will be known. */
-  #isMarked = false;
+  #isMarkedOpen = false;
 
   /** The file must belong to this process alone. Throws "storage_unusable", or what LMDB throws. */
   constructor(file: string, options: LmdbStoreOptions, clock: Clock) {
@@ -86,11 +86,11 @@ export class LmdbStore {
     this.#blocks = this.#root.openDB({ name: "blocks", encoding: "binary" });
     this.#ids = new IdIndex(this.#root.openDB({ name: "ids", encoding: "json" }));
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
-    this.epoch = this.#begin(file);
+    this.epoch = this.#readOrCreateMeta(file);
     this.#floor = Number(this.#meta.get("floor") ?? 0);
-    const newest = Math.max(this.#measure(file), this.#floor, Number(this.#meta.get("last") ?? 0));
-    this.endedSuddenly = this.#meta.get("closed") === 0;
-    this.last = this.endedSuddenly ? newest + SKIP : newest;
+    const newest = Math.max(this.#scan(file), this.#floor, Number(this.#meta.get("last") ?? 0));
+    this.hadUncleanShutdown = this.#meta.get("closed") === 0;
+    this.last = this.hadUncleanShutdown ? newest + UNCLEAN_SHUTDOWN_SKIP_OFFSETS : newest;
   }
 
   /** As History has them. */
@@ -99,7 +99,7 @@ export class LmdbStore {
   }
 
   get count(): number {
-    return this.#held.size;
+    return this.#heldOffsets.size;
   }
 
   get bytes(): number {
@@ -107,8 +107,8 @@ export class LmdbStore {
   }
 
   /** Blocks that were damaged when the file was opened: what they held is lost. */
-  get damaged(): number {
-    return this.#damaged;
+  get damagedBlocks(): number {
+    return this.#damagedBlocks;
   }
 
   /**
@@ -117,20 +117,20 @@ export class LmdbStore {
    */
   probe(pages: number): void {
     this.#transact(pages, () => {
-      if (!this.#isMarked) this.#meta.putSync("last", this.last);
+      if (!this.#isMarkedOpen) this.#meta.putSync("last", this.last);
       this.#meta.putSync("closed", 0);
     });
-    this.#isMarked = true;
+    this.#isMarkedOpen = true;
   }
 
   /** Looks whether the file is as long as it was. Where it is not this throws, and from then on all that needs the file does. */
-  check(): void {
-    this.#space.check();
+  checkLength(): void {
+    this.#space.checkLength();
   }
 
   /** Tells which offset is the newest now: what age counts from. Call it at least as often as trim(). */
-  noteAge(newest: number): void {
-    this.#ages.note(newest, this.#clock.monotonic());
+  sampleAge(newest: number): void {
+    this.#ages.sample(newest, this.#clock.monotonic());
   }
 
   /** Adds blocks, by rising offset: all of them, or none, and throws. Returns the topics of events whose id was held already. */
@@ -139,11 +139,11 @@ export class LmdbStore {
     const repeated = this.#transact(pages, () =>
       blocks.flatMap((block) => {
         this.#blocks.putSync(block.last, block.stored);
-        return this.#ids.add(block.names);
+        return this.#ids.add(block.customIds);
       }),
     );
     for (const { offsets, bytes } of blocks) {
-      for (const offset of offsets) this.#held.add(offset);
+      for (const offset of offsets) this.#heldOffsets.add(offset);
       this.#bytes += bytes;
     }
     return repeated;
@@ -151,7 +151,7 @@ export class LmdbStore {
 
   /** The events above one offset and up to another; a number: those up to this offset are in a block that is damaged. */
   *read(after: number, through: number): Iterable<Publication | number> {
-    for (const { key, block } of this.#stored({ start: after + 1 })) {
+    for (const { key, block } of this.#storedBlocks({ start: after + 1 })) {
       if (!block) {
         yield key;
         continue;
@@ -165,10 +165,10 @@ export class LmdbStore {
 
   /** The offset of the oldest or newest event with this id. */
   find(id: string, which: EqualIds): number | undefined {
-    const ours = offsetOf(this.epoch, id);
-    this.#space.assertWhole();
-    if (ours === undefined) return this.#ids.find(id, which);
-    return this.#held.has(ours) ? ours : undefined;
+    const ownOffset = offsetOf(this.epoch, id);
+    this.#space.assertNotTruncated();
+    if (ownOffset === undefined) return this.#ids.find(id, which);
+    return this.#heldOffsets.has(ownOffset) ? ownOffset : undefined;
   }
 
   get #lastPage(): number {
@@ -176,34 +176,34 @@ export class LmdbStore {
   }
 
   /** Removes the oldest that are too many, too large or too old, at most so many. Returns how many. Throws as probe() does. */
-  trim(most: number): number {
-    const old = this.#old(most);
-    if (old.events === 0 && old.keys.length === 0) return 0;
-    const pages = pagesOfIndex(old.keys.length, old.names.length, () => this.#lastPage);
-    if (most > SMALL_TRIM && !this.#space.has(pages)) return this.trim(SMALL_TRIM);
+  trim(maxEvents: number): number {
+    const trimmable = this.#findTrimmable(maxEvents);
+    if (trimmable.events === 0 && trimmable.keys.length === 0) return 0;
+    const pages = indexPages(trimmable.keys.length, trimmable.customIds.length, () => this.#lastPage);
+    if (maxEvents > SMALL_TRIM_EVENTS && !this.#space.canClaim(pages)) return this.trim(SMALL_TRIM_EVENTS);
     this.#transact(pages, () => {
-      for (const key of old.keys) this.#blocks.removeSync(key);
-      for (const { id, offset } of old.names) this.#ids.remove(id, offset);
-      this.#meta.putSync("floor", old.floor);
+      for (const key of trimmable.keys) this.#blocks.removeSync(key);
+      for (const { id, offset } of trimmable.customIds) this.#ids.remove(id, offset);
+      this.#meta.putSync("floor", trimmable.floor);
     });
-    this.#floor = old.floor;
-    this.#held.forget(old.floor);
-    this.#bytes -= old.bytes;
-    return old.events;
+    this.#floor = trimmable.floor;
+    this.#heldOffsets.forget(trimmable.floor);
+    this.#bytes -= trimmable.bytes;
+    return trimmable.events;
   }
 
   /** What trim() removes. A block goes with its last event, and a damaged one when its turn comes: nothing that it says counts. */
-  #old(most: number): Old {
+  #findTrimmable(most: number): Trimmable {
     const { maxEvents, maxBytes } = this.#options;
-    const expired = this.#ages.expired(this.#clock.monotonic(), this.#clock.now());
-    const old: Old = { keys: [], names: [], events: 0, bytes: 0, floor: this.#floor };
-    for (const { key, block } of this.#stored({ limit: most })) {
-      for (const record of block ? recordsIn(block) : []) {
+    const expired = this.#ages.expiredOffset(this.#clock.monotonic(), this.#clock.now());
+    const old: Trimmable = { keys: [], customIds: [], events: 0, bytes: 0, floor: this.#floor };
+    for (const { key, block } of this.#storedBlocks({ limit: most })) {
+      for (const record of block ? storedEventsIn(block) : []) {
         if (record.offset <= old.floor) continue;
         const isWithin = this.count - old.events <= maxEvents && this.#bytes - old.bytes <= maxBytes;
         if (old.events === most || (isWithin && record.offset > expired)) return old;
-        const id = nameIn(record);
-        if (id !== "") old.names.push({ id, offset: record.offset });
+        const id = customIdOf(record);
+        if (id !== "") old.customIds.push({ id, offset: record.offset });
         old.events++;
         old.bytes += record.bytes;
         old.floor = record.offset;
@@ -221,7 +221,7 @@ export class LmdbStore {
   async close(last: number): Promise<void> {
     try {
       this.#transact(BASE_PAGES, () => {
-        this.#meta.putSync("last", Math.max(last, this.#reserved));
+        this.#meta.putSync("last", Math.max(last, this.#reservedOffset));
         this.#meta.putSync("closed", 1);
       });
     } finally {
@@ -236,18 +236,18 @@ export class LmdbStore {
   }
 
   /** The version and the epoch, made when the data is. */
-  #begin(file: string): string {
+  #readOrCreateMeta(file: string): string {
     const version = this.#meta.get("version");
     const epoch = this.#meta.get("epoch");
     if (version === undefined && epoch === undefined) {
-      const { epoch: made, floor, last } = this.#options.lifetime ?? { epoch: newEpoch(), floor: 0, last: 0 };
+      const { epoch: made, floor, last } = this.#options.archiveHeader ?? { epoch: newEpoch(), floor: 0, last: 0 };
       this.#transact(BASE_PAGES, () => {
         this.#meta.putSync("version", VERSION);
         this.#meta.putSync("epoch", made);
         this.#meta.putSync("floor", floor);
       });
       // Whoever this lifetime is from may have gone on with it.
-      if (last > 0) this.#reserved = last + SKIP;
+      if (last > 0) this.#reservedOffset = last + UNCLEAN_SHUTDOWN_SKIP_OFFSETS;
       return made;
     }
     if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
@@ -259,20 +259,20 @@ export class LmdbStore {
    * What is held, by looking at all of it: 100,000 events take 70 ms, or 180 where each came alone. A bad first or last block is an error. Returns the
    * highest offset.
    */
-  #measure(file: string): number {
+  #scan(file: string): number {
     for (const reverse of [false, true]) {
-      for (const { key, block } of this.#stored({ limit: 1, reverse })) {
+      for (const { key, block } of this.#storedBlocks({ limit: 1, reverse })) {
         if (!block) throw unusable(file, `what it holds up to offset ${key} is damaged`);
       }
     }
     let newest = 0;
-    for (const { block } of this.#stored({})) {
-      if (!block) this.#damaged++;
-      for (const { offset, bytes, time } of block ? recordsIn(block) : []) {
+    for (const { block } of this.#storedBlocks({})) {
+      if (!block) this.#damagedBlocks++;
+      for (const { offset, bytes, time } of block ? storedEventsIn(block) : []) {
         newest = offset;
         this.#ages.addStored(offset, time);
         if (offset <= this.#floor) continue;
-        this.#held.add(offset);
+        this.#heldOffsets.add(offset);
         this.#bytes += bytes;
       }
     }
@@ -280,18 +280,19 @@ export class LmdbStore {
   }
 
   /** Blocks by rising offset; undefined are those that are damaged. They are LMDB's memory. */
-  *#stored(range: RangeOptions): Iterable<{ readonly key: number; readonly block: Buffer | undefined }> {
-    this.#space.assertWhole();
-    for (const { key, value } of this.#blocks.getRange(range)) yield { key, block: isWhole(value) ? value : undefined };
+  *#storedBlocks(range: RangeOptions): Iterable<{ readonly key: number; readonly block: Buffer | undefined }> {
+    this.#space.assertNotTruncated();
+    for (const { key, value } of this.#blocks.getRange(range))
+      yield { key, block: isIntact(value) ? value : undefined };
   }
 }
 
 /** What is to be removed. */
-interface Old {
+interface Trimmable {
   /** Blocks of which nothing is left, by their last offsets. */
   readonly keys: number[];
   /** Publishers' own ids. */
-  readonly names: { readonly id: string; readonly offset: number }[];
+  readonly customIds: { readonly id: string; readonly offset: number }[];
   events: number;
   bytes: number;
   /** The offset of the newest. */

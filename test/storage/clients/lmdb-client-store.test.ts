@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import type { PreviousClients, StoredClient } from "../../../src/delivery/ports.js";
-import { UnreadableRecord } from "../../../src/storage/clients/client-files.js";
+import { UnreadableClientRecord } from "../../../src/storage/clients/client-files.js";
 import { LmdbClientStore } from "../../../src/storage/clients/lmdb-client-store.js";
 import { openClientStore } from "../../../src/storage/clients/open-client-store.js";
 import { Conditions } from "../../../src/util/conditions.js";
@@ -30,14 +30,22 @@ function setUp(t: TestContext) {
     if (error !== undefined) failures.push(error);
   };
   const unreadable = (error: unknown) => failures.push(error);
-  const open = (epoch = "e1", boot = "b1") => new LmdbClientStore({ folder, epoch, boot, clock, wrote, unreadable });
+  const open = (epoch = "e1", boot = "b1") =>
+    new LmdbClientStore({ folder, epoch, boot, clock, onWrite: wrote, onUnreadable: unreadable });
   /** The clients of "a" that a process leaves which is killed when this turn is over. */
   const left = async () => {
     await turn();
     const copy = temporaryDirectory();
     t.after(() => removeDirectory(copy));
     for (const file of ["clients.mdb", "clients.marks"]) cpSync(join(folder, file), join(copy, file));
-    const next = new LmdbClientStore({ folder: copy, epoch: "e1", boot: "b1", clock, wrote, unreadable });
+    const next = new LmdbClientStore({
+      folder: copy,
+      epoch: "e1",
+      boot: "b1",
+      clock,
+      onWrite: wrote,
+      onUnreadable: unreadable,
+    });
     const { clients } = next.previousClients("a");
     await next.close();
     return clients;
@@ -273,7 +281,7 @@ test("a damaged store is not opened", async (t) => {
   const path = join(folder, "clients.mdb");
   const bytes = readFileSync(path);
   writeFileSync(path, bytes.subarray(0, 4096 * 12)); // a fraction of what it uses
-  assert.throws(() => open(), UnreadableRecord);
+  assert.throws(() => open(), UnreadableClientRecord);
   writeFileSync(path, bytes);
   const again = open();
   t.after(() => again.close());
