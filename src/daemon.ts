@@ -19,23 +19,25 @@ import { LocalBus } from "./cluster/local-bus.js";
 import type { Nodes } from "./cluster/nodes.js";
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
-import type { Bus, ClientStore, History } from "./delivery/ports.js";
+import type { ClientStore } from "./delivery/client-store.js";
+import type { History } from "./delivery/history.js";
 import { M2pushError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
 import { Beacon } from "./hub/beacon.js";
+import type { Bus } from "./hub/bus.js";
+import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
-import { combineObservers, type DaemonObserver } from "./hub/observers.js";
+import { combineObservers } from "./hub/observers.js";
 import { Ingress } from "./ingress/ingress.js";
 import { socketObserver } from "./ingress/socket-observer.js";
-import { handOver } from "./mongrel2/handover.js";
+import { handOver } from "./mongrel2/hand-over.js";
 import { type ServedMongrel2, type ServerDeps, serveMongrel2 } from "./mongrel2/serve-mongrel2.js";
 import { DaemonState } from "./observability/admin/daemon-state.js";
 import { RecentConnections } from "./observability/admin/recent-connections.js";
 import { startAdmin } from "./observability/admin/start-admin.js";
-import { logConditions } from "./observability/log/log-conditions.js";
 import { LogObserver } from "./observability/log/log-observer.js";
 import type { Logger } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
@@ -47,8 +49,8 @@ import { storageConditions } from "./storage/storage-failure.js";
 import { type Clock, systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "./util/descriptors.js";
+import { packageVersion } from "./util/package-version.js";
 import { Throttle } from "./util/throttle.js";
-import { packageVersion } from "./util/version.js";
 import { PullServer } from "./zmq/pull-server.js";
 
 /** A running daemon. */
@@ -108,10 +110,11 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const { log, clock, drain } = options;
   const metrics = new MetricsObserver(clock);
   const visits = new RecentConnections(clock);
-  const journal = visits.beside(combineObservers(new LogObserver(log, clock), metrics, observerFailed(log, clock)));
+  const observers = [new LogObserver(log, clock), metrics, visits].map((it) => it.observe);
+  const observe = combineObservers(observers, observerFailed(log, clock));
   const live = { config };
   const observed = new DaemonState(clock);
-  const conditions = new Conditions(clock, logConditions(log));
+  const conditions = new Conditions(clock, observe);
   observed.conditions = conditions;
   const caps = await start(
     "connection caps",
@@ -121,12 +124,12 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const source = config.publish.zmq ? new PullServer(config.publish.zmq, clock, caps.publishers) : undefined;
   const { hub, store, history, presence } = await startHub(
     config,
-    { journal, observed, conditions, source },
+    { observe, observed, conditions, source },
     options,
     start,
   );
   const base = hubUrl(config);
-  const figures = { version: packageVersion(), journal: metrics, visits, observed };
+  const figures = { version: packageVersion(), metrics, visits, observed };
   const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
   const admin = await start(
     "admin",
@@ -134,14 +137,16 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     (it) => it.close(),
   );
   const warn = (warning: string) => log.warn({ event: "key" }, warning);
-  const rejected = (error: M2pushError) => journal.publicationRejected("http", error);
+  const rejected = (error: M2pushError) => observe({ type: "publicationRejected", source: "http", error });
   const site = new App(config, { hub, history, presence, clock, rejected, warn });
   const readable = site.readable.bind(site);
   const misdirected = site.misdirected.bind(site);
-  const visitors = new Router({ hub, routes: site.routes, answered: journal.answered, readable, misdirected });
+  const answered = (server: string, route: string, status: number, reason?: string) =>
+    observe({ type: "requestCompleted", server, route, status, reason });
+  const visitors = new Router({ hub, routes: site.routes, answered, readable, misdirected });
   const retryMs = () => live.config.stream.retry;
   const yielded = whenAllYielded(config, log, source);
-  const around = { hub, visitors, store, journal, clock, conditions, times: config.stream, retryMs, yielded };
+  const around = { hub, visitors, store, observe, clock, conditions, times: config.stream, retryMs, yielded };
   const served = await startServers(config, around, observed, options, start);
   const endpoints = served.map(({ endpoint }) => endpoint);
   const abandoned = (connections: number) =>
@@ -155,16 +160,16 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     const isClosing = drain || config.history.store === "memory" || served.some(({ isContended }) => isContended);
     return handOver({
       hub,
-      visitors,
-      endpoints,
+      requestHandler: visitors,
+      links: endpoints,
       clock,
-      retry: isClosing ? retryMs() : undefined,
-      isForgetful: config.history.store === "memory",
+      retryMs: isClosing ? retryMs() : undefined,
+      isHistoryVolatile: config.history.store === "memory",
       abandoned,
     });
   };
   await start("streams", () => hub, endStreams);
-  const beacon = await startIngress(config, around, start, internalPublicationFailed(journal, log), source);
+  const beacon = await startIngress(config, around, start, internalPublicationFailed(observe, log), source);
   observed.phase = "running";
   const servers = config.mongrel2.map(({ name }) => name);
   log.info({ event: "started", servers, epoch: history.epoch, admin: admin.url }, "m2push started");
@@ -173,7 +178,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     live.config = next;
     log.level = next.log.level;
     beacon.start(next.beacon);
-    for (const { keepalive } of hub.servers) keepalive.start(next.stream);
+    for (const server of hub.servers) server.keepAlive(next.stream);
     return restartKeys(config, next);
   };
 }
@@ -203,7 +208,7 @@ function connectionCaps(config: Config, clock: Clock, conditions: Conditions) {
 
 /** Who is told, who looks, and where publishers are. */
 interface ObserverDeps {
-  readonly journal: DaemonObserver;
+  readonly observe: Observe;
   readonly observed: DaemonState;
   readonly conditions: Conditions;
   readonly source: PullServer | undefined;
@@ -212,8 +217,8 @@ interface ObserverDeps {
 /** What is kept, what counts, and what stands between them and the clients. */
 async function startHub(config: Config, told: ObserverDeps, options: Required<DaemonOptions>, start: Start) {
   const { clock } = options;
-  const { journal, observed, conditions, source } = told;
-  const isFlooded = () => source?.isFlooded ?? false;
+  const { observe, observed, conditions, source } = told;
+  const isFlooded = () => source?.hasBacklog ?? false;
   const isAlone = config.cluster.nats.length === 0;
   const { history, bus, nodes } = isAlone
     ? await startAlone(config, told, options, start)
@@ -232,7 +237,7 @@ async function startHub(config: Config, told: ObserverDeps, options: Required<Da
   const base = hubUrl(config);
   const presence = new Presence({ path: config.hub.path, base, head: () => history.last, others: nodes });
   const random = Math.random;
-  const parts = { bus, history, clients: store, journal, attendance: presence, presence };
+  const parts = { bus, history, clients: store, observe, attendance: presence, presence };
   const hub = new Hub({ ...parts, clock, base, random, isFlooded, conditions });
   await hub.start();
   return { hub, store, history, presence };
@@ -350,10 +355,10 @@ async function startIngress(
   failed: (error: unknown) => void,
   source?: PullServer,
 ): Promise<Beacon> {
-  const { hub, journal, clock, conditions } = around;
-  const rejected = (error: M2pushError) => journal.publicationRejected("zmq", error);
+  const { hub, observe, clock, conditions } = around;
+  const rejected = (error: M2pushError) => observe({ type: "publicationRejected", source: "zmq", error });
   if (source) {
-    const observer = socketObserver(config.publish.zmq, conditions, journal);
+    const observer = socketObserver(config.publish.zmq, conditions, observe);
     const url = new URL(hubUrl(config));
     const ingress = new Ingress({
       source,
@@ -382,13 +387,13 @@ function observerFailed(log: Logger, clock: Clock): (error: unknown) => void {
   const throttle = new Throttle(clock, 1000);
   const text = "internal error: an event of the daemon was not logged or counted";
   return (error) =>
-    throttle.pass("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
+    throttle.run("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
 }
 
 /** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */
-function internalPublicationFailed(journal: DaemonObserver, log: Logger): (error: unknown) => void {
+function internalPublicationFailed(observe: Observe, log: Logger): (error: unknown) => void {
   return (error) => {
-    if (error instanceof M2pushError) journal.publicationRejected("internal", error);
+    if (error instanceof M2pushError) observe({ type: "publicationRejected", source: "internal", error });
     else log.error({ event: "internal error", err: error }, "an event of the daemon itself could not be published");
   };
 }

@@ -6,7 +6,7 @@ import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { M2pushError } from "../errors.js";
 import { escapeUnprintable, printableLine } from "../util/escape.js";
-import { packageVersion } from "../util/version.js";
+import { packageVersion } from "../util/package-version.js";
 import { type Io, processIo } from "./io.js";
 
 export type ExitCode = 0 | 1 | 2;

@@ -1,7 +1,7 @@
 /** `m2push status`: what a running daemon does, from its admin address; once, or each second. */
 import type { Command } from "commander";
-import type { NodeSnapshot } from "../delivery/ports.js";
 import { M2pushError } from "../errors.js";
+import type { NodeSnapshot } from "../hub/node-state.js";
 import { adminUrl, fetchStatus } from "../observability/admin/fetch-status.js";
 import type { ServerStatus, Status } from "../observability/admin/status.js";
 import { blocksReadiness } from "../util/conditions.js";

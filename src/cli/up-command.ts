@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Config, ServerConfig } from "../config/schema.js";
 import { issueKey } from "../http/auth/issue-key.js";
-import { DATABASE, Mongrel2Process } from "../mongrel2/mongrel2-process.js";
+import { DATABASE_FILE, Mongrel2Process } from "../mongrel2/mongrel2-process.js";
 import type { Logger } from "../observability/log/logger.js";
 import { type Cancel, systemClock } from "../util/clock.js";
 import { addConfigOptions, addSharedOption } from "./options.js";
@@ -36,7 +36,7 @@ export function addUp(program: Command): void {
 function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
   const child = new Mongrel2Process(conf, systemClock, {
     started: (pid) => log.info({ event: "mongrel2 started", pid }, "Mongrel2 started"),
-    died: (how, wait) => log.error({ event: "mongrel2 died", how, wait }, "Mongrel2 died: starting it again"),
+    exited: (how, wait) => log.error({ event: "mongrel2 died", how, wait }, "Mongrel2 died: starting it again"),
   });
   let cancelWait: Cancel = () => {};
   return {
@@ -65,7 +65,8 @@ function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
 
 /** Mongrel2's database is made here, so the daemon can know whether anybody else answers requests. */
 function withDatabase(config: Config): Config {
-  const known = (it: ServerConfig): ServerConfig => (it.database === "" ? { ...it, database: resolve(DATABASE) } : it);
+  const known = (it: ServerConfig): ServerConfig =>
+    it.database === "" ? { ...it, database: resolve(DATABASE_FILE) } : it;
   const [first, ...more] = config.mongrel2;
   return { ...config, mongrel2: [known(first), ...more.map(known)] };
 }

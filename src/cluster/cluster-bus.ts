@@ -13,12 +13,13 @@
  * was trimmed or purged before we could take it.
  */
 
-import type { Bus, Deliver, GapReason } from "../delivery/ports.js";
+import type { GapReason } from "../delivery/reasons.js";
 import { M2pushError } from "../errors.js";
+import type { Bus, Deliver } from "../hub/bus.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
 import { CancellableSleep } from "../util/cancellable-sleep.js";
-import { atMost, type Clock } from "../util/clock.js";
+import { type Clock, waitAtMost } from "../util/clock.js";
 import { Throttle } from "../util/throttle.js";
 import type { StreamObserver } from "./cluster-conditions.js";
 import type { ClusterHistory } from "./cluster-history.js";
@@ -101,7 +102,7 @@ export class ClusterBus implements Bus {
     });
     this.#followLoop = this.#run(known);
     if (!known) return warm;
-    await atMost(this.#options.clock, timeoutMs, warm);
+    await waitAtMost(this.#options.clock, timeoutMs, warm);
     if (!this.#location) this.#startEpoch(known);
   }
 
@@ -122,10 +123,10 @@ export class ClusterBus implements Bus {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await atMost(this.#options.clock, STOP_TIMEOUT_MS, this.#publisher.drained());
+    await waitAtMost(this.#options.clock, STOP_TIMEOUT_MS, this.#publisher.drained());
     this.#publisher.close();
     this.#options.nodes.close();
-    this.#retrySleep.over();
+    this.#retrySleep.cancel();
     this.#resolveWarm();
     await this.#session?.close();
     await this.#followLoop;
@@ -291,7 +292,7 @@ export class ClusterBus implements Bus {
 
   #warn(kind: "following" | "limits" | "rolled back" | "foreign", warning: string): void {
     if (this.#isClosed) return;
-    this.#warningThrottle.pass(kind, (suppressed) => {
+    this.#warningThrottle.run(kind, (suppressed) => {
       this.#options.warn(suppressed > 0 ? `${warning} (and ${suppressed} more of this kind)` : warning);
     });
   }

@@ -1,6 +1,6 @@
 /** What a recovery leaves undecided, as standing problems: in the log, /status and the metrics while they last. */
 import type { ServerConfig } from "../config/schema.js";
-import type { DaemonObserver } from "../hub/observers.js";
+import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
 
 /** Told each time that it is known better. */
@@ -8,14 +8,14 @@ export interface AdoptionReport {
   /** So many clients of the record are neither adopted nor closed; 0 = all are decided. */
   undecided(clients: number): void;
   /** So many connections may be nobody's; "some" = their number cannot be known; 0 = none is any more. */
-  unknown(connections: number | "some", why: string): void;
+  orphansUnknown(connections: number | "some", why: string): void;
   /** So many connections were closed because nobody would have answered them. */
-  closed(connections: number, rule: "ours" | "exclusive" | "unknown"): void;
+  orphansClosed(connections: number, rule: "ours" | "exclusive" | "unknown"): void;
 }
 
 type Server = Pick<ServerConfig, "name" | "orphan_timeout">;
 
-export function reportAdoption(server: Server, conditions: Conditions, journal: DaemonObserver): AdoptionReport {
+export function reportAdoption(server: Server, conditions: Conditions, observe: Observe): AdoptionReport {
   const { name, orphan_timeout: timeoutMs } = server;
   return {
     undecided(clients) {
@@ -32,7 +32,7 @@ export function reportAdoption(server: Server, conditions: Conditions, journal: 
         details: { clients },
       });
     },
-    unknown(connections, why) {
+    orphansUnknown(connections, why) {
       if (connections === 0) {
         conditions.end("orphans_unknown", name);
         return;
@@ -40,16 +40,16 @@ export function reportAdoption(server: Server, conditions: Conditions, journal: 
       conditions.begin({
         code: "orphans_unknown",
         subject: name,
-        message: `${connections} connections may wait for an answer or events that will never come, and nobody can tell whose they are: ${outcome(connections, timeoutMs)}`,
+        message: `${connections} connections may wait for an answer or events that will never come, and nobody can tell whose they are: ${orphanOutcome(connections, timeoutMs)}`,
         fix: `set [[mongrel2]] database, if no other application answers requests of this Mongrel2 (${why}); or restart Mongrel2`,
         details: { connections },
       });
     },
-    closed: (connections, rule) => journal.orphansClosed(name, connections, rule),
+    orphansClosed: (connections, rule) => observe({ type: "orphansClosed", server: name, connections, rule }),
   };
 }
 
-function outcome(connections: number | "some", timeoutMs: number): string {
+function orphanOutcome(connections: number | "some", timeoutMs: number): string {
   if (connections === "some") return "without the control port none of them is closed";
   if (timeoutMs === 0) return "none of them is closed, because orphan_timeout is 0";
   return `each is closed when no byte has moved on it for ${timeoutMs / 1000} s (orphan_timeout)`;

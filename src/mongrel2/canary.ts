@@ -12,7 +12,7 @@
 import type { Clock } from "../util/clock.js";
 
 /** Between two occasions, milliseconds: old kept connections may ask all the time. */
-const ASK_INTERVAL_MS = 1000;
+const MIN_CHECK_INTERVAL_MS = 1000;
 
 interface Client {
   readonly id: number;
@@ -26,51 +26,51 @@ export interface CanaryOptions {
   readonly maxTargets: number;
   readonly keepAlive: (ids: readonly number[]) => void;
   /** Calls back once the notices of everything sent before have come; never when the epoch ends before. */
-  readonly reached: (passed: () => void) => void;
+  readonly afterFence: (passed: () => void) => void;
 }
 
 export class Canary {
   readonly #options: CanaryOptions;
-  #highest = 0;
-  #isAsking = false;
-  #askedAt = Number.NEGATIVE_INFINITY;
+  #highestId = 0;
+  #isChecking = false;
+  #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: CanaryOptions) {
     this.#options = options;
   }
 
   /** A request has come on this connection. */
-  heard(id: number): void {
-    if (id > this.#highest) {
-      this.#highest = id;
+  requestReceived(id: number): void {
+    if (id > this.#highestId) {
+      this.#highestId = id;
       return;
     }
     const { clock, clients } = this.#options;
     const now = clock.monotonic();
-    if (clients.size === 0 || this.#isAsking || now - this.#askedAt < ASK_INTERVAL_MS) return;
-    this.#askedAt = now;
-    this.#isAsking = true;
+    if (clients.size === 0 || this.#isChecking || now - this.#checkedAt < MIN_CHECK_INTERVAL_MS) return;
+    this.#checkedAt = now;
+    this.#isChecking = true;
     // 50,000 numbers are sorted in 3 ms, as this type of array.
     const ids = Int32Array.from(clients.keys()).sort();
-    this.#ask(ids, ids.length);
+    this.#check(ids, ids.length);
   }
 
   /** An epoch has ended or begun. */
   reset(): void {
-    this.#highest = 0;
-    this.#isAsking = false;
+    this.#highestId = 0;
+    this.#isChecking = false;
   }
 
   /** Asks for the last of the first `left` ids. */
-  #ask(ids: Int32Array, left: number): void {
-    const { clients, maxTargets, keepAlive, reached } = this.#options;
+  #check(ids: Int32Array, left: number): void {
+    const { clients, maxTargets, keepAlive, afterFence: reached } = this.#options;
     const from = Math.max(0, left - maxTargets);
     const asked = [...ids.subarray(from, left)].flatMap((id) => clients.get(id) ?? []);
     keepAlive(asked.map(({ id }) => id));
     reached(() => {
       // A stream that has begun meanwhile with the number of a dead one is another client.
-      if (from > 0 && asked.some((client) => clients.get(client.id) !== client)) this.#ask(ids, from);
-      else this.#isAsking = false;
+      if (from > 0 && asked.some((client) => clients.get(client.id) !== client)) this.#check(ids, from);
+      else this.#isChecking = false;
     });
   }
 }

@@ -3,11 +3,11 @@
  * each (docs/mongrel2.md). So they are sent in slices, a fence after each, and a pause as long as the slice took. A cancel for an id
  * that is not open does nothing, and nobody is told.
  */
-import type { Outlet } from "../delivery/ports.js";
+import type { Outlet } from "../delivery/outlet.js";
 import type { Cancel, Clock } from "../util/clock.js";
 
 /** Frames of one slice: 7 ms of Mongrel2's time. */
-const SLICE_FRAMES = 128;
+const SLICE_FRAME_COUNT = 128;
 /** Between a fence and the next slice, at least. */
 const MIN_PAUSE_MS = 10;
 
@@ -43,7 +43,7 @@ export class CancelSweep {
     const { clock, outlet, isTaken } = this.#options;
     const slice: number[] = [];
     let isLast = false;
-    while (!isLast && slice.length < SLICE_FRAMES * outlet.maxTargets) {
+    while (!isLast && slice.length < SLICE_FRAME_COUNT * outlet.maxTargets) {
       const { done: isOver, value: id } = ids.next();
       if (isOver) isLast = true;
       else if (!isTaken(id)) slice.push(id);

@@ -6,14 +6,14 @@ import { M2pushError } from "../errors.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { RequestSession } from "../zmq/request-session.js";
-import { Control } from "./control.js";
+import { ControlQueries } from "./control-queries.js";
 
 /** Between two questions while all is well, milliseconds: `uuid` costs Mongrel2 some microseconds. */
 const CHECK_INTERVAL_MS = 10_000;
 /** How long the answer to such a question may take, with the connection, before the port counts as unreachable. */
 const CHECK_TIMEOUT_MS = 5000;
 /** How long any other answer may take, milliseconds. */
-const ANSWER_TIMEOUT_MS = 2000;
+const REPLY_TIMEOUT_MS = 2000;
 
 export interface ControlPortEvents {
   /** There is a connection. */
@@ -41,37 +41,37 @@ export interface ControlPortOptions {
 export class ControlPort {
   readonly #options: ControlPortOptions;
   readonly #session: RequestSession;
-  readonly #control: Control;
-  #timer: Cancel | undefined;
+  readonly #queries: ControlQueries;
+  #cancelChecks: Cancel | undefined;
   #isChecking = false;
   #isClosed = false;
   /** When something was answered last, or waiting for it began: monotonic. */
-  #answeredAt: number;
+  #repliedAt: number;
 
   constructor(options: ControlPortOptions) {
     const { spec, clock, events } = options;
     this.#options = options;
-    this.#answeredAt = clock.monotonic();
+    this.#repliedAt = clock.monotonic();
     this.#session = new RequestSession(spec, clock, {
       connected: () => {
-        this.#answeredAt = clock.monotonic();
+        this.#repliedAt = clock.monotonic();
         events.connected();
       },
       ended: (isClosed) => {
         events.ended(isClosed);
         void this.#check();
       },
-      answered: () => {
-        this.#answeredAt = clock.monotonic();
+      replied: () => {
+        this.#repliedAt = clock.monotonic();
       },
     });
-    this.#control = new Control({ ask: async (question) => (await this.#ask(question)).answer });
+    this.#queries = new ControlQueries({ request: async (question) => (await this.#request(question)).answer });
   }
 
   /** Rejects with "link_failed" where the address is none. */
   async start(): Promise<void> {
     await this.#session.start();
-    this.#timer = this.#options.clock.every(CHECK_INTERVAL_MS, () => void this.#check());
+    this.#cancelChecks = this.#options.clock.every(CHECK_INTERVAL_MS, () => void this.#check());
     void this.#check();
   }
 
@@ -82,13 +82,13 @@ export class ControlPort {
 
   /** All connections of Mongrel2: see Control. */
   connections(): Promise<NetRow[]> {
-    return this.#control.connections();
+    return this.#queries.connections();
   }
 
   /** The number of the connection over which a question was answered just now; undefined when none was. */
-  async answeringSession(): Promise<number | undefined> {
+  async repliedSession(): Promise<number | undefined> {
     try {
-      return (await this.#ask(Control.UUID)).session;
+      return (await this.#request(ControlQueries.UUID_REQUEST)).session;
     } catch (error) {
       if (error instanceof M2pushError) return undefined;
       throw error;
@@ -97,12 +97,12 @@ export class ControlPort {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#timer?.();
+    this.#cancelChecks?.();
     await this.#session.close();
   }
 
-  #ask(question: Buffer, timeoutMs = ANSWER_TIMEOUT_MS) {
-    return this.#session.ask(question, timeoutMs);
+  #request(question: Buffer, timeoutMs = REPLY_TIMEOUT_MS) {
+    return this.#session.request(question, timeoutMs);
   }
 
   async #check(): Promise<void> {
@@ -110,20 +110,20 @@ export class ControlPort {
     this.#isChecking = true;
     const { events } = this.#options;
     try {
-      await this.#ask(Control.UUID, CHECK_TIMEOUT_MS);
+      await this.#request(ControlQueries.UUID_REQUEST, CHECK_TIMEOUT_MS);
       events.reachable();
     } catch (error) {
       if (!(error instanceof M2pushError)) throw error;
-      if (!this.#isClosed) this.#failed(error);
+      if (!this.#isClosed) this.#checkFailed(error);
     } finally {
       this.#isChecking = false;
     }
   }
 
-  #failed(error: M2pushError): void {
+  #checkFailed(error: M2pushError): void {
     const { spec, clock, linkTimeoutMs, isMongrel2Answering, events } = this.#options;
     events.unreachable(error);
-    const isLate = linkTimeoutMs > 0 && clock.monotonic() - this.#answeredAt >= linkTimeoutMs;
+    const isLate = linkTimeoutMs > 0 && clock.monotonic() - this.#repliedAt >= linkTimeoutMs;
     if (!isLate || this.session === undefined || !spec.startsWith("tcp:") || !isMongrel2Answering()) return;
     this.#session.reconnect();
     events.ended(false);

@@ -26,11 +26,11 @@ export function dispatch(hub: Hub, server: Server, visitors: RequestHandler): (m
   const cut = ({ id }: { id: number }) => hub.evict(server, id);
   const receivers: Receivers = {
     http: (request) => {
-      if (server.registry.clients.has(request.id)) hub.evict(server, request.id);
+      if (server.clients.has(request.id)) hub.evict(server, request.id);
       else visitors.request(server, request);
     },
     disconnect: ({ id }) => void hub.closed(server, id),
-    credits: ({ id, bytes }) => hub.credit(server, id, bytes),
+    credits: ({ id, bytes }) => server.credit(id, bytes),
     "websocket-handshake": ({ id }) => visitors.refuse(server, id, "websocket"),
     "websocket-frame": cut,
     "json-socket": cut,

@@ -11,70 +11,71 @@
  * does not answer; one that is used again before its notice has come passes the same fences a moment later.
  */
 
-const FIRST = 2_000_000_001;
-const LAST = 2_147_483_646;
-const TENTHS = 4096;
-const CHANCES = 64;
-const BLOCKS = TENTHS * CHANCES;
-const BLOCK_IDS = Math.floor((LAST - FIRST + 1) / BLOCKS);
+const FIRST_FENCE_ID = 2_000_000_001;
+const LAST_FENCE_ID = 2_147_483_646;
+const TENTH_COUNT = 4096;
+const RANDOM_BLOCK_COUNT = 64;
+const BLOCK_COUNT = TENTH_COUNT * RANDOM_BLOCK_COUNT;
+const BLOCK_ID_COUNT = Math.floor((LAST_FENCE_ID - FIRST_FENCE_ID + 1) / BLOCK_COUNT);
 /** A connection that never is: Mongrel2 takes what is sent to it, and its notice is passed over like one of a fence that is not pending. */
-export const NULL_CONNECTION = LAST + 1;
+export const NULL_CONNECTION_ID = LAST_FENCE_ID + 1;
 
 /** Whether a notice is for a fence and not for a connection. */
 export function isFence(id: number): boolean {
-  return id >= FIRST;
+  return id >= FIRST_FENCE_ID;
 }
 
-const firstOf = (block: number): number => FIRST + block * BLOCK_IDS;
-const blockOf = (id: number): number => Math.floor((id - FIRST) / BLOCK_IDS);
+const firstIdOf = (block: number): number => FIRST_FENCE_ID + block * BLOCK_ID_COUNT;
+const blockOf = (id: number): number => Math.floor((id - FIRST_FENCE_ID) / BLOCK_ID_COUNT);
 
-interface Pending {
+interface PendingFence {
   readonly id: number;
-  readonly since: number;
+  readonly armedAt: number;
   readonly passed: (took: number) => void;
 }
 
 export class Fences {
   readonly #block: number;
   #next: number;
-  #pending: Pending[] = [];
+  #pending: PendingFence[] = [];
 
   /** `startedAt`: when the process began, milliseconds since 1970; `random`: a number from 0 up to 1. */
   constructor(startedAt: number, random: () => number) {
-    this.#block = (Math.floor(startedAt / 100) % TENTHS) * CHANCES + Math.floor(random() * CHANCES);
-    this.#next = firstOf(this.#block);
+    this.#block =
+      (Math.floor(startedAt / 100) % TENTH_COUNT) * RANDOM_BLOCK_COUNT + Math.floor(random() * RANDOM_BLOCK_COUNT);
+    this.#next = firstIdOf(this.#block);
   }
 
   /** Whether another process asked for this notice. */
   isForeign(id: number): boolean {
-    return id !== NULL_CONNECTION && blockOf(id) !== this.#block;
+    return id !== NULL_CONNECTION_ID && blockOf(id) !== this.#block;
   }
 
   /** Whether the process that asked for this notice began after us, where the two began within three minutes. */
   isYounger(id: number): boolean {
-    return (blockOf(id) - this.#block + BLOCKS) % BLOCKS < BLOCKS / 2;
+    return (blockOf(id) - this.#block + BLOCK_COUNT) % BLOCK_COUNT < BLOCK_COUNT / 2;
   }
 
   /** The id to send to; `passed` is called with the round trip in milliseconds. */
-  raise(now: number, passed: (took: number) => void): number {
+  arm(now: number, passed: (took: number) => void): number {
     const id = this.#next;
-    this.#next = blockOf(id + 1) === this.#block ? id + 1 : firstOf(this.#block);
-    this.#pending.push({ id, since: now, passed });
+    this.#next = blockOf(id + 1) === this.#block ? id + 1 : firstIdOf(this.#block);
+    this.#pending.push({ id, armedAt: now, passed });
     return id;
   }
 
   /** An answer came. False when it is for a fence that is not pending: late, or of an earlier life. */
-  pass(id: number, now: number): boolean {
+  noticeReceived(id: number, now: number): boolean {
     const at = this.#pending.findIndex((fence) => fence.id === id);
     if (at < 0) return false;
-    for (const fence of this.#pending.splice(0, at + 1)) fence.passed(now - fence.since);
+    for (const fence of this.#pending.splice(0, at + 1)) fence.passed(now - fence.armedAt);
     return true;
   }
 
   /** How long the oldest pending fence has waited, milliseconds; 0 when none is pending. */
-  waited(now: number): number {
+  oldestPendingMs(now: number): number {
     const [oldest] = this.#pending;
-    return oldest ? now - oldest.since : 0;
+    return oldest ? now - oldest.armedAt : 0;
   }
 
   /** Forgets all pending fences: they will never pass. */

@@ -8,15 +8,15 @@
  */
 
 /** Copies of a flush together, bytes: two such in a row are a burst. */
-const LARGE = 12_000_000;
+const BURST_FLUSH_BYTES = 12_000_000;
 /** Bytes. glibc then keeps 8 MB, and what it cannot give back because something above it is in use. */
-const BLOCK = 4_000_000;
+const WARMUP_BYTES = 4_000_000;
 
 export class HeapWarmup {
   readonly #send: (body: Buffer) => void;
   /** Large flushes in a row. */
-  #run = 0;
-  #isMade = false;
+  #largeFlushes = 0;
+  #isSent = false;
 
   /** `send` sends a body to no connection. */
   constructor(send: (body: Buffer) => void) {
@@ -24,16 +24,16 @@ export class HeapWarmup {
   }
 
   /** So many bytes are about to be copied. */
-  make(bytes: number): void {
-    this.#run = bytes < LARGE ? 0 : this.#run + 1;
-    if (this.#isMade || this.#run < 2) return;
-    this.#isMade = true;
-    this.#send(Buffer.alloc(BLOCK));
+  beforeFlush(bytes: number): void {
+    this.#largeFlushes = bytes < BURST_FLUSH_BYTES ? 0 : this.#largeFlushes + 1;
+    if (this.#isSent || this.#largeFlushes < 2) return;
+    this.#isSent = true;
+    this.#send(Buffer.alloc(WARMUP_BYTES));
   }
 
   /** It is another Mongrel2 from now on. */
   reset(): void {
-    this.#run = 0;
-    this.#isMade = false;
+    this.#largeFlushes = 0;
+    this.#isSent = false;
   }
 }

@@ -17,10 +17,10 @@ export type InstanceVerdict = "same" | "restarted" | "unknown";
 export interface InstanceOptions {
   readonly port: {
     readonly session: number | undefined;
-    answeringSession(): Promise<number | undefined>;
+    repliedSession(): Promise<number | undefined>;
   };
   /** Calls back once Mongrel2 has taken what was sent before; never when the link is lost before that. */
-  readonly reached: (passed: () => void) => void;
+  readonly afterFence: (passed: () => void) => void;
 }
 
 export class InstanceEvidence {
@@ -28,7 +28,7 @@ export class InstanceEvidence {
   #anchor: number | undefined;
   #isLive = false;
   /** Counts losses: an answer that comes after one is void. */
-  #life = 0;
+  #generation = 0;
   #isDeciding = false;
 
   constructor(options: InstanceOptions) {
@@ -36,36 +36,36 @@ export class InstanceEvidence {
   }
 
   /** The link is live. Resolves with what is known of its Mongrel2; undefined when it is lost again by then. */
-  async live(): Promise<InstanceVerdict | undefined> {
-    const life = this.#life;
+  async linkLive(): Promise<InstanceVerdict | undefined> {
+    const generation = this.#generation;
     this.#isLive = true;
     this.#isDeciding = true;
-    const instance = await this.#decide();
-    if (life !== this.#life) return undefined;
+    const verdict = await this.#decide();
+    if (generation !== this.#generation) return undefined;
     this.#isDeciding = false;
     this.anchor();
-    return instance;
+    return verdict;
   }
 
   /** The link is lost. `isSettled`: nobody was left over from an earlier loss, of whom something else may be true. */
-  lost(isSettled: boolean): void {
-    if (this.#isDeciding || !isSettled) this.#anchor = undefined;
-    this.#life++;
+  linkLost(areClientsDecided: boolean): void {
+    if (this.#isDeciding || !areClientsDecided) this.#anchor = undefined;
+    this.#generation++;
     this.#isLive = false;
     this.#isDeciding = false;
   }
 
   /** The connection was cut, by a network or by us: its end says nothing. */
-  forget(): void {
+  connectionCut(): void {
     this.#anchor = undefined;
   }
 
   /** Anchors the present connection, when a fence has passed. `anchored` is told then. */
   anchor(anchored: () => void = () => {}): void {
-    const { port, reached } = this.#options;
+    const { port, afterFence } = this.#options;
     const { session } = port;
     if (!this.#isLive || this.#isDeciding || session === undefined) return;
-    reached(() => {
+    afterFence(() => {
       if (port.session !== session) return;
       this.#anchor = session;
       anchored();
@@ -75,7 +75,7 @@ export class InstanceEvidence {
   async #decide(): Promise<InstanceVerdict> {
     const anchor = this.#anchor;
     if (anchor === undefined) return "unknown";
-    const answering = await this.#options.port.answeringSession();
+    const answering = await this.#options.port.repliedSession();
     if (answering === undefined || this.#anchor === undefined) return "unknown";
     return answering === anchor ? "same" : "restarted";
   }

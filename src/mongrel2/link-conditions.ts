@@ -4,7 +4,7 @@ import type { Condition } from "../util/conditions.js";
 const CONTROL_KEY = 'control = "ipc://run/control" (Mongrel2\'s control_port) in [[mongrel2]]';
 
 /** `live`: it has answered before. */
-export function silentProblem(subject: string, milliseconds: number, live: boolean): Condition {
+export function silentCondition(subject: string, milliseconds: number, live: boolean): Condition {
   const details = { milliseconds: Math.round(milliseconds) };
   const about = { code: "mongrel2_silent", subject, details } as const;
   if (live) {
@@ -20,7 +20,7 @@ export function silentProblem(subject: string, milliseconds: number, live: boole
   return { ...about, message: "no answer from Mongrel2", fix };
 }
 
-export function controlProblem(subject: string, error: unknown): Condition {
+export function controlCondition(subject: string, error: unknown): Condition {
   return {
     code: "control_unreachable",
     subject,
@@ -31,7 +31,7 @@ export function controlProblem(subject: string, error: unknown): Condition {
 }
 
 /** Behind a ZeroMQ proxy. `control`: the control port is configured. */
-export function privateProblem(subject: string, control: boolean): Condition {
+export function privateCondition(subject: string, control: boolean): Condition {
   return {
     code: "private_refused",
     subject,
@@ -40,7 +40,7 @@ export function privateProblem(subject: string, control: boolean): Condition {
   };
 }
 
-export function secondDaemonProblem(subject: string, leaves: boolean): Condition {
+export function secondDaemonCondition(subject: string, leaves: boolean): Condition {
   const told = "another daemon reads requests from the same send_spec";
   return {
     code: "second_daemon",

@@ -4,7 +4,7 @@ import type { Inbound, RequestError } from "../protocol/request.js";
 /** What an endpoint tells. `inbound` comes only while live; all of an epoch lies between its live() and its lost(). */
 export interface LinkEvents {
   /** After this many milliseconds of waiting for it. `doubtful`: connections whose requests came in while it was lost. */
-  live(milliseconds: number, doubtful: readonly number[]): void;
+  live(milliseconds: number, untrusted: readonly number[]): void;
   lost(why: string): void;
   inbound(message: Inbound): void;
   /** A message that could not be understood; `error.id` is set when its connection is known and can be answered. */
@@ -14,10 +14,10 @@ export interface LinkEvents {
   /** It answers again. */
   answering(): void;
   /** Messages come in that carry another ident than the one configured. */
-  wrongIdent(seen: string): void;
+  wrongIdent(ident: string): void;
   fencePassed(milliseconds: number): void;
   /** While live a notice came in that another process asked for; `isYounger`: it began after us. */
   foreignFence(isYounger: boolean): void;
   /** Messages came in that may be of a Mongrel2 that is gone: they are not handed on. */
-  stale(messages: number): void;
+  fromEarlierInstance(messages: number): void;
 }

@@ -7,21 +7,21 @@
 import type { Cancel, Clock } from "../util/clock.js";
 
 /** How often the watch looks, milliseconds. */
-const LOOK_INTERVAL_MS = 500;
+const CHECK_INTERVAL_MS = 500;
 /** A fence that has not passed for this long is asked again: its answer may have gone to another handler. Milliseconds. */
-const ASK_AGAIN_AFTER_MS = 1000;
+const FENCE_RETRY_AFTER_MS = 1000;
 /**
  * A quiet link is asked with a fence after this long, and up to three times as long again by chance: two daemons on one send_spec that
  * asked in step would each get their own answers for ever. Milliseconds.
  */
-const QUIET_MS = 500;
+const MIN_FENCE_INTERVAL_MS = 500;
 /**
  * After a notice that another process asked for, the link is asked at each look for so long, by chance twice: so each of the two hears
  * of the other. Milliseconds.
  */
-const ALERT_MS = 10_000;
+const ALERT_DURATION_MS = 10_000;
 /** After this much silence Mongrel2 is told to be silent, milliseconds. */
-const SILENCE_MS = 5000;
+const SILENT_AFTER_MS = 5000;
 /** Between two questions to the library while Mongrel2 is silent, milliseconds. */
 const PING_INTERVAL_MS = 5000;
 
@@ -31,13 +31,13 @@ export interface LinkWatchOptions {
   readonly random: () => number;
   /** 0 = never. */
   readonly linkTimeoutMs: number;
-  readonly isLive: () => boolean;
+  readonly live: () => boolean;
   /** How long the oldest fence has waited, milliseconds; 0 when none is pending. */
-  readonly waited: (now: number) => number;
+  readonly oldestPendingMs: (now: number) => number;
   /** Sends a fence. */
-  readonly ask: () => void;
+  readonly sendFence: () => void;
   /** Asks the peers' library. */
-  readonly ping: () => void;
+  readonly sendPing: () => void;
   readonly silent: (milliseconds: number) => void;
   /** Silence is over. */
   readonly answering: () => void;
@@ -52,8 +52,8 @@ export class LinkWatch {
   #answeredAt = 0;
   /** When anything at its end did, be it libzmq; or the link was connected again. */
   #heardAt = 0;
-  #lookedAt = 0;
-  #quietMs = QUIET_MS;
+  #checkedAt = 0;
+  #fenceIntervalMs = MIN_FENCE_INTERVAL_MS;
   #alertUntil = 0;
   #pingAt = 0;
   #isSilent = false;
@@ -64,8 +64,8 @@ export class LinkWatch {
 
   start(): void {
     this.#restart();
-    this.#lookedAt = this.#answeredAt;
-    this.#timer = this.#options.clock.every(LOOK_INTERVAL_MS, () => this.#look());
+    this.#checkedAt = this.#answeredAt;
+    this.#timer = this.#options.clock.every(CHECK_INTERVAL_MS, () => this.#check());
   }
 
   stop(): void {
@@ -73,12 +73,12 @@ export class LinkWatch {
   }
 
   /** How long Mongrel2 has not answered, milliseconds. */
-  waiting(now: number): number {
+  silentFor(now: number): number {
     return now - this.#answeredAt;
   }
 
   /** A fence has passed. */
-  passed(now: number): void {
+  fencePassed(now: number): void {
     this.#answeredAt = now;
     this.#heardAt = now;
     if (!this.#isSilent) return;
@@ -92,12 +92,12 @@ export class LinkWatch {
   }
 
   /** A notice has come that another process asked for. */
-  alert(now: number): void {
-    this.#alertUntil = now + ALERT_MS;
+  foreignNotice(now: number): void {
+    this.#alertUntil = now + ALERT_DURATION_MS;
   }
 
   /** The link is lost: waiting begins again. Silence goes on until a fence passes. */
-  lost(): void {
+  linkLost(): void {
     if (!this.#isSilent) this.#restart();
   }
 
@@ -107,42 +107,42 @@ export class LinkWatch {
     this.#heardAt = now;
   }
 
-  #look(): void {
-    const { clock, isLive, waited, silent, reconnect, linkTimeoutMs } = this.#options;
+  #check(): void {
+    const { clock, live: isLive, oldestPendingMs: waited, silent, reconnect, linkTimeoutMs } = this.#options;
     const now = clock.monotonic();
-    this.#discount(now);
-    if (isLive()) this.#ask(now, waited(now));
-    if (!this.#isSilent && now - this.#answeredAt >= SILENCE_MS) {
+    this.#discountOwnPause(now);
+    if (isLive()) this.#maybeSendFence(now, waited(now));
+    if (!this.#isSilent && now - this.#answeredAt >= SILENT_AFTER_MS) {
       this.#isSilent = true;
       silent(now - this.#answeredAt);
     }
-    if (this.#isSilent) this.#ping(now);
+    if (this.#isSilent) this.#maybeSendPing(now);
     if (linkTimeoutMs === 0 || now - this.#heardAt < linkTimeoutMs) return;
     this.#heardAt = now;
     reconnect();
   }
 
-  #ask(now: number, oldest: number): void {
-    const { random, ask } = this.#options;
-    if (oldest > 0 && oldest < ASK_AGAIN_AFTER_MS) return;
-    if (oldest === 0 && now >= this.#alertUntil && now - this.#answeredAt < this.#quietMs) return;
+  #maybeSendFence(now: number, oldest: number): void {
+    const { random, sendFence: ask } = this.#options;
+    if (oldest > 0 && oldest < FENCE_RETRY_AFTER_MS) return;
+    if (oldest === 0 && now >= this.#alertUntil && now - this.#answeredAt < this.#fenceIntervalMs) return;
     const chance = random();
-    this.#quietMs = QUIET_MS * (1 + 3 * chance);
+    this.#fenceIntervalMs = MIN_FENCE_INTERVAL_MS * (1 + 3 * chance);
     ask();
     if (now < this.#alertUntil && chance < 0.5) ask();
   }
 
-  #ping(now: number): void {
+  #maybeSendPing(now: number): void {
     if (now < this.#pingAt) return;
     this.#pingAt = now + PING_INTERVAL_MS;
-    this.#options.ping();
+    this.#options.sendPing();
   }
 
   /** While we stood still ourselves (the machine was suspended, a turn took seconds) nobody could have answered. */
-  #discount(now: number): void {
-    const late = now - this.#lookedAt - LOOK_INTERVAL_MS;
-    this.#lookedAt = now;
-    if (late < LOOK_INTERVAL_MS) return;
+  #discountOwnPause(now: number): void {
+    const late = now - this.#checkedAt - CHECK_INTERVAL_MS;
+    this.#checkedAt = now;
+    if (late < CHECK_INTERVAL_MS) return;
     this.#answeredAt += late;
     this.#heardAt += late;
   }

@@ -15,34 +15,34 @@
  *          that Mongrel2 answers: with no PULL socket to take the notice it would stand still.
  */
 
-import type { Address, Outlet } from "../delivery/ports.js";
+import type { Address, Outlet } from "../delivery/outlet.js";
 import { ProtocolError } from "../errors.js";
 import { CANCEL, CLOSE, extendedHead, KEEP_ALIVE, replyHead } from "../protocol/reply.js";
 import { type Inbound, parseRequest, RequestError } from "../protocol/request.js";
-import { atMost, type Cancel, type Clock } from "../util/clock.js";
+import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
 import type { Receiver, Transport } from "../zmq/transport.js";
-import { Fences, isFence, NULL_CONNECTION } from "./fences.js";
+import { Fences, isFence, NULL_CONNECTION_ID } from "./fences.js";
 import { HeapWarmup } from "./heap-warmup.js";
 import { IdentCheck } from "./ident-check.js";
-import { FENCE_TIMEOUT_MS, stopReceiving, stopReceivingUnfenced } from "./leave.js";
 import type { LinkEvents } from "./link-events.js";
 import { LinkWatch } from "./link-watch.js";
+import { FENCE_TIMEOUT_MS, stopReceiving, stopReceivingUnfenced } from "./stop-receiving.js";
 import { StreamHeadBatcher } from "./stream-head-batcher.js";
 
 /** Between two probes, milliseconds: soon after a peer connects (it is live after about 2.5 ms), then less often. */
 const PROBE = { first: 2, factor: 2, last: 250 };
 /** While leaving, how long Mongrel2 is given to write instead of a fence that says that it has, milliseconds: its burst, and some. */
-const UNFENCED_PAUSE_MS = 50;
-const LOST = "the connection to Mongrel2 was lost";
+const UNFENCED_DELAY_MS = 50;
+const LOST_REASON = "the connection to Mongrel2 was lost";
 
-interface Held {
+interface PausedMessage {
   readonly id: number | undefined;
-  readonly handle: () => void;
+  readonly emit: () => void;
 }
 
-type State =
+type LinkState =
   | { readonly name: "lost" }
-  | { readonly name: "probing"; readonly held: Held[] }
+  | { readonly name: "probing"; readonly paused: PausedMessage[] }
   | { readonly name: "live" }
   /** `isDrained`: no request that Mongrel2 has handed over is missing. */
   | { readonly name: "leaving"; isDrained: boolean }
@@ -68,23 +68,23 @@ export class Mongrel2Link implements Outlet, Receiver {
   readonly #options: Mongrel2LinkOptions;
   readonly #fences: Fences;
   /** At the start there is no earlier Mongrel2 whose messages could be meant: everything is trusted. */
-  #state: State = { name: "probing", held: [] };
+  #state: LinkState = { name: "probing", paused: [] };
   /** Connections whose requests came in while lost. */
-  #doubtful: number[] = [];
+  #untrusted: number[] = [];
   /**
    * Peers of our PULL socket. More than one only where we bind: a second may be a stranger, or Mongrel2 that is back before its
    * old connection has ended. Nobody can tell which of them leaves, so each leaving ends the epoch; who is left is then asked.
    */
-  #peers = 0;
-  #probe: Cancel | undefined;
+  #pullPeers = 0;
+  #cancelProbe: Cancel | undefined;
   readonly #watch: LinkWatch;
   /** What stands in for fences while leaving. */
-  readonly #pauses: Cancel[] = [];
-  #toldLive: () => void = () => {};
+  readonly #fenceSubstitutes: Cancel[] = [];
+  #onLive: () => void = () => {};
   #wasConnected = false;
-  readonly #idents: IdentCheck;
-  readonly #openings: StreamHeadBatcher;
-  readonly #room = new HeapWarmup((body) => this.deliver(this.address([NULL_CONNECTION]), body));
+  readonly #identCheck: IdentCheck;
+  readonly #streamHeads: StreamHeadBatcher;
+  readonly #heapWarmup = new HeapWarmup((body) => this.deliver(this.address([NULL_CONNECTION_ID]), body));
 
   constructor(options: Mongrel2LinkOptions) {
     this.#options = options;
@@ -95,10 +95,10 @@ export class Mongrel2Link implements Outlet, Receiver {
       clock,
       random,
       linkTimeoutMs,
-      isLive: () => this.live,
-      waited: (now) => this.#fences.waited(now),
-      ask: () => this.#raise(() => {}),
-      ping: () => transport.ping(),
+      live: () => this.live,
+      oldestPendingMs: (now) => this.#fences.oldestPendingMs(now),
+      sendFence: () => this.#armFence(() => {}),
+      sendPing: () => transport.ping(),
       silent: (milliseconds) => events.silent(milliseconds, this.live),
       answering: () => events.answering(),
       reconnect: () => {
@@ -106,8 +106,8 @@ export class Mongrel2Link implements Outlet, Receiver {
         transport.reconnect();
       },
     });
-    this.#idents = new IdentCheck(sendIdent, (seen) => events.wrongIdent(seen));
-    this.#openings = new StreamHeadBatcher(this.maxTargets, clock, (ids, body) =>
+    this.#identCheck = new IdentCheck(sendIdent, (seen) => events.wrongIdent(seen));
+    this.#streamHeads = new StreamHeadBatcher(this.maxTargets, clock, (ids, body) =>
       transport.send(this.address(ids), body),
     );
   }
@@ -122,17 +122,17 @@ export class Mongrel2Link implements Outlet, Receiver {
    * Takes no more requests, and hands on all that Mongrel2 has handed over. Answers may be sent until stop(), and nothing else to
    * connections that may have gone. Resolves, within three seconds, with whether it is certain that no request is missing.
    */
-  async leave(): Promise<boolean> {
+  async stopReceiving(): Promise<boolean> {
     await this.#untilLive();
     const last = this.#state;
     if (last.name === "closed") return false;
-    const leaving: State = { name: "leaving", isDrained: false };
+    const leaving: LinkState = { name: "leaving", isDrained: false };
     this.#state = leaving;
     this.#stopTimers();
-    if (last.name === "probing") this.cancel(last.held.flatMap(({ id }) => id ?? []));
+    if (last.name === "probing") this.cancel(last.paused.flatMap(({ id }) => id ?? []));
     let isPassed = false;
     const fence = () =>
-      this.#raise(() => {
+      this.#armFence(() => {
         isPassed = true;
       });
     const isDrained = await (last.name === "live"
@@ -147,25 +147,25 @@ export class Mongrel2Link implements Outlet, Receiver {
     const last = this.#state;
     this.#state = { name: "closed" };
     this.#stopTimers();
-    for (const cancel of this.#pauses.splice(0)) cancel();
+    for (const cancel of this.#fenceSubstitutes.splice(0)) cancel();
     this.#fences.clear();
-    this.#openings.flush();
-    this.#openings.drop();
+    this.#streamHeads.flush();
+    this.#streamHeads.drop();
     const isTaken = await this.#options.transport.close();
     return isTaken && last.name === "leaving" && last.isDrained;
   }
 
   #stopTimers(): void {
-    this.#probe?.();
+    this.#cancelProbe?.();
     this.#watch.stop();
   }
 
   async #untilLive(): Promise<void> {
     if (this.#state.name !== "probing") return;
     const live = new Promise<void>((resolve) => {
-      this.#toldLive = resolve;
+      this.#onLive = resolve;
     });
-    await atMost(this.#options.clock, FENCE_TIMEOUT_MS, live);
+    await waitAtMost(this.#options.clock, FENCE_TIMEOUT_MS, live);
   }
 
   /** Whether Mongrel2 may ever have handed a request to us. */
@@ -174,19 +174,19 @@ export class Mongrel2Link implements Outlet, Receiver {
   }
 
   /** Calls back once Mongrel2 has taken everything sent so far; never when the epoch ends before. */
-  reached(passed: () => void): void {
-    this.#raise(() => passed());
+  afterFence(passed: () => void): void {
+    this.#armFence(() => passed());
   }
 
   /** Ends the epoch, for what is known from elsewhere. What still comes in is of the Mongrel2 of that epoch, until resume(). */
   endEpoch(why: string): void {
-    this.#lose(why, { name: "lost" });
+    this.#setLost(why, { name: "lost" });
   }
 
   /** From now on what comes in is of the Mongrel2 that is asked next. */
   resume(): void {
-    if (this.#state.name !== "lost" || this.#peers === 0) return;
-    this.#state = { name: "probing", held: [] };
+    if (this.#state.name !== "lost" || this.#pullPeers === 0) return;
+    this.#state = { name: "probing", paused: [] };
     this.#probeFrom(PROBE.first);
   }
 
@@ -205,31 +205,31 @@ export class Mongrel2Link implements Outlet, Receiver {
   }
 
   prepare(bytes: number): void {
-    this.#room.make(bytes);
+    this.#heapWarmup.beforeFlush(bytes);
   }
 
   open(id: number, body: Buffer): void {
-    this.#openings.add(id, body);
+    this.#streamHeads.add(id, body);
   }
 
   close(ids: readonly number[]): void {
-    this.#chunks(ids, (some) => this.deliver(this.address(some), CLOSE));
+    this.#inChunks(ids, (some) => this.deliver(this.address(some), CLOSE));
   }
 
   cancel(ids: readonly number[]): void {
-    this.#extended(ids, CANCEL);
+    this.#sendExtended(ids, CANCEL);
   }
 
   keepAlive(ids: readonly number[]): void {
-    if (this.#state.name !== "leaving") this.#extended(ids, KEEP_ALIVE);
+    if (this.#state.name !== "leaving") this.#sendExtended(ids, KEEP_ALIVE);
   }
 
   fence(passed: () => void, isFlush = true): void {
     if (this.#state.name === "leaving") {
-      this.#pauses.push(this.#options.clock.after(UNFENCED_PAUSE_MS, passed));
+      this.#fenceSubstitutes.push(this.#options.clock.after(UNFENCED_DELAY_MS, passed));
       return;
     }
-    this.#raise((took) => {
+    this.#armFence((took) => {
       if (isFlush) this.#options.events.fencePassed(took);
       passed();
     });
@@ -243,7 +243,7 @@ export class Mongrel2Link implements Outlet, Receiver {
       this.#inbound(parseRequest(bytes));
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#hand(error instanceof RequestError ? error.id : undefined, () => events.malformed(error));
+      this.#emit(error instanceof RequestError ? error.id : undefined, () => events.malformed(error));
     }
   }
 
@@ -251,117 +251,117 @@ export class Mongrel2Link implements Outlet, Receiver {
     this.#watch.pong(this.#options.clock.monotonic());
   }
 
-  refused(error: ProtocolError): void {
+  protocolError(error: ProtocolError): void {
     this.#options.events.malformed(error);
   }
 
   connected(direction: "in" | "out"): void {
     this.#wasConnected = true;
-    if (direction === "in") this.#peers++;
+    if (direction === "in") this.#pullPeers++;
     if (this.#state.name === "probing") this.#probeFrom(PROBE.first);
     else this.resume();
   }
 
   disconnected(direction: "in" | "out"): void {
     if (this.#state.name === "leaving") {
-      if (direction === "out") this.#lose(LOST, { name: "closed" });
+      if (direction === "out") this.#setLost(LOST_REASON, { name: "closed" });
       return;
     }
-    if (direction === "in") this.#peers = Math.max(0, this.#peers - 1);
-    this.endEpoch(LOST);
+    if (direction === "in") this.#pullPeers = Math.max(0, this.#pullPeers - 1);
+    this.endEpoch(LOST_REASON);
     this.resume();
   }
 
   #inbound(message: Inbound): void {
     if (message.kind === "disconnect" && isFence(message.id)) {
-      this.#pass(message.id);
+      this.#fenceNotice(message.id);
       return;
     }
     const { events } = this.#options;
-    this.#idents.hear(message.sender);
-    this.#hand(message.id, () => events.inbound(message));
+    this.#identCheck.check(message.sender);
+    this.#emit(message.id, () => events.inbound(message));
   }
 
   /** Now, later, or not at all: see the states above. */
-  #hand(id: number | undefined, handle: () => void): void {
+  #emit(id: number | undefined, handle: () => void): void {
     const state = this.#state;
     if (state.name === "live" || state.name === "leaving") handle();
-    else if (state.name === "probing") state.held.push({ id, handle });
-    else if (state.name === "lost") this.#doubt([{ id }]);
+    else if (state.name === "probing") state.paused.push({ id, emit: handle });
+    else if (state.name === "lost") this.#markUntrusted([{ id }]);
   }
 
-  #doubt(held: readonly Pick<Held, "id">[]): void {
+  #markUntrusted(held: readonly Pick<PausedMessage, "id">[]): void {
     if (held.length === 0) return;
-    this.#options.events.stale(held.length);
-    for (const { id } of held) if (id !== undefined) this.#doubtful.push(id);
+    this.#options.events.fromEarlierInstance(held.length);
+    for (const { id } of held) if (id !== undefined) this.#untrusted.push(id);
   }
 
   // ---- The life of the link ------------------------------------------------------------------------------------------
 
-  #lose(why: string, next: State): void {
+  #setLost(why: string, next: LinkState): void {
     const last = this.#state;
     if (last.name === "closed") return;
     this.#state = next;
-    if (last.name === "probing") this.#doubt(last.held);
+    if (last.name === "probing") this.#markUntrusted(last.paused);
     this.#fences.clear();
-    this.#openings.drop();
-    this.#room.reset();
-    this.#watch.lost();
+    this.#streamHeads.drop();
+    this.#heapWarmup.reset();
+    this.#watch.linkLost();
     if (last.name === "live" || last.name === "leaving") this.#options.events.lost(why);
   }
 
-  #pass(id: number): void {
+  #fenceNotice(id: number): void {
     const { clock, events, mayServe } = this.#options;
     const now = clock.monotonic();
-    const waited = this.#watch.waiting(now);
-    if (!this.#fences.pass(id, now)) {
-      if (this.live && this.#fences.isForeign(id)) this.#foreign(id, now);
+    const waited = this.#watch.silentFor(now);
+    if (!this.#fences.noticeReceived(id, now)) {
+      if (this.live && this.#fences.isForeign(id)) this.#foreignNotice(id, now);
       return;
     }
-    this.#watch.passed(now);
+    this.#watch.fencePassed(now);
     if (this.#state.name !== "probing" || mayServe?.() === false) return;
-    const { held } = this.#state;
+    const { paused: held } = this.#state;
     this.#state = { name: "live" };
-    this.#probe?.();
+    this.#cancelProbe?.();
     this.#fences.clear();
-    events.live(waited, this.#doubtful.splice(0));
-    this.#toldLive();
-    for (const { handle } of held) handle();
+    events.live(waited, this.#untrusted.splice(0));
+    this.#onLive();
+    for (const { emit: handle } of held) handle();
   }
 
-  #foreign(id: number, now: number): void {
-    this.#watch.alert(now);
+  #foreignNotice(id: number, now: number): void {
+    this.#watch.foreignNotice(now);
     this.#options.events.foreignFence(this.#fences.isYounger(id));
   }
 
   #probeFrom(wait: number): void {
-    this.#probe?.();
+    this.#cancelProbe?.();
     const { clock } = this.#options;
     if (this.#state.name === "probing" || this.#state.name === "lost") {
-      if (this.#state.name === "probing") this.#raise(() => {});
-      this.#probe = clock.after(wait, () => this.#probeFrom(Math.min(wait * PROBE.factor, PROBE.last)));
+      if (this.#state.name === "probing") this.#armFence(() => {});
+      this.#cancelProbe = clock.after(wait, () => this.#probeFrom(Math.min(wait * PROBE.factor, PROBE.last)));
     }
   }
 
   /** Returns the fence's id. */
-  #raise(passed: (took: number) => void): number {
-    const id = this.#fences.raise(this.#options.clock.monotonic(), passed);
-    this.#extended([id], KEEP_ALIVE);
+  #armFence(passed: (took: number) => void): number {
+    const id = this.#fences.arm(this.#options.clock.monotonic(), passed);
+    this.#sendExtended([id], KEEP_ALIVE);
     return id;
   }
 
-  #extended(ids: readonly number[], body: Buffer): void {
+  #sendExtended(ids: readonly number[], body: Buffer): void {
     const { sendIdent } = this.#options;
-    this.#chunks(ids, (some) => this.#send(extendedHead(sendIdent, some, this.maxTargets), body));
+    this.#inChunks(ids, (some) => this.#send(extendedHead(sendIdent, some, this.maxTargets), body));
   }
 
   /** In the order in which it was handed over. */
   #send(head: Buffer, body: Buffer): void {
-    this.#openings.flush();
+    this.#streamHeads.flush();
     this.#options.transport.send(head, body);
   }
 
-  #chunks(ids: readonly number[], send: (some: readonly number[]) => void): void {
+  #inChunks(ids: readonly number[], send: (some: readonly number[]) => void): void {
     for (let from = 0; from < ids.length; from += this.maxTargets) send(ids.slice(from, from + this.maxTargets));
   }
 }

@@ -13,29 +13,29 @@ import type { Cancel, Clock } from "../util/clock.js";
 const run = promisify(execFile);
 
 /** Folders that Mongrel2's configuration names. */
-const FOLDERS = ["logs", "run", "tmp"];
+const SERVER_FOLDERS = ["logs", "run", "tmp"];
 /** Below the working directory. */
-export const DATABASE = "run/config.sqlite";
+export const DATABASE_FILE = "run/config.sqlite";
 const PID_FILE = "run/mongrel2.pid";
-const OUTPUT = "logs/mongrel2.log";
+const OUTPUT_FILE = "logs/mongrel2.log";
 /** One that lived this long is started again at once when it dies, milliseconds. */
-const STEADY = 10_000;
+const STABLE_AFTER_MS = 10_000;
 
 export interface Mongrel2Events {
   started(pid: number): void;
   /** It ended by itself; it is started again after `wait` milliseconds. */
-  died(how: string, wait: number): void;
+  exited(how: string, wait: number): void;
 }
 
 export class Mongrel2Process {
   readonly #conf: string;
   readonly #clock: Clock;
   readonly #events: Mongrel2Events;
-  readonly #wait = backoff(500, 10_000);
+  readonly #backoff = backoff(500, 10_000);
   #uuid = "";
   #child: ChildProcess | undefined;
-  #again: Cancel | undefined;
-  #stopping = false;
+  #cancelRestart: Cancel | undefined;
+  #isStopping = false;
 
   /** `conf`: path of a mongrel2.conf with one server. */
   constructor(conf: string, clock: Clock, events: Mongrel2Events) {
@@ -46,7 +46,7 @@ export class Mongrel2Process {
 
   /** Loads the configuration; rejects with what to do where that is not possible. */
   async prepare(): Promise<void> {
-    for (const folder of FOLDERS) mkdirSync(folder, { recursive: true });
+    for (const folder of SERVER_FOLDERS) mkdirSync(folder, { recursive: true });
     this.#uuid = await load(this.#conf);
   }
 
@@ -58,8 +58,8 @@ export class Mongrel2Process {
 
   /** Stops it, and resolves when it has ended. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#again?.();
+    this.#isStopping = true;
+    this.#cancelRestart?.();
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
@@ -70,9 +70,9 @@ export class Mongrel2Process {
   }
 
   #spawn(): void {
-    const output = openSync(OUTPUT, "a");
+    const output = openSync(OUTPUT_FILE, "a");
     // A group of its own: Ctrl-C on the terminal must reach it through stop(), after the streams have been closed.
-    const child = spawn("mongrel2", [DATABASE, this.#uuid], { detached: true, stdio: ["ignore", output, output] });
+    const child = spawn("mongrel2", [DATABASE_FILE, this.#uuid], { detached: true, stdio: ["ignore", output, output] });
     closeSync(output);
     const started = this.#clock.monotonic();
     this.#child = child;
@@ -82,11 +82,11 @@ export class Mongrel2Process {
   }
 
   #exited(how: string, lived: number): void {
-    if (this.#stopping) return;
-    if (lived > STEADY) this.#wait.reset();
-    const wait = this.#wait.next();
-    this.#events.died(`${how}; the end of ${OUTPUT}: ${lastError()}`, wait);
-    this.#again = this.#clock.after(wait, () => this.#spawn());
+    if (this.#isStopping) return;
+    if (lived > STABLE_AFTER_MS) this.#backoff.reset();
+    const wait = this.#backoff.next();
+    this.#events.exited(`${how}; the end of ${OUTPUT_FILE}: ${lastError()}`, wait);
+    this.#cancelRestart = this.#clock.after(wait, () => this.#spawn());
   }
 }
 
@@ -97,13 +97,13 @@ async function load(conf: string): Promise<string> {
       "config_invalid",
       `${conf} is missing: Mongrel2's configuration for 'm2push up'; m2push comes with one, in config/`,
     );
-  rmSync(DATABASE, { force: true });
+  rmSync(DATABASE_FILE, { force: true });
   const env = { ...process.env, LOGNAME: process.env.LOGNAME ?? "m2push" };
   const m2sh = (...args: string[]) => run("m2sh", args, { env }).catch(explain);
-  const loaded = await m2sh("load", "-config", conf, "-db", DATABASE);
+  const loaded = await m2sh("load", "-config", conf, "-db", DATABASE_FILE);
   const fault = /\[ERROR\][^\n]*\) ([^\n]+)/.exec(loaded.stdout + loaded.stderr);
   if (fault) throw new M2pushError("config_invalid", `${conf}: m2sh says: ${fault[1]}`);
-  const servers = await m2sh("servers", "-db", DATABASE);
+  const servers = await m2sh("servers", "-db", DATABASE_FILE);
   const uuid = /^\S+ \S+ ([A-Za-z0-9-]+)\s*$/m.exec(servers.stdout)?.[1];
   if (!uuid) throw new M2pushError("config_invalid", `${conf}: no server in it`);
   return uuid;
@@ -135,7 +135,7 @@ export function leftoverPid(): number | undefined {
   const pid = Number(readIfThere(PID_FILE));
   if (!Number.isInteger(pid) || pid <= 1) return undefined;
   const [program, database] = readIfThere(`/proc/${pid}/cmdline`).split("\0");
-  const isOurs = program?.endsWith("mongrel2") && database === DATABASE && workingFolder(pid) === process.cwd();
+  const isOurs = program?.endsWith("mongrel2") && database === DATABASE_FILE && workingFolder(pid) === process.cwd();
   return isOurs ? pid : undefined;
 }
 
@@ -148,7 +148,7 @@ function workingFolder(pid: number): string | undefined {
 }
 
 function lastError(): string {
-  const lines = readIfThere(OUTPUT).trim().split("\n");
+  const lines = readIfThere(OUTPUT_FILE).trim().split("\n");
   return lines.findLast((line) => line.includes("[ERROR]")) ?? lines.at(-1) ?? "";
 }
 

@@ -12,17 +12,17 @@
  *
  * Unknown connections that wait for their time-out are the orphans of the request record: the next process goes on with them.
  */
-import type { PreviousClients } from "../delivery/ports.js";
+import type { PreviousClients } from "../delivery/client-store.js";
 import type { Orphan, PreviousRequests, RequestRecord } from "../delivery/request-record.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 
 /** The type of an HTTP connection in `status net`. */
-const HTTP = 1;
+const HTTP_TYPE_CODE = 1;
 /**
  * How much earlier than the last sign of life of the dead process a lost request may have been read: the step of Mongrel2's clock
  * (limits.tick_timer, 10 s by default) and the lag of the process.
  */
-const LAG_MS = 12_000;
+const READ_STAMP_LAG_MS = 12_000;
 
 export interface OrphansOptions {
   readonly requests: RequestRecord;
@@ -34,7 +34,7 @@ export interface OrphansOptions {
 }
 
 /** What the first look goes by. */
-export interface Circumstances extends Pick<PreviousClients, "aliveAt" | "isMissing"> {
+export interface FirstLookContext extends Pick<PreviousClients, "aliveAt" | "isMissing"> {
   /** Ids that may yet be adopted. */
   readonly undecided: ReadonlySet<number>;
 }
@@ -42,41 +42,41 @@ export interface Circumstances extends Pick<PreviousClients, "aliveAt" | "isMiss
 export class Orphans {
   readonly #options: OrphansOptions;
   /** Connections that were there at the first look, and that we had not heard of. */
-  readonly #first = new Map<number, NetRow>();
-  #suspects: Orphan[];
+  readonly #firstRows = new Map<number, NetRow>();
+  #candidates: Orphan[];
   readonly #previous: PreviousRequests | undefined;
 
   constructor(options: OrphansOptions) {
     this.#options = options;
     this.#previous = options.requests.previous;
-    this.#suspects = [...options.requests.orphans];
+    this.#candidates = [...options.requests.orphans];
   }
 
   /** Unknown connections that are not decided about. */
   get count(): number {
-    return this.#suspects.length;
+    return this.#candidates.length;
   }
 
   /** When the next unknown connection can be decided about, Clock.monotonic(); undefined = never, or there is none. */
   get nextDue(): number | undefined {
     const { timeoutMs } = this.#options;
-    if (timeoutMs === 0 || this.#suspects.length === 0) return undefined;
+    if (timeoutMs === 0 || this.#candidates.length === 0) return undefined;
     return (
-      this.#suspects.reduce((least, { quietSince }) => Math.min(least, quietSince), Number.POSITIVE_INFINITY) +
+      this.#candidates.reduce((least, { quietSince }) => Math.min(least, quietSince), Number.POSITIVE_INFINITY) +
       timeoutMs
     );
   }
 
   /** The first look after the link became live. */
-  look(rows: readonly NetRow[], now: number, circumstances: Circumstances): void {
-    const known = new Map(this.#suspects.map((orphan) => [orphan.id, orphan]));
+  firstLook(rows: readonly NetRow[], now: number, circumstances: FirstLookContext): void {
+    const known = new Map(this.#candidates.map((orphan) => [orphan.id, orphan]));
     const found: Orphan[] = [];
     for (const row of rows) {
       const { id, type, bytesRead, bytesWritten } = row;
-      if (id <= 0 || type !== HTTP || this.#options.isTaken(id)) continue;
-      this.#first.set(id, row);
+      if (id <= 0 || type !== HTTP_TYPE_CODE || this.#options.isTaken(id)) continue;
+      this.#firstRows.set(id, row);
       const orphan = known.get(id);
-      const kind = circumstances.undecided.has(id) ? undefined : suspicion(row, now, this.#previous, circumstances);
+      const kind = circumstances.undecided.has(id) ? undefined : orphanKind(row, now, this.#previous, circumstances);
       if (orphan && isQuiet(row, orphan)) found.push(orphan);
       else if (kind) found.push({ id, kind, quietSince: now, bytesRead, bytesWritten });
     }
@@ -94,10 +94,10 @@ export class Orphans {
   closeExclusive(rows: readonly NetRow[]): number {
     const { cleanStop = false, kept = new Set<number>() } = this.#previous ?? {};
     // An orphan of a process before that one is not idle: its clean stop says nothing of what a kill before it has lost.
-    const orphans = new Set(this.#suspects.map(({ id }) => id));
+    const orphans = new Set(this.#candidates.map(({ id }) => id));
     const isIdle = (id: number) => cleanStop && kept.has(id) && !orphans.has(id);
     const left = rows.filter((row) => {
-      const first = this.#first.get(row.id);
+      const first = this.#firstRows.get(row.id);
       return first && isQuiet(row, first) && !isIdle(row.id);
     });
     this.#keep([]);
@@ -108,7 +108,7 @@ export class Orphans {
   review(rows: readonly NetRow[], now: number): number {
     const { timeoutMs, isTaken } = this.#options;
     const open = new Map(rows.map((row) => [row.id, row]));
-    const quiet = this.#suspects.filter((orphan) => isQuiet(open.get(orphan.id), orphan) && !isTaken(orphan.id));
+    const quiet = this.#candidates.filter((orphan) => isQuiet(open.get(orphan.id), orphan) && !isTaken(orphan.id));
     const isDue = ({ quietSince }: Orphan) => timeoutMs > 0 && now - quietSince >= timeoutMs;
     const due = quiet.filter(isDue);
     const closed = this.#close(due.map(({ id }) => id));
@@ -128,14 +128,15 @@ export class Orphans {
   }
 
   #keep(suspects: Orphan[]): void {
-    const isSame = suspects.length === this.#suspects.length && suspects.every((it, at) => it === this.#suspects[at]);
-    this.#suspects = suspects;
+    const isSame =
+      suspects.length === this.#candidates.length && suspects.every((it, at) => it === this.#candidates[at]);
+    this.#candidates = suspects;
     if (!isSame) this.#options.requests.keepOrphans(suspects);
   }
 }
 
 /** By which rule a connection may be an orphan; undefined = by none. Numbers of `status net` are seconds ago, in steps. */
-export function suspicion(
+export function orphanKind(
   row: NetRow,
   now: number,
   previous: PreviousRequests | undefined,
@@ -144,7 +145,7 @@ export function suspicion(
   if (previous && !previous.cleanStop && isUnanswered(row)) {
     if (row.id > previous.highest) return "request";
     // Its next request may have been another application's: only one that came around the death can have been lost with us.
-    if (previous.kept.has(row.id) && row.lastRead * 1000 <= now - aliveAt + LAG_MS) return "request";
+    if (previous.kept.has(row.id) && row.lastRead * 1000 <= now - aliveAt + READ_STAMP_LAG_MS) return "request";
   }
   return isMissing && isSilentStream(row) ? "stream" : undefined;
 }

@@ -3,29 +3,28 @@
  * left of its clients, and who takes its messages.
  */
 import type { ServerConfig } from "../config/schema.js";
-import { closeAll } from "../delivery/close-gracefully.js";
+import type { ClientStore, PreviousClients } from "../delivery/client-store.js";
 import type { KeepaliveTimes } from "../delivery/keepalive.js";
-import type { ClientStore, PreviousClients } from "../delivery/ports.js";
 import type { RequestRecord } from "../delivery/request-record.js";
 import type { Server } from "../delivery/server-delivery.js";
+import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
-import type { DaemonObserver } from "../hub/observers.js";
 import { type Inbound, RequestError } from "../protocol/request.js";
-import { atMost, type Clock } from "../util/clock.js";
+import { type Clock, waitAtMost } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import { NativeTransport, type TransportObserver } from "../zmq/native-transport.js";
 import { reportAdoption } from "./adoption-report.js";
 import { CancelSweep } from "./cancel-sweep.js";
 import { ConnectionAdoption } from "./connection-adoption.js";
-import { SecondDaemonDetector } from "./contention.js";
 import { dispatch, type RequestHandler } from "./dispatch.js";
-import { ExclusiveDatabase } from "./exclusive-database.js";
+import { ExclusivityCheck } from "./exclusivity-check.js";
 import { InstanceWatch } from "./instance-watch.js";
-import { secondDaemonProblem, silentProblem } from "./link-conditions.js";
+import { secondDaemonCondition, silentCondition } from "./link-conditions.js";
 import type { LinkEvents } from "./link-events.js";
 import { Mongrel2Link } from "./mongrel2-link.js";
-import { reachability } from "./reachability.js";
-import { UnheardSweep } from "./unheard-sweep.js";
+import { reachabilityObserver } from "./reachability-observer.js";
+import { SecondDaemonDetector } from "./second-daemon-detector.js";
+import { UnknownConnectionSweep } from "./unknown-connection-sweep.js";
 
 /** How long answers may take where another daemon goes on, milliseconds. */
 const ANSWERS_TIMEOUT_MS = 2000;
@@ -34,7 +33,7 @@ export interface ServerDeps {
   readonly hub: Hub;
   readonly store: ClientStore;
   readonly visitors: RequestHandler;
-  readonly journal: DaemonObserver;
+  readonly observe: Observe;
   readonly clock: Clock;
   /** Standing problems, by server name. */
   readonly conditions: Conditions;
@@ -57,47 +56,50 @@ export interface ServedMongrel2 {
 /** Resolves when its sockets are there; it is served as soon as it answers, which may be later. Rejects with "link_failed". */
 export async function serveMongrel2(config: ServerConfig, around: ServerDeps): Promise<ServedMongrel2> {
   // Long because it is a few lists of who is told what, and nothing else.
-  const { hub, visitors, store, journal, clock, conditions, times, retryMs } = around;
+  const { hub, visitors, store, observe, clock, conditions, times, retryMs } = around;
   const { name, send_ident: sendIdent, max_targets: maxTargets, link_timeout: linkTimeoutMs } = config;
   const instance: InstanceWatch = new InstanceWatch(config, {
-    ...around,
-    endpoint: () => endpoint,
+    hub,
+    observe,
+    conditions,
+    clock,
+    link: () => endpoint,
     server: () => server,
   });
   const requests = store.requests(name);
-  const isTaken = (id: number) => server.registry.clients.has(id) || requests.has(id);
+  const isTaken = (id: number) => server.clients.has(id) || requests.has(id);
   const recovery: ConnectionAdoption = new ConnectionAdoption({
     clock,
     connections: instance.connections,
     isTaken,
     requests,
-    orphanTimeout: config.orphan_timeout,
+    orphanTimeoutMs: config.orphan_timeout,
     exclusivity: exclusivityOf(config),
     sweep: { run: (known, done) => sweep.run(known, done), stop: () => sweep.stop() },
-    report: reportAdoption(config, conditions, journal),
+    report: reportAdoption(config, conditions, observe),
     adopt: (client) => hub.adopt(server, client, legacy.aliveAt),
     forget: (clients) => hub.forget(server, clients),
     cancel: (ids) => server.outlet.cancel(ids),
-    settled: (result) => {
+    decided: (result) => {
       legacy = NOTHING;
-      journal.recovered(name, result);
+      observe({ type: "adoptionCompleted", server: name, ...result });
       store.markTrusted(name);
     },
-    failed: (error) => journal.controlFailed(name, error),
+    queryFailed: (error) => observe({ type: "controlPortFailed", server: name, error }),
   });
   let legacy = store.previousClients(name);
   const contention = new SecondDaemonDetector({
     clock,
-    began: (isOlder) => conditions.begin(secondDaemonProblem(name, isOlder)),
+    began: (isOlder) => conditions.begin(secondDaemonCondition(name, isOlder)),
     ended: () => conditions.end("second_daemon", name),
-    yields: () => void leave(),
+    yield: () => void leave(),
   });
   const events: LinkEvents = {
     live: (took, doubtful) => {
-      journal.serverLive(name, took);
-      hub.live(server);
-      contention.live();
-      instance.live((known) => {
+      observe({ type: "linkLive", server: name, milliseconds: took });
+      server.start();
+      contention.linkLive();
+      instance.linkLive((known) => {
         // Of a Mongrel2 that is gone: the same ids are other people's now.
         if (known !== "restarted") server.outlet.cancel(doubtful);
         recovery.begin(legacy, known);
@@ -105,8 +107,8 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
     },
     lost: (why) => {
       recovery.stop();
-      journal.serverLost(name, why);
-      instance.lost(legacy.clients.length === 0);
+      observe({ type: "linkLost", server: name, reason: why });
+      instance.linkLost(legacy.clients.length === 0);
       legacy = joined(legacy, { ...NOTHING, clients: hub.lost(server), aliveAt: clock.monotonic() });
       requests.linkLost();
     },
@@ -115,17 +117,17 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
       receive(message);
     },
     malformed: (error) => {
-      journal.malformed(name, error);
+      observe({ type: "malformedMessage", server: name, error });
       if (error instanceof RequestError && error.id !== undefined) visitors.refuse(server, error.id, "malformed");
     },
-    silent: (milliseconds, wasLive) => conditions.begin(silentProblem(name, milliseconds, wasLive)),
+    silent: (milliseconds, wasLive) => conditions.begin(silentCondition(name, milliseconds, wasLive)),
     answering: () => conditions.end("mongrel2_silent", name),
-    wrongIdent: (seen) => journal.wrongIdent(name, sendIdent, seen),
-    fencePassed: (milliseconds) => journal.fencePassed(name, milliseconds),
-    foreignFence: (isYounger) => config.shared || contention.seen(isYounger),
-    stale: (messages) => journal.stale(name, messages),
+    wrongIdent: (received) => observe({ type: "identMismatch", server: name, configured: sendIdent, received }),
+    fencePassed: (milliseconds) => observe({ type: "flushAcknowledged", server: name, milliseconds }),
+    foreignFence: (isYounger) => config.shared || contention.foreignNotice(isYounger),
+    fromEarlierInstance: (messages) => observe({ type: "staleMessagesDropped", server: name, messages }),
   };
-  const transport = linkOf(config, clock, reachability(name, conditions, journal));
+  const transport = linkOf(config, clock, reachabilityObserver(name, conditions, observe));
   const mayServe = () => instance.mayServe;
   const random = Math.random;
   const endpoint: Mongrel2Link = new Mongrel2Link({
@@ -134,8 +136,8 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
   });
   const server: Server = hub.serveMongrel2(name, endpoint, times);
   const { outlet } = server;
-  const sweep = new UnheardSweep({ clock, requests, sweep: new CancelSweep({ clock, outlet, isTaken }) });
-  const receive = instance.observed(dispatch(hub, server, visitors));
+  const sweep = new UnknownConnectionSweep({ clock, requests, sweep: new CancelSweep({ clock, outlet, isTaken }) });
+  const receive = instance.observing(dispatch(hub, server, visitors));
   const end = async () => {
     recovery.stop();
     contention.stop();
@@ -144,7 +146,7 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
     await instance.stop();
     // Where this process never was connected, what the one before it left is as it was.
     const isUntouched = legacy.cleanStop && !endpoint.wasConnected;
-    if (isUntouched || (isWhole && recovery.isOver)) store.stoppedCleanly(name);
+    if (isUntouched || (isWhole && recovery.isDecided)) store.stoppedCleanly(name);
     return isWhole || !endpoint.wasConnected;
   };
   let ended: Promise<boolean> | undefined;
@@ -154,10 +156,10 @@ export async function serveMongrel2(config: ServerConfig, around: ServerDeps): P
   };
   /** What it has taken is answered, and its streams are closed, for their browsers to go to the other daemon. */
   const leave = async () => {
-    closeAll(hub, server, retryMs());
-    await endpoint.leave();
-    await atMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
-    closeAll(hub, server, retryMs());
+    hub.closeStreams(server, retryMs());
+    await endpoint.stopReceiving();
+    await waitAtMost(clock, ANSWERS_TIMEOUT_MS, visitors.idle());
+    hub.closeStreams(server, retryMs());
     await stop();
     await around.yielded?.();
   };
@@ -196,7 +198,7 @@ function record(requests: RequestRecord, { kind, id }: Inbound): void {
 
 /** Read once at the start, when nobody waits for it. */
 function exclusivityOf(config: ServerConfig) {
-  const database = new ExclusiveDatabase(config);
-  void database.check();
-  return () => database.check();
+  const database = new ExclusivityCheck(config);
+  void database.run();
+  return () => database.run();
 }

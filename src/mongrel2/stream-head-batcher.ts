@@ -7,42 +7,42 @@ import type { Clock } from "../util/clock.js";
 import { Coalescer } from "../util/coalescer.js";
 
 /** Between two messages when one follows the other, milliseconds. */
-const GATHER = 4;
+const BATCH_INTERVAL_MS = 4;
 
 export class StreamHeadBatcher {
-  readonly #most: number;
-  readonly #pace: Coalescer;
+  readonly #maxTargets: number;
+  readonly #coalescer: Coalescer;
   readonly #send: (ids: readonly number[], body: Buffer) => void;
-  #last: { readonly ids: number[]; readonly body: Buffer } | undefined;
+  #batch: { readonly ids: number[]; readonly body: Buffer } | undefined;
 
   /** At most `most` connections share a message. */
   constructor(most: number, clock: Clock, send: (ids: readonly number[], body: Buffer) => void) {
-    this.#most = most;
-    this.#pace = new Coalescer(clock, GATHER, () => this.flush());
+    this.#maxTargets = most;
+    this.#coalescer = new Coalescer(clock, BATCH_INTERVAL_MS, () => this.flush());
     this.#send = send;
   }
 
   add(id: number, body: Buffer): void {
-    const last = this.#last;
-    if (last && last.ids.length < this.#most && last.body.equals(body)) {
+    const last = this.#batch;
+    if (last && last.ids.length < this.#maxTargets && last.body.equals(body)) {
       last.ids.push(id);
       return;
     }
     this.flush();
-    this.#last = { ids: [id], body };
-    this.#pace.ask();
+    this.#batch = { ids: [id], body };
+    this.#coalescer.request();
   }
 
   /** Sends what waits: before anything else is sent, nothing may overtake it. */
   flush(): void {
-    const last = this.#last;
-    this.#last = undefined;
+    const last = this.#batch;
+    this.#batch = undefined;
     if (last) this.#send(last.ids, last.body);
   }
 
   /** What waits is not sent, and nothing is left to do: those connections are gone, or we are. */
   drop(): void {
-    this.#last = undefined;
-    this.#pace.stop();
+    this.#batch = undefined;
+    this.#coalescer.stop();
   }
 }

@@ -4,13 +4,13 @@
  * frame that comes byte by byte must not cost an object for each.
  */
 import { ProtocolError } from "../errors.js";
-import { COMMAND, LONG, MAX_COMMAND_BYTES, MORE } from "./zmtp.js";
+import { FLAG_COMMAND, FLAG_LONG, FLAG_MORE, MAX_COMMAND_BYTES } from "./zmtp.js";
 
 /** The first copy of an unfinished frame; it doubles when it is full. */
 const FIRST_COPY_BYTES = 4096;
 /** What a Buffer takes beside its bytes. */
-const BUFFER_BYTES = 400;
-const NOTHING = Buffer.alloc(0);
+const BUFFER_OVERHEAD_BYTES = 400;
+const EMPTY = Buffer.alloc(0);
 
 export interface Frame {
   readonly isCommand: boolean;
@@ -24,32 +24,32 @@ export interface Frame {
 
 export class FrameReader {
   /** Bytes that a frame of a message may have; may be changed between two frames. Negative: no message may come. */
-  limit: number;
-  readonly #truncateTo: number | undefined;
-  #piece: Buffer = NOTHING;
+  maxBodyBytes: number;
+  readonly #truncateToBytes: number | undefined;
+  #piece: Buffer = EMPTY;
   #at = 0;
   /** The beginning of an unfinished frame: the first #copied bytes. */
-  #copy: Buffer = NOTHING;
-  #copied = 0;
+  #copy: Buffer = EMPTY;
+  #copiedBytes = 0;
   /** Bytes of a truncated frame that are still to come. */
-  #skip = 0;
+  #skipBytes = 0;
 
   /** `truncateTo`: of a larger frame so many bytes are handed on and the others skipped; absent: it throws "too_large". */
-  constructor(limit = Number.POSITIVE_INFINITY, truncateTo?: number) {
-    this.limit = limit;
-    this.#truncateTo = truncateTo;
+  constructor(maxBodyBytes = Number.POSITIVE_INFINITY, truncateTo?: number) {
+    this.maxBodyBytes = maxBodyBytes;
+    this.#truncateToBytes = truncateTo;
   }
 
   /** Bytes of memory that an unfinished frame takes. */
   get heldBytes(): number {
-    return this.#copied > 0 ? this.#copy.length + BUFFER_BYTES : 0;
+    return this.#copiedBytes > 0 ? this.#copy.length + BUFFER_OVERHEAD_BYTES : 0;
   }
 
   /** Forgets what it holds; nothing is fed to it after that. */
-  drop(): void {
-    this.#copy = NOTHING;
-    this.#copied = 0;
-    this.#release();
+  clear(): void {
+    this.#copy = EMPTY;
+    this.#copiedBytes = 0;
+    this.#releasePiece();
   }
 
   /** Takes the next piece. The last one must have been used up: next() has returned undefined. */
@@ -63,14 +63,14 @@ export class FrameReader {
    * its size is there, and "invalid" at flags that no frame has, and at a message where none may come.
    */
   next(): Frame | undefined {
-    if (this.#skip > 0) this.#skipOver();
-    if (this.#copied > 0) return this.#complete();
+    if (this.#skipBytes > 0) this.#skipTruncated();
+    if (this.#copiedBytes > 0) return this.#complete();
     const [piece, at] = [this.#piece, this.#at];
-    if (at === piece.length) return this.#release();
-    const end = this.#end(piece, at, piece.length);
+    if (at === piece.length) return this.#releasePiece();
+    const end = this.#frameEnd(piece, at, piece.length);
     if (end > piece.length) {
       this.#append(end - at);
-      return this.#release();
+      return this.#releasePiece();
     }
     this.#at = end;
     return this.#frame(piece, at, end);
@@ -81,70 +81,70 @@ export class FrameReader {
     let [known, end] = [0, 0];
     do {
       known = end;
-      end = this.#end(this.#copy, 0, this.#copied);
+      end = this.#frameEnd(this.#copy, 0, this.#copiedBytes);
       this.#append(end);
-      if (this.#copied < end) return this.#release();
+      if (this.#copiedBytes < end) return this.#releasePiece();
     } while (end !== known);
     const copy = this.#copy;
-    this.#copy = NOTHING;
-    this.#copied = 0;
+    this.#copy = EMPTY;
+    this.#copiedBytes = 0;
     return this.#frame(copy, 0, end);
   }
 
   /** Copies what the piece has of a frame of `end` bytes. */
   #append(end: number): void {
-    const bytes = Math.min(end - this.#copied, this.#piece.length - this.#at);
-    const needed = this.#copied + bytes;
+    const bytes = Math.min(end - this.#copiedBytes, this.#piece.length - this.#at);
+    const needed = this.#copiedBytes + bytes;
     if (needed > this.#copy.length) {
       // Slow: a slice of the pool would hold the other 8 kB of it.
       const larger = Buffer.allocUnsafeSlow(Math.min(end, Math.max(FIRST_COPY_BYTES, 2 * needed)));
-      this.#copy.copy(larger, 0, 0, this.#copied);
+      this.#copy.copy(larger, 0, 0, this.#copiedBytes);
       this.#copy = larger;
     }
-    this.#piece.copy(this.#copy, this.#copied, this.#at, this.#at + bytes);
-    this.#copied = needed;
+    this.#piece.copy(this.#copy, this.#copiedBytes, this.#at, this.#at + bytes);
+    this.#copiedBytes = needed;
     this.#at += bytes;
   }
 
   /** The piece is used up. */
-  #release(): undefined {
-    this.#piece = NOTHING;
+  #releasePiece(): undefined {
+    this.#piece = EMPTY;
     this.#at = 0;
   }
 
-  #skipOver(): void {
-    const bytes = Math.min(this.#skip, this.#piece.length - this.#at);
-    this.#skip -= bytes;
+  #skipTruncated(): void {
+    const bytes = Math.min(this.#skipBytes, this.#piece.length - this.#at);
+    this.#skipBytes -= bytes;
     this.#at += bytes;
   }
 
   #frame(bytes: Buffer, at: number, end: number): Frame {
     const flags = bytes[at] ?? 0;
-    const isLong = (flags & LONG) !== 0;
+    const isLong = (flags & FLAG_LONG) !== 0;
     const body = bytes.subarray(at + (isLong ? 9 : 2), end);
-    if (isLong && this.#truncateTo !== undefined) this.#skip = readSize(bytes, at + 1) - body.length;
+    if (isLong && this.#truncateToBytes !== undefined) this.#skipBytes = readSize(bytes, at + 1) - body.length;
     return {
-      isCommand: (flags & COMMAND) !== 0,
-      more: (flags & MORE) !== 0,
+      isCommand: (flags & FLAG_COMMAND) !== 0,
+      more: (flags & FLAG_MORE) !== 0,
       body,
-      isTruncated: this.#skip > 0,
+      isTruncated: this.#skipBytes > 0,
     };
   }
 
   /** Where the frame that begins here ends; or, while its size is not there, how far the size goes. */
-  #end(bytes: Buffer, at: number, to: number): number {
+  #frameEnd(bytes: Buffer, at: number, to: number): number {
     const flags = bytes[at] ?? 0;
     // Five bits are reserved, and a command has no second frame.
-    if (flags > (COMMAND | LONG) || flags === (COMMAND | MORE)) throw wrongFlags(flags);
-    const isLong = (flags & LONG) !== 0;
+    if (flags > (FLAG_COMMAND | FLAG_LONG) || flags === (FLAG_COMMAND | FLAG_MORE)) throw wrongFlags(flags);
+    const isLong = (flags & FLAG_LONG) !== 0;
     const body = at + (isLong ? 9 : 2);
     if (body > to) return body;
     const size = isLong ? readSize(bytes, at + 1) : (bytes[at + 1] ?? 0);
-    const limit = flags >= COMMAND ? MAX_COMMAND_BYTES : this.limit;
-    if (size <= limit) return body + size;
-    if (limit < 0) throw new ProtocolError("invalid", "the peer sends messages before it has said what it is");
-    if (this.#truncateTo === undefined || flags >= COMMAND) throw tooLarge(size, limit);
-    return body + Math.min(size, this.#truncateTo);
+    const maxBodyBytes = flags >= FLAG_COMMAND ? MAX_COMMAND_BYTES : this.maxBodyBytes;
+    if (size <= maxBodyBytes) return body + size;
+    if (maxBodyBytes < 0) throw new ProtocolError("invalid", "the peer sends messages before it has said what it is");
+    if (this.#truncateToBytes === undefined || flags >= FLAG_COMMAND) throw tooLarge(size, maxBodyBytes);
+    return body + Math.min(size, this.#truncateToBytes);
   }
 }
 

@@ -16,18 +16,18 @@ const MECHANISM = Buffer.from("NULL".padEnd(20, "\0"));
 /** Signature, version 3.0, mechanism, not a server, filler. */
 export const GREETING: Buffer = Buffer.concat([SIGNATURE, Buffer.from([3, 0]), MECHANISM, Buffer.alloc(32)]);
 
-export const MORE = 1;
-export const LONG = 2;
-export const COMMAND = 4;
+export const FLAG_MORE = 1;
+export const FLAG_LONG = 2;
+export const FLAG_COMMAND = 4;
 /** No command that a peer of ours has a use for is longer: READY with an identity of 255 bytes has 300. */
 export const MAX_COMMAND_BYTES = 1024;
 /** Of a PING, as ZMTP 3.1 has it. */
-const MAX_CONTEXT_BYTES = 16;
+const MAX_PING_CONTEXT_BYTES = 16;
 /** The longest body whose size takes one byte. */
-const SHORT_BYTES = 255;
+const MAX_SHORT_BODY_BYTES = 255;
 
 /** Where the mechanism ends: whoever has sent so much of a greeting has told version and mechanism. */
-const MECHANISM_END = 32;
+const MECHANISM_END_BYTES = 32;
 
 /**
  * Why a greeting that begins so is none of ZMTP 3 with the mechanism NULL, and the fix; undefined: it can be one. Each fault is found
@@ -36,36 +36,36 @@ const MECHANISM_END = 32;
 export function greetingFault(bytes: Buffer): string | undefined {
   const [first = 0xff, second, ninth = 1, version = 3] = [bytes[0], bytes[1], bytes[9], bytes[10]];
   // ZMTP 1 begins with the frame of an identity: its size + 1, and no flags.
-  if (first !== 0xff && second !== undefined) return second === 0 && first > 0 ? tooOld(1) : NO_ZMTP;
-  if ((ninth & 1) === 0) return NO_ZMTP;
-  if (version < 3) return tooOld(version === 0 ? 1 : 2);
-  return bytes.length < MECHANISM_END ? undefined : mechanismFault(bytes.subarray(12, MECHANISM_END));
+  if (first !== 0xff && second !== undefined) return second === 0 && first > 0 ? tooOldMessage(1) : NOT_ZMTP;
+  if ((ninth & 1) === 0) return NOT_ZMTP;
+  if (version < 3) return tooOldMessage(version === 0 ? 1 : 2);
+  return bytes.length < MECHANISM_END_BYTES ? undefined : mechanismFault(bytes.subarray(12, MECHANISM_END_BYTES));
 }
 
 /** Whether a greeting that begins so has told everything that greetingFault() looks at. */
-export const isMechanismKnown = (bytes: Buffer): boolean => bytes.length >= MECHANISM_END;
+export const isMechanismKnown = (bytes: Buffer): boolean => bytes.length >= MECHANISM_END_BYTES;
 
-const NO_ZMTP = "the peer does not speak ZeroMQ; fix: connect only ZeroMQ sockets to this address";
+const NOT_ZMTP = "the peer does not speak ZeroMQ; fix: connect only ZeroMQ sockets to this address";
 
-function tooOld(version: number): string {
+function tooOldMessage(version: number): string {
   return `the peer speaks ZMTP ${version} (ZeroMQ ${version + 1}); fix: use ZeroMQ 4.0 or later (ZMTP 3) at the peer`;
 }
 
 function mechanismFault(mechanism: Buffer): string | undefined {
   if (mechanism.equals(MECHANISM)) return undefined;
   const name = printable(mechanism.subarray(0, mechanism.indexOf(0) >= 0 ? mechanism.indexOf(0) : undefined));
-  const options = OPTIONS_OF[name] ?? "set the security mechanism NULL";
+  const options = MECHANISM_FIXES[name] ?? "set the security mechanism NULL";
   return `the peer uses the security mechanism ${name}, m2push speaks NULL only (no encryption, no passwords); fix: ${options} at the peer`;
 }
 
 /** What switches a mechanism off. */
-const OPTIONS_OF: Readonly<Record<string, string>> = {
+const MECHANISM_FIXES: Readonly<Record<string, string>> = {
   CURVE: "remove the CURVE keys (curve_serverkey, curve_publickey, curve_secretkey)",
   PLAIN: "remove the user name and the password (plain_username, plain_password)",
 };
 
 /** The frame READY of a socket of this type, such as "PULL"; `identity`: "" = none. */
-export function ready(type: string, identity = ""): Buffer {
+export function readyFrame(type: string, identity = ""): Buffer {
   const properties = [property("Socket-Type", type)];
   if (identity) properties.push(property("Identity", identity));
   return commandFrame("READY", Buffer.concat(properties));
@@ -85,16 +85,16 @@ export function parseCommand(body: Buffer): Command {
 }
 
 /** The answer to a PING with these data: two bytes of time and a context, which is said again. Throws "invalid". */
-export function pong(data: Buffer): Buffer {
-  if (data.length < 2 || data.length > 2 + MAX_CONTEXT_BYTES) {
-    const what = `the peer sent a PING of ${data.length} bytes, 2 to ${2 + MAX_CONTEXT_BYTES} are allowed`;
+export function pongFrame(data: Buffer): Buffer {
+  if (data.length < 2 || data.length > 2 + MAX_PING_CONTEXT_BYTES) {
+    const what = `the peer sent a PING of ${data.length} bytes, 2 to ${2 + MAX_PING_CONTEXT_BYTES} are allowed`;
     throw new ProtocolError("invalid", what);
   }
   return commandFrame("PONG", data.subarray(2));
 }
 
 /** Why a peer refuses us, from the data of its ERROR; fit to be printed. */
-export function reasonIn(data: Buffer): string {
+export function errorReason(data: Buffer): string {
   return printable(data.subarray(1, 1 + (data[0] ?? 0))) || "no reason given";
 }
 
@@ -105,16 +105,16 @@ function printable(bytes: Buffer): string {
 }
 
 /** Asks a peer for a PONG, which every libzmq since 4.2 sends; without a time to live and without a context. */
-export const PING: Buffer = commandFrame("PING", Buffer.alloc(2));
+export const PING_FRAME: Buffer = commandFrame("PING", Buffer.alloc(2));
 
 /** Whether a whole greeting is that of a peer that knows PING: ZMTP 3.1 or later. */
-export function knowsPing(greeting: Buffer): boolean {
+export function supportsPing(greeting: Buffer): boolean {
   const [major = 0, minor = 0] = greeting.subarray(10, 12);
   return major > 3 || (major === 3 && minor >= 1);
 }
 
 /** The type of socket that READY tells, fit to be printed; undefined when the command is none, or broken. */
-export function typeIn(command: Buffer): string | undefined {
+export function socketTypeOf(command: Buffer): string | undefined {
   const data = command.toString("latin1", 0, 6) === "\x05READY" ? command.subarray(6) : undefined;
   for (let at = 0; data && at < data.length; ) {
     const nameEnd = at + 1 + data.readUInt8(at);
@@ -135,7 +135,7 @@ export function partsFrame(parts: readonly Buffer[]): Buffer {
   const frame = Buffer.allocUnsafe(parts.reduce((sum, { length }) => sum + frameBytes(length), 0));
   let at = 0;
   parts.forEach((part, index) => {
-    at = writeHead(frame, at, part.length, index < parts.length - 1 ? MORE : 0);
+    at = writeFrameHead(frame, at, part.length, index < parts.length - 1 ? FLAG_MORE : 0);
     at += part.copy(frame, at);
   });
   return frame;
@@ -143,19 +143,19 @@ export function partsFrame(parts: readonly Buffer[]): Buffer {
 
 /** Bytes of the frame of a message in one part of so many bytes. */
 export function frameBytes(bytes: number): number {
-  return headBytes(bytes) + bytes;
+  return frameHeadBytes(bytes) + bytes;
 }
 
 /** Writes what stands before a message in one part of so many bytes; returns where the message begins. */
-export function writeHead(into: Buffer, at: number, bytes: number, flags = 0): number {
-  into[at] = bytes > SHORT_BYTES ? flags | LONG : flags;
-  if (bytes > SHORT_BYTES) writeSize(into, at + 1, bytes);
+export function writeFrameHead(into: Buffer, at: number, bytes: number, flags = 0): number {
+  into[at] = bytes > MAX_SHORT_BODY_BYTES ? flags | FLAG_LONG : flags;
+  if (bytes > MAX_SHORT_BODY_BYTES) writeSize(into, at + 1, bytes);
   else into[at + 1] = bytes;
-  return at + headBytes(bytes);
+  return at + frameHeadBytes(bytes);
 }
 
-function headBytes(bytes: number): number {
-  return bytes > SHORT_BYTES ? 9 : 2;
+function frameHeadBytes(bytes: number): number {
+  return bytes > MAX_SHORT_BODY_BYTES ? 9 : 2;
 }
 
 function writeSize(into: Buffer, at: number, size: number): void {
@@ -166,7 +166,7 @@ function writeSize(into: Buffer, at: number, size: number): void {
 function commandFrame(name: string, data: Buffer): Buffer {
   const body = Buffer.concat([Buffer.from([name.length]), Buffer.from(name), data]);
   const frame = Buffer.allocUnsafe(frameBytes(body.length));
-  body.copy(frame, writeHead(frame, 0, body.length, COMMAND));
+  body.copy(frame, writeFrameHead(frame, 0, body.length, FLAG_COMMAND));
   return frame;
 }
 

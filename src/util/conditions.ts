@@ -60,11 +60,10 @@ export interface ActiveCondition extends Condition {
   readonly since: number;
 }
 
-export interface ConditionObserver {
-  conditionBegan(condition: ActiveCondition): void;
-  /** After so many milliseconds. */
-  conditionEnded(condition: ActiveCondition, milliseconds: number): void;
-}
+/** `milliseconds`: how long the condition lasted. */
+export type ConditionEvent =
+  | { readonly type: "conditionBegan"; readonly condition: ActiveCondition }
+  | { readonly type: "conditionEnded"; readonly condition: ActiveCondition; readonly milliseconds: number };
 
 interface Entry {
   condition: ActiveCondition;
@@ -74,12 +73,12 @@ interface Entry {
 
 export class Conditions {
   readonly #clock: Clock;
-  readonly #observer: ConditionObserver;
+  readonly #observe: (event: ConditionEvent) => void;
   readonly #active = new Map<string, Entry>();
 
-  constructor(clock: Clock, observer: ConditionObserver) {
+  constructor(clock: Clock, observe: (event: ConditionEvent) => void) {
     this.#clock = clock;
-    this.#observer = observer;
+    this.#observe = observe;
   }
 
   /** Reports a problem. While it lasts, a further call only renews what /status shows (message, fix, details). */
@@ -92,7 +91,7 @@ export class Conditions {
     }
     const active = { ...condition, since: this.#clock.now() };
     this.#active.set(key, { condition: active, began: this.#clock.monotonic() });
-    this.#observer.conditionBegan(active);
+    this.#observe({ type: "conditionBegan", condition: active });
   }
 
   /** The problem is over; nothing happens where it never began. */
@@ -101,7 +100,8 @@ export class Conditions {
     const known = this.#active.get(key);
     if (!known) return;
     this.#active.delete(key);
-    this.#observer.conditionEnded(known.condition, this.#clock.monotonic() - known.began);
+    const milliseconds = this.#clock.monotonic() - known.began;
+    this.#observe({ type: "conditionEnded", condition: known.condition, milliseconds });
   }
 
   has(code: ConditionCode, subject: string): boolean {

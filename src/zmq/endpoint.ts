@@ -11,7 +11,7 @@ const HAS_ABSTRACT_NAMES = Number(process.versions.node.split(".")[0]) >= 22;
 export function parseEndpoint(spec: string): Endpoint | undefined {
   const [, at, path] = /^ipc:\/\/(@?)(.+)$/.exec(spec) ?? [];
   if (path !== undefined && at) return HAS_ABSTRACT_NAMES ? { path: `\0${path}` } : undefined;
-  if (path !== undefined) return { path };
+  if (path !== undefined) return { path: path };
   const [, host, port] = /^tcp:\/\/(.+):(\d{1,5})$/.exec(spec) ?? [];
   return host === undefined ? undefined : { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
 }

@@ -7,7 +7,7 @@
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
-import { GREETING, GREETING_BYTES, greetingFault, isMechanismKnown, knowsPing } from "../protocol/zmtp.js";
+import { GREETING, GREETING_BYTES, greetingFault, isMechanismKnown, supportsPing } from "../protocol/zmtp.js";
 import type { Cancel, Clock } from "../util/clock.js";
 
 /** For the connection, the resolution of the name included. */
@@ -15,76 +15,78 @@ const CONNECT_TIMEOUT_MS = 5000;
 /** From the connection to READY: as libzmq has it. */
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 /** After this a peer gets the rest of our greeting without having told its mechanism: it may be waiting for it. */
-const GREETING_DELAY_MS = 1000;
+const MECHANISM_TIMEOUT_MS = 1000;
 /** Signature and version. */
-const FIRST_BYTES = 12;
+const VERSION_END_BYTES = 12;
 
 export class Handshake {
   readonly #socket: Socket;
   readonly #clock: Clock;
-  readonly #late: (error: ProtocolError) => void;
-  readonly #heard = Buffer.alloc(GREETING_BYTES);
-  #heardBytes = 0;
-  #hasSentRest = false;
+  readonly #timedOut: (error: ProtocolError) => void;
+  readonly #greeting = Buffer.alloc(GREETING_BYTES);
+  #greetingBytes = 0;
+  #hasSentRemainder = false;
   #timer: Cancel = () => {};
 
   /** `late`: READY did not come in time. A connection that cannot be made in time ends with the error ETIMEDOUT. */
   constructor(socket: Socket, clock: Clock, late: (error: ProtocolError) => void) {
     this.#socket = socket;
     this.#clock = clock;
-    this.#late = late;
+    this.#timedOut = late;
     if (socket.connecting) this.#connect();
-    else this.#begin();
+    else this.#sendGreeting();
   }
 
-  get isGreeted(): boolean {
-    return this.#heardBytes === GREETING_BYTES;
+  get hasGreeting(): boolean {
+    return this.#greetingBytes === GREETING_BYTES;
   }
 
   /** Once greeted: whether the peer understands PING. */
-  get knowsPing(): boolean {
-    return knowsPing(this.#heard);
+  get supportsPing(): boolean {
+    return supportsPing(this.#greeting);
   }
 
   /** Takes the peer's greeting; returns what follows it. Throws "invalid" where it is none that we understand. */
-  greet(bytes: Buffer): Buffer {
-    const taken = bytes.copy(this.#heard, this.#heardBytes);
-    this.#heardBytes += taken;
-    const heard = this.#heard.subarray(0, this.#heardBytes);
+  readGreeting(bytes: Buffer): Buffer {
+    const taken = bytes.copy(this.#greeting, this.#greetingBytes);
+    this.#greetingBytes += taken;
+    const heard = this.#greeting.subarray(0, this.#greetingBytes);
     const fault = greetingFault(heard);
     if (fault !== undefined) throw new ProtocolError("invalid", fault);
-    if (isMechanismKnown(heard)) this.#sendRest();
+    if (isMechanismKnown(heard)) this.#sendRemainder();
     return bytes.subarray(taken);
   }
 
   /** It is over, one way or the other. */
-  end(): void {
+  stop(): void {
     this.#timer();
   }
 
   #connect(): void {
     const late = () => this.#socket.destroy(Object.assign(new Error("timed out"), { code: "ETIMEDOUT" }));
     this.#timer = this.#clock.after(CONNECT_TIMEOUT_MS, late);
-    this.#socket.on("connect", () => this.#begin());
+    this.#socket.on("connect", () => this.#sendGreeting());
   }
 
-  #begin(): void {
+  #sendGreeting(): void {
     this.#timer();
-    this.#socket.write(GREETING.subarray(0, FIRST_BYTES));
-    this.#timer = this.#clock.after(GREETING_DELAY_MS, () => {
-      this.#sendRest();
-      this.#timer = this.#clock.after(HANDSHAKE_TIMEOUT_MS - GREETING_DELAY_MS, () => this.#late(tooLate()));
+    this.#socket.write(GREETING.subarray(0, VERSION_END_BYTES));
+    this.#timer = this.#clock.after(MECHANISM_TIMEOUT_MS, () => {
+      this.#sendRemainder();
+      this.#timer = this.#clock.after(HANDSHAKE_TIMEOUT_MS - MECHANISM_TIMEOUT_MS, () =>
+        this.#timedOut(handshakeTimeout()),
+      );
     });
   }
 
-  #sendRest(): void {
-    if (this.#hasSentRest) return;
-    this.#hasSentRest = true;
-    this.#socket.write(GREETING.subarray(FIRST_BYTES));
+  #sendRemainder(): void {
+    if (this.#hasSentRemainder) return;
+    this.#hasSentRemainder = true;
+    this.#socket.write(GREETING.subarray(VERSION_END_BYTES));
   }
 }
 
-function tooLate(): ProtocolError {
+function handshakeTimeout(): ProtocolError {
   const seconds = HANDSHAKE_TIMEOUT_MS / 1000;
   const what = `the peer did not finish the ZeroMQ handshake within ${seconds} s; fix: connect only ZeroMQ sockets, and look whether the peer hangs`;
   return new ProtocolError("invalid", what);

@@ -12,14 +12,14 @@ export async function listen(server: Server, place: Endpoint): Promise<void> {
   try {
     await once(server.listen(place), "listening");
   } catch (error) {
-    if (!("path" in place) || !(await isLeftOver(place.path, error))) throw error;
+    if (!("path" in place) || !(await isAbandonedSocket(place.path, error))) throw error;
     unlinkSync(place.path);
     await once(server.listen(place), "listening");
   }
 }
 
 /** Throws ENAMETOOLONG: libuv would use the beginning of the path. */
-export function checkPath(place: Endpoint): void {
+export function checkPathLength(place: Endpoint): void {
   const bytes = "path" in place ? Buffer.byteLength(place.path) : 0;
   if (bytes <= MAX_PATH_BYTES) return;
   const what = `the path has ${bytes} bytes, at most ${MAX_PATH_BYTES} are possible`;
@@ -27,7 +27,7 @@ export function checkPath(place: Endpoint): void {
 }
 
 /** Whether what is in the way of a socket to bind is the socket of a process that is gone. Throws where it is no socket. */
-async function isLeftOver(path: string, error: unknown): Promise<boolean> {
+async function isAbandonedSocket(path: string, error: unknown): Promise<boolean> {
   if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return false;
   // An abstract name has no file.
   if (path.startsWith("\0")) return false;

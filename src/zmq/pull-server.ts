@@ -16,12 +16,12 @@ import { ZmqSocket } from "./zmq-socket.js";
  * what has gathered in pieces of 8 kB, and forgets a message that the end of a piece cuts if that is when it hears that we close: so
  * a publisher that is catching up may pause first. One that is held up at that moment still loses that one.)
  */
-const END = { patience: 1000, silence: 2 };
+const CLOSE_OPTIONS = { timeoutMs: 1000, quietMs: 2 };
 /**
  * The largest message, bytes. A part is gathered in memory before anybody can look at it; a publisher that begins a larger one is
  * cut off, connects again by itself and goes on with its next message.
  */
-const LARGEST = 4_000_000;
+const MAX_MESSAGE_BYTES = 4_000_000;
 
 export interface PullReceiver {
   /** Returns whether it was of use: who sends nothing else is cut off. */
@@ -38,11 +38,11 @@ export interface PullReceiver {
 export class PullServer {
   readonly #spec: string;
   readonly #clock: Clock;
-  readonly #cap: Pick<ConnectionCap, "most" | "reached"> | undefined;
+  readonly #cap: Pick<ConnectionCap, "maxConnections" | "limitReached"> | undefined;
   #socket: ZmqSocket | undefined;
 
   /** `cap`: how many publishers may be connected; absent = any number. */
-  constructor(spec: string, clock: Clock, cap?: Pick<ConnectionCap, "most" | "reached">) {
+  constructor(spec: string, clock: Clock, cap?: Pick<ConnectionCap, "maxConnections" | "limitReached">) {
     this.#spec = spec;
     this.#clock = clock;
     this.#cap = cap;
@@ -50,12 +50,12 @@ export class PullServer {
 
   /** Rejects with "link_failed" when the address cannot be bound. */
   async start(receiver: PullReceiver): Promise<void> {
-    const options = { type: "PULL", identity: "", bind: true, limit: LARGEST } as const;
+    const options = { type: "PULL", identity: "", bind: true, maxMessageBytes: MAX_MESSAGE_BYTES } as const;
     this.#socket = new ZmqSocket(
       { ...options, spec: this.#spec, clock: this.#clock, cap: this.#cap },
       {
         message: (_, parts) => receiver.message(parts),
-        cut: (error, remote) => receiver.refused(error, remote),
+        protocolError: (error, remote) => receiver.refused(error, remote),
         failed: (error) => receiver.failed(error),
         recovered: () => receiver.recovered(),
         broken: (error) => receiver.broken(error),
@@ -68,12 +68,12 @@ export class PullServer {
   }
 
   /** Publishers send faster than what they send is taken in. */
-  get isFlooded(): boolean {
-    return this.#socket?.isBehind ?? false;
+  get hasBacklog(): boolean {
+    return this.#socket?.hasBacklog ?? false;
   }
 
   /** Takes in what was written to us: a PUSH socket never hears that it was lost. */
   async close(): Promise<void> {
-    await this.#socket?.close(END);
+    await this.#socket?.close(CLOSE_OPTIONS);
   }
 }

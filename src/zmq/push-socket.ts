@@ -7,35 +7,35 @@
 import { Push } from "zeromq";
 import { M2pushError } from "../errors.js";
 import { type Cancel, type Clock, systemClock } from "../util/clock.js";
-import { linkFailed } from "./transport-error.js";
+import { endpointError } from "./transport-error.js";
 
 export interface PushOptions {
   /** How long to wait for a peer, or for room in a full queue, and at the end for the queue to empty; milliseconds. */
-  readonly patience?: number;
+  readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
 
 export class PushSocket {
   readonly #spec: string;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   readonly #clock: Clock;
   readonly #socket: Push;
-  readonly #ended: Promise<void>;
-  #connected = false;
+  readonly #monitorEnded: Promise<void>;
+  #isConnected = false;
   /** Something answers at the address, whether or not it speaks ZeroMQ. */
-  #answered = false;
-  #sentAny = false;
+  #hasTcpConnection = false;
+  #hasSent = false;
   #onConnected: (() => void) | undefined;
   /** The end of the queue of calls: libzmq's binding takes one send at a time (EBUSY otherwise). */
-  #last: Promise<void> = Promise.resolve();
+  #lastSend: Promise<void> = Promise.resolve();
 
   /** Starts to connect. Throws "link_failed" when the address cannot be an address. */
   constructor(spec: string, options: PushOptions = {}) {
     this.#spec = spec;
-    this.#patience = options.patience ?? 5_000;
+    this.#timeoutMs = options.timeoutMs ?? 5_000;
     this.#clock = options.clock ?? systemClock;
-    this.#socket = new Push({ linger: this.#patience, sendTimeout: this.#patience });
-    this.#ended = this.#watch();
+    this.#socket = new Push({ linger: this.#timeoutMs, sendTimeout: this.#timeoutMs });
+    this.#monitorEnded = this.#watchMonitor();
     this.#connect();
   }
 
@@ -44,8 +44,8 @@ export class PushSocket {
    * "link_failed" when there is none within the patience, or when it takes nothing for as long.
    */
   send(parts: readonly Buffer[]): Promise<void> {
-    const sent = this.#last.then(() => this.#send(parts));
-    this.#last = sent.catch(() => undefined);
+    const sent = this.#lastSend.then(() => this.#send(parts));
+    this.#lastSend = sent.catch(() => undefined);
     return sent;
   }
 
@@ -55,27 +55,27 @@ export class PushSocket {
    */
   async close(): Promise<void> {
     try {
-      await this.#last;
-      if (this.#sentAny && !this.#connected) await this.#connection("went away and did not come back");
+      await this.#lastSend;
+      if (this.#hasSent && !this.#isConnected) await this.#waitForConnection("went away and did not come back");
     } finally {
       this.#socket.close();
-      await this.#ended;
+      await this.#monitorEnded;
     }
   }
 
   /** Keeps listeners on the monitor: unread it would block libzmq's I/O thread in the end. Resolves when it has ended. */
-  #watch(): Promise<void> {
+  #watchMonitor(): Promise<void> {
     const events = this.#socket.events;
     events.on("connect", () => {
-      this.#answered = true;
+      this.#hasTcpConnection = true;
     });
     // "handshake", not "connect": a peer that is no PULL socket takes the TCP connection too.
     events.on("handshake", () => {
-      this.#connected = true;
+      this.#isConnected = true;
       this.#onConnected?.();
     });
     events.on("disconnect", () => {
-      this.#connected = false;
+      this.#isConnected = false;
     });
     return new Promise((resolve) => events.on("end", () => resolve()));
   }
@@ -85,15 +85,15 @@ export class PushSocket {
       this.#socket.connect(this.#spec);
     } catch (cause) {
       this.#socket.close();
-      throw linkFailed(this.#spec, false, cause);
+      throw endpointError(this.#spec, false, cause);
     }
   }
 
   async #send(parts: readonly Buffer[]): Promise<void> {
-    if (!this.#connected) await this.#connection("did not answer");
+    if (!this.#isConnected) await this.#waitForConnection("did not answer");
     try {
       await this.#socket.send([...parts]);
-      this.#sentAny = true;
+      this.#hasSent = true;
     } catch (cause) {
       const what = `the daemon at ${this.#spec} takes nothing any more (${reason(cause)}): look at its log`;
       throw new M2pushError("link_failed", what, { cause });
@@ -101,26 +101,26 @@ export class PushSocket {
   }
 
   /** Waits for the handshake. One caller at a time: sends are in a queue, and close waits for them. */
-  async #connection(failure: string): Promise<void> {
+  async #waitForConnection(failure: string): Promise<void> {
     let cancel: Cancel = () => undefined;
-    const late = new Promise<boolean>((resolve) => {
-      cancel = this.#clock.after(this.#patience, () => resolve(false));
+    const timedOut = new Promise<boolean>((resolve) => {
+      cancel = this.#clock.after(this.#timeoutMs, () => resolve(false));
     });
-    const there = new Promise<boolean>((resolve) => {
+    const established = new Promise<boolean>((resolve) => {
       this.#onConnected = () => resolve(true);
     });
-    const connected = await Promise.race([there, late]);
+    const connected = await Promise.race([established, timedOut]);
     cancel();
     this.#onConnected = undefined;
-    if (!connected) throw new M2pushError("link_failed", this.#absent(failure));
+    if (!connected) throw new M2pushError("link_failed", this.#timeoutMessage(failure));
   }
 
-  #absent(failure: string): string {
-    if (this.#answered && !this.#sentAny) {
+  #timeoutMessage(failure: string): string {
+    if (this.#hasTcpConnection && !this.#hasSent) {
       return `what answers at ${this.#spec} is not a ZeroMQ PULL socket: give the daemon's [publish] zmq address`;
     }
-    const mend = "is `m2push serve` running, and is this its [publish] zmq address?";
-    return `the daemon at ${this.#spec} ${failure} within ${this.#patience / 1000} s: ${mend}`;
+    const fix = "is `m2push serve` running, and is this its [publish] zmq address?";
+    return `the daemon at ${this.#spec} ${failure} within ${this.#timeoutMs / 1000} s: ${fix}`;
   }
 }
 

@@ -2,9 +2,9 @@
 import type { Socket } from "node:net";
 
 /** What a piece that was read takes beside its bytes. */
-const PIECE_BYTES = 400;
+const PIECE_OVERHEAD_BYTES = 400;
 /** Pieces that wait, however small they are. */
-const MAX_PIECES = 1000;
+const MAX_PIECE_COUNT = 1000;
 
 export class ReadQueue {
   readonly #socket: Socket;
@@ -20,14 +20,14 @@ export class ReadQueue {
 
   push(piece: Buffer): void {
     this.#pieces.push(piece);
-    this.#bytes += piece.length + PIECE_BYTES;
+    this.#bytes += piece.length + PIECE_OVERHEAD_BYTES;
   }
 
   /** The next piece; the one before is used up. */
   shift(): Buffer | undefined {
     const piece = this.#pieces.shift();
     this.#bytes -= this.#lastBytes;
-    this.#lastBytes = piece ? piece.length + PIECE_BYTES : 0;
+    this.#lastBytes = piece ? piece.length + PIECE_OVERHEAD_BYTES : 0;
     return piece;
   }
 
@@ -38,9 +38,9 @@ export class ReadQueue {
   }
 
   /** Stops reading above `share` bytes, and goes on below half of that. */
-  regulate(share: number): void {
+  adjust(maxBytes: number): void {
     const part = this.#isPaused ? 0.5 : 1;
-    const isFull = this.#bytes > part * share || this.#pieces.length > part * MAX_PIECES;
+    const isFull = this.#bytes > part * maxBytes || this.#pieces.length > part * MAX_PIECE_COUNT;
     if (isFull && !this.#isPaused) this.#pause();
     else if (!isFull) this.resume();
   }

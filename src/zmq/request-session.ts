@@ -10,8 +10,8 @@ import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
 /** 100,000 rows of `status net` are 4.5 MB. */
-const MAX_ANSWER_BYTES = 64_000_000;
-const NUMBER_BYTES = 4;
+const MAX_REPLY_BYTES = 64_000_000;
+const REQUEST_ID_BYTES = 4;
 
 export interface SessionEvents {
   /** There is a connection: `session` is another number than before. */
@@ -22,15 +22,15 @@ export interface SessionEvents {
    */
   ended(isClosed: boolean): void;
   /** An answer has come, be it too late. */
-  answered(): void;
+  replied(): void;
 }
 
-interface Question {
+interface PendingRequest {
   readonly bytes: Buffer;
   /** The connection that it was sent over; undefined while there is none. */
   session: number | undefined;
-  readonly answer: (bytes: Buffer) => void;
-  readonly fail: (why: string) => void;
+  readonly resolve: (bytes: Buffer) => void;
+  readonly reject: (why: string) => void;
 }
 
 export class RequestSession {
@@ -38,9 +38,9 @@ export class RequestSession {
   readonly #clock: Clock;
   readonly #events: SessionEvents;
   readonly #socket: ZmqSocket;
-  readonly #questions = new Map<number, Question>();
-  #asked = 0;
-  #sessions = 0;
+  readonly #pending = new Map<number, PendingRequest>();
+  #requestCount = 0;
+  #sessionCount = 0;
   #peer: Peer | undefined;
   /** Why there is no connection. */
   #failure: TransportError | undefined;
@@ -50,12 +50,12 @@ export class RequestSession {
     this.#clock = clock;
     this.#events = events;
     this.#socket = new ZmqSocket(
-      { type: "DEALER", identity: "", spec, bind: false, limit: MAX_ANSWER_BYTES, clock },
+      { type: "DEALER", identity: "", spec, bind: false, maxMessageBytes: MAX_REPLY_BYTES, clock },
       {
-        ready: (peer) => this.#begin(peer),
-        message: (_, parts) => this.#take(parts),
+        ready: (peer) => this.#connected(peer),
+        message: (_, parts) => this.#receive(parts),
         pong: () => {},
-        closed: (peer) => this.#end(peer),
+        closed: (peer) => this.#disconnected(peer),
         // A question that waits for a connection says why there is none; what was asked over one that ends fails.
         failed: (error) => {
           this.#failure = error;
@@ -64,7 +64,7 @@ export class RequestSession {
           this.#failure = undefined;
         },
         broken: () => {},
-        cut: () => {},
+        protocolError: () => {},
       },
     );
   }
@@ -76,87 +76,87 @@ export class RequestSession {
 
   /** The number of the present connection; undefined = there is none. */
   get session(): number | undefined {
-    return this.#peer && this.#sessions;
+    return this.#peer && this.#sessionCount;
   }
 
   /**
    * Resolves with the answer, and the connection that it came over. Rejects with "unavailable" when none comes in time, or the
    * connection ends meanwhile. Waits for a connection where there is none.
    */
-  ask(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
-    const number = ++this.#asked % 2 ** 32;
+  request(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
+    const number = ++this.#requestCount % 2 ** 32;
     return new Promise((resolve, reject) => {
       const late = this.#clock.after(timeoutMs, () =>
-        question.fail(this.#failure?.what ?? `no answer within ${timeoutMs} ms`),
+        question.reject(this.#failure?.what ?? `no answer within ${timeoutMs} ms`),
       );
-      const question: Question = {
+      const question: PendingRequest = {
         bytes,
         session: undefined,
-        answer: (answer) => {
+        resolve: (answer) => {
           late();
-          resolve({ answer, session: this.#sessions });
+          resolve({ answer, session: this.#sessionCount });
         },
-        fail: (why) => {
+        reject: (why) => {
           late();
-          this.#questions.delete(number);
+          this.#pending.delete(number);
           reject(new M2pushError("unavailable", `${this.#spec}: ${why}`));
         },
       };
-      this.#questions.set(number, question);
+      this.#pending.set(number, question);
       this.#send(number, question);
     });
   }
 
   /** Ends the connection, without a word to the listener, and connects again. */
   reconnect(): void {
-    this.#drop("the connection was given up");
+    this.#rejectSent("the connection was given up");
     this.#socket.reconnect();
   }
 
   async close(): Promise<void> {
-    this.#drop("closed");
-    for (const question of [...this.#questions.values()]) question.fail("closed");
-    await this.#socket.close({ patience: 0 });
+    this.#rejectSent("closed");
+    for (const question of [...this.#pending.values()]) question.reject("closed");
+    await this.#socket.close({ timeoutMs: 0 });
   }
 
-  #begin(peer: Peer): void {
+  #connected(peer: Peer): void {
     this.#peer = peer;
-    this.#sessions++;
-    for (const [number, question] of this.#questions) this.#send(number, question);
+    this.#sessionCount++;
+    for (const [number, question] of this.#pending) this.#send(number, question);
     this.#events.connected();
   }
 
-  #end(peer: Peer): void {
+  #disconnected(peer: Peer): void {
     if (!this.#peer) return;
-    this.#drop("the connection has ended");
+    this.#rejectSent("the connection has ended");
     // There is no network on the way to a local socket; one that is closed with something unread in it looks as if it were cut.
-    this.#events.ended(peer.hasEnded || this.#spec.startsWith("ipc:"));
+    this.#events.ended(peer.hasHalfClosed || this.#spec.startsWith("ipc:"));
   }
 
   /** What was asked over the connection has no answer any more. */
-  #drop(why: string): void {
+  #rejectSent(why: string): void {
     this.#peer = undefined;
-    for (const question of [...this.#questions.values()]) if (question.session !== undefined) question.fail(why);
+    for (const question of [...this.#pending.values()]) if (question.session !== undefined) question.reject(why);
   }
 
-  #send(number: number, question: Question): void {
+  #send(number: number, question: PendingRequest): void {
     if (!this.#peer) return;
-    question.session = this.#sessions;
-    const envelope = Buffer.alloc(NUMBER_BYTES);
+    question.session = this.#sessionCount;
+    const envelope = Buffer.alloc(REQUEST_ID_BYTES);
     envelope.writeUInt32BE(number);
     // A REP socket sends back what stands before the empty part.
     this.#peer.sendParts([envelope, Buffer.alloc(0), question.bytes]);
   }
 
   /** Returns whether it was an answer. */
-  #take(parts: readonly Buffer[]): boolean {
+  #receive(parts: readonly Buffer[]): boolean {
     if (!this.#peer) return false;
     const [envelope, , answer = Buffer.alloc(0)] = parts;
-    const number = envelope?.length === NUMBER_BYTES ? envelope.readUInt32BE() : undefined;
-    const question = number === undefined ? undefined : this.#questions.get(number);
-    if (number !== undefined) this.#questions.delete(number);
-    question?.answer(answer);
-    this.#events.answered();
+    const number = envelope?.length === REQUEST_ID_BYTES ? envelope.readUInt32BE() : undefined;
+    const question = number === undefined ? undefined : this.#pending.get(number);
+    if (number !== undefined) this.#pending.delete(number);
+    question?.resolve(answer);
+    this.#events.replied();
     return true;
   }
 }

@@ -8,7 +8,7 @@
 /** What one turn may take: a read of 64 kB of ordinary messages, and what it costs to look at it (a quarter). A refused message costs 2 to 8 us, a good one up to 10. */
 const TURN = { messages: 768, bytes: 81_920 };
 /** Messages of one peer before the next one has its turn. */
-const MESSAGES_IN_A_ROW = 64;
+const MAX_WORKER_MESSAGE_COUNT = 64;
 
 /** What is left; whoever works takes off what it took. */
 export interface TickBudget {
@@ -24,26 +24,26 @@ export interface TickWorker {
 
 export class TickQueue {
   /** Those that had nothing before. They come first, with half of a turn: who sends little does not wait for all who send much. */
-  readonly #fresh = new Set<TickWorker>();
+  readonly #newWorkers = new Set<TickWorker>();
   /** Those that had more than they could do, in the order in which they have their turn. */
-  readonly #waiting = new Set<TickWorker>();
-  readonly #left: TickBudget = { ...TURN };
-  readonly #own: TickBudget = { ...TURN };
+  readonly #backlog = new Set<TickWorker>();
+  readonly #remaining: TickBudget = { ...TURN };
+  readonly #workerBudget: TickBudget = { ...TURN };
   #isScheduled = false;
   #isPaused = false;
 
   /** It has something to do: at once where this turn's budget has room. */
   add(worker: TickWorker): void {
-    if (!this.#waiting.has(worker)) this.#fresh.add(worker);
+    if (!this.#backlog.has(worker)) this.#newWorkers.add(worker);
     if (this.#isPaused) return;
-    if (!this.#isScheduled) this.#begin();
+    if (!this.#isScheduled) this.#startTick();
     this.#run();
   }
 
   /** While paused nobody works; whoever has something to do waits. */
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
-    if (!isPaused && this.isBehind && !this.#isScheduled) this.#begin();
+    if (!isPaused && this.hasBacklog && !this.#isScheduled) this.#startTick();
   }
 
   get isPaused(): boolean {
@@ -51,45 +51,45 @@ export class TickQueue {
   }
 
   /** Whether somebody waits for the next turn. */
-  get isBehind(): boolean {
-    return this.#fresh.size + this.#waiting.size > 0;
+  get hasBacklog(): boolean {
+    return this.#newWorkers.size + this.#backlog.size > 0;
   }
 
-  readonly #turn = (): void => {
+  readonly #tick = (): void => {
     this.#isScheduled = false;
-    if (this.#isPaused || !this.isBehind) return;
-    this.#begin();
+    if (this.#isPaused || !this.hasBacklog) return;
+    this.#startTick();
     this.#run();
   };
 
-  #begin(): void {
+  #startTick(): void {
     this.#isScheduled = true;
-    this.#left.messages = TURN.messages;
-    this.#left.bytes = TURN.bytes;
-    setImmediate(this.#turn);
+    this.#remaining.messages = TURN.messages;
+    this.#remaining.bytes = TURN.bytes;
+    setImmediate(this.#tick);
   }
 
   #run(): void {
-    this.#serve(this.#fresh, 0.5);
-    this.#serve(this.#waiting, 0);
-    this.#serve(this.#fresh, 0);
+    this.#runAll(this.#newWorkers, 0.5);
+    this.#runAll(this.#backlog, 0);
+    this.#runAll(this.#newWorkers, 0);
   }
 
   /** `reserve`: the part of a turn that is left to the others. */
-  #serve(workers: Set<TickWorker>, reserve: number): void {
-    const left = this.#left;
+  #runAll(workers: Set<TickWorker>, reserve: number): void {
+    const left = this.#remaining;
     for (const worker of workers) {
       if (left.messages <= reserve * TURN.messages || left.bytes <= reserve * TURN.bytes) return;
       // To the end of the line before it works: where work() throws, its turn comes again.
       workers.delete(worker);
-      this.#waiting.add(worker);
-      if (!this.#some(worker)) this.#waiting.delete(worker);
+      this.#backlog.add(worker);
+      if (!this.#runOne(worker)) this.#backlog.delete(worker);
     }
   }
 
-  #some(worker: TickWorker): boolean {
-    const [left, own] = [this.#left, this.#own];
-    const messages = Math.min(MESSAGES_IN_A_ROW, left.messages);
+  #runOne(worker: TickWorker): boolean {
+    const [left, own] = [this.#remaining, this.#workerBudget];
+    const messages = Math.min(MAX_WORKER_MESSAGE_COUNT, left.messages);
     own.messages = messages;
     own.bytes = left.bytes;
     try {

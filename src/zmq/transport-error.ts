@@ -27,10 +27,10 @@ interface Explanation {
 }
 
 /** `bind`: whether it was to be bound; else it was to be connected. */
-export function linkFailed(address: string, bind: boolean, cause: unknown): TransportError {
+export function endpointError(address: string, bind: boolean, cause: unknown): TransportError {
   const { code: errno = "", message } = cause as NodeJS.ErrnoException;
-  const { why, fix } = (bind ? binding(address, errno) : connecting(address, errno)) ??
-    common(errno) ?? { why: message || errno || String(cause), fix: "correct the address" };
+  const { why, fix } = (bind ? explainBind(address, errno) : explainConnect(address, errno)) ??
+    explainCommon(errno) ?? { why: message || errno || String(cause), fix: "correct the address" };
   const verb = bind ? "bind" : "connect";
   return new TransportError(address, errno, `cannot ${verb} ${address}: ${why}`, fix, cause);
 }
@@ -59,11 +59,11 @@ export function wrongPeer(address: string, cause: ProtocolError): TransportError
 /** A bound socket cannot take a connection. */
 export function cannotAccept(address: string, cause: NodeJS.ErrnoException): TransportError {
   const { code: errno = "", message } = cause;
-  const { why, fix } = common(errno) ?? { why: message, fix: "look at the system's log" };
+  const { why, fix } = explainCommon(errno) ?? { why: message, fix: "look at the system's log" };
   return new TransportError(address, errno, `cannot accept connections at ${address}: ${why}`, fix, cause);
 }
 
-function binding(address: string, errno: string): Explanation | undefined {
+function explainBind(address: string, errno: string): Explanation | undefined {
   const path = pathOf(address);
   switch (errno) {
     case "EADDRINUSE":
@@ -75,7 +75,7 @@ function binding(address: string, errno: string): Explanation | undefined {
       return { why: "the path is that of a file that is no socket", fix: `remove ${path}, or choose another path` };
     case "EACCES":
     case "EPERM":
-      if (path !== undefined) return withoutAccess(dirname(path), "write to");
+      if (path !== undefined) return explainNoAccess(dirname(path), "write to");
       return { why: "permission denied", fix: "choose a port above 1023" };
     case "EADDRNOTAVAIL":
       return { why: "this machine has no such address", fix: "use an address of this machine, or *" };
@@ -84,7 +84,7 @@ function binding(address: string, errno: string): Explanation | undefined {
   }
 }
 
-function connecting(address: string, errno: string): Explanation | undefined {
+function explainConnect(address: string, errno: string): Explanation | undefined {
   const path = pathOf(address);
   const compare = "compare the address with send_spec and recv_spec in mongrel2.conf";
   switch (errno) {
@@ -98,7 +98,7 @@ function connecting(address: string, errno: string): Explanation | undefined {
     case "EPERM":
       return path === undefined
         ? { why: "permission denied", fix: "allow the connection in the firewall" }
-        : withoutAccess(path, "read and write");
+        : explainNoAccess(path, "read and write");
     case "ETIMEDOUT":
       return { why: "no answer in time", fix: `look whether the host is up and no firewall drops packets; ${compare}` };
     default:
@@ -106,7 +106,7 @@ function connecting(address: string, errno: string): Explanation | undefined {
   }
 }
 
-function common(errno: string): Explanation | undefined {
+function explainCommon(errno: string): Explanation | undefined {
   switch (errno) {
     case "ENOTFOUND":
     case "EAI_AGAIN":
@@ -131,7 +131,7 @@ function common(errno: string): Explanation | undefined {
 const pathOf = (address: string): string | undefined => /^ipc:\/\/([^@].*)$/.exec(address)?.[1];
 
 /** libuv calls a directory that is missing "permission denied". */
-function withoutAccess(path: string, verb: string): Explanation {
+function explainNoAccess(path: string, verb: string): Explanation {
   if (existsSync(path)) return { why: "permission denied", fix: `let the user of m2push ${verb} ${path}` };
   return { why: `${path} does not exist`, fix: "create it, or correct the path" };
 }

@@ -4,7 +4,7 @@ import { describe, type TestContext, test } from "node:test";
 import { checkControl, checkLink } from "../../src/cli/doctor/check-link.js";
 import { loadConfig } from "../../src/config/load-config.js";
 import type { ServerConfig } from "../../src/config/schema.js";
-import { secondDaemonProblem } from "../../src/mongrel2/link-conditions.js";
+import { secondDaemonCondition } from "../../src/mongrel2/link-conditions.js";
 import type { Status } from "../../src/observability/admin/status.js";
 import { systemClock } from "../../src/util/clock.js";
 import { FakeMongrel2 } from "../support/fake-mongrel2.js";
@@ -43,7 +43,7 @@ describe("Doctor about the control port", () => {
 describe("Doctor about a second daemon", () => {
   test("the running daemon says that there is one: that is the fault, and nothing is sent beside the two", async (t) => {
     const { server } = await start(t);
-    const { message, fix } = secondDaemonProblem(server.name, false);
+    const { message, fix } = secondDaemonCondition(server.name, false);
     const condition = { code: "second_daemon", subject: server.name, message, fix, since: "" } as const;
     const served = { name: server.name, sendSpec: server.send_spec, recvSpec: server.recv_spec, live: true };
     const about = (subject: string) =>

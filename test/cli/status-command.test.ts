@@ -13,16 +13,16 @@ import { runCommand } from "./harness.js";
 
 /** A daemon's admin address without the daemon. */
 async function start(t: TestContext, now: () => Snapshot = () => snapshotOf()) {
-  const { journal, exposition, clock } = metrics(now);
-  const pulse = new RateSampler({ clock, tally: journal.tally, lag: () => {} });
+  const { metrics: observer, observe, exposition, clock } = metrics(now);
+  const pulse = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
   pulse.start();
-  const routes = adminRoutes({ version: "1.2.3", journal, pulse, snapshot: now, exposition });
+  const routes = adminRoutes({ version: "1.2.3", metrics: observer, pulse, snapshot: now, exposition });
   const server = new AdminServer({ listen: "127.0.0.1:0", routes, failed: () => {} });
   await server.start();
   t.after(() => server.close());
   const listen = new URL(server.url).host;
   const run = (...args: string[]) => runCommand(addStatus, ["status", "--admin-listen", listen, ...args]);
-  return { listen, run, journal, clock, server };
+  return { listen, run, observe, clock, server };
 }
 
 /** Seconds pass at once. */
@@ -60,11 +60,18 @@ const BUSY = snapshotOf({
 });
 
 test("the table says what there is to say, within 80 columns", async (t) => {
-  const { run, journal, clock } = await start(t, () => BUSY);
-  journal.published({ offset: 1, id: "", topics: [], private: false, time: 0, bytes: Buffer.alloc(10) });
-  journal.flushed("main", { bodies: 1, frames: 97, bytes: 1_200_000, deliveries: 99_999_999, oldest: clock.now() });
+  const { run, observe, clock } = await start(t, () => BUSY);
+  observe({
+    type: "published",
+    publication: { offset: 1, id: "", topics: [], private: false, time: 0, bytes: Buffer.alloc(10) },
+  });
+  observe({
+    type: "flushed",
+    server: "main",
+    flush: { bodies: 1, frames: 97, bytes: 1_200_000, deliveries: 99_999_999, oldest: clock.now() },
+  });
   clock.advance(1000);
-  journal.fencePassed("main", 0.131);
+  observe({ type: "flushAcknowledged", server: "main", milliseconds: 0.131 });
   const { stdout, code, stderr } = await run();
   assert.deepEqual([code, stderr], [0, ""]);
   const lines = stdout.trimEnd().split("\n");

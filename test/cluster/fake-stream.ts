@@ -8,7 +8,7 @@ import type {
   StreamSession,
   StreamState,
 } from "../../src/cluster/stream-session.js";
-import type { EqualIds } from "../../src/delivery/ports.js";
+import type { EqualIds } from "../../src/delivery/history.js";
 import { M2pushError } from "../../src/errors.js";
 
 interface Message extends StreamMessage {

@@ -1,9 +1,11 @@
 /** What every Bus promises (delivery/ports.ts), together with the history that goes with it; each implementation runs this. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import type { History } from "../../src/delivery/history.js";
 import { HistoryReader } from "../../src/delivery/history-reader.js";
-import type { Bus, GapReason, History } from "../../src/delivery/ports.js";
+import type { GapReason } from "../../src/delivery/reasons.js";
 import { M2pushError, ProtocolError } from "../../src/errors.js";
+import type { Bus } from "../../src/hub/bus.js";
 import { offsetOf, positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { systemClock } from "../../src/util/clock.js";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
-import type { History, HistoryPage } from "../../src/delivery/ports.js";
+import type { History, HistoryPage } from "../../src/delivery/history.js";
 import { positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { FakeClock } from "../support/clock.js";

@@ -1,24 +1,21 @@
-/** How the hub tells a client that left from one that is found dead: both are the same notice. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Client } from "../../src/delivery/client.js";
-import type { DisconnectReason } from "../../src/delivery/ports.js";
-import { bench, silent } from "../support/hub.js";
+import type { DeliveryEvent } from "../../src/delivery/events.js";
+import { bench } from "../support/hub.js";
 
-describe("A notice that a connection is closed", () => {
+describe("Probes: a notice that a connection is closed", () => {
   const KEEPALIVE_STEP_MS = 500;
   const HEARTBEAT_MS = 15_000;
 
   async function withReasons() {
     const reasons: [id: number, reason: string][] = [];
-    const journal = {
-      ...silent,
-      disconnected: (_: string, { id }: Client, why: DisconnectReason) => void reasons.push([id, why]),
+    const observe = (event: DeliveryEvent) => {
+      if (event.type === "clientDisconnected") reasons.push([event.client.id, event.reason]);
     };
-    return { ...(await bench({ journal })), reasons };
+    return { ...(await bench({ observe })), reasons };
   }
 
-  test("by itself means that the client has left", async () => {
+  test("means by itself that the client has left", async () => {
     const { hub, server, connect, outlet, reasons } = await withReasons();
     connect(1);
     outlet.settle();

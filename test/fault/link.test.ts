@@ -117,7 +117,7 @@ describe("Link", () => {
     const { pair, browsers, readyz } = await start(t);
     const feed = new Feed(pair);
     await feed.more(20);
-    await new RequestClient(pair.mongrel2.controlSpec, 1000).ask(encodeCommand("control_stop", {})).catch(() => {});
+    await new RequestClient(pair.mongrel2.controlSpec, 1000).request(encodeCommand("control_stop", {})).catch(() => {});
     await pair.daemon.logged(condition("control_unreachable"), "the warning", { ms: 20_000 });
     assert.equal(await readyz(), 200);
     assert.deepEqual(events(pair, "lost"), []);

@@ -130,7 +130,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     await publish(mongrel2.url, "t", "before", true);
     await stream.until(({ events }) => events.length === 1, "the private event");
     const from = daemon.log.length;
-    await new RequestClient(mongrel2.controlSpec, 1000).ask(encodeCommand("control_stop", {})).catch(() => {});
+    await new RequestClient(mongrel2.controlSpec, 1000).request(encodeCommand("control_stop", {})).catch(() => {});
     await serving(daemon, from);
     await daemon.logged(({ event, code }) => event === "condition" && code === "private_refused", "the refusal", {
       from,

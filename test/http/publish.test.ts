@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Bus } from "../../src/delivery/ports.js";
 import { M2pushError } from "../../src/errors.js";
+import type { Bus } from "../../src/hub/bus.js";
 import { detail, everything, everythingV8, HUB, tokenV0, tokenV8, Web } from "./harness.js";
 
 /** A web with a subscriber to everything, private events included, but for who comes and goes. */

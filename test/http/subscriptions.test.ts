@@ -1,7 +1,7 @@
 /** The list of active subscriptions: what it shows, to whom, and when it is sent again. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Subscriber } from "../../src/delivery/ports.js";
+import type { Subscriber } from "../../src/delivery/subscriber.js";
 import { detail, everything, everythingV8, HUB, tokenV0, tokenV8, Web } from "./harness.js";
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

@@ -26,7 +26,7 @@ async function crowd() {
 
 test("one event for 10,000 clients with 10,000 audiences is 79 frames, one for a client of them is 1", async () => {
   const { outlet, publish, server } = await crowd();
-  assert.equal(server.registry.audiences.size, 10_000);
+  assert.equal(server.figures.audiences, 10_000);
   let frames = outlet.frames;
   publish("hello", "news");
   outlet.settle();
@@ -95,7 +95,7 @@ test("a token that expires while events wait for its client: it is closed and ge
   assert.deepEqual(outlet.closed, [1]);
   outlet.settle();
   assert.deepEqual(outlet.events(1), ["under way"]);
-  assert.equal(server.registry.size, 0);
+  assert.equal(server.clients.size, 0);
 });
 
 test("a token that expires while its client catches up: it is closed and gets no more of the past", async () => {
@@ -107,7 +107,7 @@ test("a token that expires while its client catches up: it is closed and gets no
   assert.ok(before < 40);
   clock.advance(1);
   outlet.settle();
-  assert.deepEqual([outlet.closed, server.catchup.size], [[1], 0]);
+  assert.deepEqual([outlet.closed, server.figures.behind], [[1], 0]);
   assert.equal(outlet.events(1).length, before);
 });
 
@@ -122,9 +122,9 @@ test("a client whose token had expired when it was adopted is closed in the next
     coveredByServerFence: true,
   };
   hub.adopt(server, { ...stored, expiresAt: clock.now() - 1 });
-  assert.equal(server.registry.size, 1);
+  assert.equal(server.clients.size, 1);
   clock.advance(0);
-  assert.deepEqual([outlet.closed, server.registry.size], [[7], 0]);
+  assert.deepEqual([outlet.closed, server.clients.size], [[7], 0]);
 });
 
 /** One thing that may happen. */
@@ -191,11 +191,12 @@ test("whatever comes, goes and is published, each client gets what its interest 
       }
       outlet.settle();
       for (const { id, expected } of all) assert.deepEqual(outlet.events(id), expected);
-      assert.equal(server.registry.size, open.size);
-      const members = [...server.registry.audiences.values()].flatMap((audience) =>
-        audience.members.map(({ id }) => id),
-      );
-      assert.deepEqual(members.sort(), [...open.values()].map(({ id }) => id).sort());
+      assert.equal(server.clients.size, open.size);
+      assert.deepEqual([...server.clients.keys()].sort(), [...open.values()].map(({ id }) => id).sort());
+      const audiences = new Set([...server.clients.values()].map(({ audience }) => audience));
+      assert.equal(server.figures.audiences, audiences.size);
+      for (const audience of audiences)
+        for (const [slot, member] of audience.members.entries()) assert.equal(member.slot, slot);
     }),
     { numRuns: 300 },
   );

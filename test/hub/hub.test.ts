@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { HistoryPage, ReadOptions } from "../../src/delivery/ports.js";
+import type { HistoryPage, ReadOptions } from "../../src/delivery/history.js";
 import { positionId } from "../../src/protocol/position.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { bench } from "../support/hub.js";
@@ -62,7 +62,7 @@ test("what was asked of a Mongrel2 that is gone does not hold up the next one", 
     step(); // it pauses, or has asked
     hub.lost(server);
     outlet.received.clear();
-    hub.live(server);
+    server.start();
     connect(1);
     publish("new");
     outlet.settle();
@@ -285,9 +285,8 @@ test("when more is published than Mongrel2 takes, what waits is bounded, and not
   for (const id of [1, 2, 3]) connect(id);
   const big = "x".repeat(50_000);
   for (const data of numbers(1, 400)) publish(`${data} ${big}`);
-  const [audience] = server.registry.audiences.values();
-  assert.ok((audience?.waiting.length ?? 0) <= 64);
-  assert.equal(server.catchup.size, 3);
+  assert.ok(server.figures.waiting <= 64);
+  assert.equal(server.figures.behind, 3);
   assert.deepEqual(
     [...store.clients.values()].map(({ coveredByServerFence: settled }) => settled),
     [false, false, false],
@@ -300,7 +299,7 @@ test("when more is published than Mongrel2 takes, what waits is bounded, and not
       outlet.events(id).map((data) => data.split(" ")[0]),
       numbers(1, 401),
     );
-  assert.equal(server.catchup.size, 0);
+  assert.equal(server.figures.behind, 0);
   assert.deepEqual(
     [...store.clients.values()].map(({ coveredByServerFence: settled }) => settled),
     [true, true, true],
@@ -316,13 +315,13 @@ test("when more is published than Mongrel2 takes for so long that history trims 
   const got = outlet.events(1).map((data) => data.split(" ")[0]);
   assert.match(outlet.received.get(1) ?? "", /^event: m2push-gap$/m);
   assert.deepEqual(got.slice(-100), numbers(901, 1000));
-  assert.equal(server.catchup.size, 0);
+  assert.equal(server.figures.behind, 0);
 });
 
 test("a client is never sent more than it has credit for, and nobody waits for it", async () => {
-  const { hub, server, connect, publish, outlet } = await bench();
-  connect(1, { allowance: 102_400 });
-  connect(2, { allowance: 102_400 });
+  const { server, connect, publish, outlet } = await bench();
+  connect(1, { creditLimit: 102_400 });
+  connect(2, { creditLimit: 102_400 });
   const written = new Map<number, number>([
     [1, 0],
     [2, 0],
@@ -331,7 +330,7 @@ test("a client is never sent more than it has credit for, and nobody waits for i
   const write = (id: number) => {
     const bytes = (outlet.received.get(id)?.length ?? 0) - (written.get(id) ?? 0);
     written.set(id, (written.get(id) ?? 0) + bytes);
-    hub.credit(server, id, bytes);
+    server.credit(id, bytes);
   };
   write(1);
   write(2);
@@ -346,7 +345,7 @@ test("a client is never sent more than it has credit for, and nobody waits for i
     numbers(1, 100),
   );
   assert.equal(outlet.events(1).length, 11);
-  assert.equal(server.catchup.size, 1);
+  assert.equal(server.figures.behind, 1);
   for (let round = 0; round < 30; round++) {
     write(1);
     outlet.settle();
@@ -356,23 +355,23 @@ test("a client is never sent more than it has credit for, and nobody waits for i
     outlet.events(1).map((data) => data.split(" ")[0]),
     numbers(1, 100),
   );
-  assert.equal(server.catchup.size, 0);
+  assert.equal(server.figures.behind, 0);
 });
 
 test("an event as large as the whole allowance waits for all of it, and is not asked for in between", async () => {
-  const { hub, server, connect, publish, outlet } = await bench();
-  connect(1, { allowance: 102_400 });
-  hub.credit(server, 1, 1000);
+  const { server, connect, publish, outlet } = await bench();
+  connect(1, { creditLimit: 102_400 });
+  server.credit(1, 1000);
   publish(`a ${"x".repeat(40_000)}`);
   outlet.settle();
   publish(`b ${"x".repeat(99_000)}`);
   outlet.settle();
   assert.equal(outlet.events(1).length, 1);
   const frames = outlet.frames;
-  hub.credit(server, 1, 10_000);
+  server.credit(1, 10_000);
   outlet.settle();
   assert.equal(outlet.frames, frames);
-  hub.credit(server, 1, 40_000);
+  server.credit(1, 40_000);
   outlet.settle();
   assert.deepEqual(
     outlet.events(1).map((data) => data[0]),
@@ -395,7 +394,7 @@ test("after a server is lost nothing is sent to its old ids, and what it knew of
   for (const data of numbers(1, 10)) publish(data);
   const left = hub.lost(server);
   const before = outlet.received.get(1);
-  hub.live(server);
+  server.start();
   publish("11");
   outlet.settle();
   assert.equal(outlet.received.get(1), before);
@@ -512,7 +511,7 @@ test("any order of connecting, leaving, publishing and fences loses and repeats 
         } else {
           // A daemon that ends and comes again: everyone is adopted from what is known; repetition is allowed here.
           const left = it.hub.lost(it.server);
-          it.hub.live(it.server);
+          it.server.start();
           it.outlet.settle();
           for (const client of left) {
             it.outlet.received.delete(client.id);
@@ -520,9 +519,10 @@ test("any order of connecting, leaving, publishing and fences loses and repeats 
             it.hub.adopt(it.server, client);
           }
         }
-        const { registry, catchup } = it.server;
-        const live = [...registry.audiences.values()].reduce((sum, audience) => sum + audience.size, 0);
-        assert.equal(live + catchup.size, registry.size);
+        const clients = [...it.server.clients.values()];
+        const members = new Set(clients.flatMap(({ audience }) => audience.members));
+        for (const client of clients) assert.equal(client.state.name, members.has(client) ? "live" : "catchingUp");
+        assert.equal(members.size + it.server.figures.behind, clients.length);
       }
       it.outlet.settle();
       for (const [id, cursor] of from) {
@@ -530,7 +530,7 @@ test("any order of connecting, leaving, publishing and fences loses and repeats 
         assert.deepEqual(got, numbers(cursor + 1, published).map(Number), `client ${id} from ${cursor}`);
       }
       assert.ok(it.outlet.mostOutstanding <= 16);
-      assert.equal(it.server.catchup.size, 0);
+      assert.equal(it.server.figures.behind, 0);
     }),
     { numRuns: 300 },
   );
@@ -544,7 +544,7 @@ test("while it stops, publications are stored and not sent; the next process giv
   publish("2");
   hub.suspendDelivery();
   outlet.settle();
-  await hub.settled();
+  await hub.delivered();
   hub.handOver();
   assert.equal((await hub.publish({ topics: ["t"], data: "3", private: false })).offset, 3);
   connect(2);
@@ -567,5 +567,6 @@ test("while it stops, publications are stored and not sent; the next process giv
     [2, 2],
     [3, 1],
   ]);
-  assert.equal(server.outbox.fenced, 2);
+  const [first = assert.fail("no client")] = server.clients.values();
+  assert.equal(server.acknowledgedOffset(first), 2);
 });

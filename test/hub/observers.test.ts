@@ -1,79 +1,76 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { ProtocolError } from "../../src/errors.js";
-import { combineObservers, type DaemonObserver } from "../../src/hub/observers.js";
-import { CLIENT, publication } from "../observability/metrics/harness.js";
+import type { DaemonEvent, EventOf } from "../../src/hub/events.js";
+import { combineObservers } from "../../src/hub/observers.js";
+import { CLIENT, condition, publication } from "../observability/metrics/harness.js";
 
 const error = new ProtocolError("invalid", "x");
+const server = "main";
 
-/** One call of everything that can be told. */
-const CALLS: { readonly [Name in keyof DaemonObserver]: Parameters<DaemonObserver[Name]> } = {
-  connected: ["main", CLIENT, 1],
-  disconnected: ["main", CLIENT, "left", 0],
-  adopted: ["main", CLIENT, 1],
-  published: [publication(1)],
-  repeatedId: ["news"],
-  flushed: ["main", { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined }],
-  gap: ["main", "expired"],
-  serverLive: ["main", 1],
-  serverLost: ["main", "why"],
-  recovered: ["main", { adopted: 1, cancelled: 0, gone: 0, proven: true }],
-  controlFailed: ["main", error],
-  orphansClosed: ["main", 3, "exclusive"],
-  wrongIdent: ["main", "a", "b"],
-  malformed: ["main", error],
-  publicationRejected: ["zmq", error],
-  peerRefused: ["tcp://127.0.0.1:9997", error, "127.0.0.1:50000"],
-  connectionBroken: [error],
-  fencePassed: ["main", 1],
-  stale: ["main", 1],
-  answered: ["main", "/esupdates", 401, "no token"],
+/** One event of each type. */
+const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
+  clientConnected: { type: "clientConnected", server, client: CLIENT, clients: 1 },
+  clientAdopted: { type: "clientAdopted", server, client: CLIENT, clients: 1 },
+  clientDisconnected: { type: "clientDisconnected", server, client: CLIENT, reason: "left", clients: 0 },
+  published: { type: "published", publication: publication(1) },
+  idRepeated: { type: "idRepeated", topic: "news" },
+  flushed: { type: "flushed", server, flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined } },
+  gapReported: { type: "gapReported", server, reason: "expired" },
+  linkLive: { type: "linkLive", server, milliseconds: 1 },
+  linkLost: { type: "linkLost", server, reason: "no answer" },
+  flushAcknowledged: { type: "flushAcknowledged", server, milliseconds: 1 },
+  malformedMessage: { type: "malformedMessage", server, error },
+  staleMessagesDropped: { type: "staleMessagesDropped", server, messages: 1 },
+  identMismatch: { type: "identMismatch", server, configured: "a", received: "b" },
+  controlPortFailed: { type: "controlPortFailed", server, error },
+  adoptionCompleted: { type: "adoptionCompleted", server, adopted: 1, cancelled: 0, gone: 0, proven: true },
+  orphansClosed: { type: "orphansClosed", server, connections: 3, rule: "exclusive" },
+  publicationRejected: { type: "publicationRejected", source: "zmq", error },
+  peerRejected: { type: "peerRejected", address: "tcp://127.0.0.1:9997", error, peer: "127.0.0.1:50000" },
+  zmqConnectionLost: { type: "zmqConnectionLost", error },
+  requestCompleted: { type: "requestCompleted", server, route: "/esupdates", status: 401, reason: "no token" },
+  conditionBegan: { type: "conditionBegan", condition: condition("overloaded") },
+  conditionEnded: { type: "conditionEnded", condition: condition("overloaded"), milliseconds: 1 },
 };
+const rethrow = (failure: unknown) => {
+  throw failure;
+};
+const TYPES = Object.keys(EVENTS) as DaemonEvent["type"][];
 
-/** Writes down what it is told; its methods need their `this`, as those of a class do. */
-function scribe(told: unknown[][], who: string): DaemonObserver {
-  const methods = Object.keys(CALLS).map((name) => [
-    name,
-    function (this: { who: string }, ...args: unknown[]) {
-      told.push([this.who, name, ...args]);
-    },
-  ]);
-  return Object.assign(Object.fromEntries(methods), { who });
-}
-
-test("everything is told to both, first to the first, with everything that was said", () => {
-  const told: unknown[][] = [];
-  const joined = combineObservers(scribe(told, "first"), scribe(told, "second"), (error) => assert.fail(String(error)));
-  for (const [name, args] of Object.entries(CALLS)) {
-    (joined[name as keyof DaemonObserver] as (...args: unknown[]) => void)(...args);
-    assert.deepEqual(told.splice(0), [
-      ["first", name, ...args],
-      ["second", name, ...args],
-    ]);
-  }
-});
-
-test("an observer that throws keeps nothing from the other one, or from what is told of", () => {
-  const told: unknown[][] = [];
-  const failures: unknown[] = [];
-  const mistake = new TypeError("a mistake");
-  const broken = Object.fromEntries(
-    Object.keys(CALLS).map((name) => [
-      name,
-      () => {
-        throw mistake;
-      },
-    ]),
-  ) as unknown as DaemonObserver;
-  const failed = (error: unknown) => failures.push(error);
-  for (const joined of [
-    combineObservers(broken, scribe(told, "other"), failed),
-    combineObservers(scribe(told, "other"), broken, failed),
-  ]) {
-    for (const [name, args] of Object.entries(CALLS)) {
-      (joined[name as keyof DaemonObserver] as (...args: unknown[]) => void)(...args);
-      assert.deepEqual(told.splice(0), [["other", name, ...args]]);
-      assert.deepEqual(failures.splice(0), [mistake]);
+describe("Observers", () => {
+  test("get each event in their order, unchanged", () => {
+    const seen: unknown[] = [];
+    const record = (name: string) => (event: DaemonEvent) => void seen.push([name, event]);
+    const observe = combineObservers([record("first"), record("second")], rethrow);
+    for (const type of TYPES) {
+      observe(EVENTS[type]);
+      assert.deepEqual(seen.splice(0), [
+        ["first", EVENTS[type]],
+        ["second", EVENTS[type]],
+      ]);
     }
-  }
+  });
+
+  test("do not suffer from one that throws, and neither does the part that emitted the event", () => {
+    const seen: DaemonEvent[] = [];
+    const failures: unknown[] = [];
+    const mistake = new TypeError("a mistake");
+    const broken = () => {
+      throw mistake;
+    };
+    const other = (event: DaemonEvent) => void seen.push(event);
+    const failed = (failure: unknown) => failures.push(failure);
+    for (const order of [
+      [broken, other],
+      [other, broken],
+    ]) {
+      const observe = combineObservers(order, failed);
+      for (const type of TYPES) {
+        observe(EVENTS[type]);
+        assert.deepEqual(seen.splice(0), [EVENTS[type]]);
+        assert.deepEqual(failures.splice(0), [mistake]);
+      }
+    }
+  });
 });

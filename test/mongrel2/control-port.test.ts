@@ -166,10 +166,10 @@ describe("ControlPort", () => {
 
   test("says over which connection a question is answered now, or that none is", async (t) => {
     const { clock, reply, port } = await started(t);
-    const answering = port.answeringSession();
+    const answering = port.repliedSession();
     await answer(reply);
     assert.equal(await answering, 1);
-    const unanswered = port.answeringSession();
+    const unanswered = port.repliedSession();
     clock.advance(2000);
     assert.equal(await unanswered, undefined);
   });

@@ -8,9 +8,9 @@ import { LocalBus } from "../../src/cluster/local-bus.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Presence } from "../../src/http/mercure/presence.js";
 import { Router } from "../../src/http/router.js";
+import type { Observe } from "../../src/hub/events.js";
 import { Hub } from "../../src/hub/hub.js";
 import { type ServedMongrel2, serveMongrel2 } from "../../src/mongrel2/serve-mongrel2.js";
-import { logConditions } from "../../src/observability/log/log-conditions.js";
 import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { parsePublication } from "../../src/protocol/publication.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
@@ -36,24 +36,24 @@ ${stream}`);
   const history = new MemoryHistory({ maxEvents: 10_000, maxAge: 1e12, maxBytes: 1e9 }, clock);
   const { log, lines } = recordedLog();
   const changes = new Changes();
-  const journal = new (class extends LogObserver {
-    override serverLive(server: string, milliseconds: number): void {
-      super.serverLive(server, milliseconds);
-      changes.tell();
-    }
-  })(log, clock);
-  const conditions = new Conditions(clock, logConditions(log));
+  const logged = new LogObserver(log, clock).observe;
+  const observe: Observe = (event) => {
+    logged(event);
+    if (event.type === "linkLive") changes.tell();
+  };
+  const conditions = new Conditions(clock, observe);
   const base = hubUrl(config);
   const presence = new Presence({ path: config.hub.path, base, head: () => history.last });
   const bus = new LocalBus(history, clock);
   const store = new MapStore();
-  const hub = new Hub({ bus, history, clients: store, journal, attendance: presence, clock, base, random: () => 0.5 });
+  const hub = new Hub({ bus, history, clients: store, observe, attendance: presence, clock, base, random: () => 0.5 });
   await hub.start();
   const site = new App(config, { hub, history, presence, clock, warn: () => {} });
   const visitors = new Router({
     hub,
     routes: site.routes,
-    answered: journal.answered.bind(journal),
+    answered: (name, route, status, reason) =>
+      observe({ type: "requestCompleted", server: name, route, status, reason }),
     readable: () => ({}),
   });
   const [server] = config.mongrel2;
@@ -62,7 +62,7 @@ ${stream}`);
     hub,
     store,
     visitors,
-    journal,
+    observe,
     clock,
     conditions,
     times: config.stream,
@@ -208,8 +208,8 @@ test("when it stops it has told Mongrel2 everything, and lets go of its sockets"
   const [client] = await streams(fake, 1);
   for (const data of numbers(300)) publish(data);
   hub.seal();
-  await hub.settled();
-  await served.endpoint.leave();
+  await hub.delivered();
+  await served.endpoint.stopReceiving();
   assert.equal(await served.stop(), true);
   await client?.received("\ndata: 300\n");
   assert.equal(client?.ending, undefined);

@@ -16,7 +16,7 @@ import { RequestError } from "../../src/protocol/request.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
-import { MapStore, silent } from "../support/hub.js";
+import { MapStore } from "../support/hub.js";
 import { type Line, recordedLog } from "../support/log.js";
 import { disconnectNotice, type RequestOptions, requestMessage } from "../support/mongrel2-messages.js";
 
@@ -52,19 +52,27 @@ export class Wire {
     this.ident = ident;
     const { log, lines } = recordedLog();
     this.lines = lines;
-    const journal = new LogObserver(log, clock);
+    const observe = new LogObserver(log, clock).observe;
     const { config } = load(toml);
     const history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e9 }, clock);
     const attendance = { joined() {}, adopted() {}, left() {} };
     const [bus, clients, base] = [new LocalBus(history, clock), new MapStore(), hubUrl(config)];
-    const told = { ...silent, disconnected: journal.disconnected.bind(journal) };
-    this.hub = new Hub({ bus, history, clients, journal: told, attendance, clock, base, random: () => 0.5 });
+    this.hub = new Hub({
+      bus,
+      history,
+      clients,
+      observe: (event) => void (event.type === "clientDisconnected" && observe(event)),
+      attendance,
+      clock,
+      base,
+      random: () => 0.5,
+    });
     const presence = { path: config.hub.path, watched: false, publish: () => {} };
     const site = new App(config, { hub: this.hub, history, presence: presence as never, clock, warn: () => {} });
     const visitors = new Router({
       hub: this.hub,
       routes: site.routes,
-      answered: journal.answered.bind(journal),
+      answered: (server, route, status, reason) => observe({ type: "requestCompleted", server, route, status, reason }),
       readable: () => ({}),
     });
     const transport = {
@@ -84,13 +92,13 @@ export class Wire {
       random: () => 0.5,
       events: {
         live: (_, doubtful) => {
-          this.hub.live(this.server);
+          this.server.start();
           this.endpoint.cancel(doubtful);
         },
         lost: () => void this.hub.lost(this.server),
         inbound: (message) => receive(message),
         malformed: (error) => {
-          journal.malformed("main", error);
+          observe({ type: "malformedMessage", server: "main", error });
           if (error instanceof RequestError && error.id !== undefined)
             visitors.refuse(this.server, error.id, "malformed");
         },
@@ -99,7 +107,7 @@ export class Wire {
         foreignFence: () => {},
         wrongIdent: () => {},
         fencePassed: () => {},
-        stale: () => {},
+        fromEarlierInstance: () => {},
       },
     });
     this.server = this.hub.serveMongrel2("main", this.endpoint, { keepalive: 45_000, heartbeat: 0 });

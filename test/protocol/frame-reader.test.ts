@@ -4,12 +4,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
 import { FrameReader } from "../../src/protocol/frame-reader.js";
-import { frameBytes, writeHead } from "../../src/protocol/zmtp.js";
+import { frameBytes, writeFrameHead } from "../../src/protocol/zmtp.js";
 
 /** A message in one part, as we write it; with `flags` what libzmq may. */
 function framed(body: Buffer, flags = 0): Buffer {
   const frame = Buffer.alloc(frameBytes(body.length));
-  body.copy(frame, writeHead(frame, 0, body.length, flags));
+  body.copy(frame, writeFrameHead(frame, 0, body.length, flags));
   return frame;
 }
 
@@ -85,7 +85,7 @@ function outcome(stream: Buffer, make: () => FrameReader): { bodies: string[]; e
 
 function head(bytes: number, flags = 0): Buffer {
   const nine = Buffer.alloc(9);
-  return nine.subarray(0, writeHead(nine, 0, bytes, flags));
+  return nine.subarray(0, writeFrameHead(nine, 0, bytes, flags));
 }
 
 test("a frame that is larger than is taken is refused as soon as its size is known, and those before it are handed on", () => {
@@ -136,7 +136,7 @@ test("an unfinished frame takes memory for what has come, not for what was annou
   assert.ok(reader.heldBytes > 10 && reader.heldBytes < 6000, `${reader.heldBytes}`);
   for (let count = 0; count < 20_000; count++) read([Buffer.from("x")], reader);
   assert.ok(reader.heldBytes > 20_000 && reader.heldBytes < 60_000, `${reader.heldBytes} for 20,001 bytes`);
-  reader.drop();
+  reader.clear();
   assert.equal(reader.heldBytes, 0);
 });
 

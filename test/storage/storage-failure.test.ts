@@ -14,7 +14,7 @@ import { StorageFailure, storageConditions } from "../../src/storage/storage-fai
 import { Conditions } from "../../src/util/conditions.js";
 import { publication } from "../contract/history.js";
 import { FakeClock } from "../support/clock.js";
-import { MapStore, silent } from "../support/hub.js";
+import { MapStore } from "../support/hub.js";
 import { RecordingOutlet } from "../support/outlet.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
@@ -48,11 +48,11 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
   t.after(() => removeDirectory(folder));
   const clock = new FakeClock();
   const problems: string[] = [];
-  const conditions = new Conditions(clock, {
-    conditionBegan: ({ code, message, fix, details }) =>
-      problems.push(`began ${code}: ${message}; fix: ${fix}; ${details?.publications}`),
-    conditionEnded: ({ code }) => problems.push(`ended ${code}`),
-  });
+  const conditions = new Conditions(clock, ({ type, condition: { code, message, fix, details } }) =>
+    problems.push(
+      type === "conditionBegan" ? `began ${code}: ${message}; fix: ${fix}; ${details?.publications}` : `ended ${code}`,
+    ),
+  );
   const observer = storageConditions(conditions, durability === "memory");
   const options = { maxEvents: 1e6, maxAge: 1e15, maxBytes: 1e9, durability, path: "/data", observer };
   const store = new FailingStore(join(folder, "history.mdb"), options, clock);
@@ -67,7 +67,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
     bus: new LocalBus(history, clock),
     history,
     clients: new MapStore(),
-    journal: silent,
+    observe: () => {},
     attendance: { joined() {}, adopted() {}, left() {} },
     clock,
     base: "http://hub.example/.well-known/mercure",
@@ -77,7 +77,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
   const servers = ["one", "two"].map((name) => {
     const outlet = new RecordingOutlet(clock, 128);
     const server = hub.serveMongrel2(name, outlet, { keepalive: 45_000, heartbeat: 15_000 });
-    hub.live(server);
+    server.start();
     return { server, outlet };
   });
   const connect = (id: number, lastEventId?: string) => {
@@ -201,10 +201,9 @@ describe("A history whose file is made shorter under the running daemon", () => 
     t.after(() => removeDirectory(folder));
     const clock = new FakeClock();
     const problems: string[] = [];
-    const conditions = new Conditions(clock, {
-      conditionBegan: ({ message, fix }) => problems.push(`${message}; fix: ${fix}`),
-      conditionEnded: ({ code }) => problems.push(`ended ${code}`),
-    });
+    const conditions = new Conditions(clock, ({ type, condition: { code, message, fix } }) =>
+      problems.push(type === "conditionBegan" ? `${message}; fix: ${fix}` : `ended ${code}`),
+    );
     const observer = storageConditions(conditions, false);
     const bounds = { maxEvents: 10, maxAge: 1e15, maxBytes: 1e9 };
     const history = await openLmdbHistory({ ...bounds, durability: "commit", path: folder, observer }, clock);

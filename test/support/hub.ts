@@ -1,8 +1,11 @@
-/** A hub on a recording outlet, with a history in memory and everything else silent. */
+/** A hub on a recording outlet, with a history in memory and no observers. */
 
 import { LocalBus } from "../../src/cluster/local-bus.js";
-import type { ClientStore, DeliveryObserver, History, StoredClient, Subscriber } from "../../src/delivery/ports.js";
-import type { Server } from "../../src/delivery/server-delivery.js";
+import type { ClientStore, StoredClient } from "../../src/delivery/client-store.js";
+import type { ObserveDelivery } from "../../src/delivery/events.js";
+import type { History } from "../../src/delivery/history.js";
+import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
+import type { Subscriber } from "../../src/delivery/subscriber.js";
 import { Hub } from "../../src/hub/hub.js";
 import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
 import { FileRequestRecord } from "../../src/storage/clients/file-request-record.js";
@@ -11,21 +14,12 @@ import { Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "./clock.js";
 import { RecordingOutlet } from "./outlet.js";
 
-export const silent: DeliveryObserver = {
-  connected() {},
-  disconnected() {},
-  adopted() {},
-  published() {},
-  repeatedId() {},
-  flushed() {},
-  gap() {},
-};
-
-/** A client store that a test can look into. */
+/** A client store whose content a test can read. */
 export class MapStore implements ClientStore {
   readonly clients = new Map<number, StoredClient>();
+  /** The last offset of fenced(). */
   through = 0;
-  /** Servers of which it was said that they stopped cleanly. */
+  /** Servers that stopped cleanly. */
   readonly stopped: string[] = [];
   readonly #requests = new FileRequestRecord({
     folder: undefined,
@@ -63,14 +57,14 @@ export class MapStore implements ClientStore {
 
 export interface Bench {
   readonly hub: Hub;
-  readonly server: Server;
+  readonly server: ServerDelivery;
   readonly outlet: RecordingOutlet;
   readonly history: History;
   readonly store: MapStore;
   readonly clock: FakeClock;
-  /** Standing problems, as they began and ended: "began CODE", "ended CODE". */
+  /** Conditions in order: "began CODE", "ended CODE". */
   readonly problems: readonly string[];
-  /** Who came and left, in order. */
+  /** Subscribers that joined and left, in order. */
   readonly attendance: readonly (readonly [what: string, subscriber: string])[];
   /** Opens a client; its opening is one comment. */
   connect(
@@ -78,7 +72,7 @@ export interface Bench {
     options?: {
       lastEventId?: string;
       interest?: Interest;
-      allowance?: number;
+      creditLimit?: number;
       expiresAt?: number;
       keyFingerprints?: readonly string[];
       subscriber?: Subscriber;
@@ -91,30 +85,29 @@ export interface BenchOptions {
   readonly isFlooded?: () => boolean;
   readonly maxEvents?: number;
   readonly maxTargets?: number;
-  /** Absent = nobody hears. */
-  readonly journal?: DeliveryObserver;
-  /** Instead of the usual one. */
+  /** Absent = events are dropped. */
+  readonly observe?: ObserveDelivery;
+  /** Replaces MemoryHistory. */
   readonly History?: typeof MemoryHistory;
 }
 
 export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const { maxEvents = 100_000, maxTargets = 128, isFlooded = () => false, History = MemoryHistory } = options;
-  const { journal = silent } = options;
+  const { observe = () => {} } = options;
   const clock = new FakeClock();
   const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
   const attendance: [what: string, subscriber: string][] = [];
   const problems: string[] = [];
-  const conditions = new Conditions(clock, {
-    conditionBegan: ({ code }) => problems.push(`began ${code}`),
-    conditionEnded: ({ code }) => problems.push(`ended ${code}`),
-  });
+  const conditions = new Conditions(clock, ({ type, condition }) =>
+    problems.push(`${type === "conditionBegan" ? "began" : "ended"} ${condition.code}`),
+  );
   const hub = new Hub({
     conditions,
     bus: new LocalBus(history, clock),
     history,
     clients: store,
-    journal,
+    observe,
     attendance: {
       joined: (it) => attendance.push(["joined", it.id]),
       adopted() {},
@@ -128,7 +121,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   await hub.start();
   const outlet = new RecordingOutlet(clock, maxTargets);
   const server = hub.serveMongrel2("main", outlet, { keepalive: 45_000, heartbeat: 15_000 });
-  hub.live(server);
+  server.start();
   return {
     hub,
     server,

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type ActiveCondition, type Condition, Conditions } from "../../src/util/conditions.js";
+import { type Condition, Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "../support/clock.js";
 
 function observed() {
   const clock = new FakeClock();
   const told: string[] = [];
-  const conditions = new Conditions(clock, {
-    conditionBegan: ({ code, subject }: ActiveCondition) => told.push(`began ${code} ${subject}`),
-    conditionEnded: ({ code, subject }: ActiveCondition, ms: number) => told.push(`ended ${code} ${subject} ${ms}`),
+  const conditions = new Conditions(clock, (event) => {
+    const { code, subject } = event.condition;
+    if (event.type === "conditionBegan") told.push(`began ${code} ${subject}`);
+    else told.push(`ended ${code} ${subject} ${event.milliseconds}`);
   });
   return { clock, conditions, told };
 }

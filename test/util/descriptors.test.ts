@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type ActiveCondition, Conditions } from "../../src/util/conditions.js";
+import { Conditions } from "../../src/util/conditions.js";
 import { ConnectionCap, descriptorLimit, descriptorShares } from "../../src/util/descriptors.js";
 import { FakeClock } from "../support/clock.js";
 
@@ -44,22 +44,21 @@ describe("ConnectionCap", () => {
   function observed() {
     const clock = new FakeClock();
     const told: string[] = [];
-    const conditions = new Conditions(clock, {
-      conditionBegan: ({ code, subject }: ActiveCondition) => told.push(`began ${code} ${subject}`),
-      conditionEnded: ({ code, subject }: ActiveCondition) => told.push(`ended ${code} ${subject}`),
-    });
+    const conditions = new Conditions(clock, ({ type, condition: { code, subject } }) =>
+      told.push(`${type === "conditionBegan" ? "began" : "ended"} ${code} ${subject}`),
+    );
     const cap = new ConnectionCap(5, { clock, conditions, subject: "door", message: "full", fix: "close some" });
     return { clock, told, cap, conditions };
   }
 
   test("is a standing problem from when it is reached until it was not for ten seconds", () => {
     const { clock, told, cap, conditions } = observed();
-    for (let at = 0; at < 1000; at++) cap.reached();
+    for (let at = 0; at < 1000; at++) cap.limitReached();
     clock.advance(9000);
-    cap.reached();
+    cap.limitReached();
     clock.advance(9000);
     assert.deepEqual(told, ["began overloaded door"]);
-    assert.deepEqual(conditions.active[0]?.details, { most: 5, refused: 1001 });
+    assert.deepEqual(conditions.active[0]?.details, { maxConnections: 5, refused: 1001 });
     clock.advance(20_000);
     assert.deepEqual(told, ["began overloaded door", "ended overloaded door"]);
     assert.equal(clock.waiting, 0);
@@ -67,7 +66,7 @@ describe("ConnectionCap", () => {
 
   test("has no timer after close", () => {
     const { clock, cap } = observed();
-    cap.reached();
+    cap.limitReached();
     cap.close();
     assert.equal(clock.waiting, 0);
   });

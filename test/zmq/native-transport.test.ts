@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Push, Subscriber } from "zeromq";
-import { GREETING, ready } from "../../src/protocol/zmtp.js";
+import { GREETING, readyFrame } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
 import { NativeTransport } from "../../src/zmq/native-transport.js";
 import { Changes, within } from "../support/deadline.js";
@@ -27,7 +27,7 @@ async function setUp({ bind = false } = {}) {
   const start = () =>
     link.start({
       message: (bytes) => tell(`message ${bytes}`),
-      refused: ({ code }) => tell(`refused ${code}`),
+      protocolError: ({ code }) => tell(`refused ${code}`),
       connected: (direction) => tell(`${direction} +`),
       disconnected: (direction) => tell(`${direction} -`),
       pong: (direction) => tell(`${direction} pong`),
@@ -139,7 +139,7 @@ test("a peer of ZMTP 3.0 is sent no PING", async () => {
   const { link, sendSpec, start, heard } = await setUp({ bind: true });
   await start();
   const peer = new RawConnection(Number(sendSpec.split(":").at(-1)));
-  peer.write(Buffer.concat([GREETING, ready("PUSH")]));
+  peer.write(Buffer.concat([GREETING, readyFrame("PUSH")]));
   await heard("in +");
   assert.equal(link.ping(), false);
   peer.write("\x04\x07\x04PING\0\0");
@@ -241,7 +241,7 @@ test("an address that is taken, where the link binds, is an error, and the link 
     bind: true,
     clock: systemClock,
   });
-  const receiver = { message() {}, refused() {}, connected() {}, disconnected() {} };
+  const receiver = { message() {}, protocolError() {}, connected() {}, disconnected() {} };
   await assert.rejects(taken.start(receiver), { code: "link_failed" });
   await within(10_000, taken.close(), "the failed link to close");
   await start();

@@ -45,7 +45,7 @@ export async function checkControl(
 async function askUuid(control: string): Promise<string | undefined> {
   try {
     const question = encodeCommand("info", {});
-    const reply: ControlReply = decodeControlReply(await new RequestClient(control, PATIENCE).ask(question));
+    const reply: ControlReply = decodeControlReply(await new RequestClient(control, PATIENCE).request(question));
     const uuid = reply.kind === "table" ? reply.rows[0]?.get("uuid") : undefined;
     return typeof uuid === "string" ? uuid : undefined;
   } catch (error) {

@@ -1,7 +1,7 @@
 /** What a running daemon knows of connections that an earlier process left, and whether it can tell whose they are. */
 
 import type { ServerConfig } from "../../config/schema.js";
-import { ExclusiveDatabase } from "../../mongrel2/exclusive-database.js";
+import { ExclusivityCheck } from "../../mongrel2/exclusivity-check.js";
 import type { Status } from "../../observability/admin/status.js";
 import { type Finding, ok, warn } from "./finding.js";
 
@@ -15,7 +15,7 @@ export async function checkOrphans(ours: ServerConfig, daemon: Status | undefine
 }
 
 async function checkExclusive(ours: ServerConfig): Promise<Finding> {
-  const { isExclusive, why } = await new ExclusiveDatabase(ours).check();
+  const { isExclusive, reason: why } = await new ExclusivityCheck(ours).run();
   if (isExclusive) return ok(`what a killed daemon leaves is closed at once: ${why}`);
   const timeout = ours.orphan_timeout === 0 ? "never" : `after orphan_timeout (${ours.orphan_timeout / 1000} s)`;
   return ok(`what a killed daemon leaves is closed ${timeout}: ${why}`);

@@ -6,7 +6,7 @@
 import { connect } from "node:net";
 import { ProtocolError } from "../../errors.js";
 import { type Frame, FrameReader } from "../../protocol/frame-reader.js";
-import { GREETING, GREETING_BYTES, greetingFault, ready, typeIn } from "../../protocol/zmtp.js";
+import { GREETING, GREETING_BYTES, greetingFault, readyFrame, socketTypeOf } from "../../protocol/zmtp.js";
 import type { Clock } from "../../util/clock.js";
 import { parseEndpoint } from "../../zmq/endpoint.js";
 
@@ -55,7 +55,7 @@ export function probe(spec: string, { clock, listen }: { clock: Clock; listen: b
       if (known || heard.length > MOST_BYTES) return end(known ?? { kind: "foreign" });
       if (listen && !answered && heard.length >= GREETING_BYTES) {
         answered = true;
-        socket.write(ready("PUB"));
+        socket.write(readyFrame("PUB"));
       }
     });
   });
@@ -69,7 +69,7 @@ function understood(heard: Buffer, enough: boolean): Probe | undefined {
   if (greetingFault(heard) !== undefined) return { kind: "foreign" };
   let type: string | undefined;
   for (const { isCommand, body } of framesOf(heard.subarray(GREETING_BYTES))) {
-    if (isCommand) type ??= typeIn(body);
+    if (isCommand) type ??= socketTypeOf(body);
     else if (body[0] === 1 && type) return { kind: "socket", type, subscription: body.subarray(1).toString("latin1") };
     if (type && (enough || !/^X?SUB$/.test(type))) return { kind: "socket", type, subscription: undefined };
   }

@@ -52,7 +52,7 @@ function ask(link: NativeTransport, send: Send, clock: Clock): Promise<RoundTrip
   /** Until the answer has come: what is sent while nobody listens yet is lost. */
   let held: number[] | undefined = [];
   return new Promise((resolve, reject) => {
-    const again = clock.every(EVERY, () => send([fences.raise(clock.monotonic(), passed)], KEEP_ALIVE));
+    const again = clock.every(EVERY, () => send([fences.arm(clock.monotonic(), passed)], KEEP_ALIVE));
     const late = clock.after(PATIENCE, () => end(() => resolve(undefined)));
     const end = (settle: () => void) => {
       again();
@@ -66,7 +66,7 @@ function ask(link: NativeTransport, send: Send, clock: Clock): Promise<RoundTrip
     };
     const answered = (id: number, ident: string) => {
       isShared ||= fences.isForeign(id);
-      if (!fences.pass(id, clock.monotonic()) || !held) return;
+      if (!fences.noticeReceived(id, clock.monotonic()) || !held) return;
       for (const stranded of held) send([stranded], CANCEL);
       held = undefined;
       end(() => clock.after(SETTLE, () => resolve({ milliseconds, ident, isShared })));
@@ -93,6 +93,6 @@ function receiverOf(answered: (id: number, ident: string) => void, stranded: (id
     },
     connected() {},
     disconnected() {},
-    refused() {},
+    protocolError() {},
   };
 }

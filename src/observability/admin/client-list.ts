@@ -1,9 +1,7 @@
 /** The clients as an operator sees them: a list in pages, one of them in full, and an end to some. */
 
-import type { Audience } from "../../delivery/audience.js";
 import type { Client } from "../../delivery/client.js";
 import type { Server } from "../../delivery/server-delivery.js";
-import { toStoredClient } from "../../delivery/subscription.js";
 import { tooManyRequests } from "../../errors.js";
 import type { Hub } from "../../hub/hub.js";
 import { compile, type Selector, wordsOf } from "../../matching/selector.js";
@@ -91,7 +89,7 @@ export class ClientList {
     const found: [server: Server, client: Client][] = [];
     for (const server of servers.slice(first)) {
       const below = server.name === after?.server ? after.id : Number.POSITIVE_INFINITY;
-      const { clients } = server.registry;
+      const { clients } = server;
       for (const id of yield* newest([...clients.keys()], below, limit + 1 - found.length)) {
         const client = clients.get(id);
         if (client) found.push([server, client]);
@@ -106,20 +104,20 @@ export class ClientList {
       room -= charactersOf(client);
     }
     const last = shown.at(-1);
-    const total = servers.reduce((sum, { registry }) => sum + registry.size, 0);
+    const total = servers.reduce((sum, { clients }) => sum + clients.size, 0);
     return { total, clients: shown, next: found.length > shown.length && last ? `${last.server}/${last.id}` : null };
   }
 
   one(name: string, id: number): ClientView | undefined {
     const server = this.#server(name);
-    const client = server?.registry.clients.get(id);
+    const client = server?.clients.get(id);
     return server && client && this.#view(server, client);
   }
 
   /** False when there is no such client. */
   end(name: string, id: number): boolean {
     const server = this.#server(name);
-    if (!server?.registry.clients.has(id)) return false;
+    if (!server?.clients.has(id)) return false;
     this.#parts.hub.end(server, id, "kicked");
     return true;
   }
@@ -128,7 +126,7 @@ export class ClientList {
   endTopic(topic: string): Promise<number> {
     const follows = (selector: Selector): boolean =>
       wordsOf(selector) === topic || (selector.kind !== "any" && compile(selector, this.#parts.base)(topic));
-    const known = new Map<Audience, boolean>();
+    const known = new Map<Client["audience"], boolean>();
     return this.#endAll(function* ({ audience }): Steps<boolean> {
       const before = known.get(audience);
       if (before !== undefined) return before;
@@ -157,7 +155,7 @@ export class ClientList {
       (function* (): Steps<number> {
         let ended = 0;
         for (const server of servers()) {
-          const { clients } = server.registry;
+          const { clients } = server;
           for (const client of [...clients.values()]) {
             yield;
             const looking = isMeant(client);
@@ -178,19 +176,9 @@ export class ClientList {
 
   #view(server: Server, client: Client): ClientView {
     const { clock, epoch } = this.#parts;
-    const {
-      id,
-      remote,
-      audience,
-      since,
-      expiresAt,
-      behind,
-      creditLimit: allowance,
-      creditAvailable: credit,
-      subscriber,
-    } = client;
+    const { id, remote, audience, since, expiresAt, creditLimit, creditAvailable, subscriber } = client;
     const age = Math.max(0, clock.monotonic() - since);
-    const isMetered = allowance !== Number.POSITIVE_INFINITY;
+    const isMetered = creditLimit !== Number.POSITIVE_INFINITY;
     return {
       server: server.name,
       id,
@@ -200,9 +188,9 @@ export class ClientList {
       since: new Date(clock.now() - age).toISOString(),
       seconds: Math.round(age) / 1000,
       expires: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-      state: behind ? "behind" : "live",
-      cursor: positionId(epoch(), Math.max(0, behind?.cursor ?? toStoredClient(server, client).acknowledgedOffset)),
-      credits: isMetered ? { allowance, left: credit } : null,
+      state: client.state.name === "catchingUp" ? "behind" : "live",
+      cursor: positionId(epoch(), Math.max(0, server.acknowledgedOffset(client))),
+      credits: isMetered ? { allowance: creditLimit, left: creditAvailable } : null,
       subscriber: subscriber?.id ?? null,
       subject: subscriber?.subject ?? null,
     };

@@ -1,8 +1,7 @@
 /** Who came and went last: kept so that whoever begins to watch sees it at once. */
 import { randomBytes } from "node:crypto";
-import type { Client } from "../../delivery/client.js";
-import type { DisconnectReason } from "../../delivery/ports.js";
-import type { DaemonObserver } from "../../hub/observers.js";
+import type { DisconnectReason } from "../../delivery/reasons.js";
+import type { EventOf, Observe } from "../../hub/events.js";
 import { type Selector, wordsOf } from "../../matching/selector.js";
 import { abbreviate, abbreviateList } from "../../util/abbreviate.js";
 import type { Clock } from "../../util/clock.js";
@@ -34,7 +33,7 @@ export interface RecentChanges {
 /** Visits that are held. */
 const HELD = 50;
 /** What is shown of a client's topics, which can be 100 of 4 kB each. */
-const TOPICS = { words: 3, characters: 80, sum: 300 };
+const TOPICS = { maxWords: 3, maxWordCharacters: 80, maxCharacters: 300 };
 
 export class RecentConnections {
   readonly #clock: Clock;
@@ -57,25 +56,18 @@ export class RecentConnections {
     return this.#count - this.#held.length;
   }
 
-  /** The same journal, of which this hears too. */
-  beside(journal: DaemonObserver): DaemonObserver {
-    return {
-      ...journal,
-      connected: (server, client, clients) => {
-        journal.connected(server, client, clients);
-        this.#add("connect", server, client, clients);
-      },
-      adopted: (server, client, clients) => {
-        journal.adopted(server, client, clients);
-        this.#add("adopt", server, client, clients);
-      },
-      disconnected: (server, client, reason, clients) => {
-        journal.disconnected(server, client, reason, clients);
-        const seconds = Math.round(this.#clock.monotonic() - client.since) / 1000;
-        this.#add("disconnect", server, client, clients, { reason, seconds });
-      },
-    };
-  }
+  readonly observe: Observe = (event) => {
+    switch (event.type) {
+      case "clientConnected":
+        return this.#add("connect", event);
+      case "clientAdopted":
+        return this.#add("adopt", event);
+      case "clientDisconnected": {
+        const seconds = Math.round(this.#clock.monotonic() - event.client.since) / 1000;
+        return this.#add("disconnect", event, { reason: event.reason, seconds });
+      }
+    }
+  };
 
   /** Those after the first `count`. */
   after(count: number): RecentChanges {
@@ -97,9 +89,7 @@ export class RecentConnections {
 
   #add(
     event: RecentConnection["event"],
-    server: string,
-    client: Client,
-    clients: number,
+    { server, client, clients }: EventOf<"clientConnected" | "clientAdopted" | "clientDisconnected">,
     left: Partial<RecentConnection> = {},
   ): void {
     const now = this.#clock.now();

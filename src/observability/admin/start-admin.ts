@@ -21,7 +21,7 @@ export interface AdminOptions {
   /** For what is guarded; "" = none. */
   readonly token: string;
   readonly version: string;
-  readonly journal: MetricsObserver;
+  readonly metrics: MetricsObserver;
   readonly visits: RecentConnections;
   readonly observed: DaemonState;
   readonly hub: Pick<Hub, "end">;
@@ -29,7 +29,7 @@ export interface AdminOptions {
   readonly base: string;
   readonly clock: Clock;
   /** How many connections there may be; absent = as many as the server takes. */
-  readonly cap?: Pick<ConnectionCap, "most" | "reached">;
+  readonly cap?: Pick<ConnectionCap, "maxConnections" | "limitReached">;
   /** A request to the admin address failed. */
   readonly failed: (error: unknown) => void;
 }
@@ -42,17 +42,17 @@ export interface RunningAdmin {
 
 /** Rejects with "link_failed" when the address cannot be had. */
 export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
-  const { listen, token, version, journal, visits, observed, hub, base, clock, cap, failed } = options;
+  const { listen, token, version, metrics, visits, observed, hub, base, clock, cap, failed } = options;
   if (listen === "") return { url: undefined, close: async () => undefined };
   const { snapshot } = observed;
-  const pulse = new RateSampler({ clock, tally: journal.tally, lag: (ms) => journal.histograms.lag(ms) });
-  const exposition = new Exposition(journal, snapshot);
-  const parts = { version, journal, pulse, snapshot, exposition };
+  const pulse = new RateSampler({ clock, counters: metrics.counters, lag: (ms) => metrics.histograms.lag(ms) });
+  const exposition = new Exposition(metrics, snapshot);
+  const parts = { version, metrics, pulse, snapshot, exposition };
   const feed = new DashboardStream({
     clock,
     visits,
     status: () => statusOf(parts),
-    ...(cap && { most: Math.floor(cap.most / 2) }),
+    ...(cap && { most: Math.floor(cap.maxConnections / 2) }),
   });
   const servers = () => observed.servers.map(({ server }) => server);
   const clients = new ClientList({ hub, servers, epoch: () => observed.history?.epoch ?? "", base, clock });
@@ -60,7 +60,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const guarded = operatorRoutes(clients, feed);
   const server = new AdminServer({
     ...{ listen, routes, guarded, token, failed },
-    ...(cap && { most: cap.most, full: cap.reached }),
+    ...(cap && { most: cap.maxConnections, full: cap.limitReached }),
   });
   await server.start();
   pulse.start();

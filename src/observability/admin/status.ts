@@ -1,5 +1,5 @@
 /** What GET /status answers, as JSON; `m2push status` reads it. Times end in their unit, rates in PerSecond. */
-import type { NodeSnapshot } from "../../delivery/ports.js";
+import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 import type { MetricsObserver } from "../metrics/metrics-observer.js";
 import type { RateSampler, Rates } from "../metrics/rate-sampler.js";
@@ -53,15 +53,15 @@ export interface Status {
 
 export interface StatusParts {
   readonly version: string;
-  readonly journal: MetricsObserver;
+  readonly metrics: MetricsObserver;
   readonly pulse: RateSampler;
   readonly snapshot: () => Snapshot;
 }
 
-export function statusOf({ version, journal, pulse, snapshot }: StatusParts): Status {
+export function statusOf({ version, metrics, pulse, snapshot }: StatusParts): Status {
   const now = snapshot();
   const found = readinessProblems(now);
-  const servers = now.servers.map((server) => serverStatus(server, journal, pulse));
+  const servers = now.servers.map((server) => serverStatus(server, metrics, pulse));
   return {
     m2push: version,
     pid: process.pid,
@@ -73,7 +73,7 @@ export function statusOf({ version, journal, pulse, snapshot }: StatusParts): St
     uptimeSeconds: round(now.uptime),
     clients: sum(servers, ({ clients }) => clients),
     behind: sum(servers, ({ behind }) => behind),
-    publications: journal.tally.publications,
+    publications: metrics.counters.publications,
     perSecond: rounded(pulse.rates),
     lagMs: round(pulse.lag),
     servers,
@@ -86,8 +86,8 @@ function conditionStatus({ code, subject, message, fix, details, since }: Active
   return { code, subject, message, fix, ...(details && { details }), since: new Date(since).toISOString() };
 }
 
-function serverStatus(server: ServerSnapshot, journal: MetricsObserver, pulse: RateSampler): ServerStatus {
-  const { fenceMs, latencyMs, connects, disconnects, deliveries, losses } = journal.server(server.name);
+function serverStatus(server: ServerSnapshot, metrics: MetricsObserver, pulse: RateSampler): ServerStatus {
+  const { fenceMs, latencyMs, connects, disconnects, deliveries, losses } = metrics.server(server.name);
   return {
     ...server,
     fenceMs: fenceMs === undefined ? null : round(fenceMs),

@@ -4,21 +4,18 @@
  * stranger can write into a line is abbreviated: addresses, topics, ids, idents and the texts of errors, which may quote them.
  */
 
-import type { Client } from "../../delivery/client.js";
-import type { Flush } from "../../delivery/outbox.js";
-import type { DisconnectReason, GapReason, PublicationSource } from "../../delivery/ports.js";
-import type { M2pushError } from "../../errors.js";
+import type { EventOf, Observe } from "../../hub/events.js";
 import type { Interest } from "../../matching/interest.js";
 import { wordsOf } from "../../matching/selector.js";
-import type { Publication } from "../../protocol/publication.js";
 import { abbreviate, abbreviateList } from "../../util/abbreviate.js";
 import type { Clock } from "../../util/clock.js";
+import { blocksReadiness } from "../../util/conditions.js";
 import { memoizeLast } from "../../util/memoize-last.js";
 import { Throttle } from "../../util/throttle.js";
 import type { Logger } from "./logger.js";
 
 /** A client's topics in a line: it may have 100 of 4 kB each, and has two lines. */
-const TOPICS = { words: 10, characters: 120, sum: 300 };
+const TOPICS = { maxWords: 10, maxWordCharacters: 120, maxCharacters: 300 };
 
 /** What is beyond is only counted. */
 const MAX_REPEATING_TOPICS = 1000;
@@ -36,15 +33,68 @@ export class LogObserver {
     this.#throttle = new Throttle(clock, 1000);
   }
 
+  /** The most frequent events first. */
+  readonly observe: Observe = (event) => {
+    switch (event.type) {
+      case "published":
+        return this.#published(event);
+      case "flushed":
+        return this.#flushed(event);
+      case "requestCompleted":
+        return this.#requestCompleted(event);
+      case "clientConnected":
+        return this.#clientConnected(event);
+      case "clientAdopted":
+        return this.#clientAdopted(event);
+      case "clientDisconnected":
+        return this.#clientDisconnected(event);
+      case "idRepeated":
+        return this.#idRepeated(event);
+      case "gapReported":
+        return this.#gapReported(event);
+      case "linkLive":
+        return this.#linkLive(event);
+      case "linkLost":
+        return this.#linkLost(event);
+      case "malformedMessage":
+        return this.#malformedMessage(event);
+      case "staleMessagesDropped":
+        return this.#staleMessagesDropped(event);
+      case "identMismatch":
+        return this.#identMismatch(event);
+      case "controlPortFailed":
+        return this.#controlPortFailed(event);
+      case "adoptionCompleted":
+        return this.#adoptionCompleted(event);
+      case "orphansClosed":
+        return this.#orphansClosed(event);
+      case "publicationRejected":
+        return this.#publicationRejected(event);
+      case "peerRejected":
+        return this.#peerRejected(event);
+      case "zmqConnectionLost":
+        return this.#zmqConnectionLost(event);
+      case "conditionBegan":
+        return this.#conditionBegan(event);
+      case "conditionEnded":
+        return this.#conditionEnded(event);
+      case "flushAcknowledged":
+        return; // only the metrics show it
+      default:
+        event satisfies never;
+    }
+  };
+
   // Members are named one by one: spread from one object into another, they were what cost most of a line in a storm.
 
-  connected(server: string, { id, remote: address, audience }: Client, clients: number): void {
+  #clientConnected({ server, client, clients }: EventOf<"clientConnected">): void {
+    const { id, remote: address, audience } = client;
     const remote = abbreviate(address);
     const topics = topicsOf(audience.interest);
     this.#log.info({ event: "connect", server, client: id, remote, topics, clients }, "client connected");
   }
 
-  disconnected(server: string, client: Client, reason: DisconnectReason, clients: number): void {
+  #clientDisconnected({ server, client, reason, clients }: EventOf<"clientDisconnected">): void {
     const { id, audience, since } = client;
     const remote = abbreviate(client.remote);
     const seconds = Math.round(this.#clock.monotonic() - since) / 1000;
@@ -53,13 +103,14 @@ export class LogObserver {
     this.#log.info({ event: "disconnect", server, client: id, remote, topics, clients, reason, seconds }, text);
   }
 
-  adopted(server: string, { id, remote: address, audience }: Client, clients: number): void {
+  #clientAdopted({ server, client, clients }: EventOf<"clientAdopted">): void {
+    const { id, remote: address, audience } = client;
     const remote = abbreviate(address);
     const topics = topicsOf(audience.interest);
     this.#log.info({ event: "adopt", server, client: id, remote, topics, clients }, "client adopted");
   }
 
-  published(publication: Publication): void {
+  #published({ publication }: EventOf<"published">): void {
     if (!this.#log.isLevelEnabled("trace")) return;
     const { id, topics: all, bytes } = publication;
     const topics = abbreviateList(all, TOPICS);
@@ -67,7 +118,7 @@ export class LogObserver {
   }
 
   /** Once a topic: a publisher that does it does it with each event. */
-  repeatedId(topic: string): void {
+  #idRepeated({ topic }: EventOf<"idRepeated">): void {
     if (this.#repeating.has(topic) || this.#repeating.size >= MAX_REPEATING_TOPICS) return;
     this.#repeating.add(topic);
     const fix = "leave the ids to the hub, or have the publisher go on counting where it stopped";
@@ -75,47 +126,50 @@ export class LogObserver {
     this.#log.warn({ event: "repeated id", topic: abbreviate(topic), fix }, text);
   }
 
-  flushed(server: string, { bodies, frames, bytes, deliveries, oldest }: Flush): void {
+  #flushed({ server, flush }: EventOf<"flushed">): void {
+    if (!this.#log.isLevelEnabled("trace")) return;
+    const { bodies, frames, bytes, deliveries, oldest } = flush;
     this.#log.trace({ event: "flush", server, bodies, frames, bytes, deliveries, oldest }, "sent");
   }
 
-  gap(server: string, reason: GapReason): void {
-    this.#throttle.pass("gap", (suppressed) => {
+  #gapReported({ server, reason }: EventOf<"gapReported">): void {
+    this.#throttle.run("gap", (suppressed) => {
       this.#log.info({ event: "gap", server, reason, suppressed }, "client told that publications are gone");
     });
   }
 
-  serverLive(server: string, milliseconds: number): void {
+  #linkLive({ server, milliseconds }: EventOf<"linkLive">): void {
     this.#log.info({ event: "live", server, milliseconds: Math.round(milliseconds) }, "Mongrel2 answers: serving");
   }
 
-  serverLost(server: string, why: string): void {
+  #linkLost({ server, reason: why }: EventOf<"linkLost">): void {
     this.#log.warn({ event: "lost", server, why }, "Mongrel2 lost: its clients are forgotten");
   }
 
-  recovered(server: string, result: { adopted: number; cancelled: number; gone: number; proven: boolean }): void {
-    if (result.adopted + result.cancelled + result.gone === 0) return;
-    this.#log.info({ event: "recovered", server, ...result }, "clients of the last run are settled");
+  #adoptionCompleted({ server, adopted, cancelled, gone, proven }: EventOf<"adoptionCompleted">): void {
+    if (adopted + cancelled + gone === 0) return;
+    const text = "clients of the last run are settled";
+    this.#log.info({ event: "recovered", server, adopted, cancelled, gone, proven }, text);
   }
 
-  controlFailed(server: string, error: unknown): void {
+  #controlPortFailed({ server, error }: EventOf<"controlPortFailed">): void {
     const why = abbreviate(error instanceof Error ? error.message : String(error));
     // What lasts is a condition: control_unreachable.
     this.#log.debug({ event: "control", server, why }, "Mongrel2's control port does not answer");
   }
 
-  orphansClosed(server: string, connections: number, rule: string): void {
+  #orphansClosed({ server, connections, rule }: EventOf<"orphansClosed">): void {
     const text = "closed connections that an earlier process left without an answer or events";
     this.#log.info({ event: "orphans closed", server, connections, rule }, text);
   }
 
-  wrongIdent(server: string, configured: string, seen: string): void {
+  #identMismatch({ server, configured, received: seen }: EventOf<"identMismatch">): void {
     const text = "Mongrel2 signs with another send_ident than the one configured here: make the two the same";
     this.#log.error({ event: "ident", server, configured, seen: abbreviate(seen) }, text);
   }
 
-  malformed(server: string, error: M2pushError): void {
-    this.#throttle.pass(`malformed ${error.code}`, (suppressed) => {
+  #malformedMessage({ server, error }: EventOf<"malformedMessage">): void {
+    this.#throttle.run(`malformed ${error.code}`, (suppressed) => {
       this.#log.warn(
         { event: "malformed", server, code: error.code, why: abbreviate(error.message), suppressed },
         "bad message from Mongrel2",
@@ -124,44 +178,51 @@ export class LogObserver {
   }
 
   /** One that came over HTTP stands in the log as a request that was refused. */
-  publicationRejected(source: PublicationSource, error: M2pushError): void {
+  #publicationRejected({ source, error }: EventOf<"publicationRejected">): void {
     if (source === "http") return;
-    this.#throttle.pass(`publication ${error.code}`, (suppressed) => {
+    this.#throttle.run(`publication ${error.code}`, (suppressed) => {
       const why = abbreviate(error.message);
       this.#log.warn({ event: "rejected", source, code: error.code, why, suppressed }, "publication rejected");
     });
   }
 
-  peerRefused(address: string, error: M2pushError, peer: string): void {
+  #peerRejected({ address, error, peer }: EventOf<"peerRejected">): void {
     const { code, message: why } = error;
-    this.#throttle.pass(`peer ${address} ${code}`, (suppressed) => {
+    this.#throttle.run(`peer ${address} ${code}`, (suppressed) => {
       this.#log.warn({ event: "peer", address, peer, code, why, suppressed }, "ZeroMQ peer disconnected");
     });
   }
 
-  connectionBroken(error: M2pushError): void {
-    this.#throttle.pass("connection", (suppressed) => {
+  #zmqConnectionLost({ error }: EventOf<"zmqConnectionLost">): void {
+    this.#throttle.run("connection", (suppressed) => {
       this.#log.info({ event: "connection", why: error.message, suppressed }, "ZeroMQ connection broken");
     });
   }
 
-  /** Figures only: see the metrics. */
-  fencePassed(): void {}
-
-  stale(server: string, messages: number): void {
-    this.#throttle.pass(`stale ${server}`, (suppressed) => {
+  #staleMessagesDropped({ server, messages }: EventOf<"staleMessagesDropped">): void {
+    this.#throttle.run(`stale ${server}`, (suppressed) => {
       const text = "a message that may be of a Mongrel2 that is gone: not taken";
       this.#log.info({ event: "stale", server, messages, suppressed }, text);
     });
   }
 
-  answered(server: string, route: string, status: number, why?: string): void {
+  #requestCompleted({ server, route, status, reason: why }: EventOf<"requestCompleted">): void {
     if (why === undefined) this.#log.debug({ event: "answer", server, route, status }, "request answered");
     else
-      this.#throttle.pass(`refused ${route} ${status}`, (suppressed) => {
+      this.#throttle.run(`refused ${route} ${status}`, (suppressed) => {
         const text = abbreviate(why);
         this.#log.info({ event: "refuse", server, route, status, why: text, suppressed }, "request refused");
       });
+  }
+
+  #conditionBegan({ condition: { code, subject, message, fix, level, details } }: EventOf<"conditionBegan">): void {
+    const fields = { event: "condition", code, ...(subject && { subject }), ...details, fix };
+    this.#log[level ?? (blocksReadiness(code) ? "error" : "warn")](fields, message);
+  }
+
+  #conditionEnded({ condition: { code, subject, message }, milliseconds }: EventOf<"conditionEnded">): void {
+    const seconds = Math.round(milliseconds) / 1000;
+    this.#log.info({ event: "condition ended", code, ...(subject && { subject }), seconds }, `no longer: ${message}`);
   }
 }
 

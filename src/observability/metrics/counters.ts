@@ -2,7 +2,8 @@
  * What has happened so far, in plain numbers. The hot path only adds to these; prom-client sees them when somebody asks
  * (see exposition.ts), so a publication costs two additions instead of two look-ups of a label set.
  */
-import { DISCONNECT_REASONS, GAP_REASONS, type PublicationSource } from "../../delivery/ports.js";
+import { DISCONNECT_REASONS, GAP_REASONS } from "../../delivery/reasons.js";
+import type { PublicationSource } from "../../hub/bus.js";
 
 /** Counts by the values of labels. The values must come from closed sets: each combination is kept for ever. */
 export class LabelledCounter {
@@ -89,15 +90,15 @@ export class Counters {
 
   /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */
   server(name: string): ServerCounters {
-    let tally = this.servers.get(name);
-    if (!tally) {
-      tally = zeros();
-      this.servers.set(name, tally);
+    let counters = this.servers.get(name);
+    if (!counters) {
+      counters = zeros();
+      this.servers.set(name, counters);
       for (const reason of DISCONNECT_REASONS) this.disconnects.add([name, reason], 0);
       for (const reason of GAP_REASONS) this.gaps.add([name, reason], 0);
       for (const reason of PARSE_REASONS) this.parseErrors.add([name, reason], 0);
     }
-    return tally;
+    return counters;
   }
 
   /** The sum of one count over all servers. */

@@ -5,7 +5,7 @@
  */
 
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { NodeSnapshot } from "../../delivery/ports.js";
+import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { LabelledCounter, ServerCounters } from "./counters.js";
 import type { MetricsObserver } from "./metrics-observer.js";
 import type { ServerSnapshot, Snapshot } from "./snapshot.js";
@@ -17,27 +17,27 @@ type Kind = "counter" | "gauge";
 type Metric = readonly [kind: Kind, name: string, help: string, labels: readonly string[], rows: Rows];
 
 export class Exposition {
-  readonly #journal: MetricsObserver;
+  readonly #metrics: MetricsObserver;
   readonly #snapshot: () => Snapshot;
   #now: Snapshot;
 
-  constructor(journal: MetricsObserver, snapshot: () => Snapshot) {
-    this.#journal = journal;
+  constructor(metrics: MetricsObserver, snapshot: () => Snapshot) {
+    this.#metrics = metrics;
     this.#snapshot = snapshot;
     this.#now = snapshot();
     for (const metric of [...this.#gauges(), ...this.#counters(), ...this.#process()])
-      register(journal.registry, metric);
+      register(metrics.registry, metric);
   }
 
   get contentType(): string {
-    return this.#journal.registry.contentType;
+    return this.#metrics.registry.contentType;
   }
 
   /** Everything, now. */
   async text(): Promise<string> {
     this.#now = this.#snapshot();
-    for (const { name } of this.#now.servers) this.#journal.server(name);
-    return await this.#journal.registry.metrics();
+    for (const { name } of this.#now.servers) this.#metrics.server(name);
+    return await this.#metrics.registry.metrics();
   }
 
   #gauges(): Metric[] {
@@ -81,9 +81,9 @@ export class Exposition {
   }
 
   #counters(): Metric[] {
-    const { tally } = this.#journal;
+    const { counters } = this.#metrics;
     const servers = (value: (server: ServerCounters) => number) => () =>
-      [...tally.servers].map(([name, server]): Row => [[name], value(server)]);
+      [...counters.servers].map(([name, server]): Row => [[name], value(server)]);
     const counts = (them: LabelledCounter) => () => [...them].map(({ values, count }): Row => [values, count]);
     const of = ["server"];
     const why = ["server", "reason"];
@@ -97,23 +97,23 @@ export class Exposition {
         of,
         servers(({ orphansClosed }) => orphansClosed),
       ],
-      ["counter", "disconnects_total", "Clients that are gone.", why, counts(tally.disconnects)],
-      ["counter", "publications_total", "Events published.", [], () => [one(tally.publications)]],
-      ["counter", "publication_bytes_total", "Their bytes.", [], () => [one(tally.publicationBytes)]],
-      ["counter", "repeated_ids_total", "Events whose id was used before.", [], () => [one(tally.repeatedIds)]],
+      ["counter", "disconnects_total", "Clients that are gone.", why, counts(counters.disconnects)],
+      ["counter", "publications_total", "Events published.", [], () => [one(counters.publications)]],
+      ["counter", "publication_bytes_total", "Their bytes.", [], () => [one(counters.publicationBytes)]],
+      ["counter", "repeated_ids_total", "Events whose id was used before.", [], () => [one(counters.repeatedIds)]],
       [
         "counter",
         "publications_rejected_total",
         "Publications rejected.",
         ["source", "reason"],
-        counts(tally.rejected),
+        counts(counters.rejected),
       ],
-      ["counter", "peers_refused_total", "ZeroMQ peers disconnected.", ["reason"], counts(tally.refusedPeers)],
+      ["counter", "peers_refused_total", "ZeroMQ peers disconnected.", ["reason"], counts(counters.refusedPeers)],
       ["counter", "deliveries_total", "Events times clients sent to.", of, servers(({ deliveries }) => deliveries)],
       ["counter", "frames_total", "Messages to Mongrel2 with events.", of, servers(({ frames }) => frames)],
       ["counter", "frame_bytes_total", "Bytes of their bodies.", of, servers(({ bytes }) => bytes)],
-      ["counter", "gaps_total", "Clients told that publications are gone.", why, counts(tally.gaps)],
-      ["counter", "parse_errors_total", "Bad messages from Mongrel2.", why, counts(tally.parseErrors)],
+      ["counter", "gaps_total", "Clients told that publications are gone.", why, counts(counters.gaps)],
+      ["counter", "parse_errors_total", "Bad messages from Mongrel2.", why, counts(counters.parseErrors)],
       ["counter", "server_losses_total", "Times that Mongrel2 was lost.", of, servers(({ losses }) => losses)],
       ["counter", "stale_drops_total", "Messages of an earlier Mongrel2, dropped.", of, servers(({ stale }) => stale)],
       [
@@ -123,7 +123,7 @@ export class Exposition {
         of,
         servers(({ controlFailures }) => controlFailures),
       ],
-      ["counter", "requests_total", "Requests answered.", ["server", "route", "status"], counts(tally.answers)],
+      ["counter", "requests_total", "Requests answered.", ["server", "route", "status"], counts(counters.answers)],
     ];
   }
 

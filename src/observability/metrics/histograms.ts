@@ -1,5 +1,5 @@
 /**
- * The distributions. Observed once for each flush or tick, never for each event: prom-client takes about 0.3 us for one, the tally 4 ns
+ * The distributions. Observed once for each flush or tick, never for each event: prom-client takes about 0.3 us for one, the counters 4 ns
  * for an event. And prom-client is told when somebody asks, or of a hundred in one go: where events come one by one its code is out of
  * the processor's cache each time, and took 0.1 ms of the daemon's 1.5 for an event, in which Mongrel2 could not write.
  */

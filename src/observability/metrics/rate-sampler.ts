@@ -33,7 +33,7 @@ interface Sample {
 
 export interface RateSamplerOptions {
   readonly clock: Clock;
-  readonly tally: Counters;
+  readonly counters: Counters;
   /** Told at each tick how late it is, milliseconds. */
   readonly lag: (ms: number) => void;
 }
@@ -68,7 +68,7 @@ export class RateSampler {
   }
 
   get rates(): Rates {
-    const total = totals(this.#options.tally);
+    const total = totals(this.#options.counters);
     const since = this.#samples[0];
     const seconds = this.#seconds();
     const rate = (name: keyof Rates) => (since && seconds > 0 ? (total[name] - since.total[name]) / seconds : 0);
@@ -84,7 +84,7 @@ export class RateSampler {
 
   /** Deliveries a second to the clients of one server. */
   deliveries(server: string): number {
-    const now = this.#options.tally.servers.get(server)?.deliveries ?? 0;
+    const now = this.#options.counters.servers.get(server)?.deliveries ?? 0;
     const before = this.#samples[0]?.servers.get(server) ?? 0;
     return this.#seconds() > 0 ? (now - before) / this.#seconds() : 0;
   }
@@ -104,21 +104,21 @@ export class RateSampler {
   }
 
   #sample(): void {
-    const { clock, tally } = this.#options;
-    const servers = new Map([...tally.servers].map(([name, { deliveries }]) => [name, deliveries]));
-    this.#samples.push({ at: clock.monotonic(), total: totals(tally), servers, lag: this.#worst });
+    const { clock, counters } = this.#options;
+    const servers = new Map([...counters.servers].map(([name, { deliveries }]) => [name, deliveries]));
+    this.#samples.push({ at: clock.monotonic(), total: totals(counters), servers, lag: this.#worst });
     this.#worst = 0;
     if (this.#samples.length > SAMPLES) this.#samples.shift();
   }
 }
 
-function totals(tally: Counters): Rates {
+function totals(counters: Counters): Rates {
   return {
-    publications: tally.publications,
-    deliveries: tally.sum("deliveries"),
-    connects: tally.sum("connects"),
-    disconnects: tally.sum("disconnects"),
-    frames: tally.sum("frames"),
-    bytes: tally.sum("bytes"),
+    publications: counters.publications,
+    deliveries: counters.sum("deliveries"),
+    connects: counters.sum("connects"),
+    disconnects: counters.sum("disconnects"),
+    frames: counters.sum("frames"),
+    bytes: counters.sum("bytes"),
   };
 }

@@ -1,6 +1,6 @@
 /** What can be read off the running daemon at any moment, for gauges, /readyz and /status. Nobody keeps one: it is made anew. */
 
-import type { NodeSnapshot } from "../../delivery/ports.js";
+import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 
 export interface ServerSnapshot {

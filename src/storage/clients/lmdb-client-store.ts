@@ -9,7 +9,7 @@
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { ClientStore, PreviousClients, StoredClient } from "../../delivery/ports.js";
+import type { ClientStore, PreviousClients, StoredClient } from "../../delivery/client-store.js";
 import type { RequestRecord } from "../../delivery/request-record.js";
 import type { Cancel, Clock } from "../../util/clock.js";
 import { Coalescer } from "../../util/coalescer.js";
@@ -197,7 +197,7 @@ export class LmdbClientStore implements ClientStore {
     const changed = this.#changedClients.get(server);
     if (changed) changed.set(id, client);
     else this.#changedClients.set(server, new Map([[id, client]]));
-    this.#coalescer.ask();
+    this.#coalescer.request();
   }
 
   #changeCheckpoint(server: string, change: Partial<Checkpoint>): void {
@@ -214,7 +214,7 @@ export class LmdbClientStore implements ClientStore {
     const aliveAt = this.#options.clock.monotonic();
     for (const server of this.#trusted) this.#changeCheckpoint(server, { aliveAt });
     for (const record of this.#requestRecords.values()) record.retry();
-    if (this.#changedClients.size > 0 || !this.#isLabelled) this.#coalescer.ask();
+    if (this.#changedClients.size > 0 || !this.#isLabelled) this.#coalescer.request();
   }
 
   /** Where this fails (the disk is full) it is tried again: until then positions stay as they are, and what comes later may come twice. */

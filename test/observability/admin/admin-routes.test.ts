@@ -8,9 +8,9 @@ import { condition, metrics, serverSnapshot, snapshotOf } from "../metrics/harne
 import { lint } from "../metrics/lint.js";
 
 function routes(now: () => Snapshot = () => snapshotOf()) {
-  const { journal, exposition, clock } = metrics(now);
-  const pulse = new RateSampler({ clock, tally: journal.tally, lag: () => {} });
-  const table = adminRoutes({ version: "1.2.3", journal, pulse, snapshot: now, exposition });
+  const { metrics: observer, observe, exposition, clock } = metrics(now);
+  const pulse = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
+  const table = adminRoutes({ version: "1.2.3", metrics: observer, pulse, snapshot: now, exposition });
   const get = async (path: string) => {
     const method = table.get(path)?.GET;
     assert.ok(method, path);
@@ -19,7 +19,7 @@ function routes(now: () => Snapshot = () => snapshotOf()) {
     assert.ok(typeof body === "string", path);
     return { ...answer, body };
   };
-  return { get, journal, table };
+  return { get, observe, table };
 }
 
 test("there are four paths for everybody, and all are for reading", () => {
@@ -75,14 +75,18 @@ test("/readyz gives every reason a line", async () => {
 });
 
 test("/status says everything in one JSON object", async () => {
-  const { get, journal } = routes(() =>
+  const { get, observe } = routes(() =>
     snapshotOf({
       uptime: 12.34567,
       servers: [serverSnapshot({ clients: 3, behind: 1 }), serverSnapshot({ name: "b", clients: 4 })],
     }),
   );
-  journal.flushed("main", { bodies: 1, frames: 1, bytes: 10, deliveries: 3, oldest: undefined });
-  journal.fencePassed("main", 0.1299);
+  observe({
+    type: "flushed",
+    server: "main",
+    flush: { bodies: 1, frames: 1, bytes: 10, deliveries: 3, oldest: undefined },
+  });
+  observe({ type: "flushAcknowledged", server: "main", milliseconds: 0.1299 });
   const { type, body } = await get("/status");
   assert.equal(type, "application/json");
   const status: Status = JSON.parse(body);

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { asTable } from "../../../src/cli/status-command.js";
 import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import type { Status } from "../../../src/observability/admin/status.js";
-import { logConditions } from "../../../src/observability/log/log-conditions.js";
+import { LogObserver } from "../../../src/observability/log/log-observer.js";
 import { RateSampler } from "../../../src/observability/metrics/rate-sampler.js";
 import { CONDITION_TYPES, type ConditionCode, Conditions } from "../../../src/util/conditions.js";
 import { FakeClock } from "../../support/clock.js";
@@ -15,11 +15,11 @@ import { sampleOf } from "../metrics/lint.js";
 function daemon() {
   const clock = new FakeClock();
   const { log, lines } = recordedLog("info");
-  const conditions = new Conditions(clock, logConditions(log));
+  const conditions = new Conditions(clock, new LogObserver(log, clock).observe);
   const now = () => snapshotOf({ conditions: conditions.active });
-  const { journal, exposition } = metrics(now);
-  const pulse = new RateSampler({ clock, tally: journal.tally, lag: () => {} });
-  const table = adminRoutes({ version: "1.2.3", journal, pulse, snapshot: now, exposition });
+  const { metrics: observer, exposition } = metrics(now);
+  const pulse = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
+  const table = adminRoutes({ version: "1.2.3", metrics: observer, pulse, snapshot: now, exposition });
   const get = async (path: string) => {
     const answer = await table.get(path)?.GET?.({ params: {}, query: new URLSearchParams(), lastEventId: undefined });
     assert.ok(answer && typeof answer.body === "string");

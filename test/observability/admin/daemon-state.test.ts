@@ -59,7 +59,7 @@ const adminOptions = (clock: FakeClock, listen: string): AdminOptions => ({
   listen,
   token: "",
   version: "1",
-  journal: new MetricsObserver(clock),
+  metrics: new MetricsObserver(clock),
   visits: new RecentConnections(clock),
   observed: new DaemonState(clock),
   hub: { end() {} },

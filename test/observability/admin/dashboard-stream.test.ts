@@ -33,21 +33,21 @@ class Watcher extends Writable {
 }
 
 async function start() {
-  const { clock, journal } = metrics();
+  const { clock, metrics: observer } = metrics();
   const visits = new RecentConnections(clock);
-  const pulse = new RateSampler({ clock, tally: journal.tally, lag: () => {} });
+  const pulse = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
   let looks = 0;
-  const parts: StatusParts = { version: "1.2.3", journal, pulse, snapshot: () => snapshotOf() };
+  const parts: StatusParts = { version: "1.2.3", metrics: observer, pulse, snapshot: () => snapshotOf() };
   const status = () => {
     looks++;
     return statusOf(parts);
   };
   const { connect, server } = await operated();
   connect(1);
-  const client = server.registry.clients.get(1);
+  const client = server.clients.get(1);
   assert.ok(client);
-  const told = visits.beside({ ...journal, connected() {}, disconnected() {} } as never);
-  const come = () => told.connected("main", client, 1);
+  const observe = visits.observe;
+  const come = () => observe({ type: "clientConnected", server: "main", client, clients: 1 });
   return { clock, visits, come, feed: new DashboardStream({ clock, visits, status }), looks: () => looks };
 }
 

@@ -17,9 +17,9 @@ async function start(t: TestContext, { token = "", listen = "127.0.0.1:0" } = {}
   observed.history = history;
   observed.servers.push({ server, sendSpec: "tcp://a:1", recvSpec: "tcp://a:2", link: { live: true } });
   const failures: unknown[] = [];
-  const journal = new MetricsObserver(clock);
+  const metrics = new MetricsObserver(clock);
   const failed = (error: unknown) => failures.push(error);
-  const watched = { version: "1", journal, visits: new RecentConnections(clock), observed };
+  const watched = { version: "1", metrics, visits: new RecentConnections(clock), observed };
   const admin = await startAdmin({ listen, token, ...watched, hub, base: BASE, clock, failed });
   t.after(async () => {
     await admin.close();

@@ -1,40 +1,31 @@
 /** Who came and went, as far as it is held. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { combineObservers } from "../../../src/hub/observers.js";
 import { RecentConnections } from "../../../src/observability/admin/recent-connections.js";
-import { LogObserver } from "../../../src/observability/log/log-observer.js";
-import { openLog } from "../../../src/observability/log/logger.js";
-import { MetricsObserver } from "../../../src/observability/metrics/metrics-observer.js";
 import { FakeClock } from "../../support/clock.js";
 import { interest, operated } from "./harness.js";
-
-const rethrow = (error: unknown) => {
-  throw error;
-};
 
 /** Visits of clients that come with these topics. */
 async function visited(topics: readonly (readonly string[])[]) {
   const clock = new FakeClock();
   const visits = new RecentConnections(clock);
-  const metrics = new MetricsObserver(clock);
-  const journal = visits.beside(combineObservers(new LogObserver(openLog("silent"), clock), metrics, rethrow));
+  const { observe } = visits;
   const { server, connect } = await operated();
   for (const [at, words] of topics.entries()) connect(at + 1, { interest: interest(words) });
   const come = (id: number) => {
-    const client = server.registry.clients.get(id);
+    const client = server.clients.get(id);
     assert.ok(client);
     return client;
   };
-  return { clock, visits, metrics, journal, come };
+  return { clock, visits, observe, come };
 }
 
-test("who comes, is kept and goes is told of, and so is the journal behind", async () => {
-  const { visits, journal, metrics, clock, come } = await visited([["news"]]);
-  journal.connected("main", come(1), 1);
-  journal.adopted("main", come(1), 1);
+test("who comes, is kept and goes is listed", async () => {
+  const { visits, observe, clock, come } = await visited([["news"]]);
+  observe({ type: "clientConnected", server: "main", client: come(1), clients: 1 });
+  observe({ type: "clientAdopted", server: "main", client: come(1), clients: 1 });
   clock.advance(1500);
-  journal.disconnected("main", come(1), "kicked", 0);
+  observe({ type: "clientDisconnected", server: "main", client: come(1), reason: "kicked", clients: 0 });
   const of = { at: "", server: "main", client: 1, remote: "127.0.0.1", topics: ["news"] };
   const { visits: held, skipped } = visits.after(0);
   assert.deepEqual(
@@ -47,13 +38,12 @@ test("who comes, is kept and goes is told of, and so is the journal behind", asy
   );
   assert.equal(skipped, 0);
   assert.equal(Date.parse(held[2]?.at ?? "") - Date.parse(held[0]?.at ?? ""), 1500);
-  const { connects, adoptions, disconnects } = metrics.server("main");
-  assert.deepEqual([connects, adoptions, disconnects], [1, 1, 1]);
 });
 
 test("the last fifty are held, and who asks for more is told how many are missing", async () => {
-  const { visits, journal, come } = await visited([["news"]]);
-  for (let count = 1; count <= 70; count++) journal.connected("main", come(1), count);
+  const { visits, observe, come } = await visited([["news"]]);
+  for (let count = 1; count <= 70; count++)
+    observe({ type: "clientConnected", server: "main", client: come(1), clients: count });
   const clients = (count: number) => visits.after(count).visits.map((visit) => visit.clients);
   assert.deepEqual([visits.count, visits.forgotten], [70, 20]);
   assert.deepEqual(clients(68), [69, 70]);
@@ -63,19 +53,19 @@ test("the last fifty are held, and who asks for more is told how many are missin
 });
 
 test("of a client with many or long topics only the beginning is kept", async () => {
-  const { visits, journal, come } = await visited([["a", "b", "c", "d", "e"], ["x".repeat(1000)]]);
-  journal.connected("main", come(1), 1);
-  journal.connected("main", come(2), 2);
+  const { visits, observe, come } = await visited([["a", "b", "c", "d", "e"], ["x".repeat(1000)]]);
+  observe({ type: "clientConnected", server: "main", client: come(1), clients: 1 });
+  observe({ type: "clientConnected", server: "main", client: come(2), clients: 2 });
   const [many, long] = visits.after(0).visits;
   assert.deepEqual(many?.topics, ["a", "b", "c", "and 2 more"]);
   assert.deepEqual(long?.topics, [`${"x".repeat(80)}…`]);
 });
 
 test("an id names a place in the visits of this process, and no other id does", async () => {
-  const { visits, journal, come } = await visited([["a"]]);
-  journal.connected("main", come(1), 1);
+  const { visits, observe, come } = await visited([["a"]]);
+  observe({ type: "clientConnected", server: "main", client: come(1), clients: 1 });
   const { id } = visits;
-  journal.connected("main", come(1), 2);
+  observe({ type: "clientConnected", server: "main", client: come(1), clients: 2 });
   assert.equal(visits.countAt(id), 1);
   assert.equal(visits.countAt(visits.id), 2);
   const [instance] = id.split(".");

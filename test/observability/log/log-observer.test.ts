@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Client } from "../../../src/delivery/client.js";
-import { DISCONNECT_REASONS } from "../../../src/delivery/ports.js";
+import { DISCONNECT_REASONS } from "../../../src/delivery/reasons.js";
 import { Registry } from "../../../src/delivery/registry.js";
 import { ProtocolError } from "../../../src/errors.js";
+import type { DaemonEvent } from "../../../src/hub/events.js";
 import type { Interest } from "../../../src/matching/interest.js";
 import { LogObserver } from "../../../src/observability/log/log-observer.js";
 import { parseRequest, RequestError } from "../../../src/protocol/request.js";
@@ -27,7 +28,7 @@ function setUp(level?: string) {
   const newcomer = { id: 17, remote: "203.0.113.9", interest: INTEREST, since: 0 };
   const subscriber = { id: "urn:uuid:1", subject: "somebody", subscriptions: [] };
   const client: Client = registry.add({ ...newcomer, expiresAt: 5e12, subscriber });
-  return { clock, ...recorded, client, journal: new LogObserver(recorded.log, clock) };
+  return { clock, ...recorded, client, observe: new LogObserver(recorded.log, clock).observe };
 }
 
 /** The only line, without its time, which must be one. */
@@ -41,16 +42,16 @@ function only(lines: readonly Line[]): Line {
 const WHO = { server: "main", client: 17, remote: "203.0.113.9", topics: ["news", "/books/{id}", "*"] };
 
 test("a client that connects", () => {
-  const { journal, client, lines } = setUp();
-  journal.connected("main", client, 3);
+  const { observe, client, lines } = setUp();
+  observe({ type: "clientConnected", server: "main", client, clients: 3 });
   assert.deepEqual(only(lines), { level: "info", event: "connect", ...WHO, clients: 3, msg: "client connected" });
 });
 
 for (const reason of DISCONNECT_REASONS) {
   test(`a client that disconnects: ${reason}`, () => {
-    const { journal, client, clock, lines } = setUp();
+    const { observe, client, clock, lines } = setUp();
     clock.advance(61_234.4);
-    journal.disconnected("main", client, reason, 2);
+    observe({ type: "clientDisconnected", server: "main", client, reason, clients: 2 });
     assert.deepEqual(only(lines), {
       level: "info",
       event: "disconnect",
@@ -64,36 +65,38 @@ for (const reason of DISCONNECT_REASONS) {
 }
 
 test("a client that is served on", () => {
-  const { journal, client, lines } = setUp();
-  journal.adopted("main", client, 1);
+  const { observe, client, lines } = setUp();
+  observe({ type: "clientAdopted", server: "main", client, clients: 1 });
   assert.deepEqual(only(lines), { level: "info", event: "adopt", ...WHO, clients: 1, msg: "client adopted" });
 });
 
 /** What is told, the level, and the members beside server and msg. */
-const TOLD: readonly (readonly [what: string, tell: (journal: LogObserver) => void, level: string, rest: Line])[] = [
+const TOLD: readonly (readonly [what: string, event: DaemonEvent, level: string, rest: Line])[] = [
   [
     "a publication, without its content",
-    (it) =>
-      it.published({
+    {
+      type: "published",
+      publication: {
         offset: 1,
         id: "e.1",
         topics: ["t"],
         private: true,
         time: 0,
         bytes: Buffer.from("data: secret\n\n"),
-      }),
+      },
+    },
     "trace",
     { event: "publish", id: "e.1", topics: ["t"], bytes: 14, server: undefined },
   ],
   [
     "a flush",
-    (it) => it.flushed("main", { bodies: 1, frames: 2, bytes: 3, deliveries: 4, oldest: 5 }),
+    { type: "flushed", server: "main", flush: { bodies: 1, frames: 2, bytes: 3, deliveries: 4, oldest: 5 } },
     "trace",
     { event: "flush", bodies: 1, frames: 2, bytes: 3, deliveries: 4, oldest: 5 },
   ],
   [
     "an id that was used again",
-    (it) => it.repeatedId("news"),
+    { type: "idRepeated", topic: "news" },
     "warn",
     {
       event: "repeated id",
@@ -102,42 +105,67 @@ const TOLD: readonly (readonly [what: string, tell: (journal: LogObserver) => vo
       server: undefined,
     },
   ],
-  ["a gap", (it) => it.gap("main", "expired"), "info", { event: "gap", reason: "expired", suppressed: 0 }],
-  ["a server that answers", (it) => it.serverLive("main", 12.6), "info", { event: "live", milliseconds: 13 }],
-  ["a server that is lost", (it) => it.serverLost("main", "x"), "warn", { event: "lost", why: "x" }],
+  [
+    "a gap",
+    { type: "gapReported", server: "main", reason: "expired" },
+    "info",
+    { event: "gap", reason: "expired", suppressed: 0 },
+  ],
+  [
+    "a server that answers",
+    { type: "linkLive", server: "main", milliseconds: 12.6 },
+    "info",
+    { event: "live", milliseconds: 13 },
+  ],
+  ["a server that is lost", { type: "linkLost", server: "main", reason: "x" }, "warn", { event: "lost", why: "x" }],
   [
     "a recovery",
-    (it) => it.recovered("main", { adopted: 1, cancelled: 2, gone: 3, proven: true }),
+    { type: "adoptionCompleted", server: "main", adopted: 1, cancelled: 2, gone: 3, proven: true },
     "info",
     { event: "recovered", adopted: 1, cancelled: 2, gone: 3, proven: true },
   ],
   [
     "a control port that fails",
-    (it) => it.controlFailed("main", new Error("no answer")),
+    { type: "controlPortFailed", server: "main", error: new Error("no answer") },
     "debug",
     { event: "control", why: "no answer" },
   ],
-  ["a wrong ident", (it) => it.wrongIdent("main", "a", "b"), "error", { event: "ident", configured: "a", seen: "b" }],
+  [
+    "a wrong ident",
+    { type: "identMismatch", server: "main", configured: "a", received: "b" },
+    "error",
+    { event: "ident", configured: "a", seen: "b" },
+  ],
   [
     "a bad message",
-    (it) => it.malformed("main", new ProtocolError("invalid", "not a request")),
+    { type: "malformedMessage", server: "main", error: new ProtocolError("invalid", "not a request") },
     "warn",
     { event: "malformed", code: "invalid", why: "not a request", suppressed: 0 },
   ],
-  ["a stale message", (it) => it.stale("main", 1), "info", { event: "stale", messages: 1, suppressed: 0 }],
-  ["an answer", (it) => it.answered("main", "other", 404), "debug", { event: "answer", route: "other", status: 404 }],
+  [
+    "a stale message",
+    { type: "staleMessagesDropped", server: "main", messages: 1 },
+    "info",
+    { event: "stale", messages: 1, suppressed: 0 },
+  ],
+  [
+    "an answer",
+    { type: "requestCompleted", server: "main", route: "other", status: 404, reason: undefined },
+    "debug",
+    { event: "answer", route: "other", status: 404 },
+  ],
   [
     "a refusal with its reason",
-    (it) => it.answered("main", "/hub", 401, "the token has expired"),
+    { type: "requestCompleted", server: "main", route: "/hub", status: 401, reason: "the token has expired" },
     "info",
     { event: "refuse", route: "/hub", status: 401, why: "the token has expired", suppressed: 0 },
   ],
 ];
 
-for (const [what, tell, level, rest] of TOLD) {
+for (const [what, event, level, rest] of TOLD) {
   test(`${what} is told with all its members`, () => {
-    const { journal, lines } = setUp();
-    tell(journal);
+    const { observe, lines } = setUp();
+    observe(event);
     const { msg, ...line } = only(lines);
     assert.deepEqual(line, JSON.parse(JSON.stringify({ level, server: "main", ...rest })));
     assert.ok(String(msg).length > 3);
@@ -145,31 +173,31 @@ for (const [what, tell, level, rest] of TOLD) {
 }
 
 test("a recovery that found nobody is not told", () => {
-  const { journal, lines } = setUp();
-  journal.recovered("main", { adopted: 0, cancelled: 0, gone: 0, proven: false });
+  const { observe, lines } = setUp();
+  observe({ type: "adoptionCompleted", server: "main", adopted: 0, cancelled: 0, gone: 0, proven: false });
   assert.deepEqual(lines, []);
 });
 
 test("ids that are used again are told once a topic, and not of topics without end", () => {
-  const { journal, lines } = setUp();
-  for (let n = 0; n < 5000; n++) for (const topic of ["news", `topic ${n}`]) journal.repeatedId(topic);
+  const { observe, lines } = setUp();
+  for (let n = 0; n < 5000; n++) for (const topic of ["news", `topic ${n}`]) observe({ type: "idRepeated", topic });
   assert.equal(lines.length, 1000);
   assert.deepEqual([lines[0]?.topic, lines[1]?.topic], ["news", "topic 0"]);
 });
 
-const STORMS: readonly (readonly [what: string, tell: (journal: LogObserver) => void])[] = [
-  ["gaps", (it) => it.gap("main", "unknown")],
-  ["bad messages", (it) => it.malformed("main", new ProtocolError("invalid", "x"))],
-  ["bad publications", (it) => it.publicationRejected("zmq", new ProtocolError("invalid", "x"))],
-  ["stale messages", (it) => it.stale("main", 1)],
-  ["refusals", (it) => it.answered("main", "/hub", 401, "no token")],
+const STORMS: readonly (readonly [what: string, event: DaemonEvent])[] = [
+  ["gaps", { type: "gapReported", server: "main", reason: "unknown" }],
+  ["bad messages", { type: "malformedMessage", server: "main", error: new ProtocolError("invalid", "x") }],
+  ["bad publications", { type: "publicationRejected", source: "zmq", error: new ProtocolError("invalid", "x") }],
+  ["stale messages", { type: "staleMessagesDropped", server: "main", messages: 1 }],
+  ["refusals", { type: "requestCompleted", server: "main", route: "/hub", status: 401, reason: "no token" }],
 ];
 
-for (const [what, tell] of STORMS) {
+for (const [what, event] of STORMS) {
   test(`${what} without end are one line a second, with the number of those left out`, () => {
-    const { journal, clock, lines } = setUp();
+    const { observe, clock, lines } = setUp();
     for (let count = 0; count < 500; count++) {
-      tell(journal);
+      observe(event);
       clock.advance(10);
     }
     assert.deepEqual(
@@ -185,8 +213,8 @@ test("at level info neither answers, publications nor flushes are told; at silen
     ["error", 1],
     ["silent", 0],
   ] as const) {
-    const { journal, lines } = setUp(level);
-    for (const [, tell] of TOLD) tell(journal);
+    const { observe, lines } = setUp(level);
+    for (const [, event] of TOLD) observe(event);
     assert.equal(lines.length, expected, level);
   }
 });
@@ -194,8 +222,8 @@ test("at level info neither answers, publications nor flushes are told; at silen
 test("text of strangers cannot break a line or write to a terminal, whatever it holds", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
-      const { journal, texts, lines } = setUp();
-      journal.malformed("main", new ProtocolError("invalid", text));
+      const { observe, texts, lines } = setUp();
+      observe({ type: "malformedMessage", server: "main", error: new ProtocolError("invalid", text) });
       assert.equal(lines[0]?.why, text);
       assert.match(texts[0] ?? "", /^[^\0-\x1f]+\n$/);
     }),
@@ -206,7 +234,7 @@ test("a request that is told as malformed is not quoted: its token stays out of 
   const secret = "c2VjcmV0LXRva2Vu";
   const headers = { authorization: `Bearer ${secret}`, cookie: `mercureAuthorization=${secret}` };
   const whole = requestMessage("json", "ident", 7, { headers, query: `authorization=${secret}` });
-  const { journal, clock, texts } = setUp();
+  const { observe, clock, texts } = setUp();
   let told = 0;
   fc.assert(
     fc.property(damaged(whole), (message) => {
@@ -214,7 +242,7 @@ test("a request that is told as malformed is not quoted: its token stays out of 
         parseRequest(message);
       } catch (error) {
         assert.ok(error instanceof RequestError);
-        journal.malformed("main", error);
+        observe({ type: "malformedMessage", server: "main", error });
         told++;
       }
       clock.advance(1000);
@@ -234,22 +262,29 @@ describe("Lines that strangers can make long", () => {
     const { clock, log, lines } = { clock: new FakeClock(), ...recordedLog("trace") };
     const registry = new Registry(new RecordingOutlet(clock), "http://hub.example/");
     const client = registry.add({ id: 1, remote: LONG, interest, since: 0 });
-    return { lines, client, journal: new LogObserver(log, clock), log };
+    return { lines, client, observe: new LogObserver(log, clock).observe, log };
   }
 
   const error = new ProtocolError("invalid", LONG);
   const publication = { offset: 1, id: LONG, topics: words, private: false, time: 0, bytes: Buffer.alloc(1) };
   type Recorded = ReturnType<typeof stranger>;
   const told: readonly (readonly [what: string, tell: (it: Recorded) => void])[] = [
-    ["connect", ({ journal, client }) => journal.connected("main", client, 1)],
-    ["disconnect", ({ journal, client }) => journal.disconnected("main", client, "left", 0)],
-    ["adopt", ({ journal, client }) => journal.adopted("main", client, 1)],
-    ["publish", ({ journal }) => journal.published(publication)],
-    ["control", ({ journal }) => journal.controlFailed("main", new Error(LONG))],
-    ["ident", ({ journal }) => journal.wrongIdent("main", "ours", LONG)],
-    ["malformed", ({ journal }) => journal.malformed("main", error)],
-    ["rejected", ({ journal }) => journal.publicationRejected("zmq", error)],
-    ["refuse", ({ journal }) => journal.answered("main", "/hub", 400, LONG)],
+    ["connect", ({ observe, client }) => observe({ type: "clientConnected", server: "main", client, clients: 1 })],
+    [
+      "disconnect",
+      ({ observe, client }) =>
+        observe({ type: "clientDisconnected", server: "main", client, reason: "left", clients: 0 }),
+    ],
+    ["adopt", ({ observe, client }) => observe({ type: "clientAdopted", server: "main", client, clients: 1 })],
+    ["publish", ({ observe }) => observe({ type: "published", publication })],
+    ["control", ({ observe }) => observe({ type: "controlPortFailed", server: "main", error: new Error(LONG) })],
+    ["ident", ({ observe }) => observe({ type: "identMismatch", server: "main", configured: "ours", received: LONG })],
+    ["malformed", ({ observe }) => observe({ type: "malformedMessage", server: "main", error })],
+    ["rejected", ({ observe }) => observe({ type: "publicationRejected", source: "zmq", error })],
+    [
+      "refuse",
+      ({ observe }) => observe({ type: "requestCompleted", server: "main", route: "/hub", status: 400, reason: LONG }),
+    ],
     ["whatever forgets to", ({ log }) => log.warn({ event: "x", why: LONG, deep: { list: words } }, LONG)],
     ["an error", ({ log }) => log.error({ event: "x", err: new Error(LONG) }, "failed")],
   ];
@@ -265,8 +300,8 @@ describe("Lines that strangers can make long", () => {
   }
 
   test("topics say how many are left out", () => {
-    const { journal, client, lines } = stranger();
-    journal.connected("main", client, 1);
+    const { observe, client, lines } = stranger();
+    observe({ type: "clientConnected", server: "main", client, clients: 1 });
     assert.equal(([] as unknown[]).concat(lines[0]?.topics).at(-1), "and 98 more");
   });
 });

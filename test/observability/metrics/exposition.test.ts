@@ -13,8 +13,8 @@ test("the text keeps every rule of the format, before anything has happened", as
 });
 
 test("every name has the prefix, and labels come from closed sets", async () => {
-  const { journal, exposition } = metrics();
-  journal.answered("main", "/esupdates", 200);
+  const { observe, exposition } = metrics();
+  observe({ type: "requestCompleted", server: "main", route: "/esupdates", status: 200, reason: undefined });
   for (const { name, samples } of parseMetrics(await exposition.text()).values()) {
     assert.match(name, /^m2push_/);
     for (const { labels } of samples) {
@@ -73,8 +73,8 @@ test("what stands in labels cannot break the text", async () => {
 
 for (const file of ["config/grafana-dashboard.json", "config/alerts.yml"]) {
   test(`${file} asks for nothing that is not there`, async () => {
-    const { journal, exposition } = metrics();
-    journal.answered("main", "/esupdates", 200);
+    const { observe, exposition } = metrics();
+    observe({ type: "requestCompleted", server: "main", route: "/esupdates", status: 200, reason: undefined });
     const names = new Set(
       [...parseMetrics(await exposition.text()).values()].flatMap((family) => [
         family.name,

@@ -1,4 +1,4 @@
-/** A metrics journal on a fake clock, and what the hub would tell it. */
+/** A metrics observer on a fake clock, and events of the hub for it. */
 
 import type { Client } from "../../../src/delivery/client.js";
 import { Exposition } from "../../../src/observability/metrics/exposition.js";
@@ -55,7 +55,7 @@ export const condition = (code: ConditionCode, more: Partial<ActiveCondition> = 
 
 export function metrics(snapshot: () => Snapshot = () => snapshotOf()) {
   const clock = new FakeClock();
-  const journal = new MetricsObserver(clock);
-  const exposition = new Exposition(journal, snapshot);
-  return { clock, journal, exposition };
+  const observer = new MetricsObserver(clock);
+  const exposition = new Exposition(observer, snapshot);
+  return { clock, metrics: observer, observe: observer.observe, exposition };
 }

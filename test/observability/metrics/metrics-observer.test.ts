@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DISCONNECT_REASONS, GAP_REASONS } from "../../../src/delivery/ports.js";
+import { DISCONNECT_REASONS, GAP_REASONS } from "../../../src/delivery/reasons.js";
 import { ProtocolError } from "../../../src/errors.js";
 import { CLIENT, metrics, publication } from "./harness.js";
 import { sampleOf } from "./lint.js";
@@ -8,12 +8,12 @@ import { sampleOf } from "./lint.js";
 const MAIN = { server: "main" };
 
 test("clients that come and go are counted by server and reason", async () => {
-  const { journal, exposition } = metrics();
-  for (let id = 0; id < 3; id++) journal.connected("main", CLIENT, id + 1);
-  journal.adopted("main", CLIENT, 4);
-  journal.disconnected("main", CLIENT, "left", 3);
-  journal.disconnected("main", CLIENT, "server lost", 2);
-  journal.connected("other", CLIENT, 1);
+  const { observe, exposition } = metrics();
+  for (let id = 0; id < 3; id++) observe({ type: "clientConnected", server: "main", client: CLIENT, clients: id + 1 });
+  observe({ type: "clientAdopted", server: "main", client: CLIENT, clients: 4 });
+  observe({ type: "clientDisconnected", server: "main", client: CLIENT, reason: "left", clients: 3 });
+  observe({ type: "clientDisconnected", server: "main", client: CLIENT, reason: "server lost", clients: 2 });
+  observe({ type: "clientConnected", server: "other", client: CLIENT, clients: 1 });
   const text = await exposition.text();
   assert.equal(sampleOf(text, "m2push_connects_total", MAIN), 3);
   assert.equal(sampleOf(text, "m2push_adoptions_total", MAIN), 1);
@@ -23,8 +23,8 @@ test("clients that come and go are counted by server and reason", async () => {
 });
 
 test("every reason of a disconnect and of a gap is there before the first one", async () => {
-  const { journal, exposition } = metrics();
-  journal.serverLive("main");
+  const { observe, exposition } = metrics();
+  observe({ type: "linkLive", server: "main", milliseconds: 0 });
   const text = await exposition.text();
   for (const reason of DISCONNECT_REASONS)
     assert.equal(sampleOf(text, "m2push_disconnects_total", { ...MAIN, reason }), 0);
@@ -32,11 +32,19 @@ test("every reason of a disconnect and of a gap is there before the first one", 
 });
 
 test("publications, flushes, frames, bytes and deliveries add up", async () => {
-  const { journal, exposition } = metrics();
-  journal.published(publication(1, "12345"));
-  journal.published(publication(2, "678"));
-  journal.flushed("main", { bodies: 1, frames: 79, bytes: 8000, deliveries: 20_000, oldest: undefined });
-  journal.flushed("main", { bodies: 1, frames: 1, bytes: 100, deliveries: 0, oldest: undefined });
+  const { observe, exposition } = metrics();
+  observe({ type: "published", publication: publication(1, "12345") });
+  observe({ type: "published", publication: publication(2, "678") });
+  observe({
+    type: "flushed",
+    server: "main",
+    flush: { bodies: 1, frames: 79, bytes: 8000, deliveries: 20_000, oldest: undefined },
+  });
+  observe({
+    type: "flushed",
+    server: "main",
+    flush: { bodies: 1, frames: 1, bytes: 100, deliveries: 0, oldest: undefined },
+  });
   const text = await exposition.text();
   assert.equal(sampleOf(text, "m2push_publications_total"), 2);
   assert.equal(sampleOf(text, "m2push_publication_bytes_total"), 8);
@@ -48,57 +56,69 @@ test("publications, flushes, frames, bytes and deliveries add up", async () => {
 });
 
 test("a flush is measured from its oldest publication to the fence behind it", async () => {
-  const { journal, exposition, clock } = metrics();
+  const { metrics: observer, observe, exposition, clock } = metrics();
   const oldest = clock.now();
   clock.advance(30);
-  journal.flushed("main", { bodies: 1, frames: 1, bytes: 1, deliveries: 0, oldest });
+  observe({ type: "flushed", server: "main", flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 0, oldest } });
   clock.advance(20);
-  journal.fencePassed("main", 20);
+  observe({ type: "flushAcknowledged", server: "main", milliseconds: 20 });
   const text = await exposition.text();
   assert.equal(sampleOf(text, "m2push_publish_to_fence_seconds_sum", MAIN), 0.05);
   assert.equal(sampleOf(text, "m2push_fence_round_trip_seconds_sum", MAIN), 0.02);
-  assert.deepEqual([journal.tally.server("main").fenceMs, journal.tally.server("main").latencyMs], [20, 50]);
+  assert.deepEqual([observer.counters.server("main").fenceMs, observer.counters.server("main").latencyMs], [20, 50]);
 });
 
 test("a flush for clients that catch up has a round trip, and no delay of its own", async () => {
-  const { journal, exposition } = metrics();
-  journal.flushed("main", { bodies: 1, frames: 1, bytes: 1, deliveries: 0, oldest: undefined });
-  journal.fencePassed("main", 20);
-  journal.fencePassed("main", 20);
+  const { observe, exposition } = metrics();
+  observe({
+    type: "flushed",
+    server: "main",
+    flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 0, oldest: undefined },
+  });
+  observe({ type: "flushAcknowledged", server: "main", milliseconds: 20 });
+  observe({ type: "flushAcknowledged", server: "main", milliseconds: 20 });
   const text = await exposition.text();
   assert.equal(sampleOf(text, "m2push_publish_to_fence_seconds_count", MAIN), 0);
   assert.equal(sampleOf(text, "m2push_fence_round_trip_seconds_count", MAIN), 2);
 });
 
 test("a flush whose fence never passes leaves nothing for the next life of the link", async () => {
-  const { journal, exposition, clock } = metrics();
-  journal.flushed("main", { bodies: 1, frames: 1, bytes: 1, deliveries: 0, oldest: clock.now() });
-  journal.serverLost("main");
+  const { observe, exposition, clock } = metrics();
+  observe({
+    type: "flushed",
+    server: "main",
+    flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 0, oldest: clock.now() },
+  });
+  observe({ type: "linkLost", server: "main", reason: "x" });
   clock.advance(60_000);
-  journal.serverLive("main");
-  journal.fencePassed("main", 1);
+  observe({ type: "linkLive", server: "main", milliseconds: 0 });
+  observe({ type: "flushAcknowledged", server: "main", milliseconds: 1 });
   const text = await exposition.text();
   assert.equal(sampleOf(text, "m2push_publish_to_fence_seconds_count", MAIN), 0);
   assert.equal(sampleOf(text, "m2push_server_losses_total", MAIN), 1);
 });
 
 test("a publication that another machine's clock stamped in our future is not older than nothing", () => {
-  const { journal, clock } = metrics();
-  journal.flushed("main", { bodies: 1, frames: 1, bytes: 1, deliveries: 0, oldest: clock.now() + 500 });
-  journal.fencePassed("main", 1);
-  assert.equal(journal.tally.server("main").latencyMs, 0);
+  const { metrics: observer, observe, clock } = metrics();
+  observe({
+    type: "flushed",
+    server: "main",
+    flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 0, oldest: clock.now() + 500 },
+  });
+  observe({ type: "flushAcknowledged", server: "main", milliseconds: 1 });
+  assert.equal(observer.counters.server("main").latencyMs, 0);
 });
 
 test("trouble is counted by reason", async () => {
-  const { journal, exposition } = metrics();
+  const { observe, exposition } = metrics();
   const broken = new ProtocolError("invalid", "x");
-  journal.malformed("main", broken);
-  journal.malformed("main", broken);
-  journal.publicationRejected("zmq", new ProtocolError("invalid", "x"));
-  journal.gap("main", "unknown");
-  journal.controlFailed("main");
-  journal.stale("main", 3);
-  journal.answered("main", "/esupdates", 503);
+  observe({ type: "malformedMessage", server: "main", error: broken });
+  observe({ type: "malformedMessage", server: "main", error: broken });
+  observe({ type: "publicationRejected", source: "zmq", error: new ProtocolError("invalid", "x") });
+  observe({ type: "gapReported", server: "main", reason: "unknown" });
+  observe({ type: "controlPortFailed", server: "main", error: new Error("x") });
+  observe({ type: "staleMessagesDropped", server: "main", messages: 3 });
+  observe({ type: "requestCompleted", server: "main", route: "/esupdates", status: 503, reason: undefined });
   const text = await exposition.text();
   assert.equal(sampleOf(text, "m2push_parse_errors_total", { ...MAIN, reason: "invalid" }), 2);
   assert.equal(sampleOf(text, "m2push_publications_rejected_total", { source: "zmq", reason: "invalid" }), 1);

@@ -12,12 +12,12 @@ const fetched = join(PROJECT, ".tools/promtool");
 const promtool = existsSync(fetched) ? fetched : "promtool";
 
 test("promtool has nothing to say against /metrics", async () => {
-  const { journal, exposition } = metrics();
-  journal.connected("main", CLIENT, 1);
-  journal.published(publication(1, "12345"));
-  journal.flushed("main", { bodies: 1, frames: 1, bytes: 5, deliveries: 1, oldest: 0 });
-  journal.fencePassed("main", 1);
-  journal.answered("main", "/esupdates", 200);
+  const { observe, exposition } = metrics();
+  observe({ type: "clientConnected", server: "main", client: CLIENT, clients: 1 });
+  observe({ type: "published", publication: publication(1, "12345") });
+  observe({ type: "flushed", server: "main", flush: { bodies: 1, frames: 1, bytes: 5, deliveries: 1, oldest: 0 } });
+  observe({ type: "flushAcknowledged", server: "main", milliseconds: 1 });
+  observe({ type: "requestCompleted", server: "main", route: "/esupdates", status: 200, reason: undefined });
   const { status, stdout, stderr, error } = spawnSync(promtool, ["check", "metrics"], {
     input: await exposition.text(),
     encoding: "utf8",

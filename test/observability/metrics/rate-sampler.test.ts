@@ -7,19 +7,19 @@ import { FakeClock } from "../../support/clock.js";
 
 function pulse() {
   const clock = new FakeClock();
-  const tally = new Counters();
+  const counters = new Counters();
   const lags: number[] = [];
-  const it = new RateSampler({ clock, tally, lag: (ms) => lags.push(ms) });
+  const it = new RateSampler({ clock, counters, lag: (ms) => lags.push(ms) });
   it.start();
-  return { clock, tally, lags, it };
+  return { clock, counters, lags, it };
 }
 
 test("rates are averages over the last seconds, and looking changes nothing", () => {
-  const { clock, tally, it } = pulse();
+  const { clock, counters, it } = pulse();
   for (let second = 0; second < 20; second++) {
-    tally.publications += 10;
-    tally.server("main").deliveries += 300;
-    tally.server("other").deliveries += 100;
+    counters.publications += 10;
+    counters.server("main").deliveries += 300;
+    counters.server("other").deliveries += 100;
     clock.advance(1000);
   }
   for (let look = 0; look < 3; look++) {
@@ -33,8 +33,8 @@ test("rates are averages over the last seconds, and looking changes nothing", ()
 });
 
 test("in the first moment, before anything can be said, rates are 0", () => {
-  const { tally, it } = pulse();
-  tally.publications = 5;
+  const { counters, it } = pulse();
+  counters.publications = 5;
   assert.equal(it.rates.publications, 0);
   assert.equal(it.deliveries("main"), 0);
 });
@@ -52,7 +52,7 @@ test("a timer that is late is told, and the latest of the last seconds is rememb
     },
   };
   const lags: number[] = [];
-  const it = new RateSampler({ clock, tally: new Counters(), lag: (ms) => lags.push(ms) });
+  const it = new RateSampler({ clock, counters: new Counters(), lag: (ms) => lags.push(ms) });
   it.start();
   const pass = (ms: number) => {
     now += ms;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import type { PreviousClients, StoredClient } from "../../../src/delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../../../src/delivery/client-store.js";
 import { UnreadableClientRecord } from "../../../src/storage/clients/client-files.js";
 import { LmdbClientStore } from "../../../src/storage/clients/lmdb-client-store.js";
 import { openClientStore } from "../../../src/storage/clients/open-client-store.js";
@@ -292,7 +292,7 @@ describe("Client record at the start", () => {
   const openReported = async (t: TestContext, folder: string) => {
     const clock = new FakeClock();
     const warnings: string[] = [];
-    const conditions = new Conditions(clock, { conditionBegan() {}, conditionEnded() {} });
+    const conditions = new Conditions(clock, () => {});
     const warn = (warning: string) => warnings.push(warning);
     const store = await openClientStore({ folder, epoch: "e1", clock, conditions, warn });
     t.after(() => store.close());

@@ -1,0 +1,32 @@
+/**
+ * What delivery emits for its observers. A new event is one member of DeliveryEvent; the compiler then names each observer that does not
+ * handle it yet (see hub/events.ts).
+ */
+import type { Publication } from "../protocol/publication.js";
+import type { Client } from "./client.js";
+import type { Flush } from "./flush.js";
+import type { DisconnectReason, GapReason } from "./reasons.js";
+
+/** `server` is the [[mongrel2]] name, `clients` the number of its clients after the event. */
+export type DeliveryEvent =
+  | { readonly type: "clientConnected"; readonly server: string; readonly client: Client; readonly clients: number }
+  /** The daemon continues the stream of a client of the previous process or link, which does not notice it. */
+  | { readonly type: "clientAdopted"; readonly server: string; readonly client: Client; readonly clients: number }
+  | {
+      readonly type: "clientDisconnected";
+      readonly server: string;
+      readonly client: Client;
+      readonly reason: DisconnectReason;
+      readonly clients: number;
+    }
+  | { readonly type: "published"; readonly publication: Publication }
+  /** A publisher used an event id a second time in this topic. */
+  | { readonly type: "idRepeated"; readonly topic: string }
+  | { readonly type: "flushed"; readonly server: string; readonly flush: Flush }
+  /** A client was told on its stream that it has missed publications. */
+  | { readonly type: "gapReported"; readonly server: string; readonly reason: GapReason };
+
+/**
+ * Takes an event as it happens, in the same tick. Never throws, never waits, and never changes what delivery does next.
+ */
+export type ObserveDelivery = (event: DeliveryEvent) => void;
