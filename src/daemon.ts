@@ -143,12 +143,12 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const misdirected = site.misdirected.bind(site);
   const answered = (server: string, route: string, status: number, reason?: string) =>
     observe({ type: "requestCompleted", server, route, status, reason });
-  const visitors = new Router({ hub, routes: site.routes, answered, readable, misdirected });
+  const requestHandler = new Router({ hub, routes: site.routes, answered, readable, misdirected });
   const retryMs = () => live.config.stream.retry;
   const yielded = whenAllYielded(config, log, source);
-  const around = { hub, visitors, store, observe, clock, conditions, times: config.stream, retryMs, yielded };
+  const around = { hub, requestHandler, store, observe, clock, conditions, times: config.stream, retryMs, yielded };
   const served = await startServers(config, around, observed, options, start);
-  const endpoints = served.map(({ endpoint }) => endpoint);
+  const endpoints = served.map(({ link }) => link);
   const abandoned = (connections: number) =>
     log.warn(
       { event: "abandoned", connections },
@@ -160,7 +160,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     const isClosing = drain || config.history.store === "memory" || served.some(({ isContended }) => isContended);
     return handOver({
       hub,
-      requestHandler: visitors,
+      requestHandler,
       links: endpoints,
       clock,
       retryMs: isClosing ? retryMs() : undefined,
@@ -314,7 +314,7 @@ async function startServers(
       async (it) => reportStop(log, server.name, await it.stop()),
     );
     const { send_spec: sendSpec, recv_spec: recvSpec } = server;
-    observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.endpoint });
+    observed.servers.push({ server: served.server, sendSpec, recvSpec, link: served.link });
     all.push(served);
   }
   return all;

@@ -1,7 +1,7 @@
 /** All distinct patterns of a topic index: by their text, by their age, and by what a topic must have in it to match. */
 
+import type { Matcher } from "./matcher.js";
 import { PatternIndex } from "./pattern-index.js";
-import type { Matcher } from "./selector.js";
 import { PatternSubscribers } from "./subscriber-set.js";
 import { partOfTopic } from "./url-pattern.js";
 

@@ -10,8 +10,9 @@ import { LIMITS } from "../protocol/limits.js";
 import { GenerationCache } from "../util/generation-cache.js";
 import { compileNode, type PatternNode } from "./automaton.js";
 import { CompileWork, type Cost, unlimitedWork } from "./compile-work.js";
+import type { Matcher } from "./matcher.js";
 import { matchesNfa, stepsSoFar } from "./nfa-matcher.js";
-import { framed, type RequiredLiteral, requiredLiterals } from "./pattern-index.js";
+import { framed, requiredLiterals } from "./pattern-index.js";
 import { parseTemplate } from "./uri-template.js";
 import { compileUrlPattern } from "./url-pattern.js";
 
@@ -27,14 +28,6 @@ export type Selector =
 
 /** How a value is to be read: `match_exact`, `match_urlpattern` and `match_type`; "template" is `topic` of Mercure 0.x. */
 export type SelectorKind = Exclude<Selector["kind"], "any">;
-
-export interface Matcher {
-  (topic: string): boolean;
-  /** Of a pattern: what a topic must have in it to match. */
-  readonly needs?: readonly RequiredLiteral[];
-  /** Of a pattern: its states, which say how much a character of a topic can cost. */
-  readonly cost?: number;
-}
 
 /** What is kept of a pattern. */
 interface Compiled {

@@ -1,7 +1,7 @@
 /** Where a topic index keeps values: one place for each distinct selector. */
 
+import type { Matcher } from "./matcher.js";
 import type { Indexed, RequiredLiteral } from "./pattern-index.js";
-import type { Matcher } from "./selector.js";
 
 /** A value, wherever it is held. */
 export interface Entry<T> {

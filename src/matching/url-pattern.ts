@@ -10,12 +10,12 @@
 
 import { compileNode, type NfaProgram } from "./automaton.js";
 import type { CompileWork } from "./compile-work.js";
+import type { Matcher } from "./matcher.js";
 import { MAX_STEPS, matchesNfa, stepsSoFar } from "./nfa-matcher.js";
 import * as encode from "./pattern-encode.js";
 import { type RequiredLiteral, requiredLiterals } from "./pattern-index.js";
 import { isAnything, type PartRules, parsePart } from "./pattern-part.js";
 import { type PartName, type Parts, splitPattern } from "./pattern-string.js";
-import type { Matcher } from "./selector.js";
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: "80", https: "443", ws: "80", wss: "443", ftp: "21" };
 const SPECIAL = ["http", "https", "ws", "wss", "ftp", "file"];

@@ -52,12 +52,12 @@ export const HANDOVER_STEPS: readonly Step[] = [
   },
   {
     name: "answer what was received",
-    run: ({ requestHandler: visitors, clock }) => waitAtMost(clock, RESPONSES_TIMEOUT_MS, visitors.idle()),
+    run: ({ requestHandler, clock }) => waitAtMost(clock, RESPONSES_TIMEOUT_MS, requestHandler.idle()),
   },
   {
     name: "give up answers that take too long",
-    run: ({ requestHandler: visitors, abandoned }) => {
-      const connections = visitors.abandon();
+    run: ({ requestHandler, abandoned }) => {
+      const connections = requestHandler.abandon();
       if (connections > 0) abandoned(connections);
     },
   },

@@ -34,8 +34,8 @@ export interface InstanceWatchOptions {
   readonly observe: Observe;
   readonly conditions: Conditions;
   readonly clock: Clock;
-  readonly link: () => Mongrel2Link;
-  readonly server: () => Server;
+  readonly link: Mongrel2Link;
+  readonly server: Server;
 }
 
 export class InstanceWatch {
@@ -53,14 +53,14 @@ export class InstanceWatch {
     this.#options = options;
     if (config.control === undefined) return;
     this.#port = this.#open(config.control);
-    const reached = (passed: () => void) => options.link().afterFence(passed);
+    const reached = (passed: () => void) => options.link.afterFence(passed);
     this.#evidence = new InstanceEvidence({ port: this.#port, afterFence: reached });
   }
 
   async start(): Promise<void> {
     const { bind } = this.#config;
     // Where there is a control port to wait for, live() says whether it is there.
-    if (bind && this.#port) this.#options.server().servesPrivate = false;
+    if (bind && this.#port) this.#options.server.servesPrivate = false;
     else this.#setServesPrivate(!bind);
     await this.#port?.start();
   }
@@ -118,7 +118,7 @@ export class InstanceWatch {
       spec,
       clock,
       linkTimeoutMs,
-      isMongrel2Answering: () => link().live && !conditions.has("mongrel2_silent", name),
+      isMongrel2Answering: () => link.live && !conditions.has("mongrel2_silent", name),
       events: {
         connected: () => this.#evidence?.anchor(anchored),
         ended: (isClosed) => {
@@ -138,10 +138,10 @@ export class InstanceWatch {
     const { clock, link: endpoint, server } = this.#options;
     this.#canary = new Canary({
       clock,
-      clients: server().clients,
-      maxTargets: endpoint().maxTargets,
-      keepAlive: (ids) => endpoint().keepAlive(ids),
-      afterFence: (passed) => endpoint().afterFence(passed),
+      clients: server.clients,
+      maxTargets: endpoint.maxTargets,
+      keepAlive: (ids) => endpoint.keepAlive(ids),
+      afterFence: (passed) => endpoint.afterFence(passed),
     });
     return this.#canary;
   }
@@ -149,15 +149,15 @@ export class InstanceWatch {
   /** Behind a proxy: Mongrel2 has ended, as far as anybody can tell. */
   #endEpoch(): void {
     const { clock, link: endpoint } = this.#options;
-    endpoint().endEpoch("the connection to Mongrel2's control port has ended");
+    endpoint.endEpoch("the connection to Mongrel2's control port has ended");
     this.#cancelResume?.();
-    this.#cancelResume = clock.after(OLD_MESSAGES_DELAY_MS, () => endpoint().resume());
+    this.#cancelResume = clock.after(OLD_MESSAGES_DELAY_MS, () => endpoint.resume());
   }
 
   #setServesPrivate(serves: boolean): void {
     const { conditions, hub, server } = this.#options;
     const { name, control } = this.#config;
-    const it = server();
+    const it = server;
     if (!serves) conditions.begin(privateCondition(name, control !== undefined));
     else conditions.end("private_refused", name);
     if (serves && !it.servesPrivate) reopenPublicOnly(hub, it);

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
+import type { Matcher } from "../../src/matching/matcher.js";
 import { type Indexed, PatternIndex, type RequiredLiteral, type TopicForm } from "../../src/matching/pattern-index.js";
-import { compile, type Matcher, parseSelector, type SelectorKind } from "../../src/matching/selector.js";
+import { compile, parseSelector, type SelectorKind } from "../../src/matching/selector.js";
 import { partOfTopic } from "../../src/matching/url-pattern.js";
 
 const BASE = "https://hub.example/.well-known/mercure";
