@@ -1,18 +1,15 @@
 /**
- * The bus of a daemon among several: a JetStream stream gives each publication its sequence, and every daemon follows it from
- * where it stood, for ever. One round of following is:
+ * The bus of a daemon among several: a JetStream stream gives each publication its sequence, and every daemon follows the stream
+ * from its own location. One round has these steps:
  *
- *   dial     a session with a NATS server; again and again until there is one
- *   survey   is it the stream that we know? Find it, or make it; see what of it is lost to us
- *   follow   take every message in its order
- *   survey   once more: it was not replaced between the two
+ *   dial       opens a session with a NATS server, with backoff until one answers
+ *   validate   finds or creates the stream, and compares it with what this daemon has taken (stream-validator.ts)
+ *   follow     takes every message in order
+ *   inspect    makes sure that the stream was not replaced since it was validated
  *
- * and when the consumer ends, it is surveyed and followed anew; when the session ends, another is dialled.
- *
- * Clients are told when the stream was made anew (another epoch: positions of the old one mean nothing), and when some of it
- * was trimmed or purged before we could take it.
+ * When the consumer ends, the bus validates and follows again; when the session ends, it dials another. Clients get a gap when the
+ * stream has a new epoch (positions of the old one mean nothing) or was trimmed beyond the daemon's location.
  */
-
 import type { GapReason } from "../delivery/reasons.js";
 import { M2pushError } from "../errors.js";
 import type { Bus, Deliver } from "../hub/bus.js";
@@ -37,21 +34,21 @@ export interface ClusterBusOptions extends StreamObserver {
   readonly nodes: Nodes;
   /** A new name for an epoch: [A-Za-z0-9]+. */
   readonly newEpoch: () => string;
-  /** A name that no other daemon has or had. */
+  /** Unique to this process; the ids of its messages begin with it. */
   readonly name: string;
-  /** What an operator should know. Called at most now and then with the same kind of thing. */
+  /** Receives warnings for operators, throttled by kind. */
   readonly warn: (warning: string) => void;
 }
 
-/** Between two attempts to reach NATS, milliseconds. */
+/** Pause between two attempts to reach NATS: backoff from the first to the last value. */
 const RETRY_MS = { first: 100, last: 3000 };
-/** How often the stream is looked at while it is followed, milliseconds: for its size, and for what its consumer does not say. */
+/** How often the followed stream is inspected: for its size, its leader, and messages that its consumer does not deliver. */
 const INSPECT_INTERVAL_MS = 2000;
-/** Messages read before the first is served, so that those who come back find the newest in memory. */
+/** Messages read before the daemon serves clients, so that most replays are answered from memory. */
 const WARMUP_MESSAGES = 20_000;
-/** The same warning again after this long, milliseconds. */
+/** The same kind of warning is repeated after this interval at the earliest. */
 const WARNING_INTERVAL_MS = 60_000;
-/** How long a stop waits for acknowledgements, milliseconds. */
+/** How long close() waits for acknowledgements of publications. */
 const STOP_TIMEOUT_MS = 2000;
 
 export class ClusterBus implements Bus {
@@ -64,12 +61,12 @@ export class ClusterBus implements Bus {
   #deliver: Deliver | undefined;
   #notifyGap: (reason: GapReason) => void = () => {};
   #location: StreamLocation | undefined;
-  /** What the stream ended with when it was last surveyed. */
+  /** The last sequence of the stream when it was validated. */
   #validatedLast = 0;
-  /** Whether it is known where the epoch begins. */
+  /** Whether the first offset of the epoch is known. */
   #isBaseKnown = false;
   #session: StreamSession | undefined;
-  /** What was last said of the session: why there is none, or undefined = it is there. */
+  /** The state that the observer has: the reason of the disconnection; undefined = connected. */
   #reportedReason: string | undefined = "";
   #isClosed = false;
   #followLoop: Promise<void> = Promise.resolve();
@@ -87,14 +84,14 @@ export class ClusterBus implements Bus {
     return this.#options.history.epoch;
   }
 
-  /** Where this daemon stands; undefined before it knows. */
+  /** The newest message that this daemon has taken; undefined before the stream was validated. */
   get location(): StreamLocation | undefined {
     return this.#location;
   }
 
   /**
-   * Begins to follow; resolves when the history can be served. `known`: where this daemon stood when it last ran; with that it
-   * resolves after `patience` milliseconds in any case, serves what it can, and goes on from there when NATS is back.
+   * Begins to follow the stream; resolves when the history can be served. With `known`, the location of the previous process, it
+   * resolves after `timeoutMs` at the latest: the daemon then serves what it has, and follows from there once NATS is back.
    */
   async open(known: StreamLocation | undefined, timeoutMs: number): Promise<void> {
     const warm = new Promise<void>((resolve) => {
@@ -133,7 +130,7 @@ export class ClusterBus implements Bus {
     this.#deliver = undefined;
   }
 
-  /** Never rejects: ends with close(). */
+  /** Never rejects; resolves after close(). */
   async #run(known: StreamLocation | undefined): Promise<void> {
     const { dial } = this.#options;
     const wait = backoff(RETRY_MS.first, RETRY_MS.last);
@@ -148,7 +145,7 @@ export class ClusterBus implements Bus {
     }
   }
 
-  /** Follows the stream as long as the session lasts. Rejects with why it is over. */
+  /** Follows the stream until the session ends; rejects with the reason. */
   async #serve(session: StreamSession, known: StreamLocation | undefined, succeeded: () => void): Promise<void> {
     let closeReason: string | undefined;
     const closed = session.closed.then((why) => {
@@ -159,7 +156,7 @@ export class ClusterBus implements Bus {
       while (!this.#isClosed && closeReason === undefined) {
         await this.#adoptState(session, await this.#validator.validate(session, this.#location ?? known));
         const why = await this.#follow(session, closed, succeeded);
-        if (closeReason === undefined) this.#warn("following", `the stream is followed anew: ${why}`);
+        if (closeReason === undefined) this.#warn("following", `recreated the JetStream consumer: ${why}`);
         await this.#retrySleep.for(RETRY_MS.first);
       }
       throw new M2pushError("unavailable", closeReason ?? "closed");
@@ -168,7 +165,7 @@ export class ClusterBus implements Bus {
     }
   }
 
-  /** Resolves with why it ended. */
+  /** Resolves with the reason why the consumer ended. */
   async #follow(session: StreamSession, closed: Promise<string>, succeeded: () => void): Promise<string> {
     const { clock, history } = this.#options;
     let end: (why: string) => void = () => {};
@@ -179,11 +176,11 @@ export class ClusterBus implements Bus {
     const inspect = async () => {
       const state = await this.#inspect(session, consumer);
       if (typeof state === "string") end(state);
-      else if (this.#stallDetector.isStalled(history.last, state.last)) end("its consumer stood still");
+      else if (this.#stallDetector.isStalled(history.last, state.last)) end("it had stalled");
     };
     const stopWatching = clock.every(INSPECT_INTERVAL_MS, () => inspect().catch((error) => end(messageOf(error))));
     try {
-      // Once more: it could have been replaced after the survey.
+      // The stream could have been replaced after it was validated.
       const state = await this.#inspect(session, consumer);
       if (typeof state === "string") return state;
       this.#connected(session);
@@ -195,7 +192,7 @@ export class ClusterBus implements Bus {
     }
   }
 
-  /** Takes over what the stream holds; a text when it is another than is followed. */
+  /** Updates the history's view of the stream; a text says why this stream must not be followed any more. */
   async #inspect(session: StreamSession, { leader }: StreamConsumer): Promise<StreamState | string> {
     const { history } = this.#options;
     const { last } = history;
@@ -230,7 +227,7 @@ export class ClusterBus implements Bus {
     this.#options.changed(why);
   }
 
-  /** Takes over what a survey has found. */
+  /** Applies the state of a stream that was validated. */
   async #adoptState(session: StreamSession, state: StreamState): Promise<void> {
     const { history } = this.#options;
     const [isFirst, isNew] = [!this.#location, this.#location?.epoch !== state.epoch];
@@ -277,7 +274,7 @@ export class ClusterBus implements Bus {
     if (sequence >= this.#validatedLast) this.#resolveWarm();
   }
 
-  /** Everything up to an offset was trimmed before we could take it. */
+  /** The stream trimmed everything up to an offset before this daemon took it. */
   #reportLost(through: number): void {
     const { history } = this.#options;
     history.markLost(through);
@@ -285,9 +282,9 @@ export class ClusterBus implements Bus {
     if (this.#deliver) this.#notifyGap("expired");
   }
 
-  /** Somebody else has written to the stream. */
+  /** Another program has written to the stream. */
   reportForeignMessage(sequence: number, why: string): void {
-    this.#warn("foreign", `message ${sequence} of the stream is left out: ${why}`);
+    this.#warn("foreign", `skipped message ${sequence} of the stream: ${why}`);
   }
 
   #warn(kind: "following" | "limits" | "rolled back" | "foreign", warning: string): void {

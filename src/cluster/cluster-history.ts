@@ -1,9 +1,9 @@
 /**
- * History in a cluster: the stream holds it. A tail in memory answers for the newest, which is what most who come back ask for;
- * what is older is read from the stream in blocks that all readers share, so that thousands who come back after an hour cost
- * each block once.
+ * History in a cluster: the stream holds it. A tail in memory answers for the newest events, which most replays ask for. Older ones
+ * are read from the stream in ranges that all readers share, so that thousands of clients that reconnect after an hour cost one
+ * read of each range.
  *
- * While the stream cannot be asked, reads of what only it has wait until it can: the clients stay where they are.
+ * While NATS is disconnected, reads of older events wait; the clients keep their positions.
  */
 import { fillPage } from "../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
@@ -25,14 +25,14 @@ export interface ClusterHistoryOptions {
   readonly onForeignMessage: (sequence: number, why: string) => void;
 }
 
-/** How long a publisher's own id is looked for while the stream cannot be asked, milliseconds. */
+/** How long find() waits for a session while NATS is disconnected. */
 const FIND_TIMEOUT_MS = 5000;
 
-/** What was purged from the stream is given out of memory for this long at most. */
+/** The stream's state is inspected again after this: purged events are served from memory for as long at most. */
 const MAX_STATE_AGE_MS = 100;
 const REFRESH_TIMEOUT_MS = 500;
 
-/** How long after a rejected read the end of its connection is known. */
+/** A rejected read may precede the end of its session by this long. */
 const CONNECTION_CLOSE_MS = 250;
 
 export class ClusterHistory implements History {
@@ -42,9 +42,9 @@ export class ClusterHistory implements History {
   #tail: History;
   #baseOffset = 0;
   #floor = 0;
-  /** At or above the tail's: a message that is no publication has an offset, too. */
+  /** At or above the tail's last: a message that is no publication has an offset as well. */
   #last = 0;
-  /** What the stream held when it was last looked at, up to `#measured`, and what came since. */
+  /** What the stream held when it was last inspected, up to `#measured`, and what came since. */
   #count = 0;
   #bytes = 0;
   #measuredThrough = 0;
@@ -87,7 +87,7 @@ export class ClusterHistory implements History {
     return this.#bytes;
   }
 
-  /** A new lifetime: nothing of what was known holds any more. Everything after `last` will be appended. */
+  /** Begins a new epoch: drops everything. The events after `last` will be appended. */
   startEpoch(epoch: string, last: number): void {
     this.#startTail(epoch, last);
     this.#holes = Number.POSITIVE_INFINITY;
@@ -98,13 +98,13 @@ export class ClusterHistory implements History {
     this.#epochMap = new EpochMap();
   }
 
-  /** The offsets of this lifetime are those above `base`. */
+  /** The offsets of this epoch are those above `base`. */
   setBase(base: number): void {
     this.#baseOffset = base;
     this.#floor = base;
   }
 
-  /** The stream can be asked, or (undefined) it cannot. */
+  /** NATS is connected, or (undefined) disconnected. */
   connect(session: StreamSession | undefined): void {
     this.#session = session;
     if (session) for (const resume of this.#sessionWaiters.splice(0)) resume(session);
@@ -122,7 +122,7 @@ export class ClusterHistory implements History {
     this.#bytes = bytes;
   }
 
-  /** Messages were deleted from the middle of the stream, nobody says which: it alone can be read. */
+  /** Somebody deleted single messages of the stream, and NATS does not tell which: only the stream itself can be read. */
   #dropCaches(): void {
     this.#startTail(this.epoch, this.#last);
     this.#ranges.clear(this.epoch);
@@ -133,7 +133,7 @@ export class ClusterHistory implements History {
     this.#tail.onRepeatedId?.((topic) => this.#notifyRepeatedId(topic));
   }
 
-  /** Offsets up to this one are taken, and what had them is not to be had. */
+  /** Offsets up to this one are used, and hold no publication. */
   skip(through: number): void {
     this.#last = Math.max(this.#last, through);
   }
@@ -152,7 +152,7 @@ export class ClusterHistory implements History {
     this.#bytes += publication.bytes.length;
   }
 
-  /** The stream has it. */
+  /** Nothing to do: the stream holds the event already. */
   commit(): void {}
 
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
@@ -164,7 +164,7 @@ export class ClusterHistory implements History {
     return this.#options.clock.monotonic() - this.#measuredAt >= MAX_STATE_AGE_MS;
   }
 
-  /** Looks at the stream, once for all who wait. Where it does not answer, what was known of it counts for as long again. */
+  /** Inspects the stream once for all waiting readers. Without an answer, the known state counts for another MAX_STATE_AGE_MS. */
   #refresh(): Promise<void> {
     this.#refreshing ??= waitAtMost(
       this.#options.clock,
@@ -178,7 +178,7 @@ export class ClusterHistory implements History {
   }
 
   #read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
-    // The tail and the blocks may hold what is trimmed or purged. The reader is before the floor, and will be told so.
+    // The tail and the ranges may hold trimmed events. A reader below the floor gets a gap.
     if (after < this.#floor) return { publications: [], through: after };
     if (after >= this.#tail.floor) return this.#readTail(after, options);
     const through = Math.min(options.through, this.#tail.floor);
@@ -187,7 +187,7 @@ export class ClusterHistory implements History {
     return this.#readStored(after, { ...options, through });
   }
 
-  /** What comes behind its last publication has offsets, and is none: it has been looked at as well. */
+  /** Offsets behind the tail's last publication hold none: they count as read. */
   #readTail(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
     const page = this.#tail.read(after, options);
     if (page instanceof Promise || page.through < this.#tail.last) return page;
@@ -197,15 +197,15 @@ export class ClusterHistory implements History {
   async #readStored(after: number, options: ReadOptions): Promise<HistoryPage> {
     const { epoch } = this;
     const range = await this.#ranges.load(after, this.#last);
-    // Whoever asked has been told of the new epoch, and asks no more.
+    // The reader has been told of the new epoch.
     if (epoch !== this.epoch) return { publications: [], through: after };
     if (startsWithHole(range, after)) await this.#inspectStream();
-    // The reader is before the floor now, and will be told so.
+    // A reader below the floor gets a gap.
     if (after < this.#floor) return { publications: [], through: after };
     return pageOf([range], after, options);
   }
 
-  /** Whether something was trimmed after the stream was last measured. */
+  /** Finds out what was trimmed since the last inspection. */
   async #inspectStream(): Promise<void> {
     const state = await this.#session?.inspect();
     if (state?.epoch === this.epoch) this.updateState(state);
@@ -219,12 +219,12 @@ export class ClusterHistory implements History {
     const offset = offsetOf(this.epoch, id);
     if (offset !== undefined && offset <= this.#last) return offset > this.#floor ? offset : undefined;
     const recent = this.#tail.find(id, which);
-    // Where the oldest counts the stream must be asked, unless the tail has all that it has.
+    // The oldest event with an id may be in the stream only, unless the tail holds all that the stream has.
     if (recent !== undefined && (which === "newest" || this.#tail.floor <= this.#floor)) return recent;
     return this.#findInStream(id, which, offset, recent instanceof Promise ? undefined : recent);
   }
 
-  /** An offset of ours beyond the last was given by another daemon which is ahead of this one, or was made up. */
+  /** An offset of this epoch above `last` was given out by another daemon that is ahead, or it was made up. */
   async #findInStream(
     id: string,
     which: EqualIds,
@@ -234,7 +234,7 @@ export class ClusterHistory implements History {
     const session = await this.#waitForSession(FIND_TIMEOUT_MS);
     if (offset !== undefined) {
       const state = await session?.inspect().catch(() => undefined);
-      // While nobody can be asked it is believed: nobody else is hurt by an offset that was made up.
+      // Without an answer the offset is accepted: a made-up one affects its own client only.
       return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
     }
     const stored = session ? await session.find(this.epoch, keyOf(id), which) : recent;
@@ -251,14 +251,14 @@ export class ClusterHistory implements History {
       try {
         return await session.read(after, through);
       } catch (error) {
-        // A connection that ends rejects this first, and says so a moment later.
+        // A session that ends rejects the read first, and reports its end a moment later.
         await new Promise<void>((resolve) => this.#options.clock.after(CONNECTION_CLOSE_MS, resolve));
         if (this.#session === session) throw error;
       }
     }
   }
 
-  /** The session, now or when there is one; undefined after `patience` milliseconds, or when the history is closed. */
+  /** Resolves with the session once there is one; undefined after `timeoutMs`, or when the history is closed. */
   #waitForSession(timeoutMs?: number): Promise<StreamSession | undefined> | StreamSession | undefined {
     if (this.#session || this.#isClosed) return this.#session;
     return new Promise((resolve) => {
@@ -283,13 +283,13 @@ export class ClusterHistory implements History {
   }
 }
 
-/** Whether the first publications after an offset are not there. */
+/** Whether the first event after an offset is missing. */
 function startsWithHole({ after: start, publications }: CachedRange, after: number): boolean {
   const next = Math.max(after, start) + 1;
   return !publications.some(({ offset }) => offset === next);
 }
 
-/** The page that some blocks are for a reader. */
+/** One page of a reader, filled from ranges. */
 function pageOf(ranges: readonly CachedRange[], after: number, options: ReadOptions): HistoryPage {
   return fillPage(publicationsAfter(ranges, after), after, ranges.at(-1)?.through ?? after, options);
 }

@@ -1,5 +1,4 @@
-/** The bus of a daemon that is alone: it counts by itself, on from where its history ends. */
-
+/** The bus of a single daemon: it counts offsets itself, from the end of its history. */
 import type { History } from "../delivery/history.js";
 import { M2pushError } from "../errors.js";
 import type { Bus, Deliver } from "../hub/bus.js";
@@ -39,7 +38,7 @@ export class LocalBus implements Bus {
     return positionDraft(draft, this.epoch, this.#last + 1, this.#clock.now());
   }
 
-  /** Where it throws nothing was taken: while nothing can be stored, rejected publications use up no offsets. */
+  /** `deliver` throws before it takes a publication: while storage fails, rejected publications use no offsets. */
   #deliverNext(publication: Publication): Promise<void> | undefined {
     const kept = this.#deliver?.(publication);
     this.#last = publication.offset;

@@ -1,8 +1,8 @@
 /**
- * A session with a real NATS server (2.9 or newer), through NATS' own client, which is known here and in nats-follow.ts only.
+ * A session with a NATS server (2.9 or newer), through NATS' own client, which only this file and nats-follow.ts use.
  *
- * The client's own reconnecting is off: it would hide what was under way when the connection broke. The bus opens another
- * session instead.
+ * The client's own reconnecting is off, because it would hide which messages were in flight when the connection broke. The bus opens
+ * another session instead.
  */
 import {
   DiscardPolicy,
@@ -34,17 +34,17 @@ import type {
 } from "./stream-session.js";
 
 /**
- * How long the server may take to answer, milliseconds. While a NATS cluster elects a leader nobody answers at all: asking again
- * soon is what makes the pause short.
+ * Timeout of a request to the server. While a NATS cluster elects a leader no server answers: a short timeout makes the daemon ask
+ * again soon after the election.
  */
 const REQUEST_TIMEOUT_MS = 2000;
-/** Messages that are asked for at once. */
+/** Messages requested at a time. */
 const READ_BATCH_MESSAGES = 256;
-/** An acknowledgement may take longer than anybody waits for it, milliseconds. */
+/** Longer than any publisher waits: a late acknowledgement still tells that the stream stores messages. */
 const PUBLISH_TIMEOUT_MS = 15_000;
-/** The stream knows the ids of its messages for this long, milliseconds: far longer than anything is tried again. */
+/** How long the stream remembers message ids: far longer than a publication is sent again. */
 const DUPLICATE_WINDOW_MS = 120_000;
-/** NATS' error code for a stream that is there, but is not the one that was asked for. */
+/** NATS' error code for a stream that exists with another configuration. */
 const STREAM_EXISTS_CODE = 10058;
 
 /** Opens sessions with whichever of the servers answers first. */
@@ -138,7 +138,7 @@ class NatsSession implements StreamSession {
     });
   }
 
-  /** Message by message, as only the stream's leader answers that; a consumer may read what another server has. */
+  /** Reads message by message, because only the stream's leader answers that; a consumer may be on another server. */
   async read(after: number, through: number): Promise<StreamMessage[]> {
     const manager = await this.#manager;
     const messages: StreamMessage[] = [];

@@ -1,12 +1,12 @@
 /**
- * The daemons that share a stream tell one another who they are, how far they have come, and who is subscribed at each. It is
- * told on a subject of its own, at most once and not kept: whatever depends on it must bear that it is a few seconds old.
+ * Presence across the nodes of a cluster: the daemons of one stream broadcast their name, their position and their subscribers on a
+ * subject of its own, with at-most-once delivery. The result may be a few seconds old.
  *
- * Every node numbers what it tells. Whoever hears a gap in the numbers, or of a node that it does not know, asks that node to
- * tell everything anew: a message that says `anew`, and as many more as it takes. A node that is silent is forgotten.
+ * Every node numbers its messages. A receiver that finds a gap in the numbers, or an unknown node, requests that node's full state:
+ * one message with `full`, and the rest of the subscribers in the messages that follow it. A silent node is removed.
  *
- * The same messages are how watchers of subscriptions at one node are told of those at the others: what is repeated is no event, and
- * where a message was missed, events may have been. Nothing is sent for watchers that is not sent for the list of subscribers.
+ * The same messages tell subscription watchers about the other nodes: repeated state is no event, and after a missed message events
+ * may be missing (RemotePresenceObserver.missed).
  */
 
 import type { Subscriber } from "../delivery/subscriber.js";
@@ -17,7 +17,7 @@ import type { StreamSession } from "./stream-session.js";
 
 export interface NodesOptions {
   readonly clock: Clock;
-  /** No other node has or had it. */
+  /** Unique to this process. */
   readonly id: string;
   readonly state: () => NodeState;
 }
@@ -27,17 +27,17 @@ interface NodeMessage {
   /** One more than the last of this node's messages. */
   readonly number: number;
   readonly state: NodeState;
-  /** Forget who was subscribed there: here they are, and in the messages that follow. */
+  /** Replaces the node's subscribers by those in `joined`, here and in the messages that follow. */
   readonly full?: true;
   readonly joined?: readonly Subscriber[];
-  /** Ids of those in `joined` who have just come. */
+  /** Ids of the subscribers in `joined` that have just subscribed. */
   readonly began?: readonly string[];
   readonly left?: readonly string[];
-  /** They left, and were never told of as joined by this node: an earlier process served them. */
+  /** Subscribers that left, and that this node never sent as joined: an earlier process served them. */
   readonly ended?: readonly Subscriber[];
-  /** The node that is to tell everything anew; "*" = all. */
+  /** The node whose full state is requested; "*" = every node. */
   readonly ask?: string;
-  /** It stops. */
+  /** The node stops. */
   readonly gone?: true;
 }
 
@@ -45,28 +45,28 @@ interface RemoteNode {
   state: NodeState;
   number: number;
   lastHeardAt: number;
-  /** False while something of it was missed: `subscribers` may be wrong until it has told everything anew. */
+  /** False after a missed message: `subscribers` may be wrong until the full state arrives. */
   isComplete: boolean;
   readonly subscribers: Map<string, Subscriber>;
 }
 
-/** How often a node says that it is there, and after how long a silence it is forgotten, milliseconds. */
+/** How often a node broadcasts its state, and after how long a silence it is removed. */
 const HEARTBEAT_INTERVAL_MS = 2000;
 const SILENCE_TIMEOUT_MS = 7000;
-/** Who comes and goes within this time is told of together, milliseconds. */
+/** Subscribers that join and leave within this time share a message. */
 const GATHER_INTERVAL_MS = 50;
-/** Everything is told anew at most this often, milliseconds. */
+/** A node sends its full state, and requests one, at most this often. */
 const FULL_STATE_INTERVAL_MS = 1000;
-/** Subscribers of one message, as JSON, in characters: far below NATS' limit of a megabyte. */
+/** Subscribers in one message, as JSON: far below the 1 MB of NATS' max_payload. */
 const MAX_MESSAGE_CHARACTERS = 100_000;
 
 export class Nodes {
   readonly #options: NodesOptions;
   readonly #remoteNodes = new Map<string, RemoteNode>();
-  /** Who is subscribed here, and of them who came and went since that was last told. */
+  /** This node's subscribers, and those that joined and left since the last message. */
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #joined = new Map<string, Subscriber>();
-  /** Of #joined, those who have just come. */
+  /** Ids of the subscribers in #joined that have just subscribed. */
   readonly #began = new Set<string>();
   readonly #left: string[] = [];
   readonly #ended: Subscriber[] = [];
@@ -85,7 +85,7 @@ export class Nodes {
     this.#stopHeartbeat = options.clock.every(HEARTBEAT_INTERVAL_MS, () => this.#sendHeartbeat());
   }
 
-  /** From now on it is told here; undefined = nobody can be reached. */
+  /** Broadcasts through this session from now on; undefined = disconnected. */
   connect(session: StreamSession | undefined): void {
     if (session === this.#session) return;
     this.#session = session;
@@ -100,7 +100,7 @@ export class Nodes {
     this.#observer = observer;
   }
 
-  /** Somebody is subscribed here. `isNew`: has just come, and was not there before this process. */
+  /** A subscriber of this node. `isNew`: it has just subscribed, and no earlier process served it. */
   joined(subscriber: Subscriber, isNew = true): void {
     this.#subscribers.set(subscriber.id, subscriber);
     this.#joined.set(subscriber.id, subscriber);
@@ -108,7 +108,7 @@ export class Nodes {
     this.#scheduleChanges();
   }
 
-  /** Somebody is not subscribed here any more, or was at an earlier process. */
+  /** A subscriber of this node, or of an earlier process, has left. */
   left(subscriber: Subscriber): void {
     const { id } = subscriber;
     if (this.#subscribers.delete(id)) this.#left.push(id);
@@ -118,17 +118,17 @@ export class Nodes {
     this.#scheduleChanges();
   }
 
-  /** Who is subscribed at the other nodes. One who is moving from one to another (a restart) may be there twice. */
+  /** The subscribers of the other nodes. One that moves between nodes (a restart) may be listed twice. */
   *subscribers(): Iterable<Subscriber> {
     for (const { subscribers } of this.#remoteNodes.values()) yield* subscribers.values();
   }
 
-  /** Counts whatever changes subscribers(). */
+  /** Incremented when subscribers() changes. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** Itself first. */
+  /** This node first. */
   snapshot(): NodeSnapshot[] {
     const now = this.#options.clock.monotonic();
     const own = this.#options.state();
@@ -144,7 +144,7 @@ export class Nodes {
     return [seen(own, now, true), ...others.map(({ state, lastHeardAt: heardAt }) => seen(state, heardAt, false))];
   }
 
-  /** Says good-bye. The session may be closed then. */
+  /** Broadcasts that this node stops. The session may be closed afterwards. */
   close(): void {
     this.#stopHeartbeat();
     this.#scheduledChanges?.();
@@ -166,9 +166,9 @@ export class Nodes {
     return isKnown;
   }
 
-  // ---- Telling -------------------------------------------------------------------------------------------------------
+  // ---- Sending -------------------------------------------------------------------------------------------------------
 
-  /** What nobody can be told has a number, too: then they know that something is missing. */
+  /** A message that cannot be sent uses a number as well: receivers then know that they missed one. */
   #send(what: Partial<NodeMessage>): void {
     const number = ++this.#lastNumber;
     if (!this.#session) return;
@@ -198,12 +198,12 @@ export class Nodes {
 
   #sendFullState(ask?: string): void {
     this.#fullStateSentAt = this.#options.clock.monotonic();
-    this.#sendChanges(); // who has just come or gone would be no news in what follows
+    this.#sendChanges(); // after the full state, joined and left subscribers would be no events
     this.#send({ full: true, ...(ask !== undefined && { ask }) });
     for (const joined of chunks(this.#subscribers.values())) this.#send({ joined });
   }
 
-  /** Many may ask at a time: they are answered together. */
+  /** Requests of several nodes share one answer. */
   #scheduleFullState(): void {
     if (this.#scheduledFullState) return;
     const wait = this.#fullStateSentAt + FULL_STATE_INTERVAL_MS - this.#options.clock.monotonic();
@@ -216,7 +216,7 @@ export class Nodes {
     }
   }
 
-  // ---- Hearing -------------------------------------------------------------------------------------------------------
+  // ---- Receiving -----------------------------------------------------------------------------------------------------
 
   #receive(data: Uint8Array): void {
     const message = parseMessage(data);
@@ -259,13 +259,13 @@ export class Nodes {
 
   #requestFullState(id: string): void {
     const now = this.#options.clock.monotonic();
-    if (now - this.#requestedAt < FULL_STATE_INTERVAL_MS) return; // its next beat comes, and this is asked again then
+    if (now - this.#requestedAt < FULL_STATE_INTERVAL_MS) return; // the next heartbeat of that node requests it again
     this.#requestedAt = now;
     this.#send({ ask: id });
   }
 }
 
-/** By their size. */
+/** Splits subscribers into messages of about MAX_MESSAGE_CHARACTERS. */
 function* chunks(subscribers: Iterable<Subscriber>): Iterable<Subscriber[]> {
   let [chunk, size]: [Subscriber[], number] = [[], 0];
   for (const subscriber of subscribers) {
@@ -278,7 +278,7 @@ function* chunks(subscribers: Iterable<Subscriber>): Iterable<Subscriber[]> {
   if (chunk.length > 0) yield chunk;
 }
 
-/** Undefined = it is not ours: whoever may write to this subject is trusted, but may be of another version. */
+/** Undefined for a message of another format. Writers of this subject are trusted, but may have another version. */
 function parseMessage(data: Uint8Array): NodeMessage | undefined {
   try {
     const message = JSON.parse(Buffer.from(data).toString()) as Partial<NodeMessage> | null;

@@ -1,6 +1,6 @@
 /**
- * What was read from the stream, in blocks of SPAN offsets: the newest-used ones are kept, and a block that many want at once
- * is read once. (Sizes: 80,000 events of 100 bytes are 160 blocks; 1000 readers at 1000 places cost as many reads as one.)
+ * A least-recently-used cache of ranges of RANGE_OFFSETS offsets that were read from the stream. Concurrent readers of a range share
+ * one read. (80,000 events of 100 bytes are 160 ranges; 1,000 readers at 1,000 positions cost as many reads as one.)
  */
 import type { Publication } from "../protocol/publication.js";
 import { decodeStreamRecord } from "./stream-record.js";
@@ -10,19 +10,19 @@ export interface CachedRange {
   /** Offsets above this one, up to and including `through`. */
   readonly after: number;
   readonly through: number;
-  /** All that the stream has of them. */
+  /** All that the stream holds of them. */
   readonly publications: readonly Publication[];
 }
 
-/** Offsets of one block. */
+/** Offsets of one range. */
 const RANGE_OFFSETS = 500;
-/** What is kept at most, bytes of publications; the block that was used last is kept however large it is. */
+/** Limit of the cached publications' bytes; the range that was used last stays, whatever its size. */
 const MAX_CACHED_BYTES = 32_000_000;
 
 export class RangeCache {
   readonly #read: (after: number, through: number) => Promise<readonly StreamMessage[]>;
   readonly #onForeignMessage: (sequence: number, why: string) => void;
-  /** By number; in the order of their last use. */
+  /** By number, in the order of their last use. */
   readonly #ranges = new Map<number, CachedRange>();
   readonly #loading = new Map<number, Promise<CachedRange>>();
   #bytes = 0;
@@ -45,7 +45,7 @@ export class RangeCache {
     this.#bytes = 0;
   }
 
-  /** The blocks that are there of what comes after an offset, without a hole between them. */
+  /** The consecutive cached ranges after an offset. */
   cached(after: number, through: number): CachedRange[] {
     const ranges: CachedRange[] = [];
     for (let reached = after; reached < through; ) {
@@ -57,14 +57,14 @@ export class RangeCache {
     return ranges;
   }
 
-  /** The block of what comes right after an offset; `last` is the highest offset that the stream has given for certain. */
+  /** Loads the range after an offset; `last` is the highest offset that the stream is known to have. */
   load(after: number, last: number): Promise<CachedRange> {
     const number = numberOf(after);
     const pending = this.#loading.get(number);
     if (pending) return pending;
     const loading = this.#load(number, Math.min((number + 1) * RANGE_OFFSETS, last));
     this.#loading.set(number, loading);
-    // One that has failed is read again.
+    // The next reader retries a failed read.
     loading.catch(() => this.#loading.get(number) === loading && this.#loading.delete(number));
     return loading;
   }

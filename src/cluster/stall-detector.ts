@@ -1,10 +1,10 @@
 /**
- * Finds a consumer that stands still: the server says that it is there, and does not send what the stream has. (NATS 2.9, where
- * the stream's leader had stopped for a while: one time in ten a consumer that was made just then learned of the newest
- * message only when the next was stored, and on a quiet stream that may be hours later.)
+ * Detects a stalled consumer: it sends heartbeats, but not the newest messages of the stream. (NATS 2.9, after the stream's leader
+ * had been stopped: one time in ten, a consumer created at that moment delivered the newest message only when the next one was
+ * stored, which may be hours later on a quiet stream.)
  *
- * A stream whose newest messages were deleted one by one looks the same, so the second time is looked for twice as long, and
- * so on, until something comes.
+ * A stream whose newest messages were deleted singly looks the same, so each detection without progress doubles the number of
+ * checks before the next one, up to MAX_STALLED_CHECKS.
  */
 const MAX_STALLED_CHECKS = 128;
 
@@ -14,7 +14,7 @@ export class StallDetector {
   #stalledChecks = 0;
   #requiredChecks = 1;
 
-  /** To be called at each look at the stream: `last` = what was taken, `end` = the stream's newest. True = begin anew. */
+  /** Called at each inspection: the last sequence taken and the stream's last. True = create another consumer. */
   isStalled(taken: number, streamLast: number): boolean {
     const [moves, wasBehind] = [taken !== this.#takenLast, this.#streamLast > taken];
     [this.#takenLast, this.#streamLast] = [taken, streamLast];

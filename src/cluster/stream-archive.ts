@@ -1,6 +1,6 @@
 /**
- * A history in a stream that is carried away, or that is made of what was elsewhere. Events get new offsets there, so an event
- * whose id was its position keeps that as an id of its own; what other positions have become stands in a note (epoch-map.ts).
+ * Exports the history of a stream, and imports an archive into one. Imported events get new offsets, so an event whose id was its
+ * position keeps it as a custom id; a note maps the other positions of the earlier epoch (epoch-map.ts).
  */
 import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
@@ -15,15 +15,15 @@ import type { StreamSession, StreamState } from "./stream-session.js";
 
 type ArchiveConfig = Pick<Config, "cluster" | "history">;
 
-/** Read at once, messages. */
+/** Messages read at a time. */
 const READ_BATCH_MESSAGES = 500;
-/** On their way into the stream at most, messages. */
+/** Unacknowledged messages of an import. */
 const MAX_PENDING_MESSAGES = 256;
-/** A daemon that was stopped still counts as following the stream for 5 s; how long that is waited for, milliseconds. */
+/** A stopped daemon counts as a follower for 5 s (CONSUMER_IDLE_TIMEOUT_MS); how long an import waits for that. */
 const FOLLOWER_TIMEOUT_MS = 8000;
 const INSPECT_INTERVAL_MS = 250;
 
-/** Opens what the stream holds; to be closed. Rejects with "unavailable" when NATS or the stream is not there. */
+/** Opens the stream for export; the caller closes it. Rejects with "unavailable" without NATS or the stream. */
 export async function openStreamArchive(
   config: ArchiveConfig,
   clock: Clock,
@@ -72,21 +72,20 @@ async function* publicationsOf(
 }
 
 interface ImportResult {
-  /** How many events came now. */
+  /** Events imported by this call. */
   readonly imported: number;
-  /** How many of the archive had come before, in a try that was broken off. */
+  /** Events of the archive that an interrupted import had stored before. */
   readonly before: number;
-  /** How many of both the stream's limits have let stay. */
+  /** How many of both the stream's limits keep. */
   readonly held: number;
 }
 
 /**
- * Publishes an archive in order into an empty stream, which is made where there is none. Where a try was broken off, the next
- * goes on after the last event that has come. Each message says after which one it must come: nothing is left out, comes
- * twice, or comes between.
+ * Imports an archive in order into an empty stream, which is created if it does not exist. After an interrupted import the next
+ * call continues behind the last stored event. Each message names its predecessor, so that none is lost, repeated or interleaved.
  *
- * Rejects with "unavailable" when the stream holds something else, or is being followed, or NATS goes away, with
- * "too_large", and with whatever the archive rejects with.
+ * Rejects with "unavailable" when the stream holds other messages, when a daemon follows it, and when NATS disconnects; with
+ * "too_large"; and with the errors of the archive.
  */
 export async function fillStream(
   archive: HistoryExport,
@@ -102,7 +101,7 @@ export async function fillStream(
   }
 }
 
-/** The stream as it is to be filled. */
+/** The stream, ready for the import. */
 async function prepareStream(
   session: StreamSession,
   { lifetime }: HistoryExport,
@@ -111,7 +110,7 @@ async function prepareStream(
 ): Promise<StreamState> {
   const there = await session.inspect();
   if (!there) await session.create(newEpoch());
-  // Ids that look like positions of the stream's own epoch are not to be had.
+  // Custom ids must not look like positions of the stream's own epoch.
   else if (there.count === 0 && there.epoch === lifetime.epoch) await session.changeEpoch(newEpoch());
   for (const end = clock.monotonic() + FOLLOWER_TIMEOUT_MS; ; ) {
     const state = await session.inspect();
@@ -156,7 +155,7 @@ async function importEvents(
   return { imported: shift.count - before, before, held };
 }
 
-/** Sends one after the other, many under way at a time. The first that fails ends it: those behind it have no place then. */
+/** Sends messages in order, several in flight at a time. The first failure ends the import: its successors would have no predecessor. */
 class OrderedSender {
   readonly #session: StreamSession;
   readonly #epoch: string;
@@ -164,7 +163,7 @@ class OrderedSender {
   readonly #pending: Promise<void>[] = [];
   #last: number;
 
-  /** `name`: what is being imported. */
+  /** `name`: the epoch that is imported, for the message ids. */
   constructor(session: StreamSession, { epoch, last }: StreamState, name: string) {
     this.#session = session;
     this.#epoch = epoch;
@@ -172,15 +171,15 @@ class OrderedSender {
     this.#last = last;
   }
 
-  /** Resolves when there is room for another one. `what`: its offset, as it was. */
+  /** Resolves when another message may be sent. `what`: the event's offset in the archive. */
   async send(key: string, what: number | "end", data: Buffer): Promise<void> {
     const sent = this.#send(key, `import.${this.#archiveName}.${what}`, data, this.#last++);
-    sent.catch(() => {}); // is seen below, unless another has failed before
+    sent.catch(() => {}); // finish() reports it, unless an earlier one has failed
     this.#pending.push(sent);
     if (this.#pending.length >= MAX_PENDING_MESSAGES) await this.#pending.shift();
   }
 
-  /** Resolves when all have come; rejects when one did not. */
+  /** Resolves when all are stored; rejects when one is not. */
   async finish(): Promise<void> {
     await Promise.all(this.#pending);
   }
@@ -198,7 +197,7 @@ class OrderedSender {
       if (cause instanceof M2pushError && cause.code === "too_large") {
         throw new M2pushError(cause.code, `${what}: ${cause.message}`, { cause });
       }
-      const fix = "import the same again: it goes on with what is missing";
+      const fix = "import the same archive again: the import continues where it stopped";
       throw unavailable(`NATS did not take ${what}: ${messageOf(cause)}; ${fix}`, cause);
     }
   }
@@ -208,7 +207,7 @@ function streamNotEmpty({ count }: StreamState): M2pushError {
   return unavailable(`the stream is not empty, it holds ${count} messages that are not of this import`);
 }
 
-/** An address may hold a password. */
+/** Without credentials, which an address may contain. */
 const withoutSecrets = (address: string): string => new URL(address).host;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,13 +1,13 @@
 /**
- * What this daemon publishes, on its way into the stream. Many are under way at a time, and their order is kept:
+ * Publishes this daemon's events to the stream, in order, several in flight at a time:
  *
- * - flowing: each is sent when it comes, up to WINDOW unacknowledged ones.
- * - probing: something is wrong (a refusal, an acknowledgement that does not come, another connection). The oldest is sent
- *   again, alone, until it is acknowledged; then all that follow it, in order, and it flows again. Each has an id by which the
- *   stream knows it, so what had arrived after all is not stored twice.
+ * - flowing: each event is sent at once, up to MAX_IN_FLIGHT_MESSAGES unacknowledged ones.
+ * - probing: after a refusal, a late acknowledgement or a new session, the oldest event is sent again, alone, until it is
+ *   acknowledged; then its successors follow in order. Each message has an id by which the stream finds duplicates, so an event
+ *   that had arrived after all is not stored twice.
  *
- * One whose successor was acknowledged first is not sent again: it would come after it. It is refused instead, as everything is
- * that could not be acknowledged within PATIENCE; who published it may try again.
+ * An event whose successor was acknowledged first is not sent again, because it would be stored behind it. Its publish is rejected,
+ * as is every one that is not acknowledged within ACKNOWLEDGE_TIMEOUT_MS; the publisher may try again.
  */
 import { M2pushError } from "../errors.js";
 import { positionDraft } from "../protocol/position.js";
@@ -17,15 +17,15 @@ import { Refusals } from "./refusals.js";
 import { encodeProbe, encodeStreamRecord, keyOf, NO_ID } from "./stream-record.js";
 import type { StreamSession } from "./stream-session.js";
 
-/** Unacknowledged messages under way at most, and all that wait for an acknowledgement, and their bytes. */
+/** Limits: unacknowledged messages in flight; pending publications, which include those; their bytes. */
 const MAX_IN_FLIGHT_MESSAGES = 512;
 const MAX_PENDING_MESSAGES = 20_000;
 const MAX_PENDING_BYTES = 64_000_000;
-/** How long a publish waits for its acknowledgement before it is refused, milliseconds. */
+/** A publish without an acknowledgement is rejected after this. */
 const ACKNOWLEDGE_TIMEOUT_MS = 5000;
-/** An acknowledgement that takes longer than this is a sign that something is wrong. */
+/** Without an acknowledgement for this long, the publisher probes. */
 const SUSPECT_AFTER_MS = 1000;
-/** How often the above are looked at, and how long after a refusal it is tried again. */
+/** How often pending publications are checked, and how long after a refusal the oldest is sent again. */
 const CHECK_INTERVAL_MS = 250;
 
 interface PendingPublication {
@@ -36,17 +36,17 @@ interface PendingPublication {
   readonly publishedAt: number;
   readonly resolve: (publication: Publication) => void;
   readonly reject: (error: M2pushError) => void;
-  /** When it was sent last, in this connection; undefined = not yet. */
+  /** When it was last sent in this session; undefined = not yet. Monotonic, milliseconds. */
   sentAt: number | undefined;
-  /** One that came later has been acknowledged. */
+  /** A later one has been acknowledged. */
   isOvertaken: boolean;
 }
 
 export class StreamPublisher {
   readonly #clock: Clock;
-  /** Begins the ids of this daemon's messages: nobody else's begin with it. */
+  /** Unique prefix of the ids of this daemon's messages. */
   readonly #idPrefix: string;
-  /** In the order in which they were published. */
+  /** In the order of publish(). */
   readonly #pending = new Set<PendingPublication>();
   #pendingBytes = 0;
   #messageCount = 0;
@@ -54,7 +54,7 @@ export class StreamPublisher {
   #isProbing = false;
   #session: StreamSession | undefined;
   #epoch = "";
-  /** Since when there was no session, and why. */
+  /** When the session ended, and why. */
   #disconnectedAt = Number.NEGATIVE_INFINITY;
   #reason = "NATS was not reached yet";
   #stopChecking: Cancel | undefined;
@@ -69,7 +69,7 @@ export class StreamPublisher {
     this.#refusals = new Refusals({ clock, refused, probe: () => this.#sendProbe() });
   }
 
-  /** From now on it is published here, what waits first. */
+  /** Publishes through this session from now on, pending publications first. */
   connect(session: StreamSession, epoch: string): void {
     if (session === this.#session && epoch === this.#epoch) return;
     this.#session = session;
@@ -84,7 +84,7 @@ export class StreamPublisher {
     this.#markAllUnsent();
   }
 
-  /** Nothing is under way any more, as far as anybody knows. */
+  /** Whether the messages in flight were stored is unknown: all pending ones count as unsent. */
   #markAllUnsent(): void {
     this.#inFlightCount = 0;
     this.#isProbing = this.#pending.size > 0;
@@ -96,14 +96,14 @@ export class StreamPublisher {
     this.#sendPending();
   }
 
-  /** While publications wait, they are the probe. */
+  /** Pending publications serve as probes themselves. */
   #sendProbe(): Promise<void> | undefined {
     if (!this.#session || this.#pending.size > 0) return undefined;
     const id = `${this.#idPrefix}.${++this.#messageCount}`;
     return this.#session.send({ epoch: this.#epoch, key: NO_ID, id, data: encodeProbe() }).then(() => {});
   }
 
-  /** Rejects with "unavailable" when it cannot be acknowledged, with "invalid" when its id is not to be had. */
+  /** Rejects with "unavailable" without an acknowledgement, and with "invalid" for an id that is reserved. */
   publish(draft: Draft): Promise<Publication> {
     return new Promise((resolve, reject) => {
       this.#check(draft);
@@ -136,7 +136,7 @@ export class StreamPublisher {
     throw unavailable("too many events wait for NATS to acknowledge them");
   }
 
-  /** Sends what may be sent: all that the window has room for, or the oldest alone. */
+  /** Sends unsent publications up to the in-flight limit, or the oldest alone while probing. */
   #sendPending(): void {
     if (!this.#session) return;
     for (const pending of this.#pending) {
@@ -155,7 +155,7 @@ export class StreamPublisher {
       (sequence) =>
         this.#acknowledged(pending, positionDraft(pending.draft, epoch, sequence, this.#clock.now()), isProbe),
       (error) => {
-        // A refusal of an earlier sending says nothing of the present one.
+        // The refusal of an earlier attempt does not count for the present one.
         if (pending.sentAt === sent && session === this.#session && this.#pending.has(pending))
           this.#refused(pending, error);
       },
@@ -185,11 +185,11 @@ export class StreamPublisher {
     this.#refusals.refused(this.#reason);
     this.#inFlightCount--;
     pending.sentAt = undefined;
-    // What is under way may yet be stored: the next look waits for it, and then tries again.
+    // Messages in flight may yet be stored: checkPending() waits for them before it sends again.
     this.#isProbing = true;
   }
 
-  /** Refuses what must not be sent any more, and tries again what went wrong. */
+  /** Rejects overdue publications, and sends refused ones again. */
   #checkPending(): void {
     const now = this.#clock.monotonic();
     const isLate = ({ sentAt: sent }: PendingPublication) => sent !== undefined && now - sent > SUSPECT_AFTER_MS;
@@ -218,12 +218,12 @@ export class StreamPublisher {
     for (const resolve of this.#drainWaiters.splice(0)) resolve();
   }
 
-  /** Resolves when nothing waits for an acknowledgement: soon, as nothing waits for long. */
+  /** Resolves when no publication is pending: after ACKNOWLEDGE_TIMEOUT_MS at the latest. */
   drained(): Promise<void> {
     return this.#pending.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#drainWaiters.push(resolve));
   }
 
-  /** Refuses everything. */
+  /** Rejects all pending publications. */
   close(): void {
     this.disconnect("the daemon is stopping");
     this.#refusals.close();

@@ -1,7 +1,7 @@
 /**
- * A publication as the stream holds it: JSON, so that NATS' own tools can show it, with the number of its format. The position
- * is not in it: it is the message's sequence. Nor are the wire bytes: their id may be that position. Every daemon makes the same
- * bytes of the same record.
+ * A publication as the stream holds it: JSON with a format version, so that NATS' own tools can show it. It does not contain the
+ * position, which is the message's sequence, nor the wire bytes, whose id may be that position. Every daemon derives the same bytes
+ * from the same record.
  */
 import { createHash } from "node:crypto";
 import { ProtocolError } from "../errors.js";
@@ -15,12 +15,12 @@ const VERSION = 1;
 /** The key of events whose publisher gave no id. */
 export const NO_ID = "0";
 
-/** A word of a subject that stands for an id, whatever characters that has: 128 bits of its SHA-256. */
+/** The word of a subject for an id of any characters: 128 bits of its SHA-256. */
 export function keyOf(id: string | undefined): string {
   return id === undefined ? NO_ID : createHash("sha256").update(id).digest("base64url").slice(0, 22);
 }
 
-/** `time`: when it was published, milliseconds since 1970; absent = when the stream takes it. */
+/** `time`: when it was published, milliseconds since 1970; absent = when the stream stores it. */
 export function encodeStreamRecord(draft: Draft, time?: number): Buffer {
   const { private: hidden, ...rest } = draft;
   return Buffer.from(
@@ -28,10 +28,10 @@ export function encodeStreamRecord(draft: Draft, time?: number): Buffer {
   );
 }
 
-/** A message that is no publication: it only shows whether the stream stores messages. */
+/** A message that is no publication: it tests whether the stream stores messages. */
 export const encodeProbe = (): Buffer => Buffer.from(JSON.stringify({ v: VERSION, probe: true }));
 
-/** The publication that a message is, in an epoch; undefined for a note (epoch-map.ts) or a probe; a text that says why it is neither. */
+/** The publication of a message; undefined for a note (epoch-map.ts) or a probe; a text says why it is none of these. */
 export function decodeStreamRecord(
   { sequence, stamp, data }: StreamMessage,
   epoch: string,
@@ -57,7 +57,7 @@ export function decodeStreamRecord(
 const decodeText = ({ buffer, byteOffset, length }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, length).toString();
 
-/** It was checked when it was published; but others may write to the stream too, and what they write must not hurt us. */
+/** m2push checks before it publishes; other programs may write to the stream as well. */
 function checkShape(draft: Draft, time: unknown): void {
   const { topics, data, id = "", type = "", retry, private: hidden } = draft;
   const isText = (value: unknown) => typeof value === "string";

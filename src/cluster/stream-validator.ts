@@ -1,18 +1,18 @@
 /**
- * Looking at the stream before it is followed: it is found, or made, and it still has what we have seen of it.
+ * Validates the stream before it is followed: finds or creates it, and makes sure that it still has what this daemon has taken.
  *
- * It has not when it ends before our place, or has another message there: it lost its newest, though it had said that it had
- * them (a machine lost its power). Their sequences would be given again, and whoever saw the lost ones would miss the new ones;
- * so the stream is given another epoch.
+ * A stream that ends below the daemon's location, or has another message there, has lost messages that it had acknowledged (a
+ * machine lost power). It would give their sequences to new events, which clients of the lost ones would miss; so the stream gets
+ * another epoch.
  *
- * What was taken since the leader was last seen to be where it comes from is compared whole: a leader that had been deposed
- * without knowing it may hold, and have sent, what the stream never had, and go on with what the stream has.
+ * Messages taken since the leader was last confirmed are compared one by one: a deposed leader may have delivered messages that
+ * the stream never stored, and continue with those that it has.
  */
 import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import type { StreamMessage, StreamSession, StreamState } from "./stream-session.js";
 
-/** Where a daemon stands in the stream. `stamp` is that of the message at `last`; "" = not known. */
+/** A daemon's location in the stream. `stamp` is that of the message at `last`; "" = not known. */
 export interface StreamLocation {
   readonly epoch: string;
   readonly last: number;
@@ -24,15 +24,14 @@ export interface StreamValidatorOptions {
   /** A new name for an epoch: [A-Za-z0-9]+. */
   readonly newEpoch: () => string;
   /**
-   * The stream was rolled back, or has another epoch than it had: it was made anew, by this daemon or another, or another has found it
-   * rolled back. `warning`: for operators.
+   * The stream was rolled back or has a new epoch: it was recreated, or another daemon found it rolled back. `warning`: for operators.
    */
   readonly onRollback: (warning: string) => void;
 }
 
-/** A stream that ends before what it had acknowledged may be catching up, for this long, milliseconds. */
+/** How long a stream that ends below an acknowledged message counts as catching up. */
 const CATCH_UP_TIMEOUT_MS = 10_000;
-/** Of so many, the newest, it is remembered what they were: more than come between two looks at the stream. */
+/** Stamps remembered, the newest: more messages than arrive between two inspections. */
 const MAX_TAKEN_MESSAGES = 20_000;
 
 const FIX = "fix: see that store_dir of JetStream is on a disk that stays";
@@ -43,23 +42,23 @@ const REPLACED_WARNING =
 
 export class StreamValidator {
   readonly #options: StreamValidatorOptions;
-  /** Since when the stream was seen to end before our place. */
+  /** Since when the stream ends below the daemon's location, monotonic, milliseconds. */
   #behindSince: number | undefined;
-  /** The stamps, by sequence, of what was taken and not yet confirmed. */
+  /** Stamps, by sequence, of the messages taken since the last confirmation. */
   readonly #unconfirmedStamps = new Map<number, string>();
 
   constructor(options: StreamValidatorOptions) {
     this.#options = options;
   }
 
-  /** A message came from where the stream is followed. */
+  /** The daemon has taken a message. */
   noteTaken({ sequence, stamp }: StreamMessage): void {
     this.#unconfirmedStamps.set(sequence, stamp);
     if (this.#unconfirmedStamps.size <= MAX_TAKEN_MESSAGES) return;
     for (const oldest of this.#unconfirmedStamps.keys()) return void this.#unconfirmedStamps.delete(oldest);
   }
 
-  /** What was taken up to a sequence came from the stream's leader. */
+  /** The messages up to a sequence came from the stream's leader. */
   confirm(through: number): void {
     for (const sequence of this.#unconfirmedStamps.keys()) {
       if (sequence > through) return;
@@ -67,7 +66,7 @@ export class StreamValidator {
     }
   }
 
-  /** The stream as it is to be followed. `place`: what we have seen of it. Rejects while it cannot be said. */
+  /** Resolves with the stream to follow. `location`: what this daemon has taken. Rejects while that cannot be decided. */
   async validate(session: StreamSession, location: StreamLocation | undefined): Promise<StreamState> {
     const state = await this.#findOrCreate(session);
     const isKnown = location?.epoch === state.epoch;
@@ -104,7 +103,7 @@ export class StreamValidator {
     return messages.every((message) => message.stamp === (known.get(message.sequence) ?? message.stamp));
   }
 
-  /** A server that has just become the stream's leader may not have caught up with what it knows to be stored. */
+  /** A new leader may not have caught up with the acknowledged messages yet. */
   #isCatchingUp(streamLast: number, last: number): boolean {
     const now = this.#options.clock.monotonic();
     this.#behindSince ??= now;

@@ -1,4 +1,4 @@
-/** A history in LMDB that is carried away, or that is made of what was: while no daemon has it. */
+/** Exports a history in LMDB, and imports an archive into one, while no daemon uses it. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { M2pushError } from "../errors.js";
@@ -11,24 +11,24 @@ import { describeDamage } from "./lmdb/check-file.js";
 import { HISTORY_FILE, type LmdbHistory, openLmdbHistory } from "./lmdb/lmdb-history.js";
 import type { HistoryLimits } from "./memory/memory-history.js";
 
-/** Nothing is forgotten only because it is looked at. */
+/** An export trims nothing. */
 const NO_LIMITS: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
 const STOP_FIX = "stop that first (its streams stay open), and start it again afterwards";
-/** Read at once, bytes. */
+/** Bytes of one page of an export. */
 const PAGE_BYTES = 1_000_000;
-/** Events on their way into the file. */
+/** Uncommitted events of an import. */
 const MAX_PENDING_EVENTS = 1000;
-/** Where it is made, below the folder. */
+/** The import is prepared in this subfolder. */
 const STAGING_FOLDER = "import";
 
-/** What is left of what was kept; to be closed. */
+/** An opened history; the caller closes it. */
 export interface HistoryArchive extends HistoryExport {
-  /** What of it is lost, for people; absent = nothing. */
+  /** Describes damaged blocks, for operators; absent = none. */
   readonly damage?: string;
   close(): Promise<void>;
 }
 
-/** Opens what the folder holds. Rejects with "storage_unusable", also when there is no history. */
+/** Opens the history of a folder. Rejects with "storage_unusable", also without a history. */
 export async function openHistoryArchive(path: string, clock: Clock): Promise<HistoryArchive> {
   if (!existsSync(join(path, HISTORY_FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
   const history = await openLmdbHistory({ ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX }, clock);
@@ -52,12 +52,12 @@ async function* publicationsOf(history: LmdbHistory): AsyncGenerator<Publication
 }
 
 /**
- * Makes the folder's history of an archive: the same epoch, offsets and ids, so that whoever holds an id of it goes on as
- * if nothing had happened. It is made aside and put in place when it is whole: a second try after one that failed begins anew.
- * Offsets go on far above, as after a sudden end: the daemon that the archive is from may have gone on.
+ * Imports an archive into a folder, with the same epoch, offsets and ids, so that clients replay from their last event ids. The history
+ * is prepared in a subfolder and moved into place when it is complete; after a failure an import starts from the beginning. New offsets
+ * begin far above, as after an unclean shutdown, because the exporting daemon may have continued.
  *
- * Resolves with how many events came and how many of them the bounds have let stay. Rejects with "storage_unusable" when there
- * is a history that is not empty, and with whatever the archive rejects with.
+ * Resolves with the number of imported events, and how many of them the limits keep. Rejects with "storage_unusable" when the folder
+ * has a history with events, and with the errors of the archive.
  */
 export async function restore(
   archive: HistoryExport,
@@ -98,7 +98,7 @@ async function appendAll(
   let pending: (Promise<void> | undefined)[] = [];
   for await (const publication of publications) {
     const stored = history.append(publication);
-    stored?.catch(() => {}); // is seen below, unless the archive fails first
+    stored?.catch(() => {}); // awaited below, unless the archive fails first
     pending.push(stored);
     if (++imported % MAX_PENDING_EVENTS > 0) continue;
     await Promise.all(pending);

@@ -80,7 +80,7 @@ describe("ClusterHistory", () => {
     assert.equal((await page).publications.length, 10);
   });
 
-  test("does not take events for trimmed, or for read, when nobody can say which", async () => {
+  test("counts events neither as trimmed nor as read while the stream does not answer", async () => {
     const holed = messages.slice(5);
     const { history } = opened({ read: async () => holed, inspect: () => Promise.reject(new Error("timeout")) });
     await assert.rejects(async () => history.read(0, ALL), /timeout/);

@@ -1,4 +1,4 @@
-/** A stream in memory behind sessions that can be cut, and that loses what a real one may lose. See src/cluster/session.ts. */
+/** A stream in memory behind sessions that can be cut, and that loses what a real one may lose. See src/cluster/stream-session.ts. */
 
 import type {
   Dial,
@@ -166,7 +166,7 @@ export class FakeWire {
     this.#is = "frozen";
   }
 
-  mend(): void {
+  restore(): void {
     this.#is = "whole";
     for (const pass of this.#held.splice(0)) pass();
     this.go();
@@ -307,7 +307,7 @@ class FakeSession implements StreamSession {
   }
 }
 
-/** Hands messages over one by one, never from within whoever made them. */
+/** Delivers messages one by one, never synchronously within the call that stored them. */
 class Follower {
   readonly #stream: FakeStream;
   readonly #take: (message: StreamMessage) => void;

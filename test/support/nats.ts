@@ -154,7 +154,7 @@ export class Wire {
   }
 
   /** As new. What was held passes on. */
-  mend(): void {
+  restore(): void {
     this.#isCut = this.#isFrozen = this.#isDeaf = false;
     this.#hold();
   }

@@ -9,13 +9,13 @@ import { LmdbSpace, lastPageOf } from "../lmdb/lmdb-space.js";
 
 export type ClientKey = [server: string, id: number];
 
-/** A client, and the generation of positions that its own is of; absent = 0. */
+/** A client, and the generation of its acknowledged offset; absent = 0. */
 export type ClientRow = StoredClient & { readonly generation?: number };
 
-/** A file that is damaged, or is none of LMDB's. */
+/** The client record is damaged, or no LMDB file. */
 export class UnreadableClientRecord extends Error {}
 
-/** LMDB's own error codes (MDB_CORRUPTED and so on) are all below this; those of the system are positive. */
+/** LMDB's own error codes (MDB_CORRUPTED and so on) are below this; system errors are positive. */
 const MAX_LMDB_CODE = -30_000;
 
 export interface ClientFiles {
@@ -27,13 +27,13 @@ export interface ClientFiles {
   readonly lastPage: () => number;
 }
 
-/** Pages that any transaction may need: its ways through three trees, and the list of free pages. */
+/** Pages that any transaction may write: paths through three trees, and the list of free pages. */
 const BASE_PAGES = 24;
 const PAGE_BYTES = 4096;
-/** Of a record beside its selectors, twice. */
+/** Bytes of a record without its selectors, doubled. */
 const MAX_RECORD_BYTES = 1000;
 
-/** Throws UnreadableRecord, or what the file system throws. */
+/** Throws UnreadableClientRecord, or file-system errors. */
 export function openClientFiles(path: string): ClientFiles {
   const damage = findFileDamage(path);
   if (damage !== undefined) throw new UnreadableClientRecord(damage);
@@ -54,7 +54,7 @@ export function openClientFiles(path: string): ClientFiles {
   }
 }
 
-/** For files that somebody has removed: the same in new ones. Throws as openFiles() does. */
+/** Copies the record into a new file after somebody has removed the old one. Throws as openClientFiles() does. */
 export function recreateClientFiles(path: string, old: ClientFiles): ClientFiles {
   const files = openClientFiles(path);
   files.space.claim(old.lastPage());
@@ -71,14 +71,14 @@ export async function closeClientFiles({ root, space }: ClientFiles): Promise<vo
   await root.close();
 }
 
-/** Which boot of the machine and which epoch of the history a record is of. */
+/** The boot of the machine, the epoch of the history and the generation that a record belongs to. */
 export interface RecordLabel {
   readonly boot: string;
   readonly epoch: string;
   readonly generation: number;
 }
 
-/** Part of a transaction. Positions stored before it count no more, because they carry another generation. */
+/** Part of a transaction. Offsets stored before it are invalid: they carry another generation. */
 export function writeLabel({ clients, meta }: ClientFiles, { boot, epoch, generation }: RecordLabel): void {
   if (meta.get("boot") !== boot) clients.clearSync();
   meta.putSync("boot", boot);
@@ -87,8 +87,8 @@ export function writeLabel({ clients, meta }: ClientFiles, { boot, epoch, genera
 }
 
 /**
- * The clients of a server. `through`: what its settled ones have seen at least; those of another generation have seen nothing. Throws
- * what LMDB throws, and what is thrown for a value that is no JSON.
+ * The clients of a server. `through`: the offset that its fences have acknowledged; clients of another generation count as having
+ * received nothing. Throws errors of LMDB, and SyntaxError for a value that is no JSON.
  */
 export function* storedClients(
   { clients }: ClientFiles,
@@ -111,7 +111,7 @@ export function* storedClients(
   }
 }
 
-/** How many pages a transaction may need. A record may stand in any page that is there, and pages may be half full. */
+/** The most pages that a transaction may write: each record may be in another page, and pages may be half full. */
 export function commitPages(
   changed: ReadonlyMap<string, ReadonlyMap<number, ClientRow | undefined>>,
   lastPage: number,

@@ -1,9 +1,9 @@
 /**
- * What this process knows of the requests of one server, on disk at the end of each turn: see RequestRecord in delivery/ports.ts.
+ * The requests of one server that this process has read, written to disk at the end of each turn of the event loop (RequestRecord).
  *
- * Three files, named after the server. `requests-NAME.log`: of this process, or of this link. `requests-NAME.previous`: of those
- * before it, until everything that follows from it is decided; a process that is killed before that leaves it to the next one,
- * which joins its own predecessor's log to it. `orphans-NAME.json`: connections that nobody could decide about yet.
+ * Three files for each server. `requests-NAME.log`: requests of this process, or of this link. `requests-NAME.previous`: requests of
+ * earlier ones, until the adoption has decided about each connection; after a kill the next process merges its predecessor's log
+ * into it. `orphans-NAME.json`: connections that are not decided yet.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -11,18 +11,18 @@ import type { Orphan, PreviousRequests, RequestRecord } from "../../delivery/req
 import { IdCounts } from "../../util/id-counts.js";
 import { type Entry, OPERATION, RequestLog, readEntries, replaceFile, writeEntries } from "./request-log.js";
 
-/** The most ids of each set, because strangers can grow them: 65,536 is all that one Mongrel2 can have open. */
+/** Limit of each set of ids, because clients can grow them. One Mongrel2 has at most 65,536 open connections. */
 export const MAX_IDS = 65_536;
 
 export interface RequestRecordOptions {
-  /** Where the files are; undefined = nothing is kept on disk. */
+  /** Folder of the files; undefined = nothing is written to disk. */
   readonly folder: string | undefined;
   readonly server: string;
   readonly boot: string;
   readonly monotonic: () => number;
-  /** Whether the process before this one ended without losing a request. */
+  /** Whether the previous process stopped without losing a request. */
   readonly cleanStop: boolean;
-  /** A write to this file failed; undefined: one succeeded. */
+  /** Called after each write to a file with its error; undefined = it succeeded. */
   readonly onWrite: (file: string, error: unknown) => void;
 }
 
@@ -30,10 +30,10 @@ export class FileRequestRecord implements RequestRecord {
   readonly #options: RequestRecordOptions;
   readonly #log: RequestLog | undefined;
   #highestId = 0;
-  /** How many requests of a connection wait for their answers. */
+  /** Unanswered requests of each connection. */
   readonly #unanswered = new IdCounts(MAX_IDS);
   readonly #keptOpen = new Set<number>();
-  /** Kept open by earlier processes, and not heard of since. */
+  /** Connections that earlier processes kept open, without a request since. */
   #keptBefore = new Set<number>();
   #connectionCount = 0;
   #previous: PreviousRequests | undefined;
@@ -102,7 +102,7 @@ export class FileRequestRecord implements RequestRecord {
       this.#log?.append(OPERATION.ended, id);
   }
 
-  /** The client store has the clients of these ids on disk, or none any more: the next process finds them there. */
+  /** The client store has written, or removed, the clients of these ids: the next process finds them there. */
   recorded(ids: readonly number[]): void {
     for (const id of ids) if (this.#unanswered.delete(id)) this.#log?.append(OPERATION.ended, id);
   }
@@ -111,7 +111,7 @@ export class FileRequestRecord implements RequestRecord {
     return this.#unanswered.get(id) > 0 || this.#keptOpen.has(id);
   }
 
-  /** Those of the ids that have a request without an answer. */
+  /** The ids that have an unanswered request. */
   unansweredOf(ids: Iterable<number>): number[] {
     const found: number[] = [];
     const unanswered = this.#unanswered;
@@ -147,12 +147,12 @@ export class FileRequestRecord implements RequestRecord {
     this.keepOrphans([]);
   }
 
-  /** Tries again what could not be written. */
+  /** Retries a write that failed. */
   retry(): void {
     this.#log?.retry();
   }
 
-  /** Makes the files again that somebody has removed. */
+  /** Recreates files that somebody has removed. */
   rewriteIfGone(): void {
     const { folder } = this.#options;
     if (folder === undefined) return;
@@ -174,7 +174,7 @@ export class FileRequestRecord implements RequestRecord {
     this.#log?.rewrite();
   }
 
-  /** What the process before this one has left, joined to what it had found itself and not decided. */
+  /** Reads the requests of the previous process, merged with those that it had itself not decided. */
   #readPrevious(): void {
     const { cleanStop } = this.#options;
     const last = this.#readEntries("log");
@@ -206,7 +206,7 @@ export class FileRequestRecord implements RequestRecord {
       const stored = JSON.parse(readFileSync(this.#path(folder, "json"), "utf8"));
       return stored.boot === boot && Array.isArray(stored.orphans) ? stored.orphans : [];
     } catch {
-      return []; // none, or written by something else: there is nothing to take over
+      return []; // no file, or another format: there are no orphans to take over
     }
   }
 
@@ -244,7 +244,7 @@ function* entriesOf({ highest, unanswered, kept }: PreviousRequests): Iterable<E
   for (const id of unanswered) yield [OPERATION.read, id];
 }
 
-/** Two in a row, the first not decided: what the first may have lost lies above its highest id. */
+/** Merges two generations; requests that the first may have lost have ids above its highest one. */
 function mergePrevious(first: PreviousRequests | undefined, second: PreviousRequests | undefined): PreviousRequests {
   if (!first || !second) return (first ?? second) as PreviousRequests;
   return {

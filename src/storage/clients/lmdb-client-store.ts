@@ -1,11 +1,11 @@
 /**
- * The client store: a small record for each client in LMDB, beside the history, and for each server two marks (checkpoints.ts) and the
- * requests under way (request-record.ts). What a turn of the event loop says is kept when that turn is over, clients before marks:
- * so a fenced position, which counts for all settled clients, is never kept without what was said of clients before it. Where
- * clients come and go in turn after turn, and there is no mark, those of GATHER are kept together.
+ * The client store: a small record for each client in LMDB, beside the history, and for each server a checkpoint (checkpoints.ts) and
+ * its requests (file-request-record.ts). Changes are written at the end of each turn of the event loop, clients before checkpoints: an
+ * acknowledged offset, which counts for all clients that a fence covers, is never written without the changes of clients before it.
+ * Without a checkpoint to write, the changes of COMMIT_INTERVAL_MS share a transaction.
  *
- * Durability is against the end of the process, not of the machine (noSync): a record of another boot is emptied. It does not depend
- * on the history: a client whose position is of another epoch is kept and has seen nothing of the present one (its generation tells).
+ * The record survives a kill of the process, not a crash of the machine (noSync): a record of another boot is emptied. It does not
+ * depend on the history: a client with an offset of another epoch stays, and counts as having received nothing of the present one.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -26,34 +26,34 @@ import {
 } from "./client-files.js";
 import { FileRequestRecord } from "./file-request-record.js";
 
-/** How exactly the time of a sudden death is known, milliseconds. */
+/** Accuracy of the recorded time of an unclean shutdown. */
 const ALIVE_INTERVAL_MS = 500;
-/** How soon it is noticed that somebody has removed the files. */
+/** How often the store looks for removed files. */
 const FILE_CHECK_INTERVAL_MS = 2000;
 
 /**
- * Between two commits of clients alone, milliseconds. Who is not kept when the process is killed is cut by the next one, and comes
- * back by itself. (In a storm of connects a transaction for each turn was a twentieth of the daemon's processor time.)
+ * Interval of commits of clients without a checkpoint. After a kill, the next process closes the connections of unwritten clients, which
+ * reconnect. (In a storm of connects, a transaction for each turn took a twentieth of the daemon's CPU time.)
  */
 const COMMIT_INTERVAL_MS = 50;
 
 /**
- * From the commit of a client to its head's being sent for certain: heads of streams that open together wait some milliseconds for
- * each other (mongrel2/stream-head-batcher.ts). Killed in between, the next process would go on with a stream that never began.
+ * From the commit of a client until its response head has surely been sent: the heads of streams that open together share a message
+ * (mongrel2/stream-head-batcher.ts). After a kill in between, the next process would continue a stream that never began.
  */
 const HEAD_SENT_MS = 50;
 
 export interface LmdbClientStoreOptions {
   /** Must exist and belong to this process alone. */
   readonly folder: string;
-  /** Of the history. */
+  /** The epoch of the history. */
   readonly epoch: string;
-  /** Names this boot of the machine. */
+  /** Identifies this boot of the machine. */
   readonly boot: string;
   readonly clock: Clock;
-  /** Told of each write; `error` is undefined when it succeeded. */
+  /** Called after each write to a file; `error` is undefined when it succeeded. */
   readonly onWrite: (file: string, error: unknown) => void;
-  /** Told of clients that cannot be read. */
+  /** Called when the clients of a server cannot be read. */
   readonly onUnreadable: (error: unknown) => void;
 }
 
@@ -67,20 +67,20 @@ export class LmdbClientStore implements ClientStore {
   #generation: number;
   /** Whether there was a record of this boot when the store was opened. */
   readonly #existedBefore: boolean;
-  /** Whether the file says which boot, epoch and generation it is of. */
+  /** Whether the file has the boot, epoch and generation written. */
   #isLabelled: boolean;
   readonly #requestRecords = new Map<string, FileRequestRecord>();
-  /** What is to be committed, by server and id: the last one counts; undefined = removed. */
+  /** Uncommitted changes by server and id; the last one counts; undefined = removed. */
   readonly #changedClients = new Map<string, Map<number, ClientRow | undefined>>();
   readonly #changedCheckpoints = new Map<string, Partial<Checkpoint>>();
   #isCommitScheduled = false;
   readonly #coalescer: Coalescer;
-  /** After a commit that failed none is tried before this, monotonic. */
+  /** No commit before this time, after a failed one. Monotonic, milliseconds. */
   #retryAt = Number.NEGATIVE_INFINITY;
   readonly #trusted = new Set<string>();
   readonly #timers: readonly Cancel[];
 
-  /** Throws UnreadableRecord, or what the file system throws where nothing can be opened. */
+  /** Throws UnreadableClientRecord, or file-system errors when nothing can be opened. */
   constructor(options: LmdbClientStoreOptions) {
     this.#options = options;
     const { folder, epoch, boot, clock } = options;
@@ -91,7 +91,7 @@ export class LmdbClientStore implements ClientStore {
     const generation = Number(meta.get("generation") ?? 0);
     this.#existedBefore = meta.get("boot") === boot;
     this.#isLabelled = this.#existedBefore && meta.get("epoch") === epoch;
-    // A record that is empty, or will be emptied, begins with generation 0, which is not written with each client.
+    // An empty record begins with generation 0, which is not written with each client.
     this.#generation = this.#isLabelled ? generation : this.#existedBefore ? generation + 1 : 0;
     this.#epoch = epoch;
     this.#checkpoints = new Checkpoints(this.#checkpointsPath, boot, this.#generation);
@@ -178,7 +178,7 @@ export class LmdbClientStore implements ClientStore {
     try {
       this.#checkpoints.startGeneration(this.#generation);
     } catch (error) {
-      this.#options.onWrite(this.#checkpointsPath, error); // written with the next mark
+      this.#options.onWrite(this.#checkpointsPath, error); // written with the next checkpoint
     }
   }
 
@@ -217,7 +217,7 @@ export class LmdbClientStore implements ClientStore {
     if (this.#changedClients.size > 0 || !this.#isLabelled) this.#coalescer.request();
   }
 
-  /** Where this fails (the disk is full) it is tried again: until then positions stay as they are, and what comes later may come twice. */
+  /** Retried after a failure (disk full): until then stored offsets are too low, and after a kill clients may get events twice. */
   #commit(): void {
     if (this.#changedClients.size + this.#changedCheckpoints.size === 0 && this.#isLabelled) return;
     if (this.#options.clock.monotonic() < this.#retryAt) return;
@@ -240,7 +240,7 @@ export class LmdbClientStore implements ClientStore {
     if (this.#writeCheckpoints(this.#changedCheckpoints)) this.#changedCheckpoints.clear();
   }
 
-  /** The requests of new clients count as answered, once their heads have been sent. */
+  /** The requests of new clients count as answered once their response heads have been sent. */
   #endRecordedRequests(server: string, ids: Iterable<number>): void {
     const record = this.#requestRecordOf(server);
     const opened = record.unansweredOf(ids);
@@ -272,7 +272,7 @@ export class LmdbClientStore implements ClientStore {
     }
   }
 
-  /** While nothing can be written, those who came and went in the meantime do not pile up. */
+  /** While writes fail, drops clients that connected and left in the meantime. */
   #dropUnwritten(): void {
     for (const [server, changed] of this.#changedClients) {
       for (const [id, client] of changed) {
@@ -283,7 +283,7 @@ export class LmdbClientStore implements ClientStore {
     }
   }
 
-  /** Somebody has removed the files, or the folder: they are made again, with all that is known. */
+  /** Recreates files, or the folder, that somebody has removed. */
   #checkFiles(): void {
     try {
       mkdirSync(this.#options.folder, { recursive: true });

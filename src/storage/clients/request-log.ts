@@ -1,14 +1,14 @@
 /**
- * The file behind a RequestRecord: a log of small operations that is appended to once a turn (one system call, about 1.5 us), and
- * rewritten when it has grown. The page cache keeps what was written when the process is killed; that is all it is for.
+ * The file behind a RequestRecord: a log of small operations, appended once a turn of the event loop (one system call, about 1.5 us)
+ * and rewritten when it has grown. It survives a kill of the process (page cache), not a crash of the machine.
  *
- *   line    what the file is, and the boot of the machine that it belongs to
+ *   line    format and boot of the machine
  *   entry   operation u8 | connection id u32, little-endian
  */
 import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { PRIVATE_MODE } from "../../util/private-files.js";
 
-/** What an entry says of a connection id. */
+/** Operation codes of the log, each about a connection id. */
 export const OPERATION = {
   /** A request was read. */
   read: 1,
@@ -38,9 +38,9 @@ export interface RequestLogOptions {
   readonly path: string;
   readonly boot: string;
   readonly monotonic: () => number;
-  /** All that is known now, for a log that is rewritten. */
+  /** The entries of a log that is rewritten. */
   readonly snapshot: () => Iterable<Entry>;
-  /** A write failed; undefined: one succeeded. */
+  /** Called after each write with its error; undefined = it succeeded. */
   readonly onWrite: (error: unknown) => void;
 }
 
@@ -52,7 +52,7 @@ export class RequestLog {
   #appendedBytes = 0;
   #isScheduled = false;
   #isClosed = false;
-  /** What is on disk is not what was said: it must be rewritten. */
+  /** The file misses entries: it must be rewritten. */
   #isStale = true;
   #retryAt = Number.NEGATIVE_INFINITY;
 
@@ -66,7 +66,7 @@ export class RequestLog {
     const at = this.#usedBytes;
     const buffer = this.#buffer;
     buffer[at] = operation;
-    // writeUInt32LE() checks what is known here.
+    // Cheaper than writeUInt32LE(), which checks its arguments.
     buffer[at + 1] = id;
     buffer[at + 2] = id >>> 8;
     buffer[at + 3] = id >>> 16;
@@ -80,7 +80,7 @@ export class RequestLog {
     });
   }
 
-  /** What was appended is on disk, or will be with the next attempt. */
+  /** Writes the appended entries; after a failure the next attempt rewrites the file. */
   flush(): void {
     if (this.#usedBytes === 0) return;
     const bytes = this.#usedBytes;
@@ -113,7 +113,7 @@ export class RequestLog {
     if (this.#isStale) this.rewrite();
   }
 
-  /** What is appended afterwards is dropped. */
+  /** Entries appended afterwards are dropped. */
   close(): void {
     this.flush();
     this.#isClosed = true;
@@ -137,7 +137,7 @@ export class RequestLog {
   }
 }
 
-/** Replaces a file as a whole. Throws what the file system throws. */
+/** Replaces a file atomically. Throws file-system errors. */
 export function writeEntries(path: string, boot: string, entries: Iterable<Entry>): void {
   const all = [...entries];
   const header = Buffer.from(headerOf(boot));
@@ -152,19 +152,19 @@ export function writeEntries(path: string, boot: string, entries: Iterable<Entry
   replaceFile(path, bytes);
 }
 
-/** A file is the old one or the new one, whenever the process is killed. */
+/** Atomic: a kill leaves the old file or the new one. */
 export function replaceFile(path: string, bytes: Buffer | string): void {
   writeFileSync(`${path}.new`, bytes, { mode: PRIVATE_MODE });
   renameSync(`${path}.new`, path);
 }
 
-/** Undefined for a file that is not there, is none of ours, or is of another boot of the machine. */
+/** Undefined for a missing file, another format, or another boot of the machine. */
 export function readEntries(path: string, boot: string): Entry[] | undefined {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch {
-    return undefined; // as good as none: its reader reports that the record is missing
+    return undefined; // counts as missing, which the caller reports
   }
   const header = Buffer.from(headerOf(boot));
   if (!bytes.subarray(0, header.length).equals(header)) return undefined;

@@ -1,18 +1,18 @@
 /**
- * How old events are, by elapsed time and not by the wall clock, which may jump: a clock that is a day ahead for some seconds must
- * not empty the history, and one event stamped in the future must not keep those behind it.
+ * The age of events by elapsed time, because the wall clock may jump: a clock that is a day ahead for some seconds must not empty the
+ * history, and an event with a stamp in the future must not keep the events behind it.
  *
- * The index remembers which offset was the newest at which moment of the monotonic clock, 256 moments for one maximum age. Events
- * that were stored before the process began have only their wall-clock stamps: these count after the process has run for a minute
- * (a clock that was wrong at the start is then set), and a stamp later than the next event's is taken for as old as that.
+ * The index samples the newest offset by the monotonic clock, 256 samples for one maximum age. Events of an earlier process have only
+ * wall-clock stamps: these count after the process has run for a minute (a clock that was wrong at boot is set by then), and a stamp
+ * that is later than the next event's is lowered to that one.
  */
 
-/** Moments for one maximum age: an event is kept up to 1/256 longer. */
+/** Samples for one maximum age: an event is kept up to 1/256 longer. */
 const MAX_SAMPLES = 256;
-/** Stamps of an earlier process count after this, milliseconds. */
+/** Wall-clock stamps of an earlier process count after this uptime. */
 export const STAMPS_TRUSTED_AFTER_MS = 60_000;
 
-/** Everything up to `offset` was appended by `at`. Both rise. */
+/** Every event up to `offset` was appended by the time `at`, milliseconds. Both rise. */
 interface AgeSample {
   readonly firstAt: number;
   at: number;
@@ -23,7 +23,7 @@ export class AgeIndex {
   readonly #maxAgeMs: number;
   readonly #sampleIntervalMs: number;
   readonly #openedAt: number;
-  /** By the wall clock, until they are trusted. */
+  /** Samples by the wall clock, until they are trusted. */
   #untrustedSamples: AgeSample[] = [];
   #samples: AgeSample[] = [];
   #expiredOffset = 0;
@@ -38,7 +38,7 @@ export class AgeIndex {
   /** An event that an earlier process stored; by rising offset. `time`: its stamp, milliseconds since 1970. */
   addStored(offset: number, time: number): void {
     const samples = this.#untrustedSamples;
-    // What came before an event is at least as old as it.
+    // Earlier events are at least as old as this one.
     while ((samples.at(-1)?.at ?? Number.NEGATIVE_INFINITY) > time) samples.pop();
     addSample(samples, offset, time, this.#sampleIntervalMs);
   }
@@ -48,7 +48,7 @@ export class AgeIndex {
     if (this.#samples.at(-1)?.offset !== offset) addSample(this.#samples, offset, now, this.#sampleIntervalMs);
   }
 
-  /** Everything up to this offset is older than the maximum age; 0 = nothing is known to be. `wall`: milliseconds since 1970. */
+  /** The newest offset that is older than the maximum age; 0 = none. `now`: monotonic; `wall`: since 1970; milliseconds. */
   expiredOffset(now: number, wall: number): number {
     if (this.#untrustedSamples.length > 0 && now - this.#openedAt >= STAMPS_TRUSTED_AFTER_MS)
       this.#trustStamps(now, wall);

@@ -1,14 +1,15 @@
 /**
- * Looks at an LMDB file before it is opened. LMDB maps the file and trusts every number in it: of 100 files with one damaged
- * page each, 23 ended the process with SIGSEGV or SIGABRT, at the start or at some later write. So the trees that LMDB will
- * walk are walked here first, by their page numbers and sizes alone (what the records say is for whoever wrote them).
+ * Checks an LMDB file before it is opened. LMDB maps the file and trusts every number in it: of 100 files with one damaged page
+ * each, 23 ended the process with SIGSEGV or SIGABRT, at the start or at a later write. So this check walks LMDB's trees first, by
+ * page numbers and sizes alone; the records are checked by their owner. A child process that reads the file with LMDB was tried
+ * instead: docs/decisions/0029-the-lmdb-file-check-stays-in-the-process.md.
  *
  * The layout is that of the LMDB that comes with the lmdb package (data version 2), numbers little-endian:
  *
  *   page   number u64 | transaction u64 | u16 | kind u16 | lower u16, upper u16 (or u32: how many pages an overflow has)
- *          | places of nodes, u16 each ... free ... nodes; lower, upper and places count from behind the header
+ *          | offsets of nodes, u16 each ... free ... nodes; lower, upper and offsets count from behind the header
  *   node   in a branch: number of the child, 48 bits | size of the key u16 | key
- *          in a leaf: size of the data u32 | flags u16 | size of the key u16 | key | data, or where an overflow with it is:
+ *          in a leaf: size of the data u32 | flags u16 | size of the key u16 | key | data, or the address of its overflow:
  *          number u64 | transaction u64 | pages u64
  *   tree   u32 (page size, in the tree of free pages) | flags u16 | depth u16 | 4 x u64 | number of the root u64
  *   meta   (in pages 0 and 1; the newer one holds) magic u32 | version u32 | 2 x u64 | tree of free pages | tree of trees
@@ -26,21 +27,21 @@ const NODE_HEADER_BYTES = 8;
 const TREE_BYTES = 48;
 /** The root of an empty tree. */
 const NO_PAGE_ID = 0xffff_ffff_ffff_ffffn;
-/** What LMDB has room for on a way down. */
+/** Deepest tree that LMDB supports. */
 const MAX_DEPTH = 32;
 
 const PAGE_TYPE = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 } as const;
-/** The bits of a page's kind that are kept in a file. */
+/** The bits of a page's type that are stored in a file. */
 const PAGE_TYPE_MASK = 0x6f;
 /** Flags of a leaf's node. */
 const OVERFLOW_FLAG = 0x01;
 const TREE_FLAG = 0x02;
 /** Flags of trees: keys of the tree of free pages are numbers; other trees have none. */
 const INTEGER_KEYS_FLAG = 0x08;
-/** The other bits of the tree of free pages are how the file was opened last. */
+/** The other bits of the tree of free pages record how the file was last opened. */
 const TREE_FLAGS_MASK = 0xff;
 
-/** Says what is wrong with a file; undefined for one that LMDB may open, and for one that is empty or not there. */
+/** Describes the damage of a file; undefined for one that LMDB may open, and for an empty or missing one. */
 export function findFileDamage(path: string): string | undefined {
   if (!existsSync(path)) return undefined;
   const file = openSync(path, "r");
@@ -50,7 +51,7 @@ export function findFileDamage(path: string): string | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof FileDamage) return error.message;
-    // A place beyond the page that it was read from.
+    // An offset beyond its page.
     if (error instanceof RangeError) return "it was overwritten";
     throw error;
   } finally {
@@ -73,16 +74,16 @@ interface Meta {
   readonly transaction: bigint;
 }
 
-/** Takes the data of one node of a leaf. */
+/** Called for each node of a leaf. */
 type VisitLeaf = (flags: number, data: () => Buffer) => void;
 
 class FileWalk {
   readonly #file: number;
   readonly #size: number;
   readonly #meta: Meta;
-  /** One for each page that is there: whether a tree has it. */
+  /** For each page of the file: 1 = a tree uses it. */
   readonly #usedPages: Uint8Array;
-  /** A page for each level of the tree that is being walked. */
+  /** A buffer for each level of the tree. */
   readonly #pageBuffers: Buffer[] = [];
 
   constructor(file: number, size: number) {
@@ -156,7 +157,7 @@ class FileWalk {
     for (let next = number + 1; next < number + pages; next++) this.#markUsed(next);
   }
 
-  /** Reads a page of a tree; it stays as it is until another one of the same level is read. */
+  /** Reads a page of a tree into the buffer of its level. */
   #readPage(number: number, level: number, type: number): Buffer {
     const { pageSize } = this.#meta;
     this.#markUsed(number);
@@ -166,14 +167,14 @@ class FileWalk {
     return page;
   }
 
-  /** Every page that is used is there, and used once. */
+  /** Every used page exists, and is used once. */
   #markUsed(number: number): void {
     if (this.#usedPages[number] === undefined) throw new FileDamage(`it ends at ${this.#size} bytes, too soon`);
     if (this.#usedPages[number] === 1) throw new FileDamage(`its page ${number} is used twice`);
     this.#usedPages[number] = 1;
   }
 
-  /** What is free is not used. It need not be there: pages at the end may never have been written. */
+  /** A free page is not used. It need not exist: pages at the end may never have been written. */
   #checkFreeList(list: Buffer): void {
     const length = Number(list.readBigUInt64LE(0));
     for (let entry = 1; entry <= length; entry++) {

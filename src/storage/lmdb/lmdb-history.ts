@@ -1,16 +1,14 @@
 /**
- * History in LMDB, with a memory tail in front, which answers for what is not committed yet, and for most reads, which are of
- * the newest.
+ * History in LMDB behind a tail in memory, which answers for uncommitted events and for most reads.
  *
- * What a turn of the event loop appends is one transaction, committed before anything of it is sent (History.commit): so no
- * process that is killed has sent an event to some of its clients only. Offsets are never given out twice, though a browser
- * may hold one (as its position) that was not committed then: a store that was not closed goes on far above the highest
- * offset it holds.
+ * The events of one turn of the event loop are one transaction, committed before any of them is sent (History.commit): a killed
+ * process has never sent an event to some of its clients only. No offset is given out twice, although a browser may hold an
+ * uncommitted one as its position: after an unclean shutdown, offsets continue far above the highest stored one.
  *
- * When the disk is full, what could not be stored is discarded before it is sent, and its append rejects; further appends throw
- * at once, until a small write that is tried each second succeeds. With durability "memory" they were acknowledged: they are sent
- * from the tail, and what the tail lets go of without having been stored counts as trimmed, so that whoever comes back for it is
- * told.
+ * When a write fails (see #fail, which every failure passes), the unstored events are discarded before they are sent and their appends
+ * reject; further appends throw at once, until a small write that is tried each second succeeds. With durability "memory" the events
+ * were acknowledged: they are sent from the tail, and unstored events that leave the tail count as trimmed, so that clients that
+ * need them get a gap.
  */
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
@@ -27,37 +25,37 @@ import { BASE_PAGES, pagesToAdd } from "./commit-pages.js";
 import { LmdbStore, type LmdbStoreOptions } from "./lmdb-store.js";
 
 export interface LmdbHistoryOptions extends LmdbStoreOptions {
-  /** The folder; made if it is not there. */
+  /** The folder, created if it does not exist. */
   readonly path: string;
-  /** Milliseconds to wait for another daemon on the same folder, which is told to stop; absent = none, it is an error. */
+  /** Milliseconds to wait for another daemon on the folder after SIGTERM; absent = an error at once. */
   readonly takeover?: number;
-  /** What to do about another process on the folder, for people; absent = what a daemon can do. */
+  /** The fix that an error about another process on the folder names; absent = a daemon's. */
   readonly lockFix?: string;
-  /** Absent = whoever appends learns of a failure. */
+  /** Absent = only rejected appends tell of a failure. */
   readonly observer?: StorageObserver;
-  /** Told what an operator should know; absent = nobody is. */
+  /** Receives warnings for operators; absent = none. */
   readonly warn?: (warning: string) => void;
 }
 
-/** Events trimmed in one go: that takes 0.3 ms, 1.6 where each came alone or with an id of its publisher's, 4 where they are large. */
+/** Events trimmed in one transaction: 0.3 ms; 1.6 ms for single events or custom ids; 4 ms for large events. */
 const TRIM_BATCH_EVENTS = 512;
-/** Steps of one second: after a burst the surplus is soon gone. */
+/** Trim transactions of one interval, to remove the surplus of a burst soon. */
 const MAX_TRIM_ROUNDS = 10;
 const TRIM_INTERVAL_MS = 1000;
-/** The largest room that is asked for before publications are taken again, pages: 1 MB. */
+/** Limit of the pages that must be free before publications are accepted again: 1 MB. */
 const MAX_PROBE_PAGES = 256;
 export const HISTORY_FILE = "history.mdb";
 
 export async function openLmdbHistory(options: LmdbHistoryOptions, clock: Clock): Promise<LmdbHistory> {
-  const { path, takeover = 0, lockFix: mend } = options;
-  const lock = await lockFolder(path, clock, takeover, mend);
+  const { path, takeover = 0, lockFix } = options;
+  const lock = await lockFolder(path, clock, takeover, lockFix);
   const file = join(path, HISTORY_FILE);
   try {
     return new LmdbHistory(new LmdbStore(file, options, clock), options, clock, lock);
   } catch (cause) {
     await lock.release();
     if (cause instanceof M2pushError) throw cause;
-    throw unusable(file, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unusable(file, cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
 
@@ -66,7 +64,7 @@ function jumpWarning(milliseconds: number): string {
   return `the wall clock jumped ${by}: events are kept by elapsed time all the same; fix: see that the clock is kept by NTP`;
 }
 
-/** Whether what was appended is stored, which is known when it has been tried. */
+/** The promise of an uncommitted append. */
 class PendingCommit {
   readonly promise: Promise<void>;
   resolve!: () => void;
@@ -77,7 +75,7 @@ class PendingCommit {
       this.resolve = resolve;
       this.reject = reject;
     });
-    this.promise.catch(() => {}); // the observer has been told
+    this.promise.catch(() => {}); // the observer reports it
   }
 }
 
@@ -87,13 +85,13 @@ export class LmdbHistory implements History {
   readonly #lock: FolderLock;
   readonly #tail: Tail;
   readonly #trimTimer: Cancel;
-  /** Of what is pending; undefined = nothing is. */
+  /** The promise of the pending events; undefined = none is pending. */
   #pendingCommit: PendingCommit | undefined;
-  /** The highest offset that could not be stored, and was acknowledged. */
+  /** The highest acknowledged offset that was not stored. */
   #lastUnstoredOffset = 0;
-  /** Why nothing can be stored now. */
+  /** The failure since which nothing is stored; undefined = storage works. */
   #failure: StorageFailure | undefined;
-  /** What the write that failed may have needed: with less there is no use in trying again. */
+  /** Pages that the failed write needed: a probe with fewer would prove nothing. */
   #probePages = BASE_PAGES;
   #notifyDiscarded: () => void = () => {};
   #notifyRepeatedId: (topic: string) => void = () => {};
@@ -137,12 +135,12 @@ export class LmdbHistory implements History {
     return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
   }
 
-  /** What an operator should know of the lock; undefined = nothing. */
+  /** A warning about the lock, for operators; undefined = none. */
   get lockWarning(): string | undefined {
     return this.#lock.warning;
   }
 
-  /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */
+  /** Blocks that were damaged when the file was opened. Readers get HistoryPage.isBroken there. */
   get damagedBlocks(): number {
     return this.#store.damagedBlocks;
   }
@@ -151,7 +149,7 @@ export class LmdbHistory implements History {
     this.#notifyDiscarded = listener;
   }
 
-  /** Whether the process that used the file before did not close it. */
+  /** Whether the previous process did not close the file. */
   get hadUncleanShutdown(): boolean {
     return this.#store.hadUncleanShutdown;
   }
@@ -191,7 +189,7 @@ export class LmdbHistory implements History {
     if (count > this.#options.maxEvents + TRIM_BATCH_EVENTS || bytes > this.#options.maxBytes) this.#trim();
   }
 
-  /** What could not be stored. */
+  /** Rejects and discards events that were not stored; acknowledged ones stay in the tail. */
   #discardUnstored(pending: PendingCommit, failure: unknown): void {
     if (this.#acknowledgesAtOnce) {
       this.#lastUnstoredOffset = this.#tail.last;
@@ -203,7 +201,7 @@ export class LmdbHistory implements History {
     pending.reject(failure);
   }
 
-  /** A file that was made shorter must be noticed before anything looks at it. */
+  /** A truncated file must be detected before LMDB reads it. */
   #checkFile(): void {
     try {
       this.#store.checkLength();
@@ -212,7 +210,7 @@ export class LmdbHistory implements History {
     }
   }
 
-  /** Whether something can be stored now. */
+  /** Tries a small write; its success ends a failure. */
   #probe(): void {
     try {
       this.#store.probe(this.#probePages);
@@ -235,13 +233,14 @@ export class LmdbHistory implements History {
     }
   }
 
+  /** Every failed write comes here: add, probe, trim, checkLength and close. */
   #fail(cause: unknown): void {
     this.#failure = cause instanceof StorageFailure ? cause : new StorageFailure(cause, this.#options.path);
     this.#options.observer?.storageFailed(this.#failure);
   }
 
   read(position: number, options: ReadOptions): HistoryPage {
-    // The tail may hold what is trimmed.
+    // The tail may hold trimmed events.
     const after = Math.max(position, this.floor);
     if (after >= this.#tail.floor) return this.#tail.read(after, options);
     const through = Math.min(options.through, this.#tail.floor);
@@ -253,7 +252,7 @@ export class LmdbHistory implements History {
   }
 
   find(id: string, which: EqualIds = "oldest"): number | undefined {
-    // What is stored is older than what is in the tail only. An id goes with its event, so it is enough that one of the two is there.
+    // Stored events are older than those in the tail only. An id is removed with its event, so one of the two suffices.
     const held = [this.#store.find(id, which), this.#tail.find(id, which)];
     const [stored, recent] = held.map((it) => (it !== undefined && it > this.floor ? it : undefined));
     return which === "newest" ? (recent ?? stored) : (stored ?? recent);

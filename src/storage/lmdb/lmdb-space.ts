@@ -1,17 +1,17 @@
 /**
  * Disk space of an LMDB file, allocated before LMDB writes. LMDB must not be the first to find that the disk is full: where a
- * write of its own fails, lmdb-js 3.5 prints to standard error, into the middle of a JSON log, and writes its message past the
- * end of a buffer of 100 bytes (mdb_page_flush), after which glibc ends the process with SIGABRT. So a caller claims the pages
- * that its next transaction may need. They are written as zeros behind what LMDB uses: LMDB ignores them until it needs them.
+ * write of its own fails, lmdb-js 3.5 prints to standard error, into a JSON log, and writes its message past the end of a buffer
+ * of 100 bytes (mdb_page_flush), after which glibc ends the process with SIGABRT. So a caller claims the pages that its next
+ * transaction may need. They are written as zeros behind the pages that LMDB uses, which LMDB ignores until it needs them.
  *
- * One byte at the end of the file is written again at each claim, as it is. That costs 3 us and finds a file-size limit that was
- * lowered, a file system that became read-only, and a file that was truncated. What is left: a file system that refuses a write to a block which it has
- * given (copy on write: btrfs, ZFS), and a failing disk.
+ * Each claim rewrites the last byte of the file. That costs 3 us and detects a lowered file-size limit, a file system that became
+ * read-only, and a truncated file. Not detected: a file system that refuses a write to an allocated block (copy on write: btrfs,
+ * ZFS), and a failing disk.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
 const PAGE_BYTES = 4096;
-/** Allocated in one write, and kept at least beyond what the next transaction needs. Small, so that a full disk is noticed soon. */
+/** Bytes of one write, and the reserve behind the next transaction. Small, so that a full disk is noticed soon. */
 const ALLOCATION_STEP_BYTES = 65_536;
 const TRUNCATION_MESSAGE = "the file was made shorter while it was in use";
 const ZEROS = Buffer.alloc(ALLOCATION_STEP_BYTES);
@@ -21,7 +21,7 @@ export interface LmdbSpaceOptions {
   readonly file: string;
   /** Number of the last page that LMDB uses. */
   readonly lastPage: () => number;
-  /** LMDB itself lets the file grow no further; absent = without limit. */
+  /** LMDB's own limit of the file (map size); absent = none. */
   readonly maxBytes?: number | undefined;
 }
 
@@ -38,7 +38,7 @@ export class LmdbSpace {
   #truncation: Error | undefined;
   /** Size of the file. */
   #fileBytes: number;
-  /** LMDB uses no byte from here on; at most as much as was claimed too high. */
+  /** LMDB uses no byte from here on; too high by the pages that were claimed and not used. */
   #usedBytes = Number.POSITIVE_INFINITY;
 
   constructor(options: LmdbSpaceOptions) {
@@ -48,8 +48,8 @@ export class LmdbSpace {
   }
 
   /**
-   * Makes sure that the next transaction can write this many new pages. Throws what the system says (ENOSPC, EDQUOT, EFBIG, EROFS,
-   * EIO), and "ETRUNCATED".
+   * Makes sure that the next transaction can write this many new pages. Throws system errors (ENOSPC, EDQUOT, EFBIG, EROFS, EIO), and
+   * "ETRUNCATED".
    */
   claim(pages: number): void {
     this.checkLength();
@@ -65,13 +65,13 @@ export class LmdbSpace {
       this.claim(pages);
       return true;
     } catch {
-      return false; // the claim that is made in its place says why
+      return false; // the caller's smaller claim reports the error
     }
   }
 
   /**
-   * Looks whether the file is as long as it was. Throws "ETRUNCATED" where it is not: then LMDB must not look at it any more, or the
-   * kernel ends the process (SIGBUS).
+   * Checks that the file has not become shorter. Throws "ETRUNCATED" if it has: LMDB must not read it any more, or the kernel ends the
+   * process (SIGBUS).
    */
   checkLength(): void {
     this.assertNotTruncated();
@@ -80,7 +80,7 @@ export class LmdbSpace {
     throw this.#truncation;
   }
 
-  /** Throws what check() has thrown. Costs nothing. */
+  /** Throws the error of checkLength() again, without a system call. */
   assertNotTruncated(): void {
     if (this.#truncation) throw this.#truncation;
   }
@@ -89,7 +89,7 @@ export class LmdbSpace {
     closeSync(this.#descriptor);
   }
 
-  /** Fails only where the pages themselves cannot be had: a full disk harms nobody while LMDB finds room in what it has. */
+  /** Fails only when the needed pages cannot be allocated: a full disk does no harm while the file has free pages. */
   #allocate(bytes: number): void {
     this.#usedBytes = (this.#options.lastPage() + 1) * PAGE_BYTES;
     const { maxBytes = Number.POSITIVE_INFINITY } = this.#options;
@@ -103,7 +103,7 @@ export class LmdbSpace {
     }
   }
 
-  /** A disk that is nearly full may take a part: then the next write says why. */
+  /** A nearly full disk may write a part: the next write reports the error. */
   #grow(bytes: number): void {
     this.#fileBytes += writeSync(this.#descriptor, ZEROS, 0, Math.min(bytes, ALLOCATION_STEP_BYTES), this.#fileBytes);
     this.#lastByte[0] = 0;

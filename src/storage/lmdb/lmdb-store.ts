@@ -1,9 +1,8 @@
 /**
- * The file of a history: events in blocks (block.ts), and id -> offset for publishers' own ids (ours say their offset themselves), in
- * LMDB. Everything here is done when it returns.
+ * The LMDB file of a history: events in blocks (block.ts), and offsets of publishers' own ids (a position contains its offset).
  *
- * Transactions are synchronous: one of a single event takes 7 us, one of 100 events 50 us; through lmdb's own thread it was 54
- * and 230 us of CPU, and a lone event that shared a core with it left 2 to 5 ms later, one time in ten.
+ * Transactions are synchronous: 7 us for one event, 50 us for 100. Through lmdb's own thread they took 54 and 230 us of CPU, and one
+ * time in ten a single event that shared a core with it left 2 to 5 ms later.
  */
 import { existsSync } from "node:fs";
 import { type Database, open, type RangeOptions, type RootDatabase } from "lmdb";
@@ -24,32 +23,32 @@ import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
 
 export interface LmdbStoreOptions extends HistoryLimits {
   /**
-   * When an append is done: "memory" = at once, "commit" = it outlives the process, "sync" = it outlives the machine (a commit waits
-   * for the disk then, and so does everything else).
+   * When an append is acknowledged: "memory" = at once, "commit" = it survives a kill of the process, "sync" = it survives a crash of
+   * the machine (each commit blocks the process until the disk has it).
    */
   readonly durability: "memory" | "commit" | "sync";
-  /** The most that the file may grow to, bytes; absent = as the disk has. */
+  /** Limit of the file, bytes; absent = the disk. */
   readonly mapSize?: number;
-  /** What new data goes on with; absent = a lifetime of its own. */
+  /** Epoch and offsets of new data; absent = a new epoch. */
   readonly archiveHeader?: ArchiveHeader;
 }
 
 const VERSION = 2;
-/** After a sudden end, offsets go on this far above the highest that is stored: nobody publishes as many in one turn. */
+/** After an unclean shutdown, offsets continue this far above the highest stored one: more than one turn can publish. */
 const UNCLEAN_SHUTDOWN_SKIP_OFFSETS = 1_048_576;
-/** Events trimmed in one go where there is no room for more. */
+/** Events trimmed in one transaction when the disk has no space for more. */
 const SMALL_TRIM_EVENTS = 16;
 
 export class LmdbStore {
   readonly epoch: string;
-  /** The highest offset that may have been given out before. */
+  /** The highest offset that an earlier process may have given out. */
   readonly last: number;
-  /** Whether the process that used the file before did not close it: it was killed, it crashed, or the machine did. */
+  /** Whether the previous process did not close the file: a kill, or a crash of it or of the machine. */
   readonly hadUncleanShutdown: boolean;
   readonly #options: LmdbStoreOptions;
   readonly #clock: Clock;
   readonly #root: RootDatabase;
-  /** By the offsets of their last events. */
+  /** By the offset of each block's last event. */
   readonly #blocks: Database<Buffer, number>;
   readonly #ids: IdIndex;
   readonly #meta: Database<string | number, string>;
@@ -58,13 +57,13 @@ export class LmdbStore {
   #floor: number;
   #bytes = 0;
   #damagedBlocks = 0;
-  /** Up to here, offsets count as given out from the next start on. */
+  /** Offsets up to this one count as given out from the next start on. */
   #reservedOffset = 0;
   readonly #space: LmdbSpace;
-  /** Whether the file says that a process uses it, so that its sudden end will be known. */
+  /** Whether the file is marked as in use, so that the next process detects an unclean shutdown. */
   #isMarkedOpen = false;
 
-  /** The file must belong to this process alone. Throws "storage_unusable", or what LMDB throws. */
+  /** The caller holds the folder's lock. Throws "storage_unusable", or errors of LMDB. */
   constructor(file: string, options: LmdbStoreOptions, clock: Clock) {
     checkFile(file);
     this.#options = options;
@@ -81,7 +80,7 @@ export class LmdbStore {
     } as Parameters<typeof open>[0];
     this.#root = privately(() => open(settings));
     this.#space = new LmdbSpace({ file, lastPage: () => this.#lastPage, maxBytes: mapSize });
-    // Nothing can be served of a file that cannot be made; one that is there can be read while the disk is full.
+    // A new file needs space at once; an existing one can be read while the disk is full.
     if (isNew) this.#space.claim(BASE_PAGES);
     this.#blocks = this.#root.openDB({ name: "blocks", encoding: "binary" });
     this.#ids = new IdIndex(this.#root.openDB({ name: "ids", encoding: "json" }));
@@ -93,7 +92,7 @@ export class LmdbStore {
     this.last = this.hadUncleanShutdown ? newest + UNCLEAN_SHUTDOWN_SKIP_OFFSETS : newest;
   }
 
-  /** As History has them. */
+  /** See History. */
   get floor(): number {
     return this.#floor;
   }
@@ -106,14 +105,14 @@ export class LmdbStore {
     return this.#bytes;
   }
 
-  /** Blocks that were damaged when the file was opened: what they held is lost. */
+  /** Blocks that were damaged when the file was opened: their events are lost. */
   get damagedBlocks(): number {
     return this.#damagedBlocks;
   }
 
   /**
-   * Writes something small: whether the file can be written, and has room for this many pages. Throws what the system or LMDB says.
-   * Comes before the first add(): no event can be sent before it is known that this process might be killed.
+   * Tests that the file can be written and has space for this many pages. Throws errors of the system or of LMDB. Comes before the
+   * first add(): the file is marked as in use before any event is sent.
    */
   probe(pages: number): void {
     this.#transact(pages, () => {
@@ -123,7 +122,7 @@ export class LmdbStore {
     this.#isMarkedOpen = true;
   }
 
-  /** Looks whether the file is as long as it was. Where it is not this throws, and from then on all that needs the file does. */
+  /** Throws when the file has become shorter; from then on every method that needs the file throws. */
   checkLength(): void {
     this.#space.checkLength();
   }
@@ -149,7 +148,7 @@ export class LmdbStore {
     return repeated;
   }
 
-  /** The events above one offset and up to another; a number: those up to this offset are in a block that is damaged. */
+  /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
   *read(after: number, through: number): Iterable<Publication | number> {
     for (const { key, block } of this.#storedBlocks({ start: after + 1 })) {
       if (!block) {
@@ -175,7 +174,7 @@ export class LmdbStore {
     return lastPageOf(this.#root);
   }
 
-  /** Removes the oldest that are too many, too large or too old, at most so many. Returns how many. Throws as probe() does. */
+  /** Removes the oldest events beyond the limits, at most `maxEvents`. Returns their number. Throws as probe() does. */
   trim(maxEvents: number): number {
     const trimmable = this.#findTrimmable(maxEvents);
     if (trimmable.events === 0 && trimmable.keys.length === 0) return 0;
@@ -192,7 +191,7 @@ export class LmdbStore {
     return trimmable.events;
   }
 
-  /** What trim() removes. A block goes with its last event, and a damaged one when its turn comes: nothing that it says counts. */
+  /** The events that trim() removes. A block is removed with its last event; a damaged one when it is the oldest. */
   #findTrimmable(most: number): Trimmable {
     const { maxEvents, maxBytes } = this.#options;
     const expired = this.#ages.expiredOffset(this.#clock.monotonic(), this.#clock.now());
@@ -209,14 +208,14 @@ export class LmdbStore {
         old.floor = record.offset;
       }
       old.keys.push(key);
-      if (!block) old.floor = key; // who stands before it must be told, also when it is gone
+      if (!block) old.floor = key; // a reader below it gets a gap also after its removal
     }
     return old;
   }
 
   /**
-   * `last`: the highest offset that was given out. Rejects, closed nevertheless, where that cannot be written: the next start takes
-   * it for a sudden end.
+   * `last`: the highest offset that was given out. Closes in any case; rejects when `last` cannot be written: the next start counts
+   * that as an unclean shutdown.
    */
   async close(last: number): Promise<void> {
     try {
@@ -235,7 +234,7 @@ export class LmdbStore {
     return this.#root.transactionSync(write);
   }
 
-  /** The version and the epoch, made when the data is. */
+  /** Checks the version and returns the epoch; writes both into a new file. */
   #readOrCreateMeta(file: string): string {
     const version = this.#meta.get("version");
     const epoch = this.#meta.get("epoch");
@@ -246,7 +245,7 @@ export class LmdbStore {
         this.#meta.putSync("epoch", made);
         this.#meta.putSync("floor", floor);
       });
-      // Whoever this lifetime is from may have gone on with it.
+      // The daemon that the archive is from may have continued.
       if (last > 0) this.#reservedOffset = last + UNCLEAN_SHUTDOWN_SKIP_OFFSETS;
       return made;
     }
@@ -256,8 +255,8 @@ export class LmdbStore {
   }
 
   /**
-   * What is held, by looking at all of it: 100,000 events take 70 ms, or 180 where each came alone. A bad first or last block is an error. Returns the
-   * highest offset.
+   * Reads all blocks to count the events: 100,000 events take 70 ms, or 180 ms in single-event blocks. A damaged first or last block
+   * is an error. Returns the highest offset.
    */
   #scan(file: string): number {
     for (const reverse of [false, true]) {
@@ -279,7 +278,7 @@ export class LmdbStore {
     return newest;
   }
 
-  /** Blocks by rising offset; undefined are those that are damaged. They are LMDB's memory. */
+  /** Blocks by rising offset; undefined = damaged. The buffers are LMDB's memory. */
   *#storedBlocks(range: RangeOptions): Iterable<{ readonly key: number; readonly block: Buffer | undefined }> {
     this.#space.assertNotTruncated();
     for (const { key, value } of this.#blocks.getRange(range))
@@ -287,14 +286,14 @@ export class LmdbStore {
   }
 }
 
-/** What is to be removed. */
+/** Events and blocks to remove. */
 interface Trimmable {
-  /** Blocks of which nothing is left, by their last offsets. */
+  /** Keys of the blocks to remove. */
   readonly keys: number[];
   /** Publishers' own ids. */
   readonly customIds: { readonly id: string; readonly offset: number }[];
   events: number;
   bytes: number;
-  /** The offset of the newest. */
+  /** The highest removed offset. */
   floor: number;
 }

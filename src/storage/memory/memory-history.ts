@@ -1,4 +1,4 @@
-/** History in memory: a window over the last publications, found by binary search. Ends with the process. */
+/** History in memory: the newest publications, found by binary search. Ends with the process. */
 import { randomBytes } from "node:crypto";
 import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
@@ -9,15 +9,15 @@ import { CustomIds } from "../custom-ids.js";
 import { AgeIndex } from "../lmdb/age-index.js";
 
 export interface HistoryLimits {
-  /** Publications held; the oldest beyond are trimmed. */
+  /** Limit of publications; the oldest beyond it are trimmed. */
   readonly maxEvents: number;
-  /** Milliseconds since it was appended. */
+  /** Limit of the time since an append, milliseconds. */
   readonly maxAge: number;
-  /** Wire bytes held. */
+  /** Limit of the wire bytes. */
   readonly maxBytes: number;
 }
 
-/** A new name for a lifetime of offsets: 6 characters of [A-Za-z0-9]. */
+/** A random name of a new epoch: 6 characters of [a-z0-9]. */
 export function newEpoch(): string {
   return BigInt(`0x${randomBytes(8).toString("hex")}`)
     .toString(36)
@@ -30,7 +30,7 @@ export class MemoryHistory implements History {
   readonly #limits: HistoryLimits;
   readonly #clock: Clock;
   readonly #ages: AgeIndex;
-  /** Rising offsets; the first #trimmed places are empty and cut off now and then, not at each trim. */
+  /** Rising offsets; the first #trimmed entries are empty, and are removed from time to time instead of at each trim. */
   #publications: (Publication | undefined)[] = [];
   #trimmedCount = 0;
   #last: number;
@@ -39,7 +39,7 @@ export class MemoryHistory implements History {
   readonly #ids = new CustomIds();
   #notifyRepeatedId: (topic: string) => void = () => {};
 
-  /** `last`: the offset that counts as the last one before the first append. */
+  /** `last`: the offset before the first append. */
   constructor(bounds: HistoryLimits, clock: Clock, { epoch = newEpoch(), last = 0 } = {}) {
     this.#limits = bounds;
     this.#clock = clock;
@@ -119,7 +119,7 @@ export class MemoryHistory implements History {
     this.#trimmedCount = 0;
   }
 
-  /** Place of the first publication above an offset. */
+  /** Index of the first publication above an offset. */
   #indexAfter(offset: number): number {
     let [low, high] = [this.#trimmedCount, this.#publications.length];
     while (low < high) {

@@ -1,7 +1,6 @@
 /**
- * The newest of a history, in memory, as the blocks that are stored: what is not stored yet, and what is read most. An event is not
- * held as an object for its own sake, only where it has been read: of a flood nobody reads, and objects that stay were what V8's
- * collector had most work with (events to one client each: 1 us of 9).
+ * The newest events of a history in memory, as the blocks that are stored: uncommitted events, and those that are read most. Events
+ * become objects only when they are read: long-lived objects cost V8's garbage collector most (events to one client each: 1 us of 9).
  */
 import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, HistoryPage, ReadOptions } from "../../delivery/history.js";
@@ -10,15 +9,15 @@ import type { Publication } from "../../protocol/publication.js";
 import { CustomIds } from "../custom-ids.js";
 import { EventBlock } from "../lmdb/block.js";
 
-/** What is held at most, beside what is pending. */
+/** Limits of the committed events in the tail. */
 const MAX_EVENTS = 20_000;
 const MAX_BYTES = 16_000_000;
-/** Empty places that may stand before what is held. */
+/** Empty entries at the start of the list before they are removed. */
 const MAX_EMPTY_ENTRIES = 1024;
 
 export class Tail {
   readonly #epoch: string;
-  /** By rising offset; the first #trimmed places are empty and cut off now and then, not at each trim. */
+  /** By rising offset; the first #trimmed entries are empty, and are removed from time to time instead of at each trim. */
   #blocks: (EventBlock | undefined)[] = [];
   #trimmedCount = 0;
   #pending: EventBlock[] = [];
@@ -29,7 +28,7 @@ export class Tail {
   /** Publishers' own ids. */
   readonly #customIds = new CustomIds();
 
-  /** `last`: the offset that counts as the last one before the first append. */
+  /** `last`: the offset before the first append. */
   constructor(epoch: string, last: number) {
     this.#epoch = epoch;
     this.#last = last;
@@ -40,12 +39,12 @@ export class Tail {
     return this.#last;
   }
 
-  /** Everything above is held. */
+  /** The tail holds every event above this offset. */
   get floor(): number {
     return this.#floor;
   }
 
-  /** What was appended since keep() or discard() was called last. */
+  /** Blocks appended since the last keep() or discard(). */
   get pending(): readonly EventBlock[] {
     return this.#pending;
   }
@@ -64,13 +63,13 @@ export class Tail {
     if (customId?.offset === offset) this.#customIds.add(customId.id, offset);
   }
 
-  /** What is pending, as it is to be stored; keep() or discard() says what became of it. */
+  /** Completes the pending blocks for the store; keep() or discard() follows. */
   seal(): readonly EventBlock[] {
     for (const block of this.#pending) block.seal();
     return this.#pending;
   }
 
-  /** What is pending is not from now on: it stays here as long as there is room. */
+  /** Pending blocks become part of the tail, and are trimmed with it. */
   keep(): void {
     for (const block of this.#pending) {
       this.#events += block.offsets.length;
@@ -80,7 +79,7 @@ export class Tail {
     this.#trim();
   }
 
-  /** What is pending was never published: it cannot be read or found any more. Its offsets are not given out again. */
+  /** Removes the pending blocks, which were not published. Their offsets are not given out again. */
   discard(): void {
     this.#blocks.length -= this.#pending.length;
     for (const { customIds: names } of this.#pending) {
@@ -122,7 +121,7 @@ export class Tail {
     this.#trimmedCount = 0;
   }
 
-  /** Of the block that holds an offset, or of the first above. */
+  /** Index of the block that holds an offset, or of the first above it. */
   #blockIndex(offset: number): number {
     let [low, high] = [this.#trimmedCount, this.#blocks.length];
     while (low < high) {

@@ -57,7 +57,7 @@ const NOTHING: PreviousClients = { clients: [], aliveAt: 0, cleanStop: false, is
 
 const turn = () => new Promise(setImmediate);
 
-test("what was said of clients is there for the next process; a settled one has seen what its server has fenced", async (t) => {
+test("the next process finds the clients; those that a fence covers have the acknowledged offset of their server", async (t) => {
   const { open } = setUp(t);
   const first = open();
   first.put("a", client(1));
@@ -123,7 +123,7 @@ test("clients that come turn after turn are kept together, within 50 ms; a mark 
   assert.deepEqual(await kept(), [2, 3, 4], "with the mark");
 });
 
-test("a process vouches for a server as long as it lives, and not after the link was lost", async (t) => {
+test("a process trusts its record of a server until the link is lost", async (t) => {
   const { clock, open } = setUp(t);
   const store = open();
   store.markTrusted("a");

@@ -159,7 +159,7 @@ test("data of a newer version is refused, and the newer m2push named as the fix"
 test("events whose bytes were damaged are left out, never given as something else", async (t) => {
   const outcome = await reopenedAfter(t, (file) => {
     const bytes = readFileSync(file);
-    // Inside the events: they are the only ones with so many x in a row.
+    // Inside the events: only these contain as many x in a row.
     for (let at = bytes.indexOf("x".repeat(600)); at > 0 && at < bytes.length - 3000; at += 50_000)
       bytes[at + 300] = 0x79;
     writeFileSync(file, bytes);
