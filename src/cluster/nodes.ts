@@ -230,7 +230,7 @@ export class Nodes {
     const node = known ?? { state, number: 0, lastHeardAt: 0, isComplete: false, subscribers: new Map() };
     this.#remoteNodes.set(id, node);
     const isNext = number === node.number + 1;
-    Object.assign(node, { state, number, heardAt: this.#options.clock.monotonic() });
+    Object.assign(node, { state, number, lastHeardAt: this.#options.clock.monotonic() });
     if (!isNext && (node.isComplete || !known)) this.#observer.missed();
     if (message.full) {
       node.isComplete = true;

@@ -32,12 +32,12 @@ export interface HistoryArchive extends HistoryExport {
 export async function openHistoryArchive(path: string, clock: Clock): Promise<HistoryArchive> {
   if (!existsSync(join(path, HISTORY_FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
   const history = await openLmdbHistory({ ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX }, clock);
-  const { epoch, floor, last, damagedBlocks: damaged } = history;
-  const lost = damaged > 0 ? { lost: `${describeDamage(damaged)}: what they held is not there` } : {};
+  const { epoch, floor, last, damagedBlocks } = history;
+  const damage = damagedBlocks > 0 ? { damage: `${describeDamage(damagedBlocks)}: their events are missing` } : {};
   return {
     lifetime: { epoch, floor, last },
     publications: publicationsOf(history),
-    ...lost,
+    ...damage,
     close: () => history.close(),
   };
 }
@@ -70,7 +70,7 @@ export async function restore(
   try {
     rmSync(staging, { recursive: true, force: true });
     privately(() => mkdirSync(staging));
-    const options = { ...limits, path: staging, durability: "commit", lifetime: archive.lifetime } as const;
+    const options = { ...limits, path: staging, durability: "commit", archiveHeader: archive.lifetime } as const;
     const history = await openLmdbHistory(options, clock);
     const counts = await appendAll(history, archive).finally(() => history.close());
     renameSync(join(staging, HISTORY_FILE), join(path, HISTORY_FILE));

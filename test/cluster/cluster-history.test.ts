@@ -76,7 +76,7 @@ describe("ClusterHistory", () => {
     await new Promise<void>((resolve) => setImmediate(resolve));
     history.connect(undefined);
     await passes(clock);
-    history.connect({ read: async () => messages, look: async () => state } as unknown as StreamSession);
+    history.connect({ read: async () => messages, inspect: async () => state } as unknown as StreamSession);
     assert.equal((await page).publications.length, 10);
   });
 

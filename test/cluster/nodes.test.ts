@@ -21,11 +21,11 @@ class Air {
 
   session(): StreamSession {
     const session = {
-      tell: (data: Uint8Array) => {
+      broadcast: (data: Uint8Array) => {
         this.told++;
         if (!this.lose(data)) this.#send(data);
       },
-      listen: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as StreamSession, hear),
+      onBroadcast: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as StreamSession, hear),
     };
     return session as unknown as StreamSession;
   }
