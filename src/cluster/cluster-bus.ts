@@ -178,7 +178,7 @@ export class ClusterBus implements Bus {
       if (typeof state === "string") end(state);
       else if (this.#stallDetector.isStalled(history.last, state.last)) end("it had stalled");
     };
-    const stopWatching = clock.every(INSPECT_INTERVAL_MS, () => inspect().catch((error) => end(messageOf(error))));
+    const stopWatching = clock.every(INSPECT_INTERVAL_MS, () => void inspect().catch((error) => end(messageOf(error))));
     try {
       // The stream could have been replaced after it was validated.
       const state = await this.#inspect(session, consumer);

@@ -105,7 +105,7 @@ export class HistoryReader {
       try {
         return this.#succeeded(await read());
       } catch (error) {
-        this.#failed(error, probe, () => this.#nextTry());
+        void this.#failed(error, probe, () => this.#nextTry());
       }
     }
     return lost();

@@ -120,7 +120,9 @@ function sizeOf(node: PatternNode): number {
       return sum(node.nodes) + 2 * (node.nodes.length - 1);
     case "repeat":
       return repeatSize(node.node, node.min, node.max);
-    default:
+    case "class":
+    case "start":
+    case "end":
       return 1;
   }
 }
@@ -168,7 +170,8 @@ class Writer {
         if (node.max === Number.POSITIVE_INFINITY) this.#loop(node.node, node.min);
         else this.#options(node.node, node.min, node.max);
         return;
-      default:
+      case "start":
+      case "end":
         this.#put(OP[node.kind]);
     }
   }

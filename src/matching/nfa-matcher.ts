@@ -79,7 +79,7 @@ class Machine {
       this.#reached[pc] = this.#turn;
       this.steps++;
       const arg = program.args[pc] as number;
-      switch (program.ops[pc]) {
+      switch (program.ops[pc] as number) {
         case OP.accept:
           this.#accepted = true;
           break;

@@ -108,7 +108,8 @@ class Splitter {
         return this.#searchBegins();
       case "search":
         return this.#hashBegins();
-      default:
+      case "hash":
+      case "done":
         return false;
     }
   }

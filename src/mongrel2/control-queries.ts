@@ -1,23 +1,23 @@
-/** Mongrel2's control port: what connections it has. See protocol/control for the words. */
+/** Queries of Mongrel2's control port (docs/architecture/mongrel2.md 3). protocol/control-protocol.ts has the codec. */
 import { decodeControlReply, encodeCommand, type NetRow, netRows } from "../protocol/control-protocol.js";
 
-/** Asks one question and resolves with the answer's bytes; rejects with "unavailable". */
+/** Sends one request and resolves with the bytes of the reply; rejects with "unavailable". */
 export interface ControlClient {
-  request(question: Buffer): Promise<Buffer>;
+  request(bytes: Buffer): Promise<Buffer>;
 }
 
 export class ControlQueries {
-  /** The cheapest question: which server of the configuration it is. */
+  /** The cheapest command: asks for the uuid of the server. */
   static readonly UUID_REQUEST: Buffer = encodeCommand("uuid", {});
   readonly #client: ControlClient;
 
-  constructor(asker: ControlClient) {
-    this.#client = asker;
+  constructor(client: ControlClient) {
+    this.#client = client;
   }
 
   /**
-   * All connections of the server, of every handler and of none (id -1). About 45 bytes a row; 3000 rows hold Mongrel2 up for
-   * 3 to 8 ms, so this is for rare moments.
+   * All connections of the server, those of every handler and those without a handler (id -1). A row has about 45 bytes; 3,000
+   * rows block Mongrel2 for 3 to 8 ms, so call this rarely.
    */
   async connections(): Promise<NetRow[]> {
     return netRows(decodeControlReply(await this.#client.request(encodeCommand("status", { what: "net" }))));

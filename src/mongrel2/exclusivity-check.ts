@@ -1,7 +1,7 @@
 /**
- * Whether this daemon is the only one that answers requests of a Mongrel2, read from Mongrel2's configuration database
- * ([[mongrel2]] database): every route of its server leads to our Handler or to a Dir. Then every connection with an id is ours,
- * because Mongrel2 gives ids to connections when it first hands a request to a handler.
+ * Checks in Mongrel2's configuration database ([[mongrel2]] database) whether this daemon alone answers its requests: every route of
+ * the server leads to this daemon's Handler or to a Dir. Then every connection with an id belongs to this daemon, because Mongrel2
+ * assigns an id with the first delivery to a handler (docs/architecture/mongrel2.md 2.7).
  */
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -11,7 +11,7 @@ import { isSameEndpoint } from "./socket-spec.js";
 
 export interface Exclusivity {
   readonly isExclusive: boolean;
-  /** In words for the log: what the database shows, or why it shows nothing. */
+  /** For the log: what the database shows, or why it shows nothing. */
   readonly reason: string;
 }
 
@@ -20,7 +20,7 @@ type OwnServer = Pick<ServerConfig, "send_spec" | "recv_spec" | "send_ident" | "
 export class ExclusivityCheck {
   readonly #ours: OwnServer;
   readonly #read: (path: string) => Promise<Mongrel2Database>;
-  /** What was read last, and of which version of the file. */
+  /** The last result, and the version of the file that it was read from. */
   #cached: { readonly version: string; readonly answer: Exclusivity } | undefined;
 
   constructor(ours: OwnServer, read = readDatabase) {
@@ -28,7 +28,7 @@ export class ExclusivityCheck {
     this.#read = read;
   }
 
-  /** Never rejects: what cannot be read proves nothing. Reads the file again only when it has changed. */
+  /** Never rejects: a database that cannot be read proves nothing. Reads the file again only when it has changed. */
   async run(): Promise<Exclusivity> {
     const { database, shared } = this.#ours;
     if (shared) return { isExclusive: false, reason: "[[mongrel2]] shared is set" };
@@ -50,7 +50,7 @@ function versionOf(path: string): string {
   return `${ino} ${size} ${mtimeMs}`;
 }
 
-/** Looks at every server of the database that has a route to our Handler; two of them may share it. */
+/** Examines every server that has a route to this daemon's Handler; two servers may share it. */
 export function exclusivityIn(ours: OwnServer, database: Mongrel2Database): Exclusivity {
   const { servers, hosts, routes, handlers } = database;
   const own = new Set(handlers.filter((row) => isOwnHandler(ours, row, database)).map(({ id }) => id));
@@ -58,7 +58,8 @@ export function exclusivityIn(ours: OwnServer, database: Mongrel2Database): Excl
     targetType === "handler" && own.has(targetId);
   const hostServers = new Map(hosts.map(({ id, serverId }) => [id, serverId]));
   const mine = new Set(routes.filter(isOwn).map(({ hostId }) => hostServers.get(hostId)));
-  if (mine.size === 0) return { isExclusive: false, reason: `no route in ${ours.database} leads to our Handler` };
+  if (mine.size === 0)
+    return { isExclusive: false, reason: `no route in ${ours.database} leads to the Handler of m2push` };
   const others = routes.filter((route) => mine.has(hostServers.get(route.hostId)) && !isOwn(route));
   const foreign = others.find(({ targetType }) => targetType !== "dir");
   if (!foreign) return { isExclusive: true, reason: "no other Handler and no Proxy is in Mongrel2's database" };
@@ -66,7 +67,7 @@ export function exclusivityIn(ours: OwnServer, database: Mongrel2Database): Excl
   return { isExclusive: false, reason: `server ${name} also leads '${foreign.path}' to a ${foreign.targetType}` };
 }
 
-/** The specs of a Mongrel2 behind a ZeroMQ proxy are the proxy's: then only the ident tells. */
+/** Behind a ZeroMQ proxy the specs in the database are those of the proxy: only the ident identifies the Handler. */
 function isOwnHandler(ours: OwnServer, row: HandlerRow, { servers }: Mongrel2Database): boolean {
   if (row.sendIdent !== ours.send_ident) return false;
   if (ours.bind) return true;
@@ -77,6 +78,6 @@ function isOwnHandler(ours: OwnServer, row: HandlerRow, { servers }: Mongrel2Dat
     dirname(dirname(database)),
     process.cwd(),
   ];
-  const places = folders.filter((folder) => folder !== "");
-  return isSameEndpoint(ours.send_spec, row.sendSpec, places) && isSameEndpoint(ours.recv_spec, row.recvSpec, places);
+  const bases = folders.filter((folder) => folder !== "");
+  return isSameEndpoint(ours.send_spec, row.sendSpec, bases) && isSameEndpoint(ours.recv_spec, row.recvSpec, bases);
 }

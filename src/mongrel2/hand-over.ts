@@ -1,21 +1,21 @@
 /**
- * What a daemon does when it stops: every request that Mongrel2 has handed to it is answered, every stream is handed over or closed,
- * and the frames that say so are taken. The list below is the order; each step has its own limit, so that a Mongrel2 that hangs, or an
- * answer that never comes, cannot hold up the stop.
+ * The stop of a daemon: it answers every request that Mongrel2 has delivered, hands over or closes every stream, and makes sure
+ * that Mongrel2 takes the frames. HANDOVER_STEPS is the order. Each step has its own timeout, so that a Mongrel2 that hangs or a
+ * response that never completes cannot delay the stop.
  *
- * Requests come in until Mongrel2's PULL side is at its end, and are served as ever, in this order: events that were published
- * before the stop reach the streams first; then streams get nothing more (what is published goes to the history, from which the next
- * process goes on). Streams that are to be closed are closed while Mongrel2 can still say which of them are gone: once PULL is gone, a
- * notice would stop its output until the next process comes. Those that open after that are closed at the end.
+ * Requests arrive, and are served as usual, until the PULL socket has reached its end. Events that were published before the stop reach the
+ * streams first; later events go to the history only, and the next process replays them. Streams are closed before receiving stops:
+ * without a PULL socket, a notice would block Mongrel2's output until the next process connects (docs/architecture/mongrel2.md 2.8).
+ * Streams that open after that are closed at the end.
  */
 import type { Hub } from "../hub/hub.js";
 import { type Clock, waitAtMost } from "../util/clock.js";
 import type { RequestHandler } from "./dispatch.js";
 import type { Mongrel2Link } from "./mongrel2-link.js";
 
-/** How long what was published may take to reach the streams, milliseconds. */
+/** How long published events may take to reach the streams. */
 const DELIVERY_TIMEOUT_MS = 2000;
-/** How long answers may take that wait for a disk, a token's key or a cluster, milliseconds. */
+/** How long responses may take that wait for a disk, a token's key or a cluster. */
 const RESPONSES_TIMEOUT_MS = 2000;
 
 export interface HandoverOptions {
@@ -23,11 +23,11 @@ export interface HandoverOptions {
   readonly requestHandler: Pick<RequestHandler, "idle" | "abandon">;
   readonly links: readonly Pick<Mongrel2Link, "stopReceiving">[];
   readonly clock: Clock;
-  /** Close the streams, and tell browsers to come back after so many milliseconds; undefined = leave them to the next process. */
+  /** Closes the streams, and sends browsers this `retry`, milliseconds; undefined = the next process adopts the streams. */
   readonly retryMs: number | undefined;
-  /** What is published from now on would be lost with this process: it is refused. */
+  /** The history ends with this process: it rejects publications from the first step on. */
   readonly isHistoryVolatile: boolean;
-  /** Told how many connections were given up because their answers took too long. */
+  /** Called with the number of connections whose responses took too long. */
   readonly abandoned: (connections: number) => void;
 }
 
@@ -38,9 +38,9 @@ interface Step {
 
 export const HANDOVER_STEPS: readonly Step[] = [
   {
-    name: "send what was published",
-    run: ({ hub, clock, isHistoryVolatile: isForgetful }) => {
-      if (isForgetful) hub.seal();
+    name: "deliver published events",
+    run: ({ hub, clock, isHistoryVolatile }) => {
+      if (isHistoryVolatile) hub.seal();
       else hub.suspendDelivery();
       return waitAtMost(clock, DELIVERY_TIMEOUT_MS, hub.delivered());
     },
@@ -48,29 +48,29 @@ export const HANDOVER_STEPS: readonly Step[] = [
   { name: "close or hand over the streams", run: endStreams },
   {
     name: "stop receiving",
-    run: ({ links: endpoints }) => Promise.all(endpoints.map((endpoint) => endpoint.stopReceiving())),
+    run: ({ links }) => Promise.all(links.map((link) => link.stopReceiving())),
   },
   {
-    name: "answer what was received",
+    name: "complete responses",
     run: ({ requestHandler, clock }) => waitAtMost(clock, RESPONSES_TIMEOUT_MS, requestHandler.idle()),
   },
   {
-    name: "give up answers that take too long",
+    name: "abandon responses that take too long",
     run: ({ requestHandler, abandoned }) => {
       const connections = requestHandler.abandon();
       if (connections > 0) abandoned(connections);
     },
   },
   { name: "close streams that opened meanwhile", run: endStreams },
-  { name: "refuse publications", run: ({ hub }) => hub.seal() },
+  { name: "reject publications", run: ({ hub }) => hub.seal() },
 ];
 
-function endStreams({ hub, retryMs: retry }: HandoverOptions): void {
-  if (retry === undefined) hub.handOver();
-  else hub.close(retry);
+function endStreams({ hub, retryMs }: HandoverOptions): void {
+  if (retryMs === undefined) hub.handOver();
+  else hub.close(retryMs);
 }
 
-/** Takes the steps, in order. Never rejects; after it, what was sent only needs to be taken (Endpoint.stop). */
+/** Runs the steps in order. Never rejects. Mongrel2Link.stop() then waits until Mongrel2 has taken what was sent. */
 export async function handOver(options: HandoverOptions): Promise<void> {
   for (const { run } of HANDOVER_STEPS) await run(options);
 }

@@ -1,17 +1,17 @@
-/** Whose messages come in: those that carry another ident than Mongrel2's send_ident are told of, once for each ident. */
+/** Reports messages whose ident is not the configured send_ident, once for each ident. */
 
-/** So many are told, more than any mistake in a configuration brings about. */
+/** Idents to report: more than any wrong configuration has. */
 const MAX_REPORTED_COUNT = 16;
 
 export class IdentCheck {
   readonly #expected: string;
-  readonly #report: (seen: string) => void;
-  /** Two that come in turns are not told for ever. */
+  readonly #report: (ident: string) => void;
+  /** All of them, so that two alternating idents are reported twice and not for ever. */
   readonly #reported = new Set<string>();
 
-  constructor(expected: string, tell: (seen: string) => void) {
+  constructor(expected: string, report: (ident: string) => void) {
     this.#expected = expected;
-    this.#report = tell;
+    this.#report = report;
   }
 
   check(ident: string): void {

@@ -1,10 +1,10 @@
-/** Whether a Mongrel2 can be reached: one standing condition for the two connections of its link. */
+/** Reports whether a Mongrel2 can be reached: one condition for the two connections of its link. */
 import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
 import type { TransportObserver } from "../zmq/native-transport.js";
 
 export function reachabilityObserver(server: string, conditions: Conditions, observe: Observe): TransportObserver {
-  /** Addresses that cannot be reached. */
+  /** Addresses that are unreachable now. */
   const unreachable = new Set<string>();
   return {
     unreachable: ({ address, what, fix, cause }) => {

@@ -1,35 +1,37 @@
 /**
- * Whether another daemon reads from the same send_spec: Mongrel2 then deals its requests and notices out to both in turn. Each sees
- * notices of fences that the other asked for (fences.ts). Some of an earlier process may still come in when a link becomes live, and end by
- * themselves; those that go on for PROOF_MS are proof.
+ * Detects that another daemon reads from the same send_spec: Mongrel2 then distributes requests and notices to both in turn
+ * (docs/architecture/mongrel2.md 2.13), and each receives notices of fences that the other sent (fences.ts). A few of an earlier process may
+ * still arrive when a link becomes live; notices that go on for PROOF_DURATION_MS are proof.
  *
- * One of the two must leave, and better the one that came by mistake. That is the newer one, as a rule: whoever sees the other within
- * NEWER_MS of its first live link. Where both do, the one that began later leaves (its fence ids tell that), and the other stays.
+ * The newcomer leaves, because it was usually started by mistake. A daemon is the newcomer if it detects the other within
+ * NEWCOMER_WINDOW_MS of its first live link. Where both do, the one that started later leaves; its fence ids tell that.
  */
 import type { Cancel, Clock } from "../util/clock.js";
 
+/** From the first notice of another process to the proof. */
 const PROOF_DURATION_MS = 5000;
+/** After the first live link: a daemon that detects another one in this time is the newcomer. */
 const NEWCOMER_WINDOW_MS = 10_000;
-/** How much longer the one that began first waits whether the other leaves. */
+/** How much longer the daemon that started first waits for the other to leave. */
 const YIELD_DELAY_MS = 3000;
-/** Notices that are further apart are of another occasion; and after this long without one the other is gone. */
+/** A longer gap between two notices starts a new detection; after this time without a notice the other daemon is gone. */
 const MAX_GAP_MS = 10_000;
 
 export interface SecondDaemonDetectorOptions {
   readonly clock: Clock;
-  /** The other is proven; `isOlder`: it was there before us, as far as anybody can tell. */
+  /** Another daemon is proven; `isOlder`: as far as is known it served before this one. */
   readonly began: (isOlder: boolean) => void;
-  /** It is gone. */
+  /** The other daemon is gone. */
   readonly ended: () => void;
-  /** It was there before us, and stays: we must leave. */
+  /** The other daemon is older and stays: this one must leave. Called once. */
   readonly yield: () => void;
 }
 
 export class SecondDaemonDetector {
   readonly #options: SecondDaemonDetectorOptions;
-  /** When the link became live for the first time: monotonic. */
+  /** When the link first became live, monotonic milliseconds. */
   #liveAt: number | undefined;
-  /** Of the notices that go on. */
+  /** When the notices that go on began, monotonic milliseconds. */
   #firstAt = 0;
   #lastAt = Number.NEGATIVE_INFINITY;
   #isProven = false;
@@ -40,7 +42,7 @@ export class SecondDaemonDetector {
     this.#options = options;
   }
 
-  /** Notices of another process have come a short time ago: requests may have gone to it, and its requests may have come here. */
+  /** Notices of another process arrived within MAX_GAP_MS: some requests may have gone to it, and some of its requests here. */
   get isSuspected(): boolean {
     return this.#options.clock.monotonic() - this.#lastAt < MAX_GAP_MS;
   }
@@ -49,7 +51,7 @@ export class SecondDaemonDetector {
     this.#liveAt ??= this.#options.clock.monotonic();
   }
 
-  /** A notice has come that another process asked for; `isYounger`: it began after us. */
+  /** A notice of another process's fence has arrived; `isYounger`: that process started after this one. */
   foreignNotice(isYounger: boolean): void {
     const { clock, began } = this.#options;
     const now = clock.monotonic();

@@ -1,20 +1,20 @@
 /**
- * Closes every connection that this process has not heard of, where Mongrel2's control port cannot say which there are: by cancelling
- * all ids that may have been given out. Only for a Mongrel2 that nobody else answers for (exclusive-database.ts).
+ * Closes every connection of which this process has not received a request, without Mongrel2's control port: cancels all ids that
+ * may have been given out. Only for a Mongrel2 whose requests no other application answers (exclusivity-check.ts).
  *
- * Ids count up from 1. The highest of them that matters is the highest that was ever read, or one of the requests that were lost,
- * which are the next few thousand; once a new connection was heard of, those that were lost are below it. Where no id is known at all
- * (the data folder was removed, and nobody has come since), a million are swept, and more when the first one that comes is higher.
+ * Ids count up from 1 (docs/architecture/mongrel2.md 2.7). The sweep covers all ids up to the highest that was ever read, and the next few
+ * thousand for requests that were lost; once a new connection is known, the lost ones are below it. Without any known id (the data folder
+ * was removed, and no request has arrived since) it covers a million, and more when the first id that arrives is higher.
  */
 import type { RequestRecord } from "../delivery/request-record.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { type CancelSweep, descending } from "./cancel-sweep.js";
 
-/** Ids above the highest known that requests may have had which nobody read: more than Mongrel2 and the kernel queue. */
+/** Ids above the highest known one that lost requests may have: more than Mongrel2 and the kernel queue. */
 const UNREAD_ID_COUNT = 16_384;
-/** How far up ids are swept where none is known. */
+/** Ids to sweep if none is known. */
 const UNKNOWN_ID_COUNT = 1_048_576;
-/** How soon the first id of all is noticed. */
+/** Between two looks for the first id. */
 const FIRST_ID_INTERVAL_MS = 500;
 
 export interface UnknownConnectionSweepOptions {
@@ -31,17 +31,17 @@ export class UnknownConnectionSweep {
     this.#options = options;
   }
 
-  /** `known`: the highest id that was known when the link became live. `done` is called when nothing is left to sweep. */
-  run(known: number, done: () => void): void {
+  /** `knownId`: the highest id that was known when the link became live. Calls `done` when nothing is left to sweep. */
+  run(knownId: number, done: () => void): void {
     this.stop();
     const { requests, sweep } = this.#options;
-    const heard = Math.max(known, requests.highest);
-    if (heard === 0) {
+    const highestId = Math.max(knownId, requests.highest);
+    if (highestId === 0) {
       sweep.run(descending(UNKNOWN_ID_COUNT, 1), () => this.#waitForFirst(done));
       return;
     }
-    const unread = requests.highest > known ? 0 : UNREAD_ID_COUNT;
-    sweep.run(descending(heard + unread, 1), done);
+    const unreadCount = requests.highest > knownId ? 0 : UNREAD_ID_COUNT;
+    sweep.run(descending(highestId + unreadCount, 1), done);
   }
 
   stop(): void {

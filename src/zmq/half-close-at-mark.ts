@@ -1,9 +1,9 @@
-/** When a socket that stops receiving is half-closed: see Transport.stopReceiving(). */
+/** The moment at which a socket that stops receiving is half-closed: see Transport.stopReceiving(). */
 import type { Clock } from "../util/clock.js";
 import type { Peer } from "./peer.js";
 import type { Draining } from "./transport.js";
 
-/** Calls `end` in the read callback in which the mark comes in from a peer, or when it is late. Resolves with whether it came. */
+/** Calls `halfClose` in the read callback that brings the mark, or after the timeout. Resolves with whether the mark arrived. */
 export function halfCloseAtMark(
   peers: Iterable<Peer>,
   { mark, markTimeoutMs }: Draining,
@@ -11,12 +11,12 @@ export function halfCloseAtMark(
   halfClose: () => void,
 ): Promise<boolean> {
   return new Promise((resolve) => {
-    const ended = (isSeen: boolean) => {
+    const finish = (isFound: boolean) => {
       stop();
       halfClose();
-      resolve(isSeen);
+      resolve(isFound);
     };
-    const stop = clock.after(markTimeoutMs, () => ended(false));
-    for (const peer of peers) peer.onMark(mark, () => ended(true));
+    const stop = clock.after(markTimeoutMs, () => finish(false));
+    for (const peer of peers) peer.onMark(mark, () => finish(true));
   });
 }

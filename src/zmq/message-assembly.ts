@@ -1,30 +1,30 @@
-/** The parts of a message of which some are still to come. */
+/** Collects the parts of a multipart message until the last one arrives. */
 import { ProtocolError } from "../errors.js";
 
-/** No message that we have a use for has more than three. */
+/** No valid message has more than three. */
 const MAX_PART_COUNT = 100;
-/** Of a frame: what a part may share its memory with. */
+/** The longest head of a ZMTP frame: bytes that a part may share its memory with. */
 const MAX_FRAME_HEAD_BYTES = 9;
-/** What a Buffer takes beside its bytes. */
+/** Memory of a Buffer object in addition to its bytes. */
 const BUFFER_OVERHEAD_BYTES = 400;
 
 export class MessageAssembly {
   readonly #maxBytes: number;
   #parts: Buffer[] = [];
   #bytes = 0;
-  /** The first so many parts have memory of their own. */
+  /** Number of leading parts that have memory of their own. */
   #ownedParts = 0;
 
-  /** `limit`: bytes that all parts of a message may have together. */
-  constructor(limit: number) {
-    this.#maxBytes = limit;
+  /** `maxBytes`: limit for all parts of a message together. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
   }
 
   get isEmpty(): boolean {
     return this.#parts.length === 0;
   }
 
-  /** Bytes of memory that the parts take, after own(). */
+  /** Bytes of memory that the parts take, after copyParts(). */
   get heldBytes(): number {
     return this.#bytes + BUFFER_OVERHEAD_BYTES * this.#parts.length;
   }
@@ -35,7 +35,7 @@ export class MessageAssembly {
     if (this.#parts.push(part) > MAX_PART_COUNT || this.#bytes > this.#maxBytes) throw this.#tooLarge();
   }
 
-  /** Copies parts out of the memory that was read together with them: one byte must not hold 64 kB. */
+  /** Copies parts out of the memory of the read that brought them: one byte must not retain 64 kB. */
   copyParts(): void {
     for (; this.#ownedParts < this.#parts.length; this.#ownedParts++) {
       const part = this.#parts[this.#ownedParts] as Buffer;
@@ -47,10 +47,11 @@ export class MessageAssembly {
   }
 
   #tooLarge(): ProtocolError {
-    const what = `a message of more than the ${this.#maxBytes} bytes or ${MAX_PART_COUNT} parts that are taken`;
+    const what = `a message has more than ${this.#maxBytes} bytes or ${MAX_PART_COUNT} parts`;
     return new ProtocolError("too_large", what);
   }
 
+  /** Returns the parts and starts the next message. */
   take(): Buffer[] {
     const parts = this.#parts;
     this.#parts = [];

@@ -1,4 +1,7 @@
-/** A link to one Mongrel2 over ZeroMQ: our PULL on its PUSH (send_spec), our PUB on its SUB (recv_spec). */
+/**
+ * Transport to one Mongrel2 over the native ZeroMQ sockets (docs/architecture/mongrel2.md 2.9): a PULL socket to its PUSH (send_spec), a
+ * PUB socket to its SUB (recv_spec).
+ */
 import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import type { Peer } from "./peer.js";
@@ -7,48 +10,49 @@ import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
 export interface NativeTransportOptions {
-  /** Where Mongrel2 sends requests. */
+  /** Address at which Mongrel2 sends requests. */
   readonly sendSpec: string;
-  /** Where Mongrel2 takes replies. */
+  /** Address at which Mongrel2 receives replies. */
   readonly recvSpec: string;
   /** ZeroMQ identity of both sockets; "" = none. */
   readonly identity: string;
-  /** Bind both instead of connecting. */
+  /** Binds both sockets instead of connecting them. */
   readonly bind: boolean;
   readonly clock: Clock;
-  /** Absent: whoever opens the link finds out by itself. */
+  /** Absent = connection errors are not reported. */
   readonly observer?: TransportObserver;
 }
 
-/** Is told of what happens to the two connections, each named by its address. */
+/** Observes the two connections, each identified by its address. */
 export interface TransportObserver {
-  /** Told once, until reached() or another reason. */
+  /** Called once, until reached() or another reason. */
   unreachable(error: TransportError): void;
   reached(address: string): void;
-  /** A connection that was up has ended with an error. */
+  /** An established connection has ended with an error. */
   broken(error: TransportError): void;
 }
 
-/** How long what was sent may take to leave when closing, milliseconds. */
+/** How long close() waits for the peers to take what was sent. */
 const LINGER_MS = 1000;
 /**
- * The largest request that is taken whole, bytes. Of a larger one the beginning is handed on, which names the connection to answer:
- * no client can make us end the link. (Mongrel2 sends bodies of up to limits.content_length.)
+ * The largest request that is received whole. A larger one is truncated to TRUNCATED_REQUEST_BYTES, which identify the connection to
+ * answer, so no client can end the link. (Mongrel2 sends bodies of up to limits.content_length.)
  */
 const MAX_REQUEST_BYTES = 8_000_000;
 const TRUNCATED_REQUEST_BYTES = 64_000;
-/** The largest subscription of a peer, bytes: Mongrel2 has one, its recv_ident. */
+/** The largest subscription of a peer: Mongrel2 has one, its recv_ident. */
 const MAX_SUBSCRIPTION_BYTES = 1000;
-/** And so many of them. */
+/** The largest number of subscriptions of a peer. */
 const MAX_SUBSCRIPTION_COUNT = 1000;
+/** First byte of a message of a SUB socket: 1 = subscribe, 0 = unsubscribe (ZMTP 3.0). */
 const SUBSCRIBE_CODE = 1;
 const EMPTY = Buffer.alloc(0);
-const TOO_LARGE = `a request of more than ${MAX_REQUEST_BYTES} bytes: its end is not read; fix: lower limits.content_length of Mongrel2`;
-const SEVERAL_PARTS = "a message in several parts: is something other than Mongrel2 connected to the send_spec?";
+const TOO_LARGE = `a request has more than ${MAX_REQUEST_BYTES} bytes and was truncated; fix: lower limits.content_length of Mongrel2`;
+const SEVERAL_PARTS = "a message has several parts; fix: connect nothing but Mongrel2 to the send_spec";
 
 export class NativeTransport implements Transport {
   readonly #options: NativeTransportOptions;
-  /** What each peer of the PUB has subscribed to: beginnings of messages. */
+  /** Subscriptions of each peer of the PUB socket: prefixes of messages. */
   readonly #subscriptions = new Map<Peer, Buffer[]>();
   #pull: ZmqSocket | undefined;
   #pub: ZmqSocket | undefined;
@@ -60,7 +64,7 @@ export class NativeTransport implements Transport {
 
   async start(receiver: Receiver): Promise<void> {
     const { sendSpec, recvSpec, ...both } = this.#options;
-    // Receiving first: a Mongrel2 that cannot get rid of its notices stops taking our replies.
+    // PULL first: a Mongrel2 whose notices are not read stops reading replies (docs/architecture/mongrel2.md 2.8).
     this.#pull = new ZmqSocket(
       {
         ...both,
@@ -96,7 +100,7 @@ export class NativeTransport implements Transport {
     await this.#pub.start();
   }
 
-  /** Subscriptions are compared with the head alone. */
+  /** Compares the subscriptions with the head alone. */
   send(head: Buffer, body: Buffer): void {
     if (this.#isClosed) return;
     for (const [peer, prefixes] of this.#subscriptions) {
@@ -120,9 +124,9 @@ export class NativeTransport implements Transport {
 
   async close(): Promise<boolean> {
     this.#isClosed = true;
-    const isTaken = await this.#pub?.close({ timeoutMs: LINGER_MS });
+    const isDelivered = await this.#pub?.close({ timeoutMs: LINGER_MS });
     await this.#pull?.close({ timeoutMs: 0 });
-    return isTaken ?? false;
+    return isDelivered ?? false;
   }
 
   #observe(address: string) {
@@ -134,7 +138,7 @@ export class NativeTransport implements Transport {
     };
   }
 
-  /** Returns whether Mongrel2 can have sent it. */
+  /** Returns whether Mongrel2 may have sent the message. */
   #receive(parts: readonly Buffer[], isTruncated: boolean, receiver: Receiver): boolean {
     if (this.#isClosed) return true;
     const [message] = parts;
@@ -145,10 +149,10 @@ export class NativeTransport implements Transport {
     return isWhole;
   }
 
-  /** A peer is told of with its first subscription: nothing could be sent to it before. Returns whether anything has changed. */
+  /** Reports a peer as connected with its first subscription: before that nothing reaches it. Returns whether anything changed. */
   #subscribe(peer: Peer, message: Buffer, receiver: Receiver): boolean {
     const prefixes = this.#subscriptions.get(peer) ?? [];
-    // A copy: what is kept must not hold the memory of all that was read with it.
+    // A copy, so that it does not retain the memory of the whole read.
     const prefix = Buffer.from(message.subarray(1));
     if (message[0] === SUBSCRIBE_CODE) {
       if (prefixes.length >= MAX_SUBSCRIPTION_COUNT) return false;

@@ -1,12 +1,12 @@
 /**
- * Tells of a failure when it begins, not at each attempt that fails in the same way. A peer that is only starting, or starting again,
- * is given a moment first.
+ * Reports a failure when it begins, and not again at each attempt that fails in the same way. Failures of a peer that starts or restarts
+ * are not reported for GRACE_MS.
  */
 import type { Clock } from "../util/clock.js";
 
-/** Mongrel2 restarts in less. */
+/** A restart of Mongrel2 takes less. */
 const GRACE_MS = 1000;
-/** What a peer looks like that is not there yet. */
+/** Error codes of a peer that is not up yet. */
 const TRANSIENT_CODES = new Set(["ECONNREFUSED", "ENOENT", "ECONNRESET"]);
 
 export class OutageFilter {
@@ -18,7 +18,7 @@ export class OutageFilter {
     this.#clock = clock;
   }
 
-  /** An attempt has failed: whether to tell. `kind`: an error code, or anything that names a failure of the same kind. */
+  /** An attempt has failed. `kind`: an error code, or any text that identifies failures of the same kind. */
   shouldReport(kind: string): boolean {
     const now = this.#clock.monotonic();
     this.#since ??= now;
@@ -28,11 +28,11 @@ export class OutageFilter {
     return true;
   }
 
-  /** All is well: whether a failure had been told. */
+  /** An attempt has succeeded. Returns whether a failure had been reported. */
   recovered(): boolean {
-    const wasTold = this.#reportedKind !== undefined;
+    const wasReported = this.#reportedKind !== undefined;
     this.#since = undefined;
     this.#reportedKind = undefined;
-    return wasTold;
+    return wasReported;
   }
 }

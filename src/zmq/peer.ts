@@ -1,10 +1,10 @@
 /**
- * One connection to a ZeroMQ socket, from its first byte on: greeting, handshake, then messages (protocol/zmtp.ts). Whoever does
- * not speak ZMTP 3 as a socket of the right type, begins too large a frame, or sends nothing of use, is cut off.
- * Long because it is one connection from its first byte to its last.
+ * One connection to a ZeroMQ socket: greeting, handshake, then messages (protocol/zmtp.ts). A peer that does not speak ZMTP 3 as a socket
+ * of the expected type, begins too large a frame, or sends only useless frames is disconnected. Long because it is one
+ * connection from its first byte to its last.
  *
- * Ours and not libzmq's, for what an event costs: its binding takes a call, a promise and a wake of its thread for each message,
- * here what comes in one read and what leaves in one turn of the event loop are one system call each.
+ * It replaces libzmq because of the cost of a message: the zeromq binding needs a call, a promise and a wake of its thread for
+ * each one. Here all messages of a read, and all messages sent in one tick, take one system call each.
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
@@ -27,11 +27,11 @@ import type { TickBudget, TickQueue, TickWorker } from "./tick-queue.js";
 import { UselessFrameLimiter } from "./useless-frame-limiter.js";
 import { WriteQueue } from "./write-queue.js";
 
-/** Before a connection on which nothing comes is looked after (TCP keep-alive), milliseconds. */
+/** Idle time before TCP keep-alive probes a connection. */
 const TCP_KEEPALIVE_MS = 60_000;
 /** The largest read. */
 const READ_BYTES = 65_536;
-/** libzmq's sockets that belong to ours. */
+/** Socket types that may be at the other end. */
 const PEER_TYPES = { PULL: /^PUSH$/, PUB: /^X?SUB$/, DEALER: /^(?:REP|ROUTER)$/ };
 const EXPECTED_TYPE = { PULL: "PUSH", PUB: "SUB", DEALER: "REP" };
 
@@ -39,39 +39,39 @@ export interface SocketRole {
   readonly type: keyof typeof PEER_TYPES;
   /** "" = none. */
   readonly identity: string;
-  /** The largest message that is taken, all parts together; bytes. */
+  /** The largest message, all parts together. */
   readonly maxMessageBytes: number;
-  /** Of a larger message in one part so many bytes are handed on; absent: its peer is cut off. */
+  /** A larger message in one part is truncated to so many bytes; absent = its peer is disconnected. */
   readonly truncateToBytes?: number;
   readonly clock: Clock;
 }
 
 export interface PeerEvents {
-  /** The handshake is over: messages can come, and go. */
+  /** The handshake is complete: messages can be received and sent. */
   ready(peer: Peer): void;
-  /** The parts share the memory of all that was read together with them: at most 64 kB. Returns whether it was of use. */
+  /** The parts share the memory of the read that brought them, at most 64 kB. Returns whether the message was useful. */
   message(peer: Peer, parts: Buffer[], isTruncated: boolean): boolean;
-  /** It has answered ping(). */
+  /** The peer has answered ping(). */
   pong(peer: Peer): void;
-  /** It is cut off, for this reason. */
+  /** The peer was disconnected for this reason; closed() follows. */
   protocolError(error: ProtocolError, peer: Peer): void;
-  /** The operating system ended the connection, or could not make it; closed() follows. */
+  /** The operating system ended the connection, or could not establish it; closed() follows. */
   failed(error: NodeJS.ErrnoException, peer: Peer): void;
-  /** Once, after its last message; also where it never was ready. */
+  /** Called once, after the last message; also for a peer that never was ready. */
   closed(peer: Peer): void;
 }
 
-/** What the peers of one socket share. */
+/** Limits that the peers of one socket share. */
 export interface SharedLimits {
   readonly tickQueue: TickQueue;
-  /** What one peer may have read and not handled, bytes. */
+  /** Bytes that one peer may have read and not handled. */
   readonly maxQueuedBytes: number;
-  /** A peer holds so many bytes of unfinished messages more than before. */
+  /** The unfinished message of a peer takes so many bytes more than before; negative = less. */
   unfinishedBytesChanged(bytes: number): void;
 }
 
 export class Peer implements TickWorker {
-  /** Address and port of who connected to us; "" = none. */
+  /** Address and port of the peer; "" = none, as on an IPC connection. */
   readonly remote: string;
   readonly #socket: Socket;
   readonly #role: SocketRole;
@@ -79,12 +79,12 @@ export class Peer implements TickWorker {
   readonly #events: PeerEvents;
   readonly #reader: FrameReader;
   readonly #assembly: MessageAssembly;
-  /** Until READY. */
+  /** Undefined once READY has arrived. */
   #handshake: Handshake | undefined;
   #supportsPing = false;
   #isAborted = false;
   #hasHalfClosed = false;
-  /** The connection is closed; what was read before is handled first. */
+  /** The connection is closed; what was read before is still handled. */
   #isSocketClosed = false;
   readonly #uselessFrames: UselessFrameLimiter;
   readonly #queue: ReadQueue;
@@ -113,7 +113,7 @@ export class Peer implements TickWorker {
     socket.on("close", () => this.#socketClosed());
   }
 
-  /** It has said that it closes: it was not merely cut. */
+  /** The peer has closed its side: the connection was not merely cut. */
   get hasHalfClosed(): boolean {
     return this.#hasHalfClosed;
   }
@@ -122,31 +122,31 @@ export class Peer implements TickWorker {
     return !this.#handshake;
   }
 
-  /** Bytes of memory that its unfinished message takes. */
+  /** Bytes of memory of the unfinished message. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Queues a message, head and body as one part; all that is queued in one go of the program leaves in one write. */
+  /** Queues a message of one part, head and body; all messages queued in one tick leave in one write. */
   send(head: Buffer, body: Buffer): void {
     this.#writes.push(head, body);
   }
 
-  /** Sends a message in several parts, after what is queued: for messages that are few. */
+  /** Sends a message of several parts, behind the queued ones. For rare messages. */
   sendParts(parts: readonly Buffer[]): void {
     this.#writes.flush();
     if (this.#socket.writable) this.#socket.write(partsFrame(parts));
   }
 
-  /** Asks for a sign of life; false where the peer would not understand it, or does not read. */
+  /** Sends a PING. Returns false if the peer does not understand it, or does not read. */
   ping(): boolean {
     const { writable, writableNeedDrain } = this.#socket;
-    const canAsk = this.isReady && this.#supportsPing && writable && !writableNeedDrain;
-    if (canAsk) this.#socket.write(PING_FRAME);
-    return canAsk;
+    const canSend = this.isReady && this.#supportsPing && writable && !writableNeedDrain;
+    if (canSend) this.#socket.write(PING_FRAME);
+    return canSend;
   }
 
-  /** Calls `seen` in each read callback in which `mark` comes in, before any message of that read is handed on. */
+  /** Calls `found` in each read callback that brings `mark`, before any message of that read is emitted. */
   onMark(mark: Buffer, found: () => void): void {
     const scanner = new MarkScanner(mark);
     this.#scan = (bytes) => {
@@ -156,8 +156,8 @@ export class Peer implements TickWorker {
   }
 
   /**
-   * Sends what is queued and takes what the other end has written until then; it closes when it hears that we do. `silence`: not
-   * before so many milliseconds in which nothing came.
+   * Sends the queued messages and half-closes the connection; the peer's messages are still received until it closes its side.
+   * `quietMs`: half-closes once nothing has arrived for so long; 0 = at once.
    */
   halfClose(quietMs = 0): void {
     this.#writes.flush();
@@ -166,12 +166,12 @@ export class Peer implements TickWorker {
     else this.#socket.end();
   }
 
-  /** At once. */
+  /** Closes the connection at once. Messages that were read are still emitted. */
   destroy(): void {
     this.#socket.destroy();
   }
 
-  /** At once, and without what was read from it. */
+  /** Closes the connection at once and drops what was read from it. */
   abort(error: ProtocolError): void {
     if (this.#isAborted) return;
     this.#isAborted = true;
@@ -183,7 +183,7 @@ export class Peer implements TickWorker {
     this.#events.protocolError(error, this);
   }
 
-  /** Handles what was read. */
+  /** Handles the bytes that were read, within the budget. */
   work(budget: TickBudget): boolean {
     try {
       return this.#work(budget);
@@ -205,8 +205,8 @@ export class Peer implements TickWorker {
   }
 
   /**
-   * A peer that has not sent anything of use yet, or just now has not, is read only as fast as it is handled. While nothing is handled
-   * everything is read: somebody waits for what it contains.
+   * A peer whose last frame was useless, or that has sent none, is read only as fast as it is handled. While the tick queue is
+   * paused everything is read: halfCloseAtMark() waits for a mark in it.
    */
   #adjustReading(): void {
     const { maxQueuedBytes: queueBytes, tickQueue: turns } = this.#shared;
@@ -246,7 +246,7 @@ export class Peer implements TickWorker {
       return false;
     }
     budget.messages--;
-    // What it costs to look at bytes, or to copy them, of what it costs to handle them.
+    // Scanning or copying bytes costs a quarter of handling them.
     budget.bytes -= bytes.length >> 2;
     this.#reader.feed(
       this.#handshake && !this.#handshake.hasGreeting ? this.#readGreeting(this.#handshake, bytes) : bytes,
@@ -254,7 +254,7 @@ export class Peer implements TickWorker {
     return true;
   }
 
-  /** What follows the greeting. */
+  /** Returns the bytes behind the greeting. */
   #readGreeting(handshake: Handshake, bytes: Buffer): Buffer {
     const remainder = handshake.readGreeting(bytes);
     this.#supportsPing = handshake.supportsPing;
@@ -269,7 +269,7 @@ export class Peer implements TickWorker {
     this.#events.closed(this);
   }
 
-  /** Tells how much memory its unfinished message takes, where that has changed. */
+  /** Reports the memory of the unfinished message when it has changed. */
   #updateHeldBytes(): void {
     const heldBytes = this.#reader.heldBytes + this.#assembly.heldBytes;
     const change = heldBytes - this.#heldBytes;
@@ -281,7 +281,7 @@ export class Peer implements TickWorker {
   #readCommand(body: Buffer): void {
     const { name, data } = parseCommand(body);
     if (name === "ERROR")
-      throw zmtpError(`the peer refuses the connection with ERROR "${errorReason(data)}"; ${REFUSED}`);
+      throw zmtpError(`the peer rejected the connection with ERROR "${errorReason(data)}"; ${REJECTED_FIX}`);
     if (!this.isReady) this.#readReady(name, body);
     else this.#readPingOrPong(name, data);
   }
@@ -297,8 +297,10 @@ export class Peer implements TickWorker {
     if (command !== "READY") throw zmtpError(`the peer sent the command ${command} before READY`);
     const type = socketTypeOf(body) ?? "";
     if (!PEER_TYPES[this.#role.type].test(type)) {
-      const what = `a ${type || "nameless"} socket is at the other end of our ${this.#role.type} socket`;
-      throw zmtpError(`${what}; fix: connect a ${EXPECTED_TYPE[this.#role.type]} socket (are two addresses swapped?)`);
+      const what = `a ${type || "nameless"} socket is connected to the ${this.#role.type} socket of m2push`;
+      throw zmtpError(
+        `${what}; fix: connect a ${EXPECTED_TYPE[this.#role.type]} socket, and check whether two addresses are swapped`,
+      );
     }
     this.#handshake?.stop();
     this.#handshake = undefined;
@@ -306,7 +308,7 @@ export class Peer implements TickWorker {
     this.#events.ready(this);
   }
 
-  /** A peer that does not read has no use for answers. */
+  /** Drops the reply if the peer does not read. */
   #reply(bytes: Buffer): void {
     if (this.#socket.writable && !this.#socket.writableNeedDrain) this.#socket.write(bytes);
   }
@@ -317,5 +319,5 @@ export class Peer implements TickWorker {
   }
 }
 
-const REFUSED = "fix: look at the peer's own log (ZAP, security settings)";
+const REJECTED_FIX = "fix: check the log of the peer (ZAP, security settings)";
 const zmtpError = (what: string): ProtocolError => new ProtocolError("invalid", what);

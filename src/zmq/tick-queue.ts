@@ -1,38 +1,40 @@
 /**
- * Work that is done in turns of the event loop: in each turn a limited number of messages and bytes, taken from the peers that have
- * something, a few messages of each in rotation. So a flood is read (a program that ends soon after its last message takes with it what
- * nobody has read) while timers, answers and other connections have their turn, and a peer that sends little never waits behind
- * all that a flooding one has sent. (32,768 empty messages in one turn: a GET took 343 ms, events came 18 s late.)
+ * Fair queue of work over ticks of the event loop: each tick handles a limited number of messages and bytes, a few messages of each
+ * peer in rotation. A flood is read on (a publisher that exits loses what was not read) while timers, responses and other connections
+ * are served, and a peer that sends little does not wait behind a flooding one. (With 32,768 empty messages in one tick a GET took
+ * 343 ms, and events were 18 s late.)
  */
 
-/** What one turn may take: a read of 64 kB of ordinary messages, and what it costs to look at it (a quarter). A refused message costs 2 to 8 us, a good one up to 10. */
-const TURN = { messages: 768, bytes: 81_920 };
-/** Messages of one peer before the next one has its turn. */
+/** Messages of one tick: a rejected one costs 2 to 8 us, a valid one up to 10. */
+const TICK_MESSAGE_COUNT = 768;
+/** Bytes of one tick: one read of 64 kB of ordinary messages, and a quarter of that for scanning it. */
+const TICK_BYTES = 81_920;
+/** Messages of one peer before the next peer is served. */
 const MAX_WORKER_MESSAGE_COUNT = 64;
 
-/** What is left; whoever works takes off what it took. */
+/** The remaining budget; a worker subtracts what it has used. */
 export interface TickBudget {
-  /** Commands and pieces that were read, too. */
+  /** Messages, commands and chunks. */
   messages: number;
   bytes: number;
 }
 
 export interface TickWorker {
-  /** Works until the budget is used up or nothing is left; returns whether something is. Whatever it does takes something off. */
+  /** Works until the budget or the work is used up; returns whether work is left. Every step must reduce the budget. */
   work(budget: TickBudget): boolean;
 }
 
 export class TickQueue {
-  /** Those that had nothing before. They come first, with half of a turn: who sends little does not wait for all who send much. */
+  /** Workers that had no work before. They are served first, with half of a tick, so that they do not wait for the backlog. */
   readonly #newWorkers = new Set<TickWorker>();
-  /** Those that had more than they could do, in the order in which they have their turn. */
+  /** Workers with work left from their last run, in order. */
   readonly #backlog = new Set<TickWorker>();
-  readonly #remaining: TickBudget = { ...TURN };
-  readonly #workerBudget: TickBudget = { ...TURN };
+  readonly #remaining: TickBudget = { messages: TICK_MESSAGE_COUNT, bytes: TICK_BYTES };
+  readonly #workerBudget: TickBudget = { messages: TICK_MESSAGE_COUNT, bytes: TICK_BYTES };
   #isScheduled = false;
   #isPaused = false;
 
-  /** It has something to do: at once where this turn's budget has room. */
+  /** Adds a worker with work to do. Runs it at once if the budget of this tick allows. */
   add(worker: TickWorker): void {
     if (!this.#backlog.has(worker)) this.#newWorkers.add(worker);
     if (this.#isPaused) return;
@@ -40,7 +42,7 @@ export class TickQueue {
     this.#run();
   }
 
-  /** While paused nobody works; whoever has something to do waits. */
+  /** While paused no worker runs; their work waits. */
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
     if (!isPaused && this.hasBacklog && !this.#isScheduled) this.#startTick();
@@ -50,7 +52,7 @@ export class TickQueue {
     return this.#isPaused;
   }
 
-  /** Whether somebody waits for the next turn. */
+  /** Whether a worker waits for the next tick. */
   get hasBacklog(): boolean {
     return this.#newWorkers.size + this.#backlog.size > 0;
   }
@@ -64,8 +66,8 @@ export class TickQueue {
 
   #startTick(): void {
     this.#isScheduled = true;
-    this.#remaining.messages = TURN.messages;
-    this.#remaining.bytes = TURN.bytes;
+    this.#remaining.messages = TICK_MESSAGE_COUNT;
+    this.#remaining.bytes = TICK_BYTES;
     setImmediate(this.#tick);
   }
 
@@ -75,12 +77,12 @@ export class TickQueue {
     this.#runAll(this.#newWorkers, 0);
   }
 
-  /** `reserve`: the part of a turn that is left to the others. */
-  #runAll(workers: Set<TickWorker>, reserve: number): void {
+  /** `reserveRatio`: the share of a tick that is left to other workers. */
+  #runAll(workers: Set<TickWorker>, reserveRatio: number): void {
     const left = this.#remaining;
     for (const worker of workers) {
-      if (left.messages <= reserve * TURN.messages || left.bytes <= reserve * TURN.bytes) return;
-      // To the end of the line before it works: where work() throws, its turn comes again.
+      if (left.messages <= reserveRatio * TICK_MESSAGE_COUNT || left.bytes <= reserveRatio * TICK_BYTES) return;
+      // Moved to the end before it works: it runs again if work() throws.
       workers.delete(worker);
       this.#backlog.add(worker);
       if (!this.#runOne(worker)) this.#backlog.delete(worker);

@@ -1,8 +1,8 @@
-/** Finds peers that send nothing but frames of no use: commands that are ignored, messages that are refused. */
+/** Detects peers that send only useless frames: commands that are ignored, messages that are rejected. */
 import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 
-/** So many of them in a row, in so short a time, end a connection. A heartbeat (PING) every 10 ms makes half of that. */
+/** So many useless frames in a row within WINDOW_MS end a connection. A PING every 10 ms makes half of that. */
 const MAX_USELESS_COUNT = 1000;
 const WINDOW_MS = 5000;
 
@@ -16,15 +16,15 @@ export class UselessFrameLimiter {
     this.#clock = clock;
   }
 
-  /** Whether the last frame was of use; at first it is not. */
+  /** Whether the last frame was useful; false before the first one. */
   get wasLastUseful(): boolean {
     return this.#wasLastUseful;
   }
 
-  /** Throws "invalid" where there are too many; one of use starts the count again. */
-  count(wasLastUseful: boolean): void {
-    this.#wasLastUseful = wasLastUseful;
-    if (wasLastUseful) this.#uselessCount = 0;
+  /** Counts a frame; a useful one resets the count. Throws "invalid" at the limit. */
+  count(isUseful: boolean): void {
+    this.#wasLastUseful = isUseful;
+    if (isUseful) this.#uselessCount = 0;
     else this.#countUseless();
   }
 
@@ -36,4 +36,4 @@ export class UselessFrameLimiter {
   }
 }
 
-const USELESS_MESSAGE = `the peer sent ${MAX_USELESS_COUNT} messages or commands in a row that were of no use; fix: correct what it sends`;
+const USELESS_MESSAGE = `the peer sent ${MAX_USELESS_COUNT} useless messages or commands in a row; fix: correct the peer`;

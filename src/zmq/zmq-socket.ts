@@ -1,7 +1,7 @@
 /**
- * A PULL, PUB or DEALER socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
- * whole is dropped at a limit: a peer of which more waits than its share of MAX_QUEUED_BYTES is held up. What peers leave
- * unfinished is limited in sum: beyond it the one that holds most is cut off. Long because it is what all sockets have in common.
+ * A native PULL, PUB or DEALER socket: bound, or connected and reconnected whenever its peer has gone. No complete message is dropped at a
+ * limit: a peer with more queued bytes than its share of MAX_QUEUED_BYTES is not read. The memory of unfinished messages is
+ * limited in sum: above it the peer with the largest one is disconnected.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
@@ -17,44 +17,45 @@ import { TickQueue } from "./tick-queue.js";
 import type { Draining } from "./transport.js";
 import { cannotAccept, connectionBroken, endpointError, type TransportError, wrongPeer } from "./transport-error.js";
 
-/** Between two attempts to connect, milliseconds; up to a half less. The first: as libzmq has it. */
-const RECONNECT_DELAY_MS = { first: 100, last: 1000 };
-/** What was read and is not handled yet, of all peers. */
+/** Between two attempts to connect, shortened by up to a half. The first is the default of libzmq. */
+const FIRST_RECONNECT_DELAY_MS = 100;
+const MAX_RECONNECT_DELAY_MS = 1000;
+/** Bytes of all peers that were read and not handled yet. */
 const MAX_QUEUED_BYTES = 16_000_000;
-/** Memory for messages that have begun and not ended, of all peers. */
+/** Memory for unfinished messages of all peers. */
 const MAX_UNFINISHED_BYTES = 16_000_000;
-/** Connections that have not said READY yet. */
+/** Connections that have not completed the handshake. */
 const MAX_HANDSHAKE_COUNT = 1000;
 
 export interface SocketOptions extends SocketRole {
   readonly spec: string;
   readonly bind: boolean;
-  /** How many peers a bound socket may have; absent = any number. */
+  /** Limit for peers of a bound socket; absent = no limit. */
   readonly cap?: Pick<ConnectionCap, "maxConnections" | "limitReached"> | undefined;
-  /** For the jitter of reconnects: 0 to 1. Absent: Math.random. */
+  /** Returns a number from 0 up to 1, for the jitter of reconnects; absent = Math.random. */
   readonly random?: () => number;
-  /** Connections that have not said READY. Absent: MAX_HANDSHAKES. */
+  /** Limit for connections that have not completed the handshake; absent = MAX_HANDSHAKE_COUNT. */
   readonly maxHandshakes?: number;
 }
 
 export interface SocketEvents extends Omit<PeerEvents, "protocolError" | "failed"> {
-  /** A peer that connected to us was cut off. */
+  /** A peer of a bound socket was disconnected. */
   protocolError(error: ProtocolError, remote: string): void;
   /**
-   * The address cannot be reached, is not that of a peer for us, or no connection can be taken there. Told once, until it ends or has
-   * another reason.
+   * The address cannot be reached, is not that of a valid peer, or the bound socket cannot accept connections. Called once, until
+   * recovered() or another reason.
    */
   failed(error: TransportError): void;
-  /** What failed() told is over: a peer is ready. */
+  /** The failure is over: a peer is ready. */
   recovered(): void;
-  /** A connection that was up has ended with an error of the operating system. */
+  /** An established connection has ended with an error of the operating system. */
   broken(error: TransportError): void;
 }
 
 export interface CloseOptions {
-  /** How long peers may take for what is on its way, milliseconds. */
+  /** How long peers may take to close their side; then their connections are destroyed. */
   readonly timeoutMs: number;
-  /** For half of that time each peer is let go of only where nothing came from it for so long, milliseconds. */
+  /** A peer is half-closed only once nothing has arrived from it for so long, or after half of timeoutMs; absent = at once. */
   readonly quietMs?: number;
 }
 
@@ -62,7 +63,7 @@ export class ZmqSocket implements SharedLimits {
   readonly #options: SocketOptions;
   readonly #events: SocketEvents;
   readonly #peerEvents: PeerEvents;
-  /** Those that are not ready yet, too; and those alone, in the order in which they came. */
+  /** All peers; and those that are not ready yet, oldest first. */
   readonly #peers = new Set<Peer>();
   readonly #handshakes = new Set<Peer>();
   readonly #tickQueue = new TickQueue();
@@ -70,18 +71,18 @@ export class ZmqSocket implements SharedLimits {
   readonly #backoff;
   #unfinishedBytes = 0;
   #server: Server | undefined;
-  /** Where to connect; undefined: bound. */
+  /** Address to connect to; undefined = the socket is bound. */
   #endpoint: Endpoint | undefined;
   #cancelReconnect: Cancel | undefined;
   #isClosing = false;
   #onEmpty: () => void = () => {};
 
-  /** Of peers that never were ready no `closed` is told. */
+  /** `closed` is not called for peers that never were ready. */
   constructor(options: SocketOptions, events: SocketEvents) {
     this.#options = options;
     this.#events = events;
     this.#outage = new OutageFilter(options.clock);
-    this.#backoff = backoff(RECONNECT_DELAY_MS.first, RECONNECT_DELAY_MS.last, options.random ?? Math.random);
+    this.#backoff = backoff(FIRST_RECONNECT_DELAY_MS, MAX_RECONNECT_DELAY_MS, options.random ?? Math.random);
     this.#peerEvents = {
       ...events,
       ready: (peer) => this.#ready(peer),
@@ -91,7 +92,7 @@ export class ZmqSocket implements SharedLimits {
     };
   }
 
-  /** Rejects with "link_failed" where the address is none, or cannot be bound. Where it connects, that goes on by itself. */
+  /** Rejects with "link_failed" if the address is invalid or cannot be bound. A connecting socket resolves at once. */
   async start(): Promise<void> {
     const { spec, bind } = this.#options;
     try {
@@ -101,37 +102,37 @@ export class ZmqSocket implements SharedLimits {
     }
   }
 
-  /** More has been read than was handed on yet. */
+  /** Whether messages were read that are not emitted yet. */
   get hasBacklog(): boolean {
     return this.#tickQueue.hasBacklog;
   }
 
-  /** Sends a PING to each peer that understands it; false when there is none. `pong` tells of each answer. */
+  /** Sends a PING to each peer that understands it; false if there is none. `pong` is called for each answer. */
   ping(): boolean {
-    let asked = false;
-    for (const peer of this.#peers) asked = peer.ping() || asked;
-    return asked;
+    let isSent = false;
+    for (const peer of this.#peers) isSent = peer.ping() || isSent;
+    return isSent;
   }
 
-  /** Ends every connection at once; where it connects, it connects again. What was on its way is lost. */
+  /** Ends every connection at once, and connects again. Messages on their way are lost. */
   reconnect(): void {
     this.#forEachPeer((peer) => peer.destroy());
   }
 
   /**
-   * Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on, with
-   * whether all of them ended by themselves, so that what was sent to them has been taken.
+   * Accepts no further peers and half-closes the present ones. Resolves when everything that they sent is emitted; true = all of
+   * them closed their side in time, and so have taken what was sent to them.
    */
-  async close({ timeoutMs: patience, quietMs: silence = 0 }: CloseOptions): Promise<boolean> {
+  async close({ timeoutMs, quietMs = 0 }: CloseOptions): Promise<boolean> {
     const { clock } = this.#options;
     this.#stopAccepting();
     if (this.#peers.size === 0) return true;
-    const emptied = this.#untilEmpty(patience);
-    this.#halfCloseAll(silence);
-    const stop = clock.after(patience / 2, () => this.#forEachPeer((peer) => peer.halfClose()));
-    const isOver = await emptied;
+    const emptied = this.#untilEmpty(timeoutMs);
+    this.#halfCloseAll(quietMs);
+    const stop = clock.after(timeoutMs / 2, () => this.#forEachPeer((peer) => peer.halfClose()));
+    const isComplete = await emptied;
     stop();
-    return isOver;
+    return isComplete;
   }
 
   /** See Transport.stopReceiving(). */
@@ -139,10 +140,10 @@ export class ZmqSocket implements SharedLimits {
     this.#stopAccepting();
     if (this.#peers.size === 0) return false;
     this.#tickQueue.isPaused = true;
-    const isSeen = await halfCloseAtMark(this.#peers, draining, this.#options.clock, () => this.#halfCloseAll());
+    const isFound = await halfCloseAtMark(this.#peers, draining, this.#options.clock, () => this.#halfCloseAll());
     const emptied = this.#untilEmpty(draining.endTimeoutMs);
     this.#tickQueue.isPaused = false;
-    return (await emptied) && isSeen;
+    return (await emptied) && isFound;
   }
 
   #stopAccepting(): void {
@@ -151,21 +152,21 @@ export class ZmqSocket implements SharedLimits {
     this.#server?.close();
   }
 
-  #halfCloseAll(silence = 0): void {
-    this.#forEachPeer((peer) => (peer.isReady ? peer.halfClose(silence) : peer.destroy()));
+  #halfCloseAll(quietMs = 0): void {
+    this.#forEachPeer((peer) => (peer.isReady ? peer.halfClose(quietMs) : peer.destroy()));
   }
 
-  /** Resolves when the last peer has gone; those that are there after `timeoutMs` are cut off, and it resolves with false. */
+  /** Resolves when the last peer has gone: with true, or with false if some had to be destroyed after `timeoutMs`. */
   #untilEmpty(timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      let isOver = true;
+      let isComplete = true;
       const stop = this.#options.clock.after(timeoutMs, () => {
-        isOver = false;
+        isComplete = false;
         this.#forEachPeer((peer) => peer.destroy());
       });
       this.#onEmpty = () => {
         stop();
-        resolve(isOver);
+        resolve(isComplete);
       };
     });
   }
@@ -176,30 +177,30 @@ export class ZmqSocket implements SharedLimits {
 
   async #start(): Promise<void> {
     const { spec, bind } = this.#options;
-    const place = bind ? parseListenEndpoint(spec) : parseEndpoint(spec);
-    if (!place) throw new Error("tcp://host:port or ipc://path is needed (ipc://@name from Node.js 22 on)");
-    checkPathLength(place);
-    if (bind) this.#server = await this.#listen(place);
-    else this.#connect(place);
+    const endpoint = bind ? parseListenEndpoint(spec) : parseEndpoint(spec);
+    if (!endpoint) throw new Error("expected tcp://host:port or ipc://path (ipc://@name from Node.js 22 on)");
+    checkPathLength(endpoint);
+    if (bind) this.#server = await this.#listen(endpoint);
+    else this.#connect(endpoint);
   }
 
-  async #listen(place: Endpoint): Promise<Server> {
+  async #listen(endpoint: Endpoint): Promise<Server> {
     const server = createServer((socket) => this.#addPeer(socket));
     const { cap } = this.#options;
     if (cap) {
       server.maxConnections = cap.maxConnections;
       server.on("drop", cap.limitReached);
     }
-    await listen(server, place);
-    // From now on it is one connection that could not be taken.
+    await listen(server, endpoint);
+    // Once it listens, an error is that of one connection that could not be accepted.
     return server.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#outage.shouldReport(error.code ?? "")) this.#events.failed(cannotAccept(this.#options.spec, error));
     });
   }
 
-  #connect(place: Endpoint): void {
-    this.#endpoint = place;
-    this.#addPeer(connect(place));
+  #connect(endpoint: Endpoint): void {
+    this.#endpoint = endpoint;
+    this.#addPeer(connect(endpoint));
   }
 
   #addPeer(socket: Socket): void {
@@ -209,7 +210,7 @@ export class ZmqSocket implements SharedLimits {
     const { maxHandshakes = MAX_HANDSHAKE_COUNT } = this.#options;
     if (this.#handshakes.size <= maxHandshakes) return;
     const [oldest] = this.#handshakes;
-    const what = `more than ${maxHandshakes} connections have not finished the ZeroMQ handshake, and this is the oldest one`;
+    const what = `more than ${maxHandshakes} connections have not completed the ZeroMQ handshake, and this is the oldest one`;
     oldest?.abort(new ProtocolError("too_large", what));
   }
 
@@ -237,14 +238,14 @@ export class ZmqSocket implements SharedLimits {
     this.#peers.delete(peer);
     this.#handshakes.delete(peer);
     if (peer.isReady) this.#events.closed(peer);
-    const place = this.#endpoint;
-    if (place && !this.#isClosing) {
-      this.#cancelReconnect = this.#options.clock.after(this.#backoff.next(), () => this.#connect(place));
+    const endpoint = this.#endpoint;
+    if (endpoint && !this.#isClosing) {
+      this.#cancelReconnect = this.#options.clock.after(this.#backoff.next(), () => this.#connect(endpoint));
     }
     if (this.#peers.size === 0) this.#onEmpty();
   }
 
-  // ---- Shares: what peers have together ------------------------------------------------------------------------------
+  // ---- SharedLimits --------------------------------------------------------------------------------------------------
 
   get tickQueue(): TickQueue {
     return this.#tickQueue;
@@ -256,7 +257,7 @@ export class ZmqSocket implements SharedLimits {
 
   unfinishedBytesChanged(bytes: number): void {
     this.#unfinishedBytes += bytes;
-    // One is enough: it holds at least what has just been added.
+    // Aborting one peer is enough: the largest message has at least the added bytes.
     if (this.#unfinishedBytes > MAX_UNFINISHED_BYTES) this.#abortLargest();
   }
 

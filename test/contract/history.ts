@@ -7,7 +7,7 @@ import type { History, HistoryPage } from "../../src/delivery/history.js";
 import { positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { FakeClock } from "../support/clock.js";
-import { PATIENCE_MS } from "../support/deadline.js";
+import { WAIT_TIMEOUT_MS } from "../support/deadline.js";
 
 export interface Limits {
   readonly maxEvents?: number;
@@ -34,9 +34,9 @@ async function fill(history: History, offsets: Iterable<number>, more: Partial<P
 
 /** Lets a minute pass in steps, and the disk, which has its own time, finish, until the condition holds. */
 async function passes(clock: FakeClock, isSo: () => boolean, step = 1000): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
+  const end = performance.now() + WAIT_TIMEOUT_MS;
   for (let passed = 0; !isSo(); passed += step) {
-    if (performance.now() > end) throw new Error(`waited ${PATIENCE_MS} ms until ${isSo}`);
+    if (performance.now() > end) throw new Error(`waited ${WAIT_TIMEOUT_MS} ms until ${isSo}`);
     if (passed < 60_000) clock.advance(step);
     await pause(5);
   }

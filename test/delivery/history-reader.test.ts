@@ -51,7 +51,7 @@ describe("HistoryReader: a read that fails half-way", () => {
     for (const data of ["1", "2", "3"]) publish(data);
     connect(1, { lastEventId: `#${history.epoch}.0` });
     await pass(clock, 500);
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual(outlet.events(1), ["1", "2", "3"]);
   });
 });
@@ -67,7 +67,7 @@ for (const how of ["throws", "rejects"] as const) {
       assert.deepEqual(problems, ["began history_read_failing"]);
       state.isFailing = false;
       await pass(clock, 3000);
-      outlet.settle();
+      outlet.acknowledgeAll();
       assert.deepEqual(outlet.events(1), ["2", "3"]);
       assert.deepEqual(problems, ["began history_read_failing", "ended history_read_failing"]);
     });
@@ -79,9 +79,9 @@ for (const how of ["throws", "rejects"] as const) {
       connect(1, { lastEventId: `#${history.epoch}.1` });
       await pass(clock, 10_000);
       assert.ok(state.reads < 20, `${state.reads} reads in 10 s`);
-      outlet.settle();
+      outlet.acknowledgeAll();
       publish("4");
-      outlet.settle();
+      outlet.acknowledgeAll();
       const gap = JSON.stringify({ reason: "unavailable", oldest: `#${history.epoch}.0` });
       assert.deepEqual(outlet.events(1), [gap, "4"]);
     });
@@ -124,7 +124,7 @@ for (const how of ["throws", "rejects"] as const) {
       connect(1, { lastEventId: "urn:a-publishers-own-id" });
       await pass(clock, 10_000);
       publish("2");
-      outlet.settle();
+      outlet.acknowledgeAll();
       const gap = JSON.stringify({ reason: "unavailable", oldest: `#${history.epoch}.0` });
       assert.deepEqual(outlet.events(1), [gap, "2"]);
       assert.deepEqual(problems, ["began history_read_failing"]);

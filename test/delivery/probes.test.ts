@@ -18,7 +18,7 @@ describe("Probes: a notice that a connection is closed", () => {
   test("means by itself that the client has left", async () => {
     const { hub, server, connect, outlet, reasons } = await withReasons();
     connect(1);
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.equal(hub.closed(server, 1), true);
     assert.equal(hub.closed(server, 1), false);
     assert.deepEqual(reasons, [[1, "left"]]);
@@ -27,14 +27,14 @@ describe("Probes: a notice that a connection is closed", () => {
   test("before the fence behind a keep-alive means that it was found dead, for those that got one", async () => {
     const { hub, server, connect, outlet, clock, reasons } = await withReasons();
     for (let id = 1; id <= 100; id++) connect(id);
-    outlet.settle();
+    outlet.acknowledgeAll();
     outlet.keptAlive.length = 0;
     clock.advance(KEEPALIVE_STEP_MS);
     const [asked = 0, other = 0] = outlet.keptAlive;
     assert.equal(outlet.keptAlive.length, 2);
     hub.closed(server, asked);
     hub.closed(server, 100);
-    outlet.settle();
+    outlet.acknowledgeAll();
     hub.closed(server, other);
     assert.deepEqual(reasons, [
       [asked, "found dead"],
@@ -46,13 +46,13 @@ describe("Probes: a notice that a connection is closed", () => {
   test("before the fence behind a heartbeat, or behind an event after a quiet second, likewise", async () => {
     const { hub, server, connect, outlet, publish, clock, reasons } = await withReasons();
     for (const id of [1, 2, 3]) connect(id);
-    outlet.settle();
+    outlet.acknowledgeAll();
     clock.advance(HEARTBEAT_MS * 1.25);
     hub.closed(server, 1);
-    outlet.settle();
+    outlet.acknowledgeAll();
     publish("first after the silence");
     hub.closed(server, 2);
-    outlet.settle();
+    outlet.acknowledgeAll();
     publish("soon after another");
     hub.closed(server, 3);
     assert.deepEqual(reasons, [

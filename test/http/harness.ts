@@ -192,7 +192,7 @@ export class Web {
 
   /** The data of the events that a stream has got, after everything that can be sent now was sent. */
   events(id: number): string[] {
-    this.outlet.settle();
+    this.outlet.acknowledgeAll();
     return this.outlet.events(id);
   }
 }

@@ -56,7 +56,7 @@ describe("Limits of clients", () => {
     const other = web.hub.serveMongrel2("other", web.outlet, web.config.stream);
     for (const server of [web.server, other]) {
       for (let at = 0; at < 3; at++) {
-        web.hub.subscribe(server, {
+        void web.hub.subscribe(server, {
           ...{ id: 1000 + at, remote: "203.0.113.9", lastEventId: undefined, opening: () => Buffer.from(":\n\n") },
           interest: { selectors: [{ kind: "any" }], grants: [] },
         });

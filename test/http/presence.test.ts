@@ -108,7 +108,7 @@ test("while nobody watches no event is made of who comes and goes; who watches l
   const web = await Web.open();
   const frames = web.outlet.frames;
   for (let visit = 0; visit < 20; visit++) web.hub.leave(web.server, await open(web, "match=a"), "left");
-  web.outlet.settle();
+  web.outlet.acknowledgeAll();
   assert.equal(web.outlet.frames - frames, 20, "the heads of the streams");
   const { told } = await watcher(web, watchV8, await everythingV8());
   await open(web, "match=b");
@@ -237,7 +237,7 @@ test("after Mongrel2 was restarted those who are not served on are told of as go
 
 /** The id of the last event of a stream, as a browser keeps it. */
 function lastId(web: Web, id: number): string {
-  web.outlet.settle();
+  web.outlet.acknowledgeAll();
   return [...(web.outlet.received.get(id) ?? "").matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? "";
 }
 
@@ -304,7 +304,7 @@ test("a flood of visits is told to watchers at a pace; what does not fit is left
   assert.equal(web.outlet.frames - before, 100, "the heads of the streams: nothing is told in a visit's own turn");
   for (let second = 0; second < 3; second++) {
     web.clock.advance(1000);
-    web.outlet.settle();
+    web.outlet.acknowledgeAll();
   }
   assert.equal(gaps(web, id), 1);
   await open(web, "match=after");
@@ -332,7 +332,7 @@ test("a few events are told however slowly the clock says they are made; many ar
     web.send(HUB, { query: Array.from({ length: count }, (_, at) => `match=${from + at}`).join("&") });
   const run = () => {
     web.clock.advance(10_000);
-    web.outlet.settle();
+    web.outlet.acknowledgeAll();
   };
   visit(0, 60);
   run();

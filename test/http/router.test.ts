@@ -40,7 +40,7 @@ async function slow() {
     name: "/open-and-fail",
     methods: {
       GET: (server, request) => {
-        open.methods.GET?.(server, request);
+        void open.methods.GET?.(server, request);
         opened.push(...server.clients.keys());
         throw new RangeError("a mistake");
       },

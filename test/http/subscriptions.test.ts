@@ -177,7 +177,7 @@ test("a list of many is complete, made a little at a time: who asks for somethin
   assert.deepEqual(order, ["metadata", "list"]);
   let pieces = 1;
   for (; web.outlet.pendingFences > 0; pieces++) {
-    web.outlet.settle();
+    web.outlet.acknowledgeAll();
     await turn();
   }
   assert.ok(pieces > 1 && pieces <= 12, `${pieces} pieces, each after the one before was taken`);

@@ -1,5 +1,5 @@
 /**
- * What many audiences cost: those that wait for the same share frames, whoever is in them (design.md 4, "Merge"). Private
+ * What many audiences cost: those that wait for the same share frames, whoever is in them. Private
  * publications, expiry, and the agreement of registry, index and audiences are looked at here, too.
  */
 import assert from "node:assert/strict";
@@ -20,7 +20,7 @@ const interest = (selectors: readonly Selector[], grants: readonly Selector[] = 
 async function crowd() {
   const it = await bench();
   for (let id = 1; id <= 10_000; id++) it.connect(id, { interest: interest([exact("news"), exact(`user/${id}`)]) });
-  it.outlet.settle();
+  it.outlet.acknowledgeAll();
   return it;
 }
 
@@ -29,11 +29,11 @@ test("one event for 10,000 clients with 10,000 audiences is 79 frames, one for a
   assert.equal(server.figures.audiences, 10_000);
   let frames = outlet.frames;
   publish("hello", "news");
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.frames - frames, 79);
   frames = outlet.frames;
   publish("yours", "user/4711");
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.frames - frames, 1);
   assert.deepEqual(outlet.events(4711), ["hello", "yours"]);
   assert.deepEqual(outlet.events(4712), ["hello"]);
@@ -46,7 +46,7 @@ test("events that gather while a flush is under way: one body each for those who
   for (const data of ["2", "3", "4"]) publish(data, "news");
   publish("yours", "user/1");
   publish("5", "news");
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.frames - frames, 79 + 1, "9,999 clients in 79 frames, and one with a list of its own");
   assert.deepEqual(outlet.events(1), ["first", "2", "3", "4", "yours", "5"]);
   assert.deepEqual(outlet.events(9_999), ["first", "2", "3", "4", "5"]);
@@ -62,7 +62,7 @@ test("what overlaps comes once: by two selectors, by two topics, and by everythi
   connect(1, { interest: interest([...selectors, parseSelector("exact", "*", BASE)]) });
   connect(2, { interest: interest(selectors) });
   void hub.publish({ topics: ["a", "b", "c"], data: "once", private: false });
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual([outlet.events(1), outlet.events(2)], [["once"], ["once"]]);
 });
 
@@ -81,7 +81,7 @@ test("private: among those who asked for the same, only those with the grant, li
   void hub.publish({ topics: ["b"], data: "for b", private: true });
   void hub.publish({ topics: ["b", "a"], data: "for either", private: true });
   connectAll(300, `#${history.epoch}.0`);
-  outlet.settle();
+  outlet.acknowledgeAll();
   const expected = [["public"], ["public", "for a", "for either"], ["public", "for a", "for b", "for either"]];
   for (let id = 0; id < 600; id++) assert.deepEqual(outlet.events(id), expected[id % 3], `client ${id}`);
 });
@@ -93,7 +93,7 @@ test("a token that expires while events wait for its client: it is closed and ge
   publish("waits");
   clock.advance(1000);
   assert.deepEqual(outlet.closed, [1]);
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual(outlet.events(1), ["under way"]);
   assert.equal(server.clients.size, 0);
 });
@@ -106,7 +106,7 @@ test("a token that expires while its client catches up: it is closed and gets no
   const before = outlet.events(1).length;
   assert.ok(before < 40);
   clock.advance(1);
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual([outlet.closed, server.figures.behind], [[1], 0]);
   assert.equal(outlet.events(1).length, before);
 });
@@ -189,7 +189,7 @@ test("whatever comes, goes and is published, each client gets what its interest 
           void hub.publish({ topics: [first, ...rest], data, private: it.private });
         } else if (it.what === "pass") outlet.pass();
       }
-      outlet.settle();
+      outlet.acknowledgeAll();
       for (const { id, expected } of all) assert.deepEqual(outlet.events(id), expected);
       assert.equal(server.clients.size, open.size);
       assert.deepEqual([...server.clients.keys()].sort(), [...open.values()].map(({ id }) => id).sort());

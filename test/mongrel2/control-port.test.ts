@@ -13,7 +13,7 @@ import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 const CHECK_INTERVAL_MS = 10_000;
 const CHECK_TIMEOUT_MS = 5000;
 const LINK_TIMEOUT_MS = 60_000;
-const UNREACHABLE = "unreachable: no answer within 5000 ms";
+const UNREACHABLE = "unreachable: no reply within 5000 ms";
 const UUID = encode(
   new Map<string, never>([
     ["headers", ["uuid"] as never],

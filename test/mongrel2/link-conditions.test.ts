@@ -36,7 +36,7 @@ describe("Problems of a Mongrel2", () => {
 
   test("a control port that does not answer costs streams only at a restart: the daemon is ready", () => {
     const { code, message, details } = controlCondition("main", new Error("ECONNREFUSED"));
-    assert.match(message, /no stream would survive a restart/);
+    assert.match(message, /a restart of m2push would close all streams/);
     assert.deepEqual(details, { why: "ECONNREFUSED" });
     assert.ok(!blocksReadiness(code));
     assert.deepEqual(controlCondition("main", "a text").details, { why: "a text" });
@@ -48,7 +48,7 @@ describe("Problems of a Mongrel2", () => {
   });
 
   test("a second daemon: the one that leaves and the one that stays say different things, and neither is ready", () => {
-    assert.match(secondDaemonCondition("main", true).message, /was there first: this one stops serving/);
+    assert.match(secondDaemonCondition("main", true).message, /and started first: this one stops serving/);
     assert.match(secondDaemonCondition("main", false).message, /each gets half of them/);
     for (const leaves of [true, false]) {
       const { code, fix } = secondDaemonCondition("main", leaves);

@@ -202,7 +202,7 @@ test("an epoch that is ended from outside begins again with a fence, once it is 
   const { endpoint, told, lastFence, goLive } = await setUp();
   goLive();
   const old = lastFence();
-  endpoint.endEpoch("its control port is gone");
+  endpoint.endGeneration("its control port is gone");
   endpoint.message(get(7));
   endpoint.resume();
   endpoint.message(notice(old));

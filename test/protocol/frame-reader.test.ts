@@ -92,7 +92,7 @@ test("a frame that is larger than is taken is refused as soon as its size is kno
   const stream = Buffer.concat([framed(Buffer.from("before")), head(1001)]);
   assert.deepEqual(
     outcome(stream, () => new FrameReader(1000)),
-    { bodies: ["before"], error: "too_large: a frame of 1001 bytes, at most 1000 are taken" },
+    { bodies: ["before"], error: "too_large: a frame has 1001 bytes, the limit is 1000" },
   );
   assert.equal(read([framed(Buffer.alloc(1000))], new FrameReader(1000)).length, 1);
 });
@@ -101,7 +101,7 @@ test("a command is at most 1024 bytes, whatever the limit of messages", () => {
   const stream = Buffer.concat([framed(Buffer.alloc(1024, "x"), 4), head(1025, 4)]);
   const { bodies, error } = outcome(stream, () => new FrameReader(1_000_000, 100));
   assert.equal(bodies.length, 1);
-  assert.equal(error, "too_large: a frame of 1025 bytes, at most 1024 are taken");
+  assert.equal(error, "too_large: a frame has 1025 bytes, the limit is 1024");
 });
 
 test("reserved flags, and a command that goes on, end the stream", () => {
@@ -117,7 +117,7 @@ test("reserved flags, and a command that goes on, end the stream", () => {
 test("where no message may come the first one ends the stream, whatever its size", () => {
   for (const message of [Buffer.alloc(0), Buffer.alloc(300)]) {
     const { error } = outcome(framed(message), () => new FrameReader(-1, 100));
-    assert.match(error, /sends messages before it has said what it is/);
+    assert.match(error, /sent a message before READY/);
   }
 });
 

@@ -89,7 +89,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
   const publish = (data: string) => hub.publish({ topics: ["t"], data, private: false });
   const events = (id: number) =>
     servers.map(({ outlet }) => {
-      outlet.settle();
+      outlet.acknowledgeAll();
       return outlet.events(id);
     });
   return { clock, problems, store, history, close, connect, publish, events };

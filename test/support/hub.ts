@@ -65,7 +65,7 @@ export interface Bench {
   /** Conditions in order: "began CODE", "ended CODE". */
   readonly problems: readonly string[];
   /** Subscribers that joined and left, in order. */
-  readonly attendance: readonly (readonly [what: string, subscriber: string])[];
+  readonly presence: readonly (readonly [what: string, subscriber: string])[];
   /** Opens a client; its opening is one comment. */
   connect(
     id: number,
@@ -97,7 +97,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const clock = new FakeClock();
   const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
-  const attendance: [what: string, subscriber: string][] = [];
+  const presence: [what: string, subscriber: string][] = [];
   const problems: string[] = [];
   const conditions = new Conditions(clock, ({ type, condition }) =>
     problems.push(`${type === "conditionBegan" ? "began" : "ended"} ${condition.code}`),
@@ -109,9 +109,9 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     clients: store,
     observe,
     attendance: {
-      joined: (it) => attendance.push(["joined", it.id]),
+      joined: (it) => presence.push(["joined", it.id]),
       adopted() {},
-      left: (it) => attendance.push(["left", it.id]),
+      left: (it) => presence.push(["left", it.id]),
     },
     clock,
     base: "http://hub.example/.well-known/mercure",
@@ -130,7 +130,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     store,
     clock,
     problems,
-    attendance,
+    presence,
     connect(id, { lastEventId, interest = EVERYTHING_PUBLIC, ...rest } = {}) {
       void hub.subscribe(server, {
         id,

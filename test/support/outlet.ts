@@ -95,7 +95,7 @@ export class RecordingOutlet implements Outlet {
   }
 
   /** Steps until no fence is pending. */
-  settle(): void {
+  acknowledgeAll(): void {
     while (this.step());
   }
 

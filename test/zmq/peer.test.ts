@@ -97,7 +97,7 @@ test("a conversation is the same however its bytes are cut", async () => {
     `message topic|${"x".repeat(300)}|{}`,
     "pong",
     "message ",
-    "cut protocol.zmtp: the peer sent a frame with the flags 0x80, which ZMTP 3 does not have",
+    "cut invalid: the peer sent a frame with the flags 0x80, which ZMTP 3 does not have",
   ]);
   assert.equal(written, Buffer.concat([GREETING, readyFrame("PULL"), command("PONG", "hello")]).toString("latin1"));
 });
@@ -105,20 +105,28 @@ test("a conversation is the same however its bytes are cut", async () => {
 for (const [what, bytes, why] of [
   ["a PING before READY", [GREETING, command("PING", "\0\0")], /the command PING before READY/],
   ["an unknown command before READY", [GREETING, command("\x1b[2J")], /the command \\x1b\[2J before READY/],
-  ["a command of more than 1 kB before READY", [GREETING, command("READY", "x".repeat(2000))], /a frame of 2006 bytes/],
+  [
+    "a command of more than 1 kB before READY",
+    [GREETING, command("READY", "x".repeat(2000))],
+    /a frame has 2006 bytes/,
+  ],
   ["a second READY", [HELLO, readyFrame("PUSH")], /a second READY/],
   ["a PING with a context of 17 bytes", [HELLO, command("PING", `\0\0${"x".repeat(17)}`)], /a PING of 19 bytes/],
   ["a command without a name", [HELLO, framed("", COMMAND)], /a command without a name/],
-  ["a command of 60 kB", [HELLO, command("NOPE", "x".repeat(60_000))], /a frame of 60005 bytes, at most 1024/],
+  ["a command of 60 kB", [HELLO, command("NOPE", "x".repeat(60_000))], /a frame has 60005 bytes, the limit is 1024/],
   ["a command in two frames", [HELLO, framed("\x04PING\0\0", COMMAND | MORE)], /the flags 0x05/],
-  ["an ERROR", [GREETING, command("ERROR", "\x05no\x1b[m")], /refuses the connection with ERROR "no\\x1b\[m"; fix: /],
+  ["an ERROR", [GREETING, command("ERROR", "\x05no\x1b[m")], /rejected the connection with ERROR "no\\x1b\[m"; fix: /],
   ["an ERROR after READY", [HELLO, command("ERROR", "\x03400")], /ERROR "400"; fix: /],
   ["a message of too many parts", [HELLO, ...Array(101).fill(framed("x", MORE))], /100 parts/],
-  ["a message that is too large", [HELLO, framed(Buffer.alloc(100_001))], /a frame of 100001 bytes, at most 100000/],
+  [
+    "a message that is too large",
+    [HELLO, framed(Buffer.alloc(100_001))],
+    /a frame has 100001 bytes, the limit is 100000/,
+  ],
   [
     "a message whose parts are too large together",
     [HELLO, framed(Buffer.alloc(60_000), MORE), framed(Buffer.alloc(60_000))],
-    /more than the 100000 bytes/,
+    /more than 100000 bytes/,
   ],
 ] as const) {
   test(`${what} ends the connection, and nothing is held any more`, async () => {
@@ -169,7 +177,7 @@ test("a handshake ends after 30 s, whatever comes meanwhile", () => {
   }
   assert.deepEqual(told, []);
   clock.advance(1000);
-  assert.match(told[0] ?? "", /^cut protocol.zmtp: the peer did not finish the ZeroMQ handshake within 30 s; fix: /);
+  assert.match(told[0] ?? "", /^cut invalid: the peer did not finish the ZeroMQ handshake within 30 s; fix: /);
   assert.ok(net.isDestroyed);
 });
 
@@ -264,7 +272,7 @@ test("a thousand frames of no use in a row end a connection", async () => {
     assert.ok(!net.isDestroyed);
     net.receive(useless);
     await settled();
-    assert.match(told.at(-1) ?? "", /1000 messages or commands in a row that were of no use; fix: /);
+    assert.match(told.at(-1) ?? "", /1000 useless messages or commands in a row; fix: /);
   }
 });
 

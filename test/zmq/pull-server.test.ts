@@ -152,12 +152,12 @@ for (const [what, bytes, why] of [
   [
     "is no PUSH socket",
     Buffer.concat([GREETING, readyFrame("SUB")]),
-    /a SUB socket is at the other end of our PULL socket/,
+    /a SUB socket is connected to the PULL socket of m2push/,
   ],
   [
     "sends a message before it is ready",
     Buffer.concat([GREETING, Buffer.from("\0\x05hello")]),
-    /sends messages before it has said what it is/,
+    /sent a message before READY/,
   ],
   [
     "says something else than READY",

@@ -87,7 +87,7 @@ describe("RequestSession", () => {
     const reply = await bind();
     await until(1);
     const late = session.request(Buffer.from("late"), 50);
-    await assert.rejects(late, { code: "unavailable", message: /no answer within 50 ms/ });
+    await assert.rejects(late, { code: "unavailable", message: /no reply within 50 ms/ });
     await reply.receive();
     const next = session.request(Buffer.from("next"), LONG_MS);
     await reply.send("too late");

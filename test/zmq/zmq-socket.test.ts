@@ -157,7 +157,7 @@ test("connections that do not finish their handshake are limited: the oldest one
     await connection.until(({ received }) => received.length > 0 || connection.isClosed, "the greeting");
     idle.push(connection);
   }
-  await heard(/^cut .*more than 3 connections have not finished the ZeroMQ handshake, and this is the oldest one/);
+  await heard(/^cut .*more than 3 connections have not completed the ZeroMQ handshake, and this is the oldest one/);
   await idle[0]?.over();
   assert.deepEqual(
     idle.map(({ isClosed }) => isClosed),
@@ -263,7 +263,9 @@ test("a file that is no socket is never removed, and the error says so", async (
     const { socket } = await open(t, { spec: `ipc://${folder}/${name}` });
     await assert.rejects(socket.start(), {
       code: "link_failed",
-      message: new RegExp(`cannot bind ipc://\\S+/${name}: the path is that of a file that is no socket; fix: remove `),
+      message: new RegExp(
+        `cannot bind ipc://\\S+/${name}: the path is that of a file other than a socket; fix: remove `,
+      ),
     });
     assert.ok(existsSync(`${folder}/${name}`));
   }

@@ -16,7 +16,7 @@ test("a client is shown with what it asked for, may see, and has", async () => {
     expiresAt: clock.now() + 60_000,
   });
   publish("x", "news");
-  outlet.settle();
+  outlet.acknowledgeAll();
   clock.advance(2500);
   const one = clients.one("main", 1);
   assert.deepEqual(one?.selectors, [
@@ -46,7 +46,7 @@ test("a client that is fed from history is behind, at what it was sent last", as
   for (let event = 0; event < 5; event++) publish("x");
   connect(1, { lastEventId: `#${history.epoch}.2` });
   assert.deepEqual([clients.one("main", 1)?.state, clients.one("main", 1)?.cursor], ["behind", `#${history.epoch}.2`]);
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual([clients.one("main", 1)?.state, clients.one("main", 1)?.cursor], ["live", `#${history.epoch}.5`]);
 });
 

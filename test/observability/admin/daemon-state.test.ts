@@ -39,7 +39,7 @@ test("servers, clients, those behind, what waits and the history are those of th
     audiences: 1,
     waiting: 1,
   });
-  outlet.settle();
+  outlet.acknowledgeAll();
   link.live = false;
   assert.deepEqual([look()?.behind, look()?.waiting, look()?.live], [0, 0, false]);
   const { epoch, last, floor, count, bytes } = history;
