@@ -166,8 +166,6 @@ export class Nodes {
     return isKnown;
   }
 
-  // ---- Sending -------------------------------------------------------------------------------------------------------
-
   /** A message that cannot be sent uses a number as well: receivers then know that they missed one. */
   #send(what: Partial<NodeMessage>): void {
     const number = ++this.#lastNumber;
@@ -215,8 +213,6 @@ export class Nodes {
       });
     }
   }
-
-  // ---- Receiving -----------------------------------------------------------------------------------------------------
 
   #receive(data: Uint8Array): void {
     const message = parseMessage(data);
