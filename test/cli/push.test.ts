@@ -89,7 +89,7 @@ test("a send without a daemon fails after the timeout, and the socket then close
     [2_000],
   );
   waits[0]?.done();
-  await assert.rejects(sent, failed(/nobody did not answer within 2 s; fix: /));
+  await assert.rejects(sent, failed(/nobody did not answer within 2 s; fix: start `m2push serve`/));
   await socket.close();
 });
 
