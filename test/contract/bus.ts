@@ -20,7 +20,7 @@ export interface End {
 }
 
 /** What lies between one end and what all ends share. */
-export interface Wire {
+interface Wire {
   /** It breaks, with what is in it, until it is mended. */
   cut(): void;
   /** Answers do not come back. */
@@ -35,7 +35,7 @@ export interface Course {
   open(): Promise<End & { readonly wire?: Wire }>;
 }
 
-export interface CourseOptions {
+interface CourseOptions {
   /** Trim to so many; absent = no limit. */
   readonly maxEvents?: number;
 }
