@@ -10,7 +10,7 @@
  *   closed      It gets nothing: not placed yet, or ended.
  *
  * A state is an object that many clients share: one for live, one for closed, and a group's for catchingUp. So the union costs a client
- * one pointer and no allocation, and every client has the same hidden class (docs/decisions/0030-client-states-are-shared-objects.md).
+ * one pointer and no allocation, and every client has the same hidden class (docs/decisions/0031-client-states-are-shared-objects.md).
  */
 import { interestTexts } from "../matching/interest.js";
 import type { Audience, Member } from "./audience.js";

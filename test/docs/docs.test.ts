@@ -84,7 +84,9 @@ test("every script of npm that is named exists", () => {
 test("every key that is named with its table exists", () => {
   const known = (section: string, key: string) =>
     section === "mongrel2" ? Object.hasOwn(serverKeys, key) : Object.hasOwn(sections[section] ?? {}, key);
-  const wrong = pages.flatMap((it) =>
+  // Decisions also name keys of later versions.
+  const current = pages.filter(({ path }) => !path.startsWith("docs/decisions/"));
+  const wrong = current.flatMap((it) =>
     quotations(it).flatMap((quoted) => {
       const [, section, key] = /^\[{1,2}(\w+)\]{1,2} (\w+)/.exec(quoted) ?? [];
       return section === undefined || key === undefined || known(section, key) ? [] : [`${it.path}: ${quoted}`];

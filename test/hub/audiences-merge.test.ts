@@ -1,5 +1,5 @@
 /**
- * What many audiences cost: those that wait for the same share frames, whoever is in them (design.md 4, "Merge"). Private
+ * What many audiences cost: those that wait for the same share frames, whoever is in them. Private
  * publications, expiry, and the agreement of registry, index and audiences are looked at here, too.
  */
 import assert from "node:assert/strict";
