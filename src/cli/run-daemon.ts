@@ -1,7 +1,8 @@
 /** What `serve` and `up` share: a daemon that runs until a signal ends it. */
 import type { Command } from "commander";
 import type { Config } from "../config/schema.js";
-import { type Daemon, startDaemon } from "../daemon.js";
+import type { Daemon } from "../daemon/daemon-api.js";
+import { startDaemon } from "../daemon.js";
 import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../observability/log/logger.js";
 import { endOnInternalError } from "./fatal.js";

@@ -29,9 +29,10 @@ const RANK: Readonly<Record<string, number>> = {
   http: 6,
   ingress: 6,
   observability: 6,
-  "daemon.ts": 7,
-  "index.ts": 8,
-  cli: 8,
+  daemon: 7,
+  "daemon.ts": 8,
+  "index.ts": 9,
+  cli: 9,
 };
 
 /** Packages that only one place may import. */

@@ -140,7 +140,10 @@ test("troubleshooting.md quotes texts of the doctor, the log and the errors exac
 
 test("every event of the log that reference.md lists, and every reason, exists", () => {
   const observers =
-    sources("src/observability/log") + sources("src/cli") + readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
+    sources("src/observability/log") +
+    sources("src/cli") +
+    sources("src/daemon") +
+    readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
   const text = page("docs/reference.md");
   const list = /Filter by `event`:([\s\S]*?)\. Events/.exec(text)?.[1] ?? assert.fail("no list");
   const events = [...list.matchAll(/`([a-z]+)`/g)].flatMap(([, name = ""]) =>
