@@ -13,14 +13,14 @@ interface Pattern {
   readonly value: string;
   readonly matches: Matcher;
   readonly needs: readonly RequiredLiteral[];
-  asked: number;
-  filed: Indexed[] | undefined;
-  at: number;
+  lastQuery: number;
+  list: Indexed[] | undefined;
+  position: number;
 }
 
 function pattern(kind: SelectorKind, value: string): Pattern {
   const matches = compile(parseSelector(kind, value, BASE), BASE);
-  return { value, matches, needs: matches.needs ?? [], asked: 0, filed: undefined, at: 0 };
+  return { value, matches, needs: matches.needs ?? [], lastQuery: 0, list: undefined, position: 0 };
 }
 
 const formOf = (topic: string) => (form: TopicForm) => (form === "text" ? topic : partOfTopic(form, topic, BASE));

@@ -137,7 +137,7 @@ test("the daemon does its work within its unit's rules", async (t) => {
   assert.equal((await client.next()).data, "from within");
   inside.child.signal("SIGHUP");
   assert.deepEqual(await inside.child.end("SIGTERM"), { code: 0, signal: null });
-  assert.match(inside.child.stdout, /configuration read again/);
+  assert.match(inside.child.stdout, /configuration reloaded/);
 });
 
 function startInside(t: TestContext, [sandbox = "", ...rules]: readonly string[], config: string, dir: string) {
