@@ -14,9 +14,9 @@ import { runCommand } from "./harness.js";
 /** A daemon's admin address without the daemon. */
 async function start(t: TestContext, now: () => Snapshot = () => snapshotOf()) {
   const { metrics: observer, observe, exposition, clock } = metrics(now);
-  const pulse = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
-  pulse.start();
-  const routes = adminRoutes({ version: "1.2.3", metrics: observer, pulse, snapshot: now, exposition });
+  const rates = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
+  rates.start();
+  const routes = adminRoutes({ version: "1.2.3", metrics: observer, pulse: rates, snapshot: now, exposition });
   const server = new AdminServer({ listen: "127.0.0.1:0", routes, failed: () => {} });
   await server.start();
   t.after(() => server.close());
@@ -144,7 +144,7 @@ test("somebody else at the address is not taken for the daemon", async (t) => {
   }
 });
 
-test("an admin address that is off, or that nobody can know, is a fault of the configuration", async () => {
+test("an admin address that is off, or that has no fixed port, is an error of the configuration", async () => {
   for (const listen of ["", "127.0.0.1:0"]) {
     const { code, stderr } = await runCommand(addStatus, ["status", "--admin-listen", listen]);
     assert.equal(code, 2);
