@@ -6,6 +6,7 @@ import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../observability/log/logger.js";
 import { endOnInternalError } from "./fatal.js";
 import { loadFor } from "./options.js";
+import { endOnOutputError } from "./output-error.js";
 
 /** Something that runs beside the daemon: started after it, stopped after it. */
 export interface Sidecar {
@@ -22,6 +23,7 @@ export interface Sidecar {
  */
 export async function runDaemon(command: Command, beside?: (log: Logger, config: Config) => Sidecar): Promise<void> {
   const { config: loaded } = loadFor(command);
+  process.stdout.off("error", endOnOutputError);
   const log = openLog(loaded.log.level);
   endOnInternalError(log);
   const signalled = firstSignal();
