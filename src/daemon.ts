@@ -128,7 +128,8 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   );
   const base = hubUrl(config);
   const figures = { version: packageVersion(), metrics, visits, observed };
-  const failed = (error: unknown) => log.error({ event: "admin", err: error }, "a request to the admin address failed");
+  const failed = (error: unknown) =>
+    log.error({ event: "admin_request_failed", err: error }, "a request to the admin address failed");
   const admin = await start(
     "admin",
     () => startAdmin({ ...config.admin, ...figures, hub, base, clock, cap: caps.admin, failed }),
@@ -149,7 +150,7 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
   const endpoints = served.map(({ endpoint }) => endpoint);
   const abandoned = (connections: number) =>
     log.warn(
-      { event: "abandoned", connections },
+      { event: "responses_abandoned", connections },
       "answers took too long while stopping: publishers were told to try again, others cut",
     );
   const endStreams = () => {
@@ -321,12 +322,12 @@ async function startServers(
 /** Whether the next process has to look for requests that nobody answers. */
 function reportStop(log: Logger, server: string, isWhole: boolean): void {
   if (isWhole) {
-    log.info({ event: "left", server }, "every request that Mongrel2 handed over is answered");
+    log.info({ event: "server_stopped", server }, "every request that Mongrel2 handed over is answered");
     return;
   }
   const fix =
     "none, the next process looks for them; Mongrel2 did not answer, or a ZeroMQ proxy (bind = true) stands between";
-  log.warn({ event: "left", server, fix }, "stopped: requests under way may have been lost");
+  log.warn({ event: "server_stopped", server, fix }, "stopped: requests under way may have been lost");
 }
 
 /**
@@ -341,7 +342,7 @@ function whenAllYielded({ mongrel2, publish }: Config, log: Logger, source?: Pul
     await source.close();
     const fix = "stop this daemon, or the other one and then restart this one";
     const text = "publications over ZeroMQ are not taken any more: another daemon serves Mongrel2";
-    log.warn({ event: "ingress closed", address: publish.zmq, fix }, text);
+    log.warn({ event: "ingress_closed", address: publish.zmq, fix }, text);
   };
 }
 
@@ -385,14 +386,14 @@ function observerFailed(log: Logger, clock: Clock): (error: unknown) => void {
   const throttle = new Throttle(clock, 1000);
   const text = "internal error: an event of the daemon was not logged or counted";
   return (error) =>
-    throttle.pass("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
+    throttle.pass("observer", (suppressed) => log.error({ event: "internal_error", err: error, suppressed }, text));
 }
 
 /** A publication of the daemon itself that is rejected is counted like any other; whatever else went wrong is a mistake of ours. */
 function internalPublicationFailed(observe: Observe, log: Logger): (error: unknown) => void {
   return (error) => {
     if (error instanceof M2pushError) observe({ type: "publicationRejected", source: "internal", error });
-    else log.error({ event: "internal error", err: error }, "an event of the daemon itself could not be published");
+    else log.error({ event: "internal_error", err: error }, "an event of the daemon itself could not be published");
   };
 }
 
@@ -428,6 +429,6 @@ async function openStore(
       (it) => it.release(),
     );
   }
-  const warn = (warning: string) => log.warn({ event: "client record" }, warning);
+  const warn = (warning: string) => log.warn({ event: "client_record" }, warning);
   return openClientStore({ folder, epoch, clock, conditions, warn });
 }

@@ -79,6 +79,6 @@ function reload(read: () => Config, daemon: Daemon, log: Logger): void {
     if (waiting.length > 0) log.warn({ event: "reloaded", keys: waiting }, "these keys change only with a restart");
   } catch (error) {
     if (!(error instanceof M2pushError)) throw error;
-    log.error({ event: "reload failed", why: error.message }, "configuration not changed");
+    log.error({ event: "reload_failed", why: error.message }, "configuration not changed");
   }
 }

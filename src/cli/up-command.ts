@@ -35,8 +35,8 @@ export function addUp(program: Command): void {
 
 function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
   const child = new Mongrel2Process(conf, systemClock, {
-    started: (pid) => log.info({ event: "mongrel2 started", pid }, "Mongrel2 started"),
-    died: (how, wait) => log.error({ event: "mongrel2 died", how, wait }, "Mongrel2 died: starting it again"),
+    started: (pid) => log.info({ event: "mongrel2_started", pid }, "Mongrel2 started"),
+    died: (how, wait) => log.error({ event: "mongrel2_died", how, wait }, "Mongrel2 died: starting it again"),
   });
   let cancelWait: Cancel = () => {};
   return {

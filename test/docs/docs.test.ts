@@ -137,19 +137,20 @@ test("what troubleshooting.md quotes of the doctor, the log and the errors is wh
 });
 
 test("every event of the log that operating.md lists, and every reason, is one", () => {
-  const journal =
+  const written =
     sources("src/observability/log") + sources("src/cli") + readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
   const text = page("docs/operating.md");
-  const list = /`event` is what to filter by:([\s\S]*?)\. What/.exec(text)?.[1] ?? assert.fail("no list");
-  const events = [...list.matchAll(/`([a-z]+)`/g)].flatMap(([, name = ""]) =>
+  const list = /Filter by `event`:([\s\S]*?)\. What/.exec(text)?.[1] ?? assert.fail("no list");
+  const events = [...list.matchAll(/`([a-z_]+)`/g)].flatMap(([, name = ""]) =>
     /^(reason|seconds)$/.test(name) ? [] : [name],
   );
   assert.ok(events.length > 8);
   assert.deepEqual(
-    events.filter((name) => !journal.includes(`event: "${name}"`)),
+    events.filter((name) => !written.includes(`event: "${name}"`) && !written.includes(`event = "${name}"`)),
     [],
   );
-  const reasons = /^Reasons of a `disconnect`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
+  const reasons =
+    /^Reasons of a `client_disconnected`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
   const named = [...reasons.matchAll(/`([a-z ]+)` \(/g)].map(([, reason = ""]) => reason);
   assert.deepEqual(named, DISCONNECT_REASONS);
 });

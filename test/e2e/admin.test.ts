@@ -57,7 +57,7 @@ test("/readyz follows Mongrel2, /healthz the process alone", async (t) => {
   assert.equal(await text("/readyz"), "ready\n");
   const from = daemon.log.length;
   await mongrel2.kill9();
-  await daemon.logged(({ event }) => event === "lost", "the loss", { from });
+  await daemon.logged(({ event }) => event === "link_lost", "the loss", { from });
   const response = await fetch(`${url}/readyz`);
   assert.equal(response.status, 503);
   assert.match(await response.text(), /^server main: Mongrel2 has not answered/);
@@ -95,7 +95,7 @@ test("operators list clients, look at one, and end one, a topic's or a subject's
   await news.closed;
   assert.deepEqual(await answer("/disconnect?subject=user-17", "POST"), { disconnected: 1 });
   await user.closed;
-  const kicked = daemon.log.filter(({ event, reason }) => event === "disconnect" && reason === "kicked");
+  const kicked = daemon.log.filter(({ event, reason }) => event === "client_disconnected" && reason === "kicked");
   assert.equal(kicked.length, 3);
   await publisher.publish("after that");
   assert.equal((await everything.next()).data, "after that");
@@ -133,7 +133,7 @@ test("the doctor finds why a running daemon is not ready", async (t) => {
   const { mongrel2, daemon } = await start(t);
   const from = daemon.log.length;
   await mongrel2.kill9();
-  await daemon.logged(({ event }) => event === "lost", "the loss", { from });
+  await daemon.logged(({ event }) => event === "link_lost", "the loss", { from });
   const { stdout, code } = await runCommand(addDoctor, ["doctor", "-c", daemon.configFile]);
   assert.match(
     stdout,

@@ -51,7 +51,10 @@ test("the page follows the topics it is given, and its address keeps them", asyn
   await page.locator("#state[data-state=open]").waitFor();
   await page.getByLabel("Topics to follow").fill("news  https://example.com/books/{id}");
   await page.getByRole("button", { name: "Follow" }).click();
-  await pair.daemon.logged(({ event, topics }) => event === "connect" && String(topics).includes("news"), "the topics");
+  await pair.daemon.logged(
+    ({ event, topics }) => event === "client_connected" && String(topics).includes("news"),
+    "the topics",
+  );
   await page.locator("#state[data-state=open]").waitFor();
   await pair.publisher.publish("not this", "weather");
   await pair.publisher.publish("a book", "https://example.com/books/1");

@@ -25,7 +25,7 @@ test("a daemon that is killed and started again goes on with the same streams, a
     );
     assert.equal(client.isClosed, false);
   }
-  assert.equal(pair.daemon.log.filter(({ event }) => event === "adopt").length, 20);
+  assert.equal(pair.daemon.log.filter(({ event }) => event === "client_adopted").length, 20);
 });
 
 test("SIGTERM hands the streams over: nothing missing, nothing twice", async (t) => {
@@ -101,7 +101,7 @@ test("Mongrel2 and the daemon both killed: ids that are other people's now get n
       ["2"],
     );
   }
-  assert.equal(pair.daemon.log.filter(({ event }) => event === "adopt").length, 0);
+  assert.equal(pair.daemon.log.filter(({ event }) => event === "client_adopted").length, 0);
 });
 
 test("requests that waited for the daemon are served when it comes", async (t) => {

@@ -23,7 +23,8 @@ test("streams of a removed key end at SIGHUP, and after a restart; those of a ke
     clients.push(await pair.stream({ authorization: `Bearer ${token}` }));
   }
   const [first, second, third] = clients as [(typeof clients)[0], (typeof clients)[0], (typeof clients)[0]];
-  const revoked = () => pair.daemon.logged(({ event, reason }) => event === "disconnect" && reason === "revoked", "it");
+  const revoked = () =>
+    pair.daemon.logged(({ event, reason }) => event === "client_disconnected" && reason === "revoked", "it");
   write(keys.slice(1));
   pair.daemon.signal("SIGHUP");
   await Promise.all([revoked(), first.closed]);

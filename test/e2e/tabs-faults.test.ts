@@ -50,7 +50,7 @@ test("when another tab crashes, the first one and the connection stay", async (t
   await crash(second);
   await publish(tabs, 3);
   assert.deepEqual(await heard(first, "message 3"), messages(3));
-  assert.deepEqual([await first.evaluate("hub.shared"), tabs.count("connect")], [true, 1]);
+  assert.deepEqual([await first.evaluate("hub.shared"), tabs.count("client_connected")], [true, 1]);
 });
 
 test("when the worker dies each tab goes on by itself, from what it has seen", async (t) => {
@@ -78,7 +78,7 @@ test("where there is no SharedWorker, or sharing is not wanted, each tab has an 
     assert.deepEqual(await heard(page, "message 3"), messages(3));
     assert.equal(await page.evaluate("hub.shared"), false);
   }
-  assert.equal(tabs.count("connect"), 2);
+  assert.equal(tabs.count("client_connected"), 2);
 });
 
 test("where the worker cannot start, the tab has an EventSource of its own", async (t) => {
@@ -98,7 +98,7 @@ test("a page that comes back from the back/forward cache goes on from what it ha
   await publish(tabs, 3);
   await heard(page, "message 3");
   await cached(page, "pagehide");
-  await tabs.daemon.logged(({ event }) => event === "disconnect", "the page to leave");
+  await tabs.daemon.logged(({ event }) => event === "client_disconnected", "the page to leave");
   await publish(tabs, 3, 4);
   await cached(page, "pageshow");
   assert.deepEqual(await heard(page, "message 6"), messages(6));

@@ -56,5 +56,5 @@ besieged("120 streams with thirty slow patterns each, and new topics", {}, async
     await rounds.more(2);
   }
   assert.ok(Math.max(...rounds.delays()) < LATE_MS);
-  assert.ok(pair.daemon.log.every(({ event, remote }) => event !== "disconnect" || remote === ATTACKER));
+  assert.ok(pair.daemon.log.every(({ event, remote }) => event !== "client_disconnected" || remote === ATTACKER));
 });

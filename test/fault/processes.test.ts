@@ -101,5 +101,5 @@ test("connections come and go by the hundred while events are published: who sta
   await settle(browsers, feed, { duplicates: 0 });
   assert.ok(neverCut(browsers));
   assert.ok(memory(pair) - before < 50, `grew by ${memory(pair) - before} MB`);
-  await pair.daemon.logged((line) => line.event === "disconnect" && line.clients === 30, "the last that left");
+  await pair.daemon.logged((line) => line.event === "client_disconnected" && line.clients === 30, "the last that left");
 });

@@ -22,7 +22,7 @@ for (const flowControl of [0, 1]) {
       frozen.pause();
       frozen.write(REQUEST);
     }
-    await pair.daemon.logged(({ event, clients }) => event === "connect" && clients === 20, "the frozen ones");
+    await pair.daemon.logged(({ event, clients }) => event === "client_connected" && clients === 20, "the frozen ones");
     const memory = () => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pair.daemon.pid}/status`, "utf8"))?.[1]);
     const before = memory();
     // 8 MB to each: more than the kernel and Mongrel2 hold for one that does not read.

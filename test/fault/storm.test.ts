@@ -134,7 +134,7 @@ test("ten thousand browsers come back at once: all are served, in the order in w
     assert.deepEqual(answers, ["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
   }
   // Mongrel2 numbers connections as it hands them over, but shuffles those that wait while no daemon is connected.
-  const came = pair.daemon.log.slice(before).filter(({ event }) => event === "connect");
+  const came = pair.daemon.log.slice(before).filter(({ event }) => event === "client_connected");
   const ids = came.slice(MOST_WAITING).map(({ client }) => Number(client));
   assert.ok(ids.length > BROWSERS / 2);
   assert.deepEqual(

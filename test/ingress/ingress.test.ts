@@ -162,10 +162,10 @@ for (const [what, code, why, parts] of BAD) {
     assert.deepEqual(door.lines[0] && { ...door.lines[0], time: "" }, {
       level: "warn",
       time: "",
-      event: "rejected",
+      event: "publication_rejected",
       source: "zmq",
       code,
-      why: door.errors[0]?.message,
+      reason: door.errors[0]?.message,
       suppressed: 0,
       msg: "publication rejected",
     });

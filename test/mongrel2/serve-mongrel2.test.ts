@@ -73,7 +73,7 @@ ${stream}`);
     await served.stop();
     await fake.stop();
   });
-  const count = () => lines.filter(({ event }) => event === "live").length;
+  const count = () => lines.filter(({ event }) => event === "link_live").length;
   return {
     fake,
     hub,
@@ -155,7 +155,7 @@ test("after a restart of Mongrel2 its new connections get nothing that they did 
     assert.match(other.text, /^HTTP\/1\.1 40[45] /);
     assert.doesNotMatch(other.text, /data:/);
   }
-  const reasons = lines.filter(({ event }) => event === "disconnect").map(({ reason }) => reason);
+  const reasons = lines.filter(({ event }) => event === "client_disconnected").map(({ reason }) => reason);
   assert.deepEqual(
     reasons,
     numbers(50).map(() => "server lost"),
@@ -169,7 +169,7 @@ test("the sweep finds who died without a word, and keeps the others alive", asyn
   const [dead, alive] = await streams(fake, 2);
   dead?.end("lost");
   await fake.until(() => hub.clients === 1 && (alive?.keepAlives ?? 0) > 1, "the sweep");
-  const told = lines.find(({ event }) => event === "disconnect");
+  const told = lines.find(({ event }) => event === "client_disconnected");
   assert.deepEqual([told?.client, told?.reason, told?.clients], [dead?.id, "found dead", 1]);
 });
 

@@ -38,7 +38,7 @@ for (const code of Object.keys(CONDITION_TYPES) as ConditionCode[]) {
 
       const { time: _, ...began } = lines[0] ?? assert.fail("no line");
       const level = blocks ? "error" : "warn";
-      const told = { event: "condition", code, subject: "main", count: 3, fix: "mend it", msg: "it broke" };
+      const told = { event: "condition_began", code, subject: "main", count: 3, fix: "mend it", msg: "it broke" };
       assert.deepEqual(began, { level, ...told });
       const ready = await get("/readyz");
       assert.deepEqual(
@@ -54,7 +54,7 @@ for (const code of Object.keys(CONDITION_TYPES) as ConditionCode[]) {
       clock.advance(2500);
       conditions.end(code, "main");
       const { event, seconds, level: endLevel } = lines[1] ?? assert.fail("no second line");
-      assert.deepEqual([event, seconds, endLevel], ["condition ended", 2.5, "info"]);
+      assert.deepEqual([event, seconds, endLevel], ["condition_ended", 2.5, "info"]);
       assert.equal((await get("/readyz")).status, 200);
       assert.deepEqual((JSON.parse((await get("/status")).body) as Status).conditions, []);
       assert.equal(await metric(), undefined);
