@@ -1,16 +1,17 @@
-// Line charts that move: SVG, a point a second. A line stops where nothing is known. What the eye reads off a chart its label
-// says too, and the dashboard has a table of the same figures.
+// Live line charts: SVG, a point each second. A line stops where values are unknown. The chart's label states its values, and the
+// dashboard has a table of the same figures.
 const SVG = "http://www.w3.org/2000/svg";
-/** How far back charts go, minutes: as far as they need to for what is known, so that the first minute is not a thin edge. */
+/** Time spans of a chart, minutes: the smallest that holds all samples, so that the first minute fills the chart. */
 const MINUTES = [1, 2, 3, 5];
-/** How far back they go at most, milliseconds; and their size in their own units. */
-export const SPAN = 60_000 * Math.max(...MINUTES);
+/** The largest span. */
+export const MAX_SPAN_MS = 60_000 * Math.max(...MINUTES);
+/** Size in the units of the SVG view box. */
 const WIDTH = 300;
 const HEIGHT = 100;
-/** Two points further apart than this are not joined: there was no connection between them, milliseconds. */
-const APART = 3500;
+/** Two points further apart are not joined: the page was not connected between them. */
+const MAX_GAP_MS = 3500;
 
-/** A number as people read it: with one place where that says more. @param {number | null} value */
+/** Formats a number, with decimal places for small ones; an unknown one as a dash. @param {number | null} value */
 export function figure(value) {
   if (value === null) return "–";
   const maximumFractionDigits = value < 1 ? 2 : value < 100 ? 1 : 0;
@@ -31,7 +32,7 @@ function shape(tag, attributes) {
   return it;
 }
 
-/** 1, 2 or 5 and zeros, not below the value: so that the scale stays for a while. */
+/** The next 1, 2 or 5 times a power of ten, so that the scale changes seldom. */
 function ceiling(value) {
   if (value <= 1) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
@@ -41,11 +42,11 @@ function ceiling(value) {
 /** How many minutes charts of these samples show. @param {readonly Sample[]} samples oldest first  @param {number} now */
 export function minutesOf(samples, now) {
   const age = now - (samples[0]?.at ?? now);
-  return MINUTES.find((minutes) => minutes * 60_000 >= age) ?? SPAN / 60_000;
+  return MINUTES.find((minutes) => minutes * 60_000 >= age) ?? MAX_SPAN_MS / 60_000;
 }
 
 /**
- * @typedef {{ at: number }} Sample  with whatever the lines read
+ * @typedef {{ at: number }} Sample  with the fields that the lines read
  * @typedef {{ name: string, of: (sample: Sample) => number | null }} Line
  */
 export class Chart {
@@ -89,7 +90,7 @@ export class Chart {
   #words(series) {
     const each = series.map((points, at) => {
       const values = points.map(([, value]) => value).filter((value) => value !== null);
-      if (values.length === 0) return `${this.lines[at].name}: nothing known`;
+      if (values.length === 0) return `${this.lines[at].name}: no values`;
       const [least, most] = [Math.min(...values), Math.max(...values)];
       return `${this.lines[at].name}: now ${this.now[at].textContent}, from ${figure(least)} to ${figure(most)}${this.unit}`;
     });
@@ -114,7 +115,7 @@ function runsOf(points, { now, span, most }) {
   let last = Number.NEGATIVE_INFINITY;
   for (const [at, value] of points) {
     if (value === null) continue;
-    if (at - last > APART) runs.push([]);
+    if (at - last > MAX_GAP_MS) runs.push([]);
     runs.at(-1).push([WIDTH * (1 - (now - at) / span), HEIGHT * (1 - value / most)]);
     last = at;
   }

@@ -1,15 +1,16 @@
-// The operator's dashboard: reads the daemon's feed (a report a second, see src/admin/feed.ts) and shows it. The token, where
-// one is asked for, goes in a header and never in an address. Whoever does not see the charts move is told of what matters
-// (role="status") and has the tables.
-import { Chart, element, figure, minutesOf, SPAN } from "./chart.js";
+// The operator's dashboard: reads the daemon's event stream of state reports, one a second (src/observability/admin/dashboard-stream.ts), and
+// draws it. The token, where one is required, goes into a header and never into an address. Screen readers get the changes of
+// state (role="status") and the tables.
+import { Chart, element, figure, MAX_SPAN_MS, minutesOf } from "./chart.js";
 
-/** A report comes each second: without one for this long the connection is given up; milliseconds. */
-const SILENCE = 5000;
-/** Before trying again, milliseconds: the first time, and at most. */
-const WAIT = { first: 1000, most: 10_000 };
-const VISITS_SHOWN = 50;
-/** From row to row of the table of figures, milliseconds. */
-const ROW_EVERY = 10_000;
+/** A report arrives each second: without one for this long the page reconnects. */
+const REPORT_TIMEOUT_MS = 5000;
+/** Reconnect delay: the first, doubled up to the largest. */
+const FIRST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 10_000;
+const MAX_SHOWN_CONNECTIONS = 50;
+/** Between two rows of the table of figures. */
+const ROW_INTERVAL_MS = 10_000;
 const TOKEN = "m2push-token";
 
 const at = (id) => document.getElementById(id);
@@ -19,7 +20,7 @@ let samples = [];
 let visits = [];
 let lastId = "";
 let paused = false;
-let known = { words: "", servers: new Map() };
+let known = { text: "", servers: new Map() };
 
 const slowest = (of) => (sample) => {
   const values = sample.status.servers.map(of).filter((value) => value !== null);
@@ -45,9 +46,9 @@ const charts = [
   new Chart("Event loop lag, ms", "", [FIGURES.lag]),
 ];
 
-// ---- The feed --------------------------------------------------------------------------------------------------------------
+// ---- Event stream --------------------------------------------------------------------------------------------------------------
 
-/** Text of the events of a stream, with their ids: what this feed needs of the standard. */
+/** The events of a stream with data and id; the part of the standard that the daemon uses. */
 async function* eventsOf(body) {
   let rest = "";
   let event = { id: "", data: "" };
@@ -64,25 +65,25 @@ async function* eventsOf(body) {
   }
 }
 
-/** Not every browser lets one iterate over a stream. */
+/** Not every browser can iterate over a stream. */
 async function* pieces(stream) {
   const reader = stream.getReader();
   for (let piece = await reader.read(); !piece.done; piece = await reader.read()) yield piece.value;
 }
 
-/** Reads until the connection ends. Returns whether anything came; throws what a person should read. */
+/** Reads until the connection ends. Returns "ended", or "token" where one is required; throws an error whose message is for the operator. */
 async function watch() {
-  const silence = new AbortController();
+  const timeout = new AbortController();
   const token = sessionStorage.getItem(TOKEN);
   const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(lastId && { "Last-Event-ID": lastId }) };
-  let timer = setTimeout(() => silence.abort(), SILENCE);
+  let timer = setTimeout(() => timeout.abort(), REPORT_TIMEOUT_MS);
   try {
-    const response = await fetch("events", { headers, cache: "no-store", signal: silence.signal });
+    const response = await fetch("events", { headers, cache: "no-store", signal: timeout.signal });
     if (response.status === 401) return "token";
     if (!response.ok) throw new Error((await response.text()).trim());
     for await (const { id, data } of eventsOf(response.body)) {
       clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), SILENCE);
+      timer = setTimeout(() => timeout.abort(), REPORT_TIMEOUT_MS);
       lastId = id;
       take(JSON.parse(data));
     }
@@ -92,20 +93,20 @@ async function watch() {
   }
 }
 
-/** Watches for ever; a daemon that is away is waited for. */
+/** Reads the stream without end, and reconnects. */
 async function follow() {
   at("enter").hidden = true;
-  for (let wait = WAIT.first; ; wait = Math.min(2 * wait, WAIT.most)) {
+  for (let delay = FIRST_RETRY_MS; ; delay = Math.min(2 * delay, MAX_RETRY_MS)) {
     const before = samples.length;
     const why = await watch().catch((error) =>
       error instanceof TypeError || error.name === "AbortError" ? "ended" : error.message,
     );
-    if (why === "token") return ask("This token is not accepted.");
-    if (samples.length > before) wait = WAIT.first;
-    known = { words: "", servers: new Map() };
+    if (why === "token") return ask("The token is not accepted.");
+    if (samples.length > before) delay = FIRST_RETRY_MS;
+    known = { text: "", servers: new Map() };
     state("connecting");
-    say(why === "ended" ? "The daemon does not answer: trying again." : why);
-    await new Promise((resolve) => setTimeout(resolve, wait));
+    say(why === "ended" ? "The daemon does not respond. Retrying." : why);
+    await new Promise((resolve) => setTimeout(resolve, delay));
   }
 }
 
@@ -117,43 +118,43 @@ function ask(why) {
   at("token").focus();
 }
 
-// ---- What it says ----------------------------------------------------------------------------------------------------------
+// ---- Announcements ----------------------------------------------------------------------------------------------------------
 
-/** For everybody, and read out: only what changes seldom. */
+/** Shown, and read out by screen readers: only for rare changes. */
 function say(text, reasons = []) {
-  const words = [text, ...reasons].join("\n");
-  if (at("said").dataset.words === words) return;
-  at("said").dataset.words = words;
+  const shown = [text, ...reasons].join("\n");
+  if (at("said").dataset.text === shown) return;
+  at("said").dataset.text = shown;
   const list = element("ul", { class: "notice" }, ...reasons.map((reason) => element("li", {}, reason)));
   at("said").replaceChildren(element("p", {}, text), ...(reasons.length > 0 ? [list] : []));
 }
 
 function take({ status, visits: news, skipped }) {
   const now = Date.now();
-  samples = [...samples.filter((sample) => now - sample.at < SPAN), { at: now, status }];
+  samples = [...samples.filter((sample) => now - sample.at < MAX_SPAN_MS), { at: now, status }];
   if (skipped > 0) news.unshift({ event: "skipped", skipped });
-  visits = [...news.reverse(), ...visits].slice(0, VISITS_SHOWN);
+  visits = [...news.reverse(), ...visits].slice(0, MAX_SHOWN_CONNECTIONS);
   announce(status);
   at("board").hidden = false;
   if (!paused) show(now, news.length > 0);
 }
 
-/** Tells of what is new, in words. */
+/** Announces changes of readiness and of servers. */
 function announce({ ready, problems, servers }) {
   const states = servers.map((server) => [server.name, stateOf(server)]);
   const changed = states.filter(([name, state]) => known.servers.get(name) !== state);
-  const words = ready ? "ready" : problems.join("\n");
-  if (words !== known.words || changed.length > 0) {
-    const told = changed.map(([name, state]) => `${name} is ${state}`).join(", ");
-    if (ready) say(`The daemon is ready${told && `; ${told}`}.`);
+  const text = ready ? "ready" : problems.join("\n");
+  if (text !== known.text || changed.length > 0) {
+    const changes = changed.map(([name, state]) => `${name} is ${state}`).join(", ");
+    if (ready) say(`The daemon is ready${changes && `; ${changes}`}.`);
     else say("The daemon is not ready:", problems);
   }
-  known = { words, servers: new Map(states) };
+  known = { text, servers: new Map(states) };
 }
 
 const stateOf = ({ live, silent }) => (live ? (silent ? "silent" : "live") : "down");
 
-// ---- What it shows ---------------------------------------------------------------------------------------------------------
+// ---- Display ---------------------------------------------------------------------------------------------------------
 
 function state(name) {
   const field = at("state");
@@ -170,7 +171,7 @@ function show(now, hasNews) {
   for (const chart of charts) chart.draw(samples, now);
   fill(at("servers"), SERVER, status.servers);
   if (hasNews || at("visits").rows.length === 0) fill(at("visits"), VISIT, visits);
-  at("nobody").hidden = visits.length > 0;
+  at("no-visits").hidden = visits.length > 0;
   if (at("figures").open) figures(now);
 }
 
@@ -181,25 +182,25 @@ function facts(status) {
     ["Catching up", figure(behind)],
     ["Events/s", figure(perSecond.publications)],
     ["Deliveries/s", figure(perSecond.deliveries)],
-    ["To Mongrel2", `${bytes(perSecond.bytes)}/s`],
+    ["Output", `${bytes(perSecond.bytes)}/s`],
     ["History", history ? `${figure(history.count)} events` : "not open"],
-    ["Up", duration(uptimeSeconds)],
+    ["Uptime", duration(uptimeSeconds)],
   ];
   const field = element("dd", { id: "state" });
   const cells = rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
   at("facts").replaceChildren(element("div", {}, element("dt", {}, "State"), field), ...cells);
   state(status.ready ? "ready" : "not ready");
-  at("about").textContent = `m2push ${m2push}, process ${pid}: what it does, second by second.`;
+  at("about").textContent = `m2push ${m2push}, process ${pid}: live state, updated every second.`;
 }
 
-/** A cell: what it shows, and whether that is a number. null is a number that is not known, undefined nothing at all. */
+/** A cell: its content, and whether that is a number. null = an unknown number, undefined = an empty cell. */
 function cell(value) {
   if (value === null || typeof value === "number") return [figure(value), true];
   return [value ?? "", value === undefined];
 }
 
 /**
- * Replaces a table's rows; the first cell of a row is its head. Columns that hold nothing but numbers stand to the right.
+ * Replaces a table's rows; the first cell of a row is its head. Columns of numbers are aligned to the right.
  * @param {readonly [name: string, of: (item: any) => string | number | null | undefined | Node][]} columns
  */
 function fill(table, columns, items) {
@@ -227,18 +228,18 @@ const SERVER = [
   ["Deliveries/s", ({ deliveriesPerSecond }) => deliveriesPerSecond],
   ["Fence, ms", ({ fenceMs }) => fenceMs],
   ["Delay, ms", ({ latencyMs }) => latencyMs],
-  ["Times lost", ({ losses }) => losses],
+  ["Link losses", ({ losses }) => losses],
 ];
 
-const WHAT = { connect: "came", adopt: "kept", disconnect: "went" };
+const WHAT = { connect: "connected", adopt: "resumed", disconnect: "disconnected" };
 const VISIT = [
-  ["When", ({ at: when }) => (when ? new Date(when).toLocaleTimeString() : "…")],
-  ["What", ({ event, skipped }) => (WHAT[event] ? element("span", { class: event }, WHAT[event]) : `${skipped} more`)],
-  ["Why", ({ reason, seconds }) => (reason === undefined ? "" : `${reason} after ${duration(seconds)}`)],
-  ["From", ({ remote }) => remote ?? ""],
+  ["Time", ({ at: when }) => (when ? new Date(when).toLocaleTimeString() : "…")],
+  ["Event", ({ event, skipped }) => (WHAT[event] ? element("span", { class: event }, WHAT[event]) : `${skipped} more`)],
+  ["Reason", ({ reason, seconds }) => (reason === undefined ? "" : `${reason} after ${duration(seconds)}`)],
+  ["Address", ({ remote }) => remote ?? ""],
   ["Topics", ({ topics = [] }) => topics.join(" ")],
   ["Client", ({ server, client }) => (server === undefined ? "" : `${server}/${client}`)],
-  ["Clients", ({ clients }) => clients],
+  ["Clients after it", ({ clients }) => clients],
 ];
 
 const MOMENT = [
@@ -248,8 +249,8 @@ const MOMENT = [
 /** One row for each ten seconds, the newest first. */
 function figures(now) {
   const rows = [];
-  for (let end = now; end > now - SPAN; end -= ROW_EVERY) {
-    const sample = samples.findLast((it) => it.at <= end && it.at > end - ROW_EVERY);
+  for (let end = now; end > now - MAX_SPAN_MS; end -= ROW_INTERVAL_MS) {
+    const sample = samples.findLast((it) => it.at <= end && it.at > end - ROW_INTERVAL_MS);
     if (sample) rows.push(sample);
   }
   fill(at("figures").querySelector("table"), MOMENT, rows);
@@ -272,14 +273,14 @@ function duration(seconds) {
     .join(" ");
 }
 
-// ---- Begin -----------------------------------------------------------------------------------------------------------------
+// ---- Start -----------------------------------------------------------------------------------------------------------------
 
 at("charts").append(...charts.map((chart) => chart.figure));
 at("figures").addEventListener("toggle", () => samples.length > 0 && figures(Date.now()));
 at("pause").addEventListener("click", ({ currentTarget: button }) => {
   paused = !paused;
   button.setAttribute("aria-pressed", String(paused));
-  button.textContent = paused ? "Go on" : "Pause";
+  button.textContent = paused ? "Resume" : "Pause";
   if (!paused && samples.length > 0) show(Date.now(), true);
 });
 at("enter").addEventListener("submit", (event) => {

@@ -8,31 +8,31 @@
  *   hub.addEventListener("price", (event) => ...);    // events that were published with this type
  *   hub.addEventListener("gap", (event) => ...);      // event.detail: { reason, oldest }: some events are lost
  *   hub.addEventListener("state", (event) => ...);    // event.detail: "connecting", "open" or "closed"
- *   hub.state; hub.lastEventId; hub.shared; hub.close();    // shared: over the connection that all tabs have
+ *   hub.state; hub.lastEventId; hub.shared; hub.close();    // shared: uses the connection of all tabs
  *
- * The EventSource lives in a SharedWorker (this same file), one for each address; every tab hears it through a port of its
- * own. No tab leads, so none can close or freeze and take the connection with it: nothing is lost, or comes twice, for want
- * of a handover. (Tabs that elect a leader must hand over, from an event id that EventSource does not tell before the first
- * event; and the Web Locks to elect with are there on https and localhost only.) A frozen tab's events wait in its port.
+ * The EventSource lives in a SharedWorker (this same file), one for each address; every tab receives its events through
+ * a port of its own. No tab is a leader, so no tab that closes or freezes takes the connection with it, and no handover can lose or
+ * repeat an event. (Tabs that elect a leader must hand over from an event id that EventSource does not expose before the first
+ * event; and Web Locks, which an election needs, exist on https and localhost only.) Events of a frozen tab wait in its port.
  *
- * A tab has an EventSource of its own, from its last event on, where there is no SharedWorker (Chrome on older Androids) or
- * it cannot start, after the worker has crashed (noticed where there are Web Locks), and after coming back from the
- * back/forward cache. Where no event was seen from which it could go on, a gap says so (reason "unknown").
+ * A tab uses an EventSource of its own, from its last event on, where SharedWorker is missing (Chrome on older Androids) or cannot
+ * start, after the worker has crashed (detected where Web Locks exist), and after a return from the back/forward cache. Where
+ * the tab has seen no event to continue from, it gets a gap (reason "unknown").
  *
- * A tab hears what comes after connect(). An EventSource that was refused (by any answer that is not a stream) gives up; here
- * it is tried again, from the last event on. `gap` and `state` are this module's own: events of these types are not heard.
+ * A tab receives the events after connect(). An EventSource that was refused (any response that is no stream) gives up; this
+ * module retries from the last event on. `gap` and `state` are its own types: published events of these types are not dispatched.
  */
 
-/** Before trying again after a refusal, milliseconds. */
-const REFUSED_WAIT = 5000;
+/** Delay before a retry after a refusal. */
+const REFUSED_RETRY_MS = 5000;
 const OWN_TYPES = ["gap", "state"];
 const LOST = { reason: "unknown", oldest: "" };
-/** Part of the worker's name: a page never talks to the worker of an older version of this file. */
+/** Part of the worker's name, so that a page never uses the worker of an older version of this file. */
 const PROTOCOL = 1;
 
 /** @typedef {{ type: "event", name: string, data: string, id: string } | { type: "gap" | "state", detail: any, id?: string }} Told */
 
-/** One EventSource that does not give up: in the worker for all tabs, or in a tab for itself. */
+/** One EventSource that retries after refusals: in the worker for all tabs, or in one tab. */
 class Source {
   state = "connecting";
   #types = new Set();
@@ -67,18 +67,18 @@ class Source {
 
   #listen(type) {
     this.events.addEventListener(type, ({ data, lastEventId: id }) => {
-      if (data === undefined) return; // no event of the stream, but one called "error" or "open"
+      if (data === undefined) return; // the EventSource's own "error" or "open", no event of the stream
       this.lastEventId = id;
       this.tell({ type: "event", name: type, data, id });
     });
   }
 
-  /** It comes back by itself, unless it was refused. */
+  /** EventSource reconnects by itself, except after a refusal. */
   #failed() {
     this.#change("connecting");
     if (this.events.readyState !== EventSource.CLOSED) return;
     if (this.#wasOpen && !this.lastEventId) this.tell({ type: "gap", detail: LOST, id: "" });
-    this.again = setTimeout(() => this.#open(), REFUSED_WAIT);
+    this.again = setTimeout(() => this.#open(), REFUSED_RETRY_MS);
   }
 
   #gap({ data, lastEventId: id }) {
@@ -96,11 +96,11 @@ class Source {
 
 export class Hub extends EventTarget {
   state = "connecting";
-  /** Of the last event that this tab has heard; "" = none yet. */
+  /** Id of the last event that this tab has received; "" = none. */
   lastEventId = "";
   #withCredentials;
   #types = new Set();
-  /** The way to the worker; undefined = there is an own source. */
+  /** Port to the worker; undefined = this tab has a source of its own. */
   #port;
   #source;
   #closed = new AbortController();
@@ -116,7 +116,7 @@ export class Hub extends EventTarget {
     if (!share || !this.#share()) this.#alone();
   }
 
-  /** Whether the connection is that of all tabs. */
+  /** Whether the connection is shared by all tabs. */
   get shared() {
     return this.#port !== undefined;
   }
@@ -136,7 +136,7 @@ export class Hub extends EventTarget {
     this.#change("closed");
   }
 
-  /** Joins the worker. @returns {boolean} false where there cannot be one */
+  /** Joins the worker. @returns {boolean} false where SharedWorker is missing */
   #share() {
     const withCredentials = this.#withCredentials;
     const name = `m2push ${PROTOCOL} ${withCredentials ? "with" : "without"} credentials ${this.url}`;
@@ -148,12 +148,12 @@ export class Hub extends EventTarget {
       return false;
     }
     this.#port.onmessage = ({ data }) => this.#told(data);
-    // In a microtask: the listeners that are added right after connect() must be known before the first event can come.
+    // In a microtask: the worker must know the listeners that are added right after connect() before the first event.
     queueMicrotask(() => this.#port?.postMessage({ join: this.url, withCredentials, want: [...this.#types] }));
     return true;
   }
 
-  /** An EventSource of its own, from what this tab has seen on. */
+  /** Uses an EventSource of this tab, from its last event on. */
   #alone() {
     if (this.state === "open" && !this.lastEventId) this.#told({ type: "gap", detail: LOST, id: "" });
     this.#leave();
@@ -182,7 +182,7 @@ export class Hub extends EventTarget {
     }
   }
 
-  /** The worker holds the lock as long as it lives. */
+  /** The worker holds the lock for as long as it runs. */
   #watch(lock) {
     const gone = () => this.#port && this.#alone();
     navigator.locks?.request(lock, { mode: "shared", signal: this.#closed.signal }, gone).catch(() => {});
@@ -196,8 +196,8 @@ export class Hub extends EventTarget {
 }
 
 /**
- * Connects, or joins the connection that another tab has. Addresses are relative to the page; with `lastEventID` in one, what
- * came after that event is replayed first. `share: false`: an EventSource of its own. `withCredentials`: cross-origin cookies.
+ * Connects, or joins the connection of another tab. Addresses are relative to the page; with `lastEventID` in one, the events
+ * after that id are replayed first. `share: false`: an EventSource of this tab. `withCredentials`: cross-origin cookies.
  * @param {string | { url: string, topics?: readonly string[] }} to
  * @param {{ share?: boolean, withCredentials?: boolean }} [options]
  * @returns {Hub}
@@ -209,7 +209,7 @@ export function connect(to, options = {}) {
   return new Hub(url.href, options);
 }
 
-/** The worker: one address, and the ports of the tabs with the types they want. While there is none it has no connection. */
+/** The worker: one address, and the ports of the tabs with the event types they listen to. Without tabs it has no connection. */
 function work(scope) {
   const ports = new Map();
   const lock = `${scope.name} ${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;

@@ -1,16 +1,17 @@
-// The demo page: what comes over the connection that all its tabs share, how that is, and a form that publishes.
+// The demo page: shows the events of the connection that all its tabs share and the state of that connection, and publishes by a form.
 import { connect } from "./m2push.js";
 
 const STREAM = "/esupdates";
 const HUB = "/.well-known/mercure";
-const SHOWN = 200;
+/** The list keeps the newest ones. */
+const MAX_SHOWN_EVENTS = 200;
 
 const at = (id) => document.getElementById(id);
 const facts = { events: 0, reconnects: 0, wasOpen: false, lost: false, paused: false };
 /** @type {import("./m2push.js").Hub | undefined} */
 let hub;
 
-/** Adds a line on top; the text is only ever text. */
+/** Adds a line at the top of the list. Data is set as text, never as HTML. */
 function show(text, kind) {
   if (facts.paused) return;
   const line = document.createElement("li");
@@ -21,7 +22,7 @@ function show(text, kind) {
   data.textContent = text;
   line.append(time, data);
   at("events").prepend(line);
-  while (at("events").children.length > SHOWN) at("events").lastElementChild.remove();
+  while (at("events").children.length > MAX_SHOWN_EVENTS) at("events").lastElementChild.remove();
 }
 
 function received(event) {
@@ -31,17 +32,17 @@ function received(event) {
   show(event.data, "data");
 }
 
-/** What the hub could not give back: said in the stream, so that no page believes it has seen everything. */
+/** The hub could not replay everything: shows that events are missing. */
 function gap({ detail: { reason } }) {
-  show(`Some events before this one are gone (${reason}).`, "gap");
+  show(`Events before this one are missing (${reason}).`, "gap");
 }
 
-/** Follows the topics, or every public event when there are none; the page's address keeps them. */
+/** Subscribes to the topics, or to all public events where there are none. The page's address keeps the topics. */
 function follow(topics) {
   hub?.close();
   hub = connect({ url: STREAM, topics });
   Object.assign(facts, { wasOpen: false, lost: false });
-  at("last-id").textContent = "none yet";
+  at("last-id").textContent = "none";
   hub.addEventListener("message", received);
   hub.addEventListener("gap", gap);
   hub.addEventListener("state", state);
@@ -52,19 +53,19 @@ function state() {
   const { state: name, shared } = hub;
   at("state").textContent = name;
   at("state").dataset.state = name;
-  at("connection").textContent = shared ? "shared by all tabs" : "of this tab";
+  at("connection").textContent = shared ? "shared by all tabs" : "this tab only";
   if (name === "open" && facts.lost) at("reconnects").textContent = (++facts.reconnects).toLocaleString();
   facts.lost = name !== "open" && (facts.lost || facts.wasOpen);
   facts.wasOpen ||= name === "open";
 }
 
-/** What to say of an answer to a publication. */
+/** The message for a response to a publication. */
 async function outcome(response, token) {
   const text = (await response.text()).trim();
-  if (response.ok) return `Published as ${text}`;
-  if (response.status === 401) return token ? "This token is not accepted." : "A token is needed.";
-  if (response.status === 403) return "This token does not allow that.";
-  return `Refused: ${text || response.status}`;
+  if (response.ok) return `Published with id ${text}`;
+  if (response.status === 401) return token ? "The token is not accepted." : "A token is required.";
+  if (response.status === 403) return "The token does not grant this topic.";
+  return `Rejected: ${text || response.status}`;
 }
 
 async function publish(event) {
@@ -79,7 +80,7 @@ async function publish(event) {
     const body = new URLSearchParams({ topic: at("topic").value, data: at("data").value });
     say(await outcome(await fetch(HUB, { method: "POST", headers, body }), token));
   } catch {
-    say("The hub does not answer.");
+    say("The hub does not respond.");
   }
 }
 
@@ -94,7 +95,7 @@ at("follow").addEventListener("submit", (event) => {
 at("pause").addEventListener("click", ({ currentTarget: button }) => {
   facts.paused = !facts.paused;
   button.setAttribute("aria-pressed", String(facts.paused));
-  button.textContent = facts.paused ? "Go on" : "Pause";
+  button.textContent = facts.paused ? "Resume" : "Pause";
 });
 at("clear").addEventListener("click", () => at("events").replaceChildren());
 

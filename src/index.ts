@@ -1,5 +1,5 @@
 /** The public door for programs that embed the daemon. */
-export { type Loaded, loadConfig } from "./config/load-config.js";
+export { type LoadedConfig as Loaded, loadConfig } from "./config/load-config.js";
 export type { Config, ServerConfig } from "./config/schema.js";
 export { type Daemon, startDaemon } from "./daemon.js";
 export { type ErrorCode, M2pushError, ProtocolError } from "./errors.js";

@@ -1,10 +1,11 @@
-/** `m2push config`: checks the configuration, or prints the effective one with where each value came from. */
+/** `m2push config`: checks the configuration, or prints the effective one with the source of each value. */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
+import { ConfigError } from "../config/config-error.js";
 import { configWarnings } from "../config/config-warnings.js";
-import type { Loaded } from "../config/load-config.js";
+import type { LoadedConfig } from "../config/load-config.js";
 import { printConfig } from "../config/print-config.js";
-import { ConfigError, sourceText } from "../config/settings.js";
+import { sourceText } from "../config/value-source.js";
 import { M2pushError } from "../errors.js";
 import { loadKeys } from "../http/auth/key-set.js";
 import { type Io, processIo } from "./io.js";
@@ -12,9 +13,15 @@ import { addConfigOptions, loadFor } from "./options.js";
 
 export function addConfig(program: Command, io: Io = processIo): void {
   const command = program.command("config").summary("check or print the configuration");
-  command.description("Checks the configuration and prints the effective one as TOML: defaults, units, and sources.");
-  command.option("--check", 'only check, key files too: print "ok", or every fault on standard error (exit code 2)');
-  command.option("--print", "print the effective configuration (without options, that is what happens)");
+  command.description(
+    "Checks the configuration and prints the effective one as TOML, with the default and the range of every key and the source " +
+      "of its value. Exit code 2 when it has errors; all of them are printed, one a line.",
+  );
+  command.option(
+    "--check",
+    'check the configuration and the files that it names, and print "ok" instead of the configuration',
+  );
+  command.option("--print", "print the configuration (default; with --check: in addition to the check)");
   addConfigOptions(command).action((options: { check?: true; print?: true }) => {
     const loaded = loadFor(command, io);
     if (options.check === true) checkFiles(loaded);
@@ -24,16 +31,16 @@ export function addConfig(program: Command, io: Io = processIo): void {
   });
 }
 
-/** Files that the configuration names are read as the daemon will read them. Throws ConfigError with every fault. */
-function checkFiles({ config, sources }: Loaded): void {
+/** Reads the files that the configuration names as the daemon reads them. Throws ConfigError with every fault. */
+function checkFiles({ config, sources }: LoadedConfig): void {
   const { auth, cluster } = config;
   const reads: [path: string, read: () => void][] = [
     ["auth.publisher_key", () => loadKeys("", auth.publisher_key)],
     ["auth.subscriber_key", () => loadKeys("", auth.subscriber_key)],
-    ["cluster.credentials", () => readIfNamed(cluster.credentials)],
-    ["cluster.tls_ca", () => readIfNamed(cluster.tls_ca)],
-    ["cluster.tls_cert", () => readIfNamed(cluster.tls_cert)],
-    ["cluster.tls_key", () => readIfNamed(cluster.tls_key)],
+    ["cluster.credentials", () => readIfSet(cluster.credentials)],
+    ["cluster.tls_ca", () => readIfSet(cluster.tls_ca)],
+    ["cluster.tls_cert", () => readIfSet(cluster.tls_cert)],
+    ["cluster.tls_key", () => readIfSet(cluster.tls_key)],
   ];
   const faults = reads.flatMap(([path, read]) => {
     try {
@@ -47,12 +54,12 @@ function checkFiles({ config, sources }: Loaded): void {
   if (faults.length > 0) throw new ConfigError(faults);
 }
 
-function readIfNamed(path: string): void {
+function readIfSet(path: string): void {
   if (path === "") return;
   try {
     readFileSync(path);
   } catch (cause) {
     const { code = "unknown error" } = cause as NodeJS.ErrnoException;
-    throw new M2pushError("config_invalid", `expected a file that can be read (${code}): ${path}`, { cause });
+    throw new M2pushError("config_invalid", `cannot read ${path}: ${code}`, { cause });
   }
 }

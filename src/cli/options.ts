@@ -1,22 +1,23 @@
-/** The options that commands share: the configuration file, and a flag for every key with a single value. */
+/** The options that several commands have: the configuration file, and a flag for every key with a single value. */
 import { type Command, Option } from "commander";
-import { type Loaded, loadConfig } from "../config/load-config.js";
+import { describeKey } from "../config/describe-key.js";
+import { type LoadedConfig, loadConfig } from "../config/load-config.js";
 import { type Config, type ServerConfig, scalarKeys } from "../config/schema.js";
 import { type Io, processIo } from "./io.js";
 
-const FLAGS = "Configuration (each also a key of the file and a variable M2PUSH_SECTION_KEY):";
+const CONFIG_OPTIONS_HEADING = "Configuration options (also keys of the file, and variables M2PUSH_SECTION_KEY):";
 
 const configOptions = scalarKeys.map(({ path, flag, key }) => ({
   path,
-  option: new Option(`${flag} <${key.kind.word}>`, key.doc).helpGroup(FLAGS),
+  option: new Option(`${flag} <${key.type.word}>`, describeKey(key)).helpGroup(CONFIG_OPTIONS_HEADING),
 }));
 
 /** Adds -c FILE. */
 export function addFileOption(command: Command): Command {
-  return command.option("-c, --config <file>", "read this configuration file");
+  return command.option("-c, --config <file>", "configuration file (default: none, all keys have their defaults)");
 }
 
-/** Adds -c FILE and all --section-key flags. */
+/** Adds -c FILE and a flag for each key with a single value. */
 export function addConfigOptions(command: Command): Command {
   addFileOption(command);
   for (const { option } of configOptions) command.addOption(option);
@@ -25,13 +26,12 @@ export function addConfigOptions(command: Command): Command {
 
 /** Adds --shared. */
 export function addSharedOption(command: Command): Command {
-  const doc =
-    "serve beside other daemons that read from the same send_spec ([[mongrel2]] shared = true for all of them)";
-  return command.option("--shared", doc);
+  const description = "share every send_spec with other daemons, as [[mongrel2]] shared = true does";
+  return command.option("--shared", description);
 }
 
-/** Loads what the command's options ask for. Throws ConfigError. Call it again to re-read the file. */
-export function loadFor(command: Command, io: Pick<Io, "env" | "cwd"> = processIo): Loaded {
+/** Loads the configuration that the options name. Throws ConfigError. Each call reads the file again. */
+export function loadFor(command: Command, io: Pick<Io, "env" | "cwd"> = processIo): LoadedConfig {
   const { shared, ...given } = command.opts<Record<string, string | undefined> & { shared?: true }>();
   const flags = Object.fromEntries(configOptions.map(({ path, option }) => [path, given[option.attributeName()]]));
   const loaded = loadConfig({ file: given.config, env: io.env, flags, cwd: io.cwd });

@@ -1,6 +1,6 @@
 /** `m2push publish`: publishes one event, or one for each line of standard input. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { isSpec } from "../config/text-types.js";
+import { isEndpoint } from "../config/endpoint-types.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
 import { escapeUnprintable } from "../util/escape.js";
 import { type Io, processIo } from "./io.js";
@@ -109,7 +109,7 @@ function configuredSpec(command: Command, io: Io): string {
 const connectable = (spec: string): string => spec.replace(/^tcp:\/\/(?:\*|0\.0\.0\.0):/, "tcp://127.0.0.1:");
 
 function readSpec(text: string): string {
-  if (isSpec(text)) return text;
+  if (isEndpoint(text)) return text;
   throw new InvalidArgumentError('Expected an address such as "tcp://127.0.0.1:9997" or "ipc://run/publish".');
 }
 

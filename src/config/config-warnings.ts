@@ -1,11 +1,11 @@
-/** What a configuration without a fault costs, where that may not be meant: told by `m2push config`, in the log and by the doctor. */
 import type { Config } from "./schema.js";
 
+/** Valid settings that disable a function, which may not be intended. `m2push config` prints them. */
 export function configWarnings({ mongrel2 }: Config): string[] {
   return mongrel2
     .filter(({ bind, control }) => bind && control === undefined)
     .map(({ name }) => {
-      const what = `[[mongrel2]] "${name}": bind = true without control: private events are not served`;
-      return `${what}; fix: set control to Mongrel2's control_port`;
+      const problem = `[[mongrel2]] "${name}" has bind = true and no control: private events are not served`;
+      return `${problem}; fix: set control to Mongrel2's control_port`;
     });
 }

@@ -1,93 +1,88 @@
-/** The rules that concern more than one key. A key that was at fault by itself takes no part. */
+/** The rules that concern more than one key. They ignore a key whose own value is invalid. */
+import { faultTexts } from "./fault-texts.js";
 import type { Settings } from "./settings.js";
 
-/** A setting with its path and its value, which is known to be a text. */
-interface Named {
+/** A setting whose value is a string, with its path. */
+interface TextSetting {
   readonly path: string;
   readonly value: string;
-  readonly place: string;
+  readonly location: string;
   readonly isDefault: boolean;
 }
 
 type Rule = (settings: Settings, servers: readonly string[]) => void;
 
-/** Each rule adds its own faults. */
-const RULES: readonly Rule[] = [uniqueNames, oneUseOfEachAddress, connectSomewhere, differentPaths];
+/** Each rule records its own faults. */
+const RULES: readonly Rule[] = [uniqueNames, uniqueAddresses, connectableAddresses, differentPaths];
 
 export function crossChecks(settings: Settings, servers: number): void {
   const paths = Array.from({ length: servers }, (_, index) => `mongrel2[${index}]`);
   for (const rule of RULES) rule(settings, paths);
 }
 
-/** Logs, metrics and the client store tell servers apart by name. */
+/** Logs, metrics and the client store identify a server by its name. */
 function uniqueNames(settings: Settings, servers: readonly string[]): void {
-  const names = servers.map((server) => named(settings, `${server}.name`));
-  refuseTwice(settings, names, "a name of its own", (value) => value);
+  const names = servers.map((server) => textSetting(settings, `${server}.name`));
+  rejectDuplicates(settings, names, "a unique name", (value) => value);
 }
 
 /**
- * An address has one socket at its end: send_spec and recv_spec swapped or the same is the classic mistake, and two daemons'
- * worth of requests on one send_spec would be dealt out to both links in turn (mongrel2.md 2.8).
+ * An address belongs to one socket. The most common error is a send_spec that equals the recv_spec; two servers with one send_spec
+ * would each receive every other request (docs/architecture/mongrel2.md 2.8).
  */
-function oneUseOfEachAddress(settings: Settings, servers: readonly string[]): void {
-  const listen = named(settings, "admin.listen");
+function uniqueAddresses(settings: Settings, servers: readonly string[]): void {
+  const listen = textSetting(settings, "admin.listen");
   const addresses = [
     ...servers.flatMap((server) =>
-      ["send_spec", "recv_spec", "control"].map((key) => named(settings, `${server}.${key}`)),
+      ["send_spec", "recv_spec", "control"].map((key) => textSetting(settings, `${server}.${key}`)),
     ),
-    named(settings, "publish.zmq"),
+    textSetting(settings, "publish.zmq"),
     listen && listen.value !== "" && !listen.value.endsWith(":0")
       ? { ...listen, value: `tcp://${listen.value}` }
       : undefined,
   ];
-  refuseTwice(settings, addresses, "an address of its own", (value) => value.replace("//localhost:", "//127.0.0.1:"));
+  rejectDuplicates(settings, addresses, "a unique address", (value) => value.replace("//localhost:", "//127.0.0.1:"));
 }
 
-/** Mongrel2 binds to tcp://*:port; to connect there, a host is needed. */
-function connectSomewhere(settings: Settings, servers: readonly string[]): void {
+/** Mongrel2 may bind tcp://*:port; connecting needs a host. */
+function connectableAddresses(settings: Settings, servers: readonly string[]): void {
   for (const server of servers) {
     const bind = settings.get(`${server}.bind`)?.value === true;
     for (const key of bind ? ["control"] : ["send_spec", "recv_spec", "control"]) {
-      const address = named(settings, `${server}.${key}`);
+      const address = textSetting(settings, `${server}.${key}`);
       if (!address?.value.startsWith("tcp://*:")) continue;
-      const reason = `expected a host to connect to, as in "tcp://127.0.0.1:9999", got "${address.value}"`;
-      settings.fault(address.place, address.path, reason);
+      settings.fault(address.location, address.path, faultTexts.notConnectable(address.value));
     }
   }
 }
 
-/** The router looks a request up by its path alone. */
+/** The router selects a route by the path alone. */
 function differentPaths(settings: Settings): void {
-  const paths = [named(settings, "stream.path"), named(settings, "hub.path")];
-  refuseTwice(settings, paths, "a path of its own", (value) => value);
+  const paths = [textSetting(settings, "stream.path"), textSetting(settings, "hub.path")];
+  rejectDuplicates(settings, paths, "a unique path", (value) => value);
 }
 
-/** Of two that clash the one that was written is at fault, not the default. */
-function refuseTwice(
+/** Of two settings with the same value, the fault points to the one that the user wrote, not to a default. */
+function rejectDuplicates(
   settings: Settings,
-  all: readonly (Named | undefined)[],
+  all: readonly (TextSetting | undefined)[],
   expected: string,
   canonical: (value: string) => string,
 ): void {
-  const seen = new Map<string, Named>();
-  const given = all.filter((one): one is Named => one !== undefined && one.value !== "");
+  const seen = new Map<string, TextSetting>();
+  const given = all.filter((one): one is TextSetting => one !== undefined && one.value !== "");
   for (const one of given.sort((a, b) => Number(b.isDefault) - Number(a.isDefault))) {
     const first = seen.get(canonical(one.value));
     if (first === undefined) seen.set(canonical(one.value), one);
-    else
-      settings.fault(
-        one.place,
-        one.path,
-        `expected ${expected}, got "${one.value}", which is that of ${describe(first)}`,
-      );
+    else settings.fault(one.location, one.path, faultTexts.duplicate(expected, one.value, describe(first)));
   }
 }
 
-const describe = ({ path, place, isDefault }: Named): string =>
+const describe = ({ path, location: place, isDefault }: TextSetting): string =>
   `${path.replace(/\[[0-9]+\]/, "")} (${isDefault ? "default" : place})`;
 
-function named(settings: Settings, path: string): Named | undefined {
-  const { value, place, source } = settings.get(path) ?? {};
+function textSetting(settings: Settings, path: string): TextSetting | undefined {
+  const { value, location: place, source } = settings.get(path) ?? {};
   if (typeof value !== "string" || place === undefined) return undefined;
-  return { path, value, place, isDefault: source?.from === "default" };
+  return { path, value, location: place, isDefault: source?.from === "default" };
 }

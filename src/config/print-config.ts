@@ -1,40 +1,54 @@
 /**
- * Prints the effective configuration as TOML: every key with its meaning, form, range and the place where its value came
- * from. What is printed loads again as the same configuration, but for keys and passwords, which are masked.
+ * Prints the effective configuration as TOML: every key with its documentation, default, range, and the source of its value. The
+ * output loads as the same configuration, except for keys and passwords, which are masked.
  */
-import type { Loaded } from "./load-config.js";
-import { type Key, type Keys, sections, serverKeys } from "./schema.js";
-import { sourceText } from "./settings.js";
+import { defaultText } from "./describe-key.js";
+import type { LoadedConfig } from "./load-config.js";
+import { type Config, type ConfigKey, type ConfigKeys, sections, serverKeys } from "./schema.js";
+import { SECTION_DOCS } from "./section-docs.js";
+import { sourceText } from "./value-source.js";
 
-export function printConfig({ config, sources }: Loaded): string {
+export function printConfig({ config, sources }: LoadedConfig): string {
   const from = (path: string): string => {
     const source = sources.get(path);
     return source === undefined ? "default" : sourceText(source);
   };
   const servers = config.mongrel2.map((server, index) =>
-    printTable("[[mongrel2]]", serverKeys, server, (name) => from(`mongrel2[${index}].${name}`)),
+    printTable("mongrel2", "[[mongrel2]]", serverKeys, server, (name) => from(`mongrel2[${index}].${name}`)),
   );
   const others = Object.entries(sections).map(([section, keys]) =>
-    printTable(`[${section}]`, keys, tableOf(config, section), (name) => from(`${section}.${name}`)),
+    printTable(section as keyof Config, `[${section}]`, keys, tableOf(config, section), (name) =>
+      from(`${section}.${name}`),
+    ),
   );
   return [...servers, ...others].join("\n");
 }
 
 type Values = Readonly<Record<string, unknown>>;
 
-function printTable(header: string, keys: Keys, values: Values, from: (name: string) => string): string {
+function printTable(
+  section: keyof Config,
+  header: string,
+  keys: ConfigKeys,
+  values: Values,
+  from: (name: string) => string,
+): string {
   const lines = Object.entries(keys).flatMap(([name, key]) => printKey(name, key, values[name], from(name)));
-  return [header, ...lines, ""].join("\n");
+  return [`# ${SECTION_DOCS[section]}`, header, ...lines, ""].join("\n");
 }
 
-/** A key without a value stands in a comment, where it can be filled in. */
-function printKey(name: string, key: Key<unknown>, value: unknown, from: string): string[] {
+/** A key without a value is printed as a comment, to be filled in. */
+function printKey(name: string, key: ConfigKey<unknown>, value: unknown, from: string): string[] {
   const hasValue = value !== undefined && value !== null;
-  const line = hasValue ? `${name} = ${key.kind.print(value)}` : `# ${name} =`;
-  return [`# ${key.doc}`, `# ${capital(key.kind.expected)}.`, `${line}  # ${from}`];
+  const line = hasValue ? `${name} = ${key.type.print(value)}` : `# ${name} =`;
+  return [
+    `# ${key.doc}`,
+    `# ${capitalized(key.type.expected)}. Default: ${defaultText(key.type.print, key.default)}.`,
+    `${line}  # ${from}`,
+  ];
 }
 
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-const tableOf = (config: Loaded["config"], section: string): Values =>
+const tableOf = (config: LoadedConfig["config"], section: string): Values =>
   (config as unknown as Readonly<Record<string, Values>>)[section] ?? {};

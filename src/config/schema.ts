@@ -1,118 +1,115 @@
 /**
- * Every key of the configuration, once: its kind (form, unit, range), default, meaning, and whether SIGHUP can change it.
- * The Config type, the flags, the environment variables, the faults and `m2push config --print` all come from these tables.
- * Times are milliseconds, sizes are bytes once they are loaded; paths are absolute. Long because it is one table.
+ * Every key of the configuration, once: its type (form, unit, range), default, documentation, and whether SIGHUP can change it. The
+ * Config type, the flags, the environment variables, the errors, docs/configuration.md and `m2push config --print` are all derived
+ * from these tables. Loaded durations are milliseconds, sizes are bytes, paths are absolute. Long because it is one table.
  */
 
 import {
-  addressRange,
-  bearerToken,
-  filePath,
-  hostname,
-  keyMaterial,
-  listenAddress,
-  natsServer,
-  optionalPath,
-  origin,
-  ownOrigin,
-  parentPath,
-  plainText,
-  secretText,
-  spec,
-  urlPath,
-} from "./text-types.js";
-import { DAY, SECOND } from "./units.js";
-import { booleanType, choice, duration, integer, list, size, text, type ValueType } from "./value-type.js";
+  booleanType,
+  choiceType,
+  durationType,
+  integerType,
+  listType,
+  plainTextType,
+  sizeType,
+  textType,
+} from "./basic-types.js";
+import { endpointType, listenAddressType } from "./endpoint-types.js";
+import { addressRangeType, corsOriginType, hostnameType, natsServerType, originType } from "./network-types.js";
+import { filePathType, optionalPathType, parentPathType, urlPathType } from "./path-types.js";
+import { bearerTokenType, keyMaterialType, secretTextType } from "./secret-types.js";
+import { DAY_MS, SECOND_MS } from "./units.js";
+import type { ValueType } from "./value-type.js";
 
-export interface Key<T> {
-  readonly kind: ValueType<NonNullable<T>>;
-  /** Undefined: the key may be left out, and then there is no value. */
+export interface ConfigKey<T> {
+  readonly type: ValueType<NonNullable<T>>;
+  /** Undefined: without the key there is no value. */
   readonly default: T;
-  /** One line. Says what special values mean. */
+  /** One line: a noun phrase, then the effect, and the meaning of special values. describeKey() adds the default and the range. */
   readonly doc: string;
-  /** "live": SIGHUP changes it. "restart": SIGHUP warns that it stays as it was. */
+  /** "live": SIGHUP changes it. "restart": SIGHUP logs a warning that it is unchanged. */
   readonly change: "live" | "restart";
 }
 
-/** Keeps the value's type, and checks the default against the kind. */
-const key = <T>(definition: Key<T>): Key<T> => definition;
+/** Infers the type of the value, and checks the default against it. */
+const key = <T>(definition: ConfigKey<T>): ConfigKey<T> => definition;
 
-const address = spec();
-const MEGABYTE = 1_000_000;
+const address = endpointType();
+const MEGABYTE_BYTES = 1_000_000;
 
 /** The keys of one [[mongrel2]] table. */
 export const SERVER_KEYS = {
   name: key<string>({
-    kind: text("a name of letters, digits, '.', '_' and '-', at most 64", /^[A-Za-z0-9._-]{1,64}$/),
+    type: textType('a name of at most 64 letters, digits, ".", "_" and "-"', /^[A-Za-z0-9._-]{1,64}$/),
     default: "main",
     change: "restart",
-    doc: "What logs and metrics call this server; unique.",
+    doc: "Name of this Mongrel2 in logs and metrics. It must be unique.",
   }),
   send_spec: key<string>({
-    kind: address,
+    type: address,
     default: "tcp://127.0.0.1:9999",
     change: "restart",
-    doc: "As in mongrel2.conf: Mongrel2's PUSH socket, our PULL.",
+    doc: "ZeroMQ address of Mongrel2's PUSH socket: send_spec of the Handler in mongrel2.conf. The daemon receives requests from it.",
   }),
   recv_spec: key<string>({
-    kind: address,
+    type: address,
     default: "tcp://127.0.0.1:9998",
     change: "restart",
-    doc: "As in mongrel2.conf: Mongrel2's SUB socket, our PUB.",
+    doc: "ZeroMQ address of Mongrel2's SUB socket: recv_spec of the Handler in mongrel2.conf. The daemon sends responses to it.",
   }),
   send_ident: key<string>({
-    kind: text("letters, digits and '-' only", /^[A-Za-z0-9-]{1,255}$/),
+    type: textType('letters, digits and "-" only', /^[A-Za-z0-9-]{1,255}$/),
     default: "54c6755b-9628-40a4-9a2d-cc82a816345e",
     change: "restart",
-    doc: "As in mongrel2.conf: what Mongrel2 calls itself in its requests.",
+    doc: "Identifier of Mongrel2 in its messages: send_ident of the Handler in mongrel2.conf. Both must be the same.",
   }),
   identity: key<string>({
-    kind: text("1 to 255 printable ASCII characters without blanks", /^[!-~]{1,255}$/),
+    type: textType("1 to 255 printable ASCII characters without spaces", /^[!-~]{1,255}$/),
     default: "82209006-86FF-4982-B5EA-D1E29E55D481",
     change: "restart",
-    doc: "The ZeroMQ identity of our sockets.",
+    doc: "ZeroMQ identity that the daemon's sockets announce.",
   }),
   control: key<string | undefined>({
-    kind: address,
+    type: address,
     default: undefined,
     change: "restart",
-    doc: "Mongrel2's control port; left out: no adoption of clients after a restart, and with bind no private events.",
+    doc: "Address of Mongrel2's control port: control_port of the Server in mongrel2.conf. Without it, streams do not survive a restart of the daemon, and with bind = true private events are not served.",
   }),
   max_targets: key<number>({
-    kind: integer(1, 65_536),
+    type: integerType(1, 65_536),
     default: 128,
     change: "restart",
-    doc: "The most connections in one message; not above Mongrel2's limits.handler_targets.",
+    doc: "Maximum number of connections that one message to Mongrel2 addresses. It must not exceed limits.handler_targets in mongrel2.conf: Mongrel2 drops larger messages.",
   }),
   bind: key<boolean>({
-    kind: booleanType,
+    type: booleanType,
     default: false,
     change: "restart",
-    doc: "Bind our two sockets instead of connecting them, for a Mongrel2 behind a ZeroMQ proxy.",
+    doc: "Whether the daemon binds its two sockets instead of connecting them. Set it for a Mongrel2 behind a ZeroMQ proxy.",
   }),
   database: key<string>({
-    kind: optionalPath,
+    type: optionalPathType,
     default: "",
     change: "restart",
-    doc: "Mongrel2's configuration database (m2sh load -db FILE). With it the daemon knows whether it is the only handler of this Mongrel2, and then closes at once what an earlier process left unanswered.",
+    doc: "Path of Mongrel2's configuration database (m2sh load -db FILE). From it the daemon learns whether it is the only handler of this Mongrel2; if so, it closes at once the connections that a previous process left unanswered.",
   }),
   shared: key<boolean>({
-    kind: booleanType,
+    type: booleanType,
     default: false,
     change: "restart",
-    doc: "Other daemons read from the same send_spec on purpose: keep serving beside them, and treat no connection as ours alone.",
+    doc: "Whether other daemons read from the same send_spec on purpose. If true, the daemon keeps serving beside them, and treats no connection as certainly its own.",
   }),
   orphan_timeout: key<number>({
-    kind: duration({ min: SECOND, off: true }),
-    default: 60 * SECOND,
+    type: durationType({ min: SECOND_MS, off: true }),
+    default: 60 * SECOND_MS,
     change: "restart",
-    doc: "After a restart, a connection that may be ours and on which no byte has moved for this long is closed; 0 = never.",
+    doc: "Idle timeout of connections that a previous daemon process may have left. After a restart the daemon closes such a connection when no byte has moved on it for this long.",
   }),
   link_timeout: key<number>({
-    kind: duration({ min: 5 * SECOND, off: true }),
-    default: 60 * SECOND,
+    type: durationType({ min: 5 * SECOND_MS, off: true }),
+    default: 60 * SECOND_MS,
     change: "restart",
-    doc: "A link to Mongrel2 on which nothing has answered for this long is connected again; 0 = never.",
+    doc: "Timeout of a link on which Mongrel2 answers nothing. The daemon then reconnects the link.",
   }),
 };
 
@@ -120,308 +117,308 @@ export const SERVER_KEYS = {
 export const SECTIONS = {
   stream: {
     path: key<string>({
-      kind: urlPath,
+      type: urlPathType,
       default: "/esupdates",
       change: "restart",
-      doc: "The plain EventSource address; without parameters it gives every public event.",
+      doc: "URL path of the plain EventSource stream. Without query parameters a stream there delivers every public event.",
     }),
     retry: key<number>({
-      kind: duration({ min: 1 }),
-      default: 5 * SECOND,
+      type: durationType({ min: 1 }),
+      default: 5 * SECOND_MS,
       change: "live",
-      doc: "How long a browser waits before it reconnects.",
+      doc: "Reconnection delay that the daemon sends to browsers (the EventSource field retry). A browser waits this long before it reconnects.",
     }),
     heartbeat: key<number>({
-      kind: duration({ min: 10, off: true }),
-      default: 15 * SECOND,
+      type: durationType({ min: 10, off: true }),
+      default: 15 * SECOND_MS,
       change: "live",
-      doc: "A comment line is sent after this long without an event, for proxies.",
+      doc: "Interval after which a stream without events gets a comment line. It keeps proxies from closing the stream.",
     }),
     keepalive: key<number>({
-      kind: duration({ min: 10 }),
-      default: 45 * SECOND,
+      type: durationType({ min: 10 }),
+      default: 45 * SECOND_MS,
       change: "live",
-      doc: "Every client's idle clock in Mongrel2 is reset within this time; keep it well below limits.min_ping (120 s).",
+      doc: "Interval within which the daemon resets Mongrel2's idle timer of every connection. It must be well below limits.min_ping in mongrel2.conf (Mongrel2's default is 120 s).",
     }),
     max_clients: key<number>({
-      kind: integer(0, 100_000_000, "; 0 = no limit"),
+      type: integerType(0, 100_000_000, "no limit"),
       default: 0,
       change: "live",
-      doc: "Further clients get 503 with Retry-After.",
+      doc: "Maximum number of open streams. Further clients get 503 with Retry-After.",
     }),
     max_per_address: key<number>({
-      kind: integer(0, 100_000_000, "; 0 = no limit"),
+      type: integerType(0, 100_000_000, "no limit"),
       default: 0,
       change: "live",
-      doc: "Further clients of the same peer address get 429; not for a Mongrel2 behind a proxy, where all have one address.",
+      doc: "Maximum number of open streams from one peer address. Further clients get 429. Keep it 0 for a Mongrel2 behind a proxy, where all clients have the same address.",
     }),
     max_pattern_cost: key<number>({
-      kind: integer(0, 1_000_000_000, "; 0 = no limit"),
+      type: integerType(0, 1_000_000_000, "no limit"),
       default: 5_000_000,
       change: "live",
-      doc: "States of all distinct templates and URL patterns of all clients together, and 16 for each; a stream beyond it gets 503 with Retry-After.",
+      doc: "Maximum number of matching states of all distinct URI templates and URL patterns of all streams, plus 16 for each. A stream beyond it gets 503 with Retry-After.",
     }),
     max_lifetime: key<number>({
-      kind: duration({ min: 60 * SECOND, max: 30 * DAY, off: true }),
+      type: durationType({ min: 60 * SECOND_MS, max: 30 * DAY_MS, off: true }),
       default: 0,
       change: "live",
-      doc: "Longest time that one stream lasts. Each stream closes after 80 to 100 % of it and its client reconnects. 0: no limit; a token's expiry always ends its stream.",
+      doc: "Maximum lifetime of a stream. Each stream is closed after 80 to 100 % of it, and its client reconnects. The expiry of a token ends its stream in any case.",
     }),
   },
   beacon: {
     interval: key<number>({
-      kind: duration({ min: 10, off: true }),
-      default: 5 * SECOND,
+      type: durationType({ min: 10, off: true }),
+      default: 5 * SECOND_MS,
       change: "live",
-      doc: 'How often "Timestamp <ISO 8601>" is published.',
+      doc: 'Interval between test events with the data "Timestamp <ISO 8601>".',
     }),
     topic: key<string>({
-      kind: text('a topic: any text without control characters, not "*"', /^(?!\*$)[^\p{Cc}\p{Cf}\p{Cs}]+$/u),
+      type: textType('a topic without control characters, other than "*"', /^(?!\*$)[^\p{Cc}\p{Cf}\p{Cs}]+$/u),
       default: "beacon",
       change: "live",
-      doc: "Where it is published.",
+      doc: "Topic of the test events.",
     }),
   },
   publish: {
     zmq: key<string>({
-      kind: spec({ off: true }),
+      type: endpointType({ off: true }),
       default: "tcp://127.0.0.1:9997",
       change: "restart",
-      doc: "Our bound PULL socket, for publishers' PUSH.",
+      doc: "ZeroMQ address of the PULL socket that the daemon binds for publishers. Every program that can connect to it may publish.",
     }),
   },
   hub: {
     path: key<string>({
-      kind: parentPath,
+      type: parentPathType,
       default: "/.well-known/mercure",
       change: "restart",
-      doc: "Subscribe (GET) and publish (POST) by the Mercure protocol.",
+      doc: "URL path of the Mercure hub. GET subscribes, POST publishes.",
     }),
     origin: key<string>({
-      kind: ownOrigin,
+      type: originType,
       default: "http://localhost:6767",
       change: "restart",
-      doc: "Where browsers find the hub: scheme, host and port. With the path it is the hub's URL, which access tokens name (aud) and relative topics and patterns are resolved against.",
+      doc: "Public origin of the hub: scheme, host and port as in a browser's address bar. With path it forms the hub's URL, which access tokens name in aud, and which relative topics and patterns are resolved against.",
     }),
     hosts: key<readonly string[]>({
-      kind: list(hostname, 'host names such as ["push.example.com", "[::1]"]'),
+      type: listType(hostnameType, 'host names such as ["push.example.com", "[::1]"]'),
       default: [],
       change: "live",
-      doc: "Host headers that are served, without port; any other gets 421 (a page whose name was made to lead here). Empty: any.",
+      doc: "Accepted Host headers, without port. Any other gets 421, which stops DNS rebinding. An empty list accepts all.",
     }),
     protocol: key<"both" | "0.x" | "draft-08">({
-      kind: choice("both", "0.x", "draft-08"),
+      type: choiceType("both", "0.x", "draft-08"),
       default: "both",
       change: "restart",
-      doc: "Which dialects of Mercure are served: topic=... and tokens with a mercure claim (0.x), match=... and OAuth access tokens (draft-08).",
+      doc: "Supported versions of the Mercure protocol. 0.x: topic=... and tokens with a mercure claim; draft-08: match=... and OAuth access tokens.",
     }),
   },
   history: {
     store: key<"lmdb" | "memory">({
-      kind: choice("lmdb", "memory"),
+      type: choiceType("lmdb", "memory"),
       default: "lmdb",
       change: "restart",
-      doc: "Where past events are kept for clients that come back; memory forgets them when the daemon stops.",
+      doc: "Storage of past events. lmdb keeps them on disk; memory loses them when the daemon stops.",
     }),
     path: key<string>({
-      kind: filePath,
+      type: filePathType,
       default: "data",
       change: "restart",
-      doc: "The folder of stored data.",
+      doc: "Data folder: past events and the list of connected clients. One daemon uses it at a time.",
     }),
     max_events: key<number>({
-      kind: integer(1, 1_000_000_000),
+      type: integerType(1, 1_000_000_000),
       default: 100_000,
       change: "restart",
-      doc: "The oldest events beyond this many are forgotten.",
+      doc: "Maximum number of stored events. The daemon removes the oldest beyond it.",
     }),
     max_age: key<number>({
-      kind: duration({ min: SECOND, max: 3650 * DAY }),
-      default: DAY,
+      type: durationType({ min: SECOND_MS, max: 3650 * DAY_MS }),
+      default: DAY_MS,
       change: "restart",
-      doc: "Older events are forgotten.",
+      doc: "Retention time of stored events. The daemon removes older ones.",
     }),
     max_bytes: key<number>({
-      kind: size(100_000, 1_000_000 * MEGABYTE),
-      default: 256 * MEGABYTE,
+      type: sizeType(100_000, 1_000_000 * MEGABYTE_BYTES),
+      default: 256 * MEGABYTE_BYTES,
       change: "restart",
-      doc: "The oldest events beyond this size are forgotten: events as they are sent. The file takes 1.1 to 2.1 times as much (pages of 4 kB).",
+      doc: "Maximum size of all stored events, measured as they are sent. The daemon removes the oldest beyond it. The file on disk is 1.1 to 2.1 times as large (pages of 4 kB).",
     }),
     durability: key<"memory" | "commit" | "sync">({
-      kind: choice("memory", "commit", "sync"),
+      type: choiceType("memory", "commit", "sync"),
       default: "commit",
       change: "restart",
-      doc:
-        "When a publish is acknowledged: taken in (memory: it is sent even where it cannot be stored), committed (commit: it outlives " +
-        "the daemon), or synced to disk (sync: it outlives the machine).",
+      doc: "When a publication is acknowledged. memory: when received (it is sent even if it cannot be stored); commit: when committed (it survives a crash of the daemon); sync: when flushed to disk (it survives a crash of the machine).",
     }),
   },
   auth: {
     anonymous: key<boolean>({
-      kind: booleanType,
+      type: booleanType,
       default: true,
       change: "live",
-      doc: "Whether subscribers without a token get public events.",
+      doc: "Whether subscribers without a token receive public events. If false, they get 401.",
     }),
     publisher_key: key<string>({
-      kind: keyMaterial,
+      type: keyMaterialType,
       default: "",
       change: "live",
-      doc: "Verifies publishers' tokens; empty: publishing over HTTP is refused with 401.",
+      doc: "Key that verifies publishers' tokens. Empty: publishing over HTTP is rejected with 401.",
     }),
     subscriber_key: key<string>({
-      kind: keyMaterial,
+      type: keyMaterialType,
       default: "",
       change: "live",
-      doc: "Verifies subscribers' tokens; empty: publisher_key does.",
+      doc: "Key that verifies subscribers' tokens. Empty: publisher_key verifies them.",
     }),
     issuer: key<string>({
-      kind: text("the issuer's identifier, such as https://login.example, or nothing", /^\P{Cc}{0,512}$/u),
+      type: textType('an issuer identifier such as "https://login.example"; "" = any', /^\P{Cc}{0,512}$/u),
       default: "",
       change: "live",
-      doc: "The iss that tokens of both dialects must have; empty: any, the key alone decides.",
+      doc: "Required iss claim of tokens, in both versions of the protocol. Empty: tokens of every issuer are accepted if the key verifies them.",
     }),
     leeway: key<number>({
-      kind: duration({ min: 1, max: 600 * SECOND, off: true }),
-      default: 30 * SECOND,
+      type: durationType({ min: 1, max: 600 * SECOND_MS, off: true }),
+      default: 30 * SECOND_MS,
       change: "live",
-      doc: "How far the clocks of token issuers may be from ours: a token may be used so long before its nbf or iat and after its exp.",
+      doc: "Tolerated clock difference to the issuers of tokens. A token is accepted this long before its nbf and iat, and after its exp.",
     }),
     allow_publish_from: key<readonly string[]>({
-      kind: list(addressRange, 'IP addresses and networks such as ["10.0.0.7", "fd00::/8"]'),
+      type: listType(addressRangeType, 'IP addresses and networks such as ["10.0.0.7", "fd00::/8"]'),
       default: [],
       change: "live",
-      doc: "Peers that may publish over HTTP without a token; a page of another site in their browser may not. Behind a local proxy everybody is 127.0.0.1.",
+      doc: "Peer addresses that may publish over HTTP without a token. Requests that a browser sends for a page of another site are rejected. Behind a proxy on this machine every client has the address 127.0.0.1.",
     }),
     cors_origins: key<readonly string[]>({
-      kind: list(origin, 'origins such as ["https://example.com"], or ["*"]'),
+      type: listType(corsOriginType, 'origins such as ["https://example.com"], or ["*"]'),
       default: [],
       change: "live",
-      doc: "Other sites whose pages may connect.",
+      doc: "Origins of other sites whose pages may connect (CORS).",
     }),
   },
   cluster: {
     nats: key<readonly string[]>({
-      kind: list(natsServer, 'NATS addresses such as ["nats://127.0.0.1:4222"]'),
+      type: listType(natsServerType, 'NATS addresses such as ["nats://127.0.0.1:4222"]'),
       default: [],
       change: "restart",
-      doc: "The NATS servers that join several daemons; empty: this machine alone.",
+      doc: "NATS servers that connect several daemons to a cluster. Empty: this daemon runs alone.",
     }),
     stream: key<string>({
-      kind: text("a stream name of letters, digits, '_' and '-'", /^[A-Za-z0-9_-]{1,64}$/),
+      type: textType('a stream name of letters, digits, "_" and "-"', /^[A-Za-z0-9_-]{1,64}$/),
       default: "m2push",
       change: "restart",
-      doc: "The JetStream stream that the daemons share; it is made if it is not there, with the limits of [history].",
+      doc: "JetStream stream that the daemons of a cluster share. If it does not exist, the daemon creates it with the limits of [history].",
     }),
     replicas: key<number>({
-      kind: integer(1, 5),
+      type: integerType(1, 5),
       default: 1,
       change: "restart",
-      doc: "Servers of a NATS cluster that each hold the stream; 3 go on when one of them is lost.",
+      doc: "Number of NATS servers that hold the stream. With 3, the cluster survives the loss of one.",
     }),
     user: key<string>({
-      kind: plainText,
+      type: plainTextType,
       default: "",
       change: "restart",
-      doc: "For NATS servers that ask for a user; may stand in the address, too.",
+      doc: "User name for NATS. It may be part of the address instead.",
     }),
     password: key<string>({
-      kind: secretText,
+      type: secretTextType,
       default: "",
       change: "restart",
-      doc: "That user's password.",
+      doc: "Password of that user.",
     }),
     token: key<string>({
-      kind: secretText,
+      type: secretTextType,
       default: "",
       change: "restart",
-      doc: "For NATS servers that ask for a token.",
+      doc: "Authentication token for NATS.",
     }),
     credentials: key<string>({
-      kind: optionalPath,
+      type: optionalPathType,
       default: "",
       change: "restart",
-      doc: "A NATS credentials file (.creds: JWT and seed).",
+      doc: "Path of a NATS credentials file (.creds: JWT and seed).",
     }),
     tls_ca: key<string>({
-      kind: optionalPath,
+      type: optionalPathType,
       default: "",
       change: "restart",
-      doc: "A PEM file of authorities that the servers' certificates are checked against; empty: those of the system. Asks for TLS, as an address with tls:// does.",
+      doc: "Path of a PEM file with the certificate authorities that verify the NATS servers. Empty: those of the system. Setting it enables TLS, as does an address with tls://.",
     }),
     tls_cert: key<string>({
-      kind: optionalPath,
+      type: optionalPathType,
       default: "",
       change: "restart",
-      doc: "A PEM file with the certificate that this daemon shows to NATS.",
+      doc: "Path of a PEM file with the daemon's client certificate for NATS.",
     }),
     tls_key: key<string>({
-      kind: optionalPath,
+      type: optionalPathType,
       default: "",
       change: "restart",
-      doc: "A PEM file with the key of tls_cert.",
+      doc: "Path of a PEM file with the private key of tls_cert.",
     }),
   },
   admin: {
     listen: key<string>({
-      kind: listenAddress,
+      type: listenAddressType,
       default: "127.0.0.1:6780",
       change: "restart",
-      doc: "Serves /metrics, /healthz, /readyz and /status to whoever reaches it; the dashboard (/), /clients and /disconnect to operators.",
+      doc: "Listen address of the admin server. /metrics, /healthz, /readyz and /status are open to every client that can connect; the dashboard (/), /clients and /disconnect are for operators.",
     }),
     token: key<string>({
-      kind: bearerToken,
+      type: bearerTokenType,
       default: "",
       change: "restart",
-      doc: "What operators show (Authorization: Bearer ...) for the dashboard, /clients and /disconnect; empty: none where listen is of this machine only, and elsewhere these are refused.",
+      doc: "Bearer token for the dashboard (/), /clients and /disconnect. Empty: open on a loopback address, disabled on any other.",
     }),
   },
   log: {
     level: key<"fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent">({
-      kind: choice("fatal", "error", "warn", "info", "debug", "trace", "silent"),
+      type: choiceType("fatal", "error", "warn", "info", "debug", "trace", "silent"),
       default: "info",
       change: "live",
-      doc: "The least severe messages that are logged.",
+      doc: "Minimum severity of logged messages.",
     }),
   },
 };
 
-type Values<Keys> = { readonly [Name in keyof Keys]: Keys[Name] extends Key<infer Value> ? Value : never };
+type Values<ConfigKeys> = {
+  readonly [Name in keyof ConfigKeys]: ConfigKeys[Name] extends ConfigKey<infer Value> ? Value : never;
+};
 
 /** One [[mongrel2]] table. */
 export type ServerConfig = Values<typeof SERVER_KEYS>;
 
-/** The whole configuration, valid as it stands. */
+/** The whole configuration. It has been checked. */
 export type Config = { readonly [Name in keyof typeof SECTIONS]: Values<(typeof SECTIONS)[Name]> } & {
   readonly mongrel2: readonly [ServerConfig, ...ServerConfig[]];
 };
 
-export type Keys = Readonly<Record<string, Key<unknown>>>;
+export type ConfigKeys = Readonly<Record<string, ConfigKey<unknown>>>;
 
-/** The tables by name, for walking; the same objects as above. */
-export const sections: Readonly<Record<string, Keys>> = SECTIONS;
-export const serverKeys: Keys = SERVER_KEYS;
+/** The same tables by name, for iteration. */
+export const sections: Readonly<Record<string, ConfigKeys>> = SECTIONS;
+export const serverKeys: ConfigKeys = SERVER_KEYS;
 
-/** One key with its names. */
+/** A key with its names in the file, on the command line and in the environment. */
 export interface NamedKey {
-  /** As in faults: "stream.max_clients". */
+  /** As in errors: "stream.max_clients". */
   readonly path: string;
   /** "--stream-max-clients" */
   readonly flag: string;
   /** "M2PUSH_STREAM_MAX_CLIENTS" */
   readonly variable: string;
-  readonly key: Key<unknown>;
+  readonly key: ConfigKey<unknown>;
 }
 
 /** Every key outside [[mongrel2]], in the order of the tables. */
 export const namedKeys: readonly NamedKey[] = Object.entries(sections).flatMap(([section, keys]) =>
-  Object.entries(keys).map(([name, definition]) => named(`${section}.${name}`, definition)),
+  Object.entries(keys).map(([name, definition]) => namedKey(`${section}.${name}`, definition)),
 );
 
-/** Those of them that flags and variables can set: the ones with a single value. */
-export const scalarKeys: readonly NamedKey[] = namedKeys.filter(({ key }) => key.kind.word !== undefined);
+/** The keys that flags and variables can set: those with a single value. */
+export const scalarKeys: readonly NamedKey[] = namedKeys.filter(({ key }) => key.type.word !== undefined);
 
-function named(path: string, definition: Key<unknown>): NamedKey {
+function namedKey(path: string, definition: ConfigKey<unknown>): NamedKey {
   const words = path.split(/[._]/);
   return {
     path,

@@ -1,11 +1,11 @@
-/** The nearest valid name to a misspelt one, for error messages. */
+/** The valid name nearest to a misspelt one, for error messages. */
 
-/** Longer names are cut before they are compared: the cost is the product of both lengths. */
-const MAX_COMPARED = 64;
+/** Longer names are cut before they are compared: the cost is proportional to the product of both lengths. */
+const MAX_COMPARED_CHARS = 64;
 
 /**
- * The candidate with the smallest edit distance to `word`, letter case aside; the first of several. There is always an
- * answer, however far: a person who sees one valid name knows the form of all.
+ * The candidate with the smallest edit distance to `word`, ignoring case; the first of several. The distance has no limit: one valid
+ * name shows the form of all.
  */
 export function suggest(word: string, candidates: readonly [string, ...string[]]): string {
   let best = candidates[0];
@@ -19,10 +19,10 @@ export function suggest(word: string, candidates: readonly [string, ...string[]]
   return best;
 }
 
-/** How many letters to insert, delete, replace or swap with their neighbour (optimal string alignment). */
+/** The number of characters to insert, delete, replace or swap with their neighbour (optimal string alignment). */
 export function distance(left: string, right: string): number {
-  const a = left.slice(0, MAX_COMPARED);
-  const b = right.slice(0, MAX_COMPARED);
+  const a = left.slice(0, MAX_COMPARED_CHARS);
+  const b = right.slice(0, MAX_COMPARED_CHARS);
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

@@ -1,19 +1,19 @@
 /**
- * Where each key of a TOML document stands: the parser gives values without lines, and a fault without a line sends its
- * reader searching. This is a scan of the source text, not a second parser: it knows strings, comments, brackets and table
- * headers, and nothing of values. Keys inside an inline table take the line of the key that holds the table.
+ * The line of each key in a TOML document, which the parser does not report. This is a scan of the source text, not a second parser:
+ * it recognizes strings, comments, brackets and table headers, and ignores values. Keys of an inline table have the line of the key
+ * that contains the table.
  *
- * Paths are written as in faults: `stream.retry`, `mongrel2[0].name` (tables of an array count from 0).
+ * Paths are written as in errors: `stream.retry`, `mongrel2[0].name` (tables of an array count from 0).
  */
 
-/** The line (from 1) of every key and table of a document; of a table that is written twice, the last. Never throws. */
+/** The line (from 1) of every key and table of a document; the last one of a table that occurs twice. Never throws. */
 export function tomlPositions(text: string): ReadonlyMap<string, number> {
-  const scan = new Scan(text);
+  const scan = new TomlScanner(text);
   while (scan.nextStatement()) scan.statement();
   return scan.lines;
 }
 
-/** The line of the key, or of the nearest table above it that has one; undefined when the document has none of them. */
+/** The line of the key, or of the nearest table that contains it; undefined when the document has none of them. */
 export function lineOf(lines: ReadonlyMap<string, number>, path: string): number | undefined {
   for (let rest = path; rest !== ""; rest = parent(rest)) {
     const line = lines.get(rest);
@@ -22,28 +22,28 @@ export function lineOf(lines: ReadonlyMap<string, number>, path: string): number
   return undefined;
 }
 
-/** One key of a path as it is shown: bare where TOML allows it, quoted and cut to a sane length where not. */
+/** One key of a path as errors show it: bare where TOML allows it, else quoted and cut to 80 characters. */
 export function keyText(key: string): string {
   return /^[A-Za-z0-9_-]{1,80}$/.test(key) ? key : JSON.stringify(key.slice(0, 80));
 }
 
 const parent = (path: string): string => path.slice(0, Math.max(path.lastIndexOf("."), path.lastIndexOf("["), 0));
 
-class Scan {
+class TomlScanner {
   readonly lines = new Map<string, number>();
   readonly #text: string;
   #at = 0;
   #line = 1;
   /** The path of the table whose keys are being read; "" is the root. */
   #table = "";
-  /** For each array of tables, the index of its last one. */
+  /** The index of the last table of each array. */
   readonly #last = new Map<string, number>();
 
   constructor(text: string) {
     this.#text = text;
   }
 
-  /** Skips blanks and comments; false at the end of the text. */
+  /** Skips white space and comments; false at the end of the text. */
   nextStatement(): boolean {
     this.#skip(/\s*(?:#[^\n]*\s*)*/y);
     return this.#at < this.#text.length;
@@ -81,7 +81,7 @@ class Scan {
     if (!this.lines.has(path)) this.lines.set(path, this.#line);
   }
 
-  /** The parts of a dotted key; an empty list where there is no key. */
+  /** The parts of a dotted key; empty where there is no key. */
   #keys(): string[] {
     const keys: string[] = [];
     do {
@@ -91,7 +91,7 @@ class Scan {
     return keys;
   }
 
-  /** To the end of the line on which the value ends: strings and brackets may carry it over many lines. */
+  /** Skips to the end of the line on which the value ends: strings and brackets may span lines. */
   #restOfValue(): void {
     let depth = 0;
     while (this.#at < this.#text.length) {
@@ -112,7 +112,7 @@ class Scan {
     return path;
   }
 
-  /** Takes what the pattern matches here, and counts its lines; "" when it does not match. */
+  /** Consumes and returns what the pattern matches at this position, and counts its lines; "" when it does not match. */
   #skip(pattern: RegExp): string {
     pattern.lastIndex = this.#at;
     const taken = pattern.exec(this.#text)?.[0] ?? "";
@@ -122,7 +122,7 @@ class Scan {
   }
 }
 
-/** Inside a value: a string of any of the four kinds, a comment, a run without meaning, or any one character. */
+/** Inside a value: one of the four kinds of string, a comment, a run of other characters, or any one character. */
 const TOKEN =
   /"""(?:\\.|[^\\])*?"""(?:""?(?!"))?|'''.*?'''(?:''?(?!'))?|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|[^"'#[\]{}\n]+|./sy;
 

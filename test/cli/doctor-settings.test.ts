@@ -71,7 +71,9 @@ describe("Doctor on settings of Mongrel2", () => {
   }
 
   test("checks every setting that operating.md lists", () => {
-    const [, table = ""] = readFileSync(join(PROJECT, "docs/operating.md"), "utf8").split("## Settings of Mongrel2");
+    const [, table = ""] = readFileSync(join(PROJECT, "docs/beside-your-mongrel2.md"), "utf8").split(
+      "## Settings of Mongrel2",
+    );
     const [listed = ""] = table.split("\n## ");
     const keys = [...listed.matchAll(/^\| `([a-z]+\.[a-z_]+)` \|/gm)].map(([, key = ""]) => key);
     const sources = ["check-settings", "check-limits"].map((name) =>

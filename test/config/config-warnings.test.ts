@@ -18,7 +18,7 @@ describe("Configuration warnings", () => {
     const [warning = "", ...others] = warnings(server("far", "bind = true"));
     assert.match(
       warning,
-      /^\[\[mongrel2\]\] "far": bind = true without control: private events are not served; fix: set control/,
+      /^\[\[mongrel2\]\] "far" has bind = true and no control: private events are not served; fix: set control/,
     );
     assert.deepEqual(others, []);
   });

@@ -1,15 +1,15 @@
-/** Loads configurations from texts, and catches their faults. */
+/** Loads configurations from texts, and collects their faults. */
 import assert from "node:assert/strict";
-import { parseDocument } from "../../src/config/document.js";
-import { buildConfig, type Loaded, type LoadOptions } from "../../src/config/load-config.js";
-import { ConfigError } from "../../src/config/settings.js";
+import { parseConfigDocument } from "../../src/config/config-document.js";
+import { ConfigError } from "../../src/config/config-error.js";
+import { buildConfig, type LoadedConfig, type LoadOptions } from "../../src/config/load-config.js";
 
 /** The configuration of a file /srv/config/f.toml with this text, read by a program that runs in /home/me. */
-export function load(toml: string, options: LoadOptions = {}): Loaded {
-  return buildConfig(parseDocument(toml, "f.toml", "/srv/config"), { cwd: "/home/me", ...options });
+export function load(toml: string, options: LoadOptions = {}): LoadedConfig {
+  return buildConfig(parseConfigDocument(toml, "f.toml", "/srv/config"), { cwd: "/home/me", ...options });
 }
 
-/** The faults that a loading throws, after a look at their error; empty when it throws none. */
+/** The faults of the ConfigError that `run` throws; empty when it throws nothing. */
 export function faultsOf(run: () => unknown): readonly string[] {
   try {
     run();

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseDocument } from "../../src/config/document.js";
-import { buildConfig, type Loaded, type LoadOptions } from "../../src/config/load-config.js";
+import { parseConfigDocument } from "../../src/config/config-document.js";
+import { faultTexts } from "../../src/config/fault-texts.js";
+import { buildConfig, type LoadedConfig, type LoadOptions } from "../../src/config/load-config.js";
 import { printConfig } from "../../src/config/print-config.js";
 import { namedKeys, sections, serverKeys } from "../../src/config/schema.js";
+import { SECTION_DOCS } from "../../src/config/section-docs.js";
 
-function load(toml: string, options: LoadOptions = {}): Loaded {
-  return buildConfig(parseDocument(toml, "f.toml", "/srv"), { cwd: "/srv", ...options });
+function load(toml: string, options: LoadOptions = {}): LoadedConfig {
+  return buildConfig(parseConfigDocument(toml, "f.toml", "/srv"), { cwd: "/srv", ...options });
 }
 
 test("every key is printed with its meaning, its form and where its value came from", () => {
@@ -25,7 +27,8 @@ test("every key is printed with its meaning, its form and where its value came f
   assert.match(printed, /^path = "\/srv\/d" {2}# --history-path$/m);
   assert.match(printed, /^max_bytes = "256MB" {2}# default$/m);
   assert.match(printed, /^# control = {2}# default$/m);
-  assert.match(printed, /from 10ms to 1d; 0 = off\.$/m);
+  assert.match(printed, /from 10ms to 1d; 0 = off\. Default: "15s"\.$/m);
+  for (const [section, doc] of Object.entries(SECTION_DOCS)) assert.ok(printed.includes(`# ${doc}\n[`), section);
 });
 
 test("a secret and a password are masked, the path of a key file is not", () => {
@@ -44,7 +47,10 @@ test("a secret and a password are masked, the path of a key file is not", () => 
 
 test("a printed secret cannot come back as a key", () => {
   const printed = printConfig(load("[auth]\npublisher_key = 's3cret'\n"));
-  assert.throws(() => load(printed), /publisher_key: expected a key, got the stars that stand for one in print/);
+  assert.throws(
+    () => load(printed),
+    new RegExp(`publisher_key: ${faultTexts.expected("a key", "[*]{3}, the placeholder of a printed configuration")}`),
+  );
 });
 
 /** Texts of values, most of them valid for some keys; documents that do not load are skipped. */
@@ -74,7 +80,7 @@ test("what is printed loads again as the same configuration", () => {
   assert.ok(loadedOnce > 10);
 });
 
-function tryLoad(flags: Record<string, string | undefined>): Loaded | undefined {
+function tryLoad(flags: Record<string, string | undefined>): LoadedConfig | undefined {
   try {
     return load("[[mongrel2]]\nname = 'a'\ncontrol = 'ipc://c'\n[cluster]\nnats = ['nats://h']\n", { flags });
   } catch {

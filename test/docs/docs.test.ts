@@ -1,4 +1,4 @@
-/** The documents say what is true: commands, keys, lines of the doctor and the log, limits and links are compared with the program. */
+/** The documents agree with the program: commands, keys, lines of the doctor and the log, limits and links. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
@@ -20,7 +20,7 @@ test("docs/configuration.md is what the schema says (npm run docs)", () => {
   assert.equal(page("docs/configuration.md"), configurationPage());
 });
 
-/** As GitHub makes it of a heading. */
+/** The anchor that GitHub makes of a heading. */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
@@ -28,7 +28,7 @@ const anchorOf = (heading: string): string =>
     .trim()
     .replace(/\s/g, "-");
 
-test("every link leads to a file that is there, and to a heading in it", () => {
+test("every link leads to an existing file and heading", () => {
   const broken = pages.flatMap(({ path, text }) =>
     [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target = ""]) => {
       if (/^https?:/.test(target)) return [];
@@ -43,7 +43,7 @@ test("every link leads to a file that is there, and to a heading in it", () => {
   assert.deepEqual(broken, []);
 });
 
-/** Commands as they stand in blocks for a shell and between backticks. */
+/** Commands in shell blocks and between backticks. */
 function commandLines(): { path: string; line: string }[] {
   return pages.flatMap((it) => {
     const blocks = fences(it).filter(({ language }) => language === "sh" || language === "");
@@ -57,7 +57,7 @@ function commandLines(): { path: string; line: string }[] {
   });
 }
 
-test("every m2push command in the documents exists, with every option that it is given", () => {
+test("every m2push command in the documents exists, with every option", () => {
   const { commands, options } = shapeOf(fullProgram());
   const wrong = commandLines().flatMap(({ path, line }) => {
     const [name, ...words] = line.split(/\s+/);
@@ -104,8 +104,8 @@ test("every configuration in the documents loads", () => {
   }
 });
 
-test("README's routes beside a Mongrel2 of one's own lead every path that is served to the handler", () => {
-  const [, block = assert.fail("no routes")] = /routes=\{([\s\S]*?)\}/.exec(page("README.md")) ?? [];
+test("the routes of beside-your-mongrel2.md lead every path that is served to the handler", () => {
+  const [, block = assert.fail("no routes")] = /routes=\{([\s\S]*?)\}/.exec(page("docs/beside-your-mongrel2.md")) ?? [];
   const routes = [...block.matchAll(/'([^']+)': (\w+)/g)].map(([, path = "", target = ""]) => {
     return { path, hostId: 1, targetId: target === "push" ? 1 : 2, targetType: target === "push" ? "handler" : "dir" };
   });
@@ -125,7 +125,7 @@ test("every metric that is named is one", async () => {
   );
 });
 
-test("what troubleshooting.md quotes of the doctor, the log and the errors is what they say", () => {
+test("troubleshooting.md quotes texts of the doctor, the log and the errors exactly", () => {
   const said = sources("src").replace(/\s+/g, " ");
   const quoted = quotations({ path: "", text: page("docs/troubleshooting.md") });
   const sentences = quoted.filter((text) => text.split(" ").length > 3 && !/^(?:m2push|ulimit) |[={]/.test(text));
@@ -136,11 +136,11 @@ test("what troubleshooting.md quotes of the doctor, the log and the errors is wh
   assert.deepEqual(wrong, []);
 });
 
-test("every event of the log that operating.md lists, and every reason, is one", () => {
+test("every event of the log that reference.md lists, and every reason, exists", () => {
   const written =
     sources("src/observability/log") + sources("src/cli") + readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
-  const text = page("docs/operating.md");
-  const list = /Filter by `event`:([\s\S]*?)\. What/.exec(text)?.[1] ?? assert.fail("no list");
+  const text = page("docs/reference.md");
+  const list = /Filter by `event`:([\s\S]*?)\. Events/.exec(text)?.[1] ?? assert.fail("no list");
   const events = [...list.matchAll(/`([a-z_]+)`/g)].flatMap(([, name = ""]) =>
     /^(reason|seconds)$/.test(name) ? [] : [name],
   );
@@ -149,14 +149,13 @@ test("every event of the log that operating.md lists, and every reason, is one",
     events.filter((name) => !written.includes(`event: "${name}"`) && !written.includes(`event = "${name}"`)),
     [],
   );
-  const reasons =
-    /^Reasons of a `client_disconnected`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
+  const reasons = /^Reasons of a `client_disconnected`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
   const named = [...reasons.matchAll(/`([a-z ]+)` \(/g)].map(([, reason = ""]) => reason);
   assert.deepEqual(named, DISCONNECT_REASONS);
 });
 
-test("operating.md has a row for each standing problem, with what /readyz answers and the level of its log line", () => {
-  const [, section = assert.fail("no section")] = page("docs/operating.md").split("### Standing problems");
+test("operating.md has a row for each condition, with what /readyz answers and the level of its log line", () => {
+  const [, section = assert.fail("no section")] = page("docs/operating.md").split("## Conditions");
   const rows = [...section.matchAll(/^\| `(\w+)` \| (\d+) \| (\w+) \|/gm)].map(([, ...cells]) => cells);
   const levels = new Map(
     [...sources("src").matchAll(/code: "(\w+)",[^{}]*(?:\{[^{}]*\}[^{}]*)*?\blevel: "(\w+)"/g)].map(
@@ -191,11 +190,39 @@ test("the limits in threat-model.md are those of the code", () => {
   }
 });
 
-test("every limit that the protocol has stands in threat-model.md, or is none that a stranger can reach", () => {
+test("threat-model.md has every limit of the protocol that a stranger can reach", () => {
   const text = page("docs/threat-model.md");
   const inside = ["madeIdBytes", "retryMs", "senderBytes"];
   const missing = Object.keys(LIMITS).filter(
     (name) => !inside.includes(name) && !text.includes(`limits.ts\` ${name} |`),
   );
   assert.deepEqual(missing, []);
+});
+
+test("properties.md has P1 to P12, each with test files that exist", () => {
+  const rows = [...page("docs/architecture/properties.md").matchAll(/^\| (P\d+) \|[^|]+\|([^|]+)\|$/gm)];
+  const names = rows.map(([, name]) => name);
+  assert.deepEqual(
+    names,
+    Array.from({ length: 12 }, (_, at) => `P${at + 1}`),
+  );
+  for (const [row, , cell = ""] of rows) {
+    const files = [...cell.matchAll(/`(test\/[^`]+)`/g)].map(([, file = ""]) => file);
+    assert.ok(files.length > 0, row);
+    assert.deepEqual(
+      files.filter((file) => !existsSync(join(PROJECT, file))),
+      [],
+    );
+  }
+});
+
+test("every source or test file that the architecture and CONTRIBUTING.md name exists", () => {
+  const named = pages
+    .filter(({ path }) => path.startsWith("docs/architecture/") || path === "CONTRIBUTING.md")
+    .flatMap((it) => quotations(it).filter((text) => /^(?:src|test|bench|docs)\/[\w./-]+$/.test(text)));
+  assert.ok(named.length > 20);
+  assert.deepEqual(
+    named.filter((path) => !existsSync(join(PROJECT, path))),
+    [],
+  );
 });

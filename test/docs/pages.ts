@@ -15,13 +15,16 @@ export interface Fence {
   readonly text: string;
 }
 
-const TOP = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const TOP = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/RESULTS.md"];
+const FOLDERS = ["docs", "docs/architecture", "docs/decisions"];
 
 export const pages: readonly Page[] = [
   ...TOP,
-  ...readdirSync(join(PROJECT, "docs"))
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => `docs/${name}`),
+  ...FOLDERS.flatMap((folder) =>
+    readdirSync(join(PROJECT, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `${folder}/${name}`),
+  ),
 ].map((path) => ({ path, text: readFileSync(join(PROJECT, path), "utf8") }));
 
 export function page(path: string): string {

@@ -88,7 +88,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     ["http/presence", "a watcher without credit for the events is told of a gap"],
     ["delivery/history-reader", "is told to the client after some tries, which then goes on live"],
   ],
-  "Published, and nobody gets it": [
+  "Published, and no client gets it": [
     [
       "ingress/ingress",
       "a private event reaches no one without the grant",
@@ -117,7 +117,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     ["storage/lmdb/lmdb-history", "data of a newer version is refused"],
     ["zmq/zmq-socket", "a file that is no socket is never removed", "what cannot be bound is told with its cause"],
   ],
-  "The daemon ends by itself": [
+  "The daemon ends unexpectedly": [
     ["cli/fatal", "as fatal with its stack, and exits with 70"],
     ["storage/storage-failure", "is told, and not looked at any more: the process goes on"],
   ],
@@ -137,7 +137,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     ],
   ],
   "Lines are missing in the log": [
-    ["observability/log/logger", "a reader that has stopped holds nobody up"],
+    ["observability/log/logger", "a reader that does not read does not hold the program up"],
     ["observability/log/log-observer", "without end are one line a second, with the number of those left out"],
   ],
   "m2sh and Mongrel2": [

@@ -44,11 +44,11 @@ test("who comes and goes is shown within seconds, in charts that move and say wh
   const news = await pair.stream({}, "/esupdates?topic=news&topic=weather");
   await pair.stream();
   await shows(page, "Clients", "2");
-  await visit(page, /came.*127\.0\.0\.1.*news weather/).waitFor();
+  await visit(page, /connected.*127\.0\.0\.1.*news weather/).waitFor();
   for (let event = 1; event <= 5; event++) await pair.publisher.publish(`${event}`, "news");
   await shows(page, "History", "5 events");
   await news.close();
-  await visit(page, /went.*left after \d+s.*news weather/).waitFor();
+  await visit(page, /disconnected.*left after \d+s.*news weather/).waitFor();
   await shows(page, "Clients", "1");
   await moved(page);
   await page.getByRole("img", { name: /^Clients\. clients: now 1, from \d to 2\.$/ }).waitFor();
@@ -78,7 +78,7 @@ test("a daemon that is gone is waited for, and what it showed stays", async (t) 
   const { page, pair } = await open(t);
   await ready(page);
   await pair.daemon.kill9();
-  await said(page, /^The daemon does not answer: trying again\.$/);
+  await said(page, /^The daemon does not respond\. Retrying\.$/);
   await page.locator("#state[data-state=connecting]").waitFor();
   assert.equal(await page.locator("#charts").isVisible(), true);
   await pair.restart();
@@ -89,7 +89,7 @@ test("a daemon that is gone is waited for, and what it showed stays", async (t) 
 test("with a token the dashboard asks for it first, and the address never has it", async (t) => {
   const token = "a-token-of-operators";
   const { page, requests } = await open(t, {}, undefined, token);
-  const field = page.getByLabel("Operator's token");
+  const field = page.getByLabel("Operator token");
   const enter = async (text: string) => {
     await field.fill(text);
     await page.keyboard.press("Enter");
@@ -97,7 +97,7 @@ test("with a token the dashboard asks for it first, and the address never has it
   await field.waitFor();
   assert.equal(await page.locator("#board").isVisible(), false);
   await enter("another");
-  await said(page, /^This token is not accepted\.$/);
+  await said(page, /^The token is not accepted\.$/);
   assert.equal(await page.evaluate("document.activeElement.id"), "token");
   await enter(token);
   await ready(page);
@@ -111,7 +111,7 @@ test("with a token the dashboard asks for it first, and the address never has it
 test("everything is reached by keyboard, in the order in which it is read, and the charts can be stopped", async (t) => {
   const { page, pair } = await open(t);
   await pair.stream();
-  await visit(page, /came/).waitFor();
+  await visit(page, /connected/).waitFor();
   const names: string[] = [];
   for (let step = 0; step < 4; step++) {
     await page.keyboard.press("Tab");
@@ -119,27 +119,27 @@ test("everything is reached by keyboard, in the order in which it is read, and t
     names.push((await page.evaluate(name)) as string);
     if (step !== 0) continue;
     await page.keyboard.press("Space");
-    await page.getByRole("button", { name: "Go on", pressed: true }).waitFor();
+    await page.getByRole("button", { name: "Resume", pressed: true }).waitFor();
   }
-  assert.deepEqual(names, ["Pause", "The same as a table", "servers-title", "visits-title"]);
+  assert.deepEqual(names, ["Pause", "Figures as a table", "servers-title", "visits-title"]);
   const drawn = await page.locator("#charts").innerHTML();
   const client = await pair.stream();
   await pair.publisher.publish("while it stands");
   await client.next();
   assert.equal(await page.locator("#charts").innerHTML(), drawn);
-  await page.getByRole("button", { name: "Go on" }).press("Enter");
+  await page.getByRole("button", { name: "Resume" }).press("Enter");
   await shows(page, "Clients", "2");
-  await page.getByText("The same as a table").press("Enter");
+  await page.getByText("Figures as a table").press("Enter");
   await page.getByRole("columnheader", { name: "Deliveries/s" }).first().waitFor();
-  for (const name of ["Servers", "Who came and went", "The same as a table"])
+  for (const name of ["Servers", "Recent connections", "Figures as a table"])
     await page.getByRole("region", { name, exact: true }).last().waitFor();
 });
 
 test("it fits a narrow phone, in light and dark, with words that can be read, and nothing in it is animated", async (t) => {
   const { page, faults, pair } = await open(t, {}, 360);
   await pair.stream({}, `/esupdates?topic=${"a-long-topic-".repeat(20)}`);
-  await visit(page, /came/).waitFor();
-  await page.getByText("The same as a table").click();
+  await visit(page, /connected/).waitFor();
+  await page.getByText("Figures as a table").click();
   const papers = new Set<string>();
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });

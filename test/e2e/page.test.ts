@@ -78,10 +78,14 @@ test("the page publishes with a token, and says why when it may not", async (t) 
     await page.getByRole("button", { name: "Publish" }).click();
     await page.locator("#published").filter({ hasText: outcome }).waitFor();
   };
-  await publish("without", "", /^A token is needed\.$/);
-  await publish("with a bad one", "x.y.z", /^This token is not accepted\.$/);
-  await publish("with a small one", await old({ publish: ["weather"] }), /^This token does not allow that\.$/);
-  await publish("with a <b>good</b> one\nof two lines", ` ${await old({ publish: ["*"] })}\n`, /^Published as \S+\.1$/);
+  await publish("without", "", /^A token is required\.$/);
+  await publish("with a bad one", "x.y.z", /^The token is not accepted\.$/);
+  await publish("with a small one", await old({ publish: ["weather"] }), /^The token does not grant this topic\.$/);
+  await publish(
+    "with a <b>good</b> one\nof two lines",
+    ` ${await old({ publish: ["*"] })}\n`,
+    /^Published with id \S+\.1$/,
+  );
   await page.locator("#events li", { hasText: "with a <b>good</b> one" }).waitFor();
   assert.equal(await page.locator("#events li").count(), 1);
 });
@@ -96,7 +100,7 @@ test("the page says what the hub could not give back", async (t) => {
   await page.locator("#events li", { hasText: "of the first life" }).waitFor();
   await pair.daemon.stop();
   await pair.restart();
-  await page.locator("#events li .gap", { hasText: "Some events before this one are gone (unknown)." }).waitFor();
+  await page.locator("#events li .gap", { hasText: "Events before this one are missing (unknown)." }).waitFor();
 });
 
 test("the page can be paused and cleared", async (t) => {

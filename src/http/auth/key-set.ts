@@ -1,6 +1,6 @@
-/** The keys that a setting names: publisher_key, subscriber_key. What is taken for what is told by config/text-types.ts. */
+/** The keys that a setting names: publisher_key, subscriber_key. What is taken for what is told by config/key-form.ts. */
 import { readFileSync } from "node:fs";
-import { keyForm } from "../../config/text-types.js";
+import { keyForm } from "../../config/key-form.js";
 import { M2pushError } from "../../errors.js";
 import { readJwks } from "./jwks.js";
 import { isPublicKeyText, readPem } from "./pem.js";

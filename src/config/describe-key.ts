@@ -1,0 +1,12 @@
+import type { ConfigKey } from "./schema.js";
+
+/** The documentation of a key with its default and range, on one line, for --help and the manual page. */
+export function describeKey({ doc, type, default: value }: ConfigKey<unknown>): string {
+  const facts = [...(type.range === undefined ? [] : [type.range]), `default ${defaultText(type.print, value)}`];
+  return `${doc} (${facts.join("; ")})`;
+}
+
+/** A default as TOML; "none" where a key has no value. */
+export function defaultText(print: (value: never) => string, value: unknown): string {
+  return value === undefined || value === null ? "none" : print(value as never);
+}

@@ -1,0 +1,15 @@
+/** The texts of errors in a configuration, after "file:line: key: ". Tests take them from here. */
+
+export const faultTexts = {
+  expected: (expected: string, got: string) => `expected ${expected}, got ${got}`,
+  hiddenValue: "a value that is not shown",
+  unknownKey: (nearest: string) => `unknown key; the nearest known key is ${nearest}`,
+  unknownVariable: (nearest: string) => `unknown variable; the nearest known variable is ${nearest}`,
+  listVariable: (path: string) => `${path} is a list, which only the configuration file can set`,
+  serverVariable: "[[mongrel2]] can only be set in the configuration file",
+  unreadableFile: (reason: string) => `cannot read this file: ${reason}`,
+  syntaxError: (column: number, reason: string) => `TOML syntax error in column ${column}: ${reason}`,
+  duplicate: (expected: string, value: string, other: string) =>
+    `expected ${expected}, got "${value}", which ${other} uses too`,
+  notConnectable: (value: string) => `expected a host to connect to, as in "tcp://127.0.0.1:9999", got "${value}"`,
+} as const;

@@ -1,0 +1,57 @@
+/** Types that name other machines: address ranges, Host headers, origins and NATS servers. */
+import { isAddressRange } from "../util/address-set.js";
+import { maskCredentials, tomlString } from "./show-value.js";
+import { Invalid, type ValueType } from "./value-type.js";
+
+/** The address of a peer, or a network in CIDR notation. */
+export const addressRangeType: ValueType<string> = {
+  expected: "an IP address or network",
+  word: "address",
+  read: (value) =>
+    typeof value === "string" && isAddressRange(value) ? value : new Invalid(addressRangeType.expected),
+  print: tomlString,
+};
+
+/** The host of a Host header, without the port. */
+export const hostnameType: ValueType<string> = {
+  expected: "a host name in lower case, without a port",
+  word: "host",
+  read: (value) =>
+    typeof value === "string" && /^(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?)$/.test(value)
+      ? value
+      : new Invalid(hostnameType.expected),
+  print: tomlString,
+};
+
+/** An origin as browsers send it (scheme://host[:port] and nothing after), or "*". */
+export const corsOriginType: ValueType<string> = {
+  expected: "an origin",
+  word: "origin",
+  read: (value) => (value === "*" || isOrigin(value) ? value : new Invalid(corsOriginType.expected)),
+  print: tomlString,
+};
+
+/** One origin; "*" is not valid. */
+export const originType: ValueType<string> = {
+  expected: 'an origin such as "https://example.com"',
+  word: "origin",
+  read: (value) => (isOrigin(value) ? value : new Invalid(originType.expected)),
+  print: tomlString,
+};
+
+const isOrigin = (value: unknown): value is string =>
+  typeof value === "string" && /^https?:/.test(value) && URL.canParse(value) && new URL(value).origin === value;
+
+/** A NATS server. Its user and password are not printed. */
+export const natsServerType: ValueType<string> = {
+  expected: "a NATS address",
+  word: "address",
+  read: (value) => (isNatsServer(value) ? value : new Invalid(natsServerType.expected)),
+  print: (value) => tomlString(maskCredentials(value)),
+};
+
+const isNatsServer = (value: unknown): value is string =>
+  typeof value === "string" &&
+  /^(?:nats|tls):\/\//.test(value) &&
+  URL.canParse(value) &&
+  new URL(value).hostname !== "";

@@ -1,0 +1,18 @@
+import type { Config } from "./schema.js";
+
+/** What each table of the configuration is for, in one or two sentences. */
+export const SECTION_DOCS: Readonly<Record<keyof Config, string>> = {
+  mongrel2:
+    "One table for each Mongrel2 that the daemon serves. send_spec, recv_spec and send_ident are those of the Handler in " +
+    "mongrel2.conf, under the same names.",
+  stream: "Event streams: the path of the plain EventSource stream, timers, and limits.",
+  beacon: "Publishes a test event at a fixed interval.",
+  publish: "Ingress for publishers that use ZeroMQ.",
+  hub: "The Mercure hub: subscribing and publishing over HTTP.",
+  history:
+    "Retention of past events, which are replayed to clients that reconnect. When a limit is exceeded, the oldest events are removed.",
+  auth: "Authorization of subscribers and of publishers that use HTTP.",
+  cluster: "Several daemons that share their events through NATS JetStream.",
+  admin: "Metrics, health checks, status and dashboard for operators.",
+  log: "The log: JSON lines on standard output; readable text when standard output is a terminal.",
+};
