@@ -37,7 +37,7 @@ import { DaemonState } from "./observability/admin/daemon-state.js";
 import { RecentConnections } from "./observability/admin/recent-connections.js";
 import { startAdmin } from "./observability/admin/start-admin.js";
 import { LogObserver } from "./observability/log/log-observer.js";
-import type { Logger } from "./observability/log/logger.js";
+import { droppedLines, type Logger } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { openClientStore, withoutRecord } from "./storage/clients/open-client-store.js";
 import { checkFolder, lockFolder } from "./storage/folder-lock.js";
@@ -107,8 +107,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 async function startAll(config: Config, options: Required<DaemonOptions>, start: Start) {
   const { log, clock, drain } = options;
   const metrics = new MetricsObserver(clock);
-  const visits = new RecentConnections(clock);
-  const observers = [new LogObserver(log, clock), metrics, visits].map((it) => it.observe);
+  const recentConnections = new RecentConnections(clock);
+  const observers = [new LogObserver(log, clock), metrics, recentConnections].map((it) => it.observe);
   const observe = combineObservers(observers, observerFailed(log, clock));
   const live = { config };
   const observed = new DaemonState(clock);
@@ -127,7 +127,13 @@ async function startAll(config: Config, options: Required<DaemonOptions>, start:
     start,
   );
   const base = hubUrl(config);
-  const figures = { version: packageVersion(), metrics, visits, observed };
+  const figures = {
+    version: packageVersion(),
+    metrics,
+    droppedLogLines: () => droppedLines(log),
+    recentConnections,
+    state: observed,
+  };
   const failed = (error: unknown) =>
     log.error({ event: "admin_request_failed", err: error }, "a request to the admin address failed");
   const admin = await start(

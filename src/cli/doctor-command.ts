@@ -161,7 +161,10 @@ function aboutDaemon({ admin, mongrel2 }: Config, daemon: Status | undefined): F
     return warn(what, "restart it, or give the configuration that it was started with (-c)");
   }
   if (daemon.ready) return ok(`version ${daemon.m2push} runs (pid ${daemon.pid}) and is ready`);
-  return fail(`the daemon (pid ${daemon.pid}) is not ready: ${daemon.problems.join("; ")}`, "see the lines below");
+  return fail(
+    `the daemon (pid ${daemon.pid}) is not ready: ${daemon.notReadyReasons.join("; ")}`,
+    "see the lines below",
+  );
 }
 
 /** max_clients = 0 is no limit: nobody said how many there may be. */

@@ -140,7 +140,7 @@ test("every event of the log that reference.md lists, and every reason, exists",
   const written =
     sources("src/observability/log") + sources("src/cli") + readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
   const text = page("docs/reference.md");
-  const list = /Filter by `event`:([\s\S]*?)\. Events/.exec(text)?.[1] ?? assert.fail("no list");
+  const list = /Filter by `event`:([\s\S]*?)\.\s+Events/.exec(text)?.[1] ?? assert.fail("no list");
   const events = [...list.matchAll(/`([a-z_]+)`/g)].flatMap(([, name = ""]) =>
     /^(reason|seconds)$/.test(name) ? [] : [name],
   );
@@ -149,7 +149,8 @@ test("every event of the log that reference.md lists, and every reason, exists",
     events.filter((name) => !written.includes(`event: "${name}"`) && !written.includes(`event = "${name}"`)),
     [],
   );
-  const reasons = /^Reasons of a `client_disconnected`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
+  const reasons =
+    /^Reasons of a `client_disconnected`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
   const named = [...reasons.matchAll(/`([a-z ]+)` \(/g)].map(([, reason = ""]) => reason);
   assert.deepEqual(named, DISCONNECT_REASONS);
 });

@@ -65,7 +65,7 @@ test("/readyz follows Mongrel2, /healthz the process alone", async (t) => {
   await mongrel2.start();
   await serving(daemon, from);
   assert.equal(await text("/readyz"), "ready\n");
-  assert.equal(sampleOf(await text("/metrics"), "m2push_server_losses_total", MAIN), 1);
+  assert.equal(sampleOf(await text("/metrics"), "m2push_link_losses_total", MAIN), 1);
 });
 
 test("operators list clients, look at one, and end one, a topic's or a subject's; the others hear what follows", async (t) => {
@@ -84,10 +84,13 @@ test("operators list clients, look at one, and end one, a topic's or a subject's
     selectors.some((it) => "value" in it && it.value === value);
   const one = page.clients.find((it) => selects(it, "weather")) ?? assert.fail("it is not on the first page");
   const path = `/clients/${one.server}/${one.id}`;
-  const { server, id, since, state, remote } = (await answer(path)) as ClientView;
+  const { server, id, connectedAt: since, state, remote } = (await answer(path)) as ClientView;
   assert.deepEqual([server, id, state, remote], ["main", one.id, "live", "127.0.0.1"]);
   // Reckoned from two clocks, that of the day and that of durations: to the millisecond it may differ from one answer to the next.
-  assert.ok(Math.abs(Date.parse(since) - Date.parse(one.since)) < 1000, `${since}, and before ${one.since}`);
+  assert.ok(
+    Math.abs(Date.parse(since) - Date.parse(one.connectedAt)) < 1000,
+    `${since}, and before ${one.connectedAt}`,
+  );
   assert.deepEqual(await answer(`${path}/disconnect`, "POST"), { disconnected: 1 });
   await weather.closed;
   assert.equal((await fetch(`${url}${path}`)).status, 404);

@@ -123,7 +123,7 @@ test("each daemon tells of the other: who is there, how far it is, who is subscr
   assert.doesNotMatch(await subscribed(), /"there"/);
   await nats.kill9();
   await until(async () => (await fetch(`${admin}/readyz`)).status === 503);
-  assert.match((await status()).problems.join(), /disconnected from NATS/);
+  assert.match((await status()).notReadyReasons.join(), /disconnected from NATS/);
   await nats.start();
   await until(async () => (await fetch(`${admin}/readyz`)).status === 200);
 });

@@ -62,7 +62,7 @@ for (const [where, room] of [
       assert.match(String(began.fix), /LimitFSIZE/);
       const metrics = await (await fetch(`${admin}/metrics`)).text();
       assert.match(metrics, /^m2push_condition\{code="storage_failing",subject=""\} 1$/m);
-      assert.match(metrics, /^m2push_bus_up 0$/m);
+      assert.match(metrics, /^m2push_publishing_up 0$/m);
       const counted = /^m2push_publications_rejected_total\{source="http",reason="storage_failed"\} (\d+)$/m;
       assert.equal(counted.exec(metrics)?.[1], "6");
 

@@ -93,7 +93,7 @@ export async function checkLink(
   }
 }
 
-function alive({ silent, fenceMs }: Status["servers"][number]): Finding {
+function alive({ silent, fenceRoundTripMs: fenceMs }: Status["servers"][number]): Finding {
   if (silent) {
     const what = "the daemon serves it, but Mongrel2 has not answered for seconds";
     return fail(what, "look whether Mongrel2 is stopped or busy, and whether another handler uses the same send_spec");

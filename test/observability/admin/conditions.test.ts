@@ -5,11 +5,10 @@ import { asTable } from "../../../src/cli/status-command.js";
 import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import type { Status } from "../../../src/observability/admin/status.js";
 import { LogObserver } from "../../../src/observability/log/log-observer.js";
-import { RateSampler } from "../../../src/observability/metrics/rate-sampler.js";
 import { CONDITION_TYPES, type ConditionCode, Conditions } from "../../../src/util/conditions.js";
 import { FakeClock } from "../../support/clock.js";
 import { recordedLog } from "../../support/log.js";
-import { metrics, snapshotOf } from "../metrics/harness.js";
+import { metrics, rateSampler, snapshotOf } from "../metrics/harness.js";
 import { sampleOf } from "../metrics/lint.js";
 
 function daemon() {
@@ -18,8 +17,8 @@ function daemon() {
   const conditions = new Conditions(clock, new LogObserver(log, clock).observe);
   const now = () => snapshotOf({ conditions: conditions.active });
   const { metrics: observer, exposition } = metrics(now);
-  const pulse = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
-  const table = adminRoutes({ version: "1.2.3", metrics: observer, pulse, snapshot: now, exposition });
+  const pulse = rateSampler(clock, observer);
+  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler: pulse, snapshot: now, exposition });
   const get = async (path: string) => {
     const answer = await table.get(path)?.GET?.({ params: {}, query: new URLSearchParams(), lastEventId: undefined });
     assert.ok(answer && typeof answer.body === "string");

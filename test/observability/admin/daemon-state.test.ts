@@ -17,7 +17,7 @@ test("before anything is there a snapshot says so", () => {
   );
 });
 
-test("servers, clients, those behind, what waits and the history are those of the hub", async () => {
+test("servers, clients, queues and the history are those of the hub", async () => {
   const { server, history, connect, publish, outlet, clock } = await bench();
   const observed = new DaemonState(clock);
   const link = { live: true };
@@ -35,13 +35,13 @@ test("servers, clients, those behind, what waits and the history are those of th
     live: true,
     silent: false,
     clients: 2,
-    behind: 1,
+    catchingUp: 1,
     audiences: 1,
-    waiting: 1,
+    queuedBodies: 1,
   });
   outlet.settle();
   link.live = false;
-  assert.deepEqual([look()?.behind, look()?.waiting, look()?.live], [0, 0, false]);
+  assert.deepEqual([look()?.catchingUp, look()?.queuedBodies, look()?.live], [0, 0, false]);
   const { epoch, last, floor, count, bytes } = history;
   assert.deepEqual(observed.snapshot().history, { epoch, last, floor, count, bytes });
 });
@@ -60,8 +60,9 @@ const adminOptions = (clock: FakeClock, listen: string): AdminOptions => ({
   token: "",
   version: "1",
   metrics: new MetricsObserver(clock),
-  visits: new RecentConnections(clock),
-  observed: new DaemonState(clock),
+  droppedLogLines: () => 0,
+  recentConnections: new RecentConnections(clock),
+  state: new DaemonState(clock),
   hub: { end() {} },
   base: "http://hub.example/.well-known/mercure",
   clock,
