@@ -52,7 +52,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const sampler = new RateSampler({
     clock,
     counters: metrics.counters,
-    lag: measureEventLoopLag(),
+    lag: measureEventLoopLag(clock),
     observeLag: (ms) => metrics.histograms.lag(ms),
   });
   const exposition = new Exposition(metrics, snapshot, droppedLogLines);

@@ -1,5 +1,9 @@
-/** How late the event loop is: a timer of libuv, so that an idle daemon runs no JavaScript for it. */
-import { monitorEventLoopDelay } from "node:perf_hooks";
+/**
+ * How late the event loop is, by a timer. Not monitorEventLoopDelay() of node:perf_hooks: it cannot tell the delays of the last second,
+ * because its reset() also drops the interval under way, with a stall that began in it, and without reset() it only has percentiles since
+ * the start.
+ */
+import type { Clock } from "../../util/clock.js";
 
 export interface EventLoopLag {
   /** The delays of the timer since the last call, milliseconds, rising; about ten for each second. */
@@ -9,22 +13,21 @@ export interface EventLoopLag {
 
 /** Interval of the timer. A longer stall of the loop is always seen. */
 const INTERVAL_MS = 100;
-const NANOSECONDS_PER_MS = 1e6;
 
-export function measureEventLoopLag(): EventLoopLag {
-  // It records the time between two runs of the timer.
-  const intervals = monitorEventLoopDelay({ resolution: INTERVAL_MS });
-  intervals.enable();
+export function measureEventLoopLag(clock: Clock): EventLoopLag {
+  let lags: number[] = [];
+  let last = clock.monotonic();
+  const cancel = clock.every(INTERVAL_MS, () => {
+    const now = clock.monotonic();
+    lags.push(Math.max(0, now - last - INTERVAL_MS));
+    last = now;
+  });
   return {
     take() {
-      const { count } = intervals;
-      const lags = Array.from({ length: count }, (_, at) => {
-        const intervalMs = intervals.percentile((100 * (at + 0.5)) / count) / NANOSECONDS_PER_MS;
-        return Math.max(0, intervalMs - INTERVAL_MS);
-      });
-      intervals.reset();
-      return lags;
+      const taken = lags.sort((a, b) => a - b);
+      lags = [];
+      return taken;
     },
-    close: () => void intervals.disable(),
+    close: cancel,
   };
 }
