@@ -27,7 +27,7 @@ export type FleetReport =
       readonly at: number;
     };
 
-/** From the parent: connect everybody; or begin to count anew. */
+/** From the parent: connect everybody; or restart the count. */
 export type FleetOrder = "connect" | "count" | "stop";
 
 const [servers, clients] = process.argv.slice(2).map(Number) as [number, number];

@@ -28,7 +28,7 @@ async function measure(events: number) {
     const kept = history.append({ offset, id, topics: ["t"], private: false, time: Date.now(), bytes });
     if (offset % 10_000 === 0 || offset === events) await kept;
   }
-  // Opened anew: nothing is in the memory tail.
+  // Reopened: the memory tail is empty.
   const { epoch } = history;
   await history.close();
   const opened = await openLmdbHistory({ ...BOUNDS, path }, systemClock);

@@ -4,7 +4,7 @@
  * `node --expose-gc build/bench/memory.js [clients]`.
  */
 
-import type { Outlet } from "../src/delivery/ports.js";
+import type { Outlet } from "../src/delivery/outlet.js";
 import { Registry } from "../src/delivery/registry.js";
 import type { Interest } from "../src/matching/interest.js";
 import { EVERYTHING_PUBLIC } from "../src/matching/interest.js";
@@ -35,7 +35,6 @@ function measure(interestOf: (id: number) => Interest) {
   for (let id = 1; id <= clients; id++) {
     const remote = `10.${id >> 16}.${(id >> 8) & 255}.${id & 255}`;
     const client = registry.add({ id, remote, interest: interestOf(id), since: performance.now() });
-    client.coveredByServerFence = true;
     client.audience.add(client);
   }
   const objects = counted() - before;

@@ -26,7 +26,7 @@ const EVENTS = RATE * SECONDS;
 const LONGEST = 90;
 
 /** How long an answer is waited for: requests of the time when the daemon is away are answered by the next one. */
-const PATIENCE = 5000;
+const RESPONSE_TIMEOUT_MS = 5000;
 
 type Row = Record<string, unknown> & { readonly holds: boolean };
 
@@ -101,7 +101,7 @@ async function publishAcknowledged({ mongrel2 }: Pair): Promise<void> {
         method: "POST",
         headers: { authorization },
         body,
-        signal: AbortSignal.timeout(PATIENCE),
+        signal: AbortSignal.timeout(RESPONSE_TIMEOUT_MS),
       }).then(
         (answer) => answer.ok,
         () => false,

@@ -22,7 +22,7 @@ const [clients = 500_000, servers = 8] = process.argv.slice(2).map(Number);
 const each = Math.floor(clients / servers);
 const EVENTS = 20;
 /** Nothing here takes longer, milliseconds. */
-const PATIENCE = 240_000;
+const PHASE_TIMEOUT_MS = 240_000;
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 const fleet = fork(join(PROJECT, "build/bench/fleet.js"), [`${servers}`, `${each}`]);
@@ -59,9 +59,9 @@ async function start(): Promise<Daemon> {
   return started;
 }
 
-/** Asks the daemon how it is until it is so. (A line of the log for each client would measure who reads the log.) */
+/** Requests the status of the daemon until `look` accepts it. (A line of the log for each client would measure who reads the log.) */
 async function until(look: (status: Status) => boolean): Promise<void> {
-  for (const end = now() + PATIENCE; now() < end; await pause(20)) {
+  for (const end = now() + PHASE_TIMEOUT_MS; now() < end; await pause(20)) {
     const status = await fetch(`http://${admin}/status`).catch(() => undefined);
     if (status && look((await status.json()) as Status)) return;
   }

@@ -90,16 +90,16 @@ function flags(options: LoadOptions & { readonly ready: string }): string[] {
 }
 
 export interface Publishing {
-  /** Events a second, for so many seconds. */
+  /** Events per second, for `seconds` seconds. */
   readonly rate?: number;
   readonly seconds?: number;
-  /** So many at once instead. */
+  /** Number of events that are sent at once instead. */
   readonly burst?: number;
   /** How many were published before: events are numbered. */
   readonly first?: number;
   /** Of one event. */
   readonly bytes?: number;
-  /** Each event goes to one of so many topics, c0, c1 ..., in turn. */
+  /** Number of topics c0, c1 ... that receive the events in turn. */
   readonly topics?: number;
 }
 

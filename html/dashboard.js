@@ -17,7 +17,7 @@ const at = (id) => document.getElementById(id);
 const feed = document.documentElement.dataset.feed;
 /** @type {{ at: number, status: object }[]} */
 let samples = [];
-let visits = [];
+let connections = [];
 let lastId = "";
 let paused = false;
 let known = { text: "", servers: new Map() };
@@ -129,14 +129,14 @@ function say(text, reasons = []) {
   at("said").replaceChildren(element("p", {}, text), ...(reasons.length > 0 ? [list] : []));
 }
 
-function take({ status, connections: news, skipped }) {
+function take({ status, connections: latest, skipped }) {
   const now = Date.now();
   samples = [...samples.filter((sample) => now - sample.at < MAX_SPAN_MS), { at: now, status }];
-  if (skipped > 0) news.unshift({ event: "skipped", skipped });
-  visits = [...news.reverse(), ...visits].slice(0, MAX_SHOWN_CONNECTIONS);
+  if (skipped > 0) latest.unshift({ event: "skipped", skipped });
+  connections = [...latest.reverse(), ...connections].slice(0, MAX_SHOWN_CONNECTIONS);
   announce(status);
   at("board").hidden = false;
-  if (!paused) show(now, news.length > 0);
+  if (!paused) show(now, latest.length > 0);
 }
 
 /** Announces changes of readiness and of servers. */
@@ -163,15 +163,15 @@ function state(name) {
   field.dataset.state = name === "ready" ? "open" : name === "connecting" ? "connecting" : "closed";
 }
 
-function show(now, hasNews) {
+function show(now, isChanged) {
   const { status } = samples.at(-1);
   facts(status);
   const minutes = minutesOf(samples, now);
   at("charts-title").textContent = minutes === 1 ? "The last minute" : `The last ${minutes} minutes`;
   for (const chart of charts) chart.draw(samples, now);
   fill(at("servers"), SERVER, status.servers);
-  if (hasNews || at("visits").rows.length === 0) fill(at("visits"), VISIT, visits);
-  at("no-visits").hidden = visits.length > 0;
+  if (isChanged || at("connections").rows.length === 0) fill(at("connections"), CONNECTION, connections);
+  at("no-connections").hidden = connections.length > 0;
   if (at("figures").open) figures(now);
 }
 
@@ -232,7 +232,7 @@ const SERVER = [
 ];
 
 const WHAT = { connect: "connected", adopt: "resumed", disconnect: "disconnected" };
-const VISIT = [
+const CONNECTION = [
   ["Time", ({ at: when }) => (when ? new Date(when).toLocaleTimeString() : "…")],
   ["Event", ({ event, skipped }) => (WHAT[event] ? element("span", { class: event }, WHAT[event]) : `${skipped} more`)],
   ["Reason", ({ reason, seconds }) => (reason === undefined ? "" : `${reason} after ${duration(seconds)}`)],

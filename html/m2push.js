@@ -30,7 +30,7 @@ const LOST = { reason: "unknown", oldest: "" };
 /** Part of the worker's name, so that a page never uses the worker of an older version of this file. */
 const PROTOCOL = 1;
 
-/** @typedef {{ type: "event", name: string, data: string, id: string } | { type: "gap" | "state", detail: any, id?: string }} Told */
+/** @typedef {{ type: "event", name: string, data: string, id: string } | { type: "gap" | "state", detail: any, id?: string }} Message */
 
 /** One EventSource that retries after refusals: in the worker for all tabs, or in one tab. */
 class Source {
@@ -38,9 +38,9 @@ class Source {
   #types = new Set();
   #wasOpen = false;
 
-  /** @param {string} url  @param {boolean} withCredentials  @param {(told: Told) => void} tell  @param {string} lastEventId */
-  constructor(url, withCredentials, tell, lastEventId = "") {
-    Object.assign(this, { url, withCredentials, tell, lastEventId });
+  /** @param {string} url  @param {boolean} withCredentials  @param {(message: Message) => void} emit  @param {string} lastEventId */
+  constructor(url, withCredentials, emit, lastEventId = "") {
+    Object.assign(this, { url, withCredentials, emit, lastEventId });
     this.#open();
   }
 
@@ -69,7 +69,7 @@ class Source {
     this.events.addEventListener(type, ({ data, lastEventId: id }) => {
       if (data === undefined) return; // the EventSource's own "error" or "open", no event of the stream
       this.lastEventId = id;
-      this.tell({ type: "event", name: type, data, id });
+      this.emit({ type: "event", name: type, data, id });
     });
   }
 
@@ -77,20 +77,20 @@ class Source {
   #failed() {
     this.#change("connecting");
     if (this.events.readyState !== EventSource.CLOSED) return;
-    if (this.#wasOpen && !this.lastEventId) this.tell({ type: "gap", detail: LOST, id: "" });
+    if (this.#wasOpen && !this.lastEventId) this.emit({ type: "gap", detail: LOST, id: "" });
     this.again = setTimeout(() => this.#open(), REFUSED_RETRY_MS);
   }
 
   #gap({ data, lastEventId: id }) {
     this.lastEventId = id;
-    this.tell({ type: "gap", detail: JSON.parse(data), id });
+    this.emit({ type: "gap", detail: JSON.parse(data), id });
   }
 
   #change(state) {
     if (state === this.state) return;
     this.state = state;
     this.#wasOpen ||= state === "open";
-    this.tell({ type: "state", detail: state });
+    this.emit({ type: "state", detail: state });
   }
 }
 
@@ -147,7 +147,7 @@ export class Hub extends EventTarget {
     } catch {
       return false;
     }
-    this.#port.onmessage = ({ data }) => this.#told(data);
+    this.#port.onmessage = ({ data }) => this.#receive(data);
     // In a microtask: the worker must know the listeners that are added right after connect() before the first event.
     queueMicrotask(() => this.#port?.postMessage({ join: this.url, withCredentials, want: [...this.#types] }));
     return true;
@@ -155,12 +155,12 @@ export class Hub extends EventTarget {
 
   /** Uses an EventSource of this tab, from its last event on. */
   #alone() {
-    if (this.state === "open" && !this.lastEventId) this.#told({ type: "gap", detail: LOST, id: "" });
+    if (this.state === "open" && !this.lastEventId) this.#receive({ type: "gap", detail: LOST, id: "" });
     this.#leave();
     this.#source?.close();
     if (!("EventSource" in globalThis)) return this.#change("closed");
     this.#change("connecting");
-    this.#source = new Source(this.url, this.#withCredentials, (told) => this.#told(told), this.lastEventId);
+    this.#source = new Source(this.url, this.#withCredentials, (message) => this.#receive(message), this.lastEventId);
     for (const type of this.#types) this.#source.want(type);
   }
 
@@ -170,8 +170,8 @@ export class Hub extends EventTarget {
     this.#port = undefined;
   }
 
-  /** @param {Told | { type: "alone" } | { type: "lock", name: string }} told */
-  #told({ type, name, data, id, detail }) {
+  /** @param {Message | { type: "alone" } | { type: "lock", name: string }} message */
+  #receive({ type, name, data, id, detail }) {
     if (type === "alone") this.#alone();
     else if (type === "lock") this.#watch(name);
     else if (type === "state") this.#change(detail);
@@ -215,13 +215,14 @@ function work(scope) {
   const lock = `${scope.name} ${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
   const held = new Promise((hold) => scope.navigator.locks?.request(lock, () => new Promise(() => hold())));
   let source;
-  const tell = (told) => {
-    for (const [port, types] of ports) if (told.type !== "event" || types.has(told.name)) port.postMessage(told);
+  const broadcast = (message) => {
+    for (const [port, types] of ports)
+      if (message.type !== "event" || types.has(message.name)) port.postMessage(message);
   };
   const join = (port, { join: url, withCredentials }) => {
     if (!("EventSource" in scope)) return port.postMessage({ type: "alone" });
     ports.set(port, new Set());
-    source ??= new Source(url, withCredentials, tell);
+    source ??= new Source(url, withCredentials, broadcast);
     port.postMessage({ type: "state", detail: source.state });
     held.then(() => port.postMessage({ type: "lock", name: lock }));
   };

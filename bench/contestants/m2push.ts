@@ -36,7 +36,7 @@ export async function startBuild(project: string): Promise<Running> {
   };
 }
 
-/** A daemon whose log nobody reads: whoever did would take of the measured core what its lines cost to read. */
+/** A daemon whose log is not read: a reader would use CPU time of the measured core. */
 async function startLogged(project: string, config: string) {
   const dir = temporaryDirectory();
   const [file, log] = [join(dir, "m2push.toml"), join(dir, "m2push.log")];

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds m2push_<version>_<architecture>.deb from a checkout whose npm packages are installed (npm ci):
 #
-#   packaging/debian/build.sh [FOLDER]      FOLDER: where the package goes; the working folder unless given
+#   packaging/debian/build.sh [FOLDER]      FOLDER: output folder (default: the working folder)
 #
-# What npm would publish, the production packages beside it, units, configuration, manual page and completions. Needs npm,
-# node and dpkg-deb; no network, no root. The same checkout gives the same bytes (SOURCE_DATE_EPOCH, or the last commit's time).
-# DEB_COMPRESSION=gzip is quicker than xz; DEBFULLNAME and DEBEMAIL name the maintainer, as for Debian's own tools.
+# The package contains what npm publishes, the production dependencies, units, configuration, manual page and completions. The script
+# needs npm, node and dpkg-deb, but no network and no root. One checkout always gives the same bytes (SOURCE_DATE_EPOCH, or the time of
+# the last commit). DEB_COMPRESSION=gzip is faster than xz; DEBFULLNAME and DEBEMAIL name the maintainer, as for Debian's own tools.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,29 +21,29 @@ architecture=$(dpkg --print-architecture)
 case $architecture in
   amd64) node_architecture=x64 ;;
   arm64) node_architecture=arm64 ;;
-  *) echo "build.sh: zeromq and lmdb have no ready binaries for $architecture" >&2 && exit 1 ;;
+  *) echo "build.sh: zeromq and lmdb have no prebuilt binaries for $architecture; fix: build on amd64 or arm64" >&2 && exit 1 ;;
 esac
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$project" log -1 --format=%ct)}
 
-# The program: what npm would publish. (npm's prepack builds it first, unless npm_config_ignore_scripts is set.)
+# The program, as npm publishes it. (npm's prepack script builds it, unless npm_config_ignore_scripts is set.)
 program() {
   (cd "$project" && npm pack --silent --pack-destination "$work" >/dev/null)
   mkdir -p "$library"
   tar -xzf "$work/m2push-$version.tgz" -C "$library" --strip-components=1
 }
 
-# Production packages only, from where npm has put them.
+# The production dependencies, copied from node_modules.
 modules() {
   local from to
-  # The first line is the project itself.
+  # The first line is the project.
   npm --prefix "$project" ls --omit=dev --all --parseable 2>/dev/null | tail -n +2 | while read -r from; do
     to=node_modules/${from#*/node_modules/}
     echo "$to/package.json" >>"$work/modules"
     mkdir -p "$library/$to"
-    # Packages below this one have lines of their own.
+    # Nested packages are listed separately.
     tar -C "$from" --exclude=./node_modules -cf - . | tar -C "$library/$to" -xf -
   done
-  # Binaries for other machines.
+  # Remove binaries for other systems.
   find "$library/node_modules/zeromq/build" -mindepth 1 -maxdepth 1 -type d ! -name linux -exec rm -r {} +
   find "$library/node_modules/zeromq/build/linux" -mindepth 1 -maxdepth 1 ! -name "$node_architecture" -exec rm -r {} +
   find "$library/node_modules" \( -name '*musl*' -o -name '*.map' -o -name '*.tsbuildinfo' \) -prune -exec rm -r {} +
@@ -59,7 +59,7 @@ system() {
   ln -s ../lib/m2push/dist/cli/main.js "$root/usr/bin/m2push"
 }
 
-# Things to read, and what shells read.
+# Documentation, manual page and completions.
 documents() {
   local share=$root/usr/share program=$library/dist/cli/main.js
   mkdir -p "$share/m2push" "$share/doc/m2push" "$share/man/man1" \
@@ -79,7 +79,7 @@ documents() {
 
 copyright() {
   cat "$library/LICENSE"
-  printf '\nBelow /usr/lib/m2push/node_modules are packages of others, each with its licence beside it:\n\n'
+  printf '\n/usr/lib/m2push/node_modules contains third-party packages, each with its licence:\n\n'
   (cd "$library" && sort "$work/modules" | xargs node -e '
     for (const file of process.argv.slice(1)) {
       const { name, version, license } = JSON.parse(require("fs").readFileSync(file, "utf8"));
@@ -87,12 +87,12 @@ copyright() {
     }')
 }
 
-# What dpkg wants to know.
+# The control files of the package.
 control() {
   local size maintainer
   maintainer="${DEBFULLNAME:-m2push maintainers} <${DEBEMAIL:-maintainers@m2push.invalid}>"
   mkdir -p "$root/DEBIAN"
-  # A version such as 1.0.0-rc.1 comes before 1.0.0.
+  # 1.0.0-rc.1 becomes 1.0.0~rc.1, which dpkg sorts before 1.0.0.
   size=$(du -sk "$root" | cut -f1)
   sed -e "s/@VERSION@/${version/-/\~}/" -e "s/@ARCHITECTURE@/$architecture/" -e "s/@SIZE@/$size/" \
     -e "s|@MAINTAINER@|${maintainer//[|&\\]/}|" \
@@ -106,7 +106,7 @@ modules
 system
 documents
 control
-# Nobody's umask, nobody's clock.
+# Modes and times do not depend on the umask and the clock.
 chmod -R u+rwX,go+rX,go-w "$root"
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 dpkg-deb --build --root-owner-group -Z"${DEB_COMPRESSION:-xz}" "$root" "$out/m2push_${version/-/\~}_$architecture.deb" >&2

@@ -1,7 +1,7 @@
 /** Prints a page that is generated from the program: `node build/packaging/pages/main.js configuration|man`. */
 import { fullProgram } from "../../src/cli/commands.js";
 import { shapeOf } from "../../src/cli/completion/program-shape.js";
-import { packageVersion } from "../../src/util/version.js";
+import { packageVersion } from "../../src/util/package-version.js";
 import { configurationPage } from "./configuration-page.js";
 import { manPage } from "./man-page.js";
 

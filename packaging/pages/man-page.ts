@@ -4,33 +4,39 @@ import type { CommandShape, OptionShape, ProgramShape } from "../../src/cli/comp
 const FILES: readonly (readonly [name: string, text: string])[] = [
   [
     "/etc/m2push/m2push.toml",
-    "The configuration of the Debian package's service. See m2push config --print for every key.",
+    "Configuration of the service of the Debian package. m2push config --print prints every key.",
   ],
-  ["/etc/m2push/mongrel2.conf", "That of the Mongrel2 which the package runs beside it (mongrel2-m2push.service)."],
-  ["/var/lib/m2push", "Past events and the list of connected clients ([history] path), for one daemon at a time."],
+  [
+    "/etc/m2push/mongrel2.conf",
+    "Configuration of the Mongrel2 that the package runs beside it (mongrel2-m2push.service).",
+  ],
+  [
+    "/var/lib/m2push",
+    "Data folder ([history] path): past events and the list of connected clients. One daemon uses it at a time.",
+  ],
 ];
 
 const SIGNALS: readonly (readonly [name: string, text: string])[] = [
   [
     "SIGTERM, SIGINT",
-    "Stops: what was published is sent. Mongrel2 keeps the streams, and the next daemon goes on with them, unless --drain was given or the history is kept in memory: then they are closed. A second one stops at once.",
+    'Sends all accepted publications, then stops. Mongrel2 keeps the streams open, and the next daemon process adopts them; with --drain, or with [history] store = "memory", the daemon closes them. A second signal exits at once.',
   ],
   [
     "SIGHUP",
-    "Reads the configuration again. What cannot change without a restart is named in the log; a faulty file changes nothing.",
+    "Reloads the configuration. The log names the changed keys that need a restart. An invalid file changes nothing.",
   ],
 ];
 
 const EXIT: readonly (readonly [name: string, text: string])[] = [
-  ["0", "Done."],
-  ["1", "Failed; standard error says what, and what to do."],
-  ["2", "Wrong usage or a faulty configuration: every fault, one a line."],
-  ["70", "The daemon met an internal error: the last line of its log has the level fatal and says which."],
+  ["0", "Success."],
+  ["1", "Failure; standard error has the cause and the fix."],
+  ["2", "Wrong usage or an invalid configuration; standard error has all errors, one a line."],
+  ["70", "Internal error of the daemon; the last line of its log has the level fatal and the error."],
 ];
 
 const ENVIRONMENT =
-  "Every key of the configuration that has a single value is also a variable: [stream] retry is M2PUSH_STREAM_RETRY. Flags win " +
-  "over variables, variables over the file. With M2PUSH_DEBUG set, errors are printed with their stacks.";
+  "Every key of the configuration that has a single value is also a variable: [stream] retry is M2PUSH_STREAM_RETRY. Flags " +
+  "override variables, variables override the file. With M2PUSH_DEBUG set, errors are printed with their stacks.";
 
 /** The page as roff source; view it with `man -l`. */
 export function manPage(shape: ProgramShape, version: string): string {
@@ -54,8 +60,8 @@ export function manPage(shape: ProgramShape, version: string): string {
 
 const section = (title: string, body: string): string => `.SH ${title}\n${body}`;
 
-function commandEntry({ name, description, summary, options, arguments: them }: CommandShape): string {
-  const words = them.map((argument) => (argument.required ? `<${argument.name}>` : `[${argument.name}]`));
+function commandEntry({ name, description, summary, options, arguments: args }: CommandShape): string {
+  const words = args.map((argument) => (argument.required ? `<${argument.name}>` : `[${argument.name}]`));
   const own = options.filter(({ group, long }) => group === undefined && long !== "--help");
   const takesFlags = options.some(({ group }) => group !== undefined);
   const more = takesFlags ? " Takes the configuration options below." : "";
@@ -67,7 +73,7 @@ function commandEntry({ name, description, summary, options, arguments: them }: 
 }
 
 const flagEntries = (flags: readonly OptionShape[]): string =>
-  ["Each overrides a key of the configuration file.", ...flags.map(optionEntry)].join("\n");
+  ["Each option overrides a key of the configuration file.", ...flags.map(optionEntry)].join("\n");
 
 const optionEntry = ({ flags, description }: OptionShape): string =>
   `.TP\n.B ${text(flags)}\n${text(description.replace(/([^.])$/, "$1."))}`;

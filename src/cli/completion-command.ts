@@ -1,4 +1,4 @@
-/** `m2push completion`: a script that lets a shell complete commands, options and their values. */
+/** `m2push completion`: prints a script that completes commands, options and values in a shell. */
 import { Argument, type Command } from "commander";
 import { bash } from "./completion/bash.js";
 import { fish } from "./completion/fish.js";
@@ -11,8 +11,8 @@ export const SHELLS: Readonly<Record<string, (shape: ProgramShape) => string>> =
 export function addCompletion(program: Command, io: Io = processIo): void {
   const command = program.command("completion").summary("print a completion script for a shell");
   command.description(
-    "Prints a script that completes commands, options and their values. In bash: source <(m2push completion bash)",
+    "Prints a script that completes commands, options and values. To enable it in bash: source <(m2push completion bash)",
   );
-  command.addArgument(new Argument("<shell>", "which shell").choices(Object.keys(SHELLS)));
+  command.addArgument(new Argument("<shell>", "shell").choices(Object.keys(SHELLS)));
   command.action((shell: string) => void io.stdout.write(SHELLS[shell]?.(shapeOf(program)) ?? ""));
 }

@@ -1,4 +1,4 @@
-/** `m2push history`: what was published, as lines of JSON (protocol/archive.ts): out of one store, and into another. */
+/** `m2push history`: exports stored events as lines of JSON (protocol/archive.ts), and imports them into another store. */
 import { createReadStream, createWriteStream } from "node:fs";
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
@@ -10,23 +10,25 @@ import { ARCHIVE_END, encodeEntry, encodeHeader, type HistoryExport } from "../p
 import { readArchive } from "../protocol/archive-reader.js";
 import type { HistoryArchive } from "../storage/history-archive.js";
 import type { Clock } from "../util/clock.js";
+import { errorTexts } from "./error-texts.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
 
 const DESCRIPTION =
-  "export writes what the configured history holds as lines of JSON, the oldest first; import makes a new history of them. The " +
-  "history is the stream of [cluster] where that is configured, the data folder ([history] path) otherwise, which no daemon " +
-  "may be using. Ids stay as they are: browsers that come back with one get what came after it.";
+  "export writes the stored events as lines of JSON, the oldest first; import creates a new history from them. The history is the " +
+  "JetStream stream of [cluster] if that is configured, otherwise the data folder ([history] path), which no daemon may be using. " +
+  "Event ids are kept, so browsers that reconnect with one receive the events after it.";
 
 export function addHistory(program: Command, io: Io = processIo): void {
-  const command = program.command("history").summary("export or import what was published").description(DESCRIPTION);
-  command.addArgument(new Argument("<action>", "what to do").choices(["export", "import"]));
+  const command = program.command("history").summary("export or import stored events").description(DESCRIPTION);
+  command.addArgument(new Argument("<action>", "export or import").choices(["export", "import"]));
   command.argument("[file]", "import: the file to read (default: standard input)");
   command.option("-o, --output <file>", "export: the file to write (default: standard output)");
   addConfigOptions(command).action((action: string, file: string | undefined, { output }: { output?: string }) => {
     if (action === "export" && file !== undefined)
-      command.error(`export writes to --output ${file}, or standard output`);
-    if (action === "import" && output !== undefined) command.error("--output belongs to export");
+      command.error(`export takes no file argument; fix: use --output ${file}`);
+    if (action === "import" && output !== undefined)
+      command.error("--output is an option of export; fix: name the file to import as an argument");
     const { config } = loadFor(command, io);
     return action === "export" ? exportTo(output, config, io) : importFrom(file, config, io);
   });
@@ -44,18 +46,18 @@ async function exportTo(file: string | undefined, config: Config, io: Io): Promi
     yield ARCHIVE_END;
   }
   try {
-    // Private events are in it.
+    // The export contains private events.
     const target = file === undefined ? io.stdout : createWriteStream(resolve(io.cwd, file), { mode: 0o600 });
-    await pipeline(Readable.from(inPieces(lines())), target, { end: file !== undefined });
+    await pipeline(Readable.from(joined(lines())), target, { end: file !== undefined });
   } finally {
     await archive.close();
   }
   io.stderr.write(`${events(count)} exported\n`);
-  if (archive.lost !== undefined) throw new M2pushError("storage_unusable", `${archive.lost}; all else is exported`);
+  if (archive.lost !== undefined) throw new M2pushError("storage_unusable", errorTexts.incompleteExport(archive.lost));
 }
 
-/** A write for each line would cost more than all the rest. */
-async function* inPieces(lines: AsyncIterable<string>): AsyncGenerator<string> {
+/** Joins lines: one write for each line would cost more than everything else. */
+async function* joined(lines: AsyncIterable<string>): AsyncGenerator<string> {
   let piece = "";
   for await (const line of lines) {
     piece += line;
@@ -72,7 +74,7 @@ async function importFrom(file: string | undefined, config: Config, io: Io): Pro
     const result = await fillTarget(await readArchive(input), config, io.clock);
     io.stdout.write(`${result}\n`);
   } finally {
-    // Whoever writes to us may keep the pipe open: after a failure it must not keep this process alive.
+    // After a failure, a pipe that the writer keeps open must not keep this process alive.
     input.destroy();
   }
 }
@@ -84,21 +86,21 @@ async function openSource(config: Config, clock: Clock): Promise<HistoryArchive>
     const { openStreamArchive } = await import("../cluster/stream-archive.js");
     return openStreamArchive(config, clock);
   }
-  checkKept(config);
+  requireStored(config);
   const { openHistoryArchive } = await import("../storage/history-archive.js");
   return openHistoryArchive(config.history.path, clock);
 }
 
-/** Resolves with what has come of it, for people. */
+/** Resolves with a summary of the import. */
 async function fillTarget(archive: HistoryExport, config: Config, clock: Clock): Promise<string> {
   if (isCluster(config)) {
     const { newEpoch } = await import("../storage/memory/memory-history.js");
     const { fillStream } = await import("../cluster/stream-archive.js");
     const { imported, before, held } = await fillStream(archive, config, clock, newEpoch);
-    const earlier = before > 0 ? `; ${before} had been imported before` : "";
+    const earlier = before > 0 ? `; ${before} had already been imported` : "";
     return `${events(imported)} imported${earlier}${limits(held, imported + before)}`;
   }
-  checkKept(config);
+  requireStored(config);
   const { restore } = await import("../storage/history-archive.js");
   const { path, max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = config.history;
   const { imported, held } = await restore(archive, { path, maxEvents, maxAge, maxBytes }, clock);
@@ -106,14 +108,11 @@ async function fillTarget(archive: HistoryExport, config: Config, clock: Clock):
 }
 
 const limits = (held: number, all: number): string =>
-  held < all ? `; the limits of [history] let the newest ${held} stay` : "";
+  held < all ? `; the limits of [history] keep the newest ${held}` : "";
 
-function checkKept({ history }: Config): void {
+function requireStored({ history }: Config): void {
   if (history.store === "lmdb") return;
-  throw new M2pushError(
-    "storage_unusable",
-    'nothing is stored: [history] store is "memory", and there is no [cluster]',
-  );
+  throw new M2pushError("storage_unusable", errorTexts.nothingStored);
 }
 
 const events = (count: number): string => `${count} event${count === 1 ? "" : "s"}`;

@@ -1,4 +1,4 @@
-/** What a command sees of the process, as a value that a test can replace. */
+/** The process as a command sees it; tests replace it. */
 import type { Readable } from "node:stream";
 import { type Clock, systemClock } from "../util/clock.js";
 
@@ -11,7 +11,7 @@ export interface Io {
   readonly clock: Clock;
 }
 
-/** The process itself. Standard input is opened by whoever asks for it first: an open one can keep a process alive. */
+/** The real process. Standard input is opened at its first use: an open one can keep a process alive. */
 export const processIo: Io = {
   get stdin() {
     return process.stdin;

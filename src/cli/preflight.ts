@@ -1,6 +1,6 @@
 /**
- * What `m2push up` looks at before it starts anything: that nobody has the addresses that Mongrel2 is to listen on. Found later,
- * it would be one of many lines of a Mongrel2 that is started again and again.
+ * The checks of `m2push up` before it starts Mongrel2: the addresses that Mongrel2 listens on must be free. Otherwise Mongrel2 would
+ * fail and be restarted repeatedly, and the cause would be hard to find in the log.
  */
 import { readFileSync } from "node:fs";
 import { request } from "node:http";
@@ -10,10 +10,10 @@ import { leftoverPid } from "../mongrel2/mongrel2-process.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { portHolder } from "../util/port-holder.js";
 
-/** Between two questions whether the stream's address answers, milliseconds. */
+/** Between two requests to the stream's path until one is answered. */
 const ANSWER_INTERVAL_MS = 100;
 
-/** What a mongrel2.conf says about its (first) server. */
+/** The listen address of the first Server in a mongrel2.conf. */
 export interface WebAddress {
   readonly port: number;
   readonly isLoopback: boolean;
@@ -26,10 +26,10 @@ export function webAddress(conf: string): WebAddress {
   return { port, isLoopback: bound === "::1" || bound.startsWith("127.") };
 }
 
-/** Throws "link_failed" with every address that is taken, who has it, and what to do. */
+/** Throws "link_failed" with every address that is in use, the process that uses it, and the fix. */
 export function checkAddresses(conf: string, config: Config): void {
   const wanted: [port: number, what: string, fix: string][] = [
-    [webAddress(conf).port, "Mongrel2's web server", `change port in ${conf}, and [hub] origin`],
+    [webAddress(conf).port, "Mongrel2's web server", `change port in ${conf} and [hub] origin`],
     ...config.mongrel2.flatMap(({ send_spec, recv_spec }) => [
       wantedSpec(send_spec, "send_spec", conf),
       wantedSpec(recv_spec, "recv_spec", conf),
@@ -37,20 +37,20 @@ export function checkAddresses(conf: string, config: Config): void {
   ];
   const taken = wanted.flatMap(([port, what, fix]) => {
     const holder = Number.isNaN(port) ? undefined : portHolder(port);
-    // What an earlier `up` has left is ended before Mongrel2 starts; that of one that runs shows by the lock of its data.
+    // A Mongrel2 that an earlier `up` left is stopped before the new one starts; an `up` that still runs holds the lock of the data.
     if (!holder || holder.pid === leftoverPid()) return [];
-    return [`port ${port} (${what}) is taken by ${holder.name}; fix: stop that, or ${fix}`];
+    return [`port ${port} (${what}) is in use by ${holder.name}; fix: stop it, or ${fix}`];
   });
   if (taken.length > 0) throw new M2pushError("link_failed", taken.join("\n"));
 }
 
-/** NaN for what is no TCP port. */
+/** The port is NaN when the endpoint is not TCP. */
 function wantedSpec(spec: string, key: string, conf: string): [number, string, string] {
   const port = Number(/^tcp:.*:(\d+)$/.exec(spec)?.[1] ?? Number.NaN);
   return [port, key, `change ${key} in ${conf} and in [[mongrel2]]`];
 }
 
-/** Calls `answered` once a request goes through Mongrel2 to the daemon and back. OPTIONS: no stream is opened for it. */
+/** Calls `answered` once the daemon answers a request through Mongrel2. OPTIONS opens no stream. */
 export function whenAnswered(clock: Clock, url: string, answered: () => void): Cancel {
   let cancelled = false;
   let cancelTimer: Cancel = () => {};

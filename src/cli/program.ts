@@ -1,20 +1,20 @@
 /**
- * The frame of the command line: one program, one way to fail. Commands throw; `run` turns what they threw into one line on
- * standard error and an exit code: 0 done, 1 failed, 2 usage or configuration. With M2PUSH_DEBUG set the stack is printed too.
+ * The program and its error handling. Commands throw; `run` prints the error as one line on standard error and returns the exit code:
+ * 0 success, 1 failure, 2 wrong usage or invalid configuration. With M2PUSH_DEBUG set it prints the stack too.
  */
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { M2pushError } from "../errors.js";
 import { escapeUnprintable, printableLine } from "../util/escape.js";
-import { packageVersion } from "../util/version.js";
+import { packageVersion } from "../util/package-version.js";
 import { type Io, processIo } from "./io.js";
 
 export type ExitCode = 0 | 1 | 2;
 
-/** The program without commands. Commands added to it share its error handling. */
+/** The program without commands. Commands that are added to it share its error handling. */
 export function createProgram(io: Io = processIo): Command {
   return new Command("m2push")
-    .description("The push daemon for Mongrel2.")
+    .description("The push daemon for Mongrel2: sends events to browsers over Server-Sent Events (EventSource).")
     .version(packageVersion(), "-V, --version", "print the version")
     .exitOverride()
     .configureOutput({
@@ -24,7 +24,7 @@ export function createProgram(io: Io = processIo): Command {
     });
 }
 
-/** Runs the command that the arguments name (without node and the script). Never rejects. */
+/** Runs the command in `args` (without node and the script). Never rejects. */
 export async function run(program: Command, args: readonly string[], io: Io = processIo): Promise<ExitCode> {
   try {
     await program.parseAsync(args, { from: "user" });
@@ -34,7 +34,7 @@ export async function run(program: Command, args: readonly string[], io: Io = pr
   }
 }
 
-/** commander has printed its own errors before it throws; help and version are thrown too, with exit code 0. */
+/** commander prints its own errors before it throws. It also throws after --help and --version, with exit code 0. */
 function report(error: unknown, io: Io): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const invalid = error instanceof M2pushError && error.code === "config_invalid";

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { isEndpoint } from "../config/endpoint-types.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
 import { escapeUnprintable } from "../util/escape.js";
+import { errorTexts } from "./error-texts.js";
 import { type Io, processIo } from "./io.js";
 import { addFileOption, loadFor } from "./options.js";
 import { httpPublishTransport, type PublishTransport, zmqPublishTransport } from "./publish-transport.js";
@@ -19,63 +20,67 @@ interface PublishOptions {
   readonly token?: string;
 }
 
-/** Where an event without a topic goes, as one that comes as a ready EventSource block. */
+/** The topic of an event that names none, as of a complete EventSource block. */
 const DEFAULT_TOPIC = "message";
 
 export function addPublish(program: Command, io: Io = processIo): void {
   const command = program.command("publish").summary("publish an event").description(DESCRIPTION);
-  command.argument("[data]", 'the event\'s data; "-": one event for each line of standard input');
+  command.argument("[data]", 'data of the event; "-": one event for each line of standard input');
   for (const option of eventOptions()) command.addOption(option);
-  command.addOption(new Option("--zmq <spec>", "PUSH to this address (default: [publish] zmq)").argParser(readSpec));
-  command.addOption(new Option("--url <url>", "POST to this hub instead").argParser(readUrl).conflicts("zmq"));
-  command.addOption(new Option("--token <jwt>", "the publisher's token").conflicts("zmq"));
+  command.addOption(
+    new Option("--zmq <address>", "ZeroMQ address to publish to (default: [publish] zmq)").argParser(readSpec),
+  );
+  command.addOption(
+    new Option("--url <url>", "URL of a hub to publish to over HTTP, instead of ZeroMQ")
+      .argParser(readUrl)
+      .conflicts("zmq"),
+  );
+  command.addOption(new Option("--token <jwt>", "access token for --url").conflicts("zmq"));
   addFileOption(command).action((data: string | undefined, options: PublishOptions) =>
-    publish(command, data ?? command.error(NO_DATA), options, io),
+    // Without an argument, `... | m2push publish` would publish an empty event and ignore standard input.
+    publish(command, data ?? command.error(errorTexts.noData), options, io),
   );
 }
 
-/** `... | m2push publish` would publish an empty event, and drop what was piped in. */
-const NO_DATA =
-  'no data; fix: give it as an argument ("" for an empty event), or - to read standard input, one event a line';
-
 const DESCRIPTION =
-  "Publishes an event. Through ZeroMQ nothing is acknowledged and nothing printed; " +
-  "through HTTP the id that the hub gave is printed.";
+  "Publishes an event. Without --url it is sent through ZeroMQ, which has no acknowledgement: nothing is printed. With --url it is " +
+  "sent over HTTP, and the id that the hub assigned is printed.";
 
 function eventOptions(): Option[] {
   return [
-    new Option("-t, --topic <topic>", `the topic; repeat it for alternates (default: ${DEFAULT_TOPIC})`).argParser(
-      (topic, all: string[] = []) => [...all, topic],
-    ),
-    new Option("--id <id>", "the event's id (default: the daemon gives one)"),
-    new Option("--type <type>", "the event's type (default: message)"),
-    new Option("--retry <ms>", "tells browsers to wait this long before they reconnect").argParser(readMilliseconds),
-    new Option("--private", "only for subscribers whose token allows the topic"),
+    new Option(
+      "-t, --topic <topic>",
+      `topic; repeat the option for further topics (default: ${DEFAULT_TOPIC})`,
+    ).argParser((topic, all: string[] = []) => [...all, topic]),
+    new Option("--id <id>", "id of the event (default: the daemon assigns one)"),
+    new Option("--type <type>", "type of the event (default: message)"),
+    new Option("--retry <ms>", "reconnection delay for browsers, in milliseconds").argParser(readMilliseconds),
+    new Option("--private", "send only to subscribers whose token grants the topic"),
   ];
 }
 
-/** The steps: check everything that can be checked beforehand, then open the door, publish, close the door. */
+/** Checks everything that can be checked in advance, then opens the transport, publishes, and closes it. */
 async function publish(command: Command, data: string, options: PublishOptions, io: Io): Promise<void> {
   const many = data === "-";
-  if (many && options.id !== undefined) command.error("--id names one event, and - reads many");
-  if (options.token !== undefined && options.url === undefined) command.error("--token needs --url");
-  if (!many) refuseBadDraft(command, draftOf(data, options));
-  const door = openDoor(command, options, io);
+  if (many && options.id !== undefined) command.error(errorTexts.idOfMany);
+  if (options.token !== undefined && options.url === undefined) command.error(errorTexts.tokenWithoutUrl);
+  if (!many) rejectInvalidDraft(command, draftOf(data, options));
+  const transport = openTransport(command, options, io);
   try {
-    for await (const line of many ? linesOf(io.stdin) : [data]) await publishOne(door, draftOf(line, options), io);
+    for await (const line of many ? linesOf(io.stdin) : [data]) await publishOne(transport, draftOf(line, options), io);
   } finally {
-    await door.close();
+    await transport.close();
   }
 }
 
-async function publishOne(door: PublishTransport, draft: Draft, io: Io): Promise<void> {
+async function publishOne(transport: PublishTransport, draft: Draft, io: Io): Promise<void> {
   checkDraft(draft);
-  const id = await door.publish(draft);
+  const id = await transport.publish(draft);
   if (id !== undefined) io.stdout.write(`${escapeUnprintable(id)}\n`);
 }
 
-/** What the daemon would only drop and log is refused here, as a fault of the arguments. */
-function refuseBadDraft(command: Command, draft: Draft): void {
+/** Rejects an event that the daemon would drop, as wrong usage. */
+function rejectInvalidDraft(command: Command, draft: Draft): void {
   try {
     checkDraft(draft);
   } catch (error) {
@@ -95,17 +100,17 @@ function draftOf(data: string, options: PublishOptions): Draft {
   };
 }
 
-function openDoor(command: Command, options: PublishOptions, io: Io): PublishTransport {
+function openTransport(command: Command, options: PublishOptions, io: Io): PublishTransport {
   if (options.url !== undefined) return httpPublishTransport(options.url, options.token);
   return zmqPublishTransport(connectable(options.zmq ?? configuredSpec(command, io)), io.clock);
 }
 
 function configuredSpec(command: Command, io: Io): string {
   const { zmq } = loadFor(command, io).config.publish;
-  return zmq === "" ? command.error("[publish] zmq is off: give --zmq SPEC or --url URL") : zmq;
+  return zmq === "" ? command.error(errorTexts.zmqOff) : zmq;
 }
 
-/** An address that the daemon binds on all interfaces is reached on this machine. */
+/** Replaces an address that the daemon binds on all interfaces by one to connect to. */
 const connectable = (spec: string): string => spec.replace(/^tcp:\/\/(?:\*|0\.0\.0\.0):/, "tcp://127.0.0.1:");
 
 function readSpec(text: string): string {

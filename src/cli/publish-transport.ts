@@ -1,21 +1,18 @@
-/**
- * The two ways a publication leaves the command line: ZeroMQ PUSH to the daemon, or HTTP POST in the form of the Mercure
- * protocol.
- */
+/** The two transports of `m2push publish`: ZeroMQ PUSH to the daemon, and HTTP POST by the Mercure protocol. */
 import { M2pushError } from "../errors.js";
 import type { Draft } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { PushSocket } from "../zmq/push-socket.js";
 
 export interface PublishTransport {
-  /** Publishes one event. Resolves with the id that was acknowledged; undefined where the door has no acknowledgement. */
+  /** Publishes one event. Resolves with the acknowledged id, or undefined if the transport has no acknowledgement. */
   publish(draft: Draft): Promise<string | undefined>;
-  /** Resolves when everything is out. Rejects when it may not be. */
+  /** Resolves when everything has been sent. Rejects when it may not have been. */
   close(): Promise<void>;
 }
 
-/** How long a daemon may take to acknowledge a publication, milliseconds. */
-const ANSWER_WITHIN = 30_000;
+/** For the acknowledgement of one publication. */
+const RESPONSE_TIMEOUT_MS = 30_000;
 
 /** Connects to the daemon's PULL socket. Throws "link_failed" when the address cannot be connected to. */
 export function zmqPublishTransport(spec: string, clock: Clock): PublishTransport {
@@ -29,14 +26,14 @@ export function zmqPublishTransport(spec: string, clock: Clock): PublishTranspor
   };
 }
 
-/** [topic, data, json]; an event with several topics has only the form of one JSON part. */
+/** [topic, data, json]; an event with several topics is one JSON part. */
 export function messageOf({ topics, data, id, type, retry, private: isPrivate }: Draft): Buffer[] {
   const fields = { id, type, retry, ...(isPrivate && { private: true }) };
   if (topics.length > 1) return [Buffer.from(JSON.stringify({ topics, data, ...fields }))];
   return [Buffer.from(topics[0]), Buffer.from(data), Buffer.from(JSON.stringify(fields))];
 }
 
-/** Posts to the hub's URL. Publishing rejects with "link_failed" when it is not reached or answers anything but 2xx. */
+/** Posts to the hub's URL. Publishing rejects with "link_failed" when the hub is unreachable or answers anything but 2xx. */
 export function httpPublishTransport(url: URL, token: string | undefined): PublishTransport {
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return {
@@ -49,7 +46,7 @@ export function httpPublishTransport(url: URL, token: string | undefined): Publi
   };
 }
 
-/** The fields of mercure.md A5. */
+/** The fields of docs/architecture/mercure.md A5. */
 export function formOf({ topics, data, id, type, retry, private: isPrivate }: Draft): URLSearchParams {
   const form = new URLSearchParams(topics.map((topic): [string, string] => ["topic", topic]));
   form.append("data", data);
@@ -60,10 +57,10 @@ export function formOf({ topics, data, id, type, retry, private: isPrivate }: Dr
   return form;
 }
 
-/** A redirection is not followed: it would turn the POST into a GET, and carry the token elsewhere. */
+/** Redirects are not followed: they would turn the POST into a GET, and send the token to another address. */
 async function post(url: URL, headers: Record<string, string>, body: URLSearchParams) {
   try {
-    const signal = AbortSignal.timeout(ANSWER_WITHIN);
+    const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
     const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
     return { status: `${response.status} ${response.statusText}`, ok: response.ok, text: await response.text() };
   } catch (cause) {
@@ -71,7 +68,7 @@ async function post(url: URL, headers: Record<string, string>, body: URLSearchPa
   }
 }
 
-/** fetch says only "fetch failed"; why stands in the cause, which for several addresses is a list without a message. */
+/** fetch reports only "fetch failed"; its cause has the reason, and is a list without a message for several addresses. */
 function causes(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;

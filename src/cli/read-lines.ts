@@ -1,6 +1,6 @@
 /**
- * Lines of standard input, from its bytes: node:readline replaces what is no UTF-8 and takes U+2028 for a line end, and both would
- * change what is published without a word.
+ * Lines of standard input, split as bytes. node:readline replaces invalid UTF-8 and treats U+2028 as a line end: both would silently
+ * change what is published.
  */
 import { isUtf8 } from "node:buffer";
 import type { Readable } from "node:stream";

@@ -1,46 +1,49 @@
-/** What `serve` and `up` share: a daemon that runs until a signal ends it. */
+/** Runs the daemon until a signal stops it, for `serve` and `up`. */
 import type { Command } from "commander";
 import type { Config } from "../config/schema.js";
-import { type Daemon, startDaemon } from "../daemon.js";
+import type { Daemon } from "../daemon/daemon-api.js";
+import { startDaemon } from "../daemon.js";
 import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../observability/log/logger.js";
 import { endOnInternalError } from "./fatal.js";
 import { loadFor } from "./options.js";
 import { endOnOutputError } from "./output-error.js";
 
-/** Something that runs beside the daemon: started after it, stopped after it. */
+/** A process that runs beside the daemon: it is started after the daemon and stopped after it. */
 export interface Sidecar {
-  /** Makes what the daemon needs, and returns what turns a configuration that was read into the one that it is to have. */
+  /** Prepares the daemon's start. Resolves with a function that completes each loaded configuration. */
   prepare(): Promise<(config: Config) => Config>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * Loads the configuration and runs the daemon until SIGINT or SIGTERM; a second signal ends the process at once (exit code
- * 1). SIGHUP reads the configuration again. Signals are listened to from the first moment: one that comes during the start
- * is obeyed when the start is over.
+ * Loads the configuration and runs the daemon until SIGINT or SIGTERM; a second signal ends the process at once with exit code 1.
+ * SIGHUP reloads the configuration. A signal that arrives during the start takes effect after it.
  */
-export async function runDaemon(command: Command, beside?: (log: Logger, config: Config) => Sidecar): Promise<void> {
+export async function runDaemon(
+  command: Command,
+  createSidecar?: (log: Logger, config: Config) => Sidecar,
+): Promise<void> {
   const { config: loaded } = loadFor(command);
   process.stdout.off("error", endOnOutputError);
   const log = openLog(loaded.log.level);
   endOnInternalError(log);
   const signalled = firstSignal();
-  const reloads = hangUps();
-  const companion = beside?.(log, loaded);
-  const adjust = (await companion?.prepare()) ?? ((config: Config) => config);
+  const onReload = listenForReload();
+  const sidecar = createSidecar?.(log, loaded);
+  const adjust = (await sidecar?.prepare()) ?? ((config: Config) => config);
   const { drain = false, takeover = false } = command.opts<{ drain?: true; takeover?: true }>();
   const stopped = new AbortController();
   void signalled.then(() => stopped.abort());
   const daemon = await startDaemon(adjust(loaded), { log, drain, takeover, signal: stopped.signal });
-  reloads(() => reload(() => adjust(loadFor(command).config), daemon, log));
+  onReload(() => reload(() => adjust(loadFor(command).config), daemon, log));
   try {
-    await companion?.start();
-    log.info({ event: "stopping", signal: await signalled }, "stopping; a second signal stops at once");
+    await sidecar?.start();
+    log.info({ event: "stopping", signal: await signalled }, "stopping; a second signal exits immediately");
   } finally {
     await daemon.stop();
-    await companion?.stop();
+    await sidecar?.stop();
     log.info({ event: "stopped" }, "m2push stopped");
   }
 }
@@ -58,27 +61,28 @@ function firstSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-/** Listens to SIGHUP: what it returns is told what to do then, and does it at once if one has come. */
-function hangUps(): (obey: () => void) => void {
-  let obeyed = () => {
-    hasCome = true;
+/** Listens to SIGHUP. The returned function sets the handler, and calls it at once if a signal has already arrived. */
+function listenForReload(): (handler: () => void) => void {
+  let handle = () => {
+    hasArrived = true;
   };
-  let hasCome = false;
-  process.on("SIGHUP", () => obeyed());
-  return (obey) => {
-    obeyed = obey;
-    if (hasCome) obey();
+  let hasArrived = false;
+  process.on("SIGHUP", () => handle());
+  return (handler) => {
+    handle = handler;
+    if (hasArrived) handler();
   };
 }
 
-/** Takes over what may change; names what may not. A faulty file changes nothing. */
+/** Applies the keys that can change at run time, and logs the names of the others. An invalid file changes nothing. */
 function reload(read: () => Config, daemon: Daemon, log: Logger): void {
   try {
-    const waiting = daemon.reload(read());
-    log.info({ event: "reloaded" }, "configuration read again");
-    if (waiting.length > 0) log.warn({ event: "reloaded", keys: waiting }, "these keys change only with a restart");
+    const unchanged = daemon.reload(read());
+    log.info({ event: "reloaded" }, "configuration reloaded");
+    if (unchanged.length > 0)
+      log.warn({ event: "reloaded", keys: unchanged }, "changed keys need a restart of the daemon");
   } catch (error) {
     if (!(error instanceof M2pushError)) throw error;
-    log.error({ event: "reload_failed", why: error.message }, "configuration not changed");
+    log.error({ event: "reload_failed", why: error.message }, "configuration not reloaded: it has errors");
   }
 }

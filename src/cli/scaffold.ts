@@ -1,6 +1,6 @@
 /**
- * What `m2push up` needs in the folder where it runs: config/m2push.toml, config/mongrel2.conf and html/. Where none of these
- * is there, it begins with copies of the ones that come with m2push: they work as they are, and are meant to be changed.
+ * Creates the files of `m2push up` in a new folder: config/m2push.toml, config/mongrel2.conf and html/, copies of those that come with
+ * m2push. They work unchanged, and users edit them.
  */
 import { cpSync, existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,15 +9,15 @@ import { fileURLToPath } from "node:url";
 export const PAIR = { config: "config/m2push.toml", mongrel2: "config/mongrel2.conf" } as const;
 const HTML = "html";
 
-/** Where a package has them: that of npm and a checkout as they stand, that of Debian below share/. */
-const PLACES = [
+/** The folders with the originals: in the npm package and a checkout, and in the Debian package. */
+const SOURCES = [
   { config: "config", html: HTML },
   { config: "share/doc/m2push/examples", html: "share/m2push/html" },
 ];
 
 /**
- * Copies what is missing into `folder`, unless some of the pair is there. Returns what was written, for people; undefined =
- * nothing was, as everything is there, or this m2push came without the files.
+ * Copies the missing files into `folder`, unless one of the two configuration files exists. Returns the names of the copies; undefined
+ * = nothing was copied, because a file exists or this installation has no originals.
  */
 export function scaffold(folder: string): string | undefined {
   const has = (path: string) => existsSync(join(folder, path));
@@ -33,9 +33,9 @@ export function scaffold(folder: string): string | undefined {
 
 function find(): { config: string; html: string } | undefined {
   for (let above = new URL("../", import.meta.url); ; above = new URL("../", above)) {
-    for (const place of PLACES) {
-      const config = fileURLToPath(new URL(place.config, above));
-      const html = fileURLToPath(new URL(place.html, above));
+    for (const source of SOURCES) {
+      const config = fileURLToPath(new URL(source.config, above));
+      const html = fileURLToPath(new URL(source.html, above));
       if (["m2push.toml", "mongrel2.conf"].every((name) => existsSync(join(config, name)))) return { config, html };
     }
     if (above.pathname === "/") return undefined;

@@ -1,7 +1,7 @@
-/** `m2push status`: what a running daemon does, from its admin address; once, or each second. */
+/** `m2push status`: prints the status of a running daemon, from its admin server; once, or each second. */
 import type { Command } from "commander";
-import type { NodeSnapshot } from "../delivery/ports.js";
 import { M2pushError } from "../errors.js";
+import type { NodeSnapshot } from "../hub/node-state.js";
 import { adminUrl, fetchStatus } from "../observability/admin/fetch-status.js";
 import type { ServerStatus, Status } from "../observability/admin/status.js";
 import { blocksReadiness } from "../util/conditions.js";
@@ -9,42 +9,41 @@ import { escapeJson, escapeUnprintable, printableLine } from "../util/escape.js"
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
 
-/** Between two looks, milliseconds. */
-const EVERY = 1000;
-/** Columns of a terminal that does not say how many it has. */
-const COLUMNS = 80;
+const REFRESH_INTERVAL_MS = 1000;
+/** For a terminal that does not report its width. */
+const DEFAULT_TERMINAL_COLUMNS = 80;
 
 interface StatusOptions {
   readonly json?: true;
   readonly watch?: true;
 }
 
-/** One look, as it is written; `now` is milliseconds since 1970. */
+/** Formats one status; `now` is milliseconds since 1970. */
 type View = (status: Status, now: number) => string;
 
 export function addStatus(program: Command, io: Io = processIo): void {
-  const command = program.command("status").summary("show what a running daemon does");
+  const command = program.command("status").summary("show the status of a running daemon");
   command.description(
-    "Shows servers, clients, rates and delays of a running daemon, asked at the [admin] listen of the configuration. " +
-      "Rates are over the last five seconds. Exit code 1 when the daemon does not answer.",
+    "Shows servers, clients, rates and delays of a running daemon, from its admin server ([admin] listen). Rates are averages over " +
+      "the last 5 seconds. Exit code 1 when the daemon does not answer.",
   );
-  command.option("--json", "as JSON, one object a line");
-  command.option("--watch", "again each second: redrawn on a terminal, one line each time where it is piped");
+  command.option("--json", "print JSON, one object a line");
+  command.option("--watch", "repeat each second: redraws a terminal, prints one line each time to a pipe");
   addConfigOptions(command).action((options: StatusOptions) => show(command, options, io));
 }
 
 async function show(command: Command, { json, watch: again }: StatusOptions, io: Io): Promise<void> {
   const { listen } = loadFor(command, io).config.admin;
-  if (listen === "") command.error('[admin] listen is "": this daemon has no admin address to ask');
+  if (listen === "") command.error('[admin] listen is "": the daemon has no admin server; fix: set [admin] listen');
   if (listen.endsWith(":0"))
-    command.error("[admin] listen has port 0: which port the daemon got stands in its log only");
+    command.error("[admin] listen has port 0: only the daemon's log contains the port; fix: set a fixed port");
   const url = adminUrl(listen);
   const first = await fetchStatus(url);
   if (!again) io.stdout.write((json ? asJson : asTable)(first, io.clock.now()));
   else await watch(first, url, json ? asJson : undefined, io);
 }
 
-/** Goes on while somebody reads. A daemon that is away for a while (an upgrade) is waited for. */
+/** Repeats until the output is closed. While the daemon does not answer, as during an upgrade, it reports that and continues. */
 async function watch(first: Status, url: string, given: View | undefined, io: Io): Promise<void> {
   const columns = terminalColumns(io.stdout);
   const view = given ?? (columns === undefined ? asLine : asTable);
@@ -64,18 +63,18 @@ async function watch(first: Status, url: string, given: View | undefined, io: Io
   }
 }
 
-const pause = ({ clock }: Io): Promise<void> => new Promise((resolve) => clock.after(EVERY, resolve));
+const pause = ({ clock }: Io): Promise<void> => new Promise((resolve) => clock.after(REFRESH_INTERVAL_MS, resolve));
 
 function terminalColumns(stream: NodeJS.WritableStream): number | undefined {
   const { isTTY, columns } = stream as Partial<NodeJS.WriteStream>;
-  return isTTY ? (columns ?? COLUMNS) : undefined;
+  return isTTY ? (columns ?? DEFAULT_TERMINAL_COLUMNS) : undefined;
 }
 
-// ECMA-48: ED 2 clears all, CUP goes home, EL clears to the end of a line, ED to the end of the screen.
+// ECMA-48: ED 2 clears the screen, CUP moves to its start, EL clears to the end of a line, ED to the end of the screen.
 const CLEAR = "\x1b[2J";
 const HOME = "\x1b[H";
 
-/** Over what stood there, without flicker; a line that would wrap is cut. */
+/** Overwrites the previous screen without flicker; lines that would wrap are cut. */
 function screen(text: string, columns: number): string {
   const lines = text.split("\n").map((line) => `${line.slice(0, columns)}\x1b[K`);
   return `${HOME}${lines.join("\r\n")}\x1b[J`;
@@ -83,7 +82,7 @@ function screen(text: string, columns: number): string {
 
 export const asJson: View = (status) => `${escapeJson(JSON.stringify(status))}\n`;
 
-/** For a pipe: names and values that awk can take apart. */
+/** For a pipe: name=value pairs. */
 export const asLine: View = (status, now) => {
   const { perSecond, servers, eventLoopLagMs: lagMs } = status;
   const slowest = (of: (server: ServerStatus) => number | null) => Math.max(0, ...servers.map((it) => of(it) ?? 0));
@@ -105,7 +104,7 @@ export const asLine: View = (status, now) => {
   ].join(" ");
 };
 
-/** For people: at most 80 columns wide. */
+/** For a terminal: at most 80 columns wide. */
 export const asTable: View = (status) => {
   const { perSecond: rate } = status;
   const lines = [
@@ -138,7 +137,7 @@ export const asTable: View = (status) => {
   return `${lines.map(printableCells).join("\n")}\n`;
 };
 
-/** Names and texts of a daemon that may quote strangers. */
+/** Names and texts of the daemon may contain text that clients sent: characters that a terminal interprets are escaped. */
 const printableCells = (line: string): string => escapeUnprintable(line.replaceAll("\n", " "));
 
 function serverRow(server: ServerStatus): string {
@@ -158,13 +157,13 @@ function serverRow(server: ServerStatus): string {
   return row(name, state, ...counts, ms(fenceMs), ms(latencyMs));
 }
 
-const NAME = 16;
-/** Widths after the name, which is on the left; 79 columns with the blanks between. */
-const WIDTHS = [7, 9, 7, 7, 10, 8, 8];
+const NAME_COLUMNS = 16;
+/** Widths of the columns after the name; 79 columns in all, with the spaces between. */
+const VALUE_COLUMNS = [7, 9, 7, 7, 10, 8, 8];
 
 function row(name: string, ...rest: readonly string[]): string {
-  const first = name.length > NAME ? `${name.slice(0, NAME - 1)}…` : name.padEnd(NAME);
-  return [first, ...rest.map((cell, at) => cell.padStart(WIDTHS[at] ?? 0))].join(" ");
+  const first = name.length > NAME_COLUMNS ? `${name.slice(0, NAME_COLUMNS - 1)}…` : name.padEnd(NAME_COLUMNS);
+  return [first, ...rest.map((cell, at) => cell.padStart(VALUE_COLUMNS[at] ?? 0))].join(" ");
 }
 
 const cells = (...pairs: readonly (readonly [string, string])[]): string =>
@@ -176,7 +175,7 @@ function historyLine({ history }: Status): string {
   return `history       ${number(count)} events, ${bytes(size)}, after ${floor} to ${last}, epoch ${epoch}`;
 }
 
-/** Standing problems that do not keep the daemon from being ready. */
+/** Conditions that do not affect readiness. */
 function minorConditions({ conditions }: Status): string[] {
   const minor = conditions.filter(({ code }) => !blocksReadiness(code));
   return minor.map(({ subject, message, fix }) => `- ${subject && `${subject}: `}${message}; fix: ${fix}`);
@@ -192,7 +191,7 @@ function nodeLines({ nodes }: Status): string[] {
 const nodeRow = (name: string, ...[clients = "", position = "", lag = "", heard = ""]: string[]): string =>
   `${name.slice(0, 32).padEnd(32)} ${clients.padStart(9)} ${position.padStart(14)} ${lag.padStart(9)} ${heard.padStart(9)}`;
 
-/** With one place where that says more. */
+/** With one decimal place below 100. */
 const number = (value: number): string => value.toLocaleString("en-US", { maximumFractionDigits: value < 100 ? 1 : 0 });
 
 const ms = (value: number | null): string =>

@@ -1,10 +1,10 @@
-/** `m2push up`: Mongrel2 and the daemon together, as `npm start` does; everything they write stands below the working folder. */
+/** `m2push up`: runs Mongrel2 and the daemon together, as `npm start` does. All their files are below the working folder. */
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Config, ServerConfig } from "../config/schema.js";
 import { issueKey } from "../http/auth/issue-key.js";
-import { DATABASE, Mongrel2Process } from "../mongrel2/mongrel2-process.js";
+import { DATABASE_FILE, Mongrel2Process } from "../mongrel2/mongrel2-process.js";
 import type { Logger } from "../observability/log/logger.js";
 import { type Cancel, systemClock } from "../util/clock.js";
 import { addConfigOptions, addSharedOption } from "./options.js";
@@ -15,18 +15,21 @@ import { PAIR, scaffold } from "./scaffold.js";
 export function addUp(program: Command): void {
   const command = program.command("up").summary("run Mongrel2 and the daemon together");
   command.description(
-    "Runs Mongrel2 (from the mongrel2.conf beside the configuration file) and the daemon, in the working folder. Without -c " +
-      `it reads ${PAIR.config} there; a folder without one is given a pair that works. SIGINT or SIGTERM stops both.`,
+    "Runs Mongrel2 and the daemon together in the working folder. Mongrel2's configuration is the mongrel2.conf beside the " +
+      `configuration file. Without -c it reads ${PAIR.config}; if that does not exist, it creates working configuration files. ` +
+      "SIGINT or SIGTERM stops both.",
   );
-  command.option("--mongrel2-conf <file>", "Mongrel2's configuration");
+  command.option(
+    "--mongrel2-conf <file>",
+    "Mongrel2's configuration (default: mongrel2.conf beside the configuration file)",
+  );
   addConfigOptions(addSharedOption(command)).action(
     async ({ config, mongrel2Conf }: { config?: string; mongrel2Conf?: string }) => {
       const written = config === undefined && mongrel2Conf === undefined ? scaffold(process.cwd()) : undefined;
       if (config === undefined && existsSync(PAIR.config)) command.setOptionValue("config", PAIR.config);
       const conf = mongrel2Conf ?? (config === undefined ? PAIR.mongrel2 : join(dirname(config), "mongrel2.conf"));
       await runDaemon(command, (log, loaded) => {
-        if (written)
-          log.info({ event: "files", written }, "began with copies of what comes with m2push: change them at will");
+        if (written) log.info({ event: "files", written }, "created configuration files; edit them as needed");
         return mongrel2(conf, log, loaded);
       });
     },
@@ -36,7 +39,7 @@ export function addUp(program: Command): void {
 function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
   const child = new Mongrel2Process(conf, systemClock, {
     started: (pid) => log.info({ event: "mongrel2_started", pid }, "Mongrel2 started"),
-    died: (how, wait) => log.error({ event: "mongrel2_died", how, wait }, "Mongrel2 died: starting it again"),
+    exited: (how, wait) => log.error({ event: "mongrel2_died", how, wait }, "Mongrel2 exited; restarting it"),
   });
   let cancelWait: Cancel = () => {};
   return {
@@ -50,10 +53,10 @@ function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
     async start() {
       await child.start();
       const { auth, history, hub, stream } = config;
-      if (auth.publisher_key === "") log.info({ event: "key" }, `publish: ${curlLine(history.path, hub)}`);
+      if (auth.publisher_key === "") log.info({ event: "key" }, `to publish: ${curlLine(history.path, hub)}`);
       const address = `http://localhost:${webAddress(conf).port}/`;
       cancelWait = whenAnswered(systemClock, new URL(stream.path, address).href, () => {
-        log.info({ event: "up", address }, `open ${address} in a browser; Ctrl-C stops`);
+        log.info({ event: "up", address }, `open ${address} in a browser; stop with Ctrl-C`);
       });
     },
     stop() {
@@ -63,14 +66,15 @@ function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
   };
 }
 
-/** Mongrel2's database is made here, so the daemon can know whether anybody else answers requests. */
+/** `up` creates Mongrel2's database, from which the daemon learns whether it is Mongrel2's only handler. */
 function withDatabase(config: Config): Config {
-  const known = (it: ServerConfig): ServerConfig => (it.database === "" ? { ...it, database: resolve(DATABASE) } : it);
+  const known = (it: ServerConfig): ServerConfig =>
+    it.database === "" ? { ...it, database: resolve(DATABASE_FILE) } : it;
   const [first, ...more] = config.mongrel2;
   return { ...config, mongrel2: [known(first), ...more.map(known)] };
 }
 
-/** Where no key is configured, one is made beside the data: so that publishing over HTTP can be tried at once. */
+/** Without a configured key, creates one in the data folder, so that publishing over HTTP works at once. */
 async function issuedKey({ auth, history }: Config): Promise<string | undefined> {
   return auth.publisher_key === "" ? (await issueKey(history.path, auth.issuer)).keyFile : undefined;
 }
@@ -81,7 +85,7 @@ function withKey(keyFile: string | undefined, config: Config): Config {
   return { ...config, auth: { ...auth, publisher_key: keyFile } };
 }
 
-/** On a loopback address only this machine's names are served, and that of the hub's origin (a proxy in front): DNS rebinding. */
+/** On a loopback address, accepts only the names of this machine and the host of the hub's origin (a proxy): stops DNS rebinding. */
 function servedHosts(conf: string, { hub }: Config): readonly string[] {
   return webAddress(conf).isLoopback
     ? [...new Set(["localhost", "127.0.0.1", "[::1]", new URL(hub.origin).hostname])]
@@ -92,7 +96,7 @@ function withHosts(hosts: readonly string[], config: Config): Config {
   return config.hub.hosts.length > 0 ? config : { ...config, hub: { ...config.hub, hosts } };
 }
 
-/** For people to copy. The token stays in its file: what is logged is no secret. */
+/** A command for users to copy. It reads the token from its file: the log contains no secret. */
 function curlLine(folder: string, { origin, path }: Config["hub"]): string {
   const token = relative(process.cwd(), join(folder, "publisher.jwt"));
   return `curl -H "Authorization: Bearer $(cat ${token})" -d topic=news -d data=hello ${origin}${path}`;

@@ -13,12 +13,13 @@
  * was trimmed or purged before we could take it.
  */
 
-import type { Bus, Deliver, GapReason } from "../delivery/ports.js";
+import type { GapReason } from "../delivery/reasons.js";
 import { M2pushError } from "../errors.js";
+import type { Bus, Deliver } from "../hub/bus.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
 import { CancellableSleep } from "../util/cancellable-sleep.js";
-import { atMost, type Clock } from "../util/clock.js";
+import { type Clock, waitAtMost } from "../util/clock.js";
 import { Throttle } from "../util/throttle.js";
 import type { StreamObserver } from "./cluster-conditions.js";
 import type { ClusterHistory } from "./cluster-history.js";
@@ -101,7 +102,7 @@ export class ClusterBus implements Bus {
     });
     this.#running = this.#run(known);
     if (!known) return warmed;
-    await atMost(this.#options.clock, patience, warmed);
+    await waitAtMost(this.#options.clock, patience, warmed);
     if (!this.#place) this.#begin(known);
   }
 
@@ -122,10 +123,10 @@ export class ClusterBus implements Bus {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await atMost(this.#options.clock, LAST_PATIENCE, this.#publisher.settled());
+    await waitAtMost(this.#options.clock, LAST_PATIENCE, this.#publisher.settled());
     this.#publisher.close();
     this.#options.nodes.close();
-    this.#pause.over();
+    this.#pause.cancel();
     this.#warmed();
     await this.#session?.close();
     await this.#running;
@@ -180,7 +181,7 @@ export class ClusterBus implements Bus {
       if (typeof state === "string") end(state);
       else if (this.#standstill.at(history.last, state.last)) end("its consumer stood still");
     };
-    const watch = clock.every(LOOK_EVERY, () => look().catch((error) => end(textOf(error))));
+    const watch = clock.every(LOOK_EVERY, () => void look().catch((error) => end(textOf(error))));
     try {
       // Once more: it could have been replaced after the survey.
       const state = await this.#look(session, following);
@@ -287,7 +288,7 @@ export class ClusterBus implements Bus {
 
   #warn(kind: "following" | "limits" | "rolled back" | "foreign", warning: string): void {
     if (this.#isClosed) return;
-    this.#warnings.pass(kind, (suppressed) => {
+    this.#warnings.run(kind, (suppressed) => {
       this.#options.warn(suppressed > 0 ? `${warning} (and ${suppressed} more of this kind)` : warning);
     });
   }

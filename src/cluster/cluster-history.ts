@@ -6,10 +6,10 @@
  * While the stream cannot be asked, reads of what only it has wait until it can: the clients stay where they are.
  */
 import { fillPage } from "../delivery/fill-page.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/ports.js";
+import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
-import { atMost, type Cancel, type Clock } from "../util/clock.js";
+import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
 import { BlockCache, type CachedBlock } from "./block-cache.js";
 import { EpochMap } from "./epoch-map.js";
 import { keyOf } from "./stream-record.js";
@@ -162,7 +162,7 @@ export class ClusterHistory implements History {
 
   /** Looks at the stream, once for all who wait. Where it does not answer, what was known of it counts for as long again. */
   #refresh(): Promise<void> {
-    this.#refreshing ??= atMost(
+    this.#refreshing ??= waitAtMost(
       this.#options.clock,
       REFRESH_TIMEOUT_MS,
       this.#measure().catch(() => {}),

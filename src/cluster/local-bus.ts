@@ -1,7 +1,8 @@
 /** The bus of a daemon that is alone: it counts by itself, on from where its history ends. */
 
-import type { Bus, Deliver, History } from "../delivery/ports.js";
+import type { History } from "../delivery/history.js";
 import { M2pushError } from "../errors.js";
+import type { Bus, Deliver } from "../hub/bus.js";
 import { positionDraft } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";

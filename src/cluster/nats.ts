@@ -19,7 +19,7 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { connect, InvalidArgumentError, type NatsConnection, nanos } from "@nats-io/transport-node";
-import type { EqualIds } from "../delivery/ports.js";
+import type { EqualIds } from "../delivery/history.js";
 import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { connectionOptions, type Limits, type NatsOptions } from "./nats-connection.js";

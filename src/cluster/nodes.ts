@@ -8,7 +8,10 @@
  * The same messages are how watchers of subscriptions at one node are told of those at the others: what is repeated is no event, and
  * where a message was missed, events may have been. Nothing is sent for watchers that is not sent for the list of subscribers.
  */
-import type { NodeSnapshot, NodeState, RemotePresenceObserver, Subscriber } from "../delivery/ports.js";
+
+import type { Subscriber } from "../delivery/subscriber.js";
+import type { NodeSnapshot, NodeState } from "../hub/node-state.js";
+import type { RemotePresenceObserver } from "../hub/presence-listener.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { StreamSession } from "./stream-session.js";
 

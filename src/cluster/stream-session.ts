@@ -6,7 +6,7 @@
  * share: every daemon reads the same one, and what is published for one epoch can never end up in another. The key is that of
  * the publisher's own id (see stream-record.ts), by which such an event is found again.
  */
-import type { EqualIds } from "../delivery/ports.js";
+import type { EqualIds } from "../delivery/history.js";
 
 /** What the stream is like at one moment. */
 export interface StreamState {

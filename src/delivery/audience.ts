@@ -1,10 +1,10 @@
 /**
- * An audience: all clients of one server that get exactly the same publications, because they asked for the same and may
- * see the same. It is the unit that publications are queued for: a client has no queue of its own.
+ * An audience: all clients of one server that get exactly the same publications, because they requested the same and may see the same.
+ * Publications are queued for audiences; a client has no queue of its own.
  *
- * Its members lie in a dense array that is cut into chunks of `maxTargets`; each chunk keeps its ready frame head. A client
- * that leaves is replaced by the last one (swap-remove), so at most two chunks lose their head: for 10,000 clients that is
- * two heads of 128 ids made anew instead of 79.
+ * Its live members form a dense array that is divided into chunks of `maxTargets`; each chunk keeps its prepared address. The last member
+ * takes the place of one that leaves (swap-remove), so at most two addresses are made again: for 10,000 clients that is two addresses of
+ * 128 ids instead of 79.
  */
 
 import type { Interest } from "../matching/interest.js";
@@ -13,33 +13,45 @@ import { compile, type Selector } from "../matching/selector.js";
 import { isPattern, type Test, type Tests, Trial, testsOf } from "../matching/trial.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Batch } from "./batch.js";
-import type { Client } from "./client.js";
-import type { Address, Outlet } from "./ports.js";
+import type { Address, Outlet } from "./outlet.js";
 
-export class Audience {
+/** What an audience needs of its live members; client.ts implements it. */
+export interface Member {
+  readonly id: number;
+  /** Its index in the member list. */
+  readonly slot: number;
+  /** Bytes that may be in flight to it; Infinity = no limit. */
+  readonly creditLimit: number;
+  readonly creditAvailable: number;
+  goLive(slot: number): void;
+  moveTo(slot: number): void;
+  debit(bytes: number): void;
+}
+
+export class Audience<M extends Member = Member> {
   readonly interest: Interest;
-  /** Bodies that wait to be sent, oldest first; only the last one still grows. */
+  /** Queued bodies, oldest first; only the last one still grows. */
   readonly waiting: Batch[] = [];
-  /** All of them together, bytes. */
+  /** Size of all queued bodies, bytes. */
   waitingBytes = 0;
-  /** How many belong to it, live or behind; counted by the registry. */
+  /** Clients that belong to it, live or catching up; counted by the registry. */
   clients = 0;
-  /** When something was last sent to all of it, monotonic milliseconds. */
+  /** When a frame was last sent to all members: Clock.monotonic(). */
   lastSent: number;
-  /** Whether it has selectors that must be tried on topics. */
+  /** Whether some of its selectors are patterns, which must be tried on each topic. */
   readonly hasPatterns: boolean;
-  /** What it asks for is too expensive to be tried while publications are delivered: see overload.ts. */
+  /** Its patterns are too expensive to be tried while publications are delivered: see overload.ts. */
   isOverloading = false;
   /** What its patterns cost together, for comparison: see Pattern.cost; set by the registry. */
   cost = 0;
-  /** Called when somebody joins it again: see defer(). */
+  /** Called when a member joins again: see defer(). */
   #resume: (() => void) | undefined;
   readonly #outlet: Outlet;
   readonly #base: string;
   #tests: { readonly selectors: Tests; readonly grants: Tests } | undefined;
-  #members: Client[] = [];
+  #members: M[] = [];
   #addresses: (Address | undefined)[] = [];
-  /** Members with a limit on what may be under way to them: while there are none, nobody's credit is looked at. */
+  /** Members with a credit limit: while there are none, no member's credit is read. */
   #metered = 0;
 
   /** `base` is the hub's URL. */
@@ -51,15 +63,16 @@ export class Audience {
     this.lastSent = now;
   }
 
+  /** Live members. */
   get size(): number {
     return this.#members.length;
   }
 
-  get members(): readonly Client[] {
+  get members(): readonly M[] {
     return this.#members;
   }
 
-  /** Finds out whether it gets a publication of the history. `testOf`: of one of its patterns. */
+  /** Determines whether it gets a publication of the history. `testOf`: compiles one of its patterns. */
   trial(publication: Publication, testOf: (selector: Selector) => Test): Trial {
     const { selectors, grants } = this.interest;
     this.#tests ??= {
@@ -69,18 +82,18 @@ export class Audience {
     return new Trial(publication, this.#tests.selectors, this.#tests.grants);
   }
 
-  /** Whether it gets an event of the hub's own. What takes longer than a publication may is not for it. */
+  /** Whether it gets a presence event; false if that takes longer than matching one publication may. */
   wants(publication: Publication): boolean {
     const trial = this.trial(publication, (it) => compile(it, this.#base));
     return trial.run({ left: PUBLICATION_UNITS }) === true;
   }
 
-  /** All its clients read from history; `resume` is called when the first one joins it again. */
+  /** All its clients read from the history; `resume` is called when the first one joins again. */
   defer(resume: () => void): void {
     this.#resume = resume;
   }
 
-  /** Queues a publication; bodies are cut at `maxBytes`. */
+  /** Queues a publication. A body ends before it exceeds `maxBytes`; `alone` makes the batch of one publication. */
   queue(publication: Publication, maxBytes: number, alone: (publication: Publication) => Batch): void {
     this.waitingBytes += publication.bytes.length;
     const growing = this.waiting.at(-1);
@@ -91,70 +104,73 @@ export class Audience {
     }
   }
 
-  /** The oldest body that waits, which does not from now on. */
+  /** Removes the oldest queued body and returns it. */
   take(): Batch | undefined {
     const batch = this.waiting.shift();
     if (batch) this.waitingBytes -= batch.bytes;
     return batch;
   }
 
-  /** Nothing waits any more. */
+  /** Drops every queued body. */
   drop(): void {
     this.waiting.length = 0;
     this.waitingBytes = 0;
   }
 
   /**
-   * The offset after which a client that joins now gets everything this audience wants: what waits will reach it, what was
-   * sent before will not. `head` is the offset of the newest publication of all.
+   * The offset after which a client that joins now gets every publication for this audience: it will get the queued ones and none that was
+   * sent before. `head` is the offset of the newest publication of all.
    */
   joinOffset(head: number): number {
     const oldest = this.waiting[0];
     return oldest ? oldest.first.offset - 1 : head;
   }
 
-  add(client: Client): void {
+  add(member: M): void {
     this.#resume?.();
     this.#resume = undefined;
-    client.slot = this.#members.length;
-    if (isMetered(client)) this.#metered++;
-    // Most audiences have one member, and V8 makes room for 17 at the first push().
-    if (this.#members.length === 0) this.#members = [client];
-    else this.#members.push(client);
-    this.#forget(client.slot);
+    const slot = this.#members.length;
+    member.goLive(slot);
+    if (isMetered(member)) this.#metered++;
+    // Most audiences have one member, and V8 allocates 17 places at the first push().
+    if (slot === 0) this.#members = [member];
+    else this.#members.push(member);
+    this.#invalidate(slot);
   }
 
-  remove(client: Client): void {
+  /** A live member leaves; the last one takes its place. */
+  remove(member: M): void {
     const last = this.#members.pop();
     if (!last) return;
-    if (isMetered(client)) this.#metered--;
-    this.#forget(last.slot);
+    if (isMetered(member)) this.#metered--;
+    this.#invalidate(last.slot);
     if (this.#members.length === 0) this.drop();
-    if (last === client) return;
-    this.#forget(client.slot);
-    last.slot = client.slot;
-    this.#members[client.slot] = last;
+    if (last === member) return;
+    const { slot } = member;
+    this.#invalidate(slot);
+    last.moveTo(slot);
+    this.#members[slot] = last;
   }
 
-  /** Removes all members, and with them what waited for them; returns who they were. */
-  empty(): Client[] {
+  /** Removes all members and the bodies queued for them; returns the members. */
+  removeAll(): M[] {
     this.drop();
     this.#addresses.length = 0;
     this.#metered = 0;
     return this.#members.splice(0);
   }
 
-  /** Those who may not be sent a body of this size now. */
-  short(bytes: number): Client[] {
-    return this.#metered === 0 ? [] : this.#members.filter(({ creditAvailable: credit }) => credit < bytes);
+  /** Members that lack the credit for a body of this size. */
+  withoutCredit(bytes: number): M[] {
+    return this.#metered === 0 ? [] : this.#members.filter(({ creditAvailable }) => creditAvailable < bytes);
   }
 
-  /** A body of this size is under way to all of them. */
-  spend(bytes: number): void {
-    if (this.#metered > 0) for (const client of this.#members) client.creditAvailable -= bytes;
+  /** A body of this size is in flight to every member. */
+  debit(bytes: number): void {
+    if (this.#metered > 0) for (const member of this.#members) member.debit(bytes);
   }
 
-  /** Ready addresses of all members. */
+  /** Prepared addresses of all members. */
   addresses(): Address[] {
     const max = this.#outlet.maxTargets;
     const chunks = Math.ceil(this.#members.length / max);
@@ -166,41 +182,41 @@ export class Audience {
   }
 
   #ids(from: number, to: number): number[] {
-    return this.#members.slice(from, to).map((client) => client.id);
+    return this.#members.slice(from, to).map(({ id }) => id);
   }
 
-  #forget(slot: number): void {
+  #invalidate(slot: number): void {
     const chunk = Math.floor(slot / this.#outlet.maxTargets);
     if (chunk < this.#addresses.length) this.#addresses[chunk] = undefined;
   }
 }
 
-function isMetered({ creditLimit: allowance }: Client): boolean {
-  return allowance !== Number.POSITIVE_INFINITY;
+function isMetered({ creditLimit }: Member): boolean {
+  return creditLimit !== Number.POSITIVE_INFINITY;
+}
+
+/** Addresses of some connections, as few as `maxTargets` permits. */
+export function addressesOfIds(ids: readonly number[], outlet: Outlet): Address[] {
+  const addresses: Address[] = [];
+  for (let from = 0; from < ids.length; from += outlet.maxTargets) {
+    addresses.push(outlet.address(ids.slice(from, from + outlet.maxTargets)));
+  }
+  return addresses;
 }
 
 /**
- * Addresses of several audiences together, as few as can be: a small audience does not cost a frame of its own. An audience
- * that fills frames by itself uses its ready ones.
+ * Addresses of several audiences together, as few as possible: small audiences share frames, and an audience that fills frames by itself
+ * uses its prepared ones.
  */
 export function addressesOf(audiences: readonly Audience[], outlet: Outlet): Address[] {
   const [only] = audiences;
   if (only && audiences.length === 1) return only.addresses();
   const addresses: Address[] = [];
-  let ids: number[] = [];
+  const ids: number[] = [];
   for (const audience of audiences) {
-    if (audience.size >= outlet.maxTargets) {
-      addresses.push(...audience.addresses());
-      continue;
-    }
-    for (const client of audience.members) {
-      ids.push(client.id);
-      if (ids.length === outlet.maxTargets) {
-        addresses.push(outlet.address(ids));
-        ids = [];
-      }
-    }
+    if (audience.size >= outlet.maxTargets) addresses.push(...audience.addresses());
+    else for (const { id } of audience.members) ids.push(id);
   }
-  if (ids.length > 0) addresses.push(outlet.address(ids));
+  addresses.push(...addressesOfIds(ids, outlet));
   return addresses;
 }

@@ -1,34 +1,33 @@
 /**
- * A batch is a list of publications that wait to be sent in one body. It is a node of a tree (its parent's list and one
- * publication more), and audiences that wait for the same list hold the same node. That makes "group the audiences by what
- * they wait for" a comparison of pointers: 10,000 audiences that wait for the same event are found to be one group without
- * looking at a single list.
+ * A batch is a list of publications that will be sent in one body. It is a node of a tree (its parent's list and one more publication), and
+ * audiences with the same list hold the same node. Grouping audiences by their next body is thus a comparison of pointers: 10,000 audiences
+ * with the same queued event form one group without a comparison of lists.
  */
 import type { Publication } from "../protocol/publication.js";
 
 /**
- * The largest body of several events, bytes: for up to 250 clients, and for 1000 and more. Mongrel2 copies it for each connection, into
- * a power of two of bytes (and from 128 kB on into pages of its own), and all copies of a flush are there at once: what leaves the
- * processor's cache costs more than there are fewer bodies. (Bursts of 5000 events to 1000 clients: of 64 kB 1.8 million
- * deliveries/s, of 32 kB 2.0, of 16 kB 5.2, of 8 kB 3.7; see mongrel2/heap-warmup.ts, too.)
+ * The largest body of several events: for up to 250 clients, and for 1000 and more. Mongrel2 copies it for each connection into a block of
+ * 2^n bytes (from 128 kB on into separate pages), and all copies of a flush exist at once: copies that do not fit into the processor's cache
+ * cost more than fewer bodies save. (Bursts of 5000 events to 1000 clients: bodies of 64 kB gave 1.8 million deliveries/s, 32 kB 2.0, 16 kB
+ * 5.2, 8 kB 3.7; see also mongrel2/heap-warmup.ts.)
  */
-const MAX_BODY = 64_000;
-const MAX_BODY_TO_MANY = 16_000;
-/** So many bytes for all together in between. */
-const COPIES = 16_000_000;
+const MAX_BODY_BYTES = 64_000;
+const MAX_BODY_TO_MANY_BYTES = 16_000;
+/** In between: the limit for all copies of a body together. */
+const MAX_COPIES_BYTES = 16_000_000;
 
-/** The largest body of several events where there are so many clients, bytes. */
-export function maxBody(clients: number): number {
-  return Math.max(MAX_BODY_TO_MANY, Math.min(MAX_BODY, COPIES / clients));
+/** The largest body of several events for this number of clients, bytes. */
+export function maxBodyBytes(clients: number): number {
+  return Math.max(MAX_BODY_TO_MANY_BYTES, Math.min(MAX_BODY_BYTES, MAX_COPIES_BYTES / clients));
 }
 
 export class Batch {
   readonly first: Publication;
-  /** The bytes of the newest: a batch must not hold more of each event than it needs, for V8's collector copies what waits. */
+  /** The wire bytes of the newest publication. Only these are kept of it, because V8's collector copies everything that is queued. */
   readonly last: Buffer;
   /** Size of the body in bytes. */
   readonly bytes: number;
-  /** How many publications. */
+  /** Publications in the list. */
   readonly events: number;
   readonly #parent: Batch | undefined;
   #child: Batch | undefined;
@@ -43,15 +42,15 @@ export class Batch {
   }
 
   /**
-   * This list and one more. One remembered child is enough to share the node: publications come in one order, so once a
-   * later one is asked for, nobody asks for an earlier one again.
+   * This list and one more publication. One remembered child is enough to share the node: publications are queued in one order, so an earlier
+   * one is never queued after a later one.
    */
   with(publication: Publication): Batch {
     if (this.#child?.last !== publication.bytes) this.#child = new Batch(publication, this);
     return this.#child;
   }
 
-  /** The events of the list, oldest first, joined; made once for all who share the batch. */
+  /** The events of the list, oldest first, joined; made once for all audiences that share the batch. */
   body(): Buffer {
     this.#body ??= this.#parent ? Buffer.concat(this.#chunks(), this.bytes) : this.last;
     return this.#body;

@@ -1,33 +1,245 @@
-/** One browser connection that streams: what the hub knows of it. */
-import type { Audience } from "./audience.js";
-import type { CatchupGroup } from "./catchup.js";
-import type { Subscriber } from "./ports.js";
+/**
+ * One browser connection that streams, and the only module that writes its delivery state:
+ *
+ *   closed  --placed-->  live  --falls behind-->  catchingUp  --reaches its audience-->  live
+ *     ^                    |                          | ^ |
+ *     +--------------------+--------- close ----------+ +-+ next cursor
+ *
+ *   live        It is a member of its audience and gets what the audience gets, in the same frames.
+ *   catchingUp  It belongs to a group of clients that read the history from the same cursor (catchup.ts).
+ *   closed      It gets nothing: not placed yet, or ended.
+ *
+ * A state is an object that many clients share: one for live, one for closed, and a group's for catchingUp. So the union costs a client
+ * one pointer and no allocation, and every client has the same hidden class (docs/decisions/0031-client-states-are-shared-objects.md).
+ */
+import { interestTexts } from "../matching/interest.js";
+import type { Audience, Member } from "./audience.js";
+import type { ClientStore, StoredClient } from "./client-store.js";
+import type { Subscriber } from "./subscriber.js";
 
-export interface Client {
-  /** Mongrel2's connection id: unique within one server and one lifetime of that Mongrel2. */
-  readonly id: number;
-  /** The peer's address as Mongrel2 gave it (REMOTE_ADDR). */
-  readonly remote: string;
-  /** When it subscribed, milliseconds of the monotonic clock. */
-  readonly since: number;
-  /** When what it may see ends, and its stream with it: milliseconds since 1970; undefined = never. */
-  readonly expiresAt: number | undefined;
-  /** Of the keys that its tokens were signed by; undefined = it came without a token. */
-  readonly keyFingerprints: readonly string[] | undefined;
-  /** Who it is for those who watch subscriptions come and go; undefined = nobody is told of it. Opaque to the hub. */
-  readonly subscriber: Subscriber | undefined;
-  /** The audience it rides, or will ride once it has caught up. Everyone in it asked for the same and may see the same. */
-  readonly audience: Audience;
-  /** Where it gets its publications from: undefined = live, with its audience; a group = from history, catching up. */
-  behind: CatchupGroup | undefined;
-  /** Mongrel2 has taken everything up to this offset for it (proven by a fence, or it asked to begin there). */
-  acknowledgedOffset: number;
-  /** Whether what its server's outbox has fenced counts for it too. */
-  coveredByServerFence: boolean;
-  /** How many bytes may be under way to it (Mongrel2's DOWNLOAD_CREDITS); Infinity without flow control. */
-  readonly creditLimit: number;
-  /** How many more may be sent to it now: the allowance less what is under way. */
-  creditAvailable: number;
-  /** While live: its place in the audience's dense list; kept by the audience. */
-  slot: number;
+/** The cursor of a client that has seen no publication of the epoch and must be told that it missed some. */
+export const BEFORE_ALL = -1;
+
+export type ClientState = Live | CatchingUp | Closed;
+
+interface Live {
+  readonly name: "live";
 }
+
+/** Shared by all clients of one audience that have been sent everything up to the same offset. */
+export interface CatchingUp {
+  readonly name: "catchingUp";
+  readonly cursor: number;
+}
+
+interface Closed {
+  readonly name: "closed";
+}
+
+const LIVE: Live = { name: "live" };
+const CLOSED: Closed = { name: "closed" };
+
+/** What does not change while the client is connected. */
+export interface ClientIdentity {
+  /** Mongrel2's connection id: unique within one server and one generation of its link. */
+  readonly id: number;
+  /** The peer's address as Mongrel2 reports it (REMOTE_ADDR). */
+  readonly remote: string;
+  /** When it subscribed: Clock.monotonic(). */
+  readonly since: number;
+  /** When the token expires and the stream ends with it: milliseconds since 1970; absent = never. */
+  readonly expiresAt?: number | undefined;
+  /** Fingerprints of the keys that signed its tokens; absent = it connected without a token. */
+  readonly keyFingerprints?: readonly string[] | undefined;
+  /** Its entry in the subscription API and in presence events; absent = it has none. Opaque to delivery. */
+  readonly subscriber?: Subscriber | undefined;
+  /** Bytes that may be in flight to it (Mongrel2's DOWNLOAD_CREDITS); absent = no limit. */
+  readonly creditLimit?: number | undefined;
+}
+
+export class Client implements Member {
+  readonly id: number;
+  readonly remote: string;
+  readonly since: number;
+  readonly expiresAt: number | undefined;
+  readonly keyFingerprints: readonly string[] | undefined;
+  readonly subscriber: Subscriber | undefined;
+  /** Bytes that may be in flight to it; Infinity without flow control. */
+  readonly creditLimit: number;
+  /** Its audience, whether it is live or not. All clients of an audience requested the same and may see the same. */
+  readonly audience: Audience<Client>;
+  #state: ClientState = CLOSED;
+  #slot = -1;
+  #creditAvailable: number;
+  #acknowledgedOffset = 0;
+  #isCoveredByServerFence = false;
+
+  constructor(identity: ClientIdentity, audience: Audience<Client>) {
+    this.id = identity.id;
+    this.remote = identity.remote;
+    this.since = identity.since;
+    this.expiresAt = identity.expiresAt;
+    this.keyFingerprints = identity.keyFingerprints;
+    this.subscriber = identity.subscriber;
+    this.creditLimit = identity.creditLimit ?? Number.POSITIVE_INFINITY;
+    this.audience = audience;
+    this.#creditAvailable = this.creditLimit;
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** Its index in the member list of its audience; -1 unless live. */
+  get slot(): number {
+    return this.#slot;
+  }
+
+  /** Bytes that may be sent to it now: the limit less what is in flight. */
+  get creditAvailable(): number {
+    return this.#creditAvailable;
+  }
+
+  /** Everything up to this offset is acknowledged for this client alone; see Acknowledgements.of(). */
+  get acknowledgedOffset(): number {
+    return this.#acknowledgedOffset;
+  }
+
+  /** Whether fences of its server acknowledge publications for this client, too. */
+  get coveredByServerFence(): boolean {
+    return this.#isCoveredByServerFence;
+  }
+
+  /** Becomes live. Called by its audience, which has put it at this index. */
+  goLive(slot: number): void {
+    if (this.#state === LIVE) throw new TypeError(`client ${this.id} is live already`);
+    this.#state = LIVE;
+    this.#slot = slot;
+  }
+
+  /** Stays live at another index of the member list. */
+  moveTo(slot: number): void {
+    if (this.#state !== LIVE) throw new TypeError(`client ${this.id} is not live`);
+    this.#slot = slot;
+  }
+
+  /** Reads from the history at the cursor of this group. The caller has removed it from its audience or from another group. */
+  catchUp(group: CatchingUp): void {
+    this.#state = group;
+    this.#slot = -1;
+  }
+
+  /** Gets nothing from now on. The caller has removed it from its audience or group. */
+  close(): void {
+    this.#state = CLOSED;
+    this.#slot = -1;
+  }
+
+  /** Bytes are in flight to it. */
+  debit(bytes: number): void {
+    this.#creditAvailable -= bytes;
+  }
+
+  /** Mongrel2 has written bytes to it: they are not in flight any more. */
+  credit(bytes: number): void {
+    this.#creditAvailable = Math.min(this.creditLimit, this.#creditAvailable + bytes);
+  }
+
+  /** Everything up to `offset` is acknowledged. `isCovered`: fences of its server acknowledge what follows. */
+  acknowledge(offset: number, isCovered: boolean): void {
+    this.#acknowledgedOffset = offset;
+    this.#isCoveredByServerFence = isCovered;
+  }
+}
+
+/** Clients that a flush has moved to another cursor. */
+interface AcknowledgedStep {
+  readonly clients: readonly Client[];
+  readonly cursor: number;
+  readonly isLive: boolean;
+}
+
+/**
+ * What Mongrel2 has taken for the clients of one server, in memory and in the client store. A live client needs no entry for each event:
+ * the server's fence covers it.
+ */
+export class Acknowledgements {
+  readonly #server: string;
+  readonly #store: ClientStore;
+  #fence: number;
+
+  /** `head`: the offset of the newest publication. */
+  constructor(server: string, store: ClientStore, head: number) {
+    this.#server = server;
+    this.#store = store;
+    this.#fence = head;
+  }
+
+  /** Mongrel2 has taken every publication for this client up to this offset. */
+  of(client: Client): number {
+    const { acknowledgedOffset } = client;
+    return client.coveredByServerFence ? Math.max(acknowledgedOffset, this.#fence) : acknowledgedOffset;
+  }
+
+  /** A client starts at a cursor; `isLive`: that is where its audience is. */
+  start(client: Client, cursor: number, isLive: boolean): void {
+    client.acknowledge(cursor, isLive);
+    this.#put(client);
+  }
+
+  /** The fence of a flush has passed: everything up to `through` for covered clients, and the steps of those that catch up. */
+  flushTaken(through: number, steps: readonly AcknowledgedStep[]): void {
+    this.#fence = through;
+    for (const { clients, cursor, isLive } of steps) {
+      for (const client of clients) {
+        if (client.state.name === "closed") continue;
+        // The client may have fallen behind since: then fences say nothing about what follows.
+        client.acknowledge(cursor, isLive && client.state.name === "live");
+        this.#put(client);
+      }
+    }
+    this.#store.fenced(this.#server, through);
+  }
+
+  /** Live clients fall behind: the fence covers them up to here and not beyond. */
+  fallBehind(clients: readonly Client[]): void {
+    for (const client of clients) {
+      client.acknowledge(this.of(client), false);
+      this.#put(client);
+    }
+  }
+
+  /** After a discontinuity: earlier fences say nothing about offsets after `head`. */
+  restart(head: number): void {
+    this.#fence = head;
+  }
+
+  /** A new epoch: no offset of the old one is acknowledged in it. */
+  forgetOffsets(clients: Iterable<Client>): void {
+    for (const client of clients) {
+      client.acknowledge(BEFORE_ALL, false);
+      this.#put(client);
+    }
+  }
+
+  /** What the next process needs to continue the client's stream. */
+  stored(client: Client): StoredClient {
+    const { id, remote, since, creditLimit, expiresAt, keyFingerprints, subscriber, coveredByServerFence } = client;
+    const { selectors, grants } = interestTexts(client.audience.interest);
+    const acknowledgedOffset = this.of(client);
+    const stored: Writable = { id, remote, since, acknowledgedOffset, coveredByServerFence, selectors };
+    if (grants.length > 0) stored.grants = grants;
+    if (creditLimit !== Number.POSITIVE_INFINITY) stored.creditLimit = creditLimit;
+    if (expiresAt !== undefined) stored.expiresAt = expiresAt;
+    if (keyFingerprints) stored.keyFingerprints = keyFingerprints;
+    if (subscriber) stored.subscriber = subscriber;
+    return stored;
+  }
+
+  #put(client: Client): void {
+    this.#store.put(this.#server, this.stored(client));
+  }
+}
+
+/** Filled member by member: spreading optional members is slow before V8 has compiled it, as in the first storm of connects. */
+type Writable = { -readonly [Name in keyof StoredClient]: StoredClient[Name] };

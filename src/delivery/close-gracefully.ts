@@ -1,28 +1,16 @@
-/** Closing many streams at once, so that their browsers do not all come back at once. */
+/** Closes many streams at once without making all browsers reconnect at once. */
 import { encodeRetry } from "../protocol/sse.js";
-import type { DisconnectReason, Outlet } from "./ports.js";
-import type { Server } from "./server-delivery.js";
+import type { Outlet } from "./outlet.js";
 
-/** Clients that are told the same time. */
-const GROUP = 32;
+/** Clients that get the same reconnection time. */
+const GROUP_CLIENTS = 32;
 
-/** Closes connections politely; each is told to come back after `retry` milliseconds, or up to half as long again. */
-export function closeGracefully(outlet: Outlet, ids: readonly number[], retry: number, random: () => number): void {
-  for (let from = 0; from < ids.length; from += GROUP) {
-    const some = ids.slice(from, from + GROUP);
-    const wait = Math.round(retry * (1 + random() / 2));
-    outlet.deliver(outlet.address(some), encodeRetry(wait));
-    outlet.close(some);
+/** Tells each connection to reconnect after `retryMs` to 1.5 x `retryMs`, and closes it after what is queued for it. */
+export function closeGracefully(outlet: Outlet, ids: readonly number[], retryMs: number, random: () => number): void {
+  for (let from = 0; from < ids.length; from += GROUP_CLIENTS) {
+    const group = ids.slice(from, from + GROUP_CLIENTS);
+    const waitMs = Math.round(retryMs * (1 + random() / 2));
+    outlet.deliver(outlet.address(group), encodeRetry(waitMs));
+    outlet.close(group);
   }
-}
-
-interface Leaving {
-  leave(server: Server, id: number, reason: DisconnectReason): unknown;
-}
-
-/** Closes every stream of one server, while the daemon goes on. */
-export function closeAll(hub: Leaving, server: Server, retry: number, random = Math.random): void {
-  const ids = [...server.registry.clients.keys()];
-  for (const id of ids) hub.leave(server, id, "shutdown");
-  closeGracefully(server.outlet, ids, retry, random);
 }

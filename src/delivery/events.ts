@@ -4,8 +4,8 @@
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Client } from "./client.js";
-import type { Flush } from "./outbox.js";
-import type { DisconnectReason, GapReason } from "./ports.js";
+import type { Flush } from "./flush.js";
+import type { DisconnectReason, GapReason } from "./reasons.js";
 
 /** `server` is the [[mongrel2]] name, `clients` the number of its clients after the event. */
 export type DeliveryEvent =

@@ -1,24 +1,27 @@
-/** When clients may see no more: a timer for each that has an end. */
+/** One timer for each client whose token expires. */
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Client } from "./client.js";
 
-/** The longest that one timer is set for, milliseconds: Node's reach 24 days, and the wall clock may be moved meanwhile. */
-const LONGEST = 3_600_000;
+/** The longest timer: Node's reach 24 days, and the wall clock may be changed meanwhile. */
+const MAX_TIMER_MS = 3_600_000;
 
 export class Expiry {
   readonly #clock: Clock;
+  readonly #expired: (client: Client) => void;
   readonly #timers = new Map<Client, Cancel>();
 
-  constructor(clock: Clock) {
+  /** `expired` is called, in a later turn, when a watched client's token has expired. */
+  constructor(clock: Clock, expired: (client: Client) => void) {
     this.#clock = clock;
+    this.#expired = expired;
   }
 
-  /** Calls `ended` when the client's time is over; at once, in a later turn, if it is already. Nothing if it has no end. */
-  watch(client: Client, ended: () => void): void {
+  /** Does nothing for a client that never expires. */
+  watch(client: Client): void {
     if (client.expiresAt === undefined) return;
     const left = client.expiresAt - this.#clock.now();
-    const due = () => (left > LONGEST ? this.watch(client, ended) : ended());
-    this.#timers.set(client, this.#clock.after(Math.max(0, Math.min(left, LONGEST)), due));
+    const due = () => (left > MAX_TIMER_MS ? this.watch(client) : this.#expired(client));
+    this.#timers.set(client, this.#clock.after(Math.max(0, Math.min(left, MAX_TIMER_MS)), due));
   }
 
   forget(client: Client): void {
@@ -26,7 +29,8 @@ export class Expiry {
     this.#timers.delete(client);
   }
 
-  close(): void {
+  /** Cancels all timers. */
+  clear(): void {
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
   }

@@ -1,10 +1,10 @@
-/** A page of history, filled from publications in their order: what every history does when it is read. */
+/** Fills a page of history from publications in their order; every History implementation uses it. */
 import type { Publication } from "../protocol/publication.js";
-import type { HistoryPage, ReadOptions } from "./ports.js";
+import type { HistoryPage, ReadOptions } from "./history.js";
 
 /**
- * `from` begins after the offset `after`; a number in it: what there was up to this offset cannot be read. `end` is the offset
- * through which it goes, whether something is there or not.
+ * `from` starts after the offset `after`; a number in it means that publications up to this offset cannot be read. `end` is the last offset
+ * that `from` covers, whether a publication has it or not.
  */
 export function fillPage(
   from: Iterable<Publication | number>,
@@ -14,7 +14,7 @@ export function fillPage(
 ): HistoryPage {
   const { through, maxBytes, most = Number.POSITIVE_INFINITY, match } = options;
   const publications: Publication[] = [];
-  let [bytes, looked, reached] = [0, 0, after];
+  let [bytes, examined, reached] = [0, 0, after];
   for (const publication of from) {
     if (typeof publication === "number") {
       return reached > after
@@ -22,7 +22,7 @@ export function fillPage(
         : { publications, through: Math.min(publication, through), isBroken: true };
     }
     if (publication.offset > through) break;
-    if (looked++ === most) return { publications, through: reached };
+    if (examined++ === most) return { publications, through: reached };
     if (!match || match(publication)) {
       bytes += publication.bytes.length;
       if (publications.length > 0 && bytes > maxBytes) return { publications, through: reached };

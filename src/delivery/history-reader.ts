@@ -1,40 +1,41 @@
 /**
- * The history as the hub reads it: the one place where a read may fail. A read that throws or rejects is tried again, at growing
- * intervals that all readers share; after MAX_TRIES its client is told in-band ("unavailable") and goes on from where it can.
- * What fails is one standing problem, and it ends by itself: the read that failed is tried each second.
+ * Reads the history for the hub and handles every failed read: it is retried at growing intervals that all readers share; after
+ * MAX_READ_COUNT reads its client gets a gap event ("unavailable") and goes on from the next offset that it can read. Failing reads are one
+ * condition, which ends by itself: the read that failed last is tried each second.
  */
 import { backoff } from "../util/backoff.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "./ports.js";
+import type { EqualIds, History, HistoryPage, ReadOptions } from "./history.js";
 
-/** What is given to a client in place of publications that could not be read. */
+/** A page, or what takes its place where it could not be read. */
 export interface ReadPage extends HistoryPage {
-  /** What lies up to `through` could not be read. */
+  /** Publications up to `through` could not be read. */
   readonly isUnavailable?: true;
 }
 
-/** Of a read: with 5 intervals between them, 3 seconds. */
-const MAX_TRIES = 6;
-const RETRY_MS = { first: 100, last: 2000 };
+/** Reads for one page: with 5 intervals between them, 3 seconds. */
+const MAX_READ_COUNT = 6;
+const FIRST_RETRY_MS = 100;
+const MAX_RETRY_MS = 2000;
 const PROBE_INTERVAL_MS = 1000;
-const nothing = () => false;
+const matchNothing = () => false;
 
 export class HistoryReader {
   readonly #history: History;
   readonly #clock: Clock;
   readonly #conditions: Conditions | undefined;
-  readonly #interval = backoff(RETRY_MS.first, RETRY_MS.last);
-  /** The interval that those whose read has failed wait for; undefined = none has failed since the last one was over. */
+  readonly #interval = backoff(FIRST_RETRY_MS, MAX_RETRY_MS);
+  /** Resolves at the end of the interval for which all failed reads wait; undefined = none waits. */
   #pause: Promise<void> | undefined;
   #endPause: () => void = () => {};
-  /** Runs while reads fail; undefined = they do not. */
+  /** Set while reads fail. */
   #stopProbing: Cancel | undefined;
   /** The read that failed last. */
   #probe: () => unknown = () => {};
   #isClosed = false;
 
-  /** `conditions`: where failures are told; absent = nowhere. */
+  /** `conditions`: where failing reads are reported; absent = nowhere. */
   constructor(history: History, clock: Clock, conditions?: Conditions) {
     this.#history = history;
     this.#clock = clock;
@@ -53,14 +54,14 @@ export class HistoryReader {
     return this.#history.floor;
   }
 
-  /** See History.read(). Neither throws nor rejects. `begin` is called before each try. */
+  /** See History.read(). Neither throws nor rejects. `begin` is called before each read. */
   read(after: number, begin: () => ReadOptions): ReadPage | Promise<ReadPage> {
     let options: ReadOptions;
     const read = () => {
       options = begin();
       return this.#history.read(after, options);
     };
-    const probe = () => this.#history.read(after, { ...options, match: nothing });
+    const probe = () => this.#history.read(after, { ...options, match: matchNothing });
     const lost = (): ReadPage => ({ publications: [], through: begin().through, isUnavailable: true });
     return this.#guard(read, probe, lost);
   }
@@ -71,7 +72,7 @@ export class HistoryReader {
     return this.#guard<number | undefined | "unavailable">(find, find, () => "unavailable");
   }
 
-  /** Nothing is tried again: who waits gets no answer. */
+  /** No read is retried any more: promises of failed reads stay pending. */
   close(): void {
     this.#isClosed = true;
     this.#endPause();
@@ -96,15 +97,15 @@ export class HistoryReader {
     probe: () => unknown,
     lost: () => Result,
   ): Promise<Result> {
-    for (let tries = 1; tries < MAX_TRIES; tries++) {
+    for (let tries = 1; tries < MAX_READ_COUNT; tries++) {
       await this.#nextTry();
       if (this.#isClosed) return new Promise(() => {});
-      // Another one has failed in this very moment: a crowd that waits together costs one read.
+      // Another reader's read has failed in this interval: readers that wait together cost one read.
       if (this.#pause) continue;
       try {
         return this.#succeeded(await read());
       } catch (error) {
-        this.#failed(error, probe, () => this.#nextTry());
+        void this.#failed(error, probe, () => this.#nextTry());
       }
     }
     return lost();
@@ -112,14 +113,14 @@ export class HistoryReader {
 
   #nextTry(): Promise<void> {
     this.#pause ??= new Promise((resolve) => {
-      const over = () => {
+      const end = () => {
         this.#pause = undefined;
         resolve();
       };
-      const cancel = this.#clock.after(this.#interval.next(), over);
+      const cancel = this.#clock.after(this.#interval.next(), end);
       this.#endPause = () => {
         cancel();
-        over();
+        end();
       };
     });
     return this.#pause;
@@ -136,18 +137,18 @@ export class HistoryReader {
 
   #failed<Result>(error: unknown, probe: () => unknown, then: () => Result): Result {
     this.#probe = probe;
-    if (!this.#isClosed) this.#stopProbing ??= this.#clock.every(PROBE_INTERVAL_MS, () => void this.#tryAgain());
-    const why = error instanceof Error ? error.message : String(error);
+    if (!this.#isClosed) this.#stopProbing ??= this.#clock.every(PROBE_INTERVAL_MS, () => void this.#probeAgain());
+    const reason = error instanceof Error ? error.message : String(error);
     this.#conditions?.begin({
       code: "history_read_failing",
       subject: "",
-      message: `the history cannot be read: ${why}`,
+      message: `the history cannot be read: ${reason}`,
       fix: "look for errors of the disk that holds [history] path (dmesg), or of NATS; a damaged file is found by a restart",
     });
     return then();
   }
 
-  async #tryAgain(): Promise<void> {
+  async #probeAgain(): Promise<void> {
     const probe = this.#probe;
     try {
       await probe();

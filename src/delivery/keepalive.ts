@@ -1,25 +1,27 @@
 /**
  * Keeps streams open, in two independent ways.
  *
- * The sweep: a ctl keep-alive to every client within `keepalive`, spread evenly. With its default limits Mongrel2 closes a
- * quiet stream after 130 s, heartbeats or not; the keep-alive resets that clock, writes nothing to the browser, and comes
- * back as a notice for every connection that died without one. That is how silent deaths are found.
+ * The sweep sends a ctl keep-alive to every client within `keepalive`, spread evenly. With its default limits Mongrel2 closes a quiet stream
+ * after 130 s, heartbeats or not (docs/architecture/mongrel2.md 2.4); the keep-alive resets that timer and writes nothing to the browser,
+ * and Mongrel2 answers it with a notice for each connection that has died silently.
  *
- * The heartbeat: a comment to every audience that nothing was sent to for `heartbeat`, for proxies that close what is quiet.
+ * The heartbeat sends a comment to every audience to which nothing was sent for `heartbeat`, for proxies that close quiet connections.
  */
 import { encodeComment } from "../protocol/sse.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { type Audience, addressesOf } from "./audience.js";
 import type { Client } from "./client.js";
-import type { Outlet } from "./ports.js";
+import type { Outlet } from "./outlet.js";
 import { Probes } from "./probes.js";
 import type { Registry } from "./registry.js";
 
 /** One comment line between two blocks: WHATWG HTML 9.2.6, a line that starts with a colon is ignored. */
 const HEARTBEAT = encodeComment("");
 
-/** Steps of one sweep: small ones, so that even 100,000 clients never make a burst of thousands of frames. */
-const STEPS = 90;
+/** Steps of one sweep: small ones, so that even 100,000 clients never cause a burst of thousands of frames. */
+const SWEEP_STEP_COUNT = 90;
+/** Checks for quiet audiences within one `heartbeat`. */
+const HEARTBEAT_CHECK_COUNT = 4;
 
 export interface KeepaliveOptions {
   readonly outlet: Outlet;
@@ -30,28 +32,27 @@ export interface KeepaliveOptions {
 export interface KeepaliveTimes {
   /** Every client gets a ctl keep-alive within this time, milliseconds. */
   readonly keepalive: number;
-  /** A comment after this much silence, milliseconds; 0 = none. */
+  /** An audience gets a comment after this time without a frame, milliseconds; 0 = never. */
   readonly heartbeat: number;
 }
 
 export class Keepalive {
   readonly #options: KeepaliveOptions;
-  #times: KeepaliveTimes;
   readonly #timers: Cancel[] = [];
   readonly #probes: Probes;
   /**
-   * Goes round and round: a Map's iterator stays right while entries come and go, and whoever was visited goes to the end. (One
-   * that began anew after the last client never came to it when many came and went: those who stayed were forgotten.)
+   * Iterates over the clients again and again. A Map's iterator stays valid while entries are added and removed, and a client that was kept
+   * alive moves to the end. (A sweep that restarted after the last client never reached that one while many connected and disconnected: old
+   * clients were not kept alive.)
    */
   #sweep: Iterator<Client> | undefined;
   #steps = 0;
-  /** The most clients there were in this round of STEPS steps, and in the one before. */
-  #most = 0;
-  #mostBefore = 0;
+  /** The largest number of clients in this round of SWEEP_STEP_COUNT steps, and in the one before. */
+  #largest = 0;
+  #largestBefore = 0;
 
-  constructor(options: KeepaliveOptions, times: KeepaliveTimes) {
+  constructor(options: KeepaliveOptions) {
     this.#options = options;
-    this.#times = times;
     this.#probes = new Probes(options.outlet);
   }
 
@@ -60,21 +61,19 @@ export class Keepalive {
     return this.#probes.has(client);
   }
 
-  /** Begins, or goes on with other times. */
-  start(times = this.#times): void {
-    this.close();
-    this.#times = times;
+  /** Starts, or continues with other times. */
+  start({ keepalive, heartbeat }: KeepaliveTimes): void {
+    this.stop();
     const { clock } = this.#options;
-    const { keepalive, heartbeat } = times;
-    this.#timers.push(clock.every(keepalive / STEPS, () => this.#step()));
-    if (heartbeat > 0) this.#timers.push(clock.every(heartbeat / 4, () => this.#beat()));
+    this.#timers.push(clock.every(keepalive / SWEEP_STEP_COUNT, () => this.#step()));
+    if (heartbeat > 0) this.#timers.push(clock.every(heartbeat / HEARTBEAT_CHECK_COUNT, () => this.#beat(heartbeat)));
   }
 
-  close(): void {
+  stop(): void {
     for (const cancel of this.#timers.splice(0)) cancel();
   }
 
-  /** Forgets where the sweep was: the clients are others now. */
+  /** The connections are lost: the sweep starts at the first client again. */
   reset(): void {
     this.#sweep = undefined;
     this.#probes.clear();
@@ -83,7 +82,7 @@ export class Keepalive {
   #step(): void {
     const { registry, outlet } = this.#options;
     const clients: Client[] = [];
-    for (let due = this.#due(); due > 0; due--) {
+    for (let due = this.#dueCount(); due > 0; due--) {
       const client = this.#next();
       if (!client) break;
       registry.touch(client);
@@ -94,15 +93,15 @@ export class Keepalive {
     this.#probes.sent(clients);
   }
 
-  /** So many that whoever is last in line is reached within STEPS steps, however many others leave meanwhile. */
-  #due(): number {
+  /** Clients of one step: enough to reach the last one within SWEEP_STEP_COUNT steps, however many others disconnect meanwhile. */
+  #dueCount(): number {
     const { size } = this.#options.registry;
-    if (this.#steps++ % STEPS === 0) {
-      this.#mostBefore = this.#most;
-      this.#most = 0;
+    if (this.#steps++ % SWEEP_STEP_COUNT === 0) {
+      this.#largestBefore = this.#largest;
+      this.#largest = 0;
     }
-    this.#most = Math.max(this.#most, size);
-    return Math.min(size, Math.ceil(Math.max(this.#most, this.#mostBefore) / STEPS));
+    this.#largest = Math.max(this.#largest, size);
+    return Math.min(size, Math.ceil(Math.max(this.#largest, this.#largestBefore) / SWEEP_STEP_COUNT));
   }
 
   #next(): Client | undefined {
@@ -113,11 +112,10 @@ export class Keepalive {
     return undefined;
   }
 
-  #beat(): void {
+  #beat(heartbeat: number): void {
     const { clock, registry, outlet } = this.#options;
-    const { heartbeat } = this.#times;
     const now = clock.monotonic();
-    const quiet: Audience[] = [];
+    const quiet: Audience<Client>[] = [];
     for (const audience of registry.audiences.values()) {
       if (audience.size === 0 || audience.waiting.length > 0 || now - audience.lastSent < heartbeat) continue;
       audience.lastSent = now;

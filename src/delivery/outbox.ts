@@ -1,268 +1,208 @@
 /**
- * The outbox of one server: what waits to be sent to its clients, and when it is sent.
+ * The outbox of one server: what is queued for its clients, and when it is sent.
  *
- * Mongrel2 kills a connection at its 17th undelivered message, even one that reads fast, because it takes messages from its
- * SUB socket without letting its writers run. So publications are never sent one by one: they gather, a flush joins all
- * that wait for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is under way
- * at a time; while it is, and until it is written (flush-pacer.ts), publications gather, and the next flush is larger. Light load: sent
- * at once. Heavy load: same number of frames, larger bodies. (A classic handler that loops over send() loses all of 1000 clients at
- * 200 events in a row.) Long because it is one state machine.
+ * Mongrel2 kills a connection at its 17th undelivered message, even one that reads fast, because it takes messages from its SUB socket
+ * without letting its writers run (docs/architecture/mongrel2.md 2.1). So publications are not sent one by one: they are queued, a flush
+ * joins all that are queued for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is in
+ * flight at a time. While it is, and until Mongrel2 has written it (flush-pacer.ts), publications are queued, and the next flush is
+ * larger. Light load: sent at once. Heavy load: as many frames, larger bodies. (A handler that calls send() for each of 200 events in a
+ * row loses all of 1000 clients.)
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
-import { type Audience, addressesOf } from "./audience.js";
+import type { Audience } from "./audience.js";
 import { Batch } from "./batch.js";
 import type { Catchup, CatchupStep } from "./catchup.js";
-import type { Client } from "./client.js";
+import type { Acknowledgements, Client } from "./client.js";
+import { type Flush, FlushWriter } from "./flush.js";
 import { FlushPacer } from "./flush-pacer.js";
-import type { Outlet } from "./ports.js";
+import type { Outlet } from "./outlet.js";
 
 export interface OutboxOptions {
   readonly outlet: Outlet;
   readonly clock: Clock;
   readonly catchup: Catchup;
-  /** The largest body that is made of several events, bytes. */
+  /** Told what Mongrel2 has taken, and which clients fall behind. */
+  readonly acknowledgements: Acknowledgements;
+  /** The largest body made of several publications, bytes. */
   readonly maxBytes: () => number;
-  /** More publications are there that could not be added yet. */
+  /** Whether more publications have arrived than could be added yet. */
   readonly isFlooded: () => boolean;
   /** Called before each flush: see History.commit. */
   readonly commit: () => void;
   /** Called after each flush with its figures. */
   readonly flushed: (flush: Flush) => void;
-  /**
-   * Called when Mongrel2 has taken a flush: everything up to `through` for the live clients, and the steps of those behind.
-   */
-  readonly fenced: (through: number, steps: readonly CatchupStep[]) => void;
-  /** Called for clients that were live and are behind now, before anything else happens. */
-  readonly fellBehind: (clients: readonly Client[]) => void;
 }
 
 /**
- * What may wait for an audience, bytes, and one event in any case. Beyond that Mongrel2 writes more slowly than is published, and what
- * waits would grow without end: its clients read on from history instead, at the pace of Mongrel2, and lose in the end what history trims.
+ * The queue of one audience; one publication is queued in any case. Beyond this Mongrel2 writes more slowly than publishers publish, and the
+ * queue would grow without limit: the clients catch up from the history instead, at the pace of Mongrel2, and finally miss what is trimmed.
  */
-const MAX_WAITING = 6_400_000;
+const MAX_QUEUED_BYTES = 6_400_000;
 
-/** A first flush after so long without one finds connections that died meanwhile, milliseconds. */
+/** The first flush after this time without one finds connections that died meanwhile. */
 const QUIET_MS = 1000;
-
-/** Figures of one flush. */
-export interface Flush {
-  readonly bodies: number;
-  readonly frames: number;
-  readonly bytes: number;
-  /** Publications times the clients they go to. */
-  readonly deliveries: number;
-  /** When the oldest publication for live clients was published, milliseconds since 1970; undefined = there is none. */
-  readonly oldest: number | undefined;
-}
-
-type Count = { -readonly [Name in keyof Flush]: Flush[Name] };
 
 export class Outbox {
   readonly #options: OutboxOptions;
-  /** Audiences that have something waiting. */
-  readonly #dirty = new Set<Audience>();
-  #alone: Batch | undefined;
-  /** A flush has been sent, and its fence has not passed. */
-  #underway = false;
+  /** Audiences with queued publications. */
+  readonly #queued = new Set<Audience<Client>>();
+  readonly #pacer: FlushPacer;
+  /** The batch of the newest publication alone. */
+  #single: Batch | undefined;
+  /** A flush was sent, and its fence has not passed. */
+  #isInFlight = false;
+  #isPausing = false;
+  #isStarted = false;
   /** Clock.monotonic() of the last flush. */
   #flushedAt = Number.NEGATIVE_INFINITY;
   #isAfterQuiet = false;
   #head: number;
-  /** Counts resets: a fence from before the last reset has nothing to say any more. */
-  #life = 0;
-  /** Counts interruptions: a fence from before the last one speaks of positions that are over. */
-  #era = 0;
-  #open = false;
-  #fenced: number;
-  #waiting: (() => void)[] = [];
-  readonly #cadence: FlushPacer;
-  #pausing = false;
+  /** Incremented by reset(): fences and pauses of an earlier generation have no effect. */
+  #generation = 0;
+  /** Incremented by discontinuity(): fences from before it acknowledge no positions. */
+  #discontinuities = 0;
+  #awaitingDelivery: (() => void)[] = [];
 
+  /** `head`: the offset of the newest publication. */
   constructor(options: OutboxOptions, head: number) {
     this.#options = options;
     const { clock, outlet, isFlooded } = options;
-    this.#cadence = new FlushPacer({ clock, isFlooded, fence: (passed) => outlet.fence(passed) });
+    this.#pacer = new FlushPacer({ clock, isFlooded, fence: (passed) => outlet.fence(passed) });
     this.#head = head;
-    this.#fenced = head;
   }
 
-  /** Mongrel2 has taken everything up to this offset for every settled client. */
-  get fenced(): number {
-    return this.#fenced;
-  }
-
-  /** The offset of the newest publication this outbox has seen. */
+  /** The offset of the newest publication that was added. */
   get head(): number {
     return this.#head;
   }
 
-  /** A flush is under way that came after a quiet second: notices that come meanwhile answer it. */
+  /** A flush is in flight that followed a quiet second: notices that arrive meanwhile answer it. */
   get isAfterQuiet(): boolean {
-    return this.#underway && this.#isAfterQuiet;
+    return this.#isInFlight && this.#isAfterQuiet;
   }
 
-  /** Resolves once everything that waits has been sent and taken; at once when the link is not live. */
-  settled(): Promise<void> {
-    if (!this.#open || this.#idle) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /** Resolves once everything queued has been sent and taken; at once when the link is not live. */
+  delivered(): Promise<void> {
+    if (!this.#isStarted || this.#isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#awaitingDelivery.push(resolve));
   }
 
-  get #idle(): boolean {
-    return !this.#underway && this.#dirty.size === 0;
-  }
-
-  /** Nothing could be sent now. */
-  get #isEmpty(): boolean {
-    return this.#dirty.size === 0 && !this.#options.catchup.hungry(this.#head);
-  }
-
-  /** Queues a publication for the audiences that get it and sends what may be sent. Offsets rise from call to call. */
-  add(publication: Publication, audiences: readonly Audience[]): void {
+  /** Queues a publication for its audiences and flushes if possible. Offsets rise from call to call. */
+  add(publication: Publication, audiences: readonly Audience<Client>[]): void {
     const maxBytes = this.#options.maxBytes();
     for (const audience of audiences) {
       if (audience.size === 0) continue;
-      audience.queue(publication, maxBytes, this.#batch);
-      this.#dirty.add(audience);
-      if (audience.waitingBytes > MAX_WAITING && audience.waiting.length > 1) this.#spill(audience);
+      audience.queue(publication, maxBytes, this.#batchOf);
+      this.#queued.add(audience);
+      if (audience.waitingBytes > MAX_QUEUED_BYTES && audience.waiting.length > 1) this.fallBehind(audience);
     }
     this.#head = publication.offset;
-    this.pump();
+    this.tryFlush();
   }
 
-  /** The clients of an audience go on from history: before add(), from the publication that is to be added. */
-  defer(audience: Audience): void {
-    this.#spill(audience);
+  /** Drops the queue of an audience: its members catch up from the history, which has the same publications. */
+  fallBehind(audience: Audience<Client>): void {
+    const cursor = audience.joinOffset(this.#head);
+    const clients = audience.removeAll();
+    this.#queued.delete(audience);
+    this.#catchUp(clients, cursor);
   }
 
   /**
-   * What comes next does not follow on what came last: from here on `head` is the newest. Nobody is live any more; what waits is
-   * let go of, and what is under way proves nothing.
+   * The next publication does not follow the last one; `head` is the newest offset from here on. All members of `audiences` fall behind,
+   * and the flush in flight acknowledges nothing.
    */
-  applyDiscontinuity(head: number, audiences: Iterable<Audience>): void {
-    for (const audience of audiences) this.#spill(audience);
+  discontinuity(head: number, audiences: Iterable<Audience<Client>>): void {
+    for (const audience of audiences) this.fallBehind(audience);
     this.#head = head;
-    this.#fenced = head;
-    this.#era++;
+    this.#options.acknowledgements.restart(head);
+    this.#discontinuities++;
   }
 
-  /** Lets go of what waits: some of it was rejected, and history has the rest. */
+  /** Drops all queues: some of the publications were discarded, and the history has the others. */
   discard(): void {
-    for (const audience of this.#dirty) this.#spill(audience);
+    for (const audience of this.#queued) this.fallBehind(audience);
   }
 
-  /** From now on things are sent: the link is live. */
-  open(): void {
-    this.#open = true;
-    this.pump();
+  /** The link is live: flushes may be sent. */
+  start(): void {
+    this.#isStarted = true;
+    this.tryFlush();
   }
 
-  /** Sends nothing more until open(); a fence that is under way still counts. */
-  hold(): void {
-    this.#open = false;
+  /** Sends no flush until start(); the fence of the flush in flight still counts. */
+  stop(): void {
+    this.#isStarted = false;
   }
 
-  /** Forgets everything that waits or is under way: its receivers are gone. Nothing is sent until open(). */
+  /** The connections are lost: drops everything queued or in flight. Nothing is sent until start(). */
   reset(): void {
-    this.#life++;
-    this.#open = false;
-    this.#underway = false;
-    this.#pausing = false;
-    for (const audience of this.#dirty) audience.drop();
-    this.#dirty.clear();
-    this.#tell();
+    this.#generation++;
+    this.#isStarted = false;
+    this.#isInFlight = false;
+    this.#isPausing = false;
+    for (const audience of this.#queued) audience.drop();
+    this.#queued.clear();
+    this.#reportDelivery();
   }
 
-  #tell(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
-  }
-
-  /** Sends what waits, unless a flush is under way. */
-  pump(): void {
-    if (!this.#open || this.#underway || this.#pausing || this.#isEmpty) return;
-    const pause = this.#cadence.pause();
-    if (pause) {
-      const life = this.#life;
-      this.#pausing = true;
-      pause(() => {
-        if (life !== this.#life) return;
-        this.#pausing = false;
-        this.pump();
-      });
+  /** Sends a flush, unless one is in flight, the pacer demands a pause, or nothing is queued. */
+  tryFlush(): void {
+    if (!this.#isStarted || this.#isInFlight || this.#isPausing || this.#isEmpty) return;
+    const pause = this.#pacer.pause();
+    if (!pause) {
+      const steps = this.#flush();
+      if (steps) this.#fence(steps);
       return;
     }
-    const steps = this.#flush();
-    if (steps) this.#fence(steps);
+    const generation = this.#generation;
+    this.#isPausing = true;
+    pause(() => {
+      if (generation !== this.#generation) return;
+      this.#isPausing = false;
+      this.tryFlush();
+    });
   }
 
-  /** The batch of one publication, the same node for all audiences that start with it. */
-  readonly #batch = (publication: Publication): Batch => {
-    if (this.#alone?.last !== publication.bytes) this.#alone = new Batch(publication);
-    return this.#alone;
+  get #isIdle(): boolean {
+    return !this.#isInFlight && this.#queued.size === 0;
+  }
+
+  /** There is nothing that a flush could send. */
+  get #isEmpty(): boolean {
+    return this.#queued.size === 0 && !this.#options.catchup.hasWork(this.#head);
+  }
+
+  /** The batch of one publication: the same node for all audiences whose queue starts with it. */
+  readonly #batchOf = (publication: Publication): Batch => {
+    if (this.#single?.last !== publication.bytes) this.#single = new Batch(publication);
+    return this.#single;
   };
 
-  /** Clients that have no credit for a body go on from history when they have: nobody waits for them. */
-  #passOver(audience: Audience, batch: Batch): void {
-    const clients = audience.short(batch.bytes);
-    if (clients.length === 0) return;
-    for (const client of clients) {
-      audience.remove(client);
-      this.#options.catchup.add(client, batch.first.offset - 1);
-    }
-    this.#options.fellBehind(clients);
-  }
-
-  /** Lets go of what waits for an audience: history has it too. */
-  #spill(audience: Audience): void {
-    const cursor = audience.joinOffset(this.#head);
-    const clients = audience.empty();
-    this.#dirty.delete(audience);
-    for (const client of clients) this.#options.catchup.add(client, cursor);
-    this.#options.fellBehind(clients);
-  }
-
-  /** Sends one body to each client that has one waiting; undefined when nobody had. */
+  /** Sends one body to each client that has one queued; undefined when there was none. */
   #flush(): readonly CatchupStep[] | undefined {
-    const { outlet, catchup } = this.#options;
-    this.#options.commit();
-    const flush: Count = { bodies: 0, frames: 0, bytes: 0, deliveries: 0, oldest: undefined };
-    const groups = this.#take();
-    outlet.prepare(copied(groups));
-    for (const [batch, audiences] of groups) {
-      this.#send(flush, addressesOf(audiences, outlet), batch.body());
-      for (const { size } of audiences) flush.deliveries += size * batch.events;
-      flush.oldest = Math.min(flush.oldest ?? batch.first.time, batch.first.time);
-    }
-    const steps = catchup.take(this.#head);
-    for (const { clients, body, events } of steps) {
-      if (body) this.#send(flush, this.#addresses(clients), body);
-      flush.deliveries += clients.length * events;
-    }
+    const { outlet, catchup, commit, flushed } = this.#options;
+    commit();
+    const flush = new FlushWriter(outlet);
+    flush.sendLive(this.#takeBodies());
+    const steps = catchup.takeSteps(this.#head);
+    flush.sendSteps(steps);
     if (flush.frames === 0 && steps.length === 0) return undefined;
-    this.#options.flushed(flush);
+    flushed(flush);
     return steps;
   }
 
-  #addresses(clients: readonly Client[]): Buffer[] {
-    const { outlet } = this.#options;
-    const addresses: Buffer[] = [];
-    for (let from = 0; from < clients.length; from += outlet.maxTargets) {
-      addresses.push(outlet.address(clients.slice(from, from + outlet.maxTargets).map((client) => client.id)));
-    }
-    return addresses;
-  }
-
-  /** The oldest waiting batch of each audience, grouped by batch: one body for all that wait for the same. */
-  #take(): Map<Batch, Audience[]> {
+  /** The oldest queued body of each audience, grouped by body. */
+  #takeBodies(): Map<Batch, Audience<Client>[]> {
     const now = this.#options.clock.monotonic();
-    const groups = new Map<Batch, Audience[]>();
-    for (const audience of this.#dirty) {
+    const groups = new Map<Batch, Audience<Client>[]>();
+    for (const audience of this.#queued) {
       const batch = audience.take();
-      if (audience.waiting.length === 0) this.#dirty.delete(audience);
+      if (audience.waiting.length === 0) this.#queued.delete(audience);
       if (batch) this.#passOver(audience, batch);
       if (!batch || audience.size === 0) continue;
-      audience.spend(batch.bytes);
+      audience.debit(batch.bytes);
       audience.lastSent = now;
       const group = groups.get(batch);
       if (group) group.push(audience);
@@ -271,47 +211,46 @@ export class Outbox {
     return groups;
   }
 
-  #send(flush: Count, addresses: Iterable<Buffer>, body: Buffer): void {
-    flush.bodies++;
-    for (const address of addresses) {
-      this.#options.outlet.deliver(address, body);
-      flush.frames++;
-      flush.bytes += body.length;
-    }
+  /** Members without credit for a body catch up when they have credit again; the others are not delayed. */
+  #passOver(audience: Audience<Client>, batch: Batch): void {
+    const clients = audience.withoutCredit(batch.bytes);
+    if (clients.length === 0) return;
+    for (const client of clients) audience.remove(client);
+    this.#catchUp(clients, batch.first.offset - 1);
+  }
+
+  #catchUp(clients: readonly Client[], cursor: number): void {
+    for (const client of clients) this.#options.catchup.add(client, cursor);
+    this.#options.acknowledgements.fallBehind(clients);
   }
 
   #fence(steps: readonly CatchupStep[]): void {
-    this.#underway = true;
-    const now = this.#options.clock.monotonic();
+    const { clock, outlet, acknowledgements } = this.#options;
+    this.#isInFlight = true;
+    const now = clock.monotonic();
     this.#isAfterQuiet = now - this.#flushedAt >= QUIET_MS;
     this.#flushedAt = now;
-    this.#cadence.sent();
-    const [life, era] = [this.#life, this.#era];
+    this.#pacer.sent();
+    const [generation, discontinuities] = [this.#generation, this.#discontinuities];
     const through = this.#sentThrough();
-    this.#options.outlet.fence(() => {
-      if (life !== this.#life) return;
-      this.#underway = false;
-      this.#cadence.taken(!this.#isEmpty);
-      if (era === this.#era) {
-        this.#fenced = through;
-        this.#options.fenced(through, steps);
-      }
-      this.pump();
-      if (this.#idle) this.#tell();
+    outlet.fence(() => {
+      if (generation !== this.#generation) return;
+      this.#isInFlight = false;
+      this.#pacer.taken(!this.#isEmpty);
+      if (discontinuities === this.#discontinuities) acknowledgements.flushTaken(through, steps);
+      this.tryFlush();
+      if (this.#isIdle) this.#reportDelivery();
     });
   }
 
-  /** Everything up to here has been sent to every live client that wants it. */
+  /** Everything up to this offset has been sent to every live client that gets it. */
   #sentThrough(): number {
     let through = this.#head;
-    for (const audience of this.#dirty) through = Math.min(through, audience.joinOffset(this.#head));
+    for (const audience of this.#queued) through = Math.min(through, audience.joinOffset(this.#head));
     return through;
   }
-}
 
-/** What Mongrel2 will copy, bytes. */
-function copied(groups: ReadonlyMap<Batch, readonly Audience[]>): number {
-  let bytes = 0;
-  for (const [batch, audiences] of groups) for (const { size } of audiences) bytes += batch.bytes * size;
-  return bytes;
+  #reportDelivery(): void {
+    for (const resolve of this.#awaitingDelivery.splice(0)) resolve();
+  }
 }

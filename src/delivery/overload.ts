@@ -1,12 +1,13 @@
 /**
- * Streams whose patterns are too expensive to be tried while publications are delivered. They are deferred: they read on from
- * history, in slices, and come back when they have caught up, so their order is kept, and nobody else waits for them. What
- * falls out of the history meanwhile they are told as a gap, "overload". Where that goes on for CUT_MS, they are cut, the most
- * expensive ones first.
+ * Streams whose patterns are too expensive to be tried while publications are delivered. They are deferred: they catch up from the history,
+ * in slices, and become live again afterwards, so their order is kept and no other client is delayed. Publications that are trimmed
+ * meanwhile are reported to them as a gap, "overload". After MAX_OVERLOAD_MS without a break their streams are closed, the most expensive
+ * first.
  */
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Audience } from "./audience.js";
 import type { Catchup } from "./catchup.js";
+import type { Client } from "./client.js";
 import type { Outbox } from "./outbox.js";
 import type { Registry } from "./registry.js";
 
@@ -15,39 +16,36 @@ export interface OverloadOptions {
   readonly registry: Registry;
   readonly catchup: Catchup;
   readonly outbox: Outbox;
-  /** Ends the stream of a client: too expensive. */
-  readonly cut: (client: number) => void;
+  /** Closes the stream of a client as too expensive. */
+  readonly disconnect: (client: Client) => void;
 }
 
-/** How long a stream may be too expensive, without a pause of CALM_MS. */
-const CUT_MS = 10_000;
+/** How long a stream may be too expensive, without a break of CALM_MS. */
+const MAX_OVERLOAD_MS = 10_000;
 const CALM_MS = 5_000;
-const CHECK_MS = 1_000;
-/** Streams that are cut in one turn of the event loop: each is a line in the log and a frame. */
-const MAX_CUT_A_TURN = 200;
+const CHECK_INTERVAL_MS = 1_000;
+/** Streams that are closed in one turn of the event loop: each is a log line and a frame. */
+const MAX_CLOSED_CLIENTS = 200;
 
+/** The time during which one audience is too expensive. */
 interface Spell {
   readonly since: number;
-  /** When it was last deferred, or still behind. */
+  /** When it was last deferred, or still behind: Clock.monotonic(). */
   last: number;
 }
 
 export class Overload {
   readonly #options: OverloadOptions;
-  readonly #spells = new Map<Audience, Spell>();
+  readonly #spells = new Map<Audience<Client>, Spell>();
   #timer: Cancel | undefined;
 
   constructor(options: OverloadOptions) {
     this.#options = options;
   }
 
-  /** Audiences that are or were deferred lately. */
-  get size(): number {
-    return this.#spells.size;
-  }
-
-  /** Called before the outbox is told of the publication that these may get. */
-  defer(audiences: readonly Audience[]): void {
+  /** Called before the outbox adds the publication that these audiences may get. */
+  defer(audiences: readonly Audience<Client>[]): void {
+    if (audiences.length === 0) return;
     const now = this.#options.clock.monotonic();
     for (const audience of audiences) {
       const spell = this.#spells.get(audience) ?? { since: now, last: now };
@@ -55,12 +53,12 @@ export class Overload {
       this.#spells.set(audience, spell);
       audience.isOverloading = true;
       this.#options.registry.defer(audience);
-      this.#options.outbox.defer(audience);
+      this.#options.outbox.fallBehind(audience);
     }
-    this.#timer ??= this.#options.clock.every(CHECK_MS, () => this.#check());
+    this.#timer ??= this.#options.clock.every(CHECK_INTERVAL_MS, () => this.#check());
   }
 
-  /** Their clients are gone. */
+  /** Stops watching: the clients are lost, or the daemon stops. */
   reset(): void {
     this.#timer?.();
     this.#timer = undefined;
@@ -69,40 +67,38 @@ export class Overload {
 
   #check(): void {
     const now = this.#options.clock.monotonic();
-    const over: Audience[] = [];
+    const tooLong: Audience<Client>[] = [];
     for (const [audience, spell] of this.#spells) {
       if (this.#options.catchup.isBehind(audience)) spell.last = now;
       if (audience.clients === 0 || now - spell.last >= CALM_MS) this.#end(audience);
-      else if (now - spell.since >= CUT_MS) over.push(audience);
+      else if (now - spell.since >= MAX_OVERLOAD_MS) tooLong.push(audience);
     }
-    if (over.length > 0) this.#cut(mostExpensive(over));
+    if (tooLong.length > 0) this.#disconnect(mostExpensive(tooLong));
     if (this.#spells.size === 0) this.reset();
   }
 
-  #end(audience: Audience): void {
+  #end(audience: Audience<Client>): void {
     this.#spells.delete(audience);
     audience.isOverloading = false;
   }
 
-  #cut(audiences: ReadonlySet<Audience>): void {
-    const { clients } = this.#options.registry;
-    const ids = [...clients.values()].filter(({ audience }) => audiences.has(audience)).map(({ id }) => id);
-    const expected = new Map(ids.map((id) => [id, clients.get(id)]));
+  #disconnect(audiences: ReadonlySet<Audience<Client>>): void {
+    const { clock, registry, disconnect } = this.#options;
+    const clients = [...registry.clients.values()].filter(({ audience }) => audiences.has(audience));
     const next = () => {
-      for (const id of ids.splice(0, MAX_CUT_A_TURN)) {
-        if (clients.get(id) === expected.get(id)) this.#options.cut(id);
-      }
-      if (ids.length > 0) this.#options.clock.after(0, next);
+      for (const client of clients.splice(0, MAX_CLOSED_CLIENTS))
+        if (client.state.name !== "closed") disconnect(client);
+      if (clients.length > 0) clock.after(0, next);
     };
     next();
   }
 }
 
-/** Those that cost at least half of what all of them cost: the others may have time enough then. */
-function mostExpensive(audiences: readonly Audience[]): Set<Audience> {
+/** Those that cost at least half of the total: the others may be cheap enough without them. */
+function mostExpensive(audiences: readonly Audience<Client>[]): Set<Audience<Client>> {
   const sorted = [...audiences].sort((a, b) => b.cost - a.cost);
   const half = sorted.reduce((sum, { cost }) => sum + cost, 0) / 2;
-  const chosen = new Set<Audience>();
+  const chosen = new Set<Audience<Client>>();
   let sum = 0;
   for (const audience of sorted) {
     if (sum >= half && chosen.size > 0) break;

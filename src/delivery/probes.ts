@@ -1,24 +1,26 @@
 /**
- * Tells two kinds of disconnect notice apart, which look the same: Mongrel2 sends one by itself when a client leaves, and one in
- * answer to anything that is sent to a connection that is closed already (docs/mongrel2.md). A notice counts as an answer when its client
- * was sent a keep-alive or a heartbeat and the fence behind that has not passed yet. A client that leaves in just that moment (a
- * millisecond or two of each round) is taken for a dead one; nothing in the notice tells.
+ * Distinguishes two kinds of disconnect notice that look the same: Mongrel2 sends one by itself when a client disconnects, and one in answer
+ * to any frame for a connection that is already closed (docs/architecture/mongrel2.md 1.4). A notice counts as an answer if its client was
+ * sent a keep-alive or a heartbeat whose fence has not passed yet. A client that disconnects in that very moment (a millisecond or two of
+ * each round) is taken for a dead one: the notice itself does not tell.
  */
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
-import type { Outlet } from "./ports.js";
+import type { Outlet } from "./outlet.js";
+
+type Target = Client | Audience<Client>;
 
 export class Probes {
   readonly #outlet: Outlet;
-  /** Sent to, and not fenced yet. An audience stands for all of its clients: heartbeats may go to 100,000 at once. */
-  readonly #unfenced = new Set<Client | Audience>();
+  /** Sent to, and the fence has not passed. An audience stands for all its clients: heartbeats may go to 100,000 at once. */
+  readonly #unfenced = new Set<Target>();
 
   constructor(outlet: Outlet) {
     this.#outlet = outlet;
   }
 
-  /** Called right after something was sent to these. */
-  sent(targets: readonly (Client | Audience)[]): void {
+  /** Called right after a frame was sent to these. */
+  sent(targets: readonly Target[]): void {
     if (targets.length === 0) return;
     for (const target of targets) this.#unfenced.add(target);
     this.#outlet.fence(() => {
@@ -26,7 +28,7 @@ export class Probes {
     }, false);
   }
 
-  /** Whether a notice for this client answers what was sent. */
+  /** Whether a notice for this client answers a frame. */
   has(client: Client): boolean {
     return this.#unfenced.has(client) || this.#unfenced.has(client.audience);
   }

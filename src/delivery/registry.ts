@@ -1,7 +1,7 @@
 /**
- * The clients of one server, by connection id, and the audiences they make up. The two always agree: every client is in
- * exactly one audience (live) or in one group that catches up with it, and an audience without any client is forgotten. Which
- * audiences want a publication is looked up by its topics (topic-index.ts), never by asking them all.
+ * The clients of one server by connection id, and their audiences. The two always agree: each client belongs to one audience, and an
+ * audience without clients is removed. A publication finds its audiences through an index of topics (matching/topic-index.ts); audiences
+ * are never tried one by one.
  */
 
 import { type Interest, interestKey } from "../matching/interest.js";
@@ -11,40 +11,30 @@ import { maySee, type Trial } from "../matching/trial.js";
 import type { Publication } from "../protocol/publication.js";
 import { memoizeLast } from "../util/memoize-last.js";
 import { Audience } from "./audience.js";
-import type { Client } from "./client.js";
-import type { Outlet, Subscriber } from "./ports.js";
+import { Client, type ClientIdentity } from "./client.js";
+import type { Outlet } from "./outlet.js";
 
-export interface NewClient {
-  readonly id: number;
-  readonly remote: string;
+export interface NewClient extends ClientIdentity {
   readonly interest: Interest;
-  /** When it came: Clock.monotonic(). */
-  readonly since: number;
-  /** Bytes that may be under way to it; undefined = no limit. */
-  readonly allowance?: number | undefined;
-  /** Milliseconds since 1970; undefined = never. */
-  readonly expiresAt?: number | undefined;
-  readonly keyFingerprints?: readonly string[] | undefined;
-  readonly subscriber?: Subscriber | undefined;
 }
 
 export class Registry {
-  /** In the order in which they were kept alive last, newcomers at the end: see touch(). */
-  readonly clients = new Map<number, Client>();
-  readonly audiences = new Map<string, Audience>();
+  /** Ordered by their last keep-alive; new clients are at the end: see touch(). */
+  readonly #clients = new Map<number, Client>();
+  readonly #audiences = new Map<string, Audience<Client>>();
   readonly #outlet: Outlet;
   readonly #base: string;
-  readonly #index: TopicIndex<Audience>;
+  readonly #index: TopicIndex<Audience<Client>>;
   readonly #keyOf = memoizeLast(interestKey);
-  /** How many clients each address has. */
+  /** Clients of each address. */
   readonly #addresses = new Map<string, number>();
 
-  /** Audiences that may get the last publication and have not been asked. */
-  #undecided: Audience[] = [];
+  /** Audiences whose grants could not be tried on the last publication within the budget. */
+  #undecided: Audience<Client>[] = [];
 
   /**
-   * `base` is the hub's URL, which relative topics and patterns are resolved against; `budget`: what finding out who wants a
-   * publication may still cost.
+   * `base` is the hub's URL, against which relative topics and patterns are resolved; `budget`: what finding the audiences of a publication
+   * may still cost.
    */
   constructor(outlet: Outlet, base: string, budget: Budget = UNLIMITED) {
     this.#outlet = outlet;
@@ -52,121 +42,118 @@ export class Registry {
     this.#index = new TopicIndex(base, budget);
   }
 
-  get size(): number {
-    return this.clients.size;
+  get clients(): ReadonlyMap<number, Client> {
+    return this.#clients;
   }
 
-  /** Clients from one address. */
-  countOf(remote: string): number {
+  get audiences(): ReadonlyMap<string, Audience<Client>> {
+    return this.#audiences;
+  }
+
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  /** Clients of one address. */
+  countFrom(remote: string): number {
     return this.#addresses.get(remote) ?? 0;
   }
 
-  /** What the patterns of all clients cost together, and what an interest would add to that: see [stream] max_pattern_cost. */
+  /** What the patterns of all clients cost together: see [stream] max_pattern_cost. */
   get patternCost(): number {
     return this.#index.cost;
   }
 
+  /** What an interest would add to the pattern cost. */
   patternCostOf({ selectors }: Interest): number {
     return this.#index.costOf(selectors);
   }
 
-  /** The audiences that get a publication; but see takeUndecided(). */
-  wanting(publication: Publication): readonly Audience[] {
+  /** The audiences that get a publication, except those of takeUndecided(). */
+  wanting(publication: Publication): readonly Audience<Client>[] {
     const selecting = this.#index.matching(publication.topics);
-    return publication.private ? this.#allowed(selecting, publication) : selecting;
+    return publication.private ? this.#granted(selecting, publication) : selecting;
   }
 
-  /** Strangers cannot make this expensive: the patterns of grants are the issuers', and exact topics always get an answer. */
-  #allowed(selecting: readonly Audience[], publication: Publication): readonly Audience[] {
+  /** Clients cannot make this expensive: the issuers of tokens choose the patterns of grants, and exact topics always get an answer. */
+  #granted(selecting: readonly Audience<Client>[], publication: Publication): readonly Audience<Client>[] {
     const budget = { left: PUBLICATION_UNITS };
     return selecting.filter((audience) => {
       const limit = audience.hasPatterns ? budget : UNLIMITED;
-      const isAllowed = maySee(audience.interest, publication, this.#base, limit);
-      if (isAllowed === undefined) this.#undecided.push(audience);
-      return isAllowed === true;
+      const isGranted = maySee(audience.interest, publication, this.#base, limit);
+      if (isGranted === undefined) this.#undecided.push(audience);
+      return isGranted === true;
     });
   }
 
   /**
-   * Audiences that may get the last publication and for which there was no time to find out; each is told once. Whoever asks
-   * defers them.
+   * Audiences that may get the last publication, but could not be tried within the budget; each is returned once. The caller must defer
+   * them.
    */
-  takeUndecided(): readonly Audience[] {
+  takeUndecided(): readonly Audience<Client>[] {
     const untried = this.#index.takeUntried();
     if (this.#undecided.length === 0) return untried;
     return [...untried, ...this.#undecided.splice(0)];
   }
 
-  /** While all clients of an audience read from history, its patterns are not tried when something is published. */
-  defer(audience: Audience): void {
+  /** While all clients of an audience read from the history, its patterns are not tried on new publications. */
+  defer(audience: Audience<Client>): void {
     this.#index.pause(audience);
     audience.defer(() => this.#index.resume(audience));
   }
 
-  /** Finds out whether an audience gets a publication of the history. */
-  trial(audience: Audience, publication: Publication): Trial {
+  /** Determines whether an audience gets a publication of the history. */
+  trial(audience: Audience<Client>, publication: Publication): Trial {
     return audience.trial(publication, (selector) => this.#index.testOf(selector));
   }
 
-  /** Adds a client that is neither live nor behind yet. A TypeError if the id is taken: the caller must have looked. */
+  /** Adds a client in the state closed. A TypeError if its id is in use: the caller must have checked. */
   add(newcomer: NewClient): Client {
-    const { id, remote, interest, since, allowance = Number.POSITIVE_INFINITY } = newcomer;
-    const { expiresAt, keyFingerprints, subscriber } = newcomer;
-    if (this.clients.has(id)) throw new TypeError(`connection ${id} has a client already`);
-    const audience = this.#audience(interest, since);
+    const { id, remote, interest, since } = newcomer;
+    if (this.#clients.has(id)) throw new TypeError(`connection ${id} has a client already`);
+    const audience = this.#audienceOf(interest, since);
     audience.clients++;
-    const client: Client = {
-      id,
-      remote,
-      since,
-      expiresAt,
-      keyFingerprints,
-      subscriber,
-      audience,
-      behind: undefined,
-      acknowledgedOffset: 0,
-      coveredByServerFence: false,
-      creditLimit: allowance,
-      creditAvailable: allowance,
-      slot: -1,
-    };
-    this.clients.set(id, client);
-    this.#addresses.set(remote, this.countOf(remote) + 1);
+    const client = new Client(newcomer, audience);
+    this.#clients.set(id, client);
+    this.#addresses.set(remote, this.countFrom(remote) + 1);
     return client;
   }
 
-  /** Removes a client; whoever holds it live or behind has let go of it before. */
+  /** Removes a client, which has left its audience's members or its catch-up group before. */
   remove(client: Client): void {
-    this.clients.delete(client.id);
-    const others = this.countOf(client.remote) - 1;
+    client.close();
+    this.#clients.delete(client.id);
+    const others = this.countFrom(client.remote) - 1;
     if (others > 0) this.#addresses.set(client.remote, others);
     else this.#addresses.delete(client.remote);
     const { audience } = client;
     audience.clients--;
     if (audience.clients > 0) return;
-    this.audiences.delete(interestKey(audience.interest));
+    this.#audiences.delete(interestKey(audience.interest));
     this.#index.remove(audience.interest.selectors, audience);
   }
 
-  /** Moves a client to the end, behind all others. */
+  /** Moves a client to the end of `clients`. */
   touch(client: Client): void {
-    this.clients.delete(client.id);
-    this.clients.set(client.id, client);
+    this.#clients.delete(client.id);
+    this.#clients.set(client.id, client);
   }
 
+  /** Removes all clients. */
   clear(): void {
-    this.clients.clear();
-    for (const audience of this.audiences.values()) this.#index.remove(audience.interest.selectors, audience);
-    this.audiences.clear();
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+    for (const audience of this.#audiences.values()) this.#index.remove(audience.interest.selectors, audience);
+    this.#audiences.clear();
     this.#addresses.clear();
   }
 
-  #audience(interest: Interest, now: number): Audience {
+  #audienceOf(interest: Interest, now: number): Audience<Client> {
     const key = this.#keyOf(interest);
-    let audience = this.audiences.get(key);
+    let audience = this.#audiences.get(key);
     if (!audience) {
-      audience = new Audience(interest, this.#base, this.#outlet, now);
-      this.audiences.set(key, audience);
+      audience = new Audience<Client>(interest, this.#base, this.#outlet, now);
+      this.#audiences.set(key, audience);
       audience.cost = this.#index.add(interest.selectors, audience);
     }
     return audience;

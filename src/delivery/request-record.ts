@@ -1,59 +1,58 @@
-/** The port behind which requests under way are recorded, for the next process: see storage/clients/file-request-record.ts. */
+/** The port that records requests in progress for the next process; storage/clients/file-request-record.ts implements it. */
 
-/** What a process, or a link, that ended has left of the requests of one server. */
+/** Requests of one server as the previous process, or the previous generation of the link, left them. */
 export interface PreviousRequests {
-  /** The highest connection id whose request was read; requests of higher ids were lost if this process does not hear of them. */
+  /** The highest connection id whose request was read. Requests of higher ids are lost unless this process receives them. */
   readonly highest: number;
-  /** Read and not answered: nobody will answer them. */
+  /** Read without a response: no process will respond to them. */
   readonly unanswered: ReadonlySet<number>;
-  /** Answered, and the connection was kept open for another request. */
+  /** Responded to, and the connection was kept open for another request. */
   readonly kept: ReadonlySet<number>;
-  /** As in Legacy: none was lost. */
+  /** As in PreviousClients: no request is lost. */
   readonly cleanStop: boolean;
 }
 
-/** A connection that may wait for an answer or for events that nobody will send; see mongrel2/orphans.ts. */
+/** A connection that may expect a response or events that no process will send; see mongrel2/orphans.ts. */
 export interface Orphan {
   readonly id: number;
   /** What was lost: one request (rule R4), or the record of a stream (rule S1). */
   readonly kind: "request" | "stream";
-  /** No byte has moved on it since: Clock.monotonic(). */
+  /** No byte has moved on the connection since: Clock.monotonic(). */
   readonly quietSince: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
 }
 
 /**
- * The requests of one server, kept where the next process finds them even if this one is killed: what was said in a turn of the
- * event loop is on disk when that turn is over. Calls return at once and never throw. Sets of ids are bounded, because strangers
- * grow them.
+ * The requests of one server. The record outlives a kill of the process: all calls of one turn of the event loop are on disk at its end.
+ * Calls return at once and never throw. Sets of ids are bounded, because clients control their size.
  */
 export interface RequestRecord {
   /** A request of this connection was read. */
   read(id: number): void;
   /**
-   * One of its requests was answered; `isKept`: the connection stays open for another. A request that became a stream is not
-   * reported: it counts as unanswered until the client store has its client on disk.
+   * A request of the connection has its response; `isKept`: the connection stays open for another request. A request that became a stream
+   * is not reported: it counts as unanswered until the client store has its client on disk.
    */
   answered(id: number, isKept: boolean): void;
   /** The connection is closed. */
   ended(id: number): void;
-  /** Whether this process has read a request of the connection and the connection may still be open; streams apart. */
+  /** Whether this process has read a request of the connection and the connection may still be open; false for streams. */
   has(id: number): boolean;
   /** The highest connection id that was ever read. */
   readonly highest: number;
-  /** How many connections this process has read requests of. */
+  /** Connections of which this process has read requests. */
   readonly connections: number;
-  /** Undefined: nothing is known of what went before, or all of it is decided. */
+  /** Undefined: nothing is known of the previous process, or all its requests are decided. */
   readonly previous: PreviousRequests | undefined;
-  /** Left undecided by an earlier process or link, or by keepOrphans(). */
+  /** Left undecided by the previous process or link, or by keepOrphans(). */
   readonly orphans: readonly Orphan[];
-  /** These are undecided now; the next process takes them over. */
+  /** Stores the undecided connections for the next process. */
   keepOrphans(orphans: readonly Orphan[]): void;
-  /** What was to be concluded from `previous` is decided or among the orphans. */
+  /** Every connection of `previous` is decided or among the orphans. */
   previousDecided(): void;
-  /** The link was lost, and requests with it: what is known now becomes `previous`. */
+  /** The link was lost, and requests with it: the present record becomes `previous`. */
   linkLost(): void;
-  /** Mongrel2 was restarted: no id means anything any more. */
+  /** Mongrel2 was restarted: all connection ids are invalid. */
   reset(): void;
 }

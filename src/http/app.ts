@@ -1,7 +1,7 @@
 /** What is served over HTTP: every address, and what of it a new configuration changes. */
 
 import type { Config } from "../config/schema.js";
-import type { History } from "../delivery/ports.js";
+import type { History } from "../delivery/history.js";
 import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { CompileWork } from "../matching/compile-work.js";

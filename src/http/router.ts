@@ -97,7 +97,7 @@ export class Router {
   /** On a stream, or behind an answer that takes time, there is no place for an answer of its own: the connection is cut. */
   refuse(server: Server, id: number, why: "websocket" | "malformed"): void {
     const isBusy = this.#busy.get(server)?.get(id)?.life === server.generation;
-    if (isBusy || server.registry.clients.has(id)) {
+    if (isBusy || server.clients.has(id)) {
       this.#cut(server, id);
       return;
     }
@@ -194,7 +194,7 @@ export class Router {
   #next(server: Server, { waiting }: Busy): Turn | undefined {
     const request = waiting.shift();
     if (!request) return undefined;
-    if (!server.registry.clients.has(request.id)) return this.#begin(server, request);
+    if (!server.clients.has(request.id)) return this.#begin(server, request);
     this.#options.hub.evict(server, request.id);
     return undefined;
   }
@@ -210,7 +210,7 @@ export class Router {
     if (outcome === undefined) return false;
     this.#options.answered(server.name, name, outcome === "streaming" ? 200 : outcome.status, whyOf(outcome));
     if (outcome === "streaming") return true;
-    if (server.registry.clients.has(request.id)) {
+    if (server.clients.has(request.id)) {
       // Something failed after its stream was opened: any answer would be part of that.
       this.#options.hub.evict(server, request.id);
       return false;

@@ -3,7 +3,7 @@
  * asked for is not read again for the next.
  */
 
-import type { EqualIds } from "../delivery/ports.js";
+import type { EqualIds } from "../delivery/history.js";
 import { ProtocolError } from "../errors.js";
 import type { CompileWork } from "../matching/compile-work.js";
 import type { Interest } from "../matching/interest.js";

@@ -4,8 +4,8 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Client } from "../delivery/client.js";
-import type { Subscribed, Subscriber } from "../delivery/ports.js";
 import type { Server } from "../delivery/server-delivery.js";
+import type { Subscribed, Subscriber } from "../delivery/subscriber.js";
 import { ProtocolError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import type { Interest } from "../matching/interest.js";
@@ -123,8 +123,7 @@ export class Subscribe {
     known: Promise<T>,
     then: (it: T) => RouteResult | Promise<RouteResult>,
   ): Promise<RouteResult> {
-    const arrival = server.arrivals.begin(request.id);
-    return known.then((it) => (arrival.isGone ? undefined : then(it))).finally(() => server.arrivals.end(arrival));
+    return server.continueAfter(request.id, known, then);
   }
 
   #open(
@@ -159,7 +158,8 @@ export class Subscribe {
       // An empty header says nothing; a parameter that is there and empty is a position that got lost on its way.
       lastEventId: shown || wish.cursor,
       equalIds: wish.equalIds,
-      allowance: request.credits,
+      creditLimit: request.credits,
+      isPublicOnly,
       // Others may have come while a token was checked or the history was asked: the limits count when it becomes a client.
       admit: () => {
         full = this.#full(request) ?? this.#tooExpensive(server, interest) ?? this.#revoked(asker);
@@ -169,10 +169,7 @@ export class Subscribe {
       opening: (after) =>
         isPlain ? this.#plain(date)(retry) : openingOf(retry, { Date: date, ...headers, ...told(after) }),
     });
-    const outcome = (client: Client | undefined): RouteResult => {
-      if (client && isPublicOnly) server.publicOnly.add(client);
-      return client ? "streaming" : full;
-    };
+    const outcome = (client: Client | undefined): RouteResult => (client ? "streaming" : full);
     return opened instanceof Promise ? opened.then(outcome) : outcome(opened);
   }
 
@@ -221,9 +218,9 @@ export class Subscribe {
   }
 
   /** The patterns of all streams together are bounded. */
-  #tooExpensive({ registry }: Server, interest: Interest): Response | undefined {
+  #tooExpensive(server: Server, interest: Interest): Response | undefined {
     const { maxPatternCost } = this.#settings();
-    const added = maxPatternCost > 0 ? registry.patternCostOf(interest) : 0;
+    const added = maxPatternCost > 0 ? server.patternCostOf(interest) : 0;
     if (added === 0 || this.#hub.patternCost + added <= maxPatternCost) return undefined;
     const why = `a pattern cost of ${added} more is above max_pattern_cost`;
     return { status: 503, headers: this.#wait(), body: "the patterns of all streams are too expensive\n", why };

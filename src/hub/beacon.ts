@@ -1,4 +1,4 @@
-/** The beacon: an event at a steady interval that says the time, so that anyone can see at a glance that events flow. */
+/** The beacon: publishes an event with the time at a fixed interval, so that an operator can see that events flow. */
 import type { Draft } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
 
@@ -21,17 +21,17 @@ export class Beacon {
     this.#options = options;
   }
 
-  /** Begins, or goes on at another interval or topic. */
+  /** Starts, or continues with another interval or topic. */
   start({ interval, topic }: BeaconTimes): void {
     this.close();
-    if (interval > 0) this.#cancel = this.#options.clock.every(interval, () => this.#tick(topic));
+    if (interval > 0) this.#cancel = this.#options.clock.every(interval, () => this.#publish(topic));
   }
 
   close(): void {
     this.#cancel?.();
   }
 
-  #tick(topic: string): void {
+  #publish(topic: string): void {
     const { clock, publish } = this.#options;
     publish({ topics: [topic], data: `Timestamp ${new Date(clock.now()).toISOString()}`, private: false });
   }

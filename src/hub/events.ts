@@ -4,12 +4,12 @@
  * handlers, looked up by type, took 90 ns for a publication and the switches take 37.
  */
 import type { DeliveryEvent } from "../delivery/events.js";
-import type { PublicationSource } from "../delivery/ports.js";
 import type { M2pushError } from "../errors.js";
 import type { ConditionEvent } from "../util/conditions.js";
+import type { PublicationSource } from "./bus.js";
 
 /** `server` is the [[mongrel2]] name. */
-type LinkEvent =
+export type LinkEvent =
   /** Mongrel2 answered, `milliseconds` after the daemon began to wait for it: its clients are served. */
   | { readonly type: "linkLive"; readonly server: string; readonly milliseconds: number }
   | { readonly type: "linkLost"; readonly server: string; readonly reason: string }
@@ -22,7 +22,7 @@ type LinkEvent =
   | { readonly type: "controlPortFailed"; readonly server: string; readonly error: unknown };
 
 /** What became of the connections of the previous process or link. */
-type AdoptionEvent =
+export type AdoptionEvent =
   | {
       readonly type: "adoptionCompleted";
       readonly server: string;
@@ -41,7 +41,7 @@ type AdoptionEvent =
       readonly rule: "ours" | "exclusive" | "unknown";
     };
 
-type IngressEvent =
+export type IngressEvent =
   /** A publication was not accepted, or could not be stored. */
   | { readonly type: "publicationRejected"; readonly source: PublicationSource; readonly error: M2pushError }
   /** The daemon ended the connection of a ZeroMQ peer. `address`: of our socket; `peer`: the peer's own address, "" = none. */
@@ -53,7 +53,7 @@ type IngressEvent =
  * A request has its response: a stream (200) or another one. `route` is from a closed set, never the client's path. `reason`: what the
  * response does not say about a refusal.
  */
-interface RequestEvent {
+export interface RequestEvent {
   readonly type: "requestCompleted";
   readonly server: string;
   readonly route: string;

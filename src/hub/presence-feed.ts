@@ -1,43 +1,36 @@
 /**
- * Tells the watchers of one server who comes and goes: what the presence log has gained, as often as PAUSE_MS allows and after
- * Mongrel2 has taken what was told before. So what strangers cause by coming and going is bounded: per turn by RUN_EVENTS and
- * RUN_MS (after UNTIMED_EVENTS), in sum by the pause between two runs. What does not fit is left out, and watchers are told that something is missing.
+ * Sends presence events to the watchers of one server: the new events of the presence log, at most one run in RUN_INTERVAL_MS, and not
+ * before Mongrel2 has taken the run before. So what clients cause by connecting and disconnecting is bounded: per turn by MAX_RUN_EVENTS and
+ * MAX_RUN_MS (after UNTIMED_EVENTS), in total by the interval. Events that do not fit are dropped, and watchers get a gap event.
  *
- * Each event carries an id that names a position in the history and one in the log. An id of a publication names only the first:
- * the log position that belongs to it is that of the last run before that publication (runs), so that a watcher that returns with
- * it misses nothing; it may be told again of what was told while the publication waited to be sent.
+ * Each event carries an id that names a position in the history and one in the log. The id of a publication names only the first; the log
+ * position that belongs to it is that of the last run before that publication (#runs). A watcher that reconnects with it misses nothing, and
+ * may get again the events that were sent while the publication was queued.
  */
 
-import type { Audience } from "../delivery/audience.js";
+import { type Audience, addressesOfIds } from "../delivery/audience.js";
 import type { Client } from "../delivery/client.js";
-import type { Outlet } from "../delivery/ports.js";
+import type { History } from "../delivery/history.js";
+import type { ServerDelivery } from "../delivery/server-delivery.js";
 import { presenceId } from "../protocol/position.js";
 import { encodeEvent } from "../protocol/sse.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { PresenceLog } from "./presence-log.js";
 
 export interface PresenceFeedOptions {
+  readonly server: Pick<ServerDelivery, "outlet" | "sentOffset" | "gap">;
   readonly log: PresenceLog;
-  readonly outlet: Outlet;
+  readonly history: Pick<History, "epoch" | "last">;
   readonly clock: Clock;
-  /** Of the history. */
-  readonly epoch: () => string;
-  /** The offset of the newest publication. */
-  readonly head: () => number;
-  /** Everything up to this offset has been handed over for a client, nothing after it. */
-  readonly position: (client: Client) => number;
-  /** The event that tells a watcher that presence events are missing. */
-  readonly gap: (offset: number) => Buffer;
 }
 
-/** Between two runs. */
-const PAUSE_MS = 100;
-/** Events of one run, and the time that making them may take. */
-const RUN_EVENTS = 1000;
-const RUN_MS = 5;
+const RUN_INTERVAL_MS = 100;
+const MAX_RUN_EVENTS = 1000;
+/** The time that making the events of one run, or of one opening, may take. */
+const MAX_RUN_MS = 5;
 /**
- * Events that a run makes whatever the clock says. RUN_MS is measured by the clock, and a busy machine suspends the process for longer:
- * without these a watcher of four events would be told of a gap.
+ * Events that a run makes regardless of its duration. MAX_RUN_MS is measured by the clock, and a busy machine suspends the process for
+ * longer: without these a watcher would get a gap event instead of four events.
  */
 const UNTIMED_EVENTS = 64;
 
@@ -49,22 +42,25 @@ interface RunBudget {
 
 export class PresenceFeed {
   readonly #options: PresenceFeedOptions;
-  readonly #watchers = new Map<Audience, Set<Client>>();
-  /** Watchers that had no credit for what was told: they are told that something is missing when they have. */
+  readonly #watchers = new Map<Audience<Client>, Set<Client>>();
+  /** Watchers without credit for the last events: they get a gap event when they have credit again. */
   readonly #missed = new Set<Client>();
-  /** When how much of the log had been told, by the newest publication at that time. Rising; one for each head. */
-  readonly #runs: { readonly head: number; told: number }[] = [];
-  readonly #start: number;
-  #told: number;
+  /** How much of the log was sent before the publication after `head`. Rising; one entry for each head. */
+  readonly #runs: { readonly head: number; sent: number }[] = [];
+  readonly #startHead: number;
+  /** The number of the last log event that was sent. */
+  #sent: number;
   #timer: Cancel | undefined;
-  #isUnderway = false;
+  #isInFlight = false;
+  /** Incremented by clear(): fences of an earlier generation have no effect. */
   #generation = 0;
-  #pausesUntil = Number.NEGATIVE_INFINITY;
+  /** The next run may start then: Clock.monotonic(). */
+  #nextRunAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: PresenceFeedOptions) {
     this.#options = options;
-    this.#start = options.head();
-    this.#told = options.log.last;
+    this.#startHead = options.history.last;
+    this.#sent = options.log.last;
   }
 
   add(client: Client): void {
@@ -79,10 +75,10 @@ export class PresenceFeed {
     if (clients?.delete(client) && clients.size === 0) this.#watchers.delete(client.audience);
   }
 
-  /** The server's connections are lost, and with them every fence. */
+  /** The connections of the server are lost, and all pending fences with them. */
   clear(): void {
     this.#generation++;
-    this.#isUnderway = false;
+    this.#isInFlight = false;
     this.#watchers.clear();
     this.#missed.clear();
   }
@@ -93,36 +89,36 @@ export class PresenceFeed {
     this.#timer = undefined;
   }
 
-  /** The log has changed. Where nobody watches there is nobody to tell. */
+  /** The log has new events. */
   changed(): void {
     if (this.#watchers.size === 0) this.#note(this.#options.log.last);
     else this.#schedule();
   }
 
-  /** Everything up to this number had been told before the publication at `offset`; undefined = that was before this process. */
-  toldBefore(offset: number): number | undefined {
-    if (offset <= this.#start && this.#start > 0) return undefined;
-    return this.#runs.findLast(({ head }) => head < offset)?.told ?? 0;
+  /** The number of the last event that was sent before the publication at `offset`; undefined = that was before this process. */
+  sentBefore(offset: number): number | undefined {
+    if (offset <= this.#startHead && this.#startHead > 0) return undefined;
+    return this.#runs.findLast(({ head }) => head < offset)?.sent ?? 0;
   }
 
   /**
-   * What a watcher is told first: what it missed after a number of the log (undefined = nothing), or that this cannot be told; and
-   * its position.
+   * What precedes the events of a watcher: the events after a number of the log (undefined = none), or a gap event if they cannot be sent;
+   * and its position.
    */
   opening(client: Client, offset: number, after: number | "lost" | undefined): Buffer {
-    const { log, gap } = this.#options;
-    const position = encodeEvent({ id: this.#id(offset, this.#told) });
+    const { log, server } = this.#options;
+    const position = encodeEvent({ id: this.#id(offset, this.#sent) });
     if (after === undefined) return position;
     const isHeld = after !== "lost" && after >= log.floor;
-    const missed = isHeld ? this.#events(client.audience, offset, after, this.#told, this.#budget()) : undefined;
+    const missed = isHeld ? this.#events(client.audience, offset, after, this.#sent, this.#budget()) : undefined;
     const isFitting = missed !== undefined && missed.length <= client.creditLimit;
-    return Buffer.concat([isFitting ? missed : gap(offset), position]);
+    return Buffer.concat([isFitting ? missed : server.gap("presence", offset), position]);
   }
 
   #schedule(): void {
-    if (this.#timer || this.#isUnderway) return;
+    if (this.#timer || this.#isInFlight) return;
     const { clock } = this.#options;
-    this.#timer = clock.after(Math.max(0, this.#pausesUntil - clock.monotonic()), () => {
+    this.#timer = clock.after(Math.max(0, this.#nextRunAt - clock.monotonic()), () => {
       this.#timer = undefined;
       this.#run();
     });
@@ -134,45 +130,45 @@ export class PresenceFeed {
       this.#note(log.last);
       return;
     }
-    this.#pausesUntil = clock.monotonic() + PAUSE_MS;
-    const isLost = this.#told < log.floor;
-    const through = isLost ? log.last : Math.min(log.last, this.#told + RUN_EVENTS);
+    this.#nextRunAt = clock.monotonic() + RUN_INTERVAL_MS;
+    const isLost = this.#sent < log.floor;
+    const through = isLost ? log.last : Math.min(log.last, this.#sent + MAX_RUN_EVENTS);
     const missed = new Set(this.#missed);
     this.#missed.clear();
     const budget = this.#budget();
-    let sent = this.#tellGap(missed, through);
-    for (const [audience, clients] of through > this.#told ? this.#watchers : []) {
-      for (const [offset, some] of this.#byPosition(clients, missed)) {
-        const events = isLost ? undefined : this.#events(audience, offset, this.#told, through, budget);
-        sent += this.#send(some, events ?? this.#gap(offset, through));
+    let receivers = this.#sendGaps(missed, through);
+    for (const [audience, clients] of through > this.#sent ? this.#watchers : []) {
+      for (const [offset, group] of this.#byOffset(clients, missed)) {
+        const events = isLost ? undefined : this.#events(audience, offset, this.#sent, through, budget);
+        receivers += this.#send(group, events ?? this.#gap(offset, through));
       }
     }
     this.#note(through);
-    if (sent > 0) this.#fence();
-    else this.#again();
+    if (receivers > 0) this.#fence();
+    else this.#continue();
   }
 
-  #again(): void {
-    if (this.#told < this.#options.log.last || this.#missed.size > 0) this.#schedule();
+  #continue(): void {
+    if (this.#sent < this.#options.log.last || this.#missed.size > 0) this.#schedule();
   }
 
-  /** Mongrel2 must have taken a run before the next: a connection dies at its 17th message that waits (mongrel2.md 2.1). */
+  /** Mongrel2 must have taken a run before the next: it kills a connection at its 17th undelivered message (docs/architecture/mongrel2.md 2.1). */
   #fence(): void {
     const generation = this.#generation;
-    this.#isUnderway = true;
-    this.#options.outlet.fence(() => {
+    this.#isInFlight = true;
+    this.#options.server.outlet.fence(() => {
       if (generation !== this.#generation) return;
-      this.#isUnderway = false;
-      this.#again();
+      this.#isInFlight = false;
+      this.#continue();
     });
   }
 
-  /** Clients that are at the same place of the history are told the same bytes. */
-  #byPosition(clients: Iterable<Client>, except: ReadonlySet<Client>): Map<number, Client[]> {
+  /** Clients at the same position of the history get the same bytes. */
+  #byOffset(clients: Iterable<Client>, except: ReadonlySet<Client>): Map<number, Client[]> {
     const groups = new Map<number, Client[]>();
     for (const client of clients) {
       if (except.has(client)) continue;
-      const offset = Math.max(0, this.#options.position(client));
+      const offset = Math.max(0, this.#options.server.sentOffset(client));
       const group = groups.get(offset);
       if (group) group.push(client);
       else groups.set(offset, [client]);
@@ -180,66 +176,70 @@ export class PresenceFeed {
     return groups;
   }
 
-  #tellGap(clients: ReadonlySet<Client>, through: number): number {
-    let sent = 0;
-    for (const [offset, some] of this.#byPosition(clients, NOBODY))
-      sent += this.#send(some, this.#gap(offset, through));
-    return sent;
+  #sendGaps(clients: ReadonlySet<Client>, through: number): number {
+    let receivers = 0;
+    for (const [offset, group] of this.#byOffset(clients, NO_CLIENTS))
+      receivers += this.#send(group, this.#gap(offset, through));
+    return receivers;
   }
 
   #gap(offset: number, number: number): Buffer {
-    return Buffer.concat([this.#options.gap(offset), encodeEvent({ id: this.#id(offset, number) })]);
+    return Buffer.concat([this.#options.server.gap("presence", offset), encodeEvent({ id: this.#id(offset, number) })]);
   }
 
-  /** What an audience is told of the events above a number; undefined = it would take too long. */
-  #events(audience: Audience, offset: number, after: number, through: number, budget: RunBudget): Buffer | undefined {
+  /** The events above a number for an audience; undefined = making them would take too long. */
+  #events(
+    audience: Audience<Client>,
+    offset: number,
+    after: number,
+    through: number,
+    budget: RunBudget,
+  ): Buffer | undefined {
     const { log, clock } = this.#options;
     const chunks: Buffer[] = [];
     for (const [number, { topic, ...event }] of log.between(after, through)) {
       if (budget.untimedEvents-- <= 0 && clock.monotonic() > budget.deadline) return undefined;
-      const publication = { offset, id: "", topics: [topic], private: true, time: 0, bytes: NOTHING };
+      const publication = { offset, id: "", topics: [topic], private: true, time: 0, bytes: NO_BYTES };
       if (audience.wants(publication)) chunks.push(encodeEvent({ ...event, id: this.#id(offset, number) }));
     }
     return Buffer.concat(chunks);
   }
 
-  /** How many it was sent to. Those without credit for it are told of the gap later. */
+  /** Returns the number of receivers. Clients without credit for the body get a gap event later. */
   #send(clients: readonly Client[], body: Buffer): number {
     if (body.length === 0) return 0;
-    const { outlet } = this.#options;
-    const able: Client[] = [];
+    const { outlet } = this.#options.server;
+    const receivers: number[] = [];
     for (const client of clients) {
       if (client.creditAvailable < Math.min(body.length, client.creditLimit)) this.#missed.add(client);
       else {
-        client.creditAvailable -= body.length;
-        able.push(client);
+        client.debit(body.length);
+        receivers.push(client.id);
       }
     }
-    for (let from = 0; from < able.length; from += outlet.maxTargets) {
-      const ids = able.slice(from, from + outlet.maxTargets).map(({ id }) => id);
-      outlet.deliver(outlet.address(ids), body);
-    }
-    return able.length;
+    for (const address of addressesOfIds(receivers, outlet)) outlet.deliver(address, body);
+    return receivers.length;
   }
 
-  #note(told: number): void {
-    if (told === this.#told) return;
-    this.#told = told;
-    const [runs, head] = [this.#runs, this.#options.head()];
+  /** Log events up to this number are sent. */
+  #note(sent: number): void {
+    if (sent === this.#sent) return;
+    this.#sent = sent;
+    const [runs, head] = [this.#runs, this.#options.history.last];
     const last = runs.at(-1);
-    if (last?.head === head) last.told = told;
-    else runs.push({ head, told });
-    while ((runs[1]?.told ?? Number.POSITIVE_INFINITY) <= this.#options.log.floor) runs.shift();
+    if (last?.head === head) last.sent = sent;
+    else runs.push({ head, sent });
+    while ((runs[1]?.sent ?? Number.POSITIVE_INFINITY) <= this.#options.log.floor) runs.shift();
   }
 
   #id(offset: number, number: number): string {
-    return presenceId(this.#options.epoch(), offset, this.#options.log.instance, number);
+    return presenceId(this.#options.history.epoch, offset, this.#options.log.instance, number);
   }
 
   #budget(): RunBudget {
-    return { deadline: this.#options.clock.monotonic() + RUN_MS, untimedEvents: UNTIMED_EVENTS };
+    return { deadline: this.#options.clock.monotonic() + MAX_RUN_MS, untimedEvents: UNTIMED_EVENTS };
   }
 }
 
-const NOTHING = Buffer.alloc(0);
-const NOBODY: ReadonlySet<Client> = new Set();
+const NO_BYTES = Buffer.alloc(0);
+const NO_CLIENTS: ReadonlySet<Client> = new Set();

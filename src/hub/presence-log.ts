@@ -1,16 +1,16 @@
 /**
- * The newest changes of who is subscribed, for clients that watch subscriptions (Mercure, "Active Subscriptions"). They have this
- * bounded place and take none in the history: anybody can cause them, and what strangers cause must not push out what was published
+ * The newest changes of subscribers, for clients that watch subscriptions (Mercure, "Active Subscriptions"). The log is bounded and apart
+ * from the history: every client can cause changes, and they must not displace publications
  * (docs/decisions/0001-presence-outside-the-history.md).
  *
- * A change costs its visit one entry, whatever it subscribed to. Its events, one for each subscription, are numbered at once and made
- * only when somebody is told of them.
+ * A change is one entry, whatever the subscriber subscribed to. Its events, one for each subscription, are numbered at once and made only
+ * when a watcher needs them.
  */
 import { randomBytes } from "node:crypto";
-import type { JsonValue, Subscriber } from "../delivery/ports.js";
+import type { JsonValue, Subscriber } from "../delivery/subscriber.js";
 import { memoizeLast } from "../util/memoize-last.js";
 
-/** What watchers are told of one subscription: private, in a topic of its own. */
+/** The event of one subscription: private, with a topic of its own. */
 export interface PresenceEvent {
   readonly topic: string;
   /** The SSE event type; absent = none. */
@@ -25,13 +25,13 @@ export interface PresenceLogOptions {
   readonly render: RenderPresence;
   /** The offset of the newest publication. */
   readonly head: () => number;
-  /** Other nodes tell watchers of the same changes, in another order: an id that another node may have given out names none here. */
+  /** Other nodes send the same changes in another order: positions of their logs mean nothing here. */
   readonly isShared: boolean;
 }
 
-/** Events held, and their size in bytes as they wait: the text of topics and payloads, and SUBSCRIPTION_BYTES for each. */
-const MAX_EVENTS = 5000;
-const MAX_BYTES = 1_000_000;
+const MAX_HELD_EVENTS = 5000;
+/** Size of the held changes: the text of topics and payloads, and SUBSCRIPTION_BYTES for each event. */
+const MAX_HELD_BYTES = 1_000_000;
 const SUBSCRIPTION_BYTES = 100;
 
 interface Change {
@@ -40,15 +40,15 @@ interface Change {
   /** The number of its last event. */
   readonly last: number;
   readonly bytes: number;
-  /** Made when they are first read. */
+  /** Made at the first read. */
   events: readonly PresenceEvent[] | undefined;
 }
 
 export class PresenceLog {
-  /** Names this log: another process counts from the start. */
+  /** Names this log: every process starts another one. */
   readonly instance = randomBytes(6).toString("base64url");
   readonly isShared: boolean;
-  /** Told of each change. */
+  /** Called after each change. */
   changed: () => void = () => {};
   readonly #options: PresenceLogOptions;
   readonly #changes: Change[] = [];
@@ -72,7 +72,7 @@ export class PresenceLog {
     return this.#floor;
   }
 
-  /** The offset of the newest publication when the newest change came. */
+  /** The offset of the newest publication at the time of the newest change. */
   get lastHead(): number {
     return this.#lastHead;
   }
@@ -89,7 +89,7 @@ export class PresenceLog {
     this.changed();
   }
 
-  /** Changes were missed: whoever watches has to be told so. */
+  /** Changes of other nodes were missed: no position before now is valid any more. */
   lose(): void {
     this.#last++;
     this.#floor = this.#last;
@@ -98,7 +98,7 @@ export class PresenceLog {
     this.changed();
   }
 
-  /** The events above a number, as far as they are held, up to another. */
+  /** The held events above `after`, up to `through`. */
   *between(after: number, through: number): Iterable<readonly [number: number, event: PresenceEvent]> {
     let at = this.#changes.length;
     while (at > 0 && (this.#changes[at - 1]?.last ?? 0) > after) at--;
@@ -114,7 +114,7 @@ export class PresenceLog {
   }
 
   #trim(): void {
-    while (this.#last - this.#floor > MAX_EVENTS || this.#bytes > MAX_BYTES) {
+    while (this.#last - this.#floor > MAX_HELD_EVENTS || this.#bytes > MAX_HELD_BYTES) {
       const oldest = this.#changes.shift();
       if (!oldest) return;
       this.#bytes -= oldest.bytes;

@@ -1,71 +1,70 @@
 /**
- * Clients that watch subscriptions come and go (Mercure, "Active Subscriptions"), of all servers. Whether a client watches follows from
- * what it asked for and may see; without a grant nobody does, and for those nothing of this costs anything.
+ * Clients of all servers that watch subscriptions (Mercure, "Active Subscriptions"). Whether a client watches follows from its interest and
+ * grants: a client without a grant never does, and costs nothing here.
  */
 import type { Audience } from "../delivery/audience.js";
 import type { Client } from "../delivery/client.js";
-import type { History } from "../delivery/ports.js";
+import type { History } from "../delivery/history.js";
 import type { Replay, RequestedOffset } from "../delivery/replay.js";
-import type { Server } from "../delivery/server-delivery.js";
+import type { ServerDelivery } from "../delivery/server-delivery.js";
 import type { Interest } from "../matching/interest.js";
 import { presenceNumberOf } from "../protocol/position.js";
-import { PresenceFeed, type PresenceFeedOptions } from "./presence-feed.js";
+import type { Clock } from "../util/clock.js";
+import { PresenceFeed } from "./presence-feed.js";
 import type { PresenceLog } from "./presence-log.js";
 
-/** What there is to tell, and who is told. */
+/** The presence events, and who receives them. */
 export interface PresenceSource {
   readonly log: PresenceLog;
-  /** Whether an interest selects subscriptions, and grants them. */
+  /** Whether an interest selects presence events and its grants permit them. */
   watches(interest: Interest): boolean;
 }
 
-/** How a client comes: its last event id, the offset that it names, and where it goes on from. */
-interface Arrival extends Pick<Replay, "cursor" | "gap"> {
+/** How a client reconnects: its last event id, the offset which that names, and where its stream goes on. */
+interface Reconnection extends Pick<Replay, "cursor" | "gap"> {
   readonly lastEventId: string | undefined;
-  readonly asked: RequestedOffset;
+  readonly requested: RequestedOffset;
 }
 
 export class Watchers {
   readonly #source: PresenceSource | undefined;
   readonly #history: History;
-  readonly #feeds = new Map<string, PresenceFeed>();
-  readonly #known = new WeakMap<Audience, boolean>();
+  readonly #clock: Clock;
+  readonly #feeds = new Map<ServerDelivery, PresenceFeed>();
+  readonly #watching = new WeakMap<Audience<Client>, boolean>();
 
-  /** Without a source nobody watches. */
-  constructor(source: PresenceSource | undefined, history: History) {
+  /** Without a source no client watches. */
+  constructor(source: PresenceSource | undefined, history: History, clock: Clock) {
     this.#source = source;
     this.#history = history;
+    this.#clock = clock;
     if (source) source.log.changed = () => this.#changed();
   }
 
-  serve(server: Server, parts: Pick<PresenceFeedOptions, "clock" | "gap">): void {
+  serve(server: ServerDelivery): void {
     if (!this.#source) return;
     const { log } = this.#source;
-    const history = this.#history;
-    const { outlet, outbox } = server;
-    const position = ({ behind, audience }: Client) => behind?.cursor ?? audience.joinOffset(outbox.head);
-    const options = { ...parts, log, outlet, position, epoch: () => history.epoch, head: () => history.last };
-    this.#feeds.set(server.name, new PresenceFeed(options));
+    this.#feeds.set(server, new PresenceFeed({ server, log, history: this.#history, clock: this.#clock }));
   }
 
-  /** The first bytes of a stream: `start`, and for a watcher what it missed and where it is. */
-  opening(server: Server, client: Client, start: Buffer, arrival: Arrival): Buffer {
+  /** The first bytes of a stream: `start`, and for a watcher the presence events that it missed and its position among them. */
+  opening(server: ServerDelivery, client: Client, start: Buffer, reconnection: Reconnection): Buffer {
     const feed = this.#feedOf(server, client);
     if (!feed) return start;
-    return Buffer.concat([start, feed.opening(client, arrival.cursor, this.#missedAfter(arrival))]);
+    return Buffer.concat([start, feed.opening(client, reconnection.cursor, this.#missedAfter(reconnection))]);
   }
 
-  add(server: Server, client: Client): void {
+  add(server: ServerDelivery, client: Client): void {
     this.#feedOf(server, client)?.add(client);
   }
 
-  remove(server: Server, client: Client): void {
+  remove(server: ServerDelivery, client: Client): void {
     this.#feedOf(server, client)?.remove(client);
   }
 
-  /** Nobody of this server is connected any more. */
-  clear({ name }: Server): void {
-    this.#feeds.get(name)?.clear();
+  /** The connections of this server are lost. */
+  clear(server: ServerDelivery): void {
+    this.#feeds.get(server)?.clear();
   }
 
   close(): void {
@@ -76,23 +75,23 @@ export class Watchers {
     for (const feed of this.#feeds.values()) feed.changed();
   }
 
-  #feedOf({ name }: Server, { audience }: Client): PresenceFeed | undefined {
+  #feedOf(server: ServerDelivery, { audience }: Client): PresenceFeed | undefined {
     const { interest } = audience;
     if (!this.#source || interest.grants.length === 0) return undefined;
-    const watches = this.#known.get(audience) ?? this.#source.watches(interest);
-    this.#known.set(audience, watches);
-    return watches ? this.#feeds.get(name) : undefined;
+    const isWatching = this.#watching.get(audience) ?? this.#source.watches(interest);
+    this.#watching.set(audience, isWatching);
+    return isWatching ? this.#feeds.get(server) : undefined;
   }
 
-  /** The number in the log after which a client has missed what there is; undefined = it misses nothing that is not told already. */
-  #missedAfter({ lastEventId, asked, gap }: Arrival): number | "lost" | undefined {
-    if (!this.#source || lastEventId === undefined || typeof asked !== "number" || gap) return undefined;
+  /** The number in the log after which the client has missed events; undefined = it misses none that a gap does not report already. */
+  #missedAfter({ lastEventId, requested, gap }: Reconnection): number | "lost" | undefined {
+    if (!this.#source || lastEventId === undefined || typeof requested !== "number" || gap) return undefined;
     const { log } = this.#source;
     if (lastEventId === "earliest") return log.floor;
     const number = presenceNumberOf(this.#history.epoch, lastEventId, log.instance);
     if (number !== undefined) return number;
     if (log.isShared) return "lost";
-    const told = [...this.#feeds.values()].map((feed) => feed.toldBefore(asked) ?? Number.NEGATIVE_INFINITY);
-    return Math.min(log.last, ...told);
+    const sent = [...this.#feeds.values()].map((feed) => feed.sentBefore(requested) ?? Number.NEGATIVE_INFINITY);
+    return Math.min(log.last, ...sent);
   }
 }

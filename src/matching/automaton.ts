@@ -1,20 +1,19 @@
 /**
- * What the patterns of strangers are turned into: the program of a nondeterministic automaton (Thompson, 1968), which
- * nfa-matcher.ts walks once over a text. URI templates, URL patterns and the regular expressions inside them all end here, so
- * that the bounds on what a pattern may cost stand in one place.
+ * Compiles patterns into programs of a nondeterministic automaton (Thompson, 1968), which nfa-matcher.ts runs once over a text. URI templates,
+ * URL patterns and the regular expressions in them all use it, so the limits on the cost of a client's pattern are in one place.
  *
  * A pattern matches a whole text. Text is read in UTF-16 code units.
  */
 import { ProtocolError } from "../errors.js";
 import type { CompileWork } from "./compile-work.js";
 
-/** Instructions of one program; literal text at its beginning and end is free. */
-export const MAX_SIZE = 512;
+/** The largest number of instructions of one program; literal text at its beginning and end is free. */
+export const MAX_STATE_COUNT = 512;
 
 /** For each ASCII code, and at 128 for all others, whether a character belongs to the class: 1 or 0. */
 export type CharacterClass = Uint8Array;
 
-/** What a pattern is made of. */
+/** A pattern as a tree. */
 export type PatternNode =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "class"; readonly members: CharacterClass }
@@ -25,29 +24,29 @@ export type PatternNode =
   /** The very beginning and the very end of the text. */
   | { readonly kind: "start" | "end" };
 
-/** A compiled pattern; immutable, of use for any number of matches. */
+/** A compiled pattern; immutable. */
 export interface NfaProgram {
-  /** The text begins and ends with these, one after the other; the instructions match what is between. */
+  /** The text begins with `prefix` and ends with `suffix`, without overlap; the instructions match the text between them. */
   readonly prefix: string;
   readonly suffix: string;
   readonly ops: Uint8Array;
-  /** Depends on the operation: a code unit, a class, where to go on. */
+  /** Depends on the operation: a code unit, a class, or the index of an instruction. */
   readonly args: Int32Array;
   readonly classes: readonly CharacterClass[];
 }
 
 export const OP = {
-  /** All matched. */
+  /** The text matches. */
   accept: 0,
   /** The unit `arg`. */
   unit: 1,
   /** One of class `arg`. */
   member: 2,
-  /** Any number of class `arg`: stays where it is as long as members come, and goes on at the same time. */
+  /** Any number of class `arg`: stays at this instruction for each member, and continues with the next one at the same time. */
   members: 3,
-  /** Goes on at `arg`. */
+  /** Continues at `arg`. */
   jump: 4,
-  /** Goes on at `arg` and with the next instruction. */
+  /** Continues at `arg` and with the next instruction. */
   fork: 5,
   start: 6,
   end: 7,
@@ -70,7 +69,7 @@ export function repeat(node: PatternNode, min: number, max: number): PatternNode
   return min === 1 && max === 1 ? node : { kind: "repeat", node, min, max };
 }
 
-/** The class of all characters for which the predicate is true; `rest` tells of those beyond ASCII. */
+/** The class of all characters for which the predicate is true; `rest`: whether those beyond ASCII belong to it. */
 export function classOf(has: (character: string) => boolean, rest = false): CharacterClass {
   const members = new Uint8Array(129);
   for (let code = 0; code < 128; code++) members[code] = has(String.fromCharCode(code)) ? 1 : 0;
@@ -86,8 +85,8 @@ export function compileNode(pattern: PatternNode, work: CompileWork): NfaProgram
   const last = rest.at(-1);
   const suffix = last?.kind === "text" ? last.text : "";
   const inner = sequence(...(suffix === "" ? rest : rest.slice(0, -1)));
-  if (sizeOf(inner) >= MAX_SIZE) {
-    throw new ProtocolError("too_large", `pattern too complex: it needs more than ${MAX_SIZE} states`);
+  if (sizeOf(inner) >= MAX_STATE_COUNT) {
+    throw new ProtocolError("too_large", `pattern too complex: it needs more than ${MAX_STATE_COUNT} states`);
   }
   const writer = new Writer();
   writer.emit(inner);
@@ -107,8 +106,8 @@ function joinText(nodes: readonly PatternNode[]): PatternNode[] {
 }
 
 /**
- * How many instructions a node needs. Nothing counts as one, or else an empty group, repeated a thousand times within a group
- * that is repeated a thousand times, would be walked a million times, at no size.
+ * The number of instructions of a node. An empty node counts as one: otherwise an empty group, repeated a thousand times within a group that is
+ * repeated a thousand times, would be visited a million times and have no size.
  */
 function sizeOf(node: PatternNode): number {
   switch (node.kind) {
@@ -120,7 +119,9 @@ function sizeOf(node: PatternNode): number {
       return sum(node.nodes) + 2 * (node.nodes.length - 1);
     case "repeat":
       return repeatSize(node.node, node.min, node.max);
-    default:
+    case "class":
+    case "start":
+    case "end":
       return 1;
   }
 }
@@ -129,17 +130,17 @@ function sum(nodes: readonly PatternNode[]): number {
   return nodes.reduce((size, node) => size + sizeOf(node), 0);
 }
 
-/** Repetitions are counted up to the limit: how far beyond it they go does not matter. */
+/** Repetitions are counted up to the limit, beyond which every pattern is rejected. */
 function repeatSize(node: PatternNode, min: number, max: number): number {
   const size = sizeOf(node);
-  const least = Math.min(min, MAX_SIZE);
+  const least = Math.min(min, MAX_STATE_COUNT);
   if (max === Number.POSITIVE_INFINITY && node.kind === "class") return least + 1;
   if (max === Number.POSITIVE_INFINITY) return least > 0 ? size * least + 1 : size + 2;
-  const most = Math.min(max, MAX_SIZE);
+  const most = Math.min(max, MAX_STATE_COUNT);
   return size * most + most - least;
 }
 
-/** Turns nodes into instructions. */
+/** Writes the instructions of nodes. */
 class Writer {
   readonly #ops: number[] = [];
   readonly #args: number[] = [];
@@ -168,7 +169,8 @@ class Writer {
         if (node.max === Number.POSITIVE_INFINITY) this.#loop(node.node, node.min);
         else this.#options(node.node, node.min, node.max);
         return;
-      default:
+      case "start":
+      case "end":
         this.#put(OP[node.kind]);
     }
   }
@@ -203,7 +205,7 @@ class Writer {
     }
   }
 
-  /** Each of those above the minimum may be the last. */
+  /** Each repetition above the minimum may be the last. */
   #options(node: PatternNode, min: number, max: number): void {
     this.#times(node, min);
     const forks: number[] = [];

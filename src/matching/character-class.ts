@@ -1,17 +1,17 @@
 /**
- * What stands for one character in a regular expression (`[a-z]`, `\d`, `[\w--[0-9]]`, `.`), read into a class of ASCII
- * characters: the parts of a URL have no other ones. The text is known to be valid, so everything here only has to be told
- * apart. JavaScript's own engine gives the same answers, and takes a thousand times as long where sets of emoji are in them.
+ * Reads the parts of a regular expression that match one character (`[a-z]`, `\d`, `[\w--[0-9]]`, `.`) into a class of ASCII characters: the
+ * parts of a URL contain no others. The text is known to be valid. JavaScript's own engine gives the same answers, and takes a thousand times
+ * as long for sets of emoji.
  */
 import { ProtocolError } from "../errors.js";
 import { type CharacterClass, classOf } from "./automaton.js";
 import { propertyMembers } from "./unicode-property.js";
 
-/** Set notation ("v") has classes within classes and operators; without it ("u") these are literal characters. */
+/** Set notation ("v") has nested classes and operators; without it ("u") these are literal characters. */
 export type Flags = "v" | "u";
 
-/** Classes within classes. */
-const MAX_DEPTH = 50;
+/** Levels of nested classes. */
+const MAX_NESTING_COUNT = 50;
 
 const matching = (pattern: RegExp): CharacterClass => classOf((character) => pattern.test(character));
 const ESCAPES: Readonly<Record<string, CharacterClass>> = {
@@ -27,7 +27,7 @@ const CONTROLS: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, 
 const CODE = /\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]+)\}|c([A-Za-z]))/y;
 const PROPERTY = /\\([pP])\{([^}]*)\}/y;
 
-/** The members of a class. Throws "too_large" for classes nested too deep. */
+/** The members of a class. Throws "too_large" for more than MAX_NESTING_COUNT levels. */
 export function readClass(notation: string, flags: Flags): CharacterClass {
   return notation === "." ? DOT : new ClassReader(notation, flags).read();
 }
@@ -50,7 +50,8 @@ class ClassReader {
   }
 
   #bracketed(): CharacterClass {
-    if (++this.#depth > MAX_DEPTH) throw new ProtocolError("too_large", `classes nested deeper than ${MAX_DEPTH}`);
+    if (++this.#depth > MAX_NESTING_COUNT)
+      throw new ProtocolError("too_large", `classes nested deeper than ${MAX_NESTING_COUNT}`);
     this.#at++;
     const isNegated = this.#skip("^");
     const members = new Uint8Array(129);
@@ -88,7 +89,7 @@ class ClassReader {
     return this.#sees("\\") ? this.#escape() : this.#text.charCodeAt(this.#at++);
   }
 
-  /** A character by another name, or a class. */
+  /** An escaped character, or a class. */
   #escape(): number | CharacterClass {
     const property = this.#match(PROPERTY);
     if (property) return this.#property(property[1] === "P", property[2] ?? "");

@@ -1,20 +1,37 @@
 /**
- * What a client is interested in, and may see: it gets a public event if one of its selectors selects one of the topics, and
- * a private one if, besides, one of its grants does (Mercure, "Subscribers" and "Authorization").
+ * What a client requests and may see: it gets a public publication if one of its selectors selects one of the topics, and a private one if
+ * one of its grants does so, too (Mercure, "Subscribers" and "Authorization").
  */
-import { ANY, type Selector, signature } from "./selector.js";
+import { memoizeLast } from "../util/memoize-last.js";
+import { ANY, type Selector, selectorOf, signature, textOf } from "./selector.js";
 
 export interface Interest {
   /** One or more, in canonical form: see selector.ts. */
   readonly selectors: readonly Selector[];
-  /** The topics whose private events it may see, in canonical form; none without a token. */
+  /** The topics whose private publications it may see, in canonical form; empty without a token. */
   readonly grants: readonly Selector[];
 }
 
-/** Every public event. */
+/** An interest in the form in which it is stored. */
+interface InterestTexts {
+  readonly selectors: readonly string[];
+  readonly grants?: readonly string[];
+}
+
+/** Every public publication. */
 export const EVERYTHING_PUBLIC: Interest = { selectors: [ANY], grants: [] };
 
-/** One text for one interest: clients with the same one share an audience. No selector holds a control character. */
+/** Equal for equal interests, whose clients share an audience. No selector contains a control character. */
 export function interestKey({ selectors, grants }: Interest): string {
   return grants.length === 0 ? signature(selectors) : `${signature(selectors)}\f${signature(grants)}`;
+}
+
+/** Consecutive clients often have the same interest: its texts are made once. */
+export const interestTexts = memoizeLast(({ selectors, grants }: Interest) => ({
+  selectors: selectors.map(textOf),
+  grants: grants.map(textOf),
+}));
+
+export function interestFromTexts({ selectors, grants = [] }: InterestTexts): Interest {
+  return { selectors: selectors.map(selectorOf), grants: grants.map(selectorOf) };
 }

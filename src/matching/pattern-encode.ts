@@ -1,16 +1,15 @@
 /**
- * Brings the literal text of URL patterns into the form that it has in a parsed URL (URL Pattern Standard, "Canonicalization"):
- * `café` in a path becomes `caf%C3%A9`, a host name lower case. Node's URL does the work: the text is put into an URL that
- * has everything else, and read back.
+ * Encodes the literal text of URL patterns as it is in a parsed URL (URL Pattern Standard, "Canonicalization"): `café` in a path becomes
+ * `caf%C3%A9`, a host name lower case. Node's URL does the work: the text is set as a part of a complete URL, and read back.
  */
 import { ProtocolError } from "../errors.js";
 
 type Encode = (text: string) => string;
 
-const PLAIN = "https://m2push.invalid";
-/** Of a host name (RFC 1035). Beyond ASCII a longer one costs the square of its length: 1,300 characters took 2 ms. */
+const BASE_URL = "https://m2push.invalid";
+/** The longest host name (RFC 1035). With characters beyond ASCII the cost grows with the square of the length: 1,300 took 2 ms. */
 const MAX_HOST_CHARACTERS = 253;
-/** In no host: what would end it, and what the URL Standard forbids there. */
+/** Characters that end a host, or that the URL Standard forbids in it. */
 const NOT_IN_HOST = /[\t\n\r #/:<>?@[\\\]^|]/;
 
 export const encodeProtocol: Encode = unlessEmpty((text) => {
@@ -19,18 +18,18 @@ export const encodeProtocol: Encode = unlessEmpty((text) => {
 });
 
 export const encodeUsername: Encode = unlessEmpty((text) => {
-  const url = new URL(PLAIN);
+  const url = new URL(BASE_URL);
   url.username = text;
   return url.username;
 });
 
 export const encodePassword: Encode = unlessEmpty((text) => {
-  const url = new URL(PLAIN);
+  const url = new URL(BASE_URL);
   url.password = text;
   return url.password;
 });
 
-/** A domain name, of http and the like. */
+/** A domain name, of http and other special schemes. */
 export const encodeDomain: Encode = unlessEmpty((text) => encodeHost(text, "https:"));
 
 /** A host of any other scheme. */
@@ -46,25 +45,25 @@ export const encodePort: Encode = unlessEmpty((text) => {
   return String(Number(text));
 });
 
-/** A piece of a path need not begin with a slash: it gets one, and what keeps a dot from being taken for "here". */
+/** A piece of a path may lack the first slash: it gets one and a "-", which prevents that a dot is taken for the current directory. */
 export const encodePath: Encode = unlessEmpty((text) => {
-  const url = new URL(PLAIN);
+  const url = new URL(BASE_URL);
   const isWhole = text.startsWith("/");
   url.pathname = isWhole ? text : `/-${text}`;
   return isWhole ? url.pathname : url.pathname.slice(2);
 });
 
-/** The path of a scheme such as `urn:`, where slashes mean nothing; not even two at its beginning, behind something else. */
+/** The path of a scheme such as `urn:`, in which slashes have no meaning; the "-" prevents that two of them start a host. */
 export const encodeOpaquePath: Encode = unlessEmpty((text) => new URL(`data:-${text}`).pathname.slice(1));
 
 export const encodeSearch: Encode = unlessEmpty((text) => {
-  const url = new URL(PLAIN);
+  const url = new URL(BASE_URL);
   url.search = `?${text}`;
   return url.search.slice(1);
 });
 
 export const encodeHash: Encode = unlessEmpty((text) => {
-  const url = new URL(PLAIN);
+  const url = new URL(BASE_URL);
   url.hash = `#${text}`;
   return url.hash.slice(1);
 });

@@ -6,11 +6,11 @@ import { type Token, type TokenKind, tokenize } from "./pattern-tokens.js";
 import { parseRegExp } from "./regexp.js";
 
 export interface PartRules {
-  /** A name stands for one or more characters that are not this one; "" = for any. */
+  /** A name matches one or more characters other than this one; "" = any characters. */
   readonly delimiter: string;
-  /** A single character that, before a name, is repeated or left out with it; "" = none is. */
+  /** A character that, before a name, is repeated or omitted together with it; "" = none. */
   readonly prefix: string;
-  /** Brings literal text into the form that it has in a URL; throws "invalid" for what can be in none. */
+  /** Encodes literal text as in a URL; throws "invalid" for text that no URL contains. */
   readonly encode: (text: string) => string;
 }
 
@@ -33,12 +33,12 @@ const MODIFIERS: Readonly<Record<string, readonly [number, number]>> = {
   "+": [1, Number.POSITIVE_INFINITY],
 };
 
-/** Throws "invalid" for what is not a pattern, "too_large" for what is too complex. */
+/** Throws "invalid" for text that is no pattern, "too_large" for a pattern that is too complex. */
 export function parsePart(pattern: string, rules: PartRules, work: CompileWork): PatternNode {
   return pattern === "*" ? ANYTHING : new PartReader(pattern, rules, work).read();
 }
 
-/** Whether the node matches whatever comes. */
+/** Whether the node matches every text. */
 export function isAnything(node: PatternNode): boolean {
   return node === ANYTHING || (node.kind === "sequence" && node.nodes.length === 1 && node.nodes[0] === ANYTHING);
 }
@@ -78,7 +78,7 @@ class PartReader {
     else this.#group();
   }
 
-  /** `{...}`: text, perhaps around a name or an expression. */
+  /** `{...}`: text, with or without a name or an expression in it. */
   #group(): void {
     this.#must("open");
     const prefix = this.#text();
@@ -88,7 +88,7 @@ class PartReader {
     this.#add(prefix, body, suffix);
   }
 
-  /** What stands for varying text: a name, a regular expression, both (then the name does not matter), or `*`. */
+  /** A name, a regular expression, both (the name has no effect then), or `*`. */
   #body(): PatternNode | undefined {
     const name = this.#take("name");
     const expression = this.#take("regexp");
@@ -116,7 +116,7 @@ class PartReader {
     this.#nodes.push(body === ANYTHING && prefix + suffix === "" ? ANYTHING : repeat(whole, min, max));
   }
 
-  /** Literal text is encoded as far as it goes on, not character by character: `/a/../b` is `/b`. */
+  /** Consecutive literal text is encoded as a whole, not character by character: `/a/../b` is `/b`. */
   #flush(): void {
     if (this.#literal !== "") this.#nodes.push(this.#encoded(this.#literal));
     this.#literal = "";

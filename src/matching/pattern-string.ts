@@ -1,13 +1,13 @@
 /**
- * Cuts a URL pattern, written as one text, into the parts of a URL (URL Pattern Standard, "Constructor string parsing").
- * What a pattern leaves out after the last part it names stays undefined: anything; what it leaves out before it is empty.
+ * Splits a URL pattern into the parts of a URL (URL Pattern Standard, "Constructor string parsing"). Parts after the last one that the pattern
+ * names are undefined and match anything; unnamed parts before it are empty.
  */
 import { type Token, tokenize } from "./pattern-tokens.js";
 
 export type PartName = "protocol" | "username" | "password" | "hostname" | "port" | "pathname" | "search" | "hash";
 export type Parts = Partial<Record<PartName, string>>;
 
-/** Where the parser is. "authority" is before it is known whether a user name or a host comes. */
+/** The part that is being read. "authority": a user name or a host, which is not known yet. */
 type State = PartName | "init" | "authority" | "done";
 
 const ORDER: readonly State[] = [
@@ -24,7 +24,7 @@ const ORDER: readonly State[] = [
   "done",
 ];
 
-/** `isSpecial` tells whether the pattern of a protocol matches one that has hosts: http and the like. */
+/** `isSpecial`: whether the pattern of a protocol matches a special one (http and others), whose URLs have hosts. */
 export function splitPattern(pattern: string, isSpecial: (protocol: string) => boolean): Parts {
   return new Splitter(pattern, isSpecial).split();
 }
@@ -36,9 +36,9 @@ class Splitter {
   readonly #parts: Parts = {};
   #state: State = "init";
   #at = 0;
-  /** The token at which the part began. */
+  /** The first token of the part. */
   #start = 0;
-  /** How deep in `{` and, in a host, in `[`. */
+  /** Open `{` and, in a host, open `[`. */
   #groups = 0;
   #brackets = 0;
   #special = false;
@@ -108,7 +108,8 @@ class Splitter {
         return this.#searchBegins();
       case "search":
         return this.#hashBegins();
-      default:
+      case "hash":
+      case "done":
         return false;
     }
   }
@@ -135,20 +136,20 @@ class Splitter {
     return this.#isChar(0, "#") && this.#change("hash", 1);
   }
 
-  /** Colons in brackets are of an IPv6 address. */
+  /** Colons in brackets belong to an IPv6 address. */
   #bracket(): void {
     if (this.#isChar(0, "[")) this.#brackets++;
     else if (this.#isChar(0, "]")) this.#brackets--;
   }
 
-  /** Goes back to where the part began, now knowing what it is. */
+  /** Reads the part again, now that its kind is known. */
   #rewind(state: State): true {
     this.#at = this.#start;
     this.#state = state;
     return true;
   }
 
-  /** Keeps the part that ends here, and goes on with another one after `skip` tokens. */
+  /** Stores the part that ends here, and continues with another one after `skip` tokens. */
   #change(state: State, skip: number): true {
     const ended = this.#state;
     if (ended !== "init" && ended !== "authority" && ended !== "done") this.#parts[ended] = this.#text();
@@ -176,7 +177,7 @@ class Splitter {
     return token.value === value && (token.kind === "char" || token.kind === "escaped" || token.kind === "invalid");
   }
 
-  /** A question mark begins a query, unless it says that what is before it is optional. */
+  /** A question mark begins a query, unless it makes the token before it optional. */
   #isSearch(): boolean {
     if (this.#isChar(0, "?")) return true;
     if (this.#token(this.#at).value !== "?") return false;

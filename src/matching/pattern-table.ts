@@ -1,18 +1,18 @@
-/** All distinct patterns of a topic index: by their text, by their age, and by what a topic must have in it to match. */
+/** All distinct patterns of a topic index: by text, by age, and by the literal text that a topic must contain. */
 
+import type { Matcher } from "./matcher.js";
 import { PatternIndex } from "./pattern-index.js";
-import type { Matcher } from "./selector.js";
 import { PatternSubscribers } from "./subscriber-set.js";
 import { partOfTopic } from "./url-pattern.js";
 
-/** A topic that is known is tried on up to so many new patterns one by one: looking for those that can match costs as much. */
-const FEW = 8;
+/** Up to this number of new patterns are tried on a known topic one by one: searching the index would cost as much. */
+const MAX_LISTED_PATTERNS = 8;
 
 export class PatternTable<T> {
   readonly #base: string;
   readonly #byText = new Map<string, PatternSubscribers<T>>();
   readonly #byAge = new Map<number, PatternSubscribers<T>>();
-  readonly #shortlist = new PatternIndex<PatternSubscribers<T>>();
+  readonly #index = new PatternIndex<PatternSubscribers<T>>();
   #age = 0;
   #removed = 0;
   #cost = 0;
@@ -26,17 +26,17 @@ export class PatternTable<T> {
     return this.#byAge.size;
   }
 
-  /** The age of the youngest that there ever was; ages rise. */
+  /** The age of the newest pattern so far; ages rise. */
   get age(): number {
     return this.#age;
   }
 
-  /** How many were removed. */
+  /** Patterns removed so far. */
   get removed(): number {
     return this.#removed;
   }
 
-  /** What all of them cost together: see Pattern.cost. */
+  /** Cost of all patterns: see PatternSubscribers.cost. */
   get cost(): number {
     return this.#cost;
   }
@@ -49,7 +49,7 @@ export class PatternTable<T> {
     const pattern = new PatternSubscribers<T>(matcher, ++this.#age);
     this.#byText.set(text, pattern);
     this.#byAge.set(pattern.age, pattern);
-    this.#shortlist.add(pattern);
+    this.#index.add(pattern);
     this.#cost += pattern.cost;
     return pattern;
   }
@@ -57,18 +57,20 @@ export class PatternTable<T> {
   remove(text: string, pattern: PatternSubscribers<T>): void {
     this.#byText.delete(text);
     this.#byAge.delete(pattern.age);
-    this.#shortlist.remove(pattern);
+    this.#index.remove(pattern);
     this.#cost -= pattern.cost;
     this.#removed++;
   }
 
-  /** Those younger than an age that may match a topic. */
+  /** Patterns above an age that may match a topic. */
   since(age: number, topic: string): PatternSubscribers<T>[] {
-    return this.#age - age > FEW ? this.#candidates(topic).filter((it) => it.age > age) : this.#newest(age);
+    return this.#age - age > MAX_LISTED_PATTERNS
+      ? this.#candidates(topic).filter((it) => it.age > age)
+      : this.#newest(age);
   }
 
   #candidates(topic: string): PatternSubscribers<T>[] {
-    return this.#shortlist.candidates((form) => (form === "text" ? topic : partOfTopic(form, topic, this.#base)));
+    return this.#index.candidates((form) => (form === "text" ? topic : partOfTopic(form, topic, this.#base)));
   }
 
   #newest(age: number): PatternSubscribers<T>[] {

@@ -10,15 +10,15 @@ export type TokenKind =
   | "escaped"
   | "modifier"
   | "asterisk"
-  /** What would be an error, in a text that has yet to be cut into the parts of a URL. */
+  /** An error, except in a text that is not split into the parts of a URL yet. */
   | "invalid"
   | "end";
 
 export interface Token {
   readonly kind: TokenKind;
-  /** Where it begins in the text. */
+  /** Its index in the text. */
   readonly index: number;
-  /** What it means: of a name, an escape or a regular expression only what is inside. */
+  /** Its content: of a name, an escape or a regular expression without the characters around it. */
   readonly value: string;
 }
 
@@ -29,10 +29,10 @@ const SINGLE: Readonly<Record<string, TokenKind>> = {
   "{": "open",
   "}": "close",
 };
-/** Without the two joiners that the standard allows: they are invisible, and refused in patterns and topics. */
+/** Without the two joiners that the standard permits: they are invisible, and rejected in patterns and topics. */
 const NAME = /:([$_\p{ID_Start}][$_\p{ID_Continue}]*)/uy;
 
-/** Strict: throws "invalid" at what is no token; else takes its first character for an "invalid" one. */
+/** `strict`: throws "invalid" for text that is no token; otherwise its first character becomes an "invalid" token. */
 export function tokenize(text: string, strict: boolean): Token[] {
   const tokens: Token[] = [];
   let index = 0;
@@ -75,7 +75,7 @@ function next(text: string, index: number): { readonly token: Token; readonly le
   return taken("char", value, value.length);
 }
 
-/** Where the closing parenthesis is; undefined when there is none, or what is inside may not be: empty, groups that capture. */
+/** The index of the closing parenthesis; undefined when it is missing, or the expression is empty or has capturing groups. */
 function endOfRegExp(text: string, from: number): number | undefined {
   if (text[from] === "?" || text[from] === ")") return undefined;
   let depth = 1;

@@ -1,12 +1,11 @@
 /**
- * The regular expressions in URL patterns, `(...)`: JavaScript's own syntax, read into an automaton. It is checked by
- * JavaScript's parser first (which runs nothing), so what is left to do here is to take valid text apart.
+ * Reads the regular expressions in URL patterns, `(...)`, into an automaton. JavaScript's parser checks the syntax first (and runs nothing), so
+ * the text is valid here.
  *
- * All of it is taken but what no automaton can do (backreferences) and what few would use in a URL (lookaround, word
- * boundaries, inline flags): those are refused, never misread. How eager a quantifier is (`+?`) makes no difference to
- * whether a text matches, and is ignored.
+ * Supported is everything except what no automaton can do (backreferences) and what is unusual in a URL (lookaround, word boundaries, inline
+ * flags): these are rejected, never misread. Greediness of a quantifier (`+?`) has no effect on whether a text matches, and is ignored.
  *
- * The parser is never shown a Unicode property: it would build the whole set, which takes 14 ms for `\p{RGI_Emoji}`.
+ * Unicode properties are not given to the parser: it would build the whole set, which takes 14 ms for `\p{RGI_Emoji}`.
  */
 import { ProtocolError } from "../errors.js";
 import { type CharacterClass, choice, type PatternNode, repeat, sequence, text } from "./automaton.js";
@@ -14,15 +13,15 @@ import { type Flags, readClass } from "./character-class.js";
 import type { CompileWork } from "./compile-work.js";
 import { isPropertyOfStrings, propertyMembers } from "./unicode-property.js";
 
-/** Groups within groups. */
-const MAX_DEPTH = 50;
-/** Different classes in one expression. */
-const MAX_CLASSES = 64;
+/** Levels of nested groups. */
+const MAX_NESTING_COUNT = 50;
+/** Distinct classes in one expression. */
+const MAX_CLASS_COUNT = 64;
 
-/** Set notation is the rule (URL Pattern Standard); what is only valid without it is taken too, as most engines do. */
+/** Set notation first (URL Pattern Standard); expressions that are valid only without it are accepted too, as in most engines. */
 const FLAGS: readonly Flags[] = ["v", "u"];
 
-/** From here on: one character by another name, a class, or something that is refused. */
+/** An escaped character, a class, or something unsupported. */
 const ESCAPE = /\\(?:c[A-Za-z]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]+\}|[pP]\{[^}]*\}|.)/suy;
 const PUNCTUATION = /^\\[^A-Za-z0-9]$/;
 const GROUP = /\((?:\?:|\?<[^>=!]+>|(?!\?))/y;
@@ -33,7 +32,7 @@ const QUANTITIES: Readonly<Record<string, readonly [number, number]>> = {
   "?": [0, 1],
 };
 
-/** Throws "invalid" for what is not a regular expression or is not taken, "too_large" for what is too much. */
+/** Throws "invalid" for text that is no regular expression or uses something unsupported, "too_large" above the limits. */
 export function parseRegExp(source: string, work: CompileWork): PatternNode {
   work.spend("expression");
   work.spend("character", 3 * source.length);
@@ -46,8 +45,8 @@ export function parseRegExp(source: string, work: CompileWork): PatternNode {
 const ESCAPES_AND_PROPERTIES = /\\(?:([pP])\{([^}]*)\}|.)/gsu;
 
 /**
- * The same expression with something in the place of each Unicode property that is valid where the property is, and costs
- * nothing. What is no property stays: the parser says so.
+ * Replaces each Unicode property by a class that is valid in the same place and costs nothing. An unknown property stays, so that the parser
+ * rejects it.
  */
 function withoutProperties(source: string, work: CompileWork): string {
   return source.replace(ESCAPES_AND_PROPERTIES, (whole: string, sign?: string, name = "") => {
@@ -91,7 +90,8 @@ class Reader {
 
   /** Alternatives, up to the end of the group. */
   read(): PatternNode {
-    if (this.#depth > MAX_DEPTH) throw new ProtocolError("too_large", `groups nested deeper than ${MAX_DEPTH}`);
+    if (this.#depth > MAX_NESTING_COUNT)
+      throw new ProtocolError("too_large", `groups nested deeper than ${MAX_NESTING_COUNT}`);
     const first = this.#sequence();
     const others: PatternNode[] = [];
     while (this.#skip("|")) others.push(this.#sequence());
@@ -141,7 +141,7 @@ class Reader {
     return this.#class(escaped);
   }
 
-  /** `[...]`, classes within it included. */
+  /** `[...]`, with nested classes. */
   #bracketed(): string {
     const from = this.#at;
     let depth = 0;
@@ -159,8 +159,8 @@ class Reader {
     if (notation.includes("\\q")) throw refused(this.#source, "\\q is not supported");
     const members = this.#classes.get(notation) ?? this.#read(notation);
     this.#classes.set(notation, members);
-    if (this.#classes.size > MAX_CLASSES) {
-      throw new ProtocolError("too_large", `a regular expression with more than ${MAX_CLASSES} different classes`);
+    if (this.#classes.size > MAX_CLASS_COUNT) {
+      throw new ProtocolError("too_large", `a regular expression with more than ${MAX_CLASS_COUNT} different classes`);
     }
     return { kind: "class", members };
   }

@@ -1,63 +1,55 @@
 /**
- * Selectors: what subscribers ask for and what tokens grant. Each belongs to one of the ways in which Mercure says "these
- * topics", and is checked where it comes in, so that one that exists can be matched.
+ * Selectors: sets of topics that subscribers request and tokens grant, in one of the notations of Mercure. A selector is validated when it is
+ * parsed, so that every existing one can be matched.
  *
- * A selector has one text, `*` or `<kind>\t<value>` (no topic holds a control character). Two with the same text match the
- * same topics: texts name audiences, and are what is stored of a client.
+ * A selector has one text, `*` or `<kind>\t<value>` (topics contain no control characters). Selectors with the same text match the same topics:
+ * texts identify audiences, and are stored with clients.
  */
 import { ProtocolError } from "../errors.js";
 import { LIMITS } from "../protocol/limits.js";
 import { GenerationCache } from "../util/generation-cache.js";
 import { compileNode, type PatternNode } from "./automaton.js";
 import { CompileWork, type Cost, unlimitedWork } from "./compile-work.js";
+import type { Matcher } from "./matcher.js";
 import { matchesNfa, stepsSoFar } from "./nfa-matcher.js";
-import { framed, type RequiredLiteral, requiredLiterals } from "./pattern-index.js";
+import { framed, requiredLiterals } from "./pattern-index.js";
 import { parseTemplate } from "./uri-template.js";
 import { compileUrlPattern } from "./url-pattern.js";
 
 export type Selector =
   /** Every topic. */
   | { readonly kind: "any" }
-  /** The topic that is this, byte for byte. */
+  /** The topic that equals the value byte for byte. */
   | { readonly kind: "exact"; readonly value: string }
-  /** The topic that is this, byte for byte, and those that the URI template matches. */
+  /** The topic that equals the value byte for byte, and those that the URI template matches. */
   | { readonly kind: "template"; readonly value: string }
-  /** Topics that are URLs, or become URLs when resolved against the hub's, and match. */
+  /** Topics that are URLs, or become URLs when resolved against the hub's, and match the pattern. */
   | { readonly kind: "urlpattern"; readonly value: string };
 
-/** How a value is to be read: `match_exact`, `match_urlpattern` and `match_type`; "template" is `topic` of Mercure 0.x. */
+/** How a value is interpreted: `match_exact`, `match_urlpattern` and `match_type`; "template" is `topic` of Mercure 0.x. */
 export type SelectorKind = Exclude<Selector["kind"], "any">;
 
-export interface Matcher {
-  (topic: string): boolean;
-  /** Of a pattern: what a topic must have in it to match. */
-  readonly needs?: readonly RequiredLiteral[];
-  /** Of a pattern: its states, which say how much a character of a topic can cost. */
-  readonly cost?: number;
-}
-
-/** What is kept of a pattern. */
+/** A compiled pattern. */
 interface Compiled {
   readonly base: string;
   readonly matcher: Matcher;
-  /** What it took to compile it. */
+  /** The cost of compiling it. */
   readonly cost: Cost;
 }
 
 export const ANY: Selector = { kind: "any" };
 
-/** C0, DEL, C1; format characters, which a reader does not see; halves of surrogate pairs. */
+/** C0, DEL, C1; invisible format characters; unpaired surrogates. */
 const BAD_CHARACTER = /[\p{Cc}\p{Cf}\p{Cs}]/u;
-/** The same but for ZWNJ and ZWJ, which topics of Mercure 0.x may have. */
+/** The same, except ZWNJ and ZWJ, which topics of Mercure 0.x may contain. */
 const BAD_IN_TEMPLATE = /[\p{Cc}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/u;
-/** Compiled patterns: a selector is compiled when it is checked, indexed, and granted. */
-const COMPILED = 2_000;
+/** Compiled patterns in the cache: a selector is compiled when it is parsed, indexed, and granted. */
+const MAX_CACHED_PATTERNS = 2_000;
 
 /**
- * Reads what a request or a token says (Mercure, "Topics" and "Matchers"). `base` is the hub's URL, absolute. `*` is every
- * topic, whatever the kind; what is no template is an exact topic. An empty value matches as it stands: no topic is empty.
- * Throws "invalid" for what may not be, "too_large" for what is too long or too complex. `work`: of all
- * selectors of one request or token.
+ * Parses a selector of a request or a token (Mercure, "Topics" and "Matchers"). `base` is the hub's absolute URL. `*` is every topic, whatever
+ * the kind; a "template" that is no template is an exact topic. An empty value matches nothing: no topic is empty. Throws "invalid" for forbidden
+ * characters or an invalid pattern, "too_large" for a value that is too long or too complex. `work` counts all selectors of one request or token.
  */
 export function parseSelector(kind: SelectorKind, value: string, base: string, work = new CompileWork()): Selector {
   checkText(value, kind === "template" ? BAD_IN_TEMPLATE : BAD_CHARACTER);
@@ -93,12 +85,12 @@ export function textOf(selector: Selector): string {
   return selector.kind === "any" ? "*" : `${selector.kind}\t${selector.value}`;
 }
 
-/** What a subscriber wrote. */
+/** The value as the subscriber wrote it. */
 export function wordsOf(selector: Selector): string {
   return selector.kind === "any" ? "*" : selector.value;
 }
 
-/** The selector of a text that textOf() has made. A TypeError for any other: nobody else writes them. */
+/** The selector of a text that textOf() has made. A TypeError for any other. */
 export function selectorOf(text: string): Selector {
   if (text === "*") return ANY;
   const [, kind, value] = /^(exact|template|urlpattern)\t([^\t\n]*)$/.exec(text) ?? [];
@@ -107,38 +99,38 @@ export function selectorOf(text: string): Selector {
   return { kind: kind as SelectorKind, value };
 }
 
-/** The same selectors in their one order, each once: the form in which they are compared. */
+/** The same selectors sorted, each once: the form in which they are compared. */
 export function canonical(selectors: readonly Selector[]): readonly Selector[] {
   const byText = new Map(selectors.map((selector) => [textOf(selector), selector]));
   return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, selector]) => selector);
 }
 
-/** One text for selectors in canonical form; "\n" parts them. */
+/** One text for selectors in canonical form, separated by "\n". */
 export function signature(selectors: readonly Selector[]): string {
   return selectors.map(textOf).join("\n");
 }
 
-const compiled = new GenerationCache<Compiled>(COMPILED);
-/** The same by selector, for those that are asked again and again: grants. */
-const held = new WeakMap<Selector, Compiled>();
+const compiled = new GenerationCache<Compiled>(MAX_CACHED_PATTERNS);
+/** The same by selector, for selectors that are compiled again and again: grants. */
+const compiledBySelector = new WeakMap<Selector, Compiled>();
 
 /**
- * What tells whether a topic is selected. However it was made up, it costs at most MAX_STEPS for each topic (nfa-matcher.ts); a
- * usual one well below a microsecond. A pattern is compiled once, as long as the selector is held, or is among the last
- * 2,000 in use. Throws as parseSelector() does, but never for a selector that it has returned for the same base.
+ * Compiles a selector into a test of topics. The test costs at most MAX_STEP_COUNT steps for each topic (nfa-matcher.ts), usually well below a
+ * microsecond. A pattern is compiled once while the selector exists or is among the last MAX_CACHED_PATTERNS in use. Throws as parseSelector()
+ * does, but never for a selector that it has returned for the same base.
  */
 export function compile(selector: Selector, base: string, work?: CompileWork): Matcher {
   if (selector.kind === "any") return () => true;
   const { kind, value } = selector;
   if (kind === "exact") return (topic) => topic === value;
-  const known = held.get(selector);
+  const known = compiledBySelector.get(selector);
   if (known?.base === base && !work) return known.matcher;
   const it = compiledOf(kind, value, base, work);
-  held.set(selector, it);
+  compiledBySelector.set(selector, it);
   return it.matcher;
 }
 
-/** A pattern that is known counts for as much work as it was. */
+/** A cached pattern counts with its original cost. */
 function compiledOf(kind: PatternKind, value: string, base: string, work = unlimitedWork()): Compiled {
   const key = `${kind}\t${value}\n${base}`;
   const known = compiled.get(key);
@@ -164,18 +156,18 @@ function compileTemplate(value: string, work: CompileWork): Matcher {
   if (!node) return (topic) => topic === value;
   const program = compileNode(node, work);
   const test = (topic: string) => topic === value || matchesNfa(program, topic);
-  // The template itself has its literal text in it, too, but not always at its beginning and end.
+  // The template itself contains its literal text, too, but not always at its beginning and end.
   const needs = requiredLiterals(node, "text").filter(({ literal }) => framed(value).includes(literal));
   return Object.assign(test, { needs, cost: program.ops.length });
 }
 
-/** Steps that one look-up of a token's patterns may take: 5 and 20 ms. */
+/** Steps that one comparison with a token's patterns may take: 5 and 20 ms. */
 const MAX_COVERS_STEPS = 500_000;
 const MAX_COVERS_ALL_STEPS = 2_000_000;
 
 /**
- * Whether a grant selects one of the topics: then its holder may read a private publication (Mercure, "Subscribers"). What
- * takes more than MAX_COVERS_STEPS counts as not selected, as it does for one pattern.
+ * Whether a grant selects one of the topics: then its holder may read a private publication (Mercure, "Subscribers"). A comparison that needs more
+ * than MAX_COVERS_STEPS counts as not selected, as for one pattern.
  */
 export function covers(grants: readonly Selector[], topics: readonly string[], base: string): boolean {
   const matchers = grants.map((grant) => compile(grant, base));
@@ -184,8 +176,8 @@ export function covers(grants: readonly Selector[], topics: readonly string[], b
 }
 
 /**
- * Whether each of the topics is selected by a grant: then its holder may publish (Mercure, "Publishers"). Throws
- * "too_large" when it takes too long to know.
+ * Whether each of the topics is selected by a grant: then its holder may publish (Mercure, "Publishers"). Throws "too_large" when the comparison
+ * needs more than MAX_COVERS_ALL_STEPS.
  */
 export function coversAll(grants: readonly Selector[], topics: readonly string[], base: string): boolean {
   const matchers = grants.map((grant) => compile(grant, base));

@@ -1,34 +1,34 @@
-/** Where a topic index keeps values: one place for each distinct selector. */
+/** The values of a topic index: one set for each distinct selector. */
 
+import type { Matcher } from "./matcher.js";
 import type { Indexed, RequiredLiteral } from "./pattern-index.js";
-import type { Matcher } from "./selector.js";
 
-/** A value, wherever it is held. */
+/** A value, which belongs to the sets of its selectors. */
 export interface Entry<T> {
   readonly value: T;
-  /** Number of holders, each counted as often as it was told to hold it. */
-  held: number;
-  /** The query that last took it: each value is taken once. */
-  taken: number;
-  /** What all its patterns cost: see Pattern.cost. */
+  /** How often it was added to sets. */
+  references: number;
+  /** The last query that returned it: each query returns it once. */
+  lastQuery: number;
+  /** Cost of all its patterns: see PatternSubscribers.cost. */
   cost: number;
-  /** Its clients read from history: its patterns need not be tried. */
+  /** Its clients read from the history: its patterns need not be tried. */
   paused: boolean;
 }
 
-/** Up to so many entries are looked through; more have a table. */
-const FEW = 8;
+/** Up to this number of entries are searched one by one; more have a table. */
+const MAX_LISTED_ENTRIES = 8;
 
 /**
- * The values of one selector, in a dense array. Most have one (a topic that is one user's own), and 100,000 of those are common: what a
- * table and arrays with room for more would take, 500 bytes of each, is made when it is needed.
+ * The values of one selector, in a dense array. Most sets have one value (the topic of one user), and 100,000 of them are common: a table and
+ * arrays with capacity for more, 500 bytes of each set, are allocated when they are needed.
  */
 export class SubscriberSet<T> {
   values: T[] = [];
   entries: Entry<T>[] = [];
   /** How often each entry was added. */
   #times: number[] = [];
-  /** Where the entries are, when there are more than a few. */
+  /** Positions of the entries, above MAX_LISTED_ENTRIES. */
   #slots: Map<Entry<T>, number> | undefined;
 
   add(entry: Entry<T>): void {
@@ -38,7 +38,7 @@ export class SubscriberSet<T> {
       return;
     }
     if (this.entries.length === 0) {
-      // An array that is written so has room for one; push() makes room for 17.
+      // An array literal has capacity for one entry; push() allocates 17.
       this.values = [entry.value];
       this.entries = [entry];
       this.#times = [1];
@@ -48,10 +48,11 @@ export class SubscriberSet<T> {
     this.values.push(entry.value);
     this.entries.push(entry);
     this.#times.push(1);
-    if (this.entries.length === FEW + 1) this.#slots = new Map(this.entries.map((it, slot) => [it, slot]));
+    if (this.entries.length === MAX_LISTED_ENTRIES + 1)
+      this.#slots = new Map(this.entries.map((it, slot) => [it, slot]));
   }
 
-  /** The last one takes its place. A TypeError if it is not here. */
+  /** The last entry takes its place. A TypeError if the entry is not in the set. */
   remove(entry: Entry<T>): void {
     const slot = this.#slotOf(entry);
     const times = this.#times[slot];
@@ -75,14 +76,14 @@ export class SubscriberSet<T> {
   }
 }
 
-/** A template or URL pattern, and who asked for it. */
+/** A template or URL pattern, and the values that selected it. */
 export class PatternSubscribers<T> extends SubscriberSet<T> implements Indexed {
   readonly matches: Matcher;
   readonly needs: readonly RequiredLiteral[];
-  asked = 0;
-  filed: Indexed[] | undefined;
-  at = 0;
-  /** How much a character of a topic can cost, in steps; and something for the pattern itself. */
+  lastQuery = 0;
+  list: Indexed[] | undefined;
+  position = 0;
+  /** Steps that a character of a topic can cost, and PATTERN_COST. */
   readonly cost: number;
   /** Rises from one pattern to the next. */
   readonly age: number;
@@ -96,51 +97,50 @@ export class PatternSubscribers<T> extends SubscriberSet<T> implements Indexed {
   }
 }
 
-/** What a pattern costs that has one state: the memory it needs, and a try. */
+/** Fixed cost of a pattern: its memory, and a try. */
 const PATTERN_COST = 16;
 
-/** What a selector costs: its states, and PATTERN_COST; an exact topic nothing. */
+/** Cost of a selector: its states and PATTERN_COST; 0 for an exact topic. */
 export const costOf = ({ cost }: Matcher): number => (cost === undefined ? 0 : cost + PATTERN_COST);
 
-/** So many holders may be empty, and a quarter of the others. */
-const VACANT = 1_000;
+/** Empty sets that are kept, besides a quarter of the others. */
+const MAX_EMPTY_SETS = 1_000;
 
 /**
- * The holders of exact topics. One that becomes empty is kept for a while: in V8 a deleted key stays in its chain of the hash
- * table until the table is made anew, so that a topic that comes and goes in a table of 100,000 (a client that reconnects,
- * again and again) soon costs 0.5 ms each time.
+ * The sets of exact topics. A set that becomes empty is kept for a while: in V8 a deleted key stays in its chain of the hash table until the table
+ * is rebuilt, so a topic that is added and removed repeatedly in a table of 100,000 (by a client that reconnects) soon costs 0.5 ms each time.
  */
 export class ExactTopics<T> {
-  #holders = new Map<string, SubscriberSet<T>>();
-  #vacant = 0;
+  #sets = new Map<string, SubscriberSet<T>>();
+  #emptySets = 0;
 
-  /** Topics that somebody wants. */
+  /** Topics with values. */
   get size(): number {
-    return this.#holders.size - this.#vacant;
+    return this.#sets.size - this.#emptySets;
   }
 
   get(topic: string): SubscriberSet<T> | undefined {
-    const holder = this.#holders.get(topic);
-    return holder === undefined || holder.values.length === 0 ? undefined : holder;
+    const set = this.#sets.get(topic);
+    return set === undefined || set.values.length === 0 ? undefined : set;
   }
 
-  /** The holder of a topic that has none that is in use; whoever asks fills it. */
+  /** The set of a topic without values; the caller adds one. */
   open(topic: string): SubscriberSet<T> {
-    const kept = this.#holders.get(topic);
+    const kept = this.#sets.get(topic);
     if (kept) {
-      this.#vacant--;
+      this.#emptySets--;
       return kept;
     }
-    const holder = new SubscriberSet<T>();
-    this.#holders.set(topic, holder);
-    return holder;
+    const set = new SubscriberSet<T>();
+    this.#sets.set(topic, set);
+    return set;
   }
 
-  /** One holder more is empty. */
+  /** A set has become empty. */
   close(): void {
-    this.#vacant++;
-    if (this.#vacant < VACANT + this.size / 4) return;
-    this.#holders = new Map([...this.#holders].filter(([, { values }]) => values.length > 0));
-    this.#vacant = 0;
+    this.#emptySets++;
+    if (this.#emptySets < MAX_EMPTY_SETS + this.size / 4) return;
+    this.#sets = new Map([...this.#sets].filter(([, { values }]) => values.length > 0));
+    this.#emptySets = 0;
   }
 }

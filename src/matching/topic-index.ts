@@ -1,17 +1,14 @@
 /**
- * Who wants a topic: values (audiences) by their selectors. What a publication costs is meant to depend on who gets it, not on
- * how many others there are:
- * - an exact topic is one look-up, however many are held;
- * - each distinct pattern is held once, and tried once for a topic; which patterns match is remembered for the topics that
- *   were published last, and stays right when patterns come (only those are tried) and go (they are dropped);
- * - if all who want a publication are found in one place (all of them follow `*`, or one topic), the list that is kept there
- *   is the answer: nothing is copied.
+ * Finds the values (audiences) whose selectors select a topic. The cost of a publication depends on its receivers, not on the number of others:
+ * - an exact topic is one lookup, whatever the number of topics;
+ * - each distinct pattern exists once, and is tried once on a topic; the matching patterns of the last topics are remembered, and updated when
+ *   patterns are added (only these are tried) or removed;
+ * - if all receivers are in one set (all of them selected `*`, or one topic), the list of that set is returned without a copy.
  *
- * A topic seen for the first time costs a try of every pattern that can match it (pattern-index.ts): 0.1 to 0.5 us for each one
- * that is simple, and MAX_STEPS (nfa-matcher.ts) for the worst that a stranger can send, a millisecond. All of them together may
- * cost what the budget has: those of the cheapest values are tried first. Which values want a topic for which there was no
- * time, takeUntried() tells. What was not tried is remembered with the topic, and tried when it is published again, or when
- * test() asks for it.
+ * A new topic costs a try of every pattern that can match it (pattern-index.ts): 0.1 to 0.5 us for a simple one, and MAX_STEP_COUNT steps
+ * (nfa-matcher.ts), a millisecond, for the worst one. All tries together are limited by the budget, and the patterns of the cheapest values are
+ * tried first. takeUntried() returns the values that may have missed a topic. Untried patterns are remembered with the topic, and tried when it
+ * is published again, or when a test of testOf() needs them.
  */
 
 import { GenerationCache } from "../util/generation-cache.js";
@@ -21,29 +18,29 @@ import { compile, type Selector, textOf } from "./selector.js";
 import { costOf, type Entry, ExactTopics, PatternSubscribers, SubscriberSet } from "./subscriber-set.js";
 import { tryAll } from "./trial-order.js";
 
-/** Topics of which it is remembered what patterns they match. */
-const REMEMBERED = 200_000;
+/** Topics whose matching patterns are remembered. */
+const REMEMBERED_TOPICS = 200_000;
 
-/** The patterns that match a topic, as of when it was last asked for. */
+/** The patterns that match a topic, as of its last query. */
 interface Memory<T> {
   patterns: readonly PatternSubscribers<T>[];
   /** All patterns up to this age have been tried. */
   tried: number;
-  /** How many patterns had been removed by then. */
+  /** PatternTable.removed at that time. */
   removed: number;
-  /** Those up to that age for which there was no time. */
+  /** Patterns up to that age that the budget did not permit to try. */
   untried: PatternSubscribers<T>[];
-  /** Nobody needed them when so much had been resumed. */
+  /** The value of #resumed when no active value needed the untried patterns; -1 = unknown. */
   idle: number;
 }
 
 /**
- * Matches of topics and patterns that are remembered, all together: without a bound, ten thousand subscribers to patterns that
- * match everything would fill the memory. Past it everything is forgotten; what was forgotten before still counts.
+ * Remembered pairs of a topic and a pattern: without a limit, ten thousand subscribers to patterns that match everything would exhaust the memory.
+ * Beyond it all memories are dropped; topics that the cache dropped before still count.
  */
-const LINKS = 1_000_000;
+const MAX_REMEMBERED_MATCHES = 1_000_000;
 
-const NOBODY: readonly never[] = [];
+const NONE: readonly never[] = [];
 
 export class TopicIndex<T> {
   readonly #base: string;
@@ -53,28 +50,28 @@ export class TopicIndex<T> {
   readonly #patterns: PatternTable<T>;
   readonly #budget: Budget;
   readonly #remembered: GenerationCache<Memory<T>>;
-  /** Of one query; a list of its own for each would cost more than the query. */
+  /** Sets found by the present query; a new list for each query would cost more than the query. */
   readonly #found: SubscriberSet<T>[] = [];
-  #links = 0;
+  #rememberedMatches = 0;
   #queries = 0;
-  /** Counts whatever may make somebody need a pattern again that nobody needed. */
+  /** Incremented when a pattern that no value needed may be needed again. */
   #resumed = 0;
-  /** Those who have patterns and are not paused. */
-  readonly #awake = new Set<Entry<T>>();
-  /** Patterns that this query had no time for; whether it had none at all for a topic; and the values that it may have missed. */
+  /** Values with patterns that are not paused. */
+  readonly #active = new Set<Entry<T>>();
+  /** Patterns that the budget did not permit to try in this query; whether it permitted no search at all for a topic; values that may be missing. */
   #skipped: PatternSubscribers<T>[] = [];
   #isSpent = false;
   #untried: T[] = [];
 
-  /** `base` is the hub's URL, absolute; `budget` what a query may still spend; `remembered` an even number of topics. */
-  constructor(base: string, budget: Budget = UNLIMITED, remembered = REMEMBERED) {
+  /** `base` is the hub's absolute URL; `budget` limits each query; `remembered` is an even number of topics. */
+  constructor(base: string, budget: Budget = UNLIMITED, remembered = REMEMBERED_TOPICS) {
     this.#base = base;
     this.#patterns = new PatternTable(base);
     this.#budget = budget;
     this.#remembered = new GenerationCache(remembered);
   }
 
-  /** Values held, each counted once. */
+  /** Distinct values. */
   get size(): number {
     return this.#entries.size;
   }
@@ -89,99 +86,99 @@ export class TopicIndex<T> {
     return this.#patterns.size;
   }
 
-  /** What all distinct patterns cost together: see Pattern.cost. */
+  /** Cost of all distinct patterns: see PatternSubscribers.cost. */
   get cost(): number {
     return this.#patterns.cost;
   }
 
-  /** Topics of which it is remembered what patterns they match. */
+  /** Topics whose matching patterns are remembered. */
   get remembered(): number {
     return this.#remembered.size;
   }
 
   /**
-   * Adds a value for topics that one of the selectors selects. What is added twice must be removed twice. Throws what
-   * compile() throws, before anything is added. Returns what its patterns cost together.
+   * Adds a value for topics that one of the selectors selects. A value that is added twice must be removed twice. Throws what compile() throws,
+   * before anything is added. Returns the cost of its patterns.
    */
   add(selectors: readonly Selector[], value: T): number {
     let cost = 0;
     for (const selector of selectors) cost += costOf(compile(selector, this.#base));
     if (selectors.length === 0) return 0;
-    const entry = this.#entries.get(value) ?? { value, held: 0, taken: 0, cost: 0, paused: false };
+    const entry = this.#entries.get(value) ?? { value, references: 0, lastQuery: 0, cost: 0, paused: false };
     entry.cost += cost;
     this.#entries.set(value, entry);
-    if (entry.cost > 0 && !entry.paused) this.#awake.add(entry);
+    if (entry.cost > 0 && !entry.paused) this.#active.add(entry);
     for (const selector of selectors) {
-      (this.#holder(selector) ?? this.#newHolder(selector)).add(entry);
+      (this.#setOf(selector) ?? this.#addSet(selector)).add(entry);
       this.#resumed++;
-      entry.held++;
+      entry.references++;
     }
     return cost;
   }
 
-  /** Takes back one add() with the same selectors. A TypeError if there was none. */
+  /** Reverts one add() with the same selectors. A TypeError if there was none. */
   remove(selectors: readonly Selector[], value: T): void {
     for (const selector of selectors) {
       const entry = this.#entries.get(value);
-      const holder = this.#holder(selector);
-      if (!entry || !holder) throw new TypeError("a value is removed that was not added with this selector");
-      holder.remove(entry);
-      if (holder.values.length === 0) this.#drop(selector, holder);
-      entry.held--;
-      if (holder instanceof PatternSubscribers) entry.cost -= holder.cost;
-      if (entry.cost === 0) this.#awake.delete(entry);
-      if (entry.held === 0) this.#entries.delete(value);
+      const set = this.#setOf(selector);
+      if (!entry || !set) throw new TypeError("a value is removed that was not added with this selector");
+      set.remove(entry);
+      if (set.values.length === 0) this.#drop(selector, set);
+      entry.references--;
+      if (set instanceof PatternSubscribers) entry.cost -= set.cost;
+      if (entry.cost === 0) this.#active.delete(entry);
+      if (entry.references === 0) this.#entries.delete(value);
     }
   }
 
   /**
-   * The values that want one of the topics, each once, in no order to rely on. The array may be one that the index goes on
-   * using: it is not to be changed, and holds only until the next add() or remove().
+   * The values whose selectors select one of the topics, each once, in no particular order. The array may belong to the index: the caller must not
+   * change it, and it is valid only until the next add() or remove().
    */
   matching(topics: readonly string[]): readonly T[] {
     if (this.#exact.size === 0 && this.#patterns.size === 0) return this.#any.values;
     const found = this.#find(topics);
     if (this.#skipped.length > 0 || this.#isSpent) this.#defer(found);
     const [first] = found;
-    const values = found.length > 1 ? this.#union(found) : (first?.values ?? NOBODY);
+    const values = found.length > 1 ? this.#union(found) : (first?.values ?? NONE);
     found.length = 0;
     return values;
   }
 
-  /** Where the values are: mostly in one place, and then only once in the list. */
+  /** The sets of the values: mostly one. */
   #find(topics: readonly string[]): SubscriberSet<T>[] {
     const found = this.#found;
     if (this.#any.values.length > 0) found.push(this.#any);
     for (const topic of topics) {
       const exact = this.#exact.get(topic);
       if (exact && found[0] !== exact) found.push(exact);
-      if (this.#awake.size === 0) continue;
+      if (this.#active.size === 0) continue;
       for (const pattern of this.#matchingPatterns(topic)) if (found[0] !== pattern) found.push(pattern);
     }
     return found;
   }
 
-  #union(holders: readonly SubscriberSet<T>[]): T[] {
+  #union(sets: readonly SubscriberSet<T>[]): T[] {
     const query = ++this.#queries;
     const values: T[] = [];
-    for (const { entries } of holders) {
+    for (const { entries } of sets) {
       for (const entry of entries) {
-        if (entry.taken === query) continue;
-        entry.taken = query;
+        if (entry.lastQuery === query) continue;
+        entry.lastQuery = query;
         values.push(entry.value);
       }
     }
     return values;
   }
 
-  /** Values that the last queries may have missed, and asks for them only once. Empty but where the budget was spent. */
+  /** Values that the last queries may have missed, each once. Empty unless the budget was spent. */
   takeUntried(): readonly T[] {
     const untried = this.#untried;
     if (untried.length > 0) this.#untried = [];
     return untried;
   }
 
-  /** Until resume() its patterns need not be tried: somebody else finds out what it wants. */
+  /** Until resume() its patterns need not be tried: its publications are found in the history. */
   pause(value: T): void {
     this.#pause(value, true);
   }
@@ -195,16 +192,16 @@ export class TopicIndex<T> {
     const entry = this.#entries.get(value);
     if (!entry) return;
     entry.paused = paused;
-    if (paused) this.#awake.delete(entry);
-    else if (entry.cost > 0) this.#awake.add(entry);
+    if (paused) this.#active.delete(entry);
+    else if (entry.cost > 0) this.#active.add(entry);
   }
 
-  /** What selectors would cost that are not here yet. */
+  /** The cost that new selectors would add. */
   costOf(selectors: readonly Selector[]): number {
-    return selectors.reduce((sum, it) => sum + (this.#holder(it) ? 0 : costOf(compile(it, this.#base))), 0);
+    return selectors.reduce((sum, it) => sum + (this.#setOf(it) ? 0 : costOf(compile(it, this.#base))), 0);
   }
 
-  /** What tells whether a topic is selected by a pattern that is here: from memory, if it was tried on that topic. */
+  /** A test whether a pattern of the index selects a topic: from memory, if it was tried on that topic. */
   testOf(selector: Selector): (topic: string) => boolean {
     const pattern = this.#patterns.get(textOf(selector));
     return pattern ? (topic) => this.#recall(pattern, topic) : compile(selector, this.#base);
@@ -222,15 +219,15 @@ export class TopicIndex<T> {
     return isMatch;
   }
 
-  /** Whose patterns were not tried, and who was not found by another one. */
+  /** Notes the values with untried patterns that no other selector has found. */
   #defer(found: readonly SubscriberSet<T>[]): void {
     const query = ++this.#queries;
-    for (const { entries } of found) for (const entry of entries) entry.taken = query;
-    const missed = this.#isSpent ? [this.#awake] : this.#skipped.map(({ entries }) => entries);
+    for (const { entries } of found) for (const entry of entries) entry.lastQuery = query;
+    const missed = this.#isSpent ? [this.#active] : this.#skipped.map(({ entries }) => entries);
     for (const entries of missed) {
       for (const entry of entries) {
-        if (entry.paused || entry.taken === query) continue;
-        entry.taken = query;
+        if (entry.paused || entry.lastQuery === query) continue;
+        entry.lastQuery = query;
         this.#untried.push(entry.value);
       }
     }
@@ -242,9 +239,9 @@ export class TopicIndex<T> {
     const known = this.#remembered.get(topic);
     if (known && this.#isComplete(known)) return known.patterns;
     this.#isSpent ||= this.#budget.left <= 0;
-    if (this.#isSpent) return known?.patterns ?? NOBODY; // not even looking for those that can match is paid for
+    if (this.#isSpent) return known?.patterns ?? NONE; // the budget does not even permit to search for patterns that can match
     const { removed } = this.#patterns;
-    const memory = known ?? { patterns: NOBODY, tried: 0, removed, untried: [], idle: -1 };
+    const memory = known ?? { patterns: NONE, tried: 0, removed, untried: [], idle: -1 };
     this.#refresh(memory, topic);
     if (!known) this.#remembered.set(topic, memory);
     return memory.patterns;
@@ -255,45 +252,45 @@ export class TopicIndex<T> {
     return untried.length === 0 || idle === this.#resumed;
   }
 
-  /** Drops patterns that are gone, and tries those that came since and those that were not tried before. */
+  /** Drops removed patterns, and tries new ones and untried ones. */
   #refresh(memory: Memory<T>, topic: string): void {
     const links = memory.patterns.length + memory.untried.length;
-    const left = memory.patterns.filter(isHeld);
-    const waiting = [...memory.untried.filter(isHeld), ...this.#patterns.since(memory.tried, topic)];
+    const left = memory.patterns.filter(isInUse);
+    const waiting = [...memory.untried.filter(isInUse), ...this.#patterns.since(memory.tried, topic)];
     const untried = tryAll(waiting, topic, this.#budget, left);
     for (const pattern of untried) this.#skipped.push(pattern);
-    this.#links += left.length + untried.length - links;
-    if (this.#links > LINKS) this.#forget();
-    memory.patterns = left.length > 0 ? left : NOBODY;
+    this.#rememberedMatches += left.length + untried.length - links;
+    if (this.#rememberedMatches > MAX_REMEMBERED_MATCHES) this.#forget();
+    memory.patterns = left.length > 0 ? left : NONE;
     memory.untried = untried;
     memory.idle = this.#budget.left > 0 ? this.#resumed : -1;
     memory.tried = this.#patterns.age;
     memory.removed = this.#patterns.removed;
   }
 
-  #holder(selector: Selector): SubscriberSet<T> | undefined {
+  #setOf(selector: Selector): SubscriberSet<T> | undefined {
     if (selector.kind === "any") return this.#any;
     return selector.kind === "exact" ? this.#exact.get(selector.value) : this.#patterns.get(textOf(selector));
   }
 
-  #newHolder(selector: Selector): SubscriberSet<T> {
+  #addSet(selector: Selector): SubscriberSet<T> {
     if (selector.kind === "any") return this.#any;
     if (selector.kind === "exact") return this.#exact.open(selector.value);
     return this.#patterns.add(textOf(selector), compile(selector, this.#base));
   }
 
-  /** Forgets a selector that nobody has any more. Topics that remember it let go of it when they are next asked for. */
-  #drop(selector: Selector, holder: SubscriberSet<T>): void {
+  /** Removes a selector without values. Topics that remember it drop it at their next query. */
+  #drop(selector: Selector, set: SubscriberSet<T>): void {
     if (selector.kind === "exact") this.#exact.close();
-    if (!(holder instanceof PatternSubscribers)) return;
-    this.#patterns.remove(textOf(selector), holder);
+    if (!(set instanceof PatternSubscribers)) return;
+    this.#patterns.remove(textOf(selector), set);
     if (this.#patterns.size === 0) this.#forget();
   }
 
   #forget(): void {
     this.#remembered.clear();
-    this.#links = 0;
+    this.#rememberedMatches = 0;
   }
 }
 
-const isHeld = <T>({ values }: PatternSubscribers<T>): boolean => values.length > 0;
+const isInUse = <T>({ values }: PatternSubscribers<T>): boolean => values.length > 0;

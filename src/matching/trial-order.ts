@@ -1,13 +1,13 @@
-/** In which order patterns are tried on a topic when there is not time for all: those of the cheapest streams first. */
+/** Tries patterns on a topic within a budget: those of the cheapest streams first if it does not suffice for all. */
 
 import { type Budget, TRY_UNITS, tryWithin } from "./match-budget.js";
-import { MAX_STEPS } from "./nfa-matcher.js";
+import { MAX_STEP_COUNT } from "./nfa-matcher.js";
 import type { PatternSubscribers } from "./subscriber-set.js";
 
-/** To put a pattern in its place, units of work. */
+/** Cost of sorting one pattern. */
 const ORDER_UNITS = 5;
 
-/** Adds those that match a topic to `matching`; returns those for which there was no time, or which nobody needs now. */
+/** Adds the patterns that match a topic to `matching`; returns those that the budget does not permit to try, or that no active value needs. */
 export function tryAll<T>(
   patterns: readonly PatternSubscribers<T>[],
   topic: string,
@@ -24,21 +24,18 @@ export function tryAll<T>(
   return untried;
 }
 
-/** Whether trying all of them on a topic may cost more than so many units. Each state can cost a step a character. */
+/** Whether trying all of them on a topic may cost more than `units`. Each state can cost one step for each character. */
 function mayExceed<T>(patterns: readonly PatternSubscribers<T>[], topic: string, units: number): boolean {
   let left = units;
   const length = topic.length + 2;
   for (const { cost } of patterns) {
-    left -= Math.min(MAX_STEPS, cost * length) + TRY_UNITS;
+    left -= Math.min(MAX_STEP_COUNT, cost * length) + TRY_UNITS;
     if (left < 0) return true;
   }
   return false;
 }
 
-/**
- * The same patterns, those that the cheapest streams ask for first. Sorted by powers of two: streams that differ less are
- * treated alike, and it takes no longer than looking at each once.
- */
+/** The same patterns, those of the cheapest streams first. Costs are compared by powers of two, which takes one pass. */
 function cheapestFirst<T>(patterns: readonly PatternSubscribers<T>[]): PatternSubscribers<T>[] {
   const classes: PatternSubscribers<T>[][] = [];
   for (const pattern of patterns) {
@@ -49,14 +46,14 @@ function cheapestFirst<T>(patterns: readonly PatternSubscribers<T>[]): PatternSu
   return classes.flat();
 }
 
-/** What the cheapest stream that asks for a pattern costs with all its patterns. */
+/** Cost of all patterns of the cheapest stream that selected this one. */
 function cheapest<T>({ entries }: PatternSubscribers<T>): number {
   let least = Number.POSITIVE_INFINITY;
   for (const { cost } of entries) least = Math.min(least, cost);
   return least;
 }
 
-/** Whether all who ask for it read from history at present. */
+/** Whether all values that selected the pattern are paused. */
 function isPaused<T>({ entries }: PatternSubscribers<T>): boolean {
   return entries.every((entry) => entry.paused);
 }

@@ -1,6 +1,6 @@
 /**
- * Whether an interest gets a publication, found out in slices: 100 patterns on 1,000 topics can take a minute, and nobody must
- * wait for that. A slice is one try at least, and stops when its budget is spent.
+ * Determines in slices whether an interest gets a publication: 100 patterns on 1,000 topics can take a minute, which must not delay other clients.
+ * A slice makes at least one try, and ends when its budget is spent.
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Interest } from "./interest.js";
@@ -9,14 +9,14 @@ import { compile, type Selector } from "./selector.js";
 
 export type Test = (topic: string) => boolean;
 
-/** Selectors in the form in which they are asked. */
+/** Selectors in the form in which they are tried. */
 export interface Tests {
   readonly any: boolean;
   readonly exact: ReadonlySet<string>;
   readonly patterns: readonly Test[];
 }
 
-/** `testOf`: of a pattern, as compile() gives it or quicker. */
+/** `testOf` returns the test of a pattern: compile() or something faster. */
 export function testsOf(selectors: readonly Selector[], testOf: (selector: Selector) => Test): Tests {
   return {
     any: selectors.some(({ kind }) => kind === "any"),
@@ -54,7 +54,7 @@ class Search {
   }
 }
 
-/** Of one publication, for clients with one interest. */
+/** The trial of one publication for clients with one interest. */
 export class Trial {
   readonly publication: Publication;
   readonly #selectors: Search;
@@ -67,7 +67,7 @@ export class Trial {
     this.#grants = new Search(grants, publication.topics);
   }
 
-  /** Goes on for as long as the budget lasts; undefined = it was spent. With a budget above 0 it gets at least one try further. */
+  /** Continues until the budget is spent (undefined). With a budget above 0 it makes at least one try. */
   run(budget: Budget): boolean | undefined {
     if (!this.#isSelected) {
       const isSelected = this.#selectors.run(budget);

@@ -1,12 +1,12 @@
 /**
- * Unicode properties, `\p{...}`, as classes of ASCII characters. There are about 2,000 names that JavaScript knows; each is
- * looked up in its engine once, and only those that are names are kept.
+ * Unicode properties, `\p{...}`, as classes of ASCII characters. JavaScript knows about 2,000 names; each is looked up in its engine once, and
+ * only valid names are cached.
  */
 import { type CharacterClass, classOf } from "./automaton.js";
 
 /**
- * Properties of strings (ECMAScript, table 69): sets of emoji, of which none is a single ASCII character. The engine is not
- * asked: for RGI_Emoji alone it needs 14 ms.
+ * Properties of strings (ECMAScript, table 69): sets of emoji, none of which is a single ASCII character. They are not looked up in the engine,
+ * which needs 14 ms for RGI_Emoji alone.
  */
 const OF_STRINGS: ReadonlySet<string> = new Set([
   "Basic_Emoji",

@@ -1,7 +1,7 @@
 /**
  * URI templates (RFC 6570) as matchers, for the `topic` parameter and the claims of Mercure 0.x. The RFC says how a template
- * becomes a text, not which texts it matches; what is done here is what the Mercure reference hub does (uritemplate,
- * Template.Regexp), so that its clients get the same from both:
+ * becomes a text, not which texts it matches; this file matches what the Mercure reference hub matches (uritemplate,
+ * Template.Regexp), so that clients get the same from both:
  *
  * | expression          | matches                                                                                     |
  * | ------------------- | ------------------------------------------------------------------------------------------- |
@@ -15,7 +15,7 @@
  * | `{&a}` `{&a,b}`     | the same, beginning with `&`                                                                |
  *
  * Explode (`{/a*}`) allows any number of pieces, and `=` in each. The names in `{;a}` `{?a}` `{&a}` and prefix lengths
- * (`{a:3}`) are not looked at. Literals match themselves only: nothing is percent-encoded or decoded on either side.
+ * (`{a:3}`) are ignored. Literals match only themselves: neither side is percent-encoded or decoded.
  */
 import { classOf, type PatternNode, repeat, sequence, text } from "./automaton.js";
 
@@ -28,7 +28,7 @@ interface Operator {
   readonly separator: string;
   /** Characters of a piece. */
   readonly allowed: RegExp;
-  /** Characters of a piece that may be a name and a value. */
+  /** Characters of a piece that may consist of a name and a value. */
   readonly pair: RegExp;
 }
 
@@ -56,17 +56,17 @@ const VARIABLE =
 
 const HEX: PatternNode = { kind: "class", members: classOf((character) => /[0-9A-Fa-f]/.test(character)) };
 const ENCODED = sequence(text("%"), HEX, HEX);
-const FOREVER = Number.POSITIVE_INFINITY;
-/** Any number of characters that the expression allows, `%hh` included: runs of characters, parted by `%hh`. */
+const UNBOUNDED = Number.POSITIVE_INFINITY;
+/** Any number of characters that the expression permits, `%hh` included: runs of characters, separated by `%hh`. */
 const PIECES = new Map(
   [VALUE, PAIR, PATH].map((allowed): [RegExp, PatternNode] => {
     const members = classOf((character) => allowed.test(character));
-    const run = repeat({ kind: "class", members }, 0, FOREVER);
-    return [allowed, sequence(run, repeat(sequence(ENCODED, run), 0, FOREVER))];
+    const run = repeat({ kind: "class", members }, 0, UNBOUNDED);
+    return [allowed, sequence(run, repeat(sequence(ENCODED, run), 0, UNBOUNDED))];
   }),
 );
 
-/** Undefined for what is not a template: such a selector is only a text. */
+/** Undefined for a text that is no template: such a selector is an exact topic. */
 export function parseTemplate(template: string): PatternNode | undefined {
   const nodes: PatternNode[] = [];
   for (const [i, piece] of template.split("{").entries()) {
@@ -92,7 +92,7 @@ function pieces({ first, separator, allowed, pair }: Operator, exploded: readonl
   const anyNumber = exploded.includes(true);
   const head = pieceOf(exploded[0] ? pair : allowed);
   const other = sequence(text(separator), pieceOf(anyNumber ? pair : allowed));
-  const others = repeat(other, 0, anyNumber ? FOREVER : exploded.length - 1);
+  const others = repeat(other, 0, anyNumber ? UNBOUNDED : exploded.length - 1);
   return repeat(sequence(text(first), head, others), 0, 1);
 }
 

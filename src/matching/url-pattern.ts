@@ -1,38 +1,38 @@
 /**
- * URL patterns (URL Pattern Standard), as far as Mercure asks for them: from one text, against a base URL, never ignoring
- * case, and only to know whether a topic matches. Own code, because whoever subscribes may send one: implementations run
- * parts of a pattern through a backtracking RegExp already while they read it (the protocol, to learn whether it has hosts),
- * and `{*}{*}{*}...x://` then takes as long as its sender likes. Here everything goes through the automaton.
+ * URL patterns (URL Pattern Standard) as Mercure uses them: from one text, against a base URL, case-sensitive, and only to determine whether a
+ * topic matches. Every subscriber may send one, so they are compiled here: other implementations run parts of a pattern through a backtracking
+ * RegExp while they parse it (the protocol, to determine whether it has hosts), and `{*}{*}{*}...x://` then takes arbitrarily long
+ * (docs/decisions/0011-own-pattern-matching.md).
  *
- * A topic is a URL, or is resolved against the base; what is none matches nothing. The parts that a pattern leaves out at its
- * end match anything: `https://example.com/books/:id` matches `https://me@example.com/books/1?page=2#top`.
+ * A topic is a URL, or is resolved against the base; otherwise it matches nothing. Parts after the last one that a pattern names match anything:
+ * `https://example.com/books/:id` matches `https://me@example.com/books/1?page=2#top`.
  */
 
 import { compileNode, type NfaProgram } from "./automaton.js";
 import type { CompileWork } from "./compile-work.js";
-import { MAX_STEPS, matchesNfa, stepsSoFar } from "./nfa-matcher.js";
+import type { Matcher } from "./matcher.js";
+import { MAX_STEP_COUNT, matchesNfa, stepsSoFar } from "./nfa-matcher.js";
 import * as encode from "./pattern-encode.js";
 import { type RequiredLiteral, requiredLiterals } from "./pattern-index.js";
 import { isAnything, type PartRules, parsePart } from "./pattern-part.js";
 import { type PartName, type Parts, splitPattern } from "./pattern-string.js";
-import type { Matcher } from "./selector.js";
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: "80", https: "443", ws: "80", wss: "443", ftp: "21" };
 const SPECIAL = ["http", "https", "ws", "wss", "ftp", "file"];
 
-/** The parts that a URL has, in the form in which patterns see them: without ":" "?" and "#" around them. */
+/** The parts of a URL as patterns match them: without ":", "?" and "#" around them. */
 type TopicParts = Readonly<Record<PartName, string>>;
 
-/** What the pattern asks of one part. */
-interface Test {
+/** The test of one part. */
+interface PartTest {
   readonly part: PartName;
   readonly program: NfaProgram;
   readonly needs: readonly RequiredLiteral[];
 }
 
 /**
- * Throws "invalid" for what is not a pattern, or has a regular expression that is not taken; "too_large" for
- * what is too complex. `base` is an absolute URL.
+ * Throws "invalid" for text that is no pattern or has an unsupported regular expression, "too_large" for a pattern that is too complex. `base` is
+ * an absolute URL.
  */
 export function compileUrlPattern(pattern: string, base: string, work: CompileWork): Matcher {
   const split = splitPattern(pattern, (protocol) => isSpecial(protocol, work));
@@ -46,12 +46,12 @@ export function compileUrlPattern(pattern: string, base: string, work: CompileWo
 }
 
 /** All parts together may take as many steps as one text. */
-function matchesAll(tests: readonly Test[], parts: TopicParts): boolean {
-  const end = stepsSoFar() + MAX_STEPS;
+function matchesAll(tests: readonly PartTest[], parts: TopicParts): boolean {
+  const end = stepsSoFar() + MAX_STEP_COUNT;
   return tests.every(({ part, program }) => matchesNfa(program, parts[part], end - stepsSoFar()));
 }
 
-/** A part of a topic as patterns see it; undefined when the topic is no URL. */
+/** A part of a topic as patterns match it; undefined when the topic is no URL. */
 export function partOfTopic(part: PartName, topic: string, base: string): string | undefined {
   return partsOfTopic(topic, base)?.[part];
 }
@@ -66,8 +66,8 @@ function isSpecial(protocol: string, work: CompileWork): boolean {
 }
 
 /**
- * What a pattern leaves out before the first part it names is taken from the base, except user name and password; a path
- * that is not absolute begins with the base's, even after a protocol ("Process a URLPatternInit").
+ * Parts before the first one that a pattern names are taken from the base, except user name and password; a relative path is resolved against the
+ * base's, even after a protocol ("Process a URLPatternInit").
  */
 function resolve(parts: Parts, base: URL): Parts {
   const resolved: Parts = { ...parts };
@@ -95,10 +95,10 @@ function literally(literal: string): string {
   return literal.replace(/[+*?:{}()\\]/g, "\\$&");
 }
 
-/** One test for each part that is not left open; those that only compare come first. */
-function testsOf(parts: Parts, work: CompileWork): Test[] {
+/** One test for each part that does not match everything; the cheapest first. */
+function testsOf(parts: Parts, work: CompileWork): PartTest[] {
   const hasHosts = parts.protocol === undefined || isSpecial(parts.protocol, work);
-  const tests: Test[] = [];
+  const tests: PartTest[] = [];
   for (const [part, pattern] of Object.entries(parts) as [PartName, string][]) {
     const node = parsePart(stripped(part, pattern), rulesOf(part, pattern, hasHosts), work);
     const needs = part === "hostname" || part === "pathname" ? requiredLiterals(node, part) : [];
@@ -107,7 +107,7 @@ function testsOf(parts: Parts, work: CompileWork): Test[] {
   return tests.sort((a, b) => a.program.ops.length - b.program.ops.length);
 }
 
-/** A second mark that begins a query or a fragment is taken off as well. */
+/** Removes a second mark at the beginning of a query or a fragment. */
 function stripped(part: PartName, pattern: string): string {
   const mark = part === "search" ? "?" : part === "hash" ? "#" : undefined;
   return mark !== undefined && pattern.startsWith(mark) ? pattern.slice(1) : pattern;
@@ -136,7 +136,7 @@ function rulesOf(part: PartName, pattern: string, hasHosts: boolean): PartRules 
   }
 }
 
-/** Names stand for any characters, and nothing goes with them. */
+/** Names match any characters, and have no prefix. */
 function anyCharacters(encodeText: (text: string) => string): PartRules {
   return { delimiter: "", prefix: "", encode: encodeText };
 }
@@ -146,7 +146,7 @@ function encodeHostFor(pattern: string, hasHosts: boolean): (text: string) => st
   return hasHosts ? encode.encodeDomain : encode.encodeOpaqueHost;
 }
 
-/** The last topic taken apart: patterns are tried on one topic after the other, not the reverse. */
+/** The last parsed topic: many patterns are tried on one topic, not the reverse. */
 let last: { readonly topic: string; readonly base: string; readonly parts: TopicParts | undefined } | undefined;
 
 function partsOfTopic(topic: string, base: string): TopicParts | undefined {
@@ -154,7 +154,7 @@ function partsOfTopic(topic: string, base: string): TopicParts | undefined {
   return last.parts;
 }
 
-/** By trying: once it is optimised, URL.canParse() of Node 20 takes URLs with characters beyond ASCII for none. */
+/** new URL() in a try: the optimised URL.canParse() of Node 20 rejects URLs with characters beyond ASCII. */
 function partsIfUrl(topic: string, base: string): TopicParts | undefined {
   try {
     return partsOfUrl(new URL(topic, base));

@@ -1,16 +1,16 @@
-/** What a recovery leaves undecided, as standing problems: in the log, /status and the metrics while they last. */
+/** Reports what a connection adoption leaves undecided, as conditions: in the log, /status and the metrics while they last. */
 import type { ServerConfig } from "../config/schema.js";
 import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
 
-/** Told each time that it is known better. */
+/** Called whenever a number changes. */
 export interface AdoptionReport {
-  /** So many clients of the record are neither adopted nor closed; 0 = all are decided. */
+  /** Number of clients of the record that are neither adopted nor closed; 0 = all are decided. */
   undecided(clients: number): void;
-  /** So many connections may be nobody's; "some" = their number cannot be known; 0 = none is any more. */
-  unknown(connections: number | "some", why: string): void;
-  /** So many connections were closed because nobody would have answered them. */
-  closed(connections: number, rule: "ours" | "exclusive" | "unknown"): void;
+  /** Number of connections that may wait for a response in vain; "some" = it cannot be known; 0 = none is left. */
+  orphansUnknown(connections: number | "some", reason: string): void;
+  /** Number of connections that were closed because no process would have answered them. */
+  orphansClosed(connections: number, rule: "ours" | "exclusive" | "unknown"): void;
 }
 
 type Server = Pick<ServerConfig, "name" | "orphan_timeout">;
@@ -18,39 +18,49 @@ type Server = Pick<ServerConfig, "name" | "orphan_timeout">;
 export function reportAdoption(server: Server, conditions: Conditions, observe: Observe): AdoptionReport {
   const { name, orphan_timeout: timeoutMs } = server;
   return {
-    undecided(clients) {
-      if (clients === 0) {
-        conditions.end("adoption_undecided", name);
-        return;
-      }
-      conditions.begin({
-        code: "adoption_undecided",
-        subject: name,
-        message: `${clients} streams of the last run wait for the proof that Mongrel2 is still the same process`,
-        fix: "none needed: without a proof they are closed after 12 s, and browsers come back by themselves; if it lasts, check [[mongrel2]] control",
-        level: "info",
-        details: { clients },
-      });
-    },
-    unknown(connections, why) {
-      if (connections === 0) {
-        conditions.end("orphans_unknown", name);
-        return;
-      }
-      conditions.begin({
-        code: "orphans_unknown",
-        subject: name,
-        message: `${connections} connections may wait for an answer or events that will never come, and nobody can tell whose they are: ${outcome(connections, timeoutMs)}`,
-        fix: `set [[mongrel2]] database, if no other application answers requests of this Mongrel2 (${why}); or restart Mongrel2`,
-        details: { connections },
-      });
-    },
-    closed: (connections, rule) => observe({ type: "orphansClosed", server: name, connections, rule }),
+    undecided: (clients) => reportUndecided(name, clients, conditions),
+    orphansUnknown: (connections, reason) => reportUnknown(name, { connections, reason, timeoutMs }, conditions),
+    orphansClosed: (connections, rule) => observe({ type: "orphansClosed", server: name, connections, rule }),
   };
 }
 
-function outcome(connections: number | "some", timeoutMs: number): string {
-  if (connections === "some") return "without the control port none of them is closed";
-  if (timeoutMs === 0) return "none of them is closed, because orphan_timeout is 0";
-  return `each is closed when no byte has moved on it for ${timeoutMs / 1000} s (orphan_timeout)`;
+function reportUndecided(subject: string, clients: number, conditions: Conditions): void {
+  if (clients === 0) {
+    conditions.end("adoption_undecided", subject);
+    return;
+  }
+  conditions.begin({
+    code: "adoption_undecided",
+    subject,
+    message: `${clients} streams of the previous process wait for the proof that Mongrel2 has not restarted`,
+    fix: "none needed: without a proof m2push closes them after 12 s, and the browsers reconnect; if it lasts, check [[mongrel2]] control",
+    level: "info",
+    details: { clients },
+  });
+}
+
+interface UnknownOrphans {
+  readonly connections: number | "some";
+  readonly reason: string;
+  readonly timeoutMs: number;
+}
+
+function reportUnknown(subject: string, { connections, reason, timeoutMs }: UnknownOrphans, conditions: Conditions) {
+  if (connections === 0) {
+    conditions.end("orphans_unknown", subject);
+    return;
+  }
+  conditions.begin({
+    code: "orphans_unknown",
+    subject,
+    message: `${connections} connections may wait for a response or for events in vain, and cannot be told from those of other applications: ${orphanOutcome(connections, timeoutMs)}`,
+    fix: `set [[mongrel2]] database, if no other application answers requests of this Mongrel2 (${reason}); or restart Mongrel2`,
+    details: { connections },
+  });
+}
+
+function orphanOutcome(connections: number | "some", timeoutMs: number): string {
+  if (connections === "some") return "without the control port m2push closes none of them";
+  if (timeoutMs === 0) return "m2push closes none of them, because orphan_timeout is 0";
+  return `m2push closes each after ${timeoutMs / 1000} s without a byte moving on it (orphan_timeout)`;
 }

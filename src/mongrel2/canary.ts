@@ -1,18 +1,20 @@
 /**
- * Finds early that Mongrel2 has restarted behind a ZeroMQ proxy where no control port tells (bind = true): a new Mongrel2 counts its
- * connections from 1 again, so a request comes on a connection with a number below the highest. An old kept connection does the same,
- * so that proves nothing; it only makes it worth while to ask. The streams with the highest numbers get a keep-alive, as many as one message names, and
- * a fence follows. Mongrel2 sends a notice for each that is dead, and the hub forgets it, as it does in the keep-alive sweep: so nobody
- * who lives can be cut by this. While some were dead, the next are asked. Numbers that are taken again look alive, so the answer
+ * Detects early that Mongrel2 has restarted behind a ZeroMQ proxy (bind = true) without a control port. A restarted Mongrel2 counts its
+ * connections from 1 again (docs/architecture/mongrel2.md 2.7), so a request arrives on an id that is not above the highest. A
+ * kept connection does the same, so such a request proves nothing: it only triggers a check.
+ *
+ * The check sends a keep-alive to the streams with the highest ids, as many as one message names, and then a fence. Mongrel2
+ * returns a notice for each dead id, and the hub removes its client, as in the keep-alive sweep: the check cannot close a live
+ * stream. While some ids were dead, the next lower ones are checked. New clients may hold all of the ids, so the result
  * never proves that Mongrel2 is the same.
  *
- * Without it the dead of a restart are found within `[stream] keepalive` (45 s), and until then each browser that comes back with the
- * number of one is cut, and comes back once more.
+ * Without the canary the dead streams are found within `[stream] keepalive` (45 s). Until then a browser that gets the id of a dead
+ * stream is disconnected once and has to reconnect.
  */
 import type { Clock } from "../util/clock.js";
 
-/** Between two occasions, milliseconds: old kept connections may ask all the time. */
-const ASK_INTERVAL_MS = 1000;
+/** Between two checks: kept connections may trigger them all the time. */
+const MIN_CHECK_INTERVAL_MS = 1000;
 
 interface Client {
   readonly id: number;
@@ -25,52 +27,52 @@ export interface CanaryOptions {
   /** How many ids one message may name. */
   readonly maxTargets: number;
   readonly keepAlive: (ids: readonly number[]) => void;
-  /** Calls back once the notices of everything sent before have come; never when the epoch ends before. */
-  readonly reached: (passed: () => void) => void;
+  /** Calls `passed` once the notices of everything sent before have arrived; never when the epoch ends before. */
+  readonly afterFence: (passed: () => void) => void;
 }
 
 export class Canary {
   readonly #options: CanaryOptions;
-  #highest = 0;
-  #isAsking = false;
-  #askedAt = Number.NEGATIVE_INFINITY;
+  #highestId = 0;
+  #isChecking = false;
+  #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: CanaryOptions) {
     this.#options = options;
   }
 
-  /** A request has come on this connection. */
-  heard(id: number): void {
-    if (id > this.#highest) {
-      this.#highest = id;
+  /** A request has arrived on this connection. */
+  requestReceived(id: number): void {
+    if (id > this.#highestId) {
+      this.#highestId = id;
       return;
     }
     const { clock, clients } = this.#options;
     const now = clock.monotonic();
-    if (clients.size === 0 || this.#isAsking || now - this.#askedAt < ASK_INTERVAL_MS) return;
-    this.#askedAt = now;
-    this.#isAsking = true;
-    // 50,000 numbers are sorted in 3 ms, as this type of array.
+    if (clients.size === 0 || this.#isChecking || now - this.#checkedAt < MIN_CHECK_INTERVAL_MS) return;
+    this.#checkedAt = now;
+    this.#isChecking = true;
+    // As this type of array, 50,000 ids are sorted in 3 ms.
     const ids = Int32Array.from(clients.keys()).sort();
-    this.#ask(ids, ids.length);
+    this.#check(ids, ids.length);
   }
 
-  /** An epoch has ended or begun. */
+  /** A generation of the link has ended or begun. */
   reset(): void {
-    this.#highest = 0;
-    this.#isAsking = false;
+    this.#highestId = 0;
+    this.#isChecking = false;
   }
 
-  /** Asks for the last of the first `left` ids. */
-  #ask(ids: Int32Array, left: number): void {
-    const { clients, maxTargets, keepAlive, reached } = this.#options;
-    const from = Math.max(0, left - maxTargets);
-    const asked = [...ids.subarray(from, left)].flatMap((id) => clients.get(id) ?? []);
-    keepAlive(asked.map(({ id }) => id));
-    reached(() => {
-      // A stream that has begun meanwhile with the number of a dead one is another client.
-      if (from > 0 && asked.some((client) => clients.get(client.id) !== client)) this.#ask(ids, from);
-      else this.#isAsking = false;
+  /** Checks the last `maxTargets` of the first `count` ids. */
+  #check(ids: Int32Array, count: number): void {
+    const { clients, maxTargets, keepAlive, afterFence } = this.#options;
+    const from = Math.max(0, count - maxTargets);
+    const checked = [...ids.subarray(from, count)].flatMap((id) => clients.get(id) ?? []);
+    keepAlive(checked.map(({ id }) => id));
+    afterFence(() => {
+      // Another client by now: a stream that has begun meanwhile with the id of a dead one.
+      if (from > 0 && checked.some((client) => clients.get(client.id) !== client)) this.#check(ids, from);
+      else this.#isChecking = false;
     });
   }
 }

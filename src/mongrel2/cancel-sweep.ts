@@ -1,20 +1,20 @@
 /**
- * Closes many connections by id, without holding Mongrel2 up: it takes all frames that are there before it does anything else, 55 us
- * each (docs/mongrel2.md). So they are sent in slices, a fence after each, and a pause as long as the slice took. A cancel for an id
- * that is not open does nothing, and nobody is told.
+ * Cancels many connections by id in slices, so that Mongrel2 serves its clients meanwhile: it handles all frames that are there before
+ * anything else, 55 us each (docs/architecture/mongrel2.md 2.8). A fence follows each slice, then a pause as long as the slice
+ * took. A cancel of an id that is not open has no effect and returns no notice (docs/architecture/mongrel2.md 2.5).
  */
-import type { Outlet } from "../delivery/ports.js";
+import type { Outlet } from "../delivery/outlet.js";
 import type { Cancel, Clock } from "../util/clock.js";
 
-/** Frames of one slice: 7 ms of Mongrel2's time. */
-const SLICE_FRAMES = 128;
-/** Between a fence and the next slice, at least. */
+/** Frames of one slice: they take Mongrel2 7 ms. */
+const SLICE_FRAME_COUNT = 128;
+/** The shortest pause between a fence and the next slice. */
 const MIN_PAUSE_MS = 10;
 
 export interface CancelSweepOptions {
   readonly clock: Clock;
   readonly outlet: Pick<Outlet, "cancel" | "fence" | "maxTargets">;
-  /** Ids that are left out, asked for at the last moment. */
+  /** Ids to leave out; called right before an id is sent. */
   readonly isTaken: (id: number) => boolean;
 }
 
@@ -27,7 +27,7 @@ export class CancelSweep {
     this.#options = options;
   }
 
-  /** Cancels all of these; `done` is called when Mongrel2 has taken the last. One sweep at a time: it ends the one before. */
+  /** Cancels all `ids`; calls `done` when Mongrel2 has handled the last. Ends the sweep before, without its `done`. */
   run(ids: Iterable<number>, done: () => void = () => {}): void {
     this.stop();
     this.#slice(ids[Symbol.iterator](), this.#generation, done);
@@ -43,7 +43,7 @@ export class CancelSweep {
     const { clock, outlet, isTaken } = this.#options;
     const slice: number[] = [];
     let isLast = false;
-    while (!isLast && slice.length < SLICE_FRAMES * outlet.maxTargets) {
+    while (!isLast && slice.length < SLICE_FRAME_COUNT * outlet.maxTargets) {
       const { done: isOver, value: id } = ids.next();
       if (isOver) isLast = true;
       else if (!isTaken(id)) slice.push(id);
@@ -62,7 +62,7 @@ export class CancelSweep {
   }
 }
 
-/** From `high` down to `low`: the newest connections are the likeliest to be open. */
+/** From `high` down to `low`: the newest connections are the most likely to be open. */
 export function* descending(high: number, low: number): Generator<number> {
   for (let id = high; id >= low; id--) yield id;
 }

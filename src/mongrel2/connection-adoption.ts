@@ -1,294 +1,299 @@
 /**
- * Going on with browsers that an earlier process, or an earlier life of the link, was serving: Mongrel2 holds their sockets,
- * so if it is still the same Mongrel2, they need not notice. If it is another one, the same ids are other people's, and no
- * event may reach them: so nothing is adopted without proof.
+ * Adopts the connections that an earlier process, or an earlier generation of the link, served. Mongrel2 holds the sockets: if it is
+ * still the same process, the clients notice nothing. A restarted Mongrel2 gives the same ids to other clients
+ * (docs/architecture/mongrel2.md 2.7), and no event may reach them: nothing is adopted without proof.
  *
- * The proof: the control port's connection has lasted (instance "same"), or Mongrel2 has last read from some connection longer ago
- * than when we were last known to be there. A Mongrel2 that started later cannot have read before it started; and had it restarted
- * while we were there, we would have noticed. Its clock for `last_read` moves in steps (limits.tick_timer, 10 s), so the proof may
- * take one step to show; until then we ask again. (Ids are never reused within one life of Mongrel2.)
+ * Proof is either of:
+ * - The control port's connection has lasted (verdict "same", instance-evidence.ts).
+ * - Mongrel2 last read from some connection before the earlier process was last known to run. A Mongrel2 that started later cannot
+ *   have read before it started, and the earlier process would have noticed a restart. The stamps move in steps
+ *   (limits.tick_timer, 10 s), so this proof may need one step; the control port is queried until then.
  *
- * Without proof, after PROOF_TIMEOUT_MS, whoever was ours and is still connected is cancelled: a browser then comes back by itself
- * with its last event id, and a stranger merely reconnects. So it is where the control port does not answer. Where Mongrel2 is known
- * to be another one (instance "restarted") the old ids are forgotten, and nobody is cancelled.
- *
- * What else may have been left behind is decided by the rules of orphans.ts.
+ * Without proof, PROOF_TIMEOUT_MS after the link became live, the clients of the record that are still connected are cancelled: their
+ * browsers reconnect with their last event id. The same happens where the control port does not answer. With verdict
+ * "restarted" the record is dropped and no connection is cancelled. orphans.ts decides about all other connections.
  */
-import type { PreviousClients, StoredClient } from "../delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../delivery/client-store.js";
 import type { RequestRecord } from "../delivery/request-record.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 import type { Cancel, Clock } from "../util/clock.js";
-import { planAdoption } from "./adopt-clients.js";
+import { planAdoption } from "./adoption-plan.js";
 import type { AdoptionReport } from "./adoption-report.js";
-import type { Exclusivity } from "./exclusive-database.js";
+import type { Exclusivity } from "./exclusivity-check.js";
 import type { InstanceVerdict } from "./instance-evidence.js";
 import { Orphans } from "./orphans.js";
-import type { UnheardSweep } from "./unheard-sweep.js";
+import type { UnknownConnectionSweep } from "./unknown-connection-sweep.js";
 
-/** After the link has become live, milliseconds: requests that were waiting come first, so that their ids are known. */
-const FIRST = 50;
-/** Between two questions to the control port, milliseconds: each holds Mongrel2 up for some milliseconds. */
-const ASK_EVERY = 500;
-/** From the first look to closing what is exclusively ours: requests under way to us have come by then. */
-const EXCLUSIVE_WAIT_MS = 2000;
-/** How long to wait for a proof: a step of Mongrel2's clock at its default, and some. */
+/** From the live link to the first query: the requests that Mongrel2 held back arrive first, so that their ids are known. */
+const FIRST_LOOK_DELAY_MS = 50;
+/** Between two queries: each blocks Mongrel2 for some milliseconds (docs/architecture/mongrel2.md 3). */
+const QUERY_INTERVAL_MS = 500;
+/** From the first look to closing exclusive connections: requests on their way to this process have arrived by then. */
+const EXCLUSIVE_DELAY_MS = 2000;
+/** How long to wait for a proof: one step of Mongrel2's stamps at its default, and a margin. */
 const PROOF_TIMEOUT_MS = 12_000;
-/** Between two looks at unknown connections, at most, so that what is reported of them is true. */
+/** The longest time between two looks at unknown connections, so that their reported number stays true. */
 const MAX_REVIEW_INTERVAL_MS = 30_000;
-/** Between two questions to a control port that has not answered for PROOF_TIMEOUT_MS. */
-const UNREACHABLE_INTERVAL_MS = 10_000;
+/** Between two queries to a control port that has not answered for PROOF_TIMEOUT_MS. */
+const UNREACHABLE_QUERY_INTERVAL_MS = 10_000;
+
 export interface ConnectionAdoptionOptions {
   readonly clock: Clock;
-  /** Asks for Mongrel2's connections; undefined = no control port is configured, so nothing can be proven. */
+  /** Fetches Mongrel2's table of connections; undefined = no control port is configured, so nothing can be proven. */
   readonly connections: (() => Promise<readonly NetRow[]>) | undefined;
-  /** Whether this process has heard of the connection, and it may be open: then it is not the old client's, or is so no more. */
+  /** Whether this process has received a request of the connection, which may still be open: the old client has gone. */
   readonly isTaken: (id: number) => boolean;
   readonly adopt: (client: StoredClient) => void;
-  /** These will not be served on: their connection is cancelled, gone, or somebody else's by now. */
+  /** Clients that are not adopted. */
   readonly forget: (clients: readonly StoredClient[]) => void;
-  /** Cancels connections. */
+  /** Closes connections at once. */
   readonly cancel: (ids: readonly number[]) => void;
-  readonly sweep: Pick<UnheardSweep, "run" | "stop">;
+  readonly sweep: Pick<UnknownConnectionSweep, "run" | "stop">;
   readonly requests: RequestRecord;
-  /** Whether nobody else answers requests of this Mongrel2. Never rejects. */
+  /** Whether no other application answers requests of this Mongrel2. Never rejects. */
   readonly exclusivity: () => Promise<Exclusivity>;
-  /** How long no byte must have moved on an unknown connection before it is closed, milliseconds; 0 = never. */
-  readonly orphanTimeout: number;
-  /** What is stored is true again: everything old is adopted, cancelled or gone. */
-  readonly settled: (result: AdoptionResult) => void;
-  /** The control port did not answer; it is asked again. */
-  readonly failed: (error: unknown) => void;
+  /** How long no byte may have moved on an unknown connection before it is closed, milliseconds; 0 = never. */
+  readonly orphanTimeoutMs: number;
+  /** The stored clients are true again: every old client is adopted, cancelled or gone. */
+  readonly decided: (result: AdoptionResult) => void;
+  /** The control port did not answer; it is queried again. */
+  readonly queryFailed: (error: unknown) => void;
   readonly report: AdoptionReport;
 }
 
+/** Numbers of clients; `gone`: those that are not connected any more. */
 export interface AdoptionResult {
   readonly adopted: number;
   readonly cancelled: number;
-  /** Old clients that are not connected any more. */
   readonly gone: number;
   readonly proven: boolean;
 }
 
-/** One recovery, from the link's becoming live until all is decided. */
-interface Open {
-  /** Undefined once it is settled. */
-  legacy: PreviousClients | undefined;
+/** One adoption, from the live link until everything is decided. Times are monotonic milliseconds. */
+interface Adoption {
+  /** Undefined once its clients are decided. */
+  previous: PreviousClients | undefined;
   readonly isMissing: boolean;
   readonly aliveAt: number;
-  readonly instance: InstanceVerdict;
-  readonly liveSince: number;
+  readonly verdict: InstanceVerdict;
+  readonly liveAt: number;
   readonly orphans: Orphans;
   /** Undefined until the database is read. */
   exclusivity: Exclusivity | undefined;
-  /** When the control port's first answer came. */
-  firstLook: number | undefined;
+  /** When the control port was queried for its first reply. */
+  firstLookAt: number | undefined;
   /** The highest id that was known when the link became live. */
-  readonly highest: number;
+  readonly highestId: number;
 }
 
 export class ConnectionAdoption {
   readonly #options: ConnectionAdoptionOptions;
-  #again: Cancel | undefined;
-  /** Undefined when all is decided, and before begin(). */
-  #open: Open | undefined;
+  #cancelQuery: Cancel | undefined;
+  /** Undefined before begin(), and when everything is decided. */
+  #current: Adoption | undefined;
 
   constructor(options: ConnectionAdoptionOptions) {
     this.#options = options;
   }
 
-  /** Clients and requests that an earlier process or link left are decided, or kept as orphans for the next process. */
-  get isOver(): boolean {
-    return this.#open?.legacy === undefined && this.#options.requests.previous === undefined;
+  /** Whether all clients and requests of the earlier process or link are decided, or kept as orphans for the next process. */
+  get isDecided(): boolean {
+    return this.#current?.previous === undefined && this.#options.requests.previous === undefined;
   }
 
-  /** Begins, when the link has become live. */
-  begin(legacy: PreviousClients, instance: InstanceVerdict = "unknown"): void {
+  /** Starts an adoption, and ends the one before: when the link has become live. */
+  begin(previous: PreviousClients, verdict: InstanceVerdict = "unknown"): void {
     this.stop();
-    if (instance === "restarted") {
-      this.#forgetAll(legacy);
-      return;
-    }
-    const { clock, requests, isTaken, cancel, orphanTimeout, exclusivity } = this.#options;
-    const highest = legacy.clients.reduce((most, { id }) => Math.max(most, id), requests.highest);
-    const open: Open = {
-      legacy,
-      isMissing: legacy.isMissing,
-      aliveAt: legacy.aliveAt,
-      instance,
-      liveSince: clock.monotonic(),
-      orphans: new Orphans({ requests, isTaken, cancel, timeoutMs: orphanTimeout }),
-      exclusivity: undefined,
-      firstLook: undefined,
-      highest,
-    };
-    this.#open = open;
-    void exclusivity().then((answer) => {
-      open.exclusivity = answer;
-    });
-    this.#wait(open, FIRST);
+    if (verdict === "restarted") this.#forgetAll(previous);
+    else this.#begin(previous, verdict);
   }
 
   stop(): void {
-    this.#again?.();
-    this.#again = undefined;
-    this.#open = undefined;
+    this.#cancelQuery?.();
+    this.#cancelQuery = undefined;
+    this.#current = undefined;
     this.#options.sweep.stop();
   }
 
-  #wait(open: Open, milliseconds: number): void {
-    this.#again = this.#options.clock.after(milliseconds, () => this.#ask(open));
+  #begin(previous: PreviousClients, verdict: InstanceVerdict): void {
+    const { clock, requests, isTaken, cancel, orphanTimeoutMs: timeoutMs, exclusivity } = this.#options;
+    const { isMissing, aliveAt } = previous;
+    const adoption: Adoption = {
+      ...{ previous, isMissing, aliveAt, verdict },
+      liveAt: clock.monotonic(),
+      orphans: new Orphans({ requests, isTaken, cancel, timeoutMs }),
+      exclusivity: undefined,
+      firstLookAt: undefined,
+      highestId: previous.clients.reduce((highest, { id }) => Math.max(highest, id), requests.highest),
+    };
+    this.#current = adoption;
+    void exclusivity().then((result) => {
+      adoption.exclusivity = result;
+    });
+    this.#queryAfter(adoption, FIRST_LOOK_DELAY_MS);
   }
 
-  /** Every id of the record is somebody else's by now, or nobody's. */
-  #forgetAll(legacy: PreviousClients): void {
+  /** Mongrel2 has restarted: every id of the record is free, or belongs to another client. */
+  #forgetAll(previous: PreviousClients): void {
     this.#options.requests.reset();
-    this.#settle(legacy, { adopted: 0, cancelled: 0, gone: legacy.clients.length, proven: false });
-    this.#options.report.unknown(0, "");
+    this.#clientsDecided(previous, { adopted: 0, cancelled: 0, gone: previous.clients.length, proven: false });
+    this.#options.report.orphansUnknown(0, "");
   }
 
-  #ask(open: Open): void {
-    const { connections, clock, failed, report } = this.#options;
+  #queryAfter(adoption: Adoption, delayMs: number): void {
+    this.#cancelQuery = this.#options.clock.after(delayMs, () => this.#query(adoption));
+  }
+
+  #query(adoption: Adoption): void {
+    const { connections, clock } = this.#options;
     if (!connections) {
-      this.#decideBlindly(open);
+      this.#decideWithoutTable(adoption);
       return;
     }
-    const asked = clock.monotonic();
+    const askedAt = clock.monotonic();
     connections().then(
       (rows) => {
-        if (open === this.#open) this.#look(open, rows, asked);
+        if (adoption === this.#current) this.#decide(adoption, rows, askedAt);
       },
       (error) => {
-        if (open !== this.#open) return;
-        if (open.legacy) failed(error);
-        report.undecided(open.legacy?.clients.length ?? 0);
-        if (clock.monotonic() - open.liveSince < PROOF_TIMEOUT_MS) this.#wait(open, ASK_EVERY);
-        else this.#decideBlindly(open);
+        if (adoption === this.#current) this.#queryFailed(adoption, error);
       },
     );
   }
 
-  // ---- With Mongrel2's table of connections --------------------------------------------------------------------------
-
-  #look(open: Open, rows: readonly NetRow[], asked: number): void {
-    const { orphans, legacy, isMissing, aliveAt } = open;
-    if (open.firstLook === undefined) {
-      open.firstLook = asked;
-      const undecided = new Set(legacy?.clients.map(({ id }) => id));
-      orphans.look(rows, asked, { aliveAt, isMissing, undecided });
-    }
-    const isSettled = !legacy || this.#decideClients(open, legacy, rows, asked);
-    if (isSettled && this.#options.requests.previous) this.#decideRequests(open, rows);
-    this.#decideOrphans(open, rows, asked);
+  #queryFailed(adoption: Adoption, error: unknown): void {
+    const { clock, report, queryFailed } = this.#options;
+    if (adoption.previous) queryFailed(error);
+    report.undecided(adoption.previous?.clients.length ?? 0);
+    if (clock.monotonic() - adoption.liveAt < PROOF_TIMEOUT_MS) this.#queryAfter(adoption, QUERY_INTERVAL_MS);
+    else this.#decideWithoutTable(adoption);
   }
 
-  /** Decides about the clients of the record; true when nothing is left to decide. */
-  #decideClients(open: Open, legacy: PreviousClients, rows: readonly NetRow[], asked: number): boolean {
+  /** Decides what Mongrel2's table of connections proves. */
+  #decide(adoption: Adoption, rows: readonly NetRow[], askedAt: number): void {
+    const { orphans, previous, isMissing, aliveAt } = adoption;
+    if (adoption.firstLookAt === undefined) {
+      adoption.firstLookAt = askedAt;
+      const undecided = new Set(previous?.clients.map(({ id }) => id));
+      orphans.firstLook(rows, askedAt, { aliveAt, isMissing, undecided });
+    }
+    const areClientsDecided = !previous || this.#decideClients(adoption, previous, rows, askedAt);
+    if (areClientsDecided && this.#options.requests.previous) this.#decideRequests(adoption, rows);
+    this.#decideOrphans(adoption, rows, askedAt);
+  }
+
+  /** Decides about the clients of the record. Returns false while they wait for a proof. */
+  #decideClients(adoption: Adoption, previous: PreviousClients, rows: readonly NetRow[], askedAt: number): boolean {
     const { isTaken, report, adopt, requests } = this.#options;
     const { unanswered = new Set<number>() } = requests.previous ?? {};
-    const isLate = asked - open.liveSince > PROOF_TIMEOUT_MS;
-    const isSame = open.instance === "same";
-    const adoption = planAdoption(legacy, { rows, asked, isTaken, unanswered, isSame, isLate });
-    if (typeof adoption === "number") {
-      report.undecided(adoption);
+    const isPastDeadline = askedAt - adoption.liveAt > PROOF_TIMEOUT_MS;
+    const isSameInstance = adoption.verdict === "same";
+    const plan = planAdoption(previous, { rows, askedAt, isTaken, unanswered, isSameInstance, isPastDeadline });
+    if (plan.kind === "waiting") {
+      report.undecided(plan.clients);
       return false;
     }
-    for (const client of adoption.adopt) adopt(client);
-    this.#cancel(adoption.cancel);
-    const { proven, gone } = adoption;
-    const result = { adopted: adoption.adopt.length, cancelled: adoption.cancel.length, gone, proven };
-    this.#settle(legacy, result, new Set(adoption.adopt));
-    open.legacy = undefined;
+    for (const client of plan.adopt) adopt(client);
+    if (plan.cancel.length > 0) this.#options.cancel(plan.cancel);
+    const { proven, gone } = plan;
+    const result = { adopted: plan.adopt.length, cancelled: plan.cancel.length, gone, proven };
+    this.#clientsDecided(previous, result, new Set(plan.adopt));
+    adoption.previous = undefined;
     return true;
   }
 
-  /** Nobody will ever answer what the earlier process had read and not answered. */
-  #decideRequests(open: Open, rows: readonly NetRow[] | undefined): void {
-    this.#closeUnanswered(open, rows);
+  /** No process will answer the requests that the earlier process read and did not answer. */
+  #decideRequests(adoption: Adoption, rows: readonly NetRow[] | undefined): void {
+    this.#closeUnanswered(adoption, rows);
     this.#options.requests.previousDecided();
   }
 
-  #closeUnanswered({ orphans }: Open, rows: readonly NetRow[] | undefined): void {
+  #closeUnanswered({ orphans }: Adoption, rows: readonly NetRow[] | undefined): void {
     const closed = orphans.closeUnanswered(rows);
-    if (closed > 0) this.#options.report.closed(closed, "ours");
+    if (closed > 0) this.#options.report.orphansClosed(closed, "ours");
   }
 
-  #decideOrphans(open: Open, rows: readonly NetRow[], asked: number): void {
-    const { orphans, exclusivity, legacy, firstLook = asked } = open;
-    const { report } = this.#options;
-    if (!exclusivity || exclusivity.isExclusive) {
-      if (!exclusivity || legacy || asked - firstLook < EXCLUSIVE_WAIT_MS) {
-        this.#wait(open, ASK_EVERY);
-        return;
-      }
-      const closed = orphans.closeExclusive(rows);
-      if (closed > 0) report.closed(closed, "exclusive");
-      this.#finish();
+  #decideOrphans(adoption: Adoption, rows: readonly NetRow[], askedAt: number): void {
+    const { exclusivity } = adoption;
+    if (!exclusivity) this.#queryAfter(adoption, QUERY_INTERVAL_MS);
+    else if (exclusivity.isExclusive) this.#decideExclusive(adoption, rows, askedAt);
+    else this.#reviewUnknown(adoption, rows, askedAt, exclusivity.reason);
+  }
+
+  #decideExclusive(adoption: Adoption, rows: readonly NetRow[], askedAt: number): void {
+    const { orphans, previous, firstLookAt = askedAt } = adoption;
+    if (previous || askedAt - firstLookAt < EXCLUSIVE_DELAY_MS) {
+      this.#queryAfter(adoption, QUERY_INTERVAL_MS);
       return;
     }
-    const closed = orphans.review(rows, asked);
-    if (closed > 0) report.closed(closed, "unknown");
-    report.unknown(orphans.count, exclusivity.why);
-    const due = orphans.nextDue ?? Number.POSITIVE_INFINITY;
-    if (legacy) this.#wait(open, ASK_EVERY);
-    else if (orphans.count > 0)
-      this.#wait(open, Math.max(ASK_EVERY, Math.min(MAX_REVIEW_INTERVAL_MS, due - asked + 1)));
+    const closed = orphans.closeExclusive(rows);
+    if (closed > 0) this.#options.report.orphansClosed(closed, "exclusive");
+    this.#finish();
+  }
+
+  #reviewUnknown(adoption: Adoption, rows: readonly NetRow[], askedAt: number, reason: string): void {
+    const { orphans, previous } = adoption;
+    const { report } = this.#options;
+    const closed = orphans.review(rows, askedAt);
+    if (closed > 0) report.orphansClosed(closed, "unknown");
+    report.orphansUnknown(orphans.count, reason);
+    const dueInMs = (orphans.nextDue ?? Number.POSITIVE_INFINITY) - askedAt + 1;
+    const delayMs = Math.max(QUERY_INTERVAL_MS, Math.min(MAX_REVIEW_INTERVAL_MS, dueInMs));
+    if (previous) this.#queryAfter(adoption, QUERY_INTERVAL_MS);
+    else if (orphans.count > 0) this.#queryAfter(adoption, delayMs);
     else this.#finish();
   }
 
-  // ---- Without it ----------------------------------------------------------------------------------------------------
-
-  /** No control port is configured, or it does not answer: what is ours is closed by its id. */
-  #decideBlindly(open: Open): void {
-    const { legacy, exclusivity } = open;
-    const { clock, sweep, isTaken } = this.#options;
-    if (legacy) {
-      const left = legacy.clients.map(({ id }) => id).filter((id) => !isTaken(id));
-      this.#cancel(left);
-      this.#settle(legacy, { adopted: 0, cancelled: left.length, gone: 0, proven: false });
-      open.legacy = undefined;
-      this.#closeUnanswered(open, undefined);
-    }
-    const wait = open.liveSince + EXCLUSIVE_WAIT_MS - clock.monotonic();
-    if (wait > 0) this.#wait(open, wait);
-    else if (!exclusivity) this.#wait(open, ASK_EVERY);
-    else if (exclusivity.isExclusive) sweep.run(open.highest, () => this.#swept(open));
-    else this.#leaveUndecided(open, exclusivity.why);
+  /** No control port is configured, or it does not answer: connections are closed by their ids alone. */
+  #decideWithoutTable(adoption: Adoption): void {
+    const { previous, exclusivity } = adoption;
+    const { clock, sweep } = this.#options;
+    if (previous) this.#cancelClients(adoption, previous);
+    const delayMs = adoption.liveAt + EXCLUSIVE_DELAY_MS - clock.monotonic();
+    if (delayMs > 0) this.#queryAfter(adoption, delayMs);
+    else if (!exclusivity) this.#queryAfter(adoption, QUERY_INTERVAL_MS);
+    else if (exclusivity.isExclusive) sweep.run(adoption.highestId, () => this.#sweepDone(adoption));
+    else this.#leaveUndecided(adoption, exclusivity.reason);
   }
 
-  #swept(open: Open): void {
-    open.orphans.giveUp();
+  #cancelClients(adoption: Adoption, previous: PreviousClients): void {
+    const ids = previous.clients.map(({ id }) => id).filter((id) => !this.#options.isTaken(id));
+    if (ids.length > 0) this.#options.cancel(ids);
+    this.#clientsDecided(previous, { adopted: 0, cancelled: ids.length, gone: 0, proven: false });
+    adoption.previous = undefined;
+    this.#closeUnanswered(adoption, undefined);
+  }
+
+  #sweepDone(adoption: Adoption): void {
+    adoption.orphans.giveUp();
     this.#options.requests.previousDecided();
     this.#finish();
   }
 
-  /** Neither the control port nor the database says whose a connection is. */
-  #leaveUndecided(open: Open, why: string): void {
+  /** Neither the control port nor the database shows which application a connection belongs to. */
+  #leaveUndecided(adoption: Adoption, reason: string): void {
     const { requests, report, connections } = this.#options;
     const { previous, highest } = requests;
-    // With no record, streams may have been lost unless every id so far was heard of.
-    const mayBeLost = open.isMissing ? highest > requests.connections : previous?.cleanStop === false;
-    if (mayBeLost || open.orphans.count > 0) report.unknown(open.orphans.count || "some", why);
-    const isTooEarly = open.isMissing && highest === 0;
-    if (connections || isTooEarly) this.#wait(open, UNREACHABLE_INTERVAL_MS);
+    // Without a client record streams may be lost, unless this process has received a request of every id so far.
+    const mayBeLost = adoption.isMissing ? highest > requests.connections : previous?.cleanStop === false;
+    if (mayBeLost || adoption.orphans.count > 0) report.orphansUnknown(adoption.orphans.count || "some", reason);
+    const isTooEarly = adoption.isMissing && highest === 0;
+    if (connections || isTooEarly) this.#queryAfter(adoption, UNREACHABLE_QUERY_INTERVAL_MS);
     else {
       requests.previousDecided();
-      this.#open = undefined;
+      this.#current = undefined;
     }
   }
 
   #finish(): void {
-    this.#open = undefined;
-    this.#options.report.unknown(0, "");
+    this.#current = undefined;
+    this.#options.report.orphansUnknown(0, "");
   }
 
-  #settle(legacy: PreviousClients, result: AdoptionResult, kept: ReadonlySet<StoredClient> = new Set()): void {
-    const { forget, settled, report } = this.#options;
-    forget(legacy.clients.filter((client) => !kept.has(client)));
+  #clientsDecided(previous: PreviousClients, result: AdoptionResult, adopted?: ReadonlySet<StoredClient>): void {
+    const { forget, decided, report } = this.#options;
+    forget(previous.clients.filter((client) => !adopted?.has(client)));
     report.undecided(0);
-    settled(result);
-  }
-
-  #cancel(ids: readonly number[]): void {
-    if (ids.length > 0) this.#options.cancel(ids);
+    decided(result);
   }
 }

@@ -1,28 +1,28 @@
 /**
- * Mongrel2's control port over one lasting connection. It is asked now and then while all is well, so that its loss is known before
- * a restart needs it; and the connection's own end is the surest sign that Mongrel2 has ended (instance-evidence.ts).
+ * Client of Mongrel2's control port (docs/architecture/mongrel2.md 3) over one lasting connection. A check at intervals makes its loss
+ * known before a restart needs it. The end of the connection is the surest sign that Mongrel2 has ended (instance-evidence.ts).
  */
 import { M2pushError } from "../errors.js";
 import type { NetRow } from "../protocol/control-protocol.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { RequestSession } from "../zmq/request-session.js";
-import { Control } from "./control.js";
+import { ControlQueries } from "./control-queries.js";
 
-/** Between two questions while all is well, milliseconds: `uuid` costs Mongrel2 some microseconds. */
+/** Between two checks: the command `uuid` costs Mongrel2 some microseconds. */
 const CHECK_INTERVAL_MS = 10_000;
-/** How long the answer to such a question may take, with the connection, before the port counts as unreachable. */
+/** How long the reply to a check may take, connecting included, before the port counts as unreachable. */
 const CHECK_TIMEOUT_MS = 5000;
-/** How long any other answer may take, milliseconds. */
-const ANSWER_TIMEOUT_MS = 2000;
+/** How long any other reply may take. */
+const REPLY_TIMEOUT_MS = 2000;
 
 export interface ControlPortEvents {
-  /** There is a connection. */
+  /** A connection is established. */
   connected(): void;
-  /** The connection has ended. `isClosed`: by Mongrel2, which has ended itself, or was told `control_stop`; else it was cut. */
+  /** The connection has ended. `isClosed`: Mongrel2 closed it, because it ended or got `control_stop`; else it was cut. */
   ended(isClosed: boolean): void;
-  /** A check has got its answer. */
+  /** A check got its reply. */
   reachable(): void;
-  /** A check has got none. */
+  /** A check got no reply. */
   unreachable(error: unknown): void;
 }
 
@@ -30,8 +30,8 @@ export interface ControlPortOptions {
   readonly spec: string;
   readonly clock: Clock;
   /**
-   * A connection over which nothing was answered for so long is cut and made again, while `isMongrel2Answering`: a network has
-   * lost it. Else it is kept, as what shows later that it is the same Mongrel2. 0 = never.
+   * A connection without a reply for so long is replaced, while `isMongrel2Answering`: a network has lost it. Else the connection is
+   * kept, because it can prove later that Mongrel2 is the same. Milliseconds; 0 = never.
    */
   readonly linkTimeoutMs: number;
   readonly isMongrel2Answering: () => boolean;
@@ -41,54 +41,54 @@ export interface ControlPortOptions {
 export class ControlPort {
   readonly #options: ControlPortOptions;
   readonly #session: RequestSession;
-  readonly #control: Control;
-  #timer: Cancel | undefined;
+  readonly #queries: ControlQueries;
+  #cancelChecks: Cancel | undefined;
   #isChecking = false;
   #isClosed = false;
-  /** When something was answered last, or waiting for it began: monotonic. */
-  #answeredAt: number;
+  /** When the last reply arrived, or waiting for it began; monotonic milliseconds. */
+  #repliedAt: number;
 
   constructor(options: ControlPortOptions) {
     const { spec, clock, events } = options;
     this.#options = options;
-    this.#answeredAt = clock.monotonic();
+    this.#repliedAt = clock.monotonic();
     this.#session = new RequestSession(spec, clock, {
       connected: () => {
-        this.#answeredAt = clock.monotonic();
+        this.#repliedAt = clock.monotonic();
         events.connected();
       },
       ended: (isClosed) => {
         events.ended(isClosed);
         void this.#check();
       },
-      answered: () => {
-        this.#answeredAt = clock.monotonic();
+      replied: () => {
+        this.#repliedAt = clock.monotonic();
       },
     });
-    this.#control = new Control({ ask: async (question) => (await this.#ask(question)).answer });
+    this.#queries = new ControlQueries({ request: async (request) => (await this.#request(request)).answer });
   }
 
-  /** Rejects with "link_failed" where the address is none. */
+  /** Rejects with "link_failed" if the address is invalid. */
   async start(): Promise<void> {
     await this.#session.start();
-    this.#timer = this.#options.clock.every(CHECK_INTERVAL_MS, () => void this.#check());
+    this.#cancelChecks = this.#options.clock.every(CHECK_INTERVAL_MS, () => void this.#check());
     void this.#check();
   }
 
-  /** The number of the present connection; undefined = there is none. */
+  /** Number of the present connection; undefined = there is none. */
   get session(): number | undefined {
     return this.#session.session;
   }
 
-  /** All connections of Mongrel2: see Control. */
+  /** See ControlQueries.connections(). */
   connections(): Promise<NetRow[]> {
-    return this.#control.connections();
+    return this.#queries.connections();
   }
 
-  /** The number of the connection over which a question was answered just now; undefined when none was. */
-  async answeringSession(): Promise<number | undefined> {
+  /** Sends a request; resolves with the number of the connection that carried the reply, undefined without a reply. */
+  async repliedSession(): Promise<number | undefined> {
     try {
-      return (await this.#ask(Control.UUID)).session;
+      return (await this.#request(ControlQueries.UUID_REQUEST)).session;
     } catch (error) {
       if (error instanceof M2pushError) return undefined;
       throw error;
@@ -97,12 +97,12 @@ export class ControlPort {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#timer?.();
+    this.#cancelChecks?.();
     await this.#session.close();
   }
 
-  #ask(question: Buffer, timeoutMs = ANSWER_TIMEOUT_MS) {
-    return this.#session.ask(question, timeoutMs);
+  #request(request: Buffer, timeoutMs = REPLY_TIMEOUT_MS) {
+    return this.#session.request(request, timeoutMs);
   }
 
   async #check(): Promise<void> {
@@ -110,20 +110,20 @@ export class ControlPort {
     this.#isChecking = true;
     const { events } = this.#options;
     try {
-      await this.#ask(Control.UUID, CHECK_TIMEOUT_MS);
+      await this.#request(ControlQueries.UUID_REQUEST, CHECK_TIMEOUT_MS);
       events.reachable();
     } catch (error) {
       if (!(error instanceof M2pushError)) throw error;
-      if (!this.#isClosed) this.#failed(error);
+      if (!this.#isClosed) this.#checkFailed(error);
     } finally {
       this.#isChecking = false;
     }
   }
 
-  #failed(error: M2pushError): void {
+  #checkFailed(error: M2pushError): void {
     const { spec, clock, linkTimeoutMs, isMongrel2Answering, events } = this.#options;
     events.unreachable(error);
-    const isLate = linkTimeoutMs > 0 && clock.monotonic() - this.#answeredAt >= linkTimeoutMs;
+    const isLate = linkTimeoutMs > 0 && clock.monotonic() - this.#repliedAt >= linkTimeoutMs;
     if (!isLate || this.session === undefined || !spec.startsWith("tcp:") || !isMongrel2Answering()) return;
     this.#session.reconnect();
     events.ended(false);

@@ -1,83 +1,86 @@
 /**
- * Fences: proof, free of charge, that Mongrel2 has taken everything sent before. A ctl keep-alive to a connection id that
- * cannot exist is answered with a disconnect notice for that id, in order, on our PULL socket (0.13 ms in the median). As a
- * keep-alive it would be harmless should the id exist. Ids lie between 2,000,000,001 and 2^31, above which Mongrel2 prints them
- * negative. Passing is cumulative: an answer to a later fence passes all earlier ones.
+ * Fences: a proof that Mongrel2 has taken every frame sent before (docs/architecture/mongrel2.md 2.2). Mongrel2 answers a ctl keep-alive
+ * to a connection id that cannot exist with a disconnect notice for that id, in order, on the PULL socket (0.13 ms at the median). Should
+ * the id exist, a keep-alive does no harm. Ids lie between 2,000,000,001 and 2^31, above which Mongrel2 prints them negative.
+ * Passing is cumulative: the notice of a later fence passes all earlier ones.
  *
- * Each process draws a block of ids and stays in it: a notice of another block was asked for by another process (contention.ts). The
- * number of the block is the tenth of a second in which the process began, of 4096, and 6 bits by chance: so of two that began within
- * three minutes of each other both know which was first, and two have the same block once in 262,144 times (in 64, where they
- * began in the same tenth). That leaves 562 ids a block, of which four are under way as a rule, and four more for each second in which Mongrel2
- * does not answer; one that is used again before its notice has come passes the same fences a moment later.
+ * Each process chooses a block of ids and stays in it, so a notice of another block belongs to another process
+ * (second-daemon-detector.ts). The number of the block is the tenth of a second in which the process started, modulo 4096, and 6 random
+ * bits. Two processes that start within three minutes of each other know which was first, and they have the same block once in 262,144
+ * times (once in 64, where they start in the same tenth). A block has 562 ids. Four are pending as a rule, and four more for each second in
+ * which Mongrel2 does not answer; an id that is used again while pending passes the same fences a moment later.
  */
 
-const FIRST = 2_000_000_001;
-const LAST = 2_147_483_646;
-const TENTHS = 4096;
-const CHANCES = 64;
-const BLOCKS = TENTHS * CHANCES;
-const BLOCK_IDS = Math.floor((LAST - FIRST + 1) / BLOCKS);
-/** A connection that never is: Mongrel2 takes what is sent to it, and its notice is passed over like one of a fence that is not pending. */
-export const NULL_CONNECTION = LAST + 1;
+const FIRST_FENCE_ID = 2_000_000_001;
+const LAST_FENCE_ID = 2_147_483_646;
+/** Tenths of a second in a cycle of block numbers: 6.8 minutes. */
+const TENTH_COUNT = 4096;
+/** Blocks of one tenth of a second. */
+const RANDOM_BLOCK_COUNT = 64;
+const BLOCK_COUNT = TENTH_COUNT * RANDOM_BLOCK_COUNT;
+const BLOCK_ID_COUNT = Math.floor((LAST_FENCE_ID - FIRST_FENCE_ID + 1) / BLOCK_COUNT);
+/** A connection that never exists: Mongrel2 discards what is sent to it. Its notice is ignored like that of a fence that is not pending. */
+export const NULL_CONNECTION_ID = LAST_FENCE_ID + 1;
 
-/** Whether a notice is for a fence and not for a connection. */
+/** Whether a notice belongs to a fence, of any process, and not to a connection. */
 export function isFence(id: number): boolean {
-  return id >= FIRST;
+  return id >= FIRST_FENCE_ID;
 }
 
-const firstOf = (block: number): number => FIRST + block * BLOCK_IDS;
-const blockOf = (id: number): number => Math.floor((id - FIRST) / BLOCK_IDS);
+const firstIdOf = (block: number): number => FIRST_FENCE_ID + block * BLOCK_ID_COUNT;
+const blockOf = (id: number): number => Math.floor((id - FIRST_FENCE_ID) / BLOCK_ID_COUNT);
 
-interface Pending {
+interface PendingFence {
   readonly id: number;
-  readonly since: number;
-  readonly passed: (took: number) => void;
+  readonly armedAt: number;
+  readonly passed: (roundTripMs: number) => void;
 }
 
 export class Fences {
   readonly #block: number;
   #next: number;
-  #pending: Pending[] = [];
+  #pending: PendingFence[] = [];
 
-  /** `startedAt`: when the process began, milliseconds since 1970; `random`: a number from 0 up to 1. */
+  /** `startedAt`: when the process started, milliseconds since 1970; `random` returns a number from 0 up to 1. */
   constructor(startedAt: number, random: () => number) {
-    this.#block = (Math.floor(startedAt / 100) % TENTHS) * CHANCES + Math.floor(random() * CHANCES);
-    this.#next = firstOf(this.#block);
+    this.#block =
+      (Math.floor(startedAt / 100) % TENTH_COUNT) * RANDOM_BLOCK_COUNT + Math.floor(random() * RANDOM_BLOCK_COUNT);
+    this.#next = firstIdOf(this.#block);
   }
 
-  /** Whether another process asked for this notice. */
+  /** Whether the fence of this notice is of another process. */
   isForeign(id: number): boolean {
-    return id !== NULL_CONNECTION && blockOf(id) !== this.#block;
+    return id !== NULL_CONNECTION_ID && blockOf(id) !== this.#block;
   }
 
-  /** Whether the process that asked for this notice began after us, where the two began within three minutes. */
+  /** Whether that other process started after this one. Valid if the two started within three minutes of each other. */
   isYounger(id: number): boolean {
-    return (blockOf(id) - this.#block + BLOCKS) % BLOCKS < BLOCKS / 2;
+    return (blockOf(id) - this.#block + BLOCK_COUNT) % BLOCK_COUNT < BLOCK_COUNT / 2;
   }
 
-  /** The id to send to; `passed` is called with the round trip in milliseconds. */
-  raise(now: number, passed: (took: number) => void): number {
+  /** Returns the id to send a keep-alive to; calls `passed` with the round trip in milliseconds. */
+  arm(now: number, passed: (roundTripMs: number) => void): number {
     const id = this.#next;
-    this.#next = blockOf(id + 1) === this.#block ? id + 1 : firstOf(this.#block);
-    this.#pending.push({ id, since: now, passed });
+    this.#next = blockOf(id + 1) === this.#block ? id + 1 : firstIdOf(this.#block);
+    this.#pending.push({ id, armedAt: now, passed });
     return id;
   }
 
-  /** An answer came. False when it is for a fence that is not pending: late, or of an earlier life. */
-  pass(id: number, now: number): boolean {
+  /** Passes this fence and all before it. Returns false if it is not pending: late, or of an earlier generation. */
+  noticeReceived(id: number, now: number): boolean {
     const at = this.#pending.findIndex((fence) => fence.id === id);
     if (at < 0) return false;
-    for (const fence of this.#pending.splice(0, at + 1)) fence.passed(now - fence.since);
+    for (const fence of this.#pending.splice(0, at + 1)) fence.passed(now - fence.armedAt);
     return true;
   }
 
-  /** How long the oldest pending fence has waited, milliseconds; 0 when none is pending. */
-  waited(now: number): number {
+  /** Age of the oldest pending fence, milliseconds; 0 = none is pending. */
+  oldestPendingMs(now: number): number {
     const [oldest] = this.#pending;
-    return oldest ? now - oldest.since : 0;
+    return oldest ? now - oldest.armedAt : 0;
   }
 
-  /** Forgets all pending fences: they will never pass. */
+  /** Drops all pending fences: they will never pass. */
   clear(): void {
     this.#pending = [];
   }

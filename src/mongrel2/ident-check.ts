@@ -1,22 +1,22 @@
-/** Whose messages come in: those that carry another ident than Mongrel2's send_ident are told of, once for each ident. */
+/** Reports messages whose ident is not the configured send_ident, once for each ident. */
 
-/** So many are told, more than any mistake in a configuration brings about. */
-const MOST = 16;
+/** Idents to report: more than any wrong configuration has. */
+const MAX_REPORTED_COUNT = 16;
 
 export class IdentCheck {
   readonly #expected: string;
-  readonly #tell: (seen: string) => void;
-  /** Two that come in turns are not told for ever. */
-  readonly #told = new Set<string>();
+  readonly #report: (ident: string) => void;
+  /** All of them, so that two alternating idents are reported twice and not for ever. */
+  readonly #reported = new Set<string>();
 
-  constructor(expected: string, tell: (seen: string) => void) {
+  constructor(expected: string, report: (ident: string) => void) {
     this.#expected = expected;
-    this.#tell = tell;
+    this.#report = report;
   }
 
-  hear(ident: string): void {
-    if (ident === this.#expected || this.#told.has(ident) || this.#told.size === MOST) return;
-    this.#told.add(ident);
-    this.#tell(ident);
+  check(ident: string): void {
+    if (ident === this.#expected || this.#reported.has(ident) || this.#reported.size === MAX_REPORTED_COUNT) return;
+    this.#reported.add(ident);
+    this.#report(ident);
   }
 }

@@ -1,11 +1,11 @@
 /**
- * What the control port's connection tells of one Mongrel2, and what follows from it (instance-evidence.ts has the rules):
+ * Watches the control port's connection of one Mongrel2 and acts on it (instance-evidence.ts has the rules):
  *
- *   direct link   Its own TCP or IPC connection ends with Mongrel2, so the end of the control port's alone means nothing. When
- *                 the link is live again, the control port tells whether it is the same Mongrel2.
- *   bind = true   The connections are a proxy's and outlive Mongrel2, so the end of the control port's ends the epoch. Where there
- *                 is none, nobody can tell whether an id is still the same connection: private events are not served, and
- *                 canary.ts finds the streams that are dead.
+ *   direct link   The link's own TCP or IPC connection ends with Mongrel2, so the end of the control connection alone has no
+ *                 effect. When the link is live again, the control connection shows whether Mongrel2 is the same.
+ *   bind = true   The link's connections belong to a proxy and outlive Mongrel2, so the end of the control connection ends the
+ *                 generation. Without a control port nothing proves that an id is still the same connection: private events are
+ *                 not served, and canary.ts finds the dead streams.
  */
 import type { ServerConfig } from "../config/schema.js";
 import type { Server } from "../delivery/server-delivery.js";
@@ -18,24 +18,24 @@ import type { Conditions } from "../util/conditions.js";
 import { Canary } from "./canary.js";
 import { ControlPort } from "./control-port.js";
 import { InstanceEvidence, type InstanceVerdict } from "./instance-evidence.js";
-import { controlProblem, privateProblem } from "./link-conditions.js";
+import { controlCondition, privateCondition } from "./link-conditions.js";
 import type { Mongrel2Link } from "./mongrel2-link.js";
 
-/** How long a link behind a proxy waits for the control port before it serves without, milliseconds. */
-const CONTROL_WAIT_MS = 3000;
+/** How long a link behind a proxy waits for the control port before it serves without it. */
+const CONTROL_TIMEOUT_MS = 3000;
 /**
- * After the end of a Mongrel2 behind a proxy, how long what comes in is still its own, milliseconds: a new one needs 20 to start, and
- * libzmq connects again after 100.
+ * How long messages behind a proxy are still those of a Mongrel2 that has ended: a new one needs 20 ms to start, and its libzmq
+ * reconnects after 100 ms.
  */
-const OLD_MESSAGES_MS = 50;
+const OLD_MESSAGES_DELAY_MS = 50;
 
 export interface InstanceWatchOptions {
   readonly hub: Hub;
   readonly observe: Observe;
   readonly conditions: Conditions;
   readonly clock: Clock;
-  readonly endpoint: () => Mongrel2Link;
-  readonly server: () => Server;
+  readonly link: Mongrel2Link;
+  readonly server: Server;
 }
 
 export class InstanceWatch {
@@ -44,131 +44,129 @@ export class InstanceWatch {
   readonly #port: ControlPort | undefined;
   readonly #evidence: InstanceEvidence | undefined;
   #canary: Canary | undefined;
-  #resume: Cancel | undefined;
-  /** Since when a link behind a proxy could be live, and waits for the control port: monotonic. */
-  #waitsSince: number | undefined;
+  #cancelResume: Cancel | undefined;
+  /** Since when a link behind a proxy could be live but waits for the control port, monotonic milliseconds. */
+  #waitingSince: number | undefined;
 
   constructor(config: ServerConfig, options: InstanceWatchOptions) {
     this.#config = config;
     this.#options = options;
     if (config.control === undefined) return;
-    this.#port = this.#open(config.control);
-    const reached = (passed: () => void) => options.endpoint().reached(passed);
-    this.#evidence = new InstanceEvidence({ port: this.#port, reached });
+    this.#port = this.#createPort(config.control);
+    const afterFence = (passed: () => void) => options.link.afterFence(passed);
+    this.#evidence = new InstanceEvidence({ port: this.#port, afterFence });
   }
 
   async start(): Promise<void> {
     const { bind } = this.#config;
-    // Where there is a control port to wait for, live() says whether it is there.
-    if (bind && this.#port) this.#options.server().servesPrivate = false;
-    else this.#servePrivate(!bind);
+    // With a control port, linkLive() reports whether it is reachable.
+    if (bind && this.#port) this.#options.server.servesPrivate = false;
+    else this.#setServesPrivate(!bind);
     await this.#port?.start();
   }
 
   async stop(): Promise<void> {
-    this.#resume?.();
-    this.#evidence?.lost(true);
+    this.#cancelResume?.();
+    this.#evidence?.linkLost(true);
     await this.#port?.close();
   }
 
-  /** Asks for Mongrel2's connections; undefined where no control port is known. */
+  /** Queries Mongrel2's table of connections; undefined = no control port is configured. */
   get connections(): (() => Promise<readonly NetRow[]>) | undefined {
     const port = this.#port;
     return port && (() => port.connections());
   }
 
-  /** Whether a link on which fences pass may be served. */
+  /** Whether a link on which fences pass may become live. */
   get mayServe(): boolean {
     if (!this.#config.bind || !this.#port || this.#port.session !== undefined) return true;
     const now = this.#options.clock.monotonic();
-    this.#waitsSince ??= now;
-    return now - this.#waitsSince >= CONTROL_WAIT_MS;
+    this.#waitingSince ??= now;
+    return now - this.#waitingSince >= CONTROL_TIMEOUT_MS;
   }
 
-  /** What takes the messages of Mongrel2: `receive`, and behind a proxy whoever looks for signs of a restart before it. */
-  observed(receive: (message: Inbound) => void): (message: Inbound) => void {
+  /** Returns the receiver of Mongrel2's messages: `receive`, and behind a proxy the canary before it. */
+  observing(receive: (message: Inbound) => void): (message: Inbound) => void {
     if (!this.#config.bind) return receive;
-    const canary = this.#openCanary();
+    const canary = this.#createCanary();
     return (message) => {
-      // Where there is a connection to the control port, its end tells.
-      if (message.kind === "http" && this.#port?.session === undefined) canary.heard(message.id);
+      // With a control connection its end detects a restart, and the canary is not needed.
+      if (message.kind === "http" && this.#port?.session === undefined) canary.requestReceived(message.id);
       receive(message);
     };
   }
 
-  /** The link is live. `begin` is told what is known of its Mongrel2, unless it is lost again before that is known. */
-  live(begin: (instance: InstanceVerdict) => void): void {
-    this.#waitsSince = undefined;
+  /** The link is live. Calls `begin` with the verdict on its Mongrel2, unless the link is lost before that. */
+  linkLive(begin: (verdict: InstanceVerdict) => void): void {
+    this.#waitingSince = undefined;
     this.#canary?.reset();
-    if (this.#config.bind) this.#servePrivate(this.#port?.session !== undefined);
+    if (this.#config.bind) this.#setServesPrivate(this.#port?.session !== undefined);
     if (!this.#evidence) begin("unknown");
-    else void this.#evidence.live().then((instance) => instance && begin(instance));
+    else void this.#evidence.linkLive().then((verdict) => verdict && begin(verdict));
   }
 
-  lost(isSettled: boolean): void {
+  linkLost(areClientsDecided: boolean): void {
     this.#canary?.reset();
-    this.#evidence?.lost(isSettled);
+    this.#evidence?.linkLost(areClientsDecided);
   }
 
-  #open(spec: string): ControlPort {
-    const { clock, conditions, observe, endpoint } = this.#options;
+  #createPort(spec: string): ControlPort {
+    const { clock, conditions, observe, link } = this.#options;
     const { name, bind, link_timeout: linkTimeoutMs } = this.#config;
-    const anchored = bind ? () => this.#servePrivate(true) : undefined;
+    const anchored = bind ? () => this.#setServesPrivate(true) : undefined;
     return new ControlPort({
       spec,
       clock,
       linkTimeoutMs,
-      isMongrel2Answering: () => endpoint().live && !conditions.has("mongrel2_silent", name),
+      isMongrel2Answering: () => link.live && !conditions.has("mongrel2_silent", name),
       events: {
         connected: () => this.#evidence?.anchor(anchored),
         ended: (isClosed) => {
-          if (!isClosed) this.#evidence?.forget();
-          if (bind) this.#endEpoch();
+          if (!isClosed) this.#evidence?.connectionCut();
+          if (bind) this.#endGeneration();
         },
         reachable: () => conditions.end("control_unreachable", name),
         unreachable: (error) => {
           observe({ type: "controlPortFailed", server: name, error });
-          conditions.begin(controlProblem(name, error));
+          conditions.begin(controlCondition(name, error));
         },
       },
     });
   }
 
-  #openCanary(): Canary {
-    const { clock, endpoint, server } = this.#options;
-    const { registry } = server();
+  #createCanary(): Canary {
+    const { clock, link, server } = this.#options;
     this.#canary = new Canary({
       clock,
-      clients: registry.clients,
-      maxTargets: endpoint().maxTargets,
-      keepAlive: (ids) => endpoint().keepAlive(ids),
-      reached: (passed) => endpoint().reached(passed),
+      clients: server.clients,
+      maxTargets: link.maxTargets,
+      keepAlive: (ids) => link.keepAlive(ids),
+      afterFence: (passed) => link.afterFence(passed),
     });
     return this.#canary;
   }
 
-  /** Behind a proxy: Mongrel2 has ended, as far as anybody can tell. */
-  #endEpoch(): void {
-    const { clock, endpoint } = this.#options;
-    endpoint().endEpoch("the connection to Mongrel2's control port has ended");
-    this.#resume?.();
-    this.#resume = clock.after(OLD_MESSAGES_MS, () => endpoint().resume());
+  /** Behind a proxy: Mongrel2 has probably ended. */
+  #endGeneration(): void {
+    const { clock, link } = this.#options;
+    link.endGeneration("the connection to Mongrel2's control port has ended");
+    this.#cancelResume?.();
+    this.#cancelResume = clock.after(OLD_MESSAGES_DELAY_MS, () => link.resume());
   }
 
-  #servePrivate(serves: boolean): void {
+  #setServesPrivate(serves: boolean): void {
     const { conditions, hub, server } = this.#options;
     const { name, control } = this.#config;
-    const it = server();
-    if (!serves) conditions.begin(privateProblem(name, control !== undefined));
+    if (!serves) conditions.begin(privateCondition(name, control !== undefined));
     else conditions.end("private_refused", name);
-    if (serves && !it.servesPrivate) reopen(hub, it);
-    it.servesPrivate = serves;
+    if (serves && !server.servesPrivate) reopenPublicOnly(hub, server);
+    server.servesPrivate = serves;
   }
 }
 
-/** Streams that got no private events come back for them. */
-function reopen(hub: Hub, server: Server): void {
-  for (const client of [...server.registry.clients.values()]) {
-    if (server.publicOnly.has(client)) hub.end(server, client.id, "reopened");
+/** Ends the streams that got no private events, so that their browsers reconnect and get them. */
+function reopenPublicOnly(hub: Hub, server: Server): void {
+  for (const client of [...server.clients.values()]) {
+    if (server.isPublicOnly(client)) hub.end(server, client.id, "reopened");
   }
 }

@@ -1,23 +1,26 @@
 import type { ProtocolError } from "../errors.js";
 import type { Inbound, RequestError } from "../protocol/request.js";
 
-/** What an endpoint tells. `inbound` comes only while live; all of an epoch lies between its live() and its lost(). */
+/**
+ * Events of a Mongrel2Link. `inbound` is called only while the link is live; each generation lies between its live() and its lost().
+ */
 export interface LinkEvents {
-  /** After this many milliseconds of waiting for it. `doubtful`: connections whose requests came in while it was lost. */
-  live(milliseconds: number, doubtful: readonly number[]): void;
-  lost(why: string): void;
+  /** Mongrel2 answers, after so many milliseconds. `untrusted`: connections whose requests arrived while the link was lost. */
+  live(milliseconds: number, untrusted: readonly number[]): void;
+  lost(reason: string): void;
   inbound(message: Inbound): void;
-  /** A message that could not be understood; `error.id` is set when its connection is known and can be answered. */
+  /** A message could not be parsed; `error.id` is set if its connection is known and can be answered. */
   malformed(error: RequestError | ProtocolError): void;
-  /** Mongrel2 has not answered for some seconds; `live` tells whether it ever did in this epoch. */
-  silent(milliseconds: number, live: boolean): void;
-  /** It answers again. */
+  /** Mongrel2 has not answered for so long; `hasAnswered`: it did before in this generation. */
+  silent(milliseconds: number, hasAnswered: boolean): void;
+  /** Mongrel2 answers again. */
   answering(): void;
-  /** Messages come in that carry another ident than the one configured. */
-  wrongIdent(seen: string): void;
+  /** Messages carry another ident than the configured one. Called once for each ident. */
+  wrongIdent(ident: string): void;
+  /** A fence behind events has passed; its round trip. */
   fencePassed(milliseconds: number): void;
-  /** While live a notice came in that another process asked for; `isYounger`: it began after us. */
+  /** While live, a notice of another process's fence arrived; `isYounger`: that process started after this one. */
   foreignFence(isYounger: boolean): void;
-  /** Messages came in that may be of a Mongrel2 that is gone: they are not handed on. */
-  stale(messages: number): void;
+  /** So many messages may come from an earlier Mongrel2 process: they are dropped. */
+  fromEarlierInstance(messages: number): void;
 }

@@ -1,45 +1,45 @@
 /**
- * Whether Mongrel2 answers. Fences that the hub sends tell it while there is traffic; a link that is quiet is asked with one of its own
- * now and then, so that a Mongrel2 that stands still is noticed without any. Who does not answer for SILENCE_MS is silent, until a
- * fence passes. Then the ZeroMQ library at its end is asked, too (PING): it answers where Mongrel2 is busy, or its notices go to
- * another handler. A link on which neither has answered for `linkTimeoutMs` is connected again.
+ * Watches whether Mongrel2 answers (docs/architecture/mongrel2.md 2.14). While there is traffic the fences of the hub show it; on a quiet
+ * link the watch sends fences of its own. Mongrel2 is silent when no fence has passed for SILENT_AFTER_MS, until one passes. While it
+ * is silent the watch also sends a PING to its ZeroMQ library, which answers while Mongrel2 is busy, or while its notices go to another
+ * handler. If neither has answered for `linkTimeoutMs`, the watch reconnects the link.
  */
 import type { Cancel, Clock } from "../util/clock.js";
 
-/** How often the watch looks, milliseconds. */
-const LOOK_INTERVAL_MS = 500;
-/** A fence that has not passed for this long is asked again: its answer may have gone to another handler. Milliseconds. */
-const ASK_AGAIN_AFTER_MS = 1000;
+/** Between two checks. */
+const CHECK_INTERVAL_MS = 500;
+/** The watch sends another fence when one is pending for so long: its notice may have gone to another handler. */
+const FENCE_RETRY_AFTER_MS = 1000;
 /**
- * A quiet link is asked with a fence after this long, and up to three times as long again by chance: two daemons on one send_spec that
- * asked in step would each get their own answers for ever. Milliseconds.
+ * The shortest time without a passed fence before the watch sends one, plus a random time of up to three times as long: two daemons on
+ * one send_spec that send in step would each get their own notices for ever.
  */
-const QUIET_MS = 500;
+const MIN_FENCE_INTERVAL_MS = 500;
 /**
- * After a notice that another process asked for, the link is asked at each look for so long, by chance twice: so each of the two hears
- * of the other. Milliseconds.
+ * For so long after a notice of another process's fence the watch sends a fence at each check, and a second one at random, so that each of
+ * the two daemons detects the other (docs/architecture/mongrel2.md 2.13).
  */
-const ALERT_MS = 10_000;
-/** After this much silence Mongrel2 is told to be silent, milliseconds. */
-const SILENCE_MS = 5000;
-/** Between two questions to the library while Mongrel2 is silent, milliseconds. */
+const ALERT_DURATION_MS = 10_000;
+/** Mongrel2 is silent when no fence has passed for so long. */
+const SILENT_AFTER_MS = 5000;
+/** Between two PINGs while Mongrel2 is silent. */
 const PING_INTERVAL_MS = 5000;
 
 export interface LinkWatchOptions {
   readonly clock: Clock;
-  /** A number from 0 up to 1. */
+  /** Returns a number from 0 up to 1. */
   readonly random: () => number;
-  /** 0 = never. */
+  /** Reconnects after so many milliseconds without any answer; 0 = never. */
   readonly linkTimeoutMs: number;
   readonly isLive: () => boolean;
-  /** How long the oldest fence has waited, milliseconds; 0 when none is pending. */
-  readonly waited: (now: number) => number;
+  /** Age of the oldest pending fence, milliseconds; 0 = none is pending. */
+  readonly oldestPendingMs: (now: number) => number;
   /** Sends a fence. */
-  readonly ask: () => void;
-  /** Asks the peers' library. */
-  readonly ping: () => void;
+  readonly sendFence: () => void;
+  /** Sends a PING to the peers' ZeroMQ library. */
+  readonly sendPing: () => void;
   readonly silent: (milliseconds: number) => void;
-  /** Silence is over. */
+  /** A fence has passed after silent(). */
   readonly answering: () => void;
   /** Nothing has answered for `linkTimeoutMs`. */
   readonly reconnect: () => void;
@@ -48,12 +48,12 @@ export interface LinkWatchOptions {
 export class LinkWatch {
   readonly #options: LinkWatchOptions;
   #timer: Cancel | undefined;
-  /** When Mongrel2 was last known to answer, or waiting for it began: monotonic. */
+  /** When a fence last passed, or waiting for it began; monotonic milliseconds. */
   #answeredAt = 0;
-  /** When anything at its end did, be it libzmq; or the link was connected again. */
+  /** When Mongrel2 or its ZeroMQ library last answered, or the link was reconnected. */
   #heardAt = 0;
-  #lookedAt = 0;
-  #quietMs = QUIET_MS;
+  #checkedAt = 0;
+  #fenceIntervalMs = MIN_FENCE_INTERVAL_MS;
   #alertUntil = 0;
   #pingAt = 0;
   #isSilent = false;
@@ -64,21 +64,21 @@ export class LinkWatch {
 
   start(): void {
     this.#restart();
-    this.#lookedAt = this.#answeredAt;
-    this.#timer = this.#options.clock.every(LOOK_INTERVAL_MS, () => this.#look());
+    this.#checkedAt = this.#answeredAt;
+    this.#timer = this.#options.clock.every(CHECK_INTERVAL_MS, () => this.#check());
   }
 
   stop(): void {
     this.#timer?.();
   }
 
-  /** How long Mongrel2 has not answered, milliseconds. */
-  waiting(now: number): number {
+  /** Milliseconds since Mongrel2 last answered. */
+  silentFor(now: number): number {
     return now - this.#answeredAt;
   }
 
   /** A fence has passed. */
-  passed(now: number): void {
+  fencePassed(now: number): void {
     this.#answeredAt = now;
     this.#heardAt = now;
     if (!this.#isSilent) return;
@@ -86,18 +86,18 @@ export class LinkWatch {
     this.#options.answering();
   }
 
-  /** The library at Mongrel2's end has answered. */
+  /** The ZeroMQ library of Mongrel2 has answered a PING. */
   pong(now: number): void {
     this.#heardAt = now;
   }
 
-  /** A notice has come that another process asked for. */
-  alert(now: number): void {
-    this.#alertUntil = now + ALERT_MS;
+  /** A notice of another process's fence has arrived. */
+  foreignNotice(now: number): void {
+    this.#alertUntil = now + ALERT_DURATION_MS;
   }
 
-  /** The link is lost: waiting begins again. Silence goes on until a fence passes. */
-  lost(): void {
+  /** The link is lost: waiting begins again. A silence lasts until a fence passes. */
+  linkLost(): void {
     if (!this.#isSilent) this.#restart();
   }
 
@@ -107,42 +107,42 @@ export class LinkWatch {
     this.#heardAt = now;
   }
 
-  #look(): void {
-    const { clock, isLive, waited, silent, reconnect, linkTimeoutMs } = this.#options;
+  #check(): void {
+    const { clock, isLive, oldestPendingMs, silent, reconnect, linkTimeoutMs } = this.#options;
     const now = clock.monotonic();
-    this.#discount(now);
-    if (isLive()) this.#ask(now, waited(now));
-    if (!this.#isSilent && now - this.#answeredAt >= SILENCE_MS) {
+    this.#discountOwnPause(now);
+    if (isLive()) this.#maybeSendFence(now, oldestPendingMs(now));
+    if (!this.#isSilent && now - this.#answeredAt >= SILENT_AFTER_MS) {
       this.#isSilent = true;
       silent(now - this.#answeredAt);
     }
-    if (this.#isSilent) this.#ping(now);
+    if (this.#isSilent) this.#maybeSendPing(now);
     if (linkTimeoutMs === 0 || now - this.#heardAt < linkTimeoutMs) return;
     this.#heardAt = now;
     reconnect();
   }
 
-  #ask(now: number, oldest: number): void {
-    const { random, ask } = this.#options;
-    if (oldest > 0 && oldest < ASK_AGAIN_AFTER_MS) return;
-    if (oldest === 0 && now >= this.#alertUntil && now - this.#answeredAt < this.#quietMs) return;
+  #maybeSendFence(now: number, oldest: number): void {
+    const { random, sendFence } = this.#options;
+    if (oldest > 0 && oldest < FENCE_RETRY_AFTER_MS) return;
+    if (oldest === 0 && now >= this.#alertUntil && now - this.#answeredAt < this.#fenceIntervalMs) return;
     const chance = random();
-    this.#quietMs = QUIET_MS * (1 + 3 * chance);
-    ask();
-    if (now < this.#alertUntil && chance < 0.5) ask();
+    this.#fenceIntervalMs = MIN_FENCE_INTERVAL_MS * (1 + 3 * chance);
+    sendFence();
+    if (now < this.#alertUntil && chance < 0.5) sendFence();
   }
 
-  #ping(now: number): void {
+  #maybeSendPing(now: number): void {
     if (now < this.#pingAt) return;
     this.#pingAt = now + PING_INTERVAL_MS;
-    this.#options.ping();
+    this.#options.sendPing();
   }
 
-  /** While we stood still ourselves (the machine was suspended, a turn took seconds) nobody could have answered. */
-  #discount(now: number): void {
-    const late = now - this.#lookedAt - LOOK_INTERVAL_MS;
-    this.#lookedAt = now;
-    if (late < LOOK_INTERVAL_MS) return;
+  /** While this process stood still (a suspended machine, a tick of seconds) no answer could be read. */
+  #discountOwnPause(now: number): void {
+    const late = now - this.#checkedAt - CHECK_INTERVAL_MS;
+    this.#checkedAt = now;
+    if (late < CHECK_INTERVAL_MS) return;
     this.#answeredAt += late;
     this.#heardAt += late;
   }

@@ -1,4 +1,7 @@
-/** The config database of Mongrel2 that m2sh makes (schema of 1.12.2; 1.13 adds columns, which do no harm). Read only. */
+/**
+ * Reads the configuration database of Mongrel2 that m2sh writes (docs/architecture/mongrel2.md 4): the schema of 1.12.2. 1.13 adds
+ * columns, which this reader ignores.
+ */
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +23,7 @@ export interface HostRow {
   readonly id: number;
   readonly serverId: number;
   readonly name: string;
-  /** The pattern of the names that it serves. */
+  /** Suffix of the host names that it serves. */
   readonly matching: string;
 }
 
@@ -28,7 +31,7 @@ export interface RouteRow {
   readonly path: string;
   readonly hostId: number;
   readonly targetId: number;
-  /** "dir", "handler" or "proxy": which table targetId is of. */
+  /** "dir", "handler" or "proxy": the table that targetId refers to. */
   readonly targetType: string;
 }
 
@@ -52,10 +55,10 @@ export interface Mongrel2Database {
 type Row = Readonly<Record<string, unknown>>;
 type Table = (name: string) => Row[];
 
-/** Throws "unavailable" for a file that cannot be read or is no config database. */
+/** Rejects with "unavailable" if the file cannot be read or is no configuration database. */
 export async function readDatabase(path: string): Promise<Mongrel2Database> {
   const { default: sqlite } = await import("node-sqlite3-wasm");
-  // A copy: the library makes a lock beside the file, where this user may not be allowed to write, and which m2sh would see.
+  // Reads a copy: the library creates a lock beside the file, where this user may not be allowed to write and where m2sh sees it.
   const folder = mkdtempSync(join(tmpdir(), "m2push-database-"));
   try {
     const copy = join(folder, "config.sqlite");
@@ -68,7 +71,9 @@ export async function readDatabase(path: string): Promise<Mongrel2Database> {
     }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new M2pushError("unavailable", `${path} cannot be read as a config database of Mongrel2: ${why}`, { cause });
+    throw new M2pushError("unavailable", `${path} cannot be read as a configuration database of Mongrel2: ${why}`, {
+      cause,
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -111,7 +116,7 @@ function readTables(table: Table): Mongrel2Database {
   };
 }
 
-/** SQLite has types by value, not by column, and m2sh leaves out what was not given. */
+/** SQLite types values, not columns, and m2sh omits values that were not given. */
 function text(row: Row, column: string): string {
   const value = row[column];
   return value === null || value === undefined ? "" : String(value);
@@ -123,8 +128,8 @@ function number(row: Row, column: string): number {
   return value;
 }
 
-/** A number among the settings, or Mongrel2's default where it is not set. */
-export function setting({ settings }: Mongrel2Database, key: string, normal: number): number {
+/** The number of a setting; `defaultValue` if it is not set or no number. */
+export function setting({ settings }: Mongrel2Database, key: string, defaultValue: number): number {
   const value = Number(settings.get(key) ?? Number.NaN);
-  return Number.isFinite(value) ? value : normal;
+  return Number.isFinite(value) ? value : defaultValue;
 }

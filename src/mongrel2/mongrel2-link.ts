@@ -1,63 +1,64 @@
 /**
- * One end of a link to one Mongrel2: turns messages into requests and notices, and what the hub wants into frames. It knows
- * whether the link is live, and when a new life of Mongrel2 began. Long because it is one state machine.
+ * The link to one Mongrel2: turns received messages into requests and notices, and the hub's calls into frames. Long because it is one
+ * state machine.
  *
  *   lost  --Mongrel2 connects-->  probing  --a fence passes-->  live  --either socket disconnects-->  lost
  *
- * lost     No Mongrel2. What still comes in may be of the one that is gone: nobody can tell, so it is kept aside as doubtful,
- *          and told once the link is live: unless it is another Mongrel2, those connections are cancelled (a browser reconnects).
- * probing  Fences are sent until one comes back: a PUB socket that has just connected loses what is sent at once. Requests
- *          that come in are held, in order, and handed on when the link is live: an answer now could be lost. If a socket
- *          disconnects before that, they are doubtful, too.
- * live     Serving. Each time a link becomes live is a new epoch: a Mongrel2 that restarted counts ids from 1 again, so every
- *          id of an earlier epoch may by now be another person's connection.
- * leaving  Requests that Mongrel2 has handed over are still taken and answered, none comes after them (leave.ts). Nothing is sent
- *          that Mongrel2 answers: with no PULL socket to take the notice it would stand still.
+ * lost     No connection. Requests that still arrive may come from a Mongrel2 process that has ended, so they are untrusted. Once the link
+ *          is live their connections are cancelled, unless Mongrel2 has restarted; their browsers reconnect.
+ * probing  The link sends fences until one passes: a PUB socket loses what it sends right after connecting
+ *          (docs/architecture/mongrel2.md 2.2). Requests are paused, in order, and emitted once the link is live, because a response
+ *          could be lost before. If a socket disconnects before that, the paused requests are untrusted.
+ * live     Serving. Each time the link becomes live a generation begins: a restarted Mongrel2 counts ids from 1 again, so an id of an
+ *          earlier generation may belong to another client (docs/architecture/mongrel2.md 2.7).
+ * leaving  Requests that Mongrel2 has delivered are still emitted and answered; no request arrives after them (stop-receiving.ts). Nothing
+ *          is sent that returns a notice: without a PULL socket it would block Mongrel2's output (docs/architecture/mongrel2.md 2.8).
  */
 
-import type { Address, Outlet } from "../delivery/ports.js";
+import type { Address, Outlet } from "../delivery/outlet.js";
 import { ProtocolError } from "../errors.js";
 import { CANCEL, CLOSE, extendedHead, KEEP_ALIVE, replyHead } from "../protocol/reply.js";
 import { type Inbound, parseRequest, RequestError } from "../protocol/request.js";
-import { atMost, type Cancel, type Clock } from "../util/clock.js";
+import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
 import type { Receiver, Transport } from "../zmq/transport.js";
-import { Fences, isFence, NULL_CONNECTION } from "./fences.js";
+import { Fences, isFence, NULL_CONNECTION_ID } from "./fences.js";
 import { HeapWarmup } from "./heap-warmup.js";
 import { IdentCheck } from "./ident-check.js";
-import { FENCE_TIMEOUT_MS, stopReceiving, stopReceivingUnfenced } from "./leave.js";
 import type { LinkEvents } from "./link-events.js";
 import { LinkWatch } from "./link-watch.js";
+import { FENCE_TIMEOUT_MS, stopReceiving, stopReceivingUnfenced } from "./stop-receiving.js";
 import { StreamHeadBatcher } from "./stream-head-batcher.js";
 
-/** Between two probes, milliseconds: soon after a peer connects (it is live after about 2.5 ms), then less often. */
-const PROBE = { first: 2, factor: 2, last: 250 };
-/** While leaving, how long Mongrel2 is given to write instead of a fence that says that it has, milliseconds: its burst, and some. */
-const UNFENCED_PAUSE_MS = 50;
-const LOST = "the connection to Mongrel2 was lost";
+/** Between two probes: the first right after a peer connects (a fence then passes after about 2.5 ms), later ones less often. */
+const FIRST_PROBE_DELAY_MS = 2;
+const MAX_PROBE_DELAY_MS = 250;
+/** While leaving no fence may be sent: Mongrel2 gets so long to write instead, its burst (stop-receiving.ts) and a margin. */
+const UNFENCED_DELAY_MS = 50;
+const LOST_REASON = "the connection to Mongrel2 was lost";
 
-interface Held {
+interface PausedMessage {
   readonly id: number | undefined;
-  readonly handle: () => void;
+  readonly emit: () => void;
 }
 
-type State =
+type LinkState =
   | { readonly name: "lost" }
-  | { readonly name: "probing"; readonly held: Held[] }
+  | { readonly name: "probing"; readonly paused: PausedMessage[] }
   | { readonly name: "live" }
-  /** `isDrained`: no request that Mongrel2 has handed over is missing. */
+  /** `isDrained`: every request that Mongrel2 has delivered was emitted. */
   | { readonly name: "leaving"; isDrained: boolean }
   | { readonly name: "closed" };
 
 export interface Mongrel2LinkOptions {
-  /** Mongrel2's send_ident for us; Mongrel2's SUB filters our frames by it. */
+  /** Mongrel2's send_ident for this handler; its SUB socket filters frames by it. */
   readonly sendIdent: string;
   readonly maxTargets: number;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly events: LinkEvents;
-  /** A link on which nothing has answered for so long is connected again, milliseconds; 0 = never. */
+  /** The link reconnects when nothing has answered for so long, milliseconds; 0 = never. */
   readonly linkTimeoutMs: number;
-  /** A number from 0 up to 1. */
+  /** Returns a number from 0 up to 1. */
   readonly random: () => number;
   /** Whether a link on which fences pass may become live; absent = always. */
   readonly mayServe?: () => boolean;
@@ -67,24 +68,25 @@ export class Mongrel2Link implements Outlet, Receiver {
   readonly maxTargets: number;
   readonly #options: Mongrel2LinkOptions;
   readonly #fences: Fences;
-  /** At the start there is no earlier Mongrel2 whose messages could be meant: everything is trusted. */
-  #state: State = { name: "probing", held: [] };
-  /** Connections whose requests came in while lost. */
-  #doubtful: number[] = [];
+  /** At the start no earlier Mongrel2 process can have sent messages: all are trusted. */
+  #state: LinkState = { name: "probing", paused: [] };
+  /** Connections whose requests arrived while the link was lost. */
+  #untrusted: number[] = [];
   /**
-   * Peers of our PULL socket. More than one only where we bind: a second may be a stranger, or Mongrel2 that is back before its
-   * old connection has ended. Nobody can tell which of them leaves, so each leaving ends the epoch; who is left is then asked.
+   * Number of peers of the PULL socket. More than one only if it is bound: a second one may be foreign, or a Mongrel2 that is back before
+   * its old connection has ended. Which of them disconnects is unknown, so each disconnect ends the generation; the link then probes
+   * those that are left.
    */
-  #peers = 0;
-  #probe: Cancel | undefined;
+  #pullPeers = 0;
+  #cancelProbe: Cancel | undefined;
   readonly #watch: LinkWatch;
-  /** What stands in for fences while leaving. */
-  readonly #pauses: Cancel[] = [];
-  #toldLive: () => void = () => {};
+  /** Timers that replace fences while leaving. */
+  readonly #fenceSubstitutes: Cancel[] = [];
+  #onLive: () => void = () => {};
   #wasConnected = false;
-  readonly #idents: IdentCheck;
-  readonly #openings: StreamHeadBatcher;
-  readonly #room = new HeapWarmup((body) => this.deliver(this.address([NULL_CONNECTION]), body));
+  readonly #identCheck: IdentCheck;
+  readonly #streamHeads: StreamHeadBatcher;
+  readonly #heapWarmup = new HeapWarmup((body) => this.deliver(this.address([NULL_CONNECTION_ID]), body));
 
   constructor(options: Mongrel2LinkOptions) {
     this.#options = options;
@@ -96,18 +98,18 @@ export class Mongrel2Link implements Outlet, Receiver {
       random,
       linkTimeoutMs,
       isLive: () => this.live,
-      waited: (now) => this.#fences.waited(now),
-      ask: () => this.#raise(() => {}),
-      ping: () => transport.ping(),
+      oldestPendingMs: (now) => this.#fences.oldestPendingMs(now),
+      sendFence: () => this.#armFence(() => {}),
+      sendPing: () => transport.ping(),
       silent: (milliseconds) => events.silent(milliseconds, this.live),
       answering: () => events.answering(),
       reconnect: () => {
-        this.endEpoch(`nothing has answered for ${linkTimeoutMs / 1000} s`);
+        this.endGeneration(`nothing has answered for ${linkTimeoutMs / 1000} s`);
         transport.reconnect();
       },
     });
-    this.#idents = new IdentCheck(sendIdent, (seen) => events.wrongIdent(seen));
-    this.#openings = new StreamHeadBatcher(this.maxTargets, clock, (ids, body) =>
+    this.#identCheck = new IdentCheck(sendIdent, (seen) => events.wrongIdent(seen));
+    this.#streamHeads = new StreamHeadBatcher(this.maxTargets, clock, (ids, body) =>
       transport.send(this.address(ids), body),
     );
   }
@@ -115,86 +117,86 @@ export class Mongrel2Link implements Outlet, Receiver {
   async start(): Promise<void> {
     this.#watch.start();
     await this.#options.transport.start(this);
-    this.#probeFrom(PROBE.first);
+    this.#probeFrom(FIRST_PROBE_DELAY_MS);
   }
 
   /**
-   * Takes no more requests, and hands on all that Mongrel2 has handed over. Answers may be sent until stop(), and nothing else to
-   * connections that may have gone. Resolves, within three seconds, with whether it is certain that no request is missing.
+   * Receives no further requests, and emits all that Mongrel2 has delivered. Until stop() responses may be sent, and nothing else to
+   * connections that may have gone. Resolves within three seconds; true = certainly no request is missing.
    */
-  async leave(): Promise<boolean> {
+  async stopReceiving(): Promise<boolean> {
     await this.#untilLive();
-    const last = this.#state;
-    if (last.name === "closed") return false;
-    const leaving: State = { name: "leaving", isDrained: false };
+    const state = this.#state;
+    if (state.name === "closed") return false;
+    const leaving: LinkState = { name: "leaving", isDrained: false };
     this.#state = leaving;
     this.#stopTimers();
-    if (last.name === "probing") this.cancel(last.held.flatMap(({ id }) => id ?? []));
+    if (state.name === "probing") this.cancel(state.paused.flatMap(({ id }) => id ?? []));
     let isPassed = false;
     const fence = () =>
-      this.#raise(() => {
+      this.#armFence(() => {
         isPassed = true;
       });
-    const isDrained = await (last.name === "live"
+    const isDrained = await (state.name === "live"
       ? stopReceiving(this.#options, fence)
       : stopReceivingUnfenced(this.#options));
     leaving.isDrained = isDrained && isPassed;
     return leaving.isDrained;
   }
 
-  /** Resolves with whether it is certain that no request is missing, and that Mongrel2 has taken everything sent. */
+  /** Resolves with true if certainly no request is missing and Mongrel2 has taken everything sent. */
   async stop(): Promise<boolean> {
-    const last = this.#state;
+    const state = this.#state;
     this.#state = { name: "closed" };
     this.#stopTimers();
-    for (const cancel of this.#pauses.splice(0)) cancel();
+    for (const cancel of this.#fenceSubstitutes.splice(0)) cancel();
     this.#fences.clear();
-    this.#openings.flush();
-    this.#openings.drop();
+    this.#streamHeads.flush();
+    this.#streamHeads.drop();
     const isTaken = await this.#options.transport.close();
-    return isTaken && last.name === "leaving" && last.isDrained;
+    return isTaken && state.name === "leaving" && state.isDrained;
   }
 
   #stopTimers(): void {
-    this.#probe?.();
+    this.#cancelProbe?.();
     this.#watch.stop();
   }
 
   async #untilLive(): Promise<void> {
     if (this.#state.name !== "probing") return;
     const live = new Promise<void>((resolve) => {
-      this.#toldLive = resolve;
+      this.#onLive = resolve;
     });
-    await atMost(this.#options.clock, FENCE_TIMEOUT_MS, live);
+    await waitAtMost(this.#options.clock, FENCE_TIMEOUT_MS, live);
   }
 
-  /** Whether Mongrel2 may ever have handed a request to us. */
+  /** Whether Mongrel2 may have delivered a request to this process. */
   get wasConnected(): boolean {
     return this.#wasConnected;
   }
 
-  /** Calls back once Mongrel2 has taken everything sent so far; never when the epoch ends before. */
-  reached(passed: () => void): void {
-    this.#raise(() => passed());
+  /** Calls `passed` once Mongrel2 has taken everything sent so far; never when the generation ends before. */
+  afterFence(passed: () => void): void {
+    this.#armFence(() => passed());
   }
 
-  /** Ends the epoch, for what is known from elsewhere. What still comes in is of the Mongrel2 of that epoch, until resume(). */
-  endEpoch(why: string): void {
-    this.#lose(why, { name: "lost" });
+  /** Ends the generation on other evidence. Messages until resume() are those of its Mongrel2. */
+  endGeneration(reason: string): void {
+    this.#setLost(reason, { name: "lost" });
   }
 
-  /** From now on what comes in is of the Mongrel2 that is asked next. */
+  /** Probes again after endGeneration(): messages from now on come from the next Mongrel2. */
   resume(): void {
-    if (this.#state.name !== "lost" || this.#peers === 0) return;
-    this.#state = { name: "probing", held: [] };
-    this.#probeFrom(PROBE.first);
+    if (this.#state.name !== "lost" || this.#pullPeers === 0) return;
+    this.#state = { name: "probing", paused: [] };
+    this.#probeFrom(FIRST_PROBE_DELAY_MS);
   }
 
   get live(): boolean {
     return this.#state.name === "live";
   }
 
-  // ---- Outlet: what leaves -------------------------------------------------------------------------------------------
+  // ---- Outlet: sending -----------------------------------------------------------------------------------------------
 
   address(ids: readonly number[]): Address {
     return replyHead(this.#options.sendIdent, ids, this.maxTargets);
@@ -205,37 +207,37 @@ export class Mongrel2Link implements Outlet, Receiver {
   }
 
   prepare(bytes: number): void {
-    this.#room.make(bytes);
+    this.#heapWarmup.beforeFlush(bytes);
   }
 
   open(id: number, body: Buffer): void {
-    this.#openings.add(id, body);
+    this.#streamHeads.add(id, body);
   }
 
   close(ids: readonly number[]): void {
-    this.#chunks(ids, (some) => this.deliver(this.address(some), CLOSE));
+    this.#inChunks(ids, (chunk) => this.deliver(this.address(chunk), CLOSE));
   }
 
   cancel(ids: readonly number[]): void {
-    this.#extended(ids, CANCEL);
+    this.#sendExtended(ids, CANCEL);
   }
 
   keepAlive(ids: readonly number[]): void {
-    if (this.#state.name !== "leaving") this.#extended(ids, KEEP_ALIVE);
+    if (this.#state.name !== "leaving") this.#sendExtended(ids, KEEP_ALIVE);
   }
 
   fence(passed: () => void, isFlush = true): void {
     if (this.#state.name === "leaving") {
-      this.#pauses.push(this.#options.clock.after(UNFENCED_PAUSE_MS, passed));
+      this.#fenceSubstitutes.push(this.#options.clock.after(UNFENCED_DELAY_MS, passed));
       return;
     }
-    this.#raise((took) => {
-      if (isFlush) this.#options.events.fencePassed(took);
+    this.#armFence((roundTripMs) => {
+      if (isFlush) this.#options.events.fencePassed(roundTripMs);
       passed();
     });
   }
 
-  // ---- Receiver: what comes in ---------------------------------------------------------------------------------------
+  // ---- Receiver: receiving -------------------------------------------------------------------------------------------
 
   message(bytes: Buffer): void {
     const { events } = this.#options;
@@ -243,7 +245,7 @@ export class Mongrel2Link implements Outlet, Receiver {
       this.#inbound(parseRequest(bytes));
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#hand(error instanceof RequestError ? error.id : undefined, () => events.malformed(error));
+      this.#emit(error instanceof RequestError ? error.id : undefined, () => events.malformed(error));
     }
   }
 
@@ -251,117 +253,117 @@ export class Mongrel2Link implements Outlet, Receiver {
     this.#watch.pong(this.#options.clock.monotonic());
   }
 
-  refused(error: ProtocolError): void {
+  protocolError(error: ProtocolError): void {
     this.#options.events.malformed(error);
   }
 
   connected(direction: "in" | "out"): void {
     this.#wasConnected = true;
-    if (direction === "in") this.#peers++;
-    if (this.#state.name === "probing") this.#probeFrom(PROBE.first);
+    if (direction === "in") this.#pullPeers++;
+    if (this.#state.name === "probing") this.#probeFrom(FIRST_PROBE_DELAY_MS);
     else this.resume();
   }
 
   disconnected(direction: "in" | "out"): void {
     if (this.#state.name === "leaving") {
-      if (direction === "out") this.#lose(LOST, { name: "closed" });
+      if (direction === "out") this.#setLost(LOST_REASON, { name: "closed" });
       return;
     }
-    if (direction === "in") this.#peers = Math.max(0, this.#peers - 1);
-    this.endEpoch(LOST);
+    if (direction === "in") this.#pullPeers = Math.max(0, this.#pullPeers - 1);
+    this.endGeneration(LOST_REASON);
     this.resume();
   }
 
   #inbound(message: Inbound): void {
     if (message.kind === "disconnect" && isFence(message.id)) {
-      this.#pass(message.id);
+      this.#fenceNotice(message.id);
       return;
     }
     const { events } = this.#options;
-    this.#idents.hear(message.sender);
-    this.#hand(message.id, () => events.inbound(message));
+    this.#identCheck.check(message.sender);
+    this.#emit(message.id, () => events.inbound(message));
   }
 
-  /** Now, later, or not at all: see the states above. */
-  #hand(id: number | undefined, handle: () => void): void {
+  /** Emits a message now, later, or not at all: see the states above. */
+  #emit(id: number | undefined, handle: () => void): void {
     const state = this.#state;
     if (state.name === "live" || state.name === "leaving") handle();
-    else if (state.name === "probing") state.held.push({ id, handle });
-    else if (state.name === "lost") this.#doubt([{ id }]);
+    else if (state.name === "probing") state.paused.push({ id, emit: handle });
+    else if (state.name === "lost") this.#markUntrusted([{ id }]);
   }
 
-  #doubt(held: readonly Pick<Held, "id">[]): void {
+  #markUntrusted(held: readonly Pick<PausedMessage, "id">[]): void {
     if (held.length === 0) return;
-    this.#options.events.stale(held.length);
-    for (const { id } of held) if (id !== undefined) this.#doubtful.push(id);
+    this.#options.events.fromEarlierInstance(held.length);
+    for (const { id } of held) if (id !== undefined) this.#untrusted.push(id);
   }
 
-  // ---- The life of the link ------------------------------------------------------------------------------------------
+  // ---- State ---------------------------------------------------------------------------------------------------------
 
-  #lose(why: string, next: State): void {
-    const last = this.#state;
-    if (last.name === "closed") return;
+  #setLost(reason: string, next: LinkState): void {
+    const state = this.#state;
+    if (state.name === "closed") return;
     this.#state = next;
-    if (last.name === "probing") this.#doubt(last.held);
+    if (state.name === "probing") this.#markUntrusted(state.paused);
     this.#fences.clear();
-    this.#openings.drop();
-    this.#room.reset();
-    this.#watch.lost();
-    if (last.name === "live" || last.name === "leaving") this.#options.events.lost(why);
+    this.#streamHeads.drop();
+    this.#heapWarmup.reset();
+    this.#watch.linkLost();
+    if (state.name === "live" || state.name === "leaving") this.#options.events.lost(reason);
   }
 
-  #pass(id: number): void {
+  #fenceNotice(id: number): void {
     const { clock, events, mayServe } = this.#options;
     const now = clock.monotonic();
-    const waited = this.#watch.waiting(now);
-    if (!this.#fences.pass(id, now)) {
-      if (this.live && this.#fences.isForeign(id)) this.#foreign(id, now);
+    const waitedMs = this.#watch.silentFor(now);
+    if (!this.#fences.noticeReceived(id, now)) {
+      if (this.live && this.#fences.isForeign(id)) this.#foreignNotice(id, now);
       return;
     }
-    this.#watch.passed(now);
+    this.#watch.fencePassed(now);
     if (this.#state.name !== "probing" || mayServe?.() === false) return;
-    const { held } = this.#state;
+    const { paused: held } = this.#state;
     this.#state = { name: "live" };
-    this.#probe?.();
+    this.#cancelProbe?.();
     this.#fences.clear();
-    events.live(waited, this.#doubtful.splice(0));
-    this.#toldLive();
-    for (const { handle } of held) handle();
+    events.live(waitedMs, this.#untrusted.splice(0));
+    this.#onLive();
+    for (const { emit: handle } of held) handle();
   }
 
-  #foreign(id: number, now: number): void {
-    this.#watch.alert(now);
+  #foreignNotice(id: number, now: number): void {
+    this.#watch.foreignNotice(now);
     this.#options.events.foreignFence(this.#fences.isYounger(id));
   }
 
-  #probeFrom(wait: number): void {
-    this.#probe?.();
+  #probeFrom(delayMs: number): void {
+    this.#cancelProbe?.();
     const { clock } = this.#options;
     if (this.#state.name === "probing" || this.#state.name === "lost") {
-      if (this.#state.name === "probing") this.#raise(() => {});
-      this.#probe = clock.after(wait, () => this.#probeFrom(Math.min(wait * PROBE.factor, PROBE.last)));
+      if (this.#state.name === "probing") this.#armFence(() => {});
+      this.#cancelProbe = clock.after(delayMs, () => this.#probeFrom(Math.min(delayMs * 2, MAX_PROBE_DELAY_MS)));
     }
   }
 
   /** Returns the fence's id. */
-  #raise(passed: (took: number) => void): number {
-    const id = this.#fences.raise(this.#options.clock.monotonic(), passed);
-    this.#extended([id], KEEP_ALIVE);
+  #armFence(passed: (roundTripMs: number) => void): number {
+    const id = this.#fences.arm(this.#options.clock.monotonic(), passed);
+    this.#sendExtended([id], KEEP_ALIVE);
     return id;
   }
 
-  #extended(ids: readonly number[], body: Buffer): void {
+  #sendExtended(ids: readonly number[], body: Buffer): void {
     const { sendIdent } = this.#options;
-    this.#chunks(ids, (some) => this.#send(extendedHead(sendIdent, some, this.maxTargets), body));
+    this.#inChunks(ids, (chunk) => this.#send(extendedHead(sendIdent, chunk, this.maxTargets), body));
   }
 
-  /** In the order in which it was handed over. */
+  /** Keeps the order of the calls: stream heads that wait leave first. */
   #send(head: Buffer, body: Buffer): void {
-    this.#openings.flush();
+    this.#streamHeads.flush();
     this.#options.transport.send(head, body);
   }
 
-  #chunks(ids: readonly number[], send: (some: readonly number[]) => void): void {
+  #inChunks(ids: readonly number[], send: (chunk: readonly number[]) => void): void {
     for (let from = 0; from < ids.length; from += this.maxTargets) send(ids.slice(from, from + this.maxTargets));
   }
 }

@@ -1,160 +1,160 @@
 /**
- * Takes ZMTP frames out of a byte stream that comes in pieces of any size. Of an unfinished frame it keeps a copy of its own, which
- * grows with what has come and never with what was announced: a small rest must not hold the 64 kB that were read with it, and a
- * frame that comes byte by byte must not cost an object for each.
+ * Reads ZMTP frames from a byte stream that arrives in chunks of any size. It copies an unfinished frame into a buffer that grows
+ * with the bytes received, never with the size announced: a small remainder must not retain the 64 kB of its read, and a frame that
+ * arrives byte by byte must not cost an object for each.
  */
 import { ProtocolError } from "../errors.js";
-import { COMMAND, LONG, MAX_COMMAND_BYTES, MORE } from "./zmtp.js";
+import { FLAG_COMMAND, FLAG_LONG, FLAG_MORE, MAX_COMMAND_BYTES } from "./zmtp.js";
 
-/** The first copy of an unfinished frame; it doubles when it is full. */
+/** Initial size of the copy of an unfinished frame; it doubles when full. */
 const FIRST_COPY_BYTES = 4096;
-/** What a Buffer takes beside its bytes. */
-const BUFFER_BYTES = 400;
-const NOTHING = Buffer.alloc(0);
+/** Memory of a Buffer object in addition to its bytes. */
+const BUFFER_OVERHEAD_BYTES = 400;
+const EMPTY = Buffer.alloc(0);
 
 export interface Frame {
   readonly isCommand: boolean;
   /** Another frame of the same message follows. */
   readonly more: boolean;
-  /** Shares the memory of what was read. */
+  /** Shares the memory of the chunk. */
   readonly body: Buffer;
-  /** The frame was larger than `limit`: the body is its beginning. */
+  /** The frame was larger than `maxBodyBytes`: the body is its beginning. */
   readonly isTruncated: boolean;
 }
 
 export class FrameReader {
-  /** Bytes that a frame of a message may have; may be changed between two frames. Negative: no message may come. */
-  limit: number;
-  readonly #truncateTo: number | undefined;
-  #piece: Buffer = NOTHING;
+  /** Limit for the body of a message frame; may be changed between two frames. Negative = message frames are not allowed yet. */
+  maxBodyBytes: number;
+  readonly #truncateToBytes: number | undefined;
+  #chunk: Buffer = EMPTY;
   #at = 0;
   /** The beginning of an unfinished frame: the first #copied bytes. */
-  #copy: Buffer = NOTHING;
-  #copied = 0;
+  #copy: Buffer = EMPTY;
+  #copiedBytes = 0;
   /** Bytes of a truncated frame that are still to come. */
-  #skip = 0;
+  #skipBytes = 0;
 
-  /** `truncateTo`: of a larger frame so many bytes are handed on and the others skipped; absent: it throws "too_large". */
-  constructor(limit = Number.POSITIVE_INFINITY, truncateTo?: number) {
-    this.limit = limit;
-    this.#truncateTo = truncateTo;
+  /** `truncateToBytes`: a larger frame is truncated to so many bytes; absent = next() throws "too_large". */
+  constructor(maxBodyBytes = Number.POSITIVE_INFINITY, truncateToBytes?: number) {
+    this.maxBodyBytes = maxBodyBytes;
+    this.#truncateToBytes = truncateToBytes;
   }
 
-  /** Bytes of memory that an unfinished frame takes. */
+  /** Bytes of memory of the unfinished frame. */
   get heldBytes(): number {
-    return this.#copied > 0 ? this.#copy.length + BUFFER_BYTES : 0;
+    return this.#copiedBytes > 0 ? this.#copy.length + BUFFER_OVERHEAD_BYTES : 0;
   }
 
-  /** Forgets what it holds; nothing is fed to it after that. */
-  drop(): void {
-    this.#copy = NOTHING;
-    this.#copied = 0;
-    this.#release();
+  /** Frees all memory. feed() must not be called afterwards. */
+  clear(): void {
+    this.#copy = EMPTY;
+    this.#copiedBytes = 0;
+    this.#releaseChunk();
   }
 
-  /** Takes the next piece. The last one must have been used up: next() has returned undefined. */
-  feed(piece: Buffer): void {
-    this.#piece = piece;
+  /** Adds the next chunk. The last one must be used up: next() has returned undefined. */
+  feed(chunk: Buffer): void {
+    this.#chunk = chunk;
     this.#at = 0;
   }
 
   /**
-   * The next frame; undefined when the rest of the piece is none. Throws "too_large" at a frame that is too large as soon as
-   * its size is there, and "invalid" at flags that no frame has, and at a message where none may come.
+   * Returns the next frame; undefined when the chunk has no further complete frame. Throws "too_large" as soon as the size of a too
+   * large frame is known, and "invalid" at undefined flags and at a message frame that is not allowed yet.
    */
   next(): Frame | undefined {
-    if (this.#skip > 0) this.#skipOver();
-    if (this.#copied > 0) return this.#complete();
-    const [piece, at] = [this.#piece, this.#at];
-    if (at === piece.length) return this.#release();
-    const end = this.#end(piece, at, piece.length);
-    if (end > piece.length) {
+    if (this.#skipBytes > 0) this.#skipTruncated();
+    if (this.#copiedBytes > 0) return this.#complete();
+    const [chunk, at] = [this.#chunk, this.#at];
+    if (at === chunk.length) return this.#releaseChunk();
+    const end = this.#frameEnd(chunk, at, chunk.length);
+    if (end > chunk.length) {
       this.#append(end - at);
-      return this.#release();
+      return this.#releaseChunk();
     }
     this.#at = end;
-    return this.#frame(piece, at, end);
+    return this.#frame(chunk, at, end);
   }
 
-  /** The frame whose beginning is in the copy; undefined while its end is not there. */
+  /** Returns the frame whose beginning is in the copy; undefined until its end has arrived. */
   #complete(): Frame | undefined {
     let [known, end] = [0, 0];
     do {
       known = end;
-      end = this.#end(this.#copy, 0, this.#copied);
+      end = this.#frameEnd(this.#copy, 0, this.#copiedBytes);
       this.#append(end);
-      if (this.#copied < end) return this.#release();
+      if (this.#copiedBytes < end) return this.#releaseChunk();
     } while (end !== known);
     const copy = this.#copy;
-    this.#copy = NOTHING;
-    this.#copied = 0;
+    this.#copy = EMPTY;
+    this.#copiedBytes = 0;
     return this.#frame(copy, 0, end);
   }
 
-  /** Copies what the piece has of a frame of `end` bytes. */
+  /** Copies the chunk's bytes of a frame of `end` bytes. */
   #append(end: number): void {
-    const bytes = Math.min(end - this.#copied, this.#piece.length - this.#at);
-    const needed = this.#copied + bytes;
+    const bytes = Math.min(end - this.#copiedBytes, this.#chunk.length - this.#at);
+    const needed = this.#copiedBytes + bytes;
     if (needed > this.#copy.length) {
-      // Slow: a slice of the pool would hold the other 8 kB of it.
+      // allocUnsafeSlow: a slice of Node's pool would retain 8 kB.
       const larger = Buffer.allocUnsafeSlow(Math.min(end, Math.max(FIRST_COPY_BYTES, 2 * needed)));
-      this.#copy.copy(larger, 0, 0, this.#copied);
+      this.#copy.copy(larger, 0, 0, this.#copiedBytes);
       this.#copy = larger;
     }
-    this.#piece.copy(this.#copy, this.#copied, this.#at, this.#at + bytes);
-    this.#copied = needed;
+    this.#chunk.copy(this.#copy, this.#copiedBytes, this.#at, this.#at + bytes);
+    this.#copiedBytes = needed;
     this.#at += bytes;
   }
 
-  /** The piece is used up. */
-  #release(): undefined {
-    this.#piece = NOTHING;
+  /** The chunk is used up. */
+  #releaseChunk(): undefined {
+    this.#chunk = EMPTY;
     this.#at = 0;
   }
 
-  #skipOver(): void {
-    const bytes = Math.min(this.#skip, this.#piece.length - this.#at);
-    this.#skip -= bytes;
+  #skipTruncated(): void {
+    const bytes = Math.min(this.#skipBytes, this.#chunk.length - this.#at);
+    this.#skipBytes -= bytes;
     this.#at += bytes;
   }
 
   #frame(bytes: Buffer, at: number, end: number): Frame {
     const flags = bytes[at] ?? 0;
-    const isLong = (flags & LONG) !== 0;
+    const isLong = (flags & FLAG_LONG) !== 0;
     const body = bytes.subarray(at + (isLong ? 9 : 2), end);
-    if (isLong && this.#truncateTo !== undefined) this.#skip = readSize(bytes, at + 1) - body.length;
+    if (isLong && this.#truncateToBytes !== undefined) this.#skipBytes = readSize(bytes, at + 1) - body.length;
     return {
-      isCommand: (flags & COMMAND) !== 0,
-      more: (flags & MORE) !== 0,
+      isCommand: (flags & FLAG_COMMAND) !== 0,
+      more: (flags & FLAG_MORE) !== 0,
       body,
-      isTruncated: this.#skip > 0,
+      isTruncated: this.#skipBytes > 0,
     };
   }
 
-  /** Where the frame that begins here ends; or, while its size is not there, how far the size goes. */
-  #end(bytes: Buffer, at: number, to: number): number {
+  /** Returns the end of the frame that begins at `at`; while its size is incomplete, the end of the size. */
+  #frameEnd(bytes: Buffer, at: number, to: number): number {
     const flags = bytes[at] ?? 0;
     // Five bits are reserved, and a command has no second frame.
-    if (flags > (COMMAND | LONG) || flags === (COMMAND | MORE)) throw wrongFlags(flags);
-    const isLong = (flags & LONG) !== 0;
+    if (flags > (FLAG_COMMAND | FLAG_LONG) || flags === (FLAG_COMMAND | FLAG_MORE)) throw wrongFlags(flags);
+    const isLong = (flags & FLAG_LONG) !== 0;
     const body = at + (isLong ? 9 : 2);
     if (body > to) return body;
     const size = isLong ? readSize(bytes, at + 1) : (bytes[at + 1] ?? 0);
-    const limit = flags >= COMMAND ? MAX_COMMAND_BYTES : this.limit;
-    if (size <= limit) return body + size;
-    if (limit < 0) throw new ProtocolError("invalid", "the peer sends messages before it has said what it is");
-    if (this.#truncateTo === undefined || flags >= COMMAND) throw tooLarge(size, limit);
-    return body + Math.min(size, this.#truncateTo);
+    const maxBodyBytes = flags >= FLAG_COMMAND ? MAX_COMMAND_BYTES : this.maxBodyBytes;
+    if (size <= maxBodyBytes) return body + size;
+    if (maxBodyBytes < 0) throw new ProtocolError("invalid", "the peer sent a message before READY");
+    if (this.#truncateToBytes === undefined || flags >= FLAG_COMMAND) throw tooLarge(size, maxBodyBytes);
+    return body + Math.min(size, this.#truncateToBytes);
   }
 }
 
-/** Eight bytes; numbers above 2^53 lose what no limit is so exact as to need. (85 ns in the first 10,000; through a BigInt 200.) */
+/** Reads eight bytes; above 2^53 the result is inexact, which no limit needs. (85 ns in the first 10,000 calls; with BigInt 200.) */
 function readSize(bytes: Buffer, at: number): number {
   return bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
 }
 
 function tooLarge(size: number, limit: number): ProtocolError {
-  return new ProtocolError("too_large", `a frame of ${size} bytes, at most ${limit} are taken`);
+  return new ProtocolError("too_large", `a frame has ${size} bytes, the limit is ${limit}`);
 }
 
 function wrongFlags(flags: number): ProtocolError {

@@ -2,7 +2,7 @@
  * Publishers' own ids, with their offsets. One that is used again (by a publisher that counts from 1 after each of its starts) has an
  * oldest and a newest place: which of them counts is for whoever asks. The newest has a map of its own, which is empty as a rule.
  */
-import type { EqualIds } from "../delivery/ports.js";
+import type { EqualIds } from "../delivery/history.js";
 
 export class CustomIds {
   readonly #oldest = new Map<string, number>();

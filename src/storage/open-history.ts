@@ -1,5 +1,5 @@
 /** Opens the history that the configuration asks for. */
-import type { History } from "../delivery/ports.js";
+import type { History } from "../delivery/history.js";
 import type { Clock } from "../util/clock.js";
 import { damage } from "./lmdb/check-file.js";
 import type { LmdbHistoryOptions } from "./lmdb/lmdb-history.js";

@@ -1,24 +1,27 @@
 /** Text of strangers as the log and the dashboard show it: bounded, whatever was sent. */
 
 /** Characters of one value in a line of the log. */
-export const FIELD_CHARACTERS = 200;
+export const MAX_FIELD_CHARACTERS = 200;
 
 /** The beginning of a text; where something was left out an ellipsis stands for it. */
-export function abbreviate(text: string, characters = FIELD_CHARACTERS): string {
+export function abbreviate(text: string, characters = MAX_FIELD_CHARACTERS): string {
   return text.length > characters ? `${text.slice(0, characters)}…` : text;
 }
 
 export interface ListBounds {
   /** Words shown at most. */
-  readonly words: number;
+  readonly maxWords: number;
   /** Of one word. */
-  readonly characters: number;
+  readonly maxWordCharacters: number;
   /** Of all words together; the first is shown in any case. */
-  readonly sum: number;
+  readonly maxCharacters: number;
 }
 
 /** The first words of a list, each abbreviated, and how many are left out: "and 97 more". */
-export function abbreviateList(list: readonly string[], { words, characters, sum }: ListBounds): string[] {
+export function abbreviateList(
+  list: readonly string[],
+  { maxWords: words, maxWordCharacters: characters, maxCharacters: sum }: ListBounds,
+): string[] {
   const shown: string[] = [];
   let used = 0;
   for (const word of list) {

@@ -7,16 +7,16 @@ export interface Backoff {
   reset(): void;
 }
 
-export function backoff(first: number, last: number, random: () => number = () => 0): Backoff {
-  let wait = first;
+export function backoff(firstMs: number, lastMs: number, random: () => number = () => 0): Backoff {
+  let wait = firstMs;
   return {
     next() {
       const now = wait;
-      wait = Math.min(wait * 2, last);
+      wait = Math.min(wait * 2, lastMs);
       return now * (1 - random() / 2);
     },
     reset() {
-      wait = first;
+      wait = firstMs;
     },
   };
 }

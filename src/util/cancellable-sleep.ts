@@ -3,7 +3,7 @@ import type { Clock } from "./clock.js";
 
 export class CancellableSleep {
   readonly #clock: Clock;
-  #isOver = false;
+  #isCancelled = false;
   #wake: () => void = () => {};
 
   constructor(clock: Clock) {
@@ -12,7 +12,7 @@ export class CancellableSleep {
 
   /** One at a time. Does not wait after over(). */
   for(ms: number): Promise<void> {
-    if (this.#isOver) return Promise.resolve();
+    if (this.#isCancelled) return Promise.resolve();
     return new Promise((resolve) => {
       const cancel = this.#clock.after(ms, resolve);
       this.#wake = () => {
@@ -22,8 +22,8 @@ export class CancellableSleep {
     });
   }
 
-  over(): void {
-    this.#isOver = true;
+  cancel(): void {
+    this.#isCancelled = true;
     this.#wake();
   }
 }

@@ -19,12 +19,12 @@ export interface Clock {
 
 /** What lies between this process's own count and that since boot (CLOCK_MONOTONIC; both are read from it). */
 const [seconds, nanoseconds] = process.hrtime();
-const BOOT = seconds * 1000 + nanoseconds / 1e6 - performance.now();
+const BOOT_OFFSET_MS = seconds * 1000 + nanoseconds / 1e6 - performance.now();
 
 /** The machine's clock. Its timers keep the process alive: close() of their owner is what ends them. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => BOOT + performance.now(),
+  monotonic: () => BOOT_OFFSET_MS + performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
@@ -36,7 +36,7 @@ export const systemClock: Clock = {
 };
 
 /** Resolves when `done` has settled, or after `ms` milliseconds; never rejects. */
-export function atMost(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
+export function waitAtMost(clock: Clock, ms: number, done: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const cancel = clock.after(ms, resolve);
     const settled = () => {

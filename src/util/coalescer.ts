@@ -3,39 +3,39 @@ import type { Cancel, Clock } from "./clock.js";
 
 export class Coalescer {
   readonly #clock: Clock;
-  readonly #interval: number;
+  readonly #intervalMs: number;
   readonly #run: () => void;
-  #isAsked = false;
+  #isRequested = false;
   /** It was done less than an interval ago. */
-  #rest: Cancel | undefined;
+  #cancelPause: Cancel | undefined;
 
   /** `interval`: the least time between the end of one turn's work and the next, milliseconds. */
   constructor(clock: Clock, interval: number, run: () => void) {
     this.#clock = clock;
-    this.#interval = interval;
+    this.#intervalMs = interval;
     this.#run = run;
   }
 
-  ask(): void {
-    if (this.#isAsked) return;
-    this.#isAsked = true;
-    if (!this.#rest) setImmediate(() => this.#isAsked && this.now());
+  request(): void {
+    if (this.#isRequested) return;
+    this.#isRequested = true;
+    if (!this.#cancelPause) setImmediate(() => this.#isRequested && this.runNow());
   }
 
   /** Does it, asked or not. */
-  now(): void {
-    this.#isAsked = false;
-    this.#rest ??= this.#clock.after(this.#interval, () => {
-      this.#rest = undefined;
-      if (this.#isAsked) this.now();
+  runNow(): void {
+    this.#isRequested = false;
+    this.#cancelPause ??= this.#clock.after(this.#intervalMs, () => {
+      this.#cancelPause = undefined;
+      if (this.#isRequested) this.runNow();
     });
     this.#run();
   }
 
   /** Nothing is done any more that was asked for before. */
   stop(): void {
-    this.#isAsked = false;
-    this.#rest?.();
-    this.#rest = undefined;
+    this.#isRequested = false;
+    this.#cancelPause?.();
+    this.#cancelPause = undefined;
   }
 }

@@ -7,14 +7,14 @@ import type { Clock } from "./clock.js";
 import type { Condition, Conditions } from "./conditions.js";
 
 /** Where nobody says how many files may be open: Linux's usual soft limit. */
-const UNKNOWN_LIMIT = 1024;
+const UNKNOWN_LIMIT_COUNT = 1024;
 /** Files, timers and listening sockets of the process itself. */
-const OWN_DESCRIPTORS = 64;
+const OWN_DESCRIPTOR_COUNT = 64;
 /** For each Mongrel2: both sockets of the link (several peers where they are bound), and the control port. */
-const SERVER_DESCRIPTORS = 16;
+const SERVER_DESCRIPTOR_COUNT = 16;
 /** A quarter of what is left is the admin address's, within these. */
 const ADMIN_CONNECTIONS = { least: 8, most: 100 };
-const LEAST_PUBLISHERS = 8;
+const MIN_PUBLISHER_COUNT = 8;
 
 /** Connections at a time. */
 export interface DescriptorShares {
@@ -27,26 +27,26 @@ export function descriptorLimit(read: () => string = () => readFileSync("/proc/s
   try {
     const [, soft] = /^Max open files +(\d+|unlimited)/m.exec(read()) ?? [];
     if (soft === "unlimited") return Number.MAX_SAFE_INTEGER;
-    return soft === undefined ? UNKNOWN_LIMIT : Number(soft);
+    return soft === undefined ? UNKNOWN_LIMIT_COUNT : Number(soft);
   } catch {
-    return UNKNOWN_LIMIT; // no /proc
+    return UNKNOWN_LIMIT_COUNT; // no /proc
   }
 }
 
 /** `servers`: how many Mongrel2 there are. */
 export function descriptorShares(limit: number, servers: number): DescriptorShares {
-  const free = limit - OWN_DESCRIPTORS - servers * SERVER_DESCRIPTORS;
+  const free = limit - OWN_DESCRIPTOR_COUNT - servers * SERVER_DESCRIPTOR_COUNT;
   const { least, most } = ADMIN_CONNECTIONS;
   const admin = Math.max(least, Math.min(most, Math.floor(free / 4)));
-  return { admin, publishers: Math.max(LEAST_PUBLISHERS, free - admin) };
+  return { admin, publishers: Math.max(MIN_PUBLISHER_COUNT, free - admin) };
 }
 
 /** A cap that was not reached for so long is no problem any more. */
-const EASED_AFTER_MS = 10_000;
+const RECOVERED_AFTER_MS = 10_000;
 
 /** The connections that one address may have at a time; reaching that is a standing problem for as long as it goes on. */
 export class ConnectionCap {
-  readonly most: number;
+  readonly maxConnections: number;
   readonly #clock: Clock;
   readonly #conditions: Conditions;
   readonly #condition: Condition;
@@ -56,7 +56,7 @@ export class ConnectionCap {
 
   /** `about`: what is told, "overloaded". */
   constructor(
-    most: number,
+    maxConnections: number,
     {
       clock,
       conditions,
@@ -66,19 +66,19 @@ export class ConnectionCap {
       readonly conditions: Conditions;
     },
   ) {
-    this.most = most;
+    this.maxConnections = maxConnections;
     this.#clock = clock;
     this.#conditions = conditions;
     this.#condition = { code: "overloaded", ...about };
   }
 
   /** One connection was one too many: it, or another, was closed. */
-  readonly reached = (): void => {
+  readonly limitReached = (): void => {
     this.#reachedAt = this.#clock.monotonic();
     this.#count++;
     if (this.#cancel) return;
     this.#tell();
-    this.#cancel = this.#clock.every(EASED_AFTER_MS, () => this.#look());
+    this.#cancel = this.#clock.every(RECOVERED_AFTER_MS, () => this.#look());
   };
 
   close(): void {
@@ -87,11 +87,14 @@ export class ConnectionCap {
   }
 
   #tell(): void {
-    this.#conditions.begin({ ...this.#condition, details: { most: this.most, refused: this.#count } });
+    this.#conditions.begin({
+      ...this.#condition,
+      details: { maxConnections: this.maxConnections, refused: this.#count },
+    });
   }
 
   #look(): void {
-    if (this.#clock.monotonic() - this.#reachedAt < EASED_AFTER_MS) {
+    if (this.#clock.monotonic() - this.#reachedAt < RECOVERED_AFTER_MS) {
       this.#tell();
       return;
     }

@@ -4,7 +4,7 @@
  */
 
 /** Knuth's multiplicative hash: ids count up, and side by side they would make one long cluster. */
-const MULTIPLIER = 0x9e3779b1;
+const HASH_MULTIPLIER_CODE = 0x9e3779b1;
 const MAX_COUNT = 65_535;
 
 export class IdCounts {
@@ -81,7 +81,7 @@ export class IdCounts {
   }
 
   #homeOf(id: number): number {
-    return Math.imul(id, MULTIPLIER) >>> this.#shift;
+    return Math.imul(id, HASH_MULTIPLIER_CODE) >>> this.#shift;
   }
 
   /** Where an id is, or would be. */

@@ -7,9 +7,9 @@ import type { Clock } from "./clock.js";
 
 /** What one turn may take, and how many steps (a clock may stand still). */
 const SLICE_MS = 5;
-const SLICE_STEPS = 256;
+const MAX_SLICE_STEP_COUNT = 256;
 /** Pieces of work that run or wait; more are refused. */
-const MAX_PIECES = 16;
+const MAX_PENDING_COUNT = 16;
 
 /** Each step is short; between two of them it may rest. Returns the result. */
 export type Steps<Result> = Generator<undefined, Result>;
@@ -28,7 +28,7 @@ export class SlicedWork {
 
   /** Rejects where too much waits already, and with what the work throws. */
   run<Result>(work: Steps<Result>): Promise<Result> {
-    if (this.#pieces >= MAX_PIECES) return Promise.reject(this.#refused());
+    if (this.#pieces >= MAX_PENDING_COUNT) return Promise.reject(this.#refused());
     this.#pieces++;
     const done = this.#last.then(() => this.#finish(work)).finally(() => this.#pieces--);
     this.#last = done.catch(() => {}); // told to whoever asked for it
@@ -45,7 +45,7 @@ export class SlicedWork {
 
   #slice<Result>(work: Steps<Result>): { readonly value: Result } | undefined {
     const end = this.#clock.monotonic() + SLICE_MS;
-    for (let step = 0; step < SLICE_STEPS && (step === 0 || this.#clock.monotonic() < end); step++) {
+    for (let step = 0; step < MAX_SLICE_STEP_COUNT && (step === 0 || this.#clock.monotonic() < end); step++) {
       const { done, value } = work.next();
       if (done) return { value };
     }

@@ -1,91 +1,93 @@
 /**
- * How a connection begins: connect, exchange greetings, READY; each with a deadline that traffic does not extend.
+ * Handshake of a connection: connect, exchange greetings, READY. Each has a deadline that traffic does not extend.
  *
- * Our greeting leaves in two steps. libzmq closes the connection as soon as it sees another security mechanism than its own, before
- * it has told which; so the first 12 bytes leave at once, which make it send all of its greeting, and the rest when its mechanism is
- * known. A CURVE peer can be named then (libzmq 4.3.4; with 64 bytes at once it sends 10 and leaves).
+ * The greeting is sent in two steps. libzmq closes the connection as soon as it receives another security mechanism than its own, before
+ * it has sent its own. So the first 12 bytes are sent at once, which make libzmq send its whole greeting, and the remainder once its
+ * mechanism is known. An error can then name a CURVE peer (libzmq 4.3.4; after 64 bytes at once it sends 10 and closes).
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
-import { GREETING, GREETING_BYTES, greetingFault, isMechanismKnown, knowsPing } from "../protocol/zmtp.js";
+import { GREETING, GREETING_BYTES, greetingFault, isMechanismKnown, supportsPing } from "../protocol/zmtp.js";
 import type { Cancel, Clock } from "../util/clock.js";
 
-/** For the connection, the resolution of the name included. */
+/** For connecting, name resolution included. */
 const CONNECT_TIMEOUT_MS = 5000;
-/** From the connection to READY: as libzmq has it. */
+/** From the connection to READY: the default of libzmq. */
 const HANDSHAKE_TIMEOUT_MS = 30_000;
-/** After this a peer gets the rest of our greeting without having told its mechanism: it may be waiting for it. */
-const GREETING_DELAY_MS = 1000;
-/** Signature and version. */
-const FIRST_BYTES = 12;
+/** Then the remainder is sent without knowing the peer's mechanism: the peer may wait for it. */
+const MECHANISM_TIMEOUT_MS = 1000;
+/** The first step: signature and version. */
+const VERSION_END_BYTES = 12;
 
 export class Handshake {
   readonly #socket: Socket;
   readonly #clock: Clock;
-  readonly #late: (error: ProtocolError) => void;
-  readonly #heard = Buffer.alloc(GREETING_BYTES);
-  #heardBytes = 0;
-  #hasSentRest = false;
+  readonly #timedOut: (error: ProtocolError) => void;
+  readonly #greeting = Buffer.alloc(GREETING_BYTES);
+  #greetingBytes = 0;
+  #hasSentRemainder = false;
   #timer: Cancel = () => {};
 
-  /** `late`: READY did not come in time. A connection that cannot be made in time ends with the error ETIMEDOUT. */
-  constructor(socket: Socket, clock: Clock, late: (error: ProtocolError) => void) {
+  /** Calls `timedOut` if READY does not arrive in time. A connect timeout ends the connection with the error ETIMEDOUT. */
+  constructor(socket: Socket, clock: Clock, timedOut: (error: ProtocolError) => void) {
     this.#socket = socket;
     this.#clock = clock;
-    this.#late = late;
+    this.#timedOut = timedOut;
     if (socket.connecting) this.#connect();
-    else this.#begin();
+    else this.#sendGreeting();
   }
 
-  get isGreeted(): boolean {
-    return this.#heardBytes === GREETING_BYTES;
+  get hasGreeting(): boolean {
+    return this.#greetingBytes === GREETING_BYTES;
   }
 
-  /** Once greeted: whether the peer understands PING. */
-  get knowsPing(): boolean {
-    return knowsPing(this.#heard);
+  /** Whether the peer understands PING; valid once hasGreeting. */
+  get supportsPing(): boolean {
+    return supportsPing(this.#greeting);
   }
 
-  /** Takes the peer's greeting; returns what follows it. Throws "invalid" where it is none that we understand. */
-  greet(bytes: Buffer): Buffer {
-    const taken = bytes.copy(this.#heard, this.#heardBytes);
-    this.#heardBytes += taken;
-    const heard = this.#heard.subarray(0, this.#heardBytes);
-    const fault = greetingFault(heard);
+  /** Reads bytes of the peer's greeting; returns the bytes behind it. Throws "invalid" if it is not ZMTP 3 with NULL. */
+  readGreeting(bytes: Buffer): Buffer {
+    const copied = bytes.copy(this.#greeting, this.#greetingBytes);
+    this.#greetingBytes += copied;
+    const greeting = this.#greeting.subarray(0, this.#greetingBytes);
+    const fault = greetingFault(greeting);
     if (fault !== undefined) throw new ProtocolError("invalid", fault);
-    if (isMechanismKnown(heard)) this.#sendRest();
-    return bytes.subarray(taken);
+    if (isMechanismKnown(greeting)) this.#sendRemainder();
+    return bytes.subarray(copied);
   }
 
-  /** It is over, one way or the other. */
-  end(): void {
+  /** Stops the timers: READY has arrived, or the connection is closed. */
+  stop(): void {
     this.#timer();
   }
 
   #connect(): void {
-    const late = () => this.#socket.destroy(Object.assign(new Error("timed out"), { code: "ETIMEDOUT" }));
-    this.#timer = this.#clock.after(CONNECT_TIMEOUT_MS, late);
-    this.#socket.on("connect", () => this.#begin());
+    const timedOut = () => this.#socket.destroy(Object.assign(new Error("timed out"), { code: "ETIMEDOUT" }));
+    this.#timer = this.#clock.after(CONNECT_TIMEOUT_MS, timedOut);
+    this.#socket.on("connect", () => this.#sendGreeting());
   }
 
-  #begin(): void {
+  #sendGreeting(): void {
     this.#timer();
-    this.#socket.write(GREETING.subarray(0, FIRST_BYTES));
-    this.#timer = this.#clock.after(GREETING_DELAY_MS, () => {
-      this.#sendRest();
-      this.#timer = this.#clock.after(HANDSHAKE_TIMEOUT_MS - GREETING_DELAY_MS, () => this.#late(tooLate()));
+    this.#socket.write(GREETING.subarray(0, VERSION_END_BYTES));
+    this.#timer = this.#clock.after(MECHANISM_TIMEOUT_MS, () => {
+      this.#sendRemainder();
+      this.#timer = this.#clock.after(HANDSHAKE_TIMEOUT_MS - MECHANISM_TIMEOUT_MS, () =>
+        this.#timedOut(handshakeTimeout()),
+      );
     });
   }
 
-  #sendRest(): void {
-    if (this.#hasSentRest) return;
-    this.#hasSentRest = true;
-    this.#socket.write(GREETING.subarray(FIRST_BYTES));
+  #sendRemainder(): void {
+    if (this.#hasSentRemainder) return;
+    this.#hasSentRemainder = true;
+    this.#socket.write(GREETING.subarray(VERSION_END_BYTES));
   }
 }
 
-function tooLate(): ProtocolError {
+function handshakeTimeout(): ProtocolError {
   const seconds = HANDSHAKE_TIMEOUT_MS / 1000;
-  const what = `the peer did not finish the ZeroMQ handshake within ${seconds} s; fix: connect only ZeroMQ sockets, and look whether the peer hangs`;
+  const what = `the peer did not finish the ZeroMQ handshake within ${seconds} s; fix: connect only ZeroMQ sockets, and check whether the peer hangs`;
   return new ProtocolError("invalid", what);
 }

@@ -1,33 +1,33 @@
-/** Binds a server; where the socket file of a process that is gone is in the way, that is removed, and nothing else ever is. */
+/** Binds a server. Removes the socket file of a process that has ended, and never any other file. */
 import { once } from "node:events";
 import { lstatSync, unlinkSync } from "node:fs";
 import { connect, type Server } from "node:net";
 import type { Endpoint } from "./endpoint.js";
 
-/** The path of a socket's file, as Linux has it; without the zero at its end. */
+/** The longest path of a socket file on Linux, without its terminating zero (unix(7)). */
 const MAX_PATH_BYTES = 107;
 
-/** Rejects with the error of the operating system, and with EEXIST where the path is that of a file that is no socket. */
-export async function listen(server: Server, place: Endpoint): Promise<void> {
+/** Rejects with the error of the operating system, and with EEXIST if the path is that of another kind of file. */
+export async function listen(server: Server, endpoint: Endpoint): Promise<void> {
   try {
-    await once(server.listen(place), "listening");
+    await once(server.listen(endpoint), "listening");
   } catch (error) {
-    if (!("path" in place) || !(await isLeftOver(place.path, error))) throw error;
-    unlinkSync(place.path);
-    await once(server.listen(place), "listening");
+    if (!("path" in endpoint) || !(await isAbandonedSocket(endpoint.path, error))) throw error;
+    unlinkSync(endpoint.path);
+    await once(server.listen(endpoint), "listening");
   }
 }
 
-/** Throws ENAMETOOLONG: libuv would use the beginning of the path. */
-export function checkPath(place: Endpoint): void {
-  const bytes = "path" in place ? Buffer.byteLength(place.path) : 0;
+/** Throws ENAMETOOLONG: libuv would truncate the path. */
+export function checkPathLength(endpoint: Endpoint): void {
+  const bytes = "path" in endpoint ? Buffer.byteLength(endpoint.path) : 0;
   if (bytes <= MAX_PATH_BYTES) return;
-  const what = `the path has ${bytes} bytes, at most ${MAX_PATH_BYTES} are possible`;
+  const what = `the path has ${bytes} bytes, the limit is ${MAX_PATH_BYTES}`;
   throw Object.assign(new Error(what), { code: "ENAMETOOLONG" });
 }
 
-/** Whether what is in the way of a socket to bind is the socket of a process that is gone. Throws where it is no socket. */
-async function isLeftOver(path: string, error: unknown): Promise<boolean> {
+/** Whether the path is the socket file of a process that has ended. Throws EEXIST if it is no socket. */
+async function isAbandonedSocket(path: string, error: unknown): Promise<boolean> {
   if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") return false;
   // An abstract name has no file.
   if (path.startsWith("\0")) return false;

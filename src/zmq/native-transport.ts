@@ -1,4 +1,7 @@
-/** A link to one Mongrel2 over ZeroMQ: our PULL on its PUSH (send_spec), our PUB on its SUB (recv_spec). */
+/**
+ * Transport to one Mongrel2 over the native ZeroMQ sockets (docs/architecture/mongrel2.md 2.9): a PULL socket to its PUSH (send_spec), a
+ * PUB socket to its SUB (recv_spec).
+ */
 import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import type { Peer } from "./peer.js";
@@ -7,51 +10,52 @@ import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
 export interface NativeTransportOptions {
-  /** Where Mongrel2 sends requests. */
+  /** Address at which Mongrel2 sends requests. */
   readonly sendSpec: string;
-  /** Where Mongrel2 takes replies. */
+  /** Address at which Mongrel2 receives replies. */
   readonly recvSpec: string;
   /** ZeroMQ identity of both sockets; "" = none. */
   readonly identity: string;
-  /** Bind both instead of connecting. */
+  /** Binds both sockets instead of connecting them. */
   readonly bind: boolean;
   readonly clock: Clock;
-  /** Absent: whoever opens the link finds out by itself. */
+  /** Absent = connection errors are not reported. */
   readonly observer?: TransportObserver;
 }
 
-/** Is told of what happens to the two connections, each named by its address. */
+/** Observes the two connections, each identified by its address. */
 export interface TransportObserver {
-  /** Told once, until reached() or another reason. */
+  /** Called once, until reached() or another reason. */
   unreachable(error: TransportError): void;
   reached(address: string): void;
-  /** A connection that was up has ended with an error. */
+  /** An established connection has ended with an error. */
   broken(error: TransportError): void;
 }
 
-/** How long what was sent may take to leave when closing, milliseconds. */
-const LINGER = 1000;
+/** How long close() waits for the peers to take what was sent. */
+const LINGER_MS = 1000;
 /**
- * The largest request that is taken whole, bytes. Of a larger one the beginning is handed on, which names the connection to answer:
- * no client can make us end the link. (Mongrel2 sends bodies of up to limits.content_length.)
+ * The largest request that is received whole. A larger one is truncated to TRUNCATED_REQUEST_BYTES, which identify the connection to
+ * answer, so no client can end the link. (Mongrel2 sends bodies of up to limits.content_length.)
  */
-const LARGEST_REQUEST = 8_000_000;
-const BEGINNING = 64_000;
-/** The largest subscription of a peer, bytes: Mongrel2 has one, its recv_ident. */
-const LARGEST_SUBSCRIPTION = 1000;
-/** And so many of them. */
-const MOST_SUBSCRIPTIONS = 1000;
-const SUBSCRIBE = 1;
-const NOTHING = Buffer.alloc(0);
-const TOO_LARGE = `a request of more than ${LARGEST_REQUEST} bytes: its end is not read; fix: lower limits.content_length of Mongrel2`;
-const SEVERAL_PARTS = "a message in several parts: is something other than Mongrel2 connected to the send_spec?";
+const MAX_REQUEST_BYTES = 8_000_000;
+const TRUNCATED_REQUEST_BYTES = 64_000;
+/** The largest subscription of a peer: Mongrel2 has one, its recv_ident. */
+const MAX_SUBSCRIPTION_BYTES = 1000;
+/** The largest number of subscriptions of a peer. */
+const MAX_SUBSCRIPTION_COUNT = 1000;
+/** First byte of a message of a SUB socket: 1 = subscribe, 0 = unsubscribe (ZMTP 3.0). */
+const SUBSCRIBE_CODE = 1;
+const EMPTY = Buffer.alloc(0);
+const TOO_LARGE = `a request has more than ${MAX_REQUEST_BYTES} bytes and was truncated; fix: lower limits.content_length of Mongrel2`;
+const SEVERAL_PARTS = "a message has several parts; fix: connect nothing but Mongrel2 to the send_spec";
 
 export class NativeTransport implements Transport {
   readonly #options: NativeTransportOptions;
-  /** What each peer of the PUB has subscribed to: beginnings of messages. */
+  /** Subscriptions of each peer of the PUB socket: prefixes of messages. */
   readonly #subscriptions = new Map<Peer, Buffer[]>();
-  #in: ZmqSocket | undefined;
-  #out: ZmqSocket | undefined;
+  #pull: ZmqSocket | undefined;
+  #pub: ZmqSocket | undefined;
   #isClosed = false;
 
   constructor(options: NativeTransportOptions) {
@@ -60,66 +64,72 @@ export class NativeTransport implements Transport {
 
   async start(receiver: Receiver): Promise<void> {
     const { sendSpec, recvSpec, ...both } = this.#options;
-    // Receiving first: a Mongrel2 that cannot get rid of its notices stops taking our replies.
-    this.#in = new ZmqSocket(
-      { ...both, type: "PULL", spec: sendSpec, limit: LARGEST_REQUEST, truncateTo: BEGINNING },
+    // PULL first: a Mongrel2 whose notices are not read stops reading replies (docs/architecture/mongrel2.md 2.8).
+    this.#pull = new ZmqSocket(
       {
-        ...this.#observed(sendSpec),
+        ...both,
+        type: "PULL",
+        spec: sendSpec,
+        maxMessageBytes: MAX_REQUEST_BYTES,
+        truncateToBytes: TRUNCATED_REQUEST_BYTES,
+      },
+      {
+        ...this.#observe(sendSpec),
         ready: () => receiver.connected("in"),
         message: (_, parts, isTruncated) => this.#receive(parts, isTruncated, receiver),
         pong: () => receiver.pong?.("in"),
         closed: () => receiver.disconnected("in"),
-        cut: (error) => receiver.refused(error),
+        protocolError: (error) => receiver.protocolError(error),
       },
     );
-    this.#out = new ZmqSocket(
-      { ...both, type: "PUB", spec: recvSpec, limit: LARGEST_SUBSCRIPTION },
+    this.#pub = new ZmqSocket(
+      { ...both, type: "PUB", spec: recvSpec, maxMessageBytes: MAX_SUBSCRIPTION_BYTES },
       {
-        ...this.#observed(recvSpec),
+        ...this.#observe(recvSpec),
         ready: (peer) => this.#subscriptions.set(peer, []),
-        message: (peer, [message]) => this.#subscribe(peer, message ?? NOTHING, receiver),
+        message: (peer, [message]) => this.#subscribe(peer, message ?? EMPTY, receiver),
         pong: () => receiver.pong?.("out"),
         closed: (peer) => {
           this.#subscriptions.delete(peer);
           receiver.disconnected("out");
         },
-        cut: (error) => receiver.refused(error),
+        protocolError: (error) => receiver.protocolError(error),
       },
     );
-    await this.#in.start();
-    await this.#out.start();
+    await this.#pull.start();
+    await this.#pub.start();
   }
 
-  /** Subscriptions are compared with the head alone. */
+  /** Compares the subscriptions with the head alone. */
   send(head: Buffer, body: Buffer): void {
     if (this.#isClosed) return;
-    for (const [peer, beginnings] of this.#subscriptions) {
-      if (beginnings.some((beginning) => beginsWith(head, beginning))) peer.send(head, body);
+    for (const [peer, prefixes] of this.#subscriptions) {
+      if (prefixes.some((prefix) => startsWith(head, prefix))) peer.send(head, body);
     }
   }
 
   reconnect(): void {
-    this.#out?.reconnect();
-    this.#in?.reconnect();
+    this.#pub?.reconnect();
+    this.#pull?.reconnect();
   }
 
   stopReceiving(draining: Draining): Promise<boolean> {
-    return this.#in?.drain(draining) ?? Promise.resolve(false);
+    return this.#pull?.drain(draining) ?? Promise.resolve(false);
   }
 
   ping(): boolean {
-    const sockets = [this.#in, this.#out];
+    const sockets = [this.#pull, this.#pub];
     return sockets.map((socket) => socket?.ping() ?? false).includes(true);
   }
 
   async close(): Promise<boolean> {
     this.#isClosed = true;
-    const isTaken = await this.#out?.close({ patience: LINGER });
-    await this.#in?.close({ patience: 0 });
-    return isTaken ?? false;
+    const isDelivered = await this.#pub?.close({ timeoutMs: LINGER_MS });
+    await this.#pull?.close({ timeoutMs: 0 });
+    return isDelivered ?? false;
   }
 
-  #observed(address: string) {
+  #observe(address: string) {
     const { observer } = this.#options;
     return {
       failed: (error: TransportError) => observer?.unreachable(error),
@@ -128,35 +138,33 @@ export class NativeTransport implements Transport {
     };
   }
 
-  /** Returns whether Mongrel2 can have sent it. */
+  /** Returns whether Mongrel2 may have sent the message. */
   #receive(parts: readonly Buffer[], isTruncated: boolean, receiver: Receiver): boolean {
     if (this.#isClosed) return true;
     const [message] = parts;
     const isWhole = message !== undefined && parts.length === 1;
-    if (isTruncated) receiver.refused(new ProtocolError("too_large", TOO_LARGE));
+    if (isTruncated) receiver.protocolError(new ProtocolError("too_large", TOO_LARGE));
     if (isWhole) receiver.message(message);
-    else receiver.refused(new ProtocolError("invalid", SEVERAL_PARTS));
+    else receiver.protocolError(new ProtocolError("invalid", SEVERAL_PARTS));
     return isWhole;
   }
 
-  /** A peer is told of with its first subscription: nothing could be sent to it before. Returns whether anything has changed. */
+  /** Reports a peer as connected with its first subscription: before that nothing reaches it. Returns whether anything changed. */
   #subscribe(peer: Peer, message: Buffer, receiver: Receiver): boolean {
-    const beginnings = this.#subscriptions.get(peer) ?? [];
-    // A copy: what is kept must not hold the memory of all that was read with it.
-    const beginning = Buffer.from(message.subarray(1));
-    if (message[0] === SUBSCRIBE) {
-      if (beginnings.length >= MOST_SUBSCRIPTIONS) return false;
-      if (beginnings.push(beginning) === 1) receiver.connected("out");
+    const prefixes = this.#subscriptions.get(peer) ?? [];
+    // A copy, so that it does not retain the memory of the whole read.
+    const prefix = Buffer.from(message.subarray(1));
+    if (message[0] === SUBSCRIBE_CODE) {
+      if (prefixes.length >= MAX_SUBSCRIPTION_COUNT) return false;
+      if (prefixes.push(prefix) === 1) receiver.connected("out");
       return true;
     }
-    const at = beginnings.findIndex((it) => it.equals(beginning));
-    if (at >= 0) beginnings.splice(at, 1);
+    const at = prefixes.findIndex((it) => it.equals(prefix));
+    if (at >= 0) prefixes.splice(at, 1);
     return at >= 0;
   }
 }
 
-function beginsWith(message: Buffer, beginning: Buffer): boolean {
-  return (
-    message.length >= beginning.length && message.compare(beginning, 0, beginning.length, 0, beginning.length) === 0
-  );
+function startsWith(message: Buffer, prefix: Buffer): boolean {
+  return message.length >= prefix.length && message.compare(prefix, 0, prefix.length, 0, prefix.length) === 0;
 }

@@ -1,9 +1,8 @@
 /**
- * A bound PULL socket for publishers' PUSH sockets, which ends without loss. What a PUSH socket has written to a connection is gone
- * for it; libzmq closes connections whatever is on their way, and no publisher that goes on sending ever leaves a good moment. Here
- * a connection is half-closed first and read on: its publisher closes the other half, keeps what it has not written for the next
- * process, and all that it had written has come through. (Of 16 daemons that were stopped at 100 events/s beside a busy Mongrel2
- * 5 had lost some.)
+ * A bound PULL socket for publishers' PUSH sockets that closes without loss. A PUSH socket forgets a message once it has written it, and
+ * a PULL socket of libzmq closes connections with messages on their way. This socket half-closes a connection and reads on: the publisher
+ * closes its side, keeps unwritten messages for the next process, and everything that it wrote is received. (With libzmq 5 of
+ * 16 daemons that were stopped at 100 events/s beside a busy Mongrel2 had lost events.)
  */
 import type { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
@@ -12,37 +11,37 @@ import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
 /**
- * The end, milliseconds: how long publishers may take to leave, and what silence says that nothing is half written. (libzmq writes
- * what has gathered in pieces of 8 kB, and forgets a message that the end of a piece cuts if that is when it hears that we close: so
- * a publisher that is catching up may pause first. One that is held up at that moment still loses that one.)
+ * How long publishers may take to close their side, and how long nothing may have arrived before the half-close, so that no message is
+ * partly written. (libzmq writes queued messages in pieces of 8 kB, and drops a message that a piece cuts when the half-close arrives at
+ * that moment. A publisher that is delayed for longer than quietMs at that moment still loses that message.)
  */
-const END = { patience: 1000, silence: 2 };
+const CLOSE_OPTIONS = { timeoutMs: 1000, quietMs: 2 };
 /**
- * The largest message, bytes. A part is gathered in memory before anybody can look at it; a publisher that begins a larger one is
- * cut off, connects again by itself and goes on with its next message.
+ * The largest message. A part is collected in memory before it is parsed. A publisher that begins a larger message is disconnected,
+ * reconnects by itself and continues with its next message.
  */
-const LARGEST = 4_000_000;
+const MAX_MESSAGE_BYTES = 4_000_000;
 
 export interface PullReceiver {
-  /** Returns whether it was of use: who sends nothing else is cut off. */
+  /** Returns whether the message was useful: a peer that sends only useless ones is disconnected. */
   message(parts: Buffer[]): boolean;
-  /** A peer was cut off. `remote`: its address and port, "" = none. */
+  /** A peer was disconnected. `remote`: its address and port, "" = none. */
   refused(error: ProtocolError, remote: string): void;
-  /** No connection can be taken. Told once, until recovered(). */
+  /** The socket cannot accept connections. Called once, until recovered(). */
   failed(error: TransportError): void;
   recovered(): void;
-  /** A connection has ended with an error. */
+  /** An established connection has ended with an error. */
   broken(error: TransportError): void;
 }
 
 export class PullServer {
   readonly #spec: string;
   readonly #clock: Clock;
-  readonly #cap: Pick<ConnectionCap, "most" | "reached"> | undefined;
+  readonly #cap: Pick<ConnectionCap, "maxConnections" | "limitReached"> | undefined;
   #socket: ZmqSocket | undefined;
 
-  /** `cap`: how many publishers may be connected; absent = any number. */
-  constructor(spec: string, clock: Clock, cap?: Pick<ConnectionCap, "most" | "reached">) {
+  /** `cap`: limit for connected publishers; absent = no limit. */
+  constructor(spec: string, clock: Clock, cap?: Pick<ConnectionCap, "maxConnections" | "limitReached">) {
     this.#spec = spec;
     this.#clock = clock;
     this.#cap = cap;
@@ -50,12 +49,12 @@ export class PullServer {
 
   /** Rejects with "link_failed" when the address cannot be bound. */
   async start(receiver: PullReceiver): Promise<void> {
-    const options = { type: "PULL", identity: "", bind: true, limit: LARGEST } as const;
+    const options = { type: "PULL", identity: "", bind: true, maxMessageBytes: MAX_MESSAGE_BYTES } as const;
     this.#socket = new ZmqSocket(
       { ...options, spec: this.#spec, clock: this.#clock, cap: this.#cap },
       {
         message: (_, parts) => receiver.message(parts),
-        cut: (error, remote) => receiver.refused(error, remote),
+        protocolError: (error, remote) => receiver.refused(error, remote),
         failed: (error) => receiver.failed(error),
         recovered: () => receiver.recovered(),
         broken: (error) => receiver.broken(error),
@@ -67,13 +66,13 @@ export class PullServer {
     await this.#socket.start();
   }
 
-  /** Publishers send faster than what they send is taken in. */
-  get isFlooded(): boolean {
-    return this.#socket?.isBehind ?? false;
+  /** Publishers send faster than their messages are handled. */
+  get hasBacklog(): boolean {
+    return this.#socket?.hasBacklog ?? false;
   }
 
-  /** Takes in what was written to us: a PUSH socket never hears that it was lost. */
+  /** Receives everything that publishers have written: a PUSH socket never learns of a loss. */
   async close(): Promise<void> {
-    await this.#socket?.close(END);
+    await this.#socket?.close(CLOSE_OPTIONS);
   }
 }

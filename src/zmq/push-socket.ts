@@ -1,81 +1,82 @@
 /**
- * A PUSH socket for a program that sends something and goes: `m2push publish`. It waits for a peer before it sends, so that
- * "nobody is there" is an error and not a silence, and every wait has an end. What was handed over stays in libzmq's queue
- * over a short absence of the peer. There is no acknowledgement in this direction: a peer that dies with messages in its
- * own queue loses them, and the sender cannot know.
+ * A PUSH socket for a program that sends messages and exits: `m2push publish`. It waits for a peer before it sends, so that a missing
+ * peer is an error, and every wait has a timeout. During a short absence of the peer messages stay in libzmq's queue. A PUSH socket gets no
+ * acknowledgement: a peer that is killed loses the messages in its queue, and the sender cannot detect it.
  */
 import { Push } from "zeromq";
 import { M2pushError } from "../errors.js";
 import { type Cancel, type Clock, systemClock } from "../util/clock.js";
-import { linkFailed } from "./transport-error.js";
+import { endpointError } from "./transport-error.js";
+
+const DEFAULT_TIMEOUT_MS = 5000;
 
 export interface PushOptions {
-  /** How long to wait for a peer, or for room in a full queue, and at the end for the queue to empty; milliseconds. */
-  readonly patience?: number;
+  /** Timeout for a peer to connect, for space in a full queue, and at the end for the queue to empty; absent = 5000. */
+  readonly timeoutMs?: number;
   readonly clock?: Clock;
 }
 
 export class PushSocket {
   readonly #spec: string;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   readonly #clock: Clock;
   readonly #socket: Push;
-  readonly #ended: Promise<void>;
-  #connected = false;
-  /** Something answers at the address, whether or not it speaks ZeroMQ. */
-  #answered = false;
-  #sentAny = false;
+  readonly #monitorEnded: Promise<void>;
+  #isConnected = false;
+  /** A server accepts connections at the address, whether or not it speaks ZeroMQ. */
+  #hasTcpConnection = false;
+  #hasSent = false;
   #onConnected: (() => void) | undefined;
-  /** The end of the queue of calls: libzmq's binding takes one send at a time (EBUSY otherwise). */
-  #last: Promise<void> = Promise.resolve();
+  /** The last call of send(): the zeromq binding allows one at a time (else EBUSY). */
+  #lastSend: Promise<void> = Promise.resolve();
 
-  /** Starts to connect. Throws "link_failed" when the address cannot be an address. */
+  /** Starts to connect. Throws "link_failed" if the address is invalid. */
   constructor(spec: string, options: PushOptions = {}) {
     this.#spec = spec;
-    this.#patience = options.patience ?? 5_000;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#clock = options.clock ?? systemClock;
-    this.#socket = new Push({ linger: this.#patience, sendTimeout: this.#patience });
-    this.#ended = this.#watch();
+    this.#socket = new Push({ linger: this.#timeoutMs, sendTimeout: this.#timeoutMs });
+    this.#monitorEnded = this.#watchMonitor();
     this.#connect();
   }
 
   /**
    * Sends one message. Calls keep their order. Resolves once the message is queued to a connected peer; rejects with
-   * "link_failed" when there is none within the patience, or when it takes nothing for as long.
+   * "link_failed" when no peer connects within the timeout, or when it takes nothing for as long.
    */
   send(parts: readonly Buffer[]): Promise<void> {
-    const sent = this.#last.then(() => this.#send(parts));
-    this.#last = sent.catch(() => undefined);
+    const sent = this.#lastSend.then(() => this.#send(parts));
+    this.#lastSend = sent.catch(() => undefined);
     return sent;
   }
 
   /**
-   * Lets what is queued go out and closes the socket. Rejects with "link_failed" when the peer went away and is not back
-   * within the patience: the last messages may not have arrived. The socket is closed in either case.
+   * Sends the queued messages and closes the socket. Rejects with "link_failed" when the peer disconnected and has not reconnected
+   * within the timeout: the last messages may be lost. The socket is closed in either case.
    */
   async close(): Promise<void> {
     try {
-      await this.#last;
-      if (this.#sentAny && !this.#connected) await this.#connection("went away and did not come back");
+      await this.#lastSend;
+      if (this.#hasSent && !this.#isConnected) await this.#waitForConnection("disconnected and did not reconnect");
     } finally {
       this.#socket.close();
-      await this.#ended;
+      await this.#monitorEnded;
     }
   }
 
-  /** Keeps listeners on the monitor: unread it would block libzmq's I/O thread in the end. Resolves when it has ended. */
-  #watch(): Promise<void> {
+  /** Reads the socket monitor: unread events block libzmq's I/O thread (docs/architecture/mongrel2.md 2.9). Resolves at its end. */
+  #watchMonitor(): Promise<void> {
     const events = this.#socket.events;
     events.on("connect", () => {
-      this.#answered = true;
+      this.#hasTcpConnection = true;
     });
-    // "handshake", not "connect": a peer that is no PULL socket takes the TCP connection too.
+    // "handshake", not "connect": any server accepts the TCP connection.
     events.on("handshake", () => {
-      this.#connected = true;
+      this.#isConnected = true;
       this.#onConnected?.();
     });
     events.on("disconnect", () => {
-      this.#connected = false;
+      this.#isConnected = false;
     });
     return new Promise((resolve) => events.on("end", () => resolve()));
   }
@@ -85,42 +86,42 @@ export class PushSocket {
       this.#socket.connect(this.#spec);
     } catch (cause) {
       this.#socket.close();
-      throw linkFailed(this.#spec, false, cause);
+      throw endpointError(this.#spec, false, cause);
     }
   }
 
   async #send(parts: readonly Buffer[]): Promise<void> {
-    if (!this.#connected) await this.#connection("did not answer");
+    if (!this.#isConnected) await this.#waitForConnection("did not answer");
     try {
       await this.#socket.send([...parts]);
-      this.#sentAny = true;
+      this.#hasSent = true;
     } catch (cause) {
-      const what = `the daemon at ${this.#spec} takes nothing any more (${reason(cause)}): look at its log`;
+      const what = `the daemon at ${this.#spec} accepts no further messages (${reason(cause)}); fix: check its log`;
       throw new M2pushError("link_failed", what, { cause });
     }
   }
 
-  /** Waits for the handshake. One caller at a time: sends are in a queue, and close waits for them. */
-  async #connection(failure: string): Promise<void> {
+  /** Waits for the handshake. Called once at a time: sends are queued, and close() waits for them. */
+  async #waitForConnection(failure: string): Promise<void> {
     let cancel: Cancel = () => undefined;
-    const late = new Promise<boolean>((resolve) => {
-      cancel = this.#clock.after(this.#patience, () => resolve(false));
+    const timedOut = new Promise<boolean>((resolve) => {
+      cancel = this.#clock.after(this.#timeoutMs, () => resolve(false));
     });
-    const there = new Promise<boolean>((resolve) => {
+    const established = new Promise<boolean>((resolve) => {
       this.#onConnected = () => resolve(true);
     });
-    const connected = await Promise.race([there, late]);
+    const connected = await Promise.race([established, timedOut]);
     cancel();
     this.#onConnected = undefined;
-    if (!connected) throw new M2pushError("link_failed", this.#absent(failure));
+    if (!connected) throw new M2pushError("link_failed", this.#timeoutMessage(failure));
   }
 
-  #absent(failure: string): string {
-    if (this.#answered && !this.#sentAny) {
-      return `what answers at ${this.#spec} is not a ZeroMQ PULL socket: give the daemon's [publish] zmq address`;
+  #timeoutMessage(failure: string): string {
+    if (this.#hasTcpConnection && !this.#hasSent) {
+      return `the server at ${this.#spec} is not a ZeroMQ PULL socket; fix: give the daemon's [publish] zmq address`;
     }
-    const mend = "is `m2push serve` running, and is this its [publish] zmq address?";
-    return `the daemon at ${this.#spec} ${failure} within ${this.#patience / 1000} s: ${mend}`;
+    const fix = "start `m2push serve`, and give its [publish] zmq address";
+    return `the daemon at ${this.#spec} ${failure} within ${this.#timeoutMs / 1000} s; fix: ${fix}`;
   }
 }
 

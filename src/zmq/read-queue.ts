@@ -1,15 +1,15 @@
-/** What was read from a socket and is not looked at yet; where it is too much, reading stops: the other end is then held up, too. */
+/** Queue of chunks that were read and not handled yet. Reading pauses above a limit, which in turn blocks the sender. */
 import type { Socket } from "node:net";
 
-/** What a piece that was read takes beside its bytes. */
-const PIECE_BYTES = 400;
-/** Pieces that wait, however small they are. */
-const MAX_PIECES = 1000;
+/** Memory of a chunk in addition to its bytes. */
+const CHUNK_OVERHEAD_BYTES = 400;
+/** Limit for queued chunks, however small they are. */
+const MAX_CHUNK_COUNT = 1000;
 
 export class ReadQueue {
   readonly #socket: Socket;
-  readonly #pieces: Buffer[] = [];
-  /** Of the pieces, and of the one that was taken last. */
+  readonly #chunks: Buffer[] = [];
+  /** Bytes of the queued chunks, and of the chunk that was taken last. */
   #bytes = 0;
   #lastBytes = 0;
   #isPaused = false;
@@ -18,34 +18,34 @@ export class ReadQueue {
     this.#socket = socket;
   }
 
-  push(piece: Buffer): void {
-    this.#pieces.push(piece);
-    this.#bytes += piece.length + PIECE_BYTES;
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length + CHUNK_OVERHEAD_BYTES;
   }
 
-  /** The next piece; the one before is used up. */
+  /** Takes the next chunk; the one before is handled. */
   shift(): Buffer | undefined {
-    const piece = this.#pieces.shift();
+    const chunk = this.#chunks.shift();
     this.#bytes -= this.#lastBytes;
-    this.#lastBytes = piece ? piece.length + PIECE_BYTES : 0;
-    return piece;
+    this.#lastBytes = chunk ? chunk.length + CHUNK_OVERHEAD_BYTES : 0;
+    return chunk;
   }
 
   clear(): void {
-    this.#pieces.length = 0;
+    this.#chunks.length = 0;
     this.#bytes = 0;
     this.#lastBytes = 0;
   }
 
-  /** Stops reading above `share` bytes, and goes on below half of that. */
-  regulate(share: number): void {
-    const part = this.#isPaused ? 0.5 : 1;
-    const isFull = this.#bytes > part * share || this.#pieces.length > part * MAX_PIECES;
+  /** Pauses reading above `maxBytes`, and resumes it at half of that. */
+  adjust(maxBytes: number): void {
+    const factor = this.#isPaused ? 0.5 : 1;
+    const isFull = this.#bytes > factor * maxBytes || this.#chunks.length > factor * MAX_CHUNK_COUNT;
     if (isFull && !this.#isPaused) this.#pause();
     else if (!isFull) this.resume();
   }
 
-  /** Goes on reading, whatever waits. */
+  /** Resumes reading, however much is queued. */
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;

@@ -4,24 +4,24 @@
  */
 import { Dealer } from "zeromq";
 import { M2pushError } from "../errors.js";
-import { linkFailed } from "./transport-error.js";
+import { endpointError } from "./transport-error.js";
 
 export class RequestClient {
   readonly #spec: string;
-  readonly #timeout: number;
+  readonly #timeoutMs: number;
 
   /** `timeout`: milliseconds for the peer to connect, take the question and answer. */
   constructor(spec: string, timeout: number) {
     this.#spec = spec;
-    this.#timeout = timeout;
+    this.#timeoutMs = timeout;
   }
 
   /**
    * Sends a question and resolves with its answer; rejects with "unavailable" when none comes in time. A socket for each
    * question: an answer that comes too late has nowhere to go and can never be taken for that of the next.
    */
-  async ask(question: Buffer): Promise<Buffer> {
-    const socket = new Dealer({ linger: 0, sendTimeout: this.#timeout, receiveTimeout: this.#timeout });
+  async request(question: Buffer): Promise<Buffer> {
+    const socket = new Dealer({ linger: 0, sendTimeout: this.#timeoutMs, receiveTimeout: this.#timeoutMs });
     try {
       this.#connect(socket);
       await socket.send([Buffer.alloc(0), question]);
@@ -29,7 +29,7 @@ export class RequestClient {
       return parts.at(-1) ?? Buffer.alloc(0);
     } catch (cause) {
       if (cause instanceof M2pushError) throw cause;
-      throw new M2pushError("unavailable", `no answer at ${this.#spec} within ${this.#timeout} ms`, { cause });
+      throw new M2pushError("unavailable", `no answer at ${this.#spec} within ${this.#timeoutMs} ms`, { cause });
     } finally {
       socket.close();
     }
@@ -39,7 +39,7 @@ export class RequestClient {
     try {
       socket.connect(this.#spec);
     } catch (cause) {
-      throw linkFailed(this.#spec, false, cause);
+      throw endpointError(this.#spec, false, cause);
     }
   }
 }

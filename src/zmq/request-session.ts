@@ -1,7 +1,7 @@
 /**
- * Questions to a REP socket over one lasting connection (a DEALER socket, which is not held up by an answer that never comes). That
- * the connection lasts tells that the process at the other end does: each connection has a number, and its end is told. An answer
- * carries the number of its question, so one that is late is not taken for that of the next.
+ * Requests to a REP socket over one lasting connection: a DEALER socket, which a missing reply does not block. While the connection lasts
+ * the process at its other end lasts; each connection has a number, and its end is an event. A reply carries the id of its request,
+ * so a late one is not taken for the reply to the next request.
  */
 import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
@@ -10,27 +10,26 @@ import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
 /** 100,000 rows of `status net` are 4.5 MB. */
-const MAX_ANSWER_BYTES = 64_000_000;
-const NUMBER_BYTES = 4;
+const MAX_REPLY_BYTES = 64_000_000;
+const REQUEST_ID_BYTES = 4;
 
 export interface SessionEvents {
-  /** There is a connection: `session` is another number than before. */
+  /** A connection is established: `session` has a new value. */
   connected(): void;
   /**
-   * It has ended, and not by reconnect() or close(). `isClosed`: the other end has closed it; else a network in between may
-   * have cut it.
+   * The connection has ended, and not by reconnect() or close(). `isClosed`: the peer closed it; else a network may have cut it.
    */
   ended(isClosed: boolean): void;
-  /** An answer has come, be it too late. */
-  answered(): void;
+  /** A reply has arrived, possibly too late. */
+  replied(): void;
 }
 
-interface Question {
+interface PendingRequest {
   readonly bytes: Buffer;
-  /** The connection that it was sent over; undefined while there is none. */
+  /** Number of the connection that carried the request; undefined = not sent yet. */
   session: number | undefined;
-  readonly answer: (bytes: Buffer) => void;
-  readonly fail: (why: string) => void;
+  readonly resolve: (bytes: Buffer) => void;
+  readonly reject: (why: string) => void;
 }
 
 export class RequestSession {
@@ -38,11 +37,11 @@ export class RequestSession {
   readonly #clock: Clock;
   readonly #events: SessionEvents;
   readonly #socket: ZmqSocket;
-  readonly #questions = new Map<number, Question>();
-  #asked = 0;
-  #sessions = 0;
+  readonly #pending = new Map<number, PendingRequest>();
+  #requestCount = 0;
+  #sessionCount = 0;
   #peer: Peer | undefined;
-  /** Why there is no connection. */
+  /** Reason of the present lack of a connection. */
   #failure: TransportError | undefined;
 
   constructor(spec: string, clock: Clock, events: SessionEvents) {
@@ -50,13 +49,13 @@ export class RequestSession {
     this.#clock = clock;
     this.#events = events;
     this.#socket = new ZmqSocket(
-      { type: "DEALER", identity: "", spec, bind: false, limit: MAX_ANSWER_BYTES, clock },
+      { type: "DEALER", identity: "", spec, bind: false, maxMessageBytes: MAX_REPLY_BYTES, clock },
       {
-        ready: (peer) => this.#begin(peer),
-        message: (_, parts) => this.#take(parts),
+        ready: (peer) => this.#connected(peer),
+        message: (_, parts) => this.#receive(parts),
         pong: () => {},
-        closed: (peer) => this.#end(peer),
-        // A question that waits for a connection says why there is none; what was asked over one that ends fails.
+        closed: (peer) => this.#disconnected(peer),
+        // A request that waits for a connection rejects with this reason; one that was sent rejects when its connection ends.
         failed: (error) => {
           this.#failure = error;
         },
@@ -64,99 +63,99 @@ export class RequestSession {
           this.#failure = undefined;
         },
         broken: () => {},
-        cut: () => {},
+        protocolError: () => {},
       },
     );
   }
 
-  /** Connects, and connects again whenever the connection has ended. Rejects with "link_failed" where the address is none. */
+  /** Connects, and reconnects whenever the connection has ended. Rejects with "link_failed" if the address is invalid. */
   start(): Promise<void> {
     return this.#socket.start();
   }
 
-  /** The number of the present connection; undefined = there is none. */
+  /** Number of the present connection; undefined = there is none. */
   get session(): number | undefined {
-    return this.#peer && this.#sessions;
+    return this.#peer && this.#sessionCount;
   }
 
   /**
-   * Resolves with the answer, and the connection that it came over. Rejects with "unavailable" when none comes in time, or the
-   * connection ends meanwhile. Waits for a connection where there is none.
+   * Resolves with the reply and the number of its connection. Rejects with "unavailable" when no reply arrives in time, or when the
+   * connection ends. Waits for a connection if there is none.
    */
-  ask(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
-    const number = ++this.#asked % 2 ** 32;
+  request(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
+    const number = ++this.#requestCount % 2 ** 32;
     return new Promise((resolve, reject) => {
       const late = this.#clock.after(timeoutMs, () =>
-        question.fail(this.#failure?.what ?? `no answer within ${timeoutMs} ms`),
+        request.reject(this.#failure?.what ?? `no reply within ${timeoutMs} ms`),
       );
-      const question: Question = {
+      const request: PendingRequest = {
         bytes,
         session: undefined,
-        answer: (answer) => {
+        resolve: (answer) => {
           late();
-          resolve({ answer, session: this.#sessions });
+          resolve({ answer, session: this.#sessionCount });
         },
-        fail: (why) => {
+        reject: (why) => {
           late();
-          this.#questions.delete(number);
+          this.#pending.delete(number);
           reject(new M2pushError("unavailable", `${this.#spec}: ${why}`));
         },
       };
-      this.#questions.set(number, question);
-      this.#send(number, question);
+      this.#pending.set(number, request);
+      this.#send(number, request);
     });
   }
 
-  /** Ends the connection, without a word to the listener, and connects again. */
+  /** Ends the connection without an event, and connects again. */
   reconnect(): void {
-    this.#drop("the connection was given up");
+    this.#rejectSent("the connection was replaced");
     this.#socket.reconnect();
   }
 
   async close(): Promise<void> {
-    this.#drop("closed");
-    for (const question of [...this.#questions.values()]) question.fail("closed");
-    await this.#socket.close({ patience: 0 });
+    this.#rejectSent("closed");
+    for (const request of [...this.#pending.values()]) request.reject("closed");
+    await this.#socket.close({ timeoutMs: 0 });
   }
 
-  #begin(peer: Peer): void {
+  #connected(peer: Peer): void {
     this.#peer = peer;
-    this.#sessions++;
-    for (const [number, question] of this.#questions) this.#send(number, question);
+    this.#sessionCount++;
+    for (const [number, request] of this.#pending) this.#send(number, request);
     this.#events.connected();
   }
 
-  #end(peer: Peer): void {
+  #disconnected(peer: Peer): void {
     if (!this.#peer) return;
-    this.#drop("the connection has ended");
-    // There is no network on the way to a local socket; one that is closed with something unread in it looks as if it were cut.
-    this.#events.ended(peer.hasEnded || this.#spec.startsWith("ipc:"));
+    this.#rejectSent("the connection has ended");
+    // A local socket has no network to cut it; if the peer closes it with unread bytes, it looks like a cut.
+    this.#events.ended(peer.hasHalfClosed || this.#spec.startsWith("ipc:"));
   }
 
-  /** What was asked over the connection has no answer any more. */
-  #drop(why: string): void {
+  /** Rejects the requests that were sent over the connection: their replies are lost. */
+  #rejectSent(why: string): void {
     this.#peer = undefined;
-    for (const question of [...this.#questions.values()]) if (question.session !== undefined) question.fail(why);
+    for (const request of [...this.#pending.values()]) if (request.session !== undefined) request.reject(why);
   }
 
-  #send(number: number, question: Question): void {
+  #send(number: number, request: PendingRequest): void {
     if (!this.#peer) return;
-    question.session = this.#sessions;
-    const envelope = Buffer.alloc(NUMBER_BYTES);
+    request.session = this.#sessionCount;
+    const envelope = Buffer.alloc(REQUEST_ID_BYTES);
     envelope.writeUInt32BE(number);
-    // A REP socket sends back what stands before the empty part.
-    this.#peer.sendParts([envelope, Buffer.alloc(0), question.bytes]);
+    // A REP socket returns the parts before the empty one.
+    this.#peer.sendParts([envelope, Buffer.alloc(0), request.bytes]);
   }
 
-  /** Returns whether it was an answer. */
-  #take(parts: readonly Buffer[]): boolean {
+  /** Returns whether the message was expected. */
+  #receive(parts: readonly Buffer[]): boolean {
     if (!this.#peer) return false;
     const [envelope, , answer = Buffer.alloc(0)] = parts;
-    const number = envelope?.length === NUMBER_BYTES ? envelope.readUInt32BE() : undefined;
-    const question = number === undefined ? undefined : this.#questions.get(number);
-    if (number !== undefined) this.#questions.delete(number);
-    question?.answer(answer);
-    this.#events.answered();
+    const number = envelope?.length === REQUEST_ID_BYTES ? envelope.readUInt32BE() : undefined;
+    const request = number === undefined ? undefined : this.#pending.get(number);
+    if (number !== undefined) this.#pending.delete(number);
+    request?.resolve(answer);
+    this.#events.replied();
     return true;
   }
 }

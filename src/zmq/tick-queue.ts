@@ -1,95 +1,97 @@
 /**
- * Work that is done in turns of the event loop: in each turn a limited number of messages and bytes, taken from the peers that have
- * something, a few messages of each in rotation. So a flood is read (a program that ends soon after its last message takes with it what
- * nobody has read) while timers, answers and other connections have their turn, and a peer that sends little never waits behind
- * all that a flooding one has sent. (32,768 empty messages in one turn: a GET took 343 ms, events came 18 s late.)
+ * Fair queue of work over ticks of the event loop: each tick handles a limited number of messages and bytes, a few messages of each
+ * peer in rotation. A flood is read on (a publisher that exits loses what was not read) while timers, responses and other connections
+ * are served, and a peer that sends little does not wait behind a flooding one. (With 32,768 empty messages in one tick a GET took
+ * 343 ms, and events were 18 s late.)
  */
 
-/** What one turn may take: a read of 64 kB of ordinary messages, and what it costs to look at it (a quarter). A refused message costs 2 to 8 us, a good one up to 10. */
-const TURN = { messages: 768, bytes: 81_920 };
-/** Messages of one peer before the next one has its turn. */
-const MESSAGES_IN_A_ROW = 64;
+/** Messages of one tick: a rejected one costs 2 to 8 us, a valid one up to 10. */
+const TICK_MESSAGE_COUNT = 768;
+/** Bytes of one tick: one read of 64 kB of ordinary messages, and a quarter of that for scanning it. */
+const TICK_BYTES = 81_920;
+/** Messages of one peer before the next peer is served. */
+const MAX_WORKER_MESSAGE_COUNT = 64;
 
-/** What is left; whoever works takes off what it took. */
+/** The remaining budget; a worker subtracts what it has used. */
 export interface TickBudget {
-  /** Commands and pieces that were read, too. */
+  /** Messages, commands and chunks. */
   messages: number;
   bytes: number;
 }
 
 export interface TickWorker {
-  /** Works until the budget is used up or nothing is left; returns whether something is. Whatever it does takes something off. */
+  /** Works until the budget or the work is used up; returns whether work is left. Every step must reduce the budget. */
   work(budget: TickBudget): boolean;
 }
 
 export class TickQueue {
-  /** Those that had nothing before. They come first, with half of a turn: who sends little does not wait for all who send much. */
-  readonly #fresh = new Set<TickWorker>();
-  /** Those that had more than they could do, in the order in which they have their turn. */
-  readonly #waiting = new Set<TickWorker>();
-  readonly #left: TickBudget = { ...TURN };
-  readonly #own: TickBudget = { ...TURN };
+  /** Workers that had no work before. They are served first, with half of a tick, so that they do not wait for the backlog. */
+  readonly #newWorkers = new Set<TickWorker>();
+  /** Workers with work left from their last run, in order. */
+  readonly #backlog = new Set<TickWorker>();
+  readonly #remaining: TickBudget = { messages: TICK_MESSAGE_COUNT, bytes: TICK_BYTES };
+  readonly #workerBudget: TickBudget = { messages: TICK_MESSAGE_COUNT, bytes: TICK_BYTES };
   #isScheduled = false;
   #isPaused = false;
 
-  /** It has something to do: at once where this turn's budget has room. */
+  /** Adds a worker with work to do. Runs it at once if the budget of this tick allows. */
   add(worker: TickWorker): void {
-    if (!this.#waiting.has(worker)) this.#fresh.add(worker);
+    if (!this.#backlog.has(worker)) this.#newWorkers.add(worker);
     if (this.#isPaused) return;
-    if (!this.#isScheduled) this.#begin();
+    if (!this.#isScheduled) this.#startTick();
     this.#run();
   }
 
-  /** While paused nobody works; whoever has something to do waits. */
+  /** While paused no worker runs; their work waits. */
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
-    if (!isPaused && this.isBehind && !this.#isScheduled) this.#begin();
+    if (!isPaused && this.hasBacklog && !this.#isScheduled) this.#startTick();
   }
 
   get isPaused(): boolean {
     return this.#isPaused;
   }
 
-  /** Whether somebody waits for the next turn. */
-  get isBehind(): boolean {
-    return this.#fresh.size + this.#waiting.size > 0;
+  /** Whether a worker waits for the next tick. */
+  get hasBacklog(): boolean {
+    return this.#newWorkers.size + this.#backlog.size > 0;
   }
 
-  readonly #turn = (): void => {
+  readonly #tick = (): void => {
     this.#isScheduled = false;
-    if (this.#isPaused || !this.isBehind) return;
-    this.#begin();
+    if (this.#isPaused || !this.hasBacklog) return;
+    this.#startTick();
     this.#run();
   };
 
-  #begin(): void {
+  #startTick(): void {
     this.#isScheduled = true;
-    this.#left.messages = TURN.messages;
-    this.#left.bytes = TURN.bytes;
-    setImmediate(this.#turn);
+    this.#remaining.messages = TICK_MESSAGE_COUNT;
+    this.#remaining.bytes = TICK_BYTES;
+    setImmediate(this.#tick);
   }
 
   #run(): void {
-    this.#serve(this.#fresh, 0.5);
-    this.#serve(this.#waiting, 0);
-    this.#serve(this.#fresh, 0);
+    this.#runAll(this.#newWorkers, 0.5);
+    this.#runAll(this.#backlog, 0);
+    this.#runAll(this.#newWorkers, 0);
   }
 
-  /** `reserve`: the part of a turn that is left to the others. */
-  #serve(workers: Set<TickWorker>, reserve: number): void {
-    const left = this.#left;
+  /** `reserveRatio`: the share of a tick that is left to other workers. */
+  #runAll(workers: Set<TickWorker>, reserveRatio: number): void {
+    const left = this.#remaining;
     for (const worker of workers) {
-      if (left.messages <= reserve * TURN.messages || left.bytes <= reserve * TURN.bytes) return;
-      // To the end of the line before it works: where work() throws, its turn comes again.
+      if (left.messages <= reserveRatio * TICK_MESSAGE_COUNT || left.bytes <= reserveRatio * TICK_BYTES) return;
+      // Moved to the end before it works: it runs again if work() throws.
       workers.delete(worker);
-      this.#waiting.add(worker);
-      if (!this.#some(worker)) this.#waiting.delete(worker);
+      this.#backlog.add(worker);
+      if (!this.#runOne(worker)) this.#backlog.delete(worker);
     }
   }
 
-  #some(worker: TickWorker): boolean {
-    const [left, own] = [this.#left, this.#own];
-    const messages = Math.min(MESSAGES_IN_A_ROW, left.messages);
+  #runOne(worker: TickWorker): boolean {
+    const [left, own] = [this.#remaining, this.#workerBudget];
+    const messages = Math.min(MAX_WORKER_MESSAGE_COUNT, left.messages);
     own.messages = messages;
     own.bytes = left.bytes;
     try {

@@ -1,9 +1,9 @@
-/** Errors of sockets, in words: what happened, at which address, and what to do about it. */
+/** Errors of sockets: what happened, at which address, and the fix. */
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { M2pushError, type ProtocolError } from "../errors.js";
 
-/** A socket that could not be bound or connected, or a connection that broke: "link_failed". */
+/** A socket could not be bound or connected, or a connection broke: "link_failed". */
 export class TransportError extends M2pushError {
   readonly address: string;
   /** The operating system's code, such as "ECONNREFUSED"; "" = none. */
@@ -26,44 +26,38 @@ interface Explanation {
   readonly fix: string;
 }
 
-/** `bind`: whether it was to be bound; else it was to be connected. */
-export function linkFailed(address: string, bind: boolean, cause: unknown): TransportError {
+/** `isBind`: the socket could not be bound; else it could not be connected. */
+export function endpointError(address: string, isBind: boolean, cause: unknown): TransportError {
   const { code: errno = "", message } = cause as NodeJS.ErrnoException;
-  const { why, fix } = (bind ? binding(address, errno) : connecting(address, errno)) ??
-    common(errno) ?? { why: message || errno || String(cause), fix: "correct the address" };
-  const verb = bind ? "bind" : "connect";
+  const { why, fix } = (isBind ? explainBind(address, errno) : explainConnect(address, errno)) ??
+    explainCommon(errno) ?? { why: message || errno || String(cause), fix: "correct the address" };
+  const verb = isBind ? "bind" : "connect";
   return new TransportError(address, errno, `cannot ${verb} ${address}: ${why}`, fix, cause);
 }
 
-/** A connection that was up. */
+/** An established connection has ended with an error. */
 export function connectionBroken(address: string, remote: string, cause: NodeJS.ErrnoException): TransportError {
   const { code: errno = "", message } = cause;
   const from = remote ? ` with ${remote}` : "";
   const what = `the connection${from} at ${address} broke: ${message}`;
-  return new TransportError(
-    address,
-    errno,
-    what,
-    "look whether the peer was killed, and at the network between",
-    cause,
-  );
+  return new TransportError(address, errno, what, "check whether the peer was killed, and the network", cause);
 }
 
-/** What we connected to is no peer for us. */
+/** The server at the address is not a valid peer. */
 export function wrongPeer(address: string, cause: ProtocolError): TransportError {
   const [what = "", fix = "compare the address with send_spec and recv_spec in mongrel2.conf"] =
     cause.message.split("; fix: ");
   return new TransportError(address, "", `at ${address}: ${what}`, fix, cause);
 }
 
-/** A bound socket cannot take a connection. */
+/** A bound socket cannot accept a connection. */
 export function cannotAccept(address: string, cause: NodeJS.ErrnoException): TransportError {
   const { code: errno = "", message } = cause;
-  const { why, fix } = common(errno) ?? { why: message, fix: "look at the system's log" };
+  const { why, fix } = explainCommon(errno) ?? { why: message, fix: "check the log of the system" };
   return new TransportError(address, errno, `cannot accept connections at ${address}: ${why}`, fix, cause);
 }
 
-function binding(address: string, errno: string): Explanation | undefined {
+function explainBind(address: string, errno: string): Explanation | undefined {
   const path = pathOf(address);
   switch (errno) {
     case "EADDRINUSE":
@@ -72,10 +66,10 @@ function binding(address: string, errno: string): Explanation | undefined {
         fix: "stop the other program, or choose another address",
       };
     case "EEXIST":
-      return { why: "the path is that of a file that is no socket", fix: `remove ${path}, or choose another path` };
+      return { why: "the path is that of a file other than a socket", fix: `remove ${path}, or choose another path` };
     case "EACCES":
     case "EPERM":
-      if (path !== undefined) return withoutAccess(dirname(path), "write to");
+      if (path !== undefined) return explainNoAccess(dirname(path), "write to");
       return { why: "permission denied", fix: "choose a port above 1023" };
     case "EADDRNOTAVAIL":
       return { why: "this machine has no such address", fix: "use an address of this machine, or *" };
@@ -84,7 +78,7 @@ function binding(address: string, errno: string): Explanation | undefined {
   }
 }
 
-function connecting(address: string, errno: string): Explanation | undefined {
+function explainConnect(address: string, errno: string): Explanation | undefined {
   const path = pathOf(address);
   const compare = "compare the address with send_spec and recv_spec in mongrel2.conf";
   switch (errno) {
@@ -98,15 +92,15 @@ function connecting(address: string, errno: string): Explanation | undefined {
     case "EPERM":
       return path === undefined
         ? { why: "permission denied", fix: "allow the connection in the firewall" }
-        : withoutAccess(path, "read and write");
+        : explainNoAccess(path, "read and write");
     case "ETIMEDOUT":
-      return { why: "no answer in time", fix: `look whether the host is up and no firewall drops packets; ${compare}` };
+      return { why: "no answer in time", fix: `check that the host is up and no firewall drops packets; ${compare}` };
     default:
       return undefined;
   }
 }
 
-function common(errno: string): Explanation | undefined {
+function explainCommon(errno: string): Explanation | undefined {
   switch (errno) {
     case "ENOTFOUND":
     case "EAI_AGAIN":
@@ -118,7 +112,7 @@ function common(errno: string): Explanation | undefined {
       return { why: "too many open files", fix: "raise the limit of open files (LimitNOFILE=, ulimit -n)" };
     case "EHOSTUNREACH":
     case "ENETUNREACH":
-      return { why: `no route to the host (${errno})`, fix: "look at the network, and at the address" };
+      return { why: `no route to the host (${errno})`, fix: "check the network and the address" };
     case "ENOTDIR":
       return { why: "a part of the path is not a directory", fix: "correct the path" };
     case "ENAMETOOLONG":
@@ -130,8 +124,8 @@ function common(errno: string): Explanation | undefined {
 
 const pathOf = (address: string): string | undefined => /^ipc:\/\/([^@].*)$/.exec(address)?.[1];
 
-/** libuv calls a directory that is missing "permission denied". */
-function withoutAccess(path: string, verb: string): Explanation {
+/** libuv reports a missing directory as "permission denied". */
+function explainNoAccess(path: string, verb: string): Explanation {
   if (existsSync(path)) return { why: "permission denied", fix: `let the user of m2push ${verb} ${path}` };
   return { why: `${path} does not exist`, fix: "create it, or correct the path" };
 }

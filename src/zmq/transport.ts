@@ -52,5 +52,5 @@ export interface Receiver {
   /** A peer of this direction has answered ping(). Absent: the receiver never asks. */
   pong?(direction: "in" | "out"): void;
   /** Something that Mongrel2 never sends: it was dropped, or who sent it was cut off. */
-  refused(error: ProtocolError): void;
+  protocolError(error: ProtocolError): void;
 }

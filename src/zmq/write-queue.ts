@@ -1,13 +1,13 @@
-/** What leaves: all that is queued in one go of the program in one write. */
+/** Queue of messages to send: all that are queued in one tick leave in one write. */
 import type { Socket } from "node:net";
-import { frameBytes, writeHead } from "../protocol/zmtp.js";
+import { frameBytes, writeFrameHead } from "../protocol/zmtp.js";
 
-/** So many bytes leave before the rest is there: the first of 500,000 clients need not wait for the last one's frame. */
+/** The queue is written at so many bytes: the first of 500,000 clients does not wait for the last one's frame. */
 const MAX_QUEUED_BYTES = 128_000;
 
 export class WriteQueue {
   readonly #socket: Socket;
-  /** Messages, each a head and a body. */
+  /** Messages, each as two buffers: head and body. */
   #pieces: Buffer[] = [];
   #bytes = 0;
 
@@ -15,7 +15,7 @@ export class WriteQueue {
     this.#socket = socket;
   }
 
-  /** Head and body as one part. */
+  /** Queues head and body as a message of one part. */
   push(head: Buffer, body: Buffer): void {
     if (this.#pieces.push(head, body) === 2) process.nextTick(this.flush);
     this.#bytes += frameBytes(head.length + body.length);
@@ -28,7 +28,7 @@ export class WriteQueue {
     const pieces = this.#pieces;
     for (let piece = 0, at = 0; piece < pieces.length; piece += 2) {
       const [head, body] = [pieces[piece] as Buffer, pieces[piece + 1] as Buffer];
-      at = writeHead(bytes, at, head.length + body.length);
+      at = writeFrameHead(bytes, at, head.length + body.length);
       bytes.set(head, at);
       bytes.set(body, at + head.length);
       at += head.length + body.length;

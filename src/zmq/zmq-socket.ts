@@ -1,270 +1,271 @@
 /**
- * A PULL, PUB or DEALER socket of ours: bound, or connected, and connected again whenever its peer has gone. Nothing that was sent or received
- * whole is dropped at a limit: a peer of which more waits than its share of MAX_QUEUED_BYTES is held up. What peers leave
- * unfinished is limited in sum: beyond it the one that holds most is cut off. Long because it is what all sockets have in common.
+ * A native PULL, PUB or DEALER socket: bound, or connected and reconnected whenever its peer has gone. No complete message is dropped at a
+ * limit: a peer with more queued bytes than its share of MAX_QUEUED_BYTES is not read. The memory of unfinished messages is
+ * limited in sum: above it the peer with the largest one is disconnected.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
 import { backoff } from "../util/backoff.js";
 import type { Cancel } from "../util/clock.js";
 import type { ConnectionCap } from "../util/descriptors.js";
-import { endAtMark } from "./end-at-mark.js";
 import { type Endpoint, parseEndpoint, parseListenEndpoint } from "./endpoint.js";
-import { checkPath, listen } from "./listen.js";
-import { Outage } from "./outage.js";
+import { halfCloseAtMark } from "./half-close-at-mark.js";
+import { checkPathLength, listen } from "./listen.js";
+import { OutageFilter } from "./outage-filter.js";
 import { Peer, type PeerEvents, type SharedLimits, type SocketRole } from "./peer.js";
 import { TickQueue } from "./tick-queue.js";
 import type { Draining } from "./transport.js";
-import { cannotAccept, connectionBroken, linkFailed, type TransportError, wrongPeer } from "./transport-error.js";
+import { cannotAccept, connectionBroken, endpointError, type TransportError, wrongPeer } from "./transport-error.js";
 
-/** Between two attempts to connect, milliseconds; up to a half less. The first: as libzmq has it. */
-const RECONNECT_MS = { first: 100, last: 1000 };
-/** What was read and is not handled yet, of all peers. */
+/** Between two attempts to connect, shortened by up to a half. The first is the default of libzmq. */
+const FIRST_RECONNECT_DELAY_MS = 100;
+const MAX_RECONNECT_DELAY_MS = 1000;
+/** Bytes of all peers that were read and not handled yet. */
 const MAX_QUEUED_BYTES = 16_000_000;
-/** Memory for messages that have begun and not ended, of all peers. */
+/** Memory for unfinished messages of all peers. */
 const MAX_UNFINISHED_BYTES = 16_000_000;
-/** Connections that have not said READY yet. */
-const MAX_HANDSHAKES = 1000;
+/** Connections that have not completed the handshake. */
+const MAX_HANDSHAKE_COUNT = 1000;
 
 export interface SocketOptions extends SocketRole {
   readonly spec: string;
   readonly bind: boolean;
-  /** How many peers a bound socket may have; absent = any number. */
-  readonly cap?: Pick<ConnectionCap, "most" | "reached"> | undefined;
-  /** For the jitter of reconnects: 0 to 1. Absent: Math.random. */
+  /** Limit for peers of a bound socket; absent = no limit. */
+  readonly cap?: Pick<ConnectionCap, "maxConnections" | "limitReached"> | undefined;
+  /** Returns a number from 0 up to 1, for the jitter of reconnects; absent = Math.random. */
   readonly random?: () => number;
-  /** Connections that have not said READY. Absent: MAX_HANDSHAKES. */
+  /** Limit for connections that have not completed the handshake; absent = MAX_HANDSHAKE_COUNT. */
   readonly maxHandshakes?: number;
 }
 
-export interface SocketEvents extends Omit<PeerEvents, "cut" | "failed"> {
-  /** A peer that connected to us was cut off. */
-  cut(error: ProtocolError, remote: string): void;
+export interface SocketEvents extends Omit<PeerEvents, "protocolError" | "failed"> {
+  /** A peer of a bound socket was disconnected. */
+  protocolError(error: ProtocolError, remote: string): void;
   /**
-   * The address cannot be reached, is not that of a peer for us, or no connection can be taken there. Told once, until it ends or has
-   * another reason.
+   * The address cannot be reached, is not that of a valid peer, or the bound socket cannot accept connections. Called once, until
+   * recovered() or another reason.
    */
   failed(error: TransportError): void;
-  /** What failed() told is over: a peer is ready. */
+  /** The failure is over: a peer is ready. */
   recovered(): void;
-  /** A connection that was up has ended with an error of the operating system. */
+  /** An established connection has ended with an error of the operating system. */
   broken(error: TransportError): void;
 }
 
 export interface CloseOptions {
-  /** How long peers may take for what is on its way, milliseconds. */
-  readonly patience: number;
-  /** For half of that time each peer is let go of only where nothing came from it for so long, milliseconds. */
-  readonly silence?: number;
+  /** How long peers may take to close their side; then their connections are destroyed. */
+  readonly timeoutMs: number;
+  /** A peer is half-closed only once nothing has arrived from it for so long, or after half of timeoutMs; absent = at once. */
+  readonly quietMs?: number;
 }
 
 export class ZmqSocket implements SharedLimits {
   readonly #options: SocketOptions;
   readonly #events: SocketEvents;
   readonly #peerEvents: PeerEvents;
-  /** Those that are not ready yet, too; and those alone, in the order in which they came. */
+  /** All peers; and those that are not ready yet, oldest first. */
   readonly #peers = new Set<Peer>();
   readonly #handshakes = new Set<Peer>();
-  readonly #turns = new TickQueue();
-  readonly #outage: Outage;
-  readonly #wait;
+  readonly #tickQueue = new TickQueue();
+  readonly #outage: OutageFilter;
+  readonly #backoff;
   #unfinishedBytes = 0;
   #server: Server | undefined;
-  /** Where to connect; undefined: bound. */
-  #place: Endpoint | undefined;
-  #again: Cancel | undefined;
+  /** Address to connect to; undefined = the socket is bound. */
+  #endpoint: Endpoint | undefined;
+  #cancelReconnect: Cancel | undefined;
   #isClosing = false;
-  #emptied: () => void = () => {};
+  #onEmpty: () => void = () => {};
 
-  /** Of peers that never were ready no `closed` is told. */
+  /** `closed` is not called for peers that never were ready. */
   constructor(options: SocketOptions, events: SocketEvents) {
     this.#options = options;
     this.#events = events;
-    this.#outage = new Outage(options.clock);
-    this.#wait = backoff(RECONNECT_MS.first, RECONNECT_MS.last, options.random ?? Math.random);
+    this.#outage = new OutageFilter(options.clock);
+    this.#backoff = backoff(FIRST_RECONNECT_DELAY_MS, MAX_RECONNECT_DELAY_MS, options.random ?? Math.random);
     this.#peerEvents = {
       ...events,
       ready: (peer) => this.#ready(peer),
-      cut: (error, peer) => this.#cut(error, peer),
+      protocolError: (error, peer) => this.#protocolError(error, peer),
       failed: (error, peer) => this.#failed(error, peer),
       closed: (peer) => this.#closed(peer),
     };
   }
 
-  /** Rejects with "link_failed" where the address is none, or cannot be bound. Where it connects, that goes on by itself. */
+  /** Rejects with "link_failed" if the address is invalid or cannot be bound. A connecting socket resolves at once. */
   async start(): Promise<void> {
     const { spec, bind } = this.#options;
     try {
       await this.#start();
     } catch (cause) {
-      throw linkFailed(spec, bind, cause);
+      throw endpointError(spec, bind, cause);
     }
   }
 
-  /** More has been read than was handed on yet. */
-  get isBehind(): boolean {
-    return this.#turns.isBehind;
+  /** Whether messages were read that are not emitted yet. */
+  get hasBacklog(): boolean {
+    return this.#tickQueue.hasBacklog;
   }
 
-  /** Sends a PING to each peer that understands it; false when there is none. `pong` tells of each answer. */
+  /** Sends a PING to each peer that understands it; false if there is none. `pong` is called for each answer. */
   ping(): boolean {
-    let asked = false;
-    for (const peer of this.#peers) asked = peer.ping() || asked;
-    return asked;
+    let isSent = false;
+    for (const peer of this.#peers) isSent = peer.ping() || isSent;
+    return isSent;
   }
 
-  /** Ends every connection at once; where it connects, it connects again. What was on its way is lost. */
+  /** Ends every connection at once, and connects again. Messages on their way are lost. */
   reconnect(): void {
-    this.#each((peer) => peer.destroy());
+    this.#forEachPeer((peer) => peer.destroy());
   }
 
   /**
-   * Takes nobody any more, and lets go of those that there are. Resolves when all that they had sent has been handed on, with
-   * whether all of them ended by themselves, so that what was sent to them has been taken.
+   * Accepts no further peers and half-closes the present ones. Resolves when everything that they sent is emitted; true = all of
+   * them closed their side in time, and so have taken what was sent to them.
    */
-  async close({ patience, silence = 0 }: CloseOptions): Promise<boolean> {
+  async close({ timeoutMs, quietMs = 0 }: CloseOptions): Promise<boolean> {
     const { clock } = this.#options;
-    this.#takeNobody();
+    this.#stopAccepting();
     if (this.#peers.size === 0) return true;
-    const emptied = this.#whenEmpty(patience);
-    this.#endEach(silence);
-    const stop = clock.after(patience / 2, () => this.#each((peer) => peer.end()));
-    const isOver = await emptied;
+    const emptied = this.#untilEmpty(timeoutMs);
+    this.#halfCloseAll(quietMs);
+    const stop = clock.after(timeoutMs / 2, () => this.#forEachPeer((peer) => peer.halfClose()));
+    const isComplete = await emptied;
     stop();
-    return isOver;
+    return isComplete;
   }
 
   /** See Transport.stopReceiving(). */
   async drain(draining: Draining): Promise<boolean> {
-    this.#takeNobody();
+    this.#stopAccepting();
     if (this.#peers.size === 0) return false;
-    this.#turns.isPaused = true;
-    const isSeen = await endAtMark(this.#peers, draining, this.#options.clock, () => this.#endEach());
-    const emptied = this.#whenEmpty(draining.endTimeoutMs);
-    this.#turns.isPaused = false;
-    return (await emptied) && isSeen;
+    this.#tickQueue.isPaused = true;
+    const isFound = await halfCloseAtMark(this.#peers, draining, this.#options.clock, () => this.#halfCloseAll());
+    const emptied = this.#untilEmpty(draining.endTimeoutMs);
+    this.#tickQueue.isPaused = false;
+    return (await emptied) && isFound;
   }
 
-  #takeNobody(): void {
+  #stopAccepting(): void {
     this.#isClosing = true;
-    this.#again?.();
+    this.#cancelReconnect?.();
     this.#server?.close();
   }
 
-  #endEach(silence = 0): void {
-    this.#each((peer) => (peer.isReady ? peer.end(silence) : peer.destroy()));
+  #halfCloseAll(quietMs = 0): void {
+    this.#forEachPeer((peer) => (peer.isReady ? peer.halfClose(quietMs) : peer.destroy()));
   }
 
-  /** Resolves when the last peer has gone; those that are there after `timeoutMs` are cut off, and it resolves with false. */
-  #whenEmpty(timeoutMs: number): Promise<boolean> {
+  /** Resolves when the last peer has gone: with true, or with false if some had to be destroyed after `timeoutMs`. */
+  #untilEmpty(timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      let isOver = true;
+      let isComplete = true;
       const stop = this.#options.clock.after(timeoutMs, () => {
-        isOver = false;
-        this.#each((peer) => peer.destroy());
+        isComplete = false;
+        this.#forEachPeer((peer) => peer.destroy());
       });
-      this.#emptied = () => {
+      this.#onEmpty = () => {
         stop();
-        resolve(isOver);
+        resolve(isComplete);
       };
     });
   }
 
-  #each(act: (peer: Peer) => void): void {
+  #forEachPeer(act: (peer: Peer) => void): void {
     for (const peer of [...this.#peers]) act(peer);
   }
 
   async #start(): Promise<void> {
     const { spec, bind } = this.#options;
-    const place = bind ? parseListenEndpoint(spec) : parseEndpoint(spec);
-    if (!place) throw new Error("tcp://host:port or ipc://path is needed (ipc://@name from Node.js 22 on)");
-    checkPath(place);
-    if (bind) this.#server = await this.#listen(place);
-    else this.#connect(place);
+    const endpoint = bind ? parseListenEndpoint(spec) : parseEndpoint(spec);
+    if (!endpoint) throw new Error("expected tcp://host:port or ipc://path (ipc://@name from Node.js 22 on)");
+    checkPathLength(endpoint);
+    if (bind) this.#server = await this.#listen(endpoint);
+    else this.#connect(endpoint);
   }
 
-  async #listen(place: Endpoint): Promise<Server> {
-    const server = createServer((socket) => this.#join(socket));
+  async #listen(endpoint: Endpoint): Promise<Server> {
+    const server = createServer((socket) => this.#addPeer(socket));
     const { cap } = this.#options;
     if (cap) {
-      server.maxConnections = cap.most;
-      server.on("drop", cap.reached);
+      server.maxConnections = cap.maxConnections;
+      server.on("drop", cap.limitReached);
     }
-    await listen(server, place);
-    // From now on it is one connection that could not be taken.
+    await listen(server, endpoint);
+    // Once it listens, an error is that of one connection that could not be accepted.
     return server.on("error", (error: NodeJS.ErrnoException) => {
-      if (this.#outage.failed(error.code ?? "")) this.#events.failed(cannotAccept(this.#options.spec, error));
+      if (this.#outage.shouldReport(error.code ?? "")) this.#events.failed(cannotAccept(this.#options.spec, error));
     });
   }
 
-  #connect(place: Endpoint): void {
-    this.#place = place;
-    this.#join(connect(place));
+  #connect(endpoint: Endpoint): void {
+    this.#endpoint = endpoint;
+    this.#addPeer(connect(endpoint));
   }
 
-  #join(socket: Socket): void {
+  #addPeer(socket: Socket): void {
     const peer = new Peer(socket, this.#options, this, this.#peerEvents);
     this.#peers.add(peer);
     this.#handshakes.add(peer);
-    const { maxHandshakes = MAX_HANDSHAKES } = this.#options;
+    const { maxHandshakes = MAX_HANDSHAKE_COUNT } = this.#options;
     if (this.#handshakes.size <= maxHandshakes) return;
     const [oldest] = this.#handshakes;
-    const what = `more than ${maxHandshakes} connections have not finished the ZeroMQ handshake, and this is the oldest one`;
-    oldest?.cut(new ProtocolError("too_large", what));
+    const what = `more than ${maxHandshakes} connections have not completed the ZeroMQ handshake, and this is the oldest one`;
+    oldest?.abort(new ProtocolError("too_large", what));
   }
 
   #ready(peer: Peer): void {
     this.#handshakes.delete(peer);
-    this.#wait.reset();
-    if (this.#outage.over()) this.#events.recovered();
+    this.#backoff.reset();
+    if (this.#outage.recovered()) this.#events.recovered();
     this.#events.ready(peer);
   }
 
-  #cut(error: ProtocolError, peer: Peer): void {
+  #protocolError(error: ProtocolError, peer: Peer): void {
     this.#handshakes.delete(peer);
     const { spec, bind } = this.#options;
-    if (bind) this.#events.cut(error, peer.remote);
-    else if (this.#outage.failed(error.message)) this.#events.failed(wrongPeer(spec, error));
+    if (bind) this.#events.protocolError(error, peer.remote);
+    else if (this.#outage.shouldReport(error.message)) this.#events.failed(wrongPeer(spec, error));
   }
 
   #failed(error: NodeJS.ErrnoException, peer: Peer): void {
     const { spec, bind } = this.#options;
     if (bind || peer.isReady) this.#events.broken(connectionBroken(spec, peer.remote, error));
-    else if (this.#outage.failed(error.code ?? "")) this.#events.failed(linkFailed(spec, false, error));
+    else if (this.#outage.shouldReport(error.code ?? "")) this.#events.failed(endpointError(spec, false, error));
   }
 
   #closed(peer: Peer): void {
     this.#peers.delete(peer);
     this.#handshakes.delete(peer);
     if (peer.isReady) this.#events.closed(peer);
-    const place = this.#place;
-    if (place && !this.#isClosing) {
-      this.#again = this.#options.clock.after(this.#wait.next(), () => this.#connect(place));
+    const endpoint = this.#endpoint;
+    if (endpoint && !this.#isClosing) {
+      this.#cancelReconnect = this.#options.clock.after(this.#backoff.next(), () => this.#connect(endpoint));
     }
-    if (this.#peers.size === 0) this.#emptied();
+    if (this.#peers.size === 0) this.#onEmpty();
   }
 
-  // ---- Shares: what peers have together ------------------------------------------------------------------------------
+  // ---- SharedLimits --------------------------------------------------------------------------------------------------
 
-  get turns(): TickQueue {
-    return this.#turns;
+  get tickQueue(): TickQueue {
+    return this.#tickQueue;
   }
 
-  get queueBytes(): number {
+  get maxQueuedBytes(): number {
     return this.#isClosing ? MAX_QUEUED_BYTES : MAX_QUEUED_BYTES / this.#peers.size;
   }
 
-  held(bytes: number): void {
+  unfinishedBytesChanged(bytes: number): void {
     this.#unfinishedBytes += bytes;
-    // One is enough: it holds at least what has just been added.
-    if (this.#unfinishedBytes > MAX_UNFINISHED_BYTES) this.#cutLargest();
+    // Aborting one peer is enough: the largest message has at least the added bytes.
+    if (this.#unfinishedBytes > MAX_UNFINISHED_BYTES) this.#abortLargest();
   }
 
-  #cutLargest(): void {
+  #abortLargest(): void {
     let largest: Peer | undefined;
     for (const peer of this.#peers) if (!largest || peer.heldBytes > largest.heldBytes) largest = peer;
-    largest?.cut(new ProtocolError("too_large", TOO_MUCH_UNFINISHED));
+    largest?.abort(new ProtocolError("too_large", TOO_MUCH_UNFINISHED_MESSAGE));
   }
 }
 
-const TOO_MUCH_UNFINISHED = `unfinished messages of all peers take more than ${MAX_UNFINISHED_BYTES} bytes, and this peer has the largest one`;
+const TOO_MUCH_UNFINISHED_MESSAGE = `unfinished messages of all peers take more than ${MAX_UNFINISHED_BYTES} bytes, and this peer has the largest one`;

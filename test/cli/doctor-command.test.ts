@@ -1,15 +1,23 @@
-/** The doctor's checks one by one; the whole at real Mongrel2s is in e2e/doctor.test.ts. */
+/** Each check of doctor; e2e/doctor.test.ts runs the whole command beside real Mongrel2 processes. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
-import { checkCapacity, checkIdle, checkTargets } from "../../src/cli/doctor/check-limits.js";
-import { checkControlPort, checkDefaultHost, checkRoutes, serversOf } from "../../src/cli/doctor/check-site.js";
-import { checkIdents, findHandler } from "../../src/cli/doctor/find-handler.js";
+import { checkCapacity } from "../../src/cli/doctor/check-capacity.js";
+import { checkControlPort } from "../../src/cli/doctor/check-control-port.js";
+import { checkDefaultHost } from "../../src/cli/doctor/check-default-host.js";
+import { checkIdents } from "../../src/cli/doctor/check-idents.js";
+import { checkIdle } from "../../src/cli/doctor/check-idle.js";
+import { checkRoutes, serversOf } from "../../src/cli/doctor/check-routes.js";
+import { checkTargets } from "../../src/cli/doctor/check-targets.js";
+import { databaseFindings as found } from "../../src/cli/doctor/database-findings.js";
+import { findHandler } from "../../src/cli/doctor/find-handler.js";
 import { findMongrel2, isConnected } from "../../src/cli/doctor/find-mongrel2.js";
 import { type Finding, fail, lineOf, ok, warn } from "../../src/cli/doctor/finding.js";
+import { limitFindings as limits } from "../../src/cli/doctor/limit-findings.js";
+import { liveFindings } from "../../src/cli/doctor/live-findings.js";
 import { type Probe, probe } from "../../src/cli/doctor/probe.js";
 import { roundTrip } from "../../src/cli/doctor/round-trip.js";
 import { addDoctor } from "../../src/cli/doctor-command.js";
@@ -70,8 +78,8 @@ const database = (changes: Partial<Mongrel2Database> = {}): Mongrel2Database => 
   ...changes,
 });
 
-/** A tenth of the patience. */
-const hurried: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 10, run) };
+/** Timeouts are a tenth as long. */
+const impatient: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 10, run) };
 
 const settings = (values: Record<string, string>) => database({ settings: new Map(Object.entries(values)) });
 const text = (findings: Finding | readonly Finding[]) =>
@@ -80,7 +88,7 @@ const text = (findings: Finding | readonly Finding[]) =>
     .map((it) => lineOf("main", it))
     .join("\n");
 
-test("a finding is one line, whatever stands in it", () => {
+test("a finding is one line, with control characters escaped", () => {
   assert.equal(lineOf("main", ok("good")), "ok    main: good");
   assert.equal(lineOf("main", warn("so so", "do this")), "warn  main: so so; fix: do this");
   assert.equal(lineOf("main", fail("a\nb\x1b[31m\x9bc", "d")), "FAIL  main: a b\\u001b[31m\\u009bc; fix: d");
@@ -110,97 +118,67 @@ for (const [mine, theirs, same] of SPECS) {
 test("the handler row is found by its two specs", () => {
   const { row, findings } = findHandler(ours(), database(), []);
   assert.equal(row?.id, 1);
-  assert.equal(text(findings), "ok    main: send_spec and recv_spec are those of handler 1");
+  assert.deepEqual(findings, [found.handlerFound(1)]);
 });
 
 test("one wrong spec is named, with what Mongrel2 has", () => {
-  const recv = findHandler(ours({ recv_spec: "tcp://127.0.0.1:1" }), database(), []);
-  assert.match(
-    text(recv.findings),
-    /^FAIL {2}main: recv_spec is tcp:\/\/127\.0\.0\.1:1, but .* has "tcp:\/\/127\.0\.0\.1:9998"; fix: /,
-  );
-  const send = findHandler(ours({ send_spec: "tcp://127.0.0.1:1" }), database(), []);
-  assert.match(
-    text(send.findings),
-    /^FAIL {2}main: send_spec is tcp:\/\/127\.0\.0\.1:1, but .* has "tcp:\/\/127\.0\.0\.1:9999"; fix: /,
-  );
+  const wrong = "tcp://127.0.0.1:1";
+  for (const name of ["send_spec", "recv_spec"] as const) {
+    const { findings } = findHandler(ours({ [name]: wrong }), database(), []);
+    assert.deepEqual(findings, [found.specDiffers(name, wrong, server[name])]);
+  }
 });
 
-test("two wrong specs: the handler is known by its ident, or all that there are are named", () => {
+test("two wrong specs: the Handler is found by its ident, or all Handlers are listed", () => {
   const away = { send_spec: "tcp://127.0.0.1:1", recv_spec: "tcp://127.0.0.1:2" };
   const byIdent = findHandler(ours(away), database(), []);
   assert.equal(byIdent.row?.id, 1);
-  assert.match(text(byIdent.findings), /^FAIL .*: the one with our send_ident has tcp:.*9999 and tcp:.*9998; fix: /);
+  const specs = `${server.send_spec} and ${server.recv_spec}`;
+  const missing = (existing: string) => [found.handlerMissing(away.send_spec, away.recv_spec, existing)];
+  assert.deepEqual(byIdent.findings, missing(`the one with this send_ident has ${specs}`));
   const unknown = findHandler(ours({ ...away, send_ident: "x" }), database(), []);
   assert.equal(unknown.row, undefined);
-  assert.match(text(unknown.findings), /^FAIL .*: it has tcp:.*9999 and tcp:.*9998; fix: /);
-  assert.match(text(findHandler(ours(away), database({ handlers: [] }), []).findings), /: it has none; fix: /);
+  assert.deepEqual(unknown.findings, missing(`Mongrel2's configuration has ${specs}`));
+  const none = findHandler(ours(away), database({ handlers: [] }), []);
+  assert.deepEqual(none.findings, missing("Mongrel2's configuration has no Handler"));
 });
 
-test("two Handlers with the same specs and different idents are merged by Mongrel2, which is told", () => {
+test("two Handlers with the same specs and different idents are merged by Mongrel2, which is reported", () => {
   const twice = database({ handlers: [handler(), handler({ id: 2, sendIdent: "other" })] });
-  assert.match(
-    text(findHandler(ours(), twice, []).findings),
-    /^warn {2}main: 2 Handlers have these two specs .*; fix: /m,
-  );
+  assert.deepEqual(findHandler(ours(), twice, []).findings, [found.handlerFound(1), found.handlersMerged(2)]);
 });
 
 test("behind a proxy only the ident can be compared", () => {
   const there = findHandler(ours({ bind: true, send_spec: "tcp://*:1" }), database(), []);
-  assert.deepEqual([there.row?.id, there.findings[0]?.level], [1, "ok"]);
-  assert.equal(findHandler(ours({ bind: true, send_ident: "x" }), database(), []).findings[0]?.level, "FAIL");
+  assert.deepEqual(there, { row: handler(), findings: [found.handlerBehindProxy(1)] });
+  assert.deepEqual(findHandler(ours({ bind: true, send_ident: "x" }), database(), []).findings, [
+    found.identMissing("x"),
+  ]);
 });
 
-const IDENTS: [what: string, row: Partial<HandlerRow>, servers: number, line: RegExp][] = [
-  [
-    "characters that make every reply unreadable",
-    { sendIdent: "a_b" },
-    1,
-    /^FAIL {2}main: the Handler's send_ident "a_b" has other characters .*; fix: /m,
-  ],
-  [
-    "another ident",
-    { sendIdent: "other" },
-    1,
-    /^FAIL {2}main: send_ident is "54c6.*" here and "other" in Mongrel2; fix: /m,
-  ],
-  [
-    "an empty recv_ident of one server",
-    { recvIdent: "" },
-    1,
-    /^warn {2}main: recv_ident "" also takes replies of other idents; fix: /m,
-  ],
-  [
-    "an empty recv_ident of several",
-    { recvIdent: "" },
-    2,
-    /^FAIL {2}main: recv_ident is empty, and 2 servers share this daemon.*; fix: /m,
-  ],
+const PREFIX = `${server.send_ident} `;
+const IDENTS: [what: string, row: Partial<HandlerRow>, servers: number, fault: Finding][] = [
+  ["characters that make every response unreadable", { sendIdent: "a_b" }, 1, found.sendIdentInvalid("a_b")],
+  ["another ident", { sendIdent: "other" }, 1, found.sendIdentDiffers(server.send_ident, "other")],
+  ["an empty recv_ident of one server", { recvIdent: "" }, 1, found.recvIdentTooShort("", PREFIX)],
+  ["an empty recv_ident of several", { recvIdent: "" }, 2, found.recvIdentEmpty(2, PREFIX)],
   [
     "a recv_ident without its space",
     { recvIdent: server.send_ident },
     1,
-    /^warn {2}main: recv_ident "54c6.*" also takes .*; fix: set recv_ident="54c6\S+ "/m,
+    found.recvIdentTooShort(server.send_ident, PREFIX),
   ],
-  [
-    "another recv_ident",
-    { recvIdent: "x " },
-    1,
-    /^FAIL {2}main: recv_ident "x " is no prefix of our replies .*; fix: /m,
-  ],
-  [
-    "a protocol that Mongrel2 does not know",
-    { protocol: "tnetstrings" },
-    1,
-    /^warn {2}main: protocol "tnetstrings" is unknown.*; fix: /m,
-  ],
+  ["another recv_ident", { recvIdent: "x " }, 1, found.recvIdentWrong("x ", PREFIX)],
+  ["a protocol that Mongrel2 does not know", { protocol: "tnetstrings" }, 1, found.protocolUnknown("tnetstrings")],
 ];
 
-for (const [what, row, servers, line] of IDENTS) {
+for (const [what, row, servers, fault] of IDENTS) {
   test(`idents: ${what}`, () => {
     const findings = checkIdents(ours(), handler(row), servers);
-    assert.match(text(findings), line);
-    assert.equal(findings.filter(({ level }) => level !== "ok").length, 1);
+    assert.deepEqual(
+      findings.filter(({ level }) => level !== "ok"),
+      [fault],
+    );
   });
 }
 
@@ -210,31 +188,28 @@ test("idents that fit are ok", () => {
   }
 });
 
-test("routes: both paths lead to the handler, the stream's alone", () => {
-  assert.equal(
-    text(checkRoutes(config, handler(), database())),
-    "ok    main: the route '/esupdates()$' is pinned to that path\nok    main: /.well-known/mercure leads here\n" +
-      "ok    main: /.well-known/oauth-protected-resource/.well-known/mercure leads here",
-  );
+const METADATA = "/.well-known/oauth-protected-resource";
+
+test("routes: every path leads to the handler, the stream's route to nothing else", () => {
+  assert.deepEqual(checkRoutes(config, handler(), database()), [
+    found.routeAnchored("/esupdates()$"),
+    found.routeFound("/.well-known/mercure"),
+    found.routeFound(`${METADATA}/.well-known/mercure`),
+  ]);
 });
 
-test("routes: a path that leads elsewhere, or nowhere", () => {
+test("routes: a path that leads to another target, or to none", () => {
   const [page] = database().routes;
   assert.ok(page);
-  const none = text(checkRoutes(config, handler(), database({ routes: [page] })));
-  assert.match(
-    none,
-    /^FAIL {2}main: no route leads \/esupdates to this Handler \('\/' leads it to a dir\): no plain event streams; fix: add the route '\/esupdates\(\)\$'/m,
-  );
-  assert.match(none, /^warn {2}main: no route leads \/\.well-known\/mercure to this Handler/m);
-  assert.match(
-    text(checkRoutes(config, handler(), database({ routes: [] }))),
-    /^FAIL {2}main: no route leads \/esupdates to this Handler: no plain event streams; fix/m,
-  );
-  assert.match(
-    text(checkRoutes(config, handler({ id: 2 }), database())),
-    /\('\/esupdates\(\)\$' leads it to a handler\)/,
-  );
+  const effect = "the plain EventSource stream does not work";
+  const stream = { path: "/esupdates", route: "/esupdates()$", effect };
+  const [first, second] = checkRoutes(config, handler(), database({ routes: [page] }));
+  assert.deepEqual(first, found.routeMissing(fail, { ...stream, instead: page }));
+  assert.equal(second?.level, "warn");
+  const [none] = checkRoutes(config, handler(), database({ routes: [] }));
+  assert.deepEqual(none, found.routeMissing(fail, { ...stream, instead: undefined }));
+  const [other] = checkRoutes(config, handler({ id: 2 }), database());
+  assert.deepEqual(other, found.routeMissing(fail, { ...stream, instead: database().routes[1] }));
 });
 
 test("the servers of a handler are those whose routes lead to it", () => {
@@ -249,10 +224,8 @@ test("default_host must name a Host of the same server", () => {
   const [row] = database().servers;
   assert.ok(row);
   assert.equal(checkDefaultHost(row, database()).level, "ok");
-  assert.match(
-    text(checkDefaultHost({ ...row, defaultHost: "nobody" }, database())),
-    /^FAIL .* "nobody" names no Host: .*; fix: set it to one of "localhost"$/,
-  );
+  const wrong = checkDefaultHost({ ...row, defaultHost: "none" }, database());
+  assert.deepEqual(wrong, found.defaultHostMissing("none", ["localhost"]));
 });
 
 test("the control port: Mongrel2's own, its setting, its default", () => {
@@ -263,10 +236,8 @@ test("the control port: Mongrel2's own, its setting, its default", () => {
   assert.deepEqual(checkControlPort(ours({ control }), { ...row, controlPort: "" }, database(), ["/srv"]), []);
   assert.deepEqual(checkControlPort(ours(), row, database(), ["/srv"]), [], "without one there is nothing to compare");
   const set = settings({ control_port: "tcp://127.0.0.1:5" });
-  assert.match(
-    text(checkControlPort(ours({ control }), { ...row, controlPort: "" }, set, ["/srv"])),
-    /^FAIL .* control_port is "tcp:\/\/127\.0\.0\.1:5"; fix/,
-  );
+  const differs = checkControlPort(ours({ control }), { ...row, controlPort: "" }, set, ["/srv"]);
+  assert.deepEqual(differs, [found.controlPortDiffers(control, "tcp://127.0.0.1:5")]);
 });
 
 test("max_targets must not be above handler_targets", () => {
@@ -293,85 +264,71 @@ for (const [values, keepalive, level] of IDLE) {
   });
 }
 
+const HOT = { clients: 2560, maxFd: 10_240, dividend: 4 };
 const CAPACITY: [
   values: Record<string, string>,
   most: number | undefined,
   now: number,
   files: number | undefined,
-  line: RegExp,
+  findings: Finding[],
 ][] = [
-  [
-    {},
-    undefined,
-    0,
-    undefined,
-    /^ok .*: Mongrel2 serves 2560 clients without delay \(superpoll\.max_fd 10240 \/ hot_dividend 4\)$/,
-  ],
-  [
-    {},
-    2000,
-    0,
-    10_240,
-    /^ok .* serves 2560 clients .*, and \[stream\] max_clients is 2000\nok .* open files .* is 10240, enough for superpoll\.max_fd 10240$/,
-  ],
+  [{}, undefined, 0, undefined, [limits.hotSetGood(HOT)]],
+  [{}, 2000, 0, 10_240, [limits.hotSetGood(HOT, limits.maxClients(2000)), limits.openFilesGood(10_240, 10_240)]],
   [
     {},
     undefined,
     2600,
     undefined,
-    /^FAIL .* serves 2560 clients .*, and 2600 are connected now: with more than that, output can wait 0\.5 s; fix: set 'superpoll.max_fd': 10240, 'superpoll.hot_dividend': 2$/,
+    [limits.hotSetTooSmall(HOT, limits.connectedClients(2600), limits.raiseMaxFd(10_240))],
   ],
   [
     {},
     20_000,
     0,
     undefined,
-    /^FAIL .* accepts 10214 clients at most .* max_clients is 20000: the others hang before they are accepted; fix: set 'superpoll.max_fd': 40052, /,
+    [limits.tooManyClients(10_214, 10_240, 26, limits.maxClients(20_000), limits.raiseMaxFd(40_052))],
   ],
-  [{}, 50_000, 0, undefined, /^FAIL .*; fix: spread the clients over several Mongrel2 servers/],
+  [
+    {},
+    50_000,
+    0,
+    undefined,
+    [limits.tooManyClients(10_214, 10_240, 26, limits.maxClients(50_000), limits.moreServers)],
+  ],
   [
     { "superpoll.max_fd": "512" },
     undefined,
     0,
     undefined,
-    /^warn .* serves 128 clients without delay .*, fewer than with its own defaults \(2560\)/,
+    [limits.hotSetBelowDefault({ clients: 128, maxFd: 512, dividend: 4 }, 2560, limits.raiseMaxFd(10_240))],
   ],
-  [
-    { "superpoll.hot_dividend": "1" },
-    10,
-    0,
-    undefined,
-    /^FAIL .* makes Mongrel2 crash at its start; fix: set it to 2$/,
-  ],
-  [
-    {},
-    10,
-    0,
-    1024,
-    /^ok .*\nFAIL .* open files of Mongrel2's process is 1024, below superpoll\.max_fd 10240: clients beyond it hang; fix: /,
-  ],
+  [{ "superpoll.hot_dividend": "1" }, 10, 0, undefined, [limits.hotDividend(1)]],
+  [{}, 10, 0, 1024, [limits.hotSetGood(HOT, limits.maxClients(10)), limits.openFilesTooFew(1024, 10_240)]],
 ];
 
-for (const [values, most, now, files, line] of CAPACITY) {
-  test(`room for ${most ?? "?"} clients, ${now} there, ${JSON.stringify(values)}, ${files ?? "?"} files`, () => {
-    assert.match(text(checkCapacity({ most, now }, files, settings(values))), line);
+for (const [values, most, now, files, findings] of CAPACITY) {
+  test(`capacity for ${most ?? "?"} clients, ${now} connected, ${JSON.stringify(values)}, ${files ?? "?"} files`, () => {
+    assert.deepEqual(checkCapacity({ most, now }, files, settings(values)), findings);
   });
 }
 
 test("routes: metadata of the hub are needed where draft-08 is served", () => {
   const routes = database().routes.slice(0, -1);
-  assert.match(
-    text(checkRoutes(config, handler(), database({ routes }))),
-    /^warn {2}main: no route leads \/\.well-known\/oauth-protected-resource\S* to this Handler .*: clients of draft-08 .*; fix: add the route '\/\.well-known\/oauth-protected-resource' /m,
+  const effect = "clients of draft-08 cannot read the hub's metadata, and use version 0.x";
+  const path = `${METADATA}/.well-known/mercure`;
+  assert.deepEqual(
+    checkRoutes(config, handler(), database({ routes })).at(-1),
+    found.routeMissing(warn, { path, route: METADATA, instead: routes[0], effect }),
   );
   const old: Config = { ...config, hub: { ...config.hub, protocol: "0.x" } };
   assert.doesNotMatch(text(checkRoutes(old, handler(), database({ routes }))), /warn|oauth/);
 });
 
-test("a database that is none is a finding, and the live checks go on", async () => {
+test("an unreadable database is a finding, and the live checks continue", async () => {
   const file = join(folder, "none.sqlite");
   const spec = async () => `tcp://127.0.0.1:${await freePort()}`;
-  const toml = `[[mongrel2]]\nsend_spec="${await spec()}"\nrecv_spec="${await spec()}"\n[admin]\nlisten=""\n`;
+  const specs = { send_spec: await spec(), recv_spec: await spec() };
+  const toml = `[[mongrel2]]\nsend_spec="${specs.send_spec}"\nrecv_spec="${specs.recv_spec}"\n[admin]\nlisten=""\n`;
   writeFileSync(join(folder, "m2push.toml"), toml);
   writeFileSync(file, "this is no database".repeat(100));
   for (const [name, why] of [
@@ -379,22 +336,22 @@ test("a database that is none is a finding, and the live checks go on", async ()
     ["absent.sqlite", /ENOENT/],
   ] as const) {
     const args = ["doctor", "-c", "m2push.toml", "--mongrel2-db", name];
-    const { stdout, stderr, code } = await runCommand(addDoctor, args, { cwd: folder, clock: hurried });
+    const { stdout, stderr, code } = await runCommand(addDoctor, args, { cwd: folder, clock: impatient });
     assert.equal(code, 1);
     const [, bad] = stdout.split("\n");
-    assert.match(
-      bad ?? "",
-      /^FAIL {2}mongrel2: .* cannot be read as a config database of Mongrel2: .*; fix: make it with: m2sh load/,
-    );
-    assert.match(bad ?? "", why);
-    assert.match(stdout, /^FAIL {2}main: nothing listens at send_spec/m);
+    const [, message = ""] = /^FAIL {2}mongrel2: (.*); fix: /.exec(bad ?? "") ?? [];
+    assert.equal(bad, lineOf("mongrel2", found.unreadable(message)));
+    assert.match(message, why);
+    const { send_spec: sendSpec, recv_spec: recvSpec } = specs;
+    const nothing = liveFindings.nothingListens(sendSpec, recvSpec, "ECONNREFUSED");
+    assert.ok(stdout.split("\n").includes(lineOf("main", nothing)), stdout);
     assert.match(stderr, /^m2push: 2 of 5 checks failed\n$/);
   }
 });
 
-// ---- Looking at addresses ---------------------------------------------------------------------------------------------
+// ---- Probing addresses ------------------------------------------------------------------------------------------------
 
-/** A server that does as it is told with each connection. */
+/** A server that runs `serve` for each connection. */
 async function listen(t: TestContext, serve: (socket: Socket) => void): Promise<string> {
   const sockets = new Set<Socket>();
   const it: Server = createServer((socket) => {
@@ -430,7 +387,7 @@ function ready(type: string): Buffer {
 const look = (spec: string, listen = true, clock = systemClock): Promise<Probe> => probe(spec, { clock, listen });
 const SUBSCRIBED = Buffer.concat([GREETING, ready("SUB"), Buffer.from("\0\x05\x01abc ", "latin1")]);
 
-test("a SUB socket says what it subscribes to, however its bytes are cut", async (t) => {
+test("a SUB socket sends its subscription, however its bytes are split", async (t) => {
   for (const step of [1, 7, 64, 1000]) {
     const spec = await listen(t, (socket) => {
       socket.setNoDelay(true);
@@ -448,14 +405,14 @@ test("a SUB socket says what it subscribes to, however its bytes are cut", async
   }
 });
 
-test("another socket says its type only, and is not spoken to any further", async (t) => {
-  const heard: Buffer[] = [];
+test("another socket sends its type only, and receives no more than a greeting", async (t) => {
+  const received: Buffer[] = [];
   const spec = await listen(t, (socket) => {
     socket.write(Buffer.concat([GREETING, ready("PUSH")]));
-    socket.on("data", (bytes) => heard.push(bytes));
+    socket.on("data", (bytes) => received.push(bytes));
   });
   assert.deepEqual(await look(spec, false), { kind: "socket", type: "PUSH", subscription: undefined });
-  assert.ok(Buffer.concat(heard).length <= 64, "the greeting at most");
+  assert.ok(Buffer.concat(received).length <= 64, "the greeting at most");
 });
 
 const ODD: [what: string, serve: (socket: Socket) => void, kind: Probe["kind"]][] = [
@@ -480,19 +437,19 @@ const ODD: [what: string, serve: (socket: Socket) => void, kind: Probe["kind"]][
 ];
 
 for (const [what, serve, kind] of ODD) {
-  test(`whoever ${what} is found to be ${kind}`, async (t) => {
-    // Only where nothing is to be heard may the patience be short: a busy machine takes its time with the rest.
-    const clock = kind === "mute" ? hurried : systemClock;
+  test(`a peer that ${what} is identified as ${kind}`, async (t) => {
+    // Only a peer that sends nothing may get the short timeout: a busy machine needs time for the others.
+    const clock = kind === "mute" ? impatient : systemClock;
     assert.equal((await look(await listen(t, serve), true, clock)).kind, kind);
   });
 }
 
-test("an address where nobody is, by port and by file", async () => {
+test("an address where nothing listens, by port and by file", async () => {
   assert.deepEqual(await look(`tcp://127.0.0.1:${await freePort()}`), { kind: "absent", code: "ECONNREFUSED" });
   assert.deepEqual(await look(`ipc://${folder}/none`), { kind: "absent", code: "ENOENT" });
 });
 
-test("a connection to an address is seen, from both ends, and only while it is there", async (t) => {
+test("a connection to an address is detected from both ends, and only while it exists", async (t) => {
   let accepted = () => {};
   const connected = new Promise<void>((resolve) => {
     accepted = resolve;
@@ -518,26 +475,26 @@ async function fake(t: TestContext, options = {}) {
   return { mongrel2, server: ours({ send_spec: sendSpec, recv_spec: recvSpec, send_ident: sendIdent }) };
 }
 
-test("a fence comes back with the ident of who answered", async (t) => {
+test("a fence returns with the ident of the Mongrel2 that answered", async (t) => {
   const { server: it, mongrel2 } = await fake(t);
   const trip = await roundTrip(it, systemClock);
   assert.equal(trip?.ident, mongrel2.sendIdent);
   assert.ok((trip?.milliseconds ?? -1) >= 0);
 });
 
-test("without an answer there is none, and nothing remains", async () => {
+test("without an answer the round trip is undefined, and leaves nothing open", async () => {
   const spec = async () => `tcp://127.0.0.1:${await freePort()}`;
-  assert.equal(await roundTrip(ours({ send_spec: await spec(), recv_spec: await spec() }), hurried), undefined);
+  assert.equal(await roundTrip(ours({ send_spec: await spec(), recv_spec: await spec() }), impatient), undefined);
 });
 
-test("a request that was waiting for a handler is cut, so that its browser comes back", async (t) => {
+test("a request that waits for a handler is cancelled, so that its browser reconnects", async (t) => {
   const { server: it, mongrel2 } = await fake(t);
   const client = mongrel2.connect();
   await roundTrip(it, systemClock);
   assert.equal(await client.over(), "cancelled");
 });
 
-test("what comes in broken does not disturb", async (t) => {
+test("malformed messages do not disturb a round trip", async (t) => {
   const { server: it, mongrel2 } = await fake(t);
   mongrel2.raw(Buffer.from(`${mongrel2.sendIdent} 7 /x 9:nonsense`));
   mongrel2.raw(Buffer.from([0xff, 0xff]));

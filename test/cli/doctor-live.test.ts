@@ -1,10 +1,12 @@
-/** What the doctor says of a control port that is not configured, and of a second daemon: before one is started, and while one runs. */
+/** The findings about a control port that is not configured, and about a second daemon: before one is started, and while one runs. */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { checkControl, checkLink } from "../../src/cli/doctor/check-link.js";
+import { checkControl } from "../../src/cli/doctor/check-control.js";
+import { checkLink } from "../../src/cli/doctor/check-link.js";
+import { liveFindings } from "../../src/cli/doctor/live-findings.js";
 import { loadConfig } from "../../src/config/load-config.js";
 import type { ServerConfig } from "../../src/config/schema.js";
-import { secondDaemonProblem } from "../../src/mongrel2/link-conditions.js";
+import { secondDaemonCondition } from "../../src/mongrel2/link-conditions.js";
 import type { Status } from "../../src/observability/admin/status.js";
 import { systemClock } from "../../src/util/clock.js";
 import { FakeMongrel2 } from "../support/fake-mongrel2.js";
@@ -24,26 +26,19 @@ async function start(t: TestContext, changes: Partial<ServerConfig> = {}) {
   return { mongrel2, server };
 }
 
-describe("Doctor about the control port", () => {
-  test("without one no client survives a restart; behind a proxy private events are not served either", async () => {
-    for (const [bind, what] of [
-      [false, "no control port is configured: no client survives a restart of m2push"],
-      [
-        true,
-        "no control port is configured, and bind is true: private events are not served, and no client survives a restart",
-      ],
-    ] as const) {
+describe("checkControl", () => {
+  test("warns when none is configured: no stream survives a restart, and behind a proxy private events are not served", async () => {
+    for (const bind of [false, true]) {
       const { findings } = await checkControl({ ...defaults, control: undefined, bind }, undefined, systemClock);
-      const fix = `add control = "ipc://run/control" (Mongrel2's control_port) to [[mongrel2]] "${defaults.name}"`;
-      assert.deepEqual(findings, [{ level: "warn", what, fix }]);
+      assert.deepEqual(findings, [liveFindings.controlMissing(defaults.name, bind)]);
     }
   });
 });
 
-describe("Doctor about a second daemon", () => {
-  test("the running daemon says that there is one: that is the fault, and nothing is sent beside the two", async (t) => {
+describe("checkLink with a second daemon", () => {
+  test("repeats the condition of the running daemon, and sends nothing", async (t) => {
     const { server } = await start(t);
-    const { message, fix } = secondDaemonProblem(server.name, false);
+    const { message, fix } = secondDaemonCondition(server.name, false);
     const condition = { code: "second_daemon", subject: server.name, message, fix, since: "" } as const;
     const served = { name: server.name, sendSpec: server.send_spec, recvSpec: server.recv_spec, live: true };
     const about = (subject: string) =>
@@ -58,23 +53,25 @@ describe("Doctor about a second daemon", () => {
     assert.equal(ofAnother?.level, "ok");
   });
 
-  test("a daemon that cannot be asked shows itself by its notices, before another one is started", async (t) => {
+  test("recognizes a daemon that cannot be queried by the notices for its fences", async (t) => {
     for (const shared of [false, true]) {
       const { mongrel2, server } = await start(t, { shared });
       mongrel2.raw(disconnectNotice("json", server.send_ident, foreignFence()));
       const findings = await checkLink(server, config, undefined, systemClock);
-      const told = findings.filter(({ what }) => /a daemon reads requests from .* already/.test(what));
+      const warning = liveFindings.secondDaemon(server.send_spec);
       assert.deepEqual(
-        told.map(({ level }) => level),
-        shared ? [] : ["warn"],
+        findings.filter(({ what }) => what === warning.what),
+        shared ? [] : [warning],
       );
     }
   });
 
-  test("where nobody else is, nothing is said", async (t) => {
+  test("reports only the round trip when no other process reads requests", async (t) => {
     const { server } = await start(t);
     const findings = await checkLink(server, config, undefined, systemClock);
-    assert.match(findings[0]?.what ?? "", /messages go both ways/);
-    assert.ok(!findings.some(({ what }) => /already/.test(what)));
+    const [, milliseconds] = /(\d+\.\d) ms/.exec(findings[0]?.what ?? "") ?? [];
+    assert.deepEqual(findings[0], liveFindings.roundTrip(Number(milliseconds)));
+    const warning = liveFindings.secondDaemon(server.send_spec);
+    assert.ok(!findings.some(({ what }) => what === warning.what));
   });
 });

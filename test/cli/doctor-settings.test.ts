@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { checkOrigin } from "../../src/cli/doctor/check-origin.js";
 import { checkSettings } from "../../src/cli/doctor/check-settings.js";
+import { databaseFindings as found } from "../../src/cli/doctor/database-findings.js";
 import { loadConfig } from "../../src/config/load-config.js";
 import type { Config } from "../../src/config/schema.js";
 import type { HandlerRow, Mongrel2Database, RouteRow, ServerRow } from "../../src/mongrel2/mongrel2-database.js";
@@ -37,36 +38,37 @@ const database = (changes: Partial<Mongrel2Database> = {}): Mongrel2Database => 
   ...changes,
 });
 
-describe("Doctor on settings of Mongrel2", () => {
+describe("checkSettings", () => {
   const faults = (settings: Record<string, string>) =>
     checkSettings(database({ settings: new Map(Object.entries(settings)) })).filter(({ level }) => level !== "ok");
 
-  test("has nothing to say of what operating.md recommends", () => {
+  test("accepts the settings that operating.md recommends", () => {
     assert.deepEqual(faults(GOOD), []);
     assert.deepEqual(faults({ ...GOOD, "limits.buffer_size": "8192", "limits.content_length": "1000000" }), []);
   });
 
-  test("warns of Mongrel2's own defaults where they are not the ones to have", () => {
+  test("warns of those defaults of Mongrel2 that are not recommended", () => {
     assert.deepEqual(
       faults({}).map(({ fix }) => fix),
       ["set 'limits.tick_timer': 1", "set 'net.tcp_keepalive': 1", "set 'limits.content_length': 327680"],
     );
   });
 
-  const WRONG: [key: string, value: string, what: RegExp, wanted: number][] = [
-    ["limits.tick_timer", "5", /is 5: .* needs up to 7 s to prove/, 1],
-    ["net.tcp_keepalive", "0", /is 0: connections of clients that vanished/, 1],
-    ["limits.content_length", "100000", /is 100000: Mongrel2 answers 413/, 327_680],
-    ["limits.content_length", "9000000", /is 9000000: the daemon does not read/, 327_680],
-    ["download.flow_control", "1", /is 1: Mongrel2 sends a message for each delivery/, 0],
-    ["limits.buffer_size", "2048", /is 2048: Mongrel2 answers 400 to longer request heads/, 4096],
-    ["limits.buffer_size", "65536", /is 65536: one client can hold Mongrel2 up/, 4096],
+  const WRONG: [key: string, value: number, effect: RegExp, wanted: number][] = [
+    ["limits.tick_timer", 5, /up to 7 s/, 1],
+    ["net.tcp_keepalive", 0, /disappeared/, 1],
+    ["limits.content_length", 100_000, /413/, 327_680],
+    ["limits.content_length", 9_000_000, /8 MB/, 327_680],
+    ["download.flow_control", 1, /for each delivery/, 0],
+    ["limits.buffer_size", 2048, /400/, 4096],
+    ["limits.buffer_size", 65_536, /quadratic/, 4096],
   ];
-  for (const [key, value, what, wanted] of WRONG) {
+  for (const [key, value, effect, wanted] of WRONG) {
     test(`warns of ${key} ${value}, and only of that`, () => {
-      const [fault, ...more] = faults({ ...GOOD, [key]: value });
-      assert.deepEqual([fault?.level, fault?.fix, more], ["warn", `set '${key}': ${wanted}`, []]);
-      assert.match(fault?.what ?? "", what);
+      const [fault, ...more] = faults({ ...GOOD, [key]: String(value) });
+      const [, text = ""] = /^\S+ is \d+: (.*)$/.exec(fault?.what ?? "") ?? [];
+      assert.match(text, effect);
+      assert.deepEqual([fault, ...more], [found.settingBad(key, value, text, wanted)]);
     });
   }
 
@@ -76,7 +78,7 @@ describe("Doctor on settings of Mongrel2", () => {
     );
     const [listed = ""] = table.split("\n## ");
     const keys = [...listed.matchAll(/^\| `([a-z]+\.[a-z_]+)` \|/gm)].map(([, key = ""]) => key);
-    const sources = ["check-settings", "check-limits"].map((name) =>
+    const sources = ["check-settings", "check-targets", "check-idle", "check-capacity"].map((name) =>
       readFileSync(join(PROJECT, `src/cli/doctor/${name}.ts`), "utf8"),
     );
     assert.ok(keys.length >= 9);
@@ -87,57 +89,60 @@ describe("Doctor on settings of Mongrel2", () => {
   });
 });
 
-describe("Doctor on [hub] origin", () => {
+describe("checkOrigin", () => {
   const { config } = loadConfig({ env: {} });
   const check = (origin: string, row: Partial<ServerRow> = {}, changes: Partial<Mongrel2Database> = {}) => {
     const own: Config = { ...config, hub: { ...config.hub, origin } };
-    return checkOrigin(own, handler, { ...server, ...row }, database(changes)).map(
-      ({ level, what, fix }) => `${level} ${what}${fix === undefined ? "" : `; fix: ${fix}`}`,
-    );
+    return checkOrigin(own, handler, { ...server, ...row }, database(changes));
   };
 
-  test("is content where port, scheme and Host are those of Mongrel2", () => {
-    for (const line of check("http://localhost:6767")) assert.match(line, /^ok/);
-    for (const line of check("https://localhost", { port: 443, useSsl: true })) assert.match(line, /^ok/);
-    for (const line of check("http://localhost", { port: 80 })) assert.match(line, /^ok/);
+  const ORIGIN = "http://localhost:6767";
+
+  test("accepts the port, scheme and Host of Mongrel2", () => {
+    const good: [origin: string, row: Partial<ServerRow>][] = [
+      [ORIGIN, {}],
+      ["https://localhost", { port: 443, useSsl: true }],
+      ["http://localhost", { port: 80 }],
+    ];
+    for (const [origin, row] of good)
+      assert.deepEqual(check(origin, row), [found.originGood(origin), found.hostGood("localhost", 'Host "localhost"')]);
   });
 
   test("warns of another port or scheme", () => {
-    assert.match(
-      check("http://localhost:6768")[0] ?? "",
-      /^warn .* is http:\/\/localhost:6768, but Mongrel2 serves http at port 6767: .*; fix: set \[hub\] origin = "http:\/\/localhost:6767"/,
-    );
-    assert.match(check("https://localhost:6767")[0] ?? "", /^warn .* but Mongrel2 serves http at port 6767/);
-    assert.match(check("http://localhost:6767", { useSsl: true })[0] ?? "", /^warn .* but Mongrel2 serves https at/);
-    assert.match(check("https://www.example.com", { bindAddr: "0.0.0.0" })[0] ?? "", /^warn .*, or let a proxy serve/);
+    const wrong: [origin: string, scheme: string, wanted: string, row: Partial<ServerRow>][] = [
+      ["http://localhost:6768", "http", ORIGIN, {}],
+      ["https://localhost:6767", "http", ORIGIN, {}],
+      [ORIGIN, "https", "https://localhost:6767", { useSsl: true }],
+      ["https://www.example.com", "http", "http://www.example.com:6767", { bindAddr: "0.0.0.0" }],
+    ];
+    for (const [origin, scheme, wanted, row] of wrong)
+      assert.deepEqual(check(origin, row)[0], found.originDiffers(origin, scheme, 6767, wanted));
   });
 
-  test("takes another origin for that of a proxy where Mongrel2 listens on a loopback address only", () => {
-    assert.match(
-      check("https://www.example.com")[0] ?? "",
-      /^ok .* is that of a proxy: .* port 6767 of 127\.0\.0\.1 only$/,
-    );
+  test("treats another origin as a proxy's when Mongrel2 listens on a loopback address only", () => {
+    const origin = "https://www.example.com";
+    assert.deepEqual(check(origin)[0], found.originOfProxy(origin, "http", 6767, "127.0.0.1"));
   });
 
-  test("warns where the Host that gets the name has not all routes, or none gets it", () => {
-    assert.match(check("http://www.example.com:6767")[1] ?? "", /^ok .* go to default_host "localhost"$/);
+  test("warns when the Host of the name lacks routes, or no Host receives the name", () => {
+    const name = "www.example.com";
+    const origin = `http://${name}:6767`;
+    assert.deepEqual(check(origin)[1], found.hostGood(name, 'default_host "localhost"'));
     const hosts = [
       { id: 1, serverId: 1, name: "localhost", matching: "localhost" },
-      { id: 2, serverId: 1, name: "www.example.com", matching: "www.example.com" },
+      { id: 2, serverId: 1, name, matching: name },
     ];
-    assert.match(
-      check("http://www.example.com:6767", {}, { hosts, routes: routesOf(1) })[1] ?? "",
-      /^warn requests for www\.example\.com .* go to Host "www\.example\.com", which has no route to this Handler for \/esupdates, /,
+    const paths = ["/esupdates", "/.well-known/mercure", "/.well-known/oauth-protected-resource/.well-known/mercure"];
+    assert.deepEqual(
+      check(origin, {}, { hosts, routes: routesOf(1) })[1],
+      found.hostRoutesMissing(name, `Host "${name}"`, paths),
     );
-    assert.match(
-      check("http://www.example.com:6767", {}, { hosts, routes: [...routesOf(1), ...routesOf(2)] })[1] ?? "",
-      /^ok .* go to Host "www\.example\.com"$/,
+    assert.deepEqual(
+      check(origin, {}, { hosts, routes: [...routesOf(1), ...routesOf(2)] })[1],
+      found.hostGood(name, `Host "${name}"`),
     );
-    assert.match(
-      check("http://www.example.com:6767", { defaultHost: "none" })[1] ?? "",
-      /^warn no Host takes requests for www\.example\.com .*; fix: add a Host with the name "www\.example\.com"$/,
-    );
+    assert.deepEqual(check(origin, { defaultHost: "none" })[1], found.hostMissing(name));
     const patterns = [...hosts.slice(0, 1), { id: 2, serverId: 1, name: "any", matching: "(.*).example.com" }];
-    assert.match(check("http://www.example.com:6767", {}, { hosts: patterns })[1] ?? "", /^ok .* patterns of Hosts/);
+    assert.deepEqual(check(origin, {}, { hosts: patterns })[1], found.hostPatterns(name));
   });
 });

@@ -81,7 +81,7 @@ test("a send waits for a daemon that starts later", async () => {
 test("a send with no daemon in sight fails after the patience, and the socket closes without waiting again", async () => {
   const { clock, waits } = heldClock();
   const spec = `ipc://${join(folder, "nobody")}`;
-  const socket = new PushSocket(spec, { clock, patience: 2_000 });
+  const socket = new PushSocket(spec, { clock, timeoutMs: 2_000 });
   const sent = socket.send([Buffer.from("x")]);
   await Promise.resolve();
   assert.deepEqual(

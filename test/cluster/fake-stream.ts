@@ -8,7 +8,7 @@ import type {
   StreamSession,
   StreamState,
 } from "../../src/cluster/stream-session.js";
-import type { EqualIds } from "../../src/delivery/ports.js";
+import type { EqualIds } from "../../src/delivery/history.js";
 import { M2pushError } from "../../src/errors.js";
 
 interface Message extends StreamMessage {
@@ -166,7 +166,7 @@ export class FakeWire {
     this.#is = "frozen";
   }
 
-  mend(): void {
+  restore(): void {
     this.#is = "whole";
     for (const pass of this.#held.splice(0)) pass();
     this.go();

@@ -33,7 +33,7 @@ test("who was away for longer than the stream holds is told, and goes on with wh
   await a.hears(10);
   a.wire.cut();
   for (let event = 0; event < 300; event++) await b.publish();
-  a.wire.mend();
+  a.wire.restore();
   await a.hears(110);
   assert.deepEqual(a.gaps, ["expired"]);
   assert.deepEqual(ids(a.heard.slice(10)), ids(b.heard.slice(210)));
@@ -162,7 +162,7 @@ test("a daemon that knows its place starts while NATS is away, and hears later w
   await again.start();
   assert.deepEqual([end.bus.epoch, end.history.last], [epoch, 10]);
   await assert.rejects(again.publish(), isUnavailable);
-  wire.mend();
+  wire.restore();
   await again.hears(5);
   assert.deepEqual([ids(again.heard), again.gaps], [ids(b.heard), []]);
 });
@@ -190,6 +190,6 @@ test("while the stream cannot be asked, who reads what only it has waits, and ge
   });
   await assert.rejects(a.publish(), isUnavailable);
   assert.equal(isThere, false);
-  a.wire.mend();
+  a.wire.restore();
   assert.deepEqual(ids(await reading), ids(a.heard.slice(0, 700)));
 });

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Nodes } from "../../src/cluster/nodes.js";
 import type { StreamSession } from "../../src/cluster/stream-session.js";
-import type { Subscriber } from "../../src/delivery/ports.js";
+import type { Subscriber } from "../../src/delivery/subscriber.js";
 import { FakeClock } from "../support/clock.js";
 
 const subscriber = (name: string): Subscriber => ({

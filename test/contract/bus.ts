@@ -1,9 +1,11 @@
 /** What every Bus promises (delivery/ports.ts), together with the history that goes with it; each implementation runs this. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import type { History } from "../../src/delivery/history.js";
 import { HistoryReader } from "../../src/delivery/history-reader.js";
-import type { Bus, GapReason, History } from "../../src/delivery/ports.js";
+import type { GapReason } from "../../src/delivery/reasons.js";
 import { M2pushError, ProtocolError } from "../../src/errors.js";
+import type { Bus } from "../../src/hub/bus.js";
 import { offsetOf, positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { systemClock } from "../../src/util/clock.js";
@@ -25,7 +27,7 @@ export interface Wire {
   deafen(): void;
   /** Nothing passes, and nobody is told. */
   freeze(): void;
-  mend(): void;
+  restore(): void;
 }
 
 export interface Course {
@@ -251,7 +253,7 @@ export function sharedBusSuite(name: string, open: OpenCourse): void {
       for (let event = 0; event < 100; event++) published.push(a.publish(), b.publish());
       a.wire.cut();
       await b.publish();
-      a.wire.mend();
+      a.wire.restore();
     }
     const acknowledged = await Promise.all(published);
     await Promise.all([a.hears(1005), b.hears(1005)]);
@@ -271,7 +273,7 @@ export function sharedBusSuite(name: string, open: OpenCourse): void {
     const published = a.many(20);
     await b.hears(21);
     a.wire.cut();
-    a.wire.mend();
+    a.wire.restore();
     const acknowledged = await published;
     await Promise.all([a.hears(21), b.publish("last").then(() => b.hears(22))]);
     assert.deepEqual(ids(acknowledged), ids(b.heard.slice(1, 21)));
@@ -287,7 +289,7 @@ export function sharedBusSuite(name: string, open: OpenCourse): void {
       await assert.rejects(a.publish("never or late"), isUnavailable);
       await b.many(600);
       await assert.rejects(a.publish("neither"), isUnavailable);
-      a.wire.mend();
+      a.wire.restore();
       await b.hears(601);
       await a.until(({ heard }) => heard.some(({ id }) => id === b.heard.at(-1)?.id), "what it missed");
       await a.end.up?.();

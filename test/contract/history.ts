@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
-import type { History, HistoryPage } from "../../src/delivery/ports.js";
+import type { History, HistoryPage } from "../../src/delivery/history.js";
 import { positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { FakeClock } from "../support/clock.js";
-import { PATIENCE_MS } from "../support/deadline.js";
+import { WAIT_TIMEOUT_MS } from "../support/deadline.js";
 
 export interface Limits {
   readonly maxEvents?: number;
@@ -34,9 +34,9 @@ async function fill(history: History, offsets: Iterable<number>, more: Partial<P
 
 /** Lets a minute pass in steps, and the disk, which has its own time, do what it does, until it is so. */
 async function passes(clock: FakeClock, isSo: () => boolean, step = 1000): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
+  const end = performance.now() + WAIT_TIMEOUT_MS;
   for (let passed = 0; !isSo(); passed += step) {
-    if (performance.now() > end) throw new Error(`waited ${PATIENCE_MS} ms until ${isSo}`);
+    if (performance.now() > end) throw new Error(`waited ${WAIT_TIMEOUT_MS} ms until ${isSo}`);
     if (passed < 60_000) clock.advance(step);
     await pause(5);
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { Batch } from "../../src/delivery/batch.js";
 import type { Publication } from "../../src/protocol/publication.js";
 
@@ -12,34 +12,36 @@ const publication = (offset: number, data = `${offset};`): Publication => ({
   bytes: Buffer.from(data),
 });
 
-test("a batch is its publications in order, in one body that is made once", () => {
-  const batch = [2, 3, 4].reduce((grown, offset) => grown.with(publication(offset)), new Batch(publication(1)));
-  assert.equal(batch.body().toString(), "1;2;3;4;");
-  assert.equal(batch.body(), batch.body());
-  assert.deepEqual([batch.first.offset, `${batch.last}`, batch.events, batch.bytes], [1, "4;", 4, 8]);
-});
+describe("Batch", () => {
+  test("joins its publications in order into one body that is made once", () => {
+    const batch = [2, 3, 4].reduce((grown, offset) => grown.with(publication(offset)), new Batch(publication(1)));
+    assert.equal(batch.body().toString(), "1;2;3;4;");
+    assert.equal(batch.body(), batch.body());
+    assert.deepEqual([batch.first.offset, `${batch.last}`, batch.events, batch.bytes], [1, "4;", 4, 8]);
+  });
 
-test("who waits for the same list holds the same node, who waits for another one another", () => {
-  const [one, two, three] = [publication(1), publication(2), publication(3)];
-  const start = new Batch(one);
-  const both = start.with(two);
-  assert.equal(start.with(two), both);
-  const without = start.with(three);
-  assert.notEqual(without, both.with(three));
-  assert.equal(without.body().toString(), "1;3;");
-  assert.equal(both.with(three).body().toString(), "1;2;3;");
-});
+  test("is the same node for the same list, and another one for another list", () => {
+    const [one, two, three] = [publication(1), publication(2), publication(3)];
+    const start = new Batch(one);
+    const both = start.with(two);
+    assert.equal(start.with(two), both);
+    const without = start.with(three);
+    assert.notEqual(without, both.with(three));
+    assert.equal(without.body().toString(), "1;3;");
+    assert.equal(both.with(three).body().toString(), "1;2;3;");
+  });
 
-test("a batch does not change when one grows out of it", () => {
-  const start = new Batch(publication(1));
-  const body = start.body();
-  start.with(publication(2)).with(publication(3));
-  assert.equal(start.body(), body);
-  assert.deepEqual([start.events, start.bytes, `${start.last}`], [1, 2, "1;"]);
-});
+  test("does not change when a longer one is made from it", () => {
+    const start = new Batch(publication(1));
+    const body = start.body();
+    start.with(publication(2)).with(publication(3));
+    assert.equal(start.body(), body);
+    assert.deepEqual([start.events, start.bytes, `${start.last}`], [1, 2, "1;"]);
+  });
 
-test("a list of a hundred thousand small events is no full stack", () => {
-  let batch = new Batch(publication(1, "x"));
-  for (let offset = 2; offset <= 100_000; offset++) batch = batch.with(publication(offset, "x"));
-  assert.equal(batch.body().length, 100_000);
+  test("joins a hundred thousand small events without exhausting the stack", () => {
+    let batch = new Batch(publication(1, "x"));
+    for (let offset = 2; offset <= 100_000; offset++) batch = batch.with(publication(offset, "x"));
+    assert.equal(batch.body().length, 100_000);
+  });
 });

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { HistoryPage, ReadOptions } from "../../src/delivery/ports.js";
+import type { HistoryPage, ReadOptions } from "../../src/delivery/history.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import type { FakeClock } from "../support/clock.js";
 import { bench } from "../support/hub.js";
 
 type Failing = "throws" | "rejects";
 
-/** A history whose reads fail for as long as a test wants. */
+/** A history whose reads fail while `state.isFailing`. */
 function failing(how: Failing) {
   const state = { isFailing: true, reads: 0 };
   const fail = (): never | Promise<never> => {
@@ -27,7 +27,7 @@ function failing(how: Failing) {
   return { state, History: FailingHistory };
 }
 
-/** Lets time pass in small steps, and promises settle in between. */
+/** Advances the clock in small steps, and lets promises settle in between. */
 async function pass(clock: FakeClock, milliseconds: number): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed += 50) {
     clock.advance(50);
@@ -35,9 +35,9 @@ async function pass(clock: FakeClock, milliseconds: number): Promise<void> {
   }
 }
 
-describe("A history read that fails half-way", () => {
-  // What it had looked at counted against the next try, which then skipped events.
-  test("begins anew with the next try, and loses nothing", async () => {
+describe("HistoryReader: a read that fails half-way", () => {
+  // What the failed read had examined counted against the retry, which then skipped events.
+  test("is repeated from the beginning, and loses nothing", async () => {
     let tries = 0;
     class HalfRead extends MemoryHistory {
       override read(after: number, options: ReadOptions): HistoryPage {
@@ -51,14 +51,14 @@ describe("A history read that fails half-way", () => {
     for (const data of ["1", "2", "3"]) publish(data);
     connect(1, { lastEventId: `#${history.epoch}.0` });
     await pass(clock, 500);
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual(outlet.events(1), ["1", "2", "3"]);
   });
 });
 
 for (const how of ["throws", "rejects"] as const) {
-  describe(`A history read that ${how}`, () => {
-    test("is tried again, and the client gets everything when it succeeds", async () => {
+  describe(`HistoryReader: a read that ${how}`, () => {
+    test("is retried, and the client gets every event when it succeeds", async () => {
       const { state, History } = failing(how);
       const { connect, publish, outlet, history, clock, problems } = await bench({ History });
       for (const data of ["1", "2", "3"]) publish(data);
@@ -67,21 +67,21 @@ for (const how of ["throws", "rejects"] as const) {
       assert.deepEqual(problems, ["began history_read_failing"]);
       state.isFailing = false;
       await pass(clock, 3000);
-      outlet.settle();
+      outlet.acknowledgeAll();
       assert.deepEqual(outlet.events(1), ["2", "3"]);
       assert.deepEqual(problems, ["began history_read_failing", "ended history_read_failing"]);
     });
 
-    test("is told to the client after some tries, which then goes on live", async () => {
+    test("is reported to the client after some reads, and the client goes on live", async () => {
       const { state, History } = failing(how);
       const { connect, publish, outlet, history, clock } = await bench({ History });
       for (const data of ["1", "2", "3"]) publish(data);
       connect(1, { lastEventId: `#${history.epoch}.1` });
       await pass(clock, 10_000);
       assert.ok(state.reads < 20, `${state.reads} reads in 10 s`);
-      outlet.settle();
+      outlet.acknowledgeAll();
       publish("4");
-      outlet.settle();
+      outlet.acknowledgeAll();
       const gap = JSON.stringify({ reason: "unavailable", oldest: `#${history.epoch}.0` });
       assert.deepEqual(outlet.events(1), [gap, "4"]);
     });
@@ -99,7 +99,7 @@ for (const how of ["throws", "rejects"] as const) {
       assert.ok(state.reads - first <= most, `${state.reads - first} further reads`);
     });
 
-    test("ends as a problem by itself, without a client that reads", async () => {
+    test("ends as a condition by itself, without a client that reads", async () => {
       const { state, History } = failing(how);
       const { connect, publish, history, clock, problems, hub, server } = await bench({ History });
       for (const data of ["1", "2"]) publish(data);
@@ -116,15 +116,15 @@ for (const how of ["throws", "rejects"] as const) {
     });
   });
 
-  describe(`A look-up of a last event id that ${how}`, () => {
-    test("opens the stream nevertheless, and says that events may be missing", async () => {
+  describe(`HistoryReader: a lookup of a last event id that ${how}`, () => {
+    test("opens the stream nevertheless, and reports that events may be missing", async () => {
       const { History } = failing(how);
       const { connect, publish, outlet, history, clock, problems } = await bench({ History });
       publish("1");
       connect(1, { lastEventId: "urn:a-publishers-own-id" });
       await pass(clock, 10_000);
       publish("2");
-      outlet.settle();
+      outlet.acknowledgeAll();
       const gap = JSON.stringify({ reason: "unavailable", oldest: `#${history.epoch}.0` });
       assert.deepEqual(outlet.events(1), [gap, "2"]);
       assert.deepEqual(problems, ["began history_read_failing"]);

@@ -16,7 +16,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     [OWN, "without a daemon a stream waits, files are served, and the next daemon answers"],
     ["e2e/doctor", "no daemon is a warning", "Mongrel2 is not running", "swapped specs", "ipc sockets of another user"],
     ["e2e/doctor", "wrong recv_ident", "wrong ident", "wrong port"],
-    ["cli/doctor-command", "two wrong specs", "characters that make every reply unreadable"],
+    ["cli/doctor-command", "two wrong specs", "characters that make every response unreadable"],
   ],
   "Some browsers get no events, others do": [["e2e/doctor", "handler_targets lower than max_targets"]],
   "Some requests are answered, others wait": [
@@ -29,10 +29,10 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
   ],
   "404 instead of a stream": [
     ["e2e/stream", "what is not a GET of the stream is answered"],
-    ["cli/doctor-command", "routes: a path that leads elsewhere, or nowhere", "default_host must name a Host"],
+    ["cli/doctor-command", "routes: a path that leads to another target, or to none", "default_host must name a Host"],
   ],
   "Streams end after about two minutes of quiet": [
-    ["e2e/doctor", "keep-alives that come too late"],
+    ["e2e/doctor", "keep-alives that are too rare"],
     ["e2e/stream", "streams outlive Mongrel2's idle limits"],
   ],
   "Events come in lumps, or only when the stream ends": [
@@ -42,7 +42,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
   "Events are half a second late": [["e2e/doctor", "max_fd too low"]],
   "New browsers hang when many are connected": [
     ["e2e/doctor", "max_fd too low"],
-    ["cli/doctor-command", "room for "],
+    ["cli/doctor-command", "capacity for "],
   ],
   "The seventh tab does not load": [["e2e/tabs", "two tabs of the demo page have one connection"]],
   "401, 403, 400 from the hub": [
@@ -84,9 +84,9 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
       "an id that has expired is answered with a gap event",
       " is answered with a gap event, then live events",
     ],
-    ["delivery/overload", "are told of a gap, overload, when they fall behind"],
+    ["delivery/overload", "get a gap event, overload, when they fall behind"],
     ["http/presence", "a watcher without credit for the events is told of a gap"],
-    ["delivery/history-reader", "is told to the client after some tries, which then goes on live"],
+    ["delivery/history-reader", "is reported to the client after some reads, and the client goes on live"],
   ],
   "Published, and no client gets it": [
     [

@@ -127,7 +127,7 @@ test("the doctor asks a running daemon, and takes no request from it", async (t)
   }
   const { stdout, code } = await examined;
   assert.match(stdout, /^ok {4}m2push: version \S+ runs \(pid \d+\) and is ready$/m);
-  assert.match(stdout, /^ok {4}main: the running daemon has fenced it and serves it: /m);
+  assert.match(stdout, /^ok {4}main: the running daemon serves it: /m);
   assert.doesNotMatch(stdout, /^FAIL/m);
   assert.equal(code, 0);
 });

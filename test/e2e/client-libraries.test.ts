@@ -105,7 +105,7 @@ describe("client libraries", () => {
         wire.cut();
         await page.publish("three");
         await page.publish("four");
-        wire.mend();
+        wire.restore();
         await page.hears(4);
         await page.publish("five");
         await page.hears(5);
@@ -120,7 +120,7 @@ describe("client libraries", () => {
       await page.opens();
       wire.cut();
       await page.publish("one");
-      wire.mend();
+      wire.restore();
       await page.hears(1);
       assert.deepEqual([page.values, page.gaps, page.faults], [["one"], [], []]);
     });

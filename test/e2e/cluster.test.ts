@@ -22,8 +22,8 @@ async function start(t: TestContext) {
   return { ...nodes, atA, atB, all: [...atA, ...atB], load: new Load([a, b], RATE) };
 }
 
-/** Everybody has everything that was acknowledged, in the same order; resolves with how many came twice to any one of them. */
-async function settle(all: readonly Roamer[], load: Load): Promise<number> {
+/** Asserts that all received every acknowledged event in the same order; resolves with the most repetitions at any one of them. */
+async function verifyReceived(all: readonly Roamer[], load: Load): Promise<number> {
   const last = await load.end();
   await Promise.all(all.map((roamer) => roamer.until(() => roamer.ids.includes(last), `the last event, ${last}`)));
   const [first] = all;
@@ -49,7 +49,7 @@ const opens = (roamers: readonly Roamer[]) => [...new Set(roamers.map((it) => it
 test("what is published at two machines arrives at the browsers of both in the same order, once", async (t) => {
   const { all, load } = await start(t);
   await load.more(1000);
-  assert.equal(await settle(all, load), 0);
+  assert.equal(await verifyReceived(all, load), 0);
   assert.deepEqual([opens(all), [...load.refused]], [[1], []]);
 });
 
@@ -61,7 +61,7 @@ test("a daemon is killed under load and started again: its browsers do not notic
   await load.more(200);
   await a.restart();
   await load.more(400);
-  const twice = await settle(all, load);
+  const twice = await verifyReceived(all, load);
   assert.ok(twice <= UNDER_WAY, `${twice} came twice`);
   assert.deepEqual([opens(atA), opens(atB)], [[1], [1]]);
   assert.equal(a.daemon.log.filter(({ event }) => event === "client_adopted").length, CLIENTS);
@@ -73,7 +73,7 @@ test("NATS is killed under load and started again: nothing that was acknowledged
   await nats.kill9();
   await nats.start();
   await load.more(400);
-  assert.equal(await settle(all, load), 0);
+  assert.equal(await verifyReceived(all, load), 0);
   assert.deepEqual(opens(all), [1]);
 });
 
@@ -82,7 +82,7 @@ test("a Mongrel2 is killed under load: its browsers go on at the other machine f
   await load.more(200);
   await a.mongrel2.kill9();
   await load.more(300);
-  assert.equal(await settle(all, load), 0);
+  assert.equal(await verifyReceived(all, load), 0);
   assert.deepEqual([opens(atA), opens(atB)], [[2], [1]]);
 });
 
@@ -97,7 +97,7 @@ test("a machine that comes back after a fault of its daemon and of its Mongrel2 
   await a.mongrel2.start();
   await a.restart();
   await serving(a.daemon);
-  assert.equal(await settle([early as Roamer], load), 0);
+  assert.equal(await verifyReceived([early as Roamer], load), 0);
   assert.deepEqual(early?.opens, 2);
 });
 

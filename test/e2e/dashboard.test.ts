@@ -29,26 +29,27 @@ const shows = (page: Page, name: string, value: string) =>
 
 const ready = (page: Page) => page.locator("#state[data-state=open]").waitFor();
 const said = (page: Page, text: RegExp) => page.getByRole("status").filter({ hasText: text }).waitFor();
-const visit = (page: Page, text: RegExp) => page.locator("#visits tbody tr").filter({ hasText: text }).first();
+const connection = (page: Page, text: RegExp) =>
+  page.locator("#connections tbody tr").filter({ hasText: text }).first();
 
-/** Resolves when the first chart has been drawn anew. */
+/** Resolves when the first chart has been redrawn. */
 async function moved(page: Page): Promise<void> {
   const line = "#charts figure:first-child path.line";
   const drawn = await page.locator(line).getAttribute("d");
   await page.locator(`${line}:not([d="${drawn}"])`).waitFor({ state: "attached" });
 }
 
-test("who comes and goes is shown within seconds, in charts that move and say what they show", async (t) => {
+test("connections and disconnections are shown within seconds, in labelled charts that move", async (t) => {
   const { page, faults, requests, pair, url } = await open(t);
   await ready(page);
   const news = await pair.stream({}, "/esupdates?topic=news&topic=weather");
   await pair.stream();
   await shows(page, "Clients", "2");
-  await visit(page, /connected.*127\.0\.0\.1.*news weather/).waitFor();
+  await connection(page, /connected.*127\.0\.0\.1.*news weather/).waitFor();
   for (let event = 1; event <= 5; event++) await pair.publisher.publish(`${event}`, "news");
   await shows(page, "History", "5 events");
   await news.close();
-  await visit(page, /disconnected.*left after \d+s.*news weather/).waitFor();
+  await connection(page, /disconnected.*left after \d+s.*news weather/).waitFor();
   await shows(page, "Clients", "1");
   await moved(page);
   await page.getByRole("img", { name: /^Clients\. clients: now 1, from \d to 2\.$/ }).waitFor();
@@ -111,7 +112,7 @@ test("with a token the dashboard asks for it first, and the address never has it
 test("everything is reached by keyboard, in the order in which it is read, and the charts can be stopped", async (t) => {
   const { page, pair } = await open(t);
   await pair.stream();
-  await visit(page, /connected/).waitFor();
+  await connection(page, /connected/).waitFor();
   const names: string[] = [];
   for (let step = 0; step < 4; step++) {
     await page.keyboard.press("Tab");
@@ -121,7 +122,7 @@ test("everything is reached by keyboard, in the order in which it is read, and t
     await page.keyboard.press("Space");
     await page.getByRole("button", { name: "Resume", pressed: true }).waitFor();
   }
-  assert.deepEqual(names, ["Pause", "Figures as a table", "servers-title", "visits-title"]);
+  assert.deepEqual(names, ["Pause", "Figures as a table", "servers-title", "connections-title"]);
   const drawn = await page.locator("#charts").innerHTML();
   const client = await pair.stream();
   await pair.publisher.publish("while it stands");
@@ -138,7 +139,7 @@ test("everything is reached by keyboard, in the order in which it is read, and t
 test("it fits a narrow phone, in light and dark, with words that can be read, and nothing in it is animated", async (t) => {
   const { page, faults, pair } = await open(t, {}, 360);
   await pair.stream({}, `/esupdates?topic=${"a-long-topic-".repeat(20)}`);
-  await visit(page, /connected/).waitFor();
+  await connection(page, /connected/).waitFor();
   await page.getByText("Figures as a table").click();
   const papers = new Set<string>();
   for (const colorScheme of ["light", "dark"] as const) {
@@ -146,7 +147,7 @@ test("it fits a narrow phone, in light and dark, with words that can be read, an
     const { wide, shown } = await widths(page);
     assert.ok(wide <= shown, `${wide} px wide in ${shown}`);
     papers.add(String(await page.evaluate("getComputedStyle(document.body).backgroundColor")));
-    for (const words of ["dt", "dd", "#about", ".key-0", ".key-1", ".plot .top", "#visits .connect", "thead th"]) {
+    for (const words of ["dt", "dd", "#about", ".key-0", ".key-1", ".plot .top", "#connections .connect", "thead th"]) {
       const contrast = await contrastOf(page, words);
       // WCAG 2.2, 1.4.3.
       assert.ok(contrast >= 4.5, `${words}: ${contrast} (${colorScheme})`);

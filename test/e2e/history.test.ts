@@ -13,7 +13,7 @@ import { openStream } from "../support/sse-client.js";
 const PROGRAM = join(PROJECT, "dist/cli/main.js");
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`);
 
-test("a history is carried into a stream: who comes back to the cluster gets what it missed, in order, once", async (t) => {
+test("a history is imported into a stream: a client that reconnects to the cluster receives what it missed, in order, once", async (t) => {
   const alone = await startPair(t);
   const client = await alone.stream();
   const publish = async (from: number, to: number) => {
@@ -63,7 +63,7 @@ test("a history is carried into a stream: who comes back to the cluster gets wha
   for (const stream of returned) assert.equal((await stream.next(({ data }) => data === "2001")).data, "2001");
 });
 
-test("a damaged block is in the log, and told to who comes back from before it, in its place", async (t) => {
+test("a damaged block is logged, and a client that resumes from before it receives a gap event in its place", async (t) => {
   const pair = await startPair(t);
   const client = await pair.stream();
   for (let event = 1; event <= 100; event++) {

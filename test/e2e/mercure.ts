@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type IncomingHttpHeaders, request } from "node:http";
 import { after, before, type TestContext } from "node:test";
 import { SignJWT } from "jose";
-import { PATIENCE_MS, within } from "../support/deadline.js";
+import { WAIT_TIMEOUT_MS, within } from "../support/deadline.js";
 import { type Pair, type PairOptions, startPair } from "../support/pair.js";
 import { SseClient } from "../support/sse-client.js";
 
@@ -81,7 +81,7 @@ export class Mercure {
   /** A request on a connection of its own, answered in full. */
   ask(query: string, { method = "GET", headers = {}, body, path = HUB }: Asked = {}): Promise<Answer> {
     return within(
-      PATIENCE_MS,
+      WAIT_TIMEOUT_MS,
       this.#send(path, query, method, headers, body).then(async (response) => {
         let text = "";
         for await (const some of response.setEncoding("utf8")) text += some;
@@ -140,7 +140,7 @@ export class Mercure {
       { accept: "text/event-stream", "cache-control": "no-cache", ...headers },
       body,
     );
-    return within(PATIENCE_MS, sent, `the head of ${path}?${query}`).then(
+    return within(WAIT_TIMEOUT_MS, sent, `the head of ${path}?${query}`).then(
       (response) => new SseClient(response.req, response),
     );
   }

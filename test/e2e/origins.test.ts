@@ -116,7 +116,7 @@ for (const browser of BROWSERS) {
           wire.cut();
           await publish("three");
           await publish("four");
-          wire.mend();
+          wire.restore();
           await tab().evaluate("hears(4)");
           await publish("five");
           assert.deepEqual(await tab().evaluate("hears(5)"), ["one", "two", "three", "four", "five"]);

@@ -50,7 +50,7 @@ class Load {
     this.#port = port;
   }
 
-  /** Resolves when every kind of client has had so many answers more. */
+  /** Resolves when every kind of client has received this number of further responses. */
   async more(answers: number): Promise<void> {
     const goals = ROUNDS.map(({ what }) => [what, (this.answers.get(what) ?? 0) + answers] as const);
     const isThere = () => goals.every(([what, goal]) => (this.answers.get(what) ?? 0) >= goal);

@@ -60,7 +60,7 @@ test("a connection that Mongrel2 closed without a word is found dead by the keep
   await pair.stream();
   const { client } = await pair.daemon.logged(({ event }) => event === "client_connected", "the connect");
   const kill = encodeCommand("kill", { id: Number(client) });
-  decodeControlReply(await new RequestClient(pair.mongrel2.controlSpec, 2000).ask(kill));
+  decodeControlReply(await new RequestClient(pair.mongrel2.controlSpec, 2000).request(kill));
   const found = await pair.daemon.logged(({ event }) => event === "client_disconnected", "the disconnect");
   assert.deepEqual([found.client, found.reason], [client, "found dead"]);
 });

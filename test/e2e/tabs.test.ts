@@ -29,7 +29,7 @@ test("two tabs of the demo page have one connection, and show every event", asyn
   for (const { faults } of tabs) assert.deepEqual(faults, []);
 });
 
-test("nothing is lost or comes twice when tabs close in the middle of a burst, the first one first", async (t) => {
+test("no event is lost or repeated when tabs close during a burst, the first one first", async (t) => {
   const tabs = await startTabs(t);
   const [first, second, third] = [await tabs.tab(), await tabs.tab(), await tabs.tab()];
   const publishing = publish(tabs, 1000);

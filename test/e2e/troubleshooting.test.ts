@@ -67,7 +67,7 @@ describe("Troubleshooting", () => {
     const file = join(mongrel2.dir, "mongrel2.conf");
     writeFileSync(file, readFileSync(file, "utf8").replace("'/': page", "'/': page, '/other/': page"));
     await load(mongrel2.dir);
-    await new RequestClient(mongrel2.controlSpec, 2000).ask(encodeCommand("reload", {}));
+    await new RequestClient(mongrel2.controlSpec, 2000).request(encodeCommand("reload", {}));
     const status = async () => (await fetch(`${mongrel2.url}/other/one.txt`)).status;
     assert.equal(await status(), 404);
     await mongrel2.restart();

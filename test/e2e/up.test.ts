@@ -95,7 +95,7 @@ test("one command gives the page, the stream, a key to publish with, and the lin
   assert.equal(await (await fetch(`${url}/`)).text(), "the page");
   await hearsBeacon(url);
   const key = await daemon.logged(({ event }) => event === "key", "the curl line");
-  assert.match(String(key.msg), /^publish: curl -H "Authorization: Bearer \$\(cat data\/publisher\.jwt\)" /);
+  assert.match(String(key.msg), /^to publish: curl -H "Authorization: Bearer \$\(cat data\/publisher\.jwt\)" /);
   const token = readFileSync(join(dir, "data/publisher.jwt"), "utf8").trim();
   assert.ok(!daemon.log.some((line) => JSON.stringify(line).includes(token)));
   const posted = await fetch(`${url}/.well-known/mercure`, {
@@ -171,7 +171,7 @@ test("an address that is taken is named with who has it, before anything is star
   await daemon.exited;
   assert.match(
     daemon.stderr,
-    new RegExp(`port ${port} \\(Mongrel2's web server\\) is taken by .* \\(pid ${process.pid}\\); fix: stop that`),
+    new RegExp(`port ${port} \\(Mongrel2's web server\\) is in use by .* \\(pid ${process.pid}\\); fix: stop that`),
   );
   assert.deepEqual(
     daemon.log.filter(({ event }) => event === "mongrel2_started" || event === "up"),

@@ -40,31 +40,35 @@ function visit({ connect }: Siege, name: string): RawConnection {
   return visitor;
 }
 
-besieged("six hundred visits of a hundred topics while somebody watches", { config: CONFIG }, async (siege) => {
-  const { pair, rounds } = siege;
-  const watch = form({ match_urlpattern: `${SUBSCRIPTIONS}/:type/:match/:subscriber` });
-  const headers = bearer(await accessToAll());
-  const watcher = await openStream(`${pair.mongrel2.url}${HUB}?${watch}`, headers);
-  for (let wave = 0; wave < 60; wave++) {
-    const visitors = many(10, (at) => visit(siege, `${wave}-${at}`));
-    await Promise.all(visitors.map(statusOf));
-    for (const visitor of visitors) visitor.close();
-    await rounds.more(1);
-  }
-  const { last, count } = ((await (await fetch(`${await adminOf(siege)}/status`)).json()) as Status).history;
-  assert.equal(count, last);
-  const events = watcher.events.length;
-  assert.ok(events > 0 && events <= 120_000);
-  // A watcher that fell behind is told of a gap in which this visit may lie; then another one comes.
-  for (let told = "m2push-gap"; told === "m2push-gap"; ) {
-    const late = visit(siege, "late");
-    const event = await watcher.next(({ type, data }) => type === "m2push-gap" || data.includes('"match":"late/99"'));
-    told = event.type;
-    late.close();
-  }
-  watcher.close();
-  assert.ok(last < 1000, `${last} positions: only those of the events that were published`);
-});
+besieged(
+  "six hundred connections of a hundred topics each while an observer watches",
+  { config: CONFIG },
+  async (siege) => {
+    const { pair, rounds } = siege;
+    const watch = form({ match_urlpattern: `${SUBSCRIPTIONS}/:type/:match/:subscriber` });
+    const headers = bearer(await accessToAll());
+    const watcher = await openStream(`${pair.mongrel2.url}${HUB}?${watch}`, headers);
+    for (let wave = 0; wave < 60; wave++) {
+      const visitors = many(10, (at) => visit(siege, `${wave}-${at}`));
+      await Promise.all(visitors.map(statusOf));
+      for (const visitor of visitors) visitor.close();
+      await rounds.more(1);
+    }
+    const { last, count } = ((await (await fetch(`${await adminOf(siege)}/status`)).json()) as Status).history;
+    assert.equal(count, last);
+    const events = watcher.events.length;
+    assert.ok(events > 0 && events <= 120_000);
+    // A watcher that fell behind is told of a gap in which this visit may lie; then another one comes.
+    for (let told = "m2push-gap"; told === "m2push-gap"; ) {
+      const late = visit(siege, "late");
+      const event = await watcher.next(({ type, data }) => type === "m2push-gap" || data.includes('"match":"late/99"'));
+      told = event.type;
+      late.close();
+    }
+    await watcher.close();
+    assert.ok(last < 1000, `${last} positions: only those of the events that were published`);
+  },
+);
 
 besieged(
   "sixty requests at a time with tokens, at limits of all and of an address",

@@ -7,7 +7,7 @@ import { Pull } from "zeromq";
 import { encodeCommand } from "../../src/protocol/control-protocol.js";
 import { RequestClient } from "../../src/zmq/request-client.js";
 import { KeptConnection, post, visit } from "../support/churn.js";
-import { type Browser, crowd, Feed, settle } from "../support/crowd.js";
+import { type Browser, crowd, Feed, verifyReceived } from "../support/crowd.js";
 import { startDaemon } from "../support/daemon.js";
 import { type Pair, type PairOptions, serving, startPair } from "../support/pair.js";
 import { freePort } from "../support/ports.js";
@@ -69,7 +69,7 @@ describe("Link", () => {
       assert.ok(took < 3000, `it took ${took} ms: nobody waits for the proof of an unknown Mongrel2 (12 s)`);
     }
     // What was under way when the link was cut may come twice.
-    await settle(browsers, feed, { duplicates: 90 });
+    await verifyReceived(browsers, feed, { duplicates: 90 });
     assert.equal(opens(browsers), CLIENTS);
   });
 
@@ -80,7 +80,7 @@ describe("Link", () => {
     cut();
     await Promise.all(browsers.map((browser) => browser.until(() => browser.opens === 2, "its second stream")));
     await feed.more(20);
-    await settle(browsers, feed, { duplicates: 0 });
+    await verifyReceived(browsers, feed, { duplicates: 0 });
   });
 
   test("Mongrel2 stands still without any traffic: the daemon is not ready, says so, and says when it is over", async (t) => {
@@ -97,7 +97,7 @@ describe("Link", () => {
     assert.equal(opens(browsers), CLIENTS);
   });
 
-  test("Mongrel2 stands still for longer than link_timeout: the link is made anew, and nobody loses the stream", async (t) => {
+  test("Mongrel2 stalls for longer than link_timeout: the link reconnects, and no client loses its stream", async (t) => {
     const { pair, browsers } = await start(t, { server: async () => ({ link_timeout: "5s" }) });
     const from = pair.daemon.log.length;
     pair.mongrel2.suspend();
@@ -109,7 +109,7 @@ describe("Link", () => {
     assert.deepEqual([told.adopted, told.cancelled], [CLIENTS, 0]);
     const feed = new Feed(pair);
     await feed.more(20);
-    await settle(browsers, feed, { duplicates: 0 });
+    await verifyReceived(browsers, feed, { duplicates: 0 });
     assert.equal(opens(browsers), CLIENTS);
   });
 
@@ -117,11 +117,11 @@ describe("Link", () => {
     const { pair, browsers, readyz } = await start(t);
     const feed = new Feed(pair);
     await feed.more(20);
-    await new RequestClient(pair.mongrel2.controlSpec, 1000).ask(encodeCommand("control_stop", {})).catch(() => {});
+    await new RequestClient(pair.mongrel2.controlSpec, 1000).request(encodeCommand("control_stop", {})).catch(() => {});
     await pair.daemon.logged(condition("control_unreachable"), "the warning", { ms: 20_000 });
     assert.equal(await readyz(), 200);
     assert.deepEqual(events(pair, "link_lost"), []);
-    await settle(browsers, feed, { duplicates: 0 });
+    await verifyReceived(browsers, feed, { duplicates: 0 });
     assert.equal(opens(browsers), CLIENTS);
   });
 
@@ -196,7 +196,7 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = ""\n[admin]\nlisten = ""\
   });
 });
 
-/** What is published to an address that was given up stays with the publisher, for whoever binds it next. */
+/** Messages to an address that was released stay with the publisher until the address is bound again. */
 async function keepsItsEvents(t: TestContext, spec: string): Promise<void> {
   const publisher = new Publisher(spec);
   t.after(() => publisher.close());

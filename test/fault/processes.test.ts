@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { crowd, Feed, settle } from "../support/crowd.js";
+import { crowd, Feed, verifyReceived } from "../support/crowd.js";
 import { type Pair, serving, startPair } from "../support/pair.js";
 
 const CLIENTS = 60;
@@ -35,7 +35,7 @@ test("the daemon is killed under load: no browser notices, nothing is missing", 
   await pause(1000);
   await pair.restart();
   await feed.more(100);
-  await settle(browsers, feed, { duplicates: WINDOW });
+  await verifyReceived(browsers, feed, { duplicates: WINDOW });
   assert.ok(neverCut(browsers));
 });
 
@@ -45,7 +45,7 @@ test("the daemon is stopped under load and started again: nothing is missing, no
   assert.equal(await pair.daemon.stop("SIGTERM"), 0);
   await pair.restart();
   await feed.more(100);
-  await settle(browsers, feed, { duplicates: 0 });
+  await verifyReceived(browsers, feed, { duplicates: 0 });
   assert.ok(neverCut(browsers));
 });
 
@@ -57,7 +57,7 @@ test("Mongrel2 is killed under load: everybody comes back and has everything, on
   await pair.mongrel2.start();
   await serving(pair.daemon, from);
   await feed.more(100);
-  await settle(browsers, feed, { duplicates: 0 });
+  await verifyReceived(browsers, feed, { duplicates: 0 });
   assert.ok(browsers.every(({ opens }) => opens === 2));
 });
 
@@ -70,7 +70,7 @@ for (const who of ["the daemon", "Mongrel2"] as const) {
     await pause(STOPPED);
     process.kill(pid, "SIGCONT");
     await feed.more(100);
-    await settle(browsers, feed, { duplicates: 0 });
+    await verifyReceived(browsers, feed, { duplicates: 0 });
     assert.ok(neverCut(browsers));
   });
 }
@@ -98,7 +98,7 @@ test("connections come and go by the hundred while events are published: who sta
     const passing = await crowd(pair, 25, () => {});
     await Promise.all(passing.map((browser) => browser.leave()));
   }
-  await settle(browsers, feed, { duplicates: 0 });
+  await verifyReceived(browsers, feed, { duplicates: 0 });
   assert.ok(neverCut(browsers));
   assert.ok(memory(pair) - before < 50, `grew by ${memory(pair) - before} MB`);
   await pair.daemon.logged((line) => line.event === "client_disconnected" && line.clients === 30, "the last that left");

@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from "node:test";
 import { encodeCommand } from "../../src/protocol/control-protocol.js";
 import { RequestClient } from "../../src/zmq/request-client.js";
 import { bearer, HUB, oldForAll, SECRET } from "../e2e/mercure.js";
-import { crowd, Feed, settle } from "../support/crowd.js";
+import { crowd, Feed, verifyReceived } from "../support/crowd.js";
 import { type PairOptions, serving, startPair } from "../support/pair.js";
 import { restartUnderPrivateEvents } from "../support/private-restart.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
@@ -61,7 +61,7 @@ describe("Link behind a ZeroMQ proxy", () => {
       await Promise.all(browsers.map((browser) => browser.until(back, "everybody to be back")));
     }
     await feed.more(20);
-    await settle(browsers, feed, { duplicates: 0 });
+    await verifyReceived(browsers, feed, { duplicates: 0 });
   });
 
   test("Mongrel2 is killed and the same ids are other people's at once: no private event reaches them", async (t) => {
@@ -130,7 +130,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     await publish(mongrel2.url, "t", "before", true);
     await stream.until(({ events }) => events.length === 1, "the private event");
     const from = daemon.log.length;
-    await new RequestClient(mongrel2.controlSpec, 1000).ask(encodeCommand("control_stop", {})).catch(() => {});
+    await new RequestClient(mongrel2.controlSpec, 1000).request(encodeCommand("control_stop", {})).catch(() => {});
     await serving(daemon, from);
     await daemon.logged(({ event, code }) => event === "condition_began" && code === "private_refused", "the refusal", {
       from,
@@ -154,7 +154,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     const forgotten = () => daemon.log.slice(from).filter(({ event }) => event === "client_disconnected").length;
     // Numbers of old streams, which tell nothing by themselves: such a request may be cut, and its browser would come again.
     let isOver = false;
-    const visits = (async () => {
+    const connections = (async () => {
       const visit = () => fetch(mongrel2.url + HUB, { method: "OPTIONS", signal: AbortSignal.timeout(500) });
       while (!isOver) await visit().catch(() => {});
     })();
@@ -164,7 +164,7 @@ describe("Link behind a ZeroMQ proxy", () => {
       .finally(() => {
         isOver = true;
       });
-    await visits;
+    await connections;
     const later = await Promise.all(Array.from({ length: CLIENTS }, () => openStream(`${mongrel2.url}/esupdates`, {})));
     t.after(() => Promise.all(later.map((stream) => stream.close())));
     await publish(mongrel2.url, "public", "the end", false);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { crowd, Feed, settle } from "../support/crowd.js";
+import { crowd, Feed, verifyReceived } from "../support/crowd.js";
 import { startPair } from "../support/pair.js";
 import { RawConnection } from "../support/sse-client.js";
 
@@ -28,7 +28,7 @@ for (const flowControl of [0, 1]) {
     // 8 MB to each: more than the kernel and Mongrel2 hold for one that does not read.
     const feed = new Feed(pair, 40_000);
     await feed.more(200);
-    await settle(browsers, feed, { duplicates: 0 });
+    await verifyReceived(browsers, feed, { duplicates: 0 });
     assert.ok(browsers.every(({ opens }) => opens === 1));
     assert.ok(memory() - before < 50_000, `grew by ${memory() - before} kB`);
   });

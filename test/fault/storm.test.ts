@@ -7,9 +7,9 @@ import { serving, startPair } from "../support/pair.js";
 
 const BROWSERS = 10_000;
 const EVENTS = 10;
-const PATIENCE = 60_000;
-/** Requests that Mongrel2 and its PUSH socket hold at most, see src/mongrel2/succession.ts. */
-const MOST_WAITING = 3560;
+const WAIT_TIMEOUT_MS = 60_000;
+/** Requests that Mongrel2 and its PUSH socket hold at most, see docs/architecture/mongrel2.md. */
+const MAX_QUEUED_REQUESTS = 3560;
 /** Room for all of them in Mongrel2, and for each in the set that it polls. */
 const SETTINGS = { "superpoll.max_fd": 16_384, "superpoll.hot_dividend": 2, "limits.tick_timer": 1 };
 
@@ -34,7 +34,7 @@ class Gate {
 }
 
 /** Of all together: looking at each of them whenever one has something new would take minutes. */
-interface Tally {
+interface Totals {
   positions: number;
   events: number;
   readonly gate: Gate;
@@ -48,16 +48,16 @@ class Browser {
   readonly answers: string[] = [];
   gaps = 0;
   readonly #port: number;
-  readonly #tally: Tally;
+  readonly #totals: Totals;
   #socket: Socket | undefined;
   #lastEventId = "";
   #isOver = false;
   #rest = "";
 
-  constructor(port: number, tally: Tally) {
+  constructor(port: number, totals: Totals) {
     this.#port = port;
-    this.#tally = tally;
-    tally.gate.enter(() => this.#connect());
+    this.#totals = totals;
+    totals.gate.enter(() => this.#connect());
   }
 
   leave(): void {
@@ -66,7 +66,7 @@ class Browser {
   }
 
   #connect(): void {
-    const { gate } = this.#tally;
+    const { gate } = this.#totals;
     const last = this.#lastEventId ? `Last-Event-ID: ${this.#lastEventId}\r\n` : "";
     const ask = `GET /esupdates HTTP/1.1\r\nHost: localhost\r\n${last}\r\n`;
     const socket = connect(this.#port, "127.0.0.1", () => socket.write(ask));
@@ -89,16 +89,16 @@ class Browser {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
     for (const line of lines) this.#line(line);
-    this.#tally.changes.tell();
+    this.#totals.changes.tell();
   }
 
   #line(line: string): void {
     if (line.startsWith("id: ")) {
-      if (this.#lastEventId === "") this.#tally.positions++;
+      if (this.#lastEventId === "") this.#totals.positions++;
       this.#lastEventId = line.slice(4);
     } else if (line.startsWith("data: ") && line !== "data: {}") {
       this.received.push(Number(line.slice(6)));
-      this.#tally.events++;
+      this.#totals.events++;
     } else if (line.startsWith("HTTP/")) this.answers.push(line.trimEnd());
     else if (line.startsWith("event: m2push-gap")) this.gaps++;
   }
@@ -106,19 +106,19 @@ class Browser {
 
 test("ten thousand browsers come back at once: all are served, in the order in which they came, and nothing is missing", async (t) => {
   const pair = await startPair(t, { settings: SETTINGS, config: { beacon: { interval: "0" } } });
-  const tally: Tally = { positions: 0, events: 0, gate: new Gate(), changes: new Changes() };
-  const browsers = Array.from({ length: BROWSERS }, () => new Browser(pair.mongrel2.port, tally));
+  const totals: Totals = { positions: 0, events: 0, gate: new Gate(), changes: new Changes() };
+  const browsers = Array.from({ length: BROWSERS }, () => new Browser(pair.mongrel2.port, totals));
   t.after(() => {
     for (const browser of browsers) browser.leave();
   });
   const until = (look: () => boolean, what: string) =>
-    tally.changes.until(look, what, PATIENCE, () => `: ${tally.positions} positions, ${tally.events} events`);
-  await until(() => tally.positions === BROWSERS, "a first position for each");
+    totals.changes.until(look, what, WAIT_TIMEOUT_MS, () => `: ${totals.positions} positions, ${totals.events} events`);
+  await until(() => totals.positions === BROWSERS, "a first position for each");
   const publish = async (from: number) => {
     for (let number = from; number < from + EVENTS; number++) await pair.publisher.publish(`${number}`);
   };
   await publish(1);
-  await until(() => tally.events === EVENTS * BROWSERS, "the first events");
+  await until(() => totals.events === EVENTS * BROWSERS, "the first events");
 
   const before = pair.daemon.log.length;
   await pair.mongrel2.kill9();
@@ -126,7 +126,7 @@ test("ten thousand browsers come back at once: all are served, in the order in w
   await pair.mongrel2.start();
   await serving(pair.daemon, before);
   await publish(2 * EVENTS + 1);
-  await until(() => tally.events >= 3 * EVENTS * BROWSERS, "all events at each");
+  await until(() => totals.events >= 3 * EVENTS * BROWSERS, "all events at each");
 
   const numbers = Array.from({ length: 3 * EVENTS }, (_, at) => at + 1);
   for (const { received, answers, gaps } of browsers) {
@@ -135,7 +135,7 @@ test("ten thousand browsers come back at once: all are served, in the order in w
   }
   // Mongrel2 numbers connections as it hands them over, but shuffles those that wait while no daemon is connected.
   const came = pair.daemon.log.slice(before).filter(({ event }) => event === "client_connected");
-  const ids = came.slice(MOST_WAITING).map(({ client }) => Number(client));
+  const ids = came.slice(MAX_QUEUED_REQUESTS).map(({ client }) => Number(client));
   assert.ok(ids.length > BROWSERS / 2);
   assert.deepEqual(
     ids,

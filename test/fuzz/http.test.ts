@@ -97,7 +97,7 @@ function hostile(name: string, sent: fc.Arbitrary<{ readonly path: string } & Se
     const web = await Web.open({ config });
     const run = async ({ path, ...rest }: { readonly path: string } & Sent) => {
       await survived(web, await web.get(path, rest));
-      for (const { id } of [...web.server.registry.clients.values()]) web.hub.leave(web.server, id, "left");
+      for (const { id } of [...web.server.clients.values()]) web.hub.leave(web.server, id, "left");
     };
     await fc.assert(fc.asyncProperty(sent, run), { numRuns });
     assert.deepEqual(

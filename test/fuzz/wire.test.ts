@@ -1,5 +1,5 @@
 /**
- * Bytes from Mongrel2's side, through the whole of the daemon's reception: whole captures, every beginning of every one,
+ * Bytes from Mongrel2's side, through the daemon's whole receiving path: whole captures, every beginning of every one,
  * damaged ones, and what a client can forge. Each connection is answered, served or cut, but never left to hang; none that
  * the message does not name is touched; and the next good browser is served.
  */
@@ -79,12 +79,12 @@ test("captures that came to harm never stop the daemon, nor end a stream that th
       await wire.receive(message);
       for (const touched of wire.touched) assert.ok(touched === named || touched === STRANGER);
       // An id much lower than one before may be of another life of Mongrel2, which is asked.
-      wire.settle();
+      wire.acknowledgeAll();
       await wire.gone(named);
       await wire.gone(STRANGER);
       assert.equal(wire.hub.clients, 0);
       await wire.request(STRANGER);
-      wire.settle();
+      wire.acknowledgeAll();
       assertOthersUntouched(wire, undefined, "after harm");
     }),
     { numRuns: 1500 },

@@ -53,8 +53,8 @@ describe("CompileQueue", () => {
     const clock = new FakeClock();
     const queue = new CompileQueue(clock);
     const done: string[] = [];
-    queue.compile(costly("a", done));
-    queue.compile(costly("b", done));
+    void queue.compile(costly("a", done));
+    void queue.compile(costly("b", done));
     const failed = queue.compile((work) => work.spend("pattern", 100_000));
     const next = queue.compile(costly("c", done));
     const rejected = assert.rejects(async () => failed, { code: "too_large" });

@@ -2,11 +2,12 @@
 import { SignJWT } from "jose";
 import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
-import type { Bus, History } from "../../src/delivery/ports.js";
+import type { History } from "../../src/delivery/history.js";
 import type { Server } from "../../src/delivery/server-delivery.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
 import { type Route, Router } from "../../src/http/router.js";
+import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
@@ -40,6 +41,8 @@ export interface Sent {
   readonly version?: string;
   readonly remote?: string;
   readonly upload?: "start" | "done";
+  /** DOWNLOAD_CREDITS; absent = Mongrel2 sets no limit. */
+  readonly credits?: number;
 }
 
 class WatchedOutlet extends RecordingOutlet {
@@ -135,7 +138,7 @@ export class Web {
   static async open(options: WebOptions = {}): Promise<Web> {
     const web = new Web(options);
     await web.hub.start();
-    web.hub.live(web.server);
+    web.server.start();
     return web;
   }
 
@@ -144,7 +147,7 @@ export class Web {
     const { id = ++this.#last, method = "GET", query = "", body = "", version = "HTTP/1.1" } = sent;
     this.#last = Math.max(this.#last, id);
     const headers = Object.entries(sent.headers ?? {}).map(([name, value]) => [name, [value].flat()] as const);
-    const { remote = "203.0.113.9", upload } = sent;
+    const { remote = "203.0.113.9", upload, credits } = sent;
     const uri = query === "" ? path : `${path}?${query}`;
     const target = { path, uri, query, method, version, scheme: "http", remote };
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
@@ -155,7 +158,7 @@ export class Web {
       ...target,
       headers: new Map(headers),
       body: bytes,
-      credits: undefined,
+      credits,
       upload,
     });
     return id;
@@ -189,7 +192,7 @@ export class Web {
 
   /** The data of the events that a stream has got, after everything that can be sent now was sent. */
   events(id: number): string[] {
-    this.outlet.settle();
+    this.outlet.acknowledgeAll();
     return this.outlet.events(id);
   }
 }

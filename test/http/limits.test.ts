@@ -56,7 +56,7 @@ describe("Limits of clients", () => {
     const other = web.hub.serveMongrel2("other", web.outlet, web.config.stream);
     for (const server of [web.server, other]) {
       for (let at = 0; at < 3; at++) {
-        web.hub.subscribe(server, {
+        void web.hub.subscribe(server, {
           ...{ id: 1000 + at, remote: "203.0.113.9", lastEventId: undefined, opening: () => Buffer.from(":\n\n") },
           interest: { selectors: [{ kind: "any" }], grants: [] },
         });
@@ -78,7 +78,7 @@ describe("Limits of clients", () => {
     web.hub.leave(web.server, both, "left");
     for (const answer of waiting) answer();
     await settled();
-    assert.deepEqual([web.hub.clients, web.server.arrivals.size], [0, 0]);
+    assert.deepEqual([web.hub.clients, web.server.figures.pending], [0, 0]);
     for (const id of [early, late, both]) assert.deepEqual(web.responses(id), []);
   });
 
@@ -107,7 +107,7 @@ describe("Limits of clients", () => {
         await settled();
         assert.ok(web.hub.clients <= 5);
         for (const id of ids) web.hub.leave(web.server, id, "left");
-        assert.deepEqual([web.hub.clients, web.hub.countOf("192.0.2.1"), web.server.arrivals.size], [0, 0, 0]);
+        assert.deepEqual([web.hub.clients, web.hub.countOf("192.0.2.1"), web.server.figures.pending], [0, 0, 0]);
         assert.deepEqual(await statuses(web, [web.send(HUB, { query: "topic=x" })]), [200]);
       }),
       { numRuns: 50 },

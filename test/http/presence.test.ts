@@ -10,8 +10,11 @@ interface Document {
 }
 
 /** A stream that watches, and what it was told, as JSON. */
-async function watcher(web: Web, query: string, token: string) {
-  const id = web.send(HUB, { query, headers: bearer(token) });
+/** Bytes that may be in flight to a client, as Mongrel2 sends them (download.flow_control). */
+const CREDITS = 102_400;
+
+async function watcher(web: Web, query: string, token: string, credits?: number) {
+  const id = web.send(HUB, { query, headers: bearer(token), ...(credits !== undefined && { credits }) });
   await web.until(id, 1);
   const told = () => {
     web.clock.advance(100); // between two runs of the feed
@@ -105,7 +108,7 @@ test("while nobody watches no event is made of who comes and goes; who watches l
   const web = await Web.open();
   const frames = web.outlet.frames;
   for (let visit = 0; visit < 20; visit++) web.hub.leave(web.server, await open(web, "match=a"), "left");
-  web.outlet.settle();
+  web.outlet.acknowledgeAll();
   assert.equal(web.outlet.frames - frames, 20, "the heads of the streams");
   const { told } = await watcher(web, watchV8, await everythingV8());
   await open(web, "match=b");
@@ -210,7 +213,7 @@ test("after Mongrel2 was restarted those who are not served on are told of as go
   const [stays, goes] = [await open(web, "match=stays"), await open(web, "match=goes")];
   await web.get(LIST, { headers });
   const left = web.hub.lost(web.server);
-  web.hub.live(web.server);
+  web.server.start();
   const kept = left.filter(({ id }) => id === stays);
   for (const client of kept) web.hub.adopt(web.server, client);
   web.hub.forget(
@@ -234,7 +237,7 @@ test("after Mongrel2 was restarted those who are not served on are told of as go
 
 /** The id of the last event of a stream, as a browser keeps it. */
 function lastId(web: Web, id: number): string {
-  web.outlet.settle();
+  web.outlet.acknowledgeAll();
   return [...(web.outlet.received.get(id) ?? "").matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? "";
 }
 
@@ -301,7 +304,7 @@ test("a flood of visits is told to watchers at a pace; what does not fit is left
   assert.equal(web.outlet.frames - before, 100, "the heads of the streams: nothing is told in a visit's own turn");
   for (let second = 0; second < 3; second++) {
     web.clock.advance(1000);
-    web.outlet.settle();
+    web.outlet.acknowledgeAll();
   }
   assert.equal(gaps(web, id), 1);
   await open(web, "match=after");
@@ -329,7 +332,7 @@ test("a few events are told however slowly the clock says they are made; many ar
     web.send(HUB, { query: Array.from({ length: count }, (_, at) => `match=${from + at}`).join("&") });
   const run = () => {
     web.clock.advance(10_000);
-    web.outlet.settle();
+    web.outlet.acknowledgeAll();
   };
   visit(0, 60);
   run();
@@ -341,15 +344,15 @@ test("a few events are told however slowly the clock says they are made; many ar
 
 test("a watcher without credit for the events is told of a gap when it has some", async () => {
   const web = await Web.open();
-  const { id, told } = await watcher(web, watchV8, await everythingV8());
+  const { id, told } = await watcher(web, watchV8, await everythingV8(), CREDITS);
   told();
-  const client = web.server.registry.clients.get(id);
+  const client = web.server.clients.get(id);
   assert.ok(client);
-  client.creditAvailable = 0;
+  client.debit(client.creditAvailable);
   await open(web, "match=unseen");
   web.clock.advance(100);
   assert.ok(!matches(told()).includes("unseen true"));
-  client.creditAvailable = Number.POSITIVE_INFINITY;
+  client.credit(CREDITS);
   web.clock.advance(200);
   await open(web, "match=seen");
   web.clock.advance(100);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Bus } from "../../src/delivery/ports.js";
 import { M2pushError } from "../../src/errors.js";
+import type { Bus } from "../../src/hub/bus.js";
 import { detail, everything, everythingV8, HUB, tokenV0, tokenV8, Web } from "./harness.js";
 
 /** A web with a subscriber to everything, private events included, but for who comes and goes. */
@@ -30,7 +30,7 @@ test("the fields of the form become those of the event", async () => {
   const { web, text } = await watched();
   const { body } = await web.post("topic=a&data=one%0Atwo&id=order-7&type=order&retry=0250&unknown=x&topics=b");
   assert.equal(body, "order-7");
-  web.outlet.settle();
+  web.outlet.acknowledgeAll();
   assert.match(text(), /\n\nevent: order\nretry: 250\nid: order-7\ndata: one\ndata: two\n\n$/);
 });
 
@@ -38,7 +38,7 @@ test("data may be absent, and empty; fields that are empty count as absent", asy
   const { web, text } = await watched();
   assert.equal((await web.post("topic=a&id=&type=&retry=")).body, `#${web.history.epoch}.1`);
   assert.equal((await web.post("topic=a&data=")).status, 200);
-  web.outlet.settle();
+  web.outlet.acknowledgeAll();
   assert.match(text(), /\nid: #\w+\.1\ndata: \n\nid: #\w+\.2\ndata: \n\n$/);
 });
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { SignJWT } from "jose";
-import type { StoredClient } from "../../src/delivery/ports.js";
+import type { StoredClient } from "../../src/delivery/client-store.js";
 import { HUB, Web } from "./harness.js";
 
 const pair = () => generateKeyPairSync("ed25519");
@@ -40,8 +40,7 @@ async function open(t: TestContext) {
     }),
     anonymous: await stream({}),
   };
-  const openStreams = () =>
-    Object.entries(streams).flatMap(([name, id]) => (web.server.registry.clients.has(id) ? [name] : []));
+  const openStreams = () => Object.entries(streams).flatMap(([name, id]) => (web.server.clients.has(id) ? [name] : []));
   return { web, old, fresh, write, file, streams, openStreams, bearer };
 }
 
@@ -71,7 +70,7 @@ describe("A key that is removed", () => {
     next.site.reload(next.config);
     for (const client of known.values())
       next.hub.adopt(next.server, JSON.parse(JSON.stringify(client)) as StoredClient);
-    assert.deepEqual([...next.server.registry.clients.keys()], [streams.fresh, streams.anonymous]);
+    assert.deepEqual([...next.server.clients.keys()], [streams.fresh, streams.anonymous]);
     assert.deepEqual(next.outlet.closed, [streams.old, streams.both]);
   });
 

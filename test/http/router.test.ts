@@ -40,8 +40,8 @@ async function slow() {
     name: "/open-and-fail",
     methods: {
       GET: (server, request) => {
-        open.methods.GET?.(server, request);
-        opened.push(...server.registry.clients.keys());
+        void open.methods.GET?.(server, request);
+        opened.push(...server.clients.keys());
         throw new RangeError("a mistake");
       },
     },
@@ -97,7 +97,7 @@ test("what fails after a stream was opened cuts the connection, and writes nothi
   assert.deepEqual(web.outlet.cancelled, [id]);
   assert.doesNotMatch(web.outlet.received.get(id) ?? "", /500/);
   assert.deepEqual(web.answered, ["/open-and-fail 500 a mistake"]);
-  assert.equal(web.server.registry.size, 0);
+  assert.equal(web.server.clients.size, 0);
 });
 
 test("connections do not wait for one another", async () => {
@@ -145,7 +145,7 @@ test("an answer that comes after Mongrel2 was restarted goes nowhere: the connec
   const id = post("before");
   web.send("/now", { id });
   web.hub.lost(web.server);
-  web.hub.live(web.server);
+  web.server.start();
   pending[0]?.settle(ok("secret"));
   await new Promise(setImmediate);
   assert.equal(web.outlet.received.get(id), undefined);
@@ -155,7 +155,7 @@ test("a new connection with the id of an old one is served apart from what the o
   const { web, pending, post } = await slow();
   const id = post("old");
   web.hub.lost(web.server);
-  web.hub.live(web.server);
+  web.server.start();
   post("new", { id });
   web.send("/now", { id, query: "after" });
   pending[0]?.settle(ok("to the old one"));

@@ -363,7 +363,7 @@ test("beyond max_pattern_cost a stream with new patterns is refused with 503 and
   assert.match(refused.body, /too expensive/);
   assert.equal((await open("/a/(.{300})")).status, 200, "the same pattern costs nothing more");
   assert.equal((await web.get(HUB, { query: "match=news" })).status, 200);
-  for (const id of [...web.server.registry.clients.keys()]) web.hub.leave(web.server, id, "left");
+  for (const id of [...web.server.clients.keys()]) web.hub.leave(web.server, id, "left");
   assert.equal((await open("/b/(.{300})")).status, 200);
 });
 
@@ -404,7 +404,7 @@ test("a subscriber whose Mongrel2 was restarted while its token was checked is n
   const web = await Web.open();
   const id = web.send(HUB, { query: "match=a", headers: bearer(await everythingV8()) });
   web.hub.lost(web.server);
-  web.hub.live(web.server);
+  web.server.start();
   // Asked later, so answered later.
   await web.get(HUB, { query: "match=b", headers: bearer(await everythingV8()) });
   assert.equal(web.outlet.received.get(id), undefined);

@@ -1,7 +1,7 @@
 /** The list of active subscriptions: what it shows, to whom, and when it is sent again. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Subscriber } from "../../src/delivery/ports.js";
+import type { Subscriber } from "../../src/delivery/subscriber.js";
 import { detail, everything, everythingV8, HUB, tokenV0, tokenV8, Web } from "./harness.js";
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
@@ -177,7 +177,7 @@ test("a list of many is complete, made a little at a time: who asks for somethin
   assert.deepEqual(order, ["metadata", "list"]);
   let pieces = 1;
   for (; web.outlet.pendingFences > 0; pieces++) {
-    web.outlet.settle();
+    web.outlet.acknowledgeAll();
     await turn();
   }
   assert.ok(pieces > 1 && pieces <= 12, `${pieces} pieces, each after the one before was taken`);

@@ -1,5 +1,5 @@
 /**
- * What many audiences cost: those that wait for the same share frames, whoever is in them (design.md 4, "Merge"). Private
+ * What many audiences cost: those that wait for the same share frames, whoever is in them. Private
  * publications, expiry, and the agreement of registry, index and audiences are looked at here, too.
  */
 import assert from "node:assert/strict";
@@ -20,20 +20,20 @@ const interest = (selectors: readonly Selector[], grants: readonly Selector[] = 
 async function crowd() {
   const it = await bench();
   for (let id = 1; id <= 10_000; id++) it.connect(id, { interest: interest([exact("news"), exact(`user/${id}`)]) });
-  it.outlet.settle();
+  it.outlet.acknowledgeAll();
   return it;
 }
 
 test("one event for 10,000 clients with 10,000 audiences is 79 frames, one for a client of them is 1", async () => {
   const { outlet, publish, server } = await crowd();
-  assert.equal(server.registry.audiences.size, 10_000);
+  assert.equal(server.figures.audiences, 10_000);
   let frames = outlet.frames;
   publish("hello", "news");
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.frames - frames, 79);
   frames = outlet.frames;
   publish("yours", "user/4711");
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.frames - frames, 1);
   assert.deepEqual(outlet.events(4711), ["hello", "yours"]);
   assert.deepEqual(outlet.events(4712), ["hello"]);
@@ -46,7 +46,7 @@ test("events that gather while a flush is under way: one body each for those who
   for (const data of ["2", "3", "4"]) publish(data, "news");
   publish("yours", "user/1");
   publish("5", "news");
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.frames - frames, 79 + 1, "9,999 clients in 79 frames, and one with a list of its own");
   assert.deepEqual(outlet.events(1), ["first", "2", "3", "4", "yours", "5"]);
   assert.deepEqual(outlet.events(9_999), ["first", "2", "3", "4", "5"]);
@@ -62,7 +62,7 @@ test("what overlaps comes once: by two selectors, by two topics, and by everythi
   connect(1, { interest: interest([...selectors, parseSelector("exact", "*", BASE)]) });
   connect(2, { interest: interest(selectors) });
   void hub.publish({ topics: ["a", "b", "c"], data: "once", private: false });
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual([outlet.events(1), outlet.events(2)], [["once"], ["once"]]);
 });
 
@@ -81,7 +81,7 @@ test("private: among those who asked for the same, only those with the grant, li
   void hub.publish({ topics: ["b"], data: "for b", private: true });
   void hub.publish({ topics: ["b", "a"], data: "for either", private: true });
   connectAll(300, `#${history.epoch}.0`);
-  outlet.settle();
+  outlet.acknowledgeAll();
   const expected = [["public"], ["public", "for a", "for either"], ["public", "for a", "for b", "for either"]];
   for (let id = 0; id < 600; id++) assert.deepEqual(outlet.events(id), expected[id % 3], `client ${id}`);
 });
@@ -93,9 +93,9 @@ test("a token that expires while events wait for its client: it is closed and ge
   publish("waits");
   clock.advance(1000);
   assert.deepEqual(outlet.closed, [1]);
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual(outlet.events(1), ["under way"]);
-  assert.equal(server.registry.size, 0);
+  assert.equal(server.clients.size, 0);
 });
 
 test("a token that expires while its client catches up: it is closed and gets no more of the past", async () => {
@@ -106,8 +106,8 @@ test("a token that expires while its client catches up: it is closed and gets no
   const before = outlet.events(1).length;
   assert.ok(before < 40);
   clock.advance(1);
-  outlet.settle();
-  assert.deepEqual([outlet.closed, server.catchup.size], [[1], 0]);
+  outlet.acknowledgeAll();
+  assert.deepEqual([outlet.closed, server.figures.behind], [[1], 0]);
   assert.equal(outlet.events(1).length, before);
 });
 
@@ -122,9 +122,9 @@ test("a client whose token had expired when it was adopted is closed in the next
     coveredByServerFence: true,
   };
   hub.adopt(server, { ...stored, expiresAt: clock.now() - 1 });
-  assert.equal(server.registry.size, 1);
+  assert.equal(server.clients.size, 1);
   clock.advance(0);
-  assert.deepEqual([outlet.closed, server.registry.size], [[7], 0]);
+  assert.deepEqual([outlet.closed, server.clients.size], [[7], 0]);
 });
 
 /** One thing that may happen. */
@@ -189,13 +189,14 @@ test("whatever comes, goes and is published, each client gets what its interest 
           void hub.publish({ topics: [first, ...rest], data, private: it.private });
         } else if (it.what === "pass") outlet.pass();
       }
-      outlet.settle();
+      outlet.acknowledgeAll();
       for (const { id, expected } of all) assert.deepEqual(outlet.events(id), expected);
-      assert.equal(server.registry.size, open.size);
-      const members = [...server.registry.audiences.values()].flatMap((audience) =>
-        audience.members.map(({ id }) => id),
-      );
-      assert.deepEqual(members.sort(), [...open.values()].map(({ id }) => id).sort());
+      assert.equal(server.clients.size, open.size);
+      assert.deepEqual([...server.clients.keys()].sort(), [...open.values()].map(({ id }) => id).sort());
+      const audiences = new Set([...server.clients.values()].map(({ audience }) => audience));
+      assert.equal(server.figures.audiences, audiences.size);
+      for (const audience of audiences)
+        for (const [slot, member] of audience.members.entries()) assert.equal(member.slot, slot);
     }),
     { numRuns: 300 },
   );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { HistoryPage, ReadOptions } from "../../src/delivery/ports.js";
+import type { HistoryPage, ReadOptions } from "../../src/delivery/history.js";
 import { positionId } from "../../src/protocol/position.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { bench } from "../support/hub.js";
@@ -62,10 +62,10 @@ test("what was asked of a Mongrel2 that is gone does not hold up the next one", 
     step(); // it pauses, or has asked
     hub.lost(server);
     outlet.received.clear();
-    hub.live(server);
+    server.start();
     connect(1);
     publish("new");
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.deepEqual(outlet.events(1), ["new"]);
     outlet.received.clear();
     hub.leave(server, 1, "kicked");
@@ -121,7 +121,7 @@ test("nothing is sent before it is committed: a process that is killed has sent 
   for (let id = 1; id <= 300; id++) connect(id);
   for (const data of numbers(1, 10)) publish(data);
   connect(301, { lastEventId: `#${history.epoch}.4` });
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(sent.length, 3 * 10 + 6);
   assert.deepEqual(outlet.events(301), numbers(5, 10));
 });
@@ -156,7 +156,7 @@ test("Mongrel2 is told how much a flush will be, for all clients together", asyn
   publish("first");
   for (const data of numbers(1, 10)) publish(data);
   const before = outlet.received.get(1)?.length ?? 0;
-  outlet.settle();
+  outlet.acknowledgeAll();
   const body = (outlet.received.get(1)?.length ?? 0) - before;
   assert.equal(outlet.prepared, 300 * body);
 });
@@ -167,7 +167,7 @@ test("a broadcast to 1000 clients is 8 frames, whatever the number of events", a
   publish("first");
   const frames = outlet.frames;
   for (const data of numbers(1, 100)) publish(data);
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.frames - frames, 8);
   for (const id of [1, 500, 1000]) assert.deepEqual(outlet.events(id), ["first", ...numbers(1, 100)]);
 });
@@ -178,7 +178,7 @@ test("a client that connects while events wait gets exactly those after its firs
   for (const data of numbers(1, 10)) publish(data);
   connect(2); // 1 is under way, 2..10 wait
   assert.match(outlet.received.get(2) ?? "", new RegExp(`id: #${history.epoch}\\.1\n`));
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual(outlet.events(2), numbers(2, 10));
 });
 
@@ -187,9 +187,9 @@ test("a client that comes back gets what it missed, then what is new, without ga
   for (const data of numbers(1, 10)) publish(data);
   connect(1, { lastEventId: `#${history.epoch}.4` });
   publish("11");
-  outlet.settle();
+  outlet.acknowledgeAll();
   publish("12");
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual(outlet.events(1), numbers(5, 12));
 });
 
@@ -197,7 +197,7 @@ test("'earliest' gives everything that is held", async () => {
   const { connect, publish, outlet } = await bench();
   for (const data of numbers(1, 10)) publish(data);
   connect(1, { lastEventId: "earliest" });
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual(outlet.events(1), numbers(1, 10));
 });
 
@@ -207,7 +207,7 @@ test("a publisher's own id is kept, and is found when a client comes back with i
   void hub.publish({ topics: ["t"], data: "2", id: "order-7", private: false });
   publish("3");
   connect(1, { lastEventId: "order-7" });
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual(outlet.events(1), ["3"]);
 });
 
@@ -227,7 +227,7 @@ for (const [what, lastEventId] of [
     publish("1");
     connect(1, { lastEventId });
     publish("2");
-    outlet.settle();
+    outlet.acknowledgeAll();
     const [gap, ...rest] = outlet.events(1);
     assert.deepEqual(JSON.parse(gap ?? ""), { reason: "unknown", oldest: `#${history.epoch}.0` });
     assert.match(outlet.received.get(1) ?? "", /^event: m2push-gap$/m);
@@ -239,7 +239,7 @@ test("an id that is longer than any that was given out is unknown, and no store 
   const { connect, outlet, history } = await bench();
   history.find = () => assert.fail("a key too long for LMDB");
   connect(1, { lastEventId: "9".repeat(60_000) });
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.match(outlet.received.get(1) ?? "", /^event: m2push-gap$/m);
 });
 
@@ -253,7 +253,7 @@ test("an id that has expired is answered with a gap event and everything that is
   const { connect, publish, outlet, history } = await bench({ maxEvents: 5 });
   for (const data of numbers(1, 20)) publish(data);
   connect(1, { lastEventId: `#${history.epoch}.3` });
-  outlet.settle();
+  outlet.acknowledgeAll();
   const [gap, ...rest] = outlet.events(1);
   assert.equal(JSON.parse(gap ?? "").reason, "expired");
   assert.deepEqual(rest, numbers(21 - rest.length, 20));
@@ -271,9 +271,9 @@ test("where the history is broken a client is told in the place where something 
   for (const data of numbers(1, 10)) publish(data);
   connect(1, { lastEventId: `#${history.epoch}.1` });
   connect(2, { lastEventId: `#${history.epoch}.4` });
-  outlet.settle();
+  outlet.acknowledgeAll();
   publish("11");
-  outlet.settle();
+  outlet.acknowledgeAll();
   const gap = JSON.stringify({ reason: "expired", oldest: `#${history.epoch}.0` });
   assert.deepEqual(outlet.events(1), ["2", "3", gap, ...numbers(7, 11)]);
   assert.deepEqual(outlet.events(2), [gap, ...numbers(7, 11)]);
@@ -285,22 +285,21 @@ test("when more is published than Mongrel2 takes, what waits is bounded, and not
   for (const id of [1, 2, 3]) connect(id);
   const big = "x".repeat(50_000);
   for (const data of numbers(1, 400)) publish(`${data} ${big}`);
-  const [audience] = server.registry.audiences.values();
-  assert.ok((audience?.waiting.length ?? 0) <= 64);
-  assert.equal(server.catchup.size, 3);
+  assert.ok(server.figures.waiting <= 64);
+  assert.equal(server.figures.behind, 3);
   assert.deepEqual(
     [...store.clients.values()].map(({ coveredByServerFence: settled }) => settled),
     [false, false, false],
   );
-  outlet.settle();
+  outlet.acknowledgeAll();
   publish("401 ");
-  outlet.settle();
+  outlet.acknowledgeAll();
   for (const id of [1, 2, 3])
     assert.deepEqual(
       outlet.events(id).map((data) => data.split(" ")[0]),
       numbers(1, 401),
     );
-  assert.equal(server.catchup.size, 0);
+  assert.equal(server.figures.behind, 0);
   assert.deepEqual(
     [...store.clients.values()].map(({ coveredByServerFence: settled }) => settled),
     [true, true, true],
@@ -312,17 +311,17 @@ test("when more is published than Mongrel2 takes for so long that history trims 
   connect(1);
   const big = "x".repeat(50_000);
   for (const data of numbers(1, 1000)) publish(`${data} ${big}`);
-  outlet.settle();
+  outlet.acknowledgeAll();
   const got = outlet.events(1).map((data) => data.split(" ")[0]);
   assert.match(outlet.received.get(1) ?? "", /^event: m2push-gap$/m);
   assert.deepEqual(got.slice(-100), numbers(901, 1000));
-  assert.equal(server.catchup.size, 0);
+  assert.equal(server.figures.behind, 0);
 });
 
 test("a client is never sent more than it has credit for, and nobody waits for it", async () => {
-  const { hub, server, connect, publish, outlet } = await bench();
-  connect(1, { allowance: 102_400 });
-  connect(2, { allowance: 102_400 });
+  const { server, connect, publish, outlet } = await bench();
+  connect(1, { creditLimit: 102_400 });
+  connect(2, { creditLimit: 102_400 });
   const written = new Map<number, number>([
     [1, 0],
     [2, 0],
@@ -331,13 +330,13 @@ test("a client is never sent more than it has credit for, and nobody waits for i
   const write = (id: number) => {
     const bytes = (outlet.received.get(id)?.length ?? 0) - (written.get(id) ?? 0);
     written.set(id, (written.get(id) ?? 0) + bytes);
-    hub.credit(server, id, bytes);
+    server.credit(id, bytes);
   };
   write(1);
   write(2);
   for (const data of numbers(1, 100)) {
     publish(`${data} ${"x".repeat(9_000)}`);
-    outlet.settle();
+    outlet.acknowledgeAll();
     write(2);
     assert.ok((outlet.received.get(1)?.length ?? 0) - (written.get(1) ?? 0) <= 102_400);
   }
@@ -346,34 +345,34 @@ test("a client is never sent more than it has credit for, and nobody waits for i
     numbers(1, 100),
   );
   assert.equal(outlet.events(1).length, 11);
-  assert.equal(server.catchup.size, 1);
+  assert.equal(server.figures.behind, 1);
   for (let round = 0; round < 30; round++) {
     write(1);
-    outlet.settle();
+    outlet.acknowledgeAll();
     assert.ok((outlet.received.get(1)?.length ?? 0) - (written.get(1) ?? 0) <= 102_400);
   }
   assert.deepEqual(
     outlet.events(1).map((data) => data.split(" ")[0]),
     numbers(1, 100),
   );
-  assert.equal(server.catchup.size, 0);
+  assert.equal(server.figures.behind, 0);
 });
 
 test("an event as large as the whole allowance waits for all of it, and is not asked for in between", async () => {
-  const { hub, server, connect, publish, outlet } = await bench();
-  connect(1, { allowance: 102_400 });
-  hub.credit(server, 1, 1000);
+  const { server, connect, publish, outlet } = await bench();
+  connect(1, { creditLimit: 102_400 });
+  server.credit(1, 1000);
   publish(`a ${"x".repeat(40_000)}`);
-  outlet.settle();
+  outlet.acknowledgeAll();
   publish(`b ${"x".repeat(99_000)}`);
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.events(1).length, 1);
   const frames = outlet.frames;
-  hub.credit(server, 1, 10_000);
-  outlet.settle();
+  server.credit(1, 10_000);
+  outlet.acknowledgeAll();
   assert.equal(outlet.frames, frames);
-  hub.credit(server, 1, 40_000);
-  outlet.settle();
+  server.credit(1, 40_000);
+  outlet.acknowledgeAll();
   assert.deepEqual(
     outlet.events(1).map((data) => data[0]),
     ["a", "b"],
@@ -385,7 +384,7 @@ test("private publications reach nobody who holds no grant, live or replayed", a
   connect(1);
   void hub.publish({ topics: ["t"], data: "secret", private: true });
   connect(2, { lastEventId: `#${history.epoch}.0` });
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual([outlet.events(1), outlet.events(2)], [[], []]);
 });
 
@@ -395,9 +394,9 @@ test("after a server is lost nothing is sent to its old ids, and what it knew of
   for (const data of numbers(1, 10)) publish(data);
   const left = hub.lost(server);
   const before = outlet.received.get(1);
-  hub.live(server);
+  server.start();
   publish("11");
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(outlet.received.get(1), before);
   assert.deepEqual(
     left.map(({ id, acknowledgedOffset: seen }) => [id, seen]),
@@ -413,7 +412,7 @@ test("what a client has seen counts only when its fence has passed", async () =>
   assert.equal(store.through, 0);
   outlet.pass();
   assert.equal(store.through, 1);
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.equal(store.through, 2);
 });
 
@@ -428,7 +427,7 @@ test("an adopted client goes on from where it was known to be", async () => {
     acknowledgedOffset: 6,
     coveredByServerFence: true,
   });
-  outlet.settle();
+  outlet.acknowledgeAll();
   publish("11");
   assert.deepEqual(outlet.events(7), numbers(7, 11));
 });
@@ -454,7 +453,7 @@ test("heartbeats are sent to audiences that were silent, and only to them", asyn
   assert.match(outlet.received.get(1) ?? "", /^:\n/m);
   outlet.received.clear();
   publish("a");
-  outlet.settle();
+  outlet.acknowledgeAll();
   clock.advance(10_000);
   assert.doesNotMatch(outlet.received.get(1) ?? "", /^:\n/m);
 });
@@ -512,25 +511,26 @@ test("any order of connecting, leaving, publishing and fences loses and repeats 
         } else {
           // A daemon that ends and comes again: everyone is adopted from what is known; repetition is allowed here.
           const left = it.hub.lost(it.server);
-          it.hub.live(it.server);
-          it.outlet.settle();
+          it.server.start();
+          it.outlet.acknowledgeAll();
           for (const client of left) {
             it.outlet.received.delete(client.id);
             from.set(client.id, client.acknowledgedOffset);
             it.hub.adopt(it.server, client);
           }
         }
-        const { registry, catchup } = it.server;
-        const live = [...registry.audiences.values()].reduce((sum, audience) => sum + audience.size, 0);
-        assert.equal(live + catchup.size, registry.size);
+        const clients = [...it.server.clients.values()];
+        const members = new Set(clients.flatMap(({ audience }) => audience.members));
+        for (const client of clients) assert.equal(client.state.name, members.has(client) ? "live" : "catchingUp");
+        assert.equal(members.size + it.server.figures.behind, clients.length);
       }
-      it.outlet.settle();
+      it.outlet.acknowledgeAll();
       for (const [id, cursor] of from) {
         const got = it.outlet.events(id).map((data) => Number(data.split(" ")[0]));
         assert.deepEqual(got, numbers(cursor + 1, published).map(Number), `client ${id} from ${cursor}`);
       }
       assert.ok(it.outlet.mostOutstanding <= 16);
-      assert.equal(it.server.catchup.size, 0);
+      assert.equal(it.server.figures.behind, 0);
     }),
     { numRuns: 300 },
   );
@@ -540,11 +540,11 @@ test("while it stops, publications are stored and not sent; the next process giv
   const { hub, server, outlet, history, store, connect, publish } = await bench();
   connect(1);
   publish("1");
-  outlet.settle();
+  outlet.acknowledgeAll();
   publish("2");
   hub.suspendDelivery();
-  outlet.settle();
-  await hub.settled();
+  outlet.acknowledgeAll();
+  await hub.delivered();
   hub.handOver();
   assert.equal((await hub.publish({ topics: ["t"], data: "3", private: false })).offset, 3);
   connect(2);
@@ -552,7 +552,7 @@ test("while it stops, publications are stored and not sent; the next process giv
   publish("4");
   hub.seal();
   await assert.rejects(hub.publish({ topics: ["t"], data: "5", private: false }), { code: "unavailable" });
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual(
     [1, 2, 3].map((id) => outlet.events(id)),
     [["1", "2"], [], []],
@@ -567,5 +567,6 @@ test("while it stops, publications are stored and not sent; the next process giv
     [2, 2],
     [3, 1],
   ]);
-  assert.equal(server.outbox.fenced, 2);
+  const [first = assert.fail("no client")] = server.clients.values();
+  assert.equal(server.acknowledgedOffset(first), 2);
 });

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
+import type { Matcher } from "../../src/matching/matcher.js";
 import { type Indexed, PatternIndex, type RequiredLiteral, type TopicForm } from "../../src/matching/pattern-index.js";
-import { compile, type Matcher, parseSelector, type SelectorKind } from "../../src/matching/selector.js";
+import { compile, parseSelector, type SelectorKind } from "../../src/matching/selector.js";
 import { partOfTopic } from "../../src/matching/url-pattern.js";
 
 const BASE = "https://hub.example/.well-known/mercure";
@@ -12,14 +13,14 @@ interface Pattern {
   readonly value: string;
   readonly matches: Matcher;
   readonly needs: readonly RequiredLiteral[];
-  asked: number;
-  filed: Indexed[] | undefined;
-  at: number;
+  lastQuery: number;
+  list: Indexed[] | undefined;
+  position: number;
 }
 
 function pattern(kind: SelectorKind, value: string): Pattern {
   const matches = compile(parseSelector(kind, value, BASE), BASE);
-  return { value, matches, needs: matches.needs ?? [], asked: 0, filed: undefined, at: 0 };
+  return { value, matches, needs: matches.needs ?? [], lastQuery: 0, list: undefined, position: 0 };
 }
 
 const formOf = (topic: string) => (form: TopicForm) => (form === "text" ? topic : partOfTopic(form, topic, BASE));

@@ -16,9 +16,9 @@ function setUp(open: number, alive: readonly number[]) {
     clients,
     maxTargets: TARGETS,
     keepAlive: (ids) => asked.push(ids),
-    reached: (passed) => fences.push(passed),
+    afterFence: (passed) => fences.push(passed),
   });
-  for (const id of clients.keys()) canary.heard(id);
+  for (const id of clients.keys()) canary.requestReceived(id);
   const pass = () => {
     for (const id of asked.at(-1) ?? []) if (!alive.includes(id)) clients.delete(id);
     fences.shift()?.();
@@ -34,14 +34,14 @@ const range = (first: number, last: number) => Array.from({ length: last - first
 describe("Canary", () => {
   test("connections that are newer than all before are no reason to ask", () => {
     const { canary, asked } = setUp(10, []);
-    canary.heard(11);
-    canary.heard(12);
+    canary.requestReceived(11);
+    canary.requestReceived(12);
     assert.deepEqual(asked, []);
   });
 
   test("Mongrel2 has restarted: the highest numbers are asked first, and all are forgotten", () => {
     const { canary, clients, asked, passAll } = setUp(10, []);
-    canary.heard(1);
+    canary.requestReceived(1);
     passAll();
     assert.deepEqual(asked, [range(7, 10), range(3, 6), range(1, 2)]);
     assert.equal(clients.size, 0);
@@ -49,7 +49,7 @@ describe("Canary", () => {
 
   test("it is the same Mongrel2 and an old connection asks: one message, and nobody is forgotten", () => {
     const { canary, clients, asked, passAll } = setUp(10, range(1, 10));
-    canary.heard(3);
+    canary.requestReceived(3);
     passAll();
     assert.deepEqual(asked, [range(7, 10)]);
     assert.equal(clients.size, 10);
@@ -57,7 +57,7 @@ describe("Canary", () => {
 
   test("some numbers are taken again: the others are found all the same", () => {
     const { canary, clients, asked, passAll } = setUp(12, [1, 2, 9]);
-    canary.heard(1);
+    canary.requestReceived(1);
     passAll();
     assert.equal(asked.length, 3);
     assert.deepEqual([...clients.keys()], [1, 2, 9]);
@@ -65,7 +65,7 @@ describe("Canary", () => {
 
   test("a stream that begins meanwhile with the number of a dead one is not taken for it", () => {
     const { canary, clients, asked, fences } = setUp(8, []);
-    canary.heard(1);
+    canary.requestReceived(1);
     for (const id of range(5, 8)) clients.set(id, { id });
     fences.shift()?.();
     assert.deepEqual(asked, [range(5, 8), range(1, 4)]);
@@ -74,7 +74,7 @@ describe("Canary", () => {
   test("old connections that ask all the time cost one message a second", () => {
     const { canary, clock, asked, passAll } = setUp(10, range(1, 10));
     for (let look = 0; look < 30; look++) {
-      canary.heard(3);
+      canary.requestReceived(3);
       passAll();
       clock.advance(100);
     }
@@ -83,21 +83,21 @@ describe("Canary", () => {
 
   test("while an answer is outstanding nothing more is asked; after the end of the epoch it is asked again", () => {
     const { canary, clock, asked, fences } = setUp(10, []);
-    canary.heard(3);
+    canary.requestReceived(3);
     clock.advance(5000);
-    canary.heard(3);
+    canary.requestReceived(3);
     assert.equal(asked.length, 1);
     fences.length = 0;
     canary.reset();
-    canary.heard(9);
-    canary.heard(3);
+    canary.requestReceived(9);
+    canary.requestReceived(3);
     assert.equal(asked.length, 2);
   });
 
   test("where no stream is open there is nothing to ask for", () => {
     const { canary, asked, fences } = setUp(0, []);
-    canary.heard(5);
-    canary.heard(3);
+    canary.requestReceived(5);
+    canary.requestReceived(3);
     assert.deepEqual([asked, fences], [[], []]);
   });
 });

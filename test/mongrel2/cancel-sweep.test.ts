@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CancelSweep, descending } from "../../src/mongrel2/cancel-sweep.js";
-import { UnheardSweep } from "../../src/mongrel2/unheard-sweep.js";
+import { UnknownConnectionSweep } from "../../src/mongrel2/unknown-connection-sweep.js";
 import { FakeClock } from "../support/clock.js";
 
 const SLICE = 128 * 128;
@@ -75,7 +75,7 @@ describe("Sweep of unheard connections", () => {
     const { clock, slices, fences, sweep, take } = setUp();
     const requests = { highest };
     let isDone = false;
-    const unheard = new UnheardSweep({ clock, requests, sweep });
+    const unheard = new UnknownConnectionSweep({ clock, requests, sweep });
     unheard.run(known, () => {
       isDone = true;
     });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { PreviousClients, StoredClient } from "../../src/delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../../src/delivery/client-store.js";
 import {
   type AdoptionResult,
   ConnectionAdoption,
@@ -71,8 +71,8 @@ function setUp(
     adopt: ({ id }) => seen.adopted.push(id),
     forget: (clients) => seen.forgotten.push(...clients.map(({ id }) => id)),
     cancel: (ids) => seen.cancelled.push(...ids),
-    settled: (result) => seen.settled.push(result),
-    failed: () => {},
+    decided: (result) => seen.settled.push(result),
+    queryFailed: () => {},
     sweep: {
       run(known, done) {
         seen.swept.push(known);
@@ -81,14 +81,14 @@ function setUp(
       stop() {},
     },
     requests: requestRecord(),
-    exclusivity: async () => ({ isExclusive: false, why: "" }),
-    orphanTimeout: 60_000,
+    exclusivity: async () => ({ isExclusive: false, reason: "" }),
+    orphanTimeoutMs: 60_000,
     report: {
       undecided() {},
-      unknown(connections) {
+      orphansUnknown(connections) {
         if (seen.unknown.at(-1) !== connections) seen.unknown.push(connections);
       },
-      closed() {},
+      orphansClosed() {},
     },
     ...more,
   });
@@ -249,14 +249,14 @@ describe("Recovery of requests that the last process had read", () => {
     const { recovery, pass, liveAt } = setUp(() => [row(1, 1)], [], { requests });
     recovery.begin(legacy([stored(1)], liveAt - 2000));
     await pass(5000);
-    assert.equal(recovery.isOver, false);
+    assert.equal(recovery.isDecided, false);
     recovery.stop();
     assert.deepEqual([...(requests.previous?.unanswered ?? [])].sort(), [3, 5]);
   });
 });
 
 describe("Recovery beside nobody else (exclusive)", () => {
-  const exclusivity = async () => ({ isExclusive: true, why: "" });
+  const exclusivity = async () => ({ isExclusive: true, reason: "" });
 
   test("closes what it has not heard of and on which nothing has moved for two seconds", async () => {
     const rows = (passed: number) => [
@@ -304,16 +304,16 @@ describe("Recovery beside nobody else (exclusive)", () => {
   });
 
   test("waits for the database to be read", async () => {
-    let tell: (it: { isExclusive: boolean; why: string }) => void = () => {};
+    let tell: (it: { isExclusive: boolean; reason: string }) => void = () => {};
     const later = () =>
-      new Promise<{ isExclusive: boolean; why: string }>((resolve) => {
+      new Promise<{ isExclusive: boolean; reason: string }>((resolve) => {
         tell = resolve;
       });
     const { recovery, seen, pass, liveAt } = setUp(() => [row(7, 30)], [], { exclusivity: later });
     recovery.begin(legacy([], liveAt - 2000));
     await pass(5000);
     assert.deepEqual(seen.cancelled, []);
-    tell({ isExclusive: true, why: "" });
+    tell({ isExclusive: true, reason: "" });
     await pass(1000);
     assert.deepEqual(seen.cancelled, [7]);
   });
@@ -336,7 +336,7 @@ describe("Recovery with a record that is missing, beside others", () => {
   });
 
   test("closes none with orphan_timeout 0, and goes on reporting them", async () => {
-    const { recovery, seen, pass } = setUp(streams, [], { orphanTimeout: 0 });
+    const { recovery, seen, pass } = setUp(streams, [], { orphanTimeoutMs: 0 });
     recovery.begin(legacy([], 0, { isMissing: true }));
     await pass(200_000);
     assert.deepEqual(seen.cancelled, []);

@@ -13,7 +13,7 @@ import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 const CHECK_INTERVAL_MS = 10_000;
 const CHECK_TIMEOUT_MS = 5000;
 const LINK_TIMEOUT_MS = 60_000;
-const UNREACHABLE = "unreachable: no answer within 5000 ms";
+const UNREACHABLE = "unreachable: no reply within 5000 ms";
 const UUID = encode(
   new Map<string, never>([
     ["headers", ["uuid"] as never],
@@ -166,10 +166,10 @@ describe("ControlPort", () => {
 
   test("says over which connection a question is answered now, or that none is", async (t) => {
     const { clock, reply, port } = await started(t);
-    const answering = port.answeringSession();
+    const answering = port.repliedSession();
     await answer(reply);
     assert.equal(await answering, 1);
-    const unanswered = port.answeringSession();
+    const unanswered = port.repliedSession();
     clock.advance(2000);
     assert.equal(await unanswered, undefined);
   });

@@ -182,7 +182,7 @@ test("after a restart of Mongrel2 no event reaches a connection that did not ask
   wire.forget();
   void wire.hub.publish({ topics: ["t"], data: "while it is away", private: false });
   wire.connected();
-  wire.settle();
+  wire.acknowledgeAll();
   // The same ids are other people's now: 2 asks for something else, 3 for nothing.
   assert.ok(isStream(await wire.request(1)));
   assert.equal(status(await wire.request(2, { path: "/other" })), 404);
@@ -198,7 +198,7 @@ test("before Mongrel2 has answered a fence nothing is served; then everything is
   wire.disconnected();
   wire.connected();
   for (const id of [1, 2]) assert.deepEqual(await wire.request(id), { text: "", end: "open" });
-  wire.settle();
+  wire.acknowledgeAll();
   await new Promise(setImmediate);
   for (const id of [1, 2]) assert.ok(isStream(wire.outcome(id)));
   assert.equal(wire.hub.clients, 2);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Fences, isFence, NULL_CONNECTION } from "../../src/mongrel2/fences.js";
+import { Fences, isFence, NULL_CONNECTION_ID } from "../../src/mongrel2/fences.js";
 
 test("fences have ids that no connection can have, each another one", () => {
   const fences = new Fences(0, () => 0.5);
-  const ids = Array.from({ length: 500 }, () => fences.raise(0, () => {}));
+  const ids = Array.from({ length: 500 }, () => fences.arm(0, () => {}));
   assert.equal(new Set(ids).size, 500);
   assert.ok(ids.every((id) => isFence(id) && id > 2_000_000_000 && id < 2 ** 31));
   assert.ok(!isFence(0) && !isFence(1) && !isFence(2_000_000_000));
@@ -22,7 +22,7 @@ test("in whatever order answers come, late, twice or for nobody, fences pass in 
       for (const [now, step] of steps.entries()) {
         if (step === "raise") {
           const number = ids.length;
-          ids.push(fences.raise(now, (took) => passed.push({ number, took })));
+          ids.push(fences.arm(now, (took) => passed.push({ number, took })));
           pending.push({ number, since: now });
           continue;
         }
@@ -30,39 +30,39 @@ test("in whatever order answers come, late, twice or for nobody, fences pass in 
         const expected = pending.slice(0, at + 1).map(({ number, since }) => ({ number, took: now - since }));
         pending = pending.slice(at + 1);
         passed.length = 0;
-        assert.equal(fences.pass(ids[step] ?? 2_100_000_000 + step, now), at >= 0);
+        assert.equal(fences.noticeReceived(ids[step] ?? 2_100_000_000 + step, now), at >= 0);
         assert.deepEqual(passed, expected);
       }
-      assert.equal(fences.waited(1e9), pending[0] ? 1e9 - pending[0].since : 0);
+      assert.equal(fences.oldestPendingMs(1e9), pending[0] ? 1e9 - pending[0].since : 0);
     }),
   );
 });
 
 test("the longest wait is that of the oldest pending fence; after clear nothing waits and nothing passes", () => {
   const fences = new Fences(0, () => 0.5);
-  assert.equal(fences.waited(500), 0);
+  assert.equal(fences.oldestPendingMs(500), 0);
   const passed: string[] = [];
-  const first = fences.raise(100, (took) => passed.push(`first ${took}`));
-  const second = fences.raise(200, () => passed.push("second"));
-  assert.equal(fences.waited(500), 400);
-  assert.equal(fences.pass(first, 150), true);
-  assert.equal(fences.waited(500), 300);
+  const first = fences.arm(100, (took) => passed.push(`first ${took}`));
+  const second = fences.arm(200, () => passed.push("second"));
+  assert.equal(fences.oldestPendingMs(500), 400);
+  assert.equal(fences.noticeReceived(first, 150), true);
+  assert.equal(fences.oldestPendingMs(500), 300);
   fences.clear();
-  assert.equal(fences.pass(second, 600), false);
-  assert.deepEqual([fences.waited(500), passed], [0, ["first 50"]]);
+  assert.equal(fences.noticeReceived(second, 600), false);
+  assert.deepEqual([fences.oldestPendingMs(500), passed], [0, ["first 50"]]);
 });
 
 test("a fence that is raised by one that passes waits for its own answer", () => {
   const fences = new Fences(0, () => 0.5);
   const passed: string[] = [];
   let inner = 0;
-  const outer = fences.raise(0, () => {
+  const outer = fences.arm(0, () => {
     passed.push("outer");
-    inner = fences.raise(1, () => passed.push("inner"));
+    inner = fences.arm(1, () => passed.push("inner"));
   });
-  fences.pass(outer, 1);
+  fences.noticeReceived(outer, 1);
   assert.deepEqual(passed, ["outer"]);
-  assert.equal(fences.pass(inner, 2), true);
+  assert.equal(fences.noticeReceived(inner, 2), true);
   assert.deepEqual(passed, ["outer", "inner"]);
 });
 
@@ -73,7 +73,7 @@ test("each process stays in its own block of ids: notices of other blocks were a
     [4_095_999, 1 - 2 ** -53],
   ] as const) {
     const fences = new Fences(startedAt, () => random);
-    const ids = Array.from({ length: 5000 }, () => fences.raise(0, () => {}));
+    const ids = Array.from({ length: 5000 }, () => fences.arm(0, () => {}));
     const [low, high] = [Math.min(...ids), Math.max(...ids)];
     assert.ok(low > 2_000_000_000 && high < 2 ** 31 - 1, `${low} to ${high}`);
     assert.deepEqual(
@@ -86,7 +86,7 @@ test("each process stays in its own block of ids: notices of other blocks were a
 });
 
 test("of two processes that began up to half an hour apart both know which was first", () => {
-  const idOf = (startedAt: number) => new Fences(startedAt, () => 0.5).raise(0, () => {});
+  const idOf = (startedAt: number) => new Fences(startedAt, () => 0.5).arm(0, () => {});
   for (const startedAt of [0, 4_095_000, Date.UTC(2030, 1, 1)]) {
     const fences = new Fences(startedAt, () => 0.5);
     for (const later of [100, 10_000, 3 * 60_000]) {
@@ -97,5 +97,5 @@ test("of two processes that began up to half an hour apart both know which was f
 });
 
 test("a notice to nobody is nobody's: every process sends to that id", () => {
-  assert.ok(!new Fences(0, () => 0).isForeign(NULL_CONNECTION));
+  assert.ok(!new Fences(0, () => 0).isForeign(NULL_CONNECTION_ID));
 });

@@ -7,22 +7,22 @@ function setUp() {
   const port = {
     session: 1 as number | undefined,
     answers: true,
-    answeringSession: async () => (port.answers ? port.session : undefined),
+    repliedSession: async () => (port.answers ? port.session : undefined),
   };
   const fences: (() => void)[] = [];
-  const evidence = new InstanceEvidence({ port, reached: (passed) => fences.push(passed) });
+  const evidence = new InstanceEvidence({ port, afterFence: (passed) => fences.push(passed) });
   return {
     port,
     evidence,
     /** The link becomes live and its fences pass. */
     async live() {
-      const instance = await evidence.live();
+      const instance = await evidence.linkLive();
       for (const passed of fences.splice(0)) passed();
       return instance;
     },
     lost(isSettled = true) {
       fences.length = 0;
-      evidence.lost(isSettled);
+      evidence.linkLost(isSettled);
     },
     pass() {
       for (const passed of fences.splice(0)) passed();
@@ -88,7 +88,7 @@ describe("InstanceEvidence", () => {
   test("a connection that was cut says nothing by its end", async () => {
     const { port, evidence, live, lost } = setUp();
     await live();
-    evidence.forget();
+    evidence.connectionCut();
     port.session = 2;
     lost();
     assert.equal(await live(), "unknown");
@@ -106,9 +106,9 @@ describe("InstanceEvidence", () => {
     await live();
     lost();
     port.session = 2;
-    const first = evidence.live();
+    const first = evidence.linkLive();
     lost();
-    const second = evidence.live();
+    const second = evidence.linkLive();
     assert.deepEqual([await first, await second], [undefined, "unknown"]);
   });
 });

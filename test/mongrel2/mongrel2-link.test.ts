@@ -34,7 +34,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
     foreignFence: (isYounger) => told.push(isYounger ? "foreign, younger" : "foreign, older"),
     wrongIdent: (seen) => told.push(`ident ${seen}`),
     fencePassed: () => measured.count++,
-    stale: (messages) => told.push(`stale ${messages}`),
+    fromEarlierInstance: (messages) => told.push(`stale ${messages}`),
   };
   const transport = {
     async start() {},
@@ -202,7 +202,7 @@ test("an epoch that is ended from outside begins again with a fence, once it is 
   const { endpoint, told, lastFence, goLive } = await setUp();
   goLive();
   const old = lastFence();
-  endpoint.endEpoch("its control port is gone");
+  endpoint.endGeneration("its control port is gone");
   endpoint.message(get(7));
   endpoint.resume();
   endpoint.message(notice(old));
@@ -237,7 +237,7 @@ test("a broken message is told, and the next good one is served", async () => {
   goLive();
   endpoint.message(Buffer.from("garbage"));
   endpoint.message(Buffer.from(`${IDENT} 5 /x 4:{"a},0:,`));
-  endpoint.refused(new ProtocolError("invalid", "a message in several parts"));
+  endpoint.protocolError(new ProtocolError("invalid", "a message in several parts"));
   endpoint.message(get(6));
   assert.deepEqual(told, ["live", "malformed undefined", "malformed 5", "malformed ?", "http 6"]);
 });

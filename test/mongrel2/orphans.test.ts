@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Orphan, PreviousRequests } from "../../src/delivery/request-record.js";
-import { Orphans, suspicion } from "../../src/mongrel2/orphans.js";
+import { Orphans, orphanKind } from "../../src/mongrel2/orphans.js";
 import type { NetRow } from "../../src/protocol/control-protocol.js";
 import { FileRequestRecord } from "../../src/storage/clients/file-request-record.js";
 
@@ -30,33 +30,33 @@ const missing = { aliveAt: 0, isMissing: true };
 
 describe("Rule R4, for requests that a kill lost", () => {
   test("suspects connections newer than any that was read, without an answer since their last request", () => {
-    assert.equal(suspicion(row(101), NOW, previous(), died), "request", "within one step of the clock");
-    assert.equal(suspicion(row(101, { bytesWritten: 0, lastWrite: 0 }), NOW, previous(), died), "request");
-    assert.equal(suspicion(row(101, { lastRead: 3, lastWrite: 9 }), NOW, previous(), died), "request");
-    assert.equal(suspicion(row(101, { lastRead: 9, lastWrite: 3 }), NOW, previous(), died), undefined, "answered");
+    assert.equal(orphanKind(row(101), NOW, previous(), died), "request", "within one step of the clock");
+    assert.equal(orphanKind(row(101, { bytesWritten: 0, lastWrite: 0 }), NOW, previous(), died), "request");
+    assert.equal(orphanKind(row(101, { lastRead: 3, lastWrite: 9 }), NOW, previous(), died), "request");
+    assert.equal(orphanKind(row(101, { lastRead: 9, lastWrite: 3 }), NOW, previous(), died), undefined, "answered");
   });
 
   test("suspects connections that we had answered and kept, whose next request came around the death", () => {
     const asked = { lastRead: 6, lastWrite: 9 };
-    assert.equal(suspicion(row(50, asked), NOW, previous(), died), "request");
-    assert.equal(suspicion(row(51, asked), NOW, previous(), died), undefined, "another application's");
-    assert.equal(suspicion(row(50, { lastRead: 60, lastWrite: 60 }), NOW, previous(), died), undefined, "long ago");
-    assert.equal(suspicion(row(50, { lastRead: 6, lastWrite: 2 }), NOW, previous(), died), undefined, "answered");
+    assert.equal(orphanKind(row(50, asked), NOW, previous(), died), "request");
+    assert.equal(orphanKind(row(51, asked), NOW, previous(), died), undefined, "another application's");
+    assert.equal(orphanKind(row(50, { lastRead: 60, lastWrite: 60 }), NOW, previous(), died), undefined, "long ago");
+    assert.equal(orphanKind(row(50, { lastRead: 6, lastWrite: 2 }), NOW, previous(), died), undefined, "answered");
   });
 
   test("suspects nobody after a clean stop, or where nothing is known of the requests", () => {
-    assert.equal(suspicion(row(101), NOW, previous({ cleanStop: true }), died), undefined);
-    assert.equal(suspicion(row(101), NOW, undefined, died), undefined);
+    assert.equal(orphanKind(row(101), NOW, previous({ cleanStop: true }), died), undefined);
+    assert.equal(orphanKind(row(101), NOW, undefined, died), undefined);
   });
 });
 
 describe("Rule S1, for streams whose record is missing", () => {
   test("suspects connections that were answered, only where the record is missing", () => {
     const stream = row(7, { lastRead: 30, lastWrite: 3 });
-    assert.equal(suspicion(stream, NOW, undefined, missing), "stream");
-    assert.equal(suspicion(stream, NOW, undefined, died), undefined);
-    assert.equal(suspicion(row(7, { bytesWritten: 0 }), NOW, undefined, missing), undefined, "waits for its answer");
-    assert.equal(suspicion(row(7, { lastRead: 3, lastWrite: 30 }), NOW, undefined, missing), undefined, "so does it");
+    assert.equal(orphanKind(stream, NOW, undefined, missing), "stream");
+    assert.equal(orphanKind(stream, NOW, undefined, died), undefined);
+    assert.equal(orphanKind(row(7, { bytesWritten: 0 }), NOW, undefined, missing), undefined, "waits for its answer");
+    assert.equal(orphanKind(row(7, { lastRead: 3, lastWrite: 30 }), NOW, undefined, missing), undefined, "so does it");
   });
 });
 
@@ -85,7 +85,7 @@ describe("Orphans", () => {
   test("are closed when no byte has moved for the time-out, and not when one has", () => {
     const { orphans, requests, cancelled, taken } = setUp();
     const rows = [silent(1), silent(2), silent(3), silent(4), silent(-1), silent(5, { type: 3 })];
-    orphans.look(rows, NOW, { ...missing, undecided: NONE });
+    orphans.firstLook(rows, NOW, { ...missing, undecided: NONE });
     assert.deepEqual(
       requests.orphans.map(({ id }) => id),
       [1, 2, 3, 4],
@@ -106,7 +106,7 @@ describe("Orphans", () => {
     const inherited: Orphan = { id: 50, kind: "request", quietSince: NOW, bytesRead: 200, bytesWritten: 500 };
     const { orphans, cancelled } = setUp(60_000, [inherited], previous({ kept: new Set([50, 51]), cleanStop: true }));
     const rows = [row(50), row(51)];
-    orphans.look(rows, NOW, { ...died, undecided: NONE });
+    orphans.firstLook(rows, NOW, { ...died, undecided: NONE });
     orphans.closeExclusive(rows);
     assert.deepEqual(cancelled, [50], "51 is kept open, and idle");
   });
@@ -121,7 +121,7 @@ describe("Orphans", () => {
     });
     const { orphans, cancelled } = setUp(60_000, [orphan(1), orphan(2)]);
     const rows = [row(1), row(2, { bytesRead: 201 })];
-    orphans.look(rows, NOW, { ...died, undecided: NONE });
+    orphans.firstLook(rows, NOW, { ...died, undecided: NONE });
     assert.equal(orphans.count, 1);
     orphans.review(rows, NOW + 10_000);
     assert.deepEqual(cancelled, [1]);
@@ -129,13 +129,13 @@ describe("Orphans", () => {
 
   test("are never those whose client may yet be adopted", () => {
     const { orphans } = setUp();
-    orphans.look([silent(1), silent(2)], NOW, { ...missing, undecided: new Set([1]) });
+    orphans.firstLook([silent(1), silent(2)], NOW, { ...missing, undecided: new Set([1]) });
     assert.equal(orphans.count, 1);
   });
 
   test("with time-out 0 are never closed", () => {
     const { orphans, cancelled } = setUp(0);
-    orphans.look([silent(1)], NOW, { ...missing, undecided: NONE });
+    orphans.firstLook([silent(1)], NOW, { ...missing, undecided: NONE });
     orphans.review([silent(1)], NOW + 1e9);
     assert.deepEqual(cancelled, []);
     assert.equal(orphans.count, 1);

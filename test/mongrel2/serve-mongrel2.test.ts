@@ -49,7 +49,7 @@ ${stream}`);
   const hub = new Hub({ bus, history, clients: store, observe, attendance: presence, clock, base, random: () => 0.5 });
   await hub.start();
   const site = new App(config, { hub, history, presence, clock, warn: () => {} });
-  const visitors = new Router({
+  const requestHandler = new Router({
     hub,
     routes: site.routes,
     answered: (name, route, status, reason) =>
@@ -61,7 +61,7 @@ ${stream}`);
   const served: ServedMongrel2 = await serveMongrel2(server, {
     hub,
     store,
-    visitors,
+    requestHandler,
     observe,
     clock,
     conditions,
@@ -208,8 +208,8 @@ test("when it stops it has told Mongrel2 everything, and lets go of its sockets"
   const [client] = await streams(fake, 1);
   for (const data of numbers(300)) publish(data);
   hub.seal();
-  await hub.settled();
-  await served.endpoint.leave();
+  await hub.delivered();
+  await served.link.stopReceiving();
   assert.equal(await served.stop(), true);
   await client?.received("\ndata: 300\n");
   assert.equal(client?.ending, undefined);

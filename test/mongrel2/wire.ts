@@ -92,7 +92,7 @@ export class Wire {
       random: () => 0.5,
       events: {
         live: (_, doubtful) => {
-          this.hub.live(this.server);
+          this.server.start();
           this.endpoint.cancel(doubtful);
         },
         lost: () => void this.hub.lost(this.server),
@@ -107,7 +107,7 @@ export class Wire {
         foreignFence: () => {},
         wrongIdent: () => {},
         fencePassed: () => {},
-        stale: () => {},
+        fromEarlierInstance: () => {},
       },
     });
     this.server = this.hub.serveMongrel2("main", this.endpoint, { keepalive: 45_000, heartbeat: 0 });
@@ -120,7 +120,7 @@ export class Wire {
     await wire.hub.start();
     await wire.endpoint.start();
     wire.connected();
-    wire.settle();
+    wire.acknowledgeAll();
     assert.ok(wire.endpoint.live);
     return wire;
   }
@@ -157,7 +157,7 @@ export class Wire {
   }
 
   /** Fences are answered until none is asked for. Their ids begin again after some hundreds (mongrel2/fences.ts). */
-  settle(): void {
+  acknowledgeAll(): void {
     while (this.#answered !== this.#lastFence) {
       this.#answered = this.#lastFence;
       this.endpoint.message(disconnectNotice("json", this.ident, this.#lastFence));
@@ -168,7 +168,7 @@ export class Wire {
   /** Publishes, and sends it out. */
   publish(data: string): void {
     void this.hub.publish({ topics: ["t"], data, private: false });
-    this.settle();
+    this.acknowledgeAll();
   }
 
   outcome(id: number): Outcome {

@@ -40,7 +40,7 @@ test("bash completes commands, options, and the values of those that have a list
   assert.deepEqual(await offered("serve", "--log-level", "info", "--dr"), ["--drain"]);
 });
 
-test("bash completes files where a file is meant, and keeps silent where nobody can know", async () => {
+test("bash completes files where a file is meant, and offers nothing where the value is unknown", async () => {
   writeFileSync(join(folder, "a b.toml"), "");
   assert.deepEqual(await offered("serve", "-c", "a"), ["a b.toml"]);
   assert.deepEqual(await offered("doctor", "--mongrel2-db", "m2push.b"), ["m2push.bash"]);

@@ -4,12 +4,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
 import { FrameReader } from "../../src/protocol/frame-reader.js";
-import { frameBytes, writeHead } from "../../src/protocol/zmtp.js";
+import { frameBytes, writeFrameHead } from "../../src/protocol/zmtp.js";
 
 /** A message in one part, as we write it; with `flags` what libzmq may. */
 function framed(body: Buffer, flags = 0): Buffer {
   const frame = Buffer.alloc(frameBytes(body.length));
-  body.copy(frame, writeHead(frame, 0, body.length, flags));
+  body.copy(frame, writeFrameHead(frame, 0, body.length, flags));
   return frame;
 }
 
@@ -85,14 +85,14 @@ function outcome(stream: Buffer, make: () => FrameReader): { bodies: string[]; e
 
 function head(bytes: number, flags = 0): Buffer {
   const nine = Buffer.alloc(9);
-  return nine.subarray(0, writeHead(nine, 0, bytes, flags));
+  return nine.subarray(0, writeFrameHead(nine, 0, bytes, flags));
 }
 
 test("a frame that is larger than is taken is refused as soon as its size is known, and those before it are handed on", () => {
   const stream = Buffer.concat([framed(Buffer.from("before")), head(1001)]);
   assert.deepEqual(
     outcome(stream, () => new FrameReader(1000)),
-    { bodies: ["before"], error: "too_large: a frame of 1001 bytes, at most 1000 are taken" },
+    { bodies: ["before"], error: "too_large: a frame has 1001 bytes, the limit is 1000" },
   );
   assert.equal(read([framed(Buffer.alloc(1000))], new FrameReader(1000)).length, 1);
 });
@@ -101,7 +101,7 @@ test("a command is at most 1024 bytes, whatever the limit of messages", () => {
   const stream = Buffer.concat([framed(Buffer.alloc(1024, "x"), 4), head(1025, 4)]);
   const { bodies, error } = outcome(stream, () => new FrameReader(1_000_000, 100));
   assert.equal(bodies.length, 1);
-  assert.equal(error, "too_large: a frame of 1025 bytes, at most 1024 are taken");
+  assert.equal(error, "too_large: a frame has 1025 bytes, the limit is 1024");
 });
 
 test("reserved flags, and a command that goes on, end the stream", () => {
@@ -117,7 +117,7 @@ test("reserved flags, and a command that goes on, end the stream", () => {
 test("where no message may come the first one ends the stream, whatever its size", () => {
   for (const message of [Buffer.alloc(0), Buffer.alloc(300)]) {
     const { error } = outcome(framed(message), () => new FrameReader(-1, 100));
-    assert.match(error, /sends messages before it has said what it is/);
+    assert.match(error, /sent a message before READY/);
   }
 });
 
@@ -136,7 +136,7 @@ test("an unfinished frame takes memory for what has come, not for what was annou
   assert.ok(reader.heldBytes > 10 && reader.heldBytes < 6000, `${reader.heldBytes}`);
   for (let count = 0; count < 20_000; count++) read([Buffer.from("x")], reader);
   assert.ok(reader.heldBytes > 20_000 && reader.heldBytes < 60_000, `${reader.heldBytes} for 20,001 bytes`);
-  reader.drop();
+  reader.clear();
   assert.equal(reader.heldBytes, 0);
 });
 

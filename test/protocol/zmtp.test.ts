@@ -4,15 +4,15 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
 import {
+  errorReason,
   GREETING,
   GREETING_BYTES,
   greetingFault,
-  knowsPing,
   parseCommand,
-  pong,
-  ready,
-  reasonIn,
-  typeIn,
+  pongFrame,
+  readyFrame,
+  socketTypeOf,
+  supportsPing,
 } from "../../src/protocol/zmtp.js";
 
 /** The body of a short frame. */
@@ -59,40 +59,44 @@ for (const [what, bytes, known, fault] of [
 
 test("PING is for peers of ZMTP 3.1 or later", () => {
   const greeting = (version: string) => Buffer.concat([GREETING.subarray(0, 10), Buffer.from(version)]);
-  for (const version of ["\x03\x01", "\x03\x02", "\x04\0"]) assert.ok(knowsPing(greeting(version)));
-  assert.ok(!knowsPing(greeting("\x03\0")));
+  for (const version of ["\x03\x01", "\x03\x02", "\x04\0"]) assert.ok(supportsPing(greeting(version)));
+  assert.ok(!supportsPing(greeting("\x03\0")));
 });
 
 test("READY tells the type of the socket, wherever it stands among the properties, in any case", () => {
-  assert.equal(typeIn(bodyOf(LIBZMQ_READY)), "PUSH");
-  assert.equal(typeIn(bodyOf(ready("PULL"))), "PULL");
-  assert.equal(typeIn(bodyOf(ready("PUB", "somebody"))), "PUB");
-  assert.equal(typeIn(Buffer.from("\x05READY\x08Identity\0\0\0\x01x\x0bsocket-type\0\0\0\x03SUB", "latin1")), "SUB");
-  assert.match(ready("PUB", "somebody").toString("latin1"), /Identity\0\0\0\x08somebody$/);
+  assert.equal(socketTypeOf(bodyOf(LIBZMQ_READY)), "PUSH");
+  assert.equal(socketTypeOf(bodyOf(readyFrame("PULL"))), "PULL");
+  assert.equal(socketTypeOf(bodyOf(readyFrame("PUB", "somebody"))), "PUB");
+  assert.equal(
+    socketTypeOf(Buffer.from("\x05READY\x08Identity\0\0\0\x01x\x0bsocket-type\0\0\0\x03SUB", "latin1")),
+    "SUB",
+  );
+  assert.match(readyFrame("PUB", "somebody").toString("latin1"), /Identity\0\0\0\x08somebody$/);
 });
 
 test("a command that is no READY, or a broken one, tells no type and breaks nothing", () => {
   const body = bodyOf(LIBZMQ_READY);
-  for (let end = 0; end < body.length; end++) assert.equal(typeIn(body.subarray(0, end)), undefined, `${end} bytes`);
-  assert.equal(typeIn(Buffer.from("\x05ERROR\x03why")), undefined);
-  assert.equal(typeIn(Buffer.from("\x05READY\x0bSocket-Type\xff\xff\xff\xffPUSH", "latin1")), undefined);
+  for (let end = 0; end < body.length; end++)
+    assert.equal(socketTypeOf(body.subarray(0, end)), undefined, `${end} bytes`);
+  assert.equal(socketTypeOf(Buffer.from("\x05ERROR\x03why")), undefined);
+  assert.equal(socketTypeOf(Buffer.from("\x05READY\x0bSocket-Type\xff\xff\xff\xffPUSH", "latin1")), undefined);
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-      typeIn(Buffer.concat([Buffer.from("\x05READY"), bytes]));
+      socketTypeOf(Buffer.concat([Buffer.from("\x05READY"), bytes]));
     }),
   );
 });
 
 test("a PING is answered with its context", () => {
   const data = (context: string) => Buffer.from(`\0\x0a${context}`);
-  assert.equal(String(pong(data("hello"))), "\x04\x0a\x04PONGhello");
-  assert.equal(String(pong(data(""))), "\x04\x05\x04PONG");
-  assert.equal(String(pong(data("0123456789abcdef"))), "\x04\x15\x04PONG0123456789abcdef");
+  assert.equal(String(pongFrame(data("hello"))), "\x04\x0a\x04PONGhello");
+  assert.equal(String(pongFrame(data(""))), "\x04\x05\x04PONG");
+  assert.equal(String(pongFrame(data("0123456789abcdef"))), "\x04\x15\x04PONG0123456789abcdef");
 });
 
 test("a PING without its two bytes of time, or with a context of more than 16 bytes, is refused", () => {
   for (const data of ["", "\0", `\0\0${"x".repeat(17)}`]) {
-    assert.throws(() => pong(Buffer.from(data)), { code: "invalid", message: /2 to 18 are allowed/ });
+    assert.throws(() => pongFrame(Buffer.from(data)), { code: "invalid", message: /2 to 18 are allowed/ });
   }
 });
 
@@ -106,10 +110,10 @@ test("a command has a name, and it is fit to be printed", () => {
 });
 
 test("the reason of an ERROR is fit to be printed, whatever its size says", () => {
-  assert.equal(reasonIn(Buffer.from("\x03400")), "400");
-  assert.equal(reasonIn(Buffer.from('\x09no\x1b[2J\x9b"', "latin1")), 'no\\x1b[2J\\x9b"');
-  assert.equal(reasonIn(Buffer.from("\xffshort", "latin1")), "short");
-  for (const nothing of ["", "\0", "\0text"]) assert.equal(reasonIn(Buffer.from(nothing)), "no reason given");
+  assert.equal(errorReason(Buffer.from("\x03400")), "400");
+  assert.equal(errorReason(Buffer.from('\x09no\x1b[2J\x9b"', "latin1")), 'no\\x1b[2J\\x9b"');
+  assert.equal(errorReason(Buffer.from("\xffshort", "latin1")), "short");
+  for (const nothing of ["", "\0", "\0text"]) assert.equal(errorReason(Buffer.from(nothing)), "no reason given");
 });
 
 test("any bytes are a command, or throw the error of the protocol", () => {
@@ -117,8 +121,8 @@ test("any bytes are a command, or throw the error of the protocol", () => {
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
       try {
         const { name, data } = parseCommand(Buffer.from(bytes));
-        assert.match(name + reasonIn(data), /^[ -~]*$/);
-        pong(data);
+        assert.match(name + errorReason(data), /^[ -~]*$/);
+        pongFrame(data);
       } catch (error) {
         assert.ok(error instanceof ProtocolError, String(error));
       }

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { type Browser, crowd, Feed, settle } from "../support/crowd.js";
+import { type Browser, crowd, Feed, verifyReceived } from "../support/crowd.js";
 import { type Pair, serving, startPair } from "../support/pair.js";
 
 const minutes = Number(process.argv[2] ?? 2);
@@ -89,7 +89,7 @@ async function round(pair: Pair, name: string): Promise<void> {
   await feed.more(50);
   await fault(pair);
   await feed.more(50);
-  await settle(browsers, feed, { duplicates });
+  await verifyReceived(browsers, feed, { duplicates });
   await Promise.all(browsers.map((browser) => browser.leave()));
 }
 

@@ -102,7 +102,7 @@ test("what is damaged is missing in an export, which says so", async (t) => {
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^\d+ events exported\nm2push: 1 block of the history, .* is damaged: .*; all else is exported\n$/,
+    /^\d+ events exported\nm2push: 1 block of the history, .* is damaged: .*; all other events were exported\n$/,
   );
 });
 
@@ -161,7 +161,7 @@ test("while a daemon has the folder, both say what to do, and that is not what a
 test("what makes no sense is refused: nothing there, nothing stored, options of the other action", async (t) => {
   const path = folder(t);
   assert.match((await history(path, ["export"])).stderr, /there is no history in .*data: is \[history\] path right\?/);
-  assert.match((await history(path, ["export", "--history-store", "memory"])).stderr, /nothing is stored/);
+  assert.match((await history(path, ["export", "--history-store", "memory"])).stderr, /no events are stored/);
   assert.equal((await history(path, ["export", "file"])).code, 2);
   assert.equal((await history(path, ["import", "--output", "file"])).code, 2);
   assert.equal((await history(path, ["drop"])).code, 2);

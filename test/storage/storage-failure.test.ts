@@ -77,7 +77,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
   const servers = ["one", "two"].map((name) => {
     const outlet = new RecordingOutlet(clock, 128);
     const server = hub.serveMongrel2(name, outlet, { keepalive: 45_000, heartbeat: 15_000 });
-    hub.live(server);
+    server.start();
     return { server, outlet };
   });
   const connect = (id: number, lastEventId?: string) => {
@@ -89,7 +89,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
   const publish = (data: string) => hub.publish({ topics: ["t"], data, private: false });
   const events = (id: number) =>
     servers.map(({ outlet }) => {
-      outlet.settle();
+      outlet.acknowledgeAll();
       return outlet.events(id);
     });
   return { clock, problems, store, history, close, connect, publish, events };

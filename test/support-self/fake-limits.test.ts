@@ -117,7 +117,7 @@ describe("a server that does not yield between a fence and the next frame", () =
     assert.equal(client.text, "");
   });
 
-  test("whoever waits for the browser after 16 messages is safe", async () => {
+  test("a handler that waits for the browser after 16 messages keeps the connection", async () => {
     const client = await bench.browser();
     for (let round = 0; round < 3; round++) {
       repeat(16, () => handler.send([client.id], `(${round})`));

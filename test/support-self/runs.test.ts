@@ -1,4 +1,4 @@
-/** How the tests are started: with every program on the PATH, whoever runs them, and never without an end. */
+/** How the tests are started: with every program on the PATH, and never without a time limit. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,23 +6,33 @@ import { describe, test } from "node:test";
 import { withSbin } from "../support/path.js";
 import { PROJECT, run } from "../support/processes.js";
 
+const RUNNER = "scripts/run-tests.js";
+
 describe("test runs", () => {
-  test("find programs of sbin although the PATH of an ordinary user does not name it", async () => {
+  test("look for programs in sbin although the PATH of an ordinary user does not name it", () => {
     assert.equal(withSbin("/usr/bin:/bin"), "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
     assert.equal(withSbin("/sbin:/usr/sbin:/usr/local/sbin:/bin"), "/sbin:/usr/sbin:/usr/local/sbin:/bin");
-    const { exit, output } = await run("nats-server", ["--version"], PROJECT);
-    assert.equal(exit.code, 0, output);
   });
 
-  test("have a time limit in every script of package.json", () => {
+  test("are all started by one script, which sets a time limit", () => {
     const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8")) as {
       scripts: Record<string, string>;
     };
-    const runs = Object.entries(scripts).filter(([, command]) => / --test /.test(command));
-    assert.deepEqual(
-      runs.map(([name]) => name),
-      ["test:run", "test:unit"],
-    );
-    for (const [name, command] of runs) assert.match(command, / --test-timeout=\d+ /, name);
+    const names = Object.keys(scripts).filter((name) => /^test\b/.test(name));
+    assert.deepEqual(names, ["test", "test:unit", "test:watch"]);
+    for (const name of names) assert.ok(scripts[name]?.startsWith(`node ${RUNNER}`), name);
+    assert.match(readFileSync(join(PROJECT, RUNNER), "utf8"), /--test-timeout=\$\{TIMEOUT_MS\}/);
+  });
+
+  test("of one file are started by its source path", async () => {
+    // The runner of this test would take the runs below it for its own.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const named = (name: string) => run(process.execPath, [RUNNER, "--compiled", name], PROJECT, env);
+    const { exit, output } = await named("test/util/backoff.test.ts");
+    assert.equal(exit.code, 0, output);
+    assert.match(output, /^ℹ fail 0$/m);
+    const unknown = await named("test/util/unknown.test.ts");
+    assert.equal(unknown.exit.code, 2);
+    assert.match(unknown.output, /^no such test: test\/util\/unknown\.test\.ts; expected /);
   });
 });

@@ -50,7 +50,7 @@ test("a refusal is a client, too, with its status and text", async () => {
   assert.deepEqual([client.status, client.headers["retry-after"], client.text], [503, "1", "full"]);
 });
 
-test("a stream that is cut in the middle of an event ends, and the event is not told", async () => {
+test("a stream that is cut within an event ends, and the event is not reported", async () => {
   const port = await serve((_, response) => {
     response.writeHead(200, STREAM);
     response.write("data: 1\n\ndata: 2\n", () => response.destroy());

@@ -17,9 +17,9 @@ const STREAMS = 50;
 /** Kept connections of publishers, in one pool, and others that ask for this and that. */
 const PUBLISHERS = 4;
 const ASKING = 4;
-/** After so many visitors each kept connection asks once. */
+/** Number of visitors after which each kept connection sends a request. */
 const ROUND = 500;
-/** For one visitor that comes through a server in front of Mongrel2, so many come to Mongrel2 itself. */
+/** Visitors that connect to Mongrel2 directly, for each one that connects through a server in front of it. */
 const DIRECT_SHARE = 10;
 
 export interface ChurnOptions {
@@ -89,7 +89,7 @@ export function post(port: number, agent: Agent, data: string): Promise<number> 
   });
 }
 
-/** So many connections of one request each, some at a time. */
+/** Opens `count` connections of one request each, some at a time. */
 export async function visit(port: number, count: number): Promise<void> {
   let left = count;
   const visitor = async () => {
@@ -136,7 +136,7 @@ export class KeptConnection {
     );
   }
 
-  /** So many requests in one write, which leave the connection open; resolves when all are answered. */
+  /** Sends several requests in one write and keeps the connection open; resolves when all are answered. */
   async ask(count = 1): Promise<void> {
     this.#text = "";
     this.#socket.write("OPTIONS /.well-known/mercure HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(count));

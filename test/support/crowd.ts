@@ -12,7 +12,7 @@ import { openStream, type SseClient } from "./sse-client.js";
 /** What a browser waits before it connects again, milliseconds; the real ones wait for seconds. */
 const RETRY = 100;
 /** How long a fault may take to be over, milliseconds. */
-const PATIENCE = 30_000;
+const WAIT_TIMEOUT_MS = 30_000;
 
 /** An EventSource: goes on from its last id whenever its stream ends. */
 export class Browser {
@@ -42,7 +42,7 @@ export class Browser {
     await this.#changes.until(
       look,
       what,
-      PATIENCE,
+      WAIT_TIMEOUT_MS,
       () => `; it received ${this.received.slice(-5)}, opened ${this.opens}`,
     );
   }
@@ -115,10 +115,10 @@ export class Feed {
     this.#running = this.#run();
   }
 
-  /** Resolves when so many more have been acknowledged. */
+  /** Resolves when `count` more events have been acknowledged. */
   async more(count: number): Promise<void> {
     const wanted = this.acknowledged.length + count;
-    await this.#changes.until(() => this.acknowledged.length >= wanted, "acknowledgements", PATIENCE);
+    await this.#changes.until(() => this.acknowledged.length >= wanted, "acknowledgements", WAIT_TIMEOUT_MS);
   }
 
   /** Stops publishing; resolves with the last number that was acknowledged. */
@@ -151,8 +151,8 @@ export class Feed {
   }
 }
 
-/** Ends the feed and waits until all have its last event; then everybody must have everything, in order. */
-export async function settle(
+/** Ends the feed, waits until all browsers have its last event, and asserts that each received every event in order. */
+export async function verifyReceived(
   browsers: readonly Browser[],
   feed: Feed,
   { duplicates }: { duplicates: number },

@@ -1,7 +1,7 @@
 /** The daemon as its users run it: the built program, in a process of its own. */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Changes, PATIENCE_MS } from "./deadline.js";
+import { Changes, WAIT_TIMEOUT_MS } from "./deadline.js";
 import { Child, type Exit, PROJECT, removeDirectory, temporaryDirectory } from "./processes.js";
 
 /** One line of the log: pino's members, and whatever the event has. */
@@ -83,7 +83,7 @@ export class Daemon {
    * The first line of the log that `wanted` likes, from line `from` on (as in `daemon.log.length`), now or later. Rejects at
    * once when the daemon ends without having written it.
    */
-  logged(wanted: (line: LogLine) => boolean, what: string, { from = 0, ms = PATIENCE_MS } = {}): Promise<LogLine> {
+  logged(wanted: (line: LogLine) => boolean, what: string, { from = 0, ms = WAIT_TIMEOUT_MS } = {}): Promise<LogLine> {
     let seen = from;
     const look = () => {
       while (seen < this.log.length) {
@@ -138,7 +138,7 @@ export class Daemon {
   }
 }
 
-/** Starts the daemon; whoever did must stop() it. It is not ready yet: wait for what the test needs with logged(). */
+/** Starts the daemon; the caller must stop() it. It is not ready yet: wait for what the test needs with logged(). */
 export function startDaemon(options: DaemonOptions): Daemon {
   return new Daemon(options);
 }

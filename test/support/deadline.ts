@@ -3,10 +3,10 @@
  * there so that a test that would wait for ever fails and says for what.
  */
 
-/** How long a test waits for what should take milliseconds. Generous: it is met only when something is broken. */
-export const PATIENCE_MS = 20_000;
+/** Time limit for an event that takes milliseconds. Generous: a test reaches it only when something is broken. */
+export const WAIT_TIMEOUT_MS = 20_000;
 
-/** Settles as `promise` does, or rejects after `ms` milliseconds with an error that names `what` was waited for. */
+/** Returns the outcome of `promise`, or rejects after `ms` milliseconds with an error that names `what` was waited for. */
 export async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -22,7 +22,7 @@ export async function within<T>(ms: number, promise: Promise<T>, what: string): 
 /** What a look at some state found; undefined and false mean "not yet". */
 export type Look<T> = () => T | undefined | false;
 
-/** A condition variable: whoever changes the state tells, whoever waits for a state looks again. */
+/** A condition variable: the code that changes the state calls tell(), and each waiting look runs again. */
 export class Changes {
   readonly #waiting = new Set<() => void>();
 
@@ -35,20 +35,20 @@ export class Changes {
    * Resolves with the first thing `look` finds, now or after a change. Rejects with what `look` throws, and after `ms`
    * milliseconds; `found` then tells what there was instead.
    */
-  until<T>(look: Look<T>, what: string, ms = PATIENCE_MS, found: () => string = () => ""): Promise<T> {
+  until<T>(look: Look<T>, what: string, ms = WAIT_TIMEOUT_MS, found: () => string = () => ""): Promise<T> {
     return new Promise((resolve, reject) => {
-      const settle = (then: () => void) => {
+      const finish = (then: () => void) => {
         clearTimeout(timer);
         this.#waiting.delete(again);
         then();
       };
-      const timer = setTimeout(() => settle(() => reject(new Error(`waited ${ms} ms for ${what}${found()}`))), ms);
+      const timer = setTimeout(() => finish(() => reject(new Error(`waited ${ms} ms for ${what}${found()}`))), ms);
       const again = () => {
         try {
           const thing = look();
-          if (thing !== undefined && thing !== false) settle(() => resolve(thing));
+          if (thing !== undefined && thing !== false) finish(() => resolve(thing));
         } catch (error) {
-          settle(() => reject(error));
+          finish(() => reject(error));
         }
       };
       this.#waiting.add(again);

@@ -1,5 +1,5 @@
 /** A browser's connection to the fake Mongrel2: what the browser does and sees, and what Mongrel2 keeps for it. */
-import { Changes, PATIENCE_MS } from "./deadline.js";
+import { Changes, WAIT_TIMEOUT_MS } from "./deadline.js";
 import type { RequestOptions } from "./mongrel2-messages.js";
 
 /** How a connection ended; only "left" is told to the handler. */
@@ -88,17 +88,17 @@ export class FakeClient {
   }
 
   /** The next body that was not handed out before. */
-  next(ms = PATIENCE_MS): Promise<Buffer> {
+  next(ms = WAIT_TIMEOUT_MS): Promise<Buffer> {
     return this.#until(() => this.chunks[this.#next] && this.chunks[this.#next++], "a message to the browser", ms);
   }
 
   /** Resolves with everything received so far, once that contains `part`. */
-  received(part: string, ms = PATIENCE_MS): Promise<string> {
+  received(part: string, ms = WAIT_TIMEOUT_MS): Promise<string> {
     return this.#until(() => this.text.includes(part) && this.text, `${JSON.stringify(part)} to reach the browser`, ms);
   }
 
   /** Resolves when the connection is over. */
-  over(ms = PATIENCE_MS): Promise<Ending> {
+  over(ms = WAIT_TIMEOUT_MS): Promise<Ending> {
     return this.#until(() => this.ending, "the connection to end", ms);
   }
 

@@ -82,7 +82,7 @@ export class FakeMongrel2 {
     this.#owner = this.#ownership();
   }
 
-  /** Binds on free ports of 127.0.0.1; whoever started it must stop() it. */
+  /** Binds on free ports of 127.0.0.1; the caller must stop() it. */
   static async start(options: FakeOptions = {}): Promise<FakeMongrel2> {
     const fake = new FakeMongrel2(options);
     for (let attempt = 1; ; attempt++) {
@@ -117,7 +117,7 @@ export class FakeMongrel2 {
     void this.#post(message);
   }
 
-  /** From here on nothing is written to browsers, as in the middle of a burst without end. */
+  /** Stops writing to browsers, as Mongrel2 does during an endless burst. */
   holdWriters(): void {
     this.#held = true;
   }
@@ -147,11 +147,11 @@ export class FakeMongrel2 {
     await sockets?.close();
   }
 
-  async #up(patience: number): Promise<void> {
+  async #up(timeoutMs: number): Promise<void> {
     this.#lastId = 0;
     this.#takenForExtended = false;
     this.#sockets = new FakeSockets();
-    await this.#sockets.bind(this, patience);
+    await this.#sockets.bind(this, timeoutMs);
     this.#sockets.serve(
       (frame) => this.#take(frame),
       () => this.#idle(),

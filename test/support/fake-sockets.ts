@@ -15,11 +15,11 @@ export class FakeSockets {
   #serving: Promise<void> = Promise.resolve();
   #posting: Promise<void> = Promise.resolve();
 
-  /** Binds both; while an address is taken, tries again for `patience` milliseconds. */
-  async bind({ sendSpec, recvSpec, recvIdent }: Addresses, patience: number): Promise<void> {
+  /** Binds both; while an address is taken, tries again for `timeoutMs`. */
+  async bind({ sendSpec, recvSpec, recvIdent }: Addresses, timeoutMs: number): Promise<void> {
     this.#sub.subscribe(recvIdent);
-    await bind(this.#push, sendSpec, patience);
-    await bind(this.#sub, recvSpec, patience);
+    await bind(this.#push, sendSpec, timeoutMs);
+    await bind(this.#sub, recvSpec, timeoutMs);
   }
 
   /** Hands over every frame; calls `idle` whenever no further one is ready. */
@@ -32,7 +32,7 @@ export class FakeSockets {
     return !this.#push.closed && this.#push.writable;
   }
 
-  /** Sends to the handler, in order; settles when ZeroMQ took it, which is never while the handler is away. */
+  /** Sends to the handler, in order; resolves when ZeroMQ accepted the message, which is never while the handler is disconnected. */
   post(message: Buffer | string): Promise<void> {
     this.#posting = this.#posting.then(() => this.#send(message));
     return this.#posting;
@@ -66,8 +66,8 @@ export class FakeSockets {
 }
 
 /** libzmq lets go of an address a moment after its socket was closed. */
-async function bind(socket: Socket, spec: string, patience: number): Promise<void> {
-  for (const end = Date.now() + patience; ; await pause(5)) {
+async function bind(socket: Socket, spec: string, timeoutMs: number): Promise<void> {
+  for (const end = Date.now() + timeoutMs; ; await pause(5)) {
     try {
       return await socket.bind(spec);
     } catch (error) {

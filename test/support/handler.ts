@@ -1,7 +1,7 @@
 /** A bare handler for Mongrel2, real or fake: two sockets and no opinion. What the daemon's link is checked against. */
 import { Publisher, Pull } from "zeromq";
 import { CANCEL, KEEP_ALIVE } from "../../src/protocol/reply.js";
-import { Changes, PATIENCE_MS } from "./deadline.js";
+import { Changes, WAIT_TIMEOUT_MS } from "./deadline.js";
 
 /** Connection ids from here up never exist: Mongrel2 answers them with a notice, in order (mongrel2.md 2.2). */
 export const FENCE_BASE = 2_000_000_001;
@@ -97,7 +97,7 @@ export class RawHandler {
   }
 
   /** The next message that was not handed out before and that `wanted` likes; those before it are skipped. */
-  next(wanted: (message: Received) => boolean = () => true, ms = PATIENCE_MS): Promise<Received> {
+  next(wanted: (message: Received) => boolean = () => true, ms = WAIT_TIMEOUT_MS): Promise<Received> {
     const look = () => {
       while (this.#next < this.received.length) {
         const message = this.received[this.#next++];

@@ -1,9 +1,11 @@
-/** A hub on a recording outlet, with a history in memory and everything else silent. */
+/** A hub on a recording outlet, with a history in memory and no observers. */
 
 import { LocalBus } from "../../src/cluster/local-bus.js";
+import type { ClientStore, StoredClient } from "../../src/delivery/client-store.js";
 import type { ObserveDelivery } from "../../src/delivery/events.js";
-import type { ClientStore, History, StoredClient, Subscriber } from "../../src/delivery/ports.js";
-import type { Server } from "../../src/delivery/server-delivery.js";
+import type { History } from "../../src/delivery/history.js";
+import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
+import type { Subscriber } from "../../src/delivery/subscriber.js";
 import { Hub } from "../../src/hub/hub.js";
 import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
 import { FileRequestRecord } from "../../src/storage/clients/file-request-record.js";
@@ -12,11 +14,12 @@ import { Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "./clock.js";
 import { RecordingOutlet } from "./outlet.js";
 
-/** A client store that a test can look into. */
+/** A client store whose content a test can read. */
 export class MapStore implements ClientStore {
   readonly clients = new Map<number, StoredClient>();
+  /** The last offset of fenced(). */
   through = 0;
-  /** Servers of which it was said that they stopped cleanly. */
+  /** Servers that stopped cleanly. */
   readonly stopped: string[] = [];
   readonly #requests = new FileRequestRecord({
     folder: undefined,
@@ -54,22 +57,22 @@ export class MapStore implements ClientStore {
 
 export interface Bench {
   readonly hub: Hub;
-  readonly server: Server;
+  readonly server: ServerDelivery;
   readonly outlet: RecordingOutlet;
   readonly history: History;
   readonly store: MapStore;
   readonly clock: FakeClock;
-  /** Standing problems, as they began and ended: "began CODE", "ended CODE". */
+  /** Conditions in order: "began CODE", "ended CODE". */
   readonly problems: readonly string[];
-  /** Who came and left, in order. */
-  readonly attendance: readonly (readonly [what: string, subscriber: string])[];
+  /** Subscribers that joined and left, in order. */
+  readonly presence: readonly (readonly [what: string, subscriber: string])[];
   /** Opens a client; its opening is one comment. */
   connect(
     id: number,
     options?: {
       lastEventId?: string;
       interest?: Interest;
-      allowance?: number;
+      creditLimit?: number;
       expiresAt?: number;
       keyFingerprints?: readonly string[];
       subscriber?: Subscriber;
@@ -82,8 +85,9 @@ export interface BenchOptions {
   readonly isFlooded?: () => boolean;
   readonly maxEvents?: number;
   readonly maxTargets?: number;
+  /** Absent = events are dropped. */
   readonly observe?: ObserveDelivery;
-  /** Instead of the usual one. */
+  /** Replaces MemoryHistory. */
   readonly History?: typeof MemoryHistory;
 }
 
@@ -93,7 +97,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const clock = new FakeClock();
   const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const store = new MapStore();
-  const attendance: [what: string, subscriber: string][] = [];
+  const presence: [what: string, subscriber: string][] = [];
   const problems: string[] = [];
   const conditions = new Conditions(clock, ({ type, condition }) =>
     problems.push(`${type === "conditionBegan" ? "began" : "ended"} ${condition.code}`),
@@ -105,9 +109,9 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     clients: store,
     observe,
     attendance: {
-      joined: (it) => attendance.push(["joined", it.id]),
+      joined: (it) => presence.push(["joined", it.id]),
       adopted() {},
-      left: (it) => attendance.push(["left", it.id]),
+      left: (it) => presence.push(["left", it.id]),
     },
     clock,
     base: "http://hub.example/.well-known/mercure",
@@ -117,7 +121,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   await hub.start();
   const outlet = new RecordingOutlet(clock, maxTargets);
   const server = hub.serveMongrel2("main", outlet, { keepalive: 45_000, heartbeat: 15_000 });
-  hub.live(server);
+  server.start();
   return {
     hub,
     server,
@@ -126,7 +130,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     store,
     clock,
     problems,
-    attendance,
+    presence,
     connect(id, { lastEventId, interest = EVERYTHING_PUBLIC, ...rest } = {}) {
       void hub.subscribe(server, {
         id,

@@ -119,7 +119,7 @@ export class Mongrel2 {
   }
 }
 
-/** Starts a Mongrel2; whoever did must stop() it. Never collides with another: ports that turn out taken are changed. */
+/** Starts a Mongrel2; the caller must stop() it. Never collides with another: ports that turn out taken are changed. */
 export async function startMongrel2(options: Mongrel2Options = {}): Promise<Mongrel2> {
   for (let attempt = 1; ; attempt++) {
     const server = await prepare(options);

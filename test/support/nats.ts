@@ -108,7 +108,7 @@ interface Pair {
   readonly server: Socket;
 }
 
-/** A wire to a server on this machine: whoever connects to `port` is connected to it, as long as nothing is wrong. */
+/** A wire to a server on this machine: a client that connects to `port` reaches the server unless a fault is set. */
 export class Wire {
   readonly #listener: Server;
   readonly #pairs = new Set<Pair>();
@@ -153,8 +153,8 @@ export class Wire {
     this.#hold();
   }
 
-  /** As new. What was held passes on. */
-  mend(): void {
+  /** Ends every fault and forwards what was held. */
+  restore(): void {
     this.#isCut = this.#isFrozen = this.#isDeaf = false;
     this.#hold();
   }

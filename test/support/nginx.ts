@@ -22,7 +22,7 @@ export class Nginx {
     this.#child = new Child("nginx", ["-p", dir, "-c", file, "-e", join(dir, "error.log")], dir);
   }
 
-  /** Whoever starts it must stop() it. */
+  /** The caller must stop() it. */
   static async before(mongrel2: Mongrel2): Promise<Nginx> {
     for (let attempt = 1; ; attempt++) {
       const [port, dir] = [await freePort(), temporaryDirectory()];

@@ -13,7 +13,7 @@ export interface Nodes {
 }
 
 /** What a fault may take to be over, milliseconds. */
-const PATIENCE = 25_000;
+const WAIT_TIMEOUT_MS = 25_000;
 
 type Tables = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
@@ -53,7 +53,7 @@ export class Roamer {
 
   async until(look: () => boolean, what: string): Promise<void> {
     const found = () => `; it has ${this.ids.length}: ... ${this.ids.slice(-3)}, opened ${this.opens}`;
-    await this.#changes.until(look, what, PATIENCE, found);
+    await this.#changes.until(look, what, WAIT_TIMEOUT_MS, found);
   }
 
   async leave(): Promise<void> {
@@ -113,10 +113,10 @@ export class Load {
     this.#timer = setInterval(() => this.#next(), 1000 / perSecond);
   }
 
-  /** Resolves when so many more have been acknowledged. */
+  /** Resolves when `count` more events have been acknowledged. */
   async more(count: number): Promise<void> {
     const wanted = this.acknowledged.length + count;
-    await this.#changes.until(() => this.acknowledged.length >= wanted, "acknowledgements", PATIENCE);
+    await this.#changes.until(() => this.acknowledged.length >= wanted, "acknowledgements", WAIT_TIMEOUT_MS);
   }
 
   /** Stops publishing; resolves with the id of one last event, published at the last node. */

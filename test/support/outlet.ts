@@ -1,14 +1,14 @@
 /**
- * An outlet without sockets: writes down what each connection was sent, and passes fences when it is told to.
- * It enforces what Mongrel2 would at its worst: no address above maxTargets, and no more than 16 messages to a connection
- * before the writers run, which they do only when nothing has come for a millisecond.
+ * An outlet without sockets: records the bytes of each connection, and passes a fence when the test says so. It enforces the limits of
+ * Mongrel2 in the worst case: no address above maxTargets, and at most 16 messages to a connection before the writers run, which they do
+ * only after a millisecond without a frame (P10).
  */
 import assert from "node:assert/strict";
-import type { Address, Outlet } from "../../src/delivery/ports.js";
+import type { Address, Outlet } from "../../src/delivery/outlet.js";
 import type { FakeClock } from "./clock.js";
 
 /** Mongrel2's DELIVER_OUTSTANDING_MSGS. */
-const MOST_OUTSTANDING = 16;
+const MAX_OUTSTANDING_COUNT = 16;
 
 export class RecordingOutlet implements Outlet {
   readonly maxTargets: number;
@@ -17,15 +17,15 @@ export class RecordingOutlet implements Outlet {
   readonly cancelled: number[] = [];
   readonly keptAlive: number[] = [];
   frames = 0;
-  /** What was said last of the size of a flush. */
+  /** The size of the last announced flush, bytes. */
   prepared = 0;
-  /** The most that was ever outstanding for one connection. */
+  /** The largest number of undelivered messages that a connection ever had. */
   mostOutstanding = 0;
   readonly #outstanding = new Map<number, number>();
   #fences: (() => void)[] = [];
 
   readonly #clock: FakeClock;
-  #lastCame = 0;
+  #lastFrameAt = 0;
 
   constructor(clock: FakeClock, maxTargets = 128) {
     this.#clock = clock;
@@ -40,14 +40,14 @@ export class RecordingOutlet implements Outlet {
   deliver(address: Address, body: Buffer): void {
     assert.ok(body.length > 0, "an empty body would close");
     this.frames++;
-    if (this.#clock.monotonic() - this.#lastCame >= 1) this.#outstanding.clear();
-    this.#lastCame = this.#clock.monotonic();
+    if (this.#clock.monotonic() - this.#lastFrameAt >= 1) this.#outstanding.clear();
+    this.#lastFrameAt = this.#clock.monotonic();
     for (const id of address.toString().split(" ").map(Number)) {
       this.received.set(id, (this.received.get(id) ?? "") + body.toString());
       const outstanding = (this.#outstanding.get(id) ?? 0) + 1;
       this.#outstanding.set(id, outstanding);
       this.mostOutstanding = Math.max(this.mostOutstanding, outstanding);
-      assert.ok(outstanding <= MOST_OUTSTANDING, `connection ${id} would have been killed`);
+      assert.ok(outstanding <= MAX_OUTSTANDING_COUNT, `connection ${id} would have been killed`);
     }
   }
 
@@ -87,19 +87,19 @@ export class RecordingOutlet implements Outlet {
     return true;
   }
 
-  /** Passes a fence, or lets time pass for what waits for it; false when nothing is pending then. */
+  /** Passes a fence, or advances the clock by 1 ms; false when no fence is pending then. */
   step(): boolean {
     if (this.pass()) return true;
     this.#clock.advance(1);
     return this.#fences.length > 0;
   }
 
-  /** Steps until nothing is pending. */
-  settle(): void {
+  /** Steps until no fence is pending. */
+  acknowledgeAll(): void {
     while (this.step());
   }
 
-  /** The data of all events a connection got, in order, but for the opening. */
+  /** The data of all events of a connection, in order, without the opening. */
   events(id: number): string[] {
     const text = (this.received.get(id) ?? "").replace(/^event: m2push-open\nid: .*\ndata: \{\}\n\n/gm, "");
     return [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => data ?? "");

@@ -11,14 +11,14 @@ import { type Pair, serving } from "./pair.js";
 
 /** Connections under way at once: Mongrel2's listen queue holds 128. */
 const WINDOW = 100;
-/** The kernel tries again after a second where the queue was full; a new connection is tried after so many milliseconds. */
+/** The kernel tries again after a second where the queue was full; a new connection is tried after this time, ms. */
 const CONNECT_TIMEOUT_MS = 30;
 /** Before the next try where nobody listens, milliseconds. */
 const RETRY_MS = 2;
 /** Private events published together, and the pause after them, milliseconds. */
 const BURST = 40;
 const BURST_PAUSE_MS = 20;
-const PATIENCE_MS = 60_000;
+const WAIT_TIMEOUT_MS = 60_000;
 
 export interface Restart {
   /** From the kill until all have connected again and sent their request, milliseconds. */
@@ -29,7 +29,7 @@ export interface Restart {
   readonly published: number;
 }
 
-/** Kills and starts the Mongrel2 of `pair` (which must trust tokens with SECRET) `kills` times under so many streams. */
+/** Kills and starts the Mongrel2 of `pair` (which must trust tokens with SECRET) `kills` times under `streams` streams. */
 export async function restartUnderPrivateEvents(pair: Pair, streams: number, kills: number): Promise<Restart[]> {
   const token = await oldForAll();
   const named = (index: number) => RawStream.request(`?topic=secret-${index}`, token);
@@ -166,7 +166,7 @@ class RawStream {
         return this.text.includes(text);
       },
       JSON.stringify(text),
-      PATIENCE_MS,
+      WAIT_TIMEOUT_MS,
       () => `; it received: ${JSON.stringify(this.text.slice(-1000))}`,
     );
   }

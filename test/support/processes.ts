@@ -72,7 +72,7 @@ export class Child {
         resolve(this.exit);
       });
     });
-    // Whoever awaits `exited` hears of a failed start; that nobody does is no crash.
+    // A caller that awaits `exited` receives a failed start; without one it is no unhandled rejection.
     this.exited.catch(() => {});
   }
 

@@ -16,7 +16,7 @@ export const ATTACKER = "127.0.0.66";
 export const OTHERS = 20;
 /** Events before, and after. */
 const QUIET = 50;
-const PATIENCE = 30_000;
+const WAIT_TIMEOUT_MS = 30_000;
 
 export interface Siege {
   readonly pair: Pair;
@@ -70,14 +70,14 @@ export class Rounds {
     this.#pair = pair;
     this.#browsers = browsers;
     this.#running = this.#run();
-    // Whoever waits for more is told; see #run.
+    // Callers of more() receive the error; see #run.
     this.#running.catch(() => {});
   }
 
-  /** Resolves when so many more events have reached everybody. */
+  /** Resolves when `count` more events have reached every client. */
   async more(count: number): Promise<void> {
     const wanted = this.#number + count;
-    const reached = this.#changes.until(() => this.#number > wanted, "events", PATIENCE);
+    const reached = this.#changes.until(() => this.#number > wanted, "events", WAIT_TIMEOUT_MS);
     await Promise.race([reached, this.#running]);
   }
 

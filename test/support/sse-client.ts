@@ -1,7 +1,7 @@
 /** An EventSource for tests, over node:http, that shows what a browser hides; and raw TCP for what no browser would send. */
 import { type ClientRequest, get, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
-import { Changes, PATIENCE_MS } from "./deadline.js";
+import { Changes, WAIT_TIMEOUT_MS } from "./deadline.js";
 import { EventStreamParser, type StreamEvent } from "./event-stream.js";
 
 export class SseClient {
@@ -58,7 +58,7 @@ export class SseClient {
   }
 
   /** The next event that was not handed out before and that `wanted` likes; those before it are skipped. */
-  next(wanted: (event: StreamEvent) => boolean = () => true, ms = PATIENCE_MS): Promise<StreamEvent> {
+  next(wanted: (event: StreamEvent) => boolean = () => true, ms = WAIT_TIMEOUT_MS): Promise<StreamEvent> {
     const look = () => {
       while (this.#next < this.events.length) {
         const event = this.events[this.#next++];
@@ -71,7 +71,7 @@ export class SseClient {
   }
 
   /** Resolves once `look` is true of this client; it is asked after everything that comes. */
-  async until(look: (client: this) => boolean, what: string, ms = PATIENCE_MS): Promise<void> {
+  async until(look: (client: this) => boolean, what: string, ms = WAIT_TIMEOUT_MS): Promise<void> {
     await this.#changes.until(
       () => look(this),
       what,
@@ -92,7 +92,11 @@ export class SseClient {
 }
 
 /** Opens a stream and resolves when its head is there, whatever the status. Rejects when none comes. */
-export function openStream(url: string, headers: Record<string, string> = {}, ms = PATIENCE_MS): Promise<SseClient> {
+export function openStream(
+  url: string,
+  headers: Record<string, string> = {},
+  ms = WAIT_TIMEOUT_MS,
+): Promise<SseClient> {
   return new Promise((resolve, reject) => {
     // agent false: a connection of its own, as EventSource has.
     const request = get(url, {
@@ -151,7 +155,7 @@ export class RawConnection {
     this.#socket.resume();
   }
 
-  async until(look: (connection: this) => boolean, what: string, ms = PATIENCE_MS): Promise<void> {
+  async until(look: (connection: this) => boolean, what: string, ms = WAIT_TIMEOUT_MS): Promise<void> {
     await this.#changes.until(
       () => look(this),
       what,
@@ -161,7 +165,7 @@ export class RawConnection {
   }
 
   /** Resolves when the connection is over. */
-  over(ms = PATIENCE_MS): Promise<void> {
+  over(ms = WAIT_TIMEOUT_MS): Promise<void> {
     return this.until(() => this.isClosed, "the server to close the connection", ms);
   }
 
@@ -188,7 +192,7 @@ export async function raw(
   port: number,
   bytes: Buffer | string,
   enough?: (received: string) => boolean,
-  ms = PATIENCE_MS,
+  ms = WAIT_TIMEOUT_MS,
 ): Promise<string> {
   const connection = new RawConnection(port);
   try {

@@ -2,7 +2,7 @@
 import type { TestContext } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { HTML, openBrowser, openPage } from "./browser.js";
-import { PATIENCE_MS, within } from "./deadline.js";
+import { WAIT_TIMEOUT_MS, within } from "./deadline.js";
 import { type Pair, type PairOptions, startPair } from "./pair.js";
 
 /** "type data" of each event, gaps and states apart; until() looks again whenever the hub has said something. */
@@ -62,7 +62,7 @@ export async function startTabs(t: TestContext, options: PairOptions = {}): Prom
 
 /** Resolves when an expression, over heard, gaps, states and hub, is true in the page. */
 export async function until(page: Page, look: string): Promise<void> {
-  await within(PATIENCE_MS, page.evaluate(`until(() => ${look})`), `${look} in a tab`);
+  await within(WAIT_TIMEOUT_MS, page.evaluate(`until(() => ${look})`), `${look} in a tab`);
 }
 
 /** Every event that the page has heard by the time it hears `last`. */

@@ -9,7 +9,7 @@ describe("abbreviate", () => {
   });
 
   test("shows the first words of a list within bounds of each, of all, and of their number", () => {
-    const bounds = { words: 3, characters: 4, sum: 8 };
+    const bounds = { maxWords: 3, maxWordCharacters: 4, maxCharacters: 8 };
     assert.deepEqual(abbreviateList(["a", "b", "c"], bounds), ["a", "b", "c"]);
     assert.deepEqual(abbreviateList(["a", "b", "c", "d", "e"], bounds), ["a", "b", "c", "and 2 more"]);
     assert.deepEqual(abbreviateList(["abcdef", "abcdef"], bounds), ["abcd…", "and 1 more"]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { atMost, systemClock } from "../../src/util/clock.js";
+import { systemClock, waitAtMost } from "../../src/util/clock.js";
 import { FakeClock } from "../support/clock.js";
 
 const after = (ms: number) => new Promise<void>((resolve) => systemClock.after(ms, resolve));
@@ -41,15 +41,15 @@ test("monotonic time rises over a wait by at least the wait", async () => {
 
 test("atMost is over when what it waits for is, by success or by failure, and leaves no timer", async () => {
   const clock = new FakeClock();
-  await atMost(clock, 1000, Promise.resolve("done"));
-  await atMost(clock, 1000, Promise.reject(new Error("failed")));
+  await waitAtMost(clock, 1000, Promise.resolve("done"));
+  await waitAtMost(clock, 1000, Promise.reject(new Error("failed")));
   assert.equal(clock.waiting, 0);
 });
 
 test("atMost is over when the time is, and what comes later changes nothing", async () => {
   const clock = new FakeClock();
   let fail: (error: Error) => void = () => {};
-  const waited = atMost(clock, 1000, new Promise((_, reject) => (fail = reject)));
+  const waited = waitAtMost(clock, 1000, new Promise((_, reject) => (fail = reject)));
   clock.advance(999);
   let isOver = false;
   void waited.then(() => (isOver = true));

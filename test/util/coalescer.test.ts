@@ -15,8 +15,8 @@ function setUp() {
 
 test("asked for once, or often in one turn, it is done when the turn is over, once", async () => {
   const { pace, seen } = setUp();
-  pace.ask();
-  pace.ask();
+  pace.request();
+  pace.request();
   assert.equal(seen.runs, 0);
   await turn();
   assert.equal(seen.runs, 1);
@@ -25,7 +25,7 @@ test("asked for once, or often in one turn, it is done when the turn is over, on
 test("asked for again and again it is done once in each interval, and never left undone", async () => {
   const { clock, pace, seen } = setUp();
   for (let count = 0; count < 10; count++) {
-    pace.ask();
+    pace.request();
     await turn();
   }
   assert.equal(seen.runs, 1);
@@ -34,15 +34,15 @@ test("asked for again and again it is done once in each interval, and never left
   clock.advance(4);
   assert.equal(seen.runs, 2, "nobody asked");
   assert.equal(clock.waiting, 0);
-  pace.ask();
+  pace.request();
   await turn();
   assert.equal(seen.runs, 3, "after a rest at once again");
 });
 
 test("done before its time it is not done again for what was asked before", async () => {
   const { clock, pace, seen } = setUp();
-  pace.ask();
-  pace.now();
+  pace.request();
+  pace.runNow();
   await turn();
   clock.advance(10);
   assert.equal(seen.runs, 1);
@@ -50,8 +50,8 @@ test("done before its time it is not done again for what was asked before", asyn
 
 test("stopped, nothing is done and no timer is left", async () => {
   const { clock, pace, seen } = setUp();
-  pace.now();
-  pace.ask();
+  pace.runNow();
+  pace.request();
   pace.stop();
   await turn();
   clock.advance(10);

@@ -53,12 +53,12 @@ describe("ConnectionCap", () => {
 
   test("is a standing problem from when it is reached until it was not for ten seconds", () => {
     const { clock, told, cap, conditions } = observed();
-    for (let at = 0; at < 1000; at++) cap.reached();
+    for (let at = 0; at < 1000; at++) cap.limitReached();
     clock.advance(9000);
-    cap.reached();
+    cap.limitReached();
     clock.advance(9000);
     assert.deepEqual(told, ["began overloaded door"]);
-    assert.deepEqual(conditions.active[0]?.details, { most: 5, refused: 1001 });
+    assert.deepEqual(conditions.active[0]?.details, { maxConnections: 5, refused: 1001 });
     clock.advance(20_000);
     assert.deepEqual(told, ["began overloaded door", "ended overloaded door"]);
     assert.equal(clock.waiting, 0);
@@ -66,7 +66,7 @@ describe("ConnectionCap", () => {
 
   test("has no timer after close", () => {
     const { clock, cap } = observed();
-    cap.reached();
+    cap.limitReached();
     cap.close();
     assert.equal(clock.waiting, 0);
   });

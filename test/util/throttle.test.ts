@@ -7,7 +7,7 @@ function setUp() {
   const clock = new FakeClock();
   const throttle = new Throttle(clock, 1000);
   const passed: string[] = [];
-  return { clock, passed, pass: (kind: string) => throttle.pass(kind, (left) => passed.push(`${kind} ${left}`)) };
+  return { clock, passed, pass: (kind: string) => throttle.run(kind, (left) => passed.push(`${kind} ${left}`)) };
 }
 
 test("the first of each kind passes, whenever it comes", () => {

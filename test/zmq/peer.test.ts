@@ -1,7 +1,7 @@
 /** One connection, byte by byte: what comes of it, what it may hold, and what ends it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { frameBytes, GREETING, ready, writeHead } from "../../src/protocol/zmtp.js";
+import { frameBytes, GREETING, readyFrame, writeFrameHead } from "../../src/protocol/zmtp.js";
 import { Peer, type SocketRole } from "../../src/zmq/peer.js";
 import { TickQueue } from "../../src/zmq/tick-queue.js";
 import { FakeClock } from "../support/clock.js";
@@ -14,7 +14,7 @@ const FIRST_GREETING_BYTES = 12;
 function framed(body: Buffer | string, flags = 0): Buffer {
   const bytes = Buffer.from(body);
   const frame = Buffer.alloc(frameBytes(bytes.length));
-  bytes.copy(frame, writeHead(frame, 0, bytes.length, flags));
+  bytes.copy(frame, writeFrameHead(frame, 0, bytes.length, flags));
   return frame;
 }
 
@@ -31,11 +31,11 @@ function open(role: Partial<SocketRole> = {}, connecting = false) {
   const held = (bytes: number) => {
     heldBytes += bytes;
   };
-  const options: SocketRole = { type: "PULL", identity: "", limit: 100_000, clock, ...role };
+  const options: SocketRole = { type: "PULL", identity: "", maxMessageBytes: 100_000, clock, ...role };
   const peer = new Peer(
     net.socket,
     options,
-    { turns, queueBytes: 1_000_000, held },
+    { tickQueue: turns, maxQueuedBytes: 1_000_000, unfinishedBytesChanged: held },
     {
       ready: () => told.push("ready"),
       message: (_, parts, isTruncated) => {
@@ -43,17 +43,17 @@ function open(role: Partial<SocketRole> = {}, connecting = false) {
         return String(parts[0]) !== "useless";
       },
       pong: () => told.push("pong"),
-      cut: ({ code, message }) => told.push(`cut ${code}: ${message}`),
+      protocolError: ({ code, message }) => told.push(`cut ${code}: ${message}`),
       failed: ({ message }) => told.push(`failed ${message}`),
       closed: () => told.push("closed"),
     },
   );
   const settled = async () => {
     do await new Promise(setImmediate);
-    while (turns.isBehind);
+    while (turns.hasBacklog);
   };
   const shakeHands = () => {
-    net.receive(Buffer.concat([GREETING, ready("PUSH")]));
+    net.receive(Buffer.concat([GREETING, readyFrame("PUSH")]));
     told.length = 0;
   };
   return { peer, net, clock, turns, told, settled, shakeHands, heldBytes: () => heldBytes };
@@ -75,7 +75,7 @@ async function outcome(stream: Buffer, role: Partial<SocketRole> = {}) {
   return whole;
 }
 
-const HELLO = Buffer.concat([GREETING, ready("PUSH")]);
+const HELLO = Buffer.concat([GREETING, readyFrame("PUSH")]);
 
 test("a conversation is the same however its bytes are cut", async () => {
   const stream = Buffer.concat([
@@ -97,28 +97,36 @@ test("a conversation is the same however its bytes are cut", async () => {
     `message topic|${"x".repeat(300)}|{}`,
     "pong",
     "message ",
-    "cut protocol.zmtp: the peer sent a frame with the flags 0x80, which ZMTP 3 does not have",
+    "cut invalid: the peer sent a frame with the flags 0x80, which ZMTP 3 does not have",
   ]);
-  assert.equal(written, Buffer.concat([GREETING, ready("PULL"), command("PONG", "hello")]).toString("latin1"));
+  assert.equal(written, Buffer.concat([GREETING, readyFrame("PULL"), command("PONG", "hello")]).toString("latin1"));
 });
 
 for (const [what, bytes, why] of [
   ["a PING before READY", [GREETING, command("PING", "\0\0")], /the command PING before READY/],
   ["an unknown command before READY", [GREETING, command("\x1b[2J")], /the command \\x1b\[2J before READY/],
-  ["a command of more than 1 kB before READY", [GREETING, command("READY", "x".repeat(2000))], /a frame of 2006 bytes/],
-  ["a second READY", [HELLO, ready("PUSH")], /a second READY/],
+  [
+    "a command of more than 1 kB before READY",
+    [GREETING, command("READY", "x".repeat(2000))],
+    /a frame has 2006 bytes/,
+  ],
+  ["a second READY", [HELLO, readyFrame("PUSH")], /a second READY/],
   ["a PING with a context of 17 bytes", [HELLO, command("PING", `\0\0${"x".repeat(17)}`)], /a PING of 19 bytes/],
   ["a command without a name", [HELLO, framed("", COMMAND)], /a command without a name/],
-  ["a command of 60 kB", [HELLO, command("NOPE", "x".repeat(60_000))], /a frame of 60005 bytes, at most 1024/],
+  ["a command of 60 kB", [HELLO, command("NOPE", "x".repeat(60_000))], /a frame has 60005 bytes, the limit is 1024/],
   ["a command in two frames", [HELLO, framed("\x04PING\0\0", COMMAND | MORE)], /the flags 0x05/],
-  ["an ERROR", [GREETING, command("ERROR", "\x05no\x1b[m")], /refuses the connection with ERROR "no\\x1b\[m"; fix: /],
+  ["an ERROR", [GREETING, command("ERROR", "\x05no\x1b[m")], /rejected the connection with ERROR "no\\x1b\[m"; fix: /],
   ["an ERROR after READY", [HELLO, command("ERROR", "\x03400")], /ERROR "400"; fix: /],
   ["a message of too many parts", [HELLO, ...Array(101).fill(framed("x", MORE))], /100 parts/],
-  ["a message that is too large", [HELLO, framed(Buffer.alloc(100_001))], /a frame of 100001 bytes, at most 100000/],
+  [
+    "a message that is too large",
+    [HELLO, framed(Buffer.alloc(100_001))],
+    /a frame has 100001 bytes, the limit is 100000/,
+  ],
   [
     "a message whose parts are too large together",
     [HELLO, framed(Buffer.alloc(60_000), MORE), framed(Buffer.alloc(60_000))],
-    /more than the 100000 bytes/,
+    /more than 100000 bytes/,
   ],
 ] as const) {
   test(`${what} ends the connection, and nothing is held any more`, async () => {
@@ -137,7 +145,7 @@ for (const [what, bytes, why] of [
 
 test("of a request that is too large its beginning is handed on where that is wanted, and the link stays", async () => {
   const stream = Buffer.concat([HELLO, framed("1"), framed("abc".repeat(100)), framed("2")]);
-  const { told } = await outcome(stream, { limit: 200, truncateTo: 6 });
+  const { told } = await outcome(stream, { maxMessageBytes: 200, truncateToBytes: 6 });
   assert.deepEqual(told, ["ready", "message 1", "beginning abcabc", "message 2"]);
 });
 
@@ -158,7 +166,7 @@ test("a peer that waits for our mechanism gets it after a second", () => {
   assert.equal(net.written, GREETING.toString("latin1"));
   net.receive(HELLO);
   assert.deepEqual(told, ["ready"]);
-  assert.equal(net.written, Buffer.concat([GREETING, ready("PULL")]).toString("latin1"));
+  assert.equal(net.written, Buffer.concat([GREETING, readyFrame("PULL")]).toString("latin1"));
 });
 
 test("a handshake ends after 30 s, whatever comes meanwhile", () => {
@@ -169,7 +177,7 @@ test("a handshake ends after 30 s, whatever comes meanwhile", () => {
   }
   assert.deepEqual(told, []);
   clock.advance(1000);
-  assert.match(told[0] ?? "", /^cut protocol.zmtp: the peer did not finish the ZeroMQ handshake within 30 s; fix: /);
+  assert.match(told[0] ?? "", /^cut invalid: the peer did not finish the ZeroMQ handshake within 30 s; fix: /);
   assert.ok(net.isDestroyed);
 });
 
@@ -242,7 +250,7 @@ test("while a stop waits for a mark, everything is read, however much and in how
   while (!net.isPaused) net.receive(Buffer.concat(Array(20_000).fill(framed("x"))));
   turns.isPaused = true;
   let isSeen = false;
-  peer.watchFor(Buffer.from("mark"), () => {
+  peer.onMark(Buffer.from("mark"), () => {
     isSeen = true;
   });
   assert.ok(!net.isPaused, "also where it was paused before");
@@ -264,7 +272,7 @@ test("a thousand frames of no use in a row end a connection", async () => {
     assert.ok(!net.isDestroyed);
     net.receive(useless);
     await settled();
-    assert.match(told.at(-1) ?? "", /1000 messages or commands in a row that were of no use; fix: /);
+    assert.match(told.at(-1) ?? "", /1000 useless messages or commands in a row; fix: /);
   }
 });
 

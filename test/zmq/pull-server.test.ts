@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { Push } from "zeromq";
-import { GREETING, GREETING_BYTES, ready } from "../../src/protocol/zmtp.js";
+import { GREETING, GREETING_BYTES, readyFrame } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
 import { PullServer } from "../../src/zmq/pull-server.js";
 import { Changes } from "../support/deadline.js";
@@ -115,7 +115,7 @@ async function shakeHands(spec: string): Promise<RawConnection> {
   const connection = new RawConnection(Number(spec.split(":").at(-1)));
   connection.write(GREETING);
   await connection.until(({ received }) => received.length > GREETING_BYTES, "the server's READY");
-  connection.write(ready("PUSH"));
+  connection.write(readyFrame("PUSH"));
   return connection;
 }
 
@@ -149,11 +149,15 @@ test("a peer that asks whether we are there is answered", async () => {
 });
 
 for (const [what, bytes, why] of [
-  ["is no PUSH socket", Buffer.concat([GREETING, ready("SUB")]), /a SUB socket is at the other end of our PULL socket/],
+  [
+    "is no PUSH socket",
+    Buffer.concat([GREETING, readyFrame("SUB")]),
+    /a SUB socket is connected to the PULL socket of m2push/,
+  ],
   [
     "sends a message before it is ready",
     Buffer.concat([GREETING, Buffer.from("\0\x05hello")]),
-    /sends messages before it has said what it is/,
+    /sent a message before READY/,
   ],
   [
     "says something else than READY",
@@ -289,7 +293,7 @@ test("as many publishers as may be are connected; one more is closed, and those 
     refused++;
     changes.tell();
   };
-  const server = new PullServer(spec, systemClock, { most: 2, reached });
+  const server = new PullServer(spec, systemClock, { maxConnections: 2, limitReached: reached });
   const received: string[] = [];
   await server.start(
     receiver((message) => {

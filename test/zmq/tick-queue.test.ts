@@ -30,7 +30,7 @@ test("a little is done at once", () => {
   const one = worker(3, 10);
   turns.add(one);
   assert.equal(one.left, 0);
-  assert.ok(!turns.isBehind);
+  assert.ok(!turns.hasBacklog);
 });
 
 test("a turn does 768 messages and no more, of all workers together, however small they are", async () => {
@@ -39,7 +39,7 @@ test("a turn does 768 messages and no more, of all workers together, however sma
   const workers = Array.from({ length: 5 }, () => worker(1000, 0, () => done++));
   for (const it of workers) turns.add(it);
   assert.ok(done <= 768 && done > 750, `${done}`);
-  for (let last = done; turns.isBehind; last = done) {
+  for (let last = done; turns.hasBacklog; last = done) {
     await turn();
     assert.ok(done - last <= 768, `${done - last} in one turn`);
   }
@@ -115,7 +115,7 @@ test("while paused nobody works; then everybody does", async () => {
   await turn();
   assert.deepEqual([first.left, second.left], [left, 3]);
   turns.isPaused = false;
-  while (turns.isBehind) await turn();
+  while (turns.hasBacklog) await turn();
   assert.deepEqual([first.left, second.left], [0, 0]);
   await turn();
   const third = worker(1, 0);

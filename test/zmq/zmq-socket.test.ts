@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { createServer, type Server, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { Push } from "zeromq";
-import { GREETING, GREETING_BYTES, ready, writeHead } from "../../src/protocol/zmtp.js";
+import { GREETING, GREETING_BYTES, readyFrame, writeFrameHead } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
 import { type SocketOptions, ZmqSocket } from "../../src/zmq/zmq-socket.js";
 import { FakeClock } from "../support/clock.js";
@@ -31,7 +31,7 @@ async function open(t: TestContext, options: Partial<SocketOptions> = {}) {
     type: "PULL",
     identity: "",
     bind: true,
-    limit: 16_000_000,
+    maxMessageBytes: 16_000_000,
     clock: systemClock,
     random: () => 0,
     ...options,
@@ -44,13 +44,13 @@ async function open(t: TestContext, options: Partial<SocketOptions> = {}) {
       return true;
     },
     pong() {},
-    cut: ({ message }, remote) => tell(`cut ${remote}: ${message}`),
+    protocolError: ({ message }, remote) => tell(`cut ${remote}: ${message}`),
     failed: ({ message }) => tell(`failed ${message}`),
     recovered: () => tell("recovered"),
     broken: ({ message }) => tell(`broken ${message}`),
     closed: () => tell("closed"),
   });
-  t.after(() => socket.close({ patience: 0 }));
+  t.after(() => socket.close({ timeoutMs: 0 }));
   const heard = (what: RegExp) => changes.until(() => told.some((it) => what.test(it)), String(what));
   return { socket, spec, told, heard };
 }
@@ -60,7 +60,7 @@ async function publisher(spec: string): Promise<RawConnection> {
   const connection = new RawConnection(portOf(spec));
   connection.write(GREETING);
   await connection.until(({ received }) => received.length > GREETING_BYTES, "the server's READY");
-  connection.write(ready("PUSH"));
+  connection.write(readyFrame("PUSH"));
   return connection;
 }
 
@@ -130,7 +130,7 @@ test("what peers leave unfinished is limited in sum: the one with the most is cu
   await socket.start();
   const innocent = await publisher(spec);
   const head = Buffer.alloc(9);
-  writeHead(head, 0, 15_000_000);
+  writeFrameHead(head, 0, 15_000_000);
   innocent.write(Buffer.concat([Buffer.from([0, 5]), Buffer.from("he")]));
   const attackers: RawConnection[] = [];
   for (let count = 0; count < 4; count++) {
@@ -157,7 +157,7 @@ test("connections that do not finish their handshake are limited: the oldest one
     await connection.until(({ received }) => received.length > 0 || connection.isClosed, "the greeting");
     idle.push(connection);
   }
-  await heard(/^cut .*more than 3 connections have not finished the ZeroMQ handshake, and this is the oldest one/);
+  await heard(/^cut .*more than 3 connections have not completed the ZeroMQ handshake, and this is the oldest one/);
   await idle[0]?.over();
   assert.deepEqual(
     idle.map(({ isClosed }) => isClosed),
@@ -263,7 +263,9 @@ test("a file that is no socket is never removed, and the error says so", async (
     const { socket } = await open(t, { spec: `ipc://${folder}/${name}` });
     await assert.rejects(socket.start(), {
       code: "link_failed",
-      message: new RegExp(`cannot bind ipc://\\S+/${name}: the path is that of a file that is no socket; fix: remove `),
+      message: new RegExp(
+        `cannot bind ipc://\\S+/${name}: the path is that of a file other than a socket; fix: remove `,
+      ),
     });
     assert.ok(existsSync(`${folder}/${name}`));
   }

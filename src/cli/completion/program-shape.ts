@@ -1,12 +1,12 @@
-/** The command line as plain data, read from the commander program: what completion scripts and the manual page are made of. */
+/** The command line as plain data, read from the commander program, for the completion scripts and the manual page. */
 import type { Argument, Command, Option } from "commander";
 
-/** What may stand in the place of a value. */
+/** The possible values of an option or argument. */
 export type Values =
   /** The name of a file. */
   | { readonly kind: "file" }
   | { readonly kind: "words"; readonly words: readonly string[] }
-  /** Nobody can guess it. */
+  /** Any text. */
   | { readonly kind: "free" };
 
 export interface OptionShape {
@@ -14,7 +14,7 @@ export interface OptionShape {
   readonly short: string | undefined;
   /** "--config" */
   readonly long: string;
-  /** As the help has it: "-c, --config <file>". */
+  /** As in the help: "-c, --config <file>". */
   readonly flags: string;
   readonly description: string;
   /** Undefined: it takes no value. */
@@ -43,7 +43,7 @@ export interface CommandShape {
 export interface ProgramShape {
   readonly name: string;
   readonly description: string;
-  /** Those that stand before any command. */
+  /** Options before a command. */
   readonly options: readonly OptionShape[];
   readonly commands: readonly CommandShape[];
 }
@@ -94,7 +94,7 @@ function argumentShape(argument: Argument): ArgumentShape {
   return { name: argument.name(), description, required, values: valuesOf(argument.name(), argChoices) };
 }
 
-/** `word` stands for the value in the help: "file", or the words themselves as in "lmdb|memory". */
+/** `word` is the placeholder of the value in the help: "file", or the words themselves as in "lmdb|memory". */
 function valuesOf(word: string, choices: readonly string[] | undefined): Values {
   if (choices) return wordsOf(choices);
   if (word.includes("|")) return wordsOf(word.split("|"));
@@ -103,5 +103,5 @@ function valuesOf(word: string, choices: readonly string[] | undefined): Values 
 
 const wordsOf = (words: readonly string[]): Values => ({ kind: "words", words });
 
-/** A text in single quotes, as every one of the shells reads it. `quote`: how a quote inside is written. */
+/** A text in single quotes, which all three shells read the same. `quote` replaces a quote inside. */
 export const quoted = (text: string, quote = "'\\''"): string => `'${text.replaceAll("'", quote)}'`;

@@ -1,22 +1,20 @@
-/** What a running daemon knows of connections that an earlier process left, and whether it can tell whose they are. */
-
+/** Whether connections that an earlier process left are recognized and closed. */
 import type { ServerConfig } from "../../config/schema.js";
-import { ExclusiveDatabase } from "../../mongrel2/exclusive-database.js";
+import { ExclusivityCheck } from "../../mongrel2/exclusivity-check.js";
 import type { Status } from "../../observability/admin/status.js";
-import { type Finding, ok, warn } from "./finding.js";
+import { type Finding, warn } from "./finding.js";
+import { liveFindings } from "./live-findings.js";
 
-const CODES: readonly string[] = ["adoption_undecided", "orphans_unknown"];
+const CONDITION_CODES: readonly string[] = ["adoption_undecided", "orphans_unknown"];
 
 export async function checkOrphans(ours: ServerConfig, daemon: Status | undefined): Promise<Finding[]> {
   const undecided = (daemon?.conditions ?? []).filter(
-    ({ code, subject }) => CODES.includes(code) && subject === ours.name,
+    ({ code, subject }) => CONDITION_CODES.includes(code) && subject === ours.name,
   );
-  return [...undecided.map(({ message, fix }) => warn(message, fix)), await checkExclusive(ours)];
-}
-
-async function checkExclusive(ours: ServerConfig): Promise<Finding> {
-  const { isExclusive, why } = await new ExclusiveDatabase(ours).check();
-  if (isExclusive) return ok(`what a killed daemon leaves is closed at once: ${why}`);
-  const timeout = ours.orphan_timeout === 0 ? "never" : `after orphan_timeout (${ours.orphan_timeout / 1000} s)`;
-  return ok(`what a killed daemon leaves is closed ${timeout}: ${why}`);
+  const { isExclusive, reason } = await new ExclusivityCheck(ours).run();
+  const timeoutSeconds = ours.orphan_timeout / 1000;
+  return [
+    ...undecided.map(({ message, fix }) => warn(message, fix)),
+    liveFindings.orphans(isExclusive, timeoutSeconds, reason),
+  ];
 }

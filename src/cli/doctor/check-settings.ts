@@ -1,44 +1,45 @@
 /**
- * The settings of Mongrel2 that docs/operating.md lists and that no other check looks at (limits.ts has those that are compared with ours).
- * The defaults are those of setting.c and the sources of Mongrel2 1.12.2.
+ * The settings of Mongrel2 that docs/operating.md recommends and that are not compared with the daemon's own limits (check-idle.ts,
+ * check-targets.ts and check-capacity.ts do that). The defaults are those of setting.c and the sources of Mongrel2 1.12.2.
  */
 import { type Mongrel2Database, setting } from "../../mongrel2/mongrel2-database.js";
-import { type Finding, ok, warn } from "./finding.js";
+import { databaseFindings } from "./database-findings.js";
+import type { Finding } from "./finding.js";
 
-interface Setting {
+interface RecommendedSetting {
   readonly key: string;
-  /** Mongrel2's own. */
+  /** Mongrel2's default. */
   readonly normal: number;
   readonly isGood: (value: number) => boolean;
   /** The value to set. */
   readonly wanted: number;
-  /** What another value does. */
+  /** The consequence of another value. */
   readonly effect: (value: number) => string;
 }
 
-/** The largest event, 100,000 bytes, URL-encoded (three bytes each), and room for topics and tokens. */
+/** The largest event, 100,000 bytes, URL-encoded (three bytes each), plus topics and tokens. */
 const CONTENT_BYTES = 327_680;
-/** Above this the daemon does not read a request to its end: zmq/native-transport.ts. */
+/** The daemon does not read a longer request completely: zmq/native-transport.ts. */
 const MAX_CONTENT_BYTES = 8_000_000;
 /** Mongrel2 escapes headers in a time that grows with the square of their length: docs/threat-model.md. */
 const MAX_BUFFER_BYTES = 16_384;
 const BUFFER_BYTES = 4096;
 
-const SETTINGS: readonly Setting[] = [
+const RECOMMENDED: readonly RecommendedSetting[] = [
   {
     key: "limits.tick_timer",
     normal: 10,
     isGood: (seconds) => seconds === 1,
     wanted: 1,
     effect: (seconds) =>
-      `a daemon that is started again needs up to ${seconds + 2} s to prove that Mongrel2 is still the same process`,
+      `after a restart, the daemon needs up to ${seconds + 2} s to verify that Mongrel2 has not restarted too`,
   },
   {
     key: "net.tcp_keepalive",
     normal: 0,
     isGood: (value) => value !== 0,
     wanted: 1,
-    effect: () => "connections of clients that vanished without a word stay open in Mongrel2",
+    effect: () => "Mongrel2 keeps connections of clients whose machine or network has disappeared",
   },
   {
     key: "limits.content_length",
@@ -47,8 +48,8 @@ const SETTINGS: readonly Setting[] = [
     wanted: CONTENT_BYTES,
     effect: (bytes) =>
       bytes < CONTENT_BYTES
-        ? "Mongrel2 answers 413 to events that are published over HTTP and allowed by m2push (100,000 bytes, URL-encoded)"
-        : "the daemon does not read a request of more than 8 MB to its end",
+        ? "Mongrel2 answers 413 to events that m2push accepts over HTTP (100,000 bytes, URL-encoded)"
+        : "the daemon does not read requests of more than 8 MB completely",
   },
   {
     key: "download.flow_control",
@@ -56,7 +57,7 @@ const SETTINGS: readonly Setting[] = [
     isGood: (value) => value === 0,
     wanted: 0,
     effect: () =>
-      "Mongrel2 sends a message for each delivery, which takes four times the CPU and is of no use to m2push",
+      "Mongrel2 sends a message for each delivery, which costs four times the CPU time and which m2push does not use",
   },
   {
     key: "limits.buffer_size",
@@ -65,15 +66,15 @@ const SETTINGS: readonly Setting[] = [
     wanted: BUFFER_BYTES,
     effect: (bytes) =>
       bytes < BUFFER_BYTES
-        ? "Mongrel2 answers 400 to longer request heads: a long token, event id or list of topics does not fit"
-        : "one client can hold Mongrel2 up with large headers, which it escapes in quadratic time",
+        ? "Mongrel2 answers 400 to request heads with a long token, event id or list of topics"
+        : "one client can block Mongrel2 with large headers, which it escapes in quadratic time",
   },
 ];
 
 export const checkSettings = (database: Mongrel2Database): Finding[] =>
-  SETTINGS.map((one) => {
-    const { key, normal, isGood, wanted, effect } = one;
+  RECOMMENDED.map(({ key, normal, isGood, wanted, effect }) => {
     const value = setting(database, key, normal);
-    if (isGood(value)) return ok(`${key} is ${value}`);
-    return warn(`${key} is ${value}: ${effect(value)}`, `set '${key}': ${wanted}`);
+    return isGood(value)
+      ? databaseFindings.settingGood(key, value)
+      : databaseFindings.settingBad(key, value, effect(value), wanted);
   });

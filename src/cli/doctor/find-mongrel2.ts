@@ -1,16 +1,16 @@
-/** What this machine knows of processes and connections, from proc(5). Everything is undefined or empty where there is no /proc. */
+/** Processes and connections of this machine, from proc(5). Undefined or empty on a system without /proc. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { pathOf, tcpOf } from "../../mongrel2/socket-spec.js";
 
 export interface Mongrel2Process {
   readonly pid: number;
-  /** Where it was started; undefined when this user may not see it. */
+  /** Its working folder; undefined when this user has no permission to read it. */
   readonly folder: string | undefined;
-  /** How many files it may open (RLIMIT_NOFILE, soft). */
+  /** Its soft limit of open files (RLIMIT_NOFILE). */
   readonly files: number | undefined;
 }
 
-/** The Mongrel2 that runs the server with this uuid: its arguments are the database and the uuid. */
+/** The Mongrel2 process of the server with this uuid: its arguments are the database and the uuid. */
 export function findMongrel2(uuid: string): Mongrel2Process | undefined {
   for (const name of list("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -26,7 +26,7 @@ export function findMongrel2(uuid: string): Mongrel2Process | undefined {
   return undefined;
 }
 
-/** Whether somebody on this machine has a connection to the address. */
+/** Whether a process on this machine has a connection to the address. */
 export function isConnected(spec: string): boolean {
   const path = pathOf(spec);
   if (path !== undefined) return unixSockets().some((it) => it.connected && it.path === path);
@@ -34,7 +34,7 @@ export function isConnected(spec: string): boolean {
   return tcpConnections().some((ports) => ports.includes(port ?? -1));
 }
 
-/** Ports of both ends of every established connection (tcp_states.h: 01). */
+/** The ports of both ends of every established connection (tcp_states.h: 01). */
 function tcpConnections(): number[][] {
   return ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((file) =>
     rows(file)
@@ -43,7 +43,7 @@ function tcpConnections(): number[][] {
   );
 }
 
-/** SS_CONNECTED is 03; an accepted end carries the path that it was accepted at. */
+/** SS_CONNECTED is 03; the accepted end of a connection has the path of its listener. */
 function unixSockets(): { path: string | undefined; connected: boolean }[] {
   return rows("/proc/net/unix").map(([, , , , , state, , path]) => ({ path, connected: state === "03" }));
 }

@@ -1,7 +1,7 @@
 /**
- * A fence round trip over real sockets: one answer proves our PUB, Mongrel2's SUB and its recv_ident, its PUSH and our PULL.
- * As long as it takes we are a handler like any other: requests that come in meanwhile would wait for their answer for ever,
- * so they are cancelled, and the browsers come back by themselves.
+ * A fence round trip over real sockets: one answer proves that messages pass through this process's PUB socket, Mongrel2's SUB socket
+ * and its recv_ident, Mongrel2's PUSH socket and this process's PULL socket. Meanwhile Mongrel2 treats this process as a handler.
+ * Requests that arrive are cancelled, because no other process would answer them; their browsers reconnect.
  */
 import type { ServerConfig } from "../../config/schema.js";
 import { ProtocolError } from "../../errors.js";
@@ -14,19 +14,18 @@ import type { Receiver } from "../../zmq/transport.js";
 
 export interface RoundTrip {
   readonly milliseconds: number;
-  /** The send_ident that Mongrel2 signed its answer with. */
+  /** The send_ident in Mongrel2's answer. */
   readonly ident: string;
-  /** Notices that another process asked for came in. */
+  /** Notices for fences of another process arrived. */
   readonly isShared: boolean;
 }
 
-/** How long Mongrel2 may take to answer, and the time between two questions; milliseconds. */
-const PATIENCE = 2000;
-const EVERY = 25;
-/** After the answer, for requests that Mongrel2 has handed over and we have not read yet; milliseconds. */
-const SETTLE = 20;
+const ANSWER_TIMEOUT_MS = 2000;
+const FENCE_INTERVAL_MS = 25;
+/** After the answer: time to read the requests that Mongrel2 has already sent. */
+const DRAIN_MS = 20;
 
-/** Undefined when no answer comes. Rejects with "link_failed" when an address cannot be used at all. */
+/** Resolves with undefined when no answer arrives. Rejects with "link_failed" when an address cannot be used. */
 export async function roundTrip(server: ServerConfig, clock: Clock): Promise<RoundTrip | undefined> {
   const link = new NativeTransport({
     sendSpec: server.send_spec,
@@ -46,41 +45,41 @@ export async function roundTrip(server: ServerConfig, clock: Clock): Promise<Rou
 type Send = (ids: readonly number[], body: Buffer) => void;
 
 function ask(link: NativeTransport, send: Send, clock: Clock): Promise<RoundTrip | undefined> {
-  // To a daemon these are fences of another process, and of one that is gone before that proves anything (mongrel2/contention.ts).
+  // A daemon on the same link sees these as fences of another process, for too short a time to report it (mongrel2/contention.ts).
   const fences = new Fences(clock.now(), Math.random);
   let isShared = false;
-  /** Until the answer has come: what is sent while nobody listens yet is lost. */
-  let held: number[] | undefined = [];
+  /** Requests to cancel once the link works; undefined afterwards. A message sent before Mongrel2 has subscribed is lost. */
+  let pending: number[] | undefined = [];
   return new Promise((resolve, reject) => {
-    const again = clock.every(EVERY, () => send([fences.raise(clock.monotonic(), passed)], KEEP_ALIVE));
-    const late = clock.after(PATIENCE, () => end(() => resolve(undefined)));
+    const stopFences = clock.every(FENCE_INTERVAL_MS, () => send([fences.arm(clock.monotonic(), passed)], KEEP_ALIVE));
+    const cancelTimeout = clock.after(ANSWER_TIMEOUT_MS, () => end(() => resolve(undefined)));
     const end = (settle: () => void) => {
-      again();
-      late();
+      stopFences();
+      cancelTimeout();
       settle();
     };
-    /** Of the latest that passed: an answer passes all fences before it, too. */
+    /** Of the latest fence: an answer acknowledges all fences before it too. */
     let milliseconds = 0;
     const passed = (took: number) => {
       milliseconds = took;
     };
-    const answered = (id: number, ident: string) => {
+    const acknowledged = (id: number, ident: string) => {
       isShared ||= fences.isForeign(id);
-      if (!fences.pass(id, clock.monotonic()) || !held) return;
-      for (const stranded of held) send([stranded], CANCEL);
-      held = undefined;
-      end(() => clock.after(SETTLE, () => resolve({ milliseconds, ident, isShared })));
+      if (!fences.noticeReceived(id, clock.monotonic()) || !pending) return;
+      for (const request of pending) send([request], CANCEL);
+      pending = undefined;
+      end(() => clock.after(DRAIN_MS, () => resolve({ milliseconds, ident, isShared })));
     };
-    const stranded = (id: number) => (held ? void held.push(id) : send([id], CANCEL));
-    link.start(receiverOf(answered, stranded)).catch((error: unknown) => end(() => reject(error)));
+    const cancel = (id: number) => (pending ? void pending.push(id) : send([id], CANCEL));
+    link.start(receiverOf(acknowledged, cancel)).catch((error: unknown) => end(() => reject(error)));
   });
 }
 
-function receiverOf(answered: (id: number, ident: string) => void, stranded: (id: number) => void): Receiver {
+function receiverOf(acknowledged: (id: number, ident: string) => void, cancel: (id: number) => void): Receiver {
   const take = (bytes: Buffer) => {
     const message = parseRequest(bytes);
-    if (message.kind === "http") stranded(message.id);
-    else if (message.kind === "disconnect" && isFence(message.id)) answered(message.id, message.sender);
+    if (message.kind === "http") cancel(message.id);
+    else if (message.kind === "disconnect" && isFence(message.id)) acknowledged(message.id, message.sender);
   };
   return {
     message(bytes) {
@@ -88,11 +87,11 @@ function receiverOf(answered: (id: number, ident: string) => void, stranded: (id
         take(bytes);
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
-        if (error instanceof RequestError && error.id !== undefined) stranded(error.id);
+        if (error instanceof RequestError && error.id !== undefined) cancel(error.id);
       }
     },
     connected() {},
     disconnected() {},
-    refused() {},
+    protocolError() {},
   };
 }

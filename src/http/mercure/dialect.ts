@@ -3,7 +3,7 @@
  * publishers must keep away from, how subscriptions are shown. v0.ts and v8.ts stand side by side; nothing else knows which
  * one it has before it.
  */
-import type { JsonValue, Subscribed, Subscriber } from "../../delivery/ports.js";
+import type { JsonValue, Subscribed, Subscriber } from "../../delivery/subscriber.js";
 import type { SelectorKind } from "../../matching/selector.js";
 import type { Form } from "../form.js";
 

@@ -8,7 +8,8 @@
  * What comes and goes is noted in a log of its own (hub/presence-log.ts). Events are made of it only where somebody watches.
  */
 import { randomBytes } from "node:crypto";
-import type { PresenceListener, RemotePresenceObserver, Subscribed, Subscriber } from "../../delivery/ports.js";
+import type { Subscribed, Subscriber } from "../../delivery/subscriber.js";
+import type { PresenceListener, RemotePresenceObserver } from "../../hub/presence-listener.js";
 import { type PresenceEvent, PresenceLog } from "../../hub/presence-log.js";
 import type { PresenceSource } from "../../hub/watchers.js";
 import type { Interest } from "../../matching/interest.js";

@@ -1,9 +1,7 @@
 /** Lists clients in pages and disconnects clients, for operators. */
 
-import type { Audience } from "../../delivery/audience.js";
 import type { Client } from "../../delivery/client.js";
 import type { Server } from "../../delivery/server-delivery.js";
-import { toStoredClient } from "../../delivery/subscription.js";
 import { tooManyRequests } from "../../errors.js";
 import type { Hub } from "../../hub/hub.js";
 import { compile, type Selector, wordsOf } from "../../matching/selector.js";
@@ -91,7 +89,7 @@ export class ClientList {
     const found: [server: Server, client: Client][] = [];
     for (const server of servers.slice(first)) {
       const below = server.name === after?.server ? after.id : Number.POSITIVE_INFINITY;
-      const { clients } = server.registry;
+      const { clients } = server;
       for (const id of yield* newest([...clients.keys()], below, limit + 1 - found.length)) {
         const client = clients.get(id);
         if (client) found.push([server, client]);
@@ -106,20 +104,20 @@ export class ClientList {
       charactersLeft -= charactersOf(client);
     }
     const last = views.at(-1);
-    const total = servers.reduce((sum, { registry }) => sum + registry.size, 0);
+    const total = servers.reduce((sum, { clients }) => sum + clients.size, 0);
     return { total, clients: views, next: found.length > views.length && last ? `${last.server}/${last.id}` : null };
   }
 
   find(name: string, id: number): ClientView | undefined {
     const server = this.#server(name);
-    const client = server?.registry.clients.get(id);
+    const client = server?.clients.get(id);
     return server && client && this.#view(server, client);
   }
 
   /** False when there is no such client. */
   disconnect(name: string, id: number): boolean {
     const server = this.#server(name);
-    if (!server?.registry.clients.has(id)) return false;
+    if (!server?.clients.has(id)) return false;
     this.#parts.hub.end(server, id, "kicked");
     return true;
   }
@@ -128,7 +126,7 @@ export class ClientList {
   disconnectTopic(topic: string): Promise<number> {
     const matches = (selector: Selector): boolean =>
       wordsOf(selector) === topic || (selector.kind !== "any" && compile(selector, this.#parts.base)(topic));
-    const known = new Map<Audience, boolean>();
+    const known = new Map<Client["audience"], boolean>();
     return this.#disconnectAll(function* ({ audience }): Steps<boolean> {
       const before = known.get(audience);
       if (before !== undefined) return before;
@@ -157,7 +155,7 @@ export class ClientList {
       (function* (): Steps<number> {
         let disconnected = 0;
         for (const server of servers()) {
-          const { clients } = server.registry;
+          const { clients } = server;
           for (const client of [...clients.values()]) {
             yield;
             const result = includes(client);
@@ -184,7 +182,6 @@ export class ClientList {
       audience,
       since,
       expiresAt,
-      behind,
       creditLimit: limitBytes,
       creditAvailable: availableBytes,
       subscriber,
@@ -200,8 +197,8 @@ export class ClientList {
       connectedAt: new Date(clock.now() - age).toISOString(),
       connectedSeconds: Math.round(age) / 1000,
       expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-      state: behind ? "catching up" : "live",
-      cursor: positionId(epoch(), Math.max(0, behind?.cursor ?? toStoredClient(server, client).acknowledgedOffset)),
+      state: client.state.name === "catchingUp" ? "catching up" : "live",
+      cursor: positionId(epoch(), Math.max(0, server.acknowledgedOffset(client))),
       credit: isLimited ? { limitBytes, availableBytes } : null,
       subscriber: subscriber?.id ?? null,
       subject: subscriber?.subject ?? null,

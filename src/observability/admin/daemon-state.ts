@@ -1,6 +1,7 @@
 /** The parts of the daemon that a snapshot reads. The composition root (daemon.ts) adds each when it has started. */
-import type { History, NodeSnapshot } from "../../delivery/ports.js";
+import type { History } from "../../delivery/history.js";
 import type { Server } from "../../delivery/server-delivery.js";
+import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { Clock } from "../../util/clock.js";
 import type { Conditions } from "../../util/conditions.js";
 import type { ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
@@ -33,7 +34,7 @@ export class DaemonState {
 
   /** Clients connected to all servers. */
   get clients(): number {
-    return this.servers.reduce((sum, { server }) => sum + server.registry.size, 0);
+    return this.servers.reduce((sum, { server }) => sum + server.clients.size, 0);
   }
 
   readonly snapshot = (): Snapshot => ({
@@ -48,13 +49,10 @@ export class DaemonState {
 }
 
 function serverSnapshot({ server, sendSpec, recvSpec, link }: ServerState, conditions?: Conditions): ServerSnapshot {
-  const { name, registry, catchup } = server;
-  let queuedBodies = 0;
-  for (const audience of registry.audiences.values()) queuedBodies += audience.waiting.length;
-  const audiences = registry.audiences.size;
-  const counts = { clients: registry.size, catchingUp: catchup.size, audiences, queuedBodies };
+  const { name, figures } = server;
+  const { clients, behind: catchingUp, audiences, waiting: queuedBodies } = figures;
   const silent = conditions?.has("mongrel2_silent", name) ?? false;
-  return { name, sendSpec, recvSpec, live: link.live, silent, ...counts };
+  return { name, sendSpec, recvSpec, live: link.live, silent, clients, catchingUp, audiences, queuedBodies };
 }
 
 const historySnapshot = ({ epoch, last, floor, count, bytes }: History) => ({ epoch, last, floor, count, bytes });

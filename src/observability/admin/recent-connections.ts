@@ -1,6 +1,6 @@
 /** The clients that connected and disconnected last, so that the dashboard shows them at once. */
 import { randomBytes } from "node:crypto";
-import type { DisconnectReason } from "../../delivery/ports.js";
+import type { DisconnectReason } from "../../delivery/reasons.js";
 import type { EventOf, Observe } from "../../hub/events.js";
 import { type Selector, wordsOf } from "../../matching/selector.js";
 import { abbreviate, abbreviateList } from "../../util/abbreviate.js";
@@ -32,7 +32,7 @@ export interface RecentChanges {
 
 const MAX_HELD_COUNT = 50;
 /** What is shown of a client's topics: it may have 100 of 4 kB each. */
-const SHOWN_TOPICS = { words: 3, characters: 80, sum: 300 };
+const SHOWN_TOPICS = { maxWords: 3, maxWordCharacters: 80, maxCharacters: 300 };
 
 export class RecentConnections {
   readonly #clock: Clock;

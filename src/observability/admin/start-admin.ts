@@ -32,7 +32,7 @@ export interface AdminOptions {
   readonly base: string;
   readonly clock: Clock;
   /** How many connections there may be; absent = as many as the server takes. */
-  readonly cap?: Pick<ConnectionCap, "most" | "reached">;
+  readonly cap?: Pick<ConnectionCap, "maxConnections" | "limitReached">;
   /** A request to the admin address failed. */
   readonly failed: (error: unknown) => void;
 }
@@ -61,7 +61,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
     clock,
     recentConnections,
     status: () => statusOf(parts),
-    ...(cap && { maxWatchers: Math.floor(cap.most / 2) }),
+    ...(cap && { maxWatchers: Math.floor(cap.maxConnections / 2) }),
   });
   const servers = () => state.servers.map(({ server }) => server);
   const clients = new ClientList({ hub, servers, epoch: () => state.history?.epoch ?? "", base, clock });
@@ -69,7 +69,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const guarded = operatorRoutes(clients, stream);
   const server = new AdminServer({
     ...{ listen, routes, guarded, token, failed },
-    ...(cap && { maxConnections: cap.most, full: cap.reached }),
+    ...(cap && { maxConnections: cap.maxConnections, full: cap.limitReached }),
   });
   try {
     await server.start();

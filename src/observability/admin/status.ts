@@ -1,5 +1,5 @@
 /** The JSON of GET /status; `m2push status` reads it. Names are public: durations end in their unit, rates in PerSecond. */
-import type { NodeSnapshot } from "../../delivery/ports.js";
+import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 import type { MetricsObserver } from "../metrics/metrics-observer.js";
 import type { RateSampler, Rates } from "../metrics/rate-sampler.js";

@@ -17,7 +17,7 @@ import type { Logger } from "./logger.js";
 import { conditionEnded, FIXES, MESSAGES } from "./messages.js";
 
 /** Topics of a client in a line: it may have 100 of 4 kB each, and has two lines. */
-const SHOWN_TOPICS = { words: 10, characters: 120, sum: 300 };
+const SHOWN_TOPICS = { maxWords: 10, maxWordCharacters: 120, maxCharacters: 300 };
 
 /** Topics with repeated ids that have a line; those of further ones are only counted. */
 const MAX_REPEATING_TOPICS_COUNT = 1000;
@@ -140,7 +140,7 @@ export class LogObserver {
   }
 
   #gapReported({ server, reason }: EventOf<"gapReported">): void {
-    this.#throttle.pass("gap", (suppressed) => {
+    this.#throttle.run("gap", (suppressed) => {
       this.#log.info({ event: "gap_reported", server, reason, suppressed }, MESSAGES.gapReported);
     });
   }
@@ -154,14 +154,14 @@ export class LogObserver {
   }
 
   #malformedMessage({ server, error: { code, message } }: EventOf<"malformedMessage">): void {
-    this.#throttle.pass(`malformed ${code}`, (suppressed) => {
+    this.#throttle.run(`malformed ${code}`, (suppressed) => {
       const fields = { event: "malformed_message", server, code, reason: abbreviate(message), suppressed };
       this.#log.warn(fields, MESSAGES.malformedMessage);
     });
   }
 
   #staleMessagesDropped({ server, messages }: EventOf<"staleMessagesDropped">): void {
-    this.#throttle.pass(`stale ${server}`, (suppressed) => {
+    this.#throttle.run(`stale ${server}`, (suppressed) => {
       const fields = { event: "stale_messages_dropped", server, messages, suppressed };
       this.#log.info(fields, MESSAGES.staleMessagesDropped);
     });
@@ -191,21 +191,21 @@ export class LogObserver {
   /** The line of an HTTP publication is that of its request. */
   #publicationRejected({ source, error: { code, message } }: EventOf<"publicationRejected">): void {
     if (source === "http") return;
-    this.#throttle.pass(`publication ${code}`, (suppressed) => {
+    this.#throttle.run(`publication ${code}`, (suppressed) => {
       const fields = { event: "publication_rejected", source, code, reason: abbreviate(message), suppressed };
       this.#log.warn(fields, MESSAGES.publicationRejected);
     });
   }
 
   #peerRejected({ address, error: { code, message: reason }, peer }: EventOf<"peerRejected">): void {
-    this.#throttle.pass(`peer ${address} ${code}`, (suppressed) => {
+    this.#throttle.run(`peer ${address} ${code}`, (suppressed) => {
       const fields = { event: "peer_rejected", address, peer, code, reason, suppressed };
       this.#log.warn(fields, MESSAGES.peerRejected);
     });
   }
 
   #zmqConnectionLost({ error: { message: reason } }: EventOf<"zmqConnectionLost">): void {
-    this.#throttle.pass("connection", (suppressed) => {
+    this.#throttle.run("connection", (suppressed) => {
       this.#log.info({ event: "zmq_connection_lost", reason, suppressed }, MESSAGES.zmqConnectionLost);
     });
   }
@@ -215,7 +215,7 @@ export class LogObserver {
       this.#log.debug({ event: "request_completed", server, route, status }, MESSAGES.requestCompleted);
       return;
     }
-    this.#throttle.pass(`refused ${route} ${status}`, (suppressed) => {
+    this.#throttle.run(`refused ${route} ${status}`, (suppressed) => {
       const fields = { event: "request_refused", server, route, status, reason: abbreviate(reason), suppressed };
       this.#log.info(fields, MESSAGES.requestRefused);
     });

@@ -2,7 +2,8 @@
  * What has happened so far, in plain numbers. The hot path only adds to these; prom-client sees them when somebody asks
  * (see exposition.ts), so a publication costs two additions instead of two look-ups of a label set.
  */
-import { DISCONNECT_REASONS, GAP_REASONS, type PublicationSource } from "../../delivery/ports.js";
+import { DISCONNECT_REASONS, GAP_REASONS } from "../../delivery/reasons.js";
+import type { PublicationSource } from "../../hub/bus.js";
 
 /** Counts by the values of labels. The values must come from closed sets: each combination is kept for ever. */
 export class LabelledCounter {

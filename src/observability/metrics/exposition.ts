@@ -5,7 +5,7 @@
  */
 
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { NodeSnapshot } from "../../delivery/ports.js";
+import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { LabelledCounter, ServerCounters } from "./counters.js";
 import type { MetricsObserver } from "./metrics-observer.js";
 import type { ServerSnapshot, Snapshot } from "./snapshot.js";

@@ -1,6 +1,6 @@
 /** The state of the running daemon at one moment, made for each reading of gauges, /readyz and /status. */
 
-import type { NodeSnapshot } from "../../delivery/ports.js";
+import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 
 export interface ServerSnapshot {

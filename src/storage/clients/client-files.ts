@@ -1,8 +1,8 @@
 /** The LMDB file of the client record. */
 import { existsSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
-import { BEFORE_ALL } from "../../delivery/catchup.js";
-import type { StoredClient } from "../../delivery/ports.js";
+import { BEFORE_ALL } from "../../delivery/client.js";
+import type { StoredClient } from "../../delivery/client-store.js";
 import { privately } from "../../util/private-files.js";
 import { findFileDamage } from "../lmdb/lmdb-file.js";
 import { LmdbSpace, lastPageOf } from "../lmdb/lmdb-space.js";

@@ -9,7 +9,7 @@
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { ClientStore, PreviousClients, StoredClient } from "../../delivery/ports.js";
+import type { ClientStore, PreviousClients, StoredClient } from "../../delivery/client-store.js";
 import type { RequestRecord } from "../../delivery/request-record.js";
 import type { Cancel, Clock } from "../../util/clock.js";
 import { Coalescer } from "../../util/coalescer.js";
@@ -197,7 +197,7 @@ export class LmdbClientStore implements ClientStore {
     const changed = this.#changed.get(server);
     if (changed) changed.set(id, client);
     else this.#changed.set(server, new Map([[id, client]]));
-    this.#pace.ask();
+    this.#pace.request();
   }
 
   #mark(server: string, change: Partial<Checkpoint>): void {
@@ -214,7 +214,7 @@ export class LmdbClientStore implements ClientStore {
     const aliveAt = this.#options.clock.monotonic();
     for (const server of this.#vouched) this.#mark(server, { aliveAt });
     for (const record of this.#requests.values()) record.retry();
-    if (this.#changed.size > 0 || !this.#isLabelled) this.#pace.ask();
+    if (this.#changed.size > 0 || !this.#isLabelled) this.#pace.request();
   }
 
   /** Where this fails (the disk is full) it is tried again: until then positions stay as they are, and what comes later may come twice. */

@@ -1,5 +1,5 @@
 /** A client store that keeps nothing on disk, for where nothing can be kept: the next process knows nobody. */
-import type { ClientStore } from "../../delivery/ports.js";
+import type { ClientStore } from "../../delivery/client-store.js";
 import type { Clock } from "../../util/clock.js";
 import { FileRequestRecord } from "./file-request-record.js";
 

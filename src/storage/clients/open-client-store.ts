@@ -4,7 +4,7 @@
  */
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { ClientStore } from "../../delivery/ports.js";
+import type { ClientStore } from "../../delivery/client-store.js";
 import type { Clock } from "../../util/clock.js";
 import type { Conditions } from "../../util/conditions.js";
 import type { LmdbClientStore } from "./lmdb-client-store.js";

@@ -1,5 +1,5 @@
 /** Publishers' own ids in a stored history: what CustomIds is in memory. */
-import type { EqualIds } from "../../delivery/ports.js";
+import type { EqualIds } from "../../delivery/history.js";
 import { choose } from "../custom-ids.js";
 import type { EventBlock } from "./block.js";
 

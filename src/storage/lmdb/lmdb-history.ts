@@ -14,11 +14,11 @@
  */
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/ports.js";
+import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
 import { M2pushError } from "../../errors.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { Cancel, Clock } from "../../util/clock.js";
-import { ClockJumps } from "../../util/clock-jumps.js";
+import { ClockJumpDetector } from "../../util/clock-jump-detector.js";
 import { type FolderLock, lockFolder } from "../folder-lock.js";
 import { Tail } from "../memory/tail.js";
 import { StorageFailure, type StorageObserver } from "../storage-failure.js";
@@ -105,7 +105,7 @@ export class LmdbHistory implements History {
     const { epoch, last } = store;
     this.#tail = new Tail(epoch, last);
     this.#probe();
-    const jumps = new ClockJumps(clock, (ms) => options.warn?.(jumpWarning(ms)));
+    const jumps = new ClockJumpDetector(clock, (ms) => options.warn?.(jumpWarning(ms)));
     this.#timer = clock.every(TRIM_EVERY, () => {
       jumps.check();
       store.noteAge(this.last);

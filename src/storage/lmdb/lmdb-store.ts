@@ -7,7 +7,7 @@
  */
 import { existsSync } from "node:fs";
 import { type Database, open, type RangeOptions, type RootDatabase } from "lmdb";
-import type { EqualIds } from "../../delivery/ports.js";
+import type { EqualIds } from "../../delivery/history.js";
 import type { ArchiveHeader } from "../../protocol/archive.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";

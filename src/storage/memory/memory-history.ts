@@ -1,7 +1,7 @@
 /** History in memory: a window over the last publications, found by binary search. Ends with the process. */
 import { randomBytes } from "node:crypto";
 import { fillPage } from "../../delivery/fill-page.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/ports.js";
+import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { Clock } from "../../util/clock.js";

@@ -4,7 +4,7 @@
  * collector had most work with (events to one client each: 1 us of 9).
  */
 import { fillPage } from "../../delivery/fill-page.js";
-import type { EqualIds, HistoryPage, ReadOptions } from "../../delivery/ports.js";
+import type { EqualIds, HistoryPage, ReadOptions } from "../../delivery/history.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
 import { CustomIds } from "../custom-ids.js";

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EventSource } from "eventsource";
 import { createParser, type EventSourceMessage } from "eventsource-parser";
-import { Changes, PATIENCE_MS } from "../../support/deadline.js";
+import { Changes, WAIT_TIMEOUT_MS } from "../../support/deadline.js";
 import { serving } from "../../support/pair.js";
 import { accessToAll, bearer, form, mercure, old } from "../mercure.js";
 
@@ -34,12 +34,12 @@ function listen(test: { after(end: () => void): void }, query: string, headers: 
     source,
     got,
     data: () => got.map((event) => event.data as string),
-    opened: (times = 1) => changes.until(() => opened >= times, "the connection", PATIENCE_MS),
+    opened: (times = 1) => changes.until(() => opened >= times, "the connection", WAIT_TIMEOUT_MS),
     until: (count: number) =>
       changes.until(
         () => got.length >= count,
         `${count} events`,
-        PATIENCE_MS,
+        WAIT_TIMEOUT_MS,
         () => JSON.stringify(got.map(({ data }) => data)),
       ),
   };

@@ -47,7 +47,7 @@ test("lastEventID, which libraries add, is a last event id here too; Last-Event-
   assert.deepEqual(await hub.before("last", client), [["missed"]]);
 });
 
-test("the list of subscriptions is that of draft-08, for whoever may see it", async (t) => {
+test("the list of subscriptions follows draft-08, for clients that are authorized", async (t) => {
   await hub.open(t, "match=a");
   const token = await access([detail(["subscribe"], [SUBSCRIPTIONS, pattern(`${SUBSCRIPTIONS}/*`)])]);
   const { status, headers, text } = await hub.ask("", { path: SUBSCRIPTIONS, headers: bearer(token) });

@@ -101,7 +101,7 @@ for (const word of ["private=on", "private=", "private", "private=0"]) {
   });
 }
 
-test("a private update is for whoever was granted any of its topics", async (t) => {
+test("a private update reaches clients that were granted any of its topics", async (t) => {
   const open = async (topic: unknown) =>
     hub.open(t, "match=a&match=last", {
       headers: { authorization: `Bearer ${await access([detail(["subscribe"], [topic])])}` },

@@ -104,7 +104,7 @@ test("a pattern made to take for ever takes no time: the next event comes", asyn
   assert.deepEqual(await hub.before("last", evil), [[]]);
 });
 
-test("an update of several topics reaches whoever follows any of them, once", async (t) => {
+test("an update of several topics reaches each client that follows any of them, once", async (t) => {
   const clients = [
     await hub.open(t, "match=a&match=b&match=last"),
     await hub.open(t, "match=b&match=last"),

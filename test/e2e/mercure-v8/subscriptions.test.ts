@@ -60,16 +60,16 @@ test("coming and going is told to who watches: one event for each matcher, priva
 });
 
 test("a connection that is lost without a word to anybody is told of, too", async (t) => {
-  const { Control } = await import("../../../src/mongrel2/control.js");
+  const { ControlQueries } = await import("../../../src/mongrel2/control-queries.js");
   const { RequestClient } = await import("../../../src/zmq/request-client.js");
   const { encodeCommand } = await import("../../../src/protocol/control-protocol.js");
   const watcher = await hub.open(t, watch, { headers: bearer(await all()) });
   const port = new RequestClient(hub.pair.mongrel2.controlSpec, 2000);
-  const ids = async () => new Set((await new Control(port).connections()).map(({ id }) => id));
+  const ids = async () => new Set((await new ControlQueries(port).connections()).map(({ id }) => id));
   const before = await ids();
   await hub.open(t, "match=dies-silently");
   const [id = -1] = [...(await ids())].filter((it) => !before.has(it));
-  await port.ask(encodeCommand("kill", { id })); // Mongrel2 sends no notice for it
+  await port.request(encodeCommand("kill", { id })); // Mongrel2 sends no notice for it
   const gone = await watcher.next(({ data }) => data.includes("dies-silently") && data.includes('"active":false'));
   assert.equal((JSON.parse(gone.data) as Document).match, "dies-silently");
 });

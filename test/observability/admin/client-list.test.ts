@@ -12,11 +12,11 @@ test("a client is shown with what it asked for, may see, and has", async () => {
   connect(1, {
     interest: interest(["news", "https://example.com/{id}"], ["private"]),
     subscriber: subscriber("1", "kim"),
-    allowance: 100_000,
+    creditLimit: 100_000,
     expiresAt: clock.now() + 60_000,
   });
   publish("x", "news");
-  outlet.settle();
+  outlet.acknowledgeAll();
   clock.advance(2500);
   const one = clients.find("main", 1);
   assert.deepEqual(one?.selectors, [
@@ -49,7 +49,7 @@ test("a client that is fed from history is behind, at what it was sent last", as
     [clients.find("main", 1)?.state, clients.find("main", 1)?.cursor],
     ["catching up", `#${history.epoch}.2`],
   );
-  outlet.settle();
+  outlet.acknowledgeAll();
   assert.deepEqual([clients.find("main", 1)?.state, clients.find("main", 1)?.cursor], ["live", `#${history.epoch}.5`]);
 });
 
@@ -74,7 +74,7 @@ test("pages hold everybody once, the newest first, server by server", async () =
       async (ids, limit) => {
         const { clients, connect, hub, clock } = await operated();
         const second = hub.serveMongrel2("second", new RecordingOutlet(clock), { keepalive: 1e6, heartbeat: 0 });
-        hub.live(second);
+        second.start();
         for (const id of ids) connect(id);
         const subscription = {
           remote: "::1",
@@ -181,7 +181,7 @@ test("many are ended a few at a time; a stranger who has got an id meanwhile is 
   hub.leave(server, 1000, "left");
   connect(1000);
   assert.equal(await ending, 998);
-  assert.deepEqual([hub.clients, server.registry.clients.has(1000)], [1, true]);
+  assert.deepEqual([hub.clients, server.clients.has(1000)], [1, true]);
 });
 
 test("a page of clients with much to show ends early and says how to go on", async () => {

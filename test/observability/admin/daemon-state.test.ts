@@ -39,7 +39,7 @@ test("servers, clients, queues and the history are those of the hub", async () =
     audiences: 1,
     queuedBodies: 1,
   });
-  outlet.settle();
+  outlet.acknowledgeAll();
   link.live = false;
   assert.deepEqual([look()?.catchingUp, look()?.queuedBodies, look()?.live], [0, 0, false]);
   const { epoch, last, floor, count, bytes } = history;

@@ -43,7 +43,7 @@ async function start() {
   };
   const { connect, server } = await operated();
   connect(1);
-  const client = server.registry.clients.get(1);
+  const client = server.clients.get(1);
   assert.ok(client);
   const observe = visits.observe;
   const come = () => observe({ type: "clientConnected", server: "main", client, clients: 1 });

@@ -1,6 +1,6 @@
 /** A hub with clients of many kinds, and the admin side's view of it. */
 
-import type { Subscriber } from "../../../src/delivery/ports.js";
+import type { Subscriber } from "../../../src/delivery/subscriber.js";
 import type { Interest } from "../../../src/matching/interest.js";
 import { canonical, parseSelector } from "../../../src/matching/selector.js";
 import { ClientList } from "../../../src/observability/admin/client-list.js";

@@ -13,7 +13,7 @@ async function visited(topics: readonly (readonly string[])[]) {
   const { server, connect } = await operated();
   for (const [at, words] of topics.entries()) connect(at + 1, { interest: interest(words) });
   const come = (id: number) => {
-    const client = server.registry.clients.get(id);
+    const client = server.clients.get(id);
     assert.ok(client);
     return client;
   };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Client } from "../../../src/delivery/client.js";
-import { DISCONNECT_REASONS } from "../../../src/delivery/ports.js";
+import { DISCONNECT_REASONS } from "../../../src/delivery/reasons.js";
 import { Registry } from "../../../src/delivery/registry.js";
 import { ProtocolError } from "../../../src/errors.js";
 import type { DaemonEvent } from "../../../src/hub/events.js";

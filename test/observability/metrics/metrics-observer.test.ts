@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DISCONNECT_REASONS, GAP_REASONS } from "../../../src/delivery/ports.js";
+import { DISCONNECT_REASONS, GAP_REASONS } from "../../../src/delivery/reasons.js";
 import { ProtocolError } from "../../../src/errors.js";
 import { CLIENT, metrics, publication } from "./harness.js";
 import { sampleOf } from "./lint.js";

@@ -90,7 +90,7 @@ test("installed from its tarball, without a network, npx m2push runs", async () 
   assert.match(await npx("config", "--check", "-c", "node_modules/m2push/config/m2push.toml"), /^ok$/m);
 });
 
-test("a program that embeds the daemon finds its door", async () => {
+test("a program that embeds the daemon can import its entry point", async () => {
   const folder = temporaryDirectory();
   mkdirSync(join(folder, "node_modules"));
   cpSync(join(built.root, "usr/lib/m2push/node_modules"), join(folder, "node_modules"), { recursive: true });
@@ -222,7 +222,7 @@ test("the two configurations of the Debian package fit each other: page, stream,
   await must(program, ["publish", "-c", daemon.configFile, "-t", "news", "from the package"], folder);
   assert.equal((await stream.next()).data, "from the package");
   const { output } = await run(program, ["doctor", "-c", daemon.configFile, "--mongrel2-db", database], folder, env);
-  assert.match(output, /^ok {4}main: the running daemon has fenced it/m);
+  assert.match(output, /^ok {4}main: the running daemon serves it: /m);
   // How many files this machine allows is not the package's fault.
-  assert.doesNotMatch(output, /^(?:warn|FAIL)(?!.* the limit of open files )/m);
+  assert.doesNotMatch(output, /^(?:warn|FAIL)(?!.* the open-file limit )/m);
 });

@@ -137,7 +137,7 @@ test("the daemon does its work within its unit's rules", async (t) => {
   assert.equal((await client.next()).data, "from within");
   inside.child.signal("SIGHUP");
   assert.deepEqual(await inside.child.end("SIGTERM"), { code: 0, signal: null });
-  assert.match(inside.child.stdout, /configuration read again/);
+  assert.match(inside.child.stdout, /configuration reloaded/);
 });
 
 function startInside(t: TestContext, [sandbox = "", ...rules]: readonly string[], config: string, dir: string) {
@@ -151,7 +151,7 @@ function startInside(t: TestContext, [sandbox = "", ...rules]: readonly string[]
   return { child, live };
 }
 
-// Both rules were missing once, or there once too many: what a careful reader would "mend".
+// Both rules were once missing, or once superfluous: a reader would be tempted to "correct" them.
 test("without netlink no interface is found by its name, and without writable code V8 ends", async () => {
   const program = join(PROJECT, "dist/cli/main.js");
   const config = join(folder, "alone.toml");

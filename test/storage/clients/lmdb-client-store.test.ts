@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import type { PreviousClients, StoredClient } from "../../../src/delivery/ports.js";
+import type { PreviousClients, StoredClient } from "../../../src/delivery/client-store.js";
 import { UnreadableRecord } from "../../../src/storage/clients/client-files.js";
 import { LmdbClientStore } from "../../../src/storage/clients/lmdb-client-store.js";
 import { openClientStore } from "../../../src/storage/clients/open-client-store.js";

@@ -1,0 +1,97 @@
+/**
+ * Runs the tests. `npm test` runs all of them, after it has installed what they need and checked the sources; `npm run test:unit`
+ * those that need no peer (Mongrel2, NATS, nginx, a browser, promtool); `npm run test:watch` the unit tests, and again after each
+ * change. `npm test -- FILE...` and `npm run test:watch -- FILE...` run the named files or folders, by their source paths
+ * (test/hub/hub.test.ts). `--compiled` skips the build; `--without-e2e` leaves out the tests of e2e and fault folders.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+const BUILT = join(ROOT, "build");
+const TIMEOUT_MS = 150_000;
+/** Stack traces name the sources, and property tests run from one seed. */
+const OPTIONS = ["--enable-source-maps", "--import", "./build/test/support/seed.js"];
+/** Folders whose tests run the daemon beside real peers. */
+const PEER_FOLDER = /(?:^|\/)(?:e2e|fault)\//;
+/** Modules that start a peer: a test that imports one needs it. */
+const PEER_MODULE = /from "[./]+\/support\/(?:nats|nginx|browser|pair|siege)\.js"|"promtool"/;
+
+/** Runs a command in the project with its output shown; ends this process when it fails. */
+function must(command, ...args) {
+  const { status, signal, error } = spawnSync(command, args, { cwd: ROOT, stdio: "inherit" });
+  if (error) throw error;
+  if (status !== 0) process.exit(signal ? 1 : status);
+}
+
+function testsBelow(folder) {
+  const entries = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return entries.filter((path) => path.endsWith(".test.js")).map((path) => join(folder, path));
+}
+
+/** The compiled tests of a source file or of a folder of the sources. */
+function compiledTests(source) {
+  const path = resolve(ROOT, source);
+  const compiled = join(BUILT, relative(ROOT, path).replace(/\.ts$/, ".js"));
+  if (!existsSync(path) || !existsSync(compiled) || !/^test(?:\/|$)/.test(relative(ROOT, path))) {
+    console.error(`no such test: ${source}; expected a file or a folder below test/, such as test/hub/hub.test.ts`);
+    process.exit(2);
+  }
+  return statSync(path).isDirectory() ? testsBelow(compiled) : [compiled];
+}
+
+/** Whether a compiled test needs a program that is no part of Node.js or of the operating system's base. */
+function needsPeer(path) {
+  return PEER_FOLDER.test(relative(BUILT, path)) || PEER_MODULE.test(readFileSync(path, "utf8"));
+}
+
+function runTests(paths) {
+  const limits = [
+    `--test-concurrency=${availableParallelism()}`,
+    `--test-timeout=${TIMEOUT_MS}`,
+    "--test-reporter=spec",
+  ];
+  must(process.execPath, ...OPTIONS, "--test", ...limits, ...paths.map((path) => relative(ROOT, path)).sort());
+}
+
+function unitTests() {
+  const all = testsBelow(join(BUILT, "test"));
+  const units = all.filter((path) => !needsPeer(path));
+  console.log(
+    `${units.length} test files; ${all.length - units.length} are left out because they need a peer (Mongrel2, NATS, nginx, chromium or promtool): npm test runs them`,
+  );
+  return units;
+}
+
+/** Compiles after each change of a source, and runs the tests that use what changed. */
+function watchTests(paths) {
+  const compiler = spawn("npx", ["tsc", "-p", "tsconfig.json", "--watch", "--preserveWatchOutput"], {
+    cwd: ROOT,
+    stdio: "inherit",
+  });
+  process.once("exit", () => compiler.kill());
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(0));
+  spawn(process.execPath, [...OPTIONS, "--test", "--watch", ...paths], { cwd: ROOT, stdio: "inherit" });
+}
+
+const args = process.argv.slice(2);
+const flags = new Set(args.filter((arg) => arg.startsWith("--")));
+const sources = args.filter((arg) => !arg.startsWith("--"));
+const isWhole = sources.length === 0 && flags.size === 0;
+if (isWhole) must("bash", "setup.sh", "test");
+if (isWhole) must("npm", "run", "-s", "lint");
+if (!flags.has("--compiled")) must("npm", "run", "-s", "build");
+if (!flags.has("--compiled")) must("npm", "run", "-s", "compile");
+
+function selectedTests() {
+  if (sources.length > 0) return sources.flatMap(compiledTests);
+  if (flags.has("--unit") || flags.has("--watch")) return unitTests();
+  const all = testsBelow(join(BUILT, "test"));
+  return flags.has("--without-e2e") ? all.filter((path) => !PEER_FOLDER.test(relative(BUILT, path))) : all;
+}
+
+if (flags.has("--watch")) watchTests(selectedTests());
+else runTests(selectedTests());

@@ -1,0 +1,10 @@
+/** Error texts of the commands. Tests take them from here. */
+export const errorTexts = {
+  noData:
+    'no data; fix: pass the data as an argument ("" for an empty event), or - to publish each line of standard input',
+  idOfMany: "--id is for a single event, but - publishes many; fix: leave --id out",
+  tokenWithoutUrl: "--token needs --url: ZeroMQ has no tokens",
+  zmqOff: '[publish] zmq is ""; fix: pass --zmq ADDRESS or --url URL',
+  nothingStored: 'no events are stored: [history] store is "memory" and [cluster] nats is empty',
+  incompleteExport: (lost: string) => `${lost}; all other events were exported`,
+} as const;

@@ -1,0 +1,100 @@
+/**
+ * What the parts of a daemon share while they start, run and stop. A part sets its own fields in `start` and reads only those of parts
+ * above it in the list of daemon.ts; a field is undefined until its part has started.
+ */
+import type { Nodes } from "../cluster/nodes.js";
+import type { Config } from "../config/schema.js";
+import type { ClientStore } from "../delivery/client-store.js";
+import type { History } from "../delivery/history.js";
+import type { App } from "../http/app.js";
+import type { Presence } from "../http/mercure/presence.js";
+import type { Router } from "../http/router.js";
+import type { Beacon } from "../hub/beacon.js";
+import type { Bus } from "../hub/bus.js";
+import type { Observe } from "../hub/events.js";
+import type { Hub } from "../hub/hub.js";
+import type { Ingress } from "../ingress/ingress.js";
+import type { ServedMongrel2 } from "../mongrel2/serve-mongrel2.js";
+import type { DaemonState } from "../observability/admin/daemon-state.js";
+import type { RecentConnections } from "../observability/admin/recent-connections.js";
+import type { RunningAdmin } from "../observability/admin/start-admin.js";
+import type { Logger } from "../observability/log/logger.js";
+import type { MetricsObserver } from "../observability/metrics/metrics-observer.js";
+import type { FolderLock } from "../storage/folder-lock.js";
+import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
+import type { PullServer } from "../zmq/pull-server.js";
+import type { ConnectionCaps } from "./connection-caps.js";
+import type { EventListeners } from "./event-listeners.js";
+
+/** How the daemon was asked to run; see DaemonOptions for what each means. */
+export interface RunOptions {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly drain: boolean;
+  readonly signal: AbortSignal;
+  readonly takeover: boolean;
+}
+
+/** Gives every publication its position and stores it. */
+export interface EventLog {
+  readonly bus: Bus;
+  readonly history: History;
+  /** The daemons that share the stream; absent = this one is alone. */
+  readonly nodes?: Nodes;
+  /** The bus must be closed before. */
+  close(): Promise<void>;
+}
+
+export class DaemonContext {
+  /** As it was at the start. Keys that a reload changes are read from `config`. */
+  readonly initial: Config;
+  /** As it is now: reload() replaces it. */
+  config: Config;
+  readonly options: RunOptions;
+
+  metrics!: MetricsObserver;
+  recent!: RecentConnections;
+  state!: DaemonState;
+  listeners!: EventListeners;
+  observe!: Observe;
+  conditions!: Conditions;
+
+  caps: ConnectionCaps | undefined;
+  /** The data folder's lock; undefined = the storage holds it itself, or no data folder can be used. */
+  lock: FolderLock | undefined;
+  eventLog: EventLog | undefined;
+  store: ClientStore | undefined;
+  /** The ZeroMQ socket for publishers; undefined = [publish] zmq is empty. */
+  publishers: PullServer | undefined;
+  presence: Presence | undefined;
+  hub: Hub | undefined;
+  admin: RunningAdmin | undefined;
+  app: App | undefined;
+  router: Router | undefined;
+  readonly served: ServedMongrel2[] = [];
+  ingress: Ingress | undefined;
+  beacon: Beacon | undefined;
+
+  constructor(config: Config, options: RunOptions) {
+    this.initial = config;
+    this.config = config;
+    this.options = options;
+  }
+}
+
+/**
+ * One line of the daemon's list. `stop` is called whenever `start` was called, also when that failed: it ends what has begun. Parts
+ * stop in the reverse order.
+ */
+export interface Part {
+  readonly name: string;
+  start(context: DaemonContext): Promise<void> | void;
+  stop?(context: DaemonContext): Promise<void> | void;
+}
+
+/** A field that a part above must have set. Throws a TypeError otherwise: the list of parts is wrong. */
+export function started<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw new TypeError(`the daemon's list of parts starts ${name} too late`);
+  return value;
+}

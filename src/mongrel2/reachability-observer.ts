@@ -1,0 +1,29 @@
+/** Reports whether a Mongrel2 can be reached: one condition for the two connections of its link. */
+import type { Observe } from "../hub/events.js";
+import type { Conditions } from "../util/conditions.js";
+import type { TransportObserver } from "../zmq/native-transport.js";
+
+export function reachabilityObserver(server: string, conditions: Conditions, observe: Observe): TransportObserver {
+  /** Addresses that are unreachable now. */
+  const unreachable = new Set<string>();
+  return {
+    unreachable: ({ address, what, fix, cause }) => {
+      unreachable.add(address);
+      const message = `Mongrel2 unreachable: ${what}`;
+      const details = { address, cause: cause instanceof Error ? cause.message : String(cause) };
+      conditions.begin({
+        code: "link_failed",
+        subject: server,
+        message,
+        fix,
+        level: "warn",
+        details,
+      });
+    },
+    reached: (address) => {
+      unreachable.delete(address);
+      if (unreachable.size === 0) conditions.end("link_failed", server);
+    },
+    broken: (error) => observe({ type: "zmqConnectionLost", error }),
+  };
+}
