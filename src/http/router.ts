@@ -55,7 +55,7 @@ const PACE = 8;
 const PIECE_BYTES = 65_536;
 const MAX_PIECES = 12;
 
-/** Mongrel2 hands on a request with a Transfer-Encoding without its body, which then follows as if it were a request (docs/mongrel2.md). */
+/** Mongrel2 hands on a request with a Transfer-Encoding without its body, which then follows as if it were a request (mongrel2.md 1.5). */
 const LENGTH_REQUIRED = "a body needs a Content-Length, and no Transfer-Encoding\n";
 
 interface Busy {

@@ -5,7 +5,7 @@ import type { NetRow } from "../protocol/control-protocol.js";
 /** By how much a stamp of `status net` may be wrong: whole seconds, rounded down, and the time of the reply. */
 const STAMP_ERROR_MS = 1500;
 
-export type AdoptionPlan =
+type AdoptionPlan =
   /** So many clients wait for a proof. */
   | { readonly kind: "waiting"; readonly clients: number }
   | {
@@ -18,7 +18,7 @@ export type AdoptionPlan =
       readonly gone: number;
     };
 
-export interface AdoptionPlanOptions {
+interface AdoptionPlanOptions {
   /** Mongrel2's table of connections. */
   readonly rows: readonly NetRow[];
   /** When it was asked for, monotonic milliseconds. */

@@ -20,7 +20,7 @@ interface Client {
   readonly id: number;
 }
 
-export interface CanaryOptions {
+interface CanaryOptions {
   readonly clock: Clock;
   /** Open streams by id. */
   readonly clients: ReadonlyMap<number, Client>;

@@ -11,7 +11,7 @@ const SLICE_FRAME_COUNT = 128;
 /** The shortest pause between a fence and the next slice. */
 const MIN_PAUSE_MS = 10;
 
-export interface CancelSweepOptions {
+interface CancelSweepOptions {
   readonly clock: Clock;
   readonly outlet: Pick<Outlet, "cancel" | "fence" | "maxTargets">;
   /** Ids to leave out; called right before an id is sent. */

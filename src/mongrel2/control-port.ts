@@ -15,7 +15,7 @@ const CHECK_TIMEOUT_MS = 5000;
 /** How long any other reply may take. */
 const REPLY_TIMEOUT_MS = 2000;
 
-export interface ControlPortEvents {
+interface ControlPortEvents {
   /** A connection is established. */
   connected(): void;
   /** The connection has ended. `isClosed`: Mongrel2 closed it, because it ended or got `control_stop`; else it was cut. */
@@ -26,7 +26,7 @@ export interface ControlPortEvents {
   unreachable(error: unknown): void;
 }
 
-export interface ControlPortOptions {
+interface ControlPortOptions {
   readonly spec: string;
   readonly clock: Clock;
   /**

@@ -2,7 +2,7 @@
 import { decodeControlReply, encodeCommand, type NetRow, netRows } from "../protocol/control-protocol.js";
 
 /** Sends one request and resolves with the bytes of the reply; rejects with "unavailable". */
-export interface ControlClient {
+interface ControlClient {
   request(bytes: Buffer): Promise<Buffer>;
 }
 

@@ -14,7 +14,7 @@
  */
 export type InstanceVerdict = "same" | "restarted" | "unknown";
 
-export interface InstanceOptions {
+interface InstanceOptions {
   readonly port: {
     readonly session: number | undefined;
     repliedSession(): Promise<number | undefined>;

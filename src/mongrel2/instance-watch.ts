@@ -29,7 +29,7 @@ const CONTROL_TIMEOUT_MS = 3000;
  */
 const OLD_MESSAGES_DELAY_MS = 50;
 
-export interface InstanceWatchOptions {
+interface InstanceWatchOptions {
   readonly hub: Hub;
   readonly observe: Observe;
   readonly conditions: Conditions;

@@ -25,7 +25,7 @@ const SILENT_AFTER_MS = 5000;
 /** Between two PINGs while Mongrel2 is silent. */
 const PING_INTERVAL_MS = 5000;
 
-export interface LinkWatchOptions {
+interface LinkWatchOptions {
   readonly clock: Clock;
   /** Returns a number from 0 up to 1. */
   readonly random: () => number;

@@ -49,7 +49,7 @@ type LinkState =
   | { readonly name: "leaving"; isDrained: boolean }
   | { readonly name: "closed" };
 
-export interface Mongrel2LinkOptions {
+interface Mongrel2LinkOptions {
   /** Mongrel2's send_ident for this handler; its SUB socket filters frames by it. */
   readonly sendIdent: string;
   readonly maxTargets: number;

@@ -28,7 +28,7 @@ const STOP_TIMEOUT_MS = 3000;
 /** Between two looks whether a killed Mongrel2 has closed its sockets. */
 const CLOSE_CHECK_INTERVAL_MS = 10;
 
-export interface Mongrel2Events {
+interface Mongrel2Events {
   started(pid: number): void;
   /** It exited by itself; it is restarted after `delayMs`. */
   exited(how: string, delayMs: number): void;

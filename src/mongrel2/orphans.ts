@@ -23,7 +23,7 @@ const HTTP_TYPE_CODE = 1;
  */
 const READ_STAMP_LAG_MS = 12_000;
 
-export interface OrphansOptions {
+interface OrphansOptions {
   readonly requests: RequestRecord;
   /** Whether this process has received a request of the connection, which may still be open. */
   readonly isTaken: (id: number) => boolean;
@@ -33,7 +33,7 @@ export interface OrphansOptions {
 }
 
 /** Facts for the first look. */
-export interface FirstLookContext extends Pick<PreviousClients, "aliveAt" | "isMissing"> {
+interface FirstLookContext extends Pick<PreviousClients, "aliveAt" | "isMissing"> {
   /** Ids that may still be adopted. */
   readonly undecided: ReadonlySet<number>;
 }

@@ -17,7 +17,7 @@ const YIELD_DELAY_MS = 3000;
 /** A longer gap between two notices starts a new detection; after this time without a notice the other daemon is gone. */
 const MAX_GAP_MS = 10_000;
 
-export interface SecondDaemonDetectorOptions {
+interface SecondDaemonDetectorOptions {
   readonly clock: Clock;
   /** Another daemon is proven; `isOlder`: as far as is known it served before this one. */
   readonly began: (isOlder: boolean) => void;

@@ -17,7 +17,7 @@ const UNKNOWN_ID_COUNT = 1_048_576;
 /** Between two looks for the first id. */
 const FIRST_ID_INTERVAL_MS = 500;
 
-export interface UnknownConnectionSweepOptions {
+interface UnknownConnectionSweepOptions {
   readonly clock: Clock;
   readonly requests: Pick<RequestRecord, "highest">;
   readonly sweep: Pick<CancelSweep, "run" | "stop">;

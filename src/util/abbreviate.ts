@@ -1,23 +1,23 @@
-/** Text of strangers as the log and the dashboard show it: bounded, whatever was sent. */
+/** Shortens untrusted text for the log and the dashboard. */
 
-/** Characters of one value in a line of the log. */
-export const MAX_FIELD_CHARACTERS = 200;
+/** Limit for one value of a log line, UTF-16 units. */
+const MAX_FIELD_CHARACTERS = 200;
 
-/** The beginning of a text; where something was left out an ellipsis stands for it. */
+/** Truncates a text; an ellipsis marks that it was longer. */
 export function abbreviate(text: string, characters = MAX_FIELD_CHARACTERS): string {
   return text.length > characters ? `${text.slice(0, characters)}…` : text;
 }
 
-export interface ListBounds {
-  /** Words shown at most. */
+interface ListBounds {
+  /** Number of words. */
   readonly maxWords: number;
-  /** Of one word. */
+  /** Characters of one word. */
   readonly maxWordCharacters: number;
-  /** Of all words together; the first is shown in any case. */
+  /** Characters of all words together; the first word is always included. */
   readonly maxCharacters: number;
 }
 
-/** The first words of a list, each abbreviated, and how many are left out: "and 97 more". */
+/** The first words of a list, each abbreviated, and the number of omitted ones: "and 97 more". */
 export function abbreviateList(
   list: readonly string[],
   { maxWords: words, maxWordCharacters: characters, maxCharacters: sum }: ListBounds,
@@ -33,7 +33,7 @@ export function abbreviateList(
   return shown.length < list.length ? [...shown, `and ${list.length - shown.length} more`] : shown;
 }
 
-/** A value as JSON has it, with every text in it abbreviated, and no more than so many members of each list. */
+/** A JSON value with every text abbreviated, and at most `members` members of each list and object. */
 export function abbreviateAll(value: unknown, characters: number, members: number): unknown {
   if (typeof value === "string") return abbreviate(value, characters);
   if (Array.isArray(value)) return value.slice(0, members).map((it) => abbreviateAll(it, characters, members));

@@ -1,22 +1,25 @@
-/**
- * Waits that double from `first` to `last` milliseconds. With `random` (0 to 1) each is shortened by up to a half of itself, so that
- * those who lost the same peer do not all come back at the same moment.
- */
-export interface Backoff {
+/** Exponential backoff. */
+interface Backoff {
+  /** The next delay, milliseconds. */
   next(): number;
+  /** Starts again with the first delay. */
   reset(): void;
 }
 
+/**
+ * Delays double from `firstMs` to `lastMs`. `random` returns a number from 0 up to 1 and shortens each delay by up to a half of it, so that
+ * clients of one server do not all reconnect at the same time; absent = no jitter.
+ */
 export function backoff(firstMs: number, lastMs: number, random: () => number = () => 0): Backoff {
-  let wait = firstMs;
+  let delayMs = firstMs;
   return {
     next() {
-      const now = wait;
-      wait = Math.min(wait * 2, lastMs);
-      return now * (1 - random() / 2);
+      const current = delayMs;
+      delayMs = Math.min(delayMs * 2, lastMs);
+      return current * (1 - random() / 2);
     },
     reset() {
-      wait = firstMs;
+      delayMs = firstMs;
     },
   };
 }

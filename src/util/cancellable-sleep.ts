@@ -1,4 +1,4 @@
-/** Waiting that can be cut short for good: whoever stops does not wait for it. */
+/** A sleep that can be cancelled for good, so that a stop does not wait for it. */
 import type { Clock } from "./clock.js";
 
 export class CancellableSleep {
@@ -10,7 +10,7 @@ export class CancellableSleep {
     this.#clock = clock;
   }
 
-  /** One at a time. Does not wait after over(). */
+  /** Resolves after `ms` milliseconds, and at once after cancel(). One call at a time. */
   for(ms: number): Promise<void> {
     if (this.#isCancelled) return Promise.resolve();
     return new Promise((resolve) => {
@@ -22,6 +22,7 @@ export class CancellableSleep {
     });
   }
 
+  /** Ends the present sleep and all later ones. */
   cancel(): void {
     this.#isCancelled = true;
     this.#wake();

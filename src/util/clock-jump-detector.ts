@@ -1,7 +1,7 @@
-/** Notices that the wall clock was set: its progress differs from the monotonic clock's. */
+/** Detects that the wall clock was set: its progress differs from that of the monotonic clock. */
 import type { Clock } from "./clock.js";
 
-/** Smaller differences are corrections that nobody needs to hear of, milliseconds. */
+/** Smaller differences are ordinary corrections. */
 const MIN_JUMP_MS = 60_000;
 
 export class ClockJumpDetector {
@@ -9,14 +9,14 @@ export class ClockJumpDetector {
   readonly #jumped: (milliseconds: number) => void;
   #offset: number;
 
-  /** `jumped` is told by how much, negative = back. */
+  /** Calls `jumped` with the size of a jump; negative = back. */
   constructor(clock: Clock, jumped: (milliseconds: number) => void) {
     this.#clock = clock;
     this.#jumped = jumped;
     this.#offset = clock.now() - clock.monotonic();
   }
 
-  /** Call it now and then. Slow corrections add up to a jump only if they come between two calls. */
+  /** Compares the clocks; call it at intervals. Slow corrections count as a jump only within one interval. */
   check(): void {
     const offset = this.#clock.now() - this.#clock.monotonic();
     const jump = offset - this.#offset;

@@ -1,4 +1,4 @@
-/** Work that is done for many at once: when it is asked for alone, at the end of the turn; when again and again, every few milliseconds. */
+/** Coalesces requests for the same work: one run serves all requests of a tick, and repeated requests run once per interval. */
 import type { Cancel, Clock } from "./clock.js";
 
 export class Coalescer {
@@ -6,23 +6,24 @@ export class Coalescer {
   readonly #intervalMs: number;
   readonly #run: () => void;
   #isRequested = false;
-  /** It was done less than an interval ago. */
+  /** Set for one interval after each run. */
   #cancelPause: Cancel | undefined;
 
-  /** `interval`: the least time between the end of one turn's work and the next, milliseconds. */
-  constructor(clock: Clock, interval: number, run: () => void) {
+  /** `intervalMs`: the shortest time between two runs. */
+  constructor(clock: Clock, intervalMs: number, run: () => void) {
     this.#clock = clock;
-    this.#intervalMs = interval;
+    this.#intervalMs = intervalMs;
     this.#run = run;
   }
 
+  /** Runs at the end of the tick, or when the interval is over. */
   request(): void {
     if (this.#isRequested) return;
     this.#isRequested = true;
     if (!this.#cancelPause) setImmediate(() => this.#isRequested && this.runNow());
   }
 
-  /** Does it, asked or not. */
+  /** Runs at once, requested or not. */
   runNow(): void {
     this.#isRequested = false;
     this.#cancelPause ??= this.#clock.after(this.#intervalMs, () => {
@@ -32,7 +33,7 @@ export class Coalescer {
     this.#run();
   }
 
-  /** Nothing is done any more that was asked for before. */
+  /** Cancels the requests. */
   stop(): void {
     this.#isRequested = false;
     this.#cancelPause?.();

@@ -1,28 +1,29 @@
 /**
- * How many connections each part of the daemon may have, so that all together never use up the file descriptors of the process: with
- * none left nothing can be accepted any more, not even a probe that asks /healthz.
+ * Shares of the file descriptors for each part of the daemon. Together they never use up the limit: without a free descriptor the process
+ * accepts no connection, not even a probe of /healthz.
  */
 import { readFileSync } from "node:fs";
 import type { Clock } from "./clock.js";
 import type { Condition, Conditions } from "./conditions.js";
 
-/** Where nobody says how many files may be open: Linux's usual soft limit. */
+/** If the limit is unknown: the usual soft limit of Linux. */
 const UNKNOWN_LIMIT_COUNT = 1024;
-/** Files, timers and listening sockets of the process itself. */
+/** For files, timers and listening sockets of the process. */
 const OWN_DESCRIPTOR_COUNT = 64;
 /** For each Mongrel2: both sockets of the link (several peers where they are bound), and the control port. */
 const SERVER_DESCRIPTOR_COUNT = 16;
-/** A quarter of what is left is the admin address's, within these. */
-const ADMIN_CONNECTIONS = { least: 8, most: 100 };
+/** The admin address gets a quarter of the remaining descriptors, within these limits. */
+const MIN_ADMIN_COUNT = 8;
+const MAX_ADMIN_COUNT = 100;
 const MIN_PUBLISHER_COUNT = 8;
 
-/** Connections at a time. */
-export interface DescriptorShares {
+/** Numbers of simultaneous connections. */
+interface DescriptorShares {
   readonly admin: number;
   readonly publishers: number;
 }
 
-/** RLIMIT_NOFILE, soft. Node.js raises it to the hard limit when it starts. */
+/** The soft RLIMIT_NOFILE. Node.js raises it to the hard limit at its start. */
 export function descriptorLimit(read: () => string = () => readFileSync("/proc/self/limits", "latin1")): number {
   try {
     const [, soft] = /^Max open files +(\d+|unlimited)/m.exec(read()) ?? [];
@@ -33,18 +34,17 @@ export function descriptorLimit(read: () => string = () => readFileSync("/proc/s
   }
 }
 
-/** `servers`: how many Mongrel2 there are. */
+/** `servers`: number of [[mongrel2]] tables. */
 export function descriptorShares(limit: number, servers: number): DescriptorShares {
   const free = limit - OWN_DESCRIPTOR_COUNT - servers * SERVER_DESCRIPTOR_COUNT;
-  const { least, most } = ADMIN_CONNECTIONS;
-  const admin = Math.max(least, Math.min(most, Math.floor(free / 4)));
+  const admin = Math.max(MIN_ADMIN_COUNT, Math.min(MAX_ADMIN_COUNT, Math.floor(free / 4)));
   return { admin, publishers: Math.max(MIN_PUBLISHER_COUNT, free - admin) };
 }
 
-/** A cap that was not reached for so long is no problem any more. */
+/** The condition ends when the cap was not reached for so long. */
 const RECOVERED_AFTER_MS = 10_000;
 
-/** The connections that one address may have at a time; reaching that is a standing problem for as long as it goes on. */
+/** Limit for the connections of one address. The condition "overloaded" lasts while it is reached. */
 export class ConnectionCap {
   readonly maxConnections: number;
   readonly #clock: Clock;
@@ -54,7 +54,7 @@ export class ConnectionCap {
   #count = 0;
   #cancel: (() => void) | undefined;
 
-  /** `about`: what is told, "overloaded". */
+  /** `about`: subject and texts of the condition. */
   constructor(
     maxConnections: number,
     {
@@ -72,13 +72,13 @@ export class ConnectionCap {
     this.#condition = { code: "overloaded", ...about };
   }
 
-  /** One connection was one too many: it, or another, was closed. */
+  /** A connection was above the limit: it, or another one, was closed. */
   readonly limitReached = (): void => {
     this.#reachedAt = this.#clock.monotonic();
     this.#count++;
     if (this.#cancel) return;
-    this.#tell();
-    this.#cancel = this.#clock.every(RECOVERED_AFTER_MS, () => this.#look());
+    this.#report();
+    this.#cancel = this.#clock.every(RECOVERED_AFTER_MS, () => this.#check());
   };
 
   close(): void {
@@ -86,16 +86,16 @@ export class ConnectionCap {
     this.#cancel = undefined;
   }
 
-  #tell(): void {
+  #report(): void {
     this.#conditions.begin({
       ...this.#condition,
       details: { maxConnections: this.maxConnections, refused: this.#count },
     });
   }
 
-  #look(): void {
+  #check(): void {
     if (this.#clock.monotonic() - this.#reachedAt < RECOVERED_AFTER_MS) {
-      this.#tell();
+      this.#report();
       return;
     }
     this.close();

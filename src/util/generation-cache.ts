@@ -1,14 +1,14 @@
 /**
- * What was used recently, up to a limit: a cache in two generations. New and used entries are in the young one; when it is
- * half the limit it becomes the old one, and what was in the old one and not used since is forgotten. A hit costs one look-up
- * and moves nothing, unlike a list in order of use.
+ * Cache of recently used entries in two generations. New and used entries are in the young one. When it reaches half the limit it
+ * becomes the old one, and the entries of the previous old one are dropped. A hit costs one look-up and moves nothing,
+ * unlike an LRU list.
  */
 export class GenerationCache<V> {
   readonly #half: number;
   #young = new Map<string, V>();
   #old = new Map<string, V>();
 
-  /** Never more entries than `limit`, an even number; at least the half of it that was used last is there. */
+  /** `limit`: maximum number of entries, an even number. At least the half of it that was used last is kept. */
   constructor(limit: number) {
     this.#half = limit / 2;
   }

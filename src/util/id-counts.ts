@@ -1,9 +1,9 @@
 /**
- * Counts by connection id, in a table of fixed size: unlike a Map whose entries come and go, it allocates nothing (in a storm of
- * connects a Map cost 2 us of garbage collection a connect). Linear probing; a removal moves up what was displaced.
+ * Counts by connection id, in a hash table of fixed size. Unlike a Map with changing entries it allocates nothing (with many connects a Map
+ * cost 2 us of garbage collection for each). Linear probing; a removal moves displaced entries up.
  */
 
-/** Knuth's multiplicative hash: ids count up, and side by side they would make one long cluster. */
+/** Factor of Knuth's multiplicative hash: sequential ids without a hash would make one long cluster. */
 const HASH_MULTIPLIER_CODE = 0x9e3779b1;
 const MAX_COUNT = 65_535;
 
@@ -30,12 +30,12 @@ export class IdCounts {
     return this.#size;
   }
 
-  /** 0 = it is not there. */
+  /** 0 = the id is not in the table. */
   get(id: number): number {
     return this.#counts[this.#slotOf(id)] ?? 0;
   }
 
-  /** False where the table is full, and the id is not counted. */
+  /** Returns false if the table is full: the id is not counted. */
   increment(id: number): boolean {
     if (id <= 0) return false;
     const slot = this.#slotOf(id);
@@ -49,7 +49,7 @@ export class IdCounts {
     return true;
   }
 
-  /** Removes an id that was counted once. */
+  /** Removes the id when its count reaches 0. */
   decrement(id: number): void {
     const slot = this.#slotOf(id);
     const count = this.#counts[slot] ?? 0;
@@ -57,7 +57,7 @@ export class IdCounts {
     else this.delete(id);
   }
 
-  /** Whether it was there. */
+  /** Returns whether the id was in the table. */
   delete(id: number): boolean {
     const slot = this.#slotOf(id);
     if (this.#counts[slot] === 0) return false;
@@ -84,7 +84,7 @@ export class IdCounts {
     return Math.imul(id, HASH_MULTIPLIER_CODE) >>> this.#shift;
   }
 
-  /** Where an id is, or would be. */
+  /** Slot of the id, or the free slot for it. */
   #slotOf(id: number): number {
     let slot = this.#homeOf(id);
     while (this.#counts[slot] !== 0 && this.#ids[slot] !== id) slot = (slot + 1) & this.#mask;
@@ -96,7 +96,7 @@ export class IdCounts {
     let free = slot;
     for (let next = (free + 1) & mask; this.#counts[next] !== 0; next = (next + 1) & mask) {
       const home = this.#homeOf(this.#ids[next] ?? 0);
-      // It may move up unless its home lies between the free slot and itself.
+      // An entry moves up unless its home lies between the free slot and its own.
       if (((next - home) & mask) < ((next - free) & mask)) continue;
       this.#ids[free] = this.#ids[next] ?? 0;
       this.#counts[free] = this.#counts[next] ?? 0;

@@ -1,6 +1,6 @@
 /**
- * A function that remembers what it made last: for what is the same for one client after the other when all come back at once, but
- * would be too much to keep for each. The key is compared with ===.
+ * Memoizes the last call of a function: for values that are equal for most clients that reconnect at once, but too large to store for each.
+ * Keys are compared with ===.
  */
 export function memoizeLast<Key, Value>(make: (key: Key) => Value): (key: Key) => Value {
   let last: { readonly key: Key; readonly value: Value } | undefined;

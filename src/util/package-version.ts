@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** From package.json, which stands one or more folders above the compiled file (dist/cli, or build/src/cli in tests). */
+/** Reads package.json one or more folders above the compiled file (dist/util, or build/src/util in tests). */
 export function packageVersion(): string {
   for (let folder = new URL("../", import.meta.url); folder.pathname !== "/"; folder = new URL("../", folder)) {
     const version = versionIn(fileURLToPath(new URL("package.json", folder)));

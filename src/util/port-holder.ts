@@ -1,17 +1,17 @@
-/** Which process listens on a TCP port of this machine, from /proc (Linux): for errors that name who is in the way. */
+/** Finds the process that listens on a TCP port of this machine in /proc (Linux), for error messages that name it. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** The state LISTEN in /proc/net/tcp. */
 const LISTEN = "0A";
 
-export interface PortHolder {
-  /** Undefined when it belongs to another user. */
+interface PortHolder {
+  /** Undefined if the process belongs to another user. */
   readonly pid: number | undefined;
   /** "nginx (pid 123)", "a process of another user". */
   readonly name: string;
 }
 
-/** Undefined when nobody listens. */
+/** Undefined if no process listens. */
 export function portHolder(port: number): PortHolder | undefined {
   const inodes = ["tcp", "tcp6"].flatMap((table) => listeningInodes(`/proc/net/${table}`, port));
   if (inodes.length === 0) return undefined;
@@ -20,7 +20,7 @@ export function portHolder(port: number): PortHolder | undefined {
   return { pid: Number(pid), name: `${commandOf(pid)} (pid ${pid})` };
 }
 
-/** Lines: index, local address:port in hexadecimal, remote, state, queues, timers, retries, uid, timeout, inode. */
+/** Columns: index, local address:port in hexadecimal, remote, state, queues, timers, retries, uid, timeout, inode. */
 function listeningInodes(table: string, port: number): string[] {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const lines = tryRead(table).split("\n").slice(1);
@@ -37,7 +37,7 @@ function hasSocket(pid: string, inodes: readonly string[]): boolean {
       inodes.includes(/^socket:\[(\d+)\]$/.exec(tryLink(`${folder}/${fd}`))?.[1] ?? ""),
     );
   } catch {
-    return false; // gone, or another user's
+    return false; // ended, or of another user
   }
 }
 

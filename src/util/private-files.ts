@@ -1,11 +1,11 @@
-/** Files that only the daemon's user may read: events, clients, keys and tokens. */
+/** Creates files that only the daemon's user can read: events, clients, keys and tokens. */
 import { chmodSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
-/** For writeFileSync and openSync. */
+/** File mode for writeFileSync() and openSync(). */
 export const PRIVATE_MODE = 0o600;
 
-/** Runs `create`, synchronously: files that it makes are 0600 and folders 0700, also where a library takes no mode. */
+/** Runs `create` synchronously: it creates files with 0600 and folders with 0700, also through a library without a mode option. */
 export function privately<T>(create: () => T): T {
   const umask = process.umask(0o077);
   try {
@@ -16,8 +16,8 @@ export function privately<T>(create: () => T): T {
 }
 
 /**
- * Makes the folder where it is not there, 0700, and takes the rights of others away from it and from what an earlier version has
- * left in it. What belongs to another user is left as it is. Throws what the file system throws.
+ * Creates the folder with 0700 if it is missing, and removes the permissions of other users from it and from its files. Files of
+ * another user are not changed. Throws the errors of the file system.
  */
 export function makePrivateFolder(path: string): void {
   privately(() => mkdirSync(path, { recursive: true }));
@@ -25,7 +25,7 @@ export function makePrivateFolder(path: string): void {
   for (const name of readdirSync(path)) restrict(join(path, name), PRIVATE_MODE);
 }
 
-/** Links are not followed; subfolders keep their mode: nobody else gets as far as them. */
+/** Does not follow links. Subfolders keep their mode: other users cannot reach them. */
 function restrict(path: string, mode: number): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   const isOurs = found !== undefined && found.uid === process.getuid?.();
@@ -35,7 +35,7 @@ function restrict(path: string, mode: number): void {
   try {
     chmodSync(path, mode);
   } catch (error) {
-    // Removed meanwhile, by another process that uses the folder.
+    // Another process that uses the folder has removed the file.
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }

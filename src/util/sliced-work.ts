@@ -1,17 +1,16 @@
 /**
- * Work that takes as long as there are clients, done in slices: each turn of the event loop a little, so that streams, publishers and
- * probes have their turn in between. One piece of work runs at a time and few wait for it: what several who ask cause together is
- * bounded like what one causes.
+ * Runs work that grows with the number of clients in slices, one for each turn of the event loop, so that streams, publishers and probes
+ * are served in between. One job runs at a time and few wait, so several requests together are bounded like one.
  */
 import type { Clock } from "./clock.js";
 
-/** What one turn may take, and how many steps (a clock may stand still). */
+/** Limits of one slice: time, and steps, because a test clock may stand still. */
 const SLICE_MS = 5;
 const MAX_SLICE_STEP_COUNT = 256;
-/** Pieces of work that run or wait; more are refused. */
+/** Jobs that run or wait; further ones are rejected. */
 const MAX_PENDING_COUNT = 16;
 
-/** Each step is short; between two of them it may rest. Returns the result. */
+/** A job: short steps, between which it may be suspended, and a result. */
 export type Steps<Result> = Generator<undefined, Result>;
 
 export class SlicedWork {
@@ -20,18 +19,18 @@ export class SlicedWork {
   #pieces = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** `refused` makes the error of a piece of work that is one too many. */
+  /** `refused` creates the error for a job above the limit. */
   constructor(clock: Clock, refused: () => Error) {
     this.#clock = clock;
     this.#refused = refused;
   }
 
-  /** Rejects where too much waits already, and with what the work throws. */
+  /** Rejects above the limit, and with the error of the job. */
   run<Result>(work: Steps<Result>): Promise<Result> {
     if (this.#pieces >= MAX_PENDING_COUNT) return Promise.reject(this.#refused());
     this.#pieces++;
     const done = this.#last.then(() => this.#finish(work)).finally(() => this.#pieces--);
-    this.#last = done.catch(() => {}); // told to whoever asked for it
+    this.#last = done.catch(() => {}); // the caller of run() gets the error
     return done;
   }
 

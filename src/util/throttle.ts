@@ -1,4 +1,4 @@
-/** Lets one of many through: for log lines that a peer could otherwise write without end. */
+/** Limits repeated actions, such as log lines that a peer could trigger without end. */
 import type { Clock } from "./clock.js";
 
 export class Throttle {
@@ -6,17 +6,17 @@ export class Throttle {
   readonly #intervalMs: number;
   readonly #kinds = new Map<string, { last: number; suppressed: number }>();
 
-  /** At most one of each kind per `interval` milliseconds. */
-  constructor(clock: Clock, interval: number) {
+  /** Allows one action of each kind in `intervalMs`. */
+  constructor(clock: Clock, intervalMs: number) {
     this.#clock = clock;
-    this.#intervalMs = interval;
+    this.#intervalMs = intervalMs;
   }
 
   /**
-   * Calls `run` with the number that was suppressed since the last time, or counts one more. Kinds must come from a closed
-   * set: each is remembered for ever.
+   * Calls `action` with the number of calls suppressed since the last one, or suppresses it. Kinds must come from a closed set: each is
+   * stored for ever.
    */
-  run(kind: string, run: (suppressed: number) => void): void {
+  run(kind: string, action: (suppressed: number) => void): void {
     const now = this.#clock.monotonic();
     const seen = this.#kinds.get(kind);
     if (seen && now - seen.last < this.#intervalMs) {
@@ -24,6 +24,6 @@ export class Throttle {
       return;
     }
     this.#kinds.set(kind, { last: now, suppressed: 0 });
-    run(seen?.suppressed ?? 0);
+    action(seen?.suppressed ?? 0);
   }
 }

@@ -9,7 +9,7 @@ import type { Draining, Receiver, Transport } from "./transport.js";
 import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
-export interface NativeTransportOptions {
+interface NativeTransportOptions {
   /** Address at which Mongrel2 sends requests. */
   readonly sendSpec: string;
   /** Address at which Mongrel2 receives replies. */

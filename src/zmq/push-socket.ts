@@ -10,7 +10,7 @@ import { endpointError } from "./transport-error.js";
 
 const DEFAULT_TIMEOUT_MS = 5000;
 
-export interface PushOptions {
+interface PushOptions {
   /** Timeout for a peer to connect, for space in a full queue, and at the end for the queue to empty; absent = 5000. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;

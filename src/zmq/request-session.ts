@@ -13,7 +13,7 @@ import { ZmqSocket } from "./zmq-socket.js";
 const MAX_REPLY_BYTES = 64_000_000;
 const REQUEST_ID_BYTES = 4;
 
-export interface SessionEvents {
+interface SessionEvents {
   /** A connection is established: `session` has a new value. */
   connected(): void;
   /**

@@ -1,46 +1,47 @@
 /**
- * The port of a link: a way to get messages from one Mongrel2 and to send messages to it.
+ * The port of a link: receives messages from one Mongrel2 and sends messages to it. test/contract/transport.ts tests every implementation.
  *
- * Messages sent leave in order; send() never blocks, fails or throws, and what is sent while no peer is connected is lost
- * without a sign (a ZeroMQ PUB socket): only an answer proves that a message arrived. Messages received come one by one, in
- * the order one peer sent them; the receiver must not block in its callback. "connected" and "disconnected" are told for
- * each of the two directions; between them messages of an earlier peer may still come in.
+ * Order: sent messages leave in the order of the calls; received messages arrive one by one, in the order in which one peer sent them.
+ * Errors: send() never blocks, fails or throws. A message that is sent while no peer is connected is lost without an error, as with
+ * every ZeroMQ PUB socket; only an answer proves that a message arrived (docs/architecture/mongrel2.md 2.2).
+ * Ownership: buffers handed to send() must not change afterwards. The receiver must not block in its callbacks.
+ * Do not assume: that all messages between connected() and disconnected() are of one peer; messages of an earlier peer may still arrive.
  */
 import type { ProtocolError } from "../errors.js";
 
 /** See Transport.stopReceiving(). */
 export interface Draining {
-  /** Part of the message that asks for the half-close. */
+  /** Bytes of the message that triggers the half-close. */
   readonly mark: Buffer;
-  /** How long to wait for it, milliseconds. */
+  /** How long to wait for the mark. */
   readonly markTimeoutMs: number;
-  /** How long peers may take to end their side after that, milliseconds. */
+  /** How long peers may take to close their side after that. */
   readonly endTimeoutMs: number;
 }
 
 export interface Transport {
-  /** Binds or connects; rejects with "link_failed" when that is not possible. Called once. */
+  /** Binds or connects; rejects with "link_failed" if that is not possible. Called once. */
   start(receiver: Receiver): Promise<void>;
-  /** One message, in one part: the head and the body behind it. Neither may change afterwards. */
+  /** Sends a message of one part: the head and then the body. */
   send(head: Buffer, body: Buffer): void;
-  /** Ends the connections and makes new ones, as if they had been cut; "disconnected" is told of those that were there. */
+  /** Ends the connections and establishes new ones; calls disconnected() for those that existed. */
   reconnect(): void;
   /**
-   * Ends receiving without losing what peers write until then. From this call on what comes in is read and kept back. When `mark`
-   * comes in, or after `markTimeoutMs`, the receiving side is half-closed at once, in that very read callback; then all that was
-   * read is handed on, in order, and all that still comes until the peers end their side. Nobody connects to it again. Sending goes
-   * on. Resolves, after the last message, with whether the mark came and every peer ended within `endTimeoutMs`; never rejects.
-   * An implementation that cannot half-close hands on what it has and resolves with false. Called at most once, before close().
+   * Stops receiving without losing a message that peers have written. From this call on messages are read and paused. When `mark`
+   * arrives, or after `markTimeoutMs`, the receiving side is half-closed at once, in that read callback. Then all paused messages are
+   * emitted, in order, and all that still arrive until the peers close their side. No new peer is connected; sending goes on.
+   * Resolves after the last message: true if the mark arrived and every peer closed its side within `endTimeoutMs`. Never rejects. An
+   * implementation that cannot half-close emits what it has and resolves with false. Called at most once, before close().
    */
   stopReceiving(draining: Draining): Promise<boolean>;
   /**
-   * Sends what is queued, for at most a second, then lets go of the sockets. Nothing is received any more. Resolves with whether
-   * the peers have taken all of it; never rejects.
+   * Sends the queued messages, for at most a second, then closes the sockets. Nothing is received any more. Resolves with true if the
+   * peers have taken all of them. Never rejects.
    */
   close(): Promise<boolean>;
   /**
-   * Sends a ZMTP PING on each connection whose peer announced ZMTP 3.1 or later. Returns false when there is none: then no
-   * pong() will come. libzmq's I/O thread answers, so a PONG proves the connection and the process, not that messages are read.
+   * Sends a ZMTP PING on each connection whose peer announced ZMTP 3.1 or later. Returns false if there is none: no pong() follows.
+   * libzmq's I/O thread answers, so a PONG proves the connection and the process, not that messages are read.
    */
   ping(): boolean;
 }
@@ -49,8 +50,8 @@ export interface Receiver {
   message(frame: Buffer): void;
   connected(direction: "in" | "out"): void;
   disconnected(direction: "in" | "out"): void;
-  /** A peer of this direction has answered ping(). Absent: the receiver never asks. */
+  /** A peer of this direction has answered ping(). Absent: the receiver never calls ping(). */
   pong?(direction: "in" | "out"): void;
-  /** Something that Mongrel2 never sends: it was dropped, or who sent it was cut off. */
+  /** A message that Mongrel2 never sends: it was dropped, or its sender was disconnected. */
   protocolError(error: ProtocolError): void;
 }

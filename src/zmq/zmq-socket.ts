@@ -38,7 +38,7 @@ export interface SocketOptions extends SocketRole {
   readonly maxHandshakes?: number;
 }
 
-export interface SocketEvents extends Omit<PeerEvents, "protocolError" | "failed"> {
+interface SocketEvents extends Omit<PeerEvents, "protocolError" | "failed"> {
   /** A peer of a bound socket was disconnected. */
   protocolError(error: ProtocolError, remote: string): void;
   /**
@@ -52,7 +52,7 @@ export interface SocketEvents extends Omit<PeerEvents, "protocolError" | "failed
   broken(error: TransportError): void;
 }
 
-export interface CloseOptions {
+interface CloseOptions {
   /** How long peers may take to close their side; then their connections are destroyed. */
   readonly timeoutMs: number;
   /** A peer is half-closed only once nothing has arrived from it for so long, or after half of timeoutMs; absent = at once. */

@@ -101,7 +101,7 @@ test("where no daemon answers, the command fails and says where it looked and wh
     clock: impatient,
   });
   assert.equal(code, 1);
-  assert.match(stderr, /^m2push: the daemon at ipc:\S+-none did not answer within 5 s: is `m2push serve` running.*\n$/);
+  assert.match(stderr, /^m2push: the daemon at ipc:\S+-none did not answer within 5 s; fix: start `m2push serve`.*\n$/);
 });
 
 interface Seen {

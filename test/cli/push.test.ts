@@ -89,7 +89,7 @@ test("a send with no daemon in sight fails after the patience, and the socket cl
     [2_000],
   );
   waits[0]?.done();
-  await assert.rejects(sent, failed(/nobody did not answer within 2 s: is `m2push serve` running/));
+  await assert.rejects(sent, failed(/nobody did not answer within 2 s; fix: start `m2push serve`/));
   await socket.close();
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { UNLIMITED } from "../../src/matching/match-budget.js";
 import { ANY, compile, parseSelector, type Selector, type SelectorKind } from "../../src/matching/selector.js";
@@ -66,115 +66,117 @@ function run(index: TopicIndex<string>, all: readonly Step[]): Held[] {
   return held;
 }
 
-test("whatever comes, goes and is asked for, the index gives what asking every selector gives", () => {
-  fc.assert(
-    fc.property(fc.array(steps, { maxLength: 60 }), fc.constantFrom(2, 4, 100), (all, remembered) => {
-      run(new TopicIndex<string>(BASE, UNLIMITED, remembered), all);
-    }),
-    { numRuns: 500 },
-  );
-});
+describe("TopicIndex", () => {
+  test("whatever comes, goes and is asked for, the index gives what asking every selector gives", () => {
+    fc.assert(
+      fc.property(fc.array(steps, { maxLength: 60 }), fc.constantFrom(2, 4, 100), (all, remembered) => {
+        run(new TopicIndex<string>(BASE, UNLIMITED, remembered), all);
+      }),
+      { numRuns: 500 },
+    );
+  });
 
-test("when all that came has gone, nothing is left", () => {
-  fc.assert(
-    fc.property(fc.array(steps, { maxLength: 40 }), (all) => {
-      const index = new TopicIndex<string>(BASE, UNLIMITED, 4);
-      for (const { selectors, value } of run(index, all)) index.remove(selectors, value);
-      const { size, topics, patterns, remembered } = index;
-      assert.deepEqual({ size, topics, patterns, remembered }, { size: 0, topics: 0, patterns: 0, remembered: 0 });
-      assert.deepEqual(index.matching(TOPICS), []);
-    }),
-    { numRuns: 200 },
-  );
-});
+  test("when all that came has gone, nothing is left", () => {
+    fc.assert(
+      fc.property(fc.array(steps, { maxLength: 40 }), (all) => {
+        const index = new TopicIndex<string>(BASE, UNLIMITED, 4);
+        for (const { selectors, value } of run(index, all)) index.remove(selectors, value);
+        const { size, topics, patterns, remembered } = index;
+        assert.deepEqual({ size, topics, patterns, remembered }, { size: 0, topics: 0, patterns: 0, remembered: 0 });
+        assert.deepEqual(index.matching(TOPICS), []);
+      }),
+      { numRuns: 200 },
+    );
+  });
 
-test("if all who want a publication follow everything, the answer is the list itself", () => {
-  const index = new TopicIndex<string>(BASE);
-  index.add([ANY], "one");
-  index.add([ANY], "two");
-  assert.equal(index.matching(["/a"]), index.matching(["/b", "news"]));
-  index.add([parse("exact", "/c")], "three");
-  index.add([parse("template", "/c/{id}")], "four");
-  assert.equal(index.matching(["/a"]), index.matching(["/b", "news"]));
-  assert.deepEqual([...index.matching(["/c/1"])].sort(), ["four", "one", "two"]);
-});
+  test("if all who want a publication follow everything, the answer is the list itself", () => {
+    const index = new TopicIndex<string>(BASE);
+    index.add([ANY], "one");
+    index.add([ANY], "two");
+    assert.equal(index.matching(["/a"]), index.matching(["/b", "news"]));
+    index.add([parse("exact", "/c")], "three");
+    index.add([parse("template", "/c/{id}")], "four");
+    assert.equal(index.matching(["/a"]), index.matching(["/b", "news"]));
+    assert.deepEqual([...index.matching(["/c/1"])].sort(), ["four", "one", "two"]);
+  });
 
-test("if all who want a publication follow one topic, the answer is the list itself", () => {
-  const index = new TopicIndex<string>(BASE);
-  index.add([parse("exact", "/a")], "one");
-  index.add([parse("urlpattern", "/b/:id")], "two");
-  assert.equal(index.matching(["/a"]), index.matching(["/a", "/a", "other"]));
-  assert.equal(index.matching(["/b/1"]), index.matching(["/b/2", "/b/3"]));
-});
+  test("if all who want a publication follow one topic, the answer is the list itself", () => {
+    const index = new TopicIndex<string>(BASE);
+    index.add([parse("exact", "/a")], "one");
+    index.add([parse("urlpattern", "/b/:id")], "two");
+    assert.equal(index.matching(["/a"]), index.matching(["/a", "/a", "other"]));
+    assert.equal(index.matching(["/b/1"]), index.matching(["/b/2", "/b/3"]));
+  });
 
-test("selectors of the same text are held once", () => {
-  const index = new TopicIndex<number>(BASE);
-  for (let i = 0; i < 10; i++)
-    index.add([parse("template", "/a/{id}"), parse("exact", "/b"), parse("urlpattern", "/c/:id")], i);
-  assert.deepEqual([index.size, index.topics, index.patterns], [10, 1, 2]);
-  for (let i = 0; i < 9; i++) index.remove([parse("template", "/a/{id}")], i);
-  assert.deepEqual([index.size, index.topics, index.patterns], [10, 1, 2]);
-  index.remove([parse("template", "/a/{id}")], 9);
-  assert.deepEqual([index.size, index.topics, index.patterns], [10, 1, 1]);
-});
+  test("selectors of the same text are held once", () => {
+    const index = new TopicIndex<number>(BASE);
+    for (let i = 0; i < 10; i++)
+      index.add([parse("template", "/a/{id}"), parse("exact", "/b"), parse("urlpattern", "/c/:id")], i);
+    assert.deepEqual([index.size, index.topics, index.patterns], [10, 1, 2]);
+    for (let i = 0; i < 9; i++) index.remove([parse("template", "/a/{id}")], i);
+    assert.deepEqual([index.size, index.topics, index.patterns], [10, 1, 2]);
+    index.remove([parse("template", "/a/{id}")], 9);
+    assert.deepEqual([index.size, index.topics, index.patterns], [10, 1, 1]);
+  });
 
-test("a pattern that comes after a topic was published is found, and one that went is not", () => {
-  const index = new TopicIndex<string>(BASE);
-  const [template, pattern] = [parse("template", "/a/{id}"), parse("urlpattern", "/a/:id")];
-  index.add([template], "one");
-  assert.deepEqual(index.matching(["/a/1"]), ["one"]);
-  index.add([pattern], "two");
-  assert.deepEqual([...index.matching(["/a/1"])].sort(), ["one", "two"]);
-  index.remove([template], "one");
-  assert.deepEqual(index.matching(["/a/1"]), ["two"]);
-  index.remove([pattern], "two");
-  index.add([template], "three");
-  assert.deepEqual(index.matching(["/a/1"]), ["three"]);
-});
+  test("a pattern that comes after a topic was published is found, and one that went is not", () => {
+    const index = new TopicIndex<string>(BASE);
+    const [template, pattern] = [parse("template", "/a/{id}"), parse("urlpattern", "/a/:id")];
+    index.add([template], "one");
+    assert.deepEqual(index.matching(["/a/1"]), ["one"]);
+    index.add([pattern], "two");
+    assert.deepEqual([...index.matching(["/a/1"])].sort(), ["one", "two"]);
+    index.remove([template], "one");
+    assert.deepEqual(index.matching(["/a/1"]), ["two"]);
+    index.remove([pattern], "two");
+    index.add([template], "three");
+    assert.deepEqual(index.matching(["/a/1"]), ["three"]);
+  });
 
-test("no more topics are remembered than was said", () => {
-  const index = new TopicIndex<string>(BASE, UNLIMITED, 100);
-  index.add([parse("template", "/a/{id}")], "one");
-  for (let i = 0; i < 1_000; i++) {
-    assert.deepEqual(index.matching([`/a/${i}`]), ["one"]);
-    assert.ok(index.remembered <= 100);
-  }
-  assert.ok(index.remembered >= 50);
-});
+  test("no more topics are remembered than was said", () => {
+    const index = new TopicIndex<string>(BASE, UNLIMITED, 100);
+    index.add([parse("template", "/a/{id}")], "one");
+    for (let i = 0; i < 1_000; i++) {
+      assert.deepEqual(index.matching([`/a/${i}`]), ["one"]);
+      assert.ok(index.remembered <= 100);
+    }
+    assert.ok(index.remembered >= 50);
+  });
 
-test("patterns that match everything do not fill the memory with what they match", () => {
-  const index = new TopicIndex<number>(BASE);
-  for (let i = 0; i < 500; i++) index.add([parse("template", `{+any}{v${i}}`)], i);
-  for (let i = 0; i < 2_500; i++) assert.equal(index.matching([`/${i}`]).length, 500);
-  assert.ok(index.remembered <= 2_001, `${index.remembered} topics with 500 patterns each`);
-});
+  test("patterns that match everything do not fill the memory with what they match", () => {
+    const index = new TopicIndex<number>(BASE);
+    for (let i = 0; i < 500; i++) index.add([parse("template", `{+any}{v${i}}`)], i);
+    for (let i = 0; i < 2_500; i++) assert.equal(index.matching([`/${i}`]).length, 500);
+    assert.ok(index.remembered <= 2_001, `${index.remembered} topics with 500 patterns each`);
+  });
 
-test("a topic that comes and goes ten thousand times leaves nothing behind", () => {
-  const index = new TopicIndex<number>(BASE);
-  for (let i = 0; i < 10_000; i++) {
-    const selectors = [parse("exact", `/${i % 3_000}`)];
-    index.add(selectors, i);
-    assert.deepEqual(index.matching([`/${i % 3_000}`]), [i]);
-    index.remove(selectors, i);
-    assert.deepEqual(index.matching([`/${i % 3_000}`]), []);
-  }
-  assert.deepEqual([index.size, index.topics], [0, 0]);
-});
+  test("a topic that comes and goes ten thousand times leaves nothing behind", () => {
+    const index = new TopicIndex<number>(BASE);
+    for (let i = 0; i < 10_000; i++) {
+      const selectors = [parse("exact", `/${i % 3_000}`)];
+      index.add(selectors, i);
+      assert.deepEqual(index.matching([`/${i % 3_000}`]), [i]);
+      index.remove(selectors, i);
+      assert.deepEqual(index.matching([`/${i % 3_000}`]), []);
+    }
+    assert.deepEqual([index.size, index.topics], [0, 0]);
+  });
 
-test("what was not added cannot be removed", () => {
-  const index = new TopicIndex<string>(BASE);
-  index.add([parse("exact", "/a")], "one");
-  for (const selector of SELECTORS) {
-    if (selector.kind === "exact" && selector.value === "/a") continue;
-    assert.throws(() => index.remove([selector], "one"), TypeError);
-  }
-  assert.throws(() => index.remove([parse("exact", "/a")], "two"), TypeError);
-  assert.deepEqual(index.matching(["/a"]), ["one"]);
-});
+  test("what was not added cannot be removed", () => {
+    const index = new TopicIndex<string>(BASE);
+    index.add([parse("exact", "/a")], "one");
+    for (const selector of SELECTORS) {
+      if (selector.kind === "exact" && selector.value === "/a") continue;
+      assert.throws(() => index.remove([selector], "one"), TypeError);
+    }
+    assert.throws(() => index.remove([parse("exact", "/a")], "two"), TypeError);
+    assert.deepEqual(index.matching(["/a"]), ["one"]);
+  });
 
-test("a selector that cannot be compiled leaves the index as it was", () => {
-  const index = new TopicIndex<string>(BASE);
-  const broken: Selector = { kind: "urlpattern", value: "/(" };
-  assert.throws(() => index.add([parse("exact", "/a"), broken], "one"), { name: "ProtocolError" });
-  assert.deepEqual([index.size, index.topics, index.patterns], [0, 0, 0]);
+  test("a selector that cannot be compiled leaves the index as it was", () => {
+    const index = new TopicIndex<string>(BASE);
+    const broken: Selector = { kind: "urlpattern", value: "/(" };
+    assert.throws(() => index.add([parse("exact", "/a"), broken], "one"), { name: "ProtocolError" });
+    assert.deepEqual([index.size, index.topics, index.patterns], [0, 0, 0]);
+  });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { compileNode } from "../../src/matching/automaton.js";
 import { unlimitedWork } from "../../src/matching/compile-work.js";
 import { MAX_STEP_COUNT, matchesNfa } from "../../src/matching/nfa-matcher.js";
@@ -63,54 +63,56 @@ const CASES: readonly [template: string, yes: readonly string[], no: readonly st
   ["{%41b.c_d}", ["x"], ["/"]],
 ];
 
-for (const [template, yes, no] of CASES) {
-  test(`${template} matches what the reference hub says that it matches`, () => {
-    const program = compile(template);
-    for (const topic of yes) assert.equal(matchesNfa(program, topic), true, topic);
-    for (const topic of no) assert.equal(matchesNfa(program, topic), false, topic);
+describe("URI templates", () => {
+  for (const [template, yes, no] of CASES) {
+    test(`${template} matches what the reference hub says that it matches`, () => {
+      const program = compile(template);
+      for (const topic of yes) assert.equal(matchesNfa(program, topic), true, topic);
+      for (const topic of no) assert.equal(matchesNfa(program, topic), false, topic);
+    });
+  }
+
+  const NONE = [
+    "{",
+    "}",
+    "a}b",
+    "{}",
+    "{a",
+    "{a}}",
+    "{{a}}",
+    "{a b}",
+    "{=a}",
+    "{!a}",
+    "{|a}",
+    "{a,}",
+    "{a:0}",
+    "{a:10000}",
+    "{a**}",
+  ];
+
+  for (const value of [...NONE, "{+}", "{a:3*}", "{a..b}", "{.a", "{%4}", "<{a}>", "a b{c}", "%4{a}"]) {
+    test(`${value} is no template`, () => {
+      assert.equal(parseTemplate(value), undefined);
+    });
+  }
+
+  const SLOW = [
+    `${"{+a}".repeat(40)}!{b}`,
+    `${"{a}{/b}".repeat(20)}!{b}`,
+    `{${Array.from({ length: 40 }, (_, i) => `a${i}`).join(",")}}!{b}`,
+    `${"{+a*}{?b*}{&c*}".repeat(6)}!{b}`,
+  ];
+
+  for (const template of SLOW) {
+    test(`${template.slice(0, 20)}... costs no more than the limit, on 4 kB made for it`, () => {
+      for (const unit of ["a", "a,", "a/", "?a&", "%41", "!"]) {
+        const { steps } = measureNfa(compile(template), unit.repeat(4096 / unit.length));
+        assert.ok(steps <= MAX_STEP_COUNT + 1_100, `${steps} steps`);
+      }
+    });
+  }
+
+  test("more variables than a template can sensibly have are too much", () => {
+    assert.throws(() => compile("{a}{/b}".repeat(100)), { name: "ProtocolError", code: "too_large" });
   });
-}
-
-const NONE = [
-  "{",
-  "}",
-  "a}b",
-  "{}",
-  "{a",
-  "{a}}",
-  "{{a}}",
-  "{a b}",
-  "{=a}",
-  "{!a}",
-  "{|a}",
-  "{a,}",
-  "{a:0}",
-  "{a:10000}",
-  "{a**}",
-];
-
-for (const value of [...NONE, "{+}", "{a:3*}", "{a..b}", "{.a", "{%4}", "<{a}>", "a b{c}", "%4{a}"]) {
-  test(`${value} is no template`, () => {
-    assert.equal(parseTemplate(value), undefined);
-  });
-}
-
-const SLOW = [
-  `${"{+a}".repeat(40)}!{b}`,
-  `${"{a}{/b}".repeat(20)}!{b}`,
-  `{${Array.from({ length: 40 }, (_, i) => `a${i}`).join(",")}}!{b}`,
-  `${"{+a*}{?b*}{&c*}".repeat(6)}!{b}`,
-];
-
-for (const template of SLOW) {
-  test(`${template.slice(0, 20)}... costs no more than the limit, on 4 kB made for it`, () => {
-    for (const unit of ["a", "a,", "a/", "?a&", "%41", "!"]) {
-      const { steps } = measureNfa(compile(template), unit.repeat(4096 / unit.length));
-      assert.ok(steps <= MAX_STEP_COUNT + 1_100, `${steps} steps`);
-    }
-  });
-}
-
-test("more variables than a template can sensibly have are too much", () => {
-  assert.throws(() => compile("{a}{/b}".repeat(100)), { name: "ProtocolError", code: "too_large" });
 });

@@ -25,7 +25,7 @@ function setUp(taken: readonly number[] = []) {
   return { clock, slices, fences, sweep, take };
 }
 
-describe("Cancel sweep", () => {
+describe("CancelSweep", () => {
   test("cancels all ids but those that are taken, the newest first", () => {
     const { sweep, slices, take } = setUp([2]);
     let isDone = false;
@@ -66,7 +66,7 @@ describe("Cancel sweep", () => {
   });
 });
 
-describe("Sweep of unheard connections", () => {
+describe("UnknownConnectionSweep", () => {
   const range = (slices: readonly (readonly number[])[]) => {
     const ids = slices.flat();
     return [ids[0], ids.at(-1), ids.length];

@@ -58,7 +58,7 @@ const database = (more: Partial<Mongrel2Database> = {}): Mongrel2Database => ({
 const isExclusive = (more: Partial<Mongrel2Database>, ours: Partial<typeof OURS> = {}) =>
   exclusivityIn({ ...OURS, ...ours }, database(more)).isExclusive;
 
-describe("Exclusive Mongrel2", () => {
+describe("ExclusivityCheck", () => {
   test("is one whose routes lead to our Handler and to files only", () => {
     assert.equal(isExclusive({}), true, "a Handler without a route is none");
     const main = [route("/esupdates", "handler", 1), route("/", "dir", 1)];

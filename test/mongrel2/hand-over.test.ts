@@ -55,7 +55,7 @@ function setUp(more: Partial<HandoverOptions> = {}, { isUndelivered = false, isB
   return { clock, calls, options };
 }
 
-describe("Handover", () => {
+describe("handOver", () => {
   test("hands the streams over: publications are stored until every request is answered, then refused", async () => {
     const { calls, options, clock } = setUp();
     await handOver(options);

@@ -9,7 +9,7 @@ import {
 } from "../../src/mongrel2/link-conditions.js";
 import { blocksReadiness } from "../../src/util/conditions.js";
 
-describe("Problems of a Mongrel2", () => {
+describe("Link conditions", () => {
   test("each names its server and what to do", () => {
     for (const problem of [
       silentCondition("main", 5000, true),

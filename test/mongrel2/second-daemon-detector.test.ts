@@ -27,7 +27,7 @@ function setUp(liveFor = 0) {
   return { clock, told, contention, notices };
 }
 
-describe("Contention", () => {
+describe("SecondDaemonDetector", () => {
   test("the late notices of an earlier process prove nothing", () => {
     const { told, contention, notices, clock } = setUp();
     notices(4500);

@@ -3,7 +3,7 @@
  * at its worst (test/support/fake-mongrel2): what the hub wants must never cost a connection, and nobody gets what he did not ask for.
  */
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { LocalBus } from "../../src/cluster/local-bus.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Presence } from "../../src/http/mercure/presence.js";
@@ -107,110 +107,116 @@ function assertWellBehaved({ counters, maxPendingEver }: FakeMongrel2): void {
   assert.ok(maxPendingEver <= 16, `${maxPendingEver} messages waited for one connection`);
 }
 
-for (const [what, options] of [
-  ["JSON headers", {}],
-  ["tnetstring headers", { protocol: "tnetstring" }],
-  ["writers that run only after a pause", { yieldAfterMs: 0.5 }],
-  ["flow control", { flowControl: true }],
-  ["a send_ident that is the beginning of another", { sendIdent: "m2push", recvIdent: "m2push " }],
-] as const) {
-  test(`a burst of 1000 events reaches 300 clients in order, and costs nobody the connection: ${what}`, async (t) => {
-    const { fake, live, publish } = await setUp(t, options);
+describe("serveMongrel2", () => {
+  for (const [what, options] of [
+    ["JSON headers", {}],
+    ["tnetstring headers", { protocol: "tnetstring" }],
+    ["writers that run only after a pause", { yieldAfterMs: 0.5 }],
+    ["flow control", { flowControl: true }],
+    ["a send_ident that is the beginning of another", { sendIdent: "m2push", recvIdent: "m2push " }],
+  ] as const) {
+    test(`a burst of 1000 events reaches 300 clients in order, and costs nobody the connection: ${what}`, async (t) => {
+      const { fake, live, publish } = await setUp(t, options);
+      await live();
+      const clients = await streams(fake, 300);
+      for (const data of numbers(1000)) publish(data);
+      for (const client of clients) await client.received("\ndata: 1000\n");
+      for (const client of clients) assert.deepEqual(dataOf(client), numbers(1000));
+      assertWellBehaved(fake);
+    });
+  }
+
+  test("who comes before Mongrel2 has answered, or before the daemon was there, is served when it has", async (t) => {
+    const { fake, live, publish } = await setUp(t);
+    const early = Array.from({ length: 20 }, () => fake.connect());
     await live();
-    const clients = await streams(fake, 300);
-    for (const data of numbers(1000)) publish(data);
-    for (const client of clients) await client.received("\ndata: 1000\n");
-    for (const client of clients) assert.deepEqual(dataOf(client), numbers(1000));
+    for (const client of early) await client.received("\nid: ");
+    publish("x");
+    for (const client of early) await client.received("\ndata: x\n");
+  });
+
+  test("after a restart of Mongrel2 its new connections get nothing that they did not ask for", async (t) => {
+    const { fake, hub, live, publish, lines } = await setUp(t);
+    await live();
+    await streams(fake, 50);
+    for (const data of numbers(500)) publish(data);
+    await fake.restart();
+    await live(2);
+    assert.equal(hub.clients, 0);
+    const [silent, asking, elsewhere] = [
+      fake.connect({ method: "BREW" }),
+      fake.connect(),
+      fake.connect({ path: "/x" }),
+    ];
+    await asking.received("\nid: ");
+    for (const data of numbers(500)) publish(`new ${data}`);
+    await asking.received("\ndata: new 500\n");
+    assert.deepEqual(
+      dataOf(asking),
+      numbers(500).map((data) => `new ${data}`),
+    );
+    for (const other of [silent, elsewhere]) {
+      assert.equal(await other.over(), "closed");
+      assert.match(other.text, /^HTTP\/1\.1 40[45] /);
+      assert.doesNotMatch(other.text, /data:/);
+    }
+    const reasons = lines.filter(({ event }) => event === "client_disconnected").map(({ reason }) => reason);
+    assert.deepEqual(
+      reasons,
+      numbers(50).map(() => "server lost"),
+    );
     assertWellBehaved(fake);
   });
-}
 
-test("who comes before Mongrel2 has answered, or before the daemon was there, is served when it has", async (t) => {
-  const { fake, live, publish } = await setUp(t);
-  const early = Array.from({ length: 20 }, () => fake.connect());
-  await live();
-  for (const client of early) await client.received("\nid: ");
-  publish("x");
-  for (const client of early) await client.received("\ndata: x\n");
-});
+  test("the sweep finds who died without a word, and keeps the others alive", async (t) => {
+    const { fake, hub, live, lines } = await setUp(t, {}, 'keepalive = "1s"');
+    await live();
+    const [dead, alive] = await streams(fake, 2);
+    dead?.end("lost");
+    await fake.until(() => hub.clients === 1 && (alive?.keepAlives ?? 0) > 1, "the sweep");
+    const told = lines.find(({ event }) => event === "client_disconnected");
+    assert.deepEqual([told?.client, told?.reason, told?.clients], [dead?.id, "found dead", 1]);
+  });
 
-test("after a restart of Mongrel2 its new connections get nothing that they did not ask for", async (t) => {
-  const { fake, hub, live, publish, lines } = await setUp(t);
-  await live();
-  await streams(fake, 50);
-  for (const data of numbers(500)) publish(data);
-  await fake.restart();
-  await live(2);
-  assert.equal(hub.clients, 0);
-  const [silent, asking, elsewhere] = [fake.connect({ method: "BREW" }), fake.connect(), fake.connect({ path: "/x" })];
-  await asking.received("\nid: ");
-  for (const data of numbers(500)) publish(`new ${data}`);
-  await asking.received("\ndata: new 500\n");
-  assert.deepEqual(
-    dataOf(asking),
-    numbers(500).map((data) => `new ${data}`),
-  );
-  for (const other of [silent, elsewhere]) {
-    assert.equal(await other.over(), "closed");
-    assert.match(other.text, /^HTTP\/1\.1 40[45] /);
-    assert.doesNotMatch(other.text, /data:/);
-  }
-  const reasons = lines.filter(({ event }) => event === "client_disconnected").map(({ reason }) => reason);
-  assert.deepEqual(
-    reasons,
-    numbers(50).map(() => "server lost"),
-  );
-  assertWellBehaved(fake);
-});
+  test("a client that does not read loses its connection at most, and nobody else notices", async (t) => {
+    const { fake, live, publish } = await setUp(t);
+    await live();
+    const [stuck, ...others] = await streams(fake, 10);
+    stuck?.pause();
+    for (const data of numbers(200)) {
+      publish(data);
+      await others[0]?.received(`\ndata: ${data}\n`);
+    }
+    for (const client of others) {
+      await client.received("\ndata: 200\n");
+      assert.deepEqual(dataOf(client), numbers(200));
+    }
+    assert.equal(stuck?.ending, "killed");
+    assert.equal(fake.counters.killed, 1);
+  });
 
-test("the sweep finds who died without a word, and keeps the others alive", async (t) => {
-  const { fake, hub, live, lines } = await setUp(t, {}, 'keepalive = "1s"');
-  await live();
-  const [dead, alive] = await streams(fake, 2);
-  dead?.end("lost");
-  await fake.until(() => hub.clients === 1 && (alive?.keepAlives ?? 0) > 1, "the sweep");
-  const told = lines.find(({ event }) => event === "client_disconnected");
-  assert.deepEqual([told?.client, told?.reason, told?.clients], [dead?.id, "found dead", 1]);
-});
+  test("an event of more than 100 kB is refused in words, and what comes after it is sent", async (t) => {
+    const { fake, hub, live, publish } = await setUp(t, { flowControl: true });
+    await live();
+    const [client] = await streams(fake, 1);
+    assert.throws(() => parsePublication([Buffer.from("t"), Buffer.alloc(100_001, "x")]), { code: "too_large" });
+    const largest = parsePublication([Buffer.from("t"), Buffer.alloc(99_900, "x")]);
+    await hub.publish(largest);
+    publish("after");
+    await client?.received("\ndata: after\n");
+    assertWellBehaved(fake);
+  });
 
-test("a client that does not read loses its connection at most, and nobody else notices", async (t) => {
-  const { fake, live, publish } = await setUp(t);
-  await live();
-  const [stuck, ...others] = await streams(fake, 10);
-  stuck?.pause();
-  for (const data of numbers(200)) {
-    publish(data);
-    await others[0]?.received(`\ndata: ${data}\n`);
-  }
-  for (const client of others) {
-    await client.received("\ndata: 200\n");
-    assert.deepEqual(dataOf(client), numbers(200));
-  }
-  assert.equal(stuck?.ending, "killed");
-  assert.equal(fake.counters.killed, 1);
-});
-
-test("an event of more than 100 kB is refused in words, and what comes after it is sent", async (t) => {
-  const { fake, hub, live, publish } = await setUp(t, { flowControl: true });
-  await live();
-  const [client] = await streams(fake, 1);
-  assert.throws(() => parsePublication([Buffer.from("t"), Buffer.alloc(100_001, "x")]), { code: "too_large" });
-  const largest = parsePublication([Buffer.from("t"), Buffer.alloc(99_900, "x")]);
-  await hub.publish(largest);
-  publish("after");
-  await client?.received("\ndata: after\n");
-  assertWellBehaved(fake);
-});
-
-test("when it stops it has told Mongrel2 everything, and lets go of its sockets", async (t) => {
-  const { fake, served, live, publish, hub } = await setUp(t);
-  await live();
-  const [client] = await streams(fake, 1);
-  for (const data of numbers(300)) publish(data);
-  hub.seal();
-  await hub.delivered();
-  await served.link.stopReceiving();
-  assert.equal(await served.stop(), true);
-  await client?.received("\ndata: 300\n");
-  assert.equal(client?.ending, undefined);
+  test("when it stops it has told Mongrel2 everything, and lets go of its sockets", async (t) => {
+    const { fake, served, live, publish, hub } = await setUp(t);
+    await live();
+    const [client] = await streams(fake, 1);
+    for (const data of numbers(300)) publish(data);
+    hub.seal();
+    await hub.delivered();
+    await served.link.stopReceiving();
+    assert.equal(await served.stop(), true);
+    await client?.received("\ndata: 300\n");
+    assert.equal(client?.ending, undefined);
+  });
 });

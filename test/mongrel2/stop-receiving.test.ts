@@ -56,7 +56,7 @@ async function setUp({ maxTargets = 128, isLive = true } = {}) {
   return { endpoint, clock, told, sent, drains, lastFence, goLive, drained: (is: boolean) => drained(is) };
 }
 
-describe("Endpoint: leave", () => {
+describe("Mongrel2Link.stopReceiving", () => {
   for (const maxTargets of [128, 64, 1024]) {
     test(`sends a fence and then cancels of connection 0 only, ${maxTargets} ids a frame at most`, async () => {
       const { endpoint, sent, drains, lastFence } = await setUp({ maxTargets });

@@ -1,6 +1,6 @@
 /** Work that is asked for again and again. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { Coalescer } from "../../src/util/coalescer.js";
 import { FakeClock } from "../support/clock.js";
 
@@ -13,48 +13,50 @@ function setUp() {
   return { clock, pace, seen };
 }
 
-test("asked for once, or often in one turn, it is done when the turn is over, once", async () => {
-  const { pace, seen } = setUp();
-  pace.request();
-  pace.request();
-  assert.equal(seen.runs, 0);
-  await turn();
-  assert.equal(seen.runs, 1);
-});
+describe("Coalescer", () => {
+  test("asked for once, or often in one turn, it is done when the turn is over, once", async () => {
+    const { pace, seen } = setUp();
+    pace.request();
+    pace.request();
+    assert.equal(seen.runs, 0);
+    await turn();
+    assert.equal(seen.runs, 1);
+  });
 
-test("asked for again and again it is done once in each interval, and never left undone", async () => {
-  const { clock, pace, seen } = setUp();
-  for (let count = 0; count < 10; count++) {
+  test("asked for again and again it is done once in each interval, and never left undone", async () => {
+    const { clock, pace, seen } = setUp();
+    for (let count = 0; count < 10; count++) {
+      pace.request();
+      await turn();
+    }
+    assert.equal(seen.runs, 1);
+    clock.advance(4);
+    assert.equal(seen.runs, 2);
+    clock.advance(4);
+    assert.equal(seen.runs, 2, "nobody asked");
+    assert.equal(clock.waiting, 0);
     pace.request();
     await turn();
-  }
-  assert.equal(seen.runs, 1);
-  clock.advance(4);
-  assert.equal(seen.runs, 2);
-  clock.advance(4);
-  assert.equal(seen.runs, 2, "nobody asked");
-  assert.equal(clock.waiting, 0);
-  pace.request();
-  await turn();
-  assert.equal(seen.runs, 3, "after a rest at once again");
-});
+    assert.equal(seen.runs, 3, "after a rest at once again");
+  });
 
-test("done before its time it is not done again for what was asked before", async () => {
-  const { clock, pace, seen } = setUp();
-  pace.request();
-  pace.runNow();
-  await turn();
-  clock.advance(10);
-  assert.equal(seen.runs, 1);
-});
+  test("done before its time it is not done again for what was asked before", async () => {
+    const { clock, pace, seen } = setUp();
+    pace.request();
+    pace.runNow();
+    await turn();
+    clock.advance(10);
+    assert.equal(seen.runs, 1);
+  });
 
-test("stopped, nothing is done and no timer is left", async () => {
-  const { clock, pace, seen } = setUp();
-  pace.runNow();
-  pace.request();
-  pace.stop();
-  await turn();
-  clock.advance(10);
-  assert.equal(seen.runs, 1);
-  assert.equal(clock.waiting, 0);
+  test("stopped, nothing is done and no timer is left", async () => {
+    const { clock, pace, seen } = setUp();
+    pace.runNow();
+    pace.request();
+    pace.stop();
+    await turn();
+    clock.advance(10);
+    assert.equal(seen.runs, 1);
+    assert.equal(clock.waiting, 0);
+  });
 });

@@ -1,15 +1,17 @@
 /** What was made last. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { memoizeLast } from "../../src/util/memoize-last.js";
 
-test("the same key one after the other is made once; another one, or one from before, anew", () => {
-  const made: string[] = [];
-  const upper = memoizeLast(({ text }: { text: string }) => {
-    made.push(text);
-    return text.toUpperCase();
+describe("memoizeLast", () => {
+  test("the same key one after the other is made once; another one, or one from before, anew", () => {
+    const made: string[] = [];
+    const upper = memoizeLast(({ text }: { text: string }) => {
+      made.push(text);
+      return text.toUpperCase();
+    });
+    const [a, b] = [{ text: "a" }, { text: "b" }];
+    assert.deepEqual([upper(a), upper(a), upper(b), upper(a), upper({ text: "a" })], ["A", "A", "B", "A", "A"]);
+    assert.deepEqual(made, ["a", "b", "a", "a"]);
   });
-  const [a, b] = [{ text: "a" }, { text: "b" }];
-  assert.deepEqual([upper(a), upper(a), upper(b), upper(a), upper({ text: "a" })], ["A", "A", "B", "A", "A"]);
-  assert.deepEqual(made, ["a", "b", "a", "a"]);
 });

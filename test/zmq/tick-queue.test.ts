@@ -1,6 +1,6 @@
 /** Work in turns of the event loop: how much of it in one, and whose. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { type TickBudget, TickQueue, type TickWorker } from "../../src/zmq/tick-queue.js";
 
 const turn = () => new Promise(setImmediate);
@@ -25,100 +25,102 @@ function worker(messages: number, bytes: number, done: () => void = () => {}): T
   };
 }
 
-test("a little is done at once", () => {
-  const turns = new TickQueue();
-  const one = worker(3, 10);
-  turns.add(one);
-  assert.equal(one.left, 0);
-  assert.ok(!turns.hasBacklog);
-});
+describe("TickQueue", () => {
+  test("a little is done at once", () => {
+    const turns = new TickQueue();
+    const one = worker(3, 10);
+    turns.add(one);
+    assert.equal(one.left, 0);
+    assert.ok(!turns.hasBacklog);
+  });
 
-test("a turn does 768 messages and no more, of all workers together, however small they are", async () => {
-  const turns = new TickQueue();
-  let done = 0;
-  const workers = Array.from({ length: 5 }, () => worker(1000, 0, () => done++));
-  for (const it of workers) turns.add(it);
-  assert.ok(done <= 768 && done > 750, `${done}`);
-  for (let last = done; turns.hasBacklog; last = done) {
+  test("a turn does 768 messages and no more, of all workers together, however small they are", async () => {
+    const turns = new TickQueue();
+    let done = 0;
+    const workers = Array.from({ length: 5 }, () => worker(1000, 0, () => done++));
+    for (const it of workers) turns.add(it);
+    assert.ok(done <= 768 && done > 750, `${done}`);
+    for (let last = done; turns.hasBacklog; last = done) {
+      await turn();
+      assert.ok(done - last <= 768, `${done - last} in one turn`);
+    }
+    assert.equal(done, 5000);
+  });
+
+  test("a turn does 80 kB, and one message that is larger", async () => {
+    const turns = new TickQueue();
+    const large = worker(4, 1_000_000);
+    const medium = worker(100, 10_000);
+    turns.add(large);
+    turns.add(medium);
+    assert.deepEqual([large.left, medium.left], [3, 100]);
     await turn();
-    assert.ok(done - last <= 768, `${done - last} in one turn`);
-  }
-  assert.equal(done, 5000);
-});
-
-test("a turn does 80 kB, and one message that is larger", async () => {
-  const turns = new TickQueue();
-  const large = worker(4, 1_000_000);
-  const medium = worker(100, 10_000);
-  turns.add(large);
-  turns.add(medium);
-  assert.deepEqual([large.left, medium.left], [3, 100]);
-  await turn();
-  assert.deepEqual([large.left, medium.left], [3, 91], "nine times 10 kB");
-  await turn();
-  assert.deepEqual([large.left, medium.left], [2, 91], "then they take turns");
-  await turn();
-  assert.deepEqual([large.left, medium.left], [2, 82]);
-});
-
-test("a worker that had nothing before is served in the next turn, whatever the others have", async () => {
-  const turns = new TickQueue();
-  const floods = Array.from({ length: 100 }, () => worker(100_000, 2));
-  for (const flood of floods) turns.add(flood);
-  while (floods.some(({ left }) => left === 100_000)) await turn();
-  const little = worker(1, 100);
-  turns.add(little);
-  await turn();
-  assert.equal(little.left, 0);
-});
-
-test("those that come anew in every turn leave half of it to the others", async () => {
-  const turns = new TickQueue();
-  const flood = worker(10_000, 2);
-  turns.add(flood);
-  for (let count = 0; count < 10; count++) {
-    for (let fresh = 0; fresh < 100; fresh++) turns.add(worker(64, 2));
-    const before = flood.left;
+    assert.deepEqual([large.left, medium.left], [3, 91], "nine times 10 kB");
     await turn();
-    assert.ok(before - flood.left >= 64, `${before - flood.left}`);
-  }
-});
+    assert.deepEqual([large.left, medium.left], [2, 91], "then they take turns");
+    await turn();
+    assert.deepEqual([large.left, medium.left], [2, 82]);
+  });
 
-test("a worker that throws keeps its place, and the others go on", async () => {
-  const turns = new TickQueue();
-  let isBroken = true;
-  const next = worker(1, 1);
-  const after = worker(1, 1);
-  const broken: TickWorker = {
-    work: (budget) => {
-      if (!isBroken) return after.work(budget);
-      isBroken = false;
-      throw new Error("broken");
-    },
-  };
-  assert.throws(() => turns.add(broken), /broken/);
-  turns.add(next);
-  assert.equal(next.left, 0);
-  await turn();
-  assert.equal(after.left, 0, "the one that threw, again");
-});
+  test("a worker that had nothing before is served in the next turn, whatever the others have", async () => {
+    const turns = new TickQueue();
+    const floods = Array.from({ length: 100 }, () => worker(100_000, 2));
+    for (const flood of floods) turns.add(flood);
+    while (floods.some(({ left }) => left === 100_000)) await turn();
+    const little = worker(1, 100);
+    turns.add(little);
+    await turn();
+    assert.equal(little.left, 0);
+  });
 
-test("while paused nobody works; then everybody does", async () => {
-  const turns = new TickQueue();
-  const [first, second] = [worker(900, 0), worker(3, 0)];
-  turns.add(first);
-  turns.isPaused = true;
-  turns.add(second);
-  const left = first.left;
-  assert.ok(left > 0);
-  await turn();
-  await turn();
-  assert.deepEqual([first.left, second.left], [left, 3]);
-  turns.isPaused = false;
-  while (turns.hasBacklog) await turn();
-  assert.deepEqual([first.left, second.left], [0, 0]);
-  await turn();
-  const third = worker(1, 0);
-  turns.add(third);
-  assert.equal(third.left, 0, "at once again");
+  test("those that come anew in every turn leave half of it to the others", async () => {
+    const turns = new TickQueue();
+    const flood = worker(10_000, 2);
+    turns.add(flood);
+    for (let count = 0; count < 10; count++) {
+      for (let fresh = 0; fresh < 100; fresh++) turns.add(worker(64, 2));
+      const before = flood.left;
+      await turn();
+      assert.ok(before - flood.left >= 64, `${before - flood.left}`);
+    }
+  });
+
+  test("a worker that throws keeps its place, and the others go on", async () => {
+    const turns = new TickQueue();
+    let isBroken = true;
+    const next = worker(1, 1);
+    const after = worker(1, 1);
+    const broken: TickWorker = {
+      work: (budget) => {
+        if (!isBroken) return after.work(budget);
+        isBroken = false;
+        throw new Error("broken");
+      },
+    };
+    assert.throws(() => turns.add(broken), /broken/);
+    turns.add(next);
+    assert.equal(next.left, 0);
+    await turn();
+    assert.equal(after.left, 0, "the one that threw, again");
+  });
+
+  test("while paused nobody works; then everybody does", async () => {
+    const turns = new TickQueue();
+    const [first, second] = [worker(900, 0), worker(3, 0)];
+    turns.add(first);
+    turns.isPaused = true;
+    turns.add(second);
+    const left = first.left;
+    assert.ok(left > 0);
+    await turn();
+    await turn();
+    assert.deepEqual([first.left, second.left], [left, 3]);
+    turns.isPaused = false;
+    while (turns.hasBacklog) await turn();
+    assert.deepEqual([first.left, second.left], [0, 0]);
+    await turn();
+    const third = worker(1, 0);
+    turns.add(third);
+    assert.equal(third.left, 0, "at once again");
+  });
 });
