@@ -53,7 +53,8 @@ async function exportTo(file: string | undefined, config: Config, io: Io): Promi
     await archive.close();
   }
   io.stderr.write(`${events(count)} exported\n`);
-  if (archive.lost !== undefined) throw new M2pushError("storage_unusable", errorTexts.incompleteExport(archive.lost));
+  if (archive.damage !== undefined)
+    throw new M2pushError("storage_unusable", errorTexts.incompleteExport(archive.damage));
 }
 
 /** Joins lines: one write for each line would cost more than everything else. */

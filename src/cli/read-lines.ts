@@ -12,7 +12,7 @@ const BYTE_ORDER_MARK = "\u{feff}";
 
 /**
  * Each line without its end, which is LF, CRLF or CR; the last may have none. Throws "invalid" for a line that is not
- * UTF-8, "too_large" for one that no event can hold. Whoever writes to us may keep the pipe open: at the end it is let go of.
+ * UTF-8, "too_large" for one that no event can hold. The input is destroyed at the end, because its writer may keep the pipe open.
  */
 export async function* linesOf(input: Readable): AsyncGenerator<string> {
   const lines = new LineSplitter();

@@ -1,18 +1,15 @@
 /**
- * The bus of a daemon among several: a JetStream stream gives each publication its sequence, and every daemon follows it from
- * where it stood, for ever. One round of following is:
+ * The bus of a daemon among several: a JetStream stream gives each publication its sequence, and every daemon follows the stream
+ * from its own location. One round has these steps:
  *
- *   dial     a session with a NATS server; again and again until there is one
- *   survey   is it the stream that we know? Find it, or make it; see what of it is lost to us
- *   follow   take every message in its order
- *   survey   once more: it was not replaced between the two
+ *   dial       opens a session with a NATS server, with backoff until one answers
+ *   validate   finds or creates the stream, and compares it with what this daemon has taken (stream-validator.ts)
+ *   follow     takes every message in order
+ *   inspect    makes sure that the stream was not replaced since it was validated
  *
- * and when the consumer ends, it is surveyed and followed anew; when the session ends, another is dialled.
- *
- * Clients are told when the stream was made anew (another epoch: positions of the old one mean nothing), and when some of it
- * was trimmed or purged before we could take it.
+ * When the consumer ends, the bus validates and follows again; when the session ends, it dials another. Clients get a gap when the
+ * stream has a new epoch (positions of the old one mean nothing) or was trimmed beyond the daemon's location.
  */
-
 import type { GapReason } from "../delivery/reasons.js";
 import { M2pushError } from "../errors.js";
 import type { Bus, Deliver } from "../hub/bus.js";
@@ -26,7 +23,7 @@ import type { ClusterHistory } from "./cluster-history.js";
 import type { Nodes } from "./nodes.js";
 import { StallDetector } from "./stall-detector.js";
 import { StreamPublisher } from "./stream-publisher.js";
-import { decodeRecord } from "./stream-record.js";
+import { decodeStreamRecord } from "./stream-record.js";
 import type { Dial, StreamConsumer, StreamMessage, StreamSession, StreamState } from "./stream-session.js";
 import { type StreamLocation, StreamValidator } from "./stream-validator.js";
 
@@ -37,78 +34,78 @@ export interface ClusterBusOptions extends StreamObserver {
   readonly nodes: Nodes;
   /** A new name for an epoch: [A-Za-z0-9]+. */
   readonly newEpoch: () => string;
-  /** A name that no other daemon has or had. */
+  /** Unique to this process; the ids of its messages begin with it. */
   readonly name: string;
-  /** What an operator should know. Called at most now and then with the same kind of thing. */
+  /** Receives warnings for operators, throttled by kind. */
   readonly warn: (warning: string) => void;
 }
 
-/** Between two attempts to reach NATS, milliseconds. */
-const RETRY = { first: 100, last: 3000 };
-/** How often the stream is looked at while it is followed, milliseconds: for its size, and for what its consumer does not say. */
-const LOOK_EVERY = 2000;
-/** Messages read before the first is served, so that those who come back find the newest in memory. */
-const WARM = 20_000;
-/** The same warning again after this long, milliseconds. */
-const WARN_EVERY = 60_000;
-/** How long a stop waits for acknowledgements, milliseconds. */
-const LAST_PATIENCE = 2000;
+/** Pause between two attempts to reach NATS: backoff from the first to the last value. */
+const RETRY_MS = { first: 100, last: 3000 };
+/** How often the followed stream is inspected: for its size, its leader, and messages that its consumer does not deliver. */
+const INSPECT_INTERVAL_MS = 2000;
+/** Messages read before the daemon serves clients, so that most replays are answered from memory. */
+const WARMUP_MESSAGES = 20_000;
+/** The same kind of warning is repeated after this interval at the earliest. */
+const WARNING_INTERVAL_MS = 60_000;
+/** How long close() waits for acknowledgements of publications. */
+const STOP_TIMEOUT_MS = 2000;
 
 export class ClusterBus implements Bus {
   readonly #options: ClusterBusOptions;
   readonly #publisher: StreamPublisher;
-  readonly #survey: StreamValidator;
-  readonly #standstill = new StallDetector();
-  readonly #warnings: Throttle;
-  readonly #pause: CancellableSleep;
+  readonly #validator: StreamValidator;
+  readonly #stallDetector = new StallDetector();
+  readonly #warningThrottle: Throttle;
+  readonly #retrySleep: CancellableSleep;
   #deliver: Deliver | undefined;
-  #interrupted: (reason: GapReason) => void = () => {};
-  #place: StreamLocation | undefined;
-  /** What the stream ended with when it was last surveyed. */
-  #surveyed = 0;
-  /** Whether it is known where the epoch begins. */
-  #isBased = false;
+  #notifyGap: (reason: GapReason) => void = () => {};
+  #location: StreamLocation | undefined;
+  /** The last sequence of the stream when it was validated. */
+  #validatedLast = 0;
+  /** Whether the first offset of the epoch is known. */
+  #isBaseKnown = false;
   #session: StreamSession | undefined;
-  /** What was last said of the session: why there is none, or undefined = it is there. */
-  #told: string | undefined = "";
+  /** The state that the observer has: the reason of the disconnection; undefined = connected. */
+  #reportedReason: string | undefined = "";
   #isClosed = false;
-  #running: Promise<void> = Promise.resolve();
-  #warmed: () => void = () => {};
+  #followLoop: Promise<void> = Promise.resolve();
+  #resolveWarm: () => void = () => {};
 
   constructor(options: ClusterBusOptions) {
     this.#options = options;
     this.#publisher = new StreamPublisher(options.clock, options.name, options.refused);
-    this.#warnings = new Throttle(options.clock, WARN_EVERY);
-    this.#pause = new CancellableSleep(options.clock);
-    this.#survey = new StreamValidator({ ...options, rolledBack: (warning) => this.#warn("rolled back", warning) });
+    this.#warningThrottle = new Throttle(options.clock, WARNING_INTERVAL_MS);
+    this.#retrySleep = new CancellableSleep(options.clock);
+    this.#validator = new StreamValidator({ ...options, onRollback: (warning) => this.#warn("rolled back", warning) });
   }
 
   get epoch(): string {
     return this.#options.history.epoch;
   }
 
-  /** Where this daemon stands; undefined before it knows. */
-  get place(): StreamLocation | undefined {
-    return this.#place;
+  /** The newest message that this daemon has taken; undefined before the stream was validated. */
+  get location(): StreamLocation | undefined {
+    return this.#location;
   }
 
   /**
-   * Begins to follow; resolves when the history can be served. `known`: where this daemon stood when it last ran; with that it
-   * resolves after `patience` milliseconds in any case, serves what it can, and goes on from there when NATS is back.
+   * Begins to follow the stream; resolves when the history can be served. With `known`, the location of the previous process, it
+   * resolves after `timeoutMs` at the latest: the daemon then serves what it has, and follows from there once NATS is back.
    */
-  async open(known: StreamLocation | undefined, patience: number): Promise<void> {
-    const warmed = new Promise<void>((resolve) => {
-      this.#warmed = resolve;
+  async open(known: StreamLocation | undefined, timeoutMs: number): Promise<void> {
+    const warm = new Promise<void>((resolve) => {
+      this.#resolveWarm = resolve;
     });
-    this.#running = this.#run(known);
-    if (!known) return warmed;
-    await waitAtMost(this.#options.clock, patience, warmed);
-    if (!this.#place) this.#begin(known);
+    this.#followLoop = this.#run(known);
+    if (!known) return warm;
+    await waitAtMost(this.#options.clock, timeoutMs, warm);
+    if (!this.#location) this.#startEpoch(known);
   }
 
-  async start(deliver: Deliver, interrupted: (reason: GapReason) => void = () => {}): Promise<void> {
+  async start(deliver: Deliver, notifyGap: (reason: GapReason) => void = () => {}): Promise<void> {
     this.#deliver = deliver;
-    this.#interrupted = interrupted;
+    this.#notifyGap = notifyGap;
   }
 
   publish(draft: Draft): Promise<Publication> {
@@ -123,177 +120,179 @@ export class ClusterBus implements Bus {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await waitAtMost(this.#options.clock, LAST_PATIENCE, this.#publisher.settled());
+    await waitAtMost(this.#options.clock, STOP_TIMEOUT_MS, this.#publisher.drained());
     this.#publisher.close();
     this.#options.nodes.close();
-    this.#pause.cancel();
-    this.#warmed();
+    this.#retrySleep.cancel();
+    this.#resolveWarm();
     await this.#session?.close();
-    await this.#running;
+    await this.#followLoop;
     this.#deliver = undefined;
   }
 
-  /** Never rejects: ends with close(). */
+  /** Never rejects; resolves after close(). */
   async #run(known: StreamLocation | undefined): Promise<void> {
     const { dial } = this.#options;
-    const wait = backoff(RETRY.first, RETRY.last);
+    const wait = backoff(RETRY_MS.first, RETRY_MS.last);
     while (!this.#isClosed) {
       try {
         this.#session = await dial();
         await this.#serve(this.#session, known, wait.reset);
       } catch (error) {
-        this.#down(textOf(error));
+        this.#disconnected(messageOf(error));
       }
-      await this.#pause.for(wait.next());
+      await this.#retrySleep.for(wait.next());
     }
   }
 
-  /** Follows the stream as long as the session lasts. Rejects with why it is over. */
+  /** Follows the stream until the session ends; rejects with the reason. */
   async #serve(session: StreamSession, known: StreamLocation | undefined, succeeded: () => void): Promise<void> {
-    let over: string | undefined;
+    let closeReason: string | undefined;
     const closed = session.closed.then((why) => {
-      over = why;
+      closeReason = why;
       return why;
     });
     try {
-      while (!this.#isClosed && over === undefined) {
-        await this.#enter(session, await this.#survey.of(session, this.#place ?? known));
+      while (!this.#isClosed && closeReason === undefined) {
+        await this.#adoptState(session, await this.#validator.validate(session, this.#location ?? known));
         const why = await this.#follow(session, closed, succeeded);
-        if (over === undefined) this.#warn("following", `the stream is followed anew: ${why}`);
-        await this.#pause.for(RETRY.first);
+        if (closeReason === undefined) this.#warn("following", `recreated the JetStream consumer: ${why}`);
+        await this.#retrySleep.for(RETRY_MS.first);
       }
-      throw new M2pushError("unavailable", over ?? "closed");
+      throw new M2pushError("unavailable", closeReason ?? "closed");
     } finally {
       await session.close();
     }
   }
 
-  /** Resolves with why it ended. */
+  /** Resolves with the reason why the consumer ended. */
   async #follow(session: StreamSession, closed: Promise<string>, succeeded: () => void): Promise<string> {
     const { clock, history } = this.#options;
     let end: (why: string) => void = () => {};
     const ended = new Promise<string>((resolve) => {
       end = resolve;
     });
-    const following = await session.follow(history.last + 1, (message) => this.#take(message, end), end);
-    const look = async () => {
-      const state = await this.#look(session, following);
+    const consumer = await session.follow(history.last + 1, (message) => this.#takeMessage(message, end), end);
+    const inspect = async () => {
+      const state = await this.#inspect(session, consumer);
       if (typeof state === "string") end(state);
-      else if (this.#standstill.at(history.last, state.last)) end("its consumer stood still");
+      else if (this.#stallDetector.isStalled(history.last, state.last)) end("it had stalled");
     };
-    const watch = clock.every(LOOK_EVERY, () => void look().catch((error) => end(textOf(error))));
+    const stopWatching = clock.every(INSPECT_INTERVAL_MS, () => void inspect().catch((error) => end(messageOf(error))));
     try {
-      // Once more: it could have been replaced after the survey.
-      const state = await this.#look(session, following);
+      // The stream could have been replaced after it was validated.
+      const state = await this.#inspect(session, consumer);
       if (typeof state === "string") return state;
-      this.#up(session);
+      this.#connected(session);
       succeeded();
       return await Promise.race([ended, closed]);
     } finally {
-      watch();
-      following.stop();
+      stopWatching();
+      consumer.stop();
     }
   }
 
-  /** Takes over what the stream holds; a text when it is another than is followed. */
-  async #look(session: StreamSession, { leader }: StreamConsumer): Promise<StreamState | string> {
+  /** Updates the history's view of the stream; a text says why this stream must not be followed any more. */
+  async #inspect(session: StreamSession, { leader }: StreamConsumer): Promise<StreamState | string> {
     const { history } = this.#options;
     const { last } = history;
-    const state = await session.look();
+    const state = await session.inspect();
     if (state?.epoch !== history.epoch) return "the stream was replaced";
     if (state.leader !== leader) return "another server leads the stream";
-    this.#survey.confirm(last);
-    history.measured(state);
+    this.#validator.confirm(last);
+    history.updateState(state);
     return state;
   }
 
-  #up(session: StreamSession): void {
+  #connected(session: StreamSession): void {
     const { history, nodes } = this.#options;
     history.connect(session);
     nodes.connect(session);
-    this.#publisher.up(session, history.epoch);
-    this.#tell(undefined);
-    if (history.last >= this.#surveyed) this.#warmed();
+    this.#publisher.connect(session, history.epoch);
+    this.#reportConnection(undefined);
+    if (history.last >= this.#validatedLast) this.#resolveWarm();
   }
 
-  #down(why: string): void {
+  #disconnected(why: string): void {
     if (this.#isClosed) return;
     this.#options.history.connect(undefined);
     this.#options.nodes.connect(undefined);
-    this.#publisher.down(why);
-    this.#tell(why);
+    this.#publisher.disconnect(why);
+    this.#reportConnection(why);
   }
 
-  #tell(why: string | undefined): void {
-    if (this.#told === why) return;
-    this.#told = why;
+  #reportConnection(why: string | undefined): void {
+    if (this.#reportedReason === why) return;
+    this.#reportedReason = why;
     this.#options.changed(why);
   }
 
-  /** Takes over what a survey has found. */
-  async #enter(session: StreamSession, state: StreamState): Promise<void> {
+  /** Applies the state of a stream that was validated. */
+  async #adoptState(session: StreamSession, state: StreamState): Promise<void> {
     const { history } = this.#options;
-    const [isFirst, isNew] = [!this.#place, this.#place?.epoch !== state.epoch];
+    const [isFirst, isNew] = [!this.#location, this.#location?.epoch !== state.epoch];
     if (state.differs) this.#warn("limits", state.differs);
-    this.#surveyed = state.last;
-    if (isNew || !this.#isBased) {
+    this.#validatedLast = state.last;
+    if (isNew || !this.#isBaseKnown) {
       const base = ((await session.find(state.epoch)) ?? state.last + 1) - 1;
       if (isNew)
-        this.#begin({ epoch: state.epoch, last: isFirst ? Math.max(base, state.last - WARM) : base, stamp: "" });
-      history.begins(base);
-      this.#isBased = true;
+        this.#startEpoch({
+          epoch: state.epoch,
+          last: isFirst ? Math.max(base, state.last - WARMUP_MESSAGES) : base,
+          stamp: "",
+        });
+      history.setBase(base);
+      this.#isBaseKnown = true;
     }
-    history.measured(state);
-    if (isNew && !isFirst) this.#interrupted("unknown");
-    else if (history.last < history.floor) this.#lose(history.floor);
+    history.updateState(state);
+    if (isNew && !isFirst) this.#notifyGap("unknown");
+    else if (history.last < history.floor) this.#reportLost(history.floor);
   }
 
-  #begin(place: StreamLocation): void {
-    this.#options.history.begin(place.epoch, place.last);
-    this.#place = place;
+  #startEpoch(location: StreamLocation): void {
+    this.#options.history.startEpoch(location.epoch, location.last);
+    this.#location = location;
   }
 
-  #take(message: StreamMessage, end: (why: string) => void): void {
+  #takeMessage(message: StreamMessage, end: (why: string) => void): void {
     const { history } = this.#options;
     const { sequence, epoch, stamp } = message;
     if (sequence <= history.last) return;
     const isOurs = epoch === history.epoch;
-    if (!isOurs && sequence > this.#surveyed) {
+    if (!isOurs && sequence > this.#validatedLast) {
       end("the stream has another epoch");
       return;
     }
-    if (sequence > history.last + 1) this.#lose(sequence - 1);
-    const publication = isOurs ? decodeRecord(message, epoch) : "it is of another epoch";
-    this.#place = { epoch: history.epoch, last: sequence, stamp };
-    this.#survey.took(message);
-    if (typeof publication === "string") this.foreign(sequence, publication);
+    if (sequence > history.last + 1) this.#reportLost(sequence - 1);
+    const publication = isOurs ? decodeStreamRecord(message, epoch) : "it is of another epoch";
+    this.#location = { epoch: history.epoch, last: sequence, stamp };
+    this.#validator.noteTaken(message);
+    if (typeof publication === "string") this.reportForeignMessage(sequence, publication);
     else if (publication && this.#deliver) void this.#deliver(publication);
     else if (publication) history.append(publication);
     history.skip(sequence);
-    if (sequence >= this.#surveyed) this.#warmed();
+    if (sequence >= this.#validatedLast) this.#resolveWarm();
   }
 
-  /** Everything up to an offset was trimmed before we could take it. */
-  #lose(through: number): void {
+  /** The stream trimmed everything up to an offset before this daemon took it. */
+  #reportLost(through: number): void {
     const { history } = this.#options;
-    history.lose(through);
-    this.#place = { epoch: history.epoch, last: through, stamp: "" };
-    if (this.#deliver) this.#interrupted("expired");
+    history.markLost(through);
+    this.#location = { epoch: history.epoch, last: through, stamp: "" };
+    if (this.#deliver) this.#notifyGap("expired");
   }
 
-  /** Somebody else has written to the stream. */
-  foreign(sequence: number, why: string): void {
-    this.#warn("foreign", `message ${sequence} of the stream is left out: ${why}`);
+  /** Another program has written to the stream. */
+  reportForeignMessage(sequence: number, why: string): void {
+    this.#warn("foreign", `skipped message ${sequence} of the stream: ${why}`);
   }
 
   #warn(kind: "following" | "limits" | "rolled back" | "foreign", warning: string): void {
     if (this.#isClosed) return;
-    this.#warnings.run(kind, (suppressed) => {
+    this.#warningThrottle.run(kind, (suppressed) => {
       this.#options.warn(suppressed > 0 ? `${warning} (and ${suppressed} more of this kind)` : warning);
     });
   }
 }
 
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

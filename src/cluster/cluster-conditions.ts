@@ -1,10 +1,10 @@
-/** Standing problems of the cluster's stream. */
+/** Conditions of the cluster: disconnected from NATS; the stream stores no publications. */
 import type { Conditions } from "../util/conditions.js";
 
 export interface StreamObserver {
-  /** The stream is followed, or (`why`) it is not. Called on each change. */
+  /** The daemon follows the stream, or (`why`) it does not. Called on each change. */
   readonly changed: (why: string | undefined) => void;
-  /** The stream refuses to store publications (`why`), or it stores them. Called again with each refusal. */
+  /** The stream refuses publications (`why`), or it stores them again. Called for each refusal. */
   readonly refused: (why: string | undefined) => void;
 }
 

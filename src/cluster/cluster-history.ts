@@ -1,17 +1,17 @@
 /**
- * History in a cluster: the stream holds it. A tail in memory answers for the newest, which is what most who come back ask for;
- * what is older is read from the stream in blocks that all readers share, so that thousands who come back after an hour cost
- * each block once.
+ * History in a cluster: the stream holds it. A tail in memory answers for the newest events, which most replays ask for. Older ones
+ * are read from the stream in ranges that all readers share, so that thousands of clients that reconnect after an hour cost one
+ * read of each range.
  *
- * While the stream cannot be asked, reads of what only it has wait until it can: the clients stay where they are.
+ * While NATS is disconnected, reads of older events wait; the clients keep their positions.
  */
 import { fillPage } from "../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
 import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
-import { BlockCache, type CachedBlock } from "./block-cache.js";
 import { EpochMap } from "./epoch-map.js";
+import { type CachedRange, RangeCache } from "./range-cache.js";
 import { keyOf } from "./stream-record.js";
 import type { StreamSession, StreamState } from "./stream-session.js";
 
@@ -22,45 +22,49 @@ export interface ClusterHistoryOptions {
   readonly clock: Clock;
   readonly tail: MakeTail;
   /** A message that is no publication. */
-  readonly foreign: (sequence: number, why: string) => void;
+  readonly onForeignMessage: (sequence: number, why: string) => void;
 }
 
-/** How long a publisher's own id is looked for while the stream cannot be asked, milliseconds. */
-const FIND_PATIENCE = 5000;
+/** How long find() waits for a session while NATS is disconnected. */
+const FIND_TIMEOUT_MS = 5000;
 
-/** What was purged from the stream is given out of memory for this long at most. */
-const FRESH_MS = 100;
+/** The stream's state is inspected again after this: purged events are served from memory for as long at most. */
+const MAX_STATE_AGE_MS = 100;
 const REFRESH_TIMEOUT_MS = 500;
 
-/** How long after a rejected read the end of its connection is known. */
-const CLOSING_MS = 250;
+/** A rejected read may precede the end of its session by this long. */
+const CONNECTION_CLOSE_MS = 250;
 
 export class ClusterHistory implements History {
   readonly #options: ClusterHistoryOptions;
-  readonly #blocks: BlockCache;
-  #notes = new EpochMap();
+  readonly #ranges: RangeCache;
+  #epochMap = new EpochMap();
   #tail: History;
-  #base = 0;
+  #baseOffset = 0;
   #floor = 0;
-  /** At or above the tail's: a message that is no publication has an offset, too. */
+  /** At or above the tail's last: a message that is no publication has an offset as well. */
   #last = 0;
-  /** What the stream held when it was last looked at, up to `#measured`, and what came since. */
+  /** What the stream held when it was last inspected, up to `#measured`, and what came since. */
   #count = 0;
   #bytes = 0;
-  #measured = 0;
+  #measuredThrough = 0;
   #measuredAt = Number.NEGATIVE_INFINITY;
   /** Sequences between the oldest and the newest message that have none; Infinity = not known yet. */
   #holes = Number.POSITIVE_INFINITY;
   #refreshing: Promise<void> | undefined;
   #session: StreamSession | undefined;
-  #waiting: ((session: StreamSession | undefined) => void)[] = [];
-  #closed = false;
-  #repeated: (topic: string) => void = () => {};
+  #sessionWaiters: ((session: StreamSession | undefined) => void)[] = [];
+  #isClosed = false;
+  #notifyRepeatedId: (topic: string) => void = () => {};
 
   constructor(options: ClusterHistoryOptions) {
     this.#options = options;
     this.#tail = options.tail({ epoch: "", last: 0 });
-    this.#blocks = new BlockCache((after, through) => this.#fetch(after, through), this.epoch, options.foreign);
+    this.#ranges = new RangeCache(
+      (after, through) => this.#readStream(after, through),
+      this.epoch,
+      options.onForeignMessage,
+    );
   }
 
   get epoch(): string {
@@ -83,59 +87,59 @@ export class ClusterHistory implements History {
     return this.#bytes;
   }
 
-  /** A new lifetime: nothing of what was known holds any more. Everything after `last` will be appended. */
-  begin(epoch: string, last: number): void {
+  /** Begins a new epoch: drops everything. The events after `last` will be appended. */
+  startEpoch(epoch: string, last: number): void {
     this.#startTail(epoch, last);
     this.#holes = Number.POSITIVE_INFINITY;
     this.#last = last;
-    this.#measured = 0;
-    this.begins(0);
-    this.#blocks.clear(epoch);
-    this.#notes = new EpochMap();
+    this.#measuredThrough = 0;
+    this.setBase(0);
+    this.#ranges.clear(epoch);
+    this.#epochMap = new EpochMap();
   }
 
-  /** The offsets of this lifetime are those above `base`. */
-  begins(base: number): void {
-    this.#base = base;
+  /** The offsets of this epoch are those above `base`. */
+  setBase(base: number): void {
+    this.#baseOffset = base;
     this.#floor = base;
   }
 
-  /** The stream can be asked, or (undefined) it cannot. */
+  /** NATS is connected, or (undefined) disconnected. */
   connect(session: StreamSession | undefined): void {
     this.#session = session;
-    if (session) for (const go of this.#waiting.splice(0)) go(session);
+    if (session) for (const resume of this.#sessionWaiters.splice(0)) resume(session);
   }
 
   /** What the stream holds. */
-  measured({ first, last, count, bytes }: StreamState): void {
-    this.#floor = Math.max(this.#base, first - 1);
+  updateState({ first, last, count, bytes }: StreamState): void {
+    this.#floor = Math.max(this.#baseOffset, first - 1);
     this.#measuredAt = this.#options.clock.monotonic();
     const holes = last + 1 - first - count;
-    if (holes > this.#holes) this.#forget();
+    if (holes > this.#holes) this.#dropCaches();
     this.#holes = holes;
-    this.#measured = last;
+    this.#measuredThrough = last;
     this.#count = count;
     this.#bytes = bytes;
   }
 
-  /** Messages were deleted from the middle of the stream, nobody says which: it alone can be read. */
-  #forget(): void {
+  /** Somebody deleted single messages of the stream, and NATS does not tell which: only the stream itself can be read. */
+  #dropCaches(): void {
     this.#startTail(this.epoch, this.#last);
-    this.#blocks.clear(this.epoch);
+    this.#ranges.clear(this.epoch);
   }
 
   #startTail(epoch: string, last: number): void {
     this.#tail = this.#options.tail({ epoch, last });
-    this.#tail.onRepeatedId?.((topic) => this.#repeated(topic));
+    this.#tail.onRepeatedId?.((topic) => this.#notifyRepeatedId(topic));
   }
 
-  /** Offsets up to this one are taken, and what had them is not to be had. */
+  /** Offsets up to this one are used, and hold no publication. */
   skip(through: number): void {
     this.#last = Math.max(this.#last, through);
   }
 
   /** Everything up to this offset is lost. */
-  lose(through: number): void {
+  markLost(through: number): void {
     this.skip(through);
     this.#floor = Math.max(this.#floor, through);
   }
@@ -143,29 +147,29 @@ export class ClusterHistory implements History {
   append(publication: Publication): undefined {
     void this.#tail.append(publication);
     this.#last = publication.offset;
-    if (publication.offset <= this.#measured) return;
+    if (publication.offset <= this.#measuredThrough) return;
     this.#count++;
     this.#bytes += publication.bytes.length;
   }
 
-  /** The stream has it. */
+  /** Nothing to do: the stream holds the event already. */
   commit(): void {}
 
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
-    if (after >= this.#last || !this.#session || !this.#isStale) return this.#read(after, options);
+    if (after >= this.#last || !this.#session || !this.#isStateStale) return this.#read(after, options);
     return this.#refresh().then(() => this.#read(after, options));
   }
 
-  get #isStale(): boolean {
-    return this.#options.clock.monotonic() - this.#measuredAt >= FRESH_MS;
+  get #isStateStale(): boolean {
+    return this.#options.clock.monotonic() - this.#measuredAt >= MAX_STATE_AGE_MS;
   }
 
-  /** Looks at the stream, once for all who wait. Where it does not answer, what was known of it counts for as long again. */
+  /** Inspects the stream once for all waiting readers. Without an answer, the known state counts for another MAX_STATE_AGE_MS. */
   #refresh(): Promise<void> {
     this.#refreshing ??= waitAtMost(
       this.#options.clock,
       REFRESH_TIMEOUT_MS,
-      this.#measure().catch(() => {}),
+      this.#inspectStream().catch(() => {}),
     ).then(() => {
       this.#refreshing = undefined;
       this.#measuredAt = this.#options.clock.monotonic();
@@ -174,16 +178,16 @@ export class ClusterHistory implements History {
   }
 
   #read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
-    // The tail and the blocks may hold what is trimmed or purged. The reader is before the floor, and will be told so.
+    // The tail and the ranges may hold trimmed events. A reader below the floor gets a gap.
     if (after < this.#floor) return { publications: [], through: after };
     if (after >= this.#tail.floor) return this.#readTail(after, options);
     const through = Math.min(options.through, this.#tail.floor);
-    const held = this.#blocks.held(after, through);
-    if (held.length > 0) return cut(held, after, { ...options, through });
+    const cached = this.#ranges.cached(after, through);
+    if (cached.length > 0) return pageOf(cached, after, { ...options, through });
     return this.#readStored(after, { ...options, through });
   }
 
-  /** What comes behind its last publication has offsets, and is none: it has been looked at as well. */
+  /** Offsets behind the tail's last publication hold none: they count as read. */
   #readTail(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
     const page = this.#tail.read(after, options);
     if (page instanceof Promise || page.through < this.#tail.last) return page;
@@ -192,104 +196,104 @@ export class ClusterHistory implements History {
 
   async #readStored(after: number, options: ReadOptions): Promise<HistoryPage> {
     const { epoch } = this;
-    const block = await this.#blocks.load(after, this.#last);
-    // Whoever asked has been told of the new epoch, and asks no more.
+    const range = await this.#ranges.load(after, this.#last);
+    // The reader has been told of the new epoch.
     if (epoch !== this.epoch) return { publications: [], through: after };
-    if (isHoled(block, after)) await this.#measure();
-    // The reader is before the floor now, and will be told so.
+    if (startsWithHole(range, after)) await this.#inspectStream();
+    // A reader below the floor gets a gap.
     if (after < this.#floor) return { publications: [], through: after };
-    return cut([block], after, options);
+    return pageOf([range], after, options);
   }
 
-  /** Whether something was trimmed after the stream was last measured. */
-  async #measure(): Promise<void> {
-    const state = await this.#session?.look();
-    if (state?.epoch === this.epoch) this.measured(state);
+  /** Finds out what was trimmed since the last inspection. */
+  async #inspectStream(): Promise<void> {
+    const state = await this.#session?.inspect();
+    if (state?.epoch === this.epoch) this.updateState(state);
   }
 
   onRepeatedId(listener: (topic: string) => void): void {
-    this.#repeated = listener;
+    this.#notifyRepeatedId = listener;
   }
 
   find(id: string, which: EqualIds = "oldest"): number | undefined | Promise<number | undefined> {
     const offset = offsetOf(this.epoch, id);
     if (offset !== undefined && offset <= this.#last) return offset > this.#floor ? offset : undefined;
     const recent = this.#tail.find(id, which);
-    // Where the oldest counts the stream must be asked, unless the tail has all that it has.
+    // The oldest event with an id may be in the stream only, unless the tail holds all that the stream has.
     if (recent !== undefined && (which === "newest" || this.#tail.floor <= this.#floor)) return recent;
-    return this.#ask(id, which, offset, recent instanceof Promise ? undefined : recent);
+    return this.#findInStream(id, which, offset, recent instanceof Promise ? undefined : recent);
   }
 
-  /** An offset of ours beyond the last was given by another daemon which is ahead of this one, or was made up. */
-  async #ask(
+  /** An offset of this epoch above `last` was given out by another daemon that is ahead, or it was made up. */
+  async #findInStream(
     id: string,
     which: EqualIds,
     offset: number | undefined,
     recent: number | undefined,
   ): Promise<number | undefined> {
-    const session = await this.#connected(FIND_PATIENCE);
+    const session = await this.#waitForSession(FIND_TIMEOUT_MS);
     if (offset !== undefined) {
-      const state = await session?.look().catch(() => undefined);
-      // While nobody can be asked it is believed: nobody else is hurt by an offset that was made up.
+      const state = await session?.inspect().catch(() => undefined);
+      // Without an answer the offset is accepted: a made-up one affects its own client only.
       return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
     }
     const stored = session ? await session.find(this.epoch, keyOf(id), which) : recent;
     if (stored !== undefined && stored > this.#floor) return stored;
-    const moved = recent ?? (await this.#notes.find(session, this.epoch, id));
-    return moved !== undefined && moved >= this.#floor ? moved : undefined;
+    const shifted = recent ?? (await this.#epochMap.find(session, this.epoch, id));
+    return shifted !== undefined && shifted >= this.#floor ? shifted : undefined;
   }
 
   /** Waits for a session. Rejects when one that lasts does not answer. */
-  async #fetch(after: number, through: number) {
+  async #readStream(after: number, through: number) {
     for (;;) {
-      const session = await this.#connected();
+      const session = await this.#waitForSession();
       if (!session) return [];
       try {
         return await session.read(after, through);
       } catch (error) {
-        // A connection that ends rejects this first, and says so a moment later.
-        await new Promise<void>((resolve) => this.#options.clock.after(CLOSING_MS, resolve));
+        // A session that ends rejects the read first, and reports its end a moment later.
+        await new Promise<void>((resolve) => this.#options.clock.after(CONNECTION_CLOSE_MS, resolve));
         if (this.#session === session) throw error;
       }
     }
   }
 
-  /** The session, now or when there is one; undefined after `patience` milliseconds, or when the history is closed. */
-  #connected(patience?: number): Promise<StreamSession | undefined> | StreamSession | undefined {
-    if (this.#session || this.#closed) return this.#session;
+  /** Resolves with the session once there is one; undefined after `timeoutMs`, or when the history is closed. */
+  #waitForSession(timeoutMs?: number): Promise<StreamSession | undefined> | StreamSession | undefined {
+    if (this.#session || this.#isClosed) return this.#session;
     return new Promise((resolve) => {
       let cancel: Cancel | undefined;
-      const go = (session: StreamSession | undefined) => {
+      const resume = (session: StreamSession | undefined) => {
         cancel?.();
         resolve(session);
       };
-      this.#waiting.push(go);
-      if (patience === undefined) return;
-      cancel = this.#options.clock.after(patience, () => {
-        this.#waiting = this.#waiting.filter((other) => other !== go);
+      this.#sessionWaiters.push(resume);
+      if (timeoutMs === undefined) return;
+      cancel = this.#options.clock.after(timeoutMs, () => {
+        this.#sessionWaiters = this.#sessionWaiters.filter((other) => other !== resume);
         resolve(undefined);
       });
     });
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#session = undefined;
-    for (const go of this.#waiting.splice(0)) go(undefined);
+    for (const resume of this.#sessionWaiters.splice(0)) resume(undefined);
   }
 }
 
-/** Whether the first publications after an offset are not there. */
-function isHoled({ after: start, publications }: CachedBlock, after: number): boolean {
+/** Whether the first event after an offset is missing. */
+function startsWithHole({ after: start, publications }: CachedRange, after: number): boolean {
   const next = Math.max(after, start) + 1;
   return !publications.some(({ offset }) => offset === next);
 }
 
-/** The page that some blocks are for a reader. */
-function cut(blocks: readonly CachedBlock[], after: number, options: ReadOptions): HistoryPage {
-  return fillPage(beyond(blocks, after), after, blocks.at(-1)?.through ?? after, options);
+/** One page of a reader, filled from ranges. */
+function pageOf(ranges: readonly CachedRange[], after: number, options: ReadOptions): HistoryPage {
+  return fillPage(publicationsAfter(ranges, after), after, ranges.at(-1)?.through ?? after, options);
 }
 
-function* beyond(blocks: readonly CachedBlock[], after: number): Iterable<Publication> {
-  for (const { publications } of blocks) for (const it of publications) if (it.offset > after) yield it;
+function* publicationsAfter(ranges: readonly CachedRange[], after: number): Iterable<Publication> {
+  for (const { publications } of ranges) for (const it of publications) if (it.offset > after) yield it;
 }

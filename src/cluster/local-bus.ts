@@ -1,5 +1,4 @@
-/** The bus of a daemon that is alone: it counts by itself, on from where its history ends. */
-
+/** The bus of a single daemon: it counts offsets itself, from the end of its history. */
 import type { History } from "../delivery/history.js";
 import { M2pushError } from "../errors.js";
 import type { Bus, Deliver } from "../hub/bus.js";
@@ -24,23 +23,23 @@ export class LocalBus implements Bus {
   }
 
   async publish(draft: Draft): Promise<Publication> {
-    const publication = this.#place(draft);
-    await this.#take(publication);
+    const publication = this.#position(draft);
+    await this.#deliverNext(publication);
     return publication;
   }
 
   post(draft: Draft): Promise<void> | undefined {
-    return this.#take(this.#place(draft));
+    return this.#deliverNext(this.#position(draft));
   }
 
-  #place(draft: Draft): Publication {
+  #position(draft: Draft): Publication {
     if (!this.#deliver)
       throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
     return positionDraft(draft, this.epoch, this.#last + 1, this.#clock.now());
   }
 
-  /** Where it throws nothing was taken: while nothing can be stored, rejected publications use up no offsets. */
-  #take(publication: Publication): Promise<void> | undefined {
+  /** `deliver` throws before it takes a publication: while storage fails, rejected publications use no offsets. */
+  #deliverNext(publication: Publication): Promise<void> | undefined {
     const kept = this.#deliver?.(publication);
     this.#last = publication.offset;
     return kept;

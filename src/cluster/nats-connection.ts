@@ -1,4 +1,4 @@
-/** How to connect to the NATS servers: options of the bus to those of NATS' own client. */
+/** Maps the bus's options to those of NATS' own client. */
 import { credsAuthenticator, type NodeConnectionOptions } from "@nats-io/transport-node";
 
 export interface NatsOptions {
@@ -26,9 +26,9 @@ export interface Limits {
   readonly maxBytes: number;
 }
 
-/** How long it may take to connect, milliseconds. */
+/** Longest time to connect. */
 const CONNECT_TIMEOUT_MS = 5000;
-/** A connection on which nothing comes for twice this long is over, milliseconds. */
+/** A connection without a pong for two intervals is closed. */
 const PING_INTERVAL_MS = 2000;
 
 export function connectionOptions(options: NatsOptions): NodeConnectionOptions {

@@ -1,15 +1,15 @@
 /**
- * Messages of a stream as they come: an ephemeral ordered push consumer. The server numbers what it sends to a consumer, so that
- * anything lost on the way shows; it holds back when we are slow to take (flow control), and says that it is there when there
- * is nothing to send (idle heartbeat). Nothing is asked for again here: whoever follows begins anew from where it stood.
+ * An ephemeral ordered push consumer of a stream. The server numbers what it delivers to a consumer, so that a lost message shows;
+ * it pauses when the daemon is slow (flow control), and sends idle heartbeats. Nothing is requested again here: after an end the bus
+ * creates another consumer at its own location.
  *
- * It is on the server that leads the stream: what that one holds is what was acknowledged. Another may hold something else.
- * Seen with NATS 2.9, eleven times of twenty-nine that a leader had stopped under load and went on: what publishers had sent
- * to it meanwhile it stored in the place of what the others had stored and acknowledged, and kept it so, in some runs with all
- * that came later moved by a few sequences. Who followed the stream there missed hundreds of events, and was told nothing.
+ * The consumer must be on the server that leads the stream, because only the leader surely holds what was acknowledged. Measured
+ * with NATS 2.9: in 11 of 29 runs in which a leader was stopped under load and continued, it stored what publishers had sent to it
+ * meanwhile in the place of messages that the other servers had acknowledged, and kept them, in some runs with all later messages
+ * shifted by a few sequences. A consumer on that server missed hundreds of events without an error.
  *
- * NATS puts a consumer that is not replicated on any of the stream's servers, also on one that is dead, and cannot be told on
- * which. So some are made at a time, until one is where it should be.
+ * NATS places a consumer without replicas on any server of the stream, even on a dead one, and offers no way to choose. So the
+ * daemon creates several at a time until one is on the leader.
  */
 import type { ConsumerConfig, ConsumerInfo, JetStreamManager } from "@nats-io/jetstream";
 import {
@@ -34,107 +34,108 @@ export interface FollowOptions {
   readonly ended: (why: string) => void;
 }
 
-const HEARTBEAT = 500;
-/** Looks, one each HEARTBEAT, that find nothing new before the consumer counts as gone. A process that was held up looks once. */
-const SILENCES = 5;
-const IDLE_CONSUMER = 5000;
-/** Of three servers the leader is missed so one time in five. */
-const AT_ONCE = 4;
-/** By chance it never comes to this. Then any server will do: a NATS that puts none on the leader must serve, too. */
-const MOST_ROUNDS = 12;
+const HEARTBEAT_INTERVAL_MS = 500;
+/** Heartbeat intervals without any message before the consumer counts as lost. A blocked process counts one interval. */
+const MAX_SILENT_INTERVALS = 5;
+const CONSUMER_IDLE_TIMEOUT_MS = 5000;
+/** Consumers created at a time: of three servers, four attempts miss the leader one time in five. */
+const CONCURRENT_ATTEMPTS = 4;
+/** Never reached by chance. In the last round any server is accepted, for a NATS that places no consumer on the leader. */
+const MAX_ROUNDS = 12;
 
 export async function follow(options: FollowOptions): Promise<StreamConsumer> {
   const { manager, stream, from } = options;
-  // A consumer sends nothing before somebody listens.
-  const { consumer, leader } = await atLeader(manager, stream, () => ({
+  // The server delivers nothing before the subject has a subscriber.
+  const { consumer, leader } = await createAtLeader(manager, stream, () => ({
     deliver_subject: createInbox(),
     ack_policy: "none",
     deliver_policy: "by_start_sequence",
     opt_start_seq: from,
     flow_control: true,
-    idle_heartbeat: nanos(HEARTBEAT),
+    idle_heartbeat: nanos(HEARTBEAT_INTERVAL_MS),
     mem_storage: true,
     num_replicas: 1,
-    inactive_threshold: nanos(IDLE_CONSUMER),
+    inactive_threshold: nanos(CONSUMER_IDLE_TIMEOUT_MS),
   }));
-  const listening = new PushConsumer(options, consumer.config.deliver_subject ?? "");
+  const pushConsumer = new PushConsumer(options, consumer.config.deliver_subject ?? "");
   return {
     leader,
     stop() {
-      if (listening.stop()) drop(manager, stream, consumer);
+      if (pushConsumer.stop()) deleteConsumer(manager, stream, consumer);
     },
   };
 }
 
-interface Led {
+interface LeaderConsumer {
   readonly consumer: ConsumerInfo;
-  /** Who led the stream when the consumer was there; "" = the server is alone. */
+  /** The stream's leader once the consumer existed; "" = a single server. */
   readonly leader: string;
 }
 
-/** `config` is asked for each: what is sent by one that is given up must not be taken for another's. */
-async function atLeader(
+/** `config` is called for each consumer: deliveries of a discarded one must not reach the subject of another. */
+async function createAtLeader(
   manager: JetStreamManager,
   stream: string,
   config: () => Partial<ConsumerConfig>,
-): Promise<Led> {
+): Promise<LeaderConsumer> {
   const { cluster } = await manager.streams.info(stream);
-  const length = cluster?.replicas?.length ? AT_ONCE : 1;
+  const length = cluster?.replicas?.length ? CONCURRENT_ATTEMPTS : 1;
   for (let round = 1; ; round++) {
-    const made = Array.from({ length }, () => make(manager, stream, config(), round === MOST_ROUNDS));
-    const led = await Promise.any(made).catch(noneLed);
-    if (!led) continue;
-    for (const it of made) it.then((other) => other !== led && drop(manager, stream, other.consumer)).catch(() => {});
-    return led;
+    const attempts = Array.from({ length }, () => createConsumer(manager, stream, config(), round === MAX_ROUNDS));
+    const leaderConsumer = await Promise.any(attempts).catch(throwUnlessRetryable);
+    if (!leaderConsumer) continue;
+    for (const it of attempts)
+      it.then((other) => other !== leaderConsumer && deleteConsumer(manager, stream, other.consumer)).catch(() => {});
+    return leaderConsumer;
   }
 }
 
-async function make(
+async function createConsumer(
   manager: JetStreamManager,
   stream: string,
   config: Partial<ConsumerConfig>,
   isAnywhere: boolean,
-): Promise<Led> {
+): Promise<LeaderConsumer> {
   const consumer = await manager.consumers.add(stream, config);
-  // Asked afterwards: who led before may have been deposed.
+  // Requested after the consumer: an earlier answer may name a deposed leader.
   const { cluster } = await manager.streams.info(stream);
   const leader = cluster?.leader ?? "";
   if (isAnywhere || leader === (consumer.cluster?.leader ?? "")) return { consumer, leader };
-  drop(manager, stream, consumer);
+  deleteConsumer(manager, stream, consumer);
   throw new M2pushError("unavailable", "the consumer is not where the stream's leader is");
 }
 
-/** Throws when there is no use in trying again at once. */
-function noneLed({ errors }: AggregateError): undefined {
+/** Throws the first error unless a consumer was created in the wrong place, which is tried again at once. */
+function throwUnlessRetryable({ errors }: AggregateError): undefined {
   if (!errors.some((error) => error instanceof M2pushError)) throw errors[0];
 }
 
-function drop(manager: JetStreamManager, stream: string, { name }: ConsumerInfo): void {
-  manager.consumers.delete(stream, name).catch(() => {}); // it ends by itself, too
+function deleteConsumer(manager: JetStreamManager, stream: string, { name }: ConsumerInfo): void {
+  manager.consumers.delete(stream, name).catch(() => {}); // it also expires by itself (inactive_threshold)
 }
 
 class PushConsumer {
   readonly #options: FollowOptions;
   readonly #subscription: Subscription;
-  readonly #watch: Cancel;
-  #isOver = false;
-  #silences = 0;
+  readonly #stopWatching: Cancel;
+  #isStopped = false;
+  #silentIntervals = 0;
   #received = 0;
 
   constructor(options: FollowOptions, inbox: string) {
     this.#options = options;
-    const callback = (error: Error | null, message: Msg) => this.#hear(error, message);
+    const callback = (error: Error | null, message: Msg) => this.#receive(error, message);
     this.#subscription = options.connection.subscribe(inbox, { callback });
-    this.#watch = options.clock.every(HEARTBEAT, () => {
-      if (++this.#silences > SILENCES) this.#end("the stream's consumer fell silent");
+    this.#stopWatching = options.clock.every(HEARTBEAT_INTERVAL_MS, () => {
+      if (++this.#silentIntervals > MAX_SILENT_INTERVALS) this.#end("the consumer sent no heartbeat");
     });
   }
 
-  /** False when it was over already. */
+  /** False when it was stopped already. */
   stop(): boolean {
-    if (this.#isOver) return false;
-    this.#isOver = true;
-    this.#watch();
+    if (this.#isStopped) return false;
+    this.#isStopped = true;
+    this.#stopWatching();
     this.#subscription.unsubscribe();
     return true;
   }
@@ -143,12 +144,12 @@ class PushConsumer {
     if (this.stop()) this.#options.ended(why);
   }
 
-  #hear(error: Error | null, message: Msg): void {
-    if (this.#isOver) return;
-    this.#silences = 0;
+  #receive(error: Error | null, message: Msg): void {
+    if (this.#isStopped) return;
+    this.#silentIntervals = 0;
     if (error) this.#end(error.message);
     else if (message.data.length === 0 && message.headers) this.#control(message, message.headers);
-    else this.#take(message);
+    else this.#takeMessage(message);
   }
 
   #control({ reply }: Msg, headers: MsgHdrs): void {
@@ -156,22 +157,22 @@ class PushConsumer {
       this.#end(`the stream's consumer ended: ${headers.description}`);
       return;
     }
-    // Flow control asks to be answered when everything before it was taken; so does a heartbeat that waits for that.
+    // A flow-control message expects a reply once everything before it was taken; so does a heartbeat of a stalled consumer.
     const stalled = reply || headers.get("Nats-Consumer-Stalled");
     if (stalled) this.#options.connection.publish(stalled);
     const sent = Number(headers.get("Nats-Last-Consumer") || this.#received);
     if (sent !== this.#received) this.#end("messages were lost on the way");
   }
 
-  #take({ reply = "", subject, data }: Msg): void {
-    const [consumed, sequence, stamp] = delivery(reply);
+  #takeMessage({ reply = "", subject, data }: Msg): void {
+    const [consumed, sequence, stamp] = parseDelivery(reply);
     if (consumed === ++this.#received) this.#options.take(toStreamMessage(sequence, subject, stamp, data));
     else this.#end("messages were lost on the way");
   }
 }
 
 /** `$JS.ACK[.domain.account].stream.consumer.delivered.sequence.consumed.stamp.pending[.more]`; with a domain there are 11 or more words. */
-function delivery(reply: string): [consumed: number, sequence: number, stamp: string] {
+function parseDelivery(reply: string): [consumed: number, sequence: number, stamp: string] {
   const words = reply.split(".");
   const at = words.length >= 11 ? 7 : 5;
   return [Number(words[at + 1]), Number(words[at]), words[at + 2] ?? "0"];

@@ -1,8 +1,8 @@
 /**
- * A session with a real NATS server (2.9 or newer), through NATS' own client, which is known here and in nats-follow.ts only.
+ * A session with a NATS server (2.9 or newer), through NATS' own client, which only this file and nats-follow.ts use.
  *
- * The client's own reconnecting is off: it would hide what was under way when the connection broke. The bus opens another
- * session instead.
+ * The client's own reconnecting is off, because it would hide which messages were in flight when the connection broke. The bus opens
+ * another session instead.
  */
 import {
   DiscardPolicy,
@@ -34,18 +34,18 @@ import type {
 } from "./stream-session.js";
 
 /**
- * How long the server may take to answer, milliseconds. While a NATS cluster elects a leader nobody answers at all: asking again
- * soon is what makes the pause short.
+ * Timeout of a request to the server. While a NATS cluster elects a leader no server answers: a short timeout makes the daemon ask
+ * again soon after the election.
  */
-const ANSWER = 2000;
-/** Messages that are asked for at once. */
-const READ_AHEAD = 256;
-/** An acknowledgement may take longer than anybody waits for it, milliseconds. */
-const ACKNOWLEDGE = 15_000;
-/** The stream knows the ids of its messages for this long, milliseconds: far longer than anything is tried again. */
-const REMEMBER_IDS = 120_000;
-/** NATS' error code for a stream that is there, but is not the one that was asked for. */
-const OTHER_CONFIGURATION = 10058;
+const REQUEST_TIMEOUT_MS = 2000;
+/** Messages requested at a time. */
+const READ_BATCH_MESSAGES = 256;
+/** Longer than any publisher waits: a late acknowledgement still tells that the stream stores messages. */
+const PUBLISH_TIMEOUT_MS = 15_000;
+/** How long the stream remembers message ids: far longer than a publication is sent again. */
+const DUPLICATE_WINDOW_MS = 120_000;
+/** NATS' error code for a stream that exists with another configuration. */
+const STREAM_EXISTS_CODE = 10058;
 
 /** Opens sessions with whichever of the servers answers first. */
 export function natsDial(options: NatsOptions, clock: Clock): Dial {
@@ -67,14 +67,14 @@ class NatsSession implements StreamSession {
     this.#connection = connection;
     this.#options = options;
     this.#clock = clock;
-    this.#manager = jetstreamManager(connection, { checkAPI: false, timeout: ANSWER });
-    this.#client = jetstream(connection, { timeout: ACKNOWLEDGE });
+    this.#manager = jetstreamManager(connection, { checkAPI: false, timeout: REQUEST_TIMEOUT_MS });
+    this.#client = jetstream(connection, { timeout: PUBLISH_TIMEOUT_MS });
     this.closed = connection
       .closed()
       .then((error) => (error instanceof Error ? error.message : "the connection is closed"));
   }
 
-  async look(): Promise<StreamState | undefined> {
+  async inspect(): Promise<StreamState | undefined> {
     const manager = await this.#manager;
     try {
       const { config, state, cluster } = await manager.streams.info(this.#options.stream);
@@ -86,7 +86,7 @@ class NatsSession implements StreamSession {
         bytes: state.bytes,
         followers: state.consumer_count,
         leader: cluster?.leader ?? "",
-        differs: difference(config, this.#options),
+        differs: describeDifference(config, this.#options),
       };
     } catch (error) {
       if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
@@ -94,7 +94,7 @@ class NatsSession implements StreamSession {
     }
   }
 
-  async make(epoch: string): Promise<void> {
+  async create(epoch: string): Promise<void> {
     const { stream, limits, replicas, inMemory } = this.#options;
     const manager = await this.#manager;
     const config = {
@@ -105,17 +105,17 @@ class NatsSession implements StreamSession {
       discard: DiscardPolicy.Old,
       storage: inMemory ? StorageType.Memory : StorageType.File,
       num_replicas: replicas,
-      duplicate_window: nanos(Math.min(REMEMBER_IDS, limits.maxAge)),
+      duplicate_window: nanos(Math.min(DUPLICATE_WINDOW_MS, limits.maxAge)),
       ...streamLimits(limits),
     };
     try {
       await manager.streams.add(config);
     } catch (error) {
-      if (!(error instanceof JetStreamApiError && error.code === OTHER_CONFIGURATION)) throw error;
+      if (!(error instanceof JetStreamApiError && error.code === STREAM_EXISTS_CODE)) throw error;
     }
   }
 
-  async renew(epoch: string): Promise<void> {
+  async changeEpoch(epoch: string): Promise<void> {
     const manager = await this.#manager;
     const { config } = await manager.streams.info(this.#options.stream);
     await manager.streams.update(config.name, { ...config, subjects: [this.#subject(epoch, "*")] });
@@ -138,16 +138,16 @@ class NatsSession implements StreamSession {
     });
   }
 
-  /** Message by message, as only the stream's leader answers that; a consumer may read what another server has. */
+  /** Reads message by message, because only the stream's leader answers that; a consumer may be on another server. */
   async read(after: number, through: number): Promise<StreamMessage[]> {
     const manager = await this.#manager;
     const messages: StreamMessage[] = [];
-    for (let from = after + 1; from <= through; from += READ_AHEAD) {
-      const count = Math.min(READ_AHEAD, through + 1 - from);
-      const asked = Array.from({ length: count }, (_, at) =>
+    for (let from = after + 1; from <= through; from += READ_BATCH_MESSAGES) {
+      const count = Math.min(READ_BATCH_MESSAGES, through + 1 - from);
+      const requests = Array.from({ length: count }, (_, at) =>
         manager.streams.getMessage(this.#options.stream, { seq: from + at }),
       );
-      for (const it of await Promise.all(asked))
+      for (const it of await Promise.all(requests))
         if (it) messages.push(toStreamMessage(it.seq, it.subject, stampOf(it.timestamp), it.data));
     }
     return messages;
@@ -180,12 +180,14 @@ class NatsSession implements StreamSession {
     }
   }
 
-  tell(data: Uint8Array): void {
-    if (!this.#connection.isClosed()) this.#connection.publish(this.#nodes, data);
+  broadcast(data: Uint8Array): void {
+    if (!this.#connection.isClosed()) this.#connection.publish(this.#nodesSubject, data);
   }
 
-  listen(hear: (data: Uint8Array) => void): void {
-    this.#connection.subscribe(this.#nodes, { callback: (error, message) => void (error ?? hear(message.data)) });
+  onBroadcast(hear: (data: Uint8Array) => void): void {
+    this.#connection.subscribe(this.#nodesSubject, {
+      callback: (error, message) => void (error ?? hear(message.data)),
+    });
   }
 
   async close(): Promise<void> {
@@ -193,7 +195,7 @@ class NatsSession implements StreamSession {
   }
 
   /** Not a subject of the stream. */
-  get #nodes(): string {
+  get #nodesSubject(): string {
     return `m2push-nodes.${this.#options.stream}`;
   }
 
@@ -207,10 +209,10 @@ class NatsSession implements StreamSession {
       const [, name, epoch, key, rest] = subject.split(".");
       if (name === stream && epoch && /^[A-Za-z0-9]+$/.test(epoch) && key === "*" && rest === undefined) return epoch;
     }
-    const mend = "let m2push make it, and change its limits afterwards";
+    const fix = "let m2push make it, and change its limits afterwards";
     throw new M2pushError(
       "unavailable",
-      `the stream ${stream} has the subjects ${subjects.join(", ")}, not those of m2push: ${mend}`,
+      `the stream ${stream} has the subjects ${subjects.join(", ")}, not those of m2push: ${fix}`,
     );
   }
 }
@@ -226,7 +228,7 @@ function streamLimits({ maxEvents, maxAge, maxBytes }: Limits) {
 }
 
 /** What of the stream's limits is not as configured. */
-function difference(config: StreamConfig, { limits, replicas }: NatsOptions): string | undefined {
+function describeDifference(config: StreamConfig, { limits, replicas }: NatsOptions): string | undefined {
   const wanted = { ...streamLimits(limits), num_replicas: replicas };
   const different = Object.entries(wanted).filter(([name, value]) => config[name as keyof typeof wanted] !== value);
   if (different.length === 0) return undefined;

@@ -1,12 +1,12 @@
 /**
- * The daemons that share a stream tell one another who they are, how far they have come, and who is subscribed at each. It is
- * told on a subject of its own, at most once and not kept: whatever depends on it must bear that it is a few seconds old.
+ * Presence across the nodes of a cluster: the daemons of one stream broadcast their name, their position and their subscribers on a
+ * subject of its own, with at-most-once delivery. The result may be a few seconds old.
  *
- * Every node numbers what it tells. Whoever hears a gap in the numbers, or of a node that it does not know, asks that node to
- * tell everything anew: a message that says `anew`, and as many more as it takes. A node that is silent is forgotten.
+ * Every node numbers its messages. A receiver that finds a gap in the numbers, or an unknown node, requests that node's full state:
+ * one message with `full`, and the rest of the subscribers in the messages that follow it. A silent node is removed.
  *
- * The same messages are how watchers of subscriptions at one node are told of those at the others: what is repeated is no event, and
- * where a message was missed, events may have been. Nothing is sent for watchers that is not sent for the list of subscribers.
+ * The same messages tell subscription watchers about the other nodes: repeated state is no event, and after a missed message events
+ * may be missing (RemotePresenceObserver.missed).
  */
 
 import type { Subscriber } from "../delivery/subscriber.js";
@@ -17,122 +17,122 @@ import type { StreamSession } from "./stream-session.js";
 
 export interface NodesOptions {
   readonly clock: Clock;
-  /** No other node has or had it. */
+  /** Unique to this process. */
   readonly id: string;
   readonly state: () => NodeState;
 }
 
-interface Message {
+interface NodeMessage {
   readonly node: string;
   /** One more than the last of this node's messages. */
   readonly number: number;
   readonly state: NodeState;
-  /** Forget who was subscribed there: here they are, and in the messages that follow. */
-  readonly anew?: true;
+  /** Replaces the node's subscribers by those in `joined`, here and in the messages that follow. */
+  readonly full?: true;
   readonly joined?: readonly Subscriber[];
-  /** Ids of those in `joined` who have just come. */
+  /** Ids of the subscribers in `joined` that have just subscribed. */
   readonly began?: readonly string[];
   readonly left?: readonly string[];
-  /** They left, and were never told of as joined by this node: an earlier process served them. */
+  /** Subscribers that left, and that this node never sent as joined: an earlier process served them. */
   readonly ended?: readonly Subscriber[];
-  /** The node that is to tell everything anew; "*" = all. */
+  /** The node whose full state is requested; "*" = every node. */
   readonly ask?: string;
-  /** It stops. */
+  /** The node stops. */
   readonly gone?: true;
 }
 
-interface Node {
+interface RemoteNode {
   state: NodeState;
   number: number;
-  heardAt: number;
-  /** False while something of it was missed: `subscribers` may be wrong until it has told everything anew. */
-  isWhole: boolean;
+  lastHeardAt: number;
+  /** False after a missed message: `subscribers` may be wrong until the full state arrives. */
+  isComplete: boolean;
   readonly subscribers: Map<string, Subscriber>;
 }
 
-/** How often a node says that it is there, and after how long a silence it is forgotten, milliseconds. */
-const BEAT = 2000;
-const SILENCE = 7000;
-/** Who comes and goes within this time is told of together, milliseconds. */
-const GATHER = 50;
-/** Everything is told anew at most this often, milliseconds. */
-const ANEW = 1000;
-/** Subscribers of one message, as JSON, in characters: far below NATS' limit of a megabyte. */
-const CHUNK = 100_000;
+/** How often a node broadcasts its state, and after how long a silence it is removed. */
+const HEARTBEAT_INTERVAL_MS = 2000;
+const SILENCE_TIMEOUT_MS = 7000;
+/** Subscribers that join and leave within this time share a message. */
+const GATHER_INTERVAL_MS = 50;
+/** A node sends its full state, and requests one, at most this often. */
+const FULL_STATE_INTERVAL_MS = 1000;
+/** Subscribers in one message, as JSON: far below the 1 MB of NATS' max_payload. */
+const MAX_MESSAGE_CHARACTERS = 100_000;
 
 export class Nodes {
   readonly #options: NodesOptions;
-  readonly #others = new Map<string, Node>();
-  /** Who is subscribed here, and of them who came and went since that was last told. */
+  readonly #remoteNodes = new Map<string, RemoteNode>();
+  /** This node's subscribers, and those that joined and left since the last message. */
   readonly #subscribers = new Map<string, Subscriber>();
   readonly #joined = new Map<string, Subscriber>();
-  /** Of #joined, those who have just come. */
+  /** Ids of the subscribers in #joined that have just subscribed. */
   readonly #began = new Set<string>();
   readonly #left: string[] = [];
   readonly #ended: Subscriber[] = [];
   #observer: RemotePresenceObserver = { joined() {}, left() {}, missed() {} };
-  readonly #beat: Cancel;
-  #gathering: Cancel | undefined;
+  readonly #stopHeartbeat: Cancel;
+  #scheduledChanges: Cancel | undefined;
   #session: StreamSession | undefined;
-  #number = 0;
+  #lastNumber = 0;
   #changes = 0;
-  #toldAnew = Number.NEGATIVE_INFINITY;
-  #askedAt = Number.NEGATIVE_INFINITY;
-  #isAsked: Cancel | undefined;
+  #fullStateSentAt = Number.NEGATIVE_INFINITY;
+  #requestedAt = Number.NEGATIVE_INFINITY;
+  #scheduledFullState: Cancel | undefined;
 
   constructor(options: NodesOptions) {
     this.#options = options;
-    this.#beat = options.clock.every(BEAT, () => this.#pulse());
+    this.#stopHeartbeat = options.clock.every(HEARTBEAT_INTERVAL_MS, () => this.#sendHeartbeat());
   }
 
-  /** From now on it is told here; undefined = nobody can be reached. */
+  /** Broadcasts through this session from now on; undefined = disconnected. */
   connect(session: StreamSession | undefined): void {
     if (session === this.#session) return;
     this.#session = session;
     if (!session) return;
-    session.listen((data) => {
-      if (session === this.#session) this.#hear(data);
+    session.onBroadcast((data) => {
+      if (session === this.#session) this.#receive(data);
     });
-    this.#tellAnew("*");
+    this.#sendFullState("*");
   }
 
   observe(observer: RemotePresenceObserver): void {
     this.#observer = observer;
   }
 
-  /** Somebody is subscribed here. `isNew`: has just come, and was not there before this process. */
+  /** A subscriber of this node. `isNew`: it has just subscribed, and no earlier process served it. */
   joined(subscriber: Subscriber, isNew = true): void {
     this.#subscribers.set(subscriber.id, subscriber);
     this.#joined.set(subscriber.id, subscriber);
     if (isNew) this.#began.add(subscriber.id);
-    this.#gather();
+    this.#scheduleChanges();
   }
 
-  /** Somebody is not subscribed here any more, or was at an earlier process. */
+  /** A subscriber of this node, or of an earlier process, has left. */
   left(subscriber: Subscriber): void {
     const { id } = subscriber;
     if (this.#subscribers.delete(id)) this.#left.push(id);
     else this.#ended.push(subscriber);
     this.#joined.delete(id);
     this.#began.delete(id);
-    this.#gather();
+    this.#scheduleChanges();
   }
 
-  /** Who is subscribed at the other nodes. One who is moving from one to another (a restart) may be there twice. */
+  /** The subscribers of the other nodes. One that moves between nodes (a restart) may be listed twice. */
   *subscribers(): Iterable<Subscriber> {
-    for (const { subscribers } of this.#others.values()) yield* subscribers.values();
+    for (const { subscribers } of this.#remoteNodes.values()) yield* subscribers.values();
   }
 
-  /** Counts whatever changes subscribers(). */
+  /** Incremented when subscribers() changes. */
   get changes(): number {
     return this.#changes;
   }
 
-  /** Itself first. */
+  /** This node first. */
   snapshot(): NodeSnapshot[] {
     const now = this.#options.clock.monotonic();
     const own = this.#options.state();
-    const others = [...this.#others.values()];
+    const others = [...this.#remoteNodes.values()];
     const furthest = Math.max(
       own.position,
       ...others.map(({ state }) => (state.epoch === own.epoch ? state.position : 0)),
@@ -141,108 +141,105 @@ export class Nodes {
       const lag = state.epoch === own.epoch ? furthest - state.position : 0;
       return { ...state, self, lag, heard: (now - heardAt) / 1000 };
     };
-    return [seen(own, now, true), ...others.map(({ state, heardAt }) => seen(state, heardAt, false))];
+    return [seen(own, now, true), ...others.map(({ state, lastHeardAt: heardAt }) => seen(state, heardAt, false))];
   }
 
-  /** Says good-bye. The session may be closed then. */
+  /** Broadcasts that this node stops. The session may be closed afterwards. */
   close(): void {
-    this.#beat();
-    this.#gathering?.();
-    this.#isAsked?.();
-    this.#tell({ gone: true });
+    this.#stopHeartbeat();
+    this.#scheduledChanges?.();
+    this.#scheduledFullState?.();
+    this.#send({ gone: true });
     this.#session = undefined;
   }
 
-  #pulse(): void {
-    const since = this.#options.clock.monotonic() - SILENCE;
-    for (const [id, { heardAt }] of this.#others) if (heardAt < since && this.#forget(id)) this.#observer.missed();
-    this.#tell({});
+  #sendHeartbeat(): void {
+    const since = this.#options.clock.monotonic() - SILENCE_TIMEOUT_MS;
+    for (const [id, { lastHeardAt: heardAt }] of this.#remoteNodes)
+      if (heardAt < since && this.#forget(id)) this.#observer.missed();
+    this.#send({});
   }
 
   #forget(id: string): boolean {
-    const isKnown = this.#others.delete(id);
+    const isKnown = this.#remoteNodes.delete(id);
     if (isKnown) this.#changes++;
     return isKnown;
   }
 
-  // ---- Telling -------------------------------------------------------------------------------------------------------
-
-  /** What nobody can be told has a number, too: then they know that something is missing. */
-  #tell(what: Partial<Message>): void {
-    const number = ++this.#number;
+  /** A message that cannot be sent uses a number as well: receivers then know that they missed one. */
+  #send(what: Partial<NodeMessage>): void {
+    const number = ++this.#lastNumber;
     if (!this.#session) return;
     const { id, state } = this.#options;
-    const message: Message = { node: id, number, state: state(), ...what };
-    this.#session.tell(Buffer.from(JSON.stringify(message)));
+    const message: NodeMessage = { node: id, number, state: state(), ...what };
+    this.#session.broadcast(Buffer.from(JSON.stringify(message)));
   }
 
-  #gather(): void {
-    this.#gathering ??= this.#options.clock.after(GATHER, () => this.#tellGathered());
+  #scheduleChanges(): void {
+    this.#scheduledChanges ??= this.#options.clock.after(GATHER_INTERVAL_MS, () => this.#sendChanges());
   }
 
-  #tellGathered(): void {
-    this.#gathering?.();
-    this.#gathering = undefined;
+  #sendChanges(): void {
+    this.#scheduledChanges?.();
+    this.#scheduledChanges = undefined;
     const [joined, left, ended] = [[...this.#joined.values()], this.#left.splice(0), this.#ended.splice(0)];
     const began = new Set(this.#began);
     this.#joined.clear();
     this.#began.clear();
-    if (left.length > 0) this.#tell({ left });
-    for (const some of chunks(ended)) this.#tell({ ended: some });
-    for (const some of chunks(joined)) {
-      const news = some.map(({ id }) => id).filter((id) => began.has(id));
-      this.#tell({ joined: some, ...(news.length > 0 && { began: news }) });
+    if (left.length > 0) this.#send({ left });
+    for (const subscribers of chunks(ended)) this.#send({ ended: subscribers });
+    for (const subscribers of chunks(joined)) {
+      const newIds = subscribers.map(({ id }) => id).filter((id) => began.has(id));
+      this.#send({ joined: subscribers, ...(newIds.length > 0 && { began: newIds }) });
     }
   }
 
-  #tellAnew(ask?: string): void {
-    this.#toldAnew = this.#options.clock.monotonic();
-    this.#tellGathered(); // who has just come or gone would be no news in what follows
-    this.#tell({ anew: true, ...(ask !== undefined && { ask }) });
-    for (const joined of chunks(this.#subscribers.values())) this.#tell({ joined });
+  #sendFullState(ask?: string): void {
+    this.#fullStateSentAt = this.#options.clock.monotonic();
+    this.#sendChanges(); // after the full state, joined and left subscribers would be no events
+    this.#send({ full: true, ...(ask !== undefined && { ask }) });
+    for (const joined of chunks(this.#subscribers.values())) this.#send({ joined });
   }
 
-  /** Many may ask at a time: they are answered together. */
-  #answer(): void {
-    if (this.#isAsked) return;
-    const wait = this.#toldAnew + ANEW - this.#options.clock.monotonic();
-    if (wait <= 0) this.#tellAnew();
+  /** Requests of several nodes share one answer. */
+  #scheduleFullState(): void {
+    if (this.#scheduledFullState) return;
+    const wait = this.#fullStateSentAt + FULL_STATE_INTERVAL_MS - this.#options.clock.monotonic();
+    if (wait <= 0) this.#sendFullState();
     else {
-      this.#isAsked = this.#options.clock.after(wait, () => {
-        this.#isAsked = undefined;
-        this.#tellAnew();
+      this.#scheduledFullState = this.#options.clock.after(wait, () => {
+        this.#scheduledFullState = undefined;
+        this.#sendFullState();
       });
     }
   }
 
-  // ---- Hearing -------------------------------------------------------------------------------------------------------
-
-  #hear(data: Uint8Array): void {
-    const message = parse(data);
+  #receive(data: Uint8Array): void {
+    const message = parseMessage(data);
     if (!message || message.node === this.#options.id) return;
     const { node: id, number, state, ask, gone } = message;
     if (gone) {
       this.#forget(id);
       return;
     }
-    const known = this.#others.get(id);
-    const node = known ?? { state, number: 0, heardAt: 0, isWhole: false, subscribers: new Map() };
-    this.#others.set(id, node);
+    const known = this.#remoteNodes.get(id);
+    const node = known ?? { state, number: 0, lastHeardAt: 0, isComplete: false, subscribers: new Map() };
+    this.#remoteNodes.set(id, node);
     const isNext = number === node.number + 1;
-    Object.assign(node, { state, number, heardAt: this.#options.clock.monotonic() });
-    if (!isNext && (node.isWhole || !known)) this.#observer.missed();
-    if (message.anew) {
-      node.isWhole = true;
+    Object.assign(node, { state, number, lastHeardAt: this.#options.clock.monotonic() });
+    if (!isNext && (node.isComplete || !known)) this.#observer.missed();
+    if (message.full) {
+      node.isComplete = true;
       node.subscribers.clear();
       this.#changes++;
-    } else if (!isNext || !known) node.isWhole = false;
-    if (!node.isWhole) this.#ask(id);
-    this.#take(node, message);
-    if (ask === "*" || ask === this.#options.id) this.#answer();
+    } else if (!isNext || !known) node.isComplete = false;
+    if (!node.isComplete) this.#requestFullState(id);
+    this.#applyChanges(node, message);
+    if (ask === "*" || ask === this.#options.id) this.#scheduleFullState();
   }
 
-  #take(node: Node, { joined = [], began = [], left = [], ended = [] }: Message): void {
-    const news = new Set(began);
+  #applyChanges(node: RemoteNode, { joined = [], began = [], left = [], ended = [] }: NodeMessage): void {
+    const newIds = new Set(began);
     for (const id of left) {
       const subscriber = node.subscribers.get(id);
       node.subscribers.delete(id);
@@ -251,36 +248,36 @@ export class Nodes {
     for (const subscriber of ended) this.#observer.left(subscriber);
     for (const subscriber of joined) {
       node.subscribers.set(subscriber.id, subscriber);
-      if (news.has(subscriber.id)) this.#observer.joined(subscriber);
+      if (newIds.has(subscriber.id)) this.#observer.joined(subscriber);
     }
     if (joined.length + left.length > 0) this.#changes++;
   }
 
-  #ask(id: string): void {
+  #requestFullState(id: string): void {
     const now = this.#options.clock.monotonic();
-    if (now - this.#askedAt < ANEW) return; // its next beat comes, and this is asked again then
-    this.#askedAt = now;
-    this.#tell({ ask: id });
+    if (now - this.#requestedAt < FULL_STATE_INTERVAL_MS) return; // the next heartbeat of that node requests it again
+    this.#requestedAt = now;
+    this.#send({ ask: id });
   }
 }
 
-/** By their size. */
+/** Splits subscribers into messages of about MAX_MESSAGE_CHARACTERS. */
 function* chunks(subscribers: Iterable<Subscriber>): Iterable<Subscriber[]> {
   let [chunk, size]: [Subscriber[], number] = [[], 0];
   for (const subscriber of subscribers) {
     chunk.push(subscriber);
     size += JSON.stringify(subscriber).length;
-    if (size < CHUNK) continue;
+    if (size < MAX_MESSAGE_CHARACTERS) continue;
     yield chunk;
     [chunk, size] = [[], 0];
   }
   if (chunk.length > 0) yield chunk;
 }
 
-/** Undefined = it is not ours: whoever may write to this subject is trusted, but may be of another version. */
-function parse(data: Uint8Array): Message | undefined {
+/** Undefined for a message of another format. Writers of this subject are trusted, but may have another version. */
+function parseMessage(data: Uint8Array): NodeMessage | undefined {
   try {
-    const message = JSON.parse(Buffer.from(data).toString()) as Partial<Message> | null;
+    const message = JSON.parse(Buffer.from(data).toString()) as Partial<NodeMessage> | null;
     const isOurs =
       typeof message?.node === "string" &&
       typeof message.number === "number" &&
@@ -289,7 +286,7 @@ function parse(data: Uint8Array): Message | undefined {
       areSubscribers(message.joined ?? []) &&
       areSubscribers(message.ended ?? []) &&
       [message.left, message.began].every((list) => Array.isArray(list ?? []));
-    return isOurs ? (message as Message) : undefined;
+    return isOurs ? (message as NodeMessage) : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-/** Opens what a daemon among several needs: a bus and a history over one stream. Imported only where a cluster is configured. */
+/** Opens the bus and the history of a daemon in a cluster, over one stream. Imported only where a cluster is configured. */
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
@@ -16,13 +16,13 @@ export interface ClusterOptions extends StreamObserver {
   readonly clock: Clock;
   readonly tail: MakeTail;
   readonly newEpoch: () => string;
-  /** Where this daemon notes its place in the stream; absent = it does not: then it cannot start while NATS is away. */
+  /** Folder of the stream checkpoint; absent = none is written, and the daemon cannot start while NATS is disconnected. */
   readonly folder: string | undefined;
   readonly stream: string;
-  /** What the other daemons are told of this one. */
+  /** What this daemon broadcasts about itself. */
   readonly about: () => { readonly name: string; readonly version: string; readonly clients: number };
   readonly warn: (warning: string) => void;
-  /** Aborted: stop waiting for NATS. */
+  /** Aborts the wait for NATS. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -33,8 +33,8 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
-/** How long a daemon that knows its place waits for NATS before it serves from there, milliseconds. */
-const PATIENCE = 1000;
+/** How long a daemon with a checkpoint waits for NATS before it serves from there. */
+const CONNECT_TIMEOUT_MS = 1000;
 
 /** Rejects with "config_invalid", or with "unavailable" when `signal` ends the waiting for a first answer of NATS. */
 export function connectNats(
@@ -47,25 +47,29 @@ export function connectNats(
 
 export async function openCluster(dial: Dial, options: ClusterOptions): Promise<Cluster> {
   const { clock, tail, newEpoch, folder, stream, about, warn, changed, refused, signal } = options;
-  const history = new ClusterHistory({ clock, tail, foreign: (sequence, why) => bus.foreign(sequence, why) });
+  const history = new ClusterHistory({
+    clock,
+    tail,
+    onForeignMessage: (sequence, why) => bus.reportForeignMessage(sequence, why),
+  });
   const id = randomUUID();
   const state = () => ({ ...about(), epoch: history.epoch, position: history.last });
   const nodes = new Nodes({ clock, id, state });
   const bus = new ClusterBus({ dial, clock, history, nodes, newEpoch, name: id, warn, changed, refused });
-  const bookmark = folder === undefined ? undefined : new StreamCheckpoint(folder, stream);
-  const failed = (error: unknown) => warn(`the place in the stream cannot be written down: ${String(error)}`);
+  const checkpoint = folder === undefined ? undefined : new StreamCheckpoint(folder, stream);
+  const checkpointFailed = (error: unknown) => warn(`cannot write the stream checkpoint: ${String(error)}`);
   const close = async () => {
     await bus.close();
     await history.close();
-    bookmark?.close(bus.place, failed);
+    checkpoint?.close(bus.location, checkpointFailed);
   };
-  const opened = bus.open(bookmark?.read(), PATIENCE);
+  const opened = bus.open(checkpoint?.read(), CONNECT_TIMEOUT_MS);
   await Promise.race([opened, aborted(signal)]);
   if (signal?.aborted) {
     await close();
-    throw new M2pushError("unavailable", "stopped while NATS was away");
+    throw new M2pushError("unavailable", "stopped while disconnected from NATS");
   }
-  bookmark?.keep(() => bus.place, clock, failed);
+  checkpoint?.start(() => bus.location, clock, checkpointFailed);
   return { bus, nodes, history, close };
 }
 

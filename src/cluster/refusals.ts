@@ -1,18 +1,18 @@
 /**
- * Whether the stream stores what is published. A refusal that passes (a leader is elected) is nobody's business; one that lasts is
- * told, and its end as well: a small message that is no publication is sent each second until the stream takes it.
+ * Detects that the stream does not store publications. A short refusal (a leader election) is not reported; a lasting one is, and
+ * so is its end: a probe message, which is no publication, is sent each second until the stream stores it.
  */
 import type { Cancel, Clock } from "../util/clock.js";
 
 export interface RefusalsOptions {
   readonly clock: Clock;
-  /** The stream refuses (`why`), or it stores again. */
+  /** The stream refuses publications (`why`), or it stores them again. */
   readonly refused: (why: string | undefined) => void;
-  /** Sends a small message, if there is a connection; rejects with why it was refused. */
+  /** Sends a probe message if connected; rejects with the refusal. */
   readonly probe: () => Promise<void> | undefined;
 }
 
-/** Refusals are told when they have lasted for this long. */
+/** Refusals are reported once they have lasted this long. */
 const TOLERANCE_MS = 2000;
 const PROBE_INTERVAL_MS = 1000;
 
@@ -25,7 +25,7 @@ export class Refusals {
     this.#options = options;
   }
 
-  /** A message was refused, or is not acknowledged in time. */
+  /** The stream refused a message, or did not acknowledge it in time. */
   refused(why: string): void {
     const now = this.#options.clock.monotonic();
     this.#since ??= now;
@@ -34,7 +34,7 @@ export class Refusals {
     this.#stopProbing ??= this.#options.clock.every(PROBE_INTERVAL_MS, () => this.#probe());
   }
 
-  /** A message was stored. Called for each: cheap while all is well. */
+  /** The stream stored a message. Called for each one: cheap without refusals. */
   stored(): void {
     if (this.#since === undefined) return;
     this.#since = undefined;

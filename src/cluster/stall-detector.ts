@@ -1,28 +1,28 @@
 /**
- * Finds a consumer that stands still: the server says that it is there, and does not send what the stream has. (NATS 2.9, where
- * the stream's leader had stopped for a while: one time in ten a consumer that was made just then learned of the newest
- * message only when the next was stored, and on a quiet stream that may be hours later.)
+ * Detects a stalled consumer: it sends heartbeats, but not the newest messages of the stream. (NATS 2.9, after the stream's leader
+ * had been stopped: one time in ten, a consumer created at that moment delivered the newest message only when the next one was
+ * stored, which may be hours later on a quiet stream.)
  *
- * A stream whose newest messages were deleted one by one looks the same, so the second time is looked for twice as long, and
- * so on, until something comes.
+ * A stream whose newest messages were deleted singly looks the same, so each detection without progress doubles the number of
+ * checks before the next one, up to MAX_STALLED_CHECKS.
  */
-const MOST_LOOKS = 128;
+const MAX_STALLED_CHECKS = 128;
 
 export class StallDetector {
-  #last = 0;
-  #end = 0;
-  #looks = 0;
-  #patience = 1;
+  #takenLast = 0;
+  #streamLast = 0;
+  #stalledChecks = 0;
+  #requiredChecks = 1;
 
-  /** To be called at each look at the stream: `last` = what was taken, `end` = the stream's newest. True = begin anew. */
-  at(last: number, end: number): boolean {
-    const [moves, wasBehind] = [last !== this.#last, this.#end > last];
-    [this.#last, this.#end] = [last, end];
-    if (moves) this.#patience = 1;
-    this.#looks = !moves && wasBehind ? this.#looks + 1 : 0;
-    if (this.#looks < this.#patience) return false;
-    this.#looks = 0;
-    this.#patience = Math.min(2 * this.#patience, MOST_LOOKS);
+  /** Called at each inspection: the last sequence taken and the stream's last. True = create another consumer. */
+  isStalled(taken: number, streamLast: number): boolean {
+    const [moves, wasBehind] = [taken !== this.#takenLast, this.#streamLast > taken];
+    [this.#takenLast, this.#streamLast] = [taken, streamLast];
+    if (moves) this.#requiredChecks = 1;
+    this.#stalledChecks = !moves && wasBehind ? this.#stalledChecks + 1 : 0;
+    if (this.#stalledChecks < this.#requiredChecks) return false;
+    this.#stalledChecks = 0;
+    this.#requiredChecks = Math.min(2 * this.#requiredChecks, MAX_STALLED_CHECKS);
     return true;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A history in a stream that is carried away, or that is made of what was elsewhere. Events get new offsets there, so an event
- * whose id was its position keeps that as an id of its own; what other positions have become stands in a note (epoch-map.ts).
+ * Exports the history of a stream, and imports an archive into one. Imported events get new offsets, so an event whose id was its
+ * position keeps it as a custom id; a note maps the other positions of the earlier epoch (epoch-map.ts).
  */
 import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
@@ -10,134 +10,133 @@ import type { Clock } from "../util/clock.js";
 import { encodeEarlierEpoch, keyOfEarlierEpoch, OffsetShift } from "./epoch-map.js";
 import { natsDial } from "./nats.js";
 import { natsOptions } from "./nats-options.js";
-import { decodeRecord, encodeRecord, keyOf } from "./stream-record.js";
+import { decodeStreamRecord, encodeStreamRecord, keyOf } from "./stream-record.js";
 import type { StreamSession, StreamState } from "./stream-session.js";
 
-type Place = Pick<Config, "cluster" | "history">;
+type ArchiveConfig = Pick<Config, "cluster" | "history">;
 
-/** Read at once, messages. */
-const SPAN = 500;
-/** On their way into the stream at most, messages. */
-const WINDOW = 256;
-/** A daemon that was stopped still counts as following the stream for 5 s; how long that is waited for, milliseconds. */
-const LEAVING = 8000;
-const LOOK_EVERY = 250;
+/** Messages read at a time. */
+const READ_BATCH_MESSAGES = 500;
+/** Unacknowledged messages of an import. */
+const MAX_PENDING_MESSAGES = 256;
+/** A stopped daemon counts as a follower for 5 s (CONSUMER_IDLE_TIMEOUT_MS); how long an import waits for that. */
+const FOLLOWER_TIMEOUT_MS = 8000;
+const INSPECT_INTERVAL_MS = 250;
 
-/** Opens what the stream holds; to be closed. Rejects with "unavailable" when NATS or the stream is not there. */
+/** Opens the stream for export; the caller closes it. Rejects with "unavailable" without NATS or the stream. */
 export async function openStreamArchive(
-  place: Place,
+  config: ArchiveConfig,
   clock: Clock,
 ): Promise<HistoryExport & { close(): Promise<void> }> {
-  const session = await connect(place, clock);
+  const session = await connect(config, clock);
   try {
-    const state = await session.look();
-    if (!state) throw unavailable(`there is no stream ${place.cluster.stream}`);
+    const state = await session.inspect();
+    if (!state) throw unavailable(`there is no stream ${config.cluster.stream}`);
     const { epoch, last } = state;
     const floor = ((await session.find(epoch)) ?? last + 1) - 1;
-    const lifetime = { epoch, floor, last };
-    return { lifetime, publications: all(session, lifetime), close: () => session.close() };
+    const header = { epoch, floor, last };
+    return { lifetime: header, publications: publicationsOf(session, header), close: () => session.close() };
   } catch (error) {
     await session.close();
     throw error;
   }
 }
 
-async function connect(place: Place, clock: Clock): Promise<StreamSession> {
-  const options = natsOptions(place);
+async function connect(config: ArchiveConfig, clock: Clock): Promise<StreamSession> {
+  const options = natsOptions(config);
   try {
     return await natsDial(options, clock)();
   } catch (cause) {
     throw unavailable(
-      `NATS does not answer at ${options.servers.map(withoutSecrets).join(", ")}: ${textOf(cause)}`,
+      `NATS does not answer at ${options.servers.map(withoutSecrets).join(", ")}: ${messageOf(cause)}`,
       cause,
     );
   }
 }
 
-async function* all(
+async function* publicationsOf(
   session: StreamSession,
   { epoch, floor, last }: HistoryExport["lifetime"],
 ): AsyncGenerator<Publication> {
-  for (let at = floor; at < last; at += SPAN) {
-    const through = Math.min(at + SPAN, last);
+  for (let at = floor; at < last; at += READ_BATCH_MESSAGES) {
+    const through = Math.min(at + READ_BATCH_MESSAGES, last);
     const messages = await session.read(at, through);
-    if (messages[0]?.sequence !== at + 1 && ((await session.look())?.first ?? 0) > at + 1) {
+    if (messages[0]?.sequence !== at + 1 && ((await session.inspect())?.first ?? 0) > at + 1) {
       throw unavailable("the stream has forgotten events before they were read: export it again");
     }
     for (const message of messages) {
-      const publication = message.epoch === epoch ? decodeRecord(message, epoch) : undefined;
+      const publication = message.epoch === epoch ? decodeStreamRecord(message, epoch) : undefined;
       if (typeof publication === "object") yield publication;
     }
   }
 }
 
-interface Filled {
-  /** How many events came now. */
+interface ImportResult {
+  /** Events imported by this call. */
   readonly imported: number;
-  /** How many of the archive had come before, in a try that was broken off. */
+  /** Events of the archive that an interrupted import had stored before. */
   readonly before: number;
-  /** How many of both the stream's limits have let stay. */
+  /** How many of both the stream's limits keep. */
   readonly held: number;
 }
 
 /**
- * Publishes an archive in order into an empty stream, which is made where there is none. Where a try was broken off, the next
- * goes on after the last event that has come. Each message says after which one it must come: nothing is left out, comes
- * twice, or comes between.
+ * Imports an archive in order into an empty stream, which is created if it does not exist. After an interrupted import the next
+ * call continues behind the last stored event. Each message names its predecessor, so that none is lost, repeated or interleaved.
  *
- * Rejects with "unavailable" when the stream holds something else, or is being followed, or NATS goes away, with
- * "too_large", and with whatever the archive rejects with.
+ * Rejects with "unavailable" when the stream holds other messages, when a daemon follows it, and when NATS disconnects; with
+ * "too_large"; and with the errors of the archive.
  */
 export async function fillStream(
   archive: HistoryExport,
-  place: Place,
+  config: ArchiveConfig,
   clock: Clock,
   newEpoch: () => string,
-): Promise<Filled> {
-  const session = await connect(place, clock);
+): Promise<ImportResult> {
+  const session = await connect(config, clock);
   try {
-    return await fill(session, archive, await begin(session, archive, newEpoch, clock));
+    return await importEvents(session, archive, await prepareStream(session, archive, newEpoch, clock));
   } finally {
     await session.close();
   }
 }
 
-/** The stream as it is to be filled. */
-async function begin(
+/** The stream, ready for the import. */
+async function prepareStream(
   session: StreamSession,
   { lifetime }: HistoryExport,
   newEpoch: () => string,
   clock: Clock,
 ): Promise<StreamState> {
-  const there = await session.look();
-  if (!there) await session.make(newEpoch());
-  // Ids that look like positions of the stream's own epoch are not to be had.
-  else if (there.count === 0 && there.epoch === lifetime.epoch) await session.renew(newEpoch());
-  for (const end = clock.monotonic() + LEAVING; ; ) {
-    const state = await session.look();
+  const there = await session.inspect();
+  if (!there) await session.create(newEpoch());
+  // Custom ids must not look like positions of the stream's own epoch.
+  else if (there.count === 0 && there.epoch === lifetime.epoch) await session.changeEpoch(newEpoch());
+  for (const end = clock.monotonic() + FOLLOWER_TIMEOUT_MS; ; ) {
+    const state = await session.inspect();
     if (!state) throw unavailable("the stream was made, and is not there");
     const { followers } = state;
     if (followers === 0) return state;
     const who = `${followers} daemon${followers === 1 ? " follows" : "s follow"} the stream`;
     if (clock.monotonic() > end) throw unavailable(`${who}: stop that first (its clients stay connected)`);
-    await new Promise<void>((resolve) => clock.after(LOOK_EVERY, resolve));
+    await new Promise<void>((resolve) => clock.after(INSPECT_INTERVAL_MS, resolve));
   }
 }
 
-async function fill(
+async function importEvents(
   session: StreamSession,
   { lifetime, publications }: HistoryExport,
   state: StreamState,
-): Promise<Filled> {
+): Promise<ImportResult> {
   const newest = state.count > 0 ? (await session.read(state.last - 1, state.last))[0]?.data : undefined;
-  const sender = new Sender(session, state, lifetime.epoch);
+  const sender = new OrderedSender(session, state, lifetime.epoch);
   const shift = new OffsetShift(lifetime.floor);
   let before = 0;
   let isNew = state.count === 0;
   try {
     for await (const publication of publications) {
       const draft = draftOf(publication);
-      const data = encodeRecord(draft, publication.time);
+      const data = encodeStreamRecord(draft, publication.time);
       shift.add(publication.offset);
       if (isNew) await sender.send(keyOf(draft.id), publication.offset, data);
       else {
@@ -145,48 +144,48 @@ async function fill(
         isNew = newest !== undefined && data.equals(newest);
       }
     }
-    const note = (base: number) => encodeEarlierEpoch({ ...lifetime, runs: shift.runs(base) });
+    const note = (base: number) => encodeEarlierEpoch({ ...lifetime, runs: shift.ranges(base) });
     if (isNew) await sender.send(keyOfEarlierEpoch(lifetime.epoch), "end", note(state.last - before));
-    else if (!newest || !note(state.last - 1 - before).equals(newest)) throw occupied(state);
+    else if (!newest || !note(state.last - 1 - before).equals(newest)) throw streamNotEmpty(state);
     await sender.finish();
   } finally {
-    await sender.settled();
+    await sender.drained();
   }
-  const held = ((await session.look())?.count ?? 1) - 1;
+  const held = ((await session.inspect())?.count ?? 1) - 1;
   return { imported: shift.count - before, before, held };
 }
 
-/** Sends one after the other, many under way at a time. The first that fails ends it: those behind it have no place then. */
-class Sender {
+/** Sends messages in order, several in flight at a time. The first failure ends the import: its successors would have no predecessor. */
+class OrderedSender {
   readonly #session: StreamSession;
   readonly #epoch: string;
-  readonly #name: string;
-  readonly #underway: Promise<void>[] = [];
+  readonly #archiveName: string;
+  readonly #pending: Promise<void>[] = [];
   #last: number;
 
-  /** `name`: what is being imported. */
+  /** `name`: the epoch that is imported, for the message ids. */
   constructor(session: StreamSession, { epoch, last }: StreamState, name: string) {
     this.#session = session;
     this.#epoch = epoch;
-    this.#name = name;
+    this.#archiveName = name;
     this.#last = last;
   }
 
-  /** Resolves when there is room for another one. `what`: its offset, as it was. */
+  /** Resolves when another message may be sent. `what`: the event's offset in the archive. */
   async send(key: string, what: number | "end", data: Buffer): Promise<void> {
-    const sent = this.#send(key, `import.${this.#name}.${what}`, data, this.#last++);
-    sent.catch(() => {}); // is seen below, unless another has failed before
-    this.#underway.push(sent);
-    if (this.#underway.length >= WINDOW) await this.#underway.shift();
+    const sent = this.#send(key, `import.${this.#archiveName}.${what}`, data, this.#last++);
+    sent.catch(() => {}); // finish() reports it, unless an earlier one has failed
+    this.#pending.push(sent);
+    if (this.#pending.length >= MAX_PENDING_MESSAGES) await this.#pending.shift();
   }
 
-  /** Resolves when all have come; rejects when one did not. */
+  /** Resolves when all are stored; rejects when one is not. */
   async finish(): Promise<void> {
-    await Promise.all(this.#underway);
+    await Promise.all(this.#pending);
   }
 
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#underway);
+  async drained(): Promise<void> {
+    await Promise.allSettled(this.#pending);
   }
 
   async #send(key: string, what: string, data: Buffer, after: number): Promise<void> {
@@ -198,21 +197,21 @@ class Sender {
       if (cause instanceof M2pushError && cause.code === "too_large") {
         throw new M2pushError(cause.code, `${what}: ${cause.message}`, { cause });
       }
-      const mend = "import the same again: it goes on with what is missing";
-      throw unavailable(`NATS did not take ${what}: ${textOf(cause)}; ${mend}`, cause);
+      const fix = "import the same archive again: the import continues where it stopped";
+      throw unavailable(`NATS did not take ${what}: ${messageOf(cause)}; ${fix}`, cause);
     }
   }
 }
 
-function occupied({ count }: StreamState): M2pushError {
+function streamNotEmpty({ count }: StreamState): M2pushError {
   return unavailable(`the stream is not empty, it holds ${count} messages that are not of this import`);
 }
 
-/** An address may hold a password. */
+/** Without credentials, which an address may contain. */
 const withoutSecrets = (address: string): string => new URL(address).host;
 
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function unavailable(what: string, cause?: unknown): M2pushError {
-  return new M2pushError("unavailable", what, { cause });
+function unavailable(message: string, cause?: unknown): M2pushError {
+  return new M2pushError("unavailable", message, { cause });
 }

@@ -1,7 +1,7 @@
 /**
- * Where this daemon stands in the stream, in a small file: so that a daemon that starts while NATS is away can go on with the
- * clients that it has, and so that a stream that has lost its newest is found out. It is written now and then; a place that is
- * a little behind the truth costs nothing.
+ * The daemon's location in the stream, in a small file (cluster.json): a daemon that starts while NATS is disconnected can serve the
+ * clients of the previous process, and a stream that has lost its newest messages is detected. The file is written once a second;
+ * a location that is a little old does no harm.
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,13 +9,13 @@ import type { Cancel, Clock } from "../util/clock.js";
 import { PRIVATE_MODE } from "../util/private-files.js";
 import type { StreamLocation } from "./stream-validator.js";
 
-const WRITE_EVERY = 1000;
+const WRITE_INTERVAL_MS = 1000;
 
 export class StreamCheckpoint {
   readonly #file: string;
   readonly #stream: string;
-  #written: StreamLocation | undefined;
-  #cancel: Cancel | undefined;
+  #lastWritten: StreamLocation | undefined;
+  #stopTimer: Cancel | undefined;
 
   /** `folder` must exist. */
   constructor(folder: string, stream: string) {
@@ -23,7 +23,7 @@ export class StreamCheckpoint {
     this.#stream = stream;
   }
 
-  /** Undefined when there is none for this stream, or none that can be read. */
+  /** Undefined without a readable checkpoint of this stream. */
   read(): StreamLocation | undefined {
     try {
       const { stream, epoch, last, stamp } = JSON.parse(readFileSync(this.#file, "utf8"));
@@ -34,27 +34,27 @@ export class StreamCheckpoint {
     }
   }
 
-  /** Writes down from now on where `place` says that we are. `failed` is told when that cannot be done, each time. */
-  keep(place: () => StreamLocation | undefined, clock: Clock, failed: (error: unknown) => void): void {
-    const write = () => this.#write(place(), failed);
-    this.#cancel = clock.every(WRITE_EVERY, write);
+  /** Writes the location each second from now on. `failed` is called for each write that fails. */
+  start(location: () => StreamLocation | undefined, clock: Clock, failed: (error: unknown) => void): void {
+    const write = () => this.#write(location(), failed);
+    this.#stopTimer = clock.every(WRITE_INTERVAL_MS, write);
     write();
   }
 
-  close(place: StreamLocation | undefined, failed: (error: unknown) => void): void {
-    this.#cancel?.();
-    this.#write(place, failed);
+  close(location: StreamLocation | undefined, failed: (error: unknown) => void): void {
+    this.#stopTimer?.();
+    this.#write(location, failed);
   }
 
-  /** A rename is whole or not at all. */
-  #write(place: StreamLocation | undefined, failed: (error: unknown) => void): void {
-    if (!place || place === this.#written) return;
+  /** Atomic: a rename replaces the file. */
+  #write(location: StreamLocation | undefined, failed: (error: unknown) => void): void {
+    if (!location || location === this.#lastWritten) return;
     try {
-      writeFileSync(`${this.#file}.new`, `${JSON.stringify({ stream: this.#stream, ...place })}\n`, {
+      writeFileSync(`${this.#file}.new`, `${JSON.stringify({ stream: this.#stream, ...location })}\n`, {
         mode: PRIVATE_MODE,
       });
       renameSync(`${this.#file}.new`, this.#file);
-      this.#written = place;
+      this.#lastWritten = location;
     } catch (error) {
       failed(error);
     }

@@ -1,14 +1,14 @@
 /**
- * What the cluster needs of NATS JetStream: one stream, seen through one connection. `nats.ts` is the real one; tests have one
- * that can be cut. A session is one life of the connection: it is never mended, the bus opens another.
+ * The port of the cluster to NATS JetStream: one stream through one connection. nats.ts implements it; the tests have an
+ * implementation in memory. A session never reconnects: after its end the bus opens another.
  *
- * The stream's epoch is a word in its subject, `m2push.<stream>.<epoch>.<key>`, and so in the configuration that all its users
- * share: every daemon reads the same one, and what is published for one epoch can never end up in another. The key is that of
- * the publisher's own id (see stream-record.ts), by which such an event is found again.
+ * The stream's epoch is a word of its subject, `m2push.<stream>.<epoch>.<key>`, and so part of the stream's configuration: every
+ * daemon reads the same epoch, and a message for one epoch is never stored in another. The key is derived from the publisher's own
+ * id (stream-record.ts); find() looks events up by it.
  */
 import type { EqualIds } from "../delivery/history.js";
 
-/** What the stream is like at one moment. */
+/** The state of the stream. */
 export interface StreamState {
   readonly epoch: string;
   /** The sequence of the oldest message that is held; `last + 1` when none is. */
@@ -18,11 +18,11 @@ export interface StreamState {
   /** Messages held, and their size in bytes. */
   readonly count: number;
   readonly bytes: number;
-  /** How many follow it, or read it, at this moment. */
+  /** Number of its consumers. */
   readonly followers: number;
-  /** The server that says what is in the stream: what it acknowledges, it holds. "" = there is one only. */
+  /** The server that leads the stream: it holds what it has acknowledged. "" = a single server. */
   readonly leader: string;
-  /** The limits it has, where they are not those that were asked for: a text for operators. */
+  /** Describes limits that differ from the configuration, for operators. */
   readonly differs: string | undefined;
 }
 
@@ -30,48 +30,48 @@ export interface StreamState {
 export interface StreamMessage {
   readonly sequence: number;
   readonly epoch: string;
-  /** When the stream took it: nanoseconds since 1970, in digits. With the sequence it tells a message from every other. */
+  /** When the stream stored it: nanoseconds since 1970, in digits. Together with the sequence it identifies a message. */
   readonly stamp: string;
   readonly data: Uint8Array;
 }
 
-/** Messages that are coming in. */
+/** A running consumer. */
 export interface StreamConsumer {
-  /** The server that they come from: what it has is what the stream has as long as it leads the stream. */
+  /** The server of the consumer. Its messages count while that server leads the stream. */
   readonly leader: string;
-  /** No more are handed over. */
+  /** No message is delivered afterwards. */
   stop(): void;
 }
 
 export interface StreamSession {
-  /** Resolves when the connection is over, with why; every promise below has then been rejected, or is about to be. */
+  /** Resolves with the reason when the connection ends; pending promises of the session are rejected around that moment. */
   readonly closed: Promise<string>;
-  /** Undefined = there is no such stream. */
-  look(): Promise<StreamState | undefined>;
-  /** Makes the stream, empty; does nothing when somebody else has just made it. */
-  make(epoch: string): Promise<void>;
-  /** Gives the stream another epoch from here on. What it holds keeps its sequences, and its own epoch. */
-  renew(epoch: string): Promise<void>;
+  /** Undefined = the stream does not exist. */
+  inspect(): Promise<StreamState | undefined>;
+  /** Creates the stream; does nothing when it exists. */
+  create(epoch: string): Promise<void>;
+  /** Gives the stream another epoch. Stored messages keep their sequences and their epoch. */
+  changeEpoch(epoch: string): Promise<void>;
   /**
-   * Hands every message from a sequence on to `take`, in order, none twice, none left out but those that the stream no longer
-   * holds. When that can be promised no more (nothing was heard for too long, the stream is gone) `ended` is called, once.
+   * Delivers every message from a sequence on to `take`, in order and without duplicates; only messages that the stream no longer
+   * holds are left out. When that cannot be guaranteed any more (heartbeats missing, stream deleted) `ended` is called once.
    */
   follow(from: number, take: (message: StreamMessage) => void, ended: (why: string) => void): Promise<StreamConsumer>;
-  /** What the stream holds of the sequences above `after`, up to `through`, which have all been given: in order. */
+  /** The messages with sequences above `after` up to `through`, in order; trimmed ones are left out. `through` must exist. */
   read(after: number, through: number): Promise<StreamMessage[]>;
   /**
-   * The sequence of the oldest message of an epoch, or of the newest, of those with this key if one is given; undefined = none is held.
+   * The sequence of the oldest or newest message of an epoch, with this key if one is given; undefined = the stream holds none.
    */
   find(epoch: string, key?: string, which?: EqualIds): Promise<number | undefined>;
   /**
-   * Publishes. Calls leave in order. The sequence comes when the stream has stored the message, the same one again for an `id`
-   * that it has stored within the last two minutes. Rejects when nothing can be known of it, or with "too_large".
+   * Publishes; calls are sent in order. Resolves with the sequence once the stream has stored the message; for an `id` that was
+   * stored within the last two minutes, with the same sequence. Rejects with "too_large", or when the result is unknown.
    */
   send(message: OutgoingRecord): Promise<number>;
-  /** Tells something to all who listen, at once: at most once, and it is not kept. */
-  tell(data: Uint8Array): void;
-  /** Hears what is told, by itself too, as long as the session lasts. */
-  listen(hear: (data: Uint8Array) => void): void;
+  /** Sends data to all listeners, with at-most-once delivery; nothing is stored. */
+  broadcast(data: Uint8Array): void;
+  /** Calls the listener for each broadcast, including this session's own. */
+  onBroadcast(hear: (data: Uint8Array) => void): void;
   close(): Promise<void>;
 }
 
@@ -80,9 +80,9 @@ export interface OutgoingRecord {
   readonly key: string;
   readonly id: string;
   readonly data: Uint8Array;
-  /** The sequence after which it must come, or it is refused; absent = wherever the stream ends. */
+  /** The required predecessor's sequence, else the stream refuses the message; absent = any. */
   readonly after?: number;
 }
 
-/** Opens a session; rejects with an error that says why there is none. */
+/** Opens a session; rejects with the reason. */
 export type Dial = () => Promise<StreamSession>;

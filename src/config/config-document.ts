@@ -45,7 +45,7 @@ function emptyDocument(file: string | undefined, base: string, ...faults: string
   return { file, base, table: {}, lines: new Map(), faults };
 }
 
-/** Only the first line of the parser's message: the others are a drawing of the place. */
+/** Only the first line of the parser's message: the others show the line. */
 function syntaxFault({ line, column, message }: TomlError, file: string): string {
   const [reason = ""] = message.replace(/^Invalid TOML document: /, "").split("\n");
   return `${file}:${line}: ${faultTexts.syntaxError(column, reason)}`;

@@ -78,11 +78,11 @@ function rejectDuplicates(
   }
 }
 
-const describe = ({ path, location: place, isDefault }: TextSetting): string =>
-  `${path.replace(/\[[0-9]+\]/, "")} (${isDefault ? "default" : place})`;
+const describe = ({ path, location, isDefault }: TextSetting): string =>
+  `${path.replace(/\[[0-9]+\]/, "")} (${isDefault ? "default" : location})`;
 
 function textSetting(settings: Settings, path: string): TextSetting | undefined {
-  const { value, location: place, source } = settings.get(path) ?? {};
-  if (typeof value !== "string" || place === undefined) return undefined;
-  return { path, value, location: place, isDefault: source?.from === "default" };
+  const { value, location, source } = settings.get(path) ?? {};
+  if (typeof value !== "string" || location === undefined) return undefined;
+  return { path, value, location, isDefault: source?.from === "default" };
 }

@@ -1,11 +1,11 @@
 /**
- * One daemon for one folder of data. The lock is a Unix socket in the folder, `lock`: whoever listens on it has the folder, in
- * another container, too. The folder is 0700, so that no other user can take or hold the name. A socket that refuses connections is
- * left over from a process that is gone. A pid file beside it only tells whom to ask to stop.
+ * Locks a data folder for one daemon. The lock is a Unix socket in the folder, `lock`: the process that listens on it owns the folder,
+ * across containers as well. The folder is 0700, so that no other user can take the name. A socket that refuses connections is stale.
+ * A pid file beside it names the process that receives SIGTERM on a takeover.
  *
- * Two starters must not both replace a socket that is left over, so each first shows a socket of its own under a name that never
- * comes twice (`lock.<random>`, listening before it has that name). Whoever finds another one that answers steps back; of two, the
- * later one always finds the earlier. Who finds none has the folder: its socket is renamed to `lock`.
+ * Two processes must not both replace a stale socket, so each first listens on a socket with a unique name (`lock.<random>`). A process
+ * that finds another answering candidate withdraws; of two, the later one always finds the earlier. A process that finds none renames
+ * its socket to `lock`.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -27,15 +27,15 @@ import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { makePrivateFolder, PRIVATE_MODE, privately } from "../util/private-files.js";
 
-const LOCK = "lock";
-const CANDIDATE = /^lock\.[0-9a-f]{16}$/;
+const LOCK_NAME = "lock";
+const CANDIDATE_NAME = /^lock\.[0-9a-f]{16}$/;
 const PID_FILE = "daemon.pid";
-/** Between two tries to get the lock of a daemon that is stopping, milliseconds. */
+/** Pause between two attempts to lock the folder of a daemon that is stopping. */
 const RETRY_INTERVAL_MS = 25;
-/** How long two that start at the same moment may step back for each other, milliseconds. */
+/** How long processes that start at the same moment may withdraw for each other. */
 const ELECTION_TIMEOUT_MS = 2000;
-/** What a daemon can do that finds another one there. */
-const FIX = "stop it, start this one with --takeover, or give this one another [history] path";
+/** The fix for a daemon that finds another one. */
+const DAEMON_FIX = "stop it, start this one with --takeover, or give this one another [history] path";
 
 export interface FolderLock {
   /** What an operator should know; absent = nothing. */
@@ -43,30 +43,34 @@ export interface FolderLock {
   release(): Promise<void>;
 }
 
-/** "candidate": only others that start at this moment are in the way. */
+/** "candidate": only processes that start at this moment contend for the lock. */
 type Attempt = FolderLock | "held" | "candidate";
 
 /**
- * Takes the lock of a folder, which is made if it is not there. When another process has it: rejects with
- * "storage_unusable", whose message ends with `fix`; or, with a `timeoutMs` above 0, tells it to stop (SIGTERM) and waits
- * for it that long.
+ * Locks a folder, which is created if it does not exist. When another process has it, rejects with "storage_unusable", whose message
+ * ends with `fix`; with a `timeoutMs` above 0 it first sends SIGTERM to the process and waits for it that long.
  */
-export async function lockFolder(folder: string, clock: Clock, timeoutMs: number, fix = FIX): Promise<FolderLock> {
+export async function lockFolder(
+  folder: string,
+  clock: Clock,
+  timeoutMs: number,
+  fix = DAEMON_FIX,
+): Promise<FolderLock> {
   makeFolder(folder);
   const began = clock.monotonic();
-  for (let told = false; ; ) {
+  for (let hasSignalled = false; ; ) {
     const attempt = await tryLock(folder);
     if (typeof attempt === "object") return attempt;
     const limit = attempt === "held" ? timeoutMs : Math.max(timeoutMs, ELECTION_TIMEOUT_MS);
-    if (clock.monotonic() - began >= limit) throw taken(folder, fix);
-    if (attempt === "held" && !told) stop(holder(folder));
-    told ||= attempt === "held";
-    // At random, so that two that stepped back for each other do not meet again for ever.
+    if (clock.monotonic() - began >= limit) throw folderInUse(folder, fix);
+    if (attempt === "held" && !hasSignalled) requestStop(holderPid(folder));
+    hasSignalled ||= attempt === "held";
+    // Random, so that two candidates do not withdraw for each other forever.
     await new Promise<void>((resolve) => clock.after(RETRY_INTERVAL_MS * (0.5 + Math.random()), resolve));
   }
 }
 
-/** Why this process cannot keep files in a folder, which is made if it is not there; undefined = it can. */
+/** The error that prevents writing to a folder, which is created if it does not exist; undefined = it is writable. */
 export function checkFolder(folder: string): unknown {
   try {
     makePrivateFolder(folder);
@@ -87,30 +91,30 @@ function makeFolder(path: string): void {
   }
 }
 
-/** The folder's sockets by a path that is always short enough for a socket (108 bytes, unix(7)): through a descriptor of it. */
+/** Addresses the sockets through a descriptor of the folder, because a socket path has at most 108 bytes (unix(7)). */
 async function tryLock(folder: string): Promise<Attempt> {
   const directory = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
   const at = (name: string) => `/proc/self/fd/${directory}/${name}`;
-  const name = `${LOCK}.${randomBytes(8).toString("hex")}`;
+  const name = `${LOCK_NAME}.${randomBytes(8).toString("hex")}`;
   const server = createServer((socket) => socket.destroy());
-  const giveUp = async () => {
+  const withdraw = async () => {
     rmSync(at(name), { force: true });
-    await close(server, directory);
+    await closeLock(server, directory);
   };
   try {
-    // Listening first, under a name that nobody looks at: a candidate that is seen answers.
+    // Listens under a hidden name first, so that every visible candidate answers.
     privately(() => server.listen(at(`.${name}`)));
     await once(server, "listening");
     chmodSync(at(`.${name}`), PRIVATE_MODE);
     renameSync(at(`.${name}`), at(name));
-    const rival = await findRival(at, name);
-    if (rival !== undefined) {
-      await giveUp();
-      return rival;
+    const contender = await findContender(at, name);
+    if (contender !== undefined) {
+      await withdraw();
+      return contender;
     }
-    renameSync(at(name), at(LOCK));
+    renameSync(at(name), at(LOCK_NAME));
   } catch (cause) {
-    await giveUp();
+    await withdraw();
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new M2pushError(
       "storage_unusable",
@@ -119,23 +123,23 @@ async function tryLock(folder: string): Promise<Attempt> {
     );
   }
   server.unref();
-  return hold(server, directory, folder);
+  return holdLock(server, directory, folder);
 }
 
-/** Who else answers, the holder last: a candidate may become the holder meanwhile. Removes what is left over. */
-async function findRival(at: (name: string) => string, own: string): Promise<"held" | "candidate" | undefined> {
-  const candidates = readdirSync(at("")).filter((name) => CANDIDATE.test(name) && name !== own);
+/** Finds another process, the owner last, because a candidate may become the owner meanwhile. Removes stale sockets. */
+async function findContender(at: (name: string) => string, own: string): Promise<"held" | "candidate" | undefined> {
+  const candidates = readdirSync(at("")).filter((name) => CANDIDATE_NAME.test(name) && name !== own);
   let isContested = false;
   for (const name of candidates) {
-    if (await answers(at(name))) isContested = true;
+    if (await isListening(at(name))) isContested = true;
     else rmSync(at(name), { force: true });
   }
-  if (await answers(at(LOCK))) return "held";
+  if (await isListening(at(LOCK_NAME))) return "held";
   return isContested ? "candidate" : undefined;
 }
 
-/** Only a refused connection, or no socket at all, proves that nobody is there. */
-async function answers(path: string): Promise<boolean> {
+/** Only a refused connection, or a missing socket, proves that no process listens. */
+async function isListening(path: string): Promise<boolean> {
   const socket = connect(path);
   try {
     await once(socket, "connect");
@@ -147,20 +151,20 @@ async function answers(path: string): Promise<boolean> {
   }
 }
 
-function hold(server: Server, directory: number, folder: string): FolderLock {
+function holdLock(server: Server, directory: number, folder: string): FolderLock {
   const file = join(folder, PID_FILE);
   const warning = writePid(file);
   return {
     ...(warning !== undefined && { warning }),
     async release() {
       rmSync(file, { force: true });
-      rmSync(`/proc/self/fd/${directory}/${LOCK}`, { force: true });
-      await close(server, directory);
+      rmSync(`/proc/self/fd/${directory}/${LOCK_NAME}`, { force: true });
+      await closeLock(server, directory);
     },
   };
 }
 
-/** The lock holds without it. What to tell an operator where it cannot be written. */
+/** The lock works without a pid file. Returns a warning for operators when it cannot be written. */
 function writePid(file: string): string | undefined {
   try {
     writeFileSync(file, `${process.pid}\n`, { mode: PRIVATE_MODE });
@@ -171,12 +175,12 @@ function writePid(file: string): string | undefined {
   }
 }
 
-async function close(server: Server, directory: number): Promise<void> {
+async function closeLock(server: Server, directory: number): Promise<void> {
   await new Promise<void>((resolve) => server.close(() => resolve()));
   closeSync(directory);
 }
 
-function holder(folder: string): number | undefined {
+function holderPid(folder: string): number | undefined {
   try {
     const pid = Number(readFileSync(join(folder, PID_FILE), "utf8"));
     return Number.isInteger(pid) && pid > 1 ? pid : undefined;
@@ -185,17 +189,17 @@ function holder(folder: string): number | undefined {
   }
 }
 
-/** It holds the lock at this moment, so the pid is its own, unless it has not written it yet. */
-function stop(pid: number | undefined): void {
+/** The process holds the lock at this moment, so the pid is its own, unless it has not written it yet. */
+function requestStop(pid: number | undefined): void {
   try {
     if (pid !== undefined && pid !== process.pid) process.kill(pid, "SIGTERM");
   } catch {
-    // Gone by now, or another user's: then the wait for the lock tells.
+    // The process has ended, or belongs to another user: the wait for the lock decides.
   }
 }
 
-function taken(folder: string, fix: string): M2pushError {
-  const pid = holder(folder);
+function folderInUse(folder: string, fix: string): M2pushError {
+  const pid = holderPid(folder);
   const who = pid === undefined ? "another m2push" : `the m2push with pid ${pid}`;
   return new M2pushError("storage_unusable", `${folder} is in use by ${who}: ${fix}`);
 }

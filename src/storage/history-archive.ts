@@ -1,4 +1,4 @@
-/** A history in LMDB that is carried away, or that is made of what was: while no daemon has it. */
+/** Exports a history in LMDB, and imports an archive into one, while no daemon uses it. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { M2pushError } from "../errors.js";
@@ -7,99 +7,104 @@ import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { privately } from "../util/private-files.js";
 import { lockFolder } from "./folder-lock.js";
-import { damage } from "./lmdb/check-file.js";
-import { FILE, type LmdbHistory, openLmdbHistory } from "./lmdb/lmdb-history.js";
+import { describeDamage } from "./lmdb/check-file.js";
+import { HISTORY_FILE, type LmdbHistory, openLmdbHistory } from "./lmdb/lmdb-history.js";
 import type { HistoryLimits } from "./memory/memory-history.js";
 
-/** Nothing is forgotten only because it is looked at. */
-const ALL: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
-const MEND = "stop that first (its streams stay open), and start it again afterwards";
-/** Read at once, bytes. */
-const PAGE = 1_000_000;
-/** Events on their way into the file. */
-const WINDOW = 1000;
-/** Where it is made, below the folder. */
-const WORKSHOP = "import";
+/** An export trims nothing. */
+const NO_LIMITS: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
+const STOP_FIX = "stop that first (its streams stay open), and start it again afterwards";
+/** Bytes of one page of an export. */
+const PAGE_BYTES = 1_000_000;
+/** Uncommitted events of an import. */
+const MAX_PENDING_EVENTS = 1000;
+/** The import is prepared in this subfolder. */
+const STAGING_FOLDER = "import";
 
-/** What is left of what was kept; to be closed. */
+/** An opened history; the caller closes it. */
 export interface HistoryArchive extends HistoryExport {
-  /** What of it is lost, for people; absent = nothing. */
-  readonly lost?: string;
+  /** Describes damaged blocks, for operators; absent = none. */
+  readonly damage?: string;
   close(): Promise<void>;
 }
 
-/** Opens what the folder holds. Rejects with "storage_unusable", also when there is no history. */
+/** Opens the history of a folder. Rejects with "storage_unusable", also without a history. */
 export async function openHistoryArchive(path: string, clock: Clock): Promise<HistoryArchive> {
-  if (!existsSync(join(path, FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
-  const history = await openLmdbHistory({ ...ALL, path, durability: "commit", mend: MEND }, clock);
-  const { epoch, floor, last, damaged } = history;
-  const lost = damaged > 0 ? { lost: `${damage(damaged)}: what they held is not there` } : {};
-  return { lifetime: { epoch, floor, last }, publications: all(history), ...lost, close: () => history.close() };
+  if (!existsSync(join(path, HISTORY_FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
+  const history = await openLmdbHistory({ ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX }, clock);
+  const { epoch, floor, last, damagedBlocks } = history;
+  const damage = damagedBlocks > 0 ? { damage: `${describeDamage(damagedBlocks)}: their events are missing` } : {};
+  return {
+    lifetime: { epoch, floor, last },
+    publications: publicationsOf(history),
+    ...damage,
+    close: () => history.close(),
+  };
 }
 
-async function* all(history: LmdbHistory): AsyncGenerator<Publication> {
+async function* publicationsOf(history: LmdbHistory): AsyncGenerator<Publication> {
   const { floor, last } = history;
   for (let at = floor; at < last; ) {
-    const { publications, through } = history.read(at, { through: last, maxBytes: PAGE });
+    const { publications, through } = history.read(at, { through: last, maxBytes: PAGE_BYTES });
     yield* publications;
     at = through;
   }
 }
 
 /**
- * Makes the folder's history of an archive: the same epoch, offsets and ids, so that whoever holds an id of it goes on as
- * if nothing had happened. It is made aside and put in place when it is whole: a second try after one that failed begins anew.
- * Offsets go on far above, as after a sudden end: the daemon that the archive is from may have gone on.
+ * Imports an archive into a folder, with the same epoch, offsets and ids, so that clients replay from their last event ids. The history
+ * is prepared in a subfolder and moved into place when it is complete; after a failure an import starts from the beginning. New offsets
+ * begin far above, as after an unclean shutdown, because the exporting daemon may have continued.
  *
- * Resolves with how many events came and how many of them the bounds have let stay. Rejects with "storage_unusable" when there
- * is a history that is not empty, and with whatever the archive rejects with.
+ * Resolves with the number of imported events, and how many of them the limits keep. Rejects with "storage_unusable" when the folder
+ * has a history with events, and with the errors of the archive.
  */
 export async function restore(
   archive: HistoryExport,
-  { path, ...bounds }: HistoryLimits & { readonly path: string },
+  { path, ...limits }: HistoryLimits & { readonly path: string },
   clock: Clock,
 ): Promise<{ imported: number; held: number }> {
   await checkEmpty(path, clock);
-  const lock = await lockFolder(path, clock, 0, MEND);
-  const workshop = join(path, WORKSHOP);
+  const lock = await lockFolder(path, clock, 0, STOP_FIX);
+  const staging = join(path, STAGING_FOLDER);
   try {
-    rmSync(workshop, { recursive: true, force: true });
-    privately(() => mkdirSync(workshop));
-    const options = { ...bounds, path: workshop, durability: "commit", lifetime: archive.lifetime } as const;
+    rmSync(staging, { recursive: true, force: true });
+    privately(() => mkdirSync(staging));
+    const options = { ...limits, path: staging, durability: "commit", archiveHeader: archive.lifetime } as const;
     const history = await openLmdbHistory(options, clock);
-    const counts = await fill(history, archive).finally(() => history.close());
-    renameSync(join(workshop, FILE), join(path, FILE));
+    const counts = await appendAll(history, archive).finally(() => history.close());
+    renameSync(join(staging, HISTORY_FILE), join(path, HISTORY_FILE));
     return counts;
   } finally {
-    rmSync(workshop, { recursive: true, force: true });
+    rmSync(staging, { recursive: true, force: true });
     await lock.release();
   }
 }
 
 async function checkEmpty(path: string, clock: Clock): Promise<void> {
-  if (!existsSync(join(path, FILE))) return;
-  const history = await openLmdbHistory({ ...ALL, path, durability: "commit", mend: MEND }, clock);
+  if (!existsSync(join(path, HISTORY_FILE))) return;
+  const history = await openLmdbHistory({ ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX }, clock);
   const { count } = history;
   await history.close();
   if (count > 0)
-    throw unusable(`the history in ${path} is not empty, it holds ${count} events: move ${FILE} away first`);
+    throw unusable(`the history in ${path} is not empty, it holds ${count} events: move ${HISTORY_FILE} away first`);
 }
 
-async function fill(
+async function appendAll(
   history: LmdbHistory,
   { publications }: HistoryExport,
 ): Promise<{ imported: number; held: number }> {
   let imported = 0;
-  let underway: (Promise<void> | undefined)[] = [];
+  let pending: (Promise<void> | undefined)[] = [];
   for await (const publication of publications) {
     const stored = history.append(publication);
-    stored?.catch(() => {}); // is seen below, unless the archive fails first
-    underway.push(stored);
-    if (++imported % WINDOW > 0) continue;
-    await Promise.all(underway);
-    underway = [];
+    stored?.catch(() => {}); // awaited below, unless the archive fails first
+    pending.push(stored);
+    if (++imported % MAX_PENDING_EVENTS > 0) continue;
+    await Promise.all(pending);
+    pending = [];
   }
-  await Promise.all(underway);
+  await Promise.all(pending);
   return { imported, held: history.count };
 }
 

@@ -1,9 +1,9 @@
-/** A write to the history that failed: what is said of it, and what to do. */
+/** A failed write to the history: its error with a fix, and the condition that is reported for it. */
 import { getSystemErrorName } from "node:util";
 import { M2pushError } from "../errors.js";
 import type { Conditions } from "../util/conditions.js";
 
-/** A write that fails again and again is one standing problem. `areAccepted`: whether publications are accepted nevertheless. */
+/** Repeated failures are one condition. `areAccepted`: whether publications are accepted nevertheless (durability "memory"). */
 export function storageConditions(conditions: Conditions, areAccepted: boolean): StorageObserver {
   return {
     storageFailed({ message, fix }) {
@@ -14,29 +14,29 @@ export function storageConditions(conditions: Conditions, areAccepted: boolean):
   };
 }
 
-/** Hears whether publications can be stored. */
+/** Observes whether publications can be stored. */
 export interface StorageObserver {
-  /** Again with each try that fails. */
+  /** Called for each failed attempt. */
   storageFailed(failure: StorageFailure): void;
   storageRecovered(): void;
 }
 
 export class StorageFailure extends M2pushError {
-  /** What to do about it. */
+  /** The fix, for operators. */
   readonly fix: string;
 
-  /** `cause`: what the system or LMDB has thrown. */
+  /** `cause`: the error of the system or of LMDB. */
   constructor(cause: unknown, folder: string) {
-    // lmdb-js adds to the message what only its authors understand.
+    // lmdb-js appends internal details to the message.
     const why = (cause instanceof Error ? cause.message : String(cause)).replace(/: Attempting to .*$/s, "");
     super("storage_failed", `publications cannot be stored: ${why}`, { cause });
-    this.fix = fixes[nameOf(cause)]?.(folder) ?? `look for errors of the disk of ${folder} (dmesg)`;
+    this.fix = FIXES[errorNameOf(cause)]?.(folder) ?? `look for errors of the disk of ${folder} (dmesg)`;
   }
 }
 
-const fixes: Readonly<Record<string, (folder: string) => string>> = {
+const FIXES: Readonly<Record<string, (folder: string) => string>> = {
   ENOSPC: (folder) => `free space on the file system of ${folder}`,
-  // LMDB's word for a write that was cut short.
+  // LMDB's code for a short write.
   EIO: (folder) => `free space on the file system of ${folder}, or look for errors of its disk (dmesg)`,
   EDQUOT: (folder) => `raise the disk quota of the daemon's user on the file system of ${folder}`,
   EFBIG: () => "raise the file-size limit of the daemon (LimitFSIZE of the unit, ulimit -f)",
@@ -44,8 +44,8 @@ const fixes: Readonly<Record<string, (folder: string) => string>> = {
   EROFS: (folder) => `mount the file system of ${folder} writable`,
 };
 
-/** lmdb-js gives the number of a system error. */
-function nameOf(cause: unknown): string {
+/** lmdb-js reports system errors by number. */
+function errorNameOf(cause: unknown): string {
   const { code } = (cause ?? {}) as { readonly code?: unknown };
   if (typeof code === "string") return code;
   return typeof code === "number" && code > 0 ? getSystemErrorName(-code) : "";

@@ -45,7 +45,7 @@ async function endOf(child: ChildProcess): Promise<End> {
 describe("A daemon that meets a mistake of its own", () => {
   for (const [what, script, origin] of [
     ["an exception in a timer", `setTimeout(() => { throw new RangeError("a mistake"); });`, "uncaughtException"],
-    ["a promise that nobody waited for", `Promise.reject(new RangeError("a mistake"));`, "unhandledRejection"],
+    ["an unhandled rejection", `Promise.reject(new RangeError("a mistake"));`, "unhandledRejection"],
     ["SIGABRT", `process.kill(process.pid, "SIGABRT"); log.debug("a mistake");`, "SIGABRT"],
     ["something that is no error", `Promise.reject("a mistake");`, "unhandledRejection"],
   ] as const) {

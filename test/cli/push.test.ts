@@ -78,7 +78,7 @@ test("a send waits for a daemon that starts later", async () => {
   await server.close();
 });
 
-test("a send with no daemon in sight fails after the patience, and the socket closes without waiting again", async () => {
+test("a send without a daemon fails after the timeout, and the socket then closes at once", async () => {
   const { clock, waits } = heldClock();
   const spec = `ipc://${join(folder, "nobody")}`;
   const socket = new PushSocket(spec, { clock, timeoutMs: 2_000 });
@@ -93,14 +93,14 @@ test("a send with no daemon in sight fails after the patience, and the socket cl
   await socket.close();
 });
 
-test("what answers but is no PULL socket is told apart from nobody", async () => {
+test("a socket of another type is reported differently from no answer", async () => {
   const { clock, waits } = heldClock();
   const path = join(folder, "http");
   let connections = 0;
   const server = createServer((connection) => {
     connection.on("error", () => undefined).resume();
     connection.end("HTTP/1.1 400 Bad Request\r\n\r\n");
-    // The socket is told of its first connection before it makes the second.
+    // The socket receives its first connection before it makes the second.
     if (++connections === 2) waits[0]?.done();
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -115,6 +115,6 @@ test("an address that cannot be one is refused at once", () => {
   assert.throws(() => new PushSocket(`ipc:///${"x".repeat(200)}`), failed(/the path is too long; fix: choose a path/));
 });
 
-test("closing a socket that sent nothing waits for nobody", async () => {
+test("closing a socket that sent nothing does not wait", async () => {
   await new PushSocket(`ipc://${join(folder, "unused")}`).close();
 });

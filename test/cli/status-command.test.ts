@@ -13,9 +13,9 @@ import { runCommand } from "./harness.js";
 /** A daemon's admin address without the daemon. */
 async function start(t: TestContext, now: () => Snapshot = () => snapshotOf()) {
   const { metrics: observer, observe, exposition, clock } = metrics(now);
-  const pulse = rateSampler(clock, observer);
-  pulse.start();
-  const routes = adminRoutes({ version: "1.2.3", metrics: observer, sampler: pulse, snapshot: now, exposition });
+  const sampler = rateSampler(clock, observer);
+  sampler.start();
+  const routes = adminRoutes({ version: "1.2.3", metrics: observer, sampler, snapshot: now, exposition });
   const server = new AdminServer({ listen: "127.0.0.1:0", routes, failed: () => {} });
   await server.start();
   t.after(() => server.close());
@@ -143,7 +143,7 @@ test("somebody else at the address is not taken for the daemon", async (t) => {
   }
 });
 
-test("an admin address that is off, or that nobody can know, is a fault of the configuration", async () => {
+test("an admin address that is off, or that has no fixed port, is an error of the configuration", async () => {
   for (const listen of ["", "127.0.0.1:0"]) {
     const { code, stderr } = await runCommand(addStatus, ["status", "--admin-listen", listen]);
     assert.equal(code, 2);

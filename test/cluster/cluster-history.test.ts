@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ClusterHistory } from "../../src/cluster/cluster-history.js";
-import { encodeRecord } from "../../src/cluster/stream-record.js";
+import { encodeStreamRecord } from "../../src/cluster/stream-record.js";
 import type { StreamMessage, StreamSession, StreamState } from "../../src/cluster/stream-session.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { FakeClock } from "../support/clock.js";
 
 const ALL = { through: 10, maxBytes: 1e9 };
 const message = (sequence: number): StreamMessage => {
-  const data = encodeRecord({ topics: ["t"], data: `${sequence}`, private: false });
+  const data = encodeStreamRecord({ topics: ["t"], data: `${sequence}`, private: false });
   return { sequence, epoch: "e", stamp: "0", data };
 };
 const messages = Array.from({ length: 10 }, (_, at) => message(at + 1));
@@ -28,9 +28,9 @@ function opened(answers: Partial<StreamSession>) {
   const clock = new FakeClock();
   const bounds = { maxEvents: 100, maxAge: 1e12, maxBytes: 1e12 };
   const tail = (from: { epoch: string; last: number }) => new MemoryHistory(bounds, clock, from);
-  const history = new ClusterHistory({ clock, tail, foreign: () => assert.fail("no message is foreign") });
-  history.begin("e", 10);
-  history.begins(0);
+  const history = new ClusterHistory({ clock, tail, onForeignMessage: () => assert.fail("no message is foreign") });
+  history.startEpoch("e", 10);
+  history.setBase(0);
   history.connect({ ...answers } as StreamSession);
   return { history, clock };
 }
@@ -46,7 +46,7 @@ describe("ClusterHistory", () => {
   test("rejects a read that a connection which lasts cannot answer, and answers the next one", async () => {
     let isBroken = true;
     const read = async () => (isBroken ? Promise.reject(new Error("no leader")) : messages);
-    const { history, clock } = opened({ read, look: async () => state });
+    const { history, clock } = opened({ read, inspect: async () => state });
     const [failed] = await Promise.all([assert.rejects(async () => history.read(0, ALL), /no leader/), passes(clock)]);
     assert.equal(failed, undefined);
     isBroken = false;
@@ -76,13 +76,13 @@ describe("ClusterHistory", () => {
     await new Promise<void>((resolve) => setImmediate(resolve));
     history.connect(undefined);
     await passes(clock);
-    history.connect({ read: async () => messages, look: async () => state } as unknown as StreamSession);
+    history.connect({ read: async () => messages, inspect: async () => state } as unknown as StreamSession);
     assert.equal((await page).publications.length, 10);
   });
 
-  test("does not take events for trimmed, or for read, when nobody can say which", async () => {
+  test("counts events neither as trimmed nor as read while the stream does not answer", async () => {
     const holed = messages.slice(5);
-    const { history } = opened({ read: async () => holed, look: () => Promise.reject(new Error("timeout")) });
+    const { history } = opened({ read: async () => holed, inspect: () => Promise.reject(new Error("timeout")) });
     await assert.rejects(async () => history.read(0, ALL), /timeout/);
   });
 

@@ -72,7 +72,7 @@ export async function openEnd(
   return Object.assign(cluster, { warnings, changes, refusals, up: async () => void (await up()), storing, warned });
 }
 
-/** The machine's clock, so many times as fast. */
+/** The machine's clock, accelerated by a factor. */
 export function hurried(times: number): Clock {
   return {
     now: systemClock.now,

@@ -1,4 +1,4 @@
-/** A stream in memory behind sessions that can be cut, and that loses what a real one may lose. See src/cluster/session.ts. */
+/** A stream in memory behind sessions that can be cut, and that loses what a real one may lose. See src/cluster/stream-session.ts. */
 
 import type {
   Dial,
@@ -233,15 +233,15 @@ class FakeSession implements StreamSession {
     });
   }
 
-  look() {
+  inspect() {
     return this.#ask(() => this.#stream.state());
   }
 
-  make(epoch: string) {
+  create(epoch: string) {
     return this.#ask(() => this.#stream.make(epoch));
   }
 
-  renew(epoch: string) {
+  changeEpoch(epoch: string) {
     return this.#ask(() => this.#stream.renew(epoch));
   }
 
@@ -271,11 +271,11 @@ class FakeSession implements StreamSession {
     this.end("closed");
   }
 
-  tell(data: Uint8Array): void {
+  broadcast(data: Uint8Array): void {
     if (this.#ended === undefined) this.#wire.tell(data);
   }
 
-  listen(hear: (data: Uint8Array) => void): void {
+  onBroadcast(hear: (data: Uint8Array) => void): void {
     this.#listeners.add(hear);
   }
 
@@ -307,7 +307,7 @@ class FakeSession implements StreamSession {
   }
 }
 
-/** Hands messages over one by one, never from within whoever made them. */
+/** Delivers messages one by one, never synchronously within the call that stored them. */
 class Follower {
   readonly #stream: FakeStream;
   readonly #take: (message: StreamMessage) => void;

@@ -21,11 +21,11 @@ class Air {
 
   session(): StreamSession {
     const session = {
-      tell: (data: Uint8Array) => {
+      broadcast: (data: Uint8Array) => {
         this.told++;
         if (!this.lose(data)) this.#send(data);
       },
-      listen: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as StreamSession, hear),
+      onBroadcast: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as StreamSession, hear),
     };
     return session as unknown as StreamSession;
   }
@@ -55,7 +55,7 @@ class Air {
 const ids = (nodes: Nodes) => [...nodes.subscribers()].map(({ id }) => id.slice(9)).sort();
 const names = (nodes: Nodes) => nodes.snapshot().map(({ name }) => name);
 
-test("nodes know each other within seconds, whoever came first, and how far each is", () => {
+test("nodes find each other within seconds, in any order of their starts, with the position of each", () => {
   const air = new Air();
   const a = air.node("a", () => 7);
   const b = air.node("b", () => 10);
@@ -88,7 +88,7 @@ test("who is subscribed at one is known at the others, also at one that comes la
   assert.deepEqual([ids(a), ids(b), ids(c)], [["z"], ["x"], ["x", "z"]]);
 });
 
-test("who comes and goes within a moment is told of in one message", () => {
+test("subscribers that join and leave within 50 ms share one message", () => {
   const air = new Air();
   const a = air.node("a");
   const before = air.told;
@@ -128,7 +128,7 @@ test("a node that is silent for seconds is forgotten, with who was there; one th
   assert.ok(a.changes > changes);
 });
 
-test("a node that was cut off tells everything anew when it is back", () => {
+test("a node that was disconnected sends its full state when it is back", () => {
   const air = new Air();
   const [a, b] = [air.node("a"), air.node("b")];
   b.joined(subscriber("before"));
@@ -190,7 +190,7 @@ test("what is not ours, or of another version, is left aside", () => {
     JSON.stringify({ node: "c", number: 1, state, left: "all" }),
     JSON.stringify({ node: "c", number: "1", state }),
   ]) {
-    stranger.tell(Buffer.from(text));
+    stranger.broadcast(Buffer.from(text));
   }
   assert.deepEqual(names(a), ["a/1", "b/1"]);
   b.joined(subscriber("x"));
@@ -255,7 +255,7 @@ describe("What watchers at another node are told", () => {
     assert.deepEqual(told, ["missed", "missed"]);
   });
 
-  test("who has just come, though everything is told anew at that moment", () => {
+  test("a subscriber that has just joined, although the full state is sent at that moment", () => {
     const { air, a, told } = observed();
     a.joined(subscriber("x"), true);
     air.node("c");

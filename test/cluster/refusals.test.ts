@@ -18,7 +18,7 @@ function observed() {
   return { clock, told, state, refusals };
 }
 
-const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+const turnOver = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe("Refusals", () => {
   test("are not told when they pass within two seconds", () => {
@@ -39,11 +39,11 @@ describe("Refusals", () => {
     refusals.refused("full");
     state.why = "still full";
     clock.advance(1000);
-    await settled();
+    await turnOver();
     assert.deepEqual([told, state.probes], [["full", "still full"], 1]);
     state.why = undefined;
     clock.advance(1000);
-    await settled();
+    await turnOver();
     assert.deepEqual([told.at(-1), clock.waiting], [undefined, 0]);
     clock.advance(10_000);
     assert.equal(state.probes, 2);

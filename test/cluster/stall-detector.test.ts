@@ -2,33 +2,33 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StallDetector } from "../../src/cluster/stall-detector.js";
 
-/** Which of so many looks call for a new beginning. */
-function found(standstill: StallDetector, looks: number, last: number, end: number): number[] {
-  return Array.from({ length: looks }, (_, look) => look).filter(() => standstill.at(last, end));
+/** The numbers of the checks that report a stall. */
+function found(detector: StallDetector, looks: number, last: number, end: number): number[] {
+  return Array.from({ length: looks }, (_, look) => look).filter(() => detector.isStalled(last, end));
 }
 
-test("what has everything, or moves, does not stand still", () => {
-  const standstill = new StallDetector();
-  assert.deepEqual(found(standstill, 100, 7, 7), []);
-  for (let last = 8; last < 100; last++) assert.equal(standstill.at(last, 1000), false);
+test("a consumer that has everything, or makes progress, is not stalled", () => {
+  const detector = new StallDetector();
+  assert.deepEqual(found(detector, 100, 7, 7), []);
+  for (let last = 8; last < 100; last++) assert.equal(detector.isStalled(last, 1000), false);
 });
 
-test("what has just been stored is on its way: it must have been there at the look before", () => {
-  const standstill = new StallDetector();
-  assert.deepEqual(found(standstill, 2, 7, 7), []);
-  assert.equal(standstill.at(7, 8), false);
-  assert.equal(standstill.at(7, 8), true);
+test("a message counts as missing only at the check after the one that saw it in the stream", () => {
+  const detector = new StallDetector();
+  assert.deepEqual(found(detector, 2, 7, 7), []);
+  assert.equal(detector.isStalled(7, 8), false);
+  assert.equal(detector.isStalled(7, 8), true);
 });
 
-test("where beginning anew does not help it is tried less and less, until something comes", () => {
-  const standstill = new StallDetector();
-  assert.deepEqual(found(standstill, 20, 7, 8), [1, 3, 7, 15]);
-  standstill.at(8, 9);
-  assert.deepEqual(found(standstill, 4, 8, 9), [0, 2]);
+test("each report without progress doubles the checks before the next, until a message arrives", () => {
+  const detector = new StallDetector();
+  assert.deepEqual(found(detector, 20, 7, 8), [1, 3, 7, 15]);
+  detector.isStalled(8, 9);
+  assert.deepEqual(found(detector, 4, 8, 9), [0, 2]);
 });
 
-test("it is tried every 128 looks at least", () => {
-  const standstill = new StallDetector();
-  const at = found(standstill, 2000, 7, 8);
+test("a stall is reported every 128 checks at least", () => {
+  const detector = new StallDetector();
+  const at = found(detector, 2000, 7, 8);
   assert.equal((at.at(-1) ?? 0) - (at.at(-2) ?? 0), 128);
 });

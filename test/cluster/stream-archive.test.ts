@@ -6,7 +6,7 @@ import { Readable } from "node:stream";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { addHistory } from "../../src/cli/history-command.js";
-import { decodeEarlierEpoch, encodeEarlierEpoch, OffsetShift, offsetNow } from "../../src/cluster/epoch-map.js";
+import { decodeEarlierEpoch, encodeEarlierEpoch, OffsetShift, shiftedOffset } from "../../src/cluster/epoch-map.js";
 import { natsDial } from "../../src/cluster/nats.js";
 import { ARCHIVE_END, encodeEntry, encodeHeader } from "../../src/protocol/archive.js";
 import { positionDraft } from "../../src/protocol/position.js";
@@ -90,9 +90,9 @@ test("positions move as events do, whatever the gaps", () => {
       const sorted = all.toSorted((a, b) => a - b);
       const shift = new OffsetShift(0);
       for (const offset of sorted) shift.add(offset);
-      const note = decodeEarlierEpoch(encodeEarlierEpoch({ epoch: EPOCH, last: 60, runs: shift.runs(base) }));
+      const note = decodeEarlierEpoch(encodeEarlierEpoch({ epoch: EPOCH, last: 60, runs: shift.ranges(base) }));
       const seen = sorted.filter((offset) => offset <= asked).length;
-      assert.equal(note && offsetNow(note, asked), asked > 60 ? undefined : base + seen);
+      assert.equal(note && shiftedOffset(note, asked), asked > 60 ? undefined : base + seen);
     }),
   );
 });
@@ -159,7 +159,7 @@ test("a stream that was emptied takes back what was exported from it", async (t)
   nats.forget();
   await nats.start();
   const again = await dial(nats);
-  await again.make(epoch);
+  await again.create(epoch);
   await again.close();
   assert.equal(await imports(nats, stdout), "20 events imported\n");
   const end = await openEnd(t, natsDial(natsOptions(nats.url), systemClock));

@@ -14,7 +14,7 @@ describe("Configuration warnings", () => {
     assert.deepEqual(warnings(server("main")), []);
   });
 
-  test("bind = true without control is told, with the server, the consequence and the key", () => {
+  test("bind = true without control is reported with the server, the consequence and the key", () => {
     const [warning = "", ...others] = warnings(server("far", "bind = true"));
     assert.match(
       warning,
@@ -23,7 +23,7 @@ describe("Configuration warnings", () => {
     assert.deepEqual(others, []);
   });
 
-  test("with control there is nothing to tell; of several servers each is looked at", () => {
+  test("with control there is no warning; each of several servers is checked", () => {
     assert.deepEqual(warnings(server("far", 'bind = true\ncontrol = "ipc://c"')), []);
     const all = warnings(
       server("a", 'bind = true\nsend_ident = "a"') + server("b") + server("c", 'bind = true\nsend_ident = "c"'),

@@ -96,12 +96,12 @@ const CASES: [name: string, kind: ValueType<unknown>, good: unknown[], bad: unkn
 ];
 
 for (const [name, kind, good, bad] of CASES) {
-  test(`${name} reads its own values and refuses the others`, () => {
+  test(`${name} reads its own values and rejects the others`, () => {
     for (const value of good) assert.deepEqual(kind.read(value), value, String(value));
     for (const value of bad) assert.ok(kind.read(value) instanceof Invalid, String(value));
   });
 
-  test(`${name} takes anything without an error, and what it takes is printed in a form that it reads back`, () => {
+  test(`${name} accepts any value without throwing, and reads back what it prints`, () => {
     const any = fc.oneof(fc.anything(), fc.string(), fc.constantFrom(...good, ...bad));
     fc.assert(
       fc.property(any, (value) => {
@@ -148,7 +148,7 @@ test("an ipc path that a Unix socket cannot have is refused, by its absolute len
   assert.ok(endpointType().resolve?.("ipc://socket", `/${"é".repeat(60)}`) instanceof Invalid);
 });
 
-test("a key is told apart from the path of a key file by its form", () => {
+test("a key is distinguished from the path of a key file by its form", () => {
   const forms: [string, string][] = [
     ["", "none"],
     ["!ChangeThisMercureHubJWTSecretKey!", "secret"],

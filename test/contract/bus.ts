@@ -21,7 +21,7 @@ export interface End {
 
 /** What lies between one end and what all ends share. */
 export interface Wire {
-  /** It breaks, with what is in it, until it is mended. */
+  /** Breaks, with the messages in flight, until it is restored. */
   cut(): void;
   /** Answers do not come back. */
   deafen(): void;
@@ -36,7 +36,7 @@ export interface Course {
 }
 
 export interface CourseOptions {
-  /** Trim to so many; absent = no limit. */
+  /** Limit of the events held; absent = none. */
   readonly maxEvents?: number;
 }
 
@@ -74,12 +74,12 @@ export class Listener {
     return this.end.bus.publish({ topics: ["t"], data, private: false, ...more });
   }
 
-  /** Publishes so many at once. */
+  /** Publishes this number of events at once. */
   many(count: number): Promise<Publication[]> {
     return Promise.all(Array.from({ length: count }, () => this.publish()));
   }
 
-  /** Resolves when so many were heard. */
+  /** Resolves when this number of events was received. */
   hears(count: number, ms?: number): Promise<void> {
     return this.until(() => this.heard.length >= count, `${count} events`, ms);
   }
@@ -210,7 +210,7 @@ export function busSuite(name: string, open: OpenCourse): void {
 
 /** What holds besides when several daemons share it. */
 export function sharedBusSuite(name: string, open: OpenCourse): void {
-  test(`${name}: all hear the same in the same order, whoever published it`, async (t) => {
+  test(`${name}: all daemons receive the same events in the same order`, async (t) => {
     const course = await open(t, {});
     const [a, b] = [await listen(course), await listen(course)];
     const published = await Promise.all([a.many(500), b.many(500)]);
@@ -219,7 +219,7 @@ export function sharedBusSuite(name: string, open: OpenCourse): void {
     for (const own of published) assertRising(own.map(({ offset }) => offset));
   });
 
-  test(`${name}: who comes later finds in history what was before`, async (t) => {
+  test(`${name}: a daemon that starts later has the earlier events in its history`, async (t) => {
     const course = await open(t, {});
     const a = await listen(course);
     await a.publish("x", { id: "early" });

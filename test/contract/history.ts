@@ -19,7 +19,7 @@ export interface Limits {
 export type Open = (t: TestContext, limits: Limits, clock: FakeClock) => Promise<History>;
 
 const ALL = { through: Number.MAX_SAFE_INTEGER, maxBytes: Number.MAX_SAFE_INTEGER };
-/** Trimming goes in steps: so many more may be held for a while. */
+/** Trimming works in batches: this many more events may be held for a while. */
 const SLACK = 300;
 
 export function publication(history: History, offset: number, more: Partial<Publication> = {}): Publication {
@@ -32,7 +32,7 @@ async function fill(history: History, offsets: Iterable<number>, more: Partial<P
   await Promise.all([...offsets].map((offset) => history.append(publication(history, offset, more))));
 }
 
-/** Lets a minute pass in steps, and the disk, which has its own time, do what it does, until it is so. */
+/** Lets a minute pass in steps, and the disk, which has its own time, finish, until the condition holds. */
 async function passes(clock: FakeClock, isSo: () => boolean, step = 1000): Promise<void> {
   const end = performance.now() + WAIT_TIMEOUT_MS;
   for (let passed = 0; !isSo(); passed += step) {

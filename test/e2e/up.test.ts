@@ -162,7 +162,7 @@ async function fetchAs(url: string, host: string): Promise<{ status: number | un
   return { status: response.statusCode };
 }
 
-test("an address that is taken is named with who has it, before anything is started", async (t) => {
+test("an address in use is reported with the process that uses it, before Mongrel2 starts", async (t) => {
   const { port, up } = await folder(t);
   const other = createServer().listen(port, "127.0.0.1");
   await once(other, "listening");
@@ -171,7 +171,7 @@ test("an address that is taken is named with who has it, before anything is star
   await daemon.exited;
   assert.match(
     daemon.stderr,
-    new RegExp(`port ${port} \\(Mongrel2's web server\\) is in use by .* \\(pid ${process.pid}\\); fix: stop that`),
+    new RegExp(`port ${port} \\(Mongrel2's web server\\) is in use by .* \\(pid ${process.pid}\\); fix: stop it`),
   );
   assert.deepEqual(
     daemon.log.filter(({ event }) => event === "mongrel2_started" || event === "up"),

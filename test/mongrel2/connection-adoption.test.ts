@@ -43,7 +43,7 @@ const legacy = (
 });
 
 function requestRecord(): FileRequestRecord {
-  const options = { folder: undefined, server: "main", boot: "", monotonic: () => 0, cleanStop: false, wrote() {} };
+  const options = { folder: undefined, server: "main", boot: "", monotonic: () => 0, cleanStop: false, onWrite() {} };
   return new FileRequestRecord(options);
 }
 

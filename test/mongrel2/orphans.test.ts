@@ -67,7 +67,7 @@ function setUp(timeoutMs = 60_000, inherited: readonly Orphan[] = [], left?: Pre
     boot: "",
     monotonic: () => 0,
     cleanStop: false,
-    wrote() {},
+    onWrite() {},
   });
   requests.keepOrphans(inherited);
   if (left) Object.defineProperty(requests, "previous", { value: left });

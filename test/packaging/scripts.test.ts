@@ -1,4 +1,4 @@
-/** The Debian package's scripts, run with every program that they would change the machine with replaced by one that only tells. */
+/** The Debian package's scripts, run with every program that they would change the machine with replaced by one that records its call. */
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { before, beforeEach, test } from "node:test";
 import { PROJECT, run, temporaryDirectory } from "../support/processes.js";
 import { readUnit } from "./unit.js";
 
-const TOLD = ["systemd-sysusers", "systemctl", "chown", "chmod", "rm", "dpkg-statoverride"];
+const REPLACED = ["systemd-sysusers", "systemctl", "chown", "chmod", "rm", "dpkg-statoverride"];
 const CONFIG = "/etc/m2push/m2push.toml";
 
 let folder = "";
@@ -16,10 +16,10 @@ let machine = "";
 before(() => {
   folder = temporaryDirectory();
   mkdirSync(join(folder, "bin"));
-  for (const name of TOLD) {
+  for (const name of REPLACED) {
     const override = name === "dpkg-statoverride" ? '[ -e "$M/overridden" ]' : "exit 0";
     // What it is asked, with the machine's own folder left out.
-    const script = `#!/bin/sh\necho ${name} "$@" | sed "s|$M||g" >>"$M/told"\n${override}\n`;
+    const script = `#!/bin/sh\necho ${name} "$@" | sed "s|$M||g" >>"$M/calls"\n${override}\n`;
     writeFileSync(join(folder, "bin", name), script, { mode: 0o755 });
   }
 });
@@ -31,7 +31,7 @@ beforeEach(() => {
   writeFileSync(join(machine, CONFIG), "");
 });
 
-/** Runs a script on the machine; returns what it told the programs, a line each. */
+/** Runs a script on the machine; returns the calls of these programs, one a line. */
 async function asked(name: "postinst" | "prerm" | "postrm", ...args: string[]): Promise<string[]> {
   const text = readFileSync(join(PROJECT, "packaging/debian", name), "utf8").replace(
     /(?<=[ =])\/(?=etc|run|var)/g,
@@ -40,32 +40,32 @@ async function asked(name: "postinst" | "prerm" | "postrm", ...args: string[]): 
   const script = join(folder, name);
   writeFileSync(script, text);
   chmodSync(script, 0o755);
-  writeFileSync(join(machine, "told"), "");
+  writeFileSync(join(machine, "calls"), "");
   const env = { PATH: `${join(folder, "bin")}:${process.env.PATH}`, M: machine };
   const { exit, output } = await run("sh", ["-e", script, ...args], folder, env);
   assert.deepEqual([exit.code, output], [0, ""]);
-  return readFileSync(join(machine, "told"), "utf8").trimEnd().split("\n").filter(Boolean);
+  return readFileSync(join(machine, "calls"), "utf8").trimEnd().split("\n").filter(Boolean);
 }
 
 const protect = [`dpkg-statoverride --list ${CONFIG}`, `chown root:m2push ${CONFIG}`, `chmod 0640 ${CONFIG}`];
 
 test("a first installation makes the users and closes the configuration; it starts nothing", async () => {
-  const told = await asked("postinst", "configure", "");
-  assert.deepEqual(told, ["systemd-sysusers m2push.conf", ...protect, "systemctl daemon-reload"]);
+  const calls = await asked("postinst", "configure", "");
+  assert.deepEqual(calls, ["systemd-sysusers m2push.conf", ...protect, "systemctl daemon-reload"]);
 });
 
 test("an upgrade restarts the daemon, which no browser notices, and never Mongrel2, which all would", async () => {
-  const told = await asked("postinst", "configure", "0.0.9");
-  assert.deepEqual(told.slice(-2), ["systemctl daemon-reload", "systemctl try-restart m2push.service"]);
-  assert.equal(told.filter((line) => line.includes("mongrel2")).length, 0);
+  const calls = await asked("postinst", "configure", "0.0.9");
+  assert.deepEqual(calls.slice(-2), ["systemctl daemon-reload", "systemctl try-restart m2push.service"]);
+  assert.equal(calls.filter((line) => line.includes("mongrel2")).length, 0);
   assert.deepEqual(await asked("prerm", "upgrade", "0.2.0"), []);
 });
 
 test("who may read the configuration is the administrator's to say", async () => {
   writeFileSync(join(machine, "overridden"), "");
-  const told = await asked("postinst", "configure", "");
+  const calls = await asked("postinst", "configure", "");
   assert.deepEqual(
-    told.filter((line) => /^ch(own|mod)/.test(line)),
+    calls.filter((line) => /^ch(own|mod)/.test(line)),
     [],
   );
 });

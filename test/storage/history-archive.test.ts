@@ -38,7 +38,7 @@ async function readAll(path: string) {
   return { epoch, floor, last, count, publications, found };
 }
 
-/** A history with so many events, of all kinds. */
+/** A history with this number of events, of all kinds. */
 async function make(path: string, count: number): Promise<void> {
   const history = await openIn(path);
   const now = systemClock.now();
@@ -117,7 +117,7 @@ test("files do as well as standard output and input, and only their owner may re
   assert.match((await history(to, ["import", "none.ndjson"])).stderr, /^m2push: .*none\.ndjson/);
 });
 
-test("an import that fails leaves nothing behind, and the next one begins anew", async (t) => {
+test("an import that fails leaves nothing behind, and the next one starts from the beginning", async (t) => {
   const [from, to] = [folder(t), folder(t)];
   await make(from, 2500);
   const text = await exported(from);

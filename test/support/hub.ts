@@ -27,7 +27,7 @@ export class MapStore implements ClientStore {
     boot: "",
     monotonic: () => 0,
     cleanStop: false,
-    wrote() {},
+    onWrite() {},
   });
   previousClients() {
     return { clients: [...this.clients.values()], aliveAt: 0, cleanStop: this.stopped.length > 0, isMissing: false };

@@ -9,14 +9,14 @@ import { LmdbSpace, lastPageOf } from "../lmdb/lmdb-space.js";
 
 export type ClientKey = [server: string, id: number];
 
-/** A client, and the generation of positions that its own is of; absent = 0. */
+/** A client, and the generation of its acknowledged offset; absent = 0. */
 export type ClientRow = StoredClient & { readonly generation?: number };
 
-/** A file that is damaged, or is none of LMDB's. */
-export class UnreadableRecord extends Error {}
+/** The client record is damaged, or no LMDB file. */
+export class UnreadableClientRecord extends Error {}
 
-/** LMDB's own error codes (MDB_CORRUPTED and so on) are all below this; those of the system are positive. */
-const LAST_LMDB_CODE = -30_000;
+/** LMDB's own error codes (MDB_CORRUPTED and so on) are below this; system errors are positive. */
+const MAX_LMDB_CODE = -30_000;
 
 export interface ClientFiles {
   readonly root: RootDatabase;
@@ -27,16 +27,16 @@ export interface ClientFiles {
   readonly lastPage: () => number;
 }
 
-/** Pages that any transaction may need: its ways through three trees, and the list of free pages. */
+/** Pages that any transaction may write: paths through three trees, and the list of free pages. */
 const BASE_PAGES = 24;
 const PAGE_BYTES = 4096;
-/** Of a record beside its selectors, twice. */
-const RECORD_BYTES = 1000;
+/** Bytes of a record without its selectors, doubled. */
+const MAX_RECORD_BYTES = 1000;
 
-/** Throws UnreadableRecord, or what the file system throws. */
+/** Throws UnreadableClientRecord, or file-system errors. */
 export function openClientFiles(path: string): ClientFiles {
-  const flaw = findFileDamage(path);
-  if (flaw !== undefined) throw new UnreadableRecord(flaw);
+  const damage = findFileDamage(path);
+  if (damage !== undefined) throw new UnreadableClientRecord(damage);
   try {
     const isNew = !existsSync(path);
     const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
@@ -48,13 +48,13 @@ export function openClientFiles(path: string): ClientFiles {
     const meta: Database<string | number, string> = root.openDB({ name: "meta", encoding: "json" });
     return { root, clients, meta, space, lastPage };
   } catch (cause) {
-    const isOfLmdb = Number((cause as { code?: unknown }).code) < LAST_LMDB_CODE;
+    const isOfLmdb = Number((cause as { code?: unknown }).code) < MAX_LMDB_CODE;
     if (!isOfLmdb) throw cause;
-    throw new UnreadableRecord(cause instanceof Error ? cause.message : String(cause), { cause });
+    throw new UnreadableClientRecord(cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
 
-/** For files that somebody has removed: the same in new ones. Throws as openFiles() does. */
+/** Copies the record into a new file after somebody has removed the old one. Throws as openClientFiles() does. */
 export function recreateClientFiles(path: string, old: ClientFiles): ClientFiles {
   const files = openClientFiles(path);
   files.space.claim(old.lastPage());
@@ -71,15 +71,15 @@ export async function closeClientFiles({ root, space }: ClientFiles): Promise<vo
   await root.close();
 }
 
-/** Which boot of the machine and which epoch of the history a record is of. */
+/** The boot of the machine, the epoch of the history and the generation that a record belongs to. */
 export interface RecordLabel {
   readonly boot: string;
   readonly epoch: string;
   readonly generation: number;
 }
 
-/** Part of a transaction. Positions stored before it count no more, because they carry another generation. */
-export function label({ clients, meta }: ClientFiles, { boot, epoch, generation }: RecordLabel): void {
+/** Part of a transaction. Offsets stored before it are invalid: they carry another generation. */
+export function writeLabel({ clients, meta }: ClientFiles, { boot, epoch, generation }: RecordLabel): void {
   if (meta.get("boot") !== boot) clients.clearSync();
   meta.putSync("boot", boot);
   meta.putSync("epoch", epoch);
@@ -87,8 +87,8 @@ export function label({ clients, meta }: ClientFiles, { boot, epoch, generation 
 }
 
 /**
- * The clients of a server. `through`: what its settled ones have seen at least; those of another generation have seen nothing. Throws
- * what LMDB throws, and what is thrown for a value that is no JSON.
+ * The clients of a server. `through`: the offset that its fences have acknowledged; clients of another generation count as having
+ * received nothing. Throws errors of LMDB, and SyntaxError for a value that is no JSON.
  */
 export function* storedClients(
   { clients }: ClientFiles,
@@ -98,19 +98,21 @@ export function* storedClients(
   const range = { start: [server, 0] as ClientKey, end: [server, Number.MAX_SAFE_INTEGER] as ClientKey };
   for (const { key, value } of clients.getRange(range)) {
     const { generation = 0, ...client } = value;
-    const seen = client.coveredByServerFence ? Math.max(client.acknowledgedOffset, through) : client.acknowledgedOffset;
+    const acknowledged = client.coveredByServerFence
+      ? Math.max(client.acknowledgedOffset, through)
+      : client.acknowledgedOffset;
     yield {
       ...client,
       id: key[1],
       ...(generation === current
-        ? { acknowledgedOffset: seen }
+        ? { acknowledgedOffset: acknowledged }
         : { acknowledgedOffset: BEFORE_ALL, coveredByServerFence: false }),
     };
   }
 }
 
-/** How many pages a transaction may need. A record may stand in any page that is there, and pages may be half full. */
-export function pagesOf(
+/** The most pages that a transaction may write: each record may be in another page, and pages may be half full. */
+export function commitPages(
   changed: ReadonlyMap<string, ReadonlyMap<number, ClientRow | undefined>>,
   lastPage: number,
 ): number {
@@ -119,5 +121,5 @@ export function pagesOf(
     records += clients.size;
     for (const client of clients.values()) bytes += client ? client.selectors.join().length : 0;
   }
-  return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + RECORD_BYTES * records) / PAGE_BYTES);
+  return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + MAX_RECORD_BYTES * records) / PAGE_BYTES);
 }

@@ -1,9 +1,9 @@
 /**
- * What this process knows of the requests of one server, on disk at the end of each turn: see RequestRecord in delivery/ports.ts.
+ * The requests of one server that this process has read, written to disk at the end of each turn of the event loop (RequestRecord).
  *
- * Three files, named after the server. `requests-NAME.log`: of this process, or of this link. `requests-NAME.previous`: of those
- * before it, until everything that follows from it is decided; a process that is killed before that leaves it to the next one,
- * which joins its own predecessor's log to it. `orphans-NAME.json`: connections that nobody could decide about yet.
+ * Three files for each server. `requests-NAME.log`: requests of this process, or of this link. `requests-NAME.previous`: requests of
+ * earlier ones, until the adoption has decided about each connection; after a kill the next process merges its predecessor's log
+ * into it. `orphans-NAME.json`: connections that are not decided yet.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -11,31 +11,31 @@ import type { Orphan, PreviousRequests, RequestRecord } from "../../delivery/req
 import { IdCounts } from "../../util/id-counts.js";
 import { type Entry, OPERATION, RequestLog, readEntries, replaceFile, writeEntries } from "./request-log.js";
 
-/** The most ids of each set, because strangers can grow them: 65,536 is all that one Mongrel2 can have open. */
+/** Limit of each set of ids, because clients can grow them. One Mongrel2 has at most 65,536 open connections. */
 export const MAX_IDS = 65_536;
 
 export interface RequestRecordOptions {
-  /** Where the files are; undefined = nothing is kept on disk. */
+  /** Folder of the files; undefined = nothing is written to disk. */
   readonly folder: string | undefined;
   readonly server: string;
   readonly boot: string;
   readonly monotonic: () => number;
-  /** Whether the process before this one ended without losing a request. */
+  /** Whether the previous process stopped without losing a request. */
   readonly cleanStop: boolean;
-  /** A write to this file failed; undefined: one succeeded. */
-  readonly wrote: (file: string, error: unknown) => void;
+  /** Called after each write to a file with its error; undefined = it succeeded. */
+  readonly onWrite: (file: string, error: unknown) => void;
 }
 
 export class FileRequestRecord implements RequestRecord {
   readonly #options: RequestRecordOptions;
   readonly #log: RequestLog | undefined;
-  #highest = 0;
-  /** How many requests of a connection wait for their answers. */
+  #highestId = 0;
+  /** Unanswered requests of each connection. */
   readonly #unanswered = new IdCounts(MAX_IDS);
-  readonly #kept = new Set<number>();
-  /** Kept open by earlier processes, and not heard of since. */
+  readonly #keptOpen = new Set<number>();
+  /** Connections that earlier processes kept open, without a request since. */
   #keptBefore = new Set<number>();
-  #connections = 0;
+  #connectionCount = 0;
   #previous: PreviousRequests | undefined;
   #orphans: readonly Orphan[];
 
@@ -44,19 +44,19 @@ export class FileRequestRecord implements RequestRecord {
     const { folder, server, boot, monotonic } = options;
     this.#orphans = this.#readOrphans();
     if (folder === undefined) return;
-    this.#inherit();
+    this.#readPrevious();
     const path = join(folder, `requests-${server}.log`);
-    const wrote = (error: unknown) => options.wrote(path, error);
-    this.#log = new RequestLog({ path, boot, monotonic, wrote, snapshot: () => this.#entries() });
+    const wrote = (error: unknown) => options.onWrite(path, error);
+    this.#log = new RequestLog({ path, boot, monotonic, onWrite: wrote, snapshot: () => this.#entries() });
     this.#log.rewrite();
   }
 
   get highest(): number {
-    return this.#highest;
+    return this.#highestId;
   }
 
   get connections(): number {
-    return this.#connections;
+    return this.#connectionCount;
   }
 
   get previous(): PreviousRequests | undefined {
@@ -70,47 +70,48 @@ export class FileRequestRecord implements RequestRecord {
   read(id: number): void {
     if (this.#unanswered.get(id) === 0) this.#readFirst(id);
     const isCounted = this.#unanswered.increment(id);
-    if (id > this.#highest) this.#highest = id;
+    if (id > this.#highestId) this.#highestId = id;
     this.#log?.append(isCounted ? OPERATION.read : OPERATION.highest, id);
   }
 
   #readFirst(id: number): void {
-    if (this.#kept.size === 0 || !this.#kept.delete(id)) this.#connections++;
+    if (this.#keptOpen.size === 0 || !this.#keptOpen.delete(id)) this.#connectionCount++;
     if (this.#keptBefore.size > 0) this.#keptBefore.delete(id);
   }
 
   answered(id: number, isKept: boolean): void {
-    const waiting = this.#unanswered.get(id);
-    if (waiting === 0) return;
+    const unanswered = this.#unanswered.get(id);
+    if (unanswered === 0) return;
     this.#unanswered.decrement(id);
-    if (isKept && waiting === 1) this.#keep(id);
+    if (isKept && unanswered === 1) this.#keep(id);
     this.#log?.append(isKept ? OPERATION.kept : OPERATION.answered, id);
   }
 
   #keep(id: number): void {
-    const [oldest] = this.#kept;
-    if (this.#kept.size >= MAX_IDS && oldest !== undefined) {
-      this.#kept.delete(oldest);
+    const [oldest] = this.#keptOpen;
+    if (this.#keptOpen.size >= MAX_IDS && oldest !== undefined) {
+      this.#keptOpen.delete(oldest);
       this.#log?.append(OPERATION.ended, oldest);
     }
-    this.#kept.add(id);
+    this.#keptOpen.add(id);
   }
 
   ended(id: number): void {
     const wasUnanswered = this.#unanswered.delete(id);
-    if (this.#kept.delete(id) || this.#keptBefore.delete(id) || wasUnanswered) this.#log?.append(OPERATION.ended, id);
+    if (this.#keptOpen.delete(id) || this.#keptBefore.delete(id) || wasUnanswered)
+      this.#log?.append(OPERATION.ended, id);
   }
 
-  /** The client store has the clients of these ids on disk, or none any more: the next process finds them there. */
+  /** The client store has written, or removed, the clients of these ids: the next process finds them there. */
   recorded(ids: readonly number[]): void {
     for (const id of ids) if (this.#unanswered.delete(id)) this.#log?.append(OPERATION.ended, id);
   }
 
   has(id: number): boolean {
-    return this.#unanswered.get(id) > 0 || this.#kept.has(id);
+    return this.#unanswered.get(id) > 0 || this.#keptOpen.has(id);
   }
 
-  /** Those of the ids that have a request without an answer. */
+  /** The ids that have an unanswered request. */
   unansweredOf(ids: Iterable<number>): number[] {
     const found: number[] = [];
     const unanswered = this.#unanswered;
@@ -122,36 +123,36 @@ export class FileRequestRecord implements RequestRecord {
     if (orphans.length === 0 && this.#orphans.length === 0) return;
     this.#orphans = orphans;
     const { boot } = this.#options;
-    this.#replace("json", (path) => replaceFile(path, JSON.stringify({ boot, orphans })));
+    this.#replaceFile("json", (path) => replaceFile(path, JSON.stringify({ boot, orphans })));
   }
 
   previousDecided(): void {
     this.#previous = undefined;
-    this.#replace("previous", (path) => rmSync(path, { force: true }));
+    this.#replaceFile("previous", (path) => rmSync(path, { force: true }));
   }
 
   linkLost(): void {
-    const highest = this.#highest;
+    const highest = this.#highestId;
     const unanswered = new Set([...this.#unanswered.entries()].map(([id]) => id));
-    const lost = { highest, unanswered, kept: new Set([...this.#keptBefore, ...this.#kept]) };
-    this.#setPrevious(joined(this.#previous, { ...lost, cleanStop: false }));
-    this.#keptBefore = newest(lost.kept);
-    this.#begin(highest);
+    const lost = { highest, unanswered, kept: new Set([...this.#keptBefore, ...this.#keptOpen]) };
+    this.#setPrevious(mergePrevious(this.#previous, { ...lost, cleanStop: false }));
+    this.#keptBefore = newestIds(lost.kept);
+    this.#clear(highest);
   }
 
   reset(): void {
     this.#keptBefore = new Set();
-    this.#begin(0);
+    this.#clear(0);
     this.previousDecided();
     this.keepOrphans([]);
   }
 
-  /** Tries again what could not be written. */
+  /** Retries a write that failed. */
   retry(): void {
     this.#log?.retry();
   }
 
-  /** Makes the files again that somebody has removed. */
+  /** Recreates files that somebody has removed. */
   rewriteIfGone(): void {
     const { folder } = this.#options;
     if (folder === undefined) return;
@@ -165,23 +166,23 @@ export class FileRequestRecord implements RequestRecord {
     this.#log?.close();
   }
 
-  #begin(highest: number): void {
-    this.#highest = highest;
+  #clear(highest: number): void {
+    this.#highestId = highest;
     this.#unanswered.clear();
-    this.#kept.clear();
-    this.#connections = 0;
+    this.#keptOpen.clear();
+    this.#connectionCount = 0;
     this.#log?.rewrite();
   }
 
-  /** What the process before this one has left, joined to what it had found itself and not decided. */
-  #inherit(): void {
+  /** Reads the requests of the previous process, merged with those that it had itself not decided. */
+  #readPrevious(): void {
     const { cleanStop } = this.#options;
-    const last = this.#read("log");
-    const before = this.#read("previous");
-    if (last) this.#highest = last.highest;
-    if (last) this.#keptBefore = newest(last.kept);
+    const last = this.#readEntries("log");
+    const before = this.#readEntries("previous");
+    if (last) this.#highestId = last.highest;
+    if (last) this.#keptBefore = newestIds(last.kept);
     const found = last && { ...last, unanswered: cleanStop ? new Set<number>() : last.unanswered, cleanStop };
-    const previous = before ? joined({ ...before, cleanStop: false }, found) : found;
+    const previous = before ? mergePrevious({ ...before, cleanStop: false }, found) : found;
     if (previous && !previous.cleanStop) this.#setPrevious(previous);
     else this.#previous = previous;
   }
@@ -189,13 +190,13 @@ export class FileRequestRecord implements RequestRecord {
   #setPrevious(previous: PreviousRequests): void {
     this.#previous = previous;
     const { boot } = this.#options;
-    this.#replace("previous", (path) => writeEntries(path, boot, entriesOf(previous)));
+    this.#replaceFile("previous", (path) => writeEntries(path, boot, entriesOf(previous)));
   }
 
-  #read(kind: "log" | "previous"): Omit<PreviousRequests, "cleanStop"> | undefined {
+  #readEntries(kind: "log" | "previous"): Omit<PreviousRequests, "cleanStop"> | undefined {
     const { folder, boot } = this.#options;
     const entries = folder === undefined ? undefined : readEntries(this.#path(folder, kind), boot);
-    return entries && replay(entries);
+    return entries && replayEntries(entries);
   }
 
   #readOrphans(): readonly Orphan[] {
@@ -205,7 +206,7 @@ export class FileRequestRecord implements RequestRecord {
       const stored = JSON.parse(readFileSync(this.#path(folder, "json"), "utf8"));
       return stored.boot === boot && Array.isArray(stored.orphans) ? stored.orphans : [];
     } catch {
-      return []; // none, or written by something else: there is nothing to take over
+      return []; // no file, or another format: there are no orphans to take over
     }
   }
 
@@ -214,8 +215,8 @@ export class FileRequestRecord implements RequestRecord {
     return join(folder, kind === "json" ? `orphans-${server}.json` : `requests-${server}.${kind}`);
   }
 
-  #replace(kind: "previous" | "json", write: (path: string) => void): void {
-    const { folder, wrote } = this.#options;
+  #replaceFile(kind: "previous" | "json", write: (path: string) => void): void {
+    const { folder, onWrite: wrote } = this.#options;
     if (folder === undefined) return;
     const path = this.#path(folder, kind);
     try {
@@ -227,15 +228,15 @@ export class FileRequestRecord implements RequestRecord {
   }
 
   *#entries(): Iterable<Entry> {
-    yield [OPERATION.highest, this.#highest];
+    yield [OPERATION.highest, this.#highestId];
     for (const id of this.#keptBefore) yield [OPERATION.keptBefore, id];
-    for (const id of this.#kept) yield [OPERATION.keptBefore, id];
-    for (const [id, waiting] of this.#unanswered.entries())
-      for (let n = 0; n < waiting; n++) yield [OPERATION.read, id];
+    for (const id of this.#keptOpen) yield [OPERATION.keptBefore, id];
+    for (const [id, unanswered] of this.#unanswered.entries())
+      for (let n = 0; n < unanswered; n++) yield [OPERATION.read, id];
   }
 }
 
-const newest = (ids: ReadonlySet<number>): Set<number> => new Set([...ids].slice(-MAX_IDS));
+const newestIds = (ids: ReadonlySet<number>): Set<number> => new Set([...ids].slice(-MAX_IDS));
 
 function* entriesOf({ highest, unanswered, kept }: PreviousRequests): Iterable<Entry> {
   yield [OPERATION.highest, highest];
@@ -243,8 +244,8 @@ function* entriesOf({ highest, unanswered, kept }: PreviousRequests): Iterable<E
   for (const id of unanswered) yield [OPERATION.read, id];
 }
 
-/** Two in a row, the first not decided: what the first may have lost lies above its highest id. */
-function joined(first: PreviousRequests | undefined, second: PreviousRequests | undefined): PreviousRequests {
+/** Merges two generations; requests that the first may have lost have ids above its highest one. */
+function mergePrevious(first: PreviousRequests | undefined, second: PreviousRequests | undefined): PreviousRequests {
   if (!first || !second) return (first ?? second) as PreviousRequests;
   return {
     highest: Math.min(first.highest, second.highest),
@@ -254,26 +255,26 @@ function joined(first: PreviousRequests | undefined, second: PreviousRequests | 
   };
 }
 
-function replay(entries: readonly Entry[]): Omit<PreviousRequests, "cleanStop"> {
-  const waiting = new Map<number, number>();
+function replayEntries(entries: readonly Entry[]): Omit<PreviousRequests, "cleanStop"> {
+  const unanswered = new Map<number, number>();
   const kept = new Set<number>();
   let highest = 0;
   for (const [operation, id] of entries) {
-    const requests = waiting.get(id) ?? 0;
+    const requests = unanswered.get(id) ?? 0;
     if (operation === OPERATION.read) {
-      waiting.set(id, requests + 1);
+      unanswered.set(id, requests + 1);
       kept.delete(id);
       highest = Math.max(highest, id);
     } else if (operation === OPERATION.highest) highest = Math.max(highest, id);
     else if (operation === OPERATION.keptBefore) kept.add(id);
     else if (operation === OPERATION.ended) {
-      waiting.delete(id);
+      unanswered.delete(id);
       kept.delete(id);
-    } else if (requests > 1) waiting.set(id, requests - 1);
+    } else if (requests > 1) unanswered.set(id, requests - 1);
     else {
-      waiting.delete(id);
+      unanswered.delete(id);
       if (operation === OPERATION.kept) kept.add(id);
     }
   }
-  return { highest, unanswered: new Set(waiting.keys()), kept };
+  return { highest, unanswered: new Set(unanswered.keys()), kept };
 }

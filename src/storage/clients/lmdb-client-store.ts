@@ -1,11 +1,11 @@
 /**
- * The client store: a small record for each client in LMDB, beside the history, and for each server two marks (checkpoints.ts) and the
- * requests under way (request-record.ts). What a turn of the event loop says is kept when that turn is over, clients before marks:
- * so a fenced position, which counts for all settled clients, is never kept without what was said of clients before it. Where
- * clients come and go in turn after turn, and there is no mark, those of GATHER are kept together.
+ * The client store: a small record for each client in LMDB, beside the history, and for each server a checkpoint (checkpoints.ts) and
+ * its requests (file-request-record.ts). Changes are written at the end of each turn of the event loop, clients before checkpoints: an
+ * acknowledged offset, which counts for all clients that a fence covers, is never written without the changes of clients before it.
+ * Without a checkpoint to write, the changes of COMMIT_INTERVAL_MS share a transaction.
  *
- * Durability is against the end of the process, not of the machine (noSync): a record of another boot is emptied. It does not depend
- * on the history: a client whose position is of another epoch is kept and has seen nothing of the present one (its generation tells).
+ * The record survives a kill of the process, not a crash of the machine (noSync): a record of another boot is emptied. It does not
+ * depend on the history: a client with an offset of another epoch stays, and counts as having received nothing of the present one.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -18,253 +18,253 @@ import {
   type ClientFiles,
   type ClientRow,
   closeClientFiles,
-  label,
+  commitPages,
   openClientFiles,
-  pagesOf,
   recreateClientFiles,
   storedClients,
+  writeLabel,
 } from "./client-files.js";
 import { FileRequestRecord } from "./file-request-record.js";
 
-/** How exactly the time of a sudden death is known, milliseconds. */
-const ALIVE_EVERY = 500;
-/** How soon it is noticed that somebody has removed the files. */
+/** Accuracy of the recorded time of an unclean shutdown. */
+const ALIVE_INTERVAL_MS = 500;
+/** How often the store looks for removed files. */
 const FILE_CHECK_INTERVAL_MS = 2000;
 
 /**
- * Between two commits of clients alone, milliseconds. Who is not kept when the process is killed is cut by the next one, and comes
- * back by itself. (In a storm of connects a transaction for each turn was a twentieth of the daemon's processor time.)
+ * Interval of commits of clients without a checkpoint. After a kill, the next process closes the connections of unwritten clients, which
+ * reconnect. (In a storm of connects, a transaction for each turn took a twentieth of the daemon's CPU time.)
  */
-const GATHER = 50;
+const COMMIT_INTERVAL_MS = 50;
 
 /**
- * From the commit of a client to its head's being sent for certain: heads of streams that open together wait some milliseconds for
- * each other (mongrel2/stream-head-batcher.ts). Killed in between, the next process would go on with a stream that never began.
+ * From the commit of a client until its response head has surely been sent: the heads of streams that open together share a message
+ * (mongrel2/stream-head-batcher.ts). After a kill in between, the next process would continue a stream that never began.
  */
 const HEAD_SENT_MS = 50;
 
 export interface LmdbClientStoreOptions {
   /** Must exist and belong to this process alone. */
   readonly folder: string;
-  /** Of the history. */
+  /** The epoch of the history. */
   readonly epoch: string;
-  /** Names this boot of the machine. */
+  /** Identifies this boot of the machine. */
   readonly boot: string;
   readonly clock: Clock;
-  /** Told of each write; `error` is undefined when it succeeded. */
-  readonly wrote: (file: string, error: unknown) => void;
-  /** Told of clients that cannot be read. */
-  readonly unreadable: (error: unknown) => void;
+  /** Called after each write to a file; `error` is undefined when it succeeded. */
+  readonly onWrite: (file: string, error: unknown) => void;
+  /** Called when the clients of a server cannot be read. */
+  readonly onUnreadable: (error: unknown) => void;
 }
 
 export class LmdbClientStore implements ClientStore {
   readonly #options: LmdbClientStoreOptions;
   readonly #path: string;
-  readonly #marksPath: string;
+  readonly #checkpointsPath: string;
   #files: ClientFiles;
-  #marks: Checkpoints;
+  #checkpoints: Checkpoints;
   #epoch: string;
   #generation: number;
   /** Whether there was a record of this boot when the store was opened. */
-  readonly #wasThere: boolean;
-  /** Whether the file says which boot, epoch and generation it is of. */
+  readonly #existedBefore: boolean;
+  /** Whether the file has the boot, epoch and generation written. */
   #isLabelled: boolean;
-  readonly #requests = new Map<string, FileRequestRecord>();
-  /** What is to be committed, by server and id: the last one counts; undefined = removed. */
-  readonly #changed = new Map<string, Map<number, ClientRow | undefined>>();
-  readonly #marked = new Map<string, Partial<Checkpoint>>();
-  #isMarking = false;
-  readonly #pace: Coalescer;
-  /** After a commit that failed none is tried before this, monotonic. */
-  #rest = Number.NEGATIVE_INFINITY;
-  readonly #vouched = new Set<string>();
+  readonly #requestRecords = new Map<string, FileRequestRecord>();
+  /** Uncommitted changes by server and id; the last one counts; undefined = removed. */
+  readonly #changedClients = new Map<string, Map<number, ClientRow | undefined>>();
+  readonly #changedCheckpoints = new Map<string, Partial<Checkpoint>>();
+  #isCommitScheduled = false;
+  readonly #coalescer: Coalescer;
+  /** No commit before this time, after a failed one. Monotonic, milliseconds. */
+  #retryAt = Number.NEGATIVE_INFINITY;
+  readonly #trusted = new Set<string>();
   readonly #timers: readonly Cancel[];
 
-  /** Throws UnreadableRecord, or what the file system throws where nothing can be opened. */
+  /** Throws UnreadableClientRecord, or file-system errors when nothing can be opened. */
   constructor(options: LmdbClientStoreOptions) {
     this.#options = options;
     const { folder, epoch, boot, clock } = options;
     this.#path = join(folder, "clients.mdb");
-    this.#marksPath = join(folder, "clients.marks");
+    this.#checkpointsPath = join(folder, "clients.marks");
     this.#files = openClientFiles(this.#path);
     const { meta } = this.#files;
     const generation = Number(meta.get("generation") ?? 0);
-    this.#wasThere = meta.get("boot") === boot;
-    this.#isLabelled = this.#wasThere && meta.get("epoch") === epoch;
-    // A record that is empty, or will be emptied, begins with generation 0, which is not written with each client.
-    this.#generation = this.#isLabelled ? generation : this.#wasThere ? generation + 1 : 0;
+    this.#existedBefore = meta.get("boot") === boot;
+    this.#isLabelled = this.#existedBefore && meta.get("epoch") === epoch;
+    // An empty record begins with generation 0, which is not written with each client.
+    this.#generation = this.#isLabelled ? generation : this.#existedBefore ? generation + 1 : 0;
     this.#epoch = epoch;
-    this.#marks = new Checkpoints(this.#marksPath, boot, this.#generation);
-    this.#pace = new Coalescer(clock, GATHER, () => this.#commit());
+    this.#checkpoints = new Checkpoints(this.#checkpointsPath, boot, this.#generation);
+    this.#coalescer = new Coalescer(clock, COMMIT_INTERVAL_MS, () => this.#commit());
     this.#timers = [
-      clock.every(ALIVE_EVERY, () => this.#stamp()),
+      clock.every(ALIVE_INTERVAL_MS, () => this.#recordAlive()),
       clock.every(FILE_CHECK_INTERVAL_MS, () => this.#checkFiles()),
     ];
     this.#commit();
-    this.#writeMarks([]);
+    this.#writeCheckpoints([]);
   }
 
   previousClients(server: string): PreviousClients {
-    const { through, aliveAt } = this.#marks.get(server);
-    const cleanStop = this.#marks.stoppedCleanly(server);
+    const { through, aliveAt } = this.#checkpoints.get(server);
+    const cleanStop = this.#checkpoints.stoppedCleanly(server);
     try {
-      const clients = this.#wasThere
+      const clients = this.#existedBefore
         ? [...storedClients(this.#files, server, { through, generation: this.#generation })]
         : [];
-      const isMissing = !this.#wasThere || (clients.length === 0 && !this.#marks.has(server));
+      const isMissing = !this.#existedBefore || (clients.length === 0 && !this.#checkpoints.has(server));
       return { clients, aliveAt, cleanStop, isMissing };
     } catch (error) {
-      this.#options.unreadable(error);
+      this.#options.onUnreadable(error);
       return { clients: [], aliveAt, cleanStop, isMissing: true };
     }
   }
 
   requests(server: string): RequestRecord {
-    return this.#requestsOf(server);
+    return this.#requestRecordOf(server);
   }
 
-  #requestsOf(server: string): FileRequestRecord {
-    const known = this.#requests.get(server);
+  #requestRecordOf(server: string): FileRequestRecord {
+    const known = this.#requestRecords.get(server);
     if (known) return known;
-    const { folder, boot, clock, wrote } = this.#options;
-    const cleanStop = this.#marks.stoppedCleanly(server);
+    const { folder, boot, clock, onWrite: wrote } = this.#options;
+    const cleanStop = this.#checkpoints.stoppedCleanly(server);
     const record = new FileRequestRecord({
       folder,
       server,
       boot,
       monotonic: () => clock.monotonic(),
       cleanStop,
-      wrote,
+      onWrite: wrote,
     });
-    this.#requests.set(server, record);
+    this.#requestRecords.set(server, record);
     return record;
   }
 
   put(server: string, client: StoredClient): void {
     const generation = this.#generation;
-    this.#change(server, client.id, generation === 0 ? client : { ...client, generation });
+    this.#changeClient(server, client.id, generation === 0 ? client : { ...client, generation });
   }
 
   remove(server: string, id: number): void {
-    this.#change(server, id);
+    this.#changeClient(server, id);
   }
 
   fenced(server: string, through: number): void {
-    this.#mark(server, { through });
+    this.#changeCheckpoint(server, { through });
   }
 
   markTrusted(server: string): void {
-    this.#vouched.add(server);
-    this.#stamp();
+    this.#trusted.add(server);
+    this.#recordAlive();
   }
 
   markUntrusted(server: string): void {
-    this.#vouched.delete(server);
+    this.#trusted.delete(server);
   }
 
   stoppedCleanly(server: string): void {
-    this.#mark(server, { cleanStop: true });
+    this.#changeCheckpoint(server, { cleanStop: true });
   }
 
   renew(epoch: string): void {
-    for (const [server, { aliveAt }] of this.#marked) {
-      if (aliveAt === undefined) this.#marked.delete(server);
-      else this.#marked.set(server, { aliveAt });
+    for (const [server, { aliveAt }] of this.#changedCheckpoints) {
+      if (aliveAt === undefined) this.#changedCheckpoints.delete(server);
+      else this.#changedCheckpoints.set(server, { aliveAt });
     }
     this.#epoch = epoch;
     this.#generation++;
     this.#isLabelled = false;
     this.#commit();
     try {
-      this.#marks.renew(this.#generation);
+      this.#checkpoints.startGeneration(this.#generation);
     } catch (error) {
-      this.#options.wrote(this.#marksPath, error); // written with the next mark
+      this.#options.onWrite(this.#checkpointsPath, error); // written with the next checkpoint
     }
   }
 
   async close(): Promise<void> {
     for (const cancel of this.#timers) cancel();
-    this.#pace.stop();
-    this.#stamp();
-    this.#rest = Number.NEGATIVE_INFINITY;
+    this.#coalescer.stop();
+    this.#recordAlive();
+    this.#retryAt = Number.NEGATIVE_INFINITY;
     this.#commit();
-    for (const record of this.#requests.values()) record.close();
-    this.#marks.close();
+    for (const record of this.#requestRecords.values()) record.close();
+    this.#checkpoints.close();
     await closeClientFiles(this.#files);
   }
 
-  #change(server: string, id: number, client?: ClientRow): void {
-    const changed = this.#changed.get(server);
+  #changeClient(server: string, id: number, client?: ClientRow): void {
+    const changed = this.#changedClients.get(server);
     if (changed) changed.set(id, client);
-    else this.#changed.set(server, new Map([[id, client]]));
-    this.#pace.request();
+    else this.#changedClients.set(server, new Map([[id, client]]));
+    this.#coalescer.request();
   }
 
-  #mark(server: string, change: Partial<Checkpoint>): void {
-    this.#marked.set(server, { ...this.#marked.get(server), ...change });
-    if (this.#isMarking) return;
-    this.#isMarking = true;
+  #changeCheckpoint(server: string, change: Partial<Checkpoint>): void {
+    this.#changedCheckpoints.set(server, { ...this.#changedCheckpoints.get(server), ...change });
+    if (this.#isCommitScheduled) return;
+    this.#isCommitScheduled = true;
     setImmediate(() => {
-      this.#isMarking = false;
+      this.#isCommitScheduled = false;
       this.#commit();
     });
   }
 
-  #stamp(): void {
+  #recordAlive(): void {
     const aliveAt = this.#options.clock.monotonic();
-    for (const server of this.#vouched) this.#mark(server, { aliveAt });
-    for (const record of this.#requests.values()) record.retry();
-    if (this.#changed.size > 0 || !this.#isLabelled) this.#pace.request();
+    for (const server of this.#trusted) this.#changeCheckpoint(server, { aliveAt });
+    for (const record of this.#requestRecords.values()) record.retry();
+    if (this.#changedClients.size > 0 || !this.#isLabelled) this.#coalescer.request();
   }
 
-  /** Where this fails (the disk is full) it is tried again: until then positions stay as they are, and what comes later may come twice. */
+  /** Retried after a failure (disk full): until then stored offsets are too low, and after a kill clients may get events twice. */
   #commit(): void {
-    if (this.#changed.size + this.#marked.size === 0 && this.#isLabelled) return;
-    if (this.#options.clock.monotonic() < this.#rest) return;
+    if (this.#changedClients.size + this.#changedCheckpoints.size === 0 && this.#isLabelled) return;
+    if (this.#options.clock.monotonic() < this.#retryAt) return;
     try {
-      if (this.#changed.size > 0 || !this.#isLabelled) {
+      if (this.#changedClients.size > 0 || !this.#isLabelled) {
         const { root, space, lastPage } = this.#files;
-        space.claim(pagesOf(this.#changed, lastPage()));
-        root.transactionSync(() => this.#write());
+        space.claim(commitPages(this.#changedClients, lastPage()));
+        root.transactionSync(() => this.#writeClients());
       }
       this.#isLabelled = true;
-      for (const [server, changed] of this.#changed) this.#recorded(server, changed.keys());
-      this.#changed.clear();
-      this.#options.wrote(this.#path, undefined);
+      for (const [server, changed] of this.#changedClients) this.#endRecordedRequests(server, changed.keys());
+      this.#changedClients.clear();
+      this.#options.onWrite(this.#path, undefined);
     } catch (error) {
-      this.#rest = this.#options.clock.monotonic() + ALIVE_EVERY;
-      this.#options.wrote(this.#path, error);
+      this.#retryAt = this.#options.clock.monotonic() + ALIVE_INTERVAL_MS;
+      this.#options.onWrite(this.#path, error);
       this.#dropUnwritten();
       return;
     }
-    if (this.#writeMarks(this.#marked)) this.#marked.clear();
+    if (this.#writeCheckpoints(this.#changedCheckpoints)) this.#changedCheckpoints.clear();
   }
 
-  /** The requests of new clients count as answered, once their heads have been sent. */
-  #recorded(server: string, ids: Iterable<number>): void {
-    const record = this.#requestsOf(server);
+  /** The requests of new clients count as answered once their response heads have been sent. */
+  #endRecordedRequests(server: string, ids: Iterable<number>): void {
+    const record = this.#requestRecordOf(server);
     const opened = record.unansweredOf(ids);
     if (opened.length > 0) this.#options.clock.after(HEAD_SENT_MS, () => record.recorded(opened));
   }
 
-  #writeMarks(changes: Iterable<readonly [string, Partial<Checkpoint>]>): boolean {
+  #writeCheckpoints(changes: Iterable<readonly [string, Partial<Checkpoint>]>): boolean {
     try {
-      this.#marks.set(changes);
-      this.#options.wrote(this.#marksPath, undefined);
+      this.#checkpoints.set(changes);
+      this.#options.onWrite(this.#checkpointsPath, undefined);
       return true;
     } catch (error) {
-      this.#rest = this.#options.clock.monotonic() + ALIVE_EVERY;
-      this.#options.wrote(this.#marksPath, error);
+      this.#retryAt = this.#options.clock.monotonic() + ALIVE_INTERVAL_MS;
+      this.#options.onWrite(this.#checkpointsPath, error);
       return false;
     }
   }
 
-  #write(): void {
+  #writeClients(): void {
     const { clients } = this.#files;
     if (!this.#isLabelled) {
-      label(this.#files, { boot: this.#options.boot, epoch: this.#epoch, generation: this.#generation });
+      writeLabel(this.#files, { boot: this.#options.boot, epoch: this.#epoch, generation: this.#generation });
     }
-    for (const [server, changed] of this.#changed) {
+    for (const [server, changed] of this.#changedClients) {
       for (const [id, client] of changed) {
         if (client) clients.putSync([server, id], client);
         else clients.removeSync([server, id]);
@@ -272,27 +272,27 @@ export class LmdbClientStore implements ClientStore {
     }
   }
 
-  /** While nothing can be written, those who came and went in the meantime do not pile up. */
+  /** While writes fail, drops clients that connected and left in the meantime. */
   #dropUnwritten(): void {
-    for (const [server, changed] of this.#changed) {
+    for (const [server, changed] of this.#changedClients) {
       for (const [id, client] of changed) {
         if (client || this.#files.clients.doesExist([server, id])) continue;
         changed.delete(id);
-        this.#requestsOf(server).recorded([id]);
+        this.#requestRecordOf(server).recorded([id]);
       }
     }
   }
 
-  /** Somebody has removed the files, or the folder: they are made again, with all that is known. */
+  /** Recreates files, or the folder, that somebody has removed. */
   #checkFiles(): void {
     try {
       mkdirSync(this.#options.folder, { recursive: true });
       if (!existsSync(this.#path)) this.#files = recreateClientFiles(this.#path, this.#files);
-      if (!existsSync(this.#marksPath)) this.#marks.reopen(this.#marksPath);
-      for (const record of this.#requests.values()) record.rewriteIfGone();
-      this.#options.wrote(this.#options.folder, undefined);
+      if (!existsSync(this.#checkpointsPath)) this.#checkpoints.reopen(this.#checkpointsPath);
+      for (const record of this.#requestRecords.values()) record.rewriteIfGone();
+      this.#options.onWrite(this.#options.folder, undefined);
     } catch (error) {
-      this.#options.wrote(this.#options.folder, error);
+      this.#options.onWrite(this.#options.folder, error);
     }
   }
 }

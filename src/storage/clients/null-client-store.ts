@@ -1,4 +1,4 @@
-/** A client store that keeps nothing on disk, for where nothing can be kept: the next process knows nobody. */
+/** A client store without files, for a folder that cannot be written: the next process finds no clients. */
 import type { ClientStore } from "../../delivery/client-store.js";
 import type { Clock } from "../../util/clock.js";
 import { FileRequestRecord } from "./file-request-record.js";
@@ -14,7 +14,7 @@ export function nullClientStore(clock: Clock): ClientStore {
       boot: "",
       monotonic: () => clock.monotonic(),
       cleanStop: false,
-      wrote() {},
+      onWrite() {},
     });
     records.set(server, record);
     return record;

@@ -1,6 +1,6 @@
 /**
- * Opens the record of clients in the data folder. Whatever state it is in is no reason not to start: a record that cannot be read
- * is set aside, and where nothing can be written the daemon serves without one. Both are reported with what follows from them.
+ * Opens the client record in the data folder. It never prevents a start: an unreadable record is moved aside, and without a writable
+ * folder the daemon serves without a record. Both are reported with their consequences.
  */
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -13,30 +13,30 @@ import { nullClientStore } from "./null-client-store.js";
 export interface ClientStoreOptions {
   /** Must exist and belong to this process alone. */
   readonly folder: string;
-  /** Of the history. */
+  /** The epoch of the history. */
   readonly epoch: string;
   readonly clock: Clock;
   readonly conditions: Conditions;
-  /** Told once of a record that is set aside. */
+  /** Receives a warning about a record that was moved aside. */
   readonly warn: (warning: string) => void;
 }
 
-/** What an unreadable record means for the clients in it. */
-const CONSEQUENCE =
+/** The consequence of an unreadable record for its clients. */
+const UNREADABLE_CONSEQUENCE =
   "streams of the last run are closed once it is certain that they are ours ([[mongrel2]] database), or after orphan_timeout";
 
 export async function openClientStore(options: ClientStoreOptions): Promise<ClientStore> {
   const { folder, clock, conditions, warn } = options;
   const { LmdbClientStore } = await import("./lmdb-client-store.js");
-  const { UnreadableRecord } = await import("./client-files.js");
-  const open = () => openIn(LmdbClientStore, options);
+  const { UnreadableClientRecord } = await import("./client-files.js");
+  const open = () => openStore(LmdbClientStore, options);
   try {
     return open();
   } catch (cause) {
-    if (!(cause instanceof UnreadableRecord)) return withoutRecord(folder, cause, clock, conditions);
+    if (!(cause instanceof UnreadableClientRecord)) return withoutRecord(folder, cause, clock, conditions);
     try {
-      const aside = setAside(folder);
-      warn(`the record of clients cannot be read (${cause.message}): moved to ${aside}; ${CONSEQUENCE}`);
+      const aside = moveAside(folder);
+      warn(`the record of clients cannot be read (${cause.message}): moved to ${aside}; ${UNREADABLE_CONSEQUENCE}`);
       return open();
     } catch (error) {
       return withoutRecord(folder, error, clock, conditions);
@@ -44,13 +44,13 @@ export async function openClientStore(options: ClientStoreOptions): Promise<Clie
   }
 }
 
-/** For where the data folder itself cannot be used, and nothing else needs it. */
+/** For a data folder that cannot be used, and that nothing else needs. */
 export function withoutRecord(folder: string, error: unknown, clock: Clock, conditions: Conditions): ClientStore {
-  failing(conditions, folder, error);
+  beginCondition(conditions, folder, error);
   return nullClientStore(clock);
 }
 
-function openIn(
+function openStore(
   Store: typeof LmdbClientStore,
   { folder, epoch, clock, conditions, warn }: ClientStoreOptions,
 ): ClientStore {
@@ -58,15 +58,15 @@ function openIn(
   const wrote = (file: string, error: unknown) => {
     if (error !== undefined) {
       failed.add(file);
-      failing(conditions, file, error);
+      beginCondition(conditions, file, error);
     } else if (failed.delete(file)) conditions.end("client_record_failing", file);
   };
   const unreadable = (error: unknown) =>
-    warn(`the record of clients cannot be read: ${messageOf(error)}; ${CONSEQUENCE}`);
-  return new Store({ folder, epoch, boot: bootId(), clock, wrote, unreadable });
+    warn(`the record of clients cannot be read: ${messageOf(error)}; ${UNREADABLE_CONSEQUENCE}`);
+  return new Store({ folder, epoch, boot: bootId(), clock, onWrite: wrote, onUnreadable: unreadable });
 }
 
-function failing(conditions: Conditions, file: string, error: unknown): void {
+function beginCondition(conditions: Conditions, file: string, error: unknown): void {
   conditions.begin({
     code: "client_record_failing",
     subject: file,
@@ -75,8 +75,8 @@ function failing(conditions: Conditions, file: string, error: unknown): void {
   });
 }
 
-/** Moves the files of the record out of the way; returns where the main one is. Throws what the file system throws. */
-function setAside(folder: string): string {
+/** Moves the files of the record aside; returns the new path of the main one. Throws file-system errors. */
+function moveAside(folder: string): string {
   const path = join(folder, "clients.mdb");
   const aside = `${path}.unreadable`;
   renameSync(path, aside);
@@ -86,11 +86,11 @@ function setAside(folder: string): string {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Names this boot of the machine (Linux); "" where it cannot be told. */
+/** Identifies this boot of the machine (Linux); "" = unknown. */
 function bootId(): string {
   try {
     return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   } catch {
-    return ""; // not Linux: then every boot looks the same, and proofs by time fail after a reboot
+    return ""; // not Linux: every boot looks the same, and a record of before a reboot is not recognised
   }
 }

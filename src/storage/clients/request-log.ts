@@ -1,14 +1,14 @@
 /**
- * The file behind a RequestRecord: a log of small operations that is appended to once a turn (one system call, about 1.5 us), and
- * rewritten when it has grown. The page cache keeps what was written when the process is killed; that is all it is for.
+ * The file behind a RequestRecord: a log of small operations, appended once a turn of the event loop (one system call, about 1.5 us)
+ * and rewritten when it has grown. It survives a kill of the process (page cache), not a crash of the machine.
  *
- *   line    what the file is, and the boot of the machine that it belongs to
+ *   line    format and boot of the machine
  *   entry   operation u8 | connection id u32, little-endian
  */
 import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { PRIVATE_MODE } from "../../util/private-files.js";
 
-/** What an entry says of a connection id. */
+/** Operation codes of the log, each about a connection id. */
 export const OPERATION = {
   /** A request was read. */
   read: 1,
@@ -38,21 +38,21 @@ export interface RequestLogOptions {
   readonly path: string;
   readonly boot: string;
   readonly monotonic: () => number;
-  /** All that is known now, for a log that is rewritten. */
+  /** The entries of a log that is rewritten. */
   readonly snapshot: () => Iterable<Entry>;
-  /** A write failed; undefined: one succeeded. */
-  readonly wrote: (error: unknown) => void;
+  /** Called after each write with its error; undefined = it succeeded. */
+  readonly onWrite: (error: unknown) => void;
 }
 
 export class RequestLog {
   readonly #options: RequestLogOptions;
   readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
-  #used = 0;
-  #file: number | undefined;
-  #appended = 0;
+  #usedBytes = 0;
+  #descriptor: number | undefined;
+  #appendedBytes = 0;
   #isScheduled = false;
   #isClosed = false;
-  /** What is on disk is not what was said: it must be rewritten. */
+  /** The file misses entries: it must be rewritten. */
   #isStale = true;
   #retryAt = Number.NEGATIVE_INFINITY;
 
@@ -62,16 +62,16 @@ export class RequestLog {
 
   append(operation: Operation, id: number): void {
     if (this.#isClosed) return;
-    if (this.#used + ENTRY_BYTES > BUFFER_BYTES) this.flush();
-    const at = this.#used;
+    if (this.#usedBytes + ENTRY_BYTES > BUFFER_BYTES) this.flush();
+    const at = this.#usedBytes;
     const buffer = this.#buffer;
     buffer[at] = operation;
-    // writeUInt32LE() checks what is known here.
+    // Cheaper than writeUInt32LE(), which checks its arguments.
     buffer[at + 1] = id;
     buffer[at + 2] = id >>> 8;
     buffer[at + 3] = id >>> 16;
     buffer[at + 4] = id >>> 24;
-    this.#used = at + ENTRY_BYTES;
+    this.#usedBytes = at + ENTRY_BYTES;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
@@ -80,31 +80,31 @@ export class RequestLog {
     });
   }
 
-  /** What was appended is on disk, or will be with the next attempt. */
+  /** Writes the appended entries; after a failure the next attempt rewrites the file. */
   flush(): void {
-    if (this.#used === 0) return;
-    const bytes = this.#used;
-    this.#used = 0;
-    if (this.#isStale || this.#file === undefined || this.#appended + bytes > MAX_APPENDED_BYTES) {
+    if (this.#usedBytes === 0) return;
+    const bytes = this.#usedBytes;
+    this.#usedBytes = 0;
+    if (this.#isStale || this.#descriptor === undefined || this.#appendedBytes + bytes > MAX_APPENDED_BYTES) {
       this.rewrite();
       return;
     }
     this.#attempt((file) => {
       writeSync(file, this.#buffer, 0, bytes);
-      this.#appended += bytes;
-    }, this.#file);
+      this.#appendedBytes += bytes;
+    }, this.#descriptor);
   }
 
   /** Rewrites the file. */
   rewrite(): void {
     if (this.#options.monotonic() < this.#retryAt) return;
     const { path, boot, snapshot } = this.#options;
-    this.#used = 0;
+    this.#usedBytes = 0;
     this.#attempt(() => {
       writeEntries(path, boot, snapshot());
-      this.#close();
-      this.#file = openSync(path, constants.O_WRONLY | constants.O_APPEND);
-      this.#appended = 0;
+      this.#closeDescriptor();
+      this.#descriptor = openSync(path, constants.O_WRONLY | constants.O_APPEND);
+      this.#appendedBytes = 0;
       this.#isStale = false;
     }, 0);
   }
@@ -113,37 +113,37 @@ export class RequestLog {
     if (this.#isStale) this.rewrite();
   }
 
-  /** What is appended afterwards is dropped. */
+  /** Entries appended afterwards are dropped. */
   close(): void {
     this.flush();
     this.#isClosed = true;
-    this.#close();
+    this.#closeDescriptor();
   }
 
-  #close(): void {
-    if (this.#file !== undefined) closeSync(this.#file);
-    this.#file = undefined;
+  #closeDescriptor(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
   }
 
   #attempt(write: (file: number) => void, file: number): void {
     try {
       write(file);
-      this.#options.wrote(undefined);
+      this.#options.onWrite(undefined);
     } catch (error) {
       this.#isStale = true;
       this.#retryAt = this.#options.monotonic() + RETRY_INTERVAL_MS;
-      this.#options.wrote(error);
+      this.#options.onWrite(error);
     }
   }
 }
 
-/** Replaces a file as a whole. Throws what the file system throws. */
+/** Replaces a file atomically. Throws file-system errors. */
 export function writeEntries(path: string, boot: string, entries: Iterable<Entry>): void {
   const all = [...entries];
-  const head = Buffer.from(headOf(boot));
-  const bytes = Buffer.allocUnsafe(head.length + all.length * ENTRY_BYTES);
-  head.copy(bytes);
-  let at = head.length;
+  const header = Buffer.from(headerOf(boot));
+  const bytes = Buffer.allocUnsafe(header.length + all.length * ENTRY_BYTES);
+  header.copy(bytes);
+  let at = header.length;
   for (const [operation, id] of all) {
     bytes[at] = operation;
     bytes.writeUInt32LE(id, at + 1);
@@ -152,27 +152,27 @@ export function writeEntries(path: string, boot: string, entries: Iterable<Entry
   replaceFile(path, bytes);
 }
 
-/** A file is the old one or the new one, whenever the process is killed. */
+/** Atomic: a kill leaves the old file or the new one. */
 export function replaceFile(path: string, bytes: Buffer | string): void {
   writeFileSync(`${path}.new`, bytes, { mode: PRIVATE_MODE });
   renameSync(`${path}.new`, path);
 }
 
-/** Undefined for a file that is not there, is none of ours, or is of another boot of the machine. */
+/** Undefined for a missing file, another format, or another boot of the machine. */
 export function readEntries(path: string, boot: string): Entry[] | undefined {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch {
-    return undefined; // as good as none: its reader reports that the record is missing
+    return undefined; // counts as missing, which the caller reports
   }
-  const head = Buffer.from(headOf(boot));
-  if (!bytes.subarray(0, head.length).equals(head)) return undefined;
+  const header = Buffer.from(headerOf(boot));
+  if (!bytes.subarray(0, header.length).equals(header)) return undefined;
   const entries: Entry[] = [];
-  for (let at = head.length; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
+  for (let at = header.length; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
     entries.push([bytes[at] as Operation, bytes.readUInt32LE(at + 1)]);
   }
   return entries;
 }
 
-const headOf = (boot: string): string => `m2push requests 1 ${boot}\n`;
+const headerOf = (boot: string): string => `m2push requests 1 ${boot}\n`;

@@ -1,80 +1,84 @@
 /**
- * How old events are, by elapsed time and not by the wall clock, which may jump: a clock that is a day ahead for some seconds must
- * not empty the history, and one event stamped in the future must not keep those behind it.
+ * The age of events by elapsed time, because the wall clock may jump: a clock that is a day ahead for some seconds must not empty the
+ * history, and an event with a stamp in the future must not keep the events behind it.
  *
- * The index remembers which offset was the newest at which moment of the monotonic clock, 256 moments for one maximum age. Events
- * that were stored before the process began have only their wall-clock stamps: these count after the process has run for a minute
- * (a clock that was wrong at the start is then set), and a stamp later than the next event's is taken for as old as that.
+ * The index samples the newest offset by the monotonic clock, 256 samples for one maximum age. Events of an earlier process have only
+ * wall-clock stamps: these count after the process has run for a minute (a clock that was wrong at boot is set by then), and a stamp
+ * that is later than the next event's is lowered to that one.
  */
 
-/** Moments for one maximum age: an event is kept up to 1/256 longer. */
-const MOMENTS = 256;
-/** Stamps of an earlier process count after this, milliseconds. */
+/** Samples for one maximum age: an event is kept up to 1/256 longer. */
+const MAX_SAMPLES = 256;
+/** Wall-clock stamps of an earlier process count after this uptime. */
 export const STAMPS_TRUSTED_AFTER_MS = 60_000;
 
-/** Everything up to `offset` was appended by `at`. Both rise. */
-interface Mark {
-  readonly first: number;
+/** Every event up to `offset` was appended by the time `at`, milliseconds. Both rise. */
+interface AgeSample {
+  readonly firstAt: number;
   at: number;
   offset: number;
 }
 
 export class AgeIndex {
-  readonly #maxAge: number;
-  readonly #step: number;
-  readonly #opened: number;
-  /** By the wall clock, until they are trusted. */
-  #stamped: Mark[] = [];
-  #marks: Mark[] = [];
-  #expired = 0;
+  readonly #maxAgeMs: number;
+  readonly #sampleIntervalMs: number;
+  readonly #openedAt: number;
+  /** Samples by the wall clock, until they are trusted. */
+  #untrustedSamples: AgeSample[] = [];
+  #samples: AgeSample[] = [];
+  #expiredOffset = 0;
 
   /** `opened`: the monotonic time of now, milliseconds, as `maxAge`. */
   constructor(maxAge: number, opened: number) {
-    this.#maxAge = maxAge;
-    this.#step = maxAge / MOMENTS;
-    this.#opened = opened;
+    this.#maxAgeMs = maxAge;
+    this.#sampleIntervalMs = maxAge / MAX_SAMPLES;
+    this.#openedAt = opened;
   }
 
   /** An event that an earlier process stored; by rising offset. `time`: its stamp, milliseconds since 1970. */
   addStored(offset: number, time: number): void {
-    const marks = this.#stamped;
-    // What came before an event is at least as old as it.
-    while ((marks.at(-1)?.at ?? Number.NEGATIVE_INFINITY) > time) marks.pop();
-    add(marks, offset, time, this.#step);
+    const samples = this.#untrustedSamples;
+    // Earlier events are at least as old as this one.
+    while ((samples.at(-1)?.at ?? Number.NEGATIVE_INFINITY) > time) samples.pop();
+    addSample(samples, offset, time, this.#sampleIntervalMs);
   }
 
   /** `offset` is the newest at the monotonic time `now`. */
-  note(offset: number, now: number): void {
-    if (this.#marks.at(-1)?.offset !== offset) add(this.#marks, offset, now, this.#step);
+  sample(offset: number, now: number): void {
+    if (this.#samples.at(-1)?.offset !== offset) addSample(this.#samples, offset, now, this.#sampleIntervalMs);
   }
 
-  /** Everything up to this offset is older than the maximum age; 0 = nothing is known to be. `wall`: milliseconds since 1970. */
-  expired(now: number, wall: number): number {
-    if (this.#stamped.length > 0 && now - this.#opened >= STAMPS_TRUSTED_AFTER_MS) this.#trustStamps(now, wall);
-    const oldest = now - this.#maxAge;
+  /** The newest offset that is older than the maximum age; 0 = none. `now`: monotonic; `wall`: since 1970; milliseconds. */
+  expiredOffset(now: number, wall: number): number {
+    if (this.#untrustedSamples.length > 0 && now - this.#openedAt >= STAMPS_TRUSTED_AFTER_MS)
+      this.#trustStamps(now, wall);
+    const oldest = now - this.#maxAgeMs;
     let count = 0;
-    for (const { at, offset } of this.#marks) {
+    for (const { at, offset } of this.#samples) {
       if (at >= oldest) break;
-      this.#expired = offset;
+      this.#expiredOffset = offset;
       count++;
     }
-    if (count > 0) this.#marks.splice(0, count);
-    return this.#expired;
+    if (count > 0) this.#samples.splice(0, count);
+    return this.#expiredOffset;
   }
 
   #trustStamps(now: number, wall: number): void {
-    const stamped = this.#stamped.map((mark) => ({ ...mark, at: Math.min(mark.at - wall + now, this.#opened) }));
-    this.#marks = [...stamped, ...this.#marks];
-    this.#stamped = [];
+    const stamped = this.#untrustedSamples.map((mark) => ({
+      ...mark,
+      at: Math.min(mark.at - wall + now, this.#openedAt),
+    }));
+    this.#samples = [...stamped, ...this.#samples];
+    this.#untrustedSamples = [];
   }
 }
 
-function add(marks: Mark[], offset: number, at: number, step: number): void {
-  const last = marks.at(-1);
-  if (last && at - last.first < step) {
+function addSample(samples: AgeSample[], offset: number, at: number, intervalMs: number): void {
+  const last = samples.at(-1);
+  if (last && at - last.firstAt < intervalMs) {
     last.at = at;
     last.offset = offset;
   } else {
-    marks.push({ first: at, at, offset });
+    samples.push({ firstAt: at, at, offset });
   }
 }

@@ -1,26 +1,26 @@
-/** How many pages of an LMDB file a transaction may need at most, counted before it is tried (storage/lmdb/lmdb-space.ts). */
+/** Upper bounds of the pages that a transaction writes, which are allocated before it begins (storage/lmdb/lmdb-space.ts). */
 import type { EventBlock } from "./block.js";
 
-/** Any transaction: its ways through four trees, with what is split on them, and the list of free pages. */
+/** Of any transaction: paths through four trees with splits, and the list of free pages. */
 export const BASE_PAGES = 24;
 const PAGE_BYTES = 4096;
-/** Head of the page that holds a block. */
-const HEAD_BYTES = 16;
-/** Blocks, and ids of publishers, of which an index page has at least so many. */
-const ENTRIES_PER_PAGE = 8;
+/** Header of a page that holds a block. */
+const PAGE_HEADER_BYTES = 16;
+/** Entries (blocks or custom ids) that an index page holds at least. */
+const MIN_PAGE_ENTRIES = 8;
 
-/** Adding blocks, where the file has pages up to this number. */
+/** For adding blocks to a file with pages up to this number. */
 export function pagesToAdd(blocks: readonly EventBlock[], lastPage: () => number): number {
   let [pages, ids] = [0, 0];
-  for (const { stored, names } of blocks) {
-    pages += Math.ceil((stored.length + HEAD_BYTES) / PAGE_BYTES);
+  for (const { stored, customIds: names } of blocks) {
+    pages += Math.ceil((stored.length + PAGE_HEADER_BYTES) / PAGE_BYTES);
     ids += names.length;
   }
-  return pages + pagesOfIndex(blocks.length, ids, lastPage);
+  return pages + indexPages(blocks.length, ids, lastPage);
 }
 
-/** Changing so many blocks and ids of the index. An id may stand in any page of it, a block stands beside the next one. */
-export function pagesOfIndex(blocks: number, ids: number, lastPage: () => number): number {
+/** For changing blocks and ids of the index. Each id may be in another page; consecutive blocks share pages. */
+export function indexPages(blocks: number, ids: number, lastPage: () => number): number {
   const scattered = ids <= BASE_PAGES ? ids : Math.min(ids, lastPage());
-  return BASE_PAGES + scattered + Math.ceil((blocks + ids) / ENTRIES_PER_PAGE);
+  return BASE_PAGES + scattered + Math.ceil((blocks + ids) / MIN_PAGE_ENTRIES);
 }

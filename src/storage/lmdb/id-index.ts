@@ -1,9 +1,9 @@
-/** Publishers' own ids in a stored history: what CustomIds is in memory. */
+/** Index of publishers' own ids in a stored history; CustomIds is the one in memory. */
 import type { EqualIds } from "../../delivery/history.js";
-import { choose } from "../custom-ids.js";
+import { chooseOffset } from "../custom-ids.js";
 import type { EventBlock } from "./block.js";
 
-/** Where the newest offset of an id stands that was used again; no id has a control character in it. */
+/** The key of the newest offset of an id that was used again. Ids contain no control characters. */
 const newestKey = (id: string): string => `\x01${id}`;
 
 /** A database of LMDB. */
@@ -21,24 +21,24 @@ export class IdIndex {
     this.#ids = ids;
   }
 
-  /** Within a transaction, and one put for each: see commit-pages.ts. Returns the topics of those that are held already. */
-  add(names: EventBlock["names"]): string[] {
-    const repeated: string[] = [];
-    for (const { id, offset, topic } of names) {
+  /** Part of a transaction, with one put for each id (commit-pages.ts). Returns the topics of ids that are stored already. */
+  add(customIds: EventBlock["customIds"]): string[] {
+    const repeatedTopics: string[] = [];
+    for (const { id, offset, topic } of customIds) {
       const isHeld = this.#ids.doesExist(id);
       this.#ids.putSync(isHeld ? newestKey(id) : id, offset);
-      if (isHeld) repeated.push(topic);
+      if (isHeld) repeatedTopics.push(topic);
     }
-    return repeated;
+    return repeatedTopics;
   }
 
-  /** Within a transaction. */
+  /** Part of a transaction. */
   remove(id: string, offset: number): void {
     if (this.#ids.get(id) === offset) this.#ids.removeSync(id);
     else if (this.#ids.get(newestKey(id)) === offset) this.#ids.removeSync(newestKey(id));
   }
 
   find(id: string, which: EqualIds): number | undefined {
-    return choose(which, this.#ids.get(id), which === "newest" ? this.#ids.get(newestKey(id)) : undefined);
+    return chooseOffset(which, this.#ids.get(id), which === "newest" ? this.#ids.get(newestKey(id)) : undefined);
   }
 }

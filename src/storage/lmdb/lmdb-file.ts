@@ -1,14 +1,15 @@
 /**
- * Looks at an LMDB file before it is opened. LMDB maps the file and trusts every number in it: of 100 files with one damaged
- * page each, 23 ended the process with SIGSEGV or SIGABRT, at the start or at some later write. So the trees that LMDB will
- * walk are walked here first, by their page numbers and sizes alone (what the records say is for whoever wrote them).
+ * Checks an LMDB file before it is opened. LMDB maps the file and trusts every number in it: of 100 files with one damaged page
+ * each, 23 ended the process with SIGSEGV or SIGABRT, at the start or at a later write. So this check walks LMDB's trees first, by
+ * page numbers and sizes alone; the records are checked by their owner. A child process that reads the file with LMDB was tried
+ * instead: docs/decisions/0029-the-lmdb-file-check-stays-in-the-process.md.
  *
  * The layout is that of the LMDB that comes with the lmdb package (data version 2), numbers little-endian:
  *
  *   page   number u64 | transaction u64 | u16 | kind u16 | lower u16, upper u16 (or u32: how many pages an overflow has)
- *          | places of nodes, u16 each ... free ... nodes; lower, upper and places count from behind the header
+ *          | offsets of nodes, u16 each ... free ... nodes; lower, upper and offsets count from behind the header
  *   node   in a branch: number of the child, 48 bits | size of the key u16 | key
- *          in a leaf: size of the data u32 | flags u16 | size of the key u16 | key | data, or where an overflow with it is:
+ *          in a leaf: size of the data u32 | flags u16 | size of the key u16 | key | data, or the address of its overflow:
  *          number u64 | transaction u64 | pages u64
  *   tree   u32 (page size, in the tree of free pages) | flags u16 | depth u16 | 4 x u64 | number of the root u64
  *   meta   (in pages 0 and 1; the newer one holds) magic u32 | version u32 | 2 x u64 | tree of free pages | tree of trees
@@ -20,37 +21,37 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from "node:fs";
 
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
-const HEAD = 24;
-const META_BYTES = HEAD + 136;
-const NODE = 8;
+const PAGE_HEADER_BYTES = 24;
+const META_BYTES = PAGE_HEADER_BYTES + 136;
+const NODE_HEADER_BYTES = 8;
 const TREE_BYTES = 48;
 /** The root of an empty tree. */
-const NO_PAGE = 0xffff_ffff_ffff_ffffn;
-/** What LMDB has room for on a way down. */
-const DEEPEST = 32;
+const NO_PAGE_ID = 0xffff_ffff_ffff_ffffn;
+/** Deepest tree that LMDB supports. */
+const MAX_DEPTH = 32;
 
-const KIND = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 } as const;
-/** The bits of a page's kind that are kept in a file. */
-const KINDS = 0x6f;
+const PAGE_TYPE = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08 } as const;
+/** The bits of a page's type that are stored in a file. */
+const PAGE_TYPE_MASK = 0x6f;
 /** Flags of a leaf's node. */
-const IN_OVERFLOW = 0x01;
-const IS_TREE = 0x02;
+const OVERFLOW_FLAG = 0x01;
+const TREE_FLAG = 0x02;
 /** Flags of trees: keys of the tree of free pages are numbers; other trees have none. */
-const NUMBER_KEYS = 0x08;
-/** The other bits of the tree of free pages are how the file was opened last. */
-const TREE_FLAGS = 0xff;
+const INTEGER_KEYS_FLAG = 0x08;
+/** The other bits of the tree of free pages record how the file was last opened. */
+const TREE_FLAGS_MASK = 0xff;
 
-/** Says what is wrong with a file; undefined for one that LMDB may open, and for one that is empty or not there. */
+/** Describes the damage of a file; undefined for one that LMDB may open, and for an empty or missing one. */
 export function findFileDamage(path: string): string | undefined {
   if (!existsSync(path)) return undefined;
   const file = openSync(path, "r");
   try {
     const { size } = fstatSync(file);
-    if (size > 0) new Walk(file, size).walk();
+    if (size > 0) new FileWalk(file, size).walk();
     return undefined;
   } catch (error) {
-    if (error instanceof Flaw) return error.message;
-    // A place beyond the page that it was read from.
+    if (error instanceof FileDamage) return error.message;
+    // An offset beyond its page.
     if (error instanceof RangeError) return "it was overwritten";
     throw error;
   } finally {
@@ -58,7 +59,7 @@ export function findFileDamage(path: string): string | undefined {
   }
 }
 
-class Flaw extends Error {}
+class FileDamage extends Error {}
 
 interface Tree {
   readonly flags: number;
@@ -73,126 +74,129 @@ interface Meta {
   readonly transaction: bigint;
 }
 
-/** Takes the data of one node of a leaf. */
-type Take = (flags: number, data: () => Buffer) => void;
+/** Called for each node of a leaf. */
+type VisitLeaf = (flags: number, data: () => Buffer) => void;
 
-class Walk {
+class FileWalk {
   readonly #file: number;
   readonly #size: number;
   readonly #meta: Meta;
-  /** One for each page that is there: whether a tree has it. */
-  readonly #used: Uint8Array;
-  /** A page for each level of the tree that is being walked. */
-  readonly #pages: Buffer[] = [];
+  /** For each page of the file: 1 = a tree uses it. */
+  readonly #usedPages: Uint8Array;
+  /** A buffer for each level of the tree. */
+  readonly #pageBuffers: Buffer[] = [];
 
   constructor(file: number, size: number) {
     this.#file = file;
     this.#size = size;
-    const first = this.#metaAt(0);
-    const second = this.#metaAt(first.pageSize);
+    const first = this.#readMeta(0);
+    const second = this.#readMeta(first.pageSize);
     this.#meta = second.transaction > first.transaction ? second : first;
-    this.#used = new Uint8Array(Math.floor(size / this.#meta.pageSize)).fill(1, 0, 2);
+    this.#usedPages = new Uint8Array(Math.floor(size / this.#meta.pageSize)).fill(1, 0, 2);
   }
 
   walk(): void {
     const trees: Tree[] = [];
     const lists: Buffer[] = [];
-    this.#tree(this.#meta.trees, 0, (flags, data) => {
-      if (flags & IS_TREE) trees.push(treeAt(data(), 0));
+    this.#walkTree(this.#meta.trees, 0, (flags, data) => {
+      if (flags & TREE_FLAG) trees.push(readTree(data(), 0));
     });
-    for (const tree of trees) this.#tree(tree, 0, () => {});
-    this.#tree(this.#meta.free, NUMBER_KEYS, (_, data) => lists.push(data()));
-    for (const list of lists) this.#free(list);
+    for (const tree of trees) this.#walkTree(tree, 0, () => {});
+    this.#walkTree(this.#meta.free, INTEGER_KEYS_FLAG, (_, data) => lists.push(data()));
+    for (const list of lists) this.#checkFreeList(list);
   }
 
-  #metaAt(start: number): Meta {
+  #readMeta(start: number): Meta {
     const page = Buffer.alloc(META_BYTES);
     this.#read(page, start);
-    if (page.readUInt32LE(HEAD) !== MAGIC || kindOf(page) !== KIND.meta) throw new Flaw("it was overwritten");
-    const version = page.readUInt16LE(HEAD + 4);
-    if (version !== VERSION) throw new Flaw(`its format is ${version}, not ${VERSION}`);
-    const pageSize = page.readUInt32LE(HEAD + 24);
-    if (pageSize < 512 || pageSize > 65_536 || pageSize & (pageSize - 1)) throw new Flaw("it was overwritten");
-    const [free, trees] = [treeAt(page, HEAD + 24), treeAt(page, HEAD + 24 + TREE_BYTES)];
-    return { pageSize, free, trees, transaction: page.readBigUInt64LE(HEAD + 128) };
+    if (page.readUInt32LE(PAGE_HEADER_BYTES) !== MAGIC || pageTypeOf(page) !== PAGE_TYPE.meta)
+      throw new FileDamage("it was overwritten");
+    const version = page.readUInt16LE(PAGE_HEADER_BYTES + 4);
+    if (version !== VERSION) throw new FileDamage(`its format is ${version}, not ${VERSION}`);
+    const pageSize = page.readUInt32LE(PAGE_HEADER_BYTES + 24);
+    if (pageSize < 512 || pageSize > 65_536 || pageSize & (pageSize - 1)) throw new FileDamage("it was overwritten");
+    const [free, trees] = [readTree(page, PAGE_HEADER_BYTES + 24), readTree(page, PAGE_HEADER_BYTES + 24 + TREE_BYTES)];
+    return { pageSize, free, trees, transaction: page.readBigUInt64LE(PAGE_HEADER_BYTES + 128) };
   }
 
-  #tree({ flags, depth, root }: Tree, expected: number, take: Take): void {
-    if ((flags & TREE_FLAGS) !== expected || depth > DEEPEST) throw new Flaw("a tree of it was overwritten");
-    if (root !== NO_PAGE) this.#visit(Number(root), depth, take);
+  #walkTree({ flags, depth, root }: Tree, expected: number, visitLeaf: VisitLeaf): void {
+    if ((flags & TREE_FLAGS_MASK) !== expected || depth > MAX_DEPTH)
+      throw new FileDamage("a tree of it was overwritten");
+    if (root !== NO_PAGE_ID) this.#walkPage(Number(root), depth, visitLeaf);
   }
 
-  #visit(number: number, level: number, take: Take): void {
-    const page = this.#page(number, level, level > 1 ? KIND.branch : KIND.leaf);
+  #walkPage(number: number, level: number, visitLeaf: VisitLeaf): void {
+    const page = this.#readPage(number, level, level > 1 ? PAGE_TYPE.branch : PAGE_TYPE.leaf);
     const [lower, upper] = [page.readUInt16LE(20), page.readUInt16LE(22)];
-    if (lower % 2 !== 0 || lower > upper || HEAD + upper > page.length) throw damaged(number);
-    for (let place = HEAD; place < HEAD + lower; place += 2) {
-      const node = HEAD + page.readUInt16LE(place);
-      const key = node + NODE + page.readUInt16LE(node + 6);
-      if (node < HEAD + upper || key > page.length) throw damaged(number);
-      if (level > 1) this.#visit(page.readUIntLE(node, 6), level - 1, take);
-      else this.#leaf(page, node, key, take);
+    if (lower % 2 !== 0 || lower > upper || PAGE_HEADER_BYTES + upper > page.length) throw damagedPage(number);
+    for (let place = PAGE_HEADER_BYTES; place < PAGE_HEADER_BYTES + lower; place += 2) {
+      const node = PAGE_HEADER_BYTES + page.readUInt16LE(place);
+      const key = node + NODE_HEADER_BYTES + page.readUInt16LE(node + 6);
+      if (node < PAGE_HEADER_BYTES + upper || key > page.length) throw damagedPage(number);
+      if (level > 1) this.#walkPage(page.readUIntLE(node, 6), level - 1, visitLeaf);
+      else this.#checkLeafNode(page, node, key, visitLeaf);
     }
   }
 
-  #leaf(page: Buffer, node: number, start: number, take: Take): void {
+  #checkLeafNode(page: Buffer, node: number, start: number, visitLeaf: VisitLeaf): void {
     const [size, flags] = [page.readUInt32LE(node), page.readUInt16LE(node + 4)];
-    if (flags & IN_OVERFLOW) {
+    if (flags & OVERFLOW_FLAG) {
       const number = Number(page.readBigUInt64LE(start));
-      this.#overflow(number, size);
-      take(flags, () => this.#read(Buffer.alloc(size), number * this.#meta.pageSize + HEAD));
+      this.#checkOverflow(number, size);
+      visitLeaf(flags, () => this.#read(Buffer.alloc(size), number * this.#meta.pageSize + PAGE_HEADER_BYTES));
     } else {
-      if (start + size > page.length) throw new Flaw("a record of it is too long for its page");
-      take(flags, () => Buffer.from(page.subarray(start, start + size)));
+      if (start + size > page.length) throw new FileDamage("a record of it is too long for its page");
+      visitLeaf(flags, () => Buffer.from(page.subarray(start, start + size)));
     }
   }
 
-  #overflow(number: number, size: number): void {
-    const head = this.#page(number, 0, KIND.overflow);
+  #checkOverflow(number: number, size: number): void {
+    const head = this.#readPage(number, 0, PAGE_TYPE.overflow);
     const pages = head.readUInt32LE(20);
-    if (pages !== Math.ceil((HEAD + size) / this.#meta.pageSize)) throw damaged(number);
-    for (let next = number + 1; next < number + pages; next++) this.#use(next);
+    if (pages !== Math.ceil((PAGE_HEADER_BYTES + size) / this.#meta.pageSize)) throw damagedPage(number);
+    for (let next = number + 1; next < number + pages; next++) this.#markUsed(next);
   }
 
-  /** Reads a page of a tree; it stays as it is until another one of the same level is read. */
-  #page(number: number, level: number, kind: number): Buffer {
+  /** Reads a page of a tree into the buffer of its level. */
+  #readPage(number: number, level: number, type: number): Buffer {
     const { pageSize } = this.#meta;
-    this.#use(number);
-    this.#pages[level] ??= Buffer.alloc(pageSize);
-    const page = this.#read(this.#pages[level], number * pageSize);
-    if (page.readBigUInt64LE(0) !== BigInt(number) || kindOf(page) !== kind) throw damaged(number);
+    this.#markUsed(number);
+    this.#pageBuffers[level] ??= Buffer.alloc(pageSize);
+    const page = this.#read(this.#pageBuffers[level], number * pageSize);
+    if (page.readBigUInt64LE(0) !== BigInt(number) || pageTypeOf(page) !== type) throw damagedPage(number);
     return page;
   }
 
-  /** Every page that is used is there, and used once. */
-  #use(number: number): void {
-    if (this.#used[number] === undefined) throw new Flaw(`it ends at ${this.#size} bytes, too soon`);
-    if (this.#used[number] === 1) throw new Flaw(`its page ${number} is used twice`);
-    this.#used[number] = 1;
+  /** Every used page exists, and is used once. */
+  #markUsed(number: number): void {
+    if (this.#usedPages[number] === undefined) throw new FileDamage(`it ends at ${this.#size} bytes, too soon`);
+    if (this.#usedPages[number] === 1) throw new FileDamage(`its page ${number} is used twice`);
+    this.#usedPages[number] = 1;
   }
 
-  /** What is free is not used. It need not be there: pages at the end may never have been written. */
-  #free(list: Buffer): void {
+  /** A free page is not used. It need not exist: pages at the end may never have been written. */
+  #checkFreeList(list: Buffer): void {
     const length = Number(list.readBigUInt64LE(0));
     for (let entry = 1; entry <= length; entry++) {
       const value = list.readBigInt64LE(8 * entry);
       const first = value < 0 ? Number(list.readBigInt64LE(8 * ++entry)) : Number(value);
       const pages = value < 0 ? -Number(value) : 1;
-      const end = Math.min(first + pages, this.#used.length);
-      if (value !== 0n && first < 2) throw new Flaw("its list of free pages was overwritten");
-      if (first > 0 && this.#used.subarray(first, end).includes(1)) throw new Flaw("a page of it is used and free");
+      const end = Math.min(first + pages, this.#usedPages.length);
+      if (value !== 0n && first < 2) throw new FileDamage("its list of free pages was overwritten");
+      if (first > 0 && this.#usedPages.subarray(first, end).includes(1))
+        throw new FileDamage("a page of it is used and free");
     }
   }
 
   #read(buffer: Buffer, start: number): Buffer {
     if (readSync(this.#file, buffer, 0, buffer.length, start) < buffer.length) {
-      throw new Flaw(`it ends at ${this.#size} bytes, too soon`);
+      throw new FileDamage(`it ends at ${this.#size} bytes, too soon`);
     }
     return buffer;
   }
 }
 
-function treeAt(bytes: Buffer, start: number): Tree {
+function readTree(bytes: Buffer, start: number): Tree {
   return {
     flags: bytes.readUInt16LE(start + 4),
     depth: bytes.readUInt16LE(start + 6),
@@ -200,6 +204,6 @@ function treeAt(bytes: Buffer, start: number): Tree {
   };
 }
 
-const kindOf = (page: Buffer): number => page.readUInt16LE(18) & KINDS;
+const pageTypeOf = (page: Buffer): number => page.readUInt16LE(18) & PAGE_TYPE_MASK;
 
-const damaged = (page: number): Flaw => new Flaw(`its page ${page} is damaged`);
+const damagedPage = (page: number): FileDamage => new FileDamage(`its page ${page} is damaged`);

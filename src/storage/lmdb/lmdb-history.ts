@@ -1,16 +1,14 @@
 /**
- * History in LMDB, with a memory tail in front, which answers for what is not committed yet, and for most reads, which are of
- * the newest.
+ * History in LMDB behind a tail in memory, which answers for uncommitted events and for most reads.
  *
- * What a turn of the event loop appends is one transaction, committed before anything of it is sent (History.commit): so no
- * process that is killed has sent an event to some of its clients only. Offsets are never given out twice, though a browser
- * may hold one (as its position) that was not committed then: a store that was not closed goes on far above the highest
- * offset it holds.
+ * The events of one turn of the event loop are one transaction, committed before any of them is sent (History.commit): a killed
+ * process has never sent an event to some of its clients only. No offset is given out twice, although a browser may hold an
+ * uncommitted one as its position: after an unclean shutdown, offsets continue far above the highest stored one.
  *
- * When the disk is full, what could not be stored is discarded before it is sent, and its append rejects; further appends throw
- * at once, until a small write that is tried each second succeeds. With durability "memory" they were acknowledged: they are sent
- * from the tail, and what the tail lets go of without having been stored counts as trimmed, so that whoever comes back for it is
- * told.
+ * When a write fails (see #fail, which every failure passes), the unstored events are discarded before they are sent and their appends
+ * reject; further appends throw at once, until a small write that is tried each second succeeds. With durability "memory" the events
+ * were acknowledged: they are sent from the tail, and unstored events that leave the tail count as trimmed, so that clients that
+ * need them get a gap.
  */
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
@@ -27,37 +25,37 @@ import { BASE_PAGES, pagesToAdd } from "./commit-pages.js";
 import { LmdbStore, type LmdbStoreOptions } from "./lmdb-store.js";
 
 export interface LmdbHistoryOptions extends LmdbStoreOptions {
-  /** The folder; made if it is not there. */
+  /** The folder, created if it does not exist. */
   readonly path: string;
-  /** Milliseconds to wait for another daemon on the same folder, which is told to stop; absent = none, it is an error. */
+  /** Milliseconds to wait for another daemon on the folder after SIGTERM; absent = an error at once. */
   readonly takeover?: number;
-  /** What to do about another process on the folder, for people; absent = what a daemon can do. */
-  readonly mend?: string;
-  /** Absent = whoever appends learns of a failure. */
+  /** The fix that an error about another process on the folder names; absent = a daemon's. */
+  readonly lockFix?: string;
+  /** Absent = only rejected appends tell of a failure. */
   readonly observer?: StorageObserver;
-  /** Told what an operator should know; absent = nobody is. */
+  /** Receives warnings for operators; absent = none. */
   readonly warn?: (warning: string) => void;
 }
 
-/** Events trimmed in one go: that takes 0.3 ms, 1.6 where each came alone or with an id of its publisher's, 4 where they are large. */
-const TRIM_STEP = 512;
-/** Steps of one second: after a burst the surplus is soon gone. */
-const TRIM_STEPS = 10;
-const TRIM_EVERY = 1000;
-/** The largest room that is asked for before publications are taken again, pages: 1 MB. */
+/** Events trimmed in one transaction: 0.3 ms; 1.6 ms for single events or custom ids; 4 ms for large events. */
+const TRIM_BATCH_EVENTS = 512;
+/** Trim transactions of one interval, to remove the surplus of a burst soon. */
+const MAX_TRIM_ROUNDS = 10;
+const TRIM_INTERVAL_MS = 1000;
+/** Limit of the pages that must be free before publications are accepted again: 1 MB. */
 const MAX_PROBE_PAGES = 256;
-export const FILE = "history.mdb";
+export const HISTORY_FILE = "history.mdb";
 
 export async function openLmdbHistory(options: LmdbHistoryOptions, clock: Clock): Promise<LmdbHistory> {
-  const { path, takeover = 0, mend } = options;
-  const lock = await lockFolder(path, clock, takeover, mend);
-  const file = join(path, FILE);
+  const { path, takeover = 0, lockFix } = options;
+  const lock = await lockFolder(path, clock, takeover, lockFix);
+  const file = join(path, HISTORY_FILE);
   try {
     return new LmdbHistory(new LmdbStore(file, options, clock), options, clock, lock);
   } catch (cause) {
     await lock.release();
     if (cause instanceof M2pushError) throw cause;
-    throw unusable(file, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unusable(file, cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
 
@@ -66,18 +64,18 @@ function jumpWarning(milliseconds: number): string {
   return `the wall clock jumped ${by}: events are kept by elapsed time all the same; fix: see that the clock is kept by NTP`;
 }
 
-/** Whether what was appended is stored, which is known when it has been tried. */
-class Outcome {
+/** The promise of an uncommitted append. */
+class PendingCommit {
   readonly promise: Promise<void>;
-  done!: () => void;
-  failed!: (error: unknown) => void;
+  resolve!: () => void;
+  reject!: (error: unknown) => void;
 
   constructor() {
-    this.promise = new Promise((done, failed) => {
-      this.done = done;
-      this.failed = failed;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
     });
-    this.promise.catch(() => {}); // the observer has been told
+    this.promise.catch(() => {}); // the observer reports it
   }
 }
 
@@ -86,17 +84,17 @@ export class LmdbHistory implements History {
   readonly #options: LmdbHistoryOptions;
   readonly #lock: FolderLock;
   readonly #tail: Tail;
-  readonly #timer: Cancel;
-  /** Of what is pending; undefined = nothing is. */
-  #outcome: Outcome | undefined;
-  /** The highest offset that could not be stored, and was acknowledged. */
-  #unstored = 0;
-  /** Why nothing can be stored now. */
+  readonly #trimTimer: Cancel;
+  /** The promise of the pending events; undefined = none is pending. */
+  #pendingCommit: PendingCommit | undefined;
+  /** The highest acknowledged offset that was not stored. */
+  #lastUnstoredOffset = 0;
+  /** The failure since which nothing is stored; undefined = storage works. */
   #failure: StorageFailure | undefined;
-  /** What the write that failed may have needed: with less there is no use in trying again. */
-  #neededPages = BASE_PAGES;
-  #discarded: () => void = () => {};
-  #repeated: (topic: string) => void = () => {};
+  /** Pages that the failed write needed: a probe with fewer would prove nothing. */
+  #probePages = BASE_PAGES;
+  #notifyDiscarded: () => void = () => {};
+  #notifyRepeatedId: (topic: string) => void = () => {};
 
   constructor(store: LmdbStore, options: LmdbHistoryOptions, clock: Clock, lock: FolderLock) {
     this.#store = store;
@@ -106,12 +104,12 @@ export class LmdbHistory implements History {
     this.#tail = new Tail(epoch, last);
     this.#probe();
     const jumps = new ClockJumpDetector(clock, (ms) => options.warn?.(jumpWarning(ms)));
-    this.#timer = clock.every(TRIM_EVERY, () => {
+    this.#trimTimer = clock.every(TRIM_INTERVAL_MS, () => {
       jumps.check();
-      store.noteAge(this.last);
-      this.#check();
+      store.sampleAge(this.last);
+      this.#checkFile();
       if (this.#failure) this.#probe();
-      for (let step = 0; step < TRIM_STEPS && this.#trim() === TRIM_STEP; step++);
+      for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim() === TRIM_BATCH_EVENTS; step++);
     });
   }
 
@@ -124,7 +122,8 @@ export class LmdbHistory implements History {
   }
 
   get floor(): number {
-    const lost = this.#unstored > 0 && this.#unstored <= this.#tail.floor ? this.#unstored : 0;
+    const lost =
+      this.#lastUnstoredOffset > 0 && this.#lastUnstoredOffset <= this.#tail.floor ? this.#lastUnstoredOffset : 0;
     return Math.max(this.#store.floor, lost);
   }
 
@@ -136,31 +135,31 @@ export class LmdbHistory implements History {
     return this.#tail.pending.reduce((sum, { bytes }) => sum + bytes, this.#store.bytes);
   }
 
-  /** What an operator should know of the lock; undefined = nothing. */
+  /** A warning about the lock, for operators; undefined = none. */
   get lockWarning(): string | undefined {
     return this.#lock.warning;
   }
 
-  /** Blocks that were damaged when the file was opened; a reader hears where they are: Page.isBroken. */
-  get damaged(): number {
-    return this.#store.damaged;
+  /** Blocks that were damaged when the file was opened. Readers get HistoryPage.isBroken there. */
+  get damagedBlocks(): number {
+    return this.#store.damagedBlocks;
   }
 
   onDiscarded(listener: () => void): void {
-    this.#discarded = listener;
+    this.#notifyDiscarded = listener;
   }
 
-  /** Whether the process that used the file before did not close it. */
-  get endedSuddenly(): boolean {
-    return this.#store.endedSuddenly;
+  /** Whether the previous process did not close the file. */
+  get hadUncleanShutdown(): boolean {
+    return this.#store.hadUncleanShutdown;
   }
 
   append(publication: Publication): Promise<void> | undefined {
     if (this.#failure && !this.#acknowledgesAtOnce) throw this.#failure;
     this.#tail.append(publication);
-    if (!this.#outcome) setImmediate(() => this.commit());
-    this.#outcome ??= new Outcome();
-    return this.#acknowledgesAtOnce ? undefined : this.#outcome.promise;
+    if (!this.#pendingCommit) setImmediate(() => this.commit());
+    this.#pendingCommit ??= new PendingCommit();
+    return this.#acknowledgesAtOnce ? undefined : this.#pendingCommit.promise;
   }
 
   get #acknowledgesAtOnce(): boolean {
@@ -168,56 +167,56 @@ export class LmdbHistory implements History {
   }
 
   commit(): void {
-    const outcome = this.#outcome;
-    if (!outcome) return;
-    this.#outcome = undefined;
+    const pending = this.#pendingCommit;
+    if (!pending) return;
+    this.#pendingCommit = undefined;
     const blocks = this.#tail.seal();
     try {
       if (this.#failure) throw this.#failure;
-      const repeated = this.#store.add(blocks);
+      const repeatedTopics = this.#store.add(blocks);
       this.#tail.keep();
-      outcome.done();
-      for (const topic of repeated) this.#repeated(topic);
+      pending.resolve();
+      for (const topic of repeatedTopics) this.#notifyRepeatedId(topic);
     } catch (cause) {
       this.#fail(cause);
-      this.#neededPages = Math.min(
+      this.#probePages = Math.min(
         pagesToAdd(blocks, () => 0),
         MAX_PROBE_PAGES,
       );
-      this.#abandon(outcome, this.#failure ?? cause);
+      this.#discardUnstored(pending, this.#failure ?? cause);
     }
     const { count, bytes } = this.#store;
-    if (count > this.#options.maxEvents + TRIM_STEP || bytes > this.#options.maxBytes) this.#trim();
+    if (count > this.#options.maxEvents + TRIM_BATCH_EVENTS || bytes > this.#options.maxBytes) this.#trim();
   }
 
-  /** What could not be stored. */
-  #abandon(outcome: Outcome, failure: unknown): void {
+  /** Rejects and discards events that were not stored; acknowledged ones stay in the tail. */
+  #discardUnstored(pending: PendingCommit, failure: unknown): void {
     if (this.#acknowledgesAtOnce) {
-      this.#unstored = this.#tail.last;
+      this.#lastUnstoredOffset = this.#tail.last;
       this.#tail.keep();
     } else {
       this.#tail.discard();
-      this.#discarded();
+      this.#notifyDiscarded();
     }
-    outcome.failed(failure);
+    pending.reject(failure);
   }
 
-  /** A file that was made shorter must be noticed before anything looks at it. */
-  #check(): void {
+  /** A truncated file must be detected before LMDB reads it. */
+  #checkFile(): void {
     try {
-      this.#store.check();
+      this.#store.checkLength();
     } catch (cause) {
       this.#fail(cause);
     }
   }
 
-  /** Whether something can be stored now. */
+  /** Tries a small write; its success ends a failure. */
   #probe(): void {
     try {
-      this.#store.probe(this.#neededPages);
+      this.#store.probe(this.#probePages);
       if (!this.#failure) return;
       this.#failure = undefined;
-      this.#neededPages = BASE_PAGES;
+      this.#probePages = BASE_PAGES;
       this.#options.observer?.storageRecovered();
     } catch (cause) {
       this.#fail(cause);
@@ -227,20 +226,21 @@ export class LmdbHistory implements History {
   #trim(): number {
     if (this.#failure) return 0;
     try {
-      return this.#store.trim(TRIM_STEP);
+      return this.#store.trim(TRIM_BATCH_EVENTS);
     } catch (cause) {
       this.#fail(cause);
       return 0;
     }
   }
 
+  /** Every failed write comes here: add, probe, trim, checkLength and close. */
   #fail(cause: unknown): void {
     this.#failure = cause instanceof StorageFailure ? cause : new StorageFailure(cause, this.#options.path);
     this.#options.observer?.storageFailed(this.#failure);
   }
 
   read(position: number, options: ReadOptions): HistoryPage {
-    // The tail may hold what is trimmed.
+    // The tail may hold trimmed events.
     const after = Math.max(position, this.floor);
     if (after >= this.#tail.floor) return this.#tail.read(after, options);
     const through = Math.min(options.through, this.#tail.floor);
@@ -248,18 +248,18 @@ export class LmdbHistory implements History {
   }
 
   onRepeatedId(listener: (topic: string) => void): void {
-    this.#repeated = listener;
+    this.#notifyRepeatedId = listener;
   }
 
   find(id: string, which: EqualIds = "oldest"): number | undefined {
-    // What is stored is older than what is in the tail only. An id goes with its event, so it is enough that one of the two is there.
+    // Stored events are older than those in the tail only. An id is removed with its event, so one of the two suffices.
     const held = [this.#store.find(id, which), this.#tail.find(id, which)];
     const [stored, recent] = held.map((it) => (it !== undefined && it > this.floor ? it : undefined));
     return which === "newest" ? (recent ?? stored) : (stored ?? recent);
   }
 
   async close(): Promise<void> {
-    this.#timer();
+    this.#trimTimer();
     this.commit();
     try {
       await this.#store.close(this.last);

@@ -1,27 +1,27 @@
 /**
  * Disk space of an LMDB file, allocated before LMDB writes. LMDB must not be the first to find that the disk is full: where a
- * write of its own fails, lmdb-js 3.5 prints to standard error, into the middle of a JSON log, and writes its message past the
- * end of a buffer of 100 bytes (mdb_page_flush), after which glibc ends the process with SIGABRT. So a caller claims the pages
- * that its next transaction may need. They are written as zeros behind what LMDB uses: LMDB ignores them until it needs them.
+ * write of its own fails, lmdb-js 3.5 prints to standard error, into a JSON log, and writes its message past the end of a buffer
+ * of 100 bytes (mdb_page_flush), after which glibc ends the process with SIGABRT. So a caller claims the pages that its next
+ * transaction may need. They are written as zeros behind the pages that LMDB uses, which LMDB ignores until it needs them.
  *
- * One byte at the end of the file is written again at each claim, as it is. That costs 3 us and finds a file-size limit that was
- * lowered, a file system that became read-only, and a file that was truncated. What is left: a file system that refuses a write to a block which it has
- * given (copy on write: btrfs, ZFS), and a failing disk.
+ * Each claim rewrites the last byte of the file. That costs 3 us and detects a lowered file-size limit, a file system that became
+ * read-only, and a truncated file. Not detected: a file system that refuses a write to an allocated block (copy on write: btrfs,
+ * ZFS), and a failing disk.
  */
 import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
 const PAGE_BYTES = 4096;
-/** Allocated in one write, and kept at least beyond what the next transaction needs. Small, so that a full disk is noticed soon. */
-const STEP_BYTES = 65_536;
-const TRUNCATED = "the file was made shorter while it was in use";
-const ZEROS = Buffer.alloc(STEP_BYTES);
+/** Bytes of one write, and the reserve behind the next transaction. Small, so that a full disk is noticed soon. */
+const ALLOCATION_STEP_BYTES = 65_536;
+const TRUNCATION_MESSAGE = "the file was made shorter while it was in use";
+const ZEROS = Buffer.alloc(ALLOCATION_STEP_BYTES);
 
 export interface LmdbSpaceOptions {
   /** The data file, which LMDB has open. */
   readonly file: string;
   /** Number of the last page that LMDB uses. */
   readonly lastPage: () => number;
-  /** LMDB itself lets the file grow no further; absent = without limit. */
+  /** LMDB's own limit of the file (map size); absent = none. */
   readonly maxBytes?: number | undefined;
 }
 
@@ -33,79 +33,79 @@ export function lastPageOf(root: { getStats(): object; env?: { info?(): object }
 
 export class LmdbSpace {
   readonly #options: LmdbSpaceOptions;
-  readonly #file: number;
+  readonly #descriptor: number;
   readonly #lastByte = Buffer.alloc(1);
-  #broken: Error | undefined;
+  #truncation: Error | undefined;
   /** Size of the file. */
-  #end: number;
-  /** LMDB uses no byte from here on; at most as much as was claimed too high. */
-  #used = Number.POSITIVE_INFINITY;
+  #fileBytes: number;
+  /** LMDB uses no byte from here on; too high by the pages that were claimed and not used. */
+  #usedBytes = Number.POSITIVE_INFINITY;
 
   constructor(options: LmdbSpaceOptions) {
     this.#options = options;
-    this.#file = openSync(options.file, "r+");
-    this.#end = fstatSync(this.#file).size;
+    this.#descriptor = openSync(options.file, "r+");
+    this.#fileBytes = fstatSync(this.#descriptor).size;
   }
 
   /**
-   * Makes sure that the next transaction can write this many new pages. Throws what the system says (ENOSPC, EDQUOT, EFBIG, EROFS,
-   * EIO), and "ETRUNCATED".
+   * Makes sure that the next transaction can write this many new pages. Throws system errors (ENOSPC, EDQUOT, EFBIG, EROFS, EIO), and
+   * "ETRUNCATED".
    */
   claim(pages: number): void {
-    this.check();
+    this.checkLength();
     const bytes = pages * PAGE_BYTES;
-    if (this.#used + bytes + STEP_BYTES > this.#end) this.#allocate(bytes);
-    writeSync(this.#file, this.#lastByte, 0, 1, this.#end - 1);
-    this.#used += bytes;
+    if (this.#usedBytes + bytes + ALLOCATION_STEP_BYTES > this.#fileBytes) this.#allocate(bytes);
+    writeSync(this.#descriptor, this.#lastByte, 0, 1, this.#fileBytes - 1);
+    this.#usedBytes += bytes;
   }
 
   /** Whether a claim of this many pages would succeed. */
-  has(pages: number): boolean {
+  canClaim(pages: number): boolean {
     try {
       this.claim(pages);
       return true;
     } catch {
-      return false; // the claim that is made in its place says why
+      return false; // the caller's smaller claim reports the error
     }
   }
 
   /**
-   * Looks whether the file is as long as it was. Throws "ETRUNCATED" where it is not: then LMDB must not look at it any more, or the
-   * kernel ends the process (SIGBUS).
+   * Checks that the file has not become shorter. Throws "ETRUNCATED" if it has: LMDB must not read it any more, or the kernel ends the
+   * process (SIGBUS).
    */
-  check(): void {
-    this.assertWhole();
-    if (readSync(this.#file, this.#lastByte, 0, 1, this.#end - 1) === 1) return;
-    this.#broken = Object.assign(new Error(TRUNCATED), { code: "ETRUNCATED" });
-    throw this.#broken;
+  checkLength(): void {
+    this.assertNotTruncated();
+    if (readSync(this.#descriptor, this.#lastByte, 0, 1, this.#fileBytes - 1) === 1) return;
+    this.#truncation = Object.assign(new Error(TRUNCATION_MESSAGE), { code: "ETRUNCATED" });
+    throw this.#truncation;
   }
 
-  /** Throws what check() has thrown. Costs nothing. */
-  assertWhole(): void {
-    if (this.#broken) throw this.#broken;
+  /** Throws the error of checkLength() again, without a system call. */
+  assertNotTruncated(): void {
+    if (this.#truncation) throw this.#truncation;
   }
 
   close(): void {
-    closeSync(this.#file);
+    closeSync(this.#descriptor);
   }
 
-  /** Fails only where the pages themselves cannot be had: a full disk harms nobody while LMDB finds room in what it has. */
+  /** Fails only when the needed pages cannot be allocated: a full disk does no harm while the file has free pages. */
   #allocate(bytes: number): void {
-    this.#used = (this.#options.lastPage() + 1) * PAGE_BYTES;
+    this.#usedBytes = (this.#options.lastPage() + 1) * PAGE_BYTES;
     const { maxBytes = Number.POSITIVE_INFINITY } = this.#options;
-    const needed = Math.min(this.#used + bytes, maxBytes);
-    if (this.#end >= Math.min(needed + STEP_BYTES, maxBytes)) return;
-    const wanted = Math.min(needed + 2 * STEP_BYTES, maxBytes);
+    const needed = Math.min(this.#usedBytes + bytes, maxBytes);
+    if (this.#fileBytes >= Math.min(needed + ALLOCATION_STEP_BYTES, maxBytes)) return;
+    const target = Math.min(needed + 2 * ALLOCATION_STEP_BYTES, maxBytes);
     try {
-      while (this.#end < wanted) this.#grow(wanted - this.#end);
+      while (this.#fileBytes < target) this.#grow(target - this.#fileBytes);
     } catch (cause) {
-      if (this.#end < needed) throw cause;
+      if (this.#fileBytes < needed) throw cause;
     }
   }
 
-  /** A disk that is nearly full may take a part: then the next write says why. */
+  /** A nearly full disk may write a part: the next write reports the error. */
   #grow(bytes: number): void {
-    this.#end += writeSync(this.#file, ZEROS, 0, Math.min(bytes, STEP_BYTES), this.#end);
+    this.#fileBytes += writeSync(this.#descriptor, ZEROS, 0, Math.min(bytes, ALLOCATION_STEP_BYTES), this.#fileBytes);
     this.#lastByte[0] = 0;
   }
 }

@@ -1,9 +1,8 @@
 /**
- * The file of a history: events in blocks (block.ts), and id -> offset for publishers' own ids (ours say their offset themselves), in
- * LMDB. Everything here is done when it returns.
+ * The LMDB file of a history: events in blocks (block.ts), and offsets of publishers' own ids (a position contains its offset).
  *
- * Transactions are synchronous: one of a single event takes 7 us, one of 100 events 50 us; through lmdb's own thread it was 54
- * and 230 us of CPU, and a lone event that shared a core with it left 2 to 5 ms later, one time in ten.
+ * Transactions are synchronous: 7 us for one event, 50 us for 100. Through lmdb's own thread they took 54 and 230 us of CPU, and one
+ * time in ten a single event that shared a core with it left 2 to 5 ms later.
  */
 import { existsSync } from "node:fs";
 import { type Database, open, type RangeOptions, type RootDatabase } from "lmdb";
@@ -16,55 +15,55 @@ import { privately } from "../../util/private-files.js";
 import { type HistoryLimits, newEpoch } from "../memory/memory-history.js";
 import { OffsetRanges } from "../offset-ranges.js";
 import { AgeIndex } from "./age-index.js";
-import { type EventBlock, isWhole, nameIn, publicationsIn, recordsIn } from "./block.js";
+import { customIdOf, type EventBlock, isIntact, publicationsIn, storedEventsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check-file.js";
-import { BASE_PAGES, pagesOfIndex, pagesToAdd } from "./commit-pages.js";
+import { BASE_PAGES, indexPages, pagesToAdd } from "./commit-pages.js";
 import { IdIndex } from "./id-index.js";
 import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
 
 export interface LmdbStoreOptions extends HistoryLimits {
   /**
-   * When an append is done: "memory" = at once, "commit" = it outlives the process, "sync" = it outlives the machine (a commit waits
-   * for the disk then, and so does everything else).
+   * When an append is acknowledged: "memory" = at once, "commit" = it survives a kill of the process, "sync" = it survives a crash of
+   * the machine (each commit blocks the process until the disk has it).
    */
   readonly durability: "memory" | "commit" | "sync";
-  /** The most that the file may grow to, bytes; absent = as the disk has. */
+  /** Limit of the file, bytes; absent = the disk. */
   readonly mapSize?: number;
-  /** What new data goes on with; absent = a lifetime of its own. */
-  readonly lifetime?: ArchiveHeader;
+  /** Epoch and offsets of new data; absent = a new epoch. */
+  readonly archiveHeader?: ArchiveHeader;
 }
 
 const VERSION = 2;
-/** After a sudden end, offsets go on this far above the highest that is stored: nobody publishes as many in one turn. */
-const SKIP = 1_048_576;
-/** Events trimmed in one go where there is no room for more. */
-const SMALL_TRIM = 16;
+/** After an unclean shutdown, offsets continue this far above the highest stored one: more than one turn can publish. */
+const UNCLEAN_SHUTDOWN_SKIP_OFFSETS = 1_048_576;
+/** Events trimmed in one transaction when the disk has no space for more. */
+const SMALL_TRIM_EVENTS = 16;
 
 export class LmdbStore {
   readonly epoch: string;
-  /** The highest offset that may have been given out before. */
+  /** The highest offset that an earlier process may have given out. */
   readonly last: number;
-  /** Whether the process that used the file before did not close it: it was killed, it crashed, or the machine did. */
-  readonly endedSuddenly: boolean;
+  /** Whether the previous process did not close the file: a kill, or a crash of it or of the machine. */
+  readonly hadUncleanShutdown: boolean;
   readonly #options: LmdbStoreOptions;
   readonly #clock: Clock;
   readonly #root: RootDatabase;
-  /** By the offsets of their last events. */
+  /** By the offset of each block's last event. */
   readonly #blocks: Database<Buffer, number>;
   readonly #ids: IdIndex;
   readonly #meta: Database<string | number, string>;
-  readonly #held = new OffsetRanges();
+  readonly #heldOffsets = new OffsetRanges();
   readonly #ages: AgeIndex;
   #floor: number;
   #bytes = 0;
-  #damaged = 0;
-  /** Up to here, offsets count as given out from the next start on. */
-  #reserved = 0;
+  #damagedBlocks = 0;
+  /** Offsets up to this one count as given out from the next start on. */
+  #reservedOffset = 0;
   readonly #space: LmdbSpace;
-  /** Whether the file says that a process uses it, so that its sudden end will be known. */
-  #isMarked = false;
+  /** Whether the file is marked as in use, so that the next process detects an unclean shutdown. */
+  #isMarkedOpen = false;
 
-  /** The file must belong to this process alone. Throws "storage_unusable", or what LMDB throws. */
+  /** The caller holds the folder's lock. Throws "storage_unusable", or errors of LMDB. */
   constructor(file: string, options: LmdbStoreOptions, clock: Clock) {
     checkFile(file);
     this.#options = options;
@@ -81,56 +80,56 @@ export class LmdbStore {
     } as Parameters<typeof open>[0];
     this.#root = privately(() => open(settings));
     this.#space = new LmdbSpace({ file, lastPage: () => this.#lastPage, maxBytes: mapSize });
-    // Nothing can be served of a file that cannot be made; one that is there can be read while the disk is full.
+    // A new file needs space at once; an existing one can be read while the disk is full.
     if (isNew) this.#space.claim(BASE_PAGES);
     this.#blocks = this.#root.openDB({ name: "blocks", encoding: "binary" });
     this.#ids = new IdIndex(this.#root.openDB({ name: "ids", encoding: "json" }));
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
-    this.epoch = this.#begin(file);
+    this.epoch = this.#readOrCreateMeta(file);
     this.#floor = Number(this.#meta.get("floor") ?? 0);
-    const newest = Math.max(this.#measure(file), this.#floor, Number(this.#meta.get("last") ?? 0));
-    this.endedSuddenly = this.#meta.get("closed") === 0;
-    this.last = this.endedSuddenly ? newest + SKIP : newest;
+    const newest = Math.max(this.#scan(file), this.#floor, Number(this.#meta.get("last") ?? 0));
+    this.hadUncleanShutdown = this.#meta.get("closed") === 0;
+    this.last = this.hadUncleanShutdown ? newest + UNCLEAN_SHUTDOWN_SKIP_OFFSETS : newest;
   }
 
-  /** As History has them. */
+  /** See History. */
   get floor(): number {
     return this.#floor;
   }
 
   get count(): number {
-    return this.#held.size;
+    return this.#heldOffsets.size;
   }
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Blocks that were damaged when the file was opened: what they held is lost. */
-  get damaged(): number {
-    return this.#damaged;
+  /** Blocks that were damaged when the file was opened: their events are lost. */
+  get damagedBlocks(): number {
+    return this.#damagedBlocks;
   }
 
   /**
-   * Writes something small: whether the file can be written, and has room for this many pages. Throws what the system or LMDB says.
-   * Comes before the first add(): no event can be sent before it is known that this process might be killed.
+   * Tests that the file can be written and has space for this many pages. Throws errors of the system or of LMDB. Comes before the
+   * first add(): the file is marked as in use before any event is sent.
    */
   probe(pages: number): void {
     this.#transact(pages, () => {
-      if (!this.#isMarked) this.#meta.putSync("last", this.last);
+      if (!this.#isMarkedOpen) this.#meta.putSync("last", this.last);
       this.#meta.putSync("closed", 0);
     });
-    this.#isMarked = true;
+    this.#isMarkedOpen = true;
   }
 
-  /** Looks whether the file is as long as it was. Where it is not this throws, and from then on all that needs the file does. */
-  check(): void {
-    this.#space.check();
+  /** Throws when the file has become shorter; from then on every method that needs the file throws. */
+  checkLength(): void {
+    this.#space.checkLength();
   }
 
   /** Tells which offset is the newest now: what age counts from. Call it at least as often as trim(). */
-  noteAge(newest: number): void {
-    this.#ages.note(newest, this.#clock.monotonic());
+  sampleAge(newest: number): void {
+    this.#ages.sample(newest, this.#clock.monotonic());
   }
 
   /** Adds blocks, by rising offset: all of them, or none, and throws. Returns the topics of events whose id was held already. */
@@ -139,19 +138,19 @@ export class LmdbStore {
     const repeated = this.#transact(pages, () =>
       blocks.flatMap((block) => {
         this.#blocks.putSync(block.last, block.stored);
-        return this.#ids.add(block.names);
+        return this.#ids.add(block.customIds);
       }),
     );
     for (const { offsets, bytes } of blocks) {
-      for (const offset of offsets) this.#held.add(offset);
+      for (const offset of offsets) this.#heldOffsets.add(offset);
       this.#bytes += bytes;
     }
     return repeated;
   }
 
-  /** The events above one offset and up to another; a number: those up to this offset are in a block that is damaged. */
+  /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
   *read(after: number, through: number): Iterable<Publication | number> {
-    for (const { key, block } of this.#stored({ start: after + 1 })) {
+    for (const { key, block } of this.#storedBlocks({ start: after + 1 })) {
       if (!block) {
         yield key;
         continue;
@@ -165,63 +164,63 @@ export class LmdbStore {
 
   /** The offset of the oldest or newest event with this id. */
   find(id: string, which: EqualIds): number | undefined {
-    const ours = offsetOf(this.epoch, id);
-    this.#space.assertWhole();
-    if (ours === undefined) return this.#ids.find(id, which);
-    return this.#held.has(ours) ? ours : undefined;
+    const ownOffset = offsetOf(this.epoch, id);
+    this.#space.assertNotTruncated();
+    if (ownOffset === undefined) return this.#ids.find(id, which);
+    return this.#heldOffsets.has(ownOffset) ? ownOffset : undefined;
   }
 
   get #lastPage(): number {
     return lastPageOf(this.#root);
   }
 
-  /** Removes the oldest that are too many, too large or too old, at most so many. Returns how many. Throws as probe() does. */
-  trim(most: number): number {
-    const old = this.#old(most);
-    if (old.events === 0 && old.keys.length === 0) return 0;
-    const pages = pagesOfIndex(old.keys.length, old.names.length, () => this.#lastPage);
-    if (most > SMALL_TRIM && !this.#space.has(pages)) return this.trim(SMALL_TRIM);
+  /** Removes the oldest events beyond the limits, at most `maxEvents`. Returns their number. Throws as probe() does. */
+  trim(maxEvents: number): number {
+    const trimmable = this.#findTrimmable(maxEvents);
+    if (trimmable.events === 0 && trimmable.keys.length === 0) return 0;
+    const pages = indexPages(trimmable.keys.length, trimmable.customIds.length, () => this.#lastPage);
+    if (maxEvents > SMALL_TRIM_EVENTS && !this.#space.canClaim(pages)) return this.trim(SMALL_TRIM_EVENTS);
     this.#transact(pages, () => {
-      for (const key of old.keys) this.#blocks.removeSync(key);
-      for (const { id, offset } of old.names) this.#ids.remove(id, offset);
-      this.#meta.putSync("floor", old.floor);
+      for (const key of trimmable.keys) this.#blocks.removeSync(key);
+      for (const { id, offset } of trimmable.customIds) this.#ids.remove(id, offset);
+      this.#meta.putSync("floor", trimmable.floor);
     });
-    this.#floor = old.floor;
-    this.#held.forget(old.floor);
-    this.#bytes -= old.bytes;
-    return old.events;
+    this.#floor = trimmable.floor;
+    this.#heldOffsets.forget(trimmable.floor);
+    this.#bytes -= trimmable.bytes;
+    return trimmable.events;
   }
 
-  /** What trim() removes. A block goes with its last event, and a damaged one when its turn comes: nothing that it says counts. */
-  #old(most: number): Old {
+  /** The events that trim() removes. A block is removed with its last event; a damaged one when it is the oldest. */
+  #findTrimmable(most: number): Trimmable {
     const { maxEvents, maxBytes } = this.#options;
-    const expired = this.#ages.expired(this.#clock.monotonic(), this.#clock.now());
-    const old: Old = { keys: [], names: [], events: 0, bytes: 0, floor: this.#floor };
-    for (const { key, block } of this.#stored({ limit: most })) {
-      for (const record of block ? recordsIn(block) : []) {
+    const expired = this.#ages.expiredOffset(this.#clock.monotonic(), this.#clock.now());
+    const old: Trimmable = { keys: [], customIds: [], events: 0, bytes: 0, floor: this.#floor };
+    for (const { key, block } of this.#storedBlocks({ limit: most })) {
+      for (const record of block ? storedEventsIn(block) : []) {
         if (record.offset <= old.floor) continue;
         const isWithin = this.count - old.events <= maxEvents && this.#bytes - old.bytes <= maxBytes;
         if (old.events === most || (isWithin && record.offset > expired)) return old;
-        const id = nameIn(record);
-        if (id !== "") old.names.push({ id, offset: record.offset });
+        const id = customIdOf(record);
+        if (id !== "") old.customIds.push({ id, offset: record.offset });
         old.events++;
         old.bytes += record.bytes;
         old.floor = record.offset;
       }
       old.keys.push(key);
-      if (!block) old.floor = key; // who stands before it must be told, also when it is gone
+      if (!block) old.floor = key; // a reader below it gets a gap also after its removal
     }
     return old;
   }
 
   /**
-   * `last`: the highest offset that was given out. Rejects, closed nevertheless, where that cannot be written: the next start takes
-   * it for a sudden end.
+   * `last`: the highest offset that was given out. Closes in any case; rejects when `last` cannot be written: the next start counts
+   * that as an unclean shutdown.
    */
   async close(last: number): Promise<void> {
     try {
       this.#transact(BASE_PAGES, () => {
-        this.#meta.putSync("last", Math.max(last, this.#reserved));
+        this.#meta.putSync("last", Math.max(last, this.#reservedOffset));
         this.#meta.putSync("closed", 1);
       });
     } finally {
@@ -235,19 +234,19 @@ export class LmdbStore {
     return this.#root.transactionSync(write);
   }
 
-  /** The version and the epoch, made when the data is. */
-  #begin(file: string): string {
+  /** Checks the version and returns the epoch; writes both into a new file. */
+  #readOrCreateMeta(file: string): string {
     const version = this.#meta.get("version");
     const epoch = this.#meta.get("epoch");
     if (version === undefined && epoch === undefined) {
-      const { epoch: made, floor, last } = this.#options.lifetime ?? { epoch: newEpoch(), floor: 0, last: 0 };
+      const { epoch: made, floor, last } = this.#options.archiveHeader ?? { epoch: newEpoch(), floor: 0, last: 0 };
       this.#transact(BASE_PAGES, () => {
         this.#meta.putSync("version", VERSION);
         this.#meta.putSync("epoch", made);
         this.#meta.putSync("floor", floor);
       });
-      // Whoever this lifetime is from may have gone on with it.
-      if (last > 0) this.#reserved = last + SKIP;
+      // The daemon that the archive is from may have continued.
+      if (last > 0) this.#reservedOffset = last + UNCLEAN_SHUTDOWN_SKIP_OFFSETS;
       return made;
     }
     if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
@@ -256,44 +255,45 @@ export class LmdbStore {
   }
 
   /**
-   * What is held, by looking at all of it: 100,000 events take 70 ms, or 180 where each came alone. A bad first or last block is an error. Returns the
-   * highest offset.
+   * Reads all blocks to count the events: 100,000 events take 70 ms, or 180 ms in single-event blocks. A damaged first or last block
+   * is an error. Returns the highest offset.
    */
-  #measure(file: string): number {
+  #scan(file: string): number {
     for (const reverse of [false, true]) {
-      for (const { key, block } of this.#stored({ limit: 1, reverse })) {
+      for (const { key, block } of this.#storedBlocks({ limit: 1, reverse })) {
         if (!block) throw unusable(file, `what it holds up to offset ${key} is damaged`);
       }
     }
     let newest = 0;
-    for (const { block } of this.#stored({})) {
-      if (!block) this.#damaged++;
-      for (const { offset, bytes, time } of block ? recordsIn(block) : []) {
+    for (const { block } of this.#storedBlocks({})) {
+      if (!block) this.#damagedBlocks++;
+      for (const { offset, bytes, time } of block ? storedEventsIn(block) : []) {
         newest = offset;
         this.#ages.addStored(offset, time);
         if (offset <= this.#floor) continue;
-        this.#held.add(offset);
+        this.#heldOffsets.add(offset);
         this.#bytes += bytes;
       }
     }
     return newest;
   }
 
-  /** Blocks by rising offset; undefined are those that are damaged. They are LMDB's memory. */
-  *#stored(range: RangeOptions): Iterable<{ readonly key: number; readonly block: Buffer | undefined }> {
-    this.#space.assertWhole();
-    for (const { key, value } of this.#blocks.getRange(range)) yield { key, block: isWhole(value) ? value : undefined };
+  /** Blocks by rising offset; undefined = damaged. The buffers are LMDB's memory. */
+  *#storedBlocks(range: RangeOptions): Iterable<{ readonly key: number; readonly block: Buffer | undefined }> {
+    this.#space.assertNotTruncated();
+    for (const { key, value } of this.#blocks.getRange(range))
+      yield { key, block: isIntact(value) ? value : undefined };
   }
 }
 
-/** What is to be removed. */
-interface Old {
-  /** Blocks of which nothing is left, by their last offsets. */
+/** Events and blocks to remove. */
+interface Trimmable {
+  /** Keys of the blocks to remove. */
   readonly keys: number[];
   /** Publishers' own ids. */
-  readonly names: { readonly id: string; readonly offset: number }[];
+  readonly customIds: { readonly id: string; readonly offset: number }[];
   events: number;
   bytes: number;
-  /** The offset of the newest. */
+  /** The highest removed offset. */
   floor: number;
 }

@@ -1,4 +1,4 @@
-/** History in memory: a window over the last publications, found by binary search. Ends with the process. */
+/** History in memory: the newest publications, found by binary search. Ends with the process. */
 import { randomBytes } from "node:crypto";
 import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
@@ -9,15 +9,15 @@ import { CustomIds } from "../custom-ids.js";
 import { AgeIndex } from "../lmdb/age-index.js";
 
 export interface HistoryLimits {
-  /** Publications held; the oldest beyond are trimmed. */
+  /** Limit of publications; the oldest beyond it are trimmed. */
   readonly maxEvents: number;
-  /** Milliseconds since it was appended. */
+  /** Limit of the time since an append, milliseconds. */
   readonly maxAge: number;
-  /** Wire bytes held. */
+  /** Limit of the wire bytes. */
   readonly maxBytes: number;
 }
 
-/** A new name for a lifetime of offsets: 6 characters of [A-Za-z0-9]. */
+/** A random name of a new epoch: 6 characters of [a-z0-9]. */
 export function newEpoch(): string {
   return BigInt(`0x${randomBytes(8).toString("hex")}`)
     .toString(36)
@@ -27,21 +27,21 @@ export function newEpoch(): string {
 
 export class MemoryHistory implements History {
   readonly epoch: string;
-  readonly #bounds: HistoryLimits;
+  readonly #limits: HistoryLimits;
   readonly #clock: Clock;
   readonly #ages: AgeIndex;
-  /** Rising offsets; the first #trimmed places are empty and cut off now and then, not at each trim. */
-  #held: (Publication | undefined)[] = [];
-  #trimmed = 0;
+  /** Rising offsets; the first #trimmed entries are empty, and are removed from time to time instead of at each trim. */
+  #publications: (Publication | undefined)[] = [];
+  #trimmedCount = 0;
   #last: number;
   #floor: number;
   #bytes = 0;
   readonly #ids = new CustomIds();
-  #repeated: (topic: string) => void = () => {};
+  #notifyRepeatedId: (topic: string) => void = () => {};
 
-  /** `last`: the offset that counts as the last one before the first append. */
+  /** `last`: the offset before the first append. */
   constructor(bounds: HistoryLimits, clock: Clock, { epoch = newEpoch(), last = 0 } = {}) {
-    this.#bounds = bounds;
+    this.#limits = bounds;
     this.#clock = clock;
     this.#ages = new AgeIndex(bounds.maxAge, clock.monotonic());
     this.epoch = epoch;
@@ -58,7 +58,7 @@ export class MemoryHistory implements History {
   }
 
   get count(): number {
-    return this.#held.length - this.#trimmed;
+    return this.#publications.length - this.#trimmedCount;
   }
 
   get bytes(): number {
@@ -69,60 +69,62 @@ export class MemoryHistory implements History {
     const { offset, id, topics, bytes } = publication;
     if (offset <= this.#last) throw new TypeError(`offset ${offset} is not above ${this.#last}`);
     this.#last = offset;
-    this.#held.push(publication);
+    this.#publications.push(publication);
     this.#bytes += bytes.length;
-    if (offsetOf(this.epoch, id) === undefined && this.#ids.add(id, offset)) this.#repeated(topics[0] ?? "");
+    if (offsetOf(this.epoch, id) === undefined && this.#ids.add(id, offset)) this.#notifyRepeatedId(topics[0] ?? "");
     this.#trim();
   }
 
   commit(): void {}
 
   read(after: number, options: ReadOptions): HistoryPage {
-    return fillPage(this.#from(this.#after(after)), after, this.#last, options);
+    return fillPage(this.#publicationsFrom(this.#indexAfter(after)), after, this.#last, options);
   }
 
-  *#from(index: number): Iterable<Publication> {
-    for (let at = index; at < this.#held.length; at++) {
-      const publication = this.#held[at];
+  *#publicationsFrom(index: number): Iterable<Publication> {
+    for (let at = index; at < this.#publications.length; at++) {
+      const publication = this.#publications[at];
       if (publication) yield publication;
     }
   }
 
   onRepeatedId(listener: (topic: string) => void): void {
-    this.#repeated = listener;
+    this.#notifyRepeatedId = listener;
   }
 
   find(id: string, which: EqualIds = "oldest"): number | undefined {
     const offset = offsetOf(this.epoch, id) ?? this.#ids.find(id, which);
-    return offset === undefined || this.#held[this.#after(offset - 1)]?.offset !== offset ? undefined : offset;
+    return offset === undefined || this.#publications[this.#indexAfter(offset - 1)]?.offset !== offset
+      ? undefined
+      : offset;
   }
 
   async close(): Promise<void> {}
 
   #trim(): void {
-    const { maxEvents, maxBytes } = this.#bounds;
+    const { maxEvents, maxBytes } = this.#limits;
     const now = this.#clock.monotonic();
-    this.#ages.note(this.#last, now);
-    const expired = this.#ages.expired(now, this.#clock.now());
-    for (let first = this.#held[this.#trimmed]; first; first = this.#held[this.#trimmed]) {
+    this.#ages.sample(this.#last, now);
+    const expired = this.#ages.expiredOffset(now, this.#clock.now());
+    for (let first = this.#publications[this.#trimmedCount]; first; first = this.#publications[this.#trimmedCount]) {
       const isWithin = this.count <= maxEvents && this.#bytes <= maxBytes && first.offset > expired;
       if (isWithin) break;
-      this.#held[this.#trimmed++] = undefined;
+      this.#publications[this.#trimmedCount++] = undefined;
       this.#bytes -= first.bytes.length;
       this.#floor = first.offset;
       this.#ids.remove(first.id, first.offset);
     }
-    if (this.#trimmed < 1024 || this.#trimmed < this.#held.length / 2) return;
-    this.#held = this.#held.slice(this.#trimmed);
-    this.#trimmed = 0;
+    if (this.#trimmedCount < 1024 || this.#trimmedCount < this.#publications.length / 2) return;
+    this.#publications = this.#publications.slice(this.#trimmedCount);
+    this.#trimmedCount = 0;
   }
 
-  /** Place of the first publication above an offset. */
-  #after(offset: number): number {
-    let [low, high] = [this.#trimmed, this.#held.length];
+  /** Index of the first publication above an offset. */
+  #indexAfter(offset: number): number {
+    let [low, high] = [this.#trimmedCount, this.#publications.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#held[middle]?.offset ?? 0) <= offset) low = middle + 1;
+      if ((this.#publications[middle]?.offset ?? 0) <= offset) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -24,7 +24,7 @@ const listing = (text: string): [mode: string, owner: string, path: string][] =>
     .filter((words) => words.length >= 6)
     .map(([mode = "", owner = "", , , , path = ""]) => [mode, owner, path]);
 
-test("the npm package holds the program, its documents and its units, and nothing of the workshop", () => {
+test("the npm package holds the program, its documents and its units, and nothing of the development tools", () => {
   const { files } = built;
   for (const wanted of [
     "dist/cli/main.js",
@@ -199,7 +199,7 @@ async function relocated(folder: string) {
   return { port, toml: moved("m2push.toml") };
 }
 
-test("the two configurations of the Debian package fit each other: page, stream, publishing, and a doctor without complaints", async (t) => {
+test("the two configurations of the Debian package fit each other: page, stream, publishing, and no fault found by doctor", async (t) => {
   const folder = temporaryDirectory();
   const { port, toml } = await relocated(folder);
   const unit = readFileSync(join(built.root, "lib/systemd/system/mongrel2-m2push.service"), "utf8");

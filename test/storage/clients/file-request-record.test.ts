@@ -23,7 +23,7 @@ function setUp(t: TestContext) {
       boot: "b1",
       monotonic: () => now,
       cleanStop: false,
-      wrote,
+      onWrite: wrote,
       ...more,
     });
   const advance = (milliseconds: number) => {

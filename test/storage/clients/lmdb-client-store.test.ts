@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import type { PreviousClients, StoredClient } from "../../../src/delivery/client-store.js";
-import { UnreadableRecord } from "../../../src/storage/clients/client-files.js";
+import { UnreadableClientRecord } from "../../../src/storage/clients/client-files.js";
 import { LmdbClientStore } from "../../../src/storage/clients/lmdb-client-store.js";
 import { openClientStore } from "../../../src/storage/clients/open-client-store.js";
 import { Conditions } from "../../../src/util/conditions.js";
@@ -30,14 +30,22 @@ function setUp(t: TestContext) {
     if (error !== undefined) failures.push(error);
   };
   const unreadable = (error: unknown) => failures.push(error);
-  const open = (epoch = "e1", boot = "b1") => new LmdbClientStore({ folder, epoch, boot, clock, wrote, unreadable });
+  const open = (epoch = "e1", boot = "b1") =>
+    new LmdbClientStore({ folder, epoch, boot, clock, onWrite: wrote, onUnreadable: unreadable });
   /** The clients of "a" that a process leaves which is killed when this turn is over. */
   const left = async () => {
     await turn();
     const copy = temporaryDirectory();
     t.after(() => removeDirectory(copy));
     for (const file of ["clients.mdb", "clients.marks"]) cpSync(join(folder, file), join(copy, file));
-    const next = new LmdbClientStore({ folder: copy, epoch: "e1", boot: "b1", clock, wrote, unreadable });
+    const next = new LmdbClientStore({
+      folder: copy,
+      epoch: "e1",
+      boot: "b1",
+      clock,
+      onWrite: wrote,
+      onUnreadable: unreadable,
+    });
     const { clients } = next.previousClients("a");
     await next.close();
     return clients;
@@ -49,7 +57,7 @@ const NOTHING: PreviousClients = { clients: [], aliveAt: 0, cleanStop: false, is
 
 const turn = () => new Promise(setImmediate);
 
-test("what was said of clients is there for the next process; a settled one has seen what its server has fenced", async (t) => {
+test("the next process finds the clients; those that a fence covers have the acknowledged offset of their server", async (t) => {
   const { open } = setUp(t);
   const first = open();
   first.put("a", client(1));
@@ -115,7 +123,7 @@ test("clients that come turn after turn are kept together, within 50 ms; a mark 
   assert.deepEqual(await kept(), [2, 3, 4], "with the mark");
 });
 
-test("a process vouches for a server as long as it lives, and not after the link was lost", async (t) => {
+test("a process trusts its record of a server until the link is lost", async (t) => {
   const { clock, open } = setUp(t);
   const store = open();
   store.markTrusted("a");
@@ -273,7 +281,7 @@ test("a damaged store is not opened", async (t) => {
   const path = join(folder, "clients.mdb");
   const bytes = readFileSync(path);
   writeFileSync(path, bytes.subarray(0, 4096 * 12)); // a fraction of what it uses
-  assert.throws(() => open(), UnreadableRecord);
+  assert.throws(() => open(), UnreadableClientRecord);
   writeFileSync(path, bytes);
   const again = open();
   t.after(() => again.close());

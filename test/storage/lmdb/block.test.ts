@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { positionId } from "../../../src/protocol/position.js";
 import type { Publication } from "../../../src/protocol/publication.js";
-import { EventBlock, isWhole, publicationsIn, recordsIn } from "../../../src/storage/lmdb/block.js";
+import { EventBlock, isIntact, publicationsIn, storedEventsIn } from "../../../src/storage/lmdb/block.js";
 import { anyText, bytes } from "../../support/arbitraries.js";
 
 const EPOCH = "abc123";
@@ -43,10 +43,10 @@ test("what comes out of blocks is what went in, in memory and stored", () => {
       const stored = blocks.flatMap((block) => [...publicationsIn(EPOCH, Buffer.from(block.stored))]);
       assert.deepEqual(plain(stored), plain(publications));
       assert.deepEqual(plain(blocks.flatMap((block) => block.publications)), plain(publications));
-      assert.ok(blocks.every((block) => isWhole(block.stored)));
+      assert.ok(blocks.every((block) => isIntact(block.stored)));
       assert.deepEqual(
         blocks.map(({ bytes }) => bytes),
-        blocks.map(({ stored }) => [...recordsIn(stored)].reduce((sum, record) => sum + record.bytes, 0)),
+        blocks.map(({ stored }) => [...storedEventsIn(stored)].reduce((sum, record) => sum + record.bytes, 0)),
       );
     }),
   );
@@ -61,7 +61,7 @@ test("a block can be read while it grows", () => {
   assert.deepEqual(plain(block.publications), plain([first]));
   assert.ok(block.add(second));
   assert.deepEqual(plain(block.publications), plain([first, second]));
-  assert.deepEqual([block.last, block.offsets, block.names], [4, [1, 4], [{ id: "own", offset: 4, topic: "t" }]]);
+  assert.deepEqual([block.last, block.offsets, block.customIds], [4, [1, 4], [{ id: "own", offset: 4, topic: "t" }]]);
 });
 
 test("a block fits into a page of the file, and one event into any block", () => {
@@ -91,7 +91,7 @@ test("damage is seen, and bytes that are anything are read without an error", ()
     fc.property(fc.nat(stored.length - 5), fc.integer({ min: 1, max: 255 }), (at, change) => {
       const damaged = Buffer.from(stored);
       damaged[at + 4] = (damaged[at + 4] ?? 0) ^ change;
-      assert.equal(isWhole(damaged), false);
+      assert.equal(isIntact(damaged), false);
       for (const _ of publicationsIn(EPOCH, damaged));
     }),
   );

@@ -139,44 +139,44 @@ async function reopenedAfter(t: TestContext, damage: (file: string) => unknown):
 
 test("data that is cut off is refused with a clear error", async (t) => {
   const outcome = await reopenedAfter(t, (file) => truncateSync(file, 40_000));
-  assert.match(outcome, /^history\.unusable: .*history\.mdb/);
+  assert.match(outcome, /^storage_unusable: .*history\.mdb/);
 });
 
 test("a file that is something else is refused with a clear error", async (t) => {
   const outcome = await reopenedAfter(t, (file) => writeFileSync(file, Buffer.alloc(100_000, "not a database")));
-  assert.match(outcome, /^history\.unusable: .*history\.mdb/);
+  assert.match(outcome, /^storage_unusable: .*history\.mdb/);
 });
 
-test("data of a newer version is refused, and the newer m2push named as the mend", async (t) => {
+test("data of a newer version is refused, and the newer m2push named as the fix", async (t) => {
   const outcome = await reopenedAfter(t, async (file) => {
     const root = open({ path: file, maxDbs: 3 });
     await root.openDB<number, string>({ name: "meta", encoding: "json" }).put("version", 99);
     await root.close();
   });
-  assert.match(outcome, /^history\.unusable: .*newer m2push/);
+  assert.match(outcome, /^storage_unusable: .*newer m2push/);
 });
 
 test("events whose bytes were damaged are left out, never given as something else", async (t) => {
   const outcome = await reopenedAfter(t, (file) => {
     const bytes = readFileSync(file);
-    // Inside the events: they are the only ones with so many x in a row.
+    // Inside the events: only these contain as many x in a row.
     for (let at = bytes.indexOf("x".repeat(600)); at > 0 && at < bytes.length - 3000; at += 50_000)
       bytes[at + 300] = 0x79;
     writeFileSync(file, bytes);
   });
-  assert.match(outcome, /^opened$|^history\.unusable/);
+  assert.match(outcome, /^opened$|^storage_unusable/);
 });
 
 test("where events were damaged a reader hears that something is missing, and goes on behind it", async (t) => {
   const path = folder(t);
   const first = await openAt(path);
   for (let offset = 1; offset <= 100; offset++) await first.append(publication(first, offset));
-  assert.equal(first.damaged, 0);
+  assert.equal(first.damagedBlocks, 0);
   await first.close();
   const { after, through } = await damageBlock(path);
   const second = await openAt(path);
   t.after(() => second.close());
-  assert.deepEqual([second.damaged, second.count], [1, 100 - (through - after)]);
+  assert.deepEqual([second.damagedBlocks, second.count], [1, 100 - (through - after)]);
   const offsets: number[] = [];
   const broken: (readonly [number, number])[] = [];
   for (let at = 0; at < 100; ) {

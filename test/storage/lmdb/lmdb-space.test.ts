@@ -71,7 +71,7 @@ describe("LmdbSpace", () => {
     it.claim(1);
     truncateSync(file, 5 * PAGE);
     assert.throws(() => it.claim(1), /made shorter/);
-    assert.equal(it.has(1), false);
+    assert.equal(it.canClaim(1), false);
     assert.equal(size(), 5 * PAGE);
   });
 
