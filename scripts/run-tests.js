@@ -27,9 +27,11 @@ function must(command, ...args) {
   if (status !== 0) process.exit(signal ? 1 : status);
 }
 
+/** The compiled tests of a folder below build/. The compiler leaves the outputs of removed sources there: they do not count. */
 function testsBelow(folder) {
   const entries = readdirSync(folder, { recursive: true, encoding: "utf8" });
-  return entries.filter((path) => path.endsWith(".test.js")).map((path) => join(folder, path));
+  const compiled = entries.filter((path) => path.endsWith(".test.js")).map((path) => join(folder, path));
+  return compiled.filter((path) => existsSync(join(ROOT, relative(BUILT, path).replace(/\.js$/, ".ts"))));
 }
 
 /** The compiled tests of a source file or of a folder of the sources. */

@@ -190,7 +190,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     : undefined;
   context.publishers = publishers;
   const base = hubUrl(initial);
-  context.presence = new Presence({ path: initial.hub.path, base, head: () => history.last, others: nodes });
+  context.presence = new Presence({ path: initial.hub.path, base, head: () => history.last, remote: nodes });
   context.hub = new Hub({
     ...{ bus, history, observe, clock, base, conditions },
     clients: started(store, "the client store"),
@@ -231,9 +231,10 @@ function startHttp(context: DaemonContext): void {
   context.app = app;
   context.router = new Router({
     ...{ hub, routes: app.routes },
-    readable: app.readable.bind(app),
-    misdirected: app.misdirected.bind(app),
-    answered: (server, route, status, reason) => observe({ type: "requestCompleted", server, route, status, reason }),
+    commonHeaders: app.commonHeaders.bind(app),
+    hosts: app.hosts.bind(app),
+    requestCompleted: (server, route, status, reason) =>
+      observe({ type: "requestCompleted", server, route, status, reason }),
   });
 }
 

@@ -71,6 +71,8 @@ export class M2pushError extends Error {
  * the stack is most of what a rejection costs (5 of 6 us), which any client can cause.
  */
 export class ProtocolError extends M2pushError {
+  declare readonly code: ReplyCode;
+
   constructor(code: ReplyCode, message: string, options?: ErrorOptions) {
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;

@@ -7,7 +7,7 @@ import type { LoadedConfig } from "../config/load-config.js";
 import { printConfig } from "../config/print-config.js";
 import { sourceText } from "../config/value-source.js";
 import { M2pushError } from "../errors.js";
-import { loadKeys } from "../http/auth/key-set.js";
+import { loadKeys } from "../http/auth/load-keys.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
 

@@ -20,6 +20,14 @@ export interface Replay {
   readonly after: string | undefined;
 }
 
+/** Where a client wants its stream to start. */
+export interface ReplayRequest {
+  /** The last event it received; undefined = none, "" = unknown to the client, "earliest" = before every stored publication. */
+  readonly lastEventId: string | undefined;
+  /** Of that event. */
+  readonly offset: RequestedOffset;
+}
+
 /** An offset; undefined = the id is unknown; "unavailable" = the lookup failed. */
 export type RequestedOffset = number | undefined | "unavailable";
 
@@ -41,13 +49,8 @@ export function offsetOfId(
   return offset <= history.last ? offset : history.find(id);
 }
 
-/** `requested`: the offset of its last event id; `join`: the offset from which its audience goes on. */
-export function planReplay(
-  history: History,
-  lastEventId: string | undefined,
-  requested: RequestedOffset,
-  join: number,
-): Replay {
+/** `join`: the offset from which its audience goes on. */
+export function planReplay(history: History, { lastEventId, offset: requested }: ReplayRequest, join: number): Replay {
   if (lastEventId === undefined) return { cursor: join, gap: undefined, after: undefined };
   if (requested === undefined) return { cursor: join, gap: "unknown", after: undefined };
   if (requested === "unavailable") return { cursor: join, gap: "unavailable", after: undefined };

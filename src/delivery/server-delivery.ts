@@ -22,7 +22,7 @@ import { Overload } from "./overload.js";
 import { PendingConnections } from "./pending-connections.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
 import { Registry } from "./registry.js";
-import { gapEvent, planReplay, type Replay, type RequestedOffset, streamStart } from "./replay.js";
+import { gapEvent, planReplay, type Replay, streamStart } from "./replay.js";
 import type { RequestRecord } from "./request-record.js";
 import type { Subscription } from "./subscription.js";
 
@@ -57,8 +57,16 @@ export interface DeliveryFigures {
   readonly pending: number;
 }
 
-/** Adds to the first bytes of a stream before they are sent. */
-export type ExtendOpening = (client: Client, start: Buffer, replay: Replay) => Buffer;
+/** A client whose stream is not open yet: ServerDelivery.register(). */
+export interface NewStream {
+  readonly client: Client;
+  readonly replay: Replay;
+  /** The offset from which its audience goes on. */
+  readonly join: number;
+  /** The head of the response and the client's first position, or the report of missing publications. */
+  readonly start: Buffer;
+  readonly isPublicOnly: boolean;
+}
 
 /** Bytes, counted for each receiver, that one flush may spend on clients that catch up. */
 const CATCHUP_FLUSH_BYTES = 1_000_000;
@@ -227,16 +235,13 @@ export class ServerDelivery {
     return this.#pending.continueAfter(id, operation, then);
   }
 
-  /**
-   * Opens a stream: sends its first bytes; the next flush continues it from its last event id, or from now. A TypeError if the id is in use.
-   * `requested`: the offset of its last event id.
-   */
-  open(subscription: Subscription, requested: RequestedOffset, extend: ExtendOpening): Client {
+  /** The first half of opening a stream: registers the client. Must be followed by open() in the same turn. A TypeError if the id is in use. */
+  register(subscription: Subscription): NewStream {
     const { history, clock } = this.#options;
-    const { id, lastEventId, opening, isPublicOnly = false, namesOpening = true } = subscription;
+    const { head, isPublicOnly = false, namesOpening = true } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
-    const { remote, interest, expiresAt, keyFingerprints, subscriber } = subscription;
+    const { id, remote, interest, expiresAt, keyFingerprints, subscriber } = subscription;
     const since = clock.monotonic();
     // Spreading the subscription takes 15 us more for each of the first 10,000 connects.
     const client = this.#registry.add({
@@ -250,17 +255,19 @@ export class ServerDelivery {
       creditLimit,
     });
     const join = client.audience.joinOffset(this.#outbox.head);
-    const replay = planReplay(history, lastEventId, requested, join);
-    const { cursor, gap, after } = replay;
-    const head = opening(after);
-    const first = gap ? Buffer.concat([head, this.gap(gap, cursor)]) : streamStart(history, head, cursor, namesOpening);
-    const start = extend(client, first, replay);
-    this.outlet.open(id, start);
+    const replay = planReplay(history, subscription.replay, join);
+    const { cursor, gap } = replay;
+    const start = gap ? Buffer.concat([head, this.gap(gap, cursor)]) : streamStart(history, head, cursor, namesOpening);
+    return { client, replay, join, start, isPublicOnly };
+  }
+
+  /** Opens the stream: sends `start`; the next flush continues it from its last event id, or from now. */
+  open({ client, replay, join, isPublicOnly }: NewStream, start: Buffer): void {
+    this.outlet.open(client.id, start);
     client.debit(start.length);
     if (isPublicOnly) this.#publicOnly.add(client);
-    this.#place(client, cursor, join);
+    this.#place(client, replay.cursor, join);
     this.#options.observe({ type: "clientConnected", server: this.name, client, clients: this.#registry.size });
-    return client;
   }
 
   /**

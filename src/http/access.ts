@@ -1,35 +1,36 @@
 /**
- * Who asks, and what they may: the token of a request, checked, or nobody in particular. What is wrong with a token is told
- * to the log; the client learns a status and a challenge (RFC 6750 section 3).
+ * Authorizes requests: finds the token, verifies it and returns the principal, or the response that rejects the request. The fault of a
+ * token is logged; the client learns a status and a challenge (RFC 6750 section 3).
  */
 
 import type { Selector } from "../matching/selector.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { AddressSet } from "../util/address-set.js";
-import { findToken, type PresentedToken } from "./auth/carrier.js";
+import { refuseCrossSite, refuseForeignPage } from "./auth/cross-site.js";
+import { findToken, type PresentedToken } from "./auth/find-token.js";
 import type { Grants } from "./auth/grants.js";
-import { refuseCrossSite, refuseForeignPage } from "./auth/origin.js";
-import type { Refusal } from "./auth/refusal.js";
+import type { TokenRefusal } from "./auth/token-refusal.js";
 import type { Verifier } from "./auth/verifier.js";
+import { rejection } from "./error-response.js";
 import type { Response } from "./response.js";
 
-/** Nobody in particular, or the holder of a good token. */
+/** The holder of a valid token, or a client without one where none is needed. */
 export type Principal = Grants<Selector> | "anonymous";
 
-type Tokens = Extract<PresentedToken, { kind: "tokens" }>;
+type PresentedTokens = Extract<PresentedToken, { kind: "tokens" }>;
 
 export interface AccessOptions {
   readonly publishers: Verifier<Selector>;
   readonly subscribers: Verifier<Selector>;
-  /** Tokens in the places of Mercure 0.x count too. */
-  readonly legacy: boolean;
+  /** Tokens are also found in the places of Mercure 0.x. */
+  readonly acceptsV0: boolean;
   /** Subscribers need no token for public events. */
   readonly anonymous: boolean;
   /** Addresses that need no token to publish. */
   readonly publishFrom: AddressSet;
-  /** Whose pages may publish with a cookie, or from an address that needs no token. */
+  /** Origins whose pages may publish with a cookie, or from an address that needs no token. */
   readonly origins: readonly string[];
-  /** Where the hub's metadata can be fetched (RFC 9728); undefined = there is none. */
+  /** The URL of the hub's metadata (RFC 9728); undefined = none. */
   readonly metadataUrl: string | undefined;
 }
 
@@ -40,67 +41,64 @@ export class Access {
     this.#options = options;
   }
 
-  /** Of the keys that subscribers' tokens may be signed by. */
+  /** Fingerprints of the keys that may sign the tokens of subscribers. */
   get subscriberKeys(): ReadonlySet<string> {
     return this.#options.subscribers.keyFingerprints;
   }
 
-  /** The subscriber, or why it is turned away. At once where no token has to be checked. */
+  /** Authorizes a subscriber. Synchronous if no token must be verified. */
   subscriber(request: HttpRequest): Principal | Response | Promise<Principal | Response> {
-    const { subscribers, anonymous, legacy } = this.#options;
-    const found = findToken(request, { legacy });
-    if (found.kind === "malformed") return this.refused(found.refusal);
-    if (found.kind === "none") return anonymous ? "anonymous" : this.unknown("no token");
-    return this.#verified(subscribers, found);
+    const { subscribers, anonymous, acceptsV0 } = this.#options;
+    const presented = findToken(request, { acceptsV0 });
+    if (presented.kind === "malformed") return this.invalidToken(presented.refusal);
+    if (presented.kind === "none") return anonymous ? "anonymous" : this.unauthenticated("no token");
+    return this.#verify(subscribers, presented);
   }
 
-  /** Whoever reads about subscriptions needs a token, whatever is public. */
+  /** Authorizes a reader of active subscriptions, who always needs a token. */
   async reader(request: HttpRequest): Promise<Grants<Selector> | Response> {
-    const asker = await this.subscriber(request);
-    return asker === "anonymous" ? this.unknown("no token") : asker;
+    const principal = await this.subscriber(request);
+    return principal === "anonymous" ? this.unauthenticated("no token") : principal;
   }
 
   async publisher(request: HttpRequest): Promise<Principal | Response> {
-    const { publishers, origins, legacy } = this.#options;
-    const found = findToken(request, { legacy });
-    if (found.kind === "malformed") return this.refused(found.refusal);
-    if (found.kind === "none") return this.#publisherByAddress(request);
-    const crossSite = found.carrier === "cookie" ? refuseCrossSite(request, origins) : undefined;
-    return crossSite ? this.refused(crossSite) : this.#verified(publishers, found);
+    const { publishers, origins, acceptsV0 } = this.#options;
+    const presented = findToken(request, { acceptsV0 });
+    if (presented.kind === "malformed") return this.invalidToken(presented.refusal);
+    if (presented.kind === "none") return this.#publisherByAddress(request);
+    const crossSite = presented.source === "cookie" ? refuseCrossSite(request, origins) : undefined;
+    return crossSite ? this.invalidToken(crossSite) : this.#verify(publishers, presented);
   }
 
-  /** The browser of a trusted address sends what any page makes it send: only pages of allowed origins count. */
+  /** A browser at a trusted address sends requests of any page: only pages of allowed origins are accepted. */
   #publisherByAddress(request: HttpRequest): Principal | Response {
     const { publishFrom, origins } = this.#options;
-    if (!publishFrom.has(request.remote)) return this.unknown("no token");
+    if (!publishFrom.has(request.remote)) return this.unauthenticated("no token");
     const crossSite = refuseForeignPage(request, origins);
-    return crossSite ? this.refused(crossSite) : "anonymous";
+    return crossSite ? this.invalidToken(crossSite) : "anonymous";
   }
 
-  async #verified(verifier: Verifier<Selector>, { tokens, carrier }: Tokens): Promise<Principal | Response> {
-    const verified = await verifier.verifyAny(tokens, carrier);
-    return verified.ok ? verified.grants : this.refused(verified);
+  async #verify(verifier: Verifier<Selector>, { tokens, source }: PresentedTokens): Promise<Principal | Response> {
+    const verified = await verifier.verifyAny(tokens, source);
+    return verified.ok ? verified.grants : this.invalidToken(verified);
   }
 
-  /** A token is needed, and none was shown. */
-  unknown(why: string): Response {
-    return { status: 401, headers: this.#challenge(), body: "a token is needed\n", why };
+  /** The request needs a token and has none. */
+  unauthenticated(reason: string): Response {
+    return rejection("unauthenticated", { headers: this.#challenge(), body: "a token is needed\n", reason });
   }
 
-  /** A token was shown, and it is not good. */
-  refused({ code, why }: Refusal): Response {
-    const status = code === "invalid_request" ? 400 : 401;
-    return { status, headers: this.#challenge(code), body: `${code.replace("_", " ")}\n`, why };
+  /** The request has a token that is not valid. */
+  invalidToken({ code, reason }: TokenRefusal): Response {
+    const headers = this.#challenge(code);
+    const body = `${code.replace("_", " ")}\n`;
+    return rejection(code === "invalid_request" ? "invalid" : "unauthenticated", { headers, body, reason });
   }
 
-  /** The token is good, and not for this. */
-  insufficient(why: string): Response {
-    return {
-      status: 403,
-      headers: this.#challenge("insufficient_scope"),
-      body: "the token does not allow this\n",
-      why,
-    };
+  /** The token is valid and does not grant this. */
+  insufficientScope(reason: string): Response {
+    const headers = this.#challenge("insufficient_scope");
+    return rejection("forbidden", { headers, body: "the token does not allow this\n", reason });
   }
 
   #challenge(error?: string): Record<string, string> {
@@ -113,5 +111,5 @@ export class Access {
   }
 }
 
-/** Whether a request was turned away. */
+/** Whether a request was rejected. */
 export const isResponse = (it: Principal | Response): it is Response => typeof it === "object" && "status" in it;

@@ -1,4 +1,4 @@
-/** What is served over HTTP: every address, and what of it a new configuration changes. */
+/** The HTTP application: the table of routes, and the settings that a reload changes. */
 
 import type { Config } from "../config/schema.js";
 import type { History } from "../delivery/history.js";
@@ -12,32 +12,30 @@ import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
 import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
-import { hasTokenInQuery } from "./auth/carrier.js";
-import { loadKeys } from "./auth/key-set.js";
+import { hasTokenInQuery } from "./auth/find-token.js";
+import { loadKeys } from "./auth/load-keys.js";
 import { Verifier } from "./auth/verifier.js";
 import { CompileQueue } from "./compile-queue.js";
-import { type CorsHeaders, corsHeaders } from "./cors.js";
+import { type CorsHeaders, corsHeaders, preflightHeaders } from "./cors.js";
 import { httpDate } from "./http-date.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
-import { misdirectedResponse } from "./misdirected.js";
-import { Publish } from "./publish.js";
-import type { Response } from "./response.js";
-import type { Route } from "./router.js";
-import { hubRoute } from "./routes/hub.js";
-import { metadataPath, metadataRoute } from "./routes/metadata.js";
-import { streamRoute } from "./routes/stream.js";
-import { subscriptionsRoute } from "./routes/subscriptions.js";
-import { Subscribe } from "./subscribe.js";
+import type { Route, RouteMethod } from "./route-table.js";
+import { metadataPath, metadataResponse } from "./routes/metadata.js";
+import { PublishRoute } from "./routes/publish.js";
+import { SubscribeRoute } from "./routes/subscribe.js";
+import { SubscriptionsRoute } from "./routes/subscriptions.js";
+import type { HttpSettings, LiveSettings } from "./settings.js";
+import { hubRequests, streamRequests } from "./subscribe-request.js";
 
-export interface AppParts {
+export interface AppDeps {
   readonly hub: Hub;
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly clock: Clock;
-  /** Counts publications that are not accepted; absent = nobody does. */
+  /** Called for each publication that is rejected; absent = it is not observed. */
   readonly rejected?: (error: M2pushError) => void;
-  /** Told what an operator should know of the keys; never a key. */
+  /** Called with warnings about keys, which never contain a key. */
   readonly warn: (warning: string) => void;
 }
 
@@ -46,91 +44,98 @@ export const hubUrl = ({ hub: { origin, path } }: Config): string => origin + pa
 
 export class App {
   readonly routes: ReadonlyMap<string, Route>;
-  readonly #parts: AppParts;
+  readonly #deps: AppDeps;
   readonly #dialects: Dialects;
   readonly #date: () => string;
-  #config: Config;
-  #access: Access;
+  readonly #settings: LiveSettings;
 
-  /** Throws "config_invalid" when a key cannot be used. */
-  constructor(config: Config, parts: AppParts) {
-    this.#parts = parts;
-    this.#date = httpDate(parts.clock);
+  /** Throws "config_invalid" if a key is not usable. */
+  constructor(config: Config, deps: AppDeps) {
+    this.#deps = deps;
+    this.#date = httpDate(deps.clock);
     this.#dialects = new Dialects(config.hub.protocol);
-    this.#config = config;
-    this.#access = this.#accessOf(config);
-    parts.hub.trustKeys(this.#access.subscriberKeys);
+    this.#settings = { current: this.#settingsOf(config) };
+    deps.hub.trustKeys(this.#settings.current.access.subscriberKeys);
     this.routes = this.#routes(config);
   }
 
   /**
-   * Takes over what may change, and closes the streams whose tokens were signed by a key that is gone. Throws "config_invalid" when a
-   * key cannot be used: then nothing has changed.
+   * Applies the settings that may change, and closes the streams whose tokens were signed by a removed key. Throws "config_invalid" if a key
+   * is not usable: then nothing has changed.
    */
   reload(config: Config): void {
-    this.#access = this.#accessOf(config);
-    this.#config = config;
-    const closed = this.#parts.hub.trustKeys(this.#access.subscriberKeys);
-    if (closed > 0) this.#parts.warn(`auth.subscriber_key: closed ${closed} streams, whose key was removed`);
+    const settings = this.#settingsOf(config);
+    this.#settings.current = settings;
+    const closed = this.#deps.hub.trustKeys(settings.access.subscriberKeys);
+    if (closed > 0) this.#deps.warn(`auth.subscriber_key: closed ${closed} streams whose key was removed`);
   }
 
-  /** Headers of every answer but streams: its date, and what lets pages of allowed origins read it; absent = nobody asked in HTTP. */
-  readable(request?: HttpRequest): CorsHeaders {
-    const cors = request ? corsHeaders(request, this.#config.auth.cors_origins) : {};
+  /** Hosts that are served, in lower case and without a port; empty = every host. */
+  hosts(): readonly string[] {
+    return this.#settings.current.hosts;
+  }
+
+  /** Headers of every response except streams: the date, and those that let pages of allowed origins read it. */
+  commonHeaders(request?: HttpRequest): CorsHeaders {
+    const cors = request ? corsHeaders(request, this.#settings.current.corsOrigins) : {};
     const isPrivate = request && this.#dialects.serves("0.x") && hasTokenInQuery(request.query);
     return { Date: this.#date(), ...(isPrivate && { "Cache-Control": "private" }), ...cors };
   }
 
-  /** The answer to a request for a host that is not served; undefined = it is. */
-  misdirected(request: HttpRequest): Response | undefined {
-    return misdirectedResponse(request, this.#config.hub.hosts);
-  }
-
   #routes(config: Config): Map<string, Route> {
-    const { hub, history, presence, clock } = this.#parts;
+    const { hub, clock, presence, history, rejected = () => {} } = this.#deps;
     const { path } = config.hub;
-    const base = hubUrl(config);
-    const dialects = this.#dialects;
-    const subscribe = new Subscribe(hub, base, new CompileQueue(clock), {
-      settings: () => this.#settings(),
-      date: this.#date,
-      now: () => clock.now(),
-    });
-    const publish = new Publish(hub, base, dialects, () => this.#settings(), this.#parts.rejected);
-    const corsOrigins = () => this.#config.auth.cors_origins;
+    const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
+    const queue = new CompileQueue(clock);
+    const common = { hub, base, settings, date, now: () => clock.now() };
+    const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
+    const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
+    const publish = new PublishRoute({ hub, base, dialects, settings, rejected }).handle;
+    const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
-    const settings = () => this.#settings();
-    const work = new SlicedWork(this.#parts.clock, tooManyRequests);
-    const subscriptions = subscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings });
-    const issuer = config.auth.issuer || undefined;
+    const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
+    const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
     const routes = new Map([
-      [config.stream.path, streamRoute(config.stream.path, subscribe, corsOrigins)],
-      [path, hubRoute({ path, dialects, subscribe, publish, corsOrigins })],
+      [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
+      [path, this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish }, true)],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],
     ]);
-    // That there is none is how clients know a hub that speaks 0.x only.
+    // Clients recognize a hub that supports 0.x only by the absence of this route.
     if (dialects.serves("draft-08")) {
-      routes.set(metadataPath(path), metadataRoute({ path, resource: base, issuer, corsOrigins }));
+      const get = metadataResponse({ resource: base, issuer: config.auth.issuer || undefined });
+      routes.set(metadataPath(path), this.#route(metadataPath(path), { GET: get, HEAD: get }, true));
     }
     return routes;
   }
 
-  #settings() {
-    const { retry, max_clients: maxClients, max_per_address: maxPerAddress } = this.#config.stream;
-    const { max_pattern_cost: maxPatternCost, max_lifetime: maxLifetimeMs } = this.#config.stream;
-    const { cors_origins: corsOrigins } = this.#config.auth;
-    return { access: this.#access, retry, maxClients, maxPerAddress, maxPatternCost, maxLifetimeMs, corsOrigins };
+  #route(name: string, methods: Readonly<Record<string, RouteMethod>>, optionsPersist?: true): Route {
+    const allowed = `${Object.keys(methods).join(", ")}, OPTIONS`;
+    const options = (request: HttpRequest) => preflightHeaders(request, this.#settings.current.corsOrigins, allowed);
+    return { name, methods, options, ...(optionsPersist && { optionsPersist }) };
+  }
+
+  #settingsOf(config: Config): HttpSettings {
+    const { stream, auth, hub } = config;
+    return {
+      access: this.#accessOf(config),
+      corsOrigins: auth.cors_origins,
+      hosts: hub.hosts,
+      retryMs: stream.retry,
+      maxClients: stream.max_clients,
+      maxPerAddress: stream.max_per_address,
+      maxPatternCost: stream.max_pattern_cost,
+      maxLifetimeMs: stream.max_lifetime,
+    };
   }
 
   #accessOf(config: Config): Access {
     const { auth, hub } = config;
     const subscriberKey = auth.subscriber_key === "" ? auth.publisher_key : auth.subscriber_key;
-    const legacy = this.#dialects.serves("0.x");
     return new Access({
       publishers: this.#verifier("auth.publisher_key", auth.publisher_key, config),
       subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
-      legacy,
+      acceptsV0: this.#dialects.serves("0.x"),
       anonymous: auth.anonymous,
       publishFrom: new AddressSet(auth.allow_publish_from),
       origins: [hub.origin, ...auth.cors_origins],
@@ -138,33 +143,33 @@ export class App {
     });
   }
 
-  #verifier(name: string, material: string, config: Config): Verifier<Selector> {
+  #verifier(setting: string, material: string, config: Config): Verifier<Selector> {
     const base = hubUrl(config);
-    const { keys, warnings } = loadKeys(name, material);
-    for (const warning of warnings) this.#parts.warn(warning);
-    const authority = { issuer: config.auth.issuer || undefined, audiences: audiencesOf(base) };
+    const { keys, warnings } = loadKeys(setting, material);
+    for (const warning of warnings) this.#deps.warn(warning);
+    const issuer = config.auth.issuer || undefined;
     return new Verifier({
       keys,
-      clock: this.#parts.clock,
-      parser: () => {
+      clock: this.#deps.clock,
+      newParser: () => {
         const work = new CompileWork();
         return (kind, value) => parseSelector(kind, value, base, work);
       },
-      authority: this.#dialects.serves("draft-08") ? authority : undefined,
-      legacy: this.#dialects.serves("0.x"),
-      leeway: config.auth.leeway,
-      legacyIssuer: config.auth.issuer || undefined,
+      authority: this.#dialects.serves("draft-08") ? { issuer, audiences: audiencesOf(base) } : undefined,
+      acceptsV0: this.#dialects.serves("0.x"),
+      leewayMs: config.auth.leeway,
+      issuerV0: issuer,
     });
   }
 }
 
-/** Of the newest event: of a publication, or of a subscription that began or ended since. */
+/** The id of the newest event: of a publication, or of a subscription that began or ended since; "earliest" = there is none. */
 function lastIdOf({ epoch, last }: Pick<History, "epoch" | "last">, { log }: Presence): string {
   if (log.last > 0 && log.lastHead === last) return presenceId(epoch, last, log.instance, log.last);
   return last === 0 ? "earliest" : positionId(epoch, last);
 }
 
-/** The hub's URL; on this machine only, by whatever name this machine calls itself. */
+/** The hub's URL; on a loopback address, under every name of that address. */
 function audiencesOf(base: string): string[] {
   const { hostname } = new URL(base);
   const local = ["localhost", "127.0.0.1", "[::1]"];

@@ -1,39 +1,37 @@
 /**
- * When the patterns of a request are compiled. One request may cost MAX_COMPILE_UNITS, but many of them come in one turn of the
- * event loop, and one after the other: so what all of them cost together is bounded, too, and those beyond it wait. Streams
- * and requests without patterns never wait here.
+ * Limits the CPU time for compiling the patterns of requests. One request may cost MAX_COMPILE_UNITS, but many requests arrive in one turn
+ * of the event loop: their total work is limited too, and requests beyond it are queued. Streams and requests without patterns are never
+ * delayed.
  */
 import { M2pushError } from "../errors.js";
 import { CompileWork } from "../matching/compile-work.js";
 import type { Clock } from "../util/clock.js";
 
-/** Units of work (about 10 ns) done in a row: a turn takes at most this and one request more. */
-const WINDOW_UNITS = 500_000;
-/** How long that must last: 5 ms of 20, a quarter of one processor. */
+/** Units of work (about 10 ns each) in one window: a turn takes at most these and one request more. */
+const WINDOW_WORK_COUNT = 500_000;
+/** 5 ms of work in 20 ms: a quarter of one core. */
 const WINDOW_MS = 20;
-/** Requests that wait; with the dearest patterns that a request may have, for 5 s. */
-const MAX_WAITING = 250;
+/** Queued requests; with the most expensive patterns that one request may have they take 5 s. */
+const MAX_QUEUED_REQUEST_COUNT = 250;
 
 export class CompileQueue {
   readonly #clock: Clock;
   #units = 0;
-  #isPaced = false;
-  #waiting: (() => void)[] = [];
+  #hasTimer = false;
+  #queued: (() => void)[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Runs now, or in a later turn, first come, first served. Rejects with "unavailable" when too many wait. */
+  /** Runs now, or in a later turn in the order of the calls. Rejects with "unavailable" if too many requests are queued. */
   compile<T>(run: (work: CompileWork) => T): T | Promise<T> {
-    if (this.#units < WINDOW_UNITS && this.#waiting.length === 0) return this.#run(run);
-    if (this.#waiting.length >= MAX_WAITING) {
-      return Promise.reject(
-        new M2pushError("unavailable", "too many patterns wait to be compiled; fix: ask again later"),
-      );
+    if (this.#units < WINDOW_WORK_COUNT && this.#queued.length === 0) return this.#run(run);
+    if (this.#queued.length >= MAX_QUEUED_REQUEST_COUNT) {
+      return Promise.reject(new M2pushError("unavailable", "too many patterns are queued; fix: try again later"));
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push(() => {
+      this.#queued.push(() => {
         try {
           resolve(this.#run(run));
         } catch (error) {
@@ -49,22 +47,22 @@ export class CompileQueue {
       return run(work);
     } finally {
       this.#units += work.performed;
-      if (this.#units > 0) this.#pace();
+      if (this.#units > 0) this.#startWindow();
     }
   }
 
-  #pace(): void {
-    if (this.#isPaced) return;
-    this.#isPaced = true;
+  #startWindow(): void {
+    if (this.#hasTimer) return;
+    this.#hasTimer = true;
     this.#clock.after(WINDOW_MS, () => {
-      this.#isPaced = false;
-      this.#units = Math.max(0, this.#units - WINDOW_UNITS);
-      while (this.#units < WINDOW_UNITS) {
-        const next = this.#waiting.shift();
+      this.#hasTimer = false;
+      this.#units = Math.max(0, this.#units - WINDOW_WORK_COUNT);
+      while (this.#units < WINDOW_WORK_COUNT) {
+        const next = this.#queued.shift();
         if (!next) break;
         next();
       }
-      if (this.#units > 0) this.#pace();
+      if (this.#units > 0) this.#startWindow();
     });
   }
 }

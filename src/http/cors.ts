@@ -1,22 +1,22 @@
 /**
- * Who may read from another origin (Fetch Standard, CORS protocol): an allow-list, never a reflection of whatever came. "*"
- * lets everybody read what is public; credentials (cookies) are for origins that are named.
+ * Which origins may read responses (Fetch Standard, CORS protocol): an allow-list; the Origin of a request is never reflected unless it is
+ * on it. "*" permits everyone to read public events; credentials (cookies) are for named origins only.
  */
 import { type HttpRequest, header } from "../protocol/request.js";
 
 export type CorsHeaders = Readonly<Record<string, string>>;
 
-/** What fetch() clients may see besides the body: links, and where a replay began. */
+/** Response headers that fetch() clients may read. */
 const EXPOSED = "Link, Last-Event-ID, Mercure-Last-Event-ID";
-/** What fetch() clients may send. */
+/** Request headers that fetch() clients may send. */
 const ALLOWED = "Authorization, Cache-Control, Content-Type, Last-Event-ID, X-Requested-With";
-/** How long a browser remembers a preflight, seconds. */
-const MAX_AGE = "7200";
+/** How long a browser caches a preflight. */
+const PREFLIGHT_MAX_AGE_SECONDS = 7200;
 
-/** Where no other origin may read anything. */
+/** For responses that no other origin may read. */
 export const NO_CORS: CorsHeaders = {};
 
-/** The headers that let the request's origin read the answer; none for an origin that is not allowed. */
+/** The headers that let the origin of the request read the response; none for an origin that is not allowed. */
 export function corsHeaders(request: HttpRequest, allowed: readonly string[]): CorsHeaders {
   if (allowed.length === 0) return NO_CORS;
   const origin = header(request, "origin");
@@ -31,10 +31,10 @@ export function corsHeaders(request: HttpRequest, allowed: readonly string[]): C
   return vary;
 }
 
-/** The answer to a preflight, beyond that. */
+/** The headers of a preflight response. Without them a fetch() client of another origin cannot send Last-Event-ID. */
 export function preflightHeaders(request: HttpRequest, allowed: readonly string[], methods: string): CorsHeaders {
   const headers = corsHeaders(request, allowed);
   if (headers["Access-Control-Allow-Origin"] === undefined) return headers;
-  const also = { "Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": ALLOWED };
-  return { ...headers, ...also, "Access-Control-Max-Age": MAX_AGE };
+  const permitted = { "Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": ALLOWED };
+  return { ...headers, ...permitted, "Access-Control-Max-Age": `${PREFLIGHT_MAX_AGE_SECONDS}` };
 }

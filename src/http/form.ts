@@ -1,23 +1,25 @@
 /**
- * Query strings and form bodies (URL Standard, application/x-www-form-urlencoded), but for one thing: what is not UTF-8 is an
- * error, not a text with U+FFFD in it. A topic that is not what its sender meant must not come to be.
+ * Query strings and form bodies (URL Standard, application/x-www-form-urlencoded), with one difference: text that is not UTF-8 is an error
+ * instead of U+FFFD, so that no topic differs from the one that its sender meant.
  */
 import { isUtf8 } from "node:buffer";
 import { ProtocolError } from "../errors.js";
 import { type HttpRequest, header } from "../protocol/request.js";
+import { rejection } from "./error-response.js";
+import type { Response } from "./response.js";
 
 /** Names and values in their order. */
 export type Form = readonly (readonly [name: string, value: string])[];
 
-/** Pairs in one form: more than any request here can use, less than takes time. */
-const MAX_PAIRS = 4_000;
+/** Parameters of one form: more than any valid request has. */
+const MAX_PARAMETER_COUNT = 4_000;
 
-/** Throws "invalid" for what is not UTF-8, "too_large" for too many pairs. */
+/** Throws "invalid" for text that is not UTF-8, "too_large" for too many parameters. */
 export function parseForm(text: string): Form {
   if (text === "") return [];
-  const pairs = text.split("&", MAX_PAIRS + 1).filter((pair) => pair !== "");
-  if (pairs.length > MAX_PAIRS) {
-    throw new ProtocolError("too_large", `more than ${MAX_PAIRS} parameters`);
+  const pairs = text.split("&", MAX_PARAMETER_COUNT + 1).filter((pair) => pair !== "");
+  if (pairs.length > MAX_PARAMETER_COUNT) {
+    throw new ProtocolError("too_large", `more than ${MAX_PARAMETER_COUNT} parameters`);
   }
   return pairs.map((pair) => {
     const equals = pair.indexOf("=");
@@ -26,11 +28,22 @@ export function parseForm(text: string): Form {
   });
 }
 
-/** The form of a body: `text` is its bytes, one character each (latin1). */
+/** Parses the bytes of a body, one character for each byte (latin1). */
 export const parseFormBody = (body: Buffer): Form => parseForm(body.toString("latin1"));
 
 export function isForm(request: HttpRequest): boolean {
   return /^application\/x-www-form-urlencoded *(;|$)/i.test(header(request, "content-type") ?? "");
+}
+
+/** Rejects a body with a content coding (RFC 9110 section 15.5.16); undefined = it has none. */
+export function rejectEncodedBody(request: HttpRequest): Response | undefined {
+  const coding = header(request, "content-encoding") ?? "";
+  if (/^(identity)?$/i.test(coding)) return undefined;
+  return rejection("unsupported_type", {
+    headers: { "Accept-Encoding": "identity" },
+    body: "a body with a Content-Encoding is not supported; fix: send it unencoded\n",
+    persists: true,
+  });
 }
 
 export function valuesOf(form: Form, name: string): string[] {

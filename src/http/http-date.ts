@@ -1,9 +1,9 @@
-/** The Date header that every answer has (RFC 9110 section 6.6.1: an origin server with a clock must send it). */
+/** The Date header of every response (RFC 9110 section 6.6.1: an origin server with a clock must send it). */
 import type { Clock } from "../util/clock.js";
 
 const SECOND_MS = 1000;
 
-/** Gives the present date in the form of RFC 9110 section 5.6.7, made once a second. */
+/** Returns a function that gives the present date in the form of RFC 9110 section 5.6.7, formatted once a second. */
 export function httpDate(clock: Pick<Clock, "now">): () => string {
   let second = Number.NaN;
   let text = "";

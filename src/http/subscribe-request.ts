@@ -1,6 +1,6 @@
 /**
- * What a request asks to follow. After a restart of Mongrel2 all browsers come at once, and most ask for the same: what the last one
- * asked for is not read again for the next.
+ * Parses what a request subscribes to. The plain EventSource address and the hub's address take different parameters; both give the same
+ * SubscribeRequest. After a restart of Mongrel2 all browsers reconnect at once, most with the same query: the last query is cached.
  */
 
 import type { EqualIds } from "../delivery/history.js";
@@ -11,72 +11,120 @@ import { canonical, parseSelector } from "../matching/selector.js";
 import { LIMITS } from "../protocol/limits.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { CompileQueue } from "./compile-queue.js";
-import type { RequestedSelectors } from "./mercure/dialect.js";
+import { type Form, isForm, parseForm, parseFormBody, valuesOf } from "./form.js";
+import { lastEventIdIn } from "./last-event-id.js";
+import type { RequestedSelector } from "./mercure/dialect.js";
+import type { Dialects } from "./mercure/dialects.js";
+import { v0 } from "./mercure/v0.js";
 
-/** In whatever dialect. */
-export interface SubscribeRequest {
-  readonly asked: readonly RequestedSelectors[];
-  /** The last event id in the address; a header that is not empty wins. "" = there is one, and it is empty. */
-  readonly cursor: string | undefined;
-  /** Which of equal ids of publishers it names; absent = the oldest. */
+/** The parameters of a subscribe request. */
+export interface SubscribeParameters {
+  readonly selectors: readonly RequestedSelector[];
+  /** The last event id in the address or body; a header that is not empty has priority. "" = present and empty. */
+  readonly lastEventId: string | undefined;
+  /** Which publication the last event id names where publishers used it several times; absent = the oldest. */
   readonly equalIds?: EqualIds;
-  /** The response header that says where a replay begins, when one was asked for; undefined = none is sent. */
-  readonly cursorHeader?: string;
-  /** Others may be told that it is subscribed. */
-  readonly isPublic: boolean;
+  /** The response header that says where the replay begins, if one was requested; absent = none is sent. */
+  readonly lastEventIdHeader?: string;
+  /** Other clients may see the subscription. */
+  readonly isListed: boolean;
 }
 
-/** One that can be granted: what it asks for is well said. */
-export interface ParsedSubscribeRequest extends SubscribeRequest {
-  /** What it means for who has no token: the same object where the same is asked for one request after the other. */
+export interface SubscribeRequest extends SubscribeParameters {
+  /** The compiled selectors, without grants: the same object for consecutive requests with the same query. */
   readonly interest: Interest;
 }
 
+type ReadParameters = (request: HttpRequest) => SubscribeParameters;
+
+/** For the plain EventSource address. `base` is the hub's URL. */
+export const streamRequests = (base: string, queue: CompileQueue): SubscribeRequestParser =>
+  new SubscribeRequestParser(readStreamParameters, base, queue);
+
+/** For the hub's address. */
+export const hubRequests = (base: string, queue: CompileQueue, dialects: Dialects): SubscribeRequestParser =>
+  new SubscribeRequestParser((request) => readHubParameters(request, dialects), base, queue);
+
 export class SubscribeRequestParser {
-  readonly #read: (request: HttpRequest) => SubscribeRequest;
+  readonly #read: ReadParameters;
   readonly #base: string;
   readonly #queue: CompileQueue;
-  #last: { readonly query: string; readonly wish: ParsedSubscribeRequest } | undefined;
+  #last: { readonly query: string; readonly parsed: SubscribeRequest } | undefined;
 
-  /** `read` looks at the query and the body, nothing else; `base` is the hub's URL. */
-  constructor(read: (request: HttpRequest) => SubscribeRequest, base: string, queue: CompileQueue) {
+  constructor(read: ReadParameters, base: string, queue: CompileQueue) {
     this.#read = read;
     this.#base = base;
     this.#queue = queue;
   }
 
   /**
-   * Throws a ProtocolError: the request is to be answered 400. A promise, which may reject with the same, where patterns must
-   * wait for their turn to be compiled.
+   * Throws or rejects with a ProtocolError for a request that must be rejected. A promise if its patterns must be compiled later; it
+   * rejects with "unavailable" if too many requests are queued.
    */
-  of(request: HttpRequest): ParsedSubscribeRequest | Promise<ParsedSubscribeRequest> {
-    const isPlain = request.body.length === 0;
-    if (isPlain && this.#last?.query === request.query) return this.#last.wish;
-    const wish = this.#read(request);
-    checkSize(wish.asked);
-    const keep = (parsed: ParsedSubscribeRequest) => {
-      if (isPlain) this.#last = { query: request.query, wish: parsed };
+  parse(request: HttpRequest): SubscribeRequest | Promise<SubscribeRequest> {
+    const isCacheable = request.body.length === 0;
+    if (isCacheable && this.#last?.query === request.query) return this.#last.parsed;
+    const parameters = this.#read(request);
+    checkSize(parameters.selectors);
+    const compile = (work?: CompileWork) => {
+      const parsed = { ...parameters, interest: this.#compile(parameters, work) };
+      if (isCacheable) this.#last = { query: request.query, parsed };
       return parsed;
     };
-    if (!wish.asked.some(isPattern)) return keep(this.#parsed(wish));
-    return this.#queue.compile((work) => keep(this.#parsed(wish, work)));
+    return parameters.selectors.some(isPattern) ? this.#queue.compile(compile) : compile();
   }
 
-  #parsed(wish: SubscribeRequest, work?: CompileWork): ParsedSubscribeRequest {
-    const selectors = wish.asked.map(({ selects, value }) => parseSelector(selects, value, this.#base, work));
-    return { ...wish, interest: { selectors: canonical(selectors), grants: [] } };
+  #compile({ selectors }: SubscribeParameters, work: CompileWork | undefined): Interest {
+    const compiled = selectors.map(({ selects, value }) => parseSelector(selects, value, this.#base, work));
+    return { selectors: canonical(compiled), grants: [] };
   }
 }
 
-/** Whether it may have to be compiled. */
-function isPattern({ selects, value }: RequestedSelectors): boolean {
+/** Whether it may need compilation. */
+function isPattern({ selects, value }: RequestedSelector): boolean {
   return selects === "urlpattern" || (selects === "template" && value.includes("{"));
 }
 
-/** Throws "too_large". */
-function checkSize(asked: readonly RequestedSelectors[]): void {
-  const bytes = asked.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0);
+function checkSize(selectors: readonly RequestedSelector[]): void {
+  const bytes = selectors.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0);
   if (bytes <= LIMITS.selectorsBytes) return;
-  const most = LIMITS.selectorsBytes;
-  throw new ProtocolError("too_large", `selectors of ${bytes} bytes together, at most ${most} are taken`);
+  const limit = `at most ${LIMITS.selectorsBytes} are accepted`;
+  throw new ProtocolError("too_large", `the selectors have ${bytes} bytes together, ${limit}`);
+}
+
+// ---- The plain EventSource address -----------------------------------------------------------------------------------
+
+const EVERYTHING: Form = [["topic", "*"]];
+
+/** By priority, where an address has the last event id under several names. */
+const LAST_EVENT_ID_NAMES = ["last_event_id", "lastEventID", "Last-Event-ID"];
+
+/**
+ * Every public event, or the topics of `topic` parameters as in Mercure 0.x. Of equal ids of publishers the newest counts (Mercure: the
+ * oldest): with a publisher that counts from 1 after each restart, the oldest would replay everything since its first start.
+ */
+function readStreamParameters({ query }: HttpRequest): SubscribeParameters {
+  const form = parseForm(query);
+  const selectors = v0.requestedSelectors(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
+  return { selectors, lastEventId: lastEventIdIn(form, LAST_EVENT_ID_NAMES), equalIds: "newest", isListed: false };
+}
+
+// ---- The hub's address -----------------------------------------------------------------------------------------------
+
+/** Query and body together; of two last event ids that of the query counts, unless it is empty. */
+function readHubParameters(request: HttpRequest, dialects: Dialects): SubscribeParameters {
+  const [query, body] = [parseForm(request.query), readBody(request)];
+  const form: Form = [...query, ...body];
+  const dialect = dialects.ofQuery(form);
+  const inQuery = dialect.lastEventId(query);
+  const lastEventId = inQuery || (dialect.lastEventId(body) ?? inQuery);
+  const { lastEventIdHeader } = dialect;
+  return { selectors: dialect.requestedSelectors(form), lastEventId, lastEventIdHeader, isListed: true };
+}
+
+/** Only QUERY (RFC 10008) has a body, which must state its type. */
+function readBody(request: HttpRequest): Form {
+  if (request.method !== "QUERY" || request.body.length === 0) return [];
+  if (isForm(request)) return parseFormBody(request.body);
+  throw new ProtocolError("invalid", "the body is not application/x-www-form-urlencoded");
 }

@@ -1,18 +1,19 @@
 /**
  * The hub: takes publications from the bus and clients from HTTP, and gives every client the publications it requested, in order, each once.
  * Publishing: publish() -> bus -> #deliver() -> ServerDelivery.enqueue(). Subscribing: subscribe() -> ServerDelivery.open().
+ * Long because it is the list of these operations.
  */
 
 import type { Client } from "../delivery/client.js";
 import type { ClientStore, StoredClient } from "../delivery/client-store.js";
 import { closeGracefully } from "../delivery/close-gracefully.js";
 import type { ObserveDelivery } from "../delivery/events.js";
-import type { History } from "../delivery/history.js";
+import type { EqualIds, History } from "../delivery/history.js";
 import { HistoryReader } from "../delivery/history-reader.js";
 import type { KeepaliveTimes } from "../delivery/keepalive.js";
 import type { Outlet } from "../delivery/outlet.js";
 import type { DisconnectReason, GapReason } from "../delivery/reasons.js";
-import { offsetOfId, type RequestedOffset } from "../delivery/replay.js";
+import { offsetOfId, planReplay, type ReplayRequest } from "../delivery/replay.js";
 import { ServerDelivery } from "../delivery/server-delivery.js";
 import type { Subscription } from "../delivery/subscription.js";
 import { M2pushError } from "../errors.js";
@@ -140,26 +141,28 @@ export class Hub {
   // ---- Clients --------------------------------------------------------------------------------------------------------
 
   /**
-   * Opens a stream, whose connection id must be free. A publisher's last event id is looked up first, which may take time. Undefined when the
-   * client is not admitted, or its connection is gone by then.
+   * Finds where the replay of a stream starts. A promise where a publisher's last event id must be looked up. `lastEventId` and `equalIds`: see
+   * ReplayRequest and offsetOfId().
    */
-  subscribe(server: ServerDelivery, subscription: Subscription): Client | undefined | Promise<Client | undefined> {
-    const { id, lastEventId, equalIds } = subscription;
-    const requested = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId, equalIds);
-    if (!(requested instanceof Promise)) return this.#open(server, subscription, requested);
-    return server.continueAfter(id, requested, (offset) => this.#open(server, subscription, offset));
+  findReplay(lastEventId: string | undefined, equalIds?: EqualIds): ReplayRequest | Promise<ReplayRequest> {
+    const offset = lastEventId === undefined ? undefined : offsetOfId(this.#reader, lastEventId, equalIds);
+    if (!(offset instanceof Promise)) return { lastEventId, offset };
+    return offset.then((found) => ({ lastEventId, offset: found }));
   }
 
-  #open(server: ServerDelivery, subscription: Subscription, requested: RequestedOffset): Client | undefined {
-    if (subscription.admit?.() === false) return undefined;
-    const { lastEventId, subscriber } = subscription;
-    const client = server.open(subscription, requested, (opened, start, { cursor, gap }) =>
-      this.#watchers.opening(server, opened, start, { lastEventId, requested, cursor, gap }),
-    );
-    this.#watchers.add(server, client);
+  /** The id of the event before the first one that would be sent, if the client named it; undefined = events may be missing. */
+  replayedAfter(replay: ReplayRequest): string | undefined {
+    return planReplay(this.#options.history, replay, 0).after;
+  }
+
+  /** Opens a stream, whose connection id must be free. */
+  subscribe(server: ServerDelivery, subscription: Subscription): void {
+    const { replay, subscriber } = subscription;
+    const stream = server.register(subscription);
+    server.open(stream, this.#watchers.start(server, stream, replay));
+    this.#watchers.add(server, stream.client);
     if (subscriber) this.#options.attendance.joined(subscriber);
     server.flush();
-    return client;
   }
 
   /**

@@ -5,8 +5,9 @@
 import type { Audience } from "../delivery/audience.js";
 import type { Client } from "../delivery/client.js";
 import type { History } from "../delivery/history.js";
-import type { Replay, RequestedOffset } from "../delivery/replay.js";
-import type { ServerDelivery } from "../delivery/server-delivery.js";
+import type { GapReason } from "../delivery/reasons.js";
+import type { ReplayRequest } from "../delivery/replay.js";
+import type { NewStream, ServerDelivery } from "../delivery/server-delivery.js";
 import type { Interest } from "../matching/interest.js";
 import { presenceNumberOf } from "../protocol/position.js";
 import type { Clock } from "../util/clock.js";
@@ -18,12 +19,6 @@ export interface PresenceSource {
   readonly log: PresenceLog;
   /** Whether an interest selects presence events and its grants permit them. */
   watches(interest: Interest): boolean;
-}
-
-/** How a client reconnects: its last event id, the offset which that names, and where its stream goes on. */
-interface Reconnection extends Pick<Replay, "cursor" | "gap"> {
-  readonly lastEventId: string | undefined;
-  readonly requested: RequestedOffset;
 }
 
 export class Watchers {
@@ -47,11 +42,11 @@ export class Watchers {
     this.#feeds.set(server, new PresenceFeed({ server, log, history: this.#history, clock: this.#clock }));
   }
 
-  /** The first bytes of a stream: `start`, and for a watcher the presence events that it missed and its position among them. */
-  opening(server: ServerDelivery, client: Client, start: Buffer, reconnection: Reconnection): Buffer {
+  /** The first bytes of a stream: its start, and for a watcher the presence events that it missed and its position among them. */
+  start(server: ServerDelivery, { client, start, replay }: NewStream, requested: ReplayRequest): Buffer {
     const feed = this.#feedOf(server, client);
     if (!feed) return start;
-    return Buffer.concat([start, feed.opening(client, reconnection.cursor, this.#missedAfter(reconnection))]);
+    return Buffer.concat([start, feed.opening(client, replay.cursor, this.#missedAfter(requested, replay.gap))]);
   }
 
   add(server: ServerDelivery, client: Client): void {
@@ -84,14 +79,14 @@ export class Watchers {
   }
 
   /** The number in the log after which the client has missed events; undefined = it misses none that a gap does not report already. */
-  #missedAfter({ lastEventId, requested, gap }: Reconnection): number | "lost" | undefined {
-    if (!this.#source || lastEventId === undefined || typeof requested !== "number" || gap) return undefined;
+  #missedAfter({ lastEventId, offset }: ReplayRequest, gap: GapReason | undefined): number | "lost" | undefined {
+    if (!this.#source || lastEventId === undefined || typeof offset !== "number" || gap) return undefined;
     const { log } = this.#source;
     if (lastEventId === "earliest") return log.floor;
     const number = presenceNumberOf(this.#history.epoch, lastEventId, log.instance);
     if (number !== undefined) return number;
     if (log.isShared) return "lost";
-    const sent = [...this.#feeds.values()].map((feed) => feed.sentBefore(requested) ?? Number.NEGATIVE_INFINITY);
+    const sent = [...this.#feeds.values()].map((feed) => feed.sentBefore(offset) ?? Number.NEGATIVE_INFINITY);
     return Math.min(log.last, ...sent);
   }
 }

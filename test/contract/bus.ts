@@ -20,7 +20,7 @@ export interface End {
 }
 
 /** What lies between one end and what all ends share. */
-export interface Wire {
+interface Wire {
   /** Breaks, with the messages in flight, until it is restored. */
   cut(): void;
   /** Answers do not come back. */
@@ -35,7 +35,7 @@ export interface Course {
   open(): Promise<End & { readonly wire?: Wire }>;
 }
 
-export interface CourseOptions {
+interface CourseOptions {
   /** Limit of the events held; absent = none. */
   readonly maxEvents?: number;
 }

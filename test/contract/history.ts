@@ -9,7 +9,7 @@ import type { Publication } from "../../src/protocol/publication.js";
 import { FakeClock } from "../support/clock.js";
 import { WAIT_TIMEOUT_MS } from "../support/deadline.js";
 
-export interface Limits {
+interface Limits {
   readonly maxEvents?: number;
   readonly maxAge?: number;
   readonly maxBytes?: number;

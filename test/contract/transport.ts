@@ -24,13 +24,13 @@ export interface TransportContract {
 }
 
 /** Head of each sent message: the SUB socket subscribes to it. */
-export const HEAD = Buffer.from("us ");
+const HEAD = Buffer.from("us ");
 const PEER_TIMEOUT_MS = 10_000;
 /** How long a peer waits for a message that must not arrive. */
 const NO_MESSAGE_MS = 50;
 const MESSAGE_COUNT = 5000;
 
-export const tcpAddress = async (): Promise<string> => `tcp://127.0.0.1:${await freePort()}`;
+const tcpAddress = async (): Promise<string> => `tcp://127.0.0.1:${await freePort()}`;
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => `${index}`);
 

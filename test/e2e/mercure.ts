@@ -10,7 +10,7 @@ import { SseClient } from "../support/sse-client.js";
 export const SECRET = "a secret of more than thirty-two bytes, for tests";
 export const HUB = "/.well-known/mercure";
 /** The hub's name for itself: [hub] origin and path as they are by default. */
-export const RESOURCE = `http://localhost:6767${HUB}`;
+const RESOURCE = `http://localhost:6767${HUB}`;
 export const SUBSCRIPTIONS = `${HUB}/subscriptions`;
 
 type Claims = Readonly<Record<string, unknown>>;

@@ -6,7 +6,8 @@ import type { History } from "../../src/delivery/history.js";
 import type { Server } from "../../src/delivery/server-delivery.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
-import { type Route, Router } from "../../src/http/router.js";
+import type { Route } from "../../src/http/route-table.js";
+import { Router } from "../../src/http/router.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
@@ -104,7 +105,7 @@ export class Web {
       path: this.config.hub.path,
       base: hubUrl(this.config),
       head: () => history.last,
-      others,
+      remote: others,
     });
     this.hub = new Hub({
       bus: wrap(new LocalBus(history, clock)),
@@ -128,9 +129,9 @@ export class Web {
     this.router = new Router({
       hub: this.hub,
       routes: routes ?? this.site.routes,
-      readable: (request) => this.site.readable(request),
-      misdirected: (request) => this.site.misdirected(request),
-      answered: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
+      commonHeaders: (request) => this.site.commonHeaders(request),
+      hosts: () => this.site.hosts(),
+      requestCompleted: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
     this.#receive = dispatch(this.hub, this.server, this.router) as (message: HttpRequest) => void;
   }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { openStream } from "../support/hub.js";
 import { everything, HUB, tokenV0, Web } from "./harness.js";
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
@@ -56,10 +57,8 @@ describe("Limits of clients", () => {
     const other = web.hub.serveMongrel2("other", web.outlet, web.config.stream);
     for (const server of [web.server, other]) {
       for (let at = 0; at < 3; at++) {
-        void web.hub.subscribe(server, {
-          ...{ id: 1000 + at, remote: "203.0.113.9", lastEventId: undefined, opening: () => Buffer.from(":\n\n") },
-          interest: { selectors: [{ kind: "any" }], grants: [] },
-        });
+        const interest = { selectors: [{ kind: "any" } as const], grants: [] };
+        openStream(web.hub, server, { id: 1000 + at, remote: "203.0.113.9", interest });
       }
     }
     assert.equal(web.hub.countOf("203.0.113.9"), 6);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { M2pushError } from "../../src/errors.js";
-import type { Route, RouteResult } from "../../src/http/router.js";
+import type { Route, RouteResult } from "../../src/http/route-table.js";
 import { everything, HUB, type Sent, Web } from "./harness.js";
 
 interface Pending {
@@ -30,7 +30,8 @@ async function slow() {
     methods: {
       GET: (server, { id, remote }) => {
         const subscription = { id, remote, interest: { selectors: [{ kind: "any" } as const], grants: [] } };
-        void web.hub.subscribe(server, { ...subscription, lastEventId: undefined, opening: () => Buffer.from(STREAM) });
+        const replay = { lastEventId: undefined, offset: undefined };
+        web.hub.subscribe(server, { ...subscription, replay, head: Buffer.from(STREAM) });
         return "streaming";
       },
     },
@@ -285,7 +286,7 @@ test("an upload that Mongrel2 put into a file is refused, and what a client says
 test("what is almost a request is answered and ended", async () => {
   const { web } = await slow();
   const { Router } = await import("../../src/http/router.js");
-  const router = new Router({ hub: web.hub, routes: new Map(), answered: () => {}, readable: () => ({}) });
+  const router = new Router({ hub: web.hub, routes: new Map(), requestCompleted: () => {}, commonHeaders: () => ({}) });
   router.refuse(web.server, 901, "websocket");
   router.refuse(web.server, 902, "malformed");
   assert.deepEqual(

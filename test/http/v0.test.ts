@@ -8,7 +8,7 @@ const URL_OF_HUB = new URL(`https://hub.example${HUB}`);
 const refused = { code: "invalid" };
 
 test("each topic parameter is a topic, a template or everything", () => {
-  const asked = v0.asked(parseForm("topic=a&topic=b%2F%7Bid%7D&topic=*&other=1"));
+  const asked = v0.requestedSelectors(parseForm("topic=a&topic=b%2F%7Bid%7D&topic=*&other=1"));
   assert.deepEqual(
     asked.map(({ selects, kind, value }) => [selects, kind, value]),
     [
@@ -20,17 +20,17 @@ test("each topic parameter is a topic, a template or everything", () => {
 });
 
 test("no topic is an error, and so are 101", () => {
-  assert.throws(() => v0.asked(parseForm("x=1")), refused);
-  assert.equal(v0.asked(parseForm("topic=a&".repeat(100))).length, 100);
-  assert.throws(() => v0.asked(parseForm("topic=a&".repeat(101))), refused);
+  assert.throws(() => v0.requestedSelectors(parseForm("x=1")), refused);
+  assert.equal(v0.requestedSelectors(parseForm("topic=a&".repeat(100))).length, 100);
+  assert.throws(() => v0.requestedSelectors(parseForm("topic=a&".repeat(101))), refused);
 });
 
 test("the last event id has the name that it has now, or the one it had before", () => {
-  assert.equal(v0.cursor(parseForm("last_event_id=a")), "a");
-  assert.equal(v0.cursor(parseForm("event_id=a")), undefined);
-  assert.equal(v0.cursor(parseForm("Last-Event-ID=a")), "a");
-  assert.equal(v0.cursor(parseForm("Last-Event-ID=a&lastEventID=b")), "b");
-  assert.equal(v0.cursor(parseForm("lastEventID=")), "");
+  assert.equal(v0.lastEventId(parseForm("last_event_id=a")), "a");
+  assert.equal(v0.lastEventId(parseForm("event_id=a")), undefined);
+  assert.equal(v0.lastEventId(parseForm("Last-Event-ID=a")), "a");
+  assert.equal(v0.lastEventId(parseForm("Last-Event-ID=a&lastEventID=b")), "b");
+  assert.equal(v0.lastEventId(parseForm("lastEventID=")), "");
 });
 
 test("the hub's path is reserved wherever it stands in a topic", () => {
@@ -45,9 +45,9 @@ test("a subscription's address has each part encoded once, as a whole", () => {
   const path = v0.pathOf({ subscriber, subscribed: { kind: "topic", match: "https://e.com/{id}" } });
   assert.equal(path, "/https%3A%2F%2Fe.com%2F%7Bid%7D/urn%3Auuid%3A1");
   const segments = path.slice(1).split("/").map(decodeURIComponent);
-  assert.deepEqual(v0.sought(segments), { match: "https://e.com/{id}", subscriber: "urn:uuid:1" });
-  assert.deepEqual(v0.sought([]), {});
-  assert.equal(v0.sought(["a", "b", "c"]), undefined);
+  assert.deepEqual(v0.parsePath(segments), { match: "https://e.com/{id}", subscriber: "urn:uuid:1" });
+  assert.deepEqual(v0.parsePath([]), {});
+  assert.equal(v0.parsePath(["a", "b", "c"]), undefined);
 });
 
 test("a topic is taken as it stands and as a template, both", async () => {

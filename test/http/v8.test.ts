@@ -8,7 +8,7 @@ const URL_OF_HUB = new URL(`https://hub.example${HUB}`);
 const refused = { code: "invalid" };
 
 test("match and match_exact are exact, match_urlpattern is a pattern; each parameter is a subscription", () => {
-  const asked = v8.asked(parseForm("match=a&match_urlpattern=%2Fb%2F%3Aid&x=1&match_exact=a&match=*"));
+  const asked = v8.requestedSelectors(parseForm("match=a&match_urlpattern=%2Fb%2F%3Aid&x=1&match_exact=a&match=*"));
   assert.deepEqual(
     asked.map(({ selects, kind, value }) => [selects, kind, value]),
     [
@@ -32,25 +32,27 @@ for (const name of [
   "mAtCh_exact",
 ]) {
   test(`a parameter that begins like match and is none is an error, not a thing to overlook: ${name}`, () => {
-    assert.throws(() => v8.asked(parseForm(`match=a&${name}=b`)), refused);
+    assert.throws(() => v8.requestedSelectors(parseForm(`match=a&${name}=b`)), refused);
   });
 }
 
 test("other parameters are overlooked, but topic, which is a mistake", () => {
-  assert.equal(v8.asked(parseForm("match=a&other=1&amatch=2&=3")).length, 1);
-  assert.throws(() => v8.asked(parseForm("match=a&topic=b")), { message: /"topic" is Mercure 0\.x: use "match"/ });
+  assert.equal(v8.requestedSelectors(parseForm("match=a&other=1&amatch=2&=3")).length, 1);
+  assert.throws(() => v8.requestedSelectors(parseForm("match=a&topic=b")), {
+    message: /"topic" is Mercure 0\.x: use "match"/,
+  });
 });
 
 test("no matcher is an error, and so are 101", () => {
-  assert.throws(() => v8.asked([]), refused);
-  assert.equal(v8.asked(parseForm("match=a&".repeat(100))).length, 100);
-  assert.throws(() => v8.asked(parseForm("match=a&".repeat(101))), refused);
+  assert.throws(() => v8.requestedSelectors([]), refused);
+  assert.equal(v8.requestedSelectors(parseForm("match=a&".repeat(100))).length, 100);
+  assert.throws(() => v8.requestedSelectors(parseForm("match=a&".repeat(101))), refused);
 });
 
 test("the last event id is the first of its parameters; an empty one counts as one", () => {
-  assert.equal(v8.cursor(parseForm("a=1")), undefined);
-  assert.equal(v8.cursor(parseForm("last_event_id=")), "");
-  assert.equal(v8.cursor(parseForm("last_event_id=a&last_event_id=b&lastEventID=c")), "b");
+  assert.equal(v8.lastEventId(parseForm("a=1")), undefined);
+  assert.equal(v8.lastEventId(parseForm("last_event_id=")), "");
+  assert.equal(v8.lastEventId(parseForm("last_event_id=a&last_event_id=b&lastEventID=c")), "b");
 });
 
 for (const topic of [
@@ -121,16 +123,16 @@ test("a subscription's address has each part encoded once, as a whole", () => {
   const path = v8.pathOf({ subscriber, subscribed });
   assert.equal(path, "/urlpattern/https%3A%2F%2Fe.com%2F%C3%A9%2F%3Aid%2A%3Fa%3Db%2520c/urn%3Auuid%3A1");
   const segments = path.slice(1).split("/").map(decodeURIComponent);
-  assert.deepEqual(v8.sought(segments), { ...subscribed, subscriber: "urn:uuid:1" });
+  assert.deepEqual(v8.parsePath(segments), { ...subscribed, subscriber: "urn:uuid:1" });
 });
 
 test("what can be asked for: all, one matcher's, one; another type is no matcher's", () => {
-  assert.deepEqual(v8.sought([]), {});
-  assert.deepEqual(v8.sought(["exact", "a"]), { kind: "exact", match: "a" });
-  assert.deepEqual(v8.sought(["exact", "a", "s"]), { kind: "exact", match: "a", subscriber: "s" });
-  assert.equal(v8.sought(["exact"]), undefined);
-  assert.equal(v8.sought(["exact", "a", "s", "more"]), undefined);
-  for (const kind of ["topic", "regexp", "Exact", ""]) assert.equal(v8.sought([kind, "a"]), "unknown");
+  assert.deepEqual(v8.parsePath([]), {});
+  assert.deepEqual(v8.parsePath(["exact", "a"]), { kind: "exact", match: "a" });
+  assert.deepEqual(v8.parsePath(["exact", "a", "s"]), { kind: "exact", match: "a", subscriber: "s" });
+  assert.equal(v8.parsePath(["exact"]), undefined);
+  assert.equal(v8.parsePath(["exact", "a", "s", "more"]), undefined);
+  for (const kind of ["topic", "regexp", "Exact", ""]) assert.equal(v8.parsePath([kind, "a"]), "unknown");
 });
 
 test("the hub's metadata says what it is and takes", async () => {

@@ -52,9 +52,9 @@ ${stream}`);
   const requestHandler = new Router({
     hub,
     routes: site.routes,
-    answered: (name, route, status, reason) =>
+    requestCompleted: (name, route, status, reason) =>
       observe({ type: "requestCompleted", server: name, route, status, reason }),
-    readable: () => ({}),
+    commonHeaders: () => ({}),
   });
   const [server] = config.mongrel2;
   assert.ok(server);

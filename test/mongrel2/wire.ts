@@ -72,8 +72,9 @@ export class Wire {
     const visitors = new Router({
       hub: this.hub,
       routes: site.routes,
-      answered: (server, route, status, reason) => observe({ type: "requestCompleted", server, route, status, reason }),
-      readable: () => ({}),
+      requestCompleted: (server, route, status, reason) =>
+        observe({ type: "requestCompleted", server, route, status, reason }),
+      commonHeaders: () => ({}),
     });
     const transport = {
       start: async () => {},

@@ -14,7 +14,7 @@ import { StorageFailure, storageConditions } from "../../src/storage/storage-fai
 import { Conditions } from "../../src/util/conditions.js";
 import { publication } from "../contract/history.js";
 import { FakeClock } from "../support/clock.js";
-import { MapStore } from "../support/hub.js";
+import { MapStore, openStream } from "../support/hub.js";
 import { RecordingOutlet } from "../support/outlet.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
@@ -82,8 +82,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
   });
   const connect = (id: number, lastEventId?: string) => {
     for (const { server } of servers) {
-      const opening = () => Buffer.from(": open\n\n");
-      void hub.subscribe(server, { id, remote: "::1", interest: EVERYTHING_PUBLIC, lastEventId, opening });
+      openStream(hub, server, { id, remote: "::1", interest: EVERYTHING_PUBLIC, lastEventId });
     }
   };
   const publish = (data: string) => hub.publish({ topics: ["t"], data, private: false });

@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { RawHandler } from "../support/handler.js";
 
 /** A browser's connection, seen from the browser. */
-export interface Browser {
+interface Browser {
   /** Everything received so far. */
   readonly text: string;
   readonly isOver: boolean;

@@ -40,7 +40,7 @@ export const streamText = fc
   .map((pieces) => pieces.join(""));
 
 /** Text as strange as streamText, but in one line. */
-export const streamLine = streamText.map((text) => text.replace(/[\r\n]/g, ""));
+const streamLine = streamText.map((text) => text.replace(/[\r\n]/g, ""));
 
 /** What encodeEvent() takes. */
 export const event: fc.Arbitrary<EventFields> = fc.record(
@@ -72,7 +72,7 @@ export const tnetValue: fc.Arbitrary<TnetValue> = fc.letrec<{ value: TnetValue }
 })).value;
 
 /** A word with nothing in it that topics, ids and types must not have. */
-export const word = fc
+const word = fc
   .string({ unit: "grapheme", minLength: 1, maxLength: 20 })
   .map((text) => `x${text.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, "")}`);
 

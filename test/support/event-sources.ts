@@ -13,7 +13,7 @@ export interface Heard {
 }
 
 /** What a page does with its events; a library must not call it for anything else. */
-export type Hear = (heard: Heard) => void;
+type Hear = (heard: Heard) => void;
 
 export interface Library {
   readonly name: string;

@@ -4,7 +4,7 @@ import { CANCEL, KEEP_ALIVE } from "../../src/protocol/reply.js";
 import { Changes, WAIT_TIMEOUT_MS } from "./deadline.js";
 
 /** Connection ids from here up never exist: Mongrel2 answers them with a notice, in order (mongrel2.md 2.2). */
-export const FENCE_BASE = 2_000_000_001;
+const FENCE_BASE = 2_000_000_001;
 
 /** The part of a message that the tests look at. */
 export interface Received {

@@ -4,8 +4,10 @@ import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { ClientStore, StoredClient } from "../../src/delivery/client-store.js";
 import type { ObserveDelivery } from "../../src/delivery/events.js";
 import type { History } from "../../src/delivery/history.js";
+import type { ReplayRequest } from "../../src/delivery/replay.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
 import type { Subscriber } from "../../src/delivery/subscriber.js";
+import type { Subscription } from "../../src/delivery/subscription.js";
 import { Hub } from "../../src/hub/hub.js";
 import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
 import { FileRequestRecord } from "../../src/storage/clients/file-request-record.js";
@@ -132,17 +134,24 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     problems,
     presence,
     connect(id, { lastEventId, interest = EVERYTHING_PUBLIC, ...rest } = {}) {
-      void hub.subscribe(server, {
-        id,
-        ...rest,
-        remote: "127.0.0.1",
-        interest,
-        lastEventId,
-        opening: () => Buffer.from(": open\n\n"),
-      });
+      openStream(hub, server, { id, ...rest, remote: "127.0.0.1", interest, lastEventId });
     },
     publish(data, topic = "t") {
       void hub.publish({ topics: [topic], data, private: false });
     },
   };
+}
+
+/** A subscription as tests state it. */
+interface StreamRequest extends Omit<Subscription, "replay" | "head"> {
+  readonly lastEventId?: string | undefined;
+}
+
+/** Opens a stream as the subscribe route does; its head is one comment. */
+export function openStream(hub: Hub, server: ServerDelivery, { lastEventId, ...rest }: StreamRequest): void {
+  const replay = hub.findReplay(lastEventId);
+  const open = (found: ReplayRequest) =>
+    hub.subscribe(server, { ...rest, replay: found, head: Buffer.from(": open\n\n") });
+  if (replay instanceof Promise) void server.continueAfter(rest.id, replay, open);
+  else open(replay);
 }

@@ -57,7 +57,7 @@ function connecting(t: TestContext, { mongrel2 }: Pair) {
 }
 
 /** One event to everybody, and the next when all have it. */
-export class Rounds {
+class Rounds {
   readonly #pair: Pair;
   readonly #browsers: readonly Browser[];
   readonly #changes = new Changes();

@@ -1,4 +1,4 @@
-/** Makes a key and a token for whoever starts with none: `m2push up` on one's own machine. */
+/** Generates a key and a token for `m2push up` on a development machine. */
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,11 +8,11 @@ import { makePrivateFolder, PRIVATE_MODE } from "../../util/private-files.js";
 export interface IssuedKey {
   /** A file with an HS256 secret. */
   readonly keyFile: string;
-  /** A file with a token that may publish and read everything (Mercure 0.x), without an end. */
+  /** A file with a token that grants everything (Mercure 0.x) and does not expire. */
   readonly tokenFile: string;
 }
 
-/** Makes both in the folder, once: a key that is there is kept. `issuer`: the token's iss; "" = none. */
+/** Writes both files into the folder; an existing key is kept. `issuer`: the `iss` of the token; "" = none. */
 export async function issueKey(folder: string, issuer = ""): Promise<IssuedKey> {
   const keyFile = join(folder, "publisher.key");
   const tokenFile = join(folder, "publisher.jwt");
@@ -25,7 +25,7 @@ export async function issueKey(folder: string, issuer = ""): Promise<IssuedKey> 
   return { keyFile, tokenFile };
 }
 
-/** In one step, and never through a link that somebody has put there: a new file takes the name. */
+/** Atomic, and never through a symbolic link: a new file is renamed to `path`. */
 function replaceFile(path: string, line: string): void {
   const fresh = `${path}.${randomBytes(8).toString("hex")}`;
   writeFileSync(fresh, `${line}\n`, { mode: PRIVATE_MODE, flag: "wx" });

@@ -1,22 +1,23 @@
 /**
- * The two dialects of Mercure that are spoken, as translations of the same few verbs: what a request asks to follow, what
- * publishers must keep away from, how subscriptions are shown. v0.ts and v8.ts stand side by side; nothing else knows which
- * one it has before it.
+ * The two dialects of Mercure that are spoken, as translations of the same operations: what a request subscribes to, which topics are
+ * reserved, how subscriptions are shown. v0.ts and v8.ts implement it side by side; no other module distinguishes them.
  */
 import type { JsonValue, Subscribed, Subscriber } from "../../delivery/subscriber.js";
+import type { ReplyCode } from "../../errors.js";
 import type { SelectorKind } from "../../matching/selector.js";
+import type { DialectName } from "../auth/grants.js";
 import type { Form } from "../form.js";
 
-/** One thing that a request asks to follow, in the dialect's words. */
-export interface RequestedSelectors {
+/** One selector of a subscribe request, in the terms of the dialect. */
+export interface RequestedSelector {
   /** How the value selects. */
   readonly selects: SelectorKind;
-  /** How subscriptions name it. */
+  /** How active subscriptions name it. */
   readonly kind: Subscribed["kind"];
   readonly value: string;
 }
 
-/** Which subscriptions are asked for; absent = all. */
+/** Which active subscriptions are requested; absent = all. */
 export interface SubscriptionQuery {
   readonly kind?: Subscribed["kind"];
   readonly match?: string;
@@ -29,47 +30,45 @@ export interface SubscriptionView {
   readonly subscribed: Subscribed;
 }
 
+type JsonDocument = { readonly [name: string]: JsonValue };
+
 export interface MercureDialect {
-  readonly name: "0.x" | "draft-08";
+  readonly name: DialectName;
 
   // ---- Subscribe ---------------------------------------------------------------------------------------------------
-  /** Throws "invalid" for what the dialect does not allow. */
-  readonly asked: (form: Form) => readonly RequestedSelectors[];
-  /** The last event id that a form has, under whatever name (http/cursor.ts); "" when it has an empty one. */
-  readonly cursor: (form: Form) => string | undefined;
-  /** The response header that says where a replay begins. */
-  readonly cursorHeader: string;
+  /** Throws "invalid" for a form that the dialect does not allow. */
+  readonly requestedSelectors: (form: Form) => readonly RequestedSelector[];
+  /** The last event id of a form, under any of its names (http/last-event-id.ts); "" if it is empty. */
+  readonly lastEventId: (form: Form) => string | undefined;
+  /** The response header that says where the replay begins. */
+  readonly lastEventIdHeader: string;
 
   // ---- Publish -----------------------------------------------------------------------------------------------------
-  /** Whether a topic is in the hub's own namespace. `hub` is the hub's URL. */
+  /** Whether a topic is in the namespace of the hub. `hub` is the hub's URL. */
   readonly isReserved: (topic: string, hub: URL) => boolean;
-  readonly reservedStatus: number;
-  /** Whether topics may have the invisible characters ZWNJ and ZWJ. */
-  readonly joinersInTopics: boolean;
-  readonly tooManyTopicsStatus: number;
+  readonly reservedTopicCode: ReplyCode;
+  /** Whether topics may contain the invisible characters ZWNJ and ZWJ. */
+  readonly allowsJoiners: boolean;
+  readonly tooManyTopicsCode: "invalid" | "too_large";
 
   // ---- Active subscriptions ----------------------------------------------------------------------------------------
-  /** Which subscriptions are told of in this dialect. */
-  readonly tells: (subscribed: Subscribed) => boolean;
+  /** Whether the dialect shows a subscription. */
+  readonly shows: (subscribed: Subscribed) => boolean;
   /** The `event` field of presence events; undefined = none. */
   readonly eventType: string | undefined;
   readonly contentType: string;
-  /** What comes after `<hub>/subscriptions`, for one subscription. */
+  /** The path of one subscription below `<hub>/subscriptions`. */
   readonly pathOf: (subscription: SubscriptionView) => string;
-  /** The reverse, for what a request asks for; `segments` are decoded. "unknown": a kind that is not one. Undefined: no such path. */
-  readonly sought: (segments: readonly string[]) => SubscriptionQuery | "unknown" | undefined;
-  /** `id` is its topic. */
-  readonly document: (
-    id: string,
-    subscription: SubscriptionView,
-    active: boolean,
-  ) => { readonly [name: string]: JsonValue };
+  /** The reverse for a request; `segments` are decoded. "unknown": an unknown kind. Undefined: no such path. */
+  readonly parsePath: (segments: readonly string[]) => SubscriptionQuery | "unknown" | undefined;
+  /** The document of one subscription; `id` is its topic. */
+  readonly document: (id: string, subscription: SubscriptionView, active: boolean) => JsonDocument;
   readonly collection: (id: string, documents: readonly JsonValue[], lastEventId: string) => JsonValue;
-  /** What one document of the API has besides. */
-  readonly single: (document: { readonly [name: string]: JsonValue }, lastEventId: string) => JsonValue;
+  /** The document as the response to a request for it alone. */
+  readonly singleDocument: (document: JsonDocument, lastEventId: string) => JsonValue;
 }
 
-/** RFC 3986: all but unreserved characters, percent-encoded. */
+/** Percent-encodes every character that is not unreserved (RFC 3986). */
 export function encodeSegment(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (it) => `%${it.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -1,4 +1,4 @@
-/** Which dialect a request speaks. Where nothing tells, it is 0.x: that is what deployed clients speak. */
+/** The dialect of a request. A request that shows none is taken for 0.x, which most deployed clients speak. */
 
 import type { Selector } from "../../matching/selector.js";
 import type { Principal } from "../access.js";
@@ -20,14 +20,14 @@ export class Dialects {
     return this.#served.some((dialect) => dialect.name === name);
   }
 
-  /** By its parameters: `match...` is draft-08. */
+  /** By the parameters: `match...` is draft-08. */
   ofQuery(form: Form): MercureDialect {
     return this.#get(form.some(([name]) => /^match/i.test(name)) ? v8 : v0);
   }
 
-  /** By its token. */
-  ofAsker(asker: Principal | Grants<Selector>): MercureDialect {
-    return this.#get(asker !== "anonymous" && asker.dialect === "draft-08" ? v8 : v0);
+  /** By the token. */
+  ofPrincipal(principal: Principal | Grants<Selector>): MercureDialect {
+    return this.#get(principal !== "anonymous" && principal.dialect === "draft-08" ? v8 : v0);
   }
 
   #get(wanted: MercureDialect): MercureDialect {

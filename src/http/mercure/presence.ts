@@ -25,7 +25,7 @@ export interface PresenceOptions {
   /** The offset of the newest publication. */
   readonly head: () => number;
   /** The other daemons that serve this hub; absent = there are none. */
-  readonly others?: RemotePresence | undefined;
+  readonly remote?: RemotePresence | undefined;
 }
 
 /** Other daemons: they are told who is here, and tell who is there, some seconds late. */
@@ -49,7 +49,7 @@ export class Presence implements PresenceListener, PresenceSource {
   readonly #instance = randomBytes(6).toString("base64url");
   #changes = 0;
 
-  constructor({ path, base, head, others }: PresenceOptions) {
+  constructor({ path, base, head, remote: others }: PresenceOptions) {
     this.#base = base;
     this.#path = path;
     this.#others = others;
@@ -148,8 +148,8 @@ function subscriptionsOf(
 ): SubscriptionView[] {
   const isSought = (it: Subscribed) => (kind ?? it.kind) === it.kind && (match ?? it.match) === it.match;
   return subscriber.subscriptions
-    .filter((subscribed) => isSought(subscribed) && dialect.tells(subscribed))
+    .filter((subscribed) => isSought(subscribed) && dialect.shows(subscribed))
     .map((subscribed) => ({ subscriber, subscribed }));
 }
 
-const dialectOf = (subscribed: Subscribed): MercureDialect => (v8.tells(subscribed) ? v8 : v0);
+const dialectOf = (subscribed: Subscribed): MercureDialect => (v8.shows(subscribed) ? v8 : v0);

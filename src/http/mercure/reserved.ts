@@ -1,15 +1,15 @@
-/** The hub's own namespace (Mercure, "Reserved topics"): nobody but the hub publishes there, through whichever ingress. */
+/** The namespace of the hub (Mercure, "Reserved topics"): publishers may not publish there, through any ingress. */
 
-/** Percent-encoded characters that need not be: letters, digits, "-", ".", "_" and "~" (RFC 3986 section 6.2.2.2). */
+/** Percent-encoded characters that need no encoding: letters, digits, "-", ".", "_" and "~" (RFC 3986 section 6.2.2.2). */
 const UNRESERVED = /%(2D|2E|5F|7E|3[0-9]|[46][1-9A-F]|[57][0-9A])/gi;
-/** Scheme and authority, as they stand. */
+/** Scheme and authority, unparsed. */
 const AUTHORITY = /^(?:[a-z][a-z0-9+.-]*:)?\/\/[^/?#]*/i;
-/** A name without anything that an address is made of: most topics, and 20 times cheaper to check than by parsing a URL. */
+/** A name without the delimiters of an address: most topics, and 20 times cheaper to check than by parsing a URL. */
 const PLAIN_NAME = /^[^/\\%.:#?\s]+$/;
 
 /**
- * Whether a topic resolves to the hub's path or below, at whatever authority (what is no URL is nowhere), or reads as one of its
- * subscriptions: 0.x subscribers compare texts, so `<hub>/subscriptions/../x` is one to them.
+ * Whether a topic resolves to the hub's path or below it, at any authority (text that is not a URL resolves to nothing), or starts like the
+ * address of a subscription: 0.x subscribers compare texts, so that `<hub>/subscriptions/../x` is such an address to them.
  */
 export function isReserved(topic: string, hub: URL): boolean {
   if (PLAIN_NAME.test(topic)) return hub.pathname.endsWith(`/${topic}`);
@@ -18,7 +18,7 @@ export function isReserved(topic: string, hub: URL): boolean {
   return path !== undefined && (path === hub.pathname || path.startsWith(`${hub.pathname}/`));
 }
 
-/** The path, with dot segments resolved (the parser takes "%2e" for a dot there, too) and unreserved characters decoded. */
+/** The path, with dot segments removed (the parser treats "%2e" as a dot, too) and unreserved characters decoded. */
 function pathOf(topic: string, hub: URL): string | undefined {
   try {
     const { pathname } = new URL(topic, hub);

@@ -1,43 +1,44 @@
-/** Mercure 0.x: draft-dunglas-mercure-07 and its reference hub before 1.0; what deployed clients speak. */
+/** Mercure 0.x: draft-dunglas-mercure-07 and its reference hub before 1.0, spoken by most deployed clients. */
 import { ProtocolError } from "../../errors.js";
-import { cursorIn } from "../cursor.js";
+
 import { valuesOf } from "../form.js";
+import { lastEventIdIn } from "../last-event-id.js";
 import { encodeSegment, type MercureDialect } from "./dialect.js";
 import { isReserved } from "./reserved.js";
 
-/** In one request; the number of the reference hub. */
-const MAX_TOPICS = 100;
+/** In one request; the limit of the reference hub. */
+const MAX_TOPIC_COUNT = 100;
 const CONTEXT = { "@context": "https://mercure.rocks/" };
 
 export const v0: MercureDialect = {
   name: "0.x",
 
   /** `topic`, repeated: a topic, a URI template, or `*`. */
-  asked(form) {
+  requestedSelectors(form) {
     const topics = valuesOf(form, "topic");
     if (topics.length === 0) throw new ProtocolError("invalid", 'missing "topic" parameter');
-    if (topics.length > MAX_TOPICS) {
-      throw new ProtocolError("invalid", `${topics.length} topics, at most ${MAX_TOPICS} are taken`);
+    if (topics.length > MAX_TOPIC_COUNT) {
+      throw new ProtocolError("invalid", `${topics.length} topics, at most ${MAX_TOPIC_COUNT} are accepted`);
     }
     return topics.map((value) => ({ selects: "template", kind: "topic", value }));
   },
 
-  cursor: (form) => cursorIn(form, ["lastEventID", "Last-Event-ID"]),
-  cursorHeader: "Last-Event-ID",
+  lastEventId: (form) => lastEventIdIn(form, ["lastEventID", "Last-Event-ID"]),
+  lastEventIdHeader: "Last-Event-ID",
 
-  /** The hub's path anywhere in it, and what leads there; but "#general" and "?page=1" are names here, not addresses. */
+  /** A topic that contains the hub's path, or resolves to it; "#general" and "?page=1" are names, not addresses. */
   isReserved: (topic, hub) => topic.includes(hub.pathname) || (!/^[#?]/.test(topic) && isReserved(topic, hub)),
-  reservedStatus: 403,
-  joinersInTopics: true,
-  tooManyTopicsStatus: 400,
+  reservedTopicCode: "forbidden",
+  allowsJoiners: true,
+  tooManyTopicsCode: "invalid",
 
-  tells: ({ kind }) => kind === "topic",
+  shows: ({ kind }) => kind === "topic",
   eventType: undefined,
   contentType: "application/ld+json",
 
   pathOf: ({ subscriber, subscribed }) => `/${encodeSegment(subscribed.match)}/${encodeSegment(subscriber.id)}`,
 
-  sought([match, subscriber, ...more]) {
+  parsePath([match, subscriber, ...more]) {
     if (more.length > 0) return undefined;
     return { ...(match !== undefined && { match }), ...(subscriber !== undefined && { subscriber }) };
   },
@@ -60,5 +61,5 @@ export const v0: MercureDialect = {
     subscriptions: documents,
   }),
 
-  single: (document, lastEventID) => ({ ...document, lastEventID }),
+  singleDocument: (document, lastEventID) => ({ ...document, lastEventID }),
 };

@@ -1,13 +1,13 @@
 /** Mercure draft-dunglas-mercure-08. */
 import { ProtocolError } from "../../errors.js";
-import { cursorIn } from "../cursor.js";
-import { encodeSegment, type MercureDialect, type RequestedSelectors } from "./dialect.js";
+import { lastEventIdIn } from "../last-event-id.js";
+import { encodeSegment, type MercureDialect, type RequestedSelector } from "./dialect.js";
 import { isReserved } from "./reserved.js";
 
-/** In one request; the number of the reference hub. */
-const MAX_MATCHERS = 100;
+/** In one request; the limit of the reference hub. */
+const MAX_MATCHER_COUNT = 100;
 
-/** The parameters that say what to follow. */
+/** The parameters that select topics. */
 const MATCHERS = new Map<string, "exact" | "urlpattern">([
   ["match", "exact"],
   ["match_exact", "exact"],
@@ -17,38 +17,38 @@ const MATCHERS = new Map<string, "exact" | "urlpattern">([
 export const v8: MercureDialect = {
   name: "draft-08",
 
-  /** `match`, `match_exact`, `match_urlpattern`, repeated. Other names that begin like these are other types' or mistakes. */
-  asked(form) {
-    const asked: RequestedSelectors[] = [];
+  /** `match`, `match_exact`, `match_urlpattern`, repeated. Another name with this prefix is an unknown type or a mistake. */
+  requestedSelectors(form) {
+    const selectors: RequestedSelector[] = [];
     for (const [name, value] of form) {
       const kind = MATCHERS.get(name);
-      if (kind) asked.push({ selects: kind, kind, value });
-      else if (/^match/i.test(name)) throw new ProtocolError("invalid", "a type of matcher that is not known");
+      if (kind) selectors.push({ selects: kind, kind, value });
+      else if (/^match/i.test(name)) throw new ProtocolError("invalid", "an unknown type of matcher");
       else if (name === "topic") throw new ProtocolError("invalid", '"topic" is Mercure 0.x: use "match"');
     }
-    if (asked.length === 0) throw new ProtocolError("invalid", 'missing "match" parameter');
-    if (asked.length > MAX_MATCHERS) {
-      throw new ProtocolError("invalid", `${asked.length} matchers, at most ${MAX_MATCHERS} are taken`);
+    if (selectors.length === 0) throw new ProtocolError("invalid", 'missing "match" parameter');
+    if (selectors.length > MAX_MATCHER_COUNT) {
+      throw new ProtocolError("invalid", `${selectors.length} matchers, at most ${MAX_MATCHER_COUNT} are accepted`);
     }
-    return asked;
+    return selectors;
   },
 
-  cursor: (form) => cursorIn(form, ["last_event_id"]),
-  cursorHeader: "Mercure-Last-Event-ID",
+  lastEventId: (form) => lastEventIdIn(form, ["last_event_id"]),
+  lastEventIdHeader: "Mercure-Last-Event-ID",
 
   isReserved,
-  reservedStatus: 400,
-  joinersInTopics: false,
-  tooManyTopicsStatus: 413,
+  reservedTopicCode: "invalid",
+  allowsJoiners: false,
+  tooManyTopicsCode: "too_large",
 
-  tells: ({ kind }) => kind !== "topic",
+  shows: ({ kind }) => kind !== "topic",
   eventType: "mercure",
   contentType: "application/json",
 
   pathOf: ({ subscriber, subscribed: { kind, match } }) =>
     `/${kind}/${encodeSegment(match)}/${encodeSegment(subscriber.id)}`,
 
-  sought([kind, match, subscriber, ...more]) {
+  parsePath([kind, match, subscriber, ...more]) {
     if (kind === undefined) return {};
     if (match === undefined || more.length > 0) return undefined;
     if (kind !== "exact" && kind !== "urlpattern") return "unknown";
@@ -67,5 +67,5 @@ export const v8: MercureDialect = {
 
   collection: (id, documents) => ({ id, type: "subscriptions", subscriptions: documents }),
 
-  single: (document) => document,
+  singleDocument: (document) => document,
 };

@@ -1,36 +1,27 @@
-/** What clients can learn of the hub before they come: protected resource metadata (RFC 9728; Mercure, "Discovery"). */
-import { COOKIE } from "../auth/carrier.js";
-import { preflightHeaders } from "../cors.js";
-import type { Route, RouteMethod } from "../router.js";
+/** GET of the hub's metadata: what clients discover before they subscribe (RFC 9728; Mercure, "Discovery"). */
+import { ACCESS_TOKEN_COOKIE } from "../auth/find-token.js";
+import type { RouteMethod } from "../route-table.js";
 
-export interface MetadataParts {
-  readonly path: string;
-  /** The name by which tokens call the hub: their `aud`. */
+export interface MetadataOptions {
+  /** The name of the hub in tokens: their `aud`. */
   readonly resource: string;
-  /** Who issues tokens; undefined = not said. */
+  /** The issuer of tokens; undefined = not stated. */
   readonly issuer: string | undefined;
-  readonly corsOrigins: () => readonly string[];
 }
 
-/** RFC 9728 section 3.1: before the resource's own path. */
+/** RFC 9728 section 3.1: before the path of the resource. */
 export const metadataPath = (hubPath: string): string => `/.well-known/oauth-protected-resource${hubPath}`;
 
-export function metadataRoute({ path, resource, issuer, corsOrigins }: MetadataParts): Route {
+export function metadataResponse({ resource, issuer }: MetadataOptions): RouteMethod {
   const body = `${JSON.stringify({
     resource,
     ...(issuer !== undefined && { authorization_servers: [issuer] }),
     authorization_details_types_supported: ["https://mercure.rocks/authorization-detail"],
     bearer_methods_supported: ["header"],
-    mercure_cookie: COOKIE,
+    mercure_cookie: ACCESS_TOKEN_COOKIE,
     mercure_matcher_types_supported: ["exact", "urlpattern"],
     mercure_subscriptions: true,
   })}\n`;
   const headers = { "Content-Type": "application/json" };
-  const get: RouteMethod = () => ({ status: 200, headers, body, persists: true });
-  return {
-    name: metadataPath(path),
-    methods: { GET: get, HEAD: get },
-    options: (request) => preflightHeaders(request, corsOrigins(), "GET, HEAD, OPTIONS"),
-    optionsPersist: true,
-  };
+  return () => ({ status: 200, headers, body, persists: true });
 }

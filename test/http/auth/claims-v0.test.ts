@@ -81,9 +81,9 @@ const MALFORMED: [what: string, claims: Claims, why: RegExp][] = [
     /1001 selectors/,
   ],
   ["a payload without end", { mercure: { payload: nested(33) } }, /deeper than 32/],
-  ["an exp that is a text", { mercure: {}, exp: "2030-01-01" }, /exp is no number/],
-  ["an iat that is a text", { mercure: {}, iat: "0" }, /iat is no number/],
-  ["an nbf that is a text", { mercure: {}, nbf: "0" }, /nbf is no number/],
+  ["an exp that is a text", { mercure: {}, exp: "2030-01-01" }, /exp is not a number/],
+  ["an iat that is a text", { mercure: {}, iat: "0" }, /iat is not a number/],
+  ["an nbf that is a text", { mercure: {}, nbf: "0" }, /nbf is not a number/],
 ];
 
 for (const [what, claims, why] of MALFORMED) {
@@ -99,7 +99,7 @@ test("a payload of 32 levels is taken, and so are 1,000 selectors", async () => 
 
 test("tokens of 0.x are refused when 0.x is turned off", async () => {
   const token = await sign({ mercure: { publish: ["*"] } });
-  refused(await verifier({ legacy: false }).verify(token), /turned off/);
+  refused(await verifier({ acceptsV0: false }).verify(token), /disabled/);
 });
 
 function nested(levels: number): unknown {

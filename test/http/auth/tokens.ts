@@ -4,7 +4,7 @@ import { createHmac, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { type JWTHeaderParameters, SignJWT } from "jose";
 import type { Grants, ParseSelector } from "../../../src/http/auth/grants.js";
 import { publicKey, secretKey, type VerificationKey } from "../../../src/http/auth/verification-key.js";
-import { type Verified, Verifier, type VerifierOptions } from "../../../src/http/auth/verifier.js";
+import { type VerifiedToken, Verifier, type VerifierOptions } from "../../../src/http/auth/verifier.js";
 import { FakeClock } from "../../support/clock.js";
 
 /** Milliseconds since 1970. */
@@ -33,12 +33,12 @@ export interface Setting extends Partial<VerifierOptions<string>> {
 export function verifier(setting: Setting = {}): Verifier<string> {
   const defaults = {
     keys: [secretKey(SECRET)],
-    parser: () => parse,
+    newParser: () => parse,
     clock: new FakeClock(NOW),
     authority: AUTHORITY,
-    legacy: true,
-    legacyIssuer: undefined,
-    leeway: 0,
+    acceptsV0: true,
+    issuerV0: undefined,
+    leewayMs: 0,
   };
   return new Verifier({ ...defaults, ...setting });
 }
@@ -89,14 +89,14 @@ export const KEYS = {
   ed: publicKey(ED.publicKey),
 } satisfies Record<string, VerificationKey>;
 
-export function granted(verified: Verified<string>): Grants<string> {
-  assert.ok(verified.ok, verified.ok ? "" : verified.why);
+export function granted(verified: VerifiedToken<string>): Grants<string> {
+  assert.ok(verified.ok, verified.ok ? "" : verified.reason);
   return verified.grants;
 }
 
 /** Asserts the refusal, and that its reason, for the log, is the one that is meant. */
-export function refused(verified: Verified<string>, why: RegExp): void {
+export function refused(verified: VerifiedToken<string>, why: RegExp): void {
   assert.ok(!verified.ok, "the token was accepted");
   assert.equal(verified.code, "invalid_token");
-  assert.match(verified.why, why);
+  assert.match(verified.reason, why);
 }

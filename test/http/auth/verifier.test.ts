@@ -41,13 +41,13 @@ test("algorithms that are not on the list are refused, though the key could veri
   for (const alg of ["RS384", "RS512", "PS256"]) {
     refused(
       await verifier(all).verify(await sign(MERCURE, { alg }, RSA.privateKey)),
-      /no key is configured for its alg/,
+      /no key is configured for the alg/,
     );
   }
 });
 
 test("alg none is refused in every spelling", async () => {
-  refused(await verifier().verify(new UnsecuredJWT(access()).encode()), /no signed JWT/);
+  refused(await verifier().verify(new UnsecuredJWT(access()).encode()), /not a signed JWT/);
   for (const alg of ["none", "None", "NONE", "", null, undefined, 0, ["HS256"], { alg: "HS256" }]) {
     refused(await verifier().verify(signRaw(JSON.stringify({ alg, typ: "at+jwt" }), JSON.stringify(access()))), /alg/);
   }
@@ -63,7 +63,7 @@ test("a public key is no HMAC secret, in whatever form the forger writes it", as
   ];
   for (const form of forms) {
     const forged = signRaw('{"alg":"HS256","typ":"at+jwt"}', JSON.stringify(access()), Buffer.from(form));
-    refused(await verifier({ keys: [KEYS.rsa] }).verify(forged), /no key is configured for its alg, "HS256"/);
+    refused(await verifier({ keys: [KEYS.rsa] }).verify(forged), /no key is configured for the alg "HS256"/);
     refused(await verifier({ keys: [KEYS.rsa, KEYS.hs] }).verify(forged), /signature/);
   }
 });
@@ -88,7 +88,7 @@ test("the kid picks among the keys; an unknown one picks none", async () => {
   refused(await verifier({ keys }).verify(await sign(MERCURE, { kid: "one" }, Buffer.alloc(32, 2))), /signature/);
   refused(
     await verifier({ keys }).verify(await sign(MERCURE, { kid: "three" }, Buffer.alloc(32, 2))),
-    /by its kid, "three"/,
+    /with the kid "three"/,
   );
   granted(await verifier().verify(await sign(MERCURE, { kid: "any" })));
 });
@@ -136,7 +136,7 @@ test("claims that are no JSON object are refused", async () => {
     "[".repeat(40_000),
   ];
   for (const body of bodies)
-    refused(await verifier().verify(signRaw('{"alg":"HS256"}', body)), /claims are no JSON|no signed JWT/);
+    refused(await verifier().verify(signRaw('{"alg":"HS256"}', body)), /claims are not (a )?JSON|not a signed JWT/);
 });
 
 test("a token of more than 65,536 characters is refused", async () => {
@@ -156,7 +156,7 @@ test("an access token must not come in the query; one of 0.x may", async () => {
 test("a token that was good is not checked again, until it expires", async () => {
   let parsed = 0;
   const clock = new FakeClock(NOW);
-  const one = verifier({ clock, parser: () => (kind, value) => `${++parsed} ${parse(kind, value)}` });
+  const one = verifier({ clock, newParser: () => (kind, value) => `${++parsed} ${parse(kind, value)}` });
   const token = await signAccess();
   const grants = granted(await one.verify(token));
   assert.equal(granted(await one.verify(token)), grants);
@@ -169,7 +169,7 @@ test("a token that was good is not checked again, until it expires", async () =>
 
 test("a token that comes many times at once is checked once, and answered in order", async () => {
   let parsed = 0;
-  const one = verifier({ parser: () => (kind, value) => `${++parsed} ${parse(kind, value)}` });
+  const one = verifier({ newParser: () => (kind, value) => `${++parsed} ${parse(kind, value)}` });
   const token = await sign(MERCURE);
   const order: number[] = [];
   await Promise.all(Array.from({ length: 20 }, (_, n) => one.verify(token).then((it) => granted(it) && order.push(n))));
@@ -202,8 +202,8 @@ test("no reason for the log has the token in it, or anything that is long or spa
   for (const token of tokens) {
     const verified = await verifier({ keys: [secretKey(SECRET, "one")] }).verify(token);
     assert.ok(!verified.ok);
-    assert.ok(verified.why.length < 300 && !verified.why.includes("\n"), verified.why);
-    for (const part of token.split(".")) assert.ok(!verified.why.includes(part));
+    assert.ok(verified.reason.length < 300 && !verified.reason.includes("\n"), verified.reason);
+    for (const part of token.split(".")) assert.ok(!verified.reason.includes(part));
   }
 });
 
@@ -236,7 +236,7 @@ test("no text makes the verifier throw, and a good token is still good afterward
 test("the clocks of issuers may differ by the leeway, in either direction, and no more", async () => {
   const leeway = 30_000;
   const check = async (claims: Record<string, number>) =>
-    verifier({ leeway }).verify(await sign({ ...MERCURE, ...claims }));
+    verifier({ leewayMs: leeway }).verify(await sign({ ...MERCURE, ...claims }));
   for (const name of ["nbf", "iat"]) {
     granted(await check({ [name]: SECONDS + 30 }));
     refused(await check({ [name]: SECONDS + 31 }), new RegExp(`not valid yet \\(${name}\\)`));
@@ -256,7 +256,7 @@ test("an exp, nbf or iat of null is none", async () => {
 
 test("what was opened ends at exp; what is opened within the leeway after it, when that is over", async () => {
   const clock = new FakeClock(NOW);
-  const it = verifier({ clock, leeway: 30_000 });
+  const it = verifier({ clock, leewayMs: 30_000 });
   const token = await sign({ ...MERCURE, exp: SECONDS + 10 });
   assert.equal(granted(await it.verify(token)).expiresAt, NOW + 10_000);
   clock.advance(10_000);
@@ -281,7 +281,7 @@ test("of several tokens those that are good count together, until the first of t
 });
 
 test("with an issuer configured a token of Mercure 0.x must have it, too", async () => {
-  const it = verifier({ legacyIssuer: "https://login.example" });
+  const it = verifier({ issuerV0: "https://login.example" });
   const mercure = { publish: ["*"] };
   for (const claims of [
     { mercure },

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { openStream } from "../../support/hub.js";
 import { RecordingOutlet } from "../../support/outlet.js";
 import { interest, operated, subscriber } from "./harness.js";
 
@@ -76,13 +77,7 @@ test("pages hold everybody once, the newest first, server by server", async () =
         const second = hub.serveMongrel2("second", new RecordingOutlet(clock), { keepalive: 1e6, heartbeat: 0 });
         second.start();
         for (const id of ids) connect(id);
-        const subscription = {
-          remote: "::1",
-          interest: interest(["*"]),
-          lastEventId: undefined,
-          opening: () => Buffer.from(":\n\n"),
-        };
-        for (const id of ids.slice(0, 7)) void hub.subscribe(second, { id, ...subscription });
+        for (const id of ids.slice(0, 7)) openStream(hub, second, { id, remote: "::1", interest: interest(["*"]) });
         const seen: string[] = [];
         let after: { server: string; id: number } | undefined;
         do {

@@ -3,7 +3,7 @@
  * metrics` looks for, and a little more (every sample's family is declared, histograms are whole).
  */
 
-export interface Sample {
+interface Sample {
   readonly name: string;
   readonly labels: ReadonlyMap<string, string>;
   readonly value: number;

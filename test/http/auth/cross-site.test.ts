@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { refuseCrossSite } from "../../../src/http/auth/origin.js";
+import { refuseCrossSite } from "../../../src/http/auth/cross-site.js";
 
 const ALLOWED = ["https://app.example", "http://localhost:6767"];
 

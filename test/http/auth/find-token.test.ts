@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { findToken, type PresentedToken } from "../../../src/http/auth/carrier.js";
+import { findToken, type PresentedToken } from "../../../src/http/auth/find-token.js";
 
-const BOTH = { legacy: true };
-const ONLY_V8 = { legacy: false };
+const BOTH = { acceptsV0: true };
+const ONLY_V8 = { acceptsV0: false };
 
 type Given = Readonly<Record<string, string | string[]>>;
 
@@ -14,8 +14,8 @@ const request = (headers: Given, query = "") => ({
 });
 
 const find = (headers: Given, query = "", options = BOTH) => findToken(request(headers, query), options);
-const token = (text: string, carrier: string, ...others: string[]): PresentedToken =>
-  ({ kind: "tokens", tokens: [text, ...others], carrier }) as PresentedToken;
+const token = (text: string, source: string, ...others: string[]): PresentedToken =>
+  ({ kind: "tokens", tokens: [text, ...others], source }) as PresentedToken;
 
 function isMalformed(presented: PresentedToken): void {
   assert.equal(presented.kind, "malformed");
@@ -139,9 +139,9 @@ test("no header, cookie or query makes it throw, and a refusal does not repeat w
     nil: undefined,
   });
   fc.assert(
-    fc.property(any, any, fc.string({ unit: "binary" }), fc.boolean(), (authorization, cookie, query, legacy) => {
+    fc.property(any, any, fc.string({ unit: "binary" }), fc.boolean(), (authorization, cookie, query, acceptsV0) => {
       const headers = { ...(authorization && { authorization }), ...(cookie && { cookie }) };
-      const presented = find(headers, query, { legacy });
+      const presented = find(headers, query, { acceptsV0 });
       assert.ok(["none", "tokens", "malformed"].includes(presented.kind));
       if (presented.kind === "tokens") assert.ok(!presented.tokens.includes(""));
     }),
@@ -150,7 +150,7 @@ test("no header, cookie or query makes it throw, and a refusal does not repeat w
   fc.assert(
     fc.property(fc.string({ minLength: 20 }), (secret) => {
       const presented = find({ authorization: `Bearer ${secret} ${secret}` });
-      assert.ok(presented.kind !== "malformed" || !presented.refusal.why.includes(secret));
+      assert.ok(presented.kind !== "malformed" || !presented.refusal.reason.includes(secret));
     }),
   );
 });

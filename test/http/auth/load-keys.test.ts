@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { M2pushError } from "../../../src/errors.js";
-import { loadKeys } from "../../../src/http/auth/key-set.js";
+import { loadKeys } from "../../../src/http/auth/load-keys.js";
 import { EC, ED, granted, RSA, SECRET, sign, verifier } from "./tokens.js";
 
 /** Self-signed, and the key in it. */
@@ -112,8 +112,8 @@ test("a public key in disguise is never taken for a secret", () => {
     "-----begin public key-----\nAAAA\n-----end public key-----",
   ];
   for (const text of disguises) {
-    isFault(text, /got a public key that is no PEM block/);
-    isFault(file("key.pub", text), /got a public key that is no PEM block/);
+    isFault(text, /got a public key that is not a PEM block/);
+    isFault(file("key.pub", text), /got a public key that is not a PEM block/);
   }
 });
 
@@ -124,7 +124,7 @@ test("base64 that is no key is a secret like any other", () => {
 });
 
 test("text that can be no secret is a fault", () => {
-  isFault("   ", /got blanks/);
+  isFault("   ", /got white space/);
   isFault('{"keys":[]}', /the path of a JWKS file/);
   isFault("one\ntwo", /on a single line/);
 });
@@ -137,12 +137,12 @@ test("a file has a PEM block, a JWKS, or nothing but a secret", async () => {
 });
 
 test("a file that cannot be used is a fault that names it", () => {
-  isFault(join(folder, "missing.pem"), /missing\.pem: expected a file that can be read \(ENOENT\)/);
+  isFault(join(folder, "missing.pem"), /missing\.pem: expected a readable file \(ENOENT\)/);
   isFault(folder, /\(EISDIR\)/);
-  isFault(file("empty.key", ""), /empty\.key: .*blanks/);
+  isFault(file("empty.key", ""), /empty\.key: .*white space/);
   isFault(file("key.pub", RSA.publicKey.export({ type: "spki", format: "der" })), /got binary data; .*openssl/);
   isFault(file("large.key", "x".repeat(1_000_001)), /at most 1000000 bytes/);
-  isFault(file("set.json", "{"), /what is no JSON/);
+  isFault(file("set.json", "{"), /text that is not JSON/);
   isFault(file("set.json", "{}"), /with a list "keys"/);
 });
 
@@ -195,13 +195,13 @@ test("keys of a set that are for something else are left out with a warning, tho
     ["EdDSA"],
   );
   assert.equal(warnings.length, others.length);
-  for (const warning of warnings) assert.match(warning, /^auth\.publisher_key: keys\[\d+\] is left out: /);
+  for (const warning of warnings) assert.match(warning, /^auth\.publisher_key: keys\[\d+\] is ignored: /);
 });
 
 test("a JWKS without a key that can be used, or with a private one, is a fault", () => {
-  isFault(jwks(), /can be used; there is none/);
+  isFault(jwks(), /expected a usable key; there is none/);
   isFault(jwks(jwk(RSA, { use: "enc" })), /there is none/);
-  isFault(jwks(jwk(RSA, { alg: "RS512" })), /keys\[0\] is left out: its alg is not RS256/);
+  isFault(jwks(jwk(RSA, { alg: "RS512" })), /keys\[0\] is ignored: its alg is not RS256/);
   isFault(jwks(jwk(ED), EC.privateKey.export({ format: "jwk" })), /a private one \(keys\[1\]/);
   isFault(jwks(...Array(101).fill(jwk(ED))), /at most 100 keys, got 101/);
 });

@@ -1,0 +1,50 @@
+/** The one place that maps errors to HTTP responses: docs/decisions/0004-error-codes.md. */
+import { M2pushError, ProtocolError, type ReplyCode } from "../errors.js";
+import type { Response } from "./response.js";
+
+const STATUS_CODES: Readonly<Record<ReplyCode, number>> = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 412,
+  too_large: 413,
+  unsupported_type: 415,
+  key_reused: 422,
+  rate_limited: 429,
+  internal: 500,
+  unsupported: 501,
+  unavailable: 503,
+  storage_failed: 503,
+};
+
+const MS_PER_SECOND = 1000;
+/** Where an error does not state when to try again. */
+const DEFAULT_RETRY_AFTER_MS = 1000;
+
+/** A response that rejects a request. `status`: where a standard asks for another one than that of the code. */
+export function rejection(
+  code: ReplyCode,
+  { status = STATUS_CODES[code], ...rest }: Partial<Omit<Response, "code">> = {},
+): Response {
+  return { status, code, ...rest };
+}
+
+/** The header that tells a client when to try again; rounded up to seconds. */
+export function retryAfter(milliseconds: number): { readonly "Retry-After": string } {
+  return { "Retry-After": `${Math.ceil(milliseconds / MS_PER_SECOND)}` };
+}
+
+/** The fault of a request is told to its client. Of other errors the client learns only whether to try again. */
+export function errorResponse(error: unknown): Response {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (error instanceof ProtocolError) return rejection(error.code, { body: `${reason}\n`, reason });
+  if (!(error instanceof M2pushError) || !isTemporary(error.code)) return rejection("internal", { reason });
+  const headers = retryAfter(error.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS);
+  return rejection(error.code, { headers, reason });
+}
+
+function isTemporary(code: string): code is "unavailable" | "storage_failed" {
+  return code === "unavailable" || code === "storage_failed";
+}

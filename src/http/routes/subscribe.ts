@@ -1,0 +1,267 @@
+/**
+ * GET, HEAD and QUERY of both stream addresses (WHATWG HTML 9.2; Mercure, "Subscription"), from the request to the open stream: parse,
+ * authorize, find the start of the replay, check the limits, open. Parameters select events; the token alone decides which private events
+ * the client may get. Every step but the last two may take time; where none does, the stream opens in the turn of its request.
+ */
+import { randomUUID } from "node:crypto";
+import type { ReplayRequest } from "../../delivery/replay.js";
+import type { ServerDelivery } from "../../delivery/server-delivery.js";
+import type { Subscribed, Subscriber } from "../../delivery/subscriber.js";
+import type { Hub } from "../../hub/hub.js";
+import type { Interest } from "../../matching/interest.js";
+import { canonical, covers, type Selector } from "../../matching/selector.js";
+import { type HttpRequest, header, lastHeader } from "../../protocol/request.js";
+import { encodeComment, encodeRetry } from "../../protocol/sse.js";
+import { memoizeLast } from "../../util/memoize-last.js";
+import { isResponse, type Principal } from "../access.js";
+import { hasTokenInQuery } from "../auth/find-token.js";
+import { refuseToken } from "../auth/token-refusal.js";
+import { corsHeaders, NO_CORS } from "../cors.js";
+import { errorResponse, rejection, retryAfter } from "../error-response.js";
+import { rejectEncodedBody } from "../form.js";
+import { lastEventIdOfHeader } from "../last-event-id.js";
+import { encodeResponseHead, type Response } from "../response.js";
+import type { RouteMethod, RouteResult } from "../route-table.js";
+import type { LiveSettings } from "../settings.js";
+import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
+
+/**
+ * No cache may store the stream, and no proxy may buffer it: X-Accel-Buffering is for nginx; a proxy that compresses (express `compression`,
+ * used by development servers) collects events until its block is full, unless it reads no-transform.
+ */
+const STREAM_HEADERS = {
+  "Content-Type": "text/event-stream",
+  "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate, no-transform",
+  Expires: "Thu, 01 Jan 1970 00:00:00 GMT",
+  Pragma: "no-cache",
+  "X-Accel-Buffering": "no",
+};
+
+/** RFC 6750 section 2.3: the response to a token in the address is private. */
+const PRIVATE = { "Cache-Control": `private, ${STREAM_HEADERS["Cache-Control"]}` };
+
+/** Coprime to 1000: a thousand consecutive connections get as many different ends. */
+const SPREAD_FACTOR_COUNT = 619;
+
+const NO_GRANTS: readonly Selector[] = [];
+const FIRST_COMMENT = encodeComment(" time stream");
+
+export interface SubscribeDeps {
+  readonly hub: Hub;
+  /** The hub's URL. */
+  readonly base: string;
+  readonly settings: LiveSettings;
+  /** The value of the Date header. */
+  readonly date: () => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export class SubscribeRoute {
+  readonly #parser: SubscribeRequestParser;
+  readonly #deps: SubscribeDeps;
+  /** The head that most clients get, the same for one second. */
+  readonly #plainHead = memoizeLast((date: string) =>
+    memoizeLast((retryMs: number) => encodeHead(retryMs, { Date: date, ...STREAM_HEADERS })),
+  );
+
+  constructor(parser: SubscribeRequestParser, deps: SubscribeDeps) {
+    this.#parser = parser;
+    this.#deps = deps;
+  }
+
+  readonly handle: RouteMethod = (server, request) => {
+    try {
+      const result = this.#subscribe(server, request);
+      return result instanceof Promise ? result.catch(subscribeError) : result;
+    } catch (error) {
+      return subscribeError(error);
+    }
+  };
+
+  #subscribe(server: ServerDelivery, request: HttpRequest): RouteResult | Promise<RouteResult> {
+    const encoded = request.method === "QUERY" ? rejectEncodedBody(request) : undefined;
+    const rejected = encoded ?? this.#rejectAtLimit(request);
+    if (rejected) return rejected;
+    return continueWith(server, request, this.#parser.parse(request), (parsed) =>
+      this.#authorize(server, request, parsed),
+    );
+  }
+
+  #authorize(
+    server: ServerDelivery,
+    request: HttpRequest,
+    parsed: SubscribeRequest,
+  ): RouteResult | Promise<RouteResult> {
+    const authorized = this.#deps.settings.current.access.subscriber(request);
+    return continueWith(server, request, authorized, (principal) => {
+      if (isResponse(principal)) return principal;
+      if (request.method === "HEAD") return { status: 200, headers: this.#headers(request, principal) };
+      return this.#findReplay(server, request, parsed, principal);
+    });
+  }
+
+  /** An empty header says nothing. An empty parameter is a last event id that was lost on its way. */
+  #findReplay(
+    server: ServerDelivery,
+    request: HttpRequest,
+    parsed: SubscribeRequest,
+    principal: Principal,
+  ): RouteResult | Promise<RouteResult> {
+    const sent = lastHeader(request, "last-event-id");
+    const lastEventId = (sent && lastEventIdOfHeader(sent)) || parsed.lastEventId;
+    const found = this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
+    return continueWith(server, request, found, (replay) => this.#open(server, request, parsed, principal, replay));
+  }
+
+  /** Synchronous: the limits are checked when the connection becomes a client, whatever happened while earlier steps took time. */
+  #open(
+    server: ServerDelivery,
+    request: HttpRequest,
+    parsed: SubscribeRequest,
+    principal: Principal,
+    replay: ReplayRequest,
+  ): RouteResult {
+    const { hub } = this.#deps;
+    const grants = principal === "anonymous" ? NO_GRANTS : canonical(principal.subscribe);
+    const isPublicOnly = grants.length > 0 && !server.servesPrivate;
+    const interest = grants.length === 0 || isPublicOnly ? parsed.interest : { ...parsed.interest, grants };
+    const rejected =
+      this.#rejectAtLimit(request) ?? this.#rejectPatternCost(server, interest) ?? this.#rejectRevoked(principal);
+    if (rejected) return rejected;
+    hub.subscribe(server, {
+      id: request.id,
+      remote: request.remote,
+      interest,
+      expiresAt: this.#expiresAt(request, principal),
+      keyFingerprints: principal === "anonymous" ? undefined : principal.keyFingerprints,
+      subscriber: parsed.isListed ? this.#subscriber(parsed, principal) : undefined,
+      replay,
+      creditLimit: request.credits,
+      isPublicOnly,
+      namesOpening: asksForEvents(request),
+      head: this.#head(request, parsed, principal, replay),
+    });
+    return "streaming";
+  }
+
+  // ---- The head of the response ----------------------------------------------------------------------------------------
+
+  #head(request: HttpRequest, parsed: SubscribeRequest, principal: Principal, replay: ReplayRequest): Buffer {
+    const { hub, settings, date } = this.#deps;
+    const { retryMs, corsOrigins } = settings.current;
+    const { lastEventIdHeader } = parsed;
+    const hasLastEventId = parsed.lastEventId !== undefined || request.headers.has("last-event-id");
+    const startHeader =
+      hasLastEventId && lastEventIdHeader
+        ? { [lastEventIdHeader]: hub.replayedAfter(replay) ?? "earliest" }
+        : undefined;
+    const cors = corsHeaders(request, corsOrigins);
+    const isPlain = cors === NO_CORS && !startHeader && !isPrivate(request, principal);
+    if (isPlain) return this.#plainHead(date())(retryMs);
+    return encodeHead(retryMs, { Date: date(), ...this.#headers(request, principal), ...startHeader });
+  }
+
+  #headers(request: HttpRequest, principal: Principal): Readonly<Record<string, string>> {
+    const cors = corsHeaders(request, this.#deps.settings.current.corsOrigins);
+    return { ...STREAM_HEADERS, ...(isPrivate(request, principal) && PRIVATE), ...cors };
+  }
+
+  // ---- Active subscriptions --------------------------------------------------------------------------------------------
+
+  #subscriber({ selectors }: SubscribeRequest, principal: Principal): Subscriber {
+    const subscribed = new Map<string, Subscribed>();
+    for (const { kind, value: match } of selectors) {
+      const payload = principal === "anonymous" ? undefined : this.#payload(match, principal);
+      subscribed.set(`${kind}\n${match}`, { kind, match, ...(payload !== undefined && { payload }) });
+    }
+    const subject = principal === "anonymous" ? undefined : principal.subject;
+    return {
+      id: `urn:uuid:${randomUUID()}`,
+      subscriptions: [...subscribed.values()],
+      ...(subject !== undefined && { subject }),
+    };
+  }
+
+  /** Of the first entry that selects the selector, taken as a topic. */
+  #payload(match: string, { payloads }: Exclude<Principal, "anonymous">) {
+    return payloads.find(({ topics }) => covers(topics, [match], this.#deps.base))?.payload;
+  }
+
+  /** Milliseconds since 1970. Streams that open together end apart: after 80 to 100 % of the longest time, by their connection ids. */
+  #expiresAt({ id }: HttpRequest, principal: Principal): number | undefined {
+    const expiresAt = principal === "anonymous" ? undefined : principal.expiresAt;
+    const { maxLifetimeMs } = this.#deps.settings.current;
+    if (maxLifetimeMs === 0) return expiresAt;
+    const part = 0.8 + (0.2 * ((id * SPREAD_FACTOR_COUNT) % 1000)) / 1000;
+    return Math.min(expiresAt ?? Number.POSITIVE_INFINITY, this.#deps.now() + Math.round(maxLifetimeMs * part));
+  }
+
+  // ---- Limits ----------------------------------------------------------------------------------------------------------
+
+  #rejectAtLimit({ remote }: HttpRequest): Response | undefined {
+    const { hub, settings } = this.#deps;
+    const { maxClients, maxPerAddress, retryMs } = settings.current;
+    if (maxClients > 0 && hub.clients >= maxClients) {
+      return rejection("unavailable", { headers: retryAfter(retryMs), body: "too many clients\n" });
+    }
+    if (maxPerAddress > 0 && hub.countOf(remote) >= maxPerAddress) {
+      const body = "too many streams from this address\n";
+      return rejection("rate_limited", { headers: retryAfter(retryMs), body, reason: `${remote}: too many streams` });
+    }
+    return undefined;
+  }
+
+  #rejectPatternCost(server: ServerDelivery, interest: Interest): Response | undefined {
+    const { hub, settings } = this.#deps;
+    const { maxPatternCost, retryMs } = settings.current;
+    const added = maxPatternCost > 0 ? server.patternCostOf(interest) : 0;
+    if (added === 0 || hub.patternCost + added <= maxPatternCost) return undefined;
+    const reason = `a pattern cost of ${added} more is above max_pattern_cost`;
+    const body = "the patterns of all streams are too expensive\n";
+    return rejection("unavailable", { headers: retryAfter(retryMs), body, reason });
+  }
+
+  /** The key of a token may be removed while the request is in progress. */
+  #rejectRevoked(principal: Principal): Response | undefined {
+    const { hub, settings } = this.#deps;
+    if (principal === "anonymous" || hub.trusts(principal.keyFingerprints)) return undefined;
+    return settings.current.access.invalidToken(refuseToken("invalid_token", "the key of the token was removed"));
+  }
+}
+
+/** Continues at once, or when the operation is complete unless its connection is gone by then: nothing may be opened on it. */
+function continueWith<T>(
+  server: ServerDelivery,
+  { id }: HttpRequest,
+  operation: T | Promise<T>,
+  next: (result: T) => RouteResult | Promise<RouteResult>,
+): RouteResult | Promise<RouteResult> {
+  if (!(operation instanceof Promise)) return next(operation);
+  return server.continueAfter(id, operation, next);
+}
+
+/** 413 is about content, and a GET has none (RFC 9110 section 15.5.14): limits of parameters are 400. */
+function subscribeError(error: unknown): Response {
+  const response = errorResponse(error);
+  return response.code === "too_large" ? { ...response, status: 400 } : response;
+}
+
+const isPrivate = (request: HttpRequest, principal: Principal): boolean =>
+  principal !== "anonymous" && hasTokenInQuery(request.query);
+
+/** The first bytes of a stream; the hub appends the event with the client's first position. */
+function encodeHead(retryMs: number, headers: Readonly<Record<string, string>>): Buffer {
+  return Buffer.concat([Buffer.from(encodeResponseHead(200, headers)), FIRST_COMMENT, encodeRetry(retryMs)]);
+}
+
+/**
+ * Browsers and client libraries accept text/event-stream, and have a User-Agent (fetch) or forbid cached responses (EventSource). Other
+ * clients, such as curl or a program that reads the bytes itself, get no event of the hub: they may take every block with data for a
+ * published event.
+ */
+function asksForEvents(request: HttpRequest): boolean {
+  const accept = header(request, "accept") ?? "";
+  if (!accept.toLowerCase().includes("text/event-stream")) return false;
+  return Boolean(header(request, "user-agent") || header(request, "cache-control"));
+}

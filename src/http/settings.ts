@@ -1,0 +1,24 @@
+/** The settings of HTTP that may change while the daemon runs. */
+import type { Access } from "./access.js";
+
+export interface HttpSettings {
+  readonly access: Access;
+  readonly corsOrigins: readonly string[];
+  /** Hosts that are served; empty = every host. */
+  readonly hosts: readonly string[];
+  /** How long browsers wait before they reconnect, milliseconds. */
+  readonly retryMs: number;
+  /** Clients of all servers together; 0 = no limit. */
+  readonly maxClients: number;
+  /** Clients of one address; 0 = no limit. */
+  readonly maxPerAddress: number;
+  /** The cost of the patterns of all clients together; 0 = no limit. */
+  readonly maxPatternCost: number;
+  /** Longest time that one stream lasts, milliseconds; 0 = no limit. A token that expires earlier ends it then. */
+  readonly maxLifetimeMs: number;
+}
+
+/** Holds the present settings; a reload replaces them as a whole. */
+export interface LiveSettings {
+  current: HttpSettings;
+}
