@@ -43,6 +43,7 @@ export class Exposition {
     return await this.#metrics.registry.metrics();
   }
 
+  /** Long because it is a table. */
   #gauges(): Metric[] {
     const servers = (value: (server: ServerSnapshot) => number) => () =>
       this.#now.servers.map((server): Row => [[server.name], value(server)]);
@@ -119,6 +120,7 @@ export class Exposition {
     ];
   }
 
+  /** Long because it is a table. */
   #counters(): Metric[] {
     const { counters } = this.#metrics;
     const servers = (value: (server: ServerCounters) => number) => () =>
