@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
@@ -84,73 +84,75 @@ function imports({ tree }: Source): string[] {
   return found;
 }
 
-test("every room has a rank", () => {
-  const unranked = sources.filter(({ room }) => RANK[room] === undefined).map(({ path }) => path);
-  assert.deepEqual(unranked, []);
-});
+describe("Layers", () => {
+  test("every room has a rank", () => {
+    const unranked = sources.filter(({ room }) => RANK[room] === undefined).map(({ path }) => path);
+    assert.deepEqual(unranked, []);
+  });
 
-test("a file imports only from a lower rank or its own folder", () => {
-  const breaches = sources.flatMap((source) =>
-    imports(source)
-      .filter((name) => name.startsWith("."))
-      .map((name) => normalize(join(dirname(source.path), name)))
-      .filter((target) => {
-        const room = target.split("/")[0]?.replace(/\.js$/, ".ts") ?? target;
-        return room !== source.room && !((RANK[room] ?? 99) < (RANK[source.room] ?? -1));
-      })
-      .map((target) => `${source.path} -> ${target}`),
-  );
-  assert.deepEqual(breaches, []);
-});
+  test("a file imports only from a lower rank or its own folder", () => {
+    const breaches = sources.flatMap((source) =>
+      imports(source)
+        .filter((name) => name.startsWith("."))
+        .map((name) => normalize(join(dirname(source.path), name)))
+        .filter((target) => {
+          const room = target.split("/")[0]?.replace(/\.js$/, ".ts") ?? target;
+          return room !== source.room && !((RANK[room] ?? 99) < (RANK[source.room] ?? -1));
+        })
+        .map((target) => `${source.path} -> ${target}`),
+    );
+    assert.deepEqual(breaches, []);
+  });
 
-test("a package with an owner is imported by its owner only", () => {
-  const breaches = sources.flatMap((source) =>
-    imports(source)
-      .filter((name) => OWNERS[name] && !OWNERS[name].test(source.path))
-      .map((name) => `${source.path} -> ${name}`),
-  );
-  assert.deepEqual(breaches, []);
-});
+  test("a package with an owner is imported by its owner only", () => {
+    const breaches = sources.flatMap((source) =>
+      imports(source)
+        .filter((name) => OWNERS[name] && !OWNERS[name].test(source.path))
+        .map((name) => `${source.path} -> ${name}`),
+    );
+    assert.deepEqual(breaches, []);
+  });
 
-test("no file imports itself through others, types included", () => {
-  const paths = new Set(sources.map(({ path }) => path));
-  const targets = (source: Source) =>
-    imports(source)
-      .filter((name) => name.startsWith("."))
-      .map((name) => normalize(join(dirname(source.path), name)).replace(/\.js$/, ".ts"))
-      .filter((target) => paths.has(target));
-  const graph = new Map(sources.map((source) => [source.path, targets(source)]));
-  const cycles: string[] = [];
-  const done = new Set<string>();
-  const walk = (path: string, trail: readonly string[]): void => {
-    if (trail.includes(path)) cycles.push([...trail.slice(trail.indexOf(path)), path].join(" -> "));
-    if (trail.includes(path) || done.has(path)) return;
-    for (const next of graph.get(path) ?? []) walk(next, [...trail, path]);
-    done.add(path);
-  };
-  for (const path of graph.keys()) walk(path, []);
-  assert.deepEqual(cycles, []);
-});
-
-test("files over 300 lines and functions over 50 carry a written reason", () => {
-  const long: string[] = [];
-  for (const { path, tree } of sources) {
-    const lines = tree.getLineStarts().length;
-    if (lines > MAX_FILE && !REASON.test(tree.text.slice(0, 3000))) long.push(`${path}: ${lines} lines`);
-    const visit = (node: ts.Node): void => {
-      if (ts.isFunctionLike(node) && "body" in node && node.body) {
-        const first = tree.getLineAndCharacterOfPosition(node.getStart(tree)).line;
-        const last = tree.getLineAndCharacterOfPosition(node.end).line;
-        if (last - first >= MAX_FUNCTION && !REASON.test(node.getFullText(tree)))
-          long.push(`${path}:${first + 1}: ${last - first + 1} lines`);
-      }
-      ts.forEachChild(node, visit);
+  test("no file imports itself through others, types included", () => {
+    const paths = new Set(sources.map(({ path }) => path));
+    const targets = (source: Source) =>
+      imports(source)
+        .filter((name) => name.startsWith("."))
+        .map((name) => normalize(join(dirname(source.path), name)).replace(/\.js$/, ".ts"))
+        .filter((target) => paths.has(target));
+    const graph = new Map(sources.map((source) => [source.path, targets(source)]));
+    const cycles: string[] = [];
+    const done = new Set<string>();
+    const walk = (path: string, trail: readonly string[]): void => {
+      if (trail.includes(path)) cycles.push([...trail.slice(trail.indexOf(path)), path].join(" -> "));
+      if (trail.includes(path) || done.has(path)) return;
+      for (const next of graph.get(path) ?? []) walk(next, [...trail, path]);
+      done.add(path);
     };
-    visit(tree);
-  }
-  assert.deepEqual(long, []);
-});
+    for (const path of graph.keys()) walk(path, []);
+    assert.deepEqual(cycles, []);
+  });
 
-test("the sources were found", () => {
-  assert.ok(sources.length > 20, `only ${sources.length} files below ${relative(ROOT, SRC)}`);
+  test("files over 300 lines and functions over 50 carry a written reason", () => {
+    const long: string[] = [];
+    for (const { path, tree } of sources) {
+      const lines = tree.getLineStarts().length;
+      if (lines > MAX_FILE && !REASON.test(tree.text.slice(0, 3000))) long.push(`${path}: ${lines} lines`);
+      const visit = (node: ts.Node): void => {
+        if (ts.isFunctionLike(node) && "body" in node && node.body) {
+          const first = tree.getLineAndCharacterOfPosition(node.getStart(tree)).line;
+          const last = tree.getLineAndCharacterOfPosition(node.end).line;
+          if (last - first >= MAX_FUNCTION && !REASON.test(node.getFullText(tree)))
+            long.push(`${path}:${first + 1}: ${last - first + 1} lines`);
+        }
+        ts.forEachChild(node, visit);
+      };
+      visit(tree);
+    }
+    assert.deepEqual(long, []);
+  });
+
+  test("the sources were found", () => {
+    assert.ok(sources.length > 20, `only ${sources.length} files below ${relative(ROOT, SRC)}`);
+  });
 });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { after, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { errorTexts } from "../../src/cli/error-texts.js";
 import { addPublish } from "../../src/cli/publish-command.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
@@ -15,253 +15,259 @@ import { pullReceiver } from "../support/pull-receiver.js";
 import { runCommand } from "./harness.js";
 
 const folder = mkdtempSync(join(tmpdir(), "m2push-publish-"));
-after(() => rmSync(folder, { recursive: true }));
-const spec = `ipc://${join(folder, "publish")}`;
 
-/** A clock on which every wait is over at once. */
-const impatient: Clock = {
-  ...systemClock,
-  after(_ms, done) {
-    queueMicrotask(done);
-    return () => undefined;
-  },
-};
+describe("Publish command", () => {
+  after(() => rmSync(folder, { recursive: true }));
+  const spec = `ipc://${join(folder, "publish")}`;
 
-/** Runs the command beside a daemon's PULL socket and resolves with the messages that came in, once there are enough. */
-async function published(args: string[], messages: number, given: Parameters<typeof runCommand>[2] = {}) {
-  const server = new PullServer(spec, systemClock);
-  const received: string[][] = [];
-  const enough = new Promise<void>((resolve, reject) => {
-    const take = (parts: Buffer[]) => {
-      received.push(parts.map(String));
-      if (received.length === messages) resolve();
-    };
-    server.start(pullReceiver(take)).catch(reject);
-  });
-  const outcome = await runCommand(addPublish, ["publish", ...args], given);
-  if (outcome.code === 0) await enough;
-  await server.close();
-  return { ...outcome, received };
-}
-
-test("an event goes to the daemon as topic, data and JSON, and nothing is printed", async () => {
-  const args = [
-    "-t",
-    "news",
-    "--id",
-    "7",
-    "--type",
-    "headline",
-    "--retry",
-    "100",
-    "--private",
-    "--zmq",
-    spec,
-    "héllo\nworld",
-  ];
-  const { code, stdout, stderr, received } = await published(args, 1);
-  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "", stderr: "" });
-  const [topic, data, json = ""] = received[0] ?? [];
-  assert.deepEqual([topic, data], ["news", "héllo\nworld"]);
-  assert.deepEqual(JSON.parse(json), { id: "7", type: "headline", retry: 100, private: true });
-});
-
-test("without options the topic is message and the JSON is empty", async () => {
-  const { received } = await published(["--zmq", spec, "x"], 1);
-  assert.deepEqual(received, [["message", "x", "{}"]]);
-});
-
-test("several topics go as one part of JSON, the only form that has room for them", async () => {
-  const { received } = await published(["-t", "a", "-t", "b", "--id", "7", "--zmq", spec, "x"], 1);
-  assert.equal(received[0]?.length, 1);
-  assert.deepEqual(JSON.parse(String(received[0]?.[0])), { topics: ["a", "b"], data: "x", id: "7" });
-});
-
-test("- publishes every line of standard input in its order, empty ones and the last without line end too", async () => {
-  const lines = Array.from({ length: 3_000 }, (_, index) => `line ${index}`);
-  const stdin = Readable.from([`\r\n${lines.join("\n")}`]);
-  const { code, received } = await published(["-t", "log", "--zmq", spec, "-"], 3_001, { stdin });
-  assert.equal(code, 0);
-  assert.deepEqual(
-    received.map(([, data]) => data),
-    ["", ...lines],
-  );
-});
-
-test("the address comes from the configuration when it is not given", async () => {
-  writeFileSync(join(folder, "f.toml"), "[publish]\nzmq = 'ipc://publish'\n");
-  const byFile = await published(["-c", "f.toml", "x"], 1, { cwd: folder });
-  assert.equal(byFile.received.length, 1);
-  const byVariable = await published(["y"], 1, { env: { M2PUSH_PUBLISH_ZMQ: spec } });
-  assert.equal(byVariable.received.length, 1);
-});
-
-test("where no daemon answers, the command fails and says where it looked and what to do", async () => {
-  const { code, stderr } = await runCommand(addPublish, ["publish", "--zmq", `${spec}-none`, "x"], {
-    clock: impatient,
-  });
-  assert.equal(code, 1);
-  assert.match(stderr, /^m2push: the daemon at ipc:\S+-none did not answer within 5 s; fix: start `m2push serve`.*\n$/);
-});
-
-interface Seen {
-  readonly method: string | undefined;
-  readonly headers: IncomingMessage["headers"];
-  readonly form: [string, string][];
-}
-
-/** A hub that answers each request by the next answer, and notes what it saw. */
-async function withHub(answers: [status: number, body: string][], use: (url: string, seen: Seen[]) => Promise<void>) {
-  const seen: Seen[] = [];
-  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const [status, body] = answers[seen.length] ?? [500, ""];
-    seen.push({
-      method: request.method,
-      headers: request.headers,
-      form: [...new URLSearchParams(await text(request))],
-    });
-    response.writeHead(status, { location: "/elsewhere", connection: "close" }).end(body);
+  /** A clock on which every wait is over at once. */
+  const impatient: Clock = {
+    ...systemClock,
+    after(_ms, done) {
+      queueMicrotask(done);
+      return () => undefined;
+    },
   };
-  const server = createServer((request, response) => void respond(request, response));
-  const url = await listen(server);
-  try {
-    await use(`${url}/.well-known/mercure`, seen);
-  } finally {
-    await new Promise((resolve) => server.close(resolve));
+
+  /** Runs the command beside a daemon's PULL socket and resolves with the messages that came in, once there are enough. */
+  async function published(args: string[], messages: number, given: Parameters<typeof runCommand>[2] = {}) {
+    const server = new PullServer(spec, systemClock);
+    const received: string[][] = [];
+    const enough = new Promise<void>((resolve, reject) => {
+      const take = (parts: Buffer[]) => {
+        received.push(parts.map(String));
+        if (received.length === messages) resolve();
+      };
+      server.start(pullReceiver(take)).catch(reject);
+    });
+    const outcome = await runCommand(addPublish, ["publish", ...args], given);
+    if (outcome.code === 0) await enough;
+    await server.close();
+    return { ...outcome, received };
   }
-}
 
-function listen(server: Server): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+  test("an event goes to the daemon as topic, data and JSON, and nothing is printed", async () => {
+    const args = [
+      "-t",
+      "news",
+      "--id",
+      "7",
+      "--type",
+      "headline",
+      "--retry",
+      "100",
+      "--private",
+      "--zmq",
+      spec,
+      "héllo\nworld",
+    ];
+    const { code, stdout, stderr, received } = await published(args, 1);
+    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "", stderr: "" });
+    const [topic, data, json = ""] = received[0] ?? [];
+    assert.deepEqual([topic, data], ["news", "héllo\nworld"]);
+    assert.deepEqual(JSON.parse(json), { id: "7", type: "headline", retry: 100, private: true });
   });
-}
 
-test("with --url the event is posted as a form with the token, and the acknowledged id is printed", async () => {
-  await withHub([[200, "urn:uuid:1\n"]], async (url, seen) => {
-    const event = ["-t", "a b", "-t", "c", "--id", "7", "--type", "t", "--retry", "5", "--private", "x=1&y\n"];
-    const outcome = await runCommand(addPublish, ["publish", "--url", url, "--token", "abc", ...event]);
-    assert.deepEqual(outcome, { code: 0, stdout: "urn:uuid:1\n", stderr: "" });
-    const [{ method, headers, form } = { method: "", headers: {}, form: [] }] = seen;
-    assert.equal(method, "POST");
-    assert.match(String(headers["content-type"]), /^application\/x-www-form-urlencoded/);
-    assert.equal(headers.authorization, "Bearer abc");
-    assert.deepEqual(form, [
-      ["topic", "a b"],
-      ["topic", "c"],
-      ["data", "x=1&y\n"],
-      ["id", "7"],
-      ["type", "t"],
-      ["retry", "5"],
-      ["private", "on"],
-    ]);
+  test("without options the topic is message and the JSON is empty", async () => {
+    const { received } = await published(["--zmq", spec, "x"], 1);
+    assert.deepEqual(received, [["message", "x", "{}"]]);
   });
-});
 
-test("without a token none is sent, and without options neither are their fields", async () => {
-  await withHub([[200, "1"]], async (url, seen) => {
-    await runCommand(addPublish, ["publish", "--url", url, "x"]);
-    assert.equal(seen[0]?.headers.authorization, undefined);
-    assert.deepEqual(seen[0]?.form, [
-      ["topic", "message"],
-      ["data", "x"],
-    ]);
+  test("several topics go as one part of JSON, the only form that has room for them", async () => {
+    const { received } = await published(["-t", "a", "-t", "b", "--id", "7", "--zmq", spec, "x"], 1);
+    assert.equal(received[0]?.length, 1);
+    assert.deepEqual(JSON.parse(String(received[0]?.[0])), { topics: ["a", "b"], data: "x", id: "7" });
   });
-});
 
-test("with --url and - every line has its id, and the first refusal ends the command", async () => {
-  const answers: [number, string][] = [
-    [200, "1"],
-    [200, "2"],
-    [401, "no\ntoken"],
-    [200, "4"],
-  ];
-  await withHub(answers, async (url, seen) => {
-    const stdin = Readable.from(["a\nb\nc\nd\n"]);
-    const { code, stdout, stderr } = await runCommand(addPublish, ["publish", "--url", url, "-"], { stdin });
+  test("- publishes every line of standard input in its order, empty ones and the last without line end too", async () => {
+    const lines = Array.from({ length: 3_000 }, (_, index) => `line ${index}`);
+    const stdin = Readable.from([`\r\n${lines.join("\n")}`]);
+    const { code, received } = await published(["-t", "log", "--zmq", spec, "-"], 3_001, { stdin });
+    assert.equal(code, 0);
+    assert.deepEqual(
+      received.map(([, data]) => data),
+      ["", ...lines],
+    );
+  });
+
+  test("the address comes from the configuration when it is not given", async () => {
+    writeFileSync(join(folder, "f.toml"), "[publish]\nzmq = 'ipc://publish'\n");
+    const byFile = await published(["-c", "f.toml", "x"], 1, { cwd: folder });
+    assert.equal(byFile.received.length, 1);
+    const byVariable = await published(["y"], 1, { env: { M2PUSH_PUBLISH_ZMQ: spec } });
+    assert.equal(byVariable.received.length, 1);
+  });
+
+  test("where no daemon answers, the command fails and says where it looked and what to do", async () => {
+    const { code, stderr } = await runCommand(addPublish, ["publish", "--zmq", `${spec}-none`, "x"], {
+      clock: impatient,
+    });
     assert.equal(code, 1);
-    assert.equal(stdout, "1\n2\n");
-    assert.equal(stderr, `m2push: ${url} answered 401 Unauthorized: no token\n`);
-    assert.equal(seen.length, 3);
+    assert.match(
+      stderr,
+      /^m2push: the daemon at ipc:\S+-none did not answer within 5 s; fix: start `m2push serve`.*\n$/,
+    );
   });
-});
 
-test("after a failure standard input is let go of, though its writer keeps it open", async () => {
-  await withHub([[500, "broken"]], async (url) => {
-    const stdin = new PassThrough();
-    stdin.write("a\n");
-    const { code } = await runCommand(addPublish, ["publish", "--url", url, "-"], { stdin });
-    assert.equal(code, 1);
-    assert.equal(stdin.destroyed, true);
+  interface Seen {
+    readonly method: string | undefined;
+    readonly headers: IncomingMessage["headers"];
+    readonly form: [string, string][];
+  }
+
+  /** A hub that answers each request by the next answer, and notes what it saw. */
+  async function withHub(answers: [status: number, body: string][], use: (url: string, seen: Seen[]) => Promise<void>) {
+    const seen: Seen[] = [];
+    const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      const [status, body] = answers[seen.length] ?? [500, ""];
+      seen.push({
+        method: request.method,
+        headers: request.headers,
+        form: [...new URLSearchParams(await text(request))],
+      });
+      response.writeHead(status, { location: "/elsewhere", connection: "close" }).end(body);
+    };
+    const server = createServer((request, response) => void respond(request, response));
+    const url = await listen(server);
+    try {
+      await use(`${url}/.well-known/mercure`, seen);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  }
+
+  function listen(server: Server): Promise<string> {
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+    });
+  }
+
+  test("with --url the event is posted as a form with the token, and the acknowledged id is printed", async () => {
+    await withHub([[200, "urn:uuid:1\n"]], async (url, seen) => {
+      const event = ["-t", "a b", "-t", "c", "--id", "7", "--type", "t", "--retry", "5", "--private", "x=1&y\n"];
+      const outcome = await runCommand(addPublish, ["publish", "--url", url, "--token", "abc", ...event]);
+      assert.deepEqual(outcome, { code: 0, stdout: "urn:uuid:1\n", stderr: "" });
+      const [{ method, headers, form } = { method: "", headers: {}, form: [] }] = seen;
+      assert.equal(method, "POST");
+      assert.match(String(headers["content-type"]), /^application\/x-www-form-urlencoded/);
+      assert.equal(headers.authorization, "Bearer abc");
+      assert.deepEqual(form, [
+        ["topic", "a b"],
+        ["topic", "c"],
+        ["data", "x=1&y\n"],
+        ["id", "7"],
+        ["type", "t"],
+        ["retry", "5"],
+        ["private", "on"],
+      ]);
+    });
   });
-});
 
-test("a redirection is an answer like any other that is not 2xx: it is not followed", async () => {
-  await withHub([[302, "moved"]], async (url, seen) => {
+  test("without a token none is sent, and without options neither are their fields", async () => {
+    await withHub([[200, "1"]], async (url, seen) => {
+      await runCommand(addPublish, ["publish", "--url", url, "x"]);
+      assert.equal(seen[0]?.headers.authorization, undefined);
+      assert.deepEqual(seen[0]?.form, [
+        ["topic", "message"],
+        ["data", "x"],
+      ]);
+    });
+  });
+
+  test("with --url and - every line has its id, and the first refusal ends the command", async () => {
+    const answers: [number, string][] = [
+      [200, "1"],
+      [200, "2"],
+      [401, "no\ntoken"],
+      [200, "4"],
+    ];
+    await withHub(answers, async (url, seen) => {
+      const stdin = Readable.from(["a\nb\nc\nd\n"]);
+      const { code, stdout, stderr } = await runCommand(addPublish, ["publish", "--url", url, "-"], { stdin });
+      assert.equal(code, 1);
+      assert.equal(stdout, "1\n2\n");
+      assert.equal(stderr, `m2push: ${url} answered 401 Unauthorized: no token\n`);
+      assert.equal(seen.length, 3);
+    });
+  });
+
+  test("after a failure standard input is let go of, though its writer keeps it open", async () => {
+    await withHub([[500, "broken"]], async (url) => {
+      const stdin = new PassThrough();
+      stdin.write("a\n");
+      const { code } = await runCommand(addPublish, ["publish", "--url", url, "-"], { stdin });
+      assert.equal(code, 1);
+      assert.equal(stdin.destroyed, true);
+    });
+  });
+
+  test("a redirection is an answer like any other that is not 2xx: it is not followed", async () => {
+    await withHub([[302, "moved"]], async (url, seen) => {
+      const { code, stderr } = await runCommand(addPublish, ["publish", "--url", url, "x"]);
+      assert.equal(code, 1);
+      assert.match(stderr, /answered 302 Found: moved/);
+      assert.equal(seen.length, 1);
+    });
+  });
+
+  test("a hub that cannot be reached is named with the reason", async () => {
+    const server = createServer();
+    const url = await listen(server);
+    await new Promise((resolve) => server.close(resolve));
     const { code, stderr } = await runCommand(addPublish, ["publish", "--url", url, "x"]);
     assert.equal(code, 1);
-    assert.match(stderr, /answered 302 Found: moved/);
-    assert.equal(seen.length, 1);
+    assert.match(stderr, /^m2push: cannot publish to http:\/\/127\.0\.0\.1:\d+\/: connect ECONNREFUSED .*\n$/);
   });
-});
 
-test("a hub that cannot be reached is named with the reason", async () => {
-  const server = createServer();
-  const url = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
-  const { code, stderr } = await runCommand(addPublish, ["publish", "--url", url, "x"]);
-  assert.equal(code, 1);
-  assert.match(stderr, /^m2push: cannot publish to http:\/\/127\.0\.0\.1:\d+\/: connect ECONNREFUSED .*\n$/);
-});
+  /** A line that is exactly this error. */
+  const exactly = (text: string): RegExp => new RegExp(`^m2push: ${text.replace(/[()[\]"'.]/g, "\\$&")}\n$`);
 
-/** A line that is exactly this error. */
-const exactly = (text: string): RegExp => new RegExp(`^m2push: ${text.replace(/[()[\]"'.]/g, "\\$&")}\n$`);
+  const USAGE: [args: string[], line: RegExp][] = [
+    [["--retry", "5s", "x"], /'5s' is invalid\. Expected a whole number of milliseconds\./],
+    [["--url", "localhost", "x"], /'localhost' is invalid\. Expected a URL/],
+    [["--zmq", "localhost", "x"], /'localhost' is invalid\. Expected an address/],
+    [["--url", "http://a", "--zmq", "tcp://a:1", "x"], /cannot be used with option/],
+    [["--token", "abc", "x"], exactly(errorTexts.tokenWithoutUrl)],
+    [["--id", "1", "-"], exactly(errorTexts.idOfMany)],
+    [["-t", "", "--zmq", "tcp://127.0.0.1:1", "x"], /topic/],
+    [["--id", "#1", "--zmq", "tcp://127.0.0.1:1", "x"], /id/],
+    [["a", "b"], /too many arguments/],
+  ];
 
-const USAGE: [args: string[], line: RegExp][] = [
-  [["--retry", "5s", "x"], /'5s' is invalid\. Expected a whole number of milliseconds\./],
-  [["--url", "localhost", "x"], /'localhost' is invalid\. Expected a URL/],
-  [["--zmq", "localhost", "x"], /'localhost' is invalid\. Expected an address/],
-  [["--url", "http://a", "--zmq", "tcp://a:1", "x"], /cannot be used with option/],
-  [["--token", "abc", "x"], exactly(errorTexts.tokenWithoutUrl)],
-  [["--id", "1", "-"], exactly(errorTexts.idOfMany)],
-  [["-t", "", "--zmq", "tcp://127.0.0.1:1", "x"], /topic/],
-  [["--id", "#1", "--zmq", "tcp://127.0.0.1:1", "x"], /id/],
-  [["a", "b"], /too many arguments/],
-];
-
-for (const [args, line] of USAGE) {
-  test(`wrong usage has exit code 2 before anything is sent: ${args.join(" ")}`, async () => {
-    const { code, stdout, stderr } = await runCommand(addPublish, ["publish", ...args]);
-    assert.equal(code, 2, stderr);
-    assert.equal(stdout, "");
-    assert.match(stderr, line);
-    assert.equal(stderr.split("\n").length, 2);
-  });
-}
-
-test("with [publish] zmq off, the error names the options to use instead", async () => {
-  const { code, stderr } = await runCommand(addPublish, ["publish", "x"], { env: { M2PUSH_PUBLISH_ZMQ: "" } });
-  assert.equal(code, 2);
-  assert.equal(stderr, `m2push: ${errorTexts.zmqOff}\n`);
-});
-
-// What was piped in was dropped, and an empty event published.
-test("without data nothing is published, even with standard input; an empty argument is an empty event", async () => {
-  for (const args of [
-    ["--zmq", spec],
-    ["-t", "a", "--zmq", spec],
-  ]) {
-    const { code, stderr, received } = await published(args, 1, { stdin: Readable.from(["piped\n"]) });
-    assert.deepEqual([code, received], [2, []]);
-    assert.equal(stderr, `m2push: ${errorTexts.noData}\n`);
+  for (const [args, line] of USAGE) {
+    test(`wrong usage has exit code 2 before anything is sent: ${args.join(" ")}`, async () => {
+      const { code, stdout, stderr } = await runCommand(addPublish, ["publish", ...args]);
+      assert.equal(code, 2, stderr);
+      assert.equal(stdout, "");
+      assert.match(stderr, line);
+      assert.equal(stderr.split("\n").length, 2);
+    });
   }
-  assert.deepEqual((await published(["--zmq", spec, ""], 1)).received, [["message", "", "{}"]]);
-});
 
-test("a line that is not UTF-8 ends the command and is named; those before it are published", async () => {
-  const stdin = Readable.from([Buffer.from("a\nb\n\xff\n", "latin1")]);
-  const { code, stderr } = await published(["--zmq", spec, "-"], 2, { stdin });
-  assert.equal(code, 1);
-  assert.match(stderr, /^m2push: line 3 of standard input is not UTF-8; fix: /);
+  test("with [publish] zmq off, the error names the options to use instead", async () => {
+    const { code, stderr } = await runCommand(addPublish, ["publish", "x"], { env: { M2PUSH_PUBLISH_ZMQ: "" } });
+    assert.equal(code, 2);
+    assert.equal(stderr, `m2push: ${errorTexts.zmqOff}\n`);
+  });
+
+  // What was piped in was dropped, and an empty event published.
+  test("without data nothing is published, even with standard input; an empty argument is an empty event", async () => {
+    for (const args of [
+      ["--zmq", spec],
+      ["-t", "a", "--zmq", spec],
+    ]) {
+      const { code, stderr, received } = await published(args, 1, { stdin: Readable.from(["piped\n"]) });
+      assert.deepEqual([code, received], [2, []]);
+      assert.equal(stderr, `m2push: ${errorTexts.noData}\n`);
+    }
+    assert.deepEqual((await published(["--zmq", spec, ""], 1)).received, [["message", "", "{}"]]);
+  });
+
+  test("a line that is not UTF-8 ends the command and is named; those before it are published", async () => {
+    const stdin = Readable.from([Buffer.from("a\nb\n\xff\n", "latin1")]);
+    const { code, stderr } = await published(["--zmq", spec, "-"], 2, { stdin });
+    assert.equal(code, 1);
+    assert.match(stderr, /^m2push: line 3 of standard input is not UTF-8; fix: /);
+  });
 });

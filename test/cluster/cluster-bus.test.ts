@@ -1,4 +1,5 @@
 /** The bus of several daemons over a stream in memory that can be cut; time passes only while nothing else happens. */
+import { describe } from "node:test";
 import { busSuite, type OpenCourse, sharedBusSuite } from "../contract/bus.js";
 import { eagerClock } from "../support/clock.js";
 import { openEnd } from "./course.js";
@@ -15,5 +16,7 @@ const open: OpenCourse = (t, { maxEvents }) => {
   };
 };
 
-busSuite("stream in memory", open);
-sharedBusSuite("stream in memory", open);
+describe("Cluster bus", () => {
+  busSuite("stream in memory", open);
+  sharedBusSuite("stream in memory", open);
+});

@@ -1,6 +1,6 @@
 /** Three NATS servers that each hold the stream: one may be lost, or be slow. */
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { Publication } from "../../src/protocol/publication.js";
@@ -68,20 +68,22 @@ async function survive(
   for (const history of kept) assert.deepEqual(texts(history).slice(0, heard.size), upToLast(b));
 }
 
-test("the stream's leader is killed under load: the others go on, and nothing acknowledged is lost", async (t) => {
-  await survive(t, (leader) => leader.kill9());
-});
+describe("NATS cluster", () => {
+  test("the stream's leader is killed under load: the others go on, and nothing acknowledged is lost", async (t) => {
+    await survive(t, (leader) => leader.kill9());
+  });
 
-/**
- * With NATS 2.9 the server that comes back holds other events than the others at the same sequences, eleven times of twenty-nine: who
- * followed the stream there missed up to a thousand that were acknowledged. A position is an id, so ids did not show it.
- */
-test("the stream's leader stops for a while under load, and comes back: nothing acknowledged is lost", async (t) => {
-  await survive(t, async (leader, others) => {
-    leader.suspend();
-    t.after(() => leader.resume());
-    // Until another is elected there is no answer.
-    while (!(await leaderOf(others).catch(() => undefined)));
-    leader.resume();
+  /**
+   * With NATS 2.9 the server that comes back holds other events than the others at the same sequences, eleven times of twenty-nine: who
+   * followed the stream there missed up to a thousand that were acknowledged. A position is an id, so ids did not show it.
+   */
+  test("the stream's leader stops for a while under load, and comes back: nothing acknowledged is lost", async (t) => {
+    await survive(t, async (leader, others) => {
+      leader.suspend();
+      t.after(() => leader.resume());
+      // Until another is elected there is no answer.
+      while (!(await leaderOf(others).catch(() => undefined)));
+      leader.resume();
+    });
   });
 });

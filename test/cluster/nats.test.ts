@@ -1,4 +1,5 @@
 /** The bus of several daemons over a real NATS server. */
+import { describe } from "node:test";
 import { natsDial } from "../../src/cluster/nats.js";
 import { systemClock } from "../../src/util/clock.js";
 import { busSuite, type OpenCourse, sharedBusSuite } from "../contract/bus.js";
@@ -16,5 +17,7 @@ const open: OpenCourse = async (t, limits) => {
   };
 };
 
-busSuite("NATS", open);
-sharedBusSuite("NATS", open);
+describe("NATS", () => {
+  busSuite("NATS", open);
+  sharedBusSuite("NATS", open);
+});

@@ -55,211 +55,213 @@ class Air {
 const ids = (nodes: Nodes) => [...nodes.subscribers()].map(({ id }) => id.slice(9)).sort();
 const names = (nodes: Nodes) => nodes.snapshot().map(({ name }) => name);
 
-test("nodes find each other within seconds, in any order of their starts, with the position of each", () => {
-  const air = new Air();
-  const a = air.node("a", () => 7);
-  const b = air.node("b", () => 10);
-  air.clock.advance(2000);
-  assert.deepEqual(
-    [names(a), names(b)],
-    [
-      ["a/1", "b/1"],
-      ["b/1", "a/1"],
-    ],
-  );
-  const lags = a.snapshot().map(({ self, lag, heard, clients }) => [self, lag, heard, clients]);
-  assert.deepEqual(lags, [
-    [true, 3, 0, 3],
-    [false, 0, 0, 3],
-  ]);
-});
-
-test("who is subscribed at one is known at the others, also at one that comes later", () => {
-  const air = new Air();
-  const a = air.node("a");
-  const b = air.node("b");
-  a.joined(subscriber("x"));
-  a.joined(subscriber("y"));
-  b.joined(subscriber("z"));
-  a.left(subscriber("y"));
-  air.clock.advance(100);
-  const c = air.node("c");
-  air.clock.advance(1000);
-  assert.deepEqual([ids(a), ids(b), ids(c)], [["z"], ["x"], ["x", "z"]]);
-});
-
-test("subscribers that join and leave within 50 ms share one message", () => {
-  const air = new Air();
-  const a = air.node("a");
-  const before = air.told;
-  for (let i = 0; i < 100; i++) a.joined(subscriber(`s${i}`));
-  air.clock.advance(60);
-  assert.equal(air.told - before, 1);
-});
-
-test("ten thousand subscribers are told of in messages that NATS takes", () => {
-  const air = new Air();
-  let largest = 0;
-  air.lose = (data) => {
-    largest = Math.max(largest, data.length);
-    return false;
-  };
-  const a = air.node("a");
-  for (let i = 0; i < 10_000; i++) a.joined(subscriber(`s${i}`));
-  const b = air.node("b");
-  air.clock.advance(1100);
-  assert.equal(ids(b).length, 10_000);
-  assert.ok(largest < 500_000, `${largest} bytes`);
-});
-
-test("a node that is silent for seconds is forgotten, with who was there; one that stops at once", () => {
-  const air = new Air();
-  const [a, b, c] = [air.node("a"), air.node("b"), air.node("c")];
-  b.joined(subscriber("x"));
-  c.joined(subscriber("y"));
-  air.clock.advance(100);
-  assert.deepEqual(ids(a), ["x", "y"]);
-  c.close();
-  assert.deepEqual([names(a), ids(a)], [["a/1", "b/1"], ["x"]]);
-  const changes = a.changes;
-  b.connect(undefined);
-  air.clock.advance(10_000);
-  assert.deepEqual([names(a), ids(a)], [["a/1"], []]);
-  assert.ok(a.changes > changes);
-});
-
-test("a node that was disconnected sends its full state when it is back", () => {
-  const air = new Air();
-  const [a, b] = [air.node("a"), air.node("b")];
-  b.joined(subscriber("before"));
-  air.clock.advance(100);
-  air.cut(b.session);
-  b.connect(undefined);
-  b.left(subscriber("before"));
-  b.joined(subscriber("after"));
-  air.clock.advance(500);
-  b.connect(air.session());
-  assert.deepEqual(ids(a), ["after"]);
-});
-
-test("whatever gets lost on the way: soon after it ends, everybody knows who is where", () => {
-  const step = fc.record({
-    node: fc.nat(2),
-    join: fc.boolean(),
-    who: fc.nat(9),
-    lost: fc.boolean(),
-    wait: fc.nat(1500),
+describe("Nodes", () => {
+  test("nodes find each other within seconds, in any order of their starts, with the position of each", () => {
+    const air = new Air();
+    const a = air.node("a", () => 7);
+    const b = air.node("b", () => 10);
+    air.clock.advance(2000);
+    assert.deepEqual(
+      [names(a), names(b)],
+      [
+        ["a/1", "b/1"],
+        ["b/1", "a/1"],
+      ],
+    );
+    const lags = a.snapshot().map(({ self, lag, heard, clients }) => [self, lag, heard, clients]);
+    assert.deepEqual(lags, [
+      [true, 3, 0, 3],
+      [false, 0, 0, 3],
+    ]);
   });
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const air = new Air();
-      const nodes = ["a", "b", "c"].map((id) => air.node(id));
-      const there = nodes.map(() => new Set<string>());
-      for (const { node, join, who, lost, wait } of steps) {
-        air.lose = () => lost;
-        const name = `${node}-${who}`;
-        if (join) nodes[node]?.joined(subscriber(name));
-        else nodes[node]?.left(subscriber(name));
-        if (join) there[node]?.add(name);
-        else there[node]?.delete(name);
-        air.clock.advance(wait);
-      }
-      air.lose = () => false;
-      air.clock.advance(8000);
-      for (const [at, node] of nodes.entries()) {
-        const others = there.flatMap((names, of) => (of === at ? [] : [...names]));
-        assert.deepEqual(ids(node), others.sort());
-      }
-    }),
-  );
-});
 
-test("what is not ours, or of another version, is left aside", () => {
-  const air = new Air();
-  const [a, b] = [air.node("a"), air.node("b")];
-  const stranger = air.session();
-  const state = { name: "x", position: 1 };
-  for (const text of [
-    "",
-    "{",
-    "null",
-    "[]",
-    '"x"',
-    '{"node":"c"}',
-    JSON.stringify({ node: "c", number: 1, state, joined: [{}] }),
-    JSON.stringify({ node: "c", number: 1, state, left: "all" }),
-    JSON.stringify({ node: "c", number: "1", state }),
-  ]) {
-    stranger.broadcast(Buffer.from(text));
-  }
-  assert.deepEqual(names(a), ["a/1", "b/1"]);
-  b.joined(subscriber("x"));
-  air.clock.advance(100);
-  assert.deepEqual(ids(a), ["x"]);
-});
+  test("who is subscribed at one is known at the others, also at one that comes later", () => {
+    const air = new Air();
+    const a = air.node("a");
+    const b = air.node("b");
+    a.joined(subscriber("x"));
+    a.joined(subscriber("y"));
+    b.joined(subscriber("z"));
+    a.left(subscriber("y"));
+    air.clock.advance(100);
+    const c = air.node("c");
+    air.clock.advance(1000);
+    assert.deepEqual([ids(a), ids(b), ids(c)], [["z"], ["x"], ["x", "z"]]);
+  });
 
-test("after close no timer is left", () => {
-  const air = new Air();
-  const a = air.node("a");
-  a.joined(subscriber("x"));
-  a.close();
-  assert.equal(air.clock.waiting, 0);
-});
+  test("subscribers that join and leave within 50 ms share one message", () => {
+    const air = new Air();
+    const a = air.node("a");
+    const before = air.told;
+    for (let i = 0; i < 100; i++) a.joined(subscriber(`s${i}`));
+    air.clock.advance(60);
+    assert.equal(air.told - before, 1);
+  });
 
-describe("What watchers at another node are told", () => {
-  /** Two nodes that know each other, and what the second hears of the first. */
-  function observed() {
+  test("ten thousand subscribers are told of in messages that NATS takes", () => {
+    const air = new Air();
+    let largest = 0;
+    air.lose = (data) => {
+      largest = Math.max(largest, data.length);
+      return false;
+    };
+    const a = air.node("a");
+    for (let i = 0; i < 10_000; i++) a.joined(subscriber(`s${i}`));
+    const b = air.node("b");
+    air.clock.advance(1100);
+    assert.equal(ids(b).length, 10_000);
+    assert.ok(largest < 500_000, `${largest} bytes`);
+  });
+
+  test("a node that is silent for seconds is forgotten, with who was there; one that stops at once", () => {
+    const air = new Air();
+    const [a, b, c] = [air.node("a"), air.node("b"), air.node("c")];
+    b.joined(subscriber("x"));
+    c.joined(subscriber("y"));
+    air.clock.advance(100);
+    assert.deepEqual(ids(a), ["x", "y"]);
+    c.close();
+    assert.deepEqual([names(a), ids(a)], [["a/1", "b/1"], ["x"]]);
+    const changes = a.changes;
+    b.connect(undefined);
+    air.clock.advance(10_000);
+    assert.deepEqual([names(a), ids(a)], [["a/1"], []]);
+    assert.ok(a.changes > changes);
+  });
+
+  test("a node that was disconnected sends its full state when it is back", () => {
     const air = new Air();
     const [a, b] = [air.node("a"), air.node("b")];
-    air.clock.advance(3000); // until both have told everything
-    const told: string[] = [];
-    b.observe({
-      joined: ({ id }) => told.push(`joined ${id.slice(9)}`),
-      left: ({ id }) => told.push(`left ${id.slice(9)}`),
-      missed: () => told.push("missed"),
+    b.joined(subscriber("before"));
+    air.clock.advance(100);
+    air.cut(b.session);
+    b.connect(undefined);
+    b.left(subscriber("before"));
+    b.joined(subscriber("after"));
+    air.clock.advance(500);
+    b.connect(air.session());
+    assert.deepEqual(ids(a), ["after"]);
+  });
+
+  test("whatever gets lost on the way: soon after it ends, everybody knows who is where", () => {
+    const step = fc.record({
+      node: fc.nat(2),
+      join: fc.boolean(),
+      who: fc.nat(9),
+      lost: fc.boolean(),
+      wait: fc.nat(1500),
     });
-    return { air, a, b, told };
-  }
-
-  test("those who come and go, once each; not those who were there before, as after a restart", () => {
-    const { air, a, told } = observed();
-    a.joined(subscriber("new"), true);
-    a.joined(subscriber("adopted"), false);
-    air.clock.advance(100);
-    a.left(subscriber("new"));
-    a.left(subscriber("adopted"));
-    air.clock.advance(100);
-    assert.deepEqual(told, ["joined new", "left new", "left adopted"]);
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const air = new Air();
+        const nodes = ["a", "b", "c"].map((id) => air.node(id));
+        const there = nodes.map(() => new Set<string>());
+        for (const { node, join, who, lost, wait } of steps) {
+          air.lose = () => lost;
+          const name = `${node}-${who}`;
+          if (join) nodes[node]?.joined(subscriber(name));
+          else nodes[node]?.left(subscriber(name));
+          if (join) there[node]?.add(name);
+          else there[node]?.delete(name);
+          air.clock.advance(wait);
+        }
+        air.lose = () => false;
+        air.clock.advance(8000);
+        for (const [at, node] of nodes.entries()) {
+          const others = there.flatMap((names, of) => (of === at ? [] : [...names]));
+          assert.deepEqual(ids(node), others.sort());
+        }
+      }),
+    );
   });
 
-  test("who left an earlier process and was never told of by this one", () => {
-    const { air, a, told } = observed();
-    a.left(subscriber("of an earlier process"));
+  test("what is not ours, or of another version, is left aside", () => {
+    const air = new Air();
+    const [a, b] = [air.node("a"), air.node("b")];
+    const stranger = air.session();
+    const state = { name: "x", position: 1 };
+    for (const text of [
+      "",
+      "{",
+      "null",
+      "[]",
+      '"x"',
+      '{"node":"c"}',
+      JSON.stringify({ node: "c", number: 1, state, joined: [{}] }),
+      JSON.stringify({ node: "c", number: 1, state, left: "all" }),
+      JSON.stringify({ node: "c", number: "1", state }),
+    ]) {
+      stranger.broadcast(Buffer.from(text));
+    }
+    assert.deepEqual(names(a), ["a/1", "b/1"]);
+    b.joined(subscriber("x"));
     air.clock.advance(100);
-    assert.deepEqual(told, ["left of an earlier process"]);
+    assert.deepEqual(ids(a), ["x"]);
   });
 
-  test("that something is missing, where a message was lost or a node is silent; not for a node that starts", () => {
-    const { air, a, b, told } = observed();
-    let lost = 0;
-    air.lose = (data) => Buffer.from(data).includes("unheard") && lost++ === 0;
-    a.joined(subscriber("unheard"), true);
-    air.clock.advance(5000);
-    assert.deepEqual(told, ["missed"]);
-    assert.deepEqual(ids(b), ["unheard"], "the list is whole again");
-    air.node("c");
-    air.clock.advance(5000);
-    assert.deepEqual(told, ["missed"]);
-    a.connect(undefined);
-    air.clock.advance(10_000);
-    assert.deepEqual(told, ["missed", "missed"]);
+  test("after close no timer is left", () => {
+    const air = new Air();
+    const a = air.node("a");
+    a.joined(subscriber("x"));
+    a.close();
+    assert.equal(air.clock.waiting, 0);
   });
 
-  test("a subscriber that has just joined, although the full state is sent at that moment", () => {
-    const { air, a, told } = observed();
-    a.joined(subscriber("x"), true);
-    air.node("c");
-    air.clock.advance(100);
-    assert.deepEqual(told, ["joined x"]);
+  describe("What watchers at another node are told", () => {
+    /** Two nodes that know each other, and what the second hears of the first. */
+    function observed() {
+      const air = new Air();
+      const [a, b] = [air.node("a"), air.node("b")];
+      air.clock.advance(3000); // until both have told everything
+      const told: string[] = [];
+      b.observe({
+        joined: ({ id }) => told.push(`joined ${id.slice(9)}`),
+        left: ({ id }) => told.push(`left ${id.slice(9)}`),
+        missed: () => told.push("missed"),
+      });
+      return { air, a, b, told };
+    }
+
+    test("those who come and go, once each; not those who were there before, as after a restart", () => {
+      const { air, a, told } = observed();
+      a.joined(subscriber("new"), true);
+      a.joined(subscriber("adopted"), false);
+      air.clock.advance(100);
+      a.left(subscriber("new"));
+      a.left(subscriber("adopted"));
+      air.clock.advance(100);
+      assert.deepEqual(told, ["joined new", "left new", "left adopted"]);
+    });
+
+    test("who left an earlier process and was never told of by this one", () => {
+      const { air, a, told } = observed();
+      a.left(subscriber("of an earlier process"));
+      air.clock.advance(100);
+      assert.deepEqual(told, ["left of an earlier process"]);
+    });
+
+    test("that something is missing, where a message was lost or a node is silent; not for a node that starts", () => {
+      const { air, a, b, told } = observed();
+      let lost = 0;
+      air.lose = (data) => Buffer.from(data).includes("unheard") && lost++ === 0;
+      a.joined(subscriber("unheard"), true);
+      air.clock.advance(5000);
+      assert.deepEqual(told, ["missed"]);
+      assert.deepEqual(ids(b), ["unheard"], "the list is whole again");
+      air.node("c");
+      air.clock.advance(5000);
+      assert.deepEqual(told, ["missed"]);
+      a.connect(undefined);
+      air.clock.advance(10_000);
+      assert.deepEqual(told, ["missed", "missed"]);
+    });
+
+    test("a subscriber that has just joined, although the full state is sent at that moment", () => {
+      const { air, a, told } = observed();
+      a.joined(subscriber("x"), true);
+      air.node("c");
+      air.clock.advance(100);
+      assert.deepEqual(told, ["joined x"]);
+    });
   });
 });

@@ -1,6 +1,6 @@
 /** Validates a stream in memory against the messages that were taken from it. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { StreamValidator } from "../../src/cluster/stream-validator.js";
 import { systemClock } from "../../src/util/clock.js";
 import { FakeStream } from "./fake-stream.js";
@@ -19,32 +19,34 @@ async function taken() {
   return { stream, validator, validate };
 }
 
-test("keeps the epoch of a stream that holds the taken messages", async () => {
-  const { validate } = await taken();
-  assert.deepEqual(await validate(), ["first", 0]);
-});
+describe("StreamValidator", () => {
+  test("keeps the epoch of a stream that holds the taken messages", async () => {
+    const { validate } = await taken();
+    assert.deepEqual(await validate(), ["first", 0]);
+  });
 
-test("detects a deposed leader's messages that the stream does not hold, although the newest is the same", async () => {
-  const { stream, validate } = await taken();
-  stream.exchange(5);
-  assert.deepEqual(await validate(), ["next", 1]);
-});
+  test("detects a deposed leader's messages that the stream does not hold, although the newest is the same", async () => {
+    const { stream, validate } = await taken();
+    stream.exchange(5);
+    assert.deepEqual(await validate(), ["next", 1]);
+  });
 
-test("does not compare confirmed messages again, except for the newest", async () => {
-  const { stream, validator, validate } = await taken();
-  validator.confirm(7);
-  stream.exchange(5);
-  assert.deepEqual(await validate(), ["first", 0]);
-  stream.exchange(10);
-  assert.deepEqual(await validate(), ["next", 1]);
-});
+  test("does not compare confirmed messages again, except for the newest", async () => {
+    const { stream, validator, validate } = await taken();
+    validator.confirm(7);
+    stream.exchange(5);
+    assert.deepEqual(await validate(), ["first", 0]);
+    stream.exchange(10);
+    assert.deepEqual(await validate(), ["next", 1]);
+  });
 
-test("does not miss taken messages that were trimmed since", async () => {
-  const { stream, validate } = await taken();
-  stream.exchange(5);
-  stream.purge(5);
-  assert.deepEqual(await validate(), ["first", 0]);
-  stream.exchange(10);
-  stream.purge();
-  assert.deepEqual(await validate(), ["first", 0]);
+  test("does not miss taken messages that were trimmed since", async () => {
+    const { stream, validate } = await taken();
+    stream.exchange(5);
+    stream.purge(5);
+    assert.deepEqual(await validate(), ["first", 0]);
+    stream.exchange(10);
+    stream.purge();
+    assert.deepEqual(await validate(), ["first", 0]);
+  });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { parseConfigDocument } from "../../src/config/config-document.js";
 import { faultTexts } from "../../src/config/fault-texts.js";
@@ -12,87 +12,91 @@ function load(toml: string, options: LoadOptions = {}): LoadedConfig {
   return buildConfig(parseConfigDocument(toml, "f.toml", "/srv"), { cwd: "/srv", ...options });
 }
 
-test("every key is printed with its meaning, its form and where its value came from", () => {
-  const printed = printConfig(
-    load("[stream]\nretry = '2s'\n", { env: { M2PUSH_LOG_LEVEL: "debug" }, flags: { "history.path": "d" } }),
-  );
-  for (const keys of [serverKeys, ...Object.values(sections)]) {
-    for (const [name, key] of Object.entries(keys)) {
-      assert.ok(printed.includes(`# ${key.doc}\n`), name);
-      assert.match(printed, new RegExp(`^(# )?${name} =`, "m"));
+describe("printConfig", () => {
+  test("every key is printed with its meaning, its form and where its value came from", () => {
+    const printed = printConfig(
+      load("[stream]\nretry = '2s'\n", { env: { M2PUSH_LOG_LEVEL: "debug" }, flags: { "history.path": "d" } }),
+    );
+    for (const keys of [serverKeys, ...Object.values(sections)]) {
+      for (const [name, key] of Object.entries(keys)) {
+        assert.ok(printed.includes(`# ${key.doc}\n`), name);
+        assert.match(printed, new RegExp(`^(# )?${name} =`, "m"));
+      }
+    }
+    assert.match(printed, /^retry = "2s" {2}# f\.toml:2$/m);
+    assert.match(printed, /^level = "debug" {2}# M2PUSH_LOG_LEVEL$/m);
+    assert.match(printed, /^path = "\/srv\/d" {2}# --history-path$/m);
+    assert.match(printed, /^max_bytes = "256MB" {2}# default$/m);
+    assert.match(printed, /^# control = {2}# default$/m);
+    assert.match(printed, /from 10ms to 1d; 0 = off\. Default: "15s"\.$/m);
+    for (const [section, doc] of Object.entries(SECTION_DOCS)) assert.ok(printed.includes(`# ${doc}\n[`), section);
+  });
+
+  test("a secret and a password are masked, the path of a key file is not", () => {
+    const printed = printConfig(
+      load(
+        "[auth]\npublisher_key = 's3cret'\nsubscriber_key = 'keys/sub.pem'\n[cluster]\nnats = ['nats://me:s3cret@host:4222']\npassword = 's3cret'\ntoken = 's3cret'\ntls_ca = 'ca.pem'\n",
+      ),
+    );
+    assert.doesNotMatch(printed, /s3cret/);
+    assert.match(printed, /^publisher_key = "\*\*\*"/m);
+    assert.match(printed, /^subscriber_key = "\/srv\/keys\/sub\.pem"/m);
+    for (const name of ["password", "token"]) assert.match(printed, new RegExp(`^${name} = "\\*\\*\\*"`, "m"));
+    assert.match(printed, /^tls_ca = "\/srv\/ca\.pem"/m);
+    assert.match(printed, /^nats = \["nats:\/\/\*\*\*@host:4222"\]/m);
+  });
+
+  test("a printed secret cannot come back as a key", () => {
+    const printed = printConfig(load("[auth]\npublisher_key = 's3cret'\n"));
+    assert.throws(
+      () => load(printed),
+      new RegExp(
+        `publisher_key: ${faultTexts.expected("a key", "[*]{3}, the placeholder of a printed configuration")}`,
+      ),
+    );
+  });
+
+  /** Texts of values, most of them valid for some keys; documents that do not load are skipped. */
+  const texts: Record<string, fc.Arbitrary<string>> = {
+    "stream.retry": fc.integer({ min: 1, max: 86_400_000 }).map((ms) => `${ms}ms`),
+    "stream.heartbeat": fc.constantFrom("0", "1s", "90s"),
+    "stream.max_clients": fc.nat({ max: 100_000_000 }).map(String),
+    "stream.path": fc.stringMatching(/^\/[a-z/]{1,9}$/),
+    "beacon.topic": fc.string({ unit: "grapheme", minLength: 1 }),
+    "history.path": fc.string({ unit: "grapheme", minLength: 1 }),
+    "history.max_bytes": fc.integer({ min: 100_000, max: 1_000_000_000 }).map((bytes) => `${bytes}B`),
+    "publish.zmq": fc.constantFrom("", "ipc://a b", "tcp://*:1"),
+    "auth.anonymous": fc.constantFrom("true", "false"),
+  };
+
+  test("what is printed loads again as the same configuration", () => {
+    let loadedOnce = 0;
+    const flags = fc.record(texts, { requiredKeys: [] });
+    fc.assert(
+      fc.property(flags, (given) => {
+        const loaded = tryLoad(given);
+        if (loaded === undefined) return;
+        loadedOnce++;
+        assert.deepEqual(load(printConfig(loaded)).config, loaded.config);
+      }),
+    );
+    assert.ok(loadedOnce > 10);
+  });
+
+  function tryLoad(flags: Record<string, string | undefined>): LoadedConfig | undefined {
+    try {
+      return load("[[mongrel2]]\nname = 'a'\ncontrol = 'ipc://c'\n[cluster]\nnats = ['nats://h']\n", { flags });
+    } catch {
+      return undefined;
     }
   }
-  assert.match(printed, /^retry = "2s" {2}# f\.toml:2$/m);
-  assert.match(printed, /^level = "debug" {2}# M2PUSH_LOG_LEVEL$/m);
-  assert.match(printed, /^path = "\/srv\/d" {2}# --history-path$/m);
-  assert.match(printed, /^max_bytes = "256MB" {2}# default$/m);
-  assert.match(printed, /^# control = {2}# default$/m);
-  assert.match(printed, /from 10ms to 1d; 0 = off\. Default: "15s"\.$/m);
-  for (const [section, doc] of Object.entries(SECTION_DOCS)) assert.ok(printed.includes(`# ${doc}\n[`), section);
-});
 
-test("a secret and a password are masked, the path of a key file is not", () => {
-  const printed = printConfig(
-    load(
-      "[auth]\npublisher_key = 's3cret'\nsubscriber_key = 'keys/sub.pem'\n[cluster]\nnats = ['nats://me:s3cret@host:4222']\npassword = 's3cret'\ntoken = 's3cret'\ntls_ca = 'ca.pem'\n",
-    ),
-  );
-  assert.doesNotMatch(printed, /s3cret/);
-  assert.match(printed, /^publisher_key = "\*\*\*"/m);
-  assert.match(printed, /^subscriber_key = "\/srv\/keys\/sub\.pem"/m);
-  for (const name of ["password", "token"]) assert.match(printed, new RegExp(`^${name} = "\\*\\*\\*"`, "m"));
-  assert.match(printed, /^tls_ca = "\/srv\/ca\.pem"/m);
-  assert.match(printed, /^nats = \["nats:\/\/\*\*\*@host:4222"\]/m);
-});
-
-test("a printed secret cannot come back as a key", () => {
-  const printed = printConfig(load("[auth]\npublisher_key = 's3cret'\n"));
-  assert.throws(
-    () => load(printed),
-    new RegExp(`publisher_key: ${faultTexts.expected("a key", "[*]{3}, the placeholder of a printed configuration")}`),
-  );
-});
-
-/** Texts of values, most of them valid for some keys; documents that do not load are skipped. */
-const texts: Record<string, fc.Arbitrary<string>> = {
-  "stream.retry": fc.integer({ min: 1, max: 86_400_000 }).map((ms) => `${ms}ms`),
-  "stream.heartbeat": fc.constantFrom("0", "1s", "90s"),
-  "stream.max_clients": fc.nat({ max: 100_000_000 }).map(String),
-  "stream.path": fc.stringMatching(/^\/[a-z/]{1,9}$/),
-  "beacon.topic": fc.string({ unit: "grapheme", minLength: 1 }),
-  "history.path": fc.string({ unit: "grapheme", minLength: 1 }),
-  "history.max_bytes": fc.integer({ min: 100_000, max: 1_000_000_000 }).map((bytes) => `${bytes}B`),
-  "publish.zmq": fc.constantFrom("", "ipc://a b", "tcp://*:1"),
-  "auth.anonymous": fc.constantFrom("true", "false"),
-};
-
-test("what is printed loads again as the same configuration", () => {
-  let loadedOnce = 0;
-  const flags = fc.record(texts, { requiredKeys: [] });
-  fc.assert(
-    fc.property(flags, (given) => {
-      const loaded = tryLoad(given);
-      if (loaded === undefined) return;
-      loadedOnce++;
-      assert.deepEqual(load(printConfig(loaded)).config, loaded.config);
-    }),
-  );
-  assert.ok(loadedOnce > 10);
-});
-
-function tryLoad(flags: Record<string, string | undefined>): LoadedConfig | undefined {
-  try {
-    return load("[[mongrel2]]\nname = 'a'\ncontrol = 'ipc://c'\n[cluster]\nnats = ['nats://h']\n", { flags });
-  } catch {
-    return undefined;
-  }
-}
-
-test("every key outside [[mongrel2]] has a flag and a variable of the contract's form", () => {
-  const maxClients = namedKeys.find(({ path }) => path === "stream.max_clients");
-  assert.equal(maxClients?.flag, "--stream-max-clients");
-  assert.equal(maxClients?.variable, "M2PUSH_STREAM_MAX_CLIENTS");
-  for (const name of ["flag", "variable"] as const) {
-    assert.equal(new Set(namedKeys.map((key) => key[name])).size, namedKeys.length);
-  }
+  test("every key outside [[mongrel2]] has a flag and a variable of the contract's form", () => {
+    const maxClients = namedKeys.find(({ path }) => path === "stream.max_clients");
+    assert.equal(maxClients?.flag, "--stream-max-clients");
+    assert.equal(maxClients?.variable, "M2PUSH_STREAM_MAX_CLIENTS");
+    for (const name of ["flag", "variable"] as const) {
+      assert.equal(new Set(namedKeys.map((key) => key[name])).size, namedKeys.length);
+    }
+  });
 });

@@ -1,22 +1,24 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { type LoadOptions, loadConfig } from "../../src/config/load-config.js";
 import { restartKeys } from "../../src/config/restart-keys.js";
 import type { Config } from "../../src/config/schema.js";
 
 const configWith = (flags: LoadOptions["flags"] = {}): Config => loadConfig({ cwd: "/srv", flags }).config;
 
-test("two readings of the same configuration need no restart", () => {
-  assert.deepEqual(restartKeys(configWith(), configWith()), []);
-});
+describe("restartKeys", () => {
+  test("two readings of the same configuration need no restart", () => {
+    assert.deepEqual(restartKeys(configWith(), configWith()), []);
+  });
 
-test("of the changed keys those are named that take effect only with a restart", () => {
-  const next = configWith({ "stream.retry": "1s", "log.level": "debug", "publish.zmq": "", "history.max_age": "1h" });
-  assert.deepEqual(restartKeys(configWith(), next), ["publish.zmq", "history.max_age"]);
-});
+  test("of the changed keys those are named that take effect only with a restart", () => {
+    const next = configWith({ "stream.retry": "1s", "log.level": "debug", "publish.zmq": "", "history.max_age": "1h" });
+    assert.deepEqual(restartKeys(configWith(), next), ["publish.zmq", "history.max_age"]);
+  });
 
-test("any change of the servers needs a restart", () => {
-  const running = configWith();
-  const next: Config = { ...running, mongrel2: [{ ...running.mongrel2[0], max_targets: 64 }] };
-  assert.deepEqual(restartKeys(running, next), ["mongrel2"]);
+  test("any change of the servers needs a restart", () => {
+    const running = configWith();
+    const next: Config = { ...running, mongrel2: [{ ...running.mongrel2[0], max_targets: 64 }] };
+    assert.deepEqual(restartKeys(running, next), ["mongrel2"]);
+  });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { parse } from "smol-toml";
 import {
@@ -95,97 +95,99 @@ const CASES: [name: string, kind: ValueType<unknown>, good: unknown[], bad: unkn
   ],
 ];
 
-for (const [name, kind, good, bad] of CASES) {
-  test(`${name} reads its own values and rejects the others`, () => {
-    for (const value of good) assert.deepEqual(kind.read(value), value, String(value));
-    for (const value of bad) assert.ok(kind.read(value) instanceof Invalid, String(value));
+describe("ValueType", () => {
+  for (const [name, kind, good, bad] of CASES) {
+    test(`${name} reads its own values and rejects the others`, () => {
+      for (const value of good) assert.deepEqual(kind.read(value), value, String(value));
+      for (const value of bad) assert.ok(kind.read(value) instanceof Invalid, String(value));
+    });
+
+    test(`${name} accepts any value without throwing, and reads back what it prints`, () => {
+      const any = fc.oneof(fc.anything(), fc.string(), fc.constantFrom(...good, ...bad));
+      fc.assert(
+        fc.property(any, (value) => {
+          const read = kind.read(value);
+          if (read instanceof Invalid || read === null || read === undefined || kind.secret === true) return;
+          assert.deepEqual(kind.read(parse(`a = ${kind.print(read)}`).a), name === "natsServer" ? masked(read) : read);
+        }),
+      );
+    });
+  }
+
+  const masked = (address: unknown): string => String(address).replace(/\/\/[^/]*@/, "//***@");
+
+  test("a duration reads milliseconds within its range, and 0 only where that means off", () => {
+    const kind = durationType({ min: 1_000, max: 60_000 });
+    assert.equal(kind.read("5s"), 5_000);
+    for (const wrong of ["999ms", "61s", "0", 0, 5, "5 sec"])
+      assert.ok(kind.read(wrong) instanceof Invalid, String(wrong));
+    const withOff = durationType({ min: 1_000, max: 60_000, off: true });
+    for (const off of ["0", 0, "0s"]) assert.equal(withOff.read(off), 0);
+    for (const wrong of ["999ms", 5, -0.5]) assert.ok(withOff.read(wrong) instanceof Invalid, String(wrong));
   });
 
-  test(`${name} accepts any value without throwing, and reads back what it prints`, () => {
-    const any = fc.oneof(fc.anything(), fc.string(), fc.constantFrom(...good, ...bad));
+  test("a size reads bytes within its range", () => {
+    const kind = sizeType(1_000, 1_000_000);
+    assert.equal(kind.read("64KiB"), 65_536);
+    for (const wrong of ["999B", "2MB", "64 kB", 64_000, 0])
+      assert.ok(kind.read(wrong) instanceof Invalid, String(wrong));
+  });
+
+  test("relative paths become absolute, from the folder given", () => {
+    assert.equal(filePathType.resolve?.("../data", "/srv/config"), "/srv/data");
+    assert.equal(filePathType.resolve?.("/data", "/srv"), "/data");
+    assert.equal(endpointType().resolve?.("ipc://../run/control", "/srv/config"), "ipc:///srv/run/control");
+    assert.equal(endpointType().resolve?.("ipc://@m2push", "/srv"), "ipc://@m2push");
+    assert.equal(endpointType().resolve?.("tcp://a:1", "/srv"), "tcp://a:1");
+    assert.equal(keyMaterialType.resolve?.("keys/jwks.json", "/srv"), "/srv/keys/jwks.json");
+    assert.equal(keyMaterialType.resolve?.("a secret", "/srv"), "a secret");
+  });
+
+  test("an ipc path that a Unix socket cannot have is refused, by its absolute length", () => {
+    assert.ok(endpointType().resolve?.("ipc://socket", `/${"x".repeat(99)}`) === `ipc:///${"x".repeat(99)}/socket`);
+    assert.ok(endpointType().resolve?.("ipc://socket", `/${"x".repeat(100)}`) instanceof Invalid);
+    assert.ok(endpointType().resolve?.("ipc://socket", `/${"é".repeat(60)}`) instanceof Invalid);
+  });
+
+  test("a key is distinguished from the path of a key file by its form", () => {
+    const forms: [string, string][] = [
+      ["", "none"],
+      ["!ChangeThisMercureHubJWTSecretKey!", "secret"],
+      ["dGhpcyBpcy/hIHNlY3JldA==", "secret"],
+      ["/hcyBpcyBhIHNlY3JldCBhbmQgbG9uZyBlbm91Z2gh=", "secret"],
+      ["/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ+83vEjRWeJA", "secret"],
+      ["/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA", "secret"],
+      ["/run/credentials/key", "file"],
+      ["/etc/averylongnameofafolderwithoutanydotordash/key", "file"],
+      ["./key", "file"],
+      ["../data/publisher", "file"],
+      ["jwks.json", "file"],
+      ["keys/public.pem", "file"],
+      ["-----BEGIN PUBLIC KEY-----\nMII/\n-----END PUBLIC KEY-----", "pem"],
+    ];
+    for (const [value, form] of forms) assert.equal(keyForm(value), form, value);
+  });
+
+  test("a secret is printed as stars, the path of a key file as itself", () => {
+    assert.equal(keyMaterialType.print("s3cret"), '"***"');
+    assert.equal(keyMaterialType.print("-----BEGIN PRIVATE KEY-----"), '"***"');
+    assert.equal(keyMaterialType.print("/hcyBpcyBhIHNlY3JldA=="), '"***"', "base64 that begins like a path");
+    assert.equal(keyMaterialType.print("/srv/jwks.json"), '"/srv/jwks.json"');
+    assert.equal(keyMaterialType.print(""), '""');
+  });
+
+  test("a value is shown on one line, cut, and without a password", () => {
+    assert.equal(showValue("nats://user:word@host:4222"), '"nats://***@host:4222"');
+    assert.equal(showValue("a\nb"), '"a\\nb"');
+    assert.ok(showValue("x".repeat(10_000)).length < 100);
+    fc.assert(fc.property(fc.anything(), (value) => !/[\n\r]/.test(showValue(value))));
+  });
+
+  test("any text survives quoting as TOML", () => {
     fc.assert(
-      fc.property(any, (value) => {
-        const read = kind.read(value);
-        if (read instanceof Invalid || read === null || read === undefined || kind.secret === true) return;
-        assert.deepEqual(kind.read(parse(`a = ${kind.print(read)}`).a), name === "natsServer" ? masked(read) : read);
+      fc.property(fc.string({ unit: "binary" }), (value) => {
+        assert.equal(parse(`a = ${tomlString(value)}`).a, value);
       }),
     );
   });
-}
-
-const masked = (address: unknown): string => String(address).replace(/\/\/[^/]*@/, "//***@");
-
-test("a duration reads milliseconds within its range, and 0 only where that means off", () => {
-  const kind = durationType({ min: 1_000, max: 60_000 });
-  assert.equal(kind.read("5s"), 5_000);
-  for (const wrong of ["999ms", "61s", "0", 0, 5, "5 sec"])
-    assert.ok(kind.read(wrong) instanceof Invalid, String(wrong));
-  const withOff = durationType({ min: 1_000, max: 60_000, off: true });
-  for (const off of ["0", 0, "0s"]) assert.equal(withOff.read(off), 0);
-  for (const wrong of ["999ms", 5, -0.5]) assert.ok(withOff.read(wrong) instanceof Invalid, String(wrong));
-});
-
-test("a size reads bytes within its range", () => {
-  const kind = sizeType(1_000, 1_000_000);
-  assert.equal(kind.read("64KiB"), 65_536);
-  for (const wrong of ["999B", "2MB", "64 kB", 64_000, 0])
-    assert.ok(kind.read(wrong) instanceof Invalid, String(wrong));
-});
-
-test("relative paths become absolute, from the folder given", () => {
-  assert.equal(filePathType.resolve?.("../data", "/srv/config"), "/srv/data");
-  assert.equal(filePathType.resolve?.("/data", "/srv"), "/data");
-  assert.equal(endpointType().resolve?.("ipc://../run/control", "/srv/config"), "ipc:///srv/run/control");
-  assert.equal(endpointType().resolve?.("ipc://@m2push", "/srv"), "ipc://@m2push");
-  assert.equal(endpointType().resolve?.("tcp://a:1", "/srv"), "tcp://a:1");
-  assert.equal(keyMaterialType.resolve?.("keys/jwks.json", "/srv"), "/srv/keys/jwks.json");
-  assert.equal(keyMaterialType.resolve?.("a secret", "/srv"), "a secret");
-});
-
-test("an ipc path that a Unix socket cannot have is refused, by its absolute length", () => {
-  assert.ok(endpointType().resolve?.("ipc://socket", `/${"x".repeat(99)}`) === `ipc:///${"x".repeat(99)}/socket`);
-  assert.ok(endpointType().resolve?.("ipc://socket", `/${"x".repeat(100)}`) instanceof Invalid);
-  assert.ok(endpointType().resolve?.("ipc://socket", `/${"é".repeat(60)}`) instanceof Invalid);
-});
-
-test("a key is distinguished from the path of a key file by its form", () => {
-  const forms: [string, string][] = [
-    ["", "none"],
-    ["!ChangeThisMercureHubJWTSecretKey!", "secret"],
-    ["dGhpcyBpcy/hIHNlY3JldA==", "secret"],
-    ["/hcyBpcyBhIHNlY3JldCBhbmQgbG9uZyBlbm91Z2gh=", "secret"],
-    ["/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQ+83vEjRWeJA", "secret"],
-    ["/q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA", "secret"],
-    ["/run/credentials/key", "file"],
-    ["/etc/averylongnameofafolderwithoutanydotordash/key", "file"],
-    ["./key", "file"],
-    ["../data/publisher", "file"],
-    ["jwks.json", "file"],
-    ["keys/public.pem", "file"],
-    ["-----BEGIN PUBLIC KEY-----\nMII/\n-----END PUBLIC KEY-----", "pem"],
-  ];
-  for (const [value, form] of forms) assert.equal(keyForm(value), form, value);
-});
-
-test("a secret is printed as stars, the path of a key file as itself", () => {
-  assert.equal(keyMaterialType.print("s3cret"), '"***"');
-  assert.equal(keyMaterialType.print("-----BEGIN PRIVATE KEY-----"), '"***"');
-  assert.equal(keyMaterialType.print("/hcyBpcyBhIHNlY3JldA=="), '"***"', "base64 that begins like a path");
-  assert.equal(keyMaterialType.print("/srv/jwks.json"), '"/srv/jwks.json"');
-  assert.equal(keyMaterialType.print(""), '""');
-});
-
-test("a value is shown on one line, cut, and without a password", () => {
-  assert.equal(showValue("nats://user:word@host:4222"), '"nats://***@host:4222"');
-  assert.equal(showValue("a\nb"), '"a\\nb"');
-  assert.ok(showValue("x".repeat(10_000)).length < 100);
-  fc.assert(fc.property(fc.anything(), (value) => !/[\n\r]/.test(showValue(value))));
-});
-
-test("any text survives quoting as TOML", () => {
-  fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (value) => {
-      assert.equal(parse(`a = ${tomlString(value)}`).a, value);
-    }),
-  );
 });

@@ -1,6 +1,6 @@
 /** html/m2push.js in a real browser: tabs that crash and come back, a worker that is not there, and one that dies. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { FOLLOW, heard, messages, publish, startTabs, until } from "../support/tabs.js";
 
@@ -23,92 +23,94 @@ async function endWorker(context: BrowserContext): Promise<void> {
 const cached = (page: Page, event: "pagehide" | "pageshow") =>
   page.evaluate(`dispatchEvent(new PageTransitionEvent("${event}", { persisted: true }))`);
 
-test("when the first tab crashes, and the worker with it, the other goes on from what it has seen", async (t) => {
-  const tabs = await startTabs(t);
-  const [first, second] = [await tabs.tab(), await tabs.tab()];
-  await publish(tabs, 3);
-  await heard(second, "message 3");
-  await crash(first);
-  await publish(tabs, 3, 4);
-  assert.deepEqual(await heard(second, "message 6"), messages(6));
-  assert.deepEqual(await second.evaluate("[hub.shared, hub.state, gaps]"), [false, "open", []]);
-});
+describe("Tabs faults, end to end", () => {
+  test("when the first tab crashes, and the worker with it, the other goes on from what it has seen", async (t) => {
+    const tabs = await startTabs(t);
+    const [first, second] = [await tabs.tab(), await tabs.tab()];
+    await publish(tabs, 3);
+    await heard(second, "message 3");
+    await crash(first);
+    await publish(tabs, 3, 4);
+    assert.deepEqual(await heard(second, "message 6"), messages(6));
+    assert.deepEqual(await second.evaluate("[hub.shared, hub.state, gaps]"), [false, "open", []]);
+  });
 
-test("when the first tab crashes before any event was seen, the other is told of a gap and hears what comes", async (t) => {
-  const tabs = await startTabs(t);
-  const [first, second] = [await tabs.tab(), await tabs.tab()];
-  await crash(first);
-  await until(second, '!hub.shared && hub.state === "open"');
-  assert.deepEqual(await second.evaluate("gaps"), [{ reason: "unknown", oldest: "" }]);
-  await publish(tabs, 3);
-  assert.deepEqual(await heard(second, "message 3"), messages(3));
-});
+  test("when the first tab crashes before any event was seen, the other is told of a gap and hears what comes", async (t) => {
+    const tabs = await startTabs(t);
+    const [first, second] = [await tabs.tab(), await tabs.tab()];
+    await crash(first);
+    await until(second, '!hub.shared && hub.state === "open"');
+    assert.deepEqual(await second.evaluate("gaps"), [{ reason: "unknown", oldest: "" }]);
+    await publish(tabs, 3);
+    assert.deepEqual(await heard(second, "message 3"), messages(3));
+  });
 
-test("when another tab crashes, the first one and the connection stay", async (t) => {
-  const tabs = await startTabs(t);
-  const [first, second] = [await tabs.tab(), await tabs.tab()];
-  await crash(second);
-  await publish(tabs, 3);
-  assert.deepEqual(await heard(first, "message 3"), messages(3));
-  assert.deepEqual([await first.evaluate("hub.shared"), tabs.count("client_connected")], [true, 1]);
-});
+  test("when another tab crashes, the first one and the connection stay", async (t) => {
+    const tabs = await startTabs(t);
+    const [first, second] = [await tabs.tab(), await tabs.tab()];
+    await crash(second);
+    await publish(tabs, 3);
+    assert.deepEqual(await heard(first, "message 3"), messages(3));
+    assert.deepEqual([await first.evaluate("hub.shared"), tabs.count("client_connected")], [true, 1]);
+  });
 
-test("when the worker dies each tab goes on by itself, from what it has seen", async (t) => {
-  const tabs = await startTabs(t);
-  const pages = [await tabs.tab(), await tabs.tab()];
-  await publish(tabs, 3);
-  for (const page of pages) await heard(page, "message 3");
-  await endWorker(tabs.context);
-  await publish(tabs, 3, 4);
-  for (const page of pages) {
-    assert.deepEqual(await heard(page, "message 6"), messages(6));
-    // The worker may have lived long enough to tell message 6 itself.
-    await until(page, '!hub.shared && hub.state === "open"');
-    assert.deepEqual(await page.evaluate("[heard, gaps]"), [messages(6), []]);
-  }
-});
+  test("when the worker dies each tab goes on by itself, from what it has seen", async (t) => {
+    const tabs = await startTabs(t);
+    const pages = [await tabs.tab(), await tabs.tab()];
+    await publish(tabs, 3);
+    for (const page of pages) await heard(page, "message 3");
+    await endWorker(tabs.context);
+    await publish(tabs, 3, 4);
+    for (const page of pages) {
+      assert.deepEqual(await heard(page, "message 6"), messages(6));
+      // The worker may have lived long enough to tell message 6 itself.
+      await until(page, '!hub.shared && hub.state === "open"');
+      assert.deepEqual(await page.evaluate("[heard, gaps]"), [messages(6), []]);
+    }
+  });
 
-test("where there is no SharedWorker, or sharing is not wanted, each tab has an EventSource of its own", async (t) => {
-  const tabs = await startTabs(t);
-  const alone = await tabs.tab('follow("/esupdates", ["message"], { share: false })');
-  await tabs.context.addInitScript("delete window.SharedWorker");
-  const without = await tabs.tab();
-  await publish(tabs, 3);
-  for (const page of [alone, without]) {
-    assert.deepEqual(await heard(page, "message 3"), messages(3));
-    assert.equal(await page.evaluate("hub.shared"), false);
-  }
-  assert.equal(tabs.count("client_connected"), 2);
-});
+  test("where there is no SharedWorker, or sharing is not wanted, each tab has an EventSource of its own", async (t) => {
+    const tabs = await startTabs(t);
+    const alone = await tabs.tab('follow("/esupdates", ["message"], { share: false })');
+    await tabs.context.addInitScript("delete window.SharedWorker");
+    const without = await tabs.tab();
+    await publish(tabs, 3);
+    for (const page of [alone, without]) {
+      assert.deepEqual(await heard(page, "message 3"), messages(3));
+      assert.equal(await page.evaluate("hub.shared"), false);
+    }
+    assert.equal(tabs.count("client_connected"), 2);
+  });
 
-test("where the worker cannot start, the tab has an EventSource of its own", async (t) => {
-  const tabs = await startTabs(t);
-  const page = await tabs.tab(`
+  test("where the worker cannot start, the tab has an EventSource of its own", async (t) => {
+    const tabs = await startTabs(t);
+    const page = await tabs.tab(`
     const Worker = SharedWorker;
     window.SharedWorker = class extends Worker { constructor(_, options) { super("/missing.js", options); } };
     ${FOLLOW}`);
-  await publish(tabs, 3);
-  assert.deepEqual(await heard(page, "message 3"), messages(3));
-  assert.equal(await page.evaluate("hub.shared"), false);
-});
+    await publish(tabs, 3);
+    assert.deepEqual(await heard(page, "message 3"), messages(3));
+    assert.equal(await page.evaluate("hub.shared"), false);
+  });
 
-test("a page that comes back from the back/forward cache goes on from what it has seen", async (t) => {
-  const tabs = await startTabs(t);
-  const page = await tabs.tab();
-  await publish(tabs, 3);
-  await heard(page, "message 3");
-  await cached(page, "pagehide");
-  await tabs.daemon.logged(({ event }) => event === "client_disconnected", "the page to leave");
-  await publish(tabs, 3, 4);
-  await cached(page, "pageshow");
-  assert.deepEqual(await heard(page, "message 6"), messages(6));
-});
+  test("a page that comes back from the back/forward cache goes on from what it has seen", async (t) => {
+    const tabs = await startTabs(t);
+    const page = await tabs.tab();
+    await publish(tabs, 3);
+    await heard(page, "message 3");
+    await cached(page, "pagehide");
+    await tabs.daemon.logged(({ event }) => event === "client_disconnected", "the page to leave");
+    await publish(tabs, 3, 4);
+    await cached(page, "pageshow");
+    assert.deepEqual(await heard(page, "message 6"), messages(6));
+  });
 
-test("a page that comes back, and has seen no event to go on from, is told of a gap", async (t) => {
-  const tabs = await startTabs(t);
-  const page = await tabs.tab();
-  await cached(page, "pagehide");
-  await cached(page, "pageshow");
-  await until(page, "gaps.length > 0");
-  assert.deepEqual(await page.evaluate("gaps"), [{ reason: "unknown", oldest: "" }]);
+  test("a page that comes back, and has seen no event to go on from, is told of a gap", async (t) => {
+    const tabs = await startTabs(t);
+    const page = await tabs.tab();
+    await cached(page, "pagehide");
+    await cached(page, "pageshow");
+    await until(page, "gaps.length > 0");
+    assert.deepEqual(await page.evaluate("gaps"), [{ reason: "unknown", oldest: "" }]);
+  });
 });

@@ -1,7 +1,7 @@
 /** A part dies or stops under load: what does every client receive? */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { type TestContext, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { crowd, Feed, verifyReceived } from "../support/crowd.js";
 import { type Pair, serving, startPair } from "../support/pair.js";
@@ -28,78 +28,83 @@ function memory({ daemon }: Pair): number {
 
 const neverCut = (browsers: { opens: number }[]) => browsers.every(({ opens }) => opens === 1);
 
-test("the daemon is killed under load: no browser notices, nothing is missing", async (t) => {
-  const { pair, browsers, feed } = await start(t);
-  await pair.aged(4);
-  await pair.daemon.kill9();
-  await pause(1000);
-  await pair.restart();
-  await feed.more(100);
-  await verifyReceived(browsers, feed, { duplicates: WINDOW });
-  assert.ok(neverCut(browsers));
-});
-
-test("the daemon is stopped under load and started again: nothing is missing, nothing comes twice", async (t) => {
-  const { pair, browsers, feed } = await start(t);
-  await pair.aged(4);
-  assert.equal(await pair.daemon.stop("SIGTERM"), 0);
-  await pair.restart();
-  await feed.more(100);
-  await verifyReceived(browsers, feed, { duplicates: 0 });
-  assert.ok(neverCut(browsers));
-});
-
-test("Mongrel2 is killed under load: everybody comes back and has everything, once", async (t) => {
-  const { pair, browsers, feed } = await start(t);
-  await feed.more(100);
-  const from = pair.daemon.log.length;
-  await pair.mongrel2.kill9();
-  await pair.mongrel2.start();
-  await serving(pair.daemon, from);
-  await feed.more(100);
-  await verifyReceived(browsers, feed, { duplicates: 0 });
-  assert.ok(browsers.every(({ opens }) => opens === 2));
-});
-
-for (const who of ["the daemon", "Mongrel2"] as const) {
-  test(`${who} stands still for ${STOPPED / 1000} s: nobody is cut, nothing is missing`, async (t) => {
+describe("Processes, under faults", () => {
+  test("the daemon is killed under load: no browser notices, nothing is missing", async (t) => {
     const { pair, browsers, feed } = await start(t);
+    await pair.aged(4);
+    await pair.daemon.kill9();
+    await pause(1000);
+    await pair.restart();
     await feed.more(100);
-    const { pid } = who === "Mongrel2" ? pair.mongrel2 : pair.daemon;
-    process.kill(pid, "SIGSTOP");
-    await pause(STOPPED);
-    process.kill(pid, "SIGCONT");
+    await verifyReceived(browsers, feed, { duplicates: WINDOW });
+    assert.ok(neverCut(browsers));
+  });
+
+  test("the daemon is stopped under load and started again: nothing is missing, nothing comes twice", async (t) => {
+    const { pair, browsers, feed } = await start(t);
+    await pair.aged(4);
+    assert.equal(await pair.daemon.stop("SIGTERM"), 0);
+    await pair.restart();
     await feed.more(100);
     await verifyReceived(browsers, feed, { duplicates: 0 });
     assert.ok(neverCut(browsers));
   });
-}
 
-test("publications that wait in a PUSH socket while the daemon is away arrive when it comes", async (t) => {
-  const { pair, browsers, feed } = await start(t, 5);
-  await pair.aged(4);
-  await feed.more(10);
-  const last = await feed.end();
-  await pair.daemon.stop("SIGTERM");
-  const numbers = Array.from({ length: 2000 }, (_, index) => last + 1000 + index);
-  for (const number of numbers) void pair.publisher.publish(`${number}`);
-  await pair.restart();
-  const final = numbers.at(-1) ?? 0;
-  for (const browser of browsers) {
-    await browser.until(() => browser.received.includes(final), "the last one");
-    assert.deepEqual(browser.received.slice(-2000), numbers);
-  }
-});
+  test("Mongrel2 is killed under load: everybody comes back and has everything, once", async (t) => {
+    const { pair, browsers, feed } = await start(t);
+    await feed.more(100);
+    const from = pair.daemon.log.length;
+    await pair.mongrel2.kill9();
+    await pair.mongrel2.start();
+    await serving(pair.daemon, from);
+    await feed.more(100);
+    await verifyReceived(browsers, feed, { duplicates: 0 });
+    assert.ok(browsers.every(({ opens }) => opens === 2));
+  });
 
-test("connections come and go by the hundred while events are published: who stays has everything", async (t) => {
-  const { pair, browsers, feed } = await start(t, 30);
-  const before = memory(pair);
-  for (let round = 0; round < 20; round++) {
-    const passing = await crowd(pair, 25, () => {});
-    await Promise.all(passing.map((browser) => browser.leave()));
+  for (const who of ["the daemon", "Mongrel2"] as const) {
+    test(`${who} stands still for ${STOPPED / 1000} s: nobody is cut, nothing is missing`, async (t) => {
+      const { pair, browsers, feed } = await start(t);
+      await feed.more(100);
+      const { pid } = who === "Mongrel2" ? pair.mongrel2 : pair.daemon;
+      process.kill(pid, "SIGSTOP");
+      await pause(STOPPED);
+      process.kill(pid, "SIGCONT");
+      await feed.more(100);
+      await verifyReceived(browsers, feed, { duplicates: 0 });
+      assert.ok(neverCut(browsers));
+    });
   }
-  await verifyReceived(browsers, feed, { duplicates: 0 });
-  assert.ok(neverCut(browsers));
-  assert.ok(memory(pair) - before < 50, `grew by ${memory(pair) - before} MB`);
-  await pair.daemon.logged((line) => line.event === "client_disconnected" && line.clients === 30, "the last that left");
+
+  test("publications that wait in a PUSH socket while the daemon is away arrive when it comes", async (t) => {
+    const { pair, browsers, feed } = await start(t, 5);
+    await pair.aged(4);
+    await feed.more(10);
+    const last = await feed.end();
+    await pair.daemon.stop("SIGTERM");
+    const numbers = Array.from({ length: 2000 }, (_, index) => last + 1000 + index);
+    for (const number of numbers) void pair.publisher.publish(`${number}`);
+    await pair.restart();
+    const final = numbers.at(-1) ?? 0;
+    for (const browser of browsers) {
+      await browser.until(() => browser.received.includes(final), "the last one");
+      assert.deepEqual(browser.received.slice(-2000), numbers);
+    }
+  });
+
+  test("connections come and go by the hundred while events are published: who stays has everything", async (t) => {
+    const { pair, browsers, feed } = await start(t, 30);
+    const before = memory(pair);
+    for (let round = 0; round < 20; round++) {
+      const passing = await crowd(pair, 25, () => {});
+      await Promise.all(passing.map((browser) => browser.leave()));
+    }
+    await verifyReceived(browsers, feed, { duplicates: 0 });
+    assert.ok(neverCut(browsers));
+    assert.ok(memory(pair) - before < 50, `grew by ${memory(pair) - before} MB`);
+    await pair.daemon.logged(
+      (line) => line.event === "client_disconnected" && line.clients === 30,
+      "the last that left",
+    );
+  });
 });

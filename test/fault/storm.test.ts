@@ -1,7 +1,7 @@
 /** Ten thousand browsers come back at once, as after a restart of Mongrel2. */
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { Changes } from "../support/deadline.js";
 import { serving, startPair } from "../support/pair.js";
 
@@ -104,41 +104,48 @@ class Browser {
   }
 }
 
-test("ten thousand browsers come back at once: all are served, in the order in which they came, and nothing is missing", async (t) => {
-  const pair = await startPair(t, { settings: SETTINGS, config: { beacon: { interval: "0" } } });
-  const totals: Totals = { positions: 0, events: 0, gate: new Gate(), changes: new Changes() };
-  const browsers = Array.from({ length: BROWSERS }, () => new Browser(pair.mongrel2.port, totals));
-  t.after(() => {
-    for (const browser of browsers) browser.leave();
+describe("Storm, under faults", () => {
+  test("ten thousand browsers come back at once: all are served, in the order in which they came, and nothing is missing", async (t) => {
+    const pair = await startPair(t, { settings: SETTINGS, config: { beacon: { interval: "0" } } });
+    const totals: Totals = { positions: 0, events: 0, gate: new Gate(), changes: new Changes() };
+    const browsers = Array.from({ length: BROWSERS }, () => new Browser(pair.mongrel2.port, totals));
+    t.after(() => {
+      for (const browser of browsers) browser.leave();
+    });
+    const until = (look: () => boolean, what: string) =>
+      totals.changes.until(
+        look,
+        what,
+        WAIT_TIMEOUT_MS,
+        () => `: ${totals.positions} positions, ${totals.events} events`,
+      );
+    await until(() => totals.positions === BROWSERS, "a first position for each");
+    const publish = async (from: number) => {
+      for (let number = from; number < from + EVENTS; number++) await pair.publisher.publish(`${number}`);
+    };
+    await publish(1);
+    await until(() => totals.events === EVENTS * BROWSERS, "the first events");
+
+    const before = pair.daemon.log.length;
+    await pair.mongrel2.kill9();
+    await publish(EVENTS + 1);
+    await pair.mongrel2.start();
+    await serving(pair.daemon, before);
+    await publish(2 * EVENTS + 1);
+    await until(() => totals.events >= 3 * EVENTS * BROWSERS, "all events at each");
+
+    const numbers = Array.from({ length: 3 * EVENTS }, (_, at) => at + 1);
+    for (const { received, answers, gaps } of browsers) {
+      assert.deepEqual([received, gaps], [numbers, 0]);
+      assert.deepEqual(answers, ["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
+    }
+    // Mongrel2 numbers connections as it hands them over, but shuffles those that wait while no daemon is connected.
+    const came = pair.daemon.log.slice(before).filter(({ event }) => event === "client_connected");
+    const ids = came.slice(MAX_QUEUED_REQUESTS).map(({ client }) => Number(client));
+    assert.ok(ids.length > BROWSERS / 2);
+    assert.deepEqual(
+      ids,
+      [...ids].sort((a, b) => a - b),
+    );
   });
-  const until = (look: () => boolean, what: string) =>
-    totals.changes.until(look, what, WAIT_TIMEOUT_MS, () => `: ${totals.positions} positions, ${totals.events} events`);
-  await until(() => totals.positions === BROWSERS, "a first position for each");
-  const publish = async (from: number) => {
-    for (let number = from; number < from + EVENTS; number++) await pair.publisher.publish(`${number}`);
-  };
-  await publish(1);
-  await until(() => totals.events === EVENTS * BROWSERS, "the first events");
-
-  const before = pair.daemon.log.length;
-  await pair.mongrel2.kill9();
-  await publish(EVENTS + 1);
-  await pair.mongrel2.start();
-  await serving(pair.daemon, before);
-  await publish(2 * EVENTS + 1);
-  await until(() => totals.events >= 3 * EVENTS * BROWSERS, "all events at each");
-
-  const numbers = Array.from({ length: 3 * EVENTS }, (_, at) => at + 1);
-  for (const { received, answers, gaps } of browsers) {
-    assert.deepEqual([received, gaps], [numbers, 0]);
-    assert.deepEqual(answers, ["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
-  }
-  // Mongrel2 numbers connections as it hands them over, but shuffles those that wait while no daemon is connected.
-  const came = pair.daemon.log.slice(before).filter(({ event }) => event === "client_connected");
-  const ids = came.slice(MAX_QUEUED_REQUESTS).map(({ client }) => Number(client));
-  assert.ok(ids.length > BROWSERS / 2);
-  assert.deepEqual(
-    ids,
-    [...ids].sort((a, b) => a - b),
-  );
 });

@@ -1,7 +1,7 @@
 /** Hostile requests: whatever the query, form, header or token is, the answer is a stream, a 200 or a 4xx, and the next good request is served. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { DETAIL, everything, everythingV8, HUB, NOW, type Response, SECRET, type Sent, Web } from "../http/harness.js";
 
@@ -109,139 +109,144 @@ function hostile(name: string, sent: fc.Arbitrary<{ readonly path: string } & Se
 
 const path = fc.constantFrom("/esupdates", HUB, `${HUB}/subscriptions`, `/.well-known/oauth-protected-resource${HUB}`);
 
-for (const protocol of ["both", "0.x", "draft-08"]) {
+describe("HTTP, fuzzed", () => {
+  for (const protocol of ["both", "0.x", "draft-08"]) {
+    hostile(
+      `query strings of every method and address (${protocol})`,
+      fc.record({ path, query, method: fc.constantFrom("GET", "HEAD", "QUERY", "OPTIONS", "POST", "DELETE") }),
+      `[hub]\nprotocol = "${protocol}"`,
+    );
+  }
+
   hostile(
-    `query strings of every method and address (${protocol})`,
-    fc.record({ path, query, method: fc.constantFrom("GET", "HEAD", "QUERY", "OPTIONS", "POST", "DELETE") }),
-    `[hub]\nprotocol = "${protocol}"`,
-  );
-}
-
-hostile(
-  "forms, asked for by QUERY and published by POST, with and without a token",
-  fc
-    .record({
-      body: fc.oneof(query, fc.uint8Array({ maxLength: 200 })),
-      method: fc.constantFrom("QUERY", "POST"),
-      isKnown: fc.boolean(),
-    })
-    .map(({ body, method, isKnown }) => ({
-      path: HUB,
-      method,
-      body: typeof body === "string" ? body : Buffer.from(body),
-      headers: { ...FORM, ...(isKnown && { authorization: `Bearer ${TOKEN}` }) },
-    })),
-);
-
-const headerName = fc.constantFrom(
-  "authorization",
-  "cookie",
-  "origin",
-  "referer",
-  "last-event-id",
-  "content-type",
-  "connection",
-  "if-none-match",
-  "x-mongrel2-upload-done",
-  "__proto__",
-);
-const headerValue = fc.oneof(
-  text,
-  text.map((it) => `Bearer ${it}`),
-  text.map((it) => `__Secure-mercure_access_token=${it}; mercureAuthorization="${it}`),
-  fc.constantFrom(`Bearer ${TOKEN}`, `bearer  ${TOKEN}`, "null", "*", "http://localhost:6767", "close", "earliest"),
-);
-hostile(
-  "headers of every kind, once and several times",
-  fc.record({
-    path,
-    method: fc.constantFrom("GET", "POST", "OPTIONS", "QUERY"),
-    query: fc.constantFrom("topic=a", "match=a", ""),
-    body: fc.constantFrom("", "topic=a"),
-    headers: fc
-      .array(fc.tuple(headerName, fc.oneof(headerValue, fc.array(headerValue, { minLength: 1, maxLength: 5 }))), {
-        maxLength: 5,
+    "forms, asked for by QUERY and published by POST, with and without a token",
+    fc
+      .record({
+        body: fc.oneof(query, fc.uint8Array({ maxLength: 200 })),
+        method: fc.constantFrom("QUERY", "POST"),
+        isKnown: fc.boolean(),
       })
-      .map((pairs): Record<string, string | readonly string[]> => ({ ...FORM, ...Object.fromEntries(pairs) })),
-  }),
-  '[auth]\ncors_origins = ["https://shop.example", "*"]',
-);
+      .map(({ body, method, isKnown }) => ({
+        path: HUB,
+        method,
+        body: typeof body === "string" ? body : Buffer.from(body),
+        headers: { ...FORM, ...(isKnown && { authorization: `Bearer ${TOKEN}` }) },
+      })),
+  );
 
-const segment = fc.oneof(fc.constantFrom("exact", "urlpattern", "topic", "", "*", "%2F", "%ff", "%", "..", "a"), text);
-hostile(
-  "addresses below the list of subscriptions, asked by somebody who may see them all",
-  fc.record({ segments: fc.array(segment, { maxLength: 5 }), isNew: fc.boolean() }).map(({ segments, isNew }) => ({
-    path: [`${HUB}/subscriptions`, ...segments].join("/"),
-    headers: { authorization: `Bearer ${isNew ? TOKEN_V8 : TOKEN}` },
-  })),
-);
+  const headerName = fc.constantFrom(
+    "authorization",
+    "cookie",
+    "origin",
+    "referer",
+    "last-event-id",
+    "content-type",
+    "connection",
+    "if-none-match",
+    "x-mongrel2-upload-done",
+    "__proto__",
+  );
+  const headerValue = fc.oneof(
+    text,
+    text.map((it) => `Bearer ${it}`),
+    text.map((it) => `__Secure-mercure_access_token=${it}; mercureAuthorization="${it}`),
+    fc.constantFrom(`Bearer ${TOKEN}`, `bearer  ${TOKEN}`, "null", "*", "http://localhost:6767", "close", "earliest"),
+  );
+  hostile(
+    "headers of every kind, once and several times",
+    fc.record({
+      path,
+      method: fc.constantFrom("GET", "POST", "OPTIONS", "QUERY"),
+      query: fc.constantFrom("topic=a", "match=a", ""),
+      body: fc.constantFrom("", "topic=a"),
+      headers: fc
+        .array(fc.tuple(headerName, fc.oneof(headerValue, fc.array(headerValue, { minLength: 1, maxLength: 5 }))), {
+          maxLength: 5,
+        })
+        .map((pairs): Record<string, string | readonly string[]> => ({ ...FORM, ...Object.fromEntries(pairs) })),
+    }),
+    '[auth]\ncors_origins = ["https://shop.example", "*"]',
+  );
 
-/** Signed with the right key, whatever it says: what comes after the signature is tried. */
-function signed(header: unknown, claims: unknown): string {
-  const part = (value: unknown) =>
-    Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
-  const input = `${part(header)}.${part(claims)}`;
-  return `${input}.${createHmac("sha256", SECRET).update(input).digest("base64url")}`;
-}
+  const segment = fc.oneof(
+    fc.constantFrom("exact", "urlpattern", "topic", "", "*", "%2F", "%ff", "%", "..", "a"),
+    text,
+  );
+  hostile(
+    "addresses below the list of subscriptions, asked by somebody who may see them all",
+    fc.record({ segments: fc.array(segment, { maxLength: 5 }), isNew: fc.boolean() }).map(({ segments, isNew }) => ({
+      path: [`${HUB}/subscriptions`, ...segments].join("/"),
+      headers: { authorization: `Bearer ${isNew ? TOKEN_V8 : TOKEN}` },
+    })),
+  );
 
-const json = fc.oneof(
-  fc.jsonValue(),
-  text,
-  fc.constantFrom(null, [], {}, -1, Number.MAX_VALUE, "1", [["*"]], [{ match: "*" }]),
-);
-const topics = fc.oneof(json, fc.array(fc.record({ match: json, match_type: json }, { requiredKeys: [] })));
-const entry = fc.record(
-  {
-    type: fc.oneof(fc.constant(DETAIL), json),
-    actions: fc.oneof(fc.constant(["publish", "subscribe"]), json),
-    topics,
-    payload: json,
-  },
-  { requiredKeys: ["type"] },
-);
-const claims = fc.record(
-  {
-    exp: fc.oneof(fc.constant(NOW + 3600), json),
-    nbf: fc.oneof(fc.constant(NOW - 1), json),
-    iss: fc.oneof(fc.constant("https://login.example"), json),
-    aud: fc.oneof(fc.constant(`http://localhost:6767${HUB}`), json),
-    sub: json,
-    mercure: fc.oneof(json, fc.record({ publish: json, subscribe: json, payload: json }, { requiredKeys: [] })),
-    "https://mercure.rocks/": json,
-    authorization_details: fc.oneof(json, fc.array(fc.oneof(entry, json))),
-  },
-  { requiredKeys: [] },
-);
-const header = fc.record(
-  {
-    alg: fc.oneof(fc.constant("HS256"), json),
-    typ: fc.oneof(fc.constantFrom("JWT", "at+jwt", "application/AT+JWT"), json),
-    kid: json,
-    crit: json,
-    jwk: json,
-    zip: json,
-  },
-  { requiredKeys: ["alg"] },
-);
-const carried = (token: string, by: string) =>
-  by === "query"
-    ? { query: `topic=a&authorization=${token}` }
-    : { query: "topic=a", headers: { authorization: `Bearer ${token}` } };
-const carrier = fc.constantFrom("header", "query");
+  /** Signed with the right key, whatever it says: what comes after the signature is tried. */
+  function signed(header: unknown, claims: unknown): string {
+    const part = (value: unknown) =>
+      Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+    const input = `${part(header)}.${part(claims)}`;
+    return `${input}.${createHmac("sha256", SECRET).update(input).digest("base64url")}`;
+  }
 
-hostile(
-  "tokens that are signed well and say anything",
-  fc
-    .tuple(header, fc.oneof(claims, json), carrier)
-    .map(([head, body, by]) => ({ path: HUB, ...carried(signed(head, body), by) })),
-  "",
-  1000,
-);
+  const json = fc.oneof(
+    fc.jsonValue(),
+    text,
+    fc.constantFrom(null, [], {}, -1, Number.MAX_VALUE, "1", [["*"]], [{ match: "*" }]),
+  );
+  const topics = fc.oneof(json, fc.array(fc.record({ match: json, match_type: json }, { requiredKeys: [] })));
+  const entry = fc.record(
+    {
+      type: fc.oneof(fc.constant(DETAIL), json),
+      actions: fc.oneof(fc.constant(["publish", "subscribe"]), json),
+      topics,
+      payload: json,
+    },
+    { requiredKeys: ["type"] },
+  );
+  const claims = fc.record(
+    {
+      exp: fc.oneof(fc.constant(NOW + 3600), json),
+      nbf: fc.oneof(fc.constant(NOW - 1), json),
+      iss: fc.oneof(fc.constant("https://login.example"), json),
+      aud: fc.oneof(fc.constant(`http://localhost:6767${HUB}`), json),
+      sub: json,
+      mercure: fc.oneof(json, fc.record({ publish: json, subscribe: json, payload: json }, { requiredKeys: [] })),
+      "https://mercure.rocks/": json,
+      authorization_details: fc.oneof(json, fc.array(fc.oneof(entry, json))),
+    },
+    { requiredKeys: [] },
+  );
+  const header = fc.record(
+    {
+      alg: fc.oneof(fc.constant("HS256"), json),
+      typ: fc.oneof(fc.constantFrom("JWT", "at+jwt", "application/AT+JWT"), json),
+      kid: json,
+      crit: json,
+      jwk: json,
+      zip: json,
+    },
+    { requiredKeys: ["alg"] },
+  );
+  const carried = (token: string, by: string) =>
+    by === "query"
+      ? { query: `topic=a&authorization=${token}` }
+      : { query: "topic=a", headers: { authorization: `Bearer ${token}` } };
+  const carrier = fc.constantFrom("header", "query");
 
-hostile(
-  "tokens with one character changed, left out or doubled",
-  fc.tuple(fc.constantFrom(TOKEN, TOKEN_V8), fc.nat(), text, carrier).map(([token, at, other, by]) => {
-    const place = at % token.length;
-    return { path: HUB, ...carried(token.slice(0, place) + other + token.slice(place + (at % 2)), by) };
-  }),
-);
+  hostile(
+    "tokens that are signed well and say anything",
+    fc
+      .tuple(header, fc.oneof(claims, json), carrier)
+      .map(([head, body, by]) => ({ path: HUB, ...carried(signed(head, body), by) })),
+    "",
+    1000,
+  );
+
+  hostile(
+    "tokens with one character changed, left out or doubled",
+    fc.tuple(fc.constantFrom(TOKEN, TOKEN_V8), fc.nat(), text, carrier).map(([token, at, other, by]) => {
+      const place = at % token.length;
+      return { path: HUB, ...carried(token.slice(0, place) + other + token.slice(place + (at % 2)), by) };
+    }),
+  );
+});

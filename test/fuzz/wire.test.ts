@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Wire } from "../mongrel2/wire.js";
 import { CAPTURES, capture, expectation } from "../protocol/captures.js";
@@ -52,106 +52,108 @@ function endOf(wire: Wire, id: number): string {
   return `${/^HTTP\/1\.1 (\d+) /.exec(text)?.[1]} ${end}`;
 }
 
-for (const name of NAMES) {
-  test(`${name}: whole, and cut anywhere, its connection gets what it should and nobody else anything`, async () => {
-    const wire = await open(name.startsWith("tnet-"));
-    const [bytes, { id, sender }] = [capture(name), expectation(name)];
-    await wire.receive(bytes);
-    assert.equal(endOf(wire, id), expectedEnd(name));
-    await wire.gone(id);
-    const known = `${sender} ${id} `.length;
-    for (let cut = 0; cut < bytes.length; cut += bytes.length > 2000 && cut > 300 ? 211 : 1) {
-      wire.endpoint.message(bytes.subarray(0, cut));
-      assert.equal(endOf(wire, id), cut < known ? "nothing" : "400 closed", `cut at ${cut}`);
-      wire.forget(id);
-    }
-    assertOthersUntouched(wire, id, name);
-  });
-}
+describe("Wire, fuzzed", () => {
+  for (const name of NAMES) {
+    test(`${name}: whole, and cut anywhere, its connection gets what it should and nobody else anything`, async () => {
+      const wire = await open(name.startsWith("tnet-"));
+      const [bytes, { id, sender }] = [capture(name), expectation(name)];
+      await wire.receive(bytes);
+      assert.equal(endOf(wire, id), expectedEnd(name));
+      await wire.gone(id);
+      const known = `${sender} ${id} `.length;
+      for (let cut = 0; cut < bytes.length; cut += bytes.length > 2000 && cut > 300 ? 211 : 1) {
+        wire.endpoint.message(bytes.subarray(0, cut));
+        assert.equal(endOf(wire, id), cut < known ? "nothing" : "400 closed", `cut at ${cut}`);
+        wire.forget(id);
+      }
+      assertOthersUntouched(wire, id, name);
+    });
+  }
 
-test("captures that came to harm never stop the daemon, nor end a stream that they do not name", async () => {
-  const wire = await open();
-  const harmed = fc.constantFrom(...NAMES).chain((name) => damaged(capture(name)));
-  await fc.assert(
-    fc.asyncProperty(harmed, async (message) => {
-      const named = Number(/^\S+ (\d+) /.exec(message.toString("latin1", 0, 300))?.[1] ?? Number.NaN);
-      fc.pre(named !== STRANGER);
-      await wire.receive(message);
-      for (const touched of wire.touched) assert.ok(touched === named || touched === STRANGER);
-      // An id much lower than one before may be of another life of Mongrel2, which is asked.
-      wire.acknowledgeAll();
-      await wire.gone(named);
-      await wire.gone(STRANGER);
-      assert.equal(wire.hub.clients, 0);
-      await wire.request(STRANGER);
-      wire.acknowledgeAll();
-      assertOthersUntouched(wire, undefined, "after harm");
-    }),
-    { numRuns: 1500 },
-  );
-});
-
-const NAME = fc.constantFrom(
-  "method",
-  "path",
-  "version",
-  "upload_stream",
-  "flags",
-  "download_credits",
-  "__proto__",
-  "constructor",
-  "tostring",
-  "x-mongrel2-upload-start",
-  "x-mongrel2-upload-done",
-  "last-event-id",
-  "x\ty",
-  "",
-);
-const VALUE = fc.oneof(
-  fc.constantFrom(
-    "JSON",
-    "@*",
-    "/etc/passwd",
-    "0",
-    "-1",
-    "\t",
-    "\x01\x1f",
-    '"',
-    "\\",
-    "\\u0000",
-    '"}',
-    "]",
-    "{",
-    "\u{feff}",
-  ),
-  anyText.map((text) => text.replace(/[\0\r\n\x7f]/g, "")),
-);
-const forged = fc.record({
-  method: fc.constantFrom("GET", "JSON", "XML", "WEBSOCKET", "WEBSOCKET2", "POST", "__PROTO__"),
-  headers: fc.dictionary(NAME, fc.oneof(VALUE, fc.array(VALUE, { minLength: 2, maxLength: 5 })), {
-    noNullPrototype: true,
-  }),
-  body: fc.constantFrom("", '{"type":"disconnect"}', '{"type":"credits"}', "\0\xff"),
-  query: fc.oneof(fc.constantFrom("", "a=1", "__proto__=1", "topic=", "topic"), VALUE),
-});
-
-for (const protocol of ["json", "tnetstring"] as const) {
-  test(`whatever a client forges with headers as ${protocol}, its own request is answered, and does nothing else`, async () => {
+  test("captures that came to harm never stop the daemon, nor end a stream that they do not name", async () => {
     const wire = await open();
-    let id = 0;
+    const harmed = fc.constantFrom(...NAMES).chain((name) => damaged(capture(name)));
     await fc.assert(
-      fc.asyncProperty(forged, async (request) => {
-        await wire.receive(requestMessage(protocol, wire.ident, ++id, request));
-        const { text, end } = wire.outcome(id);
-        const isOpen = request.method === "GET" && end === "open";
-        assert.match(text, isOpen ? /^HTTP\/1\.1 200 OK\r\n/ : /^HTTP\/1\.1 4\d\d /);
-        assert.equal(end, isOpen ? "open" : "closed");
-        assert.equal(wire.hub.clients, isOpen ? 2 : 1);
-        assert.equal(({} as Record<string, unknown>).polluted, undefined);
-        await wire.gone(id);
-        assertOthersUntouched(wire, id, `after request ${id}`);
+      fc.asyncProperty(harmed, async (message) => {
+        const named = Number(/^\S+ (\d+) /.exec(message.toString("latin1", 0, 300))?.[1] ?? Number.NaN);
+        fc.pre(named !== STRANGER);
+        await wire.receive(message);
+        for (const touched of wire.touched) assert.ok(touched === named || touched === STRANGER);
+        // An id much lower than one before may be of another life of Mongrel2, which is asked.
+        wire.acknowledgeAll();
+        await wire.gone(named);
+        await wire.gone(STRANGER);
+        assert.equal(wire.hub.clients, 0);
+        await wire.request(STRANGER);
+        wire.acknowledgeAll();
+        assertOthersUntouched(wire, undefined, "after harm");
       }),
-      { numRuns: 500 },
+      { numRuns: 1500 },
     );
   });
-}
+
+  const NAME = fc.constantFrom(
+    "method",
+    "path",
+    "version",
+    "upload_stream",
+    "flags",
+    "download_credits",
+    "__proto__",
+    "constructor",
+    "tostring",
+    "x-mongrel2-upload-start",
+    "x-mongrel2-upload-done",
+    "last-event-id",
+    "x\ty",
+    "",
+  );
+  const VALUE = fc.oneof(
+    fc.constantFrom(
+      "JSON",
+      "@*",
+      "/etc/passwd",
+      "0",
+      "-1",
+      "\t",
+      "\x01\x1f",
+      '"',
+      "\\",
+      "\\u0000",
+      '"}',
+      "]",
+      "{",
+      "\u{feff}",
+    ),
+    anyText.map((text) => text.replace(/[\0\r\n\x7f]/g, "")),
+  );
+  const forged = fc.record({
+    method: fc.constantFrom("GET", "JSON", "XML", "WEBSOCKET", "WEBSOCKET2", "POST", "__PROTO__"),
+    headers: fc.dictionary(NAME, fc.oneof(VALUE, fc.array(VALUE, { minLength: 2, maxLength: 5 })), {
+      noNullPrototype: true,
+    }),
+    body: fc.constantFrom("", '{"type":"disconnect"}', '{"type":"credits"}', "\0\xff"),
+    query: fc.oneof(fc.constantFrom("", "a=1", "__proto__=1", "topic=", "topic"), VALUE),
+  });
+
+  for (const protocol of ["json", "tnetstring"] as const) {
+    test(`whatever a client forges with headers as ${protocol}, its own request is answered, and does nothing else`, async () => {
+      const wire = await open();
+      let id = 0;
+      await fc.assert(
+        fc.asyncProperty(forged, async (request) => {
+          await wire.receive(requestMessage(protocol, wire.ident, ++id, request));
+          const { text, end } = wire.outcome(id);
+          const isOpen = request.method === "GET" && end === "open";
+          assert.match(text, isOpen ? /^HTTP\/1\.1 200 OK\r\n/ : /^HTTP\/1\.1 4\d\d /);
+          assert.equal(end, isOpen ? "open" : "closed");
+          assert.equal(wire.hub.clients, isOpen ? 2 : 1);
+          assert.equal(({} as Record<string, unknown>).polluted, undefined);
+          await wire.gone(id);
+          assertOthersUntouched(wire, id, `after request ${id}`);
+        }),
+        { numRuns: 500 },
+      );
+    });
+  }
+});

@@ -1,6 +1,6 @@
 /** The door for ZeroMQ publishers, from the parts of a message to what subscribers get and what the log says. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { M2pushError } from "../../src/errors.js";
 import { Ingress, type IngressOptions } from "../../src/ingress/ingress.js";
@@ -91,33 +91,38 @@ const FORMS: readonly (readonly [what: string, parts: readonly Part[], event: st
   ["a block of data only", ["data: x\n\n"], "id: #EPOCH.1\ndata: x\n\n", ["message"]],
 ];
 
-for (const [what, parts, event, topics] of FORMS) {
-  test(`${what} is published`, async () => {
+describe("Ingress", () => {
+  for (const [what, parts, event, topics] of FORMS) {
+    test(`${what} is published`, async () => {
+      const door = await open();
+      door.stream();
+      await door.send(...parts);
+      assert.deepEqual(door.errors, []);
+      assert.equal(door.stream(), event.replace("EPOCH", door.history.epoch));
+      const { publications } = await door.history.read(0, { through: 9, maxBytes: 1e6 });
+      assert.deepEqual(
+        publications.map((it) => it.topics),
+        [topics],
+      );
+    });
+  }
+
+  test("a private event reaches no one without the grant", async () => {
     const door = await open();
     door.stream();
-    await door.send(...parts);
-    assert.deepEqual(door.errors, []);
-    assert.equal(door.stream(), event.replace("EPOCH", door.history.epoch));
-    const { publications } = await door.history.read(0, { through: 9, maxBytes: 1e6 });
-    assert.deepEqual(
-      publications.map((it) => it.topics),
-      [topics],
-    );
+    await door.send("news", "secret", '{"private":true}');
+    await door.send('{"topic":"news","data":"secret","private":true}');
+    assert.equal(door.history.last, 2);
+    assert.equal(door.stream(), "");
   });
-}
 
-test("a private event reaches no one without the grant", async () => {
-  const door = await open();
-  door.stream();
-  await door.send("news", "secret", '{"private":true}');
-  await door.send('{"topic":"news","data":"secret","private":true}');
-  assert.equal(door.history.last, 2);
-  assert.equal(door.stream(), "");
-});
-
-const ours = (epoch: string) => JSON.stringify({ id: `${epoch}.5` });
-const BAD: readonly (readonly [what: string, code: string, why: RegExp, parts: (epoch: string) => readonly Part[]])[] =
-  [
+  const ours = (epoch: string) => JSON.stringify({ id: `${epoch}.5` });
+  const BAD: readonly (readonly [
+    what: string,
+    code: string,
+    why: RegExp,
+    parts: (epoch: string) => readonly Part[],
+  ])[] = [
     ["no part", "invalid", /1 to 3 parts, not 0/, () => []],
     ["four parts", "invalid", /1 to 3 parts, not 4/, () => ["a", "b", "{}", "d"]],
     ["nothing", "invalid", /neither a JSON object nor an EventSource block/, () => [""]],
@@ -149,146 +154,147 @@ const BAD: readonly (readonly [what: string, code: string, why: RegExp, parts: (
     ["a retry without end", "too_large", /retry of 1e\+300 ms/, () => ["t", "x", '{"retry":1e300}']],
   ];
 
-for (const [what, code, why, parts] of BAD) {
-  test(`${what}: refused with the reason, and the next good event arrives`, async () => {
-    const door = await open();
-    await door.send(...parts(door.history.epoch));
-    await door.send("t", "good");
-    assert.deepEqual(
-      door.errors.map((error) => error.code),
-      [code],
-    );
-    assert.match(door.errors[0]?.message ?? "", why);
-    assert.deepEqual(door.lines[0] && { ...door.lines[0], time: "" }, {
-      level: "warn",
-      time: "",
-      event: "publication_rejected",
-      source: "zmq",
-      code,
-      reason: door.errors[0]?.message,
-      suppressed: 0,
-      msg: "publication rejected",
-    });
-    assert.match(door.stream(), /\ndata: good\n\n$/);
-  });
-}
-
-test("a flood of bad messages is one line a second for each kind, with the number that was left out", async () => {
-  const door = await open();
-  for (let count = 0; count < 1000; count++) await door.send("nonsense");
-  await door.send("t", "x".repeat(LIMITS.eventBytes));
-  door.clock.advance(1000);
-  await door.send("nonsense");
-  assert.deepEqual(
-    door.lines.map(({ code, suppressed }) => [code, suppressed]),
-    [
-      ["invalid", 0],
-      ["too_large", 0],
-      ["invalid", 999],
-    ],
-  );
-});
-
-test("an event that could not be kept is told like a bad one, and the next is taken", async () => {
-  let isFull = true;
-  const door = await open({
-    post: async () => {
-      if (isFull) throw new M2pushError("storage_failed", "the disk is full");
-    },
-  });
-  await door.send("t", "lost");
-  isFull = false;
-  await door.send("t", "kept");
-  assert.deepEqual(
-    door.errors.map(({ code, message }) => [code, message]),
-    [["storage_failed", "the disk is full"]],
-  );
-});
-
-test("while the daemon stops events are refused, not lost in silence", async () => {
-  const door = await open();
-  door.hub.seal();
-  await door.send("t", "late");
-  assert.deepEqual(
-    door.errors.map(({ code }) => code),
-    ["unavailable"],
-  );
-});
-
-test("events keep the order in which they came, whatever is between them", async () => {
-  const door = await open();
-  door.stream();
-  await Promise.all(
-    Array.from({ length: 300 }, (_, index) => [door.send("t", `${index}`), door.send("rubbish")]).flat(),
-  );
-  door.outlet.acknowledgeAll();
-  assert.deepEqual(
-    door.outlet.events(1),
-    Array.from({ length: 300 }, (_, index) => `${index}`),
-  );
-});
-
-test("closing the door closes its source", async () => {
-  const calls: string[] = [];
-  const door = await open({
-    source: { start: async () => void calls.push("start"), close: async () => void calls.push("close") },
-  });
-  await door.ingress.close();
-  assert.deepEqual(calls, ["start", "close"]);
-});
-
-const word = fc.constantFrom(
-  "t",
-  "*",
-  "{}",
-  "[]",
-  "{",
-  '{"topic":"t","data":"x"}',
-  "data: x",
-  "id: 1",
-  "\n\n",
-  "\0",
-  "\u{feff}",
-  "null",
-);
-const hostile = fc.oneof(
-  bytes,
-  anyText.map((text) => Buffer.from(text)),
-  fc.array(word, { maxLength: 5 }).map((words) => Buffer.from(words.join(""))),
-  fc.json().map((json) => Buffer.from(json)),
-  fc
-    .constantFrom("[".repeat(200_000), '{"data":'.repeat(100_000), "\n".repeat(300_000))
-    .map((text) => Buffer.from(text)),
-);
-
-test("whatever comes in however many parts is either an event or an error that says why; the next good one arrives", async () => {
-  const door = await open();
-  await fc.assert(
-    fc.asyncProperty(fc.array(hostile, { maxLength: 5 }), async (parts) => {
-      const before = door.history.last + door.errors.length;
-      await door.send(...parts);
-      assert.equal(door.history.last + door.errors.length, before + 1);
-      door.stream();
+  for (const [what, code, why, parts] of BAD) {
+    test(`${what}: refused with the reason, and the next good event arrives`, async () => {
+      const door = await open();
+      await door.send(...parts(door.history.epoch));
       await door.send("t", "good");
-      assert.equal(door.stream(), `id: #${door.history.epoch}.${door.history.last}\ndata: good\n\n`);
-    }),
-    { numRuns: 500 },
-  );
-  for (const { code, message } of door.errors) {
-    assert.match(code, /^(invalid|too_large)$/);
-    assert.match(message, /^[^\p{Cc}]{10,300}$/u);
+      assert.deepEqual(
+        door.errors.map((error) => error.code),
+        [code],
+      );
+      assert.match(door.errors[0]?.message ?? "", why);
+      assert.deepEqual(door.lines[0] && { ...door.lines[0], time: "" }, {
+        level: "warn",
+        time: "",
+        event: "publication_rejected",
+        source: "zmq",
+        code,
+        reason: door.errors[0]?.message,
+        suppressed: 0,
+        msg: "publication rejected",
+      });
+      assert.match(door.stream(), /\ndata: good\n\n$/);
+    });
   }
-});
 
-test("nobody publishes in the hub's own namespace", async () => {
-  const { send, errors, outlet } = await open();
-  await send("/hub/subscriptions/x", "forged");
-  await send(JSON.stringify({ topics: ["news", "/hub/subscriptions/x"], data: "forged" }));
-  await send("news", "real");
-  assert.deepEqual(
-    errors.map(({ code }) => code),
-    ["invalid", "invalid"],
+  test("a flood of bad messages is one line a second for each kind, with the number that was left out", async () => {
+    const door = await open();
+    for (let count = 0; count < 1000; count++) await door.send("nonsense");
+    await door.send("t", "x".repeat(LIMITS.eventBytes));
+    door.clock.advance(1000);
+    await door.send("nonsense");
+    assert.deepEqual(
+      door.lines.map(({ code, suppressed }) => [code, suppressed]),
+      [
+        ["invalid", 0],
+        ["too_large", 0],
+        ["invalid", 999],
+      ],
+    );
+  });
+
+  test("an event that could not be kept is told like a bad one, and the next is taken", async () => {
+    let isFull = true;
+    const door = await open({
+      post: async () => {
+        if (isFull) throw new M2pushError("storage_failed", "the disk is full");
+      },
+    });
+    await door.send("t", "lost");
+    isFull = false;
+    await door.send("t", "kept");
+    assert.deepEqual(
+      door.errors.map(({ code, message }) => [code, message]),
+      [["storage_failed", "the disk is full"]],
+    );
+  });
+
+  test("while the daemon stops events are refused, not lost in silence", async () => {
+    const door = await open();
+    door.hub.seal();
+    await door.send("t", "late");
+    assert.deepEqual(
+      door.errors.map(({ code }) => code),
+      ["unavailable"],
+    );
+  });
+
+  test("events keep the order in which they came, whatever is between them", async () => {
+    const door = await open();
+    door.stream();
+    await Promise.all(
+      Array.from({ length: 300 }, (_, index) => [door.send("t", `${index}`), door.send("rubbish")]).flat(),
+    );
+    door.outlet.acknowledgeAll();
+    assert.deepEqual(
+      door.outlet.events(1),
+      Array.from({ length: 300 }, (_, index) => `${index}`),
+    );
+  });
+
+  test("closing the door closes its source", async () => {
+    const calls: string[] = [];
+    const door = await open({
+      source: { start: async () => void calls.push("start"), close: async () => void calls.push("close") },
+    });
+    await door.ingress.close();
+    assert.deepEqual(calls, ["start", "close"]);
+  });
+
+  const word = fc.constantFrom(
+    "t",
+    "*",
+    "{}",
+    "[]",
+    "{",
+    '{"topic":"t","data":"x"}',
+    "data: x",
+    "id: 1",
+    "\n\n",
+    "\0",
+    "\u{feff}",
+    "null",
   );
-  outlet.acknowledgeAll();
-  assert.deepEqual(outlet.events(1), ["real"]);
+  const hostile = fc.oneof(
+    bytes,
+    anyText.map((text) => Buffer.from(text)),
+    fc.array(word, { maxLength: 5 }).map((words) => Buffer.from(words.join(""))),
+    fc.json().map((json) => Buffer.from(json)),
+    fc
+      .constantFrom("[".repeat(200_000), '{"data":'.repeat(100_000), "\n".repeat(300_000))
+      .map((text) => Buffer.from(text)),
+  );
+
+  test("whatever comes in however many parts is either an event or an error that says why; the next good one arrives", async () => {
+    const door = await open();
+    await fc.assert(
+      fc.asyncProperty(fc.array(hostile, { maxLength: 5 }), async (parts) => {
+        const before = door.history.last + door.errors.length;
+        await door.send(...parts);
+        assert.equal(door.history.last + door.errors.length, before + 1);
+        door.stream();
+        await door.send("t", "good");
+        assert.equal(door.stream(), `id: #${door.history.epoch}.${door.history.last}\ndata: good\n\n`);
+      }),
+      { numRuns: 500 },
+    );
+    for (const { code, message } of door.errors) {
+      assert.match(code, /^(invalid|too_large)$/);
+      assert.match(message, /^[^\p{Cc}]{10,300}$/u);
+    }
+  });
+
+  test("nobody publishes in the hub's own namespace", async () => {
+    const { send, errors, outlet } = await open();
+    await send("/hub/subscriptions/x", "forged");
+    await send(JSON.stringify({ topics: ["news", "/hub/subscriptions/x"], data: "forged" }));
+    await send("news", "real");
+    assert.deepEqual(
+      errors.map(({ code }) => code),
+      ["invalid", "invalid"],
+    );
+    outlet.acknowledgeAll();
+    assert.deepEqual(outlet.events(1), ["real"]);
+  });
 });

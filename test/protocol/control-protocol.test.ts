@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.js";
 import {
@@ -29,120 +29,122 @@ const KILLED = "40:7:headers,9:6:status,]4:rows,8:5:2:OK,]]}";
 const NOT_FOUND = "74:4:code,18:CALLBACK_NOT_FOUND,5:error,33:Callback requested was not found.,}";
 const BAD_WHAT = "51:5:error,39:Expected argument what=['net'|'tasks'].,}";
 
-test("commands are the bytes that Mongrel2 takes", () => {
-  assert.equal(encodeCommand("status", { what: "net" }).toString(), "26:6:status,13:4:what,3:net,}]");
-  assert.equal(encodeCommand("kill", { id: 7 }).toString(), "19:4:kill,9:2:id,1:7#}]");
-  assert.equal(encodeCommand("info", {}).toString(), "10:4:info,0:}]");
-});
-
-test("a command and its arguments come out again", () => {
-  const args = fc.dictionary(anyText, fc.oneof(anyText, fc.maxSafeInteger()));
-  fc.assert(
-    fc.property(anyText, args, (command, given) => {
-      const values = Object.entries(given).map(
-        ([key, it]) => [key, typeof it === "string" ? Buffer.from(it) : it + 0] as const,
-      );
-      assert.deepEqual(decode(encodeCommand(command, given)), [Buffer.from(command), new Map(values)]);
-    }),
-  );
-});
-
-test("the connections of a real Mongrel2 are read", () => {
-  const row = { type: 1, lastPing: 0, lastRead: 0, lastWrite: 0, bytesRead: 36, bytesWritten: 0 };
-  const rows: NetRow[] = [
-    { ...row, id: 1, fd: 23 },
-    { ...row, id: 2, fd: 24 },
-    { ...row, id: -1, fd: 25, type: 0, bytesRead: 0 },
-  ];
-  assert.deepEqual(netRows(read(NET)), rows);
-});
-
-test("other tables of a real Mongrel2 are read", () => {
-  const uuid = new Map([["uuid", "2f62bd5-9e59-49cd-993c-3b6013c28f05"]]);
-  assert.deepEqual(read(UUID), { kind: "table", headers: ["uuid"], rows: [uuid] });
-  assert.deepEqual(read(KILLED), { kind: "table", headers: ["status"], rows: [new Map([["status", "OK"]])] });
-  const tasks = read(TASKS);
-  assert.equal(tasks.kind, "table");
-  assert.deepEqual(tasks.kind === "table" && tasks.rows.map((row) => row.get("system")), [false, true]);
-});
-
-test("errors of a real Mongrel2 are read, with and without a code", () => {
-  const message = "Callback requested was not found.";
-  assert.deepEqual(read(NOT_FOUND), { kind: "error", code: "CALLBACK_NOT_FOUND", message });
-  assert.deepEqual(read(BAD_WHAT), { kind: "error", message: "Expected argument what=['net'|'tasks']." });
-});
-
-test("any table comes out as it went in", () => {
-  const cell = fc.oneof(anyText, fc.maxSafeInteger(), fc.boolean(), fc.constant(null));
-  const table = fc.uniqueArray(anyText, { minLength: 1, maxLength: 6 }).chain((headers) => {
-    const row = fc.tuple(...headers.map(() => cell));
-    return fc.tuple(fc.constant(headers), fc.array(row));
+describe("Control protocol", () => {
+  test("commands are the bytes that Mongrel2 takes", () => {
+    assert.equal(encodeCommand("status", { what: "net" }).toString(), "26:6:status,13:4:what,3:net,}]");
+    assert.equal(encodeCommand("kill", { id: 7 }).toString(), "19:4:kill,9:2:id,1:7#}]");
+    assert.equal(encodeCommand("info", {}).toString(), "10:4:info,0:}]");
   });
-  fc.assert(
-    fc.property(table, ([headers, cells]) => {
-      const bytes = encode(
-        new Map<string, TnetValue>([
-          ["headers", headers],
-          ["rows", cells],
-        ]),
-      );
-      const rows = cells.map(
-        (row) => new Map<string, ControlValue>(headers.map((header, column) => [header, row[column] ?? null])),
-      );
-      assert.deepEqual(decodeControlReply(bytes), { kind: "table", headers, rows });
-    }),
-  );
-});
 
-test("an answer that came to harm gives a value or a ProtocolError", () => {
-  const anyDamaged = fc.constantFrom(NET, UUID, TASKS, NOT_FOUND).chain((text) => damaged(Buffer.from(text)));
-  fc.assert(
-    fc.property(anyDamaged, (input) => {
-      try {
-        netRows(decodeControlReply(input));
-      } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error;
-      }
-    }),
-    { numRuns: 3_000 },
-  );
-  for (let cut = 0; cut < NET.length; cut++) assert.throws(() => read(NET.slice(0, cut)), ProtocolError);
-});
+  test("a command and its arguments come out again", () => {
+    const args = fc.dictionary(anyText, fc.oneof(anyText, fc.maxSafeInteger()));
+    fc.assert(
+      fc.property(anyText, args, (command, given) => {
+        const values = Object.entries(given).map(
+          ([key, it]) => [key, typeof it === "string" ? Buffer.from(it) : it + 0] as const,
+        );
+        assert.deepEqual(decode(encodeCommand(command, given)), [Buffer.from(command), new Map(values)]);
+      }),
+    );
+  });
 
-test("answers that are neither a table nor an error are refused", () => {
-  const rows = (...values: TnetValue[]) =>
-    new Map<string, TnetValue>([
-      ["headers", ["a"]],
-      ["rows", values],
-    ]);
-  const answers: TnetValue[] = [
-    null,
-    "text",
-    [],
-    new Map(),
-    new Map([["headers", []]]),
-    new Map([["rows", []]]),
-    new Map([["error", 7]]),
-    new Map<string, TnetValue>([
-      ["error", "x"],
-      ["code", null],
-    ]),
-    new Map<string, TnetValue>([
-      ["headers", [1]],
-      ["rows", []],
-    ]),
-    rows(7),
-    rows([]),
-    rows([1, 2]),
-    rows([[1]]),
-    rows([new Map()]),
-  ];
-  for (const answer of answers) assert.throws(() => decodeControlReply(encode(answer)), broken);
-});
+  test("the connections of a real Mongrel2 are read", () => {
+    const row = { type: 1, lastPing: 0, lastRead: 0, lastWrite: 0, bytesRead: 36, bytesWritten: 0 };
+    const rows: NetRow[] = [
+      { ...row, id: 1, fd: 23 },
+      { ...row, id: 2, fd: 24 },
+      { ...row, id: -1, fd: 25, type: 0, bytesRead: 0 },
+    ];
+    assert.deepEqual(netRows(read(NET)), rows);
+  });
 
-test("rows are those of status net, or there are none", () => {
-  assert.throws(() => netRows(read(NOT_FOUND)), /CALLBACK_NOT_FOUND Callback requested was not found/);
-  assert.throws(() => netRows(read(UUID)), broken);
-  assert.throws(() => netRows(read(NET.replace("2:23#", "2:23,"))), broken);
-  assert.throws(() => netRows(read(NET.replace("2:fd,", "2:fx,"))), /fd/);
+  test("other tables of a real Mongrel2 are read", () => {
+    const uuid = new Map([["uuid", "2f62bd5-9e59-49cd-993c-3b6013c28f05"]]);
+    assert.deepEqual(read(UUID), { kind: "table", headers: ["uuid"], rows: [uuid] });
+    assert.deepEqual(read(KILLED), { kind: "table", headers: ["status"], rows: [new Map([["status", "OK"]])] });
+    const tasks = read(TASKS);
+    assert.equal(tasks.kind, "table");
+    assert.deepEqual(tasks.kind === "table" && tasks.rows.map((row) => row.get("system")), [false, true]);
+  });
+
+  test("errors of a real Mongrel2 are read, with and without a code", () => {
+    const message = "Callback requested was not found.";
+    assert.deepEqual(read(NOT_FOUND), { kind: "error", code: "CALLBACK_NOT_FOUND", message });
+    assert.deepEqual(read(BAD_WHAT), { kind: "error", message: "Expected argument what=['net'|'tasks']." });
+  });
+
+  test("any table comes out as it went in", () => {
+    const cell = fc.oneof(anyText, fc.maxSafeInteger(), fc.boolean(), fc.constant(null));
+    const table = fc.uniqueArray(anyText, { minLength: 1, maxLength: 6 }).chain((headers) => {
+      const row = fc.tuple(...headers.map(() => cell));
+      return fc.tuple(fc.constant(headers), fc.array(row));
+    });
+    fc.assert(
+      fc.property(table, ([headers, cells]) => {
+        const bytes = encode(
+          new Map<string, TnetValue>([
+            ["headers", headers],
+            ["rows", cells],
+          ]),
+        );
+        const rows = cells.map(
+          (row) => new Map<string, ControlValue>(headers.map((header, column) => [header, row[column] ?? null])),
+        );
+        assert.deepEqual(decodeControlReply(bytes), { kind: "table", headers, rows });
+      }),
+    );
+  });
+
+  test("an answer that came to harm gives a value or a ProtocolError", () => {
+    const anyDamaged = fc.constantFrom(NET, UUID, TASKS, NOT_FOUND).chain((text) => damaged(Buffer.from(text)));
+    fc.assert(
+      fc.property(anyDamaged, (input) => {
+        try {
+          netRows(decodeControlReply(input));
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error;
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+    for (let cut = 0; cut < NET.length; cut++) assert.throws(() => read(NET.slice(0, cut)), ProtocolError);
+  });
+
+  test("answers that are neither a table nor an error are refused", () => {
+    const rows = (...values: TnetValue[]) =>
+      new Map<string, TnetValue>([
+        ["headers", ["a"]],
+        ["rows", values],
+      ]);
+    const answers: TnetValue[] = [
+      null,
+      "text",
+      [],
+      new Map(),
+      new Map([["headers", []]]),
+      new Map([["rows", []]]),
+      new Map([["error", 7]]),
+      new Map<string, TnetValue>([
+        ["error", "x"],
+        ["code", null],
+      ]),
+      new Map<string, TnetValue>([
+        ["headers", [1]],
+        ["rows", []],
+      ]),
+      rows(7),
+      rows([]),
+      rows([1, 2]),
+      rows([[1]]),
+      rows([new Map()]),
+    ];
+    for (const answer of answers) assert.throws(() => decodeControlReply(encode(answer)), broken);
+  });
+
+  test("rows are those of status net, or there are none", () => {
+    assert.throws(() => netRows(read(NOT_FOUND)), /CALLBACK_NOT_FOUND Callback requested was not found/);
+    assert.throws(() => netRows(read(UUID)), broken);
+    assert.throws(() => netRows(read(NET.replace("2:23#", "2:23,"))), broken);
+    assert.throws(() => netRows(read(NET.replace("2:fd,", "2:fx,"))), /fd/);
+  });
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { findFileDamage } from "../../src/storage/lmdb/lmdb-file.js";
@@ -45,48 +45,50 @@ function use(dir: string): Promise<number | string> {
   });
 }
 
-test("a file that was closed, and what a smaller and a larger history leave, has no flaw", async (t) => {
-  const { dir, file } = await healthy(t);
-  assert.equal(findFileDamage(file), undefined);
-  assert.equal(findFileDamage(join(dir, "nothing")), undefined);
-  assert.equal(await use(dir), 0);
-  assert.equal(findFileDamage(file), undefined);
-});
-
-test("a file that ends too soon has a flaw, wherever it was cut", async (t) => {
-  const { file, bytes } = await healthy(t);
-  for (const part of [0.99, 0.5, 0.1, 0.01]) {
-    truncateSync(file, Math.floor(bytes.length * part));
-    assert.match(findFileDamage(file) ?? "none", /./);
-  }
-});
-
-test("a file with a damaged page is refused in words or used to its end: no damage ends the process", async (t) => {
-  const { dir, bytes } = await healthy(t);
-  const pages = Math.floor(bytes.length / PAGE);
-  const damage = fc.record({
-    page: fc.nat(pages - 1),
-    bytes: fc.oneof(
-      fc.constant(Buffer.alloc(PAGE)),
-      fc.uint8Array({ minLength: PAGE, maxLength: PAGE }),
-      fc.nat(pages - 1).map((other) => bytes.subarray(other * PAGE, (other + 1) * PAGE)),
-      fc.uint8Array({ minLength: 16, maxLength: 64 }),
-    ),
+describe("Damage", () => {
+  test("a file that was closed, and what a smaller and a larger history leave, has no flaw", async (t) => {
+    const { dir, file } = await healthy(t);
+    assert.equal(findFileDamage(file), undefined);
+    assert.equal(findFileDamage(join(dir, "nothing")), undefined);
+    assert.equal(await use(dir), 0);
+    assert.equal(findFileDamage(file), undefined);
   });
-  const results = await Promise.all(
-    fc.sample(damage, DAMAGES).map(async (it, number) => {
-      const copy = join(dir, `copy ${number}`);
-      mkdirSync(copy);
-      const damaged = Buffer.from(bytes);
-      damaged.set(it.bytes, it.page * PAGE);
-      writeFileSync(join(copy, FILE), damaged);
-      return use(copy);
-    }),
-  );
-  const [used, refused] = [0, 3].map((code) => results.filter((it) => it === code).length);
-  t.diagnostic(`${used} were used, ${refused} were refused`);
-  assert.deepEqual(
-    results.filter((it) => it !== 0 && it !== 3),
-    [],
-  );
+
+  test("a file that ends too soon has a flaw, wherever it was cut", async (t) => {
+    const { file, bytes } = await healthy(t);
+    for (const part of [0.99, 0.5, 0.1, 0.01]) {
+      truncateSync(file, Math.floor(bytes.length * part));
+      assert.match(findFileDamage(file) ?? "none", /./);
+    }
+  });
+
+  test("a file with a damaged page is refused in words or used to its end: no damage ends the process", async (t) => {
+    const { dir, bytes } = await healthy(t);
+    const pages = Math.floor(bytes.length / PAGE);
+    const damage = fc.record({
+      page: fc.nat(pages - 1),
+      bytes: fc.oneof(
+        fc.constant(Buffer.alloc(PAGE)),
+        fc.uint8Array({ minLength: PAGE, maxLength: PAGE }),
+        fc.nat(pages - 1).map((other) => bytes.subarray(other * PAGE, (other + 1) * PAGE)),
+        fc.uint8Array({ minLength: 16, maxLength: 64 }),
+      ),
+    });
+    const results = await Promise.all(
+      fc.sample(damage, DAMAGES).map(async (it, number) => {
+        const copy = join(dir, `copy ${number}`);
+        mkdirSync(copy);
+        const damaged = Buffer.from(bytes);
+        damaged.set(it.bytes, it.page * PAGE);
+        writeFileSync(join(copy, FILE), damaged);
+        return use(copy);
+      }),
+    );
+    const [used, refused] = [0, 3].map((code) => results.filter((it) => it === code).length);
+    t.diagnostic(`${used} were used, ${refused} were refused`);
+    assert.deepEqual(
+      results.filter((it) => it !== 0 && it !== 3),
+      [],
+    );
+  });
 });

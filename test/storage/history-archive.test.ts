@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { type TestContext, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { addHistory } from "../../src/cli/history-command.js";
 import { positionDraft } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
@@ -62,108 +62,113 @@ async function exported(path: string): Promise<string> {
   return stdout;
 }
 
-test("a history that is exported and imported is the same: epoch, offsets, ids and all; it goes on far above", async (t) => {
-  const [from, to] = [folder(t), folder(t)];
-  await make(from, 3000);
-  const text = await exported(from);
-  assert.equal(text.trim().split("\n").length, 3002);
-  const { code, stdout } = await history(to, ["import"], text);
-  assert.deepEqual([code, stdout], [0, "3000 events imported\n"]);
-  const [before, after] = [await readAll(from), await readAll(to)];
-  assert.deepEqual(after.publications, before.publications);
-  assert.deepEqual(
-    after.found,
-    before.publications.map(({ offset }) => offset),
-  );
-  assert.deepEqual([after.epoch, after.floor, after.count], [before.epoch, 0, 3000]);
-  assert.ok(after.last > before.last + 1_000_000);
-});
-
-test("what had been forgotten before is missing afterwards: the floor comes along", async (t) => {
-  const [from, to] = [folder(t), folder(t)];
-  await make(from, 2);
-  const trimmed = (await exported(from)).replace('"floor":0', '"floor":1').replace(/^\{"offset":1,.*\n/m, "");
-  await history(to, ["import"], trimmed);
-  const { floor, publications } = await readAll(to);
-  assert.deepEqual([floor, publications.map(({ offset }) => offset)], [1, [2]]);
-});
-
-test("what is damaged is missing in an export, which says so", async (t) => {
-  const path = folder(t);
-  await make(path, 300);
-  const { after, through } = await damageBlock(join(path, "data"));
-  const { code, stdout, stderr } = await history(path, ["export"]);
-  const offsets = [...stdout.matchAll(/^\{"offset":(\d+)/gm)].map(([, offset]) => Number(offset));
-  assert.deepEqual(
-    offsets,
-    Array.from({ length: 300 }, (_, index) => index + 1).filter((offset) => offset <= after || offset > through),
-  );
-  assert.match(stdout, /\{"end":true\}\n$/);
-  assert.equal(code, 1);
-  assert.match(
-    stderr,
-    /^\d+ events exported\nm2push: 1 block of the history, .* is damaged: .*; all other events were exported\n$/,
-  );
-});
-
-test("files do as well as standard output and input, and only their owner may read them", async (t) => {
-  const path = folder(t);
-  await make(path, 5);
-  const { code, stdout, stderr } = await history(path, ["export", "--output", "all.ndjson"]);
-  assert.deepEqual([code, stdout, stderr], [0, "", "5 events exported\n"]);
-  const to = folder(t);
-  writeFileSync(join(to, "all.ndjson"), readFileSync(join(path, "all.ndjson")));
-  assert.equal((await history(to, ["import", "all.ndjson"])).stdout, "5 events imported\n");
-  assert.match((await history(to, ["import", "none.ndjson"])).stderr, /^m2push: .*none\.ndjson/);
-});
-
-test("an import that fails leaves nothing behind, and the next one starts from the beginning", async (t) => {
-  const [from, to] = [folder(t), folder(t)];
-  await make(from, 2500);
-  const text = await exported(from);
-  const lines = text.split("\n");
-  const broken = await history(to, ["import"], [...lines.slice(0, 2000), "{", ...lines.slice(2000)].join("\n"));
-  assert.deepEqual([broken.code, broken.stderr], [1, "m2push: line 2001: broken JSON\n"]);
-  assert.ok(!existsSync(join(to, "data/history.mdb")) && !existsSync(join(to, "data/import")));
-  assert.equal((await history(to, ["import"], lines.slice(0, 2000).join("\n"))).code, 1);
-  assert.equal((await history(to, ["import"], text)).stdout, "2500 events imported\n");
-});
-
-test("a history that holds something is not overwritten; one that holds nothing is", async (t) => {
-  const [from, to] = [folder(t), folder(t)];
-  await make(from, 10);
-  const text = await exported(from);
-  await make(to, 0);
-  assert.equal((await history(to, ["import"], text)).code, 0);
-  const { code, stderr } = await history(to, ["import"], text);
-  assert.equal(code, 1);
-  assert.match(stderr, /is not empty, it holds 10 events: move history\.mdb away first$/m);
-});
-
-test("while a daemon has the folder, both say what to do, and that is not what a daemon could", async (t) => {
-  const path = folder(t);
-  const running = await openIn(path);
-  t.after(() => running.close());
-  for (const action of ["export", "import"]) {
-    const { code, stderr } = await history(
-      path,
-      [action],
-      '{"format":"m2push history","version":1,"epoch":"a","floor":0,"last":0}\n',
+describe("History archive", () => {
+  test("a history that is exported and imported is the same: epoch, offsets, ids and all; it goes on far above", async (t) => {
+    const [from, to] = [folder(t), folder(t)];
+    await make(from, 3000);
+    const text = await exported(from);
+    assert.equal(text.trim().split("\n").length, 3002);
+    const { code, stdout } = await history(to, ["import"], text);
+    assert.deepEqual([code, stdout], [0, "3000 events imported\n"]);
+    const [before, after] = [await readAll(from), await readAll(to)];
+    assert.deepEqual(after.publications, before.publications);
+    assert.deepEqual(
+      after.found,
+      before.publications.map(({ offset }) => offset),
     );
+    assert.deepEqual([after.epoch, after.floor, after.count], [before.epoch, 0, 3000]);
+    assert.ok(after.last > before.last + 1_000_000);
+  });
+
+  test("what had been forgotten before is missing afterwards: the floor comes along", async (t) => {
+    const [from, to] = [folder(t), folder(t)];
+    await make(from, 2);
+    const trimmed = (await exported(from)).replace('"floor":0', '"floor":1').replace(/^\{"offset":1,.*\n/m, "");
+    await history(to, ["import"], trimmed);
+    const { floor, publications } = await readAll(to);
+    assert.deepEqual([floor, publications.map(({ offset }) => offset)], [1, [2]]);
+  });
+
+  test("what is damaged is missing in an export, which says so", async (t) => {
+    const path = folder(t);
+    await make(path, 300);
+    const { after, through } = await damageBlock(join(path, "data"));
+    const { code, stdout, stderr } = await history(path, ["export"]);
+    const offsets = [...stdout.matchAll(/^\{"offset":(\d+)/gm)].map(([, offset]) => Number(offset));
+    assert.deepEqual(
+      offsets,
+      Array.from({ length: 300 }, (_, index) => index + 1).filter((offset) => offset <= after || offset > through),
+    );
+    assert.match(stdout, /\{"end":true\}\n$/);
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^m2push: .*data is in use by the m2push with pid \d+: stop that first \(its streams stay open\)/,
+      /^\d+ events exported\nm2push: 1 block of the history, .* is damaged: .*; all other events were exported\n$/,
     );
-  }
-});
+  });
 
-test("what makes no sense is refused: nothing there, nothing stored, options of the other action", async (t) => {
-  const path = folder(t);
-  assert.match((await history(path, ["export"])).stderr, /there is no history in .*data: is \[history\] path right\?/);
-  assert.match((await history(path, ["export", "--history-store", "memory"])).stderr, /no events are stored/);
-  assert.equal((await history(path, ["export", "file"])).code, 2);
-  assert.equal((await history(path, ["import", "--output", "file"])).code, 2);
-  assert.equal((await history(path, ["drop"])).code, 2);
-  assert.ok(!existsSync(join(path, "data")));
+  test("files do as well as standard output and input, and only their owner may read them", async (t) => {
+    const path = folder(t);
+    await make(path, 5);
+    const { code, stdout, stderr } = await history(path, ["export", "--output", "all.ndjson"]);
+    assert.deepEqual([code, stdout, stderr], [0, "", "5 events exported\n"]);
+    const to = folder(t);
+    writeFileSync(join(to, "all.ndjson"), readFileSync(join(path, "all.ndjson")));
+    assert.equal((await history(to, ["import", "all.ndjson"])).stdout, "5 events imported\n");
+    assert.match((await history(to, ["import", "none.ndjson"])).stderr, /^m2push: .*none\.ndjson/);
+  });
+
+  test("an import that fails leaves nothing behind, and the next one starts from the beginning", async (t) => {
+    const [from, to] = [folder(t), folder(t)];
+    await make(from, 2500);
+    const text = await exported(from);
+    const lines = text.split("\n");
+    const broken = await history(to, ["import"], [...lines.slice(0, 2000), "{", ...lines.slice(2000)].join("\n"));
+    assert.deepEqual([broken.code, broken.stderr], [1, "m2push: line 2001: broken JSON\n"]);
+    assert.ok(!existsSync(join(to, "data/history.mdb")) && !existsSync(join(to, "data/import")));
+    assert.equal((await history(to, ["import"], lines.slice(0, 2000).join("\n"))).code, 1);
+    assert.equal((await history(to, ["import"], text)).stdout, "2500 events imported\n");
+  });
+
+  test("a history that holds something is not overwritten; one that holds nothing is", async (t) => {
+    const [from, to] = [folder(t), folder(t)];
+    await make(from, 10);
+    const text = await exported(from);
+    await make(to, 0);
+    assert.equal((await history(to, ["import"], text)).code, 0);
+    const { code, stderr } = await history(to, ["import"], text);
+    assert.equal(code, 1);
+    assert.match(stderr, /is not empty, it holds 10 events: move history\.mdb away first$/m);
+  });
+
+  test("while a daemon has the folder, both say what to do, and that is not what a daemon could", async (t) => {
+    const path = folder(t);
+    const running = await openIn(path);
+    t.after(() => running.close());
+    for (const action of ["export", "import"]) {
+      const { code, stderr } = await history(
+        path,
+        [action],
+        '{"format":"m2push history","version":1,"epoch":"a","floor":0,"last":0}\n',
+      );
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /^m2push: .*data is in use by the m2push with pid \d+: stop that first \(its streams stay open\)/,
+      );
+    }
+  });
+
+  test("what makes no sense is refused: nothing there, nothing stored, options of the other action", async (t) => {
+    const path = folder(t);
+    assert.match(
+      (await history(path, ["export"])).stderr,
+      /there is no history in .*data: is \[history\] path right\?/,
+    );
+    assert.match((await history(path, ["export", "--history-store", "memory"])).stderr, /no events are stored/);
+    assert.equal((await history(path, ["export", "file"])).code, 2);
+    assert.equal((await history(path, ["import", "--output", "file"])).code, 2);
+    assert.equal((await history(path, ["drop"])).code, 2);
+    assert.ok(!existsSync(join(path, "data")));
+  });
 });

@@ -1,6 +1,6 @@
 /** Active subscriptions when Mongrel2 or the daemon is started again: who is told what of whom. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { serving } from "../../support/pair.js";
 import type { SseClient } from "../../support/sse-client.js";
 import { accessToAll, bearer, form, mercure, SUBSCRIPTIONS } from "../mercure.js";
@@ -20,34 +20,36 @@ const listed = async (match: string): Promise<number> => {
   return (JSON.parse(text) as { subscriptions: unknown[] }).subscriptions.length;
 };
 
-test("the daemon is killed: who is adopted stays, who left meanwhile is told of as gone, to the same watcher", async (t) => {
-  const watcher = await hub.open(t, watch, await asWatcher());
-  await hub.open(t, "match=stays");
-  const leaves = await hub.open(t, "match=leaves");
-  await watcher.until(() => toldOf(watcher, "leaves").length === 1, "the first events");
-  await hub.pair.aged(3);
-  await hub.pair.daemon.kill9();
-  await leaves.close();
-  await hub.pair.restart();
-  await hub.pair.daemon.logged(({ event }) => event === "adoption_completed", "the recovery", { ms: 20_000 });
-  await watcher.until(() => toldOf(watcher, "leaves").includes(false), "the one that left", 20_000);
-  assert.equal(watcher.isClosed, false, "the watcher itself was adopted");
-  assert.deepEqual([toldOf(watcher, "leaves"), toldOf(watcher, "stays")], [[true, false], [true]]);
-  assert.deepEqual([await listed("stays"), await listed("leaves")], [1, 0]);
-});
+describe("Mercure draft 08, end to end: Presence restart", () => {
+  test("the daemon is killed: who is adopted stays, who left meanwhile is told of as gone, to the same watcher", async (t) => {
+    const watcher = await hub.open(t, watch, await asWatcher());
+    await hub.open(t, "match=stays");
+    const leaves = await hub.open(t, "match=leaves");
+    await watcher.until(() => toldOf(watcher, "leaves").length === 1, "the first events");
+    await hub.pair.aged(3);
+    await hub.pair.daemon.kill9();
+    await leaves.close();
+    await hub.pair.restart();
+    await hub.pair.daemon.logged(({ event }) => event === "adoption_completed", "the recovery", { ms: 20_000 });
+    await watcher.until(() => toldOf(watcher, "leaves").includes(false), "the one that left", 20_000);
+    assert.equal(watcher.isClosed, false, "the watcher itself was adopted");
+    assert.deepEqual([toldOf(watcher, "leaves"), toldOf(watcher, "stays")], [[true, false], [true]]);
+    assert.deepEqual([await listed("stays"), await listed("leaves")], [1, 0]);
+  });
 
-test("Mongrel2 is killed: everybody is told of as gone, to a watcher that comes back, and nobody is listed", async (t) => {
-  const watcher = await hub.open(t, watch, await asWatcher());
-  const clients = [await hub.open(t, "match=lost"), await hub.open(t, "match=lost")];
-  await watcher.until(() => toldOf(watcher, "lost").length === 2, "the first events");
-  const from = hub.pair.daemon.log.length;
-  await hub.pair.mongrel2.kill9();
-  await Promise.all([watcher, ...clients].map((client) => client.closed));
-  await hub.pair.mongrel2.start();
-  await serving(hub.pair.daemon, from);
-  const { authorization } = bearer(await accessToAll());
-  const again = await hub.open(t, watch, { headers: { authorization, "last-event-id": watcher.lastEventId } });
-  await again.until(() => toldOf(again, "lost").length === 2, "the end of both", 20_000);
-  assert.deepEqual(toldOf(again, "lost"), [false, false]);
-  assert.equal(await listed("lost"), 0);
+  test("Mongrel2 is killed: everybody is told of as gone, to a watcher that comes back, and nobody is listed", async (t) => {
+    const watcher = await hub.open(t, watch, await asWatcher());
+    const clients = [await hub.open(t, "match=lost"), await hub.open(t, "match=lost")];
+    await watcher.until(() => toldOf(watcher, "lost").length === 2, "the first events");
+    const from = hub.pair.daemon.log.length;
+    await hub.pair.mongrel2.kill9();
+    await Promise.all([watcher, ...clients].map((client) => client.closed));
+    await hub.pair.mongrel2.start();
+    await serving(hub.pair.daemon, from);
+    const { authorization } = bearer(await accessToAll());
+    const again = await hub.open(t, watch, { headers: { authorization, "last-event-id": watcher.lastEventId } });
+    await again.until(() => toldOf(again, "lost").length === 2, "the end of both", 20_000);
+    assert.deepEqual(toldOf(again, "lost"), [false, false]);
+    assert.equal(await listed("lost"), 0);
+  });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import type { Status } from "../../../src/observability/admin/status.js";
 import type { Snapshot } from "../../../src/observability/metrics/snapshot.js";
@@ -21,84 +21,86 @@ function routes(now: () => Snapshot = () => snapshotOf()) {
   return { get, observe, table };
 }
 
-test("there are four paths for everybody, and all are for reading", () => {
-  const { table } = routes();
-  assert.deepEqual([...table.keys()], ["/metrics", "/healthz", "/readyz", "/status"]);
-  for (const route of table.values()) assert.deepEqual(Object.keys(route), ["GET"]);
-});
-
-test("/metrics is what Prometheus reads", async () => {
-  const { status, type, body } = await routes().get("/metrics");
-  assert.equal(status, 200);
-  assert.match(type, /version=0\.0\.4/);
-  assert.deepEqual(lint(body), []);
-});
-
-test("/healthz says ok whatever the state, as long as the process can say anything", async () => {
-  const { get } = routes(() =>
-    snapshotOf({ phase: "starting", history: undefined, servers: [serverSnapshot({ live: false })] }),
-  );
-  assert.deepEqual(await get("/healthz"), { status: 200, type: "text/plain; charset=utf-8", body: "ok\n" });
-});
-
-test("/readyz is 200 when everything does its work", async () => {
-  const { status, body } = await routes().get("/readyz");
-  assert.deepEqual([status, body], [200, "ready\n"]);
-});
-
-const UNREADY: [what: string, changes: Partial<Snapshot>, reason: RegExp][] = [
-  ["the daemon starts", { phase: "starting" }, /^m2push is starting\n$/],
-  ["the daemon stops", { phase: "stopping" }, /^m2push is stopping\n$/],
-  ["the history is not open", { history: undefined }, /^the history is not open yet\n$/],
-  ["NATS is away", { conditions: [condition("cluster_unavailable")] }, /^it happened; fix: undo it\n$/],
-  [
-    "a server is not fenced",
-    { servers: [serverSnapshot(), serverSnapshot({ name: "b", live: false })] },
-    /^server b: .* no fence .*\n$/,
-  ],
-];
-
-for (const [what, changes, reason] of UNREADY) {
-  test(`/readyz is 503 with the reason while ${what}`, async () => {
-    const { status, body } = await routes(() => snapshotOf(changes)).get("/readyz");
-    assert.equal(status, 503);
-    assert.match(body, reason);
+describe("adminRoutes", () => {
+  test("there are four paths for everybody, and all are for reading", () => {
+    const { table } = routes();
+    assert.deepEqual([...table.keys()], ["/metrics", "/healthz", "/readyz", "/status"]);
+    for (const route of table.values()) assert.deepEqual(Object.keys(route), ["GET"]);
   });
-}
 
-test("/readyz gives every reason a line", async () => {
-  const { get } = routes(() =>
-    snapshotOf({ phase: "starting", history: undefined, servers: [serverSnapshot({ live: false })] }),
-  );
-  assert.equal((await get("/readyz")).body.trimEnd().split("\n").length, 3);
-});
-
-test("/status says everything in one JSON object", async () => {
-  const { get, observe } = routes(() =>
-    snapshotOf({
-      uptime: 12.34567,
-      servers: [serverSnapshot({ clients: 3, catchingUp: 1 }), serverSnapshot({ name: "b", clients: 4 })],
-    }),
-  );
-  observe({
-    type: "flushed",
-    server: "main",
-    flush: { bodies: 1, frames: 1, bytes: 10, deliveries: 3, oldest: undefined },
+  test("/metrics is what Prometheus reads", async () => {
+    const { status, type, body } = await routes().get("/metrics");
+    assert.equal(status, 200);
+    assert.match(type, /version=0\.0\.4/);
+    assert.deepEqual(lint(body), []);
   });
-  observe({ type: "flushAcknowledged", server: "main", milliseconds: 0.1299 });
-  const { type, body } = await get("/status");
-  assert.equal(type, "application/json");
-  const status: Status = JSON.parse(body);
-  assert.equal(status.m2push, "1.2.3");
-  assert.equal(status.pid, process.pid);
-  assert.deepEqual([status.ready, status.notReadyReasons, status.phase], [true, [], "running"]);
-  assert.deepEqual([status.clients, status.catchingUp, status.uptimeSeconds], [7, 1, 12.346]);
-  assert.equal(status.startedAt, "2020-01-01T00:00:00.000Z");
-  assert.deepEqual(status.history, { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100 });
-  const [main, other] = status.servers;
-  assert.deepEqual([main?.name, main?.clients, main?.fenceRoundTripMs, main?.deliveries], ["main", 3, 0.13, 3]);
-  assert.deepEqual(
-    [other?.name, other?.fenceRoundTripMs, other?.publishToFenceMs, other?.silent],
-    ["b", null, null, false],
-  );
+
+  test("/healthz says ok whatever the state, as long as the process can say anything", async () => {
+    const { get } = routes(() =>
+      snapshotOf({ phase: "starting", history: undefined, servers: [serverSnapshot({ live: false })] }),
+    );
+    assert.deepEqual(await get("/healthz"), { status: 200, type: "text/plain; charset=utf-8", body: "ok\n" });
+  });
+
+  test("/readyz is 200 when everything does its work", async () => {
+    const { status, body } = await routes().get("/readyz");
+    assert.deepEqual([status, body], [200, "ready\n"]);
+  });
+
+  const UNREADY: [what: string, changes: Partial<Snapshot>, reason: RegExp][] = [
+    ["the daemon starts", { phase: "starting" }, /^m2push is starting\n$/],
+    ["the daemon stops", { phase: "stopping" }, /^m2push is stopping\n$/],
+    ["the history is not open", { history: undefined }, /^the history is not open yet\n$/],
+    ["NATS is away", { conditions: [condition("cluster_unavailable")] }, /^it happened; fix: undo it\n$/],
+    [
+      "a server is not fenced",
+      { servers: [serverSnapshot(), serverSnapshot({ name: "b", live: false })] },
+      /^server b: .* no fence .*\n$/,
+    ],
+  ];
+
+  for (const [what, changes, reason] of UNREADY) {
+    test(`/readyz is 503 with the reason while ${what}`, async () => {
+      const { status, body } = await routes(() => snapshotOf(changes)).get("/readyz");
+      assert.equal(status, 503);
+      assert.match(body, reason);
+    });
+  }
+
+  test("/readyz gives every reason a line", async () => {
+    const { get } = routes(() =>
+      snapshotOf({ phase: "starting", history: undefined, servers: [serverSnapshot({ live: false })] }),
+    );
+    assert.equal((await get("/readyz")).body.trimEnd().split("\n").length, 3);
+  });
+
+  test("/status says everything in one JSON object", async () => {
+    const { get, observe } = routes(() =>
+      snapshotOf({
+        uptime: 12.34567,
+        servers: [serverSnapshot({ clients: 3, catchingUp: 1 }), serverSnapshot({ name: "b", clients: 4 })],
+      }),
+    );
+    observe({
+      type: "flushed",
+      server: "main",
+      flush: { bodies: 1, frames: 1, bytes: 10, deliveries: 3, oldest: undefined },
+    });
+    observe({ type: "flushAcknowledged", server: "main", milliseconds: 0.1299 });
+    const { type, body } = await get("/status");
+    assert.equal(type, "application/json");
+    const status: Status = JSON.parse(body);
+    assert.equal(status.m2push, "1.2.3");
+    assert.equal(status.pid, process.pid);
+    assert.deepEqual([status.ready, status.notReadyReasons, status.phase], [true, [], "running"]);
+    assert.deepEqual([status.clients, status.catchingUp, status.uptimeSeconds], [7, 1, 12.346]);
+    assert.equal(status.startedAt, "2020-01-01T00:00:00.000Z");
+    assert.deepEqual(status.history, { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100 });
+    const [main, other] = status.servers;
+    assert.deepEqual([main?.name, main?.clients, main?.fenceRoundTripMs, main?.deliveries], ["main", 3, 0.13, 3]);
+    assert.deepEqual(
+      [other?.name, other?.fenceRoundTripMs, other?.publishToFenceMs, other?.silent],
+      ["b", null, null, false],
+    );
+  });
 });

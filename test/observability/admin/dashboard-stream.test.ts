@@ -1,7 +1,7 @@
 /** The dashboard's stream: a report at once and each second, while somebody watches. */
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { DashboardStream, type StatusEvent } from "../../../src/observability/admin/dashboard-stream.js";
 import { RecentConnections } from "../../../src/observability/admin/recent-connections.js";
 import { type StatusParts, statusOf } from "../../../src/observability/admin/status.js";
@@ -58,126 +58,128 @@ async function start() {
 
 const gone = (watcher: Watcher) => new Promise((resolve) => watcher.once("close", resolve).destroy());
 
-test("whoever watches gets a report at once, then one each second", async () => {
-  const { feed, clock } = await start();
-  const watcher = new Watcher();
-  feed.watch(watcher);
-  assert.equal(watcher.reports.length, 1);
-  assert.equal(watcher.reports[0]?.status.m2push, "1.2.3");
-  clock.advance(3000);
-  assert.equal(watcher.reports.length, 4);
-  feed.close();
-});
-
-test("nothing is made while nobody watches", async () => {
-  const { feed, clock, looks } = await start();
-  clock.advance(10_000);
-  assert.deepEqual([looks(), clock.waiting], [0, 0]);
-  const watcher = new Watcher();
-  feed.watch(watcher);
-  clock.advance(1000);
-  assert.equal(looks(), 2);
-  await gone(watcher);
-  clock.advance(10_000);
-  assert.deepEqual([looks(), clock.waiting], [2, 0]);
-});
-
-test("one look serves all who watch", async () => {
-  const { feed, clock, looks } = await start();
-  const watchers = [new Watcher(), new Watcher(), new Watcher()];
-  for (const watcher of watchers) feed.watch(watcher);
-  clock.advance(1000);
-  assert.equal(looks(), 4);
-  assert.equal(new Set(watchers.map(({ reports }) => JSON.stringify(reports[1]))).size, 1);
-  feed.close();
-});
-
-test("everybody hears of each visit once, whenever they began to watch", async () => {
-  const { feed, clock, come } = await start();
-  come();
-  const early = new Watcher();
-  feed.watch(early);
-  come();
-  const late = new Watcher();
-  feed.watch(late);
-  come();
-  clock.advance(2000);
-  assert.deepEqual(
-    early.reports.map(({ connections: visits }) => visits.length),
-    [1, 2, 0],
-  );
-  assert.deepEqual(
-    late.reports.map(({ connections: visits }) => visits.length),
-    [2, 1, 0],
-  );
-  feed.close();
-});
-
-test("who comes back with the id of the last report hears only what happened since", async () => {
-  const { feed, come } = await start();
-  come();
-  const first = new Watcher();
-  feed.watch(first);
-  come();
-  come();
-  const again = new Watcher();
-  feed.watch(again, first.reports[0]?.id);
-  assert.equal(again.reports[0]?.connections.length, 2);
-  const other = new Watcher();
-  feed.watch(other, "of another life.7");
-  assert.equal(other.reports[0]?.connections.length, 3);
-  feed.close();
-});
-
-test("what is not held any more is counted, but not for who has just come", async () => {
-  const { feed, clock, come } = await start();
-  const watcher = new Watcher();
-  feed.watch(watcher);
-  for (let visit = 0; visit < 80; visit++) come();
-  clock.advance(1000);
-  assert.deepEqual([watcher.reports[1]?.connections.length, watcher.reports[1]?.skipped], [50, 30]);
-  const late = new Watcher();
-  feed.watch(late);
-  assert.deepEqual([late.reports[0]?.connections.length, late.reports[0]?.skipped], [50, 0]);
-  feed.close();
-});
-
-test("one who does not read is cut before much waits for it; the others notice nothing", async () => {
-  const { feed, clock } = await start();
-  const [stuck, reader] = [new Watcher(false), new Watcher()];
-  feed.watch(stuck);
-  feed.watch(reader);
-  let seconds = 0;
-  for (; !stuck.destroyed; seconds++) {
-    clock.advance(1000);
-    assert.ok(stuck.writableLength < 1_010_000, `${stuck.writableLength} bytes wait`);
-  }
-  assert.equal(reader.reports.length, seconds + 1);
-  feed.close();
-});
-
-test("so many may watch, and one more when one has left", async () => {
-  const { feed } = await start();
-  const watchers = Array.from({ length: 20 }, () => new Watcher());
-  for (const watcher of watchers) {
-    assert.equal(feed.isFull, false);
+describe("DashboardStream", () => {
+  test("whoever watches gets a report at once, then one each second", async () => {
+    const { feed, clock } = await start();
+    const watcher = new Watcher();
     feed.watch(watcher);
-  }
-  assert.equal(feed.isFull, true);
-  for (const watcher of watchers.slice(0, 1)) await gone(watcher);
-  assert.equal(feed.isFull, false);
-  feed.close();
-});
+    assert.equal(watcher.reports.length, 1);
+    assert.equal(watcher.reports[0]?.status.m2push, "1.2.3");
+    clock.advance(3000);
+    assert.equal(watcher.reports.length, 4);
+    feed.close();
+  });
 
-test("one who has left before the first report is not kept, and close() leaves nobody", async () => {
-  const { feed, clock } = await start();
-  const watcher = new Watcher();
-  await gone(watcher);
-  feed.watch(watcher);
-  assert.equal(clock.waiting, 0);
-  const [one, two] = [new Watcher(), new Watcher()];
-  feed.watch(one);
-  feed.watch(two);
-  feed.close();
-  assert.deepEqual([clock.waiting, one.destroyed, two.destroyed], [0, true, true]);
+  test("nothing is made while nobody watches", async () => {
+    const { feed, clock, looks } = await start();
+    clock.advance(10_000);
+    assert.deepEqual([looks(), clock.waiting], [0, 0]);
+    const watcher = new Watcher();
+    feed.watch(watcher);
+    clock.advance(1000);
+    assert.equal(looks(), 2);
+    await gone(watcher);
+    clock.advance(10_000);
+    assert.deepEqual([looks(), clock.waiting], [2, 0]);
+  });
+
+  test("one look serves all who watch", async () => {
+    const { feed, clock, looks } = await start();
+    const watchers = [new Watcher(), new Watcher(), new Watcher()];
+    for (const watcher of watchers) feed.watch(watcher);
+    clock.advance(1000);
+    assert.equal(looks(), 4);
+    assert.equal(new Set(watchers.map(({ reports }) => JSON.stringify(reports[1]))).size, 1);
+    feed.close();
+  });
+
+  test("everybody hears of each visit once, whenever they began to watch", async () => {
+    const { feed, clock, come } = await start();
+    come();
+    const early = new Watcher();
+    feed.watch(early);
+    come();
+    const late = new Watcher();
+    feed.watch(late);
+    come();
+    clock.advance(2000);
+    assert.deepEqual(
+      early.reports.map(({ connections: visits }) => visits.length),
+      [1, 2, 0],
+    );
+    assert.deepEqual(
+      late.reports.map(({ connections: visits }) => visits.length),
+      [2, 1, 0],
+    );
+    feed.close();
+  });
+
+  test("who comes back with the id of the last report hears only what happened since", async () => {
+    const { feed, come } = await start();
+    come();
+    const first = new Watcher();
+    feed.watch(first);
+    come();
+    come();
+    const again = new Watcher();
+    feed.watch(again, first.reports[0]?.id);
+    assert.equal(again.reports[0]?.connections.length, 2);
+    const other = new Watcher();
+    feed.watch(other, "of another life.7");
+    assert.equal(other.reports[0]?.connections.length, 3);
+    feed.close();
+  });
+
+  test("what is not held any more is counted, but not for who has just come", async () => {
+    const { feed, clock, come } = await start();
+    const watcher = new Watcher();
+    feed.watch(watcher);
+    for (let visit = 0; visit < 80; visit++) come();
+    clock.advance(1000);
+    assert.deepEqual([watcher.reports[1]?.connections.length, watcher.reports[1]?.skipped], [50, 30]);
+    const late = new Watcher();
+    feed.watch(late);
+    assert.deepEqual([late.reports[0]?.connections.length, late.reports[0]?.skipped], [50, 0]);
+    feed.close();
+  });
+
+  test("one who does not read is cut before much waits for it; the others notice nothing", async () => {
+    const { feed, clock } = await start();
+    const [stuck, reader] = [new Watcher(false), new Watcher()];
+    feed.watch(stuck);
+    feed.watch(reader);
+    let seconds = 0;
+    for (; !stuck.destroyed; seconds++) {
+      clock.advance(1000);
+      assert.ok(stuck.writableLength < 1_010_000, `${stuck.writableLength} bytes wait`);
+    }
+    assert.equal(reader.reports.length, seconds + 1);
+    feed.close();
+  });
+
+  test("so many may watch, and one more when one has left", async () => {
+    const { feed } = await start();
+    const watchers = Array.from({ length: 20 }, () => new Watcher());
+    for (const watcher of watchers) {
+      assert.equal(feed.isFull, false);
+      feed.watch(watcher);
+    }
+    assert.equal(feed.isFull, true);
+    for (const watcher of watchers.slice(0, 1)) await gone(watcher);
+    assert.equal(feed.isFull, false);
+    feed.close();
+  });
+
+  test("one who has left before the first report is not kept, and close() leaves nobody", async () => {
+    const { feed, clock } = await start();
+    const watcher = new Watcher();
+    await gone(watcher);
+    feed.watch(watcher);
+    assert.equal(clock.waiting, 0);
+    const [one, two] = [new Watcher(), new Watcher()];
+    feed.watch(one);
+    feed.watch(two);
+    feed.close();
+    assert.deepEqual([clock.waiting, one.destroyed, two.destroyed], [0, true, true]);
+  });
 });

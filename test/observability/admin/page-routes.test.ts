@@ -1,6 +1,6 @@
 /** The dashboard's files as the daemon serves them. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { pageRoutes } from "../../../src/observability/admin/page-routes.js";
 
 const ASKED = { params: {}, query: new URLSearchParams(), lastEventId: undefined };
@@ -13,32 +13,34 @@ async function get(path: string, needsToken = false) {
   return { status, type, body, headers };
 }
 
-test("the page says where it is fed from, and whether a token is asked for", async () => {
-  assert.match((await get("/")).body, /<html lang="en" data-feed="open">/);
-  assert.match((await get("/", true)).body, /<html lang="en" data-feed="token">/);
-});
+describe("pageRoutes", () => {
+  test("the page says where it is fed from, and whether a token is asked for", async () => {
+    assert.match((await get("/")).body, /<html lang="en" data-feed="open">/);
+    assert.match((await get("/", true)).body, /<html lang="en" data-feed="token">/);
+  });
 
-test("everything that the page loads is served, of its type, and nothing else is loaded", async () => {
-  const { body: html, type } = await get("/");
-  assert.equal(type, "text/html; charset=utf-8");
-  const { body: script } = await get("/dashboard.js");
-  const loaded = [
-    ...[...html.matchAll(/<(?:link|script|img)[^>]* (?:src|href)="([^"]*)"/g)].map(([, address = ""]) => address),
-    ...[...script.matchAll(/ from "\.\/([^"]*)"/g)].map(([, address = ""]) => address),
-  ].filter((address) => !address.startsWith("data:"));
-  assert.deepEqual(loaded.sort(), ["chart.js", "dashboard.js", "style.css"]);
-  const types = { ".js": "text/javascript; charset=utf-8", css: "text/css; charset=utf-8" };
-  for (const address of loaded) {
-    const { status, type } = await get(`/${address}`);
-    assert.deepEqual([status, type], [200, types[address.slice(-3) as keyof typeof types]], address);
-  }
-});
+  test("everything that the page loads is served, of its type, and nothing else is loaded", async () => {
+    const { body: html, type } = await get("/");
+    assert.equal(type, "text/html; charset=utf-8");
+    const { body: script } = await get("/dashboard.js");
+    const loaded = [
+      ...[...html.matchAll(/<(?:link|script|img)[^>]* (?:src|href)="([^"]*)"/g)].map(([, address = ""]) => address),
+      ...[...script.matchAll(/ from "\.\/([^"]*)"/g)].map(([, address = ""]) => address),
+    ].filter((address) => !address.startsWith("data:"));
+    assert.deepEqual(loaded.sort(), ["chart.js", "dashboard.js", "style.css"]);
+    const types = { ".js": "text/javascript; charset=utf-8", css: "text/css; charset=utf-8" };
+    for (const address of loaded) {
+      const { status, type } = await get(`/${address}`);
+      assert.deepEqual([status, type], [200, types[address.slice(-3) as keyof typeof types]], address);
+    }
+  });
 
-test("nothing from elsewhere may run in it, and nobody may frame it", async () => {
-  for (const path of ["/", "/dashboard.js", "/chart.js", "/style.css"]) {
-    const policy = (await get(path)).headers?.["Content-Security-Policy"] ?? "";
-    assert.match(policy, /default-src 'none'/);
-    assert.match(policy, /frame-ancestors 'none'/);
-    assert.doesNotMatch(policy, /unsafe|https?:|\*/);
-  }
+  test("nothing from elsewhere may run in it, and nobody may frame it", async () => {
+    for (const path of ["/", "/dashboard.js", "/chart.js", "/style.css"]) {
+      const policy = (await get(path)).headers?.["Content-Security-Policy"] ?? "";
+      assert.match(policy, /default-src 'none'/);
+      assert.match(policy, /frame-ancestors 'none'/);
+      assert.doesNotMatch(policy, /unsafe|https?:|\*/);
+    }
+  });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import { Paths } from "../../../src/observability/admin/paths.js";
 
@@ -10,35 +10,37 @@ const paths = new Paths([
   ["/clients/{server}/{id}/disconnect", "end"],
 ]);
 
-test("an exact path is found, and nothing beside it", () => {
-  assert.deepEqual(paths.find("/clients"), { route: "list", params: {} });
-  for (const path of ["", "/x", "/clients/", "//clients", "/Clients", "/clients/{server}"])
-    assert.equal(paths.find(path), undefined, path);
-});
+describe("Paths", () => {
+  test("an exact path is found, and nothing beside it", () => {
+    assert.deepEqual(paths.find("/clients"), { route: "list", params: {} });
+    for (const path of ["", "/x", "/clients/", "//clients", "/Clients", "/clients/{server}"])
+      assert.equal(paths.find(path), undefined, path);
+  });
 
-test("each name of a pattern takes one segment, decoded", () => {
-  assert.deepEqual(paths.find("/clients/main/7"), { route: "one", params: { server: "main", id: "7" } });
-  assert.deepEqual(paths.find("/clients/a%2Fb/%C3%BC/disconnect")?.params, { server: "a/b", id: "ü" });
-  for (const path of [
-    "/clients//7",
-    "/clients/main/",
-    "/clients/main/7/x",
-    "/clients/main/7/disconnect/",
-    "/clients/%/7",
-  ])
-    assert.equal(paths.find(path), undefined, path);
-});
+  test("each name of a pattern takes one segment, decoded", () => {
+    assert.deepEqual(paths.find("/clients/main/7"), { route: "one", params: { server: "main", id: "7" } });
+    assert.deepEqual(paths.find("/clients/a%2Fb/%C3%BC/disconnect")?.params, { server: "a/b", id: "ü" });
+    for (const path of [
+      "/clients//7",
+      "/clients/main/",
+      "/clients/main/7/x",
+      "/clients/main/7/disconnect/",
+      "/clients/%/7",
+    ])
+      assert.equal(paths.find(path), undefined, path);
+  });
 
-test("what is decoded is what was encoded, whatever it is", () => {
-  const segment = fc.string({ unit: "grapheme", minLength: 1 });
-  fc.assert(
-    fc.property(segment, segment, (server, id) => {
-      const path = `/clients/${encodeURIComponent(server)}/${encodeURIComponent(id)}`;
-      assert.deepEqual(paths.find(path), { route: "one", params: { server, id } });
-    }),
-  );
-});
+  test("what is decoded is what was encoded, whatever it is", () => {
+    const segment = fc.string({ unit: "grapheme", minLength: 1 });
+    fc.assert(
+      fc.property(segment, segment, (server, id) => {
+        const path = `/clients/${encodeURIComponent(server)}/${encodeURIComponent(id)}`;
+        assert.deepEqual(paths.find(path), { route: "one", params: { server, id } });
+      }),
+    );
+  });
 
-test("no path is an error", () => {
-  fc.assert(fc.property(fc.string(), (path) => void paths.find(`/clients/${path}`)));
+  test("no path is an error", () => {
+    fc.assert(fc.property(fc.string(), (path) => void paths.find(`/clients/${path}`)));
+  });
 });

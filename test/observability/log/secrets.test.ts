@@ -1,6 +1,6 @@
 /** Tokens and keys stay out of the log, also where a request is refused for them and the log says why. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { SignJWT } from "jose";
 import { everything, HUB, SECRET, tokenV0, Web } from "../../http/harness.js";
 
@@ -36,24 +36,26 @@ function assertAbsent(text: string, secret: string, what: string): void {
 /** Headers of tokens: the same for everybody, and nothing secret. */
 const PUBLIC = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString("base64url");
 
-test("why a token was refused is told without the token, however it came", async () => {
-  const web = await Web.open({ config: "[auth]\nanonymous = false" });
-  const publish = { method: "POST", body: "topic=news&data=x" };
-  const type = { "content-type": "application/x-www-form-urlencoded" };
-  for (const token of await refused()) {
-    const before = web.answered.length;
-    await web.get(HUB, { ...publish, headers: { ...type, authorization: `Bearer ${token}` } });
-    await web.get(HUB, { ...publish, headers: { ...type, cookie: `mercureAuthorization=${token}` } });
-    await web.get(HUB, { ...publish, headers: type, query: `authorization=${token}` });
-    await web.get(HUB, { ...publish, body: `${publish.body}&authorization=${token}`, headers: type });
-    const told = web.answered.slice(before);
-    assert.equal(told.length, 4);
-    for (const line of told) {
-      assert.match(line, /^\S+ 40[0-3] .{5,}$/);
-      assertAbsent(line, token, token);
+describe("Secrets", () => {
+  test("why a token was refused is told without the token, however it came", async () => {
+    const web = await Web.open({ config: "[auth]\nanonymous = false" });
+    const publish = { method: "POST", body: "topic=news&data=x" };
+    const type = { "content-type": "application/x-www-form-urlencoded" };
+    for (const token of await refused()) {
+      const before = web.answered.length;
+      await web.get(HUB, { ...publish, headers: { ...type, authorization: `Bearer ${token}` } });
+      await web.get(HUB, { ...publish, headers: { ...type, cookie: `mercureAuthorization=${token}` } });
+      await web.get(HUB, { ...publish, headers: type, query: `authorization=${token}` });
+      await web.get(HUB, { ...publish, body: `${publish.body}&authorization=${token}`, headers: type });
+      const told = web.answered.slice(before);
+      assert.equal(told.length, 4);
+      for (const line of told) {
+        assert.match(line, /^\S+ 40[0-3] .{5,}$/);
+        assertAbsent(line, token, token);
+      }
     }
-  }
-  const all = web.answered.join("\n");
-  assertAbsent(all, SECRET, "the key");
-  assertAbsent(all, OTHER, "another key");
+    const all = web.answered.join("\n");
+    assertAbsent(all, SECRET, "the key");
+    assertAbsent(all, OTHER, "another key");
+  });
 });
