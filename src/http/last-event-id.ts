@@ -21,27 +21,6 @@ export function lastEventIdIn(form: Form, preferred: readonly string[]): string 
   return filled.at(-1)?.[1] ?? "";
 }
 
-/** An id that the hub made: `#<epoch>.<offset>`, a position in the presence log after it or not (protocol/position). */
-const OWN_ID = /^#([^.,\s]+)\.([0-9]{1,16})(?:\.[^.,\s]+\.[0-9]+)?$/;
-
-/**
- * The id that a Last-Event-ID header names. A client that appends to its header instead of setting it, or a proxy that joins header
- * lines (RFC 9110 section 5.3), makes a list of it: the last id counts if the hub made all of them, in one epoch, in the order of their
- * offsets. Any other value is one id as it stands, because a publisher's own id may contain commas: to take a part of it could
- * skip events without a gap. A publisher's id never begins with "#".
- */
-export function headerCursor(value: string): string {
-  if (!value.startsWith("#") || !value.includes(",")) return value;
-  const ids = value.split(/[ \t]*,[ \t]*/);
-  let [epoch, offset]: [string | undefined, number] = [undefined, 0];
-  for (const id of ids) {
-    const [, itsEpoch, itsOffset] = OWN_ID.exec(id) ?? [];
-    if (itsEpoch === undefined || itsEpoch !== (epoch ?? itsEpoch) || Number(itsOffset) < offset) return value;
-    [epoch, offset] = [itsEpoch, Number(itsOffset)];
-  }
-  return ids.at(-1) ?? value;
-}
-
 /** An id that the hub generated: `#<epoch>.<offset>`, with or without a position in the presence log (protocol/position.ts). */
 const GENERATED_ID = /^#([^.,\s]+)\.([0-9]{1,16})(?:\.[^.,\s]+\.[0-9]+)?$/;
 

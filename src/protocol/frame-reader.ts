@@ -45,6 +45,11 @@ export class FrameReader {
     return this.#copiedBytes > 0 ? this.#copy.length + BUFFER_OVERHEAD_BYTES : 0;
   }
 
+  /** Whether no byte of the last chunk is left behind the last frame. */
+  get isAtEnd(): boolean {
+    return this.#at === this.#chunk.length;
+  }
+
   /** Frees all memory. feed() must not be called afterwards. */
   clear(): void {
     this.#copy = EMPTY;

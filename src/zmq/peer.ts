@@ -183,6 +183,11 @@ export class Peer implements TickWorker {
     this.#events.protocolError(error, this);
   }
 
+  /** Whether bytes were read that are not handled yet. */
+  get hasMore(): boolean {
+    return !this.#reader.isAtEnd || !this.#queue.isEmpty;
+  }
+
   /** Handles the bytes that were read, within the budget. */
   work(budget: TickBudget): boolean {
     try {

@@ -18,6 +18,10 @@ export class ReadQueue {
     this.#socket = socket;
   }
 
+  get isEmpty(): boolean {
+    return this.#chunks.length === 0;
+  }
+
   push(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length + CHUNK_OVERHEAD_BYTES;

@@ -22,6 +22,8 @@ export interface TickBudget {
 export interface TickWorker {
   /** Works until the budget or the work is used up; returns whether work is left. Every step must reduce the budget. */
   work(budget: TickBudget): boolean;
+  /** Asked while it works: whether work is left behind what it handles at this moment. */
+  readonly hasMore: boolean;
 }
 
 export class TickQueue {
@@ -31,6 +33,8 @@ export class TickQueue {
   readonly #backlog = new Set<TickWorker>();
   readonly #remaining: TickBudget = { messages: TICK_MESSAGE_COUNT, bytes: TICK_BYTES };
   readonly #workerBudget: TickBudget = { messages: TICK_MESSAGE_COUNT, bytes: TICK_BYTES };
+  /** The worker that runs now; it is in #backlog, too. */
+  #running: TickWorker | undefined;
   #isScheduled = false;
   #isPaused = false;
 
@@ -45,21 +49,30 @@ export class TickQueue {
   /** While paused no worker runs; their work waits. */
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
-    if (!isPaused && this.hasBacklog && !this.#isScheduled) this.#startTick();
+    if (!isPaused && this.#hasWorkers && !this.#isScheduled) this.#startTick();
   }
 
   get isPaused(): boolean {
     return this.#isPaused;
   }
 
-  /** Whether a worker waits for the next tick. */
+  /**
+   * Whether work waits behind what is handled at this moment. The last message of a worker is no backlog: otherwise the flush of each
+   * single event would wait for the next tick, as in a flood.
+   */
   get hasBacklog(): boolean {
+    const running = this.#running;
+    if (running === undefined) return this.#hasWorkers;
+    return running.hasMore || this.#newWorkers.size + this.#backlog.size > 1;
+  }
+
+  get #hasWorkers(): boolean {
     return this.#newWorkers.size + this.#backlog.size > 0;
   }
 
   readonly #tick = (): void => {
     this.#isScheduled = false;
-    if (this.#isPaused || !this.hasBacklog) return;
+    if (this.#isPaused || !this.#hasWorkers) return;
     this.#startTick();
     this.#run();
   };
@@ -94,9 +107,11 @@ export class TickQueue {
     const messages = Math.min(MAX_WORKER_MESSAGE_COUNT, left.messages);
     own.messages = messages;
     own.bytes = left.bytes;
+    this.#running = worker;
     try {
       return worker.work(own);
     } finally {
+      this.#running = undefined;
       left.messages -= messages - own.messages;
       left.bytes = own.bytes;
     }

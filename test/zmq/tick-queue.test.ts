@@ -12,6 +12,9 @@ function worker(messages: number, bytes: number, done: () => void = () => {}): T
     get left() {
       return left;
     },
+    get hasMore() {
+      return left > 0;
+    },
     work(budget: TickBudget): boolean {
       do {
         budget.messages--;
@@ -32,6 +35,20 @@ describe("TickQueue", () => {
     turns.add(one);
     assert.equal(one.left, 0);
     assert.ok(!turns.hasBacklog);
+  });
+
+  test("has a backlog while a message waits, and none while the last one is handled", async () => {
+    const queue = new TickQueue();
+    const seen: boolean[] = [];
+    const see = () => seen.push(queue.hasBacklog);
+    queue.add(worker(3, 10, see));
+    assert.deepEqual(seen, [true, true, false]);
+    queue.add(worker(2000, 0));
+    assert.ok(queue.hasBacklog);
+    seen.length = 0;
+    queue.add(worker(1, 10, see));
+    await turn();
+    assert.deepEqual(seen, [true], "another worker has more");
   });
 
   test("a turn does 768 messages and no more, of all workers together, however small they are", async () => {
@@ -91,6 +108,7 @@ describe("TickQueue", () => {
     const next = worker(1, 1);
     const after = worker(1, 1);
     const broken: TickWorker = {
+      hasMore: false,
       work: (budget) => {
         if (!isBroken) return after.work(budget);
         isBroken = false;
