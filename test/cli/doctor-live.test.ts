@@ -43,7 +43,7 @@ describe("checkLink with a second daemon", () => {
     const served = { name: server.name, sendSpec: server.send_spec, recvSpec: server.recv_spec, live: true };
     const about = (subject: string) =>
       ({
-        servers: [{ ...served, silent: false, fenceMs: 1 }],
+        servers: [{ ...served, silent: false, fenceRoundTripMs: 1 }],
         conditions: [{ ...condition, subject }],
       }) as never as Status;
     assert.deepEqual(await checkLink(server, config, about(server.name), systemClock), [

@@ -161,8 +161,7 @@ describe("Docs", () => {
       events.filter((name) => !observers.includes(`event: "${name}"`) && !observers.includes(`event = "${name}"`)),
       [],
     );
-    const reasons =
-      /^Reasons of a `client_disconnected`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
+    const reasons = /^Reasons of a `disconnect`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
     const named = [...reasons.matchAll(/`([a-z ]+)` \(/g)].map(([, reason = ""]) => reason);
     assert.deepEqual(named, DISCONNECT_REASONS);
   });

@@ -99,7 +99,7 @@ describe("Admin, end to end", () => {
     await news.closed;
     assert.deepEqual(await answer("/disconnect?subject=user-17", "POST"), { disconnected: 1 });
     await user.closed;
-    const kicked = daemon.log.filter(({ event, reason }) => event === "client_disconnected" && reason === "kicked");
+    const kicked = daemon.log.filter(({ event, reason }) => event === "disconnect" && reason === "kicked");
     assert.equal(kicked.length, 3);
     await publisher.publish("after that");
     assert.equal((await everything.next()).data, "after that");

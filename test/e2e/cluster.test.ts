@@ -65,7 +65,7 @@ describe("Cluster, end to end", () => {
     const twice = await verifyReceived(all, load);
     assert.ok(twice <= UNDER_WAY, `${twice} came twice`);
     assert.deepEqual([opens(atA), opens(atB)], [[1], [1]]);
-    assert.equal(a.daemon.log.filter(({ event }) => event === "client_adopted").length, CLIENTS);
+    assert.equal(a.daemon.log.filter(({ event }) => event === "adopt").length, CLIENTS);
   });
 
   test("NATS is killed under load and started again: nothing that was acknowledged is missing, nobody is cut off", async (t) => {

@@ -118,7 +118,7 @@ describe("A Mongrel2 that is ours alone", () => {
     await pair.daemon.kill9();
     await pair.restart();
     await nobodyIsSilent(pair, clients);
-    assert.equal(pair.daemon.log.filter(({ event }) => event === "client_adopted").length, 10);
+    assert.equal(pair.daemon.log.filter(({ event }) => event === "adopt").length, 10);
     assert.ok(clients.every(({ events }) => events.some(({ type }) => type === "m2push-gap")));
   });
 

@@ -115,7 +115,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     const early = await privateStream(t, mongrel2.url, "t");
     const from = daemon.log.length;
     symlinkSync(mongrel2.controlSpec.slice("ipc://".length), late);
-    const told = await daemon.logged(({ event }) => event === "client_disconnected", "the end of the stream", { from });
+    const told = await daemon.logged(({ event }) => event === "disconnect", "the end of the stream", { from });
     assert.equal(told.reason, "reopened");
     await early.closed;
     const stream = await privateStream(t, mongrel2.url, "t");
@@ -151,7 +151,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     const from = daemon.log.length;
     await mongrel2.kill9();
     await mongrel2.start();
-    const forgotten = () => daemon.log.slice(from).filter(({ event }) => event === "client_disconnected").length;
+    const forgotten = () => daemon.log.slice(from).filter(({ event }) => event === "disconnect").length;
     // Numbers of old streams, which tell nothing by themselves: such a request may be cut, and its browser would come again.
     let isOver = false;
     const connections = (async () => {

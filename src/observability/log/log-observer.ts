@@ -1,5 +1,5 @@
 /**
- * Writes events to the log. The field `event` is the event's type in snake case; it and the other fields are public names. What a client
+ * Writes events to the log. The field `event` names the event; it and the other fields are public names (docs/reference.md). What a client
  * or publisher can cause at will (rejected requests and publications) is logged at most once a second for each kind, with the number of
  * lines left out (`suppressed`). What they can write into a line is abbreviated: addresses, topics, ids, idents and the texts of errors,
  * which may quote them.
@@ -95,7 +95,7 @@ export class LogObserver {
     const { id, audience } = client;
     const remote = abbreviate(client.remote);
     const topics = topicsOf(audience.interest);
-    const event = "client_connected";
+    const event = "connect";
     this.#log.info({ event, server, client: id, remote, topics, clients }, MESSAGES.clientConnected);
   }
 
@@ -103,7 +103,7 @@ export class LogObserver {
     const { id, audience } = client;
     const remote = abbreviate(client.remote);
     const topics = topicsOf(audience.interest);
-    const event = "client_adopted";
+    const event = "adopt";
     this.#log.info({ event, server, client: id, remote, topics, clients }, MESSAGES.clientAdopted);
   }
 
@@ -112,7 +112,7 @@ export class LogObserver {
     const remote = abbreviate(client.remote);
     const topics = topicsOf(audience.interest);
     const seconds = Math.round(this.#clock.monotonic() - since) / 1000;
-    const event = "client_disconnected";
+    const event = "disconnect";
     const fields = { event, server, client: id, remote, topics, clients, reason, seconds };
     this.#log.info(fields, MESSAGES.clientDisconnected);
   }

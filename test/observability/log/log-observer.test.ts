@@ -49,7 +49,7 @@ describe("LogObserver", () => {
     observe({ type: "clientConnected", server: "main", client, clients: 3 });
     assert.deepEqual(only(lines), {
       level: "info",
-      event: "client_connected",
+      event: "connect",
       ...WHO,
       clients: 3,
       msg: MESSAGES.clientConnected,
@@ -63,7 +63,7 @@ describe("LogObserver", () => {
       observe({ type: "clientDisconnected", server: "main", client, reason, clients: 2 });
       assert.deepEqual(only(lines), {
         level: "info",
-        event: "client_disconnected",
+        event: "disconnect",
         ...WHO,
         clients: 2,
         reason,
@@ -78,7 +78,7 @@ describe("LogObserver", () => {
     observe({ type: "clientAdopted", server: "main", client, clients: 1 });
     assert.deepEqual(only(lines), {
       level: "info",
-      event: "client_adopted",
+      event: "adopt",
       ...WHO,
       clients: 1,
       msg: MESSAGES.clientAdopted,
