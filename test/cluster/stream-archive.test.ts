@@ -116,9 +116,9 @@ describe("Stream archive", () => {
 
   test("an import that was broken off is gone on with: nothing comes twice, nothing is left out", async (t) => {
     const { nats, all } = await breakOff(t, 400);
-    assert.equal(await imports(nats, all), "600 events imported; 400 had been imported before\n");
+    assert.equal(await imports(nats, all), "600 events imported; 400 had already been imported\n");
     assert.deepEqual(dataOf((await history(nats, "export")).stdout), dataOf(all));
-    assert.equal(await imports(nats, all), "0 events imported; 1000 had been imported before\n");
+    assert.equal(await imports(nats, all), "0 events imported; 1000 had already been imported\n");
     const end = await openEnd(t, natsDial(natsOptions(nats.url), systemClock));
     assert.equal(await end.history.find(`${EPOCH}.999`), 999);
   });
@@ -126,7 +126,7 @@ describe("Stream archive", () => {
   test("a stream that may hold fewer keeps the newest, and that is said", async (t) => {
     const nats = await startNats(t);
     const said = await imports(nats, archive(range(1, 300)), "\n[history]\nmax_events = 101\n");
-    assert.match(said, /^300 events imported; the limits of \[history\] let the newest 100 stay\n$/);
+    assert.match(said, /^300 events imported; the limits of \[history\] keep the newest 100\n$/);
     assert.deepEqual(dataOf((await history(nats, "export")).stdout)[0], "x 201");
   });
 
@@ -137,7 +137,7 @@ describe("Stream archive", () => {
       await imports(nats, other),
       /the stream is not empty, it holds 400 messages that are not of this import/,
     );
-    assert.equal(await imports(nats, all), "600 events imported; 400 had been imported before\n");
+    assert.equal(await imports(nats, all), "600 events imported; 400 had already been imported\n");
   });
 
   test("a stream that daemons follow is left alone: their clients would take old events for new ones", async (t) => {

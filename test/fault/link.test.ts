@@ -167,7 +167,7 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = "${publishSpec}"\n[admin]
     await serving(second);
     const late = await crowd(pair, CLIENTS, (end) => t.after(end));
     const told = await second.logged(condition("second_daemon"), "that it sees the first", { ms: 20_000 });
-    assert.match(`${told.msg}`, /was there first/);
+    assert.match(`${told.msg}`, /started first/);
     const all = [...browsers, ...late];
     await pair.daemon.logged(({ clients }) => clients === all.length, "all streams", { ms: 20_000 });
     const feed = new Feed(pair);

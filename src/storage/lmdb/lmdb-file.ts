@@ -2,7 +2,7 @@
  * Checks an LMDB file before it is opened. LMDB maps the file and trusts every number in it: of 100 files with one damaged page
  * each, 23 ended the process with SIGSEGV or SIGABRT, at the start or at a later write. So this check walks LMDB's trees first, by
  * page numbers and sizes alone; the records are checked by their owner. A child process that reads the file with LMDB was tried
- * instead: docs/decisions/0029-the-lmdb-file-check-stays-in-the-process.md.
+ * instead: docs/decisions/0032-the-lmdb-file-check-stays-in-the-process.md.
  *
  * The layout is that of the LMDB that comes with the lmdb package (data version 2), numbers little-endian:
  *
