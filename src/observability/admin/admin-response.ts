@@ -1,7 +1,7 @@
 /** What a route of the admin address is asked and says. */
 import type { Writable } from "node:stream";
 
-export interface AdminRequest {
+interface AdminRequest {
   /** The `{name}` segments of the route's path, decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
@@ -18,7 +18,7 @@ export interface AdminResponse {
 }
 
 /** Answers one method of one path. What it throws or rejects with becomes a 500 and is told to `failed`. */
-export type AdminMethod = (request: AdminRequest) => AdminResponse | Promise<AdminResponse>;
+type AdminMethod = (request: AdminRequest) => AdminResponse | Promise<AdminResponse>;
 
 /** By method; a GET answers HEAD, too. */
 export type AdminRoute = Readonly<Record<string, AdminMethod>>;

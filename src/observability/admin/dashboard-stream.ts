@@ -23,7 +23,7 @@ export interface DashboardStreamOptions {
   readonly most?: number;
 }
 
-export const STATUS_EVENT_TYPE = "m2push-status";
+const STATUS_EVENT_TYPE = "m2push-status";
 /** Between two reports, milliseconds. */
 const EVERY = 1000;
 /** The most that may wait for one who does not read, bytes; then it is cut. */

@@ -7,7 +7,7 @@ import type { HistorySnapshot, ServerSnapshot, Snapshot } from "../metrics/snaps
 import { readinessProblems } from "./readiness.js";
 
 /** A standing problem; it may or may not keep the daemon from being ready. */
-export interface ConditionStatus extends Pick<ActiveCondition, "code" | "subject" | "message" | "fix" | "details"> {
+interface ConditionStatus extends Pick<ActiveCondition, "code" | "subject" | "message" | "fix" | "details"> {
   /** ISO 8601. */
   readonly since: string;
 }

@@ -7,7 +7,7 @@ import { privately } from "../../util/private-files.js";
 import { findFileDamage } from "../lmdb/lmdb-file.js";
 import { LmdbSpace, lastPageOf } from "../lmdb/lmdb-space.js";
 
-export type ClientKey = [server: string, id: number];
+type ClientKey = [server: string, id: number];
 
 /** A client, and the generation of its acknowledged offset; absent = 0. */
 export type ClientRow = StoredClient & { readonly generation?: number };
