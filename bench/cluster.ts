@@ -35,7 +35,7 @@ async function startMachine(ends: Ends, more = ""): Promise<Machine> {
   const spec = `tcp://127.0.0.1:${await freePort()}`;
   const daemon = startDaemon({ config: configFor([mongrel2], spec, more) });
   ends.after(() => daemon.stop());
-  await daemon.logged(({ event }) => event === "live", "Mongrel2 to answer");
+  await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer");
   for (const { pid } of [mongrel2, daemon]) pin(pid, MEASURED_CORE);
   return { mongrel2, daemon, spec };
 }

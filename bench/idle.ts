@@ -18,7 +18,7 @@ const LIMITS = { "limits.min_ping": 50, "limits.tick_timer": 1 };
 const APART = 20;
 
 async function measure(mongrel2: Mongrel2, daemon: Daemon, spec: string): Promise<Record<string, unknown>> {
-  await daemon.logged(({ event }) => event === "live", "Mongrel2 to answer");
+  await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer");
   const clients: SseClient[] = [];
   while (clients.length < streams) {
     clients.push(await openStream(`${mongrel2.url}/esupdates`));

@@ -10,8 +10,8 @@ const WHO = { server: "main", client: 17, remote: "203.0.113.9", topics: ["*"], 
 const log = openLog("info");
 const [from, used] = [performance.now(), process.cpuUsage()];
 for (let line = 0; line < lines; line += 2) {
-  log.info({ event: "connect", ...WHO }, "client connected");
-  log.info({ event: "disconnect", ...WHO, reason: "left", seconds: 61.2 }, "client disconnected");
+  log.info({ event: "client_connected", ...WHO }, "client connected");
+  log.info({ event: "client_disconnected", ...WHO, reason: "left", seconds: 61.2 }, "client disconnected");
 }
 const took = performance.now() - from;
 const { user, system } = process.cpuUsage(used);

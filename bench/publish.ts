@@ -119,7 +119,7 @@ publisher_key = "${SECRET}"
   const rows: Record<string, unknown>[] = [];
   const daemon = startDaemon({ config });
   try {
-    await daemon.logged(({ event }) => event === "live", "Mongrel2 to answer");
+    await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer");
     pin(daemon.pid, MEASURED_CORE);
     for (let round = 1; round <= rounds; round++) {
       for (const count of [1, 16, 64]) {

@@ -30,7 +30,7 @@ path = "data"
 `,
 });
 try {
-  await daemon.logged(({ event }) => event === "live", "Mongrel2 to answer");
+  await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer");
   pin(daemon.pid, MEASURED_CORE);
   const { port } = mongrel2;
   await publish(spec, { burst: events });

@@ -113,7 +113,7 @@ async function restart(): Promise<void> {
   const began = now();
   daemon = await start();
   const live = now();
-  await until((status) => status.clients === each * servers && status.behind === 0);
+  await until((status) => status.clients === each * servers && status.catchingUp === 0);
   Object.assign(result, {
     "s to live again": ((live - began) / 1000).toFixed(2),
     "s until all are served on": ((now() - began) / 1000).toFixed(2),

@@ -31,7 +31,7 @@ async function measure(flowControl: number, work: Work): Promise<void> {
   const spec = `tcp://127.0.0.1:${await freePort()}`;
   const daemon = startDaemon({ config: configFor(mongrel2, spec) });
   try {
-    await daemon.logged(({ event }) => event === "live", "Mongrel2 to answer");
+    await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer");
     pin(daemon.pid, MEASURED_CORE);
     rows.push({ "flow control": flowControl, ...(await run(mongrel2, daemon, spec, work)) });
   } finally {

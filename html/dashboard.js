@@ -31,11 +31,11 @@ const FIGURES = {
   clients: { name: "clients", of: ({ status }) => status.clients },
   events: { name: "events/s", of: rate("publications") },
   deliveries: { name: "deliveries/s", of: rate("deliveries") },
-  fence: { name: "fence round trip", unit: ", ms", of: slowest((server) => server.fenceMs) },
-  delay: { name: "publish to fence", unit: ", ms", of: slowest((server) => server.latencyMs) },
+  fence: { name: "fence round trip", unit: ", ms", of: slowest((server) => server.fenceRoundTripMs) },
+  delay: { name: "publish to fence", unit: ", ms", of: slowest((server) => server.publishToFenceMs) },
   connects: { name: "connects", unit: "/s", of: rate("connects") },
   disconnects: { name: "disconnects", unit: "/s", of: rate("disconnects") },
-  lag: { name: "event loop lag", unit: ", ms", of: ({ status }) => status.lagMs },
+  lag: { name: "event loop lag", unit: ", ms", of: ({ status }) => status.eventLoopLagMs },
 };
 const charts = [
   new Chart("Clients", "", [FIGURES.clients]),
@@ -129,7 +129,7 @@ function say(text, reasons = []) {
   at("said").replaceChildren(element("p", {}, text), ...(reasons.length > 0 ? [list] : []));
 }
 
-function take({ status, visits: latest, skipped }) {
+function take({ status, connections: latest, skipped }) {
   const now = Date.now();
   samples = [...samples.filter((sample) => now - sample.at < MAX_SPAN_MS), { at: now, status }];
   if (skipped > 0) latest.unshift({ event: "skipped", skipped });
@@ -140,14 +140,14 @@ function take({ status, visits: latest, skipped }) {
 }
 
 /** Announces changes of readiness and of servers. */
-function announce({ ready, problems, servers }) {
+function announce({ ready, notReadyReasons, servers }) {
   const states = servers.map((server) => [server.name, stateOf(server)]);
   const changed = states.filter(([name, state]) => known.servers.get(name) !== state);
-  const text = ready ? "ready" : problems.join("\n");
+  const text = ready ? "ready" : notReadyReasons.join("\n");
   if (text !== known.text || changed.length > 0) {
     const changes = changed.map(([name, state]) => `${name} is ${state}`).join(", ");
     if (ready) say(`The daemon is ready${changes && `; ${changes}`}.`);
-    else say("The daemon is not ready:", problems);
+    else say("The daemon is not ready:", notReadyReasons);
   }
   known = { text, servers: new Map(states) };
 }
@@ -176,10 +176,10 @@ function show(now, isChanged) {
 }
 
 function facts(status) {
-  const { clients, behind, perSecond, uptimeSeconds, history, m2push, pid } = status;
+  const { clients, catchingUp, perSecond, uptimeSeconds, history, m2push, pid } = status;
   const rows = [
     ["Clients", figure(clients)],
-    ["Catching up", figure(behind)],
+    ["Catching up", figure(catchingUp)],
     ["Events/s", figure(perSecond.publications)],
     ["Deliveries/s", figure(perSecond.deliveries)],
     ["Output", `${bytes(perSecond.bytes)}/s`],
@@ -223,11 +223,11 @@ const SERVER = [
   ["Server", ({ name }) => name],
   ["State", (server) => element("span", { "data-state": MARK[stateOf(server)] }, stateOf(server))],
   ["Clients", ({ clients }) => clients],
-  ["Catching up", ({ behind }) => behind],
-  ["Queued", ({ waiting }) => waiting],
+  ["Catching up", ({ catchingUp }) => catchingUp],
+  ["Queued", ({ queuedBodies }) => queuedBodies],
   ["Deliveries/s", ({ deliveriesPerSecond }) => deliveriesPerSecond],
-  ["Fence, ms", ({ fenceMs }) => fenceMs],
-  ["Delay, ms", ({ latencyMs }) => latencyMs],
+  ["Fence, ms", ({ fenceRoundTripMs }) => fenceRoundTripMs],
+  ["Delay, ms", ({ publishToFenceMs }) => publishToFenceMs],
   ["Link losses", ({ losses }) => losses],
 ];
 

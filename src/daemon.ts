@@ -35,7 +35,7 @@ import { DaemonState } from "./observability/admin/daemon-state.js";
 import { RecentConnections } from "./observability/admin/recent-connections.js";
 import { startAdmin } from "./observability/admin/start-admin.js";
 import { LogObserver } from "./observability/log/log-observer.js";
-import { openLog } from "./observability/log/logger.js";
+import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { systemClock } from "./util/clock.js";
@@ -207,11 +207,13 @@ async function startAdminServer(context: DaemonContext): Promise<void> {
   const { clock, log } = options;
   context.admin = await startAdmin({
     ...initial.admin,
-    ...{ version: packageVersion(), metrics, visits: recent, observed: state, clock },
+    ...{ version: packageVersion(), metrics, recentConnections: recent, state, clock },
+    droppedLogLines: () => droppedLines(log),
     hub: started(hub, "the hub"),
     base: hubUrl(initial),
     cap: started(caps, "connection caps").admin,
-    failed: (error) => log.error({ event: "admin", err: error }, "a request to the admin address failed"),
+    failed: (error) =>
+      log.error({ event: "admin_request_failed", err: error }, "a request to the admin address failed"),
   });
 }
 

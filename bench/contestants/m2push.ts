@@ -43,7 +43,7 @@ async function startLogged(project: string, config: string) {
   writeFileSync(file, config);
   const command = [process.execPath, join(project, "dist/cli/main.js"), "serve", "-c", file];
   const child = new Child("sh", ["-c", `exec "$0" "$@" >${log}`, ...command], dir);
-  while (!(existsSync(log) && readFileSync(log, "utf8").includes('"event":"live"'))) {
+  while (!(existsSync(log) && readFileSync(log, "utf8").includes('"event":"link_live"'))) {
     if (child.exit) throw new Error(`the daemon ended: ${child.stderr}`);
     await pause(10);
   }

@@ -167,7 +167,7 @@ function daemonFinding({ admin, mongrel2 }: Config, daemon: Status | undefined):
   if (!mongrel2.every((it) => served.has(`${it.send_spec} ${it.recv_spec}`)))
     return liveFindings.daemonDiffers(daemon.pid);
   if (daemon.ready) return liveFindings.daemonReady(daemon.m2push, daemon.pid);
-  return liveFindings.daemonNotReady(daemon.pid, daemon.problems);
+  return liveFindings.daemonNotReady(daemon.pid, daemon.notReadyReasons);
 }
 
 /** max_clients = 0 means no limit. */

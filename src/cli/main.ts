@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `m2push`. Everything else is imported after the version of Node.js is known to be one that can load it. */
 import { nodeVersionFault } from "../util/node-version.js";
+import { endOnOutputError } from "./output-error.js";
 
 const fault = nodeVersionFault(process.version);
 if (fault !== undefined) {
@@ -8,14 +9,7 @@ if (fault !== undefined) {
   process.exit(1);
 }
 
-/** A reader that closes early, as in `m2push config | head -1`, ends the command silently; a full disk ends it with an error. */
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit();
-  process.stderr.write(
-    `m2push: cannot write to standard output: ${error.message}; fix: free some disk space, or redirect the output to another file\n`,
-  );
-  process.exit(1);
-});
+process.stdout.on("error", endOnOutputError);
 // No output is left to report this on.
 process.stderr.on("error", () => process.exit(1));
 

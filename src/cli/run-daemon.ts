@@ -7,6 +7,7 @@ import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../observability/log/logger.js";
 import { endOnInternalError } from "./fatal.js";
 import { loadFor } from "./options.js";
+import { endOnOutputError } from "./output-error.js";
 
 /** A process that runs beside the daemon: it is started after the daemon and stopped after it. */
 export interface Sidecar {
@@ -25,6 +26,7 @@ export async function runDaemon(
   createSidecar?: (log: Logger, config: Config) => Sidecar,
 ): Promise<void> {
   const { config: loaded } = loadFor(command);
+  process.stdout.off("error", endOnOutputError);
   const log = openLog(loaded.log.level);
   endOnInternalError(log);
   const signalled = firstSignal();
@@ -81,6 +83,6 @@ function reload(read: () => Config, daemon: Daemon, log: Logger): void {
       log.warn({ event: "reloaded", keys: unchanged }, "changed keys need a restart of the daemon");
   } catch (error) {
     if (!(error instanceof M2pushError)) throw error;
-    log.error({ event: "reload failed", why: error.message }, "configuration not reloaded: it has errors");
+    log.error({ event: "reload_failed", why: error.message }, "configuration not reloaded: it has errors");
   }
 }

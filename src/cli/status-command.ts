@@ -84,7 +84,7 @@ const asJson: View = (status) => `${escapeJson(JSON.stringify(status))}\n`;
 
 /** For a pipe: name=value pairs. */
 const asLine: View = (status, now) => {
-  const { perSecond, servers, lagMs } = status;
+  const { perSecond, servers, eventLoopLagMs: lagMs } = status;
   const slowest = (of: (server: ServerStatus) => number | null) => Math.max(0, ...servers.map((it) => of(it) ?? 0));
   const live = servers.filter((server) => server.live).length;
   return [
@@ -92,14 +92,14 @@ const asLine: View = (status, now) => {
     status.ready ? "ready" : "not-ready",
     `servers=${live}/${servers.length}`,
     `clients=${status.clients}`,
-    `behind=${status.behind}`,
+    `behind=${status.catchingUp}`,
     `events/s=${perSecond.publications}`,
     `deliveries/s=${perSecond.deliveries}`,
     `connects/s=${perSecond.connects}`,
     `disconnects/s=${perSecond.disconnects}`,
     `bytes/s=${perSecond.bytes}`,
-    `fence_ms=${slowest(({ fenceMs }) => fenceMs)}`,
-    `delay_ms=${slowest(({ latencyMs }) => latencyMs)}`,
+    `fence_ms=${slowest(({ fenceRoundTripMs: fenceMs }) => fenceMs)}`,
+    `delay_ms=${slowest(({ publishToFenceMs: latencyMs }) => latencyMs)}`,
     `lag_ms=${lagMs}\n`,
   ].join(" ");
 };
@@ -112,8 +112,8 @@ export const asTable: View = (status) => {
     "",
     cells(
       ["clients", number(status.clients)],
-      ["catching up", number(status.behind)],
-      ["loop lag", `${ms(status.lagMs)} ms`],
+      ["catching up", number(status.catchingUp)],
+      ["loop lag", `${ms(status.eventLoopLagMs)} ms`],
     ),
     cells(
       ["events/s", number(rate.publications)],
@@ -131,7 +131,7 @@ export const asTable: View = (status) => {
     "",
     historyLine(status),
     ...nodeLines(status),
-    ...status.problems.map((problem) => `! ${problem}`),
+    ...status.notReadyReasons.map((problem) => `! ${problem}`),
     ...minorConditions(status),
   ];
   return `${lines.map(printableCells).join("\n")}\n`;
@@ -141,7 +141,17 @@ export const asTable: View = (status) => {
 const printableCells = (line: string): string => escapeUnprintable(line.replaceAll("\n", " "));
 
 function serverRow(server: ServerStatus): string {
-  const { name, live, silent, clients, behind, waiting, deliveriesPerSecond, fenceMs, latencyMs } = server;
+  const {
+    name,
+    live,
+    silent,
+    clients,
+    catchingUp: behind,
+    queuedBodies: waiting,
+    deliveriesPerSecond,
+    fenceRoundTripMs: fenceMs,
+    publishToFenceMs: latencyMs,
+  } = server;
   const state = live ? (silent ? "SILENT" : "live") : "DOWN";
   const counts = [clients, behind, waiting, deliveriesPerSecond].map(number);
   return row(name, state, ...counts, ms(fenceMs), ms(latencyMs));

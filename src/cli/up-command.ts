@@ -38,8 +38,8 @@ export function addUp(program: Command): void {
 
 function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
   const child = new Mongrel2Process(conf, systemClock, {
-    started: (pid) => log.info({ event: "mongrel2 started", pid }, "Mongrel2 started"),
-    exited: (how, wait) => log.error({ event: "mongrel2 died", how, wait }, "Mongrel2 exited; restarting it"),
+    started: (pid) => log.info({ event: "mongrel2_started", pid }, "Mongrel2 started"),
+    exited: (how, wait) => log.error({ event: "mongrel2_died", how, wait }, "Mongrel2 exited; restarting it"),
   });
   let cancelWait: Cancel = () => {};
   return {

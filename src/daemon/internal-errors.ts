@@ -12,13 +12,13 @@ export function observerFailed(log: Logger, clock: Clock): (error: unknown) => v
   const throttle = new Throttle(clock, LOG_INTERVAL_MS);
   const text = "internal error: an event of the daemon was not logged or counted";
   return (error) =>
-    throttle.run("observer", (suppressed) => log.error({ event: "internal error", err: error, suppressed }, text));
+    throttle.run("observer", (suppressed) => log.error({ event: "internal_error", err: error, suppressed }, text));
 }
 
 /** Counts a rejected publication of the daemon itself like any other; another error is logged as an internal one. */
 export function internalPublicationFailed(observe: Observe, log: Logger): (error: unknown) => void {
   return (error) => {
     if (error instanceof M2pushError) observe({ type: "publicationRejected", source: "internal", error });
-    else log.error({ event: "internal error", err: error }, "the daemon could not publish an event of its own");
+    else log.error({ event: "internal_error", err: error }, "the daemon could not publish an event of its own");
   };
 }

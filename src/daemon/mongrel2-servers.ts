@@ -25,11 +25,12 @@ export async function startServers(context: DaemonContext): Promise<void> {
 export async function stopServers({ served, options: { log } }: DaemonContext): Promise<void> {
   for (const one of served.toReversed()) {
     const { name } = one.server;
-    if (await one.stop()) log.info({ event: "left", server: name }, "every request from Mongrel2 has its response");
+    if (await one.stop())
+      log.info({ event: "server_stopped", server: name }, "every request from Mongrel2 has its response");
     else {
       const fix =
         "none, the next process looks for them; Mongrel2 did not answer, or a ZeroMQ proxy (bind = true) stands between";
-      log.warn({ event: "left", server: name, fix }, "stopped: requests in progress may be lost");
+      log.warn({ event: "server_stopped", server: name, fix }, "stopped: requests in progress may be lost");
     }
   }
 }
@@ -46,7 +47,7 @@ function closeIngressWhenAllYielded({ initial, options, publishers }: DaemonCont
     await publishers.close();
     const fix = "stop this daemon, or the other one and then restart this one";
     const text = "closed the ZeroMQ ingress: another daemon serves Mongrel2";
-    options.log.warn({ event: "ingress closed", address: initial.publish.zmq, fix }, text);
+    options.log.warn({ event: "ingress_closed", address: initial.publish.zmq, fix }, text);
   };
 }
 
@@ -68,7 +69,7 @@ export function endStreams(context: DaemonContext): Promise<void> {
     isHistoryVolatile,
     abandoned: (connections) =>
       options.log.warn(
-        { event: "abandoned", connections },
+        { event: "responses_abandoned", connections },
         "responses took too long while stopping: publishers got 503, other connections were closed",
       ),
   });

@@ -77,6 +77,6 @@ export async function openClients(context: DaemonContext, epoch: string): Promis
   const { store, path: folder } = context.initial.history;
   const unusable = store === "memory" ? checkFolder(folder) : undefined;
   if (unusable) return withoutRecord(folder, unusable, options.clock, conditions);
-  const warn = (warning: string) => options.log.warn({ event: "client record" }, warning);
+  const warn = (warning: string) => options.log.warn({ event: "client_record" }, warning);
   return openClientStore({ folder, epoch, clock: options.clock, conditions, warn });
 }

@@ -4,19 +4,18 @@ import { describe, type TestContext, test } from "node:test";
 import { addStatus } from "../../src/cli/status-command.js";
 import { adminRoutes } from "../../src/observability/admin/admin-routes.js";
 import { AdminServer } from "../../src/observability/admin/admin-server.js";
-import { RateSampler } from "../../src/observability/metrics/rate-sampler.js";
 import type { Snapshot } from "../../src/observability/metrics/snapshot.js";
 import { systemClock } from "../../src/util/clock.js";
-import { metrics, serverSnapshot, snapshotOf } from "../observability/metrics/harness.js";
+import { metrics, rateSampler, serverSnapshot, snapshotOf } from "../observability/metrics/harness.js";
 import { freePort } from "../support/ports.js";
 import { runCommand } from "./harness.js";
 
 /** A daemon's admin address without the daemon. */
 async function start(t: TestContext, now: () => Snapshot = () => snapshotOf()) {
   const { metrics: observer, observe, exposition, clock } = metrics(now);
-  const rates = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
-  rates.start();
-  const routes = adminRoutes({ version: "1.2.3", metrics: observer, pulse: rates, snapshot: now, exposition });
+  const sampler = rateSampler(clock, observer);
+  sampler.start();
+  const routes = adminRoutes({ version: "1.2.3", metrics: observer, sampler, snapshot: now, exposition });
   const server = new AdminServer({ listen: "127.0.0.1:0", routes, failed: () => {} });
   await server.start();
   t.after(() => server.close());
@@ -53,7 +52,7 @@ async function watch(
 const BUSY = snapshotOf({
   uptime: 100_000,
   servers: [
-    serverSnapshot({ clients: 12_345, behind: 12, waiting: 3 }),
+    serverSnapshot({ clients: 12_345, catchingUp: 12, queuedBodies: 3 }),
     serverSnapshot({ name: "a-name-that-is-much-longer-than-any-column", live: false, clients: 9_999_999 }),
   ],
   history: { epoch: "abc123", last: 123_456, floor: 23_456, count: 100_000, bytes: 25_600_000 },

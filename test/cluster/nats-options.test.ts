@@ -1,45 +1,54 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
+import { connectionOptions } from "../../src/cluster/nats-connection.js";
 import { natsOptions } from "../../src/cluster/nats-options.js";
-import { loadConfig } from "../../src/config/load-config.js";
-import { temporaryDirectory } from "../support/processes.js";
+import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
-/** The options of a configuration file with these lines of [cluster]. */
-function optionsOf(cluster: string, { history = "", folder = temporaryDirectory() } = {}) {
-  const file = join(folder, "m2push.toml");
-  writeFileSync(file, `[cluster]\nnats = ["nats://127.0.0.1:4222"]\n${cluster}\n[history]\n${history}\n`);
-  return natsOptions(loadConfig({ file }).config);
+type Place = Parameters<typeof natsOptions>[0];
+
+function place(cluster: Partial<Place["cluster"]>, store: "lmdb" | "memory" = "lmdb"): Place {
+  const base = { nats: ["nats://127.0.0.1:4222"], stream: "m2push", replicas: 1, user: "", password: "", token: "" };
+  const files = { credentials: "", tls_ca: "", tls_cert: "", tls_key: "" };
+  const history = { store, max_events: 10, max_age: 1000, max_bytes: 5000 };
+  return { cluster: { ...base, ...files, ...cluster }, history } as unknown as Place;
+}
+
+function fileWith(t: TestContext, text: string): string {
+  const folder = temporaryDirectory();
+  t.after(() => removeDirectory(folder));
+  const path = join(folder, "file.pem");
+  writeFileSync(path, text);
+  return path;
 }
 
 describe("natsOptions", () => {
-  test("takes the limits of the history, and no credentials where none are configured", () => {
-    const options = optionsOf('stream = "s"', { history: 'max_events = 7\nstore = "memory"' });
-    assert.deepEqual([options.stream, options.inMemory, options.limits.maxEvents], ["s", true, 7]);
-    assert.deepEqual(
-      ["user", "password", "token", "credentials", "tls"].filter((name) => name in options),
-      [],
-    );
+  test("takes limits and storage from [history]", () => {
+    const { limits, inMemory } = natsOptions(place({}, "memory"));
+    assert.deepEqual(limits, { maxEvents: 10, maxAge: 1000, maxBytes: 5000 });
+    assert.equal(inMemory, true);
   });
 
-  test("reads users, tokens, credentials and TLS files", () => {
-    const folder = temporaryDirectory();
-    for (const name of ["creds", "ca.pem", "cert.pem", "key.pem"]) writeFileSync(join(folder, name), name);
-    const { user, password } = optionsOf('user = "u"\npassword = "p"');
-    assert.deepEqual([user, password], ["u", "p"]);
-    assert.equal(optionsOf('token = "t"').token, "t");
-    assert.equal(String(optionsOf('credentials = "creds"', { folder }).credentials), "creds");
-    const files = 'tls_ca = "ca.pem"\ntls_cert = "cert.pem"\ntls_key = "key.pem"';
-    const { ca, cert, key } = optionsOf(files, { folder }).tls ?? {};
-    assert.deepEqual([ca, cert, key].map(String), ["ca.pem", "cert.pem", "key.pem"]);
+  test("reads the TLS files, which turn TLS on", (t) => {
+    const ca = fileWith(t, "the authority");
+    const { tls } = connectionOptions(natsOptions(place({ tls_ca: ca })));
+    assert.deepEqual(tls, { ca: "the authority" });
+    assert.equal(connectionOptions(natsOptions(place({}))).tls, undefined);
   });
 
-  test("rejects a file that cannot be read, with its setting and path", () => {
-    const folder = temporaryDirectory();
-    assert.throws(() => optionsOf('tls_ca = "missing.pem"', { folder }), {
+  test("names the key whose file cannot be read", () => {
+    assert.throws(() => natsOptions(place({ credentials: "/nowhere/creds" })), {
       code: "config_invalid",
-      message: new RegExp(`^cluster\\.tls_ca: ${folder}/missing\\.pem cannot be read: ENOENT`),
+      message: /^cluster\.credentials: \/nowhere\/creds cannot be read: ENOENT/,
     });
+  });
+
+  test("prefers the configured user to one in an address, and reads a token from an address", () => {
+    const inAddress = connectionOptions(natsOptions(place({ nats: ["nats://ann:b%20c@127.0.0.1:1"] })));
+    assert.deepEqual([inAddress.user, inAddress.pass, inAddress.servers], ["ann", "b c", ["127.0.0.1:1"]]);
+    const configured = connectionOptions(natsOptions(place({ nats: ["nats://ann:x@127.0.0.1"], user: "bob" })));
+    assert.deepEqual([configured.user, configured.pass, configured.servers], ["bob", "", ["127.0.0.1:4222"]]);
+    assert.equal(connectionOptions(natsOptions(place({ nats: ["nats://secret@127.0.0.1"] }))).token, "secret");
   });
 });

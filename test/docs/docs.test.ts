@@ -152,16 +152,17 @@ describe("Docs", () => {
       sources("src/daemon") +
       readFileSync(join(PROJECT, "src/daemon.ts"), "utf8");
     const text = page("docs/reference.md");
-    const list = /Filter by `event`:([\s\S]*?)\. Events/.exec(text)?.[1] ?? assert.fail("no list");
-    const events = [...list.matchAll(/`([a-z]+)`/g)].flatMap(([, name = ""]) =>
+    const list = /Filter by `event`:([\s\S]*?)\.\s+Events/.exec(text)?.[1] ?? assert.fail("no list");
+    const events = [...list.matchAll(/`([a-z_]+)`/g)].flatMap(([, name = ""]) =>
       /^(reason|seconds)$/.test(name) ? [] : [name],
     );
     assert.ok(events.length > 8);
     assert.deepEqual(
-      events.filter((name) => !observers.includes(`event: "${name}"`)),
+      events.filter((name) => !observers.includes(`event: "${name}"`) && !observers.includes(`event = "${name}"`)),
       [],
     );
-    const reasons = /^Reasons of a `disconnect`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
+    const reasons =
+      /^Reasons of a `client_disconnected`:([\s\S]*?)\n(?:\n|$)/m.exec(text)?.[1] ?? assert.fail("no reasons");
     const named = [...reasons.matchAll(/`([a-z ]+)` \(/g)].map(([, reason = ""]) => reason);
     assert.deepEqual(named, DISCONNECT_REASONS);
   });

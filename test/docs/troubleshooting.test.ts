@@ -137,8 +137,8 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     ],
   ],
   "Lines are missing in the log": [
-    ["observability/log/logger", "a reader that has stopped holds nobody up"],
-    ["observability/log/log-observer", "without end are one line a second, with the number of those left out"],
+    ["observability/log/logger", "a reader that does not read does not hold the program up"],
+    ["observability/log/log-observer", "have at most one line a second, with the number of lines left out"],
   ],
   "m2sh and Mongrel2": [
     [

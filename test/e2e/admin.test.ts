@@ -58,7 +58,7 @@ describe("Admin, end to end", () => {
     assert.equal(await text("/readyz"), "ready\n");
     const from = daemon.log.length;
     await mongrel2.kill9();
-    await daemon.logged(({ event }) => event === "lost", "the loss", { from });
+    await daemon.logged(({ event }) => event === "link_lost", "the loss", { from });
     const response = await fetch(`${url}/readyz`);
     assert.equal(response.status, 503);
     assert.match(await response.text(), /^server main: Mongrel2 has not answered/);
@@ -66,7 +66,7 @@ describe("Admin, end to end", () => {
     await mongrel2.start();
     await serving(daemon, from);
     assert.equal(await text("/readyz"), "ready\n");
-    assert.equal(sampleOf(await text("/metrics"), "m2push_server_losses_total", MAIN), 1);
+    assert.equal(sampleOf(await text("/metrics"), "m2push_link_losses_total", MAIN), 1);
   });
 
   test("operators list clients, look at one, and end one, a topic's or a subject's; the others hear what follows", async (t) => {
@@ -85,10 +85,13 @@ describe("Admin, end to end", () => {
       selectors.some((it) => "value" in it && it.value === value);
     const one = page.clients.find((it) => selects(it, "weather")) ?? assert.fail("it is not on the first page");
     const path = `/clients/${one.server}/${one.id}`;
-    const { server, id, since, state, remote } = (await answer(path)) as ClientView;
+    const { server, id, connectedAt: since, state, remote } = (await answer(path)) as ClientView;
     assert.deepEqual([server, id, state, remote], ["main", one.id, "live", "127.0.0.1"]);
     // Reckoned from two clocks, that of the day and that of durations: to the millisecond it may differ from one answer to the next.
-    assert.ok(Math.abs(Date.parse(since) - Date.parse(one.since)) < 1000, `${since}, and before ${one.since}`);
+    assert.ok(
+      Math.abs(Date.parse(since) - Date.parse(one.connectedAt)) < 1000,
+      `${since}, and before ${one.connectedAt}`,
+    );
     assert.deepEqual(await answer(`${path}/disconnect`, "POST"), { disconnected: 1 });
     await weather.closed;
     assert.equal((await fetch(`${url}${path}`)).status, 404);
@@ -96,7 +99,7 @@ describe("Admin, end to end", () => {
     await news.closed;
     assert.deepEqual(await answer("/disconnect?subject=user-17", "POST"), { disconnected: 1 });
     await user.closed;
-    const kicked = daemon.log.filter(({ event, reason }) => event === "disconnect" && reason === "kicked");
+    const kicked = daemon.log.filter(({ event, reason }) => event === "client_disconnected" && reason === "kicked");
     assert.equal(kicked.length, 3);
     await publisher.publish("after that");
     assert.equal((await everything.next()).data, "after that");
@@ -134,7 +137,7 @@ describe("Admin, end to end", () => {
     const { mongrel2, daemon } = await start(t);
     const from = daemon.log.length;
     await mongrel2.kill9();
-    await daemon.logged(({ event }) => event === "lost", "the loss", { from });
+    await daemon.logged(({ event }) => event === "link_lost", "the loss", { from });
     const { stdout, code } = await runCommand(addDoctor, ["doctor", "-c", daemon.configFile]);
     assert.match(
       stdout,

@@ -83,9 +83,13 @@ async function open(t: TestContext, library: Library, path: (topic: string) => s
   const from = hub.pair.daemon.log.length;
   const page = new Page(t, wire, library, path(topic), topic);
   const connected = (start: number) =>
-    hub.pair.daemon.logged(({ event, topics: all }) => event === "connect" && String(all).includes(topic), "the page", {
-      from: start,
-    });
+    hub.pair.daemon.logged(
+      ({ event, topics: all }) => event === "client_connected" && String(all).includes(topic),
+      "the page",
+      {
+        from: start,
+      },
+    );
   await connected(from);
   return { page, wire, topic, connected };
 }
@@ -143,7 +147,7 @@ describe("client libraries", () => {
     await page.hears(1);
     assert.deepEqual([page.values, page.gaps, page.faults], [["one"], [], []]);
     const connects = hub.pair.daemon.log.filter(
-      ({ event, topics: all }) => event === "connect" && String(all) === topic,
+      ({ event, topics: all }) => event === "client_connected" && String(all) === topic,
     );
     assert.equal(connects.length, 2, "this page's and the one beside it");
   });

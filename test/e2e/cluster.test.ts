@@ -65,7 +65,7 @@ describe("Cluster, end to end", () => {
     const twice = await verifyReceived(all, load);
     assert.ok(twice <= UNDER_WAY, `${twice} came twice`);
     assert.deepEqual([opens(atA), opens(atB)], [[1], [1]]);
-    assert.equal(a.daemon.log.filter(({ event }) => event === "adopt").length, CLIENTS);
+    assert.equal(a.daemon.log.filter(({ event }) => event === "client_adopted").length, CLIENTS);
   });
 
   test("NATS is killed under load and started again: nothing that was acknowledged is missing, nobody is cut off", async (t) => {
@@ -124,7 +124,7 @@ describe("Cluster, end to end", () => {
     assert.doesNotMatch(await subscribed(), /"there"/);
     await nats.kill9();
     await until(async () => (await fetch(`${admin}/readyz`)).status === 503);
-    assert.match((await status()).problems.join(), /disconnected from NATS/);
+    assert.match((await status()).notReadyReasons.join(), /disconnected from NATS/);
     await nats.start();
     await until(async () => (await fetch(`${admin}/readyz`)).status === 200);
   });

@@ -118,7 +118,7 @@ describe("A Mongrel2 that is ours alone", () => {
     await pair.daemon.kill9();
     await pair.restart();
     await nobodyIsSilent(pair, clients);
-    assert.equal(pair.daemon.log.filter(({ event }) => event === "adopt").length, 10);
+    assert.equal(pair.daemon.log.filter(({ event }) => event === "client_adopted").length, 10);
     assert.ok(clients.every(({ events }) => events.some(({ type }) => type === "m2push-gap")));
   });
 
@@ -169,7 +169,7 @@ describe("A Mongrel2 that another application shares", () => {
     const told = await pair.daemon.logged(({ code }) => code === "orphans_unknown", "the condition");
     assert.equal(told.connections, 10);
     await Promise.all(clients.map((client) => client.until(({ isClosed }) => isClosed, "its end", SOON_MS)));
-    await pair.daemon.logged(({ event }) => event === "condition ended", "the end of the condition");
+    await pair.daemon.logged(({ event }) => event === "condition_ended", "the end of the condition");
     await other.send([id], "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
     await waiting.until(({ text }) => text.endsWith("slow"), "the other's answer");
   });
@@ -182,7 +182,7 @@ describe("A Mongrel2 that another application shares", () => {
       await pair.restart();
     }
     await Promise.all(lost.map((connection) => connection.over(SOON_MS)));
-    await pair.daemon.logged(({ event }) => event === "condition ended", "the end of the condition");
+    await pair.daemon.logged(({ event }) => event === "condition_ended", "the end of the condition");
     assert.deepEqual(
       readdirSync(join(pair.dir, "data")).filter((name) => name.endsWith(".previous")),
       [],

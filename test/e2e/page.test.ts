@@ -53,7 +53,7 @@ describe("Page, end to end", () => {
     await page.getByLabel("Topics to follow").fill("news  https://example.com/books/{id}");
     await page.getByRole("button", { name: "Follow" }).click();
     await pair.daemon.logged(
-      ({ event, topics }) => event === "connect" && String(topics).includes("news"),
+      ({ event, topics }) => event === "client_connected" && String(topics).includes("news"),
       "the topics",
     );
     await page.locator("#state[data-state=open]").waitFor();

@@ -26,7 +26,7 @@ describe("Restart, end to end", () => {
       );
       assert.equal(client.isClosed, false);
     }
-    assert.equal(pair.daemon.log.filter(({ event }) => event === "adopt").length, 20);
+    assert.equal(pair.daemon.log.filter(({ event }) => event === "client_adopted").length, 20);
   });
 
   test("SIGTERM hands the streams over: nothing missing, nothing twice", async (t) => {
@@ -102,7 +102,7 @@ describe("Restart, end to end", () => {
         ["2"],
       );
     }
-    assert.equal(pair.daemon.log.filter(({ event }) => event === "adopt").length, 0);
+    assert.equal(pair.daemon.log.filter(({ event }) => event === "client_adopted").length, 0);
   });
 
   test("requests that waited for the daemon are served when it comes", async (t) => {

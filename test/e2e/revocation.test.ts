@@ -25,7 +25,7 @@ describe("Revocation, end to end", () => {
     }
     const [first, second, third] = clients as [(typeof clients)[0], (typeof clients)[0], (typeof clients)[0]];
     const revoked = () =>
-      pair.daemon.logged(({ event, reason }) => event === "disconnect" && reason === "revoked", "it");
+      pair.daemon.logged(({ event, reason }) => event === "client_disconnected" && reason === "revoked", "it");
     write(keys.slice(1));
     pair.daemon.signal("SIGHUP");
     await Promise.all([revoked(), first.closed]);

@@ -115,7 +115,7 @@ describe("A stop under load", () => {
       const { daemon } = pair;
       assert.equal(await daemon.stop("SIGTERM"), 0);
       assert.deepEqual(
-        daemon.log.filter(({ event }) => event === "left").map(({ level }) => level),
+        daemon.log.filter(({ event }) => event === "server_stopped").map(({ level }) => level),
         ["info"],
       );
       await pair.restart();

@@ -42,7 +42,7 @@ describe("Stream, end to end", () => {
   test("connects and disconnects are told in the log", async (t) => {
     const pair = await startPair(t);
     const client = await pair.stream();
-    const connected = await pair.daemon.logged(({ event }) => event === "connect", "the connect");
+    const connected = await pair.daemon.logged(({ event }) => event === "client_connected", "the connect");
     assert.equal(connected.msg, "client connected");
     const { server, remote, topics, clients } = connected;
     assert.deepEqual(
@@ -50,7 +50,7 @@ describe("Stream, end to end", () => {
       { server: "main", remote: "127.0.0.1", topics: ["*"], clients: 1 },
     );
     await client.close();
-    const gone = await pair.daemon.logged(({ event }) => event === "disconnect", "the disconnect");
+    const gone = await pair.daemon.logged(({ event }) => event === "client_disconnected", "the disconnect");
     assert.equal(gone.msg, "client disconnected");
     assert.deepEqual([gone.client, gone.reason, gone.clients], [connected.client, "left", 0]);
     assert.ok(Number(gone.seconds) >= 0);
@@ -59,10 +59,10 @@ describe("Stream, end to end", () => {
   test("a connection that Mongrel2 closed without a word is found dead by the keep-alive sweep", async (t) => {
     const pair = await startPair(t, { config: { stream: { keepalive: "1s" } } });
     await pair.stream();
-    const { client } = await pair.daemon.logged(({ event }) => event === "connect", "the connect");
+    const { client } = await pair.daemon.logged(({ event }) => event === "client_connected", "the connect");
     const kill = encodeCommand("kill", { id: Number(client) });
     decodeControlReply(await new RequestClient(pair.mongrel2.controlSpec, 2000).request(kill));
-    const found = await pair.daemon.logged(({ event }) => event === "disconnect", "the disconnect");
+    const found = await pair.daemon.logged(({ event }) => event === "client_disconnected", "the disconnect");
     assert.deepEqual([found.client, found.reason], [client, "found dead"]);
   });
 
@@ -84,8 +84,8 @@ describe("Stream, end to end", () => {
     await pair.publisher.send(["a", "b", "c", "d", "e"]);
     await pair.publisher.publish("good");
     assert.equal((await client.next()).data, "good");
-    const rejected = await pair.daemon.logged(({ event }) => event === "rejected", "a rejection");
-    assert.ok(String(rejected.why).length > 10);
+    const rejected = await pair.daemon.logged(({ event }) => event === "publication_rejected", "a rejection");
+    assert.ok(String(rejected.reason).length > 10);
   });
 
   test("what is not a GET of the stream is answered, and the connection closed", async (t) => {
@@ -160,7 +160,7 @@ describe("Stream, end to end", () => {
     connection.write(request("GET /esupdates HTTP/1.1"));
     await connection.over();
     assert.equal(connection.text.match(/HTTP\/1\.1/g)?.length, 1);
-    const gone = await pair.daemon.logged(({ event }) => event === "disconnect", "the disconnect");
+    const gone = await pair.daemon.logged(({ event }) => event === "client_disconnected", "the disconnect");
     assert.equal(gone.reason, "second request");
     await pair.publisher.publish("x");
     assert.equal((await other.next()).data, "x");
@@ -173,7 +173,7 @@ describe("Stream, end to end", () => {
     assert.equal(refused.status, 503);
     assert.equal(refused.headers["retry-after"], "5");
     await first.close();
-    await pair.daemon.logged(({ event }) => event === "disconnect", "the disconnect");
+    await pair.daemon.logged(({ event }) => event === "client_disconnected", "the disconnect");
     assert.equal((await pair.stream()).status, 200);
   });
 
@@ -222,7 +222,7 @@ describe("Stream, end to end", () => {
     assert.match((await client.next()).data, /^Timestamp /);
     writeFileSync(pair.daemon.configFile, "[strem]\n");
     pair.daemon.signal("SIGHUP");
-    await pair.daemon.logged(({ event }) => event === "reload failed", "the refusal");
+    await pair.daemon.logged(({ event }) => event === "reload_failed", "the refusal");
     assert.match((await client.next()).data, /^Timestamp /);
   });
 });

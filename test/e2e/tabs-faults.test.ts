@@ -51,7 +51,7 @@ describe("Tabs faults, end to end", () => {
     await crash(second);
     await publish(tabs, 3);
     assert.deepEqual(await heard(first, "message 3"), messages(3));
-    assert.deepEqual([await first.evaluate("hub.shared"), tabs.count("connect")], [true, 1]);
+    assert.deepEqual([await first.evaluate("hub.shared"), tabs.count("client_connected")], [true, 1]);
   });
 
   test("when the worker dies each tab goes on by itself, from what it has seen", async (t) => {
@@ -79,7 +79,7 @@ describe("Tabs faults, end to end", () => {
       assert.deepEqual(await heard(page, "message 3"), messages(3));
       assert.equal(await page.evaluate("hub.shared"), false);
     }
-    assert.equal(tabs.count("connect"), 2);
+    assert.equal(tabs.count("client_connected"), 2);
   });
 
   test("where the worker cannot start, the tab has an EventSource of its own", async (t) => {
@@ -99,7 +99,7 @@ describe("Tabs faults, end to end", () => {
     await publish(tabs, 3);
     await heard(page, "message 3");
     await cached(page, "pagehide");
-    await tabs.daemon.logged(({ event }) => event === "disconnect", "the page to leave");
+    await tabs.daemon.logged(({ event }) => event === "client_disconnected", "the page to leave");
     await publish(tabs, 3, 4);
     await cached(page, "pageshow");
     assert.deepEqual(await heard(page, "message 6"), messages(6));

@@ -18,15 +18,15 @@ describe("Tabs, end to end", () => {
     }
     await publisher.publish("for both");
     for (const tab of tabs) await shown(tab, "for both");
-    assert.equal(count("connect"), 1);
+    assert.equal(count("client_connected"), 1);
     const [first, second] = tabs;
     await first.page.close();
     await publisher.publish("for the one that is left");
     await shown(second, "for the one that is left");
-    assert.deepEqual([count("connect"), count("disconnect")], [1, 0]);
+    assert.deepEqual([count("client_connected"), count("client_disconnected")], [1, 0]);
     assert.equal(await second.page.locator("#reconnects").textContent(), "0");
     await second.page.close();
-    await daemon.logged(({ event }) => event === "disconnect", "the last tab to leave");
+    await daemon.logged(({ event }) => event === "client_disconnected", "the last tab to leave");
     for (const { faults } of tabs) assert.deepEqual(faults, []);
   });
 
@@ -41,7 +41,7 @@ describe("Tabs, end to end", () => {
     await publishing;
     await publish(tabs, 1, 1001);
     assert.deepEqual(await heard(third, "message 1001"), messages(1001));
-    assert.deepEqual([tabs.count("connect"), tabs.count("disconnect")], [1, 0]);
+    assert.deepEqual([tabs.count("client_connected"), tabs.count("client_disconnected")], [1, 0]);
   });
 
   test("nothing is lost when the first tab closes before any event was seen", async (t) => {
@@ -80,7 +80,7 @@ describe("Tabs, end to end", () => {
     const news = 'follow({ url: "/esupdates", topics: ["news", "books/{id}"] })';
     const [first, second] = [await tabs.tab(news), await tabs.tab(news)];
     const weather = await tabs.tab('follow("/esupdates?topic=weather")');
-    assert.equal(tabs.count("connect"), 2);
+    assert.equal(tabs.count("client_connected"), 2);
     await tabs.publisher.publish("1", "books/7");
     await tabs.publisher.publish("2", "weather");
     await tabs.publisher.publish("3", "news");
@@ -110,11 +110,11 @@ describe("Tabs, end to end", () => {
     await heard(second, "message 2");
     assert.deepEqual(await first.evaluate("[heard, hub.state, states]"), [[], "closed", ["open", "closed"]]);
     await second.evaluate("hub.close()");
-    await tabs.daemon.logged(({ event }) => event === "disconnect", "the connection to end");
+    await tabs.daemon.logged(({ event }) => event === "client_disconnected", "the connection to end");
     await second.evaluate(FOLLOW);
     await until(second, 'hub.state === "open"');
     await publish(tabs, 1, 3);
     assert.deepEqual(await heard(second, "message 3"), messages(3));
-    assert.equal(tabs.count("connect"), 2);
+    assert.equal(tabs.count("client_connected"), 2);
   });
 });

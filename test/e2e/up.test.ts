@@ -62,7 +62,7 @@ interval = "100ms"
 }
 
 const mongrel2s = (daemon: Daemon): number[] =>
-  daemon.log.filter(({ event }) => event === "mongrel2 started").map(({ pid }) => Number(pid));
+  daemon.log.filter(({ event }) => event === "mongrel2_started").map(({ pid }) => Number(pid));
 
 /** The pid may be somebody else's by now. */
 function isOurs(pid: number, dir: string): boolean {
@@ -75,8 +75,8 @@ function isOurs(pid: number, dir: string): boolean {
 
 /** Waits until Mongrel2 has been started (again), and answers after that: one that was left behind may have, before. */
 async function running(daemon: Daemon, from = 0): Promise<number> {
-  const started = await daemon.logged(({ event }) => event === "mongrel2 started", "Mongrel2", { from });
-  await daemon.logged(({ event }) => event === "live", "it to answer", { from: daemon.log.indexOf(started) });
+  const started = await daemon.logged(({ event }) => event === "mongrel2_started", "Mongrel2", { from });
+  await daemon.logged(({ event }) => event === "link_live", "it to answer", { from: daemon.log.indexOf(started) });
   return Number(started.pid);
 }
 
@@ -115,7 +115,7 @@ describe("Up, end to end", () => {
     const first = await running(daemon);
     const from = daemon.log.length;
     process.kill(first, "SIGKILL");
-    const died = await daemon.logged(({ event }) => event === "mongrel2 died", "its death");
+    const died = await daemon.logged(({ event }) => event === "mongrel2_died", "its death");
     assert.match(String(died.how), /^SIGKILL/);
     assert.notEqual(await running(daemon, from), first);
     await hearsBeacon(url);
@@ -175,7 +175,7 @@ describe("Up, end to end", () => {
       new RegExp(`port ${port} \\(Mongrel2's web server\\) is in use by .* \\(pid ${process.pid}\\); fix: stop it`),
     );
     assert.deepEqual(
-      daemon.log.filter(({ event }) => event === "mongrel2 started" || event === "up"),
+      daemon.log.filter(({ event }) => event === "mongrel2_started" || event === "up"),
       [],
     );
   });
@@ -191,7 +191,7 @@ describe("Up, end to end", () => {
     const { url, up } = await folder(t);
     const daemon = up();
     const offered = await daemon.logged(({ event }) => event === "up", "the offer");
-    assert.ok(daemon.log.some(({ event }, at) => event === "live" && at < daemon.log.indexOf(offered)));
+    assert.ok(daemon.log.some(({ event }, at) => event === "link_live" && at < daemon.log.indexOf(offered)));
     await hearsBeacon(url);
   });
 

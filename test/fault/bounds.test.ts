@@ -95,9 +95,13 @@ describe("Bounds, under faults", () => {
       }
       const from = pair.daemon.log.length;
       for (const request of all) request.close();
-      await pair.daemon.logged(({ event, clients }) => event === "disconnect" && clients === OTHERS, "their end", {
-        from,
-      });
+      await pair.daemon.logged(
+        ({ event, clients }) => event === "client_disconnected" && clients === OTHERS,
+        "their end",
+        {
+          from,
+        },
+      );
     },
   );
 

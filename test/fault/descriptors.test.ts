@@ -40,7 +40,7 @@ level = "trace"
     return conditions.some((it) => it.code === "overloaded" && it.subject === subject);
   };
   const published = (topic: string) =>
-    daemon.logged(({ event, topics }) => event === "publish" && String(topics) === topic, topic);
+    daemon.logged(({ event, topics }) => event === "published" && String(topics) === topic, topic);
   return { daemon, url, publish, admin, published, isOverloaded };
 }
 

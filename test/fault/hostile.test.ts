@@ -34,7 +34,7 @@ async function statusesOf(connections: readonly RawConnection[]): Promise<Record
 }
 
 /** Lines of the log about the attackers. */
-const linesOf = ({ log }: Daemon, event: "connect" | "disconnect") =>
+const linesOf = ({ log }: Daemon, event: "client_connected" | "client_disconnected") =>
   log.filter((line) => line.event === event && line.remote === ATTACKER).length;
 
 describe("Hostile, under faults", () => {
@@ -47,13 +47,13 @@ describe("Hostile, under faults", () => {
     await drip(openers, STREAM);
     await drip(openers, "X-A: b\r\n");
     assert.ok(openers.every(({ received, isClosed }) => received.length === 0 && !isClosed));
-    assert.equal(linesOf(pair.daemon, "connect"), 0);
+    assert.equal(linesOf(pair.daemon, "client_connected"), 0);
     const [finishing, endless] = [openers.slice(0, 100), openers.slice(100)];
     await drip(finishing, "\r\n");
     assert.deepEqual(await statusesOf(finishing), { 200: 100 });
     // Mongrel2 takes a head in a few pieces at most (limits.client_read_retries); bytes that meet on the way are one piece.
     for (let left = endless; left.length > 0; left = left.filter((it) => !it.isClosed)) await drip(left, "X");
-    assert.equal(linesOf(pair.daemon, "connect"), 100);
+    assert.equal(linesOf(pair.daemon, "client_connected"), 100);
     for (const opener of finishing) opener.reset();
   });
 
@@ -73,8 +73,8 @@ describe("Hostile, under faults", () => {
       marker.write(`${STREAM}\r\n`);
       await statusOf(marker);
       marker.close();
-      const isEmpty = () => linesOf(pair.daemon, "connect") === linesOf(pair.daemon, "disconnect");
-      await pair.daemon.logged(() => linesOf(pair.daemon, "connect") > 10 && isEmpty(), "the end of them all");
+      const isEmpty = () => linesOf(pair.daemon, "client_connected") === linesOf(pair.daemon, "client_disconnected");
+      await pair.daemon.logged(() => linesOf(pair.daemon, "client_connected") > 10 && isEmpty(), "the end of them all");
     },
   );
 
@@ -186,7 +186,7 @@ describe("Hostile, under faults", () => {
     for (const client of clients) client.close();
     const told = pair.daemon.log
       .slice(from)
-      .filter(({ event, remote }) => event === "disconnect" && remote !== ATTACKER);
+      .filter(({ event, remote }) => event === "client_disconnected" && remote !== ATTACKER);
     assert.deepEqual(told, []);
   });
 
@@ -207,7 +207,7 @@ describe("Hostile, under faults", () => {
     const from = pair.daemon.log.length;
     for (const client of clients) client.close();
     await pair.daemon.logged(
-      ({ event, clients }) => event === "disconnect" && clients === OTHERS + 1,
+      ({ event, clients }) => event === "client_disconnected" && clients === OTHERS + 1,
       "the attackers to be gone",
       { from },
     );

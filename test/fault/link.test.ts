@@ -49,7 +49,7 @@ async function startRelayed(t: TestContext, options: PairOptions = {}) {
 const opens = (browsers: readonly Browser[]) => browsers.map((it) => it.opens).reduce((sum, count) => sum + count, 0);
 const events = ({ daemon }: Pair, event: string) => daemon.log.filter((line) => line.event === event);
 const condition =
-  (code: string, event = "condition") =>
+  (code: string, event = "condition_began") =>
   (line: Readonly<Record<string, unknown>>) =>
     line.event === event && line.code === code;
 
@@ -62,9 +62,9 @@ describe("Link", () => {
       const from = pair.daemon.log.length;
       cut();
       await serving(pair.daemon, from);
-      const told = await pair.daemon.logged(({ event }) => event === "recovered", "the adoption", { from });
+      const told = await pair.daemon.logged(({ event }) => event === "adoption_completed", "the adoption", { from });
       assert.deepEqual([told.adopted, told.cancelled], [CLIENTS, 0]);
-      const [lost] = events(pair, "lost").slice(-1);
+      const [lost] = events(pair, "link_lost").slice(-1);
       const took = Date.parse(`${told.time}`) - Date.parse(`${lost?.time}`);
       assert.ok(took < 3000, `it took ${took} ms: nobody waits for the proof of an unknown Mongrel2 (12 s)`);
     }
@@ -91,9 +91,9 @@ describe("Link", () => {
     assert.match(`${began.msg}`, /takes messages but does not answer/);
     assert.equal(await readyz(), 503);
     pair.mongrel2.resume();
-    await pair.daemon.logged(condition("mongrel2_silent", "condition ended"), "the end of silence");
+    await pair.daemon.logged(condition("mongrel2_silent", "condition_ended"), "the end of silence");
     assert.equal(await readyz(), 200);
-    assert.deepEqual(events(pair, "lost"), []);
+    assert.deepEqual(events(pair, "link_lost"), []);
     assert.equal(opens(browsers), CLIENTS);
   });
 
@@ -101,11 +101,11 @@ describe("Link", () => {
     const { pair, browsers } = await start(t, { server: async () => ({ link_timeout: "5s" }) });
     const from = pair.daemon.log.length;
     pair.mongrel2.suspend();
-    await pair.daemon.logged(({ event }) => event === "lost", "the link to be given up", { from });
+    await pair.daemon.logged(({ event }) => event === "link_lost", "the link to be given up", { from });
     await pause(1000);
     pair.mongrel2.resume();
     await serving(pair.daemon, from);
-    const told = await pair.daemon.logged(({ event }) => event === "recovered", "the adoption", { from });
+    const told = await pair.daemon.logged(({ event }) => event === "adoption_completed", "the adoption", { from });
     assert.deepEqual([told.adopted, told.cancelled], [CLIENTS, 0]);
     const feed = new Feed(pair);
     await feed.more(20);
@@ -120,7 +120,7 @@ describe("Link", () => {
     await new RequestClient(pair.mongrel2.controlSpec, 1000).request(encodeCommand("control_stop", {})).catch(() => {});
     await pair.daemon.logged(condition("control_unreachable"), "the warning", { ms: 20_000 });
     assert.equal(await readyz(), 200);
-    assert.deepEqual(events(pair, "lost"), []);
+    assert.deepEqual(events(pair, "link_lost"), []);
     await verifyReceived(browsers, feed, { duplicates: 0 });
     assert.equal(opens(browsers), CLIENTS);
   });
@@ -150,7 +150,7 @@ describe("Link", () => {
         await browser.until(() => browser.received.includes(12), "the last event");
         assert.deepEqual(browser.received, numbers);
       }
-      assert.deepEqual(events(pair, "lost"), []);
+      assert.deepEqual(events(pair, "link_lost"), []);
       assert.equal(opens(browsers), CLIENTS);
     });
   }
@@ -175,10 +175,10 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = "${publishSpec}"\n[admin]
     const last = await feed.end();
     await Promise.all(all.map((browser) => browser.until(() => browser.received.includes(last), "the last event")));
     assert.equal(opens(browsers), CLIENTS, "nobody of the first one's was cut");
-    await second.logged(({ event }) => event === "ingress closed", "its socket for publishers to be closed");
+    await second.logged(({ event }) => event === "ingress_closed", "its socket for publishers to be closed");
     await keepsItsEvents(t, publishSpec);
     if ((await readyz()) === 503)
-      await pair.daemon.logged(condition("second_daemon", "condition ended"), "its end", { ms: 20_000 });
+      await pair.daemon.logged(condition("second_daemon", "condition_ended"), "its end", { ms: 20_000 });
     assert.equal(await readyz(), 200);
   });
 

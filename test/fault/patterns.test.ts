@@ -60,6 +60,6 @@ describe("Patterns, under faults", () => {
       await rounds.more(2);
     }
     assert.ok(Math.max(...rounds.delays()) < LATE_MS);
-    assert.ok(pair.daemon.log.every(({ event, remote }) => event !== "disconnect" || remote === ATTACKER));
+    assert.ok(pair.daemon.log.every(({ event, remote }) => event !== "client_disconnected" || remote === ATTACKER));
   });
 });

@@ -102,6 +102,9 @@ describe("Processes, under faults", () => {
     await verifyReceived(browsers, feed, { duplicates: 0 });
     assert.ok(neverCut(browsers));
     assert.ok(memory(pair) - before < 50, `grew by ${memory(pair) - before} MB`);
-    await pair.daemon.logged((line) => line.event === "disconnect" && line.clients === 30, "the last that left");
+    await pair.daemon.logged(
+      (line) => line.event === "client_disconnected" && line.clients === 30,
+      "the last that left",
+    );
   });
 });

@@ -95,7 +95,7 @@ describe("Link behind a ZeroMQ proxy", () => {
 
   test("without a control port private events are not served there, and public ones are; the log names the key", async (t) => {
     const { mongrel2, daemon } = await start(t, { noControl: true });
-    const told = daemon.log.find(({ event, code }) => event === "condition" && code === "private_refused");
+    const told = daemon.log.find(({ event, code }) => event === "condition_began" && code === "private_refused");
     assert.match(`${told?.fix}`, /set control = /);
     const stream = await privateStream(t, mongrel2.url, "t");
     await publish(mongrel2.url, "t", "for few", true);
@@ -115,7 +115,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     const early = await privateStream(t, mongrel2.url, "t");
     const from = daemon.log.length;
     symlinkSync(mongrel2.controlSpec.slice("ipc://".length), late);
-    const told = await daemon.logged(({ event }) => event === "disconnect", "the end of the stream", { from });
+    const told = await daemon.logged(({ event }) => event === "client_disconnected", "the end of the stream", { from });
     assert.equal(told.reason, "reopened");
     await early.closed;
     const stream = await privateStream(t, mongrel2.url, "t");
@@ -132,7 +132,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     const from = daemon.log.length;
     await new RequestClient(mongrel2.controlSpec, 1000).request(encodeCommand("control_stop", {})).catch(() => {});
     await serving(daemon, from);
-    await daemon.logged(({ event, code }) => event === "condition" && code === "private_refused", "the refusal", {
+    await daemon.logged(({ event, code }) => event === "condition_began" && code === "private_refused", "the refusal", {
       from,
     });
     const later = await privateStream(t, mongrel2.url, "t");
@@ -151,7 +151,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     const from = daemon.log.length;
     await mongrel2.kill9();
     await mongrel2.start();
-    const forgotten = () => daemon.log.slice(from).filter(({ event }) => event === "disconnect").length;
+    const forgotten = () => daemon.log.slice(from).filter(({ event }) => event === "client_disconnected").length;
     // Numbers of old streams, which tell nothing by themselves: such a request may be cut, and its browser would come again.
     let isOver = false;
     const connections = (async () => {

@@ -23,7 +23,10 @@ describe("Readers, under faults", () => {
         frozen.pause();
         frozen.write(REQUEST);
       }
-      await pair.daemon.logged(({ event, clients }) => event === "connect" && clients === 20, "the frozen ones");
+      await pair.daemon.logged(
+        ({ event, clients }) => event === "client_connected" && clients === 20,
+        "the frozen ones",
+      );
       const memory = () =>
         Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pair.daemon.pid}/status`, "utf8"))?.[1]);
       const before = memory();

@@ -58,22 +58,22 @@ for (const [where, room] of [
       const reasons = await readiness(admin, 503);
       assert.match(reasons, /publications cannot be stored: .*; fix: raise the file-size limit/);
       const began = await daemon.logged(({ code }) => code === "storage_failing", "the error line");
-      assert.deepEqual([began.level, began.event, began.publications], ["error", "condition", "rejected"]);
+      assert.deepEqual([began.level, began.event, began.publications], ["error", "condition_began", "rejected"]);
       assert.match(String(began.fix), /LimitFSIZE/);
       const metrics = await (await fetch(`${admin}/metrics`)).text();
       assert.match(metrics, /^m2push_condition\{code="storage_failing",subject=""\} 1$/m);
-      assert.match(metrics, /^m2push_bus_up 0$/m);
+      assert.match(metrics, /^m2push_publishing_up 0$/m);
       const counted = /^m2push_publications_rejected_total\{source="http",reason="storage_failed"\} (\d+)$/m;
       assert.equal(counted.exec(metrics)?.[1], "6");
 
       limitFiles(daemon.pid, "unlimited");
       await readiness(admin, 200);
-      await daemon.logged(({ event, code }) => event === "condition ended" && code === "storage_failing", "its end");
+      await daemon.logged(({ event, code }) => event === "condition_ended" && code === "storage_failing", "its end");
       assert.equal(await publish("after"), 200);
       await client.until(({ events }) => events.at(-1)?.data === "after", "the event after");
       assert.equal(client.events.length, accepted + 1, "what was rejected reached nobody");
       assert.equal(
-        daemon.log.filter(({ code, event }) => event === "condition" && code === "storage_failing").length,
+        daemon.log.filter(({ code, event }) => event === "condition_began" && code === "storage_failing").length,
         1,
       );
       assert.deepEqual([daemon.noise, daemon.stderr], [[], ""], "nothing stands between the lines of the log");

@@ -140,7 +140,7 @@ describe("Storm, under faults", () => {
       assert.deepEqual(answers, ["HTTP/1.1 200 OK", "HTTP/1.1 200 OK"]);
     }
     // Mongrel2 numbers connections as it hands them over, but shuffles those that wait while no daemon is connected.
-    const came = pair.daemon.log.slice(before).filter(({ event }) => event === "connect");
+    const came = pair.daemon.log.slice(before).filter(({ event }) => event === "client_connected");
     const ids = came.slice(MAX_QUEUED_REQUESTS).map(({ client }) => Number(client));
     assert.ok(ids.length > BROWSERS / 2);
     assert.deepEqual(

@@ -167,10 +167,10 @@ describe("Ingress", () => {
       assert.deepEqual(door.lines[0] && { ...door.lines[0], time: "" }, {
         level: "warn",
         time: "",
-        event: "rejected",
+        event: "publication_rejected",
         source: "zmq",
         code,
-        why: door.errors[0]?.message,
+        reason: door.errors[0]?.message,
         suppressed: 0,
         msg: "publication rejected",
       });

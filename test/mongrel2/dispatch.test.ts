@@ -130,7 +130,7 @@ describe("Dispatch", () => {
       await wire.receive(message("wire", 1));
       assert.deepEqual(wire.outcome(1), { text, end: "cancelled" });
       assert.equal(wire.hub.clients, 1);
-      const told = wire.lines.filter(({ event }) => event === "disconnect");
+      const told = wire.lines.filter(({ event }) => event === "client_disconnected");
       assert.deepEqual(
         told.map(({ client, reason, clients }) => [client, reason, clients]),
         [[1, "second request", 1]],

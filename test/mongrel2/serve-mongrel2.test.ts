@@ -73,7 +73,7 @@ ${stream}`);
     await served.stop();
     await fake.stop();
   });
-  const count = () => lines.filter(({ event }) => event === "live").length;
+  const count = () => lines.filter(({ event }) => event === "link_live").length;
   return {
     fake,
     hub,
@@ -160,7 +160,7 @@ describe("serveMongrel2", () => {
       assert.match(other.text, /^HTTP\/1\.1 40[45] /);
       assert.doesNotMatch(other.text, /data:/);
     }
-    const reasons = lines.filter(({ event }) => event === "disconnect").map(({ reason }) => reason);
+    const reasons = lines.filter(({ event }) => event === "client_disconnected").map(({ reason }) => reason);
     assert.deepEqual(
       reasons,
       numbers(50).map(() => "server lost"),
@@ -174,7 +174,7 @@ describe("serveMongrel2", () => {
     const [dead, alive] = await streams(fake, 2);
     dead?.end("lost");
     await fake.until(() => hub.clients === 1 && (alive?.keepAlives ?? 0) > 1, "the sweep");
-    const told = lines.find(({ event }) => event === "disconnect");
+    const told = lines.find(({ event }) => event === "client_disconnected");
     assert.deepEqual([told?.client, told?.reason, told?.clients], [dead?.id, "found dead", 1]);
   });
 

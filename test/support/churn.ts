@@ -70,7 +70,7 @@ export async function churn(pair: Pair, options: ChurnOptions): Promise<number> 
     assert.deepEqual([browser.opens, browser.gaps], [1, []]);
   }
   assert.deepEqual(
-    pair.daemon.log.filter(({ event }) => event === "lost"),
+    pair.daemon.log.filter(({ event }) => event === "link_lost"),
     [],
     "no epoch was lost",
   );

@@ -95,7 +95,7 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
 /** Resolves when the daemon has started, and has said that Mongrel2 answers, from line `from` of its log on. */
 export async function serving(daemon: Daemon, from = 0): Promise<void> {
   await daemon.logged(({ event }) => event === "started", "the daemon to start");
-  await daemon.logged(({ event }) => event === "live", "Mongrel2 to answer", { from });
+  await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer", { from });
 }
 
 /** Whether something listens. */

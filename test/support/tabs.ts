@@ -37,7 +37,7 @@ export interface Tabs extends Pair {
   /** Opens another tab, whose hub follows; resolves when its connection is open. */
   tab(follow?: string): Promise<Page>;
   /** How often the daemon was connected to, and left. */
-  count(event: "connect" | "disconnect"): number;
+  count(event: "client_connected" | "client_disconnected"): number;
 }
 
 /** A Mongrel2 that serves the page, the daemon beside it, and a browser without tabs; all end with the test. */

@@ -40,8 +40,8 @@ async function checkRoundTrip(ours: ServerConfig, config: Config, clock: Clock):
   }
 }
 
-const servedFinding = ({ silent, fenceMs }: ServerStatus): Finding =>
-  silent ? liveFindings.servedSilent() : liveFindings.served(fenceMs);
+const servedFinding = ({ silent, fenceRoundTripMs }: ServerStatus): Finding =>
+  silent ? liveFindings.servedSilent() : liveFindings.served(fenceRoundTripMs);
 
 /** Either a process that cannot be queried serves this Mongrel2, or the address is not Mongrel2's. */
 async function occupied(ours: ServerConfig, clock: Clock): Promise<Finding> {

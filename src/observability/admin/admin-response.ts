@@ -1,4 +1,4 @@
-/** What a route of the admin address is asked and says. */
+/** Requests and responses of the admin address. */
 import type { Writable } from "node:stream";
 
 interface AdminRequest {
@@ -12,15 +12,15 @@ export interface AdminResponse {
   readonly status: number;
   /** Content-Type. */
   readonly type: string;
-  /** Text; or who goes on writing until either end closes. */
+  /** Text; or a function that writes until either end closes. */
   readonly body: string | ((out: Writable) => void);
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers one method of one path. What it throws or rejects with becomes a 500 and is told to `failed`. */
+/** Serves one method of one path. What it throws or rejects with becomes a 500 and goes to AdminServerOptions.failed. */
 type AdminMethod = (request: AdminRequest) => AdminResponse | Promise<AdminResponse>;
 
-/** By method; a GET answers HEAD, too. */
+/** By method; GET serves HEAD, too. */
 export type AdminRoute = Readonly<Record<string, AdminMethod>>;
 
 export const text = (status: number, body: string): AdminResponse => ({

@@ -1,4 +1,4 @@
-/** The clients as an operator sees them: a list in pages, one of them in full, and an end to some. */
+/** Lists clients in pages and disconnects clients, for operators. */
 
 import type { Client } from "../../delivery/client.js";
 import type { Server } from "../../delivery/server-delivery.js";
@@ -14,37 +14,37 @@ export interface ClientView {
   readonly id: number;
   readonly remote: string;
   readonly selectors: readonly Selector[];
-  /** Topics whose private events it may see. */
+  /** Topics whose private events it may receive. */
   readonly grants: readonly Selector[];
   /** ISO 8601. */
-  readonly since: string;
-  readonly seconds: number;
-  /** When its token ends, and its stream; null = never. */
-  readonly expires: string | null;
-  /** "behind": it is fed from history. */
-  readonly state: "live" | "behind";
-  /** Mongrel2 has taken everything up to this event for it; behind: so far it has been sent. */
+  readonly connectedAt: string;
+  readonly connectedSeconds: number;
+  /** When its token expires, which ends its stream; null = never. */
+  readonly expiresAt: string | null;
+  /** "catching up": it reads from the history. */
+  readonly state: "live" | "catching up";
+  /** Mongrel2 has acknowledged all events up to this one; for a client that catches up: they are sent. */
   readonly cursor: string;
-  /** Bytes that may be under way to it, and how many more may be sent now; null = Mongrel2 sets no limit. */
-  readonly credits: { readonly allowance: number; readonly left: number } | null;
-  /** As others may be told of it (Mercure); null = nobody is. */
+  /** Bytes that may be unacknowledged, and how many may be sent now; null = Mongrel2 sets no limit. */
+  readonly credit: { readonly limitBytes: number; readonly availableBytes: number } | null;
+  /** Its id in Mercure's subscription API; null = it has none. */
   readonly subscriber: string | null;
   /** The `sub` of its token. */
   readonly subject: string | null;
 }
 
 export interface ClientPage {
-  /** Connected, to all servers or to the one that was asked for. */
+  /** Clients connected to all servers, or to PageOptions.server. */
   readonly total: number;
   readonly clients: readonly ClientView[];
-  /** What to ask for `after` to go on; null = this was the last page. */
+  /** `after` of the next page; null = this is the last one. */
   readonly next: string | null;
 }
 
 export interface PageOptions {
-  /** Of this server only. */
+  /** Absent = all servers. */
   readonly server?: string;
-  /** After this client: "server/id". */
+  /** The last client of the page before. */
   readonly after?: { readonly server: string; readonly id: number };
   readonly limit: number;
 }
@@ -53,17 +53,17 @@ export interface ClientListParts {
   readonly hub: Pick<Hub, "end">;
   /** In the order in which they are listed. */
   readonly servers: () => readonly Server[];
-  /** Of the history. */
+  /** Epoch of the history. */
   readonly epoch: () => string;
   /** The hub's URL. */
   readonly base: string;
   readonly clock: Clock;
 }
 
-/** A page ends before its limit where its clients' selectors have so many characters: one client may have 32 kB of them. */
-const PAGE_CHARACTERS = 1_000_000;
-/** Ids that are looked at in one step. */
-const STEP_IDS = 1000;
+/** A page ends before its limit at this size of selectors: one client may have 32 kB of them. */
+const MAX_PAGE_CHARACTERS = 1_000_000;
+/** Ids compared in one step. */
+const STEP_IDS_COUNT = 1000;
 
 export class ClientList {
   readonly #parts: ClientListParts;
@@ -75,8 +75,8 @@ export class ClientList {
   }
 
   /**
-   * Server by server, the newest first: ids rise, so who comes between two pages is on neither, and nobody moves to another
-   * page. Resolves with undefined when there is no such server, rejects with "unavailable" when too many ask.
+   * Server by server, the newest first: ids rise, so a client that connects between two pages is on neither, and none moves to another
+   * page. Resolves with undefined when there is no such server, rejects with "unavailable" where too many requests are queued.
    */
   page(options: PageOptions): Promise<ClientPage | undefined> {
     return this.#work.run(this.#page(options));
@@ -95,77 +95,77 @@ export class ClientList {
         if (client) found.push([server, client]);
       }
     }
-    const shown: ClientView[] = [];
-    let room = PAGE_CHARACTERS;
+    const views: ClientView[] = [];
+    let charactersLeft = MAX_PAGE_CHARACTERS;
     for (const [server, client] of found.slice(0, limit)) {
       yield;
-      if (room <= 0) break;
-      shown.push(this.#view(server, client));
-      room -= charactersOf(client);
+      if (charactersLeft <= 0) break;
+      views.push(this.#view(server, client));
+      charactersLeft -= charactersOf(client);
     }
-    const last = shown.at(-1);
+    const last = views.at(-1);
     const total = servers.reduce((sum, { clients }) => sum + clients.size, 0);
-    return { total, clients: shown, next: found.length > shown.length && last ? `${last.server}/${last.id}` : null };
+    return { total, clients: views, next: found.length > views.length && last ? `${last.server}/${last.id}` : null };
   }
 
-  one(name: string, id: number): ClientView | undefined {
+  find(name: string, id: number): ClientView | undefined {
     const server = this.#server(name);
     const client = server?.clients.get(id);
     return server && client && this.#view(server, client);
   }
 
   /** False when there is no such client. */
-  end(name: string, id: number): boolean {
+  disconnect(name: string, id: number): boolean {
     const server = this.#server(name);
     if (!server?.clients.has(id)) return false;
     this.#parts.hub.end(server, id, "kicked");
     return true;
   }
 
-  /** Ends those who follow a topic, by its name or by a pattern that selects it; those who follow everything only by "*". */
-  endTopic(topic: string): Promise<number> {
-    const follows = (selector: Selector): boolean =>
+  /** Disconnects the clients whose topics or patterns match; those that subscribe to all topics only with "*". */
+  disconnectTopic(topic: string): Promise<number> {
+    const matches = (selector: Selector): boolean =>
       wordsOf(selector) === topic || (selector.kind !== "any" && compile(selector, this.#parts.base)(topic));
     const known = new Map<Client["audience"], boolean>();
-    return this.#endAll(function* ({ audience }): Steps<boolean> {
+    return this.#disconnectAll(function* ({ audience }): Steps<boolean> {
       const before = known.get(audience);
       if (before !== undefined) return before;
-      let isMeant = false;
+      let isIncluded = false;
       for (const selector of audience.interest.selectors) {
-        yield; // one selector may be a pattern of the worst kind
-        isMeant ||= follows(selector);
+        yield; // the pattern of one selector may be expensive
+        isIncluded ||= matches(selector);
       }
-      known.set(audience, isMeant);
-      return isMeant;
+      known.set(audience, isIncluded);
+      return isIncluded;
     });
   }
 
-  /** Ends those whose token names this subject. */
-  endSubject(subject: string): Promise<number> {
-    return this.#endAll(({ subscriber }) => subscriber?.subject === subject);
+  /** Disconnects the clients whose token has this subject. */
+  disconnectSubject(subject: string): Promise<number> {
+    return this.#disconnectAll(({ subscriber }) => subscriber?.subject === subject);
   }
 
   /**
-   * How many were ended: who leaves by itself meanwhile is not counted, and whoever comes or has got its id since then is spared.
-   * Rejects with "unavailable" when too many ask.
+   * Resolves with the number of disconnected clients: not those that left by themselves meanwhile, nor clients that have connected, or got
+   * an id again, since the call. Rejects with "unavailable" where too many requests are queued.
    */
-  #endAll(isMeant: (client: Client) => Steps<boolean> | boolean): Promise<number> {
+  #disconnectAll(includes: (client: Client) => Steps<boolean> | boolean): Promise<number> {
     const { servers, hub } = this.#parts;
     return this.#work.run(
       (function* (): Steps<number> {
-        let ended = 0;
+        let disconnected = 0;
         for (const server of servers()) {
           const { clients } = server;
           for (const client of [...clients.values()]) {
             yield;
-            const looking = isMeant(client);
-            const isIncluded = typeof looking === "boolean" ? looking : yield* looking;
+            const result = includes(client);
+            const isIncluded = typeof result === "boolean" ? result : yield* result;
             if (!isIncluded || clients.get(client.id) !== client) continue;
             hub.end(server, client.id, "kicked");
-            ended++;
+            disconnected++;
           }
         }
-        return ended;
+        return disconnected;
       })(),
     );
   }
@@ -176,21 +176,30 @@ export class ClientList {
 
   #view(server: Server, client: Client): ClientView {
     const { clock, epoch } = this.#parts;
-    const { id, remote, audience, since, expiresAt, creditLimit, creditAvailable, subscriber } = client;
+    const {
+      id,
+      remote,
+      audience,
+      since,
+      expiresAt,
+      creditLimit: limitBytes,
+      creditAvailable: availableBytes,
+      subscriber,
+    } = client;
     const age = Math.max(0, clock.monotonic() - since);
-    const isMetered = creditLimit !== Number.POSITIVE_INFINITY;
+    const isLimited = limitBytes !== Number.POSITIVE_INFINITY;
     return {
       server: server.name,
       id,
       remote,
       selectors: audience.interest.selectors,
       grants: audience.interest.grants,
-      since: new Date(clock.now() - age).toISOString(),
-      seconds: Math.round(age) / 1000,
-      expires: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-      state: client.state.name === "catchingUp" ? "behind" : "live",
+      connectedAt: new Date(clock.now() - age).toISOString(),
+      connectedSeconds: Math.round(age) / 1000,
+      expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+      state: client.state.name === "catchingUp" ? "catching up" : "live",
       cursor: positionId(epoch(), Math.max(0, server.acknowledgedOffset(client))),
-      credits: isMetered ? { allowance: creditLimit, left: creditAvailable } : null,
+      credit: isLimited ? { limitBytes, availableBytes } : null,
       subscriber: subscriber?.id ?? null,
       subject: subscriber?.subject ?? null,
     };
@@ -200,19 +209,19 @@ export class ClientList {
 const charactersOf = ({ audience: { interest } }: Client): number =>
   [...interest.selectors, ...interest.grants].reduce((sum, selector) => sum + wordsOf(selector).length, 0);
 
-/** The highest ids below `below`, at most `most`, falling; without sorting them all. */
-function* newest(ids: readonly number[], below: number, most: number): Steps<number[]> {
-  const cut = (some: number[]) => some.sort((a, b) => b - a).slice(0, most);
+/** The highest ids below `below`, at most `limit` of them, falling; without a sort of all ids. */
+function* newest(ids: readonly number[], below: number, limit: number): Steps<number[]> {
+  const highest = (some: number[]) => some.sort((a, b) => b - a).slice(0, limit);
   let kept: number[] = [];
   let least = Number.NEGATIVE_INFINITY;
-  if (most <= 0) return kept;
+  if (limit <= 0) return kept;
   for (const [at, id] of ids.entries()) {
-    if (at % STEP_IDS === 0) yield;
+    if (at % STEP_IDS_COUNT === 0) yield;
     if (id >= below || id <= least) continue;
     kept.push(id);
-    if (kept.length < 2 * most) continue;
-    kept = cut(kept);
+    if (kept.length < 2 * limit) continue;
+    kept = highest(kept);
     least = kept.at(-1) ?? least;
   }
-  return cut(kept);
+  return highest(kept);
 }

@@ -1,14 +1,13 @@
 /**
- * The connections of the admin address. Where there are as many as there may be, a new one takes the place of that which has been idle
- * for longest: whoever opens connections and leaves them must not keep a probe out. A connection is idle unless an answer is being
- * made for it or it watches a stream.
+ * The connections of the admin address. At the limit a new one replaces the one that has been idle for longest: idle connections must not
+ * keep a probe out. A connection is idle unless a response is being made for it or it reads a stream.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
 export interface ConnectionsOptions {
-  readonly most: number;
-  /** One was closed to make room. */
+  readonly maxConnections: number;
+  /** The limit was reached, and a connection was closed. */
   readonly reached: () => void;
 }
 
@@ -24,7 +23,7 @@ export class Connections {
 
   /** A connection was accepted. It is closed itself where none is idle. */
   readonly add = (socket: Socket): void => {
-    if (this.#idle.size + this.#busy.size >= this.#options.most) {
+    if (this.#idle.size + this.#busy.size >= this.#options.maxConnections) {
       const [oldest = socket] = this.#idle;
       oldest.destroy();
       this.#idle.delete(oldest);
@@ -38,12 +37,12 @@ export class Connections {
     });
   };
 
-  /** An answer is being made. */
+  /** A response is being made. */
   begin({ socket }: IncomingMessage): void {
     if (this.#idle.delete(socket)) this.#busy.add(socket);
   }
 
-  /** The answer is written, which may take as long as its reader likes. A stream goes on: nothing is said of its end. */
+  /** The response is handed to the socket. Not called for a stream, which ends with its connection. */
   end({ socket }: ServerResponse): void {
     if (socket && this.#busy.delete(socket)) this.#idle.add(socket);
   }

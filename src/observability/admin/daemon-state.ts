@@ -1,4 +1,4 @@
-/** The parts of a daemon that a snapshot looks at. The composition root adds each when it is there. */
+/** The parts of the daemon that a snapshot reads. The composition root (daemon.ts) adds each when it has started. */
 import type { History } from "../../delivery/history.js";
 import type { Server } from "../../delivery/server-delivery.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
@@ -10,26 +10,26 @@ export interface ServerState {
   readonly server: Server;
   readonly sendSpec: string;
   readonly recvSpec: string;
-  /** The endpoint: whether its link is live. */
+  /** Whether the link is live. */
   readonly link: { readonly live: boolean };
 }
 
 export class DaemonState {
   phase: Snapshot["phase"] = "starting";
   history: History | undefined;
-  /** The daemons that share a stream; absent = this one is alone. */
+  /** The nodes of the cluster; absent = no cluster. */
   nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
-  /** Standing problems; absent = none are collected yet. */
+  /** Absent = they are not collected yet. */
   conditions: Conditions | undefined;
   readonly servers: ServerState[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
-  readonly #began: number;
+  readonly #startedMonotonic: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#startedAt = clock.now();
-    this.#began = clock.monotonic();
+    this.#startedMonotonic = clock.monotonic();
   }
 
   /** Clients connected to all servers. */
@@ -40,19 +40,19 @@ export class DaemonState {
   readonly snapshot = (): Snapshot => ({
     phase: this.phase,
     startedAt: this.#startedAt,
-    uptime: (this.#clock.monotonic() - this.#began) / 1000,
-    servers: this.servers.map((server) => look(server, this.conditions)),
-    history: this.history && measures(this.history),
+    uptime: (this.#clock.monotonic() - this.#startedMonotonic) / 1000,
+    servers: this.servers.map((server) => serverSnapshot(server, this.conditions)),
+    history: this.history && historySnapshot(this.history),
     nodes: this.nodes?.snapshot(),
     conditions: this.conditions?.active ?? [],
   });
 }
 
-function look({ server, sendSpec, recvSpec, link }: ServerState, conditions?: Conditions): ServerSnapshot {
+function serverSnapshot({ server, sendSpec, recvSpec, link }: ServerState, conditions?: Conditions): ServerSnapshot {
   const { name, figures } = server;
-  const { clients, behind, audiences, waiting } = figures;
+  const { clients, behind: catchingUp, audiences, waiting: queuedBodies } = figures;
   const silent = conditions?.has("mongrel2_silent", name) ?? false;
-  return { name, sendSpec, recvSpec, live: link.live, silent, clients, behind, audiences, waiting };
+  return { name, sendSpec, recvSpec, live: link.live, silent, clients, catchingUp, audiences, queuedBodies };
 }
 
-const measures = ({ epoch, last, floor, count, bytes }: History) => ({ epoch, last, floor, count, bytes });
+const historySnapshot = ({ epoch, last, floor, count, bytes }: History) => ({ epoch, last, floor, count, bytes });

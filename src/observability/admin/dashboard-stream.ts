@@ -1,8 +1,8 @@
 /**
- * The dashboard's event stream: once a second, what /status says and who came and went meanwhile. It is served here and not
- * as a topic of the hub, for three reasons: it goes on when Mongrel2 is gone, which is when an operator looks; an event a
- * second would push 86,400 events a day out of the history; and a token that grants every topic, as many applications give
- * to their users, must not show operators' figures and visitors' addresses. Nothing is made while nobody watches.
+ * The dashboard's event stream: once a second, what /status has and the connections since the event before. It is served here and not
+ * as a topic of the hub, for three reasons: it continues when Mongrel2 is down, which is when an operator looks; an event a second would
+ * push 86,400 events a day out of the history; and a token that grants every topic, as many applications give to their users, must not
+ * show operators' figures and clients' addresses. Without a watcher no status is made.
  */
 import type { Writable } from "node:stream";
 import { encodeEvent } from "../../protocol/sse.js";
@@ -10,57 +10,54 @@ import type { Cancel, Clock } from "../../util/clock.js";
 import type { RecentChanges, RecentConnections } from "./recent-connections.js";
 import type { Status } from "./status.js";
 
-/** What the data of each event is, as JSON. */
+/** The data of each event, as JSON. */
 export interface StatusEvent extends RecentChanges {
   readonly status: Status;
 }
 
 export interface DashboardStreamOptions {
   readonly clock: Clock;
-  readonly visits: RecentConnections;
+  readonly recentConnections: RecentConnections;
   readonly status: () => Status;
-  /** Watchers at a time, where there is room for fewer than Feed.MOST. */
-  readonly most?: number;
+  /** Watchers at a time, where the address takes fewer connections than usual; absent = MAX_WATCHERS_COUNT. */
+  readonly maxWatchers?: number;
 }
 
 const STATUS_EVENT_TYPE = "m2push-status";
-/** Between two reports, milliseconds. */
-const EVERY = 1000;
-/** The most that may wait for one who does not read, bytes; then it is cut. */
-const MOST_WAITING = 1_000_000;
+const INTERVAL_MS = 1000;
+/** Queued for one watcher that does not read; beyond it the connection is closed. */
+const MAX_QUEUED_BYTES = 1_000_000;
+/** The admin address takes 100 connections, and scrapers and probes need some. */
+const MAX_WATCHERS_COUNT = 20;
 
 export class DashboardStream {
-  /** Watchers: the address takes 100 connections, and scrapers and probes need some. */
-  static readonly MOST = 20;
+  /** Watchers at a time. */
+  readonly maxWatchers: number;
   readonly #options: DashboardStreamOptions;
-  /** Those who watch, and how many visits each was told of. */
+  /** Watchers, and how many connections each has been sent or has skipped. */
   readonly #watchers = new Map<Writable, number>();
   #cancel: Cancel | undefined;
 
   constructor(options: DashboardStreamOptions) {
     this.#options = options;
-  }
-
-  /** Watchers at a time. */
-  get most(): number {
-    return Math.min(DashboardStream.MOST, this.#options.most ?? DashboardStream.MOST);
+    this.maxWatchers = Math.min(MAX_WATCHERS_COUNT, options.maxWatchers ?? MAX_WATCHERS_COUNT);
   }
 
   get isFull(): boolean {
-    return this.#watchers.size >= this.most;
+    return this.#watchers.size >= this.maxWatchers;
   }
 
-  /** Reports at once, then each second, until either end closes. `lastEventId`: of the last report it has. */
+  /** Sends an event at once, then one each second, until either end closes. `lastEventId`: of the last event that the watcher has. */
   watch(out: Writable, lastEventId = ""): void {
     if (out.destroyed) return;
-    const { clock, visits, status } = this.#options;
-    // Who leaves in the middle of a write is no failure.
+    const { clock, recentConnections, status } = this.#options;
+    // A watcher that closes during a write is no failure; "close" follows.
     out.on("error", () => {});
-    out.on("close", () => this.#left(out));
-    out.write(encodeEvent({ retry: EVERY }));
-    out.write(this.#report(status(), visits.countAt(lastEventId) ?? visits.forgotten));
-    this.#watchers.set(out, visits.count);
-    this.#cancel ??= clock.every(EVERY, () => this.#tick());
+    out.on("close", () => this.#remove(out));
+    out.write(encodeEvent({ retry: INTERVAL_MS }));
+    out.write(this.#event(status(), recentConnections.countAt(lastEventId) ?? recentConnections.firstHeld));
+    this.#watchers.set(out, recentConnections.count);
+    this.#cancel ??= clock.every(INTERVAL_MS, () => this.#tick());
   }
 
   close(): void {
@@ -70,34 +67,34 @@ export class DashboardStream {
     this.#watchers.clear();
   }
 
-  #left(out: Writable): void {
+  #remove(out: Writable): void {
     this.#watchers.delete(out);
     if (this.#watchers.size > 0) return;
     this.#cancel?.();
     this.#cancel = undefined;
   }
 
-  /** Nearly all were told of the same visits: one report serves them. */
+  /** Nearly all watchers have the same connections: one encoded event serves them. */
   #tick(): void {
-    const { visits, status } = this.#options;
+    const { recentConnections, status } = this.#options;
     const now = status();
-    const reports = new Map<number, Buffer>();
-    for (const [out, told] of this.#watchers) {
-      if (out.writableLength > MOST_WAITING) {
+    const events = new Map<number, Buffer>();
+    for (const [out, sent] of this.#watchers) {
+      if (out.writableLength > MAX_QUEUED_BYTES) {
         out.destroy();
         continue;
       }
-      const report = reports.get(told) ?? this.#report(now, told);
-      reports.set(told, report);
-      out.write(report);
-      this.#watchers.set(out, visits.count);
+      const event = events.get(sent) ?? this.#event(now, sent);
+      events.set(sent, event);
+      out.write(event);
+      this.#watchers.set(out, recentConnections.count);
     }
   }
 
-  /** `told`: how many visits are known already. */
-  #report(status: Status, told: number): Buffer {
-    const { visits } = this.#options;
-    const report: StatusEvent = { status, ...visits.after(told) };
-    return encodeEvent({ type: STATUS_EVENT_TYPE, id: visits.id, data: JSON.stringify(report) });
+  /** `sent`: how many connections the watcher has. */
+  #event(status: Status, sent: number): Buffer {
+    const { recentConnections } = this.#options;
+    const data: StatusEvent = { status, ...recentConnections.after(sent) };
+    return encodeEvent({ type: STATUS_EVENT_TYPE, id: recentConnections.id, data: JSON.stringify(data) });
   }
 }

@@ -1,10 +1,10 @@
 /**
- * Who may ask the admin address, and for what. Three ways in are closed:
- * - A page of another site that was given a name which leads to this machine (DNS rebinding) asks with its own name as Host:
- *   where we listen on this machine only, none but this machine's names are answered.
- * - A page of another site, or of another port, that makes the operator's browser send something (CSRF) is given away by
- *   Sec-Fetch-Site and Origin (Fetch Metadata; Fetch Standard, "Origin header"); what is not a browser sends neither.
- * - Somebody on the network: what names clients or changes anything needs the token, unless only this machine can ask.
+ * Authorization of requests to the admin address. It stops three attacks:
+ * - DNS rebinding: a page whose name resolves to this machine sends that name as Host. On a loopback address only loopback names are
+ *   served.
+ * - Cross-site requests (CSRF): a page of another site or port makes the operator's browser send a request. Sec-Fetch-Site and Origin tell
+ *   (Fetch Metadata; Fetch Standard, "Origin header"); only browsers send them.
+ * - Requests from the network: routes that name clients or change anything need the token, unless the address is a loopback address.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
@@ -20,7 +20,7 @@ export interface GuardOptions {
 
 export class Guard {
   readonly #isLocal: boolean;
-  /** Its digest: what is compared has one length, whatever was sent. */
+  /** Its digest: both sides of the comparison have one length. */
   readonly #token: Buffer | undefined;
 
   constructor({ listen, token }: GuardOptions) {
@@ -28,29 +28,34 @@ export class Guard {
     this.#token = token === "" ? undefined : digest(token);
   }
 
-  /** Why nobody who asks like this is answered; undefined = they are. HTTP/1.0 knows no Host; every browser sends one. */
-  refuse({ host }: IncomingHttpHeaders): AdminResponse | undefined {
+  /** The response to a request with a Host that is not served; undefined = it is. HTTP/1.0 has no Host; every browser sends one. */
+  checkHost({ host }: IncomingHttpHeaders): AdminResponse | undefined {
     if (!this.#isLocal || host === undefined || isLoopback(hostOf(host))) return undefined;
-    return text(421, "this address is asked by the names of this machine only: localhost, 127.0.0.1 or [::1]");
+    return text(421, "Host must be a name of this machine: localhost, 127.0.0.1 or [::1]");
   }
 
-  /** Why a guarded route is not for them; undefined = it is. */
-  refuseStranger(headers: IncomingHttpHeaders): AdminResponse | undefined {
-    if (isOtherSite(headers)) return text(403, "not for pages of other sites");
-    if (this.#token) return this.#isKnown(headers) ? undefined : unknown();
-    return this.#isLocal ? undefined : text(403, "set [admin] token: this is not for everybody on the network");
+  /** The response to a request that is not authorized for the guarded routes; undefined = it is. */
+  authorize(headers: IncomingHttpHeaders): AdminResponse | undefined {
+    if (isOtherSite(headers)) return text(403, "requests of other sites are forbidden");
+    if (this.#token) return this.#hasToken(headers) ? undefined : unauthenticated();
+    return this.#isLocal
+      ? undefined
+      : text(403, "forbidden without a token on an address of the network; fix: set [admin] token");
   }
 
-  #isKnown({ authorization = "" }: IncomingHttpHeaders): boolean {
+  #hasToken({ authorization = "" }: IncomingHttpHeaders): boolean {
     const [, token] = /^bearer +([!-~]+) *$/i.exec(authorization) ?? [];
     return token !== undefined && this.#token !== undefined && timingSafeEqual(digest(token), this.#token);
   }
 }
 
 /** RFC 6750 section 3. */
-const unknown = (): AdminResponse => ({ ...text(401, "a token is needed"), headers: { "WWW-Authenticate": "Bearer" } });
+const unauthenticated = (): AdminResponse => ({
+  ...text(401, "a bearer token is required"),
+  headers: { "WWW-Authenticate": "Bearer" },
+});
 
-/** Another port of this machine is another site to us: Mongrel2 serves anybody's pages there. */
+/** Another port of this machine counts as another site: Mongrel2 serves pages there. */
 function isOtherSite(headers: IncomingHttpHeaders): boolean {
   const site = headers["sec-fetch-site"];
   if (site !== undefined && site !== "same-origin" && site !== "none") return true;
@@ -58,7 +63,7 @@ function isOtherSite(headers: IncomingHttpHeaders): boolean {
   return origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host);
 }
 
-/** Of "host:port" or "host", as a URL has it: "[::1]" keeps its brackets. "" for what is neither. */
+/** The host of "host:port" or "host", as a URL has it: "[::1]" keeps its brackets. "" for anything else. */
 function hostOf(address: string): string {
   const [, host = ""] = /^(\[[0-9A-Fa-f:.]+\]|[^:@/?#\s]+)(?::[0-9]+)?$/.exec(address) ?? [];
   return host.toLowerCase();

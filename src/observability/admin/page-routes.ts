@@ -1,4 +1,4 @@
-/** The dashboard's files, as they lie in html/: the daemon serves them itself, so that they are there when Mongrel2 is not. */
+/** The dashboard's files from html/. The daemon serves them itself: the dashboard works while Mongrel2 is down. */
 import { readFile } from "node:fs/promises";
 import { type AdminResponse, type AdminRoute, text } from "./admin-response.js";
 
@@ -8,26 +8,31 @@ const FILES: readonly (readonly [path: string, file: string, type: string])[] = 
   ["/chart.js", "chart.js", "text/javascript; charset=utf-8"],
   ["/style.css", "style.css", "text/css; charset=utf-8"],
 ];
-/** Nothing from elsewhere, nothing inline, in nobody's frame. */
-const POLICY =
+/** Nothing from other origins, nothing inline, no frames. */
+const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'";
-/** How the page learns what it is: in the file it says "none", as nobody feeds it who only serves files. */
-const UNFED = 'data-feed="none"';
+/** How the page learns whether it has a stream: the file has "none", which a plain file server leaves. */
+const WITHOUT_STREAM = 'data-feed="none"';
 
-/** `needsToken`: the page is to ask for one before it asks for the feed. It holds no figures: it is for everybody. */
+/** `needsToken`: the page asks for a token before it opens the stream. The page itself has no figures and needs none. */
 export function pageRoutes(needsToken: boolean): [path: string, route: AdminRoute][] {
-  const fed = `data-feed="${needsToken ? "token" : "open"}"`;
-  return FILES.map(([path, file, type]) => [path, { GET: () => page(file, type, fed) }]);
+  const attribute = `data-feed="${needsToken ? "token" : "open"}"`;
+  return FILES.map(([path, file, type]) => [path, { GET: () => page(file, type, attribute) }]);
 }
 
-async function page(file: string, type: string, fed: string): Promise<AdminResponse> {
+async function page(file: string, type: string, attribute: string): Promise<AdminResponse> {
   const body = await find(file);
-  if (body === undefined) return text(404, `html/${file} is not where m2push is installed`);
-  return { status: 200, type, body: body.replace(UNFED, fed), headers: { "Content-Security-Policy": POLICY } };
+  if (body === undefined) return text(404, `html/${file} is missing in the installation of m2push`);
+  return {
+    status: 200,
+    type,
+    body: body.replace(WITHOUT_STREAM, attribute),
+    headers: { "Content-Security-Policy": CONTENT_SECURITY_POLICY },
+  };
 }
 
-/** html/ stands above the compiled files (dist/admin, or build/src/admin in tests); a system's package has it below share/. */
+/** html/ is above the compiled files (dist/, or build/src/ in tests); a system package has it below share/. */
 async function find(file: string): Promise<string | undefined> {
   for (let folder = new URL("../", import.meta.url); ; folder = new URL("../", folder)) {
     for (const name of [`html/${file}`, `share/m2push/html/${file}`]) {

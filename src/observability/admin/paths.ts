@@ -16,7 +16,7 @@ export class Paths<Route> {
     }
   }
 
-  /** Undefined when nothing has this path; a segment that is not percent-encoded UTF-8 is none. */
+  /** Undefined when no route has this path, or a segment is not percent-encoded UTF-8. */
   find(path: string): MatchedPath<Route> | undefined {
     const exact = this.#exact.get(path);
     if (exact) return { route: exact, params: {} };

@@ -1,18 +1,18 @@
-/** Whether the daemon does its work, in words. */
+/** Whether the daemon is ready. */
 
 import { blocksReadiness } from "../../util/conditions.js";
 import type { Snapshot } from "../metrics/snapshot.js";
 
-/** Why the daemon is not ready, one line a reason; empty = it is. */
-export function readinessProblems({ phase, servers, history, conditions }: Snapshot): string[] {
-  const found: string[] = [];
-  if (phase !== "running") found.push(`m2push is ${phase}`);
-  if (!history) found.push("the history is not open yet");
+/** Why the daemon is not ready, for /readyz and /status; empty = it is ready. */
+export function notReadyReasons({ phase, servers, history, conditions }: Snapshot): string[] {
+  const reasons: string[] = [];
+  if (phase !== "running") reasons.push(`m2push is ${phase}`);
+  if (!history) reasons.push("the history is not open yet");
   for (const { name, live } of servers) {
-    if (!live) found.push(`server ${name}: Mongrel2 has not answered: no fence has passed on its link`);
+    if (!live) reasons.push(`server ${name}: Mongrel2 has not answered: no fence has passed on its link`);
   }
   for (const { code, subject, message, fix } of conditions) {
-    if (blocksReadiness(code)) found.push(`${subject && `${subject}: `}${message}; fix: ${fix}`);
+    if (blocksReadiness(code)) reasons.push(`${subject && `${subject}: `}${message}; fix: ${fix}`);
   }
-  return found;
+  return reasons;
 }

@@ -1,4 +1,4 @@
-/** Who came and went last: kept so that whoever begins to watch sees it at once. */
+/** The clients that connected and disconnected last, so that the dashboard shows them at once. */
 import { randomBytes } from "node:crypto";
 import type { DisconnectReason } from "../../delivery/reasons.js";
 import type { EventOf, Observe } from "../../hub/events.js";
@@ -13,32 +13,31 @@ export interface RecentConnection {
   readonly server: string;
   readonly client: number;
   readonly remote: string;
-  /** What it asked for: the first few words of it. */
+  /** Its first topics and patterns, abbreviated. */
   readonly topics: readonly string[];
   /** Clients of this server after that. */
   readonly clients: number;
   /** Of a disconnect. */
   readonly reason?: DisconnectReason;
-  /** Of a disconnect: how long it was connected. */
+  /** Of a disconnect: for how long it was connected. */
   readonly seconds?: number;
 }
 
 export interface RecentChanges {
   /** Oldest first. */
-  readonly visits: readonly RecentConnection[];
-  /** Visits before these that are not held any more. */
+  readonly connections: readonly RecentConnection[];
+  /** Connections before these that are no longer held. */
   readonly skipped: number;
 }
 
-/** Visits that are held. */
-const HELD = 50;
-/** What is shown of a client's topics, which can be 100 of 4 kB each. */
-const TOPICS = { maxWords: 3, maxWordCharacters: 80, maxCharacters: 300 };
+const MAX_HELD_COUNT = 50;
+/** What is shown of a client's topics: it may have 100 of 4 kB each. */
+const SHOWN_TOPICS = { maxWords: 3, maxWordCharacters: 80, maxCharacters: 300 };
 
 export class RecentConnections {
   readonly #clock: Clock;
   readonly #instance = randomBytes(6).toString("base64url");
-  /** Told in words when somebody asks: in a storm nearly all are forgotten before that. */
+  /** Made only when they are read: in a storm nearly all are dropped before that. */
   readonly #held: (() => RecentConnection)[] = [];
   #count = 0;
 
@@ -46,13 +45,13 @@ export class RecentConnections {
     this.#clock = clock;
   }
 
-  /** How many there were. */
+  /** Connections since the process began. */
   get count(): number {
     return this.#count;
   }
 
-  /** How many of them are not held any more. */
-  get forgotten(): number {
+  /** Connections before the first one that is held. */
+  get firstHeld(): number {
     return this.#count - this.#held.length;
   }
 
@@ -73,16 +72,16 @@ export class RecentConnections {
 
   /** Those after the first `count`. */
   after(count: number): RecentChanges {
-    const visits = this.#held.slice(Math.max(0, this.#held.length - (this.#count - count))).map((tell) => tell());
-    return { visits, skipped: this.#count - count - visits.length };
+    const connections = this.#held.slice(Math.max(0, this.#held.length - (this.#count - count))).map((make) => make());
+    return { connections, skipped: this.#count - count - connections.length };
   }
 
-  /** The id of an event after which everything so far is known. */
+  /** The id of a dashboard event that includes all connections until now. */
   get id(): string {
     return `${this.#instance}.${this.#count}`;
   }
 
-  /** How many were known after the event with this id; undefined for an id of another process, or none. */
+  /** The connections that the event with this id and those before it include; undefined for an id of another process. */
   countAt(id: string): number | undefined {
     const [instance, digits = ""] = id.split(".", 2);
     const count = instance === this.#instance && /^[0-9]{1,15}$/.test(digits) ? Number(digits) : undefined;
@@ -92,7 +91,7 @@ export class RecentConnections {
   #add(
     event: RecentConnection["event"],
     { server, client, clients }: EventOf<"clientConnected" | "clientAdopted" | "clientDisconnected">,
-    left: Partial<RecentConnection> = {},
+    ended: Partial<RecentConnection> = {},
   ): void {
     const now = this.#clock.now();
     const { id, remote, audience } = client;
@@ -100,11 +99,11 @@ export class RecentConnections {
     this.#held.push(() => {
       const at = new Date(now).toISOString();
       const shown = { remote: abbreviate(remote), topics: topicsOf(selectors) };
-      return { event, at, server, client: id, ...shown, clients, ...left };
+      return { event, at, server, client: id, ...shown, clients, ...ended };
     });
     this.#count++;
-    if (this.#held.length > HELD) this.#held.shift();
+    if (this.#held.length > MAX_HELD_COUNT) this.#held.shift();
   }
 }
 
-const topicsOf = (selectors: readonly Selector[]): string[] => abbreviateList(selectors.map(wordsOf), TOPICS);
+const topicsOf = (selectors: readonly Selector[]): string[] => abbreviateList(selectors.map(wordsOf), SHOWN_TOPICS);

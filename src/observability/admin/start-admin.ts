@@ -1,7 +1,8 @@
-/** The whole admin side as one part of the daemon: the pulse, the figures, the feed and the server. */
+/** The admin address as one part of the daemon: rates, metrics, the dashboard's stream and the HTTP server. */
 import type { Hub } from "../../hub/hub.js";
 import type { Clock } from "../../util/clock.js";
 import type { ConnectionCap } from "../../util/descriptors.js";
+import { measureEventLoopLag } from "../metrics/event-loop-lag.js";
 import { Exposition } from "../metrics/exposition.js";
 import type { MetricsObserver } from "../metrics/metrics-observer.js";
 import { RateSampler } from "../metrics/rate-sampler.js";
@@ -16,14 +17,16 @@ import type { RecentConnections } from "./recent-connections.js";
 import { statusOf } from "./status.js";
 
 export interface AdminOptions {
-  /** "host:port"; "" = off: nothing is started. */
+  /** "host:port"; "" = the admin address is disabled: nothing is started. */
   readonly listen: string;
-  /** For what is guarded; "" = none. */
+  /** Bearer token for the guarded routes; "" = none. */
   readonly token: string;
   readonly version: string;
   readonly metrics: MetricsObserver;
-  readonly visits: RecentConnections;
-  readonly observed: DaemonState;
+  /** Log lines dropped since the process began. */
+  readonly droppedLogLines: () => number;
+  readonly recentConnections: RecentConnections;
+  readonly state: DaemonState;
   readonly hub: Pick<Hub, "end">;
   /** The hub's URL. */
   readonly base: string;
@@ -35,40 +38,51 @@ export interface AdminOptions {
 }
 
 export interface RunningAdmin {
-  /** Where it listens; undefined = it is off. */
+  /** Where it listens; undefined = it is disabled. */
   readonly url: string | undefined;
   close(): Promise<void>;
 }
 
-/** Rejects with "link_failed" when the address cannot be had. */
+/** Rejects with "link_failed" when the address cannot be bound. */
 export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
-  const { listen, token, version, metrics, visits, observed, hub, base, clock, cap, failed } = options;
+  const { listen, token, version, metrics, droppedLogLines, recentConnections, state } = options;
+  const { hub, base, clock, cap, failed } = options;
   if (listen === "") return { url: undefined, close: async () => undefined };
-  const { snapshot } = observed;
-  const pulse = new RateSampler({ clock, counters: metrics.counters, lag: (ms) => metrics.histograms.lag(ms) });
-  const exposition = new Exposition(metrics, snapshot);
-  const parts = { version, metrics, pulse, snapshot, exposition };
-  const feed = new DashboardStream({
+  const { snapshot } = state;
+  const sampler = new RateSampler({
     clock,
-    visits,
-    status: () => statusOf(parts),
-    ...(cap && { most: Math.floor(cap.maxConnections / 2) }),
+    counters: metrics.counters,
+    lag: measureEventLoopLag(clock),
+    observeLag: (ms) => metrics.histograms.lag(ms),
   });
-  const servers = () => observed.servers.map(({ server }) => server);
-  const clients = new ClientList({ hub, servers, epoch: () => observed.history?.epoch ?? "", base, clock });
+  const exposition = new Exposition(metrics, snapshot, droppedLogLines);
+  const parts = { version, metrics, sampler, snapshot, exposition };
+  const stream = new DashboardStream({
+    clock,
+    recentConnections,
+    status: () => statusOf(parts),
+    ...(cap && { maxWatchers: Math.floor(cap.maxConnections / 2) }),
+  });
+  const servers = () => state.servers.map(({ server }) => server);
+  const clients = new ClientList({ hub, servers, epoch: () => state.history?.epoch ?? "", base, clock });
   const routes = new Map([...adminRoutes(parts), ...pageRoutes(token !== "")]);
-  const guarded = operatorRoutes(clients, feed);
+  const guarded = operatorRoutes(clients, stream);
   const server = new AdminServer({
     ...{ listen, routes, guarded, token, failed },
-    ...(cap && { most: cap.maxConnections, full: cap.limitReached }),
+    ...(cap && { maxConnections: cap.maxConnections, full: cap.limitReached }),
   });
-  await server.start();
-  pulse.start();
+  try {
+    await server.start();
+  } catch (error) {
+    sampler.close();
+    throw error;
+  }
+  sampler.start();
   return {
     url: server.url,
     async close() {
-      pulse.close();
-      feed.close();
+      sampler.close();
+      stream.close();
       await server.close();
     },
   };

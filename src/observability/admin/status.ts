@@ -1,81 +1,81 @@
-/** What GET /status answers, as JSON; `m2push status` reads it. Times end in their unit, rates in PerSecond. */
+/** The JSON of GET /status; `m2push status` reads it. Names are public: durations end in their unit, rates in PerSecond. */
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 import type { MetricsObserver } from "../metrics/metrics-observer.js";
 import type { RateSampler, Rates } from "../metrics/rate-sampler.js";
 import type { HistorySnapshot, ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
-import { readinessProblems } from "./readiness.js";
+import { notReadyReasons } from "./readiness.js";
 
-/** A standing problem; it may or may not keep the daemon from being ready. */
+/** A condition that lasts; it may or may not make the daemon not ready. */
 interface ConditionStatus extends Pick<ActiveCondition, "code" | "subject" | "message" | "fix" | "details"> {
   /** ISO 8601. */
   readonly since: string;
 }
 
 export interface ServerStatus extends ServerSnapshot {
-  /** Round trip of the fence after the last flush; null = none since it is live. */
-  readonly fenceMs: number | null;
-  /** Age of the oldest publication of the last flush when Mongrel2 had taken it. */
-  readonly latencyMs: number | null;
+  /** From the last acknowledged flush to its acknowledgement; null = none since the link is live. */
+  readonly fenceRoundTripMs: number | null;
+  /** Age of the oldest publication of that flush when it was acknowledged. */
+  readonly publishToFenceMs: number | null;
   readonly deliveriesPerSecond: number;
-  /** Since the daemon began. */
+  /** Counts since the daemon began. */
   readonly connects: number;
   readonly disconnects: number;
   readonly deliveries: number;
-  readonly losses: number;
+  readonly linkLosses: number;
 }
 
 export interface Status {
-  /** The version. */
+  /** The version; its name tells that the response is from m2push. */
   readonly m2push: string;
   readonly pid: number;
   readonly phase: Snapshot["phase"];
   readonly ready: boolean;
   /** Why it is not ready. */
-  readonly problems: readonly string[];
-  /** Standing problems, the oldest first. */
+  readonly notReadyReasons: readonly string[];
+  /** The oldest first. */
   readonly conditions: readonly ConditionStatus[];
   /** ISO 8601. */
-  readonly started: string;
+  readonly startedAt: string;
   readonly uptimeSeconds: number;
   readonly clients: number;
-  readonly behind: number;
+  readonly catchingUp: number;
   readonly publications: number;
   /** Over the last five seconds. */
   readonly perSecond: Rates;
-  /** The latest a timer was in the last five seconds. */
-  readonly lagMs: number;
+  /** The longest delay of the event loop in the last five seconds. */
+  readonly eventLoopLagMs: number;
   readonly servers: readonly ServerStatus[];
   readonly history: HistorySnapshot | null;
-  /** This daemon and the others that share its stream, itself first; null = it is alone. */
+  /** The nodes that share the JetStream stream, this one first; null = no cluster. */
   readonly nodes: readonly NodeSnapshot[] | null;
 }
 
 export interface StatusParts {
   readonly version: string;
   readonly metrics: MetricsObserver;
-  readonly pulse: RateSampler;
+  readonly sampler: RateSampler;
   readonly snapshot: () => Snapshot;
 }
 
-export function statusOf({ version, metrics, pulse, snapshot }: StatusParts): Status {
+export function statusOf({ version, metrics, sampler, snapshot }: StatusParts): Status {
   const now = snapshot();
-  const found = readinessProblems(now);
-  const servers = now.servers.map((server) => serverStatus(server, metrics, pulse));
+  const reasons = notReadyReasons(now);
+  const servers = now.servers.map((server) => serverStatus(server, metrics, sampler));
   return {
     m2push: version,
     pid: process.pid,
     phase: now.phase,
-    ready: found.length === 0,
-    problems: found,
+    ready: reasons.length === 0,
+    notReadyReasons: reasons,
     conditions: now.conditions.map(conditionStatus),
-    started: new Date(now.startedAt).toISOString(),
+    startedAt: new Date(now.startedAt).toISOString(),
     uptimeSeconds: round(now.uptime),
     clients: sum(servers, ({ clients }) => clients),
-    behind: sum(servers, ({ behind }) => behind),
+    catchingUp: sum(servers, ({ catchingUp }) => catchingUp),
     publications: metrics.counters.publications,
-    perSecond: rounded(pulse.rates),
-    lagMs: round(pulse.lag),
+    perSecond: rounded(sampler.rates),
+    eventLoopLagMs: round(sampler.lagMs),
     servers,
     history: now.history ?? null,
     nodes: now.nodes?.map((node) => ({ ...node, heard: round(node.heard) })) ?? null,
@@ -86,17 +86,17 @@ function conditionStatus({ code, subject, message, fix, details, since }: Active
   return { code, subject, message, fix, ...(details && { details }), since: new Date(since).toISOString() };
 }
 
-function serverStatus(server: ServerSnapshot, metrics: MetricsObserver, pulse: RateSampler): ServerStatus {
-  const { fenceMs, latencyMs, connects, disconnects, deliveries, losses } = metrics.server(server.name);
+function serverStatus(server: ServerSnapshot, metrics: MetricsObserver, sampler: RateSampler): ServerStatus {
+  const { fenceMs, latencyMs, connects, disconnects, deliveries, linkLosses } = metrics.server(server.name);
   return {
     ...server,
-    fenceMs: fenceMs === undefined ? null : round(fenceMs),
-    latencyMs: latencyMs === undefined ? null : round(latencyMs),
-    deliveriesPerSecond: round(pulse.deliveries(server.name)),
+    fenceRoundTripMs: fenceMs === undefined ? null : round(fenceMs),
+    publishToFenceMs: latencyMs === undefined ? null : round(latencyMs),
+    deliveriesPerSecond: round(sampler.deliveries(server.name)),
     connects,
     disconnects,
     deliveries,
-    losses,
+    linkLosses,
   };
 }
 
@@ -115,5 +115,5 @@ function rounded(rates: Rates): Rates {
 const sum = (servers: readonly ServerStatus[], of: (server: ServerStatus) => number): number =>
   servers.reduce((total, server) => total + of(server), 0);
 
-/** Three places are more than anybody measures. */
+/** To three decimal places. */
 const round = (value: number): number => Math.round(value * 1000) / 1000;

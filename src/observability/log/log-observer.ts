@@ -1,7 +1,8 @@
 /**
- * What happens, told in the log. Names and messages are fixed: people tail the log for them. What a stranger can cause at
- * will (bad requests, bad publications) is told at most once a second for each kind, with the number that was left out. What a
- * stranger can write into a line is abbreviated: addresses, topics, ids, idents and the texts of errors, which may quote them.
+ * Writes events to the log. The field `event` is the event's type in snake case; it and the other fields are public names. What a client
+ * or publisher can cause at will (rejected requests and publications) is logged at most once a second for each kind, with the number of
+ * lines left out (`suppressed`). What they can write into a line is abbreviated: addresses, topics, ids, idents and the texts of errors,
+ * which may quote them.
  */
 
 import type { EventOf, Observe } from "../../hub/events.js";
@@ -13,24 +14,27 @@ import { blocksReadiness } from "../../util/conditions.js";
 import { memoizeLast } from "../../util/memoize-last.js";
 import { Throttle } from "../../util/throttle.js";
 import type { Logger } from "./logger.js";
+import { conditionEnded, FIXES, MESSAGES } from "./messages.js";
 
-/** A client's topics in a line: it may have 100 of 4 kB each, and has two lines. */
-const TOPICS = { maxWords: 10, maxWordCharacters: 120, maxCharacters: 300 };
+/** Topics of a client in a line: it may have 100 of 4 kB each, and has two lines. */
+const SHOWN_TOPICS = { maxWords: 10, maxWordCharacters: 120, maxCharacters: 300 };
 
-/** What is beyond is only counted. */
-const MAX_REPEATING_TOPICS = 1000;
+/** Topics with repeated ids that have a line; those of further ones are only counted. */
+const MAX_REPEATING_TOPICS_COUNT = 1000;
+
+/** Between two lines of one kind that a client or publisher can cause at will. */
+const THROTTLE_MS = 1000;
 
 export class LogObserver {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #throttle: Throttle;
-  /** Topics in which ids were used again. */
-  readonly #repeating = new Set<string>();
+  readonly #topicsWithRepeatedIds = new Set<string>();
 
   constructor(log: Logger, clock: Clock) {
     this.#log = log;
     this.#clock = clock;
-    this.#throttle = new Throttle(clock, 1000);
+    this.#throttle = new Throttle(clock, THROTTLE_MS);
   }
 
   /** The most frequent events first. */
@@ -85,145 +89,148 @@ export class LogObserver {
     }
   };
 
-  // Members are named one by one: spread from one object into another, they were what cost most of a line in a storm.
+  // Fields are named one by one: spread from one object into another, they were most of what a line costs in a storm.
 
   #clientConnected({ server, client, clients }: EventOf<"clientConnected">): void {
-    const { id, remote: address, audience } = client;
-    const remote = abbreviate(address);
+    const { id, audience } = client;
+    const remote = abbreviate(client.remote);
     const topics = topicsOf(audience.interest);
-    this.#log.info({ event: "connect", server, client: id, remote, topics, clients }, "client connected");
+    const event = "client_connected";
+    this.#log.info({ event, server, client: id, remote, topics, clients }, MESSAGES.clientConnected);
+  }
+
+  #clientAdopted({ server, client, clients }: EventOf<"clientAdopted">): void {
+    const { id, audience } = client;
+    const remote = abbreviate(client.remote);
+    const topics = topicsOf(audience.interest);
+    const event = "client_adopted";
+    this.#log.info({ event, server, client: id, remote, topics, clients }, MESSAGES.clientAdopted);
   }
 
   #clientDisconnected({ server, client, reason, clients }: EventOf<"clientDisconnected">): void {
     const { id, audience, since } = client;
     const remote = abbreviate(client.remote);
+    const topics = topicsOf(audience.interest);
     const seconds = Math.round(this.#clock.monotonic() - since) / 1000;
-    const topics = topicsOf(audience.interest);
-    const text = "client disconnected";
-    this.#log.info({ event: "disconnect", server, client: id, remote, topics, clients, reason, seconds }, text);
-  }
-
-  #clientAdopted({ server, client, clients }: EventOf<"clientAdopted">): void {
-    const { id, remote: address, audience } = client;
-    const remote = abbreviate(address);
-    const topics = topicsOf(audience.interest);
-    this.#log.info({ event: "adopt", server, client: id, remote, topics, clients }, "client adopted");
+    const event = "client_disconnected";
+    const fields = { event, server, client: id, remote, topics, clients, reason, seconds };
+    this.#log.info(fields, MESSAGES.clientDisconnected);
   }
 
   #published({ publication }: EventOf<"published">): void {
     if (!this.#log.isLevelEnabled("trace")) return;
     const { id, topics: all, bytes } = publication;
-    const topics = abbreviateList(all, TOPICS);
-    this.#log.trace({ event: "publish", id: abbreviate(id), topics, bytes: bytes.length }, "published");
-  }
-
-  /** Once a topic: a publisher that does it does it with each event. */
-  #idRepeated({ topic }: EventOf<"idRepeated">): void {
-    if (this.#repeating.has(topic) || this.#repeating.size >= MAX_REPEATING_TOPICS) return;
-    this.#repeating.add(topic);
-    const fix = "leave the ids to the hub, or have the publisher go on counting where it stopped";
-    const text = "a publisher uses event ids again: browsers that come back may miss events, or get some twice";
-    this.#log.warn({ event: "repeated id", topic: abbreviate(topic), fix }, text);
+    const topics = abbreviateList(all, SHOWN_TOPICS);
+    this.#log.trace({ event: "published", id: abbreviate(id), topics, bytes: bytes.length }, MESSAGES.published);
   }
 
   #flushed({ server, flush }: EventOf<"flushed">): void {
     if (!this.#log.isLevelEnabled("trace")) return;
     const { bodies, frames, bytes, deliveries, oldest } = flush;
-    this.#log.trace({ event: "flush", server, bodies, frames, bytes, deliveries, oldest }, "sent");
+    this.#log.trace({ event: "flushed", server, bodies, frames, bytes, deliveries, oldest }, MESSAGES.flushed);
+  }
+
+  /** Once a topic: a publisher that repeats ids does so with each event. */
+  #idRepeated({ topic }: EventOf<"idRepeated">): void {
+    if (this.#topicsWithRepeatedIds.has(topic) || this.#topicsWithRepeatedIds.size >= MAX_REPEATING_TOPICS_COUNT)
+      return;
+    this.#topicsWithRepeatedIds.add(topic);
+    const fields = { event: "id_repeated", topic: abbreviate(topic), fix: FIXES.idRepeated };
+    this.#log.warn(fields, MESSAGES.idRepeated);
   }
 
   #gapReported({ server, reason }: EventOf<"gapReported">): void {
     this.#throttle.run("gap", (suppressed) => {
-      this.#log.info({ event: "gap", server, reason, suppressed }, "client told that publications are gone");
+      this.#log.info({ event: "gap_reported", server, reason, suppressed }, MESSAGES.gapReported);
     });
   }
 
   #linkLive({ server, milliseconds }: EventOf<"linkLive">): void {
-    this.#log.info({ event: "live", server, milliseconds: Math.round(milliseconds) }, "Mongrel2 answers: serving");
+    this.#log.info({ event: "link_live", server, milliseconds: Math.round(milliseconds) }, MESSAGES.linkLive);
   }
 
-  #linkLost({ server, reason: why }: EventOf<"linkLost">): void {
-    this.#log.warn({ event: "lost", server, why }, "Mongrel2 lost: its clients are forgotten");
+  #linkLost({ server, reason }: EventOf<"linkLost">): void {
+    this.#log.warn({ event: "link_lost", server, reason }, MESSAGES.linkLost);
   }
 
-  #adoptionCompleted({ server, adopted, cancelled, gone, proven }: EventOf<"adoptionCompleted">): void {
-    if (adopted + cancelled + gone === 0) return;
-    const text = "clients of the last run are settled";
-    this.#log.info({ event: "recovered", server, adopted, cancelled, gone, proven }, text);
-  }
-
-  #controlPortFailed({ server, error }: EventOf<"controlPortFailed">): void {
-    const why = abbreviate(error instanceof Error ? error.message : String(error));
-    // What lasts is a condition: control_unreachable.
-    this.#log.debug({ event: "control", server, why }, "Mongrel2's control port does not answer");
-  }
-
-  #orphansClosed({ server, connections, rule }: EventOf<"orphansClosed">): void {
-    const text = "closed connections that an earlier process left without an answer or events";
-    this.#log.info({ event: "orphans closed", server, connections, rule }, text);
-  }
-
-  #identMismatch({ server, configured, received: seen }: EventOf<"identMismatch">): void {
-    const text = "Mongrel2 signs with another send_ident than the one configured here: make the two the same";
-    this.#log.error({ event: "ident", server, configured, seen: abbreviate(seen) }, text);
-  }
-
-  #malformedMessage({ server, error }: EventOf<"malformedMessage">): void {
-    this.#throttle.run(`malformed ${error.code}`, (suppressed) => {
-      this.#log.warn(
-        { event: "malformed", server, code: error.code, why: abbreviate(error.message), suppressed },
-        "bad message from Mongrel2",
-      );
-    });
-  }
-
-  /** One that came over HTTP stands in the log as a request that was refused. */
-  #publicationRejected({ source, error }: EventOf<"publicationRejected">): void {
-    if (source === "http") return;
-    this.#throttle.run(`publication ${error.code}`, (suppressed) => {
-      const why = abbreviate(error.message);
-      this.#log.warn({ event: "rejected", source, code: error.code, why, suppressed }, "publication rejected");
-    });
-  }
-
-  #peerRejected({ address, error, peer }: EventOf<"peerRejected">): void {
-    const { code, message: why } = error;
-    this.#throttle.run(`peer ${address} ${code}`, (suppressed) => {
-      this.#log.warn({ event: "peer", address, peer, code, why, suppressed }, "ZeroMQ peer disconnected");
-    });
-  }
-
-  #zmqConnectionLost({ error }: EventOf<"zmqConnectionLost">): void {
-    this.#throttle.run("connection", (suppressed) => {
-      this.#log.info({ event: "connection", why: error.message, suppressed }, "ZeroMQ connection broken");
+  #malformedMessage({ server, error: { code, message } }: EventOf<"malformedMessage">): void {
+    this.#throttle.run(`malformed ${code}`, (suppressed) => {
+      const fields = { event: "malformed_message", server, code, reason: abbreviate(message), suppressed };
+      this.#log.warn(fields, MESSAGES.malformedMessage);
     });
   }
 
   #staleMessagesDropped({ server, messages }: EventOf<"staleMessagesDropped">): void {
     this.#throttle.run(`stale ${server}`, (suppressed) => {
-      const text = "a message that may be of a Mongrel2 that is gone: not taken";
-      this.#log.info({ event: "stale", server, messages, suppressed }, text);
+      const fields = { event: "stale_messages_dropped", server, messages, suppressed };
+      this.#log.info(fields, MESSAGES.staleMessagesDropped);
     });
   }
 
-  #requestCompleted({ server, route, status, reason: why }: EventOf<"requestCompleted">): void {
-    if (why === undefined) this.#log.debug({ event: "answer", server, route, status }, "request answered");
-    else
-      this.#throttle.run(`refused ${route} ${status}`, (suppressed) => {
-        const text = abbreviate(why);
-        this.#log.info({ event: "refuse", server, route, status, why: text, suppressed }, "request refused");
-      });
+  #identMismatch({ server, configured, received }: EventOf<"identMismatch">): void {
+    const fields = { event: "ident_mismatch", server, configured, received: abbreviate(received) };
+    this.#log.error({ ...fields, fix: FIXES.identMismatch }, MESSAGES.identMismatch);
+  }
+
+  /** An outage that lasts is the condition control_unreachable. */
+  #controlPortFailed({ server, error }: EventOf<"controlPortFailed">): void {
+    const reason = abbreviate(error instanceof Error ? error.message : String(error));
+    this.#log.debug({ event: "control_port_failed", server, reason }, MESSAGES.controlPortFailed);
+  }
+
+  #adoptionCompleted({ server, adopted, cancelled, gone, proven }: EventOf<"adoptionCompleted">): void {
+    if (adopted + cancelled + gone === 0) return;
+    const fields = { event: "adoption_completed", server, adopted, cancelled, gone, proven };
+    this.#log.info(fields, MESSAGES.adoptionCompleted);
+  }
+
+  #orphansClosed({ server, connections, rule }: EventOf<"orphansClosed">): void {
+    this.#log.info({ event: "orphans_closed", server, connections, rule }, MESSAGES.orphansClosed);
+  }
+
+  /** The line of an HTTP publication is that of its request. */
+  #publicationRejected({ source, error: { code, message } }: EventOf<"publicationRejected">): void {
+    if (source === "http") return;
+    this.#throttle.run(`publication ${code}`, (suppressed) => {
+      const fields = { event: "publication_rejected", source, code, reason: abbreviate(message), suppressed };
+      this.#log.warn(fields, MESSAGES.publicationRejected);
+    });
+  }
+
+  #peerRejected({ address, error: { code, message: reason }, peer }: EventOf<"peerRejected">): void {
+    this.#throttle.run(`peer ${address} ${code}`, (suppressed) => {
+      const fields = { event: "peer_rejected", address, peer, code, reason, suppressed };
+      this.#log.warn(fields, MESSAGES.peerRejected);
+    });
+  }
+
+  #zmqConnectionLost({ error: { message: reason } }: EventOf<"zmqConnectionLost">): void {
+    this.#throttle.run("connection", (suppressed) => {
+      this.#log.info({ event: "zmq_connection_lost", reason, suppressed }, MESSAGES.zmqConnectionLost);
+    });
+  }
+
+  #requestCompleted({ server, route, status, reason }: EventOf<"requestCompleted">): void {
+    if (reason === undefined) {
+      this.#log.debug({ event: "request_completed", server, route, status }, MESSAGES.requestCompleted);
+      return;
+    }
+    this.#throttle.run(`refused ${route} ${status}`, (suppressed) => {
+      const fields = { event: "request_refused", server, route, status, reason: abbreviate(reason), suppressed };
+      this.#log.info(fields, MESSAGES.requestRefused);
+    });
   }
 
   #conditionBegan({ condition: { code, subject, message, fix, level, details } }: EventOf<"conditionBegan">): void {
-    const fields = { event: "condition", code, ...(subject && { subject }), ...details, fix };
+    const fields = { event: "condition_began", code, ...(subject && { subject }), ...details, fix };
     this.#log[level ?? (blocksReadiness(code) ? "error" : "warn")](fields, message);
   }
 
   #conditionEnded({ condition: { code, subject, message }, milliseconds }: EventOf<"conditionEnded">): void {
     const seconds = Math.round(milliseconds) / 1000;
-    this.#log.info({ event: "condition ended", code, ...(subject && { subject }), seconds }, `no longer: ${message}`);
+    const fields = { event: "condition_ended", code, ...(subject && { subject }), seconds };
+    this.#log.info(fields, conditionEnded(message));
   }
 }
 
-const topicsOf = memoizeLast(({ selectors }: Interest) => abbreviateList(selectors.map(wordsOf), TOPICS));
+const topicsOf = memoizeLast(({ selectors }: Interest) => abbreviateList(selectors.map(wordsOf), SHOWN_TOPICS));

@@ -43,9 +43,9 @@ export interface ServerCounters {
   frames: number;
   /** Bodies in frames, heads not counted; a frame reaches up to maxTargets clients. */
   bytes: number;
-  losses: number;
+  linkLosses: number;
   /** Messages dropped because they may have been of a Mongrel2 that is gone. */
-  stale: number;
+  staleMessages: number;
   controlFailures: number;
   /** Connections closed that an earlier process had left without an answer or events. */
   orphansClosed: number;
@@ -75,17 +75,17 @@ export class Counters {
   /** By server and reason. */
   readonly disconnects = new LabelledCounter();
   readonly gaps = new LabelledCounter();
-  readonly parseErrors = new LabelledCounter();
+  readonly malformedMessages = new LabelledCounter();
   /** By source and reason. */
   readonly rejected = new LabelledCounter();
-  readonly refusedPeers = new LabelledCounter();
+  readonly rejectedPeers = new LabelledCounter();
   /** By server, route and status. */
-  readonly answers = new LabelledCounter();
+  readonly requests = new LabelledCounter();
 
   constructor() {
     for (const [source, reasons] of Object.entries(REJECT_REASONS))
       for (const reason of reasons) this.rejected.add([source, reason], 0);
-    for (const reason of PEER_REASONS) this.refusedPeers.add([reason], 0);
+    for (const reason of PEER_REASONS) this.rejectedPeers.add([reason], 0);
   }
 
   /** The share of a server; it begins with zeros everywhere, so that the first event is seen as a rise. */
@@ -96,7 +96,7 @@ export class Counters {
       this.servers.set(name, counters);
       for (const reason of DISCONNECT_REASONS) this.disconnects.add([name, reason], 0);
       for (const reason of GAP_REASONS) this.gaps.add([name, reason], 0);
-      for (const reason of PARSE_REASONS) this.parseErrors.add([name, reason], 0);
+      for (const reason of PARSE_REASONS) this.malformedMessages.add([name, reason], 0);
     }
     return counters;
   }
@@ -111,6 +111,6 @@ export class Counters {
 
 function zeros(): ServerCounters {
   const counts = { connects: 0, adoptions: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
-  const trouble = { losses: 0, stale: 0, controlFailures: 0, orphansClosed: 0 };
+  const trouble = { linkLosses: 0, staleMessages: 0, controlFailures: 0, orphansClosed: 0 };
   return { ...counts, ...trouble, fenceMs: undefined, latencyMs: undefined };
 }

@@ -1,7 +1,7 @@
 /**
- * The figures as Prometheus reads them (text format 0.0.4). One table, one line a metric: name, help, labels, and where the
- * values are read from when somebody asks. Names end in their base unit, and in _total where they only rise; labels come
- * from closed sets (server, reason, route, status).
+ * The metrics as Prometheus reads them (text format 0.0.4). To add one, add a row to a table below: kind, name without "m2push_", help,
+ * labels, and a function that reads the values at each scrape. A counter needs a member of Counters too, which MetricsObserver raises.
+ * Names are public: they end in their base unit, and in _total where they only rise. Label values come from closed sets.
  */
 
 import { Counter, Gauge, type Registry } from "prom-client";
@@ -19,10 +19,13 @@ type Metric = readonly [kind: Kind, name: string, help: string, labels: readonly
 export class Exposition {
   readonly #metrics: MetricsObserver;
   readonly #snapshot: () => Snapshot;
+  readonly #droppedLogLines: () => number;
   #now: Snapshot;
 
-  constructor(metrics: MetricsObserver, snapshot: () => Snapshot) {
+  /** `droppedLogLines`: since the process began. */
+  constructor(metrics: MetricsObserver, snapshot: () => Snapshot, droppedLogLines: () => number) {
     this.#metrics = metrics;
+    this.#droppedLogLines = droppedLogLines;
     this.#snapshot = snapshot;
     this.#now = snapshot();
     for (const metric of [...this.#gauges(), ...this.#counters(), ...this.#process()])
@@ -33,13 +36,14 @@ export class Exposition {
     return this.#metrics.registry.contentType;
   }
 
-  /** Everything, now. */
+  /** All metrics, as they are now. */
   async text(): Promise<string> {
     this.#now = this.#snapshot();
     for (const { name } of this.#now.servers) this.#metrics.server(name);
     return await this.#metrics.registry.metrics();
   }
 
+  /** Long because it is a table. */
   #gauges(): Metric[] {
     const servers = (value: (server: ServerSnapshot) => number) => () =>
       this.#now.servers.map((server): Row => [[server.name], value(server)]);
@@ -51,35 +55,72 @@ export class Exposition {
     const conditions = () => this.#now.conditions.map(({ code, subject }): Row => [[code, subject], 1]);
     const of = ["server"];
     return [
-      ["gauge", "clients", "Clients connected.", of, servers(({ clients }) => clients)],
-      ["gauge", "clients_behind", "Clients that read from history: catching up.", of, servers(({ behind }) => behind)],
-      ["gauge", "audiences", "Sets of clients that asked for the same.", of, servers(({ audiences }) => audiences)],
-      ["gauge", "queue_bodies", "Bodies that wait to be sent.", of, servers(({ waiting }) => waiting)],
-      ["gauge", "server_live", "Whether a fence has passed: 1 = serving.", of, servers(({ live }) => Number(live))],
+      ["gauge", "clients", "Connected clients.", of, servers(({ clients }) => clients)],
       [
         "gauge",
-        "server_silent",
-        "Whether Mongrel2 owes an answer for seconds.",
+        "clients_catching_up",
+        "Clients that read from the history. They reconnected with an event id, or have no credit.",
+        of,
+        servers(({ catchingUp: behind }) => behind),
+      ],
+      ["gauge", "audiences", "Sets of clients with the same subscriptions.", of, servers(({ audiences }) => audiences)],
+      ["gauge", "queued_bodies", "Bodies queued for Mongrel2.", of, servers(({ queuedBodies: waiting }) => waiting)],
+      [
+        "gauge",
+        "link_up",
+        "State of the Mongrel2 link. 1 after a fence has passed: clients are served.",
+        of,
+        servers(({ live }) => Number(live)),
+      ],
+      [
+        "gauge",
+        "link_silent",
+        "Silence of Mongrel2. 1 while it accepts messages and does not answer fences.",
         of,
         servers(({ silent }) => Number(silent)),
       ],
-      ["gauge", "history_events", "Publications held.", [], history("count")],
-      ["gauge", "history_bytes", "Bytes of the publications held.", [], history("bytes")],
+      ["gauge", "history_events", "Publications in the history.", [], history("count")],
+      ["gauge", "history_bytes", "Size of the publications in the history.", [], history("bytes")],
       ["gauge", "history_last_offset", "Offset of the newest publication.", [], history("last")],
-      ["gauge", "history_floor_offset", "Everything after this offset is held.", [], history("floor")],
-      ["gauge", "condition", "Standing problems: 1 while one lasts.", ["code", "subject"], conditions],
-      ["gauge", "bus_up", "Whether publications can be taken.", [], () => [one(Number(!isRejecting(this.#now)))]],
+      [
+        "gauge",
+        "history_floor_offset",
+        "Offset of the newest publication that was trimmed. The history has all later ones.",
+        [],
+        history("floor"),
+      ],
+      [
+        "gauge",
+        "condition",
+        "Conditions that last. 1 from the begin to the end of each; docs/operating.md lists the codes.",
+        ["code", "subject"],
+        conditions,
+      ],
+      [
+        "gauge",
+        "publishing_up",
+        "State of publishing. 0 while publications are rejected: storage or NATS fails.",
+        [],
+        () => [one(Number(!isRejecting(this.#now)))],
+      ],
       [
         "gauge",
         "cluster_nodes",
-        "Daemons that share the stream; none when alone.",
+        "Daemons that share the JetStream stream. Absent without a cluster.",
         [],
         () => nodes((all) => all.length),
       ],
-      ["gauge", "cluster_lag_events", "Events that another daemon has, and not this one.", [], () => nodes(lagOf)],
+      [
+        "gauge",
+        "cluster_lag_events",
+        "Publications that another node has received and this one has not.",
+        [],
+        () => nodes(lagOf),
+      ],
     ];
   }
 
+  /** Long because it is a table. */
   #counters(): Metric[] {
     const { counters } = this.#metrics;
     const servers = (value: (server: ServerCounters) => number) => () =>
@@ -88,42 +129,97 @@ export class Exposition {
     const of = ["server"];
     const why = ["server", "reason"];
     return [
-      ["counter", "connects_total", "Clients that subscribed.", of, servers(({ connects }) => connects)],
-      ["counter", "adoptions_total", "Clients served on after a restart.", of, servers(({ adoptions }) => adoptions)],
+      ["counter", "connects_total", "Subscriptions of new clients.", of, servers(({ connects }) => connects)],
+      [
+        "counter",
+        "adoptions_total",
+        "Clients adopted from the previous process or link. Their streams continue.",
+        of,
+        servers(({ adoptions }) => adoptions),
+      ],
       [
         "counter",
         "orphans_closed_total",
-        "Connections closed that an earlier process left without an answer or events.",
+        "Connections closed that an earlier process left without a response.",
         of,
         servers(({ orphansClosed }) => orphansClosed),
       ],
-      ["counter", "disconnects_total", "Clients that are gone.", why, counts(counters.disconnects)],
-      ["counter", "publications_total", "Events published.", [], () => [one(counters.publications)]],
-      ["counter", "publication_bytes_total", "Their bytes.", [], () => [one(counters.publicationBytes)]],
-      ["counter", "repeated_ids_total", "Events whose id was used before.", [], () => [one(counters.repeatedIds)]],
+      ["counter", "disconnects_total", "Disconnected clients, by reason.", why, counts(counters.disconnects)],
+      ["counter", "publications_total", "Accepted publications.", [], () => [one(counters.publications)]],
+      [
+        "counter",
+        "publication_bytes_total",
+        "Size of the accepted publications as they are sent.",
+        [],
+        () => [one(counters.publicationBytes)],
+      ],
+      [
+        "counter",
+        "repeated_ids_total",
+        "Publications whose id is in the history already.",
+        [],
+        () => [one(counters.repeatedIds)],
+      ],
       [
         "counter",
         "publications_rejected_total",
-        "Publications rejected.",
+        "Rejected publications, by source (http, zmq, internal) and error code.",
         ["source", "reason"],
         counts(counters.rejected),
       ],
-      ["counter", "peers_refused_total", "ZeroMQ peers disconnected.", ["reason"], counts(counters.refusedPeers)],
-      ["counter", "deliveries_total", "Events times clients sent to.", of, servers(({ deliveries }) => deliveries)],
-      ["counter", "frames_total", "Messages to Mongrel2 with events.", of, servers(({ frames }) => frames)],
-      ["counter", "frame_bytes_total", "Bytes of their bodies.", of, servers(({ bytes }) => bytes)],
-      ["counter", "gaps_total", "Clients told that publications are gone.", why, counts(counters.gaps)],
-      ["counter", "parse_errors_total", "Bad messages from Mongrel2.", why, counts(counters.parseErrors)],
-      ["counter", "server_losses_total", "Times that Mongrel2 was lost.", of, servers(({ losses }) => losses)],
-      ["counter", "stale_drops_total", "Messages of an earlier Mongrel2, dropped.", of, servers(({ stale }) => stale)],
       [
         "counter",
-        "control_failures_total",
-        "Times that the control port did not answer.",
+        "peers_rejected_total",
+        "Connections of ZeroMQ peers that the daemon closed, by error code.",
+        ["reason"],
+        counts(counters.rejectedPeers),
+      ],
+      [
+        "counter",
+        "deliveries_total",
+        "Publications sent, counted once for each client.",
+        of,
+        servers(({ deliveries }) => deliveries),
+      ],
+      ["counter", "frames_total", "Messages to Mongrel2 that carry events.", of, servers(({ frames }) => frames)],
+      ["counter", "frame_bytes_total", "Size of the bodies of these messages.", of, servers(({ bytes }) => bytes)],
+      ["counter", "gaps_total", "Clients told that they missed publications, by reason.", why, counts(counters.gaps)],
+      [
+        "counter",
+        "malformed_messages_total",
+        "Malformed messages from Mongrel2, by error code.",
+        why,
+        counts(counters.malformedMessages),
+      ],
+      ["counter", "link_losses_total", "Lost Mongrel2 links.", of, servers(({ linkLosses }) => linkLosses)],
+      [
+        "counter",
+        "stale_messages_dropped_total",
+        "Messages dropped because the Mongrel2 process that sent them may have ended.",
+        of,
+        servers(({ staleMessages }) => staleMessages),
+      ],
+      [
+        "counter",
+        "control_port_failures_total",
+        "Failed requests to the Mongrel2 control port.",
         of,
         servers(({ controlFailures }) => controlFailures),
       ],
-      ["counter", "requests_total", "Requests answered.", ["server", "route", "status"], counts(counters.answers)],
+      [
+        "counter",
+        "requests_total",
+        "Completed requests, by route and status.",
+        ["server", "route", "status"],
+        counts(counters.requests),
+      ],
+      [
+        "counter",
+        "log_lines_dropped_total",
+        "Dropped log lines. Standard output was too slow, or could not be written.",
+        [],
+        () => [one(this.#droppedLogLines())],
+      ],
     ];
   }
 
@@ -136,13 +232,19 @@ export class Exposition {
       [
         "gauge",
         "start_time_seconds",
-        "When the daemon began, since 1970.",
+        "Start of the daemon, seconds since 1970.",
         [],
         () => [one(this.#now.startedAt / 1000)],
       ],
-      ["gauge", "resident_memory_bytes", "Memory of the process.", [], () => [one(process.memoryUsage.rss())]],
-      ["gauge", "heap_used_bytes", "Of it, JavaScript objects.", [], () => [one(process.memoryUsage().heapUsed)]],
-      ["counter", "cpu_seconds_total", "Time on processors.", [], () => [one(cpu())]],
+      ["gauge", "resident_memory_bytes", "Resident memory of the process.", [], () => [one(process.memoryUsage.rss())]],
+      [
+        "gauge",
+        "heap_used_bytes",
+        "Size of the JavaScript heap in use.",
+        [],
+        () => [one(process.memoryUsage().heapUsed)],
+      ],
+      ["counter", "cpu_seconds_total", "User and system CPU time of the process.", [], () => [one(cpu())]],
     ];
   }
 }
@@ -157,7 +259,7 @@ function isRejecting({ conditions }: Snapshot): boolean {
 
 const one = (value: number): Row => [[], value];
 
-/** A metric that is emptied and filled anew at each scrape: what is not there any more is not shown any more. */
+/** A metric that is reset and filled at each scrape: values that no longer exist disappear. */
 function register(registry: Registry, [kind, name, help, labelNames, rows]: Metric): void {
   const options = { name: `m2push_${name}`, help, labelNames: [...labelNames], registers: [registry] };
   const fill = (reset: () => void, add: (labels: Record<string, string>, value: number) => void) => {

@@ -47,24 +47,24 @@ export class Histograms {
   constructor(registry: Registry) {
     const made = <Label extends string>(name: string, help: string, buckets: number[], labelNames: Label[]) =>
       new BufferedHistogram<Label>({ name: `m2push_${name}`, help, buckets, labelNames, registers: [registry] });
-    this.#flush = made("flush_size_bytes", "Bytes of the frames of one flush.", FLUSH, ["server"]);
+    this.#flush = made("flush_size_bytes", "Size of the messages of one flush.", FLUSH, ["server"]);
     this.#fence = made(
       "fence_round_trip_seconds",
-      "From the end of a flush until Mongrel2 says that it has taken it.",
+      "Time from a flush to the acknowledgement of the fence behind it.",
       FENCE,
       ["server"],
     );
     this.#latency = made(
       "publish_to_fence_seconds",
-      "Age of the oldest publication of a flush, for live clients, when Mongrel2 had taken it.",
+      "Age of the oldest publication of a flush when its fence is acknowledged, for live clients.",
       LATENCY,
       ["server"],
     );
-    this.#lag = made("event_loop_lag_seconds", "How late a timer of 100 ms was.", LAG, []);
+    this.#lag = made("event_loop_lag_seconds", "Delay of the event loop: how late a timer of 100 ms is.", LAG, []);
   }
 
   /** Makes the series of a server known before its first observation. */
-  know(server: string): void {
+  addServer(server: string): void {
     for (const histogram of [this.#flush, this.#fence, this.#latency]) histogram.zero({ server });
   }
 

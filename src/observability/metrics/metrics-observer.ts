@@ -25,7 +25,7 @@ export class MetricsObserver {
   server(name: string): ServerCounters {
     const known = this.counters.servers.get(name);
     if (known) return known;
-    this.histograms.know(name);
+    this.histograms.addServer(name);
     return this.counters.server(name);
   }
 
@@ -42,7 +42,7 @@ export class MetricsObserver {
       case "flushAcknowledged":
         return this.#flushAcknowledged(event);
       case "requestCompleted":
-        return counters.answers.add([event.server, event.route, String(event.status)]);
+        return counters.requests.add([event.server, event.route, String(event.status)]);
       case "clientConnected":
         this.server(event.server).connects++;
         return;
@@ -62,9 +62,9 @@ export class MetricsObserver {
       case "linkLost":
         return this.#linkLost(event);
       case "malformedMessage":
-        return counters.parseErrors.add([event.server, event.error.code]);
+        return counters.malformedMessages.add([event.server, event.error.code]);
       case "staleMessagesDropped":
-        this.server(event.server).stale += event.messages;
+        this.server(event.server).staleMessages += event.messages;
         return;
       case "controlPortFailed":
         this.server(event.server).controlFailures++;
@@ -75,7 +75,7 @@ export class MetricsObserver {
       case "publicationRejected":
         return counters.rejected.add([event.source, event.error.code]);
       case "peerRejected":
-        return counters.refusedPeers.add([event.error.code]);
+        return counters.rejectedPeers.add([event.error.code]);
       // Not counted: the log has them, and the gauge m2push_condition reads the conditions that last.
       case "adoptionCompleted":
       case "identMismatch":
@@ -111,7 +111,7 @@ export class MetricsObserver {
 
   #linkLost({ server }: EventOf<"linkLost">): void {
     const counters = this.server(server);
-    counters.losses++;
+    counters.linkLosses++;
     counters.fenceMs = undefined;
     counters.latencyMs = undefined;
     this.#oldest.set(server, undefined);

@@ -1,24 +1,20 @@
-/**
- * What needs a clock of its own: how late the event loop is, and how much happens a second. Both are looked at over the last
- * few seconds, by anybody and as often as they like: looking changes nothing.
- */
+/** Rates and the event-loop lag over the last five seconds, for /status and the dashboard. Reading them changes nothing. */
 import type { Cancel, Clock } from "../../util/clock.js";
 import type { Counters } from "./counters.js";
+import type { EventLoopLag } from "./event-loop-lag.js";
 
-/** Between two looks at how late a timer is, milliseconds; a stall that is longer is always seen. */
-const TICK = 100;
-/** Ticks from one sample of the counts to the next, and how many samples are kept. */
-const SAMPLE = 10;
-const SAMPLES = 6;
+const SAMPLE_INTERVAL_MS = 1000;
+/** Samples that are kept: those of five seconds, and the one before them. */
+const MAX_SAMPLES_COUNT = 6;
 
-/** A second's worth, averaged over the last five seconds. */
+/** Counts a second, averaged over the last five seconds. */
 export interface Rates {
   readonly publications: number;
   readonly deliveries: number;
   readonly connects: number;
   readonly disconnects: number;
   readonly frames: number;
-  /** Of frames. */
+  /** Bytes of the frames' bodies. */
   readonly bytes: number;
 }
 
@@ -27,44 +23,41 @@ interface Sample {
   readonly total: Rates;
   /** Deliveries by server. */
   readonly servers: ReadonlyMap<string, number>;
-  /** The latest a timer was since the sample before, milliseconds. */
-  readonly lag: number;
+  /** The longest delay of the event loop since the sample before, milliseconds. */
+  readonly lagMs: number;
 }
 
 export interface RateSamplerOptions {
   readonly clock: Clock;
   readonly counters: Counters;
-  /** Told at each tick how late it is, milliseconds. */
-  readonly lag: (ms: number) => void;
+  readonly lag: EventLoopLag;
+  /** Called with each delay of the event loop, milliseconds. */
+  readonly observeLag: (ms: number) => void;
 }
 
 export class RateSampler {
   readonly #options: RateSamplerOptions;
   readonly #samples: Sample[] = [];
   #cancel: Cancel | undefined;
-  #last = 0;
-  #ticks = 0;
-  #worst = 0;
 
   constructor(options: RateSamplerOptions) {
     this.#options = options;
   }
 
   start(): void {
-    const { clock } = this.#options;
-    this.#last = clock.monotonic();
     this.#sample();
-    this.#cancel = clock.every(TICK, () => this.#tick());
+    this.#cancel = this.#options.clock.every(SAMPLE_INTERVAL_MS, () => this.#sample());
   }
 
   close(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#options.lag.close();
   }
 
-  /** The latest a timer was in the last five seconds, milliseconds. */
-  get lag(): number {
-    return Math.max(this.#worst, ...this.#samples.map(({ lag }) => lag));
+  /** The longest delay of the event loop in the last five seconds, milliseconds. */
+  get lagMs(): number {
+    return Math.max(0, ...this.#samples.map(({ lagMs }) => lagMs));
   }
 
   get rates(): Rates {
@@ -82,7 +75,7 @@ export class RateSampler {
     };
   }
 
-  /** Deliveries a second to the clients of one server. */
+  /** Deliveries a second to the clients of one server, over the same time. */
   deliveries(server: string): number {
     const now = this.#options.counters.servers.get(server)?.deliveries ?? 0;
     const before = this.#samples[0]?.servers.get(server) ?? 0;
@@ -94,21 +87,13 @@ export class RateSampler {
     return since ? (this.#options.clock.monotonic() - since.at) / 1000 : 0;
   }
 
-  #tick(): void {
-    const now = this.#options.clock.monotonic();
-    const late = Math.max(0, now - this.#last - TICK);
-    this.#last = now;
-    this.#worst = Math.max(this.#worst, late);
-    this.#options.lag(late);
-    if (++this.#ticks % SAMPLE === 0) this.#sample();
-  }
-
   #sample(): void {
-    const { clock, counters } = this.#options;
+    const { clock, counters, lag, observeLag } = this.#options;
     const servers = new Map([...counters.servers].map(([name, { deliveries }]) => [name, deliveries]));
-    this.#samples.push({ at: clock.monotonic(), total: totals(counters), servers, lag: this.#worst });
-    this.#worst = 0;
-    if (this.#samples.length > SAMPLES) this.#samples.shift();
+    const lags = lag.take();
+    for (const ms of lags) observeLag(ms);
+    this.#samples.push({ at: clock.monotonic(), total: totals(counters), servers, lagMs: lags.at(-1) ?? 0 });
+    if (this.#samples.length > MAX_SAMPLES_COUNT) this.#samples.shift();
   }
 }
 

@@ -1,4 +1,4 @@
-/** What can be read off the running daemon at any moment, for gauges, /readyz and /status. Nobody keeps one: it is made anew. */
+/** The state of the running daemon at one moment, made for each reading of gauges, /readyz and /status. */
 
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
@@ -7,16 +7,16 @@ export interface ServerSnapshot {
   readonly name: string;
   readonly sendSpec: string;
   readonly recvSpec: string;
-  /** A fence has passed in this life of the link: it is served. */
+  /** A fence has passed since the link is connected: its clients are served. */
   readonly live: boolean;
   /** Mongrel2 has not answered for some seconds (the condition mongrel2_silent). */
   readonly silent: boolean;
   readonly clients: number;
-  /** Clients that get their publications from history, because they came back or have no credit. */
-  readonly behind: number;
+  /** Clients that read from the history: they reconnected with an event id, or have no credit. */
+  readonly catchingUp: number;
   readonly audiences: number;
-  /** Bodies that wait to be sent, over all audiences. */
-  readonly waiting: number;
+  /** Bodies queued for Mongrel2, over all audiences. */
+  readonly queuedBodies: number;
 }
 
 export interface HistorySnapshot {
@@ -34,10 +34,10 @@ export interface Snapshot {
   /** Seconds. */
   readonly uptime: number;
   readonly servers: readonly ServerSnapshot[];
-  /** Undefined until it is open. */
+  /** Undefined until the history is open. */
   readonly history: HistorySnapshot | undefined;
-  /** This daemon and the others that share its stream; undefined = it is alone. */
+  /** The nodes that share the JetStream stream; undefined = no cluster. */
   readonly nodes: readonly NodeSnapshot[] | undefined;
-  /** Standing problems, the oldest first. */
+  /** Conditions that last, the oldest first. */
   readonly conditions: readonly ActiveCondition[];
 }

@@ -30,7 +30,7 @@ describe("Mercure draft 08, end to end: Presence restart", () => {
     await hub.pair.daemon.kill9();
     await leaves.close();
     await hub.pair.restart();
-    await hub.pair.daemon.logged(({ event }) => event === "recovered", "the recovery", { ms: 20_000 });
+    await hub.pair.daemon.logged(({ event }) => event === "adoption_completed", "the recovery", { ms: 20_000 });
     await watcher.until(() => toldOf(watcher, "leaves").includes(false), "the one that left", 20_000);
     assert.equal(watcher.isClosed, false, "the watcher itself was adopted");
     assert.deepEqual([toldOf(watcher, "leaves"), toldOf(watcher, "stays")], [[true, false], [true]]);

@@ -101,7 +101,7 @@ describe("Mercure draft 08, end to end: Subscriptions", () => {
     assert.equal((await list("/regexp/x")).status, 400);
     await client.close();
     await hub.pair.daemon.logged(
-      ({ event, topics }) => event === "disconnect" && JSON.stringify(topics).includes("list/é"),
+      ({ event, topics }) => event === "client_disconnected" && JSON.stringify(topics).includes("list/é"),
       "the end",
     );
     assert.equal((await list(one.id.slice(SUBSCRIPTIONS.length))).status, 404);

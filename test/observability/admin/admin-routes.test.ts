@@ -2,15 +2,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import type { Status } from "../../../src/observability/admin/status.js";
-import { RateSampler } from "../../../src/observability/metrics/rate-sampler.js";
 import type { Snapshot } from "../../../src/observability/metrics/snapshot.js";
-import { condition, metrics, serverSnapshot, snapshotOf } from "../metrics/harness.js";
+import { condition, metrics, rateSampler, serverSnapshot, snapshotOf } from "../metrics/harness.js";
 import { lint } from "../metrics/lint.js";
 
 function routes(now: () => Snapshot = () => snapshotOf()) {
   const { metrics: observer, observe, exposition, clock } = metrics(now);
-  const pulse = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
-  const table = adminRoutes({ version: "1.2.3", metrics: observer, pulse, snapshot: now, exposition });
+  const pulse = rateSampler(clock, observer);
+  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler: pulse, snapshot: now, exposition });
   const get = async (path: string) => {
     const method = table.get(path)?.GET;
     assert.ok(method, path);
@@ -79,7 +78,7 @@ describe("adminRoutes", () => {
     const { get, observe } = routes(() =>
       snapshotOf({
         uptime: 12.34567,
-        servers: [serverSnapshot({ clients: 3, behind: 1 }), serverSnapshot({ name: "b", clients: 4 })],
+        servers: [serverSnapshot({ clients: 3, catchingUp: 1 }), serverSnapshot({ name: "b", clients: 4 })],
       }),
     );
     observe({
@@ -93,12 +92,15 @@ describe("adminRoutes", () => {
     const status: Status = JSON.parse(body);
     assert.equal(status.m2push, "1.2.3");
     assert.equal(status.pid, process.pid);
-    assert.deepEqual([status.ready, status.problems, status.phase], [true, [], "running"]);
-    assert.deepEqual([status.clients, status.behind, status.uptimeSeconds], [7, 1, 12.346]);
-    assert.equal(status.started, "2020-01-01T00:00:00.000Z");
+    assert.deepEqual([status.ready, status.notReadyReasons, status.phase], [true, [], "running"]);
+    assert.deepEqual([status.clients, status.catchingUp, status.uptimeSeconds], [7, 1, 12.346]);
+    assert.equal(status.startedAt, "2020-01-01T00:00:00.000Z");
     assert.deepEqual(status.history, { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100 });
     const [main, other] = status.servers;
-    assert.deepEqual([main?.name, main?.clients, main?.fenceMs, main?.deliveries], ["main", 3, 0.13, 3]);
-    assert.deepEqual([other?.name, other?.fenceMs, other?.latencyMs, other?.silent], ["b", null, null, false]);
+    assert.deepEqual([main?.name, main?.clients, main?.fenceRoundTripMs, main?.deliveries], ["main", 3, 0.13, 3]);
+    assert.deepEqual(
+      [other?.name, other?.fenceRoundTripMs, other?.publishToFenceMs, other?.silent],
+      ["b", null, null, false],
+    );
   });
 });

@@ -12,13 +12,19 @@ async function start(
   t: TestContext,
   routes: Readonly<Record<string, AdminRoute>> = {},
   listen = "127.0.0.1:0",
-  most = 100,
+  maxConnections = 100,
 ) {
   const failures: unknown[] = [];
   const table = new Map<string, AdminRoute>([["/x", { GET: () => text("hello") }], ...Object.entries(routes)]);
   let fullness = 0;
   const full = () => fullness++;
-  const server = new AdminServer({ listen, routes: table, most, full, failed: (error) => failures.push(error) });
+  const server = new AdminServer({
+    listen,
+    routes: table,
+    maxConnections,
+    full,
+    failed: (error) => failures.push(error),
+  });
   await server.start();
   t.after(() => server.close());
   return { server, url: server.url, failures, fullness: () => fullness };
@@ -181,7 +187,7 @@ describe("AdminServer", () => {
     await assert.rejects(second.start(), (error) => {
       assert.ok(error instanceof M2pushError);
       assert.equal(error.code, "link_failed");
-      assert.match(error.message, /cannot listen on 127\.0\.0\.1:\d+: another program, .*; set \[admin\] listen/);
+      assert.match(error.message, /cannot listen on 127\.0\.0\.1:\d+: another program, .*; fix: set \[admin\] listen/);
       return true;
     });
     await second.close();

@@ -20,7 +20,7 @@ describe("Client list", () => {
     publish("x", "news");
     outlet.acknowledgeAll();
     clock.advance(2500);
-    const one = clients.one("main", 1);
+    const one = clients.find("main", 1);
     assert.deepEqual(one?.selectors, [
       { kind: "exact", value: "news" },
       { kind: "template", value: "https://example.com/{id}" },
@@ -28,16 +28,16 @@ describe("Client list", () => {
     assert.deepEqual(one?.grants, [{ kind: "exact", value: "private" }]);
     assert.deepEqual([one?.state, one?.cursor], ["live", `#${history.epoch}.1`]);
     assert.deepEqual([one?.subscriber, one?.subject], ["urn:uuid:1", "kim"]);
-    assert.equal(one?.credits?.allowance, 100_000);
-    assert.ok((one?.credits?.left ?? 0) < 100_000);
-    assert.equal(Date.parse(one?.expires ?? "") - Date.parse(one?.since ?? ""), 60_000);
-    assert.equal(one?.seconds, (clock.now() - Date.parse(one?.since ?? "")) / 1000);
+    assert.equal(one?.credit?.limitBytes, 100_000);
+    assert.ok((one?.credit?.availableBytes ?? 0) < 100_000);
+    assert.equal(Date.parse(one?.expiresAt ?? "") - Date.parse(one?.connectedAt ?? ""), 60_000);
+    assert.equal(one?.connectedSeconds, (clock.now() - Date.parse(one?.connectedAt ?? "")) / 1000);
   });
 
   test("a client that nobody limits, that has no end and no name, says so with null", async () => {
     const { clients, connect } = await operated();
     connect(1);
-    const { credits, expires, subscriber: who, subject } = clients.one("main", 1) ?? {};
+    const { credit: credits, expiresAt: expires, subscriber: who, subject } = clients.find("main", 1) ?? {};
     assert.deepEqual([credits, expires, who, subject], [null, null, null, null]);
   });
 
@@ -48,11 +48,14 @@ describe("Client list", () => {
     for (let event = 0; event < 5; event++) publish("x");
     connect(1, { lastEventId: `#${history.epoch}.2` });
     assert.deepEqual(
-      [clients.one("main", 1)?.state, clients.one("main", 1)?.cursor],
-      ["behind", `#${history.epoch}.2`],
+      [clients.find("main", 1)?.state, clients.find("main", 1)?.cursor],
+      ["catching up", `#${history.epoch}.2`],
     );
     outlet.acknowledgeAll();
-    assert.deepEqual([clients.one("main", 1)?.state, clients.one("main", 1)?.cursor], ["live", `#${history.epoch}.5`]);
+    assert.deepEqual(
+      [clients.find("main", 1)?.state, clients.find("main", 1)?.cursor],
+      ["live", `#${history.epoch}.5`],
+    );
   });
 
   test("who is not connected is not there", async () => {
@@ -63,8 +66,8 @@ describe("Client list", () => {
       ["other", 1],
       ["main", Number.NaN],
     ] as const) {
-      assert.equal(clients.one(server, id), undefined);
-      assert.equal(clients.end(server, id), false);
+      assert.equal(clients.find(server, id), undefined);
+      assert.equal(clients.disconnect(server, id), false);
     }
   });
 
@@ -113,8 +116,8 @@ describe("Client list", () => {
     };
     assert.deepEqual(await ids(), [10, 9, 8, 7]);
     connect(11);
-    clients.end("main", 7);
-    clients.end("main", 5);
+    clients.disconnect("main", 7);
+    clients.disconnect("main", 5);
     assert.deepEqual(await ids(7), [6, 4, 3, 2]);
   });
 
@@ -132,7 +135,7 @@ describe("Client list", () => {
     const { clients, connect, outlet, store, hub } = await operated();
     connect(1);
     connect(2);
-    assert.equal(clients.end("main", 1), true);
+    assert.equal(clients.disconnect("main", 1), true);
     assert.deepEqual([outlet.closed, hub.clients, [...store.clients.keys()]], [[1], 1, [2]]);
   });
 
@@ -148,7 +151,7 @@ describe("Client list", () => {
     const endedBy = async (topic: string) => {
       const { clients, connect, outlet } = await operated();
       for (const [id, topics] of Object.entries(kinds)) connect(Number(id), { interest: interest(topics) });
-      assert.equal(await clients.endTopic(topic), outlet.closed.length);
+      assert.equal(await clients.disconnectTopic(topic), outlet.closed.length);
       return [...outlet.closed].sort();
     };
     assert.deepEqual(await endedBy("books/1"), [2, 3, 4]);
@@ -165,14 +168,14 @@ describe("Client list", () => {
     connect(3, { subscriber: subscriber("c") });
     connect(4, { subscriber: subscriber("d", "kim") });
     connect(5);
-    assert.equal(await clients.endSubject("kim"), 2);
+    assert.equal(await clients.disconnectSubject("kim"), 2);
     assert.deepEqual(outlet.closed, [1, 4]);
   });
 
   test("many are ended a few at a time; a stranger who has got an id meanwhile is spared, who left is not counted", async () => {
     const { clients, connect, outlet, hub, server } = await operated();
     for (let id = 1; id <= 1000; id++) connect(id);
-    const ending = clients.endTopic("*");
+    const ending = clients.disconnectTopic("*");
     await turn();
     const first = outlet.closed.length;
     assert.ok(first > 0 && first < 1000, `${first} at once`);

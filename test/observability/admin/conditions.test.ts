@@ -5,11 +5,10 @@ import { asTable } from "../../../src/cli/status-command.js";
 import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import type { Status } from "../../../src/observability/admin/status.js";
 import { LogObserver } from "../../../src/observability/log/log-observer.js";
-import { RateSampler } from "../../../src/observability/metrics/rate-sampler.js";
 import { CONDITION_TYPES, type ConditionCode, Conditions } from "../../../src/util/conditions.js";
 import { FakeClock } from "../../support/clock.js";
 import { recordedLog } from "../../support/log.js";
-import { metrics, snapshotOf } from "../metrics/harness.js";
+import { metrics, rateSampler, snapshotOf } from "../metrics/harness.js";
 import { sampleOf } from "../metrics/lint.js";
 
 function daemon() {
@@ -18,8 +17,8 @@ function daemon() {
   const conditions = new Conditions(clock, new LogObserver(log, clock).observe);
   const now = () => snapshotOf({ conditions: conditions.active });
   const { metrics: observer, exposition } = metrics(now);
-  const pulse = new RateSampler({ clock, counters: observer.counters, lag: () => {} });
-  const table = adminRoutes({ version: "1.2.3", metrics: observer, pulse, snapshot: now, exposition });
+  const pulse = rateSampler(clock, observer);
+  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler: pulse, snapshot: now, exposition });
   const get = async (path: string) => {
     const answer = await table.get(path)?.GET?.({ params: {}, query: new URLSearchParams(), lastEventId: undefined });
     assert.ok(answer && typeof answer.body === "string");
@@ -38,7 +37,7 @@ for (const code of Object.keys(CONDITION_TYPES) as ConditionCode[]) {
 
       const { time: _, ...began } = lines[0] ?? assert.fail("no line");
       const level = blocks ? "error" : "warn";
-      const told = { event: "condition", code, subject: "main", count: 3, fix: "mend it", msg: "it broke" };
+      const told = { event: "condition_began", code, subject: "main", count: 3, fix: "mend it", msg: "it broke" };
       assert.deepEqual(began, { level, ...told });
       const ready = await get("/readyz");
       assert.deepEqual(
@@ -54,7 +53,7 @@ for (const code of Object.keys(CONDITION_TYPES) as ConditionCode[]) {
       clock.advance(2500);
       conditions.end(code, "main");
       const { event, seconds, level: endLevel } = lines[1] ?? assert.fail("no second line");
-      assert.deepEqual([event, seconds, endLevel], ["condition ended", 2.5, "info"]);
+      assert.deepEqual([event, seconds, endLevel], ["condition_ended", 2.5, "info"]);
       assert.equal((await get("/readyz")).status, 200);
       assert.deepEqual((JSON.parse((await get("/status")).body) as Status).conditions, []);
       assert.equal(await metric(), undefined);

@@ -18,7 +18,7 @@ describe("DaemonState", () => {
     );
   });
 
-  test("servers, clients, those behind, what waits and the history are those of the hub", async () => {
+  test("servers, clients, queues and the history are those of the hub", async () => {
     const { server, history, connect, publish, outlet, clock } = await bench();
     const observed = new DaemonState(clock);
     const link = { live: true };
@@ -36,13 +36,13 @@ describe("DaemonState", () => {
       live: true,
       silent: false,
       clients: 2,
-      behind: 1,
+      catchingUp: 1,
       audiences: 1,
-      waiting: 1,
+      queuedBodies: 1,
     });
     outlet.acknowledgeAll();
     link.live = false;
-    assert.deepEqual([look()?.behind, look()?.waiting, look()?.live], [0, 0, false]);
+    assert.deepEqual([look()?.catchingUp, look()?.queuedBodies, look()?.live], [0, 0, false]);
     const { epoch, last, floor, count, bytes } = history;
     assert.deepEqual(observed.snapshot().history, { epoch, last, floor, count, bytes });
   });
@@ -61,8 +61,9 @@ describe("DaemonState", () => {
     token: "",
     version: "1",
     metrics: new MetricsObserver(clock),
-    visits: new RecentConnections(clock),
-    observed: new DaemonState(clock),
+    droppedLogLines: () => 0,
+    recentConnections: new RecentConnections(clock),
+    state: new DaemonState(clock),
     hub: { end() {} },
     base: "http://hub.example/.well-known/mercure",
     clock,

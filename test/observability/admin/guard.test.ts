@@ -7,7 +7,7 @@ const TOKEN = "0123456789abcdef";
 const LOCAL = "127.0.0.1:6780";
 
 const refused = (listen: string, host: string | undefined) =>
-  new Guard({ listen, token: "" }).refuse(host === undefined ? {} : { host })?.status;
+  new Guard({ listen, token: "" }).checkHost(host === undefined ? {} : { host })?.status;
 
 describe("Guard", () => {
   for (const listen of [LOCAL, "localhost:6780", "[::1]:6780", "127.8.9.1:1"]) {
@@ -47,7 +47,7 @@ describe("Guard", () => {
   });
 
   const stranger = (listen: string, token: string, headers: Record<string, string> = {}) =>
-    new Guard({ listen, token }).refuseStranger({ host: "localhost:6780", ...headers })?.status;
+    new Guard({ listen, token }).authorize({ host: "localhost:6780", ...headers })?.status;
 
   test("without a token this machine may, and the network may not", () => {
     assert.equal(stranger(LOCAL, ""), undefined);
@@ -74,7 +74,7 @@ describe("Guard", () => {
   }
 
   test("a refusal for want of a token says that a bearer token is wanted", () => {
-    const answer = new Guard({ listen: LOCAL, token: TOKEN }).refuseStranger({});
+    const answer = new Guard({ listen: LOCAL, token: TOKEN }).authorize({});
     assert.deepEqual(answer?.headers, { "WWW-Authenticate": "Bearer" });
     assert.doesNotMatch(String(answer?.body), new RegExp(TOKEN));
   });

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { DaemonState } from "../../../src/observability/admin/daemon-state.js";
-import { DashboardStream } from "../../../src/observability/admin/dashboard-stream.js";
 import { RecentConnections } from "../../../src/observability/admin/recent-connections.js";
 import { startAdmin } from "../../../src/observability/admin/start-admin.js";
 import { MetricsObserver } from "../../../src/observability/metrics/metrics-observer.js";
@@ -19,7 +18,13 @@ async function start(t: TestContext, { token = "", listen = "127.0.0.1:0" } = {}
   const failures: unknown[] = [];
   const metrics = new MetricsObserver(clock);
   const failed = (error: unknown) => failures.push(error);
-  const watched = { version: "1", metrics, visits: new RecentConnections(clock), observed };
+  const watched = {
+    version: "1",
+    metrics,
+    droppedLogLines: () => 0,
+    recentConnections: new RecentConnections(clock),
+    state: observed,
+  };
   const admin = await startAdmin({ listen, token, ...watched, hub, base: BASE, clock, failed });
   t.after(async () => {
     await admin.close();
@@ -187,8 +192,7 @@ describe("Operator routes", () => {
     t.after(() => leaving.abort());
     // Kept: fetch ends the connection of a response that is garbage.
     const watching: Response[] = [];
-    while (watching.length < DashboardStream.MOST)
-      watching.push(await fetch(`${url}/events`, { signal: leaving.signal }));
+    while (watching.length < 20) watching.push(await fetch(`${url}/events`, { signal: leaving.signal }));
     assert.equal((await fetch(`${url}/events`)).status, 503);
     for (const { status, headers } of watching) {
       assert.deepEqual([status, headers.get("content-type")], [200, "text/event-stream"]);

@@ -28,7 +28,7 @@ describe("RecentConnections", () => {
     clock.advance(1500);
     observe({ type: "clientDisconnected", server: "main", client: come(1), reason: "kicked", clients: 0 });
     const of = { at: "", server: "main", client: 1, remote: "127.0.0.1", topics: ["news"] };
-    const { visits: held, skipped } = visits.after(0);
+    const { connections: held, skipped } = visits.after(0);
     assert.deepEqual(
       held.map((visit) => ({ ...visit, at: "", seconds: undefined })),
       [
@@ -45,8 +45,8 @@ describe("RecentConnections", () => {
     const { visits, observe, come } = await visited([["news"]]);
     for (let count = 1; count <= 70; count++)
       observe({ type: "clientConnected", server: "main", client: come(1), clients: count });
-    const clients = (count: number) => visits.after(count).visits.map((visit) => visit.clients);
-    assert.deepEqual([visits.count, visits.forgotten], [70, 20]);
+    const clients = (count: number) => visits.after(count).connections.map((visit) => visit.clients);
+    assert.deepEqual([visits.count, visits.firstHeld], [70, 20]);
     assert.deepEqual(clients(68), [69, 70]);
     assert.deepEqual(clients(70), []);
     assert.deepEqual([clients(0).length, visits.after(0).skipped], [50, 20]);
@@ -57,7 +57,7 @@ describe("RecentConnections", () => {
     const { visits, observe, come } = await visited([["a", "b", "c", "d", "e"], ["x".repeat(1000)]]);
     observe({ type: "clientConnected", server: "main", client: come(1), clients: 1 });
     observe({ type: "clientConnected", server: "main", client: come(2), clients: 2 });
-    const [many, long] = visits.after(0).visits;
+    const [many, long] = visits.after(0).connections;
     assert.deepEqual(many?.topics, ["a", "b", "c", "and 2 more"]);
     assert.deepEqual(long?.topics, [`${"x".repeat(80)}…`]);
   });

@@ -1,4 +1,4 @@
-/** The lines of the log: people and programs look for their names, so names and members are fixed here. */
+/** The lines of the log: programs filter by their event and fields, which are public names. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -9,12 +9,14 @@ import { ProtocolError } from "../../../src/errors.js";
 import type { DaemonEvent } from "../../../src/hub/events.js";
 import type { Interest } from "../../../src/matching/interest.js";
 import { LogObserver } from "../../../src/observability/log/log-observer.js";
+import { conditionEnded, FIXES, MESSAGES } from "../../../src/observability/log/messages.js";
 import { parseRequest, RequestError } from "../../../src/protocol/request.js";
 import { damaged } from "../../support/arbitraries.js";
 import { FakeClock } from "../../support/clock.js";
 import { type Line, recordedLog } from "../../support/log.js";
 import { requestMessage } from "../../support/mongrel2-messages.js";
 import { RecordingOutlet } from "../../support/outlet.js";
+import { publication } from "../metrics/harness.js";
 
 const INTEREST: Interest = {
   selectors: [{ kind: "exact", value: "news" }, { kind: "template", value: "/books/{id}" }, { kind: "any" }],
@@ -45,7 +47,13 @@ describe("LogObserver", () => {
   test("a client that connects", () => {
     const { observe, client, lines } = setUp();
     observe({ type: "clientConnected", server: "main", client, clients: 3 });
-    assert.deepEqual(only(lines), { level: "info", event: "connect", ...WHO, clients: 3, msg: "client connected" });
+    assert.deepEqual(only(lines), {
+      level: "info",
+      event: "client_connected",
+      ...WHO,
+      clients: 3,
+      msg: MESSAGES.clientConnected,
+    });
   });
 
   for (const reason of DISCONNECT_REASONS) {
@@ -55,131 +63,178 @@ describe("LogObserver", () => {
       observe({ type: "clientDisconnected", server: "main", client, reason, clients: 2 });
       assert.deepEqual(only(lines), {
         level: "info",
-        event: "disconnect",
+        event: "client_disconnected",
         ...WHO,
         clients: 2,
         reason,
         seconds: 61.234,
-        msg: "client disconnected",
+        msg: MESSAGES.clientDisconnected,
       });
     });
   }
 
-  test("a client that is served on", () => {
+  test("a client that is adopted", () => {
     const { observe, client, lines } = setUp();
     observe({ type: "clientAdopted", server: "main", client, clients: 1 });
-    assert.deepEqual(only(lines), { level: "info", event: "adopt", ...WHO, clients: 1, msg: "client adopted" });
+    assert.deepEqual(only(lines), {
+      level: "info",
+      event: "client_adopted",
+      ...WHO,
+      clients: 1,
+      msg: MESSAGES.clientAdopted,
+    });
   });
 
-  /** What is told, the level, and the members beside server and msg. */
-  const TOLD: readonly (readonly [what: string, event: DaemonEvent, level: string, rest: Line])[] = [
+  const server = "main";
+  const invalid = new ProtocolError("invalid", "not a request");
+  const overloaded = { code: "overloaded", subject: "main", message: "too many", fix: "wait", since: 0 } as const;
+
+  /** Events, the level and text of their line, and its fields. */
+  const LINES: readonly (readonly [event: DaemonEvent, level: string, message: string, fields: Line])[] = [
     [
-      "a publication, without its content",
-      {
-        type: "published",
-        publication: {
-          offset: 1,
-          id: "e.1",
-          topics: ["t"],
-          private: true,
-          time: 0,
-          bytes: Buffer.from("data: secret\n\n"),
-        },
-      },
+      { type: "published", publication: publication(1, "data: secret\n\n") },
       "trace",
-      { event: "publish", id: "e.1", topics: ["t"], bytes: 14, server: undefined },
+      MESSAGES.published,
+      { event: "published", id: "e.1", topics: ["t"], bytes: 14 },
     ],
     [
-      "a flush",
-      { type: "flushed", server: "main", flush: { bodies: 1, frames: 2, bytes: 3, deliveries: 4, oldest: 5 } },
+      { type: "flushed", server, flush: { bodies: 1, frames: 2, bytes: 3, deliveries: 4, oldest: 5 } },
       "trace",
-      { event: "flush", bodies: 1, frames: 2, bytes: 3, deliveries: 4, oldest: 5 },
+      MESSAGES.flushed,
+      { event: "flushed", server, bodies: 1, frames: 2, bytes: 3, deliveries: 4, oldest: 5 },
     ],
     [
-      "an id that was used again",
       { type: "idRepeated", topic: "news" },
       "warn",
+      MESSAGES.idRepeated,
+      { event: "id_repeated", topic: "news", fix: FIXES.idRepeated },
+    ],
+    [
+      { type: "gapReported", server, reason: "expired" },
+      "info",
+      MESSAGES.gapReported,
+      { event: "gap_reported", server, reason: "expired", suppressed: 0 },
+    ],
+    [
+      { type: "linkLive", server, milliseconds: 12.6 },
+      "info",
+      MESSAGES.linkLive,
+      { event: "link_live", server, milliseconds: 13 },
+    ],
+    [
+      { type: "linkLost", server, reason: "no answer" },
+      "warn",
+      MESSAGES.linkLost,
+      { event: "link_lost", server, reason: "no answer" },
+    ],
+    [
+      { type: "adoptionCompleted", server, adopted: 1, cancelled: 2, gone: 3, proven: true },
+      "info",
+      MESSAGES.adoptionCompleted,
+      { event: "adoption_completed", server, adopted: 1, cancelled: 2, gone: 3, proven: true },
+    ],
+    [
+      { type: "orphansClosed", server, connections: 3, rule: "exclusive" },
+      "info",
+      MESSAGES.orphansClosed,
+      { event: "orphans_closed", server, connections: 3, rule: "exclusive" },
+    ],
+    [
+      { type: "controlPortFailed", server, error: new Error("no answer") },
+      "debug",
+      MESSAGES.controlPortFailed,
+      { event: "control_port_failed", server, reason: "no answer" },
+    ],
+    [
+      { type: "identMismatch", server, configured: "a", received: "b" },
+      "error",
+      MESSAGES.identMismatch,
+      { event: "ident_mismatch", server, configured: "a", received: "b", fix: FIXES.identMismatch },
+    ],
+    [
+      { type: "malformedMessage", server, error: invalid },
+      "warn",
+      MESSAGES.malformedMessage,
+      { event: "malformed_message", server, code: "invalid", reason: "not a request", suppressed: 0 },
+    ],
+    [
+      { type: "staleMessagesDropped", server, messages: 1 },
+      "info",
+      MESSAGES.staleMessagesDropped,
+      { event: "stale_messages_dropped", server, messages: 1, suppressed: 0 },
+    ],
+    [
+      { type: "publicationRejected", source: "zmq", error: invalid },
+      "warn",
+      MESSAGES.publicationRejected,
+      { event: "publication_rejected", source: "zmq", code: "invalid", reason: "not a request", suppressed: 0 },
+    ],
+    [
+      { type: "peerRejected", address: "tcp://127.0.0.1:9997", error: invalid, peer: "127.0.0.1:50000" },
+      "warn",
+      MESSAGES.peerRejected,
       {
-        event: "repeated id",
-        topic: "news",
-        fix: "leave the ids to the hub, or have the publisher go on counting where it stopped",
-        server: undefined,
+        event: "peer_rejected",
+        address: "tcp://127.0.0.1:9997",
+        peer: "127.0.0.1:50000",
+        code: "invalid",
+        reason: "not a request",
+        suppressed: 0,
       },
     ],
     [
-      "a gap",
-      { type: "gapReported", server: "main", reason: "expired" },
+      { type: "zmqConnectionLost", error: invalid },
       "info",
-      { event: "gap", reason: "expired", suppressed: 0 },
+      MESSAGES.zmqConnectionLost,
+      { event: "zmq_connection_lost", reason: "not a request", suppressed: 0 },
     ],
     [
-      "a server that answers",
-      { type: "linkLive", server: "main", milliseconds: 12.6 },
-      "info",
-      { event: "live", milliseconds: 13 },
-    ],
-    ["a server that is lost", { type: "linkLost", server: "main", reason: "x" }, "warn", { event: "lost", why: "x" }],
-    [
-      "a recovery",
-      { type: "adoptionCompleted", server: "main", adopted: 1, cancelled: 2, gone: 3, proven: true },
-      "info",
-      { event: "recovered", adopted: 1, cancelled: 2, gone: 3, proven: true },
-    ],
-    [
-      "a control port that fails",
-      { type: "controlPortFailed", server: "main", error: new Error("no answer") },
+      { type: "requestCompleted", server, route: "other", status: 404, reason: undefined },
       "debug",
-      { event: "control", why: "no answer" },
+      MESSAGES.requestCompleted,
+      { event: "request_completed", server, route: "other", status: 404 },
     ],
     [
-      "a wrong ident",
-      { type: "identMismatch", server: "main", configured: "a", received: "b" },
-      "error",
-      { event: "ident", configured: "a", seen: "b" },
+      { type: "requestCompleted", server, route: "/hub", status: 401, reason: "the token has expired" },
+      "info",
+      MESSAGES.requestRefused,
+      { event: "request_refused", server, route: "/hub", status: 401, reason: "the token has expired", suppressed: 0 },
     ],
     [
-      "a bad message",
-      { type: "malformedMessage", server: "main", error: new ProtocolError("invalid", "not a request") },
+      { type: "conditionBegan", condition: { ...overloaded, details: { connections: 3 } } },
       "warn",
-      { event: "malformed", code: "invalid", why: "not a request", suppressed: 0 },
+      "too many",
+      { event: "condition_began", code: "overloaded", subject: "main", connections: 3, fix: "wait" },
     ],
     [
-      "a stale message",
-      { type: "staleMessagesDropped", server: "main", messages: 1 },
+      { type: "conditionEnded", condition: overloaded, milliseconds: 1500 },
       "info",
-      { event: "stale", messages: 1, suppressed: 0 },
-    ],
-    [
-      "an answer",
-      { type: "requestCompleted", server: "main", route: "other", status: 404, reason: undefined },
-      "debug",
-      { event: "answer", route: "other", status: 404 },
-    ],
-    [
-      "a refusal with its reason",
-      { type: "requestCompleted", server: "main", route: "/hub", status: 401, reason: "the token has expired" },
-      "info",
-      { event: "refuse", route: "/hub", status: 401, why: "the token has expired", suppressed: 0 },
+      conditionEnded("too many"),
+      { event: "condition_ended", code: "overloaded", subject: "main", seconds: 1.5 },
     ],
   ];
 
-  for (const [what, event, level, rest] of TOLD) {
-    test(`${what} is told with all its members`, () => {
+  for (const [event, level, msg, fields] of LINES) {
+    test(`a line for ${event.type} has its level, text and fields: ${fields.event}`, () => {
       const { observe, lines } = setUp();
       observe(event);
-      const { msg, ...line } = only(lines);
-      assert.deepEqual(line, JSON.parse(JSON.stringify({ level, server: "main", ...rest })));
-      assert.ok(String(msg).length > 3);
+      assert.deepEqual(only(lines), { level, msg, ...fields });
     });
   }
 
-  test("a recovery that found nobody is not told", () => {
+  test("a publication over HTTP that is rejected has the line of its request only", () => {
+    const { observe, lines } = setUp();
+    observe({ type: "publicationRejected", source: "http", error: invalid });
+    assert.deepEqual(lines, []);
+  });
+
+  test("an adoption without clients has no line", () => {
     const { observe, lines } = setUp();
     observe({ type: "adoptionCompleted", server: "main", adopted: 0, cancelled: 0, gone: 0, proven: false });
     assert.deepEqual(lines, []);
   });
 
-  test("ids that are used again are told once a topic, and not of topics without end", () => {
+  test("repeated ids have one line a topic, for at most 1000 topics", () => {
     const { observe, lines } = setUp();
     for (let n = 0; n < 5000; n++) for (const topic of ["news", `topic ${n}`]) observe({ type: "idRepeated", topic });
     assert.equal(lines.length, 1000);
@@ -195,7 +250,7 @@ describe("LogObserver", () => {
   ];
 
   for (const [what, event] of STORMS) {
-    test(`${what} without end are one line a second, with the number of those left out`, () => {
+    test(`${what} have at most one line a second, with the number of lines left out`, () => {
       const { observe, clock, lines } = setUp();
       for (let count = 0; count < 500; count++) {
         observe(event);
@@ -208,30 +263,30 @@ describe("LogObserver", () => {
     });
   }
 
-  test("at level info neither answers, publications nor flushes are told; at silent nothing is", () => {
+  test("each level has the lines of that level and above", () => {
     for (const [level, expected] of [
-      ["info", TOLD.filter(([, , level]) => level !== "trace" && level !== "debug").length],
+      ["info", LINES.filter(([, level]) => level !== "trace" && level !== "debug").length],
       ["error", 1],
       ["silent", 0],
     ] as const) {
       const { observe, lines } = setUp(level);
-      for (const [, event] of TOLD) observe(event);
+      for (const [event] of LINES) observe(event);
       assert.equal(lines.length, expected, level);
     }
   });
 
-  test("text of strangers cannot break a line or write to a terminal, whatever it holds", () => {
+  test("no text breaks a line or has a character that a terminal obeys", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         const { observe, texts, lines } = setUp();
         observe({ type: "malformedMessage", server: "main", error: new ProtocolError("invalid", text) });
-        assert.equal(lines[0]?.why, text);
+        assert.equal(lines[0]?.reason, text);
         assert.match(texts[0] ?? "", /^[^\0-\x1f]+\n$/);
       }),
     );
   });
 
-  test("a request that is told as malformed is not quoted: its token stays out of the log", () => {
+  test("a malformed request is not quoted: its token stays out of the log", () => {
     const secret = "c2VjcmV0LXRva2Vu";
     const headers = { authorization: `Bearer ${secret}`, cookie: `mercureAuthorization=${secret}` };
     const whole = requestMessage("json", "ident", 7, { headers, query: `authorization=${secret}` });
@@ -254,12 +309,12 @@ describe("LogObserver", () => {
     assert.ok(told > 100);
   });
 
-  describe("Lines that strangers can make long", () => {
+  describe("Long lines", () => {
     const LONG = "x".repeat(60_000);
     const words = Array.from({ length: 100 }, (_, at) => `${at}"${LONG.slice(0, 300)}`);
     const interest: Interest = { selectors: words.map((value) => ({ kind: "exact", value })), grants: [] };
 
-    function stranger() {
+    function setUpLong() {
       const { clock, log, lines } = { clock: new FakeClock(), ...recordedLog("trace") };
       const registry = new Registry(new RecordingOutlet(clock), "http://hub.example/");
       const client = registry.add({ id: 1, remote: LONG, interest, since: 0 });
@@ -267,8 +322,8 @@ describe("LogObserver", () => {
     }
 
     const error = new ProtocolError("invalid", LONG);
-    const publication = { offset: 1, id: LONG, topics: words, private: false, time: 0, bytes: Buffer.alloc(1) };
-    type Recorded = ReturnType<typeof stranger>;
+    const long = { ...publication(1), id: LONG, topics: words };
+    type Recorded = ReturnType<typeof setUpLong>;
     const told: readonly (readonly [what: string, tell: (it: Recorded) => void])[] = [
       ["connect", ({ observe, client }) => observe({ type: "clientConnected", server: "main", client, clients: 1 })],
       [
@@ -277,7 +332,7 @@ describe("LogObserver", () => {
           observe({ type: "clientDisconnected", server: "main", client, reason: "left", clients: 0 }),
       ],
       ["adopt", ({ observe, client }) => observe({ type: "clientAdopted", server: "main", client, clients: 1 })],
-      ["publish", ({ observe }) => observe({ type: "published", publication })],
+      ["publish", ({ observe }) => observe({ type: "published", publication: long })],
       ["control", ({ observe }) => observe({ type: "controlPortFailed", server: "main", error: new Error(LONG) })],
       [
         "ident",
@@ -290,13 +345,16 @@ describe("LogObserver", () => {
         ({ observe }) =>
           observe({ type: "requestCompleted", server: "main", route: "/hub", status: 400, reason: LONG }),
       ],
-      ["whatever forgets to", ({ log }) => log.warn({ event: "x", why: LONG, deep: { list: words } }, LONG)],
+      [
+        "a caller that does not abbreviate",
+        ({ log }) => log.warn({ event: "x", reason: LONG, deep: { list: words } }, LONG),
+      ],
       ["an error", ({ log }) => log.error({ event: "x", err: new Error(LONG) }, "failed")],
     ];
 
     for (const [what, tell] of told) {
       test(`${what}: a line is bounded`, () => {
-        const recorded = stranger();
+        const recorded = setUpLong();
         tell(recorded);
         const characters = JSON.stringify(recorded.lines).length;
         assert.ok(recorded.lines.length === 1 && characters < 30_000, `${characters} characters`);
@@ -304,8 +362,8 @@ describe("LogObserver", () => {
       });
     }
 
-    test("topics say how many are left out", () => {
-      const { observe, client, lines } = stranger();
+    test("the topics of a line say how many more there are", () => {
+      const { observe, client, lines } = setUpLong();
       observe({ type: "clientConnected", server: "main", client, clients: 1 });
       assert.equal(([] as unknown[]).concat(lines[0]?.topics).at(-1), "and 98 more");
     });

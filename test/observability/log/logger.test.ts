@@ -1,18 +1,26 @@
-/** Where the log goes: a process of its own for each test, with a reader that is slow, gone, or too late. */
+/** The log on standard output: a process for each test, with a reader that is slow or has closed, or a full disk. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { pino } from "pino";
-import { openLog, printable } from "../../../src/observability/log/logger.js";
+import { printable } from "../../../src/observability/log/line-format.js";
+import { openLog } from "../../../src/observability/log/logger.js";
+import { MESSAGES } from "../../../src/observability/log/messages.js";
 
 const LOGGER = fileURLToPath(new URL("../../../src/observability/log/logger.js", import.meta.url));
 
+const PREAMBLE = `import { droppedLines, openLog } from ${JSON.stringify(LOGGER)}; const log = openLog("info");`;
+
+const outage = (message: string) =>
+  `m2push: cannot write the log to standard output: ${message}; lines are dropped; fix: free some disk space, or start the program that reads the log\n`;
+
 /** A program that has a `log`; nobody reads its output until the test does. What it says to the test goes to stderr. */
 function run(t: TestContext, script: string): ChildProcess {
-  const program = `import { openLog } from ${JSON.stringify(LOGGER)}; const log = openLog("info"); ${script}`;
+  const program = `${PREAMBLE} ${script}`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", program]);
   t.after(() => child.kill("SIGKILL"));
   return child;
@@ -41,7 +49,7 @@ describe("Logger", () => {
   });
 
   // A write for each was a tenth of what a connect costs.
-  test("in a storm each turn's lines are one write; after it a line is written when the call returns, again", async (t) => {
+  test("in a storm each turn's lines are one write; after it a line is again written when the call returns", async (t) => {
     const script = `
     const turn = () => new Promise(setImmediate);
     const { stdout } = process;
@@ -60,7 +68,7 @@ describe("Logger", () => {
     assert.deepEqual(lines.at(-1)?.writes, [1, 1, 1, 1, 26, 30, 30, 2, 1, 1, 1, 1]);
   });
 
-  test("a line is what pino would write, whatever its members are", async () => {
+  test("a line is what pino writes, whatever its fields are", async () => {
     const [ours, theirs]: [string[], string[]] = [[], []];
     const log = openLog("info", { write: (line) => ours.push(line) });
     const options = { base: null, timestamp: false, formatters: { level: (level: string) => ({ level }) } };
@@ -85,7 +93,7 @@ describe("Logger", () => {
     assert.ok(ours.every((line) => line.endsWith("}\n") && Date.parse(JSON.parse(line).time) > 0));
   });
 
-  test("a reader that has stopped holds nobody up; what it missed is counted, and it gets all that waited", async (t) => {
+  test("a reader that does not read does not hold the program up; it gets the queued lines, and how many were dropped", async (t) => {
     const TOTAL = 30_000;
     const script = `
     for (let line = 0; line < ${TOTAL}; line++) log.info({ line, pad: "x".repeat(1000) }, "much");
@@ -104,31 +112,66 @@ describe("Logger", () => {
     assert.deepEqual(
       lines.slice(much.length).map(({ event, lines, msg }) => [event, lines, msg]),
       [
-        ["omitted", TOTAL - much.length, "lines of the log were left out: whoever reads it did not keep up"],
+        ["log_lines_dropped", TOTAL - much.length, MESSAGES.outputTooSlow],
         [undefined, undefined, "room again"],
       ],
     );
   });
 
-  test("a reader that has gone away ends the log, not the program", async (t) => {
+  test("a reader that closes ends the log, not the program; lines are counted, and standard error says so once", async (t) => {
     const script = `
-    process.stdin.on("data", () => { for (let line = 0; line < 1000; line++) log.info("to nobody"); });
-    process.stdin.on("end", () => { log.info("to nobody"); process.stderr.write("still here"); });`;
+    process.stdin.on("data", () => { for (let line = 0; line < 1000; line++) log.info("lost"); });
+    process.stdin.on("end", () => { log.info("lost"); setImmediate(() => process.stderr.write(droppedLines(log) + " dropped")); });`;
     const child = run(t, script);
     child.stdout?.destroy();
     child.stdin?.write("go");
     child.stdin?.end();
-    const [said] = await once(child.stderr ?? child, "data");
-    assert.equal(String(said), "still here");
-    const [code] = await once(child, "exit");
-    assert.equal(code, 0);
+    let text = "";
+    for await (const piece of child.stderr?.setEncoding("utf8") ?? []) text += piece;
+    assert.equal(text, `${outage("write EPIPE")}1001 dropped`);
+    assert.equal(child.exitCode ?? (await once(child, "exit"))[0], 0);
+  });
+
+  test("a full disk is reported on standard error once, and does not end the program", async () => {
+    const script = `for (let line = 0; line < 10; line++) log.info("lost"); setImmediate(() => {
+    log.info("lost"); setImmediate(() => process.stderr.write(droppedLines(log) + " dropped")); });`;
+    const program = `${PREAMBLE} ${script}`;
+    const full = openSync("/dev/full", "w");
+    const stdio: StdioOptions = ["ignore", full, "pipe"];
+    const args = ["--input-type=module", "-e", program];
+    const { status, stderr } = spawnSync(process.execPath, args, { stdio, encoding: "utf8" });
+    closeSync(full);
+    assert.equal(stderr, `${outage("ENOSPC: no space left on device, write")}11 dropped`);
+    assert.equal(status, 0);
+  });
+
+  test("listeners that a program has on its standard output stay, and hear of its errors", async () => {
+    const script = `process.stdout.on("error", ({ code }) => process.stderr.write("own listener: " + code));`;
+    const full = openSync("/dev/full", "w");
+    const program = `${script} ${PREAMBLE} log.info("lost");`;
+    const stdio: StdioOptions = ["ignore", full, "pipe"];
+    const args = ["--input-type=module", "-e", program];
+    const { stderr } = spawnSync(process.execPath, args, { stdio, encoding: "utf8" });
+    closeSync(full);
+    assert.match(stderr, /own listener: ENOSPC/);
+  });
+
+  test("a child logger's fields are in its lines, and a value that refers to itself is cut", () => {
+    const lines: string[] = [];
+    const circular: Record<string, unknown> = { name: "x" };
+    circular.self = circular;
+    openLog("info", { write: (line) => lines.push(line) })
+      .child({ server: "main" })
+      .info({ circular }, "text");
+    const { server, circular: value, msg } = JSON.parse(lines[0] ?? "");
+    assert.deepEqual([server, value, msg], ["main", { name: "x", self: "[Circular]" }, "text"]);
   });
 
   /** CSI and NEL of C1, right-to-left override, line separator, a tag. */
   const EVIL = "\u009b2JEVIL\u202egnp\u2028L2\u0085N\u{e0041}\u007f";
   const UNPRINTABLE = /[\u007f-\u009f\u2028\u2029\p{Cf}]/u;
 
-  test("no line has a character that a terminal obeys or nobody sees, whichever way it is written", async (t) => {
+  test("no line has a character that a terminal obeys or that is invisible, however it is written", async (t) => {
     const lines: string[] = [];
     const log = openLog("info", { write: (line) => lines.push(line) });
     const calls = `log.info({ [evil]: evil, list: [evil] }, evil); log.warn(evil);
@@ -147,7 +190,7 @@ describe("Logger", () => {
     );
   });
 
-  test("a line for a terminal has codes for such characters, and nothing in it but a stack begins another line", () => {
+  test("a line for a terminal has codes for such characters, and only a stack begins another line", () => {
     const lines: string[] = [];
     const log = openLog("info", { write: (line) => lines.push(line) });
     const forged = `a\n[12:00:00.000] FATAL: forged\u001b[31m${EVIL}`;

@@ -36,20 +36,22 @@ describe("Exposition", () => {
   });
 
   test("gauges are those of the moment, and a server that is gone is shown no more", async () => {
-    let now: Snapshot = snapshotOf({ servers: [serverSnapshot({ clients: 3, behind: 1, audiences: 2, waiting: 4 })] });
+    let now: Snapshot = snapshotOf({
+      servers: [serverSnapshot({ clients: 3, catchingUp: 1, audiences: 2, queuedBodies: 4 })],
+    });
     const { exposition } = metrics(() => now);
     const before = await exposition.text();
     assert.equal(sampleOf(before, "m2push_clients", { server: "main" }), 3);
-    assert.equal(sampleOf(before, "m2push_clients_behind", { server: "main" }), 1);
+    assert.equal(sampleOf(before, "m2push_clients_catching_up", { server: "main" }), 1);
     assert.equal(sampleOf(before, "m2push_audiences", { server: "main" }), 2);
-    assert.equal(sampleOf(before, "m2push_queue_bodies", { server: "main" }), 4);
-    assert.equal(sampleOf(before, "m2push_server_live", { server: "main" }), 1);
+    assert.equal(sampleOf(before, "m2push_queued_bodies", { server: "main" }), 4);
+    assert.equal(sampleOf(before, "m2push_link_up", { server: "main" }), 1);
     assert.equal(sampleOf(before, "m2push_history_events"), 5);
     assert.equal(sampleOf(before, "m2push_history_last_offset"), 7);
     now = snapshotOf({ servers: [serverSnapshot({ name: "other", live: false })] });
     const after = await exposition.text();
     assert.equal(sampleOf(after, "m2push_clients", { server: "main" }), undefined);
-    assert.equal(sampleOf(after, "m2push_server_live", { server: "other" }), 0);
+    assert.equal(sampleOf(after, "m2push_link_up", { server: "other" }), 0);
   });
 
   test("bus_up is 0 while publications are rejected, whatever the cause", async () => {
@@ -63,7 +65,7 @@ describe("Exposition", () => {
       [[condition("history_read_failing")], 1],
     ] as const) {
       const text = await metrics(() => snapshotOf({ conditions })).exposition.text();
-      assert.equal(sampleOf(text, "m2push_bus_up"), up, JSON.stringify(conditions));
+      assert.equal(sampleOf(text, "m2push_publishing_up"), up, JSON.stringify(conditions));
     }
   });
 

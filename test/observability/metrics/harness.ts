@@ -3,8 +3,10 @@
 import type { Client } from "../../../src/delivery/client.js";
 import { Exposition } from "../../../src/observability/metrics/exposition.js";
 import { MetricsObserver } from "../../../src/observability/metrics/metrics-observer.js";
+import { RateSampler } from "../../../src/observability/metrics/rate-sampler.js";
 import type { ServerSnapshot, Snapshot } from "../../../src/observability/metrics/snapshot.js";
 import type { Publication } from "../../../src/protocol/publication.js";
+import type { Clock } from "../../../src/util/clock.js";
 import type { ActiveCondition, ConditionCode } from "../../../src/util/conditions.js";
 import { FakeClock } from "../../support/clock.js";
 
@@ -27,9 +29,9 @@ export const serverSnapshot = (changes: Partial<ServerSnapshot> = {}): ServerSna
   live: true,
   silent: false,
   clients: 0,
-  behind: 0,
+  catchingUp: 0,
   audiences: 0,
-  waiting: 0,
+  queuedBodies: 0,
   ...changes,
 });
 
@@ -56,6 +58,10 @@ export const condition = (code: ConditionCode, more: Partial<ActiveCondition> = 
 export function metrics(snapshot: () => Snapshot = () => snapshotOf()) {
   const clock = new FakeClock();
   const observer = new MetricsObserver(clock);
-  const exposition = new Exposition(observer, snapshot);
+  const exposition = new Exposition(observer, snapshot, () => 0);
   return { clock, metrics: observer, observe: observer.observe, exposition };
 }
+
+/** A sampler of these metrics; the event loop is never late. */
+export const rateSampler = (clock: Clock, { counters }: MetricsObserver): RateSampler =>
+  new RateSampler({ clock, counters, lag: { take: () => [], close() {} }, observeLag() {} });

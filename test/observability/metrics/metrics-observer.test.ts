@@ -97,7 +97,7 @@ describe("Metrics observer", () => {
     observe({ type: "flushAcknowledged", server: "main", milliseconds: 1 });
     const text = await exposition.text();
     assert.equal(sampleOf(text, "m2push_publish_to_fence_seconds_count", MAIN), 0);
-    assert.equal(sampleOf(text, "m2push_server_losses_total", MAIN), 1);
+    assert.equal(sampleOf(text, "m2push_link_losses_total", MAIN), 1);
   });
 
   test("a publication that another machine's clock stamped in our future is not older than nothing", () => {
@@ -122,11 +122,11 @@ describe("Metrics observer", () => {
     observe({ type: "staleMessagesDropped", server: "main", messages: 3 });
     observe({ type: "requestCompleted", server: "main", route: "/esupdates", status: 503, reason: undefined });
     const text = await exposition.text();
-    assert.equal(sampleOf(text, "m2push_parse_errors_total", { ...MAIN, reason: "invalid" }), 2);
+    assert.equal(sampleOf(text, "m2push_malformed_messages_total", { ...MAIN, reason: "invalid" }), 2);
     assert.equal(sampleOf(text, "m2push_publications_rejected_total", { source: "zmq", reason: "invalid" }), 1);
     assert.equal(sampleOf(text, "m2push_gaps_total", { ...MAIN, reason: "unknown" }), 1);
-    assert.equal(sampleOf(text, "m2push_control_failures_total", MAIN), 1);
-    assert.equal(sampleOf(text, "m2push_stale_drops_total", MAIN), 3);
+    assert.equal(sampleOf(text, "m2push_control_port_failures_total", MAIN), 1);
+    assert.equal(sampleOf(text, "m2push_stale_messages_dropped_total", MAIN), 3);
     assert.equal(sampleOf(text, "m2push_requests_total", { ...MAIN, route: "/esupdates", status: "503" }), 1);
   });
 });

@@ -2,21 +2,28 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Counters } from "../../../src/observability/metrics/counters.js";
 import { RateSampler } from "../../../src/observability/metrics/rate-sampler.js";
-import type { Clock } from "../../../src/util/clock.js";
 import { FakeClock } from "../../support/clock.js";
 
-function pulse() {
+function sampling() {
   const clock = new FakeClock();
   const counters = new Counters();
-  const lags: number[] = [];
-  const it = new RateSampler({ clock, counters, lag: (ms) => lags.push(ms) });
+  const delays: number[] = [];
+  const observed: number[] = [];
+  const lag = {
+    isClosed: false,
+    take: () => delays.splice(0),
+    close() {
+      lag.isClosed = true;
+    },
+  };
+  const it = new RateSampler({ clock, counters, lag, observeLag: (ms) => void observed.push(ms) });
   it.start();
-  return { clock, counters, lags, it };
+  return { clock, counters, lag, delays, observed, it };
 }
 
 describe("RateSampler", () => {
-  test("rates are averages over the last seconds, and looking changes nothing", () => {
-    const { clock, counters, it } = pulse();
+  test("rates are averages over the last five seconds, and reading them changes nothing", () => {
+    const { clock, counters, it } = sampling();
     for (let second = 0; second < 20; second++) {
       counters.publications += 10;
       counters.server("main").deliveries += 300;
@@ -33,45 +40,31 @@ describe("RateSampler", () => {
     assert.equal(it.deliveries("nobody"), 0);
   });
 
-  test("in the first moment, before anything can be said, rates are 0", () => {
-    const { counters, it } = pulse();
+  test("rates are 0 before the first sample", () => {
+    const { counters, it } = sampling();
     counters.publications = 5;
     assert.equal(it.rates.publications, 0);
     assert.equal(it.deliveries("main"), 0);
   });
 
-  test("a timer that is late is told, and the latest of the last seconds is remembered for as long", () => {
-    let now = 0;
-    let tick = () => {};
-    const clock: Clock = {
-      now: () => now,
-      monotonic: () => now,
-      after: () => () => {},
-      every: (_ms, run) => {
-        tick = run;
-        return () => {};
-      },
-    };
-    const lags: number[] = [];
-    const it = new RateSampler({ clock, counters: new Counters(), lag: (ms) => lags.push(ms) });
-    it.start();
-    const pass = (ms: number) => {
-      now += ms;
-      tick();
-    };
-    pass(100);
-    pass(350);
-    pass(90);
-    assert.deepEqual(lags, [0, 250, 0]);
-    assert.equal(it.lag, 250);
-    for (let ticks = 0; ticks < 80; ticks++) pass(100);
-    assert.equal(it.lag, 0);
+  test("each delay of the event loop is observed, and the longest of the last five seconds is kept for as long", () => {
+    const { clock, delays, observed, it } = sampling();
+    delays.push(0, 3, 250);
+    clock.advance(1000);
+    delays.push(1, 2);
+    clock.advance(1000);
+    assert.deepEqual(observed, [0, 3, 250, 1, 2]);
+    assert.equal(it.lagMs, 250);
+    clock.advance(4000);
+    assert.equal(it.lagMs, 250);
+    clock.advance(1000);
+    assert.equal(it.lagMs, 2);
   });
 
   test("after close nothing remains", () => {
-    const { clock, it } = pulse();
+    const { clock, lag, it } = sampling();
     it.close();
-    assert.equal(clock.waiting, 0);
+    assert.deepEqual([clock.waiting, lag.isClosed], [0, true]);
     it.close();
   });
 });

@@ -147,7 +147,7 @@ describe("Units, end to end", () => {
     const child = new Child(sandbox, [...rules, process.execPath, program, "serve", "-c", config], dir, environment());
     t.after(() => child.kill9());
     const live = new Promise<void>((resolve, reject) => {
-      child.process.stdout?.on("data", () => child.stdout.includes('"event":"live"') && resolve());
+      child.process.stdout?.on("data", () => child.stdout.includes('"event":"link_live"') && resolve());
       void child.closed.then(() => reject(new Error(child.stdout + child.stderr)));
     });
     return { child, live };
