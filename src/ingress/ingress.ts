@@ -3,7 +3,7 @@ import { M2pushError, ProtocolError } from "../errors.js";
 import { type Draft, parsePublication } from "../protocol/publication.js";
 
 /** What the socket for publishers tells. */
-export interface SourceReceiver extends SocketObserver {
+interface SourceReceiver extends SocketObserver {
   /** Returns whether it was a publication. */
   message(parts: Buffer[]): boolean;
 }
@@ -20,14 +20,14 @@ export interface SocketObserver {
 }
 
 /** An error of a socket, in two halves. */
-export interface LinkFailure extends M2pushError {
+interface LinkFailure extends M2pushError {
   readonly address: string;
   readonly what: string;
   readonly fix: string;
 }
 
 /** Where messages come from: a bound PULL socket. */
-export interface Source {
+interface Source {
   start(receiver: SourceReceiver): Promise<void>;
   close(): Promise<void>;
 }
