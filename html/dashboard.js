@@ -288,9 +288,9 @@ at("enter").addEventListener("submit", (event) => {
   sessionStorage.setItem(TOKEN, at("token").value.trim());
   at("token").value = "";
   say("");
-  follow();
+  void follow();
 });
 
 if (feed === "none") at("unfed").hidden = false;
 else if (feed === "token" && !sessionStorage.getItem(TOKEN)) ask("");
-else follow();
+else void follow();

@@ -224,7 +224,7 @@ function work(scope) {
     ports.set(port, new Set());
     source ??= new Source(url, withCredentials, broadcast);
     port.postMessage({ type: "state", detail: source.state });
-    held.then(() => port.postMessage({ type: "lock", name: lock }));
+    void held.then(() => port.postMessage({ type: "lock", name: lock }));
   };
   const want = (port, types = []) => {
     for (const type of types) {

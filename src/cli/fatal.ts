@@ -7,7 +7,7 @@ import type { Logger } from "../observability/log/logger.js";
 import { escapeUnprintable } from "../util/escape.js";
 
 /** EX_SOFTWARE of sysexits.h. */
-export const EXIT_INTERNAL_ERROR = 70;
+const EXIT_INTERNAL_ERROR = 70;
 /** Time for a slow log reader to receive the last lines. */
 const FLUSH_TIMEOUT_MS = 1000;
 

@@ -27,7 +27,7 @@ export function zmqPublishTransport(spec: string, clock: Clock): PublishTranspor
 }
 
 /** [topic, data, json]; an event with several topics is one JSON part. */
-export function messageOf({ topics, data, id, type, retry, private: isPrivate }: Draft): Buffer[] {
+function messageOf({ topics, data, id, type, retry, private: isPrivate }: Draft): Buffer[] {
   const fields = { id, type, retry, ...(isPrivate && { private: true }) };
   if (topics.length > 1) return [Buffer.from(JSON.stringify({ topics, data, ...fields }))];
   return [Buffer.from(topics[0]), Buffer.from(data), Buffer.from(JSON.stringify(fields))];
@@ -47,7 +47,7 @@ export function httpPublishTransport(url: URL, token: string | undefined): Publi
 }
 
 /** The fields of docs/architecture/mercure.md A5. */
-export function formOf({ topics, data, id, type, retry, private: isPrivate }: Draft): URLSearchParams {
+function formOf({ topics, data, id, type, retry, private: isPrivate }: Draft): URLSearchParams {
   const form = new URLSearchParams(topics.map((topic): [string, string] => ["topic", topic]));
   form.append("data", data);
   if (id !== undefined) form.append("id", id);

@@ -80,10 +80,10 @@ function screen(text: string, columns: number): string {
   return `${HOME}${lines.join("\r\n")}\x1b[J`;
 }
 
-export const asJson: View = (status) => `${escapeJson(JSON.stringify(status))}\n`;
+const asJson: View = (status) => `${escapeJson(JSON.stringify(status))}\n`;
 
 /** For a pipe: name=value pairs. */
-export const asLine: View = (status, now) => {
+const asLine: View = (status, now) => {
   const { perSecond, servers, eventLoopLagMs: lagMs } = status;
   const slowest = (of: (server: ServerStatus) => number | null) => Math.max(0, ...servers.map((it) => of(it) ?? 0));
   const live = servers.filter((server) => server.live).length;

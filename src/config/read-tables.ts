@@ -2,7 +2,7 @@
 
 import type { ConfigDocument } from "./config-document.js";
 import { faultTexts } from "./fault-texts.js";
-import { type ConfigKeys, namedKeys, SERVER_KEYS, sections, serverKeys } from "./schema.js";
+import { type ConfigKeys, namedKeys, sections, serverKeys } from "./schema.js";
 import type { Settings } from "./settings.js";
 import { showValue } from "./show-value.js";
 import { suggest } from "./suggest.js";
@@ -14,7 +14,7 @@ const SERVERS_TABLE = "mongrel2";
 /** Every path that a file can set, to suggest from. */
 const allPaths: readonly [string, ...string[]] = [
   `${SERVERS_TABLE}.name`,
-  ...Object.keys(SERVER_KEYS)
+  ...Object.keys(serverKeys)
     .slice(1)
     .map((name) => `${SERVERS_TABLE}.${name}`),
   ...namedKeys.map(({ path }) => path),

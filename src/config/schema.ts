@@ -38,7 +38,7 @@ const address = endpointType();
 const MEGABYTE_BYTES = 1_000_000;
 
 /** The keys of one [[mongrel2]] table. */
-export const SERVER_KEYS = {
+const SERVER_KEYS = {
   name: key<string>({
     type: textType('a name of at most 64 letters, digits, ".", "_" and "-"', /^[A-Za-z0-9._-]{1,64}$/),
     default: "main",
@@ -114,7 +114,7 @@ export const SERVER_KEYS = {
 };
 
 /** The keys of each other table. */
-export const SECTIONS = {
+const SECTIONS = {
   stream: {
     path: key<string>({
       type: urlPathType,

@@ -27,7 +27,7 @@ import type { RequestRecord } from "./request-record.js";
 import type { Subscription } from "./subscription.js";
 
 /** Why delivery itself ends a stream. */
-export type EndReason = Extract<DisconnectReason, "expired" | "too expensive">;
+type EndReason = Extract<DisconnectReason, "expired" | "too expensive">;
 
 export interface ServerDeliveryOptions {
   readonly history: History;

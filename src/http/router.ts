@@ -74,7 +74,7 @@ export class Router {
     const response = rejection("invalid", { headers: this.#options.commonHeaders(), ...body });
     this.#options.requestCompleted(server.name, kind, response.status);
     const bytes = encodeResponse(response, { persists: false, isHead: false });
-    sendResponse(server, id, bytes, { persists: false, isGone: () => false });
+    void sendResponse(server, id, bytes, { persists: false, isGone: () => false });
   }
 
   /** Resolves when every request has its response. */

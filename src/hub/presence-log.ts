@@ -19,7 +19,7 @@ export interface PresenceEvent {
 }
 
 /** Makes the events of a change, one for each of the subscriber's subscriptions. */
-export type RenderPresence = (subscriber: Subscriber, active: boolean) => readonly PresenceEvent[];
+type RenderPresence = (subscriber: Subscriber, active: boolean) => readonly PresenceEvent[];
 
 export interface PresenceLogOptions {
   readonly render: RenderPresence;

@@ -3,7 +3,7 @@ import { M2pushError, ProtocolError } from "../errors.js";
 import { type Draft, parsePublication } from "../protocol/publication.js";
 
 /** Receiver of the messages and events of the socket for publishers. */
-export interface SourceReceiver extends SocketObserver {
+interface SourceReceiver extends SocketObserver {
   /** Returns whether the message is a valid publication. */
   message(parts: Buffer[]): boolean;
 }
@@ -20,14 +20,14 @@ export interface SocketObserver {
 }
 
 /** An error of a socket, with the parts of its message. */
-export interface LinkFailure extends M2pushError {
+interface LinkFailure extends M2pushError {
   readonly address: string;
   readonly what: string;
   readonly fix: string;
 }
 
 /** Source of messages: a bound PULL socket. */
-export interface Source {
+interface Source {
   start(receiver: SourceReceiver): Promise<void>;
   close(): Promise<void>;
 }

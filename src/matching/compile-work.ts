@@ -11,7 +11,7 @@ import { ProtocolError } from "../errors.js";
 export const MAX_COMPILE_UNITS = 1_000_000;
 
 /** Cost of each kind of work, without a cache. */
-export const UNITS = {
+const UNITS = {
   /** A pattern, whatever its content: at least five parsed parts. */
   pattern: 1_000,
   /** A character: it is tokenized up to three times, and a regular expression is checked twice. */

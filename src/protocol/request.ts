@@ -53,7 +53,7 @@ interface SocketMessage extends Connection {
   readonly body: Buffer;
 }
 
-export interface WebSocketHandshake extends SocketMessage {
+interface WebSocketHandshake extends SocketMessage {
   readonly kind: "websocket-handshake";
   readonly headers: Headers;
 }

@@ -1,5 +1,5 @@
 /**
- * Standing problems of the daemon: each begins once, lasts, and ends once. One place feeds log, /readyz, /status and the metric
+ * Conditions: problems that last. Each begins once and ends once. One place feeds log, /readyz, /status and the metric
  * `m2push_condition`, so that they cannot contradict each other. A part that notices a problem calls begin() as often as it
  * notices it, and end() when the problem is over; neither needs to know what was reported before.
  */
@@ -18,7 +18,7 @@ export const CONDITION_TYPES = {
   control_unreachable: { blocksReadiness: false },
   /** Connections of an earlier process or link are not decided yet. */
   adoption_undecided: { blocksReadiness: false },
-  /** Connections of an earlier process of which nobody can tell whose they are. */
+  /** Connections of an earlier process may belong to this application or to another one. */
   orphans_unknown: { blocksReadiness: false },
   /** Another daemon reads requests from the same send_spec. */
   second_daemon: { blocksReadiness: true },

@@ -64,7 +64,7 @@ listen = "127.0.0.1:0"
     const event = await stream.next(({ data }) => data !== "{}");
     assert.match(event.data, /^\d{4}-\d{2}-\d{2}T/);
     assert.match(event.id, /^#/);
-    stream.close();
+    await stream.close();
     assert.equal(await line(/^disconnected/), "disconnected (left), clients: 0");
     const exited = once(child, "exit");
     child.kill("SIGTERM");

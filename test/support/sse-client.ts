@@ -9,7 +9,7 @@ export class SseClient {
   readonly headers: IncomingHttpHeaders;
   /** Everything after the head, byte by byte as characters (latin1). */
   text = "";
-  /** Settles when the server ends the stream, or close() does; never rejects. */
+  /** Resolves when the server ends the stream, or close() does; never rejects. */
   readonly closed: Promise<void>;
   isClosed = false;
   readonly #parser = new EventStreamParser();

@@ -17,7 +17,7 @@ export type ParseSelector<S> = (kind: SelectorKind, value: string) => S;
  * *the selector of the subscription, taken as a topic* (Mercure, "Active Subscriptions"). A `payload` of undefined shows nothing, and
  * no later entry counts.
  */
-export interface Payload<S> {
+interface Payload<S> {
   readonly topics: readonly S[];
   readonly payload: JsonValue | undefined;
 }

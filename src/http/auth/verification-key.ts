@@ -7,7 +7,7 @@ import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { M2pushError } from "../../errors.js";
 
 /** The accepted algorithms (RFC 7518 section 3.1, RFC 8037 section 3.1). */
-export type Algorithm = "HS256" | "RS256" | "ES256" | "EdDSA";
+type Algorithm = "HS256" | "RS256" | "ES256" | "EdDSA";
 
 export interface VerificationKey {
   readonly algorithm: Algorithm;

@@ -1,7 +1,7 @@
 /** Requests and responses of the admin address. */
 import type { Writable } from "node:stream";
 
-export interface AdminRequest {
+interface AdminRequest {
   /** The `{name}` segments of the route's path, decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
@@ -18,7 +18,7 @@ export interface AdminResponse {
 }
 
 /** Serves one method of one path. What it throws or rejects with becomes a 500 and goes to AdminServerOptions.failed. */
-export type AdminMethod = (request: AdminRequest) => AdminResponse | Promise<AdminResponse>;
+type AdminMethod = (request: AdminRequest) => AdminResponse | Promise<AdminResponse>;
 
 /** By method; GET serves HEAD, too. */
 export type AdminRoute = Readonly<Record<string, AdminMethod>>;

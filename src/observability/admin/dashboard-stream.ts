@@ -23,7 +23,7 @@ export interface DashboardStreamOptions {
   readonly maxWatchers?: number;
 }
 
-export const STATUS_EVENT_TYPE = "m2push-status";
+const STATUS_EVENT_TYPE = "m2push-status";
 const INTERVAL_MS = 1000;
 /** Queued for one watcher that does not read; beyond it the connection is closed. */
 const MAX_QUEUED_BYTES = 1_000_000;

@@ -65,6 +65,8 @@ export class RecentConnections {
         const seconds = Math.round(this.#clock.monotonic() - event.client.since) / 1000;
         return this.#add("disconnect", event, { reason: event.reason, seconds });
       }
+      default:
+        return;
     }
   };
 

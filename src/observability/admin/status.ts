@@ -7,7 +7,7 @@ import type { HistorySnapshot, ServerSnapshot, Snapshot } from "../metrics/snaps
 import { notReadyReasons } from "./readiness.js";
 
 /** A condition that lasts; it may or may not make the daemon not ready. */
-export interface ConditionStatus extends Pick<ActiveCondition, "code" | "subject" | "message" | "fix" | "details"> {
+interface ConditionStatus extends Pick<ActiveCondition, "code" | "subject" | "message" | "fix" | "details"> {
   /** ISO 8601. */
   readonly since: string;
 }

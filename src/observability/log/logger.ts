@@ -11,9 +11,6 @@ export type { Logger } from "pino";
 /** Levels of the log, from the fewest lines to the most. */
 export const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
-/** File descriptor of standard error. */
-const STDERR_FD = 2;
-
 /**
  * Makes the log. `destination` takes JSON lines instead of standard output, each whole in one call. Loggers made with child() write to the
  * same place.
@@ -49,7 +46,10 @@ export function droppedLines(log: Logger): number {
 function toStandardError({ message }: Error): void {
   const fix = "fix: free some disk space, or start the program that reads the log";
   try {
-    writeSync(STDERR_FD, `m2push: cannot write the log to standard output: ${message}; lines are dropped; ${fix}\n`);
+    writeSync(
+      process.stderr.fd,
+      `m2push: cannot write the log to standard output: ${message}; lines are dropped; ${fix}\n`,
+    );
   } catch {
     // No output is left to report it on; m2push_log_lines_dropped_total counts the lines.
   }

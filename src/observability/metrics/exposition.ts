@@ -13,8 +13,8 @@ import type { ServerSnapshot, Snapshot } from "./snapshot.js";
 /** The values of the labels, in the order of their names, and the value. */
 type Row = readonly [labels: readonly string[], value: number];
 type Rows = () => Iterable<Row>;
-type Kind = "counter" | "gauge";
-type Metric = readonly [kind: Kind, name: string, help: string, labels: readonly string[], rows: Rows];
+type MetricType = "counter" | "gauge";
+type Metric = readonly [type: MetricType, name: string, help: string, labels: readonly string[], rows: Rows];
 
 export class Exposition {
   readonly #metrics: MetricsObserver;

@@ -1,28 +1,29 @@
 /**
- * The distributions. Observed once for each flush or tick, never for each event: prom-client takes about 0.3 us for one, the counters 4 ns
- * for an event. And prom-client is told when somebody asks, or of a hundred in one go: where events come one by one its code is out of
- * the processor's cache each time, and took 0.1 ms of the daemon's 1.5 for an event, in which Mongrel2 could not write.
+ * The histograms. A value is observed for each flush or tick, never for each event: prom-client takes about 0.3 us for one, a counter 4 ns.
+ * Values are buffered until a scrape, or until there are a hundred: where events come one by one, prom-client's code is out of the
+ * processor's cache each time, and took 0.1 ms of the daemon's 1.5 for an event.
  */
 import { Histogram, type HistogramConfiguration, type Registry } from "prom-client";
 
-/** Upper bounds, seconds: Mongrel2 on the same machine answers a fence after 0.13 ms. */
-const FENCE = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** Upper bounds in seconds: Mongrel2 on the same machine answers a fence after 0.13 ms. */
+const FENCE_BUCKETS_SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+];
 /** A publication's time is in whole milliseconds. */
-const LATENCY = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-const LAG = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const LAG_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 /** Bytes: from one small event to a full body for 100,000 clients. */
-const FLUSH = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
+const FLUSH_BUCKETS_BYTES = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216, 67_108_864];
 
-/** Observations that wait at most. */
-const MOST = 100;
+const MAX_BUFFERED_COUNT = 100;
 
-/** See the head. */
+/** Buffers values: see the head of the file. */
 class BufferedHistogram<Label extends string> {
   readonly #histogram: Histogram<Label>;
-  readonly #waiting: [labels: Record<Label, string>, value: number][] = [];
+  readonly #buffered: [labels: Record<Label, string>, value: number][] = [];
 
   constructor(config: HistogramConfiguration<Label>) {
-    this.#histogram = new Histogram({ ...config, collect: () => this.#tell() });
+    this.#histogram = new Histogram({ ...config, collect: () => this.#observeBuffered() });
   }
 
   zero(labels: Record<Label, string>): void {
@@ -30,11 +31,11 @@ class BufferedHistogram<Label extends string> {
   }
 
   observe(labels: Record<Label, string>, value: number): void {
-    if (this.#waiting.push([labels, value]) >= MOST) this.#tell();
+    if (this.#buffered.push([labels, value]) >= MAX_BUFFERED_COUNT) this.#observeBuffered();
   }
 
-  #tell(): void {
-    for (const [labels, value] of this.#waiting.splice(0)) this.#histogram.observe(labels, value);
+  #observeBuffered(): void {
+    for (const [labels, value] of this.#buffered.splice(0)) this.#histogram.observe(labels, value);
   }
 }
 
@@ -47,23 +48,28 @@ export class Histograms {
   constructor(registry: Registry) {
     const made = <Label extends string>(name: string, help: string, buckets: number[], labelNames: Label[]) =>
       new BufferedHistogram<Label>({ name: `m2push_${name}`, help, buckets, labelNames, registers: [registry] });
-    this.#flush = made("flush_size_bytes", "Size of the messages of one flush.", FLUSH, ["server"]);
+    this.#flush = made("flush_size_bytes", "Size of the messages of one flush.", FLUSH_BUCKETS_BYTES, ["server"]);
     this.#fence = made(
       "fence_round_trip_seconds",
       "Time from a flush to the acknowledgement of the fence behind it.",
-      FENCE,
+      FENCE_BUCKETS_SECONDS,
       ["server"],
     );
     this.#latency = made(
       "publish_to_fence_seconds",
       "Age of the oldest publication of a flush when its fence is acknowledged, for live clients.",
-      LATENCY,
+      LATENCY_BUCKETS_SECONDS,
       ["server"],
     );
-    this.#lag = made("event_loop_lag_seconds", "Delay of the event loop: how late a timer of 100 ms is.", LAG, []);
+    this.#lag = made(
+      "event_loop_lag_seconds",
+      "Delay of the event loop: how late a timer of 100 ms is.",
+      LAG_BUCKETS_SECONDS,
+      [],
+    );
   }
 
-  /** Makes the series of a server known before its first observation. */
+  /** Creates the series of a server, before its first observation. */
   addServer(server: string): void {
     for (const histogram of [this.#flush, this.#fence, this.#latency]) histogram.zero({ server });
   }

@@ -8,8 +8,8 @@ import { lint } from "../metrics/lint.js";
 
 function routes(now: () => Snapshot = () => snapshotOf()) {
   const { metrics: observer, observe, exposition, clock } = metrics(now);
-  const pulse = rateSampler(clock, observer);
-  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler: pulse, snapshot: now, exposition });
+  const sampler = rateSampler(clock, observer);
+  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler, snapshot: now, exposition });
   const get = async (path: string) => {
     const method = table.get(path)?.GET;
     assert.ok(method, path);

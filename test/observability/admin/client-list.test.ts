@@ -104,7 +104,7 @@ describe("Client list", () => {
     );
   });
 
-  test("who comes or goes between two pages moves nobody to another page", async () => {
+  test("a client that connects or leaves between two pages moves no other client to another page", async () => {
     const { clients, connect } = await operated();
     for (let id = 1; id <= 10; id++) connect(id);
     const ids = async (after?: number) => {

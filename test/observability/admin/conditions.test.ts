@@ -17,8 +17,8 @@ function daemon() {
   const conditions = new Conditions(clock, new LogObserver(log, clock).observe);
   const now = () => snapshotOf({ conditions: conditions.active });
   const { metrics: observer, exposition } = metrics(now);
-  const pulse = rateSampler(clock, observer);
-  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler: pulse, snapshot: now, exposition });
+  const sampler = rateSampler(clock, observer);
+  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler, snapshot: now, exposition });
   const get = async (path: string) => {
     const answer = await table.get(path)?.GET?.({ params: {}, query: new URLSearchParams(), lastEventId: undefined });
     assert.ok(answer && typeof answer.body === "string");
@@ -33,20 +33,20 @@ for (const code of Object.keys(CONDITION_TYPES) as ConditionCode[]) {
       const { clock, conditions, lines, get } = daemon();
       const blocks = CONDITION_TYPES[code].blocksReadiness;
       const metric = async () => sampleOf((await get("/metrics")).body, "m2push_condition", { code, subject: "main" });
-      conditions.begin({ code, subject: "main", message: "it broke", fix: "mend it", details: { count: 3 } });
+      conditions.begin({ code, subject: "main", message: "it broke", fix: "fix it", details: { count: 3 } });
 
       const { time: _, ...began } = lines[0] ?? assert.fail("no line");
       const level = blocks ? "error" : "warn";
-      const told = { event: "condition_began", code, subject: "main", count: 3, fix: "mend it", msg: "it broke" };
+      const told = { event: "condition_began", code, subject: "main", count: 3, fix: "fix it", msg: "it broke" };
       assert.deepEqual(began, { level, ...told });
       const ready = await get("/readyz");
       assert.deepEqual(
         ready,
-        blocks ? { status: 503, body: "main: it broke; fix: mend it\n" } : { status: 200, body: "ready\n" },
+        blocks ? { status: 503, body: "main: it broke; fix: fix it\n" } : { status: 200, body: "ready\n" },
       );
       const status = JSON.parse((await get("/status")).body) as Status;
       assert.deepEqual([status.ready, status.conditions.map((it) => it.code)], [!blocks, [code]]);
-      const line = `${blocks ? "!" : "-"} main: it broke; fix: mend it`;
+      const line = `${blocks ? "!" : "-"} main: it broke; fix: fix it`;
       assert.ok(asTable(status, 0).split("\n").includes(line), asTable(status, 0));
       assert.equal(await metric(), 1);
 

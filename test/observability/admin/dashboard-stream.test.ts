@@ -33,10 +33,10 @@ class Watcher extends Writable {
 
 async function start() {
   const { clock, metrics: observer } = metrics();
-  const visits = new RecentConnections(clock);
-  const pulse = rateSampler(clock, observer);
+  const recentConnections = new RecentConnections(clock);
+  const sampler = rateSampler(clock, observer);
   let looks = 0;
-  const parts: StatusParts = { version: "1.2.3", metrics: observer, sampler: pulse, snapshot: () => snapshotOf() };
+  const parts: StatusParts = { version: "1.2.3", metrics: observer, sampler, snapshot: () => snapshotOf() };
   const status = () => {
     looks++;
     return statusOf(parts);
@@ -45,13 +45,13 @@ async function start() {
   connect(1);
   const client = server.clients.get(1);
   assert.ok(client);
-  const observe = visits.observe;
+  const observe = recentConnections.observe;
   const come = () => observe({ type: "clientConnected", server: "main", client, clients: 1 });
   return {
     clock,
-    visits,
+    recentConnections,
     come,
-    feed: new DashboardStream({ clock, recentConnections: visits, status }),
+    feed: new DashboardStream({ clock, recentConnections, status }),
     looks: () => looks,
   };
 }
@@ -59,7 +59,7 @@ async function start() {
 const gone = (watcher: Watcher) => new Promise((resolve) => watcher.once("close", resolve).destroy());
 
 describe("DashboardStream", () => {
-  test("whoever watches gets a report at once, then one each second", async () => {
+  test("a watcher gets an event at once, then one each second", async () => {
     const { feed, clock } = await start();
     const watcher = new Watcher();
     feed.watch(watcher);
@@ -93,7 +93,7 @@ describe("DashboardStream", () => {
     feed.close();
   });
 
-  test("everybody hears of each visit once, whenever they began to watch", async () => {
+  test("every watcher gets each connection once, whenever it began to watch", async () => {
     const { feed, clock, come } = await start();
     come();
     const early = new Watcher();
@@ -104,17 +104,17 @@ describe("DashboardStream", () => {
     come();
     clock.advance(2000);
     assert.deepEqual(
-      early.reports.map(({ connections: visits }) => visits.length),
+      early.reports.map(({ connections: recentConnections }) => recentConnections.length),
       [1, 2, 0],
     );
     assert.deepEqual(
-      late.reports.map(({ connections: visits }) => visits.length),
+      late.reports.map(({ connections: recentConnections }) => recentConnections.length),
       [2, 1, 0],
     );
     feed.close();
   });
 
-  test("who comes back with the id of the last report hears only what happened since", async () => {
+  test("a watcher that reconnects with the id of its last event gets only what happened since", async () => {
     const { feed, come } = await start();
     come();
     const first = new Watcher();
@@ -134,7 +134,7 @@ describe("DashboardStream", () => {
     const { feed, clock, come } = await start();
     const watcher = new Watcher();
     feed.watch(watcher);
-    for (let visit = 0; visit < 80; visit++) come();
+    for (let count = 0; count < 80; count++) come();
     clock.advance(1000);
     assert.deepEqual([watcher.reports[1]?.connections.length, watcher.reports[1]?.skipped], [50, 30]);
     const late = new Watcher();
@@ -157,7 +157,7 @@ describe("DashboardStream", () => {
     feed.close();
   });
 
-  test("so many may watch, and one more when one has left", async () => {
+  test("20 watchers are served, and one more when one has left", async () => {
     const { feed } = await start();
     const watchers = Array.from({ length: 20 }, () => new Watcher());
     for (const watcher of watchers) {

@@ -40,7 +40,7 @@ describe("Guard", () => {
     });
   }
 
-  test("listening for the network, every name is answered: nobody can know them all", () => {
+  test("on an address of the network every Host is served", () => {
     for (const listen of ["0.0.0.0:6780", "10.0.0.1:6780", "[::]:6780", "push.example:6780"]) {
       for (const host of ["push.example", "10.0.0.1:6780", "localhost"]) assert.equal(refused(listen, host), undefined);
     }
