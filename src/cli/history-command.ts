@@ -38,7 +38,7 @@ async function exportTo(file: string | undefined, config: Config, io: Io): Promi
   const archive = await openSource(config, io.clock);
   let count = 0;
   async function* lines() {
-    yield encodeHeader(archive.lifetime);
+    yield encodeHeader(archive.header);
     for await (const publication of archive.publications) {
       yield encodeEntry(publication);
       count++;

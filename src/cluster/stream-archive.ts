@@ -35,7 +35,7 @@ export async function openStreamArchive(
     const { epoch, last } = state;
     const floor = ((await session.find(epoch)) ?? last + 1) - 1;
     const header = { epoch, floor, last };
-    return { lifetime: header, publications: publicationsOf(session, header), close: () => session.close() };
+    return { header, publications: publicationsOf(session, header), close: () => session.close() };
   } catch (error) {
     await session.close();
     throw error;
@@ -56,7 +56,7 @@ async function connect(config: ArchiveConfig, clock: Clock): Promise<StreamSessi
 
 async function* publicationsOf(
   session: StreamSession,
-  { epoch, floor, last }: HistoryExport["lifetime"],
+  { epoch, floor, last }: HistoryExport["header"],
 ): AsyncGenerator<Publication> {
   for (let at = floor; at < last; at += READ_BATCH_MESSAGES) {
     const through = Math.min(at + READ_BATCH_MESSAGES, last);
@@ -104,14 +104,14 @@ export async function fillStream(
 /** The stream, ready for the import. */
 async function prepareStream(
   session: StreamSession,
-  { lifetime }: HistoryExport,
+  { header }: HistoryExport,
   newEpoch: () => string,
   clock: Clock,
 ): Promise<StreamState> {
   const there = await session.inspect();
   if (!there) await session.create(newEpoch());
   // Custom ids must not look like positions of the stream's own epoch.
-  else if (there.count === 0 && there.epoch === lifetime.epoch) await session.changeEpoch(newEpoch());
+  else if (there.count === 0 && there.epoch === header.epoch) await session.changeEpoch(newEpoch());
   for (const end = clock.monotonic() + FOLLOWER_TIMEOUT_MS; ; ) {
     const state = await session.inspect();
     if (!state) throw unavailable("the stream was made, and is not there");
@@ -125,12 +125,12 @@ async function prepareStream(
 
 async function importEvents(
   session: StreamSession,
-  { lifetime, publications }: HistoryExport,
+  { header, publications }: HistoryExport,
   state: StreamState,
 ): Promise<ImportResult> {
   const newest = state.count > 0 ? (await session.read(state.last - 1, state.last))[0]?.data : undefined;
-  const sender = new OrderedSender(session, state, lifetime.epoch);
-  const shift = new OffsetShift(lifetime.floor);
+  const sender = new OrderedSender(session, state, header.epoch);
+  const shift = new OffsetShift(header.floor);
   let before = 0;
   let isNew = state.count === 0;
   try {
@@ -144,8 +144,8 @@ async function importEvents(
         isNew = newest !== undefined && data.equals(newest);
       }
     }
-    const note = (base: number) => encodeEarlierEpoch({ ...lifetime, runs: shift.ranges(base) });
-    if (isNew) await sender.send(keyOfEarlierEpoch(lifetime.epoch), "end", note(state.last - before));
+    const note = (base: number) => encodeEarlierEpoch({ ...header, runs: shift.ranges(base) });
+    if (isNew) await sender.send(keyOfEarlierEpoch(header.epoch), "end", note(state.last - before));
     else if (!newest || !note(state.last - 1 - before).equals(newest)) throw streamNotEmpty(state);
     await sender.finish();
   } finally {

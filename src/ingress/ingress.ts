@@ -1,32 +1,32 @@
-/** The ZeroMQ door for publishers: messages from a bound PULL socket become publications. Bad ones are told and dropped. */
+/** ZeroMQ ingress: messages from a bound PULL socket become publications. Invalid messages are reported and dropped. */
 import { M2pushError, ProtocolError } from "../errors.js";
 import { type Draft, parsePublication } from "../protocol/publication.js";
 
-/** What the socket for publishers tells. */
+/** Receiver of the messages and events of the socket for publishers. */
 interface SourceReceiver extends SocketObserver {
-  /** Returns whether it was a publication. */
+  /** Returns whether the message is a valid publication. */
   message(parts: Buffer[]): boolean;
 }
 
-/** Who is told of what happens to the socket for publishers and its connections. */
+/** Observer of the socket for publishers and its connections. */
 export interface SocketObserver {
-  /** A publisher was cut off. `remote`: its address and port, "" = none. */
+  /** The connection of a publisher was rejected or closed. `remote`: its address and port, "" = unknown. */
   refused(error: M2pushError, remote: string): void;
-  /** No connection can be taken. Told once, until recovered(). */
+  /** The socket cannot accept connections. Called once until recovered(). */
   failed(error: LinkFailure): void;
   recovered(): void;
-  /** A connection has ended with an error. */
+  /** A connection ended with an error. */
   broken(error: LinkFailure): void;
 }
 
-/** An error of a socket, in two halves. */
+/** An error of a socket, with the parts of its message. */
 interface LinkFailure extends M2pushError {
   readonly address: string;
   readonly what: string;
   readonly fix: string;
 }
 
-/** Where messages come from: a bound PULL socket. */
+/** Source of messages: a bound PULL socket. */
 interface Source {
   start(receiver: SourceReceiver): Promise<void>;
   close(): Promise<void>;
@@ -36,19 +36,17 @@ export interface IngressOptions {
   readonly source: Source;
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
-  /** Whether a topic is in the hub's own namespace: nobody publishes there. */
+  /** Whether a topic is in the hub's own namespace, which is closed to publishers. */
   readonly isReserved: (topic: string) => boolean;
-  /**
-   * A message that is no publication, or one that could not be kept. There is nobody to answer: a PUSH socket hears nothing.
-   */
+  /** A message is invalid, or the daemon could not store it. A PUSH socket receives no responses, so the publisher is not informed. */
   readonly rejected: (error: M2pushError) => void;
   readonly observer: SocketObserver;
 }
 
 export class Ingress {
   readonly #options: IngressOptions;
-  /** What the last message waits for. */
-  #underway: Promise<unknown> | undefined;
+  /** The promise of the last post(): several publications may share one, and its rejection must be reported once. */
+  #pending: Promise<unknown> | undefined;
 
   constructor(options: IngressOptions) {
     this.#options = options;
@@ -72,11 +70,11 @@ export class Ingress {
   #receive(parts: Buffer[]): boolean {
     try {
       const draft = parsePublication(parts);
-      if (draft.topics.some(this.#options.isReserved)) throw reserved();
-      const underway = this.#options.post(draft);
-      if (underway !== this.#underway) {
-        this.#underway = underway;
-        underway?.catch((error) => this.#reject(error));
+      if (draft.topics.some(this.#options.isReserved)) throw reservedTopicError();
+      const pending = this.#options.post(draft);
+      if (pending !== this.#pending) {
+        this.#pending = pending;
+        pending?.catch((error) => this.#reject(error));
       }
       return true;
     } catch (error) {
@@ -91,4 +89,4 @@ export class Ingress {
   }
 }
 
-const reserved = () => new ProtocolError("invalid", "a topic is in the hub's own namespace");
+const reservedTopicError = () => new ProtocolError("invalid", "a topic is in the hub's own namespace");

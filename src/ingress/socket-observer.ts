@@ -1,4 +1,4 @@
-/** What happens at the socket for publishers: in the log, in the metrics, and, while no connection can be taken, as a condition. */
+/** Reports events of the socket for publishers as daemon events and, while the socket cannot accept connections, as a condition. */
 import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
 import type { SocketObserver } from "./ingress.js";

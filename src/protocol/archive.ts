@@ -1,44 +1,45 @@
 /**
- * A history as text, to be carried from one store to another (`m2push history export`). One JSON object a line (NDJSON):
+ * Text format that moves a history from one store to another (`m2push history export`): one JSON object per line (NDJSON).
  *
  *   {"format":"m2push history","version":1,"epoch":"1q9x0k","floor":0,"last":2}
  *   {"offset":1,"id":"1q9x0k.1","time":1760000000000,"topics":["news"],"data":"hello"}
  *   {"offset":2,"id":"urn:2","time":1760000000001,"topics":["a","b"],"private":true,"type":"x","retry":5000,"data":""}
  *   {"end":true}
  *
- * Events come by rising offset, above `floor`, none above `last`; whoever was at the floor has missed nothing of what follows.
- * The last line tells a whole archive from one that was cut off.
+ * The events are sorted by offset, above `floor` and not above `last`. The archive contains every stored event above `floor`, so
+ * a client that has received everything up to `floor` misses nothing. The last line distinguishes a complete archive from a
+ * truncated one.
  *
- * An archive may hold what the hub itself has sent, which need not keep the rules for publishers (checkDraft). Only what a store
- * or a browser could not take is refused here.
+ * An archive may contain events of the hub itself, to which the rules for publishers (checkDraft) do not apply. The decoder
+ * rejects only events that a store or a browser cannot accept.
  */
 import { M2pushError } from "../errors.js";
 import { LIMITS } from "./limits.js";
 import type { Draft, Publication } from "./publication.js";
 import { decodeEvents, type EventFields, encodeEvent } from "./sse.js";
 
-/** One lifetime of the offsets, as far as it is in an archive. */
+/** The epoch of an archive and the range of its offsets. */
 export interface ArchiveHeader {
   readonly epoch: string;
-  /** Everything after this offset is there. */
+  /** The archive is complete above this offset. */
   readonly floor: number;
-  /** The highest offset that was given out. */
+  /** The highest offset that the store has assigned. */
   readonly last: number;
 }
 
-/** What a store gives away or takes in. */
+/** A history that a store exports or imports. */
 export interface HistoryExport {
-  readonly lifetime: ArchiveHeader;
-  /** By rising offset. May reject on the way: then it is not whole. */
+  readonly header: ArchiveHeader;
+  /** Sorted by offset. The iteration may reject: then the export is incomplete. */
   readonly publications: AsyncIterable<Publication>;
 }
 
 const FORMAT = "m2push history";
 const VERSION = 1;
-/** Stores keep the length of a topic in 16 bits. */
-const MOST_TOPIC = 65_535;
-const HALF_A_PAIR = /\p{Cs}/u;
-const KEYS = ["offset", "id", "time", "topics", "private", "type", "retry", "data"];
+/** Stores encode the length of a topic in 16 bits. */
+const MAX_TOPIC_BYTES = 65_535;
+const LONE_SURROGATE = /\p{Cs}/u;
+const ENTRY_KEYS = ["offset", "id", "time", "topics", "private", "type", "retry", "data"];
 
 export const ARCHIVE_END = '{"end":true}\n';
 
@@ -57,11 +58,12 @@ export function encodeEntry(publication: Publication): string {
   return `${JSON.stringify({ offset, id, time, topics, ...options, data })}\n`;
 }
 
-/** What a publication was before it was given its place, but for its id, which is kept. Throws "storage_unusable". */
+/** Returns the draft of a stored publication, with the id that it was given. Throws "storage_unusable". */
 export function draftOf({ offset, id, topics, private: hidden, bytes }: Publication): Draft & { readonly id: string } {
   const [event, more] = decodeEvents(bytes.toString());
   const [first, ...rest] = topics;
-  if (event?.data === undefined || more || first === undefined) throw bad(`what is stored at ${offset} is no event`);
+  if (event?.data === undefined || more || first === undefined)
+    throw invalid(`what is stored at ${offset} is no event`);
   const { data, type, retry } = event;
   return {
     topics: [first, ...rest],
@@ -73,31 +75,34 @@ export function draftOf({ offset, id, topics, private: hidden, bytes }: Publicat
   };
 }
 
-/** Throws "storage_unusable", saying what was wrong. */
+/** Throws "storage_unusable". */
 export function decodeHeader(line: string): ArchiveHeader {
   const { format, version, epoch, floor, last } = objectIn(line);
   if (format !== FORMAT || !isCount(version))
-    throw bad(`expected {"format":"${FORMAT}", ...}: it is no exported history`);
+    throw invalid(`expected {"format":"${FORMAT}", ...}: it is no exported history`);
   if (version > VERSION) {
-    throw bad(`it was written by a newer m2push (format ${version}, this one reads ${VERSION}): use that one`);
+    throw invalid(`it was written by a newer m2push (format ${version}, this one reads ${VERSION}): use that one`);
   }
-  if (typeof epoch !== "string" || !/^[A-Za-z0-9]{1,32}$/.test(epoch)) throw bad('"epoch" must be letters and digits');
-  if (!isCount(floor) || !isCount(last) || floor > last) throw bad('"floor" and "last" must be offsets, in this order');
+  if (typeof epoch !== "string" || !/^[A-Za-z0-9]{1,32}$/.test(epoch))
+    throw invalid('"epoch" must be letters and digits');
+  if (!isCount(floor) || !isCount(last) || floor > last)
+    throw invalid('"floor" and "last" must be offsets, in this order');
   return { epoch, floor, last };
 }
 
-/** Undefined for the line that ends an archive. Throws "storage_unusable" or "too_large", saying what was wrong. */
+/** Returns undefined for the last line of an archive. Throws "storage_unusable" or "too_large". */
 export function decodeEntry(line: string): Publication | undefined {
   const entry = objectIn(line);
   if (entry.end === true) return undefined;
-  const unknown = Object.keys(entry).find((key) => !KEYS.includes(key));
-  if (unknown !== undefined) throw bad(`unknown key ${JSON.stringify(unknown)}: known are ${KEYS.join(", ")}`);
+  const unknown = Object.keys(entry).find((key) => !ENTRY_KEYS.includes(key));
+  if (unknown !== undefined)
+    throw invalid(`unknown key ${JSON.stringify(unknown)}: known are ${ENTRY_KEYS.join(", ")}`);
   const { offset, id, time, private: hidden = false } = entry;
-  if (!isCount(offset) || offset === 0) throw bad('"offset" must be a whole number above 0');
-  if (!isText(id) || id === "") throw bad('"id" must be a text that is not empty');
-  if (Buffer.byteLength(id) > LIMITS.idBytes) throw tooMuch(`"id" has more than ${LIMITS.idBytes} bytes`);
-  if (!Number.isFinite(time)) throw bad('"time" must be milliseconds since 1970');
-  if (typeof hidden !== "boolean") throw bad('"private" must be true or false');
+  if (!isCount(offset) || offset === 0) throw invalid('"offset" must be a whole number above 0');
+  if (!isText(id) || id === "") throw invalid('"id" must be a text that is not empty');
+  if (Buffer.byteLength(id) > LIMITS.idBytes) throw tooLarge(`"id" has more than ${LIMITS.idBytes} bytes`);
+  if (!Number.isFinite(time)) throw invalid('"time" must be milliseconds since 1970');
+  if (typeof hidden !== "boolean") throw invalid('"private" must be true or false');
   return { offset, id, topics: topicsOf(entry), private: hidden, time: Number(time), bytes: bytesOf(id, entry) };
 }
 
@@ -108,49 +113,49 @@ function objectIn(line: string): Json {
   try {
     value = JSON.parse(line);
   } catch (cause) {
-    throw bad("broken JSON", cause);
+    throw invalid("broken JSON", cause);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw bad("expected a JSON object");
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid("expected a JSON object");
   return value as Json;
 }
 
 function topicsOf({ topics }: Json): string[] {
-  if (!Array.isArray(topics) || topics.length === 0) throw bad('"topics" must be a list with at least one topic');
-  if (!topics.every(isText)) throw bad('"topics" must be a list of texts');
-  if (topics.length > LIMITS.topics) throw tooMuch(`${topics.length} topics, at most ${LIMITS.topics} are taken`);
+  if (!Array.isArray(topics) || topics.length === 0) throw invalid('"topics" must be a list with at least one topic');
+  if (!topics.every(isText)) throw invalid('"topics" must be a list of texts');
+  if (topics.length > LIMITS.topics) throw tooLarge(`${topics.length} topics, at most ${LIMITS.topics} are taken`);
   const sizes = topics.map((topic) => Buffer.byteLength(topic));
-  if (sizes.some((size) => size > MOST_TOPIC)) throw tooMuch(`a topic has more than ${MOST_TOPIC} bytes`);
+  if (sizes.some((size) => size > MAX_TOPIC_BYTES)) throw tooLarge(`a topic has more than ${MAX_TOPIC_BYTES} bytes`);
   const all = sizes.reduce((sum, size) => sum + size, 0);
-  if (all > LIMITS.topicsBytes) throw tooMuch(`its topics have ${all} bytes, at most ${LIMITS.topicsBytes} are taken`);
+  if (all > LIMITS.topicsBytes) throw tooLarge(`its topics have ${all} bytes, at most ${LIMITS.topicsBytes} are taken`);
   return topics;
 }
 
 function bytesOf(id: string, { data, type, retry }: Json): Buffer {
-  if (!isText(data)) throw bad('"data" must be a text');
-  if (type !== undefined && !isText(type)) throw bad('"type" must be a text');
-  if (retry !== undefined && !isCount(retry)) throw bad('"retry" must be a whole number of milliseconds');
+  if (!isText(data)) throw invalid('"data" must be a text');
+  if (type !== undefined && !isText(type)) throw invalid('"type" must be a text');
+  if (retry !== undefined && !isCount(retry)) throw invalid('"retry" must be a whole number of milliseconds');
   const bytes = encoded({ id, data, ...(type !== undefined && { type }), ...(retry !== undefined && { retry }) });
   if (bytes.length <= LIMITS.eventBytes) return bytes;
-  throw tooMuch(`the event as it is sent has ${bytes.length} bytes, at most ${LIMITS.eventBytes} are taken`);
+  throw tooLarge(`the event as it is sent has ${bytes.length} bytes, at most ${LIMITS.eventBytes} are taken`);
 }
 
 function encoded(event: EventFields): Buffer {
   try {
     return encodeEvent(event);
   } catch (cause) {
-    throw bad(cause instanceof Error ? cause.message : String(cause), cause);
+    throw invalid(cause instanceof Error ? cause.message : String(cause), cause);
   }
 }
 
-/** What UTF-8 can hold: with half a surrogate pair in it, it would come out as another text. */
-const isText = (value: unknown): value is string => typeof value === "string" && !HALF_A_PAIR.test(value);
+/** UTF-8 cannot encode a lone surrogate: the stored text would differ. */
+const isText = (value: unknown): value is string => typeof value === "string" && !LONE_SURROGATE.test(value);
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 
-function bad(what: string, cause?: unknown): M2pushError {
+function invalid(what: string, cause?: unknown): M2pushError {
   return new M2pushError("storage_unusable", what, { cause });
 }
 
-function tooMuch(what: string): M2pushError {
+function tooLarge(what: string): M2pushError {
   return new M2pushError("too_large", what);
 }

@@ -34,7 +34,7 @@ export class FrameReader {
   /** Bytes of a truncated frame that are still to come. */
   #skipBytes = 0;
 
-  /** `truncateToBytes`: a larger frame is truncated to so many bytes; absent = next() throws "too_large". */
+  /** `truncateToBytes`: a larger frame is truncated to this number of bytes; absent = next() throws "too_large". */
   constructor(maxBodyBytes = Number.POSITIVE_INFINITY, truncateToBytes?: number) {
     this.maxBodyBytes = maxBodyBytes;
     this.#truncateToBytes = truncateToBytes;
@@ -64,8 +64,8 @@ export class FrameReader {
   }
 
   /**
-   * Returns the next frame; undefined when the chunk has no further complete frame. Throws "too_large" as soon as the size of a too
-   * large frame is known, and "invalid" at undefined flags and at a message frame that is not allowed yet.
+   * Returns the next frame; undefined when the chunk has no further complete frame. Throws "too_large" as soon as the
+   * size of a frame above the limit is known, and "invalid" at undefined flags and at a message frame that is not allowed yet.
    */
   next(): Frame | undefined {
     if (this.#skipBytes > 0) this.#skipTruncated();

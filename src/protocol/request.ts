@@ -1,10 +1,10 @@
 /**
- * Messages from Mongrel2 (its PUSH to our PULL), each in one ZeroMQ part:
+ * Codec of messages from Mongrel2 (from its PUSH socket to the daemon's PULL socket), each in one ZeroMQ part:
  *
  *   SENDER SP ID SP PATH SP <length>:<headers>, <length>:<body>,        all lengths count bytes
  *
- * What kind of message it is stands in the path and in Mongrel2's own headers, nowhere else. A client can choose its method,
- * its body and the lower-case headers: "JSON /x HTTP/1.1" with a disconnect notice for a body is a request like any other.
+ * Only the path and Mongrel2's own headers determine the kind of a message. A client chooses its method, its body and the
+ * lower-case headers: "JSON /x HTTP/1.1" with the body of a disconnect notice is an ordinary request.
  */
 import { ProtocolError } from "../errors.js";
 import { decodeHeaders, type HeaderBlock, type Headers, type OwnHeaders } from "./headers.js";
@@ -14,7 +14,7 @@ import { COMMA, netstringAt } from "./tnetstring.js";
 
 export type { Headers } from "./headers.js";
 
-/** Which connection a message is about. */
+/** The connection of a message. */
 interface Connection {
   /** The Handler's send_ident. */
   readonly sender: string;
@@ -24,9 +24,9 @@ interface Connection {
 
 export interface HttpRequest extends Connection {
   readonly kind: "http";
-  /** As the client sent it, undecoded, without the query: Mongrel2 neither resolves dots nor joins slashes. */
+  /** As the client sent it, not decoded, without the query: Mongrel2 neither resolves dots nor merges slashes. */
   readonly path: string;
-  /** 1 to 20 of [A-Z0-9], chosen by the client. */
+  /** 1 to 20 characters of [A-Z0-9], chosen by the client. */
   readonly method: string;
   /** "HTTP/1.0" or "HTTP/1.1". */
   readonly version: string;
@@ -34,20 +34,20 @@ export interface HttpRequest extends Connection {
   readonly uri: string;
   /** "" when absent. */
   readonly query: string;
-  /** "http" or "https": whether Mongrel2 itself spoke TLS. */
+  /** "https" if Mongrel2 itself terminated TLS, else "http". */
   readonly scheme: string;
-  /** The peer's address as Mongrel2 sees it; "" when it did not say. */
+  /** Address of the peer as Mongrel2 sees it; "" = not sent. */
   readonly remote: string;
   readonly headers: Headers;
   /** Shares the memory of the message. */
   readonly body: Buffer;
-  /** With download.flow_control: how many bytes may be on their way to this connection. Only in its first request. */
+  /** With download.flow_control: maximum number of bytes in flight to this connection. Only its first request has it. */
   readonly credits: number | undefined;
-  /** What the x-mongrel2-upload headers claim. The client can send them itself, so the files they name are not to be touched. */
+  /** Value of the x-mongrel2-upload headers. A client can forge them, so the files that they name must not be accessed. */
   readonly upload: "start" | "done" | undefined;
 }
 
-/** "@name {...}" or "<name ...>" on a raw TCP connection. The body is whatever the client sent. */
+/** "@name {...}" or "<name ...>" on a raw TCP connection. The body is unchecked text of the client. */
 interface SocketMessage extends Connection {
   readonly path: string;
   readonly body: Buffer;
@@ -60,17 +60,17 @@ interface WebSocketHandshake extends SocketMessage {
 
 export type Inbound =
   | HttpRequest
-  /** The connection is gone, or never was: also the answer to whatever is sent to an id that does not exist. */
+  /** The connection is closed or has never existed: Mongrel2 also sends it in response to a reply with an unknown id. */
   | ({ readonly kind: "disconnect" } & Connection)
-  /** With download.flow_control: so many bytes were written to the client. */
+  /** With download.flow_control: Mongrel2 has written `bytes` bytes to the client. */
   | ({ readonly kind: "credits"; readonly bytes: number } & Connection)
   | ({ readonly kind: "json-socket" } & SocketMessage)
   | ({ readonly kind: "xml-socket" } & SocketMessage)
-  /** The body is the ready Sec-WebSocket-Accept value. */
+  /** The body is the value of Sec-WebSocket-Accept. */
   | WebSocketHandshake
   /** `flags` is the frame's first byte: FIN, RSV and opcode. */
   | ({ readonly kind: "websocket-frame"; readonly flags: number } & SocketMessage)
-  /** With upload.stream: a part of a request's body. Those after the first have no method. */
+  /** With upload.stream: a part of a request's body. Parts after the first have no method. */
   | ({
       readonly kind: "upload-piece";
       readonly offset: number;
@@ -79,7 +79,7 @@ export type Inbound =
     } & Connection);
 
 /**
- * A message that cannot be understood. Where the id is known the client can still be answered, and must be: else it hangs.
+ * A message is malformed. If the id is known, the daemon must send an error response: otherwise the client waits forever.
  */
 export class RequestError extends ProtocolError {
   readonly sender: string | undefined;
@@ -94,19 +94,19 @@ export class RequestError extends ProtocolError {
 }
 
 const SPACE = 0x20;
-const MAX_ID = 2_147_483_647;
-/** Of a notice, instead of a path: no client can ask for it. */
-const NOTICE = "@*";
+const MAX_CONNECTION_ID = 2_147_483_647;
+/** A notice has it in place of a path; no client can request it. */
+const NOTICE_PATH = "@*";
 
-/** Disconnect notices as they are from the path on, with JSON and with tnetstring headers. */
-const DISCONNECTS = [
+/** Disconnect notices from the path to the end, with JSON and with tnetstring headers. */
+const DISCONNECT_NOTICES = [
   Buffer.from('@* 17:{"METHOD":"JSON"},21:{"type":"disconnect"},'),
   Buffer.from('@* 16:6:METHOD,4:JSON,}21:{"type":"disconnect"},'),
 ];
 const DISCONNECT_BODY = Buffer.from('{"type":"disconnect"}');
 const CREDITS_BODY = Buffer.from('{"type":"credits"}');
 
-/** Throws RequestError, for whatever bytes. */
+/** Throws RequestError, and no other error, for any malformed message. */
 export function parseRequest(message: Buffer): Inbound {
   const { connection, rest } = readConnection(message);
   if (isDisconnect(message, rest)) return { kind: "disconnect", ...connection };
@@ -118,13 +118,13 @@ export function parseRequest(message: Buffer): Inbound {
   }
 }
 
-/** The first value of a client's header; `name` in lower case. Undefined when it is absent, "" when it is empty. */
+/** Returns the first value of a client header; `name` in lower case. Undefined if it is absent, "" if it is empty. */
 export function header({ headers }: { readonly headers: Headers }, name: string): string | undefined {
   const value = headers.get(name)?.[0];
   return value === undefined ? undefined : trimmed(value);
 }
 
-/** The last value that is not empty; else as header(). */
+/** Returns the last value that is not empty; undefined if the header is absent, "" if all values are empty. */
 export function lastHeader({ headers }: { readonly headers: Headers }, name: string): string | undefined {
   const values = headers.get(name);
   if (values === undefined) return undefined;
@@ -135,7 +135,7 @@ export function lastHeader({ headers }: { readonly headers: Headers }, name: str
   return "";
 }
 
-/** Without the white space around it, which is no part of a value (RFC 9110 section 5.5): spaces and TABs, nothing else. */
+/** Strips surrounding spaces and TABs, which are not part of a value (RFC 9110 section 5.5). */
 function trimmed(value: string): string {
   let [start, end] = [0, value.length];
   while (start < end && isBlank(value, start)) start++;
@@ -154,11 +154,11 @@ function readConnection(message: Buffer): { connection: Connection; rest: number
   if (!isSender(sender)) throw new RequestError("no sender of letters, digits and '-' before the first space", {});
   const second = message.indexOf(SPACE, first + 1);
   const id = readId(message, first + 1, second);
-  if (id === undefined) throw new RequestError(`no connection id of 0 to ${MAX_ID}`, { sender });
+  if (id === undefined) throw new RequestError(`no connection id of 0 to ${MAX_CONNECTION_ID}`, { sender });
   return { connection: { sender, id }, rest: second + 1 };
 }
 
-/** Decimal digits from `start` to `end`, or undefined. A negative id (Mongrel2 counts in 32 bits) can never be answered. */
+/** Reads decimal digits from `start` to `end`; else undefined. No reply can address a negative id, which Mongrel2's 32-bit counter may reach. */
 function readId(message: Buffer, start: number, end: number): number | undefined {
   if (end <= start || end - start > 10) return undefined;
   let id = 0;
@@ -167,13 +167,13 @@ function readId(message: Buffer, start: number, end: number): number | undefined
     if (digit < 0 || digit > 9) return undefined;
     id = id * 10 + digit;
   }
-  return id <= MAX_ID ? id : undefined;
+  return id <= MAX_CONNECTION_ID ? id : undefined;
 }
 
-/** By its bytes: they come in storms, one for each dead id in each frame, and nothing in them varies. */
+/** Compares bytes because notices arrive in bursts, one per unknown id and frame, and their text is constant. */
 function isDisconnect(message: Buffer, rest: number): boolean {
   const length = message.length - rest;
-  return DISCONNECTS.some((it) => it.length === length && it.compare(message, rest) === 0);
+  return DISCONNECT_NOTICES.some((it) => it.length === length && it.compare(message, rest) === 0);
 }
 
 function readMessage(message: Buffer, start: number, connection: Connection): Inbound {
@@ -189,13 +189,13 @@ function readMessage(message: Buffer, start: number, connection: Connection): In
 }
 
 /**
- * The kinds, most telling first. A real notice has no PATH header: one that has it is the message of a JSON socket, which a
- * route for "@" would let through.
+ * Checks the most specific kinds first. A notice has no PATH header: a message that has one is of a JSON socket, which a route for
+ * "@" passes on.
  */
 function distinguish(connection: Connection, path: string, { own, client }: HeaderBlock, body: Buffer): Inbound {
   const method = own.METHOD;
   const isHttp = own.VERSION !== undefined;
-  if (path === NOTICE && own.PATH === undefined) return readNotice(connection, own, body);
+  if (path === NOTICE_PATH && own.PATH === undefined) return readNotice(connection, own, body);
   if (own.UPLOAD_STREAM !== undefined) return readPiece(connection, own, body);
   if (method === "JSON" && !isHttp && path.startsWith("@")) return { kind: "json-socket", ...connection, path, body };
   if (method === "XML" && !isHttp && path.startsWith("<")) return { kind: "xml-socket", ...connection, path, body };
@@ -247,7 +247,7 @@ function claimedUpload(client: Headers): HttpRequest["upload"] {
   return client.has("x-mongrel2-upload-start") ? "start" : undefined;
 }
 
-/** A number of bytes; everything that Mongrel2 says is a string. */
+/** Parses a number of bytes: Mongrel2 sends all header values as strings. */
 function readCount(connection: Connection, own: OwnHeaders, name: keyof OwnHeaders): number {
   const digits = own[name];
   if (digits === undefined || !/^[0-9]{1,15}$/.test(digits)) throw new RequestError(`${name} is no number`, connection);

@@ -1,39 +1,38 @@
 /**
- * Server-sent events, the text of an EventSource stream (WHATWG HTML, 9.2.5 and 9.2.6).
+ * Codec of server-sent events, the text of an EventSource stream (WHATWG HTML, 9.2.5 and 9.2.6).
  *
- * What the encoder writes can hold nothing but the fields it was given. A line ends at CR, LF or CRLF, nowhere else: in data
- * each begins a new `data` line (the page sees LF for all three), in the other fields it is refused. Of the other special
- * characters:
- * - U+FEFF is dropped only as the very first character of a stream, and ours begin with a field name or a colon. In data, at
- *   its beginning too, it arrives.
- * - U+0000 in an id makes browsers ignore the id, so it is refused there. In data it arrives.
- * - A browser strips one space after the colon. There always is one, so that spaces of the value itself arrive.
- * - Half a surrogate pair has no UTF-8; it becomes U+FFFD.
+ * A value cannot inject another field. A line ends at CR, LF or CRLF only: in data each of them begins a new `data` line (the page
+ * receives LF for all three), in other fields the encoder throws "invalid". Other special characters:
+ * - Browsers drop U+FEFF only as the first character of a stream, and a stream of the daemon begins with a field name or a colon.
+ *   In data it is preserved, also at the beginning.
+ * - U+0000 in an id makes browsers ignore the id, so the encoder throws "invalid". In data it is preserved.
+ * - A browser strips one space after the colon. The encoder always writes one, so that leading spaces of a value are preserved.
+ * - A lone surrogate has no UTF-8 encoding; it becomes U+FFFD.
  */
 import { ProtocolError } from "../errors.js";
 
-/** One event. What is absent is not in the stream: then an id or a waiting time given earlier goes on being valid. */
+/** One event. An absent field is not written: the id and the retry time of an earlier event then remain valid. */
 export interface EventFields {
-  /** What a browser sends as Last-Event-ID from here on; "" makes it forget. */
+  /** The value that a browser sends as Last-Event-ID from now on; "" = none. */
   readonly id?: string;
   /** The name of the DOM event; absent and "" are "message". */
   readonly type?: string | undefined;
-  /** How long to wait before reconnecting, milliseconds, a whole number. */
+  /** Delay before reconnecting, a whole number of milliseconds. */
   readonly retry?: number | undefined;
-  /** Absent: the page hears nothing of this event, but its id and waiting time count. "" is an event with empty data. */
+  /** Absent = the browser dispatches no event but applies the id and the retry time. "" is an event with empty data. */
   readonly data?: string;
 }
 
 const LINE_END = /\r\n|\r|\n/g;
 
-/** The event's bytes, blank line included. Throws "invalid" for what no stream can carry: see above. */
+/** Encodes the event with its blank line. Throws "invalid" for a field that no stream can contain: see above. */
 export function encodeEvent(event: EventFields): Buffer {
   const { data } = event;
   if (data === undefined) return Buffer.from(`${head(event)}\n`);
   return Buffer.from(`${head(event)}data: ${isOneLine(data) ? data : data.replace(LINE_END, "\ndata: ")}\n\n`);
 }
 
-/** encodeEvent(event).length, without making it where it can be reckoned. */
+/** Returns encodeEvent(event).length; encodes the event only if its data has several lines. */
 export function eventSize(event: EventFields): number {
   const { data } = event;
   if (data !== undefined && !isOneLine(data)) return encodeEvent(event).length;
@@ -41,14 +40,14 @@ export function eventSize(event: EventFields): number {
 }
 
 /**
- * Text that browsers ignore: each line of it a comment. Nothing is added after the colon, and no blank line at the end: some
- * libraries (@microsoft/fetch-event-source) call the page for each block that a blank line ends, also for one of comments.
+ * Encodes text that browsers ignore: each line becomes a comment. Adds no blank line, because some libraries
+ * (@microsoft/fetch-event-source) dispatch an event for each block that a blank line ends, also for a block of comments.
  */
 export function encodeComment(text: string): Buffer {
   return Buffer.from(`:${isOneLine(text) ? text : text.replace(LINE_END, "\n:")}\n`);
 }
 
-/** The waiting time alone: it counts as soon as its line has ended, and without a blank line it is no block (see above). */
+/** Encodes the retry time alone, in milliseconds: it applies at the end of its line, and without a blank line it is not a block (see above). */
 export function encodeRetry(retry: number): Buffer {
   return Buffer.from(`retry: ${milliseconds(retry)}\n`);
 }
@@ -61,7 +60,7 @@ function head({ type, retry, id }: EventFields): string {
   return text;
 }
 
-/** Two searches for one character are several times faster than one for a set of them. */
+/** Two searches for one character each are several times faster than one search for a set. */
 function isOneLine(text: string): boolean {
   return !text.includes("\n") && !text.includes("\r");
 }
@@ -76,7 +75,7 @@ function withoutNull(id: string): string {
   return id;
 }
 
-/** Digits only, as the standard asks: "1e21" would be ignored. */
+/** Digits only, as the standard requires: browsers ignore "1e21". */
 function milliseconds(retry: number): number {
   if (Number.isSafeInteger(retry) && retry >= 0) return retry + 0;
   throw new ProtocolError("invalid", `retry must be a whole number of milliseconds, not ${retry}`);
@@ -85,10 +84,9 @@ function milliseconds(retry: number): number {
 type Block = { -readonly [K in keyof EventFields]: EventFields[K] };
 
 /**
- * Reads a stream from its beginning, by the letter of the standard; nothing is an error. Gives one entry for each block that
- * ends with a blank line and has at least one known field, also where a browser would dispatch no event for want of data.
- * Each holds its own fields only: an id is not carried on to later entries, as a browser does it. What follows the last blank
- * line is not there yet.
+ * Decodes a stream from its beginning as the standard defines it; it never throws. Returns one entry for each block that ends with
+ * a blank line and has at least one known field, also if a browser would dispatch no event because data is absent. Each entry has
+ * its own fields only: unlike in a browser, an id does not apply to later entries. Text after the last blank line is ignored.
  */
 export function decodeEvents(text: string): EventFields[] {
   const events: EventFields[] = [];
@@ -103,7 +101,7 @@ export function decodeEvents(text: string): EventFields[] {
   return events;
 }
 
-/** Without the last, which has no end yet. A CR at the very end does end its line: the LF that may follow is no other one. */
+/** Omits the last line, which has no end yet. A CR at the end of the text ends its line: an LF after it would not end another. */
 function wholeLines(text: string): string[] {
   return text.split(LINE_END).slice(0, -1);
 }

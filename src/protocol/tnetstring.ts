@@ -1,15 +1,15 @@
 /**
- * Typed netstrings (tnetstrings.org): `<length>:<bytes><type>`, the length counting bytes. Mongrel2 writes request headers
- * in them on demand, speaks nothing else on its control port, and takes extended replies in them.
+ * Codec of typed netstrings (tnetstrings.org): `<length>:<bytes><type>`, with the length in bytes. Mongrel2 uses them for request
+ * headers if configured, for all messages of its control port, and for the body of extended replies.
  *
  *   ","  bytes     "#"  whole number     "^"  other number     "!"  true, false     "~"  null     "]"  list     "}"  dictionary
  *
- * Stricter than Mongrel2's own reader, which trusts its input: a length has no sign and no leading zero, and nothing may
- * stick out of what contains it.
+ * The decoder is stricter than that of Mongrel2, which trusts its input: a length has no sign and no leading zero, and a value
+ * must not extend beyond its container.
  */
 import { ProtocolError } from "../errors.js";
 
-/** Bytes are decoded to a Buffer that shares the memory of the input. Encoding takes a string for its UTF-8 bytes. */
+/** The decoder returns bytes as a Buffer that shares the memory of the input. The encoder writes a string as UTF-8 bytes. */
 export type TnetValue =
   | Buffer
   | string
@@ -20,15 +20,15 @@ export type TnetValue =
   | ReadonlyMap<string, TnetValue>;
 
 export interface TnetLimits {
-  /** How deep lists and dictionaries may lie in each other; absent = 16. A value that is neither has depth 0. */
+  /** Maximum nesting of lists and dictionaries; absent = 16. A value that is neither has depth 0. */
   readonly maxDepth?: number;
-  /** The longest value, in bytes; absent = 16 MiB. */
+  /** Maximum size of a value, in bytes; absent = 16 MiB. */
   readonly maxBytes?: number;
-  /** How many values there may be in all, keys not counted; absent = 1,000,000. */
+  /** Maximum number of all values, without keys; absent = 1,000,000. */
   readonly maxItems?: number;
 }
 
-/** One `<length>:<bytes><type>` in a buffer: the bytes lie from `start` to `end`, `next` is what follows the type. */
+/** One `<length>:<bytes><type>` in a buffer: the bytes extend from `start` to `end`, `next` is the position after the type. */
 export interface Netstring {
   readonly start: number;
   readonly end: number;
@@ -37,12 +37,13 @@ export interface Netstring {
   readonly next: number;
 }
 
-const MAX_BYTES = 16 * 1024 * 1024;
-/** The longest length that is read: tnetstrings.org allows 9 digits. */
-const MAX_DIGITS = 9;
+const MAX_VALUE_BYTES = 16 * 1024 * 1024;
+/** Maximum number of digits of a length, by tnetstrings.org. */
+const MAX_LENGTH_DIGITS = 9;
 /** The longest text of a number; "-1.7976931348623157e+308" has 24 characters. */
-const MAX_NUMBER = 40;
+const MAX_NUMBER_BYTES = 40;
 
+/** Bytes of the syntax: the colon, then the types. */
 const COLON = 0x3a;
 export const COMMA = 0x2c;
 const HASH = 0x23;
@@ -53,45 +54,51 @@ const LIST = 0x5d;
 export const DICTIONARY = 0x7d;
 
 /**
- * Reads one netstring's frame, without looking at the bytes in it or at the type. `limit` is where its container ends.
- * Throws "invalid", or "too_large" when it is longer than `maxBytes`.
+ * Reads the frame of one netstring and checks neither its bytes nor its type. `limit` is the end of its container. Throws "invalid",
+ * and "too_large" if it is longer than `maxBytes`.
  */
-export function netstringAt(buffer: Buffer, start: number, maxBytes = MAX_BYTES, limit = buffer.length): Netstring {
+export function netstringAt(
+  buffer: Buffer,
+  start: number,
+  maxBytes = MAX_VALUE_BYTES,
+  limit = buffer.length,
+): Netstring {
   let length = 0;
   let at = start;
-  for (; at < limit && at - start <= MAX_DIGITS; at++) {
+  for (; at < limit && at - start <= MAX_LENGTH_DIGITS; at++) {
     const digit = (buffer[at] ?? 0) - 0x30;
     if (digit < 0 || digit > 9) break;
     length = length * 10 + digit;
   }
   const digits = at - start;
-  if (at >= limit && digits <= MAX_DIGITS) throw broken(`it ends in the length at byte ${start}`);
-  if (digits === 0 || digits > MAX_DIGITS || buffer[at] !== COLON) throw broken(`no length and colon at byte ${start}`);
-  if (digits > 1 && buffer[start] === 0x30) throw broken(`a length with a leading zero at byte ${start}`);
-  if (length > maxBytes) throw tooMuch(`${length} bytes at byte ${start}, at most ${maxBytes} are taken`);
+  if (at >= limit && digits <= MAX_LENGTH_DIGITS) throw invalid(`it ends in the length at byte ${start}`);
+  if (digits === 0 || digits > MAX_LENGTH_DIGITS || buffer[at] !== COLON)
+    throw invalid(`no length and colon at byte ${start}`);
+  if (digits > 1 && buffer[start] === 0x30) throw invalid(`a length with a leading zero at byte ${start}`);
+  if (length > maxBytes) throw tooLarge(`${length} bytes at byte ${start}, at most ${maxBytes} are taken`);
   const end = at + 1 + length;
   if (end >= limit)
-    throw broken(`${length} bytes announced at byte ${start}, ${Math.max(0, limit - at - 2)} are there`);
+    throw invalid(`${length} bytes announced at byte ${start}, ${Math.max(0, limit - at - 2)} are there`);
   return { start: at + 1, end, type: buffer[end] ?? 0, next: end + 1 };
 }
 
-/** Reads a buffer that is one value from end to end. Throws "invalid" or "too_large". */
+/** Decodes a buffer that contains exactly one value. Throws "invalid" or "too_large". */
 export function decode(buffer: Buffer, limits: TnetLimits = {}): TnetValue {
   const { value, end } = decodeAt(buffer, 0, limits);
-  if (end !== buffer.length) throw broken(`${buffer.length - end} bytes after the end of the value`);
+  if (end !== buffer.length) throw invalid(`${buffer.length - end} bytes after the end of the value`);
   return value;
 }
 
-/** Reads the value that begins at `start`, and says where it ended. Throws "invalid" or "too_large". */
+/** Decodes the value that begins at `start` and returns its end. Throws "invalid" or "too_large". */
 export function decodeAt(buffer: Buffer, start: number, limits: TnetLimits = {}): { value: TnetValue; end: number } {
-  const { maxDepth = 16, maxBytes = MAX_BYTES, maxItems = 1_000_000 } = limits;
+  const { maxDepth = 16, maxBytes = MAX_VALUE_BYTES, maxItems = 1_000_000 } = limits;
   const reader = new Reader(buffer, maxDepth, maxBytes, maxItems);
   const value = reader.read(start, buffer.length, 0);
   return { value, end: reader.at };
 }
 
 class Reader {
-  /** Behind the value read last. */
+  /** Position after the last value read. */
   at = 0;
   readonly #buffer: Buffer;
   readonly #maxDepth: number;
@@ -106,7 +113,7 @@ class Reader {
   }
 
   read(start: number, limit: number, depth: number): TnetValue {
-    if (--this.#itemsLeft < 0) throw tooMuch("more values than are taken");
+    if (--this.#itemsLeft < 0) throw tooLarge("more values than are taken");
     const it = netstringAt(this.#buffer, start, this.#maxBytes, limit);
     const value = this.#value(it, depth);
     this.at = it.next;
@@ -118,20 +125,20 @@ class Reader {
       case COMMA:
         return this.#buffer.subarray(it.start, it.end);
       case HASH:
-        return wholeNumber(this.#text(it));
+        return parseInteger(this.#text(it));
       case CARET:
-        return otherNumber(this.#text(it));
+        return parseDecimal(this.#text(it));
       case BANG:
-        return truth(this.#text(it));
+        return parseBoolean(this.#text(it));
       case TILDE:
-        if (it.end > it.start) throw broken(`a null with bytes in it at byte ${it.start}`);
+        if (it.end > it.start) throw invalid(`a null with bytes in it at byte ${it.start}`);
         return null;
       case LIST:
         return this.#list(it, this.#deeper(depth));
       case DICTIONARY:
         return this.#dictionary(it, this.#deeper(depth));
       default:
-        throw broken(`unknown type 0x${it.type.toString(16).padStart(2, "0")} at byte ${it.end}`);
+        throw invalid(`unknown type 0x${it.type.toString(16).padStart(2, "0")} at byte ${it.end}`);
     }
   }
 
@@ -145,43 +152,44 @@ class Reader {
     const entries = new Map<string, TnetValue>();
     for (this.at = it.start; this.at < it.end; ) {
       const key = netstringAt(this.#buffer, this.at, this.#maxBytes, it.end);
-      if (key.type !== COMMA) throw broken(`a key that is no string at byte ${key.start}`);
+      if (key.type !== COMMA) throw invalid(`a key that is no string at byte ${key.start}`);
       entries.set(this.#buffer.toString("utf8", key.start, key.end), this.read(key.next, it.end, depth));
     }
     return entries;
   }
 
   #deeper(depth: number): number {
-    if (depth >= this.#maxDepth) throw tooMuch(`values deeper than ${this.#maxDepth} in each other`);
+    if (depth >= this.#maxDepth) throw tooLarge(`values deeper than ${this.#maxDepth} in each other`);
     return depth + 1;
   }
 
-  /** Of a number or truth value. */
+  /** Returns the text of a number or boolean. */
   #text({ start, end }: Netstring): string {
-    if (end - start > MAX_NUMBER) throw broken(`a number or truth value of ${end - start} bytes at byte ${start}`);
+    if (end - start > MAX_NUMBER_BYTES)
+      throw invalid(`a number or truth value of ${end - start} bytes at byte ${start}`);
     return this.#buffer.toString("latin1", start, end);
   }
 }
 
-function wholeNumber(text: string): number {
+function parseInteger(text: string): number {
   const value = /^-?[0-9]+$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(value)) throw broken(`${JSON.stringify(text)} is no whole number within 53 bits`);
+  if (!Number.isSafeInteger(value)) throw invalid(`${JSON.stringify(text)} is no whole number within 53 bits`);
   // "-0" is a whole number, and plain zero.
   return value + 0;
 }
 
-function otherNumber(text: string): number {
+function parseDecimal(text: string): number {
   const value = /^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isFinite(value)) throw broken(`${JSON.stringify(text)} is no number`);
+  if (!Number.isFinite(value)) throw invalid(`${JSON.stringify(text)} is no number`);
   return value;
 }
 
-function truth(text: string): boolean {
-  if (text !== "true" && text !== "false") throw broken(`${JSON.stringify(text)} is neither true nor false`);
+function parseBoolean(text: string): boolean {
+  if (text !== "true" && text !== "false") throw invalid(`${JSON.stringify(text)} is neither true nor false`);
   return text === "true";
 }
 
-/** Throws TypeError for what has no tnetstring: undefined, a function, NaN. Half a surrogate pair becomes U+FFFD. */
+/** Throws TypeError for undefined, a function, NaN and an infinite number. A lone surrogate becomes U+FFFD. */
 export function encode(value: TnetValue): Buffer {
   if (Buffer.isBuffer(value)) return typed(value, ",");
   if (typeof value === "string") return typed(Buffer.from(value), ",");
@@ -203,10 +211,10 @@ function typed(bytes: Buffer, type: string): Buffer {
   return Buffer.concat([Buffer.from(`${bytes.length}:`), bytes, Buffer.from(type)]);
 }
 
-function broken(what: string): ProtocolError {
+function invalid(what: string): ProtocolError {
   return new ProtocolError("invalid", `not a tnetstring: ${what}`);
 }
 
-function tooMuch(what: string): ProtocolError {
+function tooLarge(what: string): ProtocolError {
   return new ProtocolError("too_large", `tnetstring over its limits: ${what}`);
 }

@@ -27,7 +27,7 @@ const MAX_PING_CONTEXT_BYTES = 16;
 /** The longest body whose size has one byte. */
 const MAX_SHORT_BODY_BYTES = 255;
 
-/** The end of the mechanism in a greeting: so many bytes contain version and mechanism. */
+/** Position of the end of the mechanism in a greeting; version and mechanism are before it. */
 const MECHANISM_END_BYTES = 32;
 
 /**
@@ -142,12 +142,12 @@ export function partsFrame(parts: readonly Buffer[]): Buffer {
   return frame;
 }
 
-/** Bytes of the frame of a body of so many bytes. */
+/** Returns the size of a frame whose body has this number of bytes. */
 export function frameBytes(bytes: number): number {
   return frameHeadBytes(bytes) + bytes;
 }
 
-/** Writes the head of a frame for a body of so many bytes; returns the position of the body. */
+/** Writes the head of a frame whose body has this number of bytes; returns the position of the body. */
 export function writeFrameHead(into: Buffer, at: number, bytes: number, flags = 0): number {
   into[at] = bytes > MAX_SHORT_BODY_BYTES ? flags | FLAG_LONG : flags;
   if (bytes > MAX_SHORT_BODY_BYTES) writeSize(into, at + 1, bytes);

@@ -35,7 +35,7 @@ export async function openHistoryArchive(path: string, clock: Clock): Promise<Hi
   const { epoch, floor, last, damagedBlocks } = history;
   const damage = damagedBlocks > 0 ? { damage: `${describeDamage(damagedBlocks)}: their events are missing` } : {};
   return {
-    lifetime: { epoch, floor, last },
+    header: { epoch, floor, last },
     publications: publicationsOf(history),
     ...damage,
     close: () => history.close(),
@@ -70,7 +70,7 @@ export async function restore(
   try {
     rmSync(staging, { recursive: true, force: true });
     privately(() => mkdirSync(staging));
-    const options = { ...limits, path: staging, durability: "commit", archiveHeader: archive.lifetime } as const;
+    const options = { ...limits, path: staging, durability: "commit", archiveHeader: archive.header } as const;
     const history = await openLmdbHistory(options, clock);
     const counts = await appendAll(history, archive).finally(() => history.close());
     renameSync(join(staging, HISTORY_FILE), join(path, HISTORY_FILE));

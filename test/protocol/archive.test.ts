@@ -10,25 +10,25 @@ import { positionDraft } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { draft } from "../support/arbitraries.js";
 
-const LIFETIME: ArchiveHeader = { epoch: "abc123", floor: 0, last: 1000 };
-const HEADER = encodeHeader(LIFETIME);
+const ARCHIVE_HEADER: ArchiveHeader = { epoch: "abc123", floor: 0, last: 1000 };
+const HEADER = encodeHeader(ARCHIVE_HEADER);
 const entry = (more: Record<string, unknown> = {}) =>
   `${JSON.stringify({ offset: 1, id: "abc123.1", time: 5, topics: ["t"], data: "x", ...more })}\n`;
 
 const publication = fc
   .tuple(draft, fc.integer({ min: 1, max: 1e12 }), fc.integer({ min: 0, max: 1e13 }))
-  .map(([it, offset, time]) => positionDraft(it, LIFETIME.epoch, offset, time));
+  .map(([it, offset, time]) => positionDraft(it, ARCHIVE_HEADER.epoch, offset, time));
 
 async function* cut(text: string, size: number): AsyncGenerator<Buffer> {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-async function read(text: string, size = 65_536): Promise<{ lifetime: ArchiveHeader; publications: Publication[] }> {
-  const { lifetime, publications } = await readArchive(cut(text, size));
+async function read(text: string, size = 65_536): Promise<{ header: ArchiveHeader; publications: Publication[] }> {
+  const { header, publications } = await readArchive(cut(text, size));
   const all: Publication[] = [];
   for await (const it of publications) all.push(it);
-  return { lifetime, publications: all };
+  return { header, publications: all };
 }
 
 describe("Archive", () => {
@@ -47,9 +47,9 @@ describe("Archive", () => {
     await fc.assert(
       fc.asyncProperty(all, fc.integer({ min: 1, max: 200 }), async (them, size) => {
         const publications = them.toSorted((a, b) => a.offset - b.offset);
-        const lifetime = { epoch: "abc123", floor: 0, last: 1e12 };
-        const text = encodeHeader(lifetime) + publications.map(encodeEntry).join("") + ARCHIVE_END;
-        assert.deepEqual(await read(text, size), { lifetime, publications });
+        const header = { epoch: "abc123", floor: 0, last: 1e12 };
+        const text = encodeHeader(header) + publications.map(encodeEntry).join("") + ARCHIVE_END;
+        assert.deepEqual(await read(text, size), { header, publications });
       }),
       { numRuns: 50 },
     );
