@@ -81,7 +81,7 @@ export const PHRASES = [
 ];
 
 /** Words that are ordinary in prose, but say too little as the name of something: they match whole parts of identifiers in src only. */
-export const NAME_PARTS = ["legacy", "life", "lifetime", "room", "rooms", "told", "nobody"];
+export const NAME_PARTS = ["legacy", "life", "room", "rooms", "told", "nobody"];
 
 /** Names that a declaration (class, interface, type, function) of src may not have: each has a longer name that says what it is. */
 export const DECLARED_NAMES = [
@@ -252,10 +252,10 @@ export const UNITLESS = {
   LF: "the code of a character",
   LIST: "the type byte of a tnetstring",
   DICTIONARY: "the type byte of a tnetstring",
-  DER_SEQUENCE: "the tag byte of DER",
-  MORE: "a flag bit of ZMTP 3.1, 3.2",
-  LONG: "a flag bit of ZMTP 3.1, 3.2",
-  COMMAND: "a flag bit of ZMTP 3.1, 3.2",
+  FLAG_MORE: "a flag bit of ZMTP 3.1, 3.2",
+  FLAG_LONG: "a flag bit of ZMTP 3.1, 3.2",
+  FLAG_COMMAND: "a flag bit of ZMTP 3.1, 3.2",
+  MS_PER_SECOND: "a conversion: its name says both units",
   SUBSCRIBE: "the first byte of a subscription message of ZMTP",
   EXIT_INTERNAL_ERROR: "an exit code of sysexits.h",
 };
