@@ -1,10 +1,11 @@
 /**
  * Reports words of the former private language and numeric constants without a unit (scripts/language-rules.js).
- * Part of `npm run lint`; with files as arguments it reads only those. Exits 1 where it finds any.
+ * Part of `npm run lint`; with files as arguments it reads only those (`--root DIR`: below another folder). Exits 1 where it finds any.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import ts from "typescript";
 import { ALLOWED, CODES, DECLARED_NAMES, NAME_PARTS, PHRASES, UNITLESS, UNITS, WORDS } from "./language-rules.js";
 
@@ -113,8 +114,12 @@ function languageFiles() {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const paths = process.argv.length > 2 ? process.argv.slice(2) : languageFiles();
-  const found = paths.flatMap((path) => languageFindings(path, readFileSync(join(ROOT, path), "utf8")));
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { root: { type: "string", default: ROOT } },
+  });
+  const paths = positionals.length > 0 ? positionals : languageFiles();
+  const found = paths.flatMap((path) => languageFindings(path, readFileSync(join(values.root, path), "utf8")));
   for (const finding of found) console.log(finding);
   if (found.length > 0) console.error(`${found.length} findings; scripts/language-rules.js has the rules`);
   process.exitCode = found.length > 0 ? 1 : 0;

@@ -128,6 +128,13 @@ export const ALLOWED = [
     why: "promises settle: the language's own term",
   },
   { word: /^journal$/i, line: /journald|journalctl|systemd|StandardOutput/i, why: "the journal of systemd" },
+  {
+    word: /^visits$/i,
+    path: /^src\/matching\//,
+    line: /instruction|slot|match/i,
+    why: "an automaton visits its states",
+  },
+  { word: /^settled$/, path: /^docs\/decisions\//, line: /`settled`/, why: "a decision record names the former field" },
   { word: /^REST$/, line: /\bREST (?:API|interface)\b/, why: "the architecture style" },
 ];
 
@@ -215,6 +222,7 @@ export const UNITS = [
     "PROGRAMS",
     "ADDRESSES",
   ],
+  ...["CHARS", "FLUSHES", "SETS", "MATCHES"],
 ];
 
 /** Last parts of the names of numbers that measure nothing: codes, bits, positions within a format. */
@@ -235,6 +243,7 @@ export const CODES = [
   "OFFSET",
   "MAGIC",
   "INDEX",
+  "TAG",
 ];
 
 /**
@@ -255,6 +264,7 @@ export const UNITLESS = {
   FLAG_MORE: "a flag bit of ZMTP 3.1, 3.2",
   FLAG_LONG: "a flag bit of ZMTP 3.1, 3.2",
   FLAG_COMMAND: "a flag bit of ZMTP 3.1, 3.2",
+  BEFORE_ALL: "an offset below all others",
   MS_PER_SECOND: "a conversion: its name says both units",
   SUBSCRIBE: "the first byte of a subscription message of ZMTP",
   EXIT_INTERNAL_ERROR: "an exit code of sysexits.h",

@@ -194,7 +194,7 @@ async function startHub(context: DaemonContext): Promise<void> {
   context.hub = new Hub({
     ...{ bus, history, observe, clock, base, conditions },
     clients: started(store, "the client store"),
-    attendance: context.presence,
+    presenceListener: context.presence,
     presence: context.presence,
     isFlooded: () => publishers?.hasBacklog ?? false,
     random: Math.random,

@@ -48,7 +48,7 @@ interface DoctorOptions {
 }
 
 /** Called with each finding as soon as it is known. */
-type Report = (subject: string, findings: readonly Finding[]) => void;
+type ReportFindings = (subject: string, findings: readonly Finding[]) => void;
 
 async function runDoctor(command: Command, { mongrel2Db, strict = false, json }: DoctorOptions, io: Io): Promise<void> {
   const reported: ({ readonly subject: string } & Finding)[] = [];
@@ -81,7 +81,7 @@ interface CheckInput {
   readonly io: Io;
 }
 
-async function examine(command: Command, file: string | undefined, io: Io, report: Report): Promise<void> {
+async function examine(command: Command, file: string | undefined, io: Io, report: ReportFindings): Promise<void> {
   const { config } = loadFor(command, io);
   const daemon = await queryDaemon(config);
   report("m2push", [daemonFinding(config, daemon)]);
@@ -143,7 +143,7 @@ const runningFolders = ({ servers }: Mongrel2Database): string[] =>
 /** The folder of the database, the one above it (`m2push up` keeps the database in run/), and the working folder. */
 const foldersAround = (file: string, cwd: string): string[] => [dirname(file), dirname(dirname(file)), cwd];
 
-async function openDatabase(path: string, report: Report): Promise<Mongrel2Database | undefined> {
+async function openDatabase(path: string, report: ReportFindings): Promise<Mongrel2Database | undefined> {
   try {
     return await readDatabase(path);
   } catch (error) {

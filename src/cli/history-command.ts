@@ -37,7 +37,7 @@ export function addHistory(program: Command, io: Io = processIo): void {
 async function exportTo(file: string | undefined, config: Config, io: Io): Promise<void> {
   const archive = await openSource(config, io.clock);
   let count = 0;
-  async function* lines() {
+  async function* archiveLines() {
     yield encodeHeader(archive.header);
     for await (const publication of archive.publications) {
       yield encodeEntry(publication);
@@ -48,7 +48,7 @@ async function exportTo(file: string | undefined, config: Config, io: Io): Promi
   try {
     // The export contains private events.
     const target = file === undefined ? io.stdout : createWriteStream(resolve(io.cwd, file), { mode: 0o600 });
-    await pipeline(Readable.from(joined(lines())), target, { end: file !== undefined });
+    await pipeline(Readable.from(joined(archiveLines())), target, { end: file !== undefined });
   } finally {
     await archive.close();
   }

@@ -6,7 +6,7 @@ import { Invalid, type ValueType } from "./value-type.js";
 /** Bytes of a Unix socket's path without its final NUL: sun_path of unix(7) holds 108. */
 const MAX_SOCKET_PATH_BYTES = 107;
 /** Ports of TCP are 16-bit numbers. */
-const MAX_PORT_NUMBER = 65_535;
+const MAX_PORT = 65_535;
 
 const EXPECTED_ENDPOINT = 'an address such as "tcp://127.0.0.1:9999" or "ipc://run/socket"';
 const HOST = "(?:\\*|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\\])";
@@ -33,7 +33,7 @@ export function endpointType(options: { off?: boolean } = {}): ValueType<string>
 /** Whether the text is a ZeroMQ endpoint of a transport that m2push supports. */
 export function isEndpoint(value: string): boolean {
   const [, , port] = TCP.exec(value) ?? [];
-  if (port !== undefined) return Number(port) >= 1 && Number(port) <= MAX_PORT_NUMBER;
+  if (port !== undefined) return Number(port) >= 1 && Number(port) <= MAX_PORT;
   return /^ipc:\/\/[^\0\n\r]+$/.test(value);
 }
 
@@ -55,7 +55,7 @@ export const listenAddressType: ValueType<string> = {
   read(value) {
     if (value === "") return value;
     const [, host, port] = (typeof value === "string" && LISTEN.exec(value)) || [];
-    return host !== undefined && host !== "*" && Number(port) <= MAX_PORT_NUMBER
+    return host !== undefined && host !== "*" && Number(port) <= MAX_PORT
       ? `${host}:${port}`
       : new Invalid(listenAddressType.expected);
   },

@@ -31,7 +31,7 @@ export interface HubOptions {
   readonly history: History;
   readonly clients: ClientStore;
   readonly observe: ObserveDelivery;
-  readonly attendance: PresenceListener;
+  readonly presenceListener: PresenceListener;
   /** Absent = no client gets presence events. */
   readonly presence?: PresenceSource;
   readonly clock: Clock;
@@ -161,7 +161,7 @@ export class Hub {
     const stream = server.register(subscription);
     server.open(stream, this.#watchers.start(server, stream, replay));
     this.#watchers.add(server, stream.client);
-    if (subscriber) this.#options.attendance.joined(subscriber);
+    if (subscriber) this.#options.presenceListener.joined(subscriber);
     server.flush();
   }
 
@@ -173,7 +173,7 @@ export class Hub {
   adopt(server: ServerDelivery, stored: StoredClient, asOf = Number.POSITIVE_INFINITY): Client {
     const client = server.adopt(stored, asOf < this.#epochSince);
     this.#watchers.add(server, client);
-    if (stored.subscriber) this.#options.attendance.adopted(stored.subscriber);
+    if (stored.subscriber) this.#options.presenceListener.adopted(stored.subscriber);
     if (this.#keys.isRevoked(client)) this.end(server, client.id, "revoked");
     server.flush();
     return client;
@@ -183,7 +183,7 @@ export class Hub {
   forget(server: ServerDelivery, clients: readonly StoredClient[]): void {
     for (const { id, subscriber } of clients) {
       if (!server.clients.has(id)) this.#options.clients.remove(server.name, id);
-      if (subscriber) this.#options.attendance.left(subscriber);
+      if (subscriber) this.#options.presenceListener.left(subscriber);
     }
   }
 
@@ -213,7 +213,7 @@ export class Hub {
     const client = server.leave(id, reason);
     if (!client) return false;
     this.#watchers.remove(server, client);
-    if (client.subscriber) this.#options.attendance.left(client.subscriber);
+    if (client.subscriber) this.#options.presenceListener.left(client.subscriber);
     return true;
   }
 

@@ -36,9 +36,9 @@ const UNITS = {
   step: 1,
 } as const;
 
-type Kind = keyof typeof UNITS;
+type WorkKind = keyof typeof UNITS;
 
-const DESCRIPTIONS: Readonly<Record<Kind, string>> = {
+const DESCRIPTIONS: Readonly<Record<WorkKind, string>> = {
   pattern: "the number of patterns",
   character: "the length of the patterns",
   encoding: "literal text between groups",
@@ -55,13 +55,13 @@ const DESCRIPTIONS: Readonly<Record<Kind, string>> = {
 /** The cost of one pattern, and its most expensive kind of work. */
 export interface Cost {
   readonly units: number;
-  readonly kind: Kind;
+  readonly kind: WorkKind;
 }
 
 /** The work of one request. */
 export class CompileWork {
   readonly #max: number;
-  readonly #byKind = new Map<Kind, number>();
+  readonly #byKind = new Map<WorkKind, number>();
   #units = 0;
   #saved = 0;
 
@@ -79,7 +79,7 @@ export class CompileWork {
   }
 
   /** Throws "too_large" when the limit is exceeded; the message names the most expensive kind of work. */
-  spend(kind: Kind, times = 1): void {
+  spend(kind: WorkKind, times = 1): void {
     this.#add(kind, UNITS[kind] * times);
   }
 
@@ -98,7 +98,7 @@ export class CompileWork {
     return { value, cost: { units: this.#units - units, kind: mostExpensive(added) } };
   }
 
-  #add(kind: Kind, units: number): void {
+  #add(kind: WorkKind, units: number): void {
     this.#units += Math.ceil(units);
     this.#byKind.set(kind, (this.#byKind.get(kind) ?? 0) + units);
     if (this.#units > this.#max) throw this.#tooExpensive();
@@ -111,7 +111,7 @@ export class CompileWork {
   }
 }
 
-const mostExpensive = (costs: readonly (readonly [Kind, number])[]): Kind =>
+const mostExpensive = (costs: readonly (readonly [WorkKind, number])[]): WorkKind =>
   costs.reduce((most, one) => (one[1] > most[1] ? one : most), ["pattern", 0])[0];
 
 /** For patterns that were taken before: of a client that is served on, or of a selector that is in use. */

@@ -98,10 +98,10 @@ export class PatternSubscribers<T> extends SubscriberSet<T> implements Indexed {
 }
 
 /** Fixed cost of a pattern: its memory, and a try. */
-const PATTERN_COST = 16;
+const PATTERN_COST_UNITS = 16;
 
 /** Cost of a selector: its states and PATTERN_COST; 0 for an exact topic. */
-export const costOf = ({ cost }: Matcher): number => (cost === undefined ? 0 : cost + PATTERN_COST);
+export const costOf = ({ cost }: Matcher): number => (cost === undefined ? 0 : cost + PATTERN_COST_UNITS);
 
 /** Empty sets that are kept, besides a quarter of the others. */
 const MAX_EMPTY_SETS = 1_000;

@@ -6,7 +6,7 @@ import type { NetRow } from "../protocol/control-protocol.js";
 const STAMP_ERROR_MS = 1500;
 
 type AdoptionPlan =
-  /** So many clients wait for a proof. */
+  /** Number of clients that wait for a proof. */
   | { readonly kind: "waiting"; readonly clients: number }
   | {
       readonly kind: "decided";

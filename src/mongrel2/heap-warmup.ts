@@ -23,7 +23,7 @@ export class HeapWarmup {
     this.#send = send;
   }
 
-  /** Call it before a flush that makes Mongrel2 copy so many bytes. */
+  /** Call it before a flush that makes Mongrel2 copy `bytes` bytes. */
   beforeFlush(bytes: number): void {
     this.#largeFlushes = bytes < BURST_FLUSH_BYTES ? 0 : this.#largeFlushes + 1;
     if (this.#isSent || this.#largeFlushes < 2) return;

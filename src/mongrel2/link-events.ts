@@ -5,7 +5,7 @@ import type { Inbound, RequestError } from "../protocol/request.js";
  * Events of a Mongrel2Link. `inbound` is called only while the link is live; each generation lies between its live() and its lost().
  */
 export interface LinkEvents {
-  /** Mongrel2 answers, after so many milliseconds. `untrusted`: connections whose requests arrived while the link was lost. */
+  /** Mongrel2 answers; the time that it took, ms. `untrusted`: connections whose requests arrived while the link was lost. */
   live(milliseconds: number, untrusted: readonly number[]): void;
   lost(reason: string): void;
   inbound(message: Inbound): void;
@@ -21,6 +21,6 @@ export interface LinkEvents {
   fencePassed(milliseconds: number): void;
   /** While live, a notice of another process's fence arrived; `isYounger`: that process started after this one. */
   foreignFence(isYounger: boolean): void;
-  /** So many messages may come from an earlier Mongrel2 process: they are dropped. */
+  /** Number of messages that may come from an earlier Mongrel2 process: they are dropped. */
   fromEarlierInstance(messages: number): void;
 }

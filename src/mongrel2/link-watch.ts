@@ -29,7 +29,7 @@ interface LinkWatchOptions {
   readonly clock: Clock;
   /** Returns a number from 0 up to 1. */
   readonly random: () => number;
-  /** Reconnects after so many milliseconds without any answer; 0 = never. */
+  /** Reconnects after this time without any answer, ms; 0 = never. */
   readonly linkTimeoutMs: number;
   readonly isLive: () => boolean;
   /** Age of the oldest pending fence, milliseconds; 0 = none is pending. */

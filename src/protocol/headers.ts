@@ -38,7 +38,7 @@ export interface HeaderBlock {
 }
 
 /** Type byte of a tnetstring list, "]". */
-const LIST_TYPE = 0x5d;
+const LIST_TYPE_BYTE = 0x5d;
 /** The UTF-8 decoder inserts it for invalid bytes; a client may also have sent it. */
 const REPLACEMENT = "\u{fffd}";
 
@@ -129,7 +129,7 @@ function tnetHeaders(message: Buffer, { start, end }: Netstring): HeaderBlock {
     const key = netstringAt(message, at, end - at, end);
     const content = netstringAt(message, key.next, end - key.next, end);
     const name = text(message, key);
-    const value = content.type === LIST_TYPE ? texts(message, content) : text(message, content);
+    const value = content.type === LIST_TYPE_BYTE ? texts(message, content) : text(message, content);
     at = content.next;
     if (isOwn(name)) {
       checkOwn(name, value);

@@ -41,7 +41,7 @@ export interface SocketRole {
   readonly identity: string;
   /** The largest message, all parts together. */
   readonly maxMessageBytes: number;
-  /** A larger message in one part is truncated to so many bytes; absent = its peer is disconnected. */
+  /** A larger message in one part is truncated to this size, bytes; absent = its peer is disconnected. */
   readonly truncateToBytes?: number;
   readonly clock: Clock;
 }
@@ -66,7 +66,7 @@ export interface SharedLimits {
   readonly tickQueue: TickQueue;
   /** Bytes that one peer may have read and not handled. */
   readonly maxQueuedBytes: number;
-  /** The unfinished message of a peer takes so many bytes more than before; negative = less. */
+  /** The unfinished message of a peer takes this number of bytes more than before; negative = less. */
   unfinishedBytesChanged(bytes: number): void;
 }
 

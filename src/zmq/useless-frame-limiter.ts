@@ -2,7 +2,7 @@
 import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 
-/** So many useless frames in a row within WINDOW_MS end a connection. A PING every 10 ms makes half of that. */
+/** Useless frames in a row that end a connection when they arrive within WINDOW_MS. A PING every 10 ms makes half of that. */
 const MAX_USELESS_COUNT = 1000;
 const WINDOW_MS = 5000;
 

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { frameBytes, writeFrameHead } from "../protocol/zmtp.js";
 
-/** The queue is written at so many bytes: the first of 500,000 clients does not wait for the last one's frame. */
+/** Size at which the queue is written, bytes: the first of 500,000 clients does not wait for the last one's frame. */
 const MAX_QUEUED_BYTES = 128_000;
 
 export class WriteQueue {

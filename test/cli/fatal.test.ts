@@ -61,7 +61,7 @@ describe("A daemon that meets a mistake of its own", () => {
     });
   }
 
-  test("writes what waits for a slow reader of the log first", async (t) => {
+  test("first writes the log lines that are queued for a slow reader", async (t) => {
     const child = run(
       t,
       `for (let line = 0; line < 20_000; line++) log.info({ line }, "a line of some length, so that the pipe is full");

@@ -27,7 +27,7 @@ async function start(t: TestContext, now: () => Snapshot = () => snapshotOf()) {
 /** Seconds pass at once. */
 const hasty = { ...systemClock, after: (_ms: number, run: () => void) => systemClock.after(0, run) };
 
-/** Runs --watch until so many pieces have been written; then the reader goes away. */
+/** Runs --watch until `pieces` pieces have been written; then the reader goes away. */
 async function watch(
   listen: string,
   args: readonly string[],

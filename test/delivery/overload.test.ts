@@ -36,7 +36,7 @@ function publish({ hub }: Bench, n: number, hidden = false): void {
 }
 
 /** Waits until every client has caught up. */
-function settle({ outlet, server, clock }: Bench): void {
+function catchUpAll({ outlet, server, clock }: Bench): void {
   for (let turns = 0; server.figures.behind > 0 || outlet.pendingFences > 0; turns++) {
     assert.ok(turns < 100_000, "no client catches up");
     if (!outlet.pass()) clock.advance(1);
@@ -54,7 +54,7 @@ describe("Overload: streams with expensive patterns", () => {
       assert.deepEqual(it.outlet.events(PLAIN), numbers(n + 1));
       assert.equal(it.server.clients.get(PLAIN)?.state.name, "live");
     }
-    settle(it);
+    catchUpAll(it);
     for (let id = 1; id <= 10; id++) assert.deepEqual(it.outlet.events(id), numbers(20), `client ${id}`);
     assert.deepEqual(it.outlet.closed, []);
   });
@@ -72,7 +72,7 @@ describe("Overload: streams with expensive patterns", () => {
     assert.ok(most <= PUBLICATION_UNITS + 2 * MAX_STEP_COUNT + 100_000, `${most} steps`);
     const all = stepsSoFar() - begun;
     assert.ok(all <= 1_500_000 + 2 * MAX_STEP_COUNT + 100_000, `${all} steps`);
-    settle(it);
+    catchUpAll(it);
     for (let id = 1; id <= 10; id++) assert.deepEqual(it.outlet.events(id), numbers(40));
   });
 
@@ -92,7 +92,7 @@ describe("Overload: streams with expensive patterns", () => {
     const it = await crowded();
     publish(it, 1);
     assert.ok(it.server.figures.behind > 0, "deferred");
-    settle(it);
+    catchUpAll(it);
     publish(it, 1);
     assert.equal(it.server.figures.behind, 0);
     it.outlet.acknowledgeAll();
@@ -105,7 +105,7 @@ describe("Overload: streams with expensive patterns", () => {
       publish(it, n);
       it.outlet.pass();
     }
-    settle(it);
+    catchUpAll(it);
     const gapOf = (id: number) =>
       /^event: m2push-gap\nid: .*\ndata: (.*)$/m.exec(it.outlet.received.get(id) ?? "")?.[1];
     assert.equal(gapOf(PLAIN), undefined);
@@ -135,7 +135,7 @@ describe("Overload: streams with expensive patterns", () => {
   test("stay open after a burst that they catch up with", async () => {
     const it = await crowded();
     for (let n = 0; n < 20; n++) publish(it, n);
-    settle(it);
+    catchUpAll(it);
     it.clock.advance(60_000);
     assert.deepEqual(it.outlet.closed, []);
     it.server.handOver();
@@ -149,7 +149,7 @@ describe("Overload: streams with expensive patterns", () => {
     it.outlet.acknowledgeAll();
     publish(it, 1, true);
     publish(it, 2);
-    settle(it);
+    catchUpAll(it);
     assert.deepEqual(it.outlet.events(20), ["1", "2"]);
     assert.deepEqual(it.outlet.events(1), ["2"]);
     assert.deepEqual(it.outlet.events(PLAIN), ["2"]);

@@ -113,7 +113,7 @@ describe("Access", () => {
     }
   });
 
-  test("the header decides alone: a good cookie does not mend it, a bad one does not spoil it", async () => {
+  test("the header decides alone: a valid cookie does not replace it, an invalid one does no harm", async () => {
     const web = await Web.open();
     const cookie = (token: string) => ({ cookie: `__Secure-mercure_access_token=${token}` });
     const good = await everythingV8();

@@ -112,7 +112,7 @@ export class Web {
       history,
       clients: this.store,
       observe: () => {},
-      attendance: this.presence,
+      presenceListener: this.presence,
       presence: this.presence,
       clock,
       base: hubUrl(this.config),
@@ -185,7 +185,7 @@ export class Web {
     return readResponses(this.outlet.received.get(id) ?? "");
   }
 
-  /** Resolves when a connection has so many responses. */
+  /** Resolves when a connection has `count` responses. */
   async until(id: number, count: number): Promise<Response[]> {
     await this.outlet.changes.until(() => this.responses(id).length >= count, `${count} responses`);
     return this.responses(id);

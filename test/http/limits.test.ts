@@ -22,7 +22,7 @@ function slowHistory(web: Web) {
 }
 
 /** Lets what was begun with a token go on until it waits for something else. */
-const settled = () => new Promise((resolve) => setImmediate(resolve));
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("Limits of clients", () => {
   for (const [what, token] of [
@@ -72,11 +72,11 @@ describe("Limits of clients", () => {
     const waiting = slowHistory(web);
     const late = web.send(HUB, { query: "topic=x&lastEventID=unknown" });
     const both = web.send(HUB, { query: "topic=x&lastEventID=unknown", headers: bearer(await everything()) });
-    await settled();
+    await nextTurn();
     web.hub.leave(web.server, late, "left");
     web.hub.leave(web.server, both, "left");
     for (const answer of waiting) answer();
-    await settled();
+    await nextTurn();
     assert.deepEqual([web.hub.clients, web.server.figures.pending], [0, 0]);
     for (const id of [early, late, both]) assert.deepEqual(web.responses(id), []);
   });
@@ -96,14 +96,14 @@ describe("Limits of clients", () => {
           const remote = `192.0.2.${at % 3}`;
           const headers = what === "token" ? bearer(token) : {};
           const query = what === "slow" ? "topic=x&lastEventID=unknown" : "topic=x";
-          if (what === "turn") await settled();
+          if (what === "turn") await nextTurn();
           else if (what === "answer") waiting.splice(at % (waiting.length + 1), 1)[0]?.();
           else if (what === "end") web.hub.leave(web.server, ids[at % ids.length] ?? 0, "left");
           else ids.push(web.send(HUB, { query, headers, remote }));
           assert.ok(web.hub.clients <= 5 && web.hub.countOf(remote) <= 3);
         }
         for (const answer of waiting) answer();
-        await settled();
+        await nextTurn();
         assert.ok(web.hub.clients <= 5);
         for (const id of ids) web.hub.leave(web.server, id, "left");
         assert.deepEqual([web.hub.clients, web.hub.countOf("192.0.2.1"), web.server.figures.pending], [0, 0, 0]);

@@ -105,7 +105,7 @@ describe("Presence", () => {
     assert.equal(web.history.last, 0);
   });
 
-  test("while nobody watches no event is made of who comes and goes; who watches later is told of what comes then", async () => {
+  test("without a watcher no presence event is made; a later watcher receives the events from then on", async () => {
     const web = await Web.open();
     const frames = web.outlet.frames;
     for (let visit = 0; visit < 20; visit++) web.hub.leave(web.server, await open(web, "match=a"), "left");
@@ -277,7 +277,7 @@ describe("Presence", () => {
     assert.equal(gaps(web, again.id), 0);
   });
 
-  test("who visits often pushes out older changes of subscriptions, and nothing else: a watcher is told, others miss nothing", async () => {
+  test("frequent connections displace older presence events and no others: a watcher receives a gap, other clients miss nothing", async () => {
     const web = await Web.open();
     await web.post("topic=real&data=1");
     const away = lastId(web, await open(web, "match=real&last_event_id=earliest"));
@@ -296,7 +296,7 @@ describe("Presence", () => {
     assert.equal(again.told().at(-1)?.match, "after");
   });
 
-  test("a flood of visits is told to watchers at a pace; what does not fit is left out, and they are told so", async () => {
+  test("a flood of connections reaches watchers at a limited rate; events beyond it are dropped and reported as a gap", async () => {
     const web = await Web.open();
     const { id } = await watcher(web, watchV8, await everythingV8());
     web.events(id);

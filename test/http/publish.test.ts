@@ -4,7 +4,7 @@ import { M2pushError } from "../../src/errors.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { detail, everything, everythingV8, HUB, tokenV0, tokenV8, Web } from "./harness.js";
 
-/** A web with a subscriber to everything, private events included, but for who comes and goes. */
+/** A web with a subscriber to everything, private events included, except presence events. */
 async function watched(config = "") {
   const web = await Web.open({ config });
   const headers = { authorization: `Bearer ${await tokenV0({ subscribe: ["{word}"] })}` };

@@ -6,7 +6,7 @@ import { everything, HUB, type Sent, Web } from "./harness.js";
 
 interface Pending {
   readonly body: string;
-  settle(outcome: RouteResult): void;
+  respond(outcome: RouteResult): void;
   fail(error: unknown): void;
 }
 
@@ -17,7 +17,7 @@ async function slow() {
     name: "/later",
     methods: {
       POST: (_, { body }) =>
-        new Promise((settle, fail) => pending.push({ body: body.toString(), settle, fail }) as unknown),
+        new Promise((settle, fail) => pending.push({ body: body.toString(), respond: settle, fail }) as unknown),
     },
   };
   const now: Route = {
@@ -81,10 +81,10 @@ describe("Router", () => {
     web.send("/now", { id, query: "two" });
     post("three", { id });
     assert.deepEqual(web.responses(id), []);
-    pending[0]?.settle(ok("1"));
+    pending[0]?.respond(ok("1"));
     await web.until(id, 2);
     assert.equal(pending[1]?.body, "three");
-    pending[1]?.settle(ok("3"));
+    pending[1]?.respond(ok("3"));
     assert.deepEqual(
       (await web.until(id, 3)).map(({ body }) => body),
       ["1", "two", "3"],
@@ -105,10 +105,10 @@ describe("Router", () => {
   test("connections do not wait for one another", async () => {
     const { web, pending, post } = await slow();
     const [first, second] = [post("a"), post("b")];
-    pending[1]?.settle(ok("2"));
+    pending[1]?.respond(ok("2"));
     await web.until(second, 1);
     assert.deepEqual(web.responses(first), []);
-    pending[0]?.settle(ok("1"));
+    pending[0]?.respond(ok("1"));
     await web.until(first, 1);
   });
 
@@ -119,7 +119,7 @@ describe("Router", () => {
     assert.deepEqual(web.outlet.cancelled, []);
     web.send("/now", { id });
     assert.deepEqual(web.outlet.cancelled, [id]);
-    pending[0]?.settle(ok("late"));
+    pending[0]?.respond(ok("late"));
     await new Promise(setImmediate);
     assert.equal(web.outlet.received.get(id), undefined);
   });
@@ -128,7 +128,7 @@ describe("Router", () => {
     const { web, pending, post } = await slow();
     const id = post("first");
     for (let request = 1; request <= 100; request++) web.send("/now", { id, query: `${request}` });
-    pending[0]?.settle(ok("0"));
+    pending[0]?.respond(ok("0"));
     for (let answers = 8; answers < 101; answers += 8) {
       assert.equal((await web.until(id, answers)).length, answers);
       // Its writers run.
@@ -148,7 +148,7 @@ describe("Router", () => {
     web.send("/now", { id });
     web.hub.lost(web.server);
     web.server.start();
-    pending[0]?.settle(ok("secret"));
+    pending[0]?.respond(ok("secret"));
     await new Promise(setImmediate);
     assert.equal(web.outlet.received.get(id), undefined);
   });
@@ -160,21 +160,21 @@ describe("Router", () => {
     web.server.start();
     post("new", { id });
     web.send("/now", { id, query: "after" });
-    pending[0]?.settle(ok("to the old one"));
+    pending[0]?.respond(ok("to the old one"));
     await new Promise(setImmediate);
     assert.deepEqual(web.responses(id), []);
-    pending[1]?.settle(ok("to the new one"));
+    pending[1]?.respond(ok("to the new one"));
     assert.deepEqual(
       (await web.until(id, 2)).map(({ body }) => body),
       ["to the new one", "after"],
     );
   });
 
-  test("what waits behind an answer that ends the connection is dropped", async () => {
+  test("requests queued behind a response that ends the connection are dropped", async () => {
     const { web, pending, post } = await slow();
     const id = post("one");
     web.send("/open", { id });
-    pending[0]?.settle({ status: 401, body: "no" });
+    pending[0]?.respond({ status: 401, body: "no" });
     await web.until(id, 1);
     await new Promise(setImmediate);
     assert.equal(web.responses(id).length, 1);
@@ -191,7 +191,7 @@ describe("Router", () => {
     const other = post("first");
     web.send("/open", { id: other });
     web.send("/now", { id: other });
-    pending[0]?.settle(ok("1"));
+    pending[0]?.respond(ok("1"));
     await web.outlet.changes.until(() => web.outlet.cancelled.includes(other), "the cut");
     assert.equal(web.hub.clients, 0);
   });
@@ -280,7 +280,7 @@ describe("Router", () => {
     const refused = await web.get("/later", { method: "POST", upload: "start" });
     assert.equal(refused.status, 413);
     const id = post("a body", { upload: "done" });
-    pending[0]?.settle(ok("taken"));
+    pending[0]?.respond(ok("taken"));
     assert.equal((await web.until(id, 1))[0]?.status, 200);
   });
 
@@ -347,11 +347,11 @@ describe("Router", () => {
     const idle = web.router.idle().then(() => {
       isIdle = true;
     });
-    pending[0]?.settle(ok("1"));
+    pending[0]?.respond(ok("1"));
     await web.until(id, 1);
     await new Promise(setImmediate);
     assert.equal(isIdle, false);
-    pending[1]?.settle(ok("2"));
+    pending[1]?.respond(ok("2"));
     await idle;
     assert.equal(web.responses(id).length, 2);
   });
@@ -367,7 +367,7 @@ describe("Router", () => {
     assert.equal(web.router.abandon(), 3);
     assert.equal(web.router.abandon(), 0);
     await web.router.idle();
-    pending[0]?.settle(ok("late"));
+    pending[0]?.respond(ok("late"));
     await new Promise(setImmediate);
     const [answer, ...more] = web.responses(publisher);
     assert.deepEqual([answer?.status, answer?.headers["retry-after"], answer?.headers.connection], [503, "1", "close"]);

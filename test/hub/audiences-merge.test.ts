@@ -1,5 +1,5 @@
 /**
- * What many audiences cost: those that wait for the same share frames, whoever is in them. Private
+ * What many audiences cost: audiences that wait for the same events share frames. Private
  * publications, expiry, and the agreement of registry, index and audiences are looked at here, too.
  */
 import assert from "node:assert/strict";
@@ -154,7 +154,7 @@ describe("Audiences that share frames", () => {
     fc.record({ what: fc.constant("pass" as const) }),
   );
 
-  /** Written anew, without an index: what a client with this interest gets. */
+  /** A second implementation, without an index: the events that a client with this interest receives. */
   function gets({ selectors, grants }: Interest, topics: readonly string[], hidden: boolean): boolean {
     const selects = (it: Selector, topic: string) =>
       it.kind === "any" ||

@@ -281,7 +281,7 @@ describe("Hub", () => {
     assert.match(outlet.received.get(2) ?? "", new RegExp(`^event: m2push-gap\\nid: #${history.epoch}\\.6$`, "m"));
   });
 
-  test("when more is published than Mongrel2 takes, what waits is bounded, and nothing is lost", async () => {
+  test("when more is published than Mongrel2 accepts, the queue is bounded, and no event is lost", async () => {
     const { connect, publish, outlet, server, store } = await bench();
     for (const id of [1, 2, 3]) connect(id);
     const big = "x".repeat(50_000);
@@ -289,7 +289,7 @@ describe("Hub", () => {
     assert.ok(server.figures.waiting <= 64);
     assert.equal(server.figures.behind, 3);
     assert.deepEqual(
-      [...store.clients.values()].map(({ coveredByServerFence: settled }) => settled),
+      [...store.clients.values()].map(({ coveredByServerFence: isCovered }) => isCovered),
       [false, false, false],
     );
     outlet.acknowledgeAll();
@@ -302,7 +302,7 @@ describe("Hub", () => {
       );
     assert.equal(server.figures.behind, 0);
     assert.deepEqual(
-      [...store.clients.values()].map(({ coveredByServerFence: settled }) => settled),
+      [...store.clients.values()].map(({ coveredByServerFence: isCovered }) => isCovered),
       [true, true, true],
     );
   });
@@ -559,10 +559,12 @@ describe("Hub", () => {
       [["1", "2"], [], []],
     );
     assert.equal(history.last, 4);
-    const seen = [...store.clients.values()].map(({ id, coveredByServerFence: settled, acknowledgedOffset: seen }) => [
-      id,
-      settled ? Math.max(seen, store.through) : seen,
-    ]);
+    const seen = [...store.clients.values()].map(
+      ({ id, coveredByServerFence: isCovered, acknowledgedOffset: seen }) => [
+        id,
+        isCovered ? Math.max(seen, store.through) : seen,
+      ],
+    );
     assert.deepEqual(seen, [
       [1, 2],
       [2, 2],

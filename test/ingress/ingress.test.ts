@@ -1,4 +1,4 @@
-/** The door for ZeroMQ publishers, from the parts of a message to what subscribers get and what the log says. */
+/** The ingress for ZeroMQ publishers, from the parts of a message to the events that subscribers receive and the log lines. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
@@ -12,7 +12,7 @@ import { recordedLog } from "../support/log.js";
 
 type Part = string | Buffer;
 
-/** A door before a hub with one subscriber of everything; `options` replace what it is made of. */
+/** An ingress with a hub and one subscriber of everything; `options` replace its own. */
 async function open(options: Partial<IngressOptions> = {}) {
   const it: Bench = await bench();
   const { log, lines } = recordedLog();
@@ -94,12 +94,12 @@ const FORMS: readonly (readonly [what: string, parts: readonly Part[], event: st
 describe("Ingress", () => {
   for (const [what, parts, event, topics] of FORMS) {
     test(`${what} is published`, async () => {
-      const door = await open();
-      door.stream();
-      await door.send(...parts);
-      assert.deepEqual(door.errors, []);
-      assert.equal(door.stream(), event.replace("EPOCH", door.history.epoch));
-      const { publications } = await door.history.read(0, { through: 9, maxBytes: 1e6 });
+      const opened = await open();
+      opened.stream();
+      await opened.send(...parts);
+      assert.deepEqual(opened.errors, []);
+      assert.equal(opened.stream(), event.replace("EPOCH", opened.history.epoch));
+      const { publications } = await opened.history.read(0, { through: 9, maxBytes: 1e6 });
       assert.deepEqual(
         publications.map((it) => it.topics),
         [topics],
@@ -108,12 +108,12 @@ describe("Ingress", () => {
   }
 
   test("a private event reaches no one without the grant", async () => {
-    const door = await open();
-    door.stream();
-    await door.send("news", "secret", '{"private":true}');
-    await door.send('{"topic":"news","data":"secret","private":true}');
-    assert.equal(door.history.last, 2);
-    assert.equal(door.stream(), "");
+    const opened = await open();
+    opened.stream();
+    await opened.send("news", "secret", '{"private":true}');
+    await opened.send('{"topic":"news","data":"secret","private":true}');
+    assert.equal(opened.history.last, 2);
+    assert.equal(opened.stream(), "");
   });
 
   const ours = (epoch: string) => JSON.stringify({ id: `${epoch}.5` });
@@ -156,36 +156,36 @@ describe("Ingress", () => {
 
   for (const [what, code, why, parts] of BAD) {
     test(`${what}: refused with the reason, and the next good event arrives`, async () => {
-      const door = await open();
-      await door.send(...parts(door.history.epoch));
-      await door.send("t", "good");
+      const opened = await open();
+      await opened.send(...parts(opened.history.epoch));
+      await opened.send("t", "good");
       assert.deepEqual(
-        door.errors.map((error) => error.code),
+        opened.errors.map((error) => error.code),
         [code],
       );
-      assert.match(door.errors[0]?.message ?? "", why);
-      assert.deepEqual(door.lines[0] && { ...door.lines[0], time: "" }, {
+      assert.match(opened.errors[0]?.message ?? "", why);
+      assert.deepEqual(opened.lines[0] && { ...opened.lines[0], time: "" }, {
         level: "warn",
         time: "",
         event: "publication_rejected",
         source: "zmq",
         code,
-        reason: door.errors[0]?.message,
+        reason: opened.errors[0]?.message,
         suppressed: 0,
         msg: "publication rejected",
       });
-      assert.match(door.stream(), /\ndata: good\n\n$/);
+      assert.match(opened.stream(), /\ndata: good\n\n$/);
     });
   }
 
   test("a flood of bad messages is one line a second for each kind, with the number that was left out", async () => {
-    const door = await open();
-    for (let count = 0; count < 1000; count++) await door.send("nonsense");
-    await door.send("t", "x".repeat(LIMITS.eventBytes));
-    door.clock.advance(1000);
-    await door.send("nonsense");
+    const opened = await open();
+    for (let count = 0; count < 1000; count++) await opened.send("nonsense");
+    await opened.send("t", "x".repeat(LIMITS.eventBytes));
+    opened.clock.advance(1000);
+    await opened.send("nonsense");
     assert.deepEqual(
-      door.lines.map(({ code, suppressed }) => [code, suppressed]),
+      opened.lines.map(({ code, suppressed }) => [code, suppressed]),
       [
         ["invalid", 0],
         ["too_large", 0],
@@ -196,49 +196,49 @@ describe("Ingress", () => {
 
   test("an event that could not be kept is told like a bad one, and the next is taken", async () => {
     let isFull = true;
-    const door = await open({
+    const opened = await open({
       post: async () => {
         if (isFull) throw new M2pushError("storage_failed", "the disk is full");
       },
     });
-    await door.send("t", "lost");
+    await opened.send("t", "lost");
     isFull = false;
-    await door.send("t", "kept");
+    await opened.send("t", "kept");
     assert.deepEqual(
-      door.errors.map(({ code, message }) => [code, message]),
+      opened.errors.map(({ code, message }) => [code, message]),
       [["storage_failed", "the disk is full"]],
     );
   });
 
   test("while the daemon stops events are refused, not lost in silence", async () => {
-    const door = await open();
-    door.hub.seal();
-    await door.send("t", "late");
+    const opened = await open();
+    opened.hub.seal();
+    await opened.send("t", "late");
     assert.deepEqual(
-      door.errors.map(({ code }) => code),
+      opened.errors.map(({ code }) => code),
       ["unavailable"],
     );
   });
 
   test("events keep the order in which they came, whatever is between them", async () => {
-    const door = await open();
-    door.stream();
+    const opened = await open();
+    opened.stream();
     await Promise.all(
-      Array.from({ length: 300 }, (_, index) => [door.send("t", `${index}`), door.send("rubbish")]).flat(),
+      Array.from({ length: 300 }, (_, index) => [opened.send("t", `${index}`), opened.send("rubbish")]).flat(),
     );
-    door.outlet.acknowledgeAll();
+    opened.outlet.acknowledgeAll();
     assert.deepEqual(
-      door.outlet.events(1),
+      opened.outlet.events(1),
       Array.from({ length: 300 }, (_, index) => `${index}`),
     );
   });
 
-  test("closing the door closes its source", async () => {
+  test("close() closes the source", async () => {
     const calls: string[] = [];
-    const door = await open({
+    const opened = await open({
       source: { start: async () => void calls.push("start"), close: async () => void calls.push("close") },
     });
-    await door.ingress.close();
+    await opened.ingress.close();
     assert.deepEqual(calls, ["start", "close"]);
   });
 
@@ -267,19 +267,19 @@ describe("Ingress", () => {
   );
 
   test("whatever comes in however many parts is either an event or an error that says why; the next good one arrives", async () => {
-    const door = await open();
+    const opened = await open();
     await fc.assert(
       fc.asyncProperty(fc.array(hostile, { maxLength: 5 }), async (parts) => {
-        const before = door.history.last + door.errors.length;
-        await door.send(...parts);
-        assert.equal(door.history.last + door.errors.length, before + 1);
-        door.stream();
-        await door.send("t", "good");
-        assert.equal(door.stream(), `id: #${door.history.epoch}.${door.history.last}\ndata: good\n\n`);
+        const before = opened.history.last + opened.errors.length;
+        await opened.send(...parts);
+        assert.equal(opened.history.last + opened.errors.length, before + 1);
+        opened.stream();
+        await opened.send("t", "good");
+        assert.equal(opened.stream(), `id: #${opened.history.epoch}.${opened.history.last}\ndata: good\n\n`);
       }),
       { numRuns: 500 },
     );
-    for (const { code, message } of door.errors) {
+    for (const { code, message } of opened.errors) {
       assert.match(code, /^(invalid|too_large)$/);
       assert.match(message, /^[^\p{Cc}]{10,300}$/u);
     }

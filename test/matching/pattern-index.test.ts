@@ -124,7 +124,7 @@ describe("PatternIndex", () => {
     }
   });
 
-  test("whoever matches a topic is among the candidates, and each candidate comes once", () => {
+  test("each matching pattern is among the candidates, once", () => {
     let matched = 0;
     fc.assert(
       fc.property(fc.array(anyPattern, { maxLength: 12 }), fc.array(text, { maxLength: 6 }), (some, topics) => {

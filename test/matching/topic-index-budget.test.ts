@@ -42,7 +42,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   }),
 );
 
-/** Runs steps; whoever was not tried is paused, as the hub does, until a step resumes it. */
+/** Runs steps; a client that was not tried is paused, as in the hub, until a step resumes it. */
 function run(all: readonly Step[]): void {
   const budget: Budget = { left: 0 };
   const index = new TopicIndex<number>(BASE, budget, 4);

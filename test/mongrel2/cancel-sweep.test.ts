@@ -16,7 +16,7 @@ function setUp(taken: readonly number[] = []) {
     fence: (passed: () => void) => void fences.push(passed),
   };
   const sweep = new CancelSweep({ clock, outlet, isTaken: (id) => taken.includes(id) });
-  /** Mongrel2 has taken a slice after so many milliseconds, and the pause after it is over. */
+  /** Mongrel2 takes a slice after `ms`, and the pause after it ends. */
   const take = (milliseconds = 5) => {
     clock.advance(milliseconds);
     fences.shift()?.();

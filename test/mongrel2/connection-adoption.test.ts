@@ -60,7 +60,7 @@ function setUp(
     adopted: [] as number[],
     forgotten: [] as number[],
     cancelled: [] as number[],
-    settled: [] as AdoptionResult[],
+    decisions: [] as AdoptionResult[],
     swept: [] as number[],
     unknown: [] as (number | "some")[],
   };
@@ -71,7 +71,7 @@ function setUp(
     adopt: ({ id }) => seen.adopted.push(id),
     forget: (clients) => seen.forgotten.push(...clients.map(({ id }) => id)),
     cancel: (ids) => seen.cancelled.push(...ids),
-    decided: (result) => seen.settled.push(result),
+    decided: (result) => seen.decisions.push(result),
     queryFailed: () => {},
     sweep: {
       run(known, done) {
@@ -110,7 +110,7 @@ describe("ConnectionAdoption", () => {
     assert.deepEqual(seen.adopted, [1, 2]);
     assert.deepEqual(seen.cancelled, []);
     assert.deepEqual(seen.forgotten, [3]);
-    assert.deepEqual(seen.settled, [{ adopted: 2, cancelled: 0, gone: 1, proven: true }]);
+    assert.deepEqual(seen.decisions, [{ adopted: 2, cancelled: 0, gone: 1, proven: true }]);
   });
 
   test("without proof nobody is adopted, ever, and who is still connected is cancelled", async () => {
@@ -120,7 +120,7 @@ describe("ConnectionAdoption", () => {
     await pass(20_000);
     assert.deepEqual(seen.adopted, []);
     assert.deepEqual(seen.cancelled, [1, 2]);
-    assert.equal(seen.settled[0]?.proven, false);
+    assert.equal(seen.decisions[0]?.proven, false);
   });
 
   test("the proof is waited for: Mongrel2's clock moves in steps of ten seconds", async () => {
@@ -172,7 +172,7 @@ describe("ConnectionAdoption", () => {
     await pass(3000);
     assert.deepEqual(seen.forgotten, [1, 2]);
     assert.deepEqual(seen.cancelled, [1]);
-    assert.deepEqual(seen.settled, [{ adopted: 0, cancelled: 1, gone: 0, proven: false }]);
+    assert.deepEqual(seen.decisions, [{ adopted: 0, cancelled: 1, gone: 0, proven: false }]);
     assert.deepEqual(seen.swept, [], "the database does not show that nobody else answers");
   });
 
@@ -184,7 +184,7 @@ describe("ConnectionAdoption", () => {
     assert.deepEqual(seen.cancelled, []);
     await pass(3000);
     assert.deepEqual(seen.cancelled, [1, 2]);
-    assert.deepEqual(seen.settled, [{ adopted: 0, cancelled: 2, gone: 0, proven: false }]);
+    assert.deepEqual(seen.decisions, [{ adopted: 0, cancelled: 2, gone: 0, proven: false }]);
   });
 
   test("the same instance needs no proof by time; of one that was restarted every id is forgotten, none cancelled", async () => {
@@ -372,6 +372,6 @@ describe("ConnectionAdoption", () => {
     recovery.stop();
     await pass(1000);
     assert.deepEqual(seen.adopted, []);
-    assert.deepEqual(seen.settled, []);
+    assert.deepEqual(seen.decisions, []);
   });
 });

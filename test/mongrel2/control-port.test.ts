@@ -143,7 +143,7 @@ describe("ControlPort", () => {
     assert.equal(port.session, 2);
   });
 
-  test("makes a connection over TCP anew on which nothing is answered, while Mongrel2 answers otherwise", async (t) => {
+  test("reconnects over TCP when a connection gets no answer although Mongrel2 answers on the link", async (t) => {
     const { clock, told, silence, port, until } = await started(t);
     await silence();
     const failures = Array.from({ length: LINK_TIMEOUT_MS / CHECK_INTERVAL_MS }, () => UNREACHABLE);

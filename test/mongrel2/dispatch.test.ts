@@ -80,7 +80,7 @@ describe("Dispatch", () => {
   });
 
   /** What is not HTTP has no answer. The first is on a new connection, the second on one that streams. */
-  const CUT: readonly (readonly [what: string, message: (ident: string, id: number) => Buffer])[] = [
+  const CLOSING: readonly (readonly [what: string, message: (ident: string, id: number) => Buffer])[] = [
     [
       "a WebSocket frame",
       (ident, id) => requestMessage("json", ident, id, { method: "WEBSOCKET", extra: { FLAGS: "0x81" } }),
@@ -99,8 +99,8 @@ describe("Dispatch", () => {
     return requestMessage("json", ident, id, { path, method, body, extra: { VERSION: undefined } });
   }
 
-  for (const [what, message] of CUT) {
-    test(`${what} ends its connection without a word, also in the middle of a stream`, async () => {
+  for (const [what, message] of CLOSING) {
+    test(`${what} closes its connection without a response, also during a stream`, async () => {
       const wire = await Wire.open();
       await wire.receive(message("wire", 1));
       assert.deepEqual(wire.outcome(1), { text: "", end: "cancelled" });
@@ -163,7 +163,7 @@ describe("Dispatch", () => {
     assert.equal(status(await wire.request(2, post)), 401);
   });
 
-  test("notices are never answered, whoever they are about, and however often they come", async () => {
+  test("notices are never answered, for any connection and however often they arrive", async () => {
     const wire = await Wire.open();
     await wire.request(1);
     wire.forget();

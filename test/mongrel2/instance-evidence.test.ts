@@ -20,9 +20,9 @@ function setUp() {
       for (const passed of fences.splice(0)) passed();
       return instance;
     },
-    lost(isSettled = true) {
+    lost(isAcknowledged = true) {
       fences.length = 0;
-      evidence.linkLost(isSettled);
+      evidence.linkLost(isAcknowledged);
     },
     pass() {
       for (const passed of fences.splice(0)) passed();

@@ -25,7 +25,7 @@ async function setUp(linkTimeoutMs = 60_000, mayServe = () => true) {
   const measured = { count: 0 };
   const name = (message: Inbound) => `${message.kind} ${message.id}`;
   const events: LinkEvents = {
-    live: (_, doubtful) => told.push(doubtful.length > 0 ? `live, doubtful ${doubtful}` : "live"),
+    live: (_, untrusted) => told.push(untrusted.length > 0 ? `live, untrusted ${untrusted}` : "live"),
     lost: () => told.push("lost"),
     inbound: (message) => told.push(name(message)),
     malformed: (error) => told.push(`malformed ${"id" in error ? error.id : "?"}`),
@@ -153,7 +153,7 @@ describe("Mongrel2Link", () => {
     });
   }
 
-  test("where we bind, a stranger who comes and goes ends the epoch (it may have been Mongrel2), and not the service", async () => {
+  test("where we bind, a foreign peer that connects and disconnects ends the generation (it may have been Mongrel2), and not the service", async () => {
     const { endpoint, told, goLive } = await setUp();
     goLive();
     endpoint.message(get(1));
@@ -167,7 +167,7 @@ describe("Mongrel2Link", () => {
     assert.deepEqual(told.slice(3), ["live", "http 2", "lost", "stale 1"]);
   });
 
-  test("requests that are held when a socket disconnects are doubtful: told once it is live, not forgotten", async () => {
+  test("requests that are held when a socket disconnects are untrusted: told once it is live, not forgotten", async () => {
     const { endpoint, told, goLive } = await setUp();
     endpoint.message(get(7));
     endpoint.message(get(8));
@@ -176,10 +176,10 @@ describe("Mongrel2Link", () => {
     endpoint.message(get(9));
     assert.deepEqual(told, ["stale 2"]);
     goLive();
-    assert.deepEqual(told, ["stale 2", "live, doubtful 7,8", "http 9"]);
+    assert.deepEqual(told, ["stale 2", "live, untrusted 7,8", "http 9"]);
   });
 
-  test("a request that comes while Mongrel2 is lost may be of the old one: it is doubtful, never served", async () => {
+  test("a request that comes while Mongrel2 is lost may be of the old one: it is untrusted, never served", async () => {
     const { endpoint, told, goLive } = await setUp();
     goLive();
     endpoint.disconnected("out");
@@ -189,7 +189,7 @@ describe("Mongrel2Link", () => {
     endpoint.connected("out");
     endpoint.message(get(1));
     goLive();
-    assert.deepEqual(told, ["live", "lost", "stale 1", "live, doubtful 57", "http 1"]);
+    assert.deepEqual(told, ["live", "lost", "stale 1", "live, untrusted 57", "http 1"]);
   });
 
   test("no id is a sign of a restart: a connection that is kept sends each request with its old one", async () => {
@@ -210,7 +210,7 @@ describe("Mongrel2Link", () => {
     endpoint.message(get(1));
     assert.deepEqual(told, ["live", "lost", "stale 1"]);
     goLive();
-    assert.deepEqual(told.slice(3), ["live, doubtful 7", "http 1"]);
+    assert.deepEqual(told.slice(3), ["live, untrusted 7", "http 1"]);
   });
 
   test("a link on which fences pass is not live before it may be served", async () => {

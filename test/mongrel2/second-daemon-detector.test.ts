@@ -5,7 +5,7 @@ import { FakeClock } from "../support/clock.js";
 
 const [YOUNGER, OLDER] = [true, false];
 
-/** A daemon whose link has been live for so many milliseconds. */
+/** A daemon whose link has been live for `liveMs`. */
 function setUp(liveFor = 0) {
   const clock = new FakeClock();
   const told: string[] = [];

@@ -46,7 +46,16 @@ ${stream}`);
   const presence = new Presence({ path: config.hub.path, base, head: () => history.last });
   const bus = new LocalBus(history, clock);
   const store = new MapStore();
-  const hub = new Hub({ bus, history, clients: store, observe, attendance: presence, clock, base, random: () => 0.5 });
+  const hub = new Hub({
+    bus,
+    history,
+    clients: store,
+    observe,
+    presenceListener: presence,
+    clock,
+    base,
+    random: () => 0.5,
+  });
   await hub.start();
   const site = new App(config, { hub, history, presence, clock, warn: () => {} });
   const requestHandler = new Router({
@@ -126,7 +135,7 @@ describe("serveMongrel2", () => {
     });
   }
 
-  test("who comes before Mongrel2 has answered, or before the daemon was there, is served when it has", async (t) => {
+  test("requests from before the daemon started, or before Mongrel2 answered, are served once it answers", async (t) => {
     const { fake, live, publish } = await setUp(t);
     const early = Array.from({ length: 20 }, () => fake.connect());
     await live();

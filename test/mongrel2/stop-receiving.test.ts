@@ -151,7 +151,7 @@ describe("Mongrel2Link.stopReceiving", () => {
     assert.equal(drains[0]?.markTimeoutMs, 2000);
   });
 
-  test("where Mongrel2 does not answer it leaves at once, and closes the connections that nobody can answer", async () => {
+  test("stops at once when Mongrel2 does not answer, and closes the connections that get no response", async () => {
     const { endpoint, clock, sent, drains, drained } = await setUp({ isLive: false });
     endpoint.message(request(3));
     const left = endpoint.stopReceiving();

@@ -55,14 +55,14 @@ export class Wire {
     const observe = new LogObserver(log, clock).observe;
     const { config } = load(toml);
     const history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e9 }, clock);
-    const attendance = { joined() {}, adopted() {}, left() {} };
+    const presenceListener = { joined() {}, adopted() {}, left() {} };
     const [bus, clients, base] = [new LocalBus(history, clock), new MapStore(), hubUrl(config)];
     this.hub = new Hub({
       bus,
       history,
       clients,
       observe: (event) => void (event.type === "clientDisconnected" && observe(event)),
-      attendance,
+      presenceListener,
       clock,
       base,
       random: () => 0.5,
@@ -92,9 +92,9 @@ export class Wire {
       linkTimeoutMs: 0,
       random: () => 0.5,
       events: {
-        live: (_, doubtful) => {
+        live: (_, untrusted) => {
           this.server.start();
-          this.endpoint.cancel(doubtful);
+          this.endpoint.cancel(untrusted);
         },
         lost: () => void this.hub.lost(this.server),
         inbound: (message) => receive(message),

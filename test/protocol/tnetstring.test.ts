@@ -195,7 +195,7 @@ describe("tnetstring", () => {
     assert.deepEqual(read("9:0:~0:~0:~]", { maxItems: 4 }), [null, null, null]);
   });
 
-  test("a value in the middle of a buffer is read, and its end told", () => {
+  test("a value within a buffer is read, and its end returned", () => {
     assert.deepEqual(decodeAt(Buffer.from("xx1:1#yy"), 2), { value: 1, end: 6 });
     assert.throws(() => decodeAt(Buffer.from("1:1#"), 4), broken);
   });

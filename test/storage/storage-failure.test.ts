@@ -68,7 +68,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
     history,
     clients: new MapStore(),
     observe: () => {},
-    attendance: { joined() {}, adopted() {}, left() {} },
+    presenceListener: { joined() {}, adopted() {}, left() {} },
     clock,
     base: "http://hub.example/.well-known/mercure",
     random: () => 0.5,

@@ -110,7 +110,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     history,
     clients: store,
     observe,
-    attendance: {
+    presenceListener: {
       joined: (it) => presence.push(["joined", it.id]),
       adopted() {},
       left: (it) => presence.push(["left", it.id]),

@@ -9,7 +9,7 @@ describe("backoff", () => {
     assert.deepEqual(take(backoff(500, 10_000), 8), [500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000]);
   });
 
-  test("after a reset they begin anew", () => {
+  test("after a reset they start again from the first", () => {
     const wait = backoff(2, 250);
     take(wait, 5);
     wait.reset();

@@ -47,7 +47,7 @@ describe("ConnectionCap", () => {
     const conditions = new Conditions(clock, ({ type, condition: { code, subject } }) =>
       told.push(`${type === "conditionBegan" ? "began" : "ended"} ${code} ${subject}`),
     );
-    const cap = new ConnectionCap(5, { clock, conditions, subject: "door", message: "full", fix: "close some" });
+    const cap = new ConnectionCap(5, { clock, conditions, subject: "ingress", message: "full", fix: "close some" });
     return { clock, told, cap, conditions };
   }
 
@@ -57,10 +57,10 @@ describe("ConnectionCap", () => {
     clock.advance(9000);
     cap.limitReached();
     clock.advance(9000);
-    assert.deepEqual(told, ["began overloaded door"]);
+    assert.deepEqual(told, ["began overloaded ingress"]);
     assert.deepEqual(conditions.active[0]?.details, { maxConnections: 5, refused: 1001 });
     clock.advance(20_000);
-    assert.deepEqual(told, ["began overloaded door", "ended overloaded door"]);
+    assert.deepEqual(told, ["began overloaded ingress", "ended overloaded ingress"]);
     assert.equal(clock.waiting, 0);
   });
 

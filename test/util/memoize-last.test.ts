@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { memoizeLast } from "../../src/util/memoize-last.js";
 
 describe("memoizeLast", () => {
-  test("the same key one after the other is made once; another one, or one from before, anew", () => {
+  test("a repeated key is computed once; another key, or an earlier one, again", () => {
     const made: string[] = [];
     const upper = memoizeLast(({ text }: { text: string }) => {
       made.push(text);

@@ -6,7 +6,7 @@ import { FakeClock } from "../support/clock.js";
 const tooMany = () => new Error("too many");
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Work of so many steps, each of so many milliseconds, that writes down what it did. */
+/** Work of `steps` steps of `ms` each that records its progress. */
 function* steps(clock: FakeClock, name: string, count: number, ms: number, log: string[]): Steps<string> {
   for (let step = 1; step <= count; step++) {
     clock.advance(ms);

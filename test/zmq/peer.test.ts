@@ -48,7 +48,7 @@ function open(role: Partial<SocketRole> = {}, connecting = false) {
       closed: () => told.push("closed"),
     },
   );
-  const settled = async () => {
+  const idle = async () => {
     do await new Promise(setImmediate);
     while (turns.hasBacklog);
   };
@@ -56,15 +56,15 @@ function open(role: Partial<SocketRole> = {}, connecting = false) {
     net.receive(Buffer.concat([GREETING, readyFrame("PUSH")]));
     told.length = 0;
   };
-  return { peer, net, clock, turns, told, settled, shakeHands, heldBytes: () => heldBytes };
+  return { peer, net, clock, turns, told, idle, shakeHands, heldBytes: () => heldBytes };
 }
 
 /** What is told and written, the same for every cut of the stream in two, and byte by byte. */
 async function outcome(stream: Buffer, role: Partial<SocketRole> = {}) {
   const of = async (pieces: readonly Buffer[]) => {
-    const { net, told, settled } = open(role);
+    const { net, told, idle } = open(role);
     for (const piece of pieces) net.receive(piece);
-    await settled();
+    await idle();
     return { told, written: net.written };
   };
   const whole = await of([stream]);
@@ -135,10 +135,10 @@ describe("Peer", () => {
     ],
   ] as const) {
     test(`${what} ends the connection, and nothing is held any more`, async () => {
-      const { net, told, settled, heldBytes } = open();
+      const { net, told, idle, heldBytes } = open();
       net.receive(Buffer.concat(bytes));
       net.receive(framed("after"));
-      await settled();
+      await idle();
       assert.match(told.at(-1) ?? "", why);
       assert.ok(told.every((it) => !it.startsWith("message")));
       assert.ok(net.isDestroyed);
@@ -213,29 +213,29 @@ describe("Peer", () => {
   });
 
   test("a part of one byte does not hold what was read with it", async () => {
-    const { net, shakeHands, settled, heldBytes } = open();
+    const { net, shakeHands, idle, heldBytes } = open();
     shakeHands();
     const other = Array.from({ length: 60 }, () => command("NOPE", "x".repeat(1000)));
     for (let count = 0; count < 10; count++) net.receive(Buffer.concat([framed("x", MORE), ...other]));
-    await settled();
+    await idle();
     assert.ok(heldBytes() > 0 && heldBytes() < 10_000, `${heldBytes()} bytes are held for ten parts of one byte`);
   });
 
   test("a frame that comes byte by byte is held in one piece", async () => {
-    const { net, shakeHands, settled, heldBytes } = open();
+    const { net, shakeHands, idle, heldBytes } = open();
     shakeHands();
     net.receive(framed(Buffer.alloc(90_000)).subarray(0, 9));
     for (let count = 0; count < 20_000; count++) net.receive("x");
-    await settled();
+    await idle();
     assert.ok(heldBytes() >= 20_000 && heldBytes() < 60_000, `${heldBytes()}`);
     net.receive(Buffer.alloc(70_000, "x"));
-    await settled();
+    await idle();
     assert.equal(heldBytes(), 0);
   });
 
   test("reading stops while much waits, in bytes or in pieces, and goes on", async () => {
     for (const piece of [Buffer.concat(Array(20_000).fill(framed("x"))), framed("x")]) {
-      const { net, shakeHands, settled, told } = open();
+      const { net, shakeHands, idle, told } = open();
       shakeHands();
       let pieces = 0;
       while (!net.isPaused) {
@@ -243,14 +243,14 @@ describe("Peer", () => {
         assert.ok(++pieces < 3000, "reading goes on for ever");
       }
       assert.ok(net.isPaused);
-      await settled();
+      await idle();
       assert.ok(!net.isPaused);
       assert.equal(told.length, (pieces * piece.length) / 3, "nothing is lost");
     }
   });
 
   test("while a stop waits for a mark, everything is read, however much and in however small pieces", async () => {
-    const { peer, net, turns, shakeHands, settled, told } = open();
+    const { peer, net, turns, shakeHands, idle, told } = open();
     shakeHands();
     while (!net.isPaused) net.receive(Buffer.concat(Array(20_000).fill(framed("x"))));
     turns.isPaused = true;
@@ -263,30 +263,30 @@ describe("Peer", () => {
     net.receive(framed("mark"));
     assert.ok(isSeen && !net.isPaused);
     turns.isPaused = false;
-    await settled();
+    await idle();
     assert.equal(told.at(-1), "message mark");
     assert.equal(told.filter((it) => it === "message small").length, 3000);
   });
 
   test("a thousand frames of no use in a row end a connection", async () => {
     for (const useless of [framed("useless"), command("NOPE"), command("PING", "\0\0")]) {
-      const { net, shakeHands, settled, told } = open();
+      const { net, shakeHands, idle, told } = open();
       shakeHands();
       net.receive(Buffer.concat(Array(999).fill(useless)));
-      await settled();
+      await idle();
       assert.ok(!net.isDestroyed);
       net.receive(useless);
-      await settled();
+      await idle();
       assert.match(told.at(-1) ?? "", /1000 useless messages or commands in a row; fix: /);
     }
   });
 
   test("one message of use among them, or a slow rate, and the connection stays", async () => {
-    const { net, shakeHands, settled, clock } = open();
+    const { net, shakeHands, idle, clock } = open();
     shakeHands();
     for (let round = 0; round < 3; round++) {
       net.receive(Buffer.concat([...Array(999).fill(framed("useless")), framed("of use")]));
-      await settled();
+      await idle();
     }
     for (let count = 0; count < 3000; count++) {
       net.receive(command("PING", "\0\0"));
@@ -296,12 +296,12 @@ describe("Peer", () => {
   });
 
   test("what was read before the end is handed on before the end is told", async () => {
-    const { net, shakeHands, settled, told } = open();
+    const { net, shakeHands, idle, told } = open();
     shakeHands();
     net.receive(Buffer.concat(Array(2000).fill(framed("x"))));
     net.emit("close");
     assert.notEqual(told.at(-1), "closed");
-    await settled();
+    await idle();
     assert.equal(told.length, 2001);
     assert.equal(told.at(-1), "closed");
   });

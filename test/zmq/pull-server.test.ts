@@ -132,7 +132,7 @@ describe("PullServer", () => {
     assert.deepEqual(received, ["hello"]);
   });
 
-  test("who is at the door but not ready does not hold the end up", async () => {
+  test("a peer that is connected but not ready does not delay the end", async () => {
     const { spec, server } = await setUp();
     const stranger = new RawConnection(Number(spec.split(":").at(-1)));
     await stranger.until(({ received }) => received.length > 0, "the greeting");

@@ -17,7 +17,7 @@ describe("RequestClient", () => {
   test("each question has its answer, many at a time", async () => {
     const spec = await address();
     const reply = await replying(spec);
-    const asker = new RequestClient(spec, 10_000);
+    const client = new RequestClient(spec, 10_000);
     const serving = (async () => {
       for (let count = 0; count < 20; count++) {
         const [question] = await reply.receive();
@@ -25,7 +25,7 @@ describe("RequestClient", () => {
       }
     })();
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, number) => asker.request(Buffer.from(`question ${number}`))),
+      Array.from({ length: 20 }, (_, number) => client.request(Buffer.from(`question ${number}`))),
     );
     assert.deepEqual(
       answers.map(String),
@@ -46,8 +46,8 @@ describe("RequestClient", () => {
   test("an answer that comes too late is not taken for that of the next question", async () => {
     const spec = await address();
     const reply = await replying(spec);
-    const asker = new RequestClient(spec, 100);
-    const first = asker.request(Buffer.from("first"));
+    const client = new RequestClient(spec, 100);
+    const first = client.request(Buffer.from("first"));
     await reply.receive();
     await assert.rejects(first, { code: "unavailable" });
     await reply.send("late");

@@ -96,7 +96,7 @@ describe("RequestSession", () => {
     assert.deepEqual(told, ["connected 1"]);
   });
 
-  test("a connection that is given up is made anew, and its end is not told", async (t) => {
+  test("an abandoned connection is replaced, and its end is not reported", async (t) => {
     const { session, told, until, bind } = await setUp(t);
     await bind();
     await until(1);

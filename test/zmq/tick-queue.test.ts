@@ -5,7 +5,7 @@ import { type TickBudget, TickQueue, type TickWorker } from "../../src/zmq/tick-
 
 const turn = () => new Promise(setImmediate);
 
-/** Has so many messages of so many bytes; `done` is told of each. */
+/** A source of `count` messages of `bytes` bytes; `done` is called for each. */
 function worker(messages: number, bytes: number, done: () => void = () => {}): TickWorker & { readonly left: number } {
   let left = messages;
   return {
@@ -90,7 +90,7 @@ describe("TickQueue", () => {
     assert.equal(little.left, 0);
   });
 
-  test("those that come anew in every turn leave half of it to the others", async () => {
+  test("sources that join again in every turn leave half of it to the others", async () => {
     const turns = new TickQueue();
     const flood = worker(10_000, 2);
     turns.add(flood);

@@ -95,7 +95,7 @@ describe("ZmqSocket", () => {
     });
   }
 
-  test("a bound socket of libzmq that uses CURVE is named to whoever connects to it, once", async (t) => {
+  test("a bound socket of libzmq that uses CURVE is reported to each peer that connects to it, once", async (t) => {
     const spec = await address();
     const push = new Push({ linger: 0, curveServer: true, curveSecretKey: CURVE_KEY });
     await push.bind(spec);

@@ -53,10 +53,10 @@ function ask(link: NativeTransport, send: Send, clock: Clock): Promise<RoundTrip
   return new Promise((resolve, reject) => {
     const stopFences = clock.every(FENCE_INTERVAL_MS, () => send([fences.arm(clock.monotonic(), passed)], KEEP_ALIVE));
     const cancelTimeout = clock.after(ANSWER_TIMEOUT_MS, () => end(() => resolve(undefined)));
-    const end = (settle: () => void) => {
+    const end = (finish: () => void) => {
       stopFences();
       cancelTimeout();
-      settle();
+      finish();
     };
     /** Of the latest fence: an answer acknowledges all fences before it too. */
     let milliseconds = 0;

@@ -17,7 +17,7 @@ export type ParseSelector<S> = (kind: SelectorKind, value: string) => S;
  * *the selector of the subscription, taken as a topic* (Mercure, "Active Subscriptions"). A `payload` of undefined shows nothing, and
  * no later entry counts.
  */
-interface Payload<S> {
+interface GrantPayload<S> {
   readonly topics: readonly S[];
   readonly payload: JsonValue | undefined;
 }
@@ -28,7 +28,7 @@ export interface Rights<S> {
   /** A private update is for clients of whose selectors one selects one of its topics. Public updates need none. */
   readonly subscribe: readonly S[];
   /** In the order of the token. */
-  readonly payloads: readonly Payload<S>[];
+  readonly payloads: readonly GrantPayload<S>[];
 }
 
 export interface Grants<S> extends Rights<S> {

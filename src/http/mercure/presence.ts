@@ -3,7 +3,7 @@
  * subscription that begins or ends, in its own dialect, in a topic below the hub's own path.
  *
  * A subscriber that died without a notice is told of when the keep-alive sweep finds it; one that an earlier process served
- * and that is gone, when that is known (delivery/ports.ts, Attendance).
+ * and that is gone, when that is known (hub/presence-listener.ts).
  *
  * What comes and goes is noted in a log of its own (hub/presence-log.ts). Events are made of it only where somebody watches.
  */
@@ -104,7 +104,7 @@ export class Presence implements PresenceListener, PresenceSource {
 
   /**
    * The subscriptions that a dialect tells of and a request asks for, subscriber by subscriber, here or with another daemon, each
-   * subscriber once, none for one that is not meant. Who comes or goes meanwhile may be among them or not.
+   * subscriber once, none for one that is not meant. A subscriber that joins or leaves meanwhile may be missing or included.
    */
   *find(dialect: MercureDialect, sought: SubscriptionQuery): Iterable<readonly SubscriptionView[]> {
     const own = this.#subscribers;

@@ -43,7 +43,7 @@ describe("Cross site", () => {
     }
   });
 
-  test("an Origin that is not allowed is not mended by the Referer", () => {
+  test("a Referer does not make up for an Origin that is not allowed", () => {
     assert.equal(check({ origin: "https://evil.example", referer: "https://app.example/" })?.code, "invalid_request");
     assert.equal(check({ origin: "null", referer: "https://app.example/" })?.code, "invalid_request");
   });

@@ -40,7 +40,7 @@ describe("findToken", () => {
     }
   });
 
-  test("a broken header is malformed, and neither query nor cookie mends it", () => {
+  test("a broken header is malformed, and neither query nor cookie replaces it", () => {
     const rest = { cookie: "mercureAuthorization=c; __Secure-mercure_access_token=c" };
     for (const value of [
       "",
