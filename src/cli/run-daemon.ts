@@ -83,6 +83,6 @@ function reload(read: () => Config, daemon: Daemon, log: Logger): void {
       log.warn({ event: "reloaded", keys: unchanged }, "changed keys need a restart of the daemon");
   } catch (error) {
     if (!(error instanceof M2pushError)) throw error;
-    log.error({ event: "reload_failed", why: error.message }, "configuration not reloaded: it has errors");
+    log.error({ event: "reload_failed", reason: error.message }, "configuration not reloaded: it has errors");
   }
 }

@@ -25,7 +25,7 @@ export interface Daemon {
   readonly address: DaemonAddress;
   /**
    * Publishes one event and resolves with its id when it is as durable as [history] durability says. Rejects with an M2pushError:
-   * "invalid" or "too_large" (limits of docs/configuration.md), "history_failed" when it cannot be stored, "unavailable" while the
+   * "invalid" or "too_large" (limits of docs/configuration.md), "storage_failed" when it cannot be stored, "unavailable" while the
    * daemon stops or a cluster does not answer. Two calls in a row keep their order.
    */
   publish(event: EventToPublish): Promise<{ readonly id: string }>;

@@ -368,6 +368,3 @@ export class ServerDelivery {
     this.#options.observe({ type: "clientDisconnected", server: this.name, client, reason, clients });
   }
 }
-
-/** The short name under which other parts pass it on. */
-export type Server = ServerDelivery;

@@ -3,13 +3,13 @@
  * of `/esupdates`, and get 404 here.
  */
 
-import type { Server } from "../delivery/server-delivery.js";
+import type { ServerDelivery } from "../delivery/server-delivery.js";
 import { type HttpRequest, header } from "../protocol/request.js";
 import { errorResponse, rejection } from "./error-response.js";
 import type { Response } from "./response.js";
 
 /** Responds to a request, or turns its connection into a stream. */
-export type RouteMethod = (server: Server, request: HttpRequest) => RouteResult | Promise<RouteResult>;
+export type RouteMethod = (server: ServerDelivery, request: HttpRequest) => RouteResult | Promise<RouteResult>;
 /** Undefined: the connection is gone. */
 export type RouteResult = Response | "streaming" | undefined;
 
@@ -48,7 +48,7 @@ export class RouteTable {
     this.#options = options;
   }
 
-  handle(server: Server, request: HttpRequest): RoutedRequest {
+  handle(server: ServerDelivery, request: HttpRequest): RoutedRequest {
     const route = this.#find(request.path);
     return { name: route?.name ?? "other", result: this.#attempt(route, server, request) };
   }
@@ -62,7 +62,7 @@ export class RouteTable {
   }
 
   /** A defect in a route costs one response: if it were thrown, it would end the loop that receives all requests. */
-  #attempt(route: Route | undefined, server: Server, request: HttpRequest): RouteResult | Promise<RouteResult> {
+  #attempt(route: Route | undefined, server: ServerDelivery, request: HttpRequest): RouteResult | Promise<RouteResult> {
     if (request.headers.has("transfer-encoding")) return rejection("invalid", { status: 411, body: LENGTH_REQUIRED });
     try {
       if (!this.#isServed(request)) return misdirected();
@@ -94,7 +94,7 @@ function hostnameOf(host: string): string {
 
 function respond(
   { methods, options, optionsPersist: persists }: Route,
-  server: Server,
+  server: ServerDelivery,
   request: HttpRequest,
 ): RouteResult | Promise<RouteResult> {
   const allow = () => ({ Allow: `${Object.keys(methods).join(", ")}, OPTIONS` });

@@ -7,7 +7,7 @@
  * connection, which gets no response.
  */
 
-import type { Server } from "../delivery/server-delivery.js";
+import type { ServerDelivery } from "../delivery/server-delivery.js";
 import { M2pushError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { type HttpRequest, header } from "../protocol/request.js";
@@ -47,7 +47,7 @@ interface Exchange extends RoutedRequest {
 export class Router {
   readonly #options: RouterOptions;
   readonly #routes: RouteTable;
-  readonly #busy = new Map<Server, Map<number, BusyConnection>>();
+  readonly #busy = new Map<ServerDelivery, Map<number, BusyConnection>>();
   #idleListeners: (() => void)[] = [];
 
   constructor(options: RouterOptions) {
@@ -55,7 +55,7 @@ export class Router {
     this.#routes = new RouteTable(options);
   }
 
-  request(server: Server, request: HttpRequest): void {
+  request(server: ServerDelivery, request: HttpRequest): void {
     const busy = this.#busyConnection(server, request.id);
     if (busy) this.#enqueue(server, busy, request);
     else this.#start(server, request);
@@ -65,7 +65,7 @@ export class Router {
    * Rejects a message that is not an HTTP request. On a stream, or behind a slow response, a response would be part of another: the
    * connection is cancelled.
    */
-  refuse(server: Server, id: number, kind: "websocket" | "malformed"): void {
+  refuse(server: ServerDelivery, id: number, kind: "websocket" | "malformed"): void {
     if (this.#busyConnection(server, id) || server.clients.has(id)) {
       this.#cancel(server, id);
       return;
@@ -100,7 +100,7 @@ export class Router {
     return abandoned;
   }
 
-  #abandon(server: Server, { name, request }: Exchange): void {
+  #abandon(server: ServerDelivery, { name, request }: Exchange): void {
     if (request.method !== "POST") {
       this.#options.hub.evict(server, request.id);
       return;
@@ -111,13 +111,13 @@ export class Router {
 
   // ---- One request ---------------------------------------------------------------------------------------------------
 
-  #start(server: Server, request: HttpRequest): void {
+  #start(server: ServerDelivery, request: HttpRequest): void {
     const exchange = this.#begin(server, request);
     if (exchange.result instanceof Promise) void this.#converse(server, exchange);
     else void this.#finish(exchange.name, server, request, exchange.result, restartOf(server));
   }
 
-  #begin(server: Server, request: HttpRequest): Exchange {
+  #begin(server: ServerDelivery, request: HttpRequest): Exchange {
     const { name, result } = this.#routes.handle(server, request);
     return { name, request, result };
   }
@@ -125,7 +125,7 @@ export class Router {
   /** Whether the connection can take another response. `isGone`: the rest of a long response is not sent. */
   #finish(
     name: string,
-    server: Server,
+    server: ServerDelivery,
     request: HttpRequest,
     result: RouteResult,
     isGone: () => boolean,
@@ -144,7 +144,7 @@ export class Router {
 
   #send(
     name: string,
-    server: Server,
+    server: ServerDelivery,
     request: HttpRequest,
     response: Response,
     isGone: () => boolean,
@@ -158,22 +158,22 @@ export class Router {
 
   // ---- Connections with a slow response ------------------------------------------------------------------------------
 
-  #busyConnection(server: Server, id: number): BusyConnection | undefined {
+  #busyConnection(server: ServerDelivery, id: number): BusyConnection | undefined {
     const busy = this.#busy.get(server)?.get(id);
     return busy?.generation === server.generation ? busy : undefined;
   }
 
-  #enqueue(server: Server, { queued }: BusyConnection, request: HttpRequest): void {
+  #enqueue(server: ServerDelivery, { queued }: BusyConnection, request: HttpRequest): void {
     if (queued.push(request) > MAX_QUEUED_REQUEST_COUNT) this.#cancel(server, request.id);
   }
 
-  #cancel(server: Server, id: number): void {
+  #cancel(server: ServerDelivery, id: number): void {
     this.#busy.get(server)?.delete(id);
     this.#options.hub.evict(server, id);
   }
 
   /** A slow response, then the responses to every request that its connection has queued. */
-  async #converse(server: Server, first: Exchange): Promise<void> {
+  async #converse(server: ServerDelivery, first: Exchange): Promise<void> {
     const { id } = first.request;
     const busy: BusyConnection = { generation: server.generation, current: first, queued: [] };
     const connections = this.#busy.get(server) ?? new Map<number, BusyConnection>();
@@ -192,7 +192,7 @@ export class Router {
   }
 
   /** Starts the oldest queued request. If the connection has become a stream, it is cancelled: no response is possible. */
-  #next(server: Server, { queued }: BusyConnection): Exchange | undefined {
+  #next(server: ServerDelivery, { queued }: BusyConnection): Exchange | undefined {
     const request = queued.shift();
     if (!request) return undefined;
     if (!server.clients.has(request.id)) return this.#begin(server, request);
@@ -214,7 +214,7 @@ function mayPersist(request: HttpRequest): boolean {
 }
 
 /** Whether Mongrel2 has restarted since: then the id belongs to another connection. */
-function restartOf(server: Server): () => boolean {
+function restartOf(server: ServerDelivery): () => boolean {
   const { generation } = server;
   return () => generation !== server.generation;
 }

@@ -1,5 +1,5 @@
 /** Sends responses through the outlet of a server, the only module of this folder that does. */
-import type { Server } from "../delivery/server-delivery.js";
+import type { ServerDelivery } from "../delivery/server-delivery.js";
 
 /**
  * A long response is sent in pieces, each when Mongrel2 has taken the previous one: in one piece it would delay the events of other clients
@@ -18,7 +18,7 @@ export interface SendOptions {
 
 /** Returns, or resolves with, whether the connection can take another response. */
 export function sendResponse(
-  server: Server,
+  server: ServerDelivery,
   id: number,
   bytes: Buffer,
   { persists, isGone }: SendOptions,
@@ -30,13 +30,13 @@ export function sendResponse(
 }
 
 /** Body and close are two messages: Mongrel2 closes on an empty one, after everything that is queued. */
-function complete(server: Server, id: number, persists: boolean): void {
+function complete(server: ServerDelivery, id: number, persists: boolean): void {
   if (!persists) server.outlet.close([id]);
   server.requests.answered(id, persists);
 }
 
 async function sendInPieces(
-  server: Server,
+  server: ServerDelivery,
   id: number,
   bytes: Buffer,
   { persists, isGone }: SendOptions,

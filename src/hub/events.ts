@@ -1,7 +1,7 @@
 /**
  * Everything that happens in the daemon, as one union. To add an event: add a member here (or in delivery/events.ts) and emit it; the
  * compiler then demands a case in the switch of each observer that must know all events (log, metrics). A switch, because a table of
- * handlers, looked up by type, took 90 ns for a publication and the switches take 37.
+ * handlers, looked up by type, took 47 to 63 ns for a publication and the switches take 37.
  */
 import type { DeliveryEvent } from "../delivery/events.js";
 import type { M2pushError } from "../errors.js";

@@ -11,7 +11,7 @@ import { propertyMembers } from "./unicode-property.js";
 export type Flags = "v" | "u";
 
 /** Levels of nested classes. */
-const MAX_NESTING_COUNT = 50;
+const MAX_NESTING_DEPTH = 50;
 
 const matching = (pattern: RegExp): CharacterClass => classOf((character) => pattern.test(character));
 const ESCAPES: Readonly<Record<string, CharacterClass>> = {
@@ -27,7 +27,7 @@ const CONTROLS: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, 
 const CODE = /\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]+)\}|c([A-Za-z]))/y;
 const PROPERTY = /\\([pP])\{([^}]*)\}/y;
 
-/** The members of a class. Throws "too_large" for more than MAX_NESTING_COUNT levels. */
+/** The members of a class. Throws "too_large" for more than MAX_NESTING_DEPTH levels. */
 export function readClass(notation: string, flags: Flags): CharacterClass {
   return notation === "." ? DOT : new ClassReader(notation, flags).read();
 }
@@ -50,8 +50,8 @@ class ClassReader {
   }
 
   #bracketed(): CharacterClass {
-    if (++this.#depth > MAX_NESTING_COUNT)
-      throw new ProtocolError("too_large", `classes nested deeper than ${MAX_NESTING_COUNT}`);
+    if (++this.#depth > MAX_NESTING_DEPTH)
+      throw new ProtocolError("too_large", `classes nested deeper than ${MAX_NESTING_DEPTH}`);
     this.#at++;
     const isNegated = this.#skip("^");
     const members = new Uint8Array(129);

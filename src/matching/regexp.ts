@@ -14,7 +14,7 @@ import type { CompileWork } from "./compile-work.js";
 import { isPropertyOfStrings, propertyMembers } from "./unicode-property.js";
 
 /** Levels of nested groups. */
-const MAX_NESTING_COUNT = 50;
+const MAX_NESTING_DEPTH = 50;
 /** Distinct classes in one expression. */
 const MAX_CLASS_COUNT = 64;
 
@@ -90,8 +90,8 @@ class Reader {
 
   /** Alternatives, up to the end of the group. */
   read(): PatternNode {
-    if (this.#depth > MAX_NESTING_COUNT)
-      throw new ProtocolError("too_large", `groups nested deeper than ${MAX_NESTING_COUNT}`);
+    if (this.#depth > MAX_NESTING_DEPTH)
+      throw new ProtocolError("too_large", `groups nested deeper than ${MAX_NESTING_DEPTH}`);
     const first = this.#sequence();
     const others: PatternNode[] = [];
     while (this.#skip("|")) others.push(this.#sequence());

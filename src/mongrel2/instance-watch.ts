@@ -8,7 +8,7 @@
  *                 not served, and canary.ts finds the dead streams.
  */
 import type { ServerConfig } from "../config/schema.js";
-import type { Server } from "../delivery/server-delivery.js";
+import type { ServerDelivery } from "../delivery/server-delivery.js";
 import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
 import type { NetRow } from "../protocol/control-protocol.js";
@@ -35,7 +35,7 @@ interface InstanceWatchOptions {
   readonly conditions: Conditions;
   readonly clock: Clock;
   readonly link: Mongrel2Link;
-  readonly server: Server;
+  readonly server: ServerDelivery;
 }
 
 export class InstanceWatch {
@@ -165,7 +165,7 @@ export class InstanceWatch {
 }
 
 /** Ends the streams that got no private events, so that their browsers reconnect and get them. */
-function reopenPublicOnly(hub: Hub, server: Server): void {
+function reopenPublicOnly(hub: Hub, server: ServerDelivery): void {
   for (const client of [...server.clients.values()]) {
     if (server.isPublicOnly(client)) hub.end(server, client.id, "reopened");
   }

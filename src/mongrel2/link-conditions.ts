@@ -26,7 +26,7 @@ export function controlCondition(subject: string, error: unknown): Condition {
     subject,
     message: "the control port of Mongrel2 does not answer: a restart of m2push would close all streams",
     fix: "set control to the control_port of Mongrel2, start Mongrel2, and let this user connect (m2push doctor)",
-    details: { why: error instanceof Error ? error.message : String(error) },
+    details: { reason: error instanceof Error ? error.message : String(error) },
   };
 }
 

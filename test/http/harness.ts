@@ -3,7 +3,7 @@ import { SignJWT } from "jose";
 import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
 import type { History } from "../../src/delivery/history.js";
-import type { Server } from "../../src/delivery/server-delivery.js";
+import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
 import type { Route } from "../../src/http/route-table.js";
@@ -81,7 +81,7 @@ export class Web {
   readonly history: History;
   readonly outlet = new WatchedOutlet(this.clock);
   readonly hub: Hub;
-  readonly server: Server;
+  readonly server: ServerDelivery;
   readonly site: App;
   readonly router: Router;
   readonly presence: Presence;

@@ -37,9 +37,9 @@ describe("Link conditions", () => {
   test("a control port that does not answer costs streams only at a restart: the daemon is ready", () => {
     const { code, message, details } = controlCondition("main", new Error("ECONNREFUSED"));
     assert.match(message, /a restart of m2push would close all streams/);
-    assert.deepEqual(details, { why: "ECONNREFUSED" });
+    assert.deepEqual(details, { reason: "ECONNREFUSED" });
     assert.ok(!blocksReadiness(code));
-    assert.deepEqual(controlCondition("main", "a text").details, { why: "a text" });
+    assert.deepEqual(controlCondition("main", "a text").details, { reason: "a text" });
   });
 
   test("private events that are not served: the key is named where it is missing, else where to look", () => {

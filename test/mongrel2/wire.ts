@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { LocalBus } from "../../src/cluster/local-bus.js";
-import type { Server } from "../../src/delivery/server-delivery.js";
+import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Router } from "../../src/http/router.js";
 import { Hub } from "../../src/hub/hub.js";
@@ -40,7 +40,7 @@ export class Wire {
   readonly clock = new FakeClock();
   readonly lines: readonly Line[];
   readonly hub: Hub;
-  readonly server: Server;
+  readonly server: ServerDelivery;
   readonly endpoint: Mongrel2Link;
   readonly ident: string;
   readonly #outcomes = new Map<number, Outcome>();

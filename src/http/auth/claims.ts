@@ -8,7 +8,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 /** The latest time that a Date can hold, milliseconds since 1970. */
 const MAX_TIME_MS = 8_640_000_000_000_000;
 /** Levels of nesting in a payload: JSON.stringify() needs one call for each level. */
-const MAX_PAYLOAD_DEPTH_COUNT = 32;
+const MAX_PAYLOAD_DEPTH = 32;
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -48,8 +48,8 @@ function readTime(claims: JsonObject, name: "exp" | "nbf" | "iat"): number | und
 
 /** The payload that other clients may see of a subscriber. Its value came from JSON, so that only its depth is checked. */
 export function readPayload(value: unknown): JsonValue {
-  if (isDeeper(value, MAX_PAYLOAD_DEPTH_COUNT)) {
-    throw tokenError(`the payload is nested deeper than ${MAX_PAYLOAD_DEPTH_COUNT} levels`);
+  if (isDeeper(value, MAX_PAYLOAD_DEPTH)) {
+    throw tokenError(`the payload is nested deeper than ${MAX_PAYLOAD_DEPTH} levels`);
   }
   return value as JsonValue;
 }

@@ -41,7 +41,7 @@ const STREAM_HEADERS = {
 const PRIVATE = { "Cache-Control": `private, ${STREAM_HEADERS["Cache-Control"]}` };
 
 /** Coprime to 1000: a thousand consecutive connections get as many different ends. */
-const SPREAD_FACTOR_COUNT = 619;
+const SPREAD_FACTOR = 619;
 
 const NO_GRANTS: readonly Selector[] = [];
 const FIRST_COMMENT = encodeComment(" time stream");
@@ -193,7 +193,7 @@ export class SubscribeRoute {
     const expiresAt = principal === "anonymous" ? undefined : principal.expiresAt;
     const { maxLifetimeMs } = this.#deps.settings.current;
     if (maxLifetimeMs === 0) return expiresAt;
-    const part = 0.8 + (0.2 * ((id * SPREAD_FACTOR_COUNT) % 1000)) / 1000;
+    const part = 0.8 + (0.2 * ((id * SPREAD_FACTOR) % 1000)) / 1000;
     return Math.min(expiresAt ?? Number.POSITIVE_INFINITY, this.#deps.now() + Math.round(maxLifetimeMs * part));
   }
 

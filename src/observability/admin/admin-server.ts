@@ -20,7 +20,7 @@ export interface AdminServerOptions {
   readonly guarded?: ReadonlyMap<string, AdminRoute>;
   /** Bearer token of operators; absent and "" = none. */
   readonly token?: string;
-  /** Connections at a time; absent = MAX_CONNECTIONS_COUNT. */
+  /** Connections at a time; absent = MAX_CONNECTIONS. */
   readonly maxConnections?: number;
   /** The limit was reached: an idle connection was closed. */
   readonly full?: () => void;
@@ -32,7 +32,7 @@ export interface AdminServerOptions {
 const REQUEST_TIMEOUT_MS = 5000;
 /** How often Node.js looks for requests beyond it. */
 const TIMEOUT_CHECK_INTERVAL_MS = 1000;
-const MAX_CONNECTIONS_COUNT = 100;
+const MAX_CONNECTIONS = 100;
 const MAX_HEADER_BYTES = 8192;
 
 interface GuardedRoute {
@@ -67,7 +67,7 @@ export class AdminServer {
       },
       (request, response) => void this.#serve(request, response),
     );
-    const { maxConnections = MAX_CONNECTIONS_COUNT, full = () => {} } = options;
+    const { maxConnections = MAX_CONNECTIONS, full = () => {} } = options;
     this.#connections = new Connections({ maxConnections, reached: full });
     this.#server.on("connection", this.#connections.add);
     this.#server.on("clientError", rejectRequest);

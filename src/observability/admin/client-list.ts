@@ -1,7 +1,7 @@
 /** Lists clients in pages and disconnects clients, for operators. */
 
 import type { Client } from "../../delivery/client.js";
-import type { Server } from "../../delivery/server-delivery.js";
+import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import { tooManyRequests } from "../../errors.js";
 import type { Hub } from "../../hub/hub.js";
 import { compile, type Selector, wordsOf } from "../../matching/selector.js";
@@ -52,7 +52,7 @@ export interface PageOptions {
 export interface ClientListParts {
   readonly hub: Pick<Hub, "end">;
   /** In the order in which they are listed. */
-  readonly servers: () => readonly Server[];
+  readonly servers: () => readonly ServerDelivery[];
   /** Epoch of the history. */
   readonly epoch: () => string;
   /** The hub's URL. */
@@ -63,7 +63,7 @@ export interface ClientListParts {
 /** A page ends before its limit at this size of selectors: one client may have 32 kB of them. */
 const MAX_PAGE_CHARACTERS = 1_000_000;
 /** Ids compared in one step. */
-const STEP_IDS_COUNT = 1000;
+const STEP_ID_COUNT = 1000;
 
 export class ClientList {
   readonly #parts: ClientListParts;
@@ -86,7 +86,7 @@ export class ClientList {
     const servers = this.#parts.servers().filter((it) => name === undefined || it.name === name);
     const first = after === undefined ? 0 : servers.findIndex((it) => it.name === after.server);
     if (servers.length === 0 || first < 0) return undefined;
-    const found: [server: Server, client: Client][] = [];
+    const found: [server: ServerDelivery, client: Client][] = [];
     for (const server of servers.slice(first)) {
       const below = server.name === after?.server ? after.id : Number.POSITIVE_INFINITY;
       const { clients } = server;
@@ -170,11 +170,11 @@ export class ClientList {
     );
   }
 
-  #server(name: string): Server | undefined {
+  #server(name: string): ServerDelivery | undefined {
     return this.#parts.servers().find((server) => server.name === name);
   }
 
-  #view(server: Server, client: Client): ClientView {
+  #view(server: ServerDelivery, client: Client): ClientView {
     const { clock, epoch } = this.#parts;
     const {
       id,
@@ -216,7 +216,7 @@ function* newest(ids: readonly number[], below: number, limit: number): Steps<nu
   let least = Number.NEGATIVE_INFINITY;
   if (limit <= 0) return kept;
   for (const [at, id] of ids.entries()) {
-    if (at % STEP_IDS_COUNT === 0) yield;
+    if (at % STEP_ID_COUNT === 0) yield;
     if (id >= below || id <= least) continue;
     kept.push(id);
     if (kept.length < 2 * limit) continue;

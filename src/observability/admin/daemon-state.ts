@@ -1,13 +1,13 @@
 /** The parts of the daemon that a snapshot reads. The composition root (daemon.ts) adds each when it has started. */
 import type { History } from "../../delivery/history.js";
-import type { Server } from "../../delivery/server-delivery.js";
+import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { Clock } from "../../util/clock.js";
 import type { Conditions } from "../../util/conditions.js";
 import type { ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
 
 export interface ServerState {
-  readonly server: Server;
+  readonly server: ServerDelivery;
   readonly sendSpec: string;
   readonly recvSpec: string;
   /** Whether the link is live. */

@@ -19,7 +19,7 @@ export interface DashboardStreamOptions {
   readonly clock: Clock;
   readonly recentConnections: RecentConnections;
   readonly status: () => Status;
-  /** Watchers at a time, where the address takes fewer connections than usual; absent = MAX_WATCHERS_COUNT. */
+  /** Watchers at a time, where the address takes fewer connections than usual; absent = MAX_WATCHER_COUNT. */
   readonly maxWatchers?: number;
 }
 
@@ -28,7 +28,7 @@ const INTERVAL_MS = 1000;
 /** Queued for one watcher that does not read; beyond it the connection is closed. */
 const MAX_QUEUED_BYTES = 1_000_000;
 /** The admin address takes 100 connections, and scrapers and probes need some. */
-const MAX_WATCHERS_COUNT = 20;
+const MAX_WATCHER_COUNT = 20;
 
 export class DashboardStream {
   /** Watchers at a time. */
@@ -40,7 +40,7 @@ export class DashboardStream {
 
   constructor(options: DashboardStreamOptions) {
     this.#options = options;
-    this.maxWatchers = Math.min(MAX_WATCHERS_COUNT, options.maxWatchers ?? MAX_WATCHERS_COUNT);
+    this.maxWatchers = Math.min(MAX_WATCHER_COUNT, options.maxWatchers ?? MAX_WATCHER_COUNT);
   }
 
   get isFull(): boolean {

@@ -8,12 +8,12 @@ import { escapeAll, escapeJson, escapeUnprintable } from "../../util/escape.js";
 
 /**
  * A last bound on text of clients and publishers, for a caller that did not abbreviate it: in a line of more than MAX_LINE_CHARACTERS each
- * text has at most MAX_FIELD_CHARACTERS and each list MAX_LIST_MEMBERS_COUNT. The texts of an error, with its stack, may be longer.
+ * text has at most MAX_FIELD_CHARACTERS and each list MAX_LIST_MEMBER_COUNT. The texts of an error, with its stack, may be longer.
  */
 const MAX_LINE_CHARACTERS = 4000;
 const MAX_FIELD_CHARACTERS = 1000;
 const MAX_ERROR_CHARACTERS = 3000;
-const MAX_LIST_MEMBERS_COUNT = 20;
+const MAX_LIST_MEMBER_COUNT = 20;
 
 /** A line of JSON, with its end of line, as it is written to anything but a terminal. */
 export function jsonLine(line: string): string {
@@ -22,8 +22,8 @@ export function jsonLine(line: string): string {
 
 function bounded(line: string): string {
   const { err, ...fields } = JSON.parse(line) as Record<string, unknown>;
-  const error = err === undefined ? {} : { err: abbreviateAll(err, MAX_ERROR_CHARACTERS, MAX_LIST_MEMBERS_COUNT) };
-  const some = abbreviateAll(fields, MAX_FIELD_CHARACTERS, MAX_LIST_MEMBERS_COUNT) as object;
+  const error = err === undefined ? {} : { err: abbreviateAll(err, MAX_ERROR_CHARACTERS, MAX_LIST_MEMBER_COUNT) };
+  const some = abbreviateAll(fields, MAX_FIELD_CHARACTERS, MAX_LIST_MEMBER_COUNT) as object;
   return `${JSON.stringify({ ...some, ...error })}\n`;
 }
 

@@ -20,7 +20,7 @@ import { conditionEnded, FIXES, MESSAGES } from "./messages.js";
 const SHOWN_TOPICS = { maxWords: 10, maxWordCharacters: 120, maxCharacters: 300 };
 
 /** Topics with repeated ids that have a line; those of further ones are only counted. */
-const MAX_REPEATING_TOPICS_COUNT = 1000;
+const MAX_REPEATING_TOPIC_COUNT = 1000;
 
 /** Between two lines of one kind that a client or publisher can cause at will. */
 const THROTTLE_MS = 1000;
@@ -132,7 +132,7 @@ export class LogObserver {
 
   /** Once a topic: a publisher that repeats ids does so with each event. */
   #idRepeated({ topic }: EventOf<"idRepeated">): void {
-    if (this.#topicsWithRepeatedIds.has(topic) || this.#topicsWithRepeatedIds.size >= MAX_REPEATING_TOPICS_COUNT)
+    if (this.#topicsWithRepeatedIds.has(topic) || this.#topicsWithRepeatedIds.size >= MAX_REPEATING_TOPIC_COUNT)
       return;
     this.#topicsWithRepeatedIds.add(topic);
     const fields = { event: "id_repeated", topic: abbreviate(topic), fix: FIXES.idRepeated };

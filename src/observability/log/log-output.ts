@@ -13,7 +13,7 @@ import type { DestinationStream } from "pino";
 const MAX_QUEUED_BYTES = 16_000_000;
 
 /** Lines of one turn of the event loop that are written one by one; as many again make it a storm. */
-const IMMEDIATE_LINES_COUNT = 4;
+const IMMEDIATE_LINES = 4;
 
 /** Why lines were dropped: keys of MESSAGES. */
 export type DropCause = "outputTooSlow" | "outputFailed";
@@ -33,7 +33,7 @@ export class LogOutput implements DestinationStream {
   readonly #options: LogOutputOptions;
   readonly #stdout: Writable;
   /** How many lines of this turn may still be written one by one, and those that are written at its end. */
-  #immediateLines = IMMEDIATE_LINES_COUNT;
+  #immediateLines = IMMEDIATE_LINES;
   #coalesced = "";
   #coalescedLines = 0;
   #isScheduled = false;
@@ -75,8 +75,8 @@ export class LogOutput implements DestinationStream {
   }
 
   #flush(): void {
-    const isStorm = this.#immediateLines <= -IMMEDIATE_LINES_COUNT;
-    this.#immediateLines = isStorm ? 0 : IMMEDIATE_LINES_COUNT;
+    const isStorm = this.#immediateLines <= -IMMEDIATE_LINES;
+    this.#immediateLines = isStorm ? 0 : IMMEDIATE_LINES;
     this.#isScheduled = false;
     const lines = this.#coalescedLines;
     if (lines > 0) this.#stdout.write(this.#separated(this.#coalesced), (error) => this.#written(lines, error));

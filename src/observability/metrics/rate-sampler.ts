@@ -5,7 +5,7 @@ import type { EventLoopLag } from "./event-loop-lag.js";
 
 const SAMPLE_INTERVAL_MS = 1000;
 /** Samples that are kept: those of five seconds, and the one before them. */
-const MAX_SAMPLES_COUNT = 6;
+const MAX_SAMPLE_COUNT = 6;
 
 /** Counts a second, averaged over the last five seconds. */
 export interface Rates {
@@ -93,7 +93,7 @@ export class RateSampler {
     const lags = lag.take();
     for (const ms of lags) observeLag(ms);
     this.#samples.push({ at: clock.monotonic(), total: totals(counters), servers, lagMs: lags.at(-1) ?? 0 });
-    if (this.#samples.length > MAX_SAMPLES_COUNT) this.#samples.shift();
+    if (this.#samples.length > MAX_SAMPLE_COUNT) this.#samples.shift();
   }
 }
 

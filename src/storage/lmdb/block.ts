@@ -7,12 +7,9 @@
  * An id that is the event's own position is not stored. LMDB's pages have no checksum, so blocks have one: a reader gets the stored
  * bytes or nothing (docs/decisions/0015-lmdb-blocks-with-a-checksum.md).
  */
-import * as zlib from "node:zlib";
+import { crc32 } from "node:zlib";
 import { offsetOf, positionId } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
-
-/** Node has it from 20.15 on; without it blocks are stored unchecked. */
-const checksum: (bytes: Buffer) => number = zlib.crc32 ?? (() => 0);
 
 /** Fits into one page of LMDB beside its header: about 25 small events. A larger event is a block of its own. */
 const MAX_BLOCK_BYTES = 4096 - 24;
@@ -91,7 +88,7 @@ export class EventBlock {
   /** Completes the checksum. No event may be added afterwards. */
   seal(): void {
     const { stored } = this;
-    stored.writeUInt32LE(checksum(stored.subarray(CRC_BYTES)), 0);
+    stored.writeUInt32LE(crc32(stored.subarray(CRC_BYTES)), 0);
     // Rare events must not hold a page each.
     if (this.#bytes.length - stored.length > MAX_BLOCK_BYTES / 2) this.#bytes = Buffer.from(stored);
   }
@@ -144,7 +141,7 @@ export function* publicationsIn(epoch: string, block: Buffer): Iterable<Publicat
 export function isIntact(block: Buffer): boolean {
   if (block.length <= CRC_BYTES) return false;
   const stored = block.readUInt32LE(0);
-  return stored === 0 || checksum(block.subarray(CRC_BYTES)) === stored;
+  return stored === 0 || crc32(block.subarray(CRC_BYTES)) === stored;
 }
 
 /**
