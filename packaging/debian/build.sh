@@ -27,22 +27,35 @@ export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$project" log -1 --forma
 
 # The program, as npm publishes it. (npm's prepack script builds it, unless npm_config_ignore_scripts is set.)
 program() {
-  (cd "$project" && npm pack --silent --pack-destination "$work" >/dev/null)
+  # Its output is shown only when it fails: this script prints the path of the package.
+  (cd "$project" && npm pack --loglevel=error --pack-destination "$work" >"$work/npm-pack.log" 2>&1) ||
+    { cat "$work/npm-pack.log" >&2 && return 1; }
   mkdir -p "$library"
   tar -xzf "$work/m2push-$version.tgz" -C "$library" --strip-components=1
 }
 
+# Prints the folders of the production dependencies that are installed, by the lock file. npm ls does not serve: it lists packages of
+# development too, or fails, when anything in node_modules is newer than npm's own record.
+production_modules() {
+  node -e '
+    const { packages } = JSON.parse(require("fs").readFileSync("package-lock.json", "utf8"));
+    for (const [path, { dev, optional, devOptional }] of Object.entries(packages)) {
+      if (path === "" || dev) continue;
+      if (require("fs").existsSync(path)) console.log(path);
+      else if (!optional && !devOptional) throw new Error(`${path} is not installed; fix: npm ci`);
+    }'
+}
+
 # The production dependencies, copied from node_modules.
 modules() {
-  local from to
-  # The first line is the project.
-  npm --prefix "$project" ls --omit=dev --all --parseable 2>/dev/null | tail -n +2 | while read -r from; do
-    to=node_modules/${from#*/node_modules/}
-    echo "$to/package.json" >>"$work/modules"
-    mkdir -p "$library/$to"
+  local path
+  (cd "$project" && production_modules) >"$work/production"
+  while read -r path; do
+    echo "$path/package.json" >>"$work/modules"
+    mkdir -p "$library/$path"
     # Nested packages are listed separately.
-    tar -C "$from" --exclude=./node_modules -cf - . | tar -C "$library/$to" -xf -
-  done
+    tar -C "$project/$path" --exclude=./node_modules -cf - . | tar -C "$library/$path" -xf -
+  done <"$work/production"
   # Remove binaries for other systems.
   find "$library/node_modules/zeromq/build" -mindepth 1 -maxdepth 1 -type d ! -name linux -exec rm -r {} +
   find "$library/node_modules/zeromq/build/linux" -mindepth 1 -maxdepth 1 ! -name "$node_architecture" -exec rm -r {} +

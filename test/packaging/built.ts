@@ -1,6 +1,6 @@
 /** Both packages, built once from a copy of the checkout that has only what a release has: nothing of the tests, no old build. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { PROJECT, run, temporaryDirectory } from "../support/processes.js";
 
@@ -12,6 +12,7 @@ const SOURCES = [
   "html",
   "packaging",
   "package.json",
+  "package-lock.json",
   "tsconfig.json",
   "tsconfig.build.json",
   "CHANGELOG.md",
@@ -59,7 +60,7 @@ export async function build(): Promise<Built> {
   const folder = temporaryDirectory();
   const checkout = join(folder, "checkout");
   for (const name of SOURCES) cpSync(join(PROJECT, name), join(checkout, name), { recursive: true });
-  symlinkSync(join(PROJECT, "node_modules"), join(checkout, "node_modules"));
+  linkModules(join(checkout, "node_modules"));
   const { version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
   const printed = await must("bash", ["packaging/debian/build.sh", folder], checkout);
   const deb = /^\/.*\.deb$/m.exec(printed)?.[0] ?? assert.fail(`no package in: ${printed}`);
@@ -69,6 +70,15 @@ export async function build(): Promise<Built> {
   mkdirSync(root);
   await must("dpkg-deb", ["-x", deb, root], folder);
   return { version, checkout, tarball: join(folder, `m2push-${version}.tgz`), deb, files: filesIn(packed), root };
+}
+
+/** Links the installed packages, without npm's own record of them: npm ls fails then, as it does when the record is out of date. */
+function linkModules(folder: string): void {
+  const installed = join(PROJECT, "node_modules");
+  mkdirSync(folder);
+  for (const name of readdirSync(installed)) {
+    if (!name.startsWith(".package-lock")) symlinkSync(join(installed, name), join(folder, name));
+  }
 }
 
 /** npm 11.12 and later print an object by name, earlier ones a list; warnings may stand before it. */

@@ -132,8 +132,7 @@ export class LogObserver {
 
   /** Once a topic: a publisher that repeats ids does so with each event. */
   #idRepeated({ topic }: EventOf<"idRepeated">): void {
-    if (this.#topicsWithRepeatedIds.has(topic) || this.#topicsWithRepeatedIds.size >= MAX_REPEATING_TOPIC_COUNT)
-      return;
+    if (this.#topicsWithRepeatedIds.has(topic) || this.#topicsWithRepeatedIds.size >= MAX_REPEATING_TOPIC_COUNT) return;
     this.#topicsWithRepeatedIds.add(topic);
     const fields = { event: "id_repeated", topic: abbreviate(topic), fix: FIXES.idRepeated };
     this.#log.warn(fields, MESSAGES.idRepeated);
