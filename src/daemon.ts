@@ -38,6 +38,7 @@ import { LogObserver } from "./observability/log/log-observer.js";
 import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
+import { Publisher } from "./publishing/publisher.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
@@ -143,7 +144,8 @@ async function publish(context: DaemonContext, event: EventToPublish): Promise<{
     checkDraft(draft);
     if (draft.topics.some(isReservedTopic(context)))
       throw new ProtocolError("invalid", "a topic is in the hub's own namespace");
-    const { id } = await started(context.hub, "the hub").publish(draft);
+    const publisher = started(context.publisher, "the publisher");
+    const { id } = await publisher.publishOne(draft, { publisher: "internal", source: "internal" });
     return { id };
   } catch (error) {
     if (error instanceof ProtocolError) context.observe({ type: "publicationRejected", source: "internal", error });
@@ -199,6 +201,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     isFlooded: () => publishers?.hasBacklog ?? false,
     random: Math.random,
   });
+  context.publisher = new Publisher({ hub: context.hub });
   await context.hub.start();
 }
 
@@ -225,6 +228,7 @@ function startHttp(context: DaemonContext): void {
     ...{ hub, clock },
     history: started(eventLog, "the event log").history,
     presence: started(presence, "the hub"),
+    publisher: started(context.publisher, "the publisher"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     warn: (warning) => log.warn({ event: "key" }, warning),
   });

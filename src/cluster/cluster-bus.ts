@@ -12,7 +12,7 @@
  */
 import type { GapReason } from "../delivery/reasons.js";
 import { M2pushError } from "../errors.js";
-import type { Bus, Deliver } from "../hub/bus.js";
+import type { Bus, Deliver, PublishedEvent } from "../hub/bus.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
 import { CancellableSleep } from "../util/cancellable-sleep.js";
@@ -22,7 +22,7 @@ import type { StreamObserver } from "./cluster-conditions.js";
 import type { ClusterHistory } from "./cluster-history.js";
 import type { Nodes } from "./nodes.js";
 import { StallDetector } from "./stall-detector.js";
-import { StreamPublisher } from "./stream-publisher.js";
+import { eventError, StreamPublisher } from "./stream-publisher.js";
 import { decodeStreamRecord } from "./stream-record.js";
 import type { Dial, StreamConsumer, StreamMessage, StreamSession, StreamState } from "./stream-session.js";
 import { type StreamLocation, StreamValidator } from "./stream-validator.js";
@@ -116,6 +116,10 @@ export class ClusterBus implements Bus {
 
   post(draft: Draft): Promise<Publication> {
     return this.publish(draft);
+  }
+
+  publishAll(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
+    return Promise.all(drafts.map((draft) => this.publish(draft).catch(eventError)));
   }
 
   async close(): Promise<void> {
@@ -268,7 +272,7 @@ export class ClusterBus implements Bus {
     this.#location = { epoch: history.epoch, last: sequence, stamp };
     this.#validator.noteTaken(message);
     if (typeof publication === "string") this.reportForeignMessage(sequence, publication);
-    else if (publication && this.#deliver) void this.#deliver(publication);
+    else if (publication && this.#deliver) void this.#deliver([publication]);
     else if (publication) history.append(publication);
     history.skip(sequence);
     if (sequence >= this.#validatedLast) this.#resolveWarm();

@@ -23,25 +23,33 @@ export class LocalBus implements Bus {
   }
 
   async publish(draft: Draft): Promise<Publication> {
-    const publication = this.#position(draft);
-    await this.#deliverNext(publication);
+    const publication = this.#position(draft, 1);
+    await this.#deliverNext([publication]);
     return publication;
   }
 
-  post(draft: Draft): Promise<void> | undefined {
-    return this.#deliverNext(this.#position(draft));
+  async publishAll(drafts: readonly Draft[]): Promise<readonly Publication[]> {
+    // Positions are checked before the first event is delivered: all or none.
+    const publications = drafts.map((draft, index) => this.#position(draft, index + 1));
+    await this.#deliverNext(publications);
+    return publications;
   }
 
-  #position(draft: Draft): Publication {
+  post(draft: Draft): Promise<void> | undefined {
+    return this.#deliverNext([this.#position(draft, 1)]);
+  }
+
+  /** `distance`: how many offsets after the last one. */
+  #position(draft: Draft, distance: number): Publication {
     if (!this.#deliver)
       throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
-    return positionDraft(draft, this.epoch, this.#last + 1, this.#clock.now());
+    return positionDraft(draft, this.epoch, this.#last + distance, this.#clock.now());
   }
 
-  /** `deliver` throws before it takes a publication: while storage fails, rejected publications use no offsets. */
-  #deliverNext(publication: Publication): Promise<void> | undefined {
-    const kept = this.#deliver?.(publication);
-    this.#last = publication.offset;
+  /** `deliver` throws before it takes any publication: while storage fails, rejected publications use no offsets. */
+  #deliverNext(publications: readonly Publication[]): Promise<void> | undefined {
+    const kept = this.#deliver?.(publications);
+    this.#last = publications.at(-1)?.offset ?? this.#last;
     return kept;
   }
 

@@ -10,6 +10,7 @@
  * as is every one that is not acknowledged within ACKNOWLEDGE_TIMEOUT_MS; the publisher may try again.
  */
 import { M2pushError } from "../errors.js";
+import type { PublishedEvent } from "../hub/bus.js";
 import { positionDraft } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Cancel, Clock } from "../util/clock.js";
@@ -232,6 +233,12 @@ export class StreamPublisher {
       pending.reject(unavailable(this.#reason));
     }
   }
+}
+
+/** What a batch reports of an event that was not stored. Throws a programmer's mistake again. */
+export function eventError(error: unknown): PublishedEvent {
+  if (error instanceof M2pushError) return { error };
+  throw error;
 }
 
 function unavailable(why: string): M2pushError {

@@ -8,6 +8,7 @@ import { CompileWork } from "../matching/compile-work.js";
 import { parseSelector, type Selector } from "../matching/selector.js";
 import { positionId, presenceId } from "../protocol/position.js";
 import type { HttpRequest } from "../protocol/request.js";
+import type { Publisher } from "../publishing/publisher.js";
 import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
 import { SlicedWork } from "../util/sliced-work.js";
@@ -32,6 +33,7 @@ export interface AppDeps {
   readonly hub: Hub;
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
+  readonly publisher: Publisher;
   readonly clock: Clock;
   /** Called for each publication that is rejected; absent = it is not observed. */
   readonly rejected?: (error: M2pushError) => void;
@@ -83,14 +85,14 @@ export class App {
   }
 
   #routes(config: Config): Map<string, Route> {
-    const { hub, clock, presence, history, rejected = () => {} } = this.#deps;
+    const { hub, clock, presence, publisher, history, rejected = () => {} } = this.#deps;
     const { path } = config.hub;
     const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
     const queue = new CompileQueue(clock);
     const common = { hub, base, settings, date, now: () => clock.now() };
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
-    const publish = new PublishRoute({ hub, base, dialects, settings, rejected }).handle;
+    const publish = new PublishRoute({ publisher, base, dialects, settings, rejected }).handle;
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;

@@ -21,7 +21,7 @@ import { MatchBudget } from "../matching/match-budget.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import type { Bus } from "./bus.js";
+import type { Bus, PublishedEvent } from "./bus.js";
 import type { PresenceListener } from "./presence-listener.js";
 import { TrustedKeys } from "./trusted-keys.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
@@ -105,23 +105,37 @@ export class Hub {
     return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publish(draft);
   }
 
+  /** Publishes a batch; see Bus.publishAll. */
+  publishAll(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publishAll(drafts);
+  }
+
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
     return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(draft);
   }
 
-  /** Stores a positioned publication and queues it for delivery. Synchronous, so that order is preserved. */
-  #deliver(publication: Publication): Promise<void> | undefined {
+  /**
+   * Stores positioned publications and queues them for delivery. Synchronous, so that order is preserved. All are appended before the
+   * first is queued: queueing may send, and what is sent is committed before.
+   */
+  #deliver(publications: readonly Publication[]): Promise<void> | undefined {
     if (this.#phase === "sealed") return undefined;
-    const stored = this.#options.history.append(publication);
-    this.#options.observe({ type: "published", publication });
-    if (this.#phase === "storing") return stored;
+    let stored: Promise<void> | undefined;
+    for (const publication of publications) {
+      stored = this.#options.history.append(publication);
+      this.#options.observe({ type: "published", publication });
+    }
+    if (this.#phase === "open") for (const publication of publications) this.#enqueue(publication);
+    return stored;
+  }
+
+  #enqueue(publication: Publication): void {
     this.#budget.begin();
     for (const server of this.#servers.values()) {
-      if (publication.offset <= this.#discardedThrough) break;
+      if (publication.offset <= this.#discardedThrough) return;
       server.enqueue(publication);
     }
-    return stored;
   }
 
   #discard(): void {

@@ -57,9 +57,10 @@ export class Listener {
   start(): Promise<void> {
     const { bus, history } = this.end;
     return bus.start(
-      (publication) => {
-        const kept = history.append(publication);
-        this.heard.push(publication);
+      (publications) => {
+        let kept: Promise<void> | undefined;
+        for (const publication of publications) kept = history.append(publication);
+        this.heard.push(...publications);
         this.#changes.tell();
         return kept;
       },
@@ -180,6 +181,21 @@ export function busSuite(name: string, open: OpenCourse): void {
     assert.deepEqual(
       texts(listener.heard),
       ids(published).map((id, at) => `id: ${id}\ndata: event ${at + 1}\n\n`),
+    );
+  });
+
+  test(`${name}: the events of a batch follow each other, and each has its id`, async (t) => {
+    const one = await listen(await open(t, {}));
+    const draft = (data: string) => ({ topics: ["t"], data, private: false }) as const;
+    const published = await one.end.bus.publishAll(["a", "b", "c"].map(draft));
+    await one.hears(3);
+    assert.deepEqual(
+      published.map((it) => ("id" in it ? it.id : it.error)),
+      ids(one.heard),
+    );
+    assert.deepEqual(
+      one.heard.map(({ bytes }) => /data: (.*)/.exec(bytes.toString())?.[1]),
+      ["a", "b", "c"],
     );
   });
 

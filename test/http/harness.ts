@@ -12,6 +12,7 @@ import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
+import { Publisher } from "../../src/publishing/publisher.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -123,6 +124,7 @@ export class Web {
       hub: this.hub,
       history,
       presence: this.presence,
+      publisher: new Publisher({ hub: this.hub }),
       clock,
       warn: () => {},
     });

@@ -166,6 +166,7 @@ describe("Publish", () => {
       epoch: bus.epoch,
       start: bus.start.bind(bus),
       publish: () => Promise.reject(new M2pushError("storage_failed", "the disk is full")),
+      publishAll: bus.publishAll.bind(bus),
       post: bus.post.bind(bus),
       close: () => bus.close(),
     });

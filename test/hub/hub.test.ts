@@ -22,6 +22,19 @@ describe("Hub", () => {
     assert.deepEqual(outlet.events(1), ["a"]);
   });
 
+  test("a batch is stored before its first event is sent", async () => {
+    const { connect, hub, outlet, history } = await bench();
+    connect(1);
+    const committed: number[] = [];
+    history.commit = () => void committed.push(history.last);
+    const drafts = ["a", "b", "c"].map((data) => ({ topics: ["t"] as const, data, private: false }));
+    const published = await hub.publishAll(drafts);
+    assert.equal(published.length, 3);
+    assert.deepEqual(committed, [3], "the first send comes after the third append");
+    outlet.pass();
+    assert.deepEqual(outlet.events(1).slice(0, 1), ["a"]);
+  });
+
   test("events gather until the last flush is written, and leave together, in order", async () => {
     const { connect, publish, outlet, clock } = await bench();
     connect(1);

@@ -13,6 +13,7 @@ import { Hub } from "../../src/hub/hub.js";
 import { type ServedMongrel2, serveMongrel2 } from "../../src/mongrel2/serve-mongrel2.js";
 import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { parsePublication } from "../../src/protocol/publication.js";
+import { Publisher } from "../../src/publishing/publisher.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { systemClock } from "../../src/util/clock.js";
 import { Conditions } from "../../src/util/conditions.js";
@@ -57,7 +58,7 @@ ${stream}`);
     random: () => 0.5,
   });
   await hub.start();
-  const site = new App(config, { hub, history, presence, clock, warn: () => {} });
+  const site = new App(config, { hub, history, presence, clock, publisher: new Publisher({ hub }), warn: () => {} });
   const requestHandler = new Router({
     hub,
     routes: site.routes,

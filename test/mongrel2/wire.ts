@@ -13,6 +13,7 @@ import { Mongrel2Link } from "../../src/mongrel2/mongrel2-link.js";
 import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { CANCEL, decodeReply } from "../../src/protocol/reply.js";
 import { RequestError } from "../../src/protocol/request.js";
+import { Publisher } from "../../src/publishing/publisher.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -68,7 +69,11 @@ export class Wire {
       random: () => 0.5,
     });
     const presence = { path: config.hub.path, watched: false, publish: () => {} };
-    const site = new App(config, { hub: this.hub, history, presence: presence as never, clock, warn: () => {} });
+    const site = new App(config, {
+      ...{ hub: this.hub, history, presence: presence as never, clock },
+      publisher: new Publisher({ hub: this.hub }),
+      warn: () => {},
+    });
     const visitors = new Router({
       hub: this.hub,
       routes: site.routes,

@@ -3,12 +3,12 @@
  * event is as durable as configured. A rejected request publishes nothing.
  */
 import { M2pushError, ProtocolError } from "../../errors.js";
-import type { Hub } from "../../hub/hub.js";
 import { coversAll } from "../../matching/selector.js";
 import { LIMITS } from "../../protocol/limits.js";
 import { checkDraft, type Draft } from "../../protocol/publication.js";
 import type { HttpRequest } from "../../protocol/request.js";
-import { isResponse } from "../access.js";
+import type { Publisher } from "../../publishing/publisher.js";
+import { isResponse, type Principal } from "../access.js";
 import { errorResponse, rejection } from "../error-response.js";
 import { isForm, parseFormBody, rejectEncodedBody, valuesOf } from "../form.js";
 import type { MercureDialect } from "../mercure/dialect.js";
@@ -18,7 +18,7 @@ import type { RouteMethod } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
 
 export interface PublishDeps {
-  readonly hub: Pick<Hub, "publish">;
+  readonly publisher: Pick<Publisher, "publishOne">;
   /** The hub's URL. */
   readonly base: string;
   readonly dialects: Dialects;
@@ -46,7 +46,7 @@ export class PublishRoute {
   };
 
   async #publish(request: HttpRequest): Promise<Response> {
-    const { hub, dialects, settings } = this.#deps;
+    const { publisher, dialects, settings } = this.#deps;
     const { access } = settings.current;
     const principal = await access.publisher(request);
     if (isResponse(principal)) return principal;
@@ -60,9 +60,14 @@ export class PublishRoute {
       return access.insufficientScope("the token grants publishing, but not on every topic of this update");
     }
     checkDraft(draft, { joiners: dialect.allowsJoiners });
-    const { id } = await hub.publish(draft);
+    const { id } = await publisher.publishOne(draft, { publisher: scopeOf(principal), source: "http" });
     return { status: 200, body: id };
   }
+}
+
+/** Publishers without a token, or without a subject in it, share one scope. */
+function scopeOf(principal: Principal): string {
+  return principal === "anonymous" || principal.subject === undefined ? "http" : `subject ${principal.subject}`;
 }
 
 /** Conditions are not supported; publishing regardless of a condition would be the one wrong result. */

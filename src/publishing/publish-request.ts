@@ -1,0 +1,12 @@
+/** What every ingress hands to the Publisher. */
+import type { PublicationSource } from "../hub/bus.js";
+import type { Draft } from "../protocol/publication.js";
+
+/** One request of a publisher: an event, or a batch of them. */
+export interface PublishRequest {
+  /** Checked by checkDraft() and authorized; in the order of their positions. Never empty. */
+  readonly drafts: readonly Draft[];
+  /** Who publishes: the scope of idempotency keys and of rates. Issuer and subject of the token, otherwise the source. */
+  readonly publisher: string;
+  readonly source: PublicationSource;
+}
