@@ -109,9 +109,7 @@ export class ClusterBus implements Bus {
   }
 
   publish(draft: Draft): Promise<Publication> {
-    if (this.#deliver && !this.#isClosed) return this.#publisher.publish(draft);
-    const why = "the daemon is not taking publications: it is starting or stopping";
-    return Promise.reject(new M2pushError("unavailable", why));
+    return this.#deliver && !this.#isClosed ? this.#publisher.publish(draft) : rejectNotTaking();
   }
 
   post(draft: Draft): Promise<Publication> {
@@ -298,5 +296,8 @@ export class ClusterBus implements Bus {
     });
   }
 }
+
+const rejectNotTaking = () =>
+  Promise.reject(new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping"));
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
