@@ -82,6 +82,9 @@ export class ProtocolError extends M2pushError {
   }
 }
 
+/** The message of anything that was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** Work that grows with the number of clients has a bounded queue (util/sliced-work.ts); this is its rejection. */
 export const tooManyRequests = (): M2pushError =>
   new M2pushError("unavailable", "too many such requests at a time; fix: try again later");

@@ -4,7 +4,7 @@
  */
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import { escapeUnprintable, printableLine } from "../util/escape.js";
 import { packageVersion } from "../util/package-version.js";
 import { type Io, processIo } from "./io.js";
@@ -38,7 +38,7 @@ export async function run(program: Command, args: readonly string[], io: Io = pr
 function report(error: unknown, io: Io): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const invalid = error instanceof M2pushError && error.code === "config_invalid";
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const lines = invalid ? message.split("\n").map(escapeUnprintable) : [printableLine(message)];
   io.stderr.write(lines.map((line) => `m2push: ${line}\n`).join(""));
   if (io.env.M2PUSH_DEBUG) io.stderr.write(`${escapeUnprintable(inspect(error))}\n`);

@@ -1,6 +1,8 @@
 /** `m2push publish`: publishes one event, or one for each line of standard input. */
+
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isEndpoint } from "../config/endpoint-types.js";
+import { messageOf } from "../errors.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
 import { escapeUnprintable } from "../util/escape.js";
 import { errorTexts } from "./error-texts.js";
@@ -84,7 +86,7 @@ function rejectInvalidDraft(command: Command, draft: Draft): void {
   try {
     checkDraft(draft);
   } catch (error) {
-    command.error(error instanceof Error ? error.message : String(error));
+    command.error(messageOf(error));
   }
 }
 

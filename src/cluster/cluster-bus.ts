@@ -8,10 +8,10 @@
  *   inspect    makes sure that the stream was not replaced since it was validated
  *
  * When the consumer ends, the bus validates and follows again; when the session ends, it dials another. Clients get a gap when the
- * stream has a new epoch (positions of the old one mean nothing) or was trimmed beyond the daemon's location.
+ * stream has a new epoch or was trimmed beyond the daemon's location.
  */
 import type { GapReason } from "../delivery/reasons.js";
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import type { Bus, Deliver, PublishedEvent } from "../hub/bus.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
@@ -34,7 +34,7 @@ export interface ClusterBusOptions extends StreamObserver {
   readonly nodes: Nodes;
   /** A new name for an epoch: [A-Za-z0-9]+. */
   readonly newEpoch: () => string;
-  /** Unique to this process; the ids of its messages begin with it. */
+  /** Unique to this process: the prefix of its message ids. */
   readonly name: string;
   /** Receives warnings for operators, throttled by kind. */
   readonly warn: (warning: string) => void;
@@ -237,12 +237,8 @@ export class ClusterBus implements Bus {
     this.#validatedLast = state.last;
     if (isNew || !this.#isBaseKnown) {
       const base = ((await session.find(state.epoch)) ?? state.last + 1) - 1;
-      if (isNew)
-        this.#startEpoch({
-          epoch: state.epoch,
-          last: isFirst ? Math.max(base, state.last - WARMUP_MESSAGES) : base,
-          stamp: "",
-        });
+      const last = isFirst ? Math.max(base, state.last - WARMUP_MESSAGES) : base;
+      if (isNew) this.#startEpoch({ epoch: state.epoch, last, stamp: "" });
       history.setBase(base);
       this.#isBaseKnown = true;
     }
@@ -299,5 +295,3 @@ export class ClusterBus implements Bus {
 
 const rejectNotTaking = () =>
   Promise.reject(new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping"));
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,7 +1,7 @@
 /** From the configuration to what a session with NATS needs. */
 import { readFileSync } from "node:fs";
 import type { Config } from "../config/schema.js";
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import type { NatsOptions } from "./nats-connection.js";
 
 /** Throws "config_invalid" when a file cannot be read. */
@@ -27,7 +27,7 @@ function read(name: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new M2pushError("config_invalid", `cluster.${name}: ${path} cannot be read: ${why}`, { cause });
   }
 }

@@ -2,6 +2,7 @@
  * Detects that the stream does not store publications. A short refusal (a leader election) is not reported; a lasting one is, and
  * so is its end: a probe message, which is no publication, is sent each second until the stream stores it.
  */
+import { messageOf } from "../errors.js";
 import type { Cancel, Clock } from "../util/clock.js";
 
 export interface RefusalsOptions {
@@ -51,7 +52,7 @@ export class Refusals {
   #probe(): void {
     this.#options.probe()?.then(
       () => this.stored(),
-      (error) => this.refused(error instanceof Error ? error.message : String(error)),
+      (error) => this.refused(messageOf(error)),
     );
   }
 }

@@ -3,7 +3,7 @@
  * position keeps it as a custom id; a note maps the other positions of the earlier epoch (epoch-map.ts).
  */
 import type { Config } from "../config/schema.js";
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import { draftOf, type HistoryExport } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
@@ -209,8 +209,6 @@ function streamNotEmpty({ count }: StreamState): M2pushError {
 
 /** Without credentials, which an address may contain. */
 const withoutSecrets = (address: string): string => new URL(address).host;
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function unavailable(message: string, cause?: unknown): M2pushError {
   return new M2pushError("unavailable", message, { cause });

@@ -9,7 +9,7 @@
  * An event whose successor was acknowledged first is not sent again, because it would be stored behind it. Its publish is rejected,
  * as is every one that is not acknowledged within ACKNOWLEDGE_TIMEOUT_MS; the publisher may try again.
  */
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import type { PublishedEvent } from "../hub/bus.js";
 import { positionDraft } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
@@ -182,7 +182,7 @@ export class StreamPublisher {
       pending.reject(error);
       return;
     }
-    this.#reason = error instanceof Error ? error.message : String(error);
+    this.#reason = messageOf(error);
     this.#refusals.refused(this.#reason);
     this.#inFlightCount--;
     pending.sentAt = undefined;

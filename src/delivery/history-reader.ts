@@ -3,6 +3,7 @@
  * MAX_READ_COUNT reads its client gets a gap event ("unavailable") and goes on from the next offset that it can read. Failing reads are one
  * condition, which ends by itself: the read that failed last is tried each second.
  */
+import { messageOf } from "../errors.js";
 import { backoff } from "../util/backoff.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
@@ -138,7 +139,7 @@ export class HistoryReader {
   #failed<Result>(error: unknown, probe: () => unknown, then: () => Result): Result {
     this.#probe = probe;
     if (!this.#isClosed) this.#stopProbing ??= this.#clock.every(PROBE_INTERVAL_MS, () => void this.#probeAgain());
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     this.#conditions?.begin({
       code: "history_read_failing",
       subject: "",

@@ -1,5 +1,5 @@
 /** The one place that maps errors to HTTP responses: docs/decisions/0004-error-codes.md. */
-import { M2pushError, ProtocolError, type ReplyCode } from "../errors.js";
+import { M2pushError, messageOf, ProtocolError, type ReplyCode } from "../errors.js";
 import type { Response } from "./response.js";
 
 const STATUS_CODES: Readonly<Record<ReplyCode, number>> = {
@@ -38,7 +38,7 @@ export function retryAfter(milliseconds: number): { readonly "Retry-After": stri
 
 /** The fault of a request is told to its client. Of other errors the client learns only whether to try again. */
 export function errorResponse(error: unknown): Response {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   if (error instanceof ProtocolError) return rejection(error.code, { body: `${reason}\n`, reason });
   if (!(error instanceof M2pushError) || !isTemporary(error.code)) return rejection("internal", { reason });
   const headers = retryAfter(error.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS);

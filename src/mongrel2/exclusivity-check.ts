@@ -3,9 +3,11 @@
  * the server leads to this daemon's Handler or to a Dir. Then every connection with an id belongs to this daemon, because Mongrel2
  * assigns an id with the first delivery to a handler (docs/architecture/mongrel2.md 2.7).
  */
+
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { ServerConfig } from "../config/schema.js";
+import { messageOf } from "../errors.js";
 import { type HandlerRow, type Mongrel2Database, readDatabase } from "./mongrel2-database.js";
 import { isSameEndpoint } from "./socket-spec.js";
 
@@ -40,7 +42,7 @@ export class ExclusivityCheck {
       }
       return this.#cached.answer;
     } catch (error) {
-      return { isExclusive: false, reason: error instanceof Error ? error.message : String(error) };
+      return { isExclusive: false, reason: messageOf(error) };
     }
   }
 }

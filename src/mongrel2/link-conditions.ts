@@ -1,4 +1,5 @@
 /** Texts of the conditions of one Mongrel2 and its link (util/conditions.ts). */
+import { messageOf } from "../errors.js";
 import type { Condition } from "../util/conditions.js";
 
 const CONTROL_KEY = 'control = "ipc://run/control" (Mongrel2\'s control_port) in [[mongrel2]]';
@@ -26,7 +27,7 @@ export function controlCondition(subject: string, error: unknown): Condition {
     subject,
     message: "the control port of Mongrel2 does not answer: a restart of m2push would close all streams",
     fix: "set control to the control_port of Mongrel2, start Mongrel2, and let this user connect (m2push doctor)",
-    details: { reason: error instanceof Error ? error.message : String(error) },
+    details: { reason: messageOf(error) },
   };
 }
 

@@ -5,7 +5,7 @@
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 
 export interface ServerRow {
   readonly id: number;
@@ -70,7 +70,7 @@ export async function readDatabase(path: string): Promise<Mongrel2Database> {
       database.close();
     }
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new M2pushError("unavailable", `${path} cannot be read as a configuration database of Mongrel2: ${why}`, {
       cause,
     });

@@ -1,4 +1,5 @@
 /** Reports whether a Mongrel2 can be reached: one condition for the two connections of its link. */
+import { messageOf } from "../errors.js";
 import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
 import type { TransportObserver } from "../zmq/native-transport.js";
@@ -10,7 +11,7 @@ export function reachabilityObserver(server: string, conditions: Conditions, obs
     unreachable: ({ address, what, fix, cause }) => {
       unreachable.add(address);
       const message = `Mongrel2 unreachable: ${what}`;
-      const details = { address, cause: cause instanceof Error ? cause.message : String(cause) };
+      const details = { address, cause: messageOf(cause) };
       conditions.begin({
         code: "link_failed",
         subject: server,

@@ -13,7 +13,7 @@
  * An archive may contain events of the hub itself, to which the rules for publishers (checkDraft) do not apply. The decoder
  * rejects only events that a store or a browser cannot accept.
  */
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import { LIMITS } from "./limits.js";
 import type { Draft, Publication } from "./publication.js";
 import { decodeEvents, type EventFields, encodeEvent } from "./sse.js";
@@ -143,7 +143,7 @@ function encoded(event: EventFields): Buffer {
   try {
     return encodeEvent(event);
   } catch (cause) {
-    throw invalid(cause instanceof Error ? cause.message : String(cause), cause);
+    throw invalid(messageOf(cause), cause);
   }
 }
 

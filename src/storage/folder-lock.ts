@@ -23,7 +23,7 @@ import {
 } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { makePrivateFolder, PRIVATE_MODE, privately } from "../util/private-files.js";
 
@@ -85,7 +85,7 @@ function makeFolder(path: string): void {
   try {
     makePrivateFolder(path);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     const fix = "make it writable for this user, or set [history] path to a folder that is";
     throw new M2pushError("storage_unusable", `the folder ${path} cannot be used: ${why}; fix: ${fix}`, { cause });
   }
@@ -115,7 +115,7 @@ async function tryLock(folder: string): Promise<Attempt> {
     renameSync(at(name), at(LOCK_NAME));
   } catch (cause) {
     await withdraw();
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new M2pushError(
       "storage_unusable",
       `${folder} cannot be locked: ${why}; fix: see that it is a folder of this user on a local disk`,
@@ -170,7 +170,7 @@ function writePid(file: string): string | undefined {
     writeFileSync(file, `${process.pid}\n`, { mode: PRIVATE_MODE });
     return undefined;
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return `the pid file cannot be written: ${why}; --takeover will not find this process: stop it with SIGTERM instead`;
   }
 }

@@ -1,6 +1,6 @@
 /** A failed write to the history: its error with a fix, and the condition that is reported for it. */
 import { getSystemErrorName } from "node:util";
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import type { Conditions } from "../util/conditions.js";
 
 /** Repeated failures are one condition. `areAccepted`: whether publications are accepted nevertheless (durability "memory"). */
@@ -28,7 +28,7 @@ export class StorageFailure extends M2pushError {
   /** `cause`: the error of the system or of LMDB. */
   constructor(cause: unknown, folder: string) {
     // lmdb-js appends internal details to the message.
-    const why = (cause instanceof Error ? cause.message : String(cause)).replace(/: Attempting to .*$/s, "");
+    const why = messageOf(cause).replace(/: Attempting to .*$/s, "");
     super("storage_failed", `publications cannot be stored: ${why}`, { cause });
     this.fix = FIXES[errorNameOf(cause)]?.(folder) ?? `look for errors of the disk of ${folder} (dmesg)`;
   }

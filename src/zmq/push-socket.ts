@@ -4,7 +4,7 @@
  * acknowledgement: a peer that is killed loses the messages in its queue, and the sender cannot detect it.
  */
 import { Push } from "zeromq";
-import { M2pushError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import { type Cancel, type Clock, systemClock } from "../util/clock.js";
 import { endpointError } from "./transport-error.js";
 
@@ -125,4 +125,4 @@ export class PushSocket {
   }
 }
 
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+const reason = (cause: unknown): string => messageOf(cause);

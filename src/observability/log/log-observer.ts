@@ -5,6 +5,7 @@
  * which may quote them.
  */
 
+import { messageOf } from "../../errors.js";
 import type { EventOf, Observe } from "../../hub/events.js";
 import type { Interest } from "../../matching/interest.js";
 import { wordsOf } from "../../matching/selector.js";
@@ -173,7 +174,7 @@ export class LogObserver {
 
   /** An outage that lasts is the condition control_unreachable. */
   #controlPortFailed({ server, error }: EventOf<"controlPortFailed">): void {
-    const reason = abbreviate(error instanceof Error ? error.message : String(error));
+    const reason = abbreviate(messageOf(error));
     this.#log.debug({ event: "control_port_failed", server, reason }, MESSAGES.controlPortFailed);
   }
 

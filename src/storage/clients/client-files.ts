@@ -1,8 +1,10 @@
 /** The LMDB file of the client record. */
+
 import { existsSync } from "node:fs";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { BEFORE_ALL } from "../../delivery/client.js";
 import type { StoredClient } from "../../delivery/client-store.js";
+import { messageOf } from "../../errors.js";
 import { privately } from "../../util/private-files.js";
 import { findFileDamage } from "../lmdb/lmdb-file.js";
 import { LmdbSpace, lastPageOf } from "../lmdb/lmdb-space.js";
@@ -50,7 +52,7 @@ export function openClientFiles(path: string): ClientFiles {
   } catch (cause) {
     const isOfLmdb = Number((cause as { code?: unknown }).code) < MAX_LMDB_CODE;
     if (!isOfLmdb) throw cause;
-    throw new UnreadableClientRecord(cause instanceof Error ? cause.message : String(cause), { cause });
+    throw new UnreadableClientRecord(messageOf(cause), { cause });
   }
 }
 

@@ -2,9 +2,11 @@
  * Opens the client record in the data folder. It never prevents a start: an unreadable record is moved aside, and without a writable
  * folder the daemon serves without a record. Both are reported with their consequences.
  */
+
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ClientStore } from "../../delivery/client-store.js";
+import { messageOf } from "../../errors.js";
 import type { Clock } from "../../util/clock.js";
 import type { Conditions } from "../../util/conditions.js";
 import type { LmdbClientStore } from "./lmdb-client-store.js";
@@ -83,8 +85,6 @@ function moveAside(folder: string): string {
   for (const name of ["clients.mdb-lock", "clients.marks"]) rmSync(join(folder, name), { force: true });
   return aside;
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Identifies this boot of the machine (Linux); "" = unknown. */
 function bootId(): string {

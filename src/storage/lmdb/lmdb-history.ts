@@ -13,7 +13,7 @@
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
-import { M2pushError } from "../../errors.js";
+import { M2pushError, messageOf } from "../../errors.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { Cancel, Clock } from "../../util/clock.js";
 import { ClockJumpDetector } from "../../util/clock-jump-detector.js";
@@ -55,7 +55,7 @@ export async function openLmdbHistory(options: LmdbHistoryOptions, clock: Clock)
   } catch (cause) {
     await lock.release();
     if (cause instanceof M2pushError) throw cause;
-    throw unusable(file, cause instanceof Error ? cause.message : String(cause), { cause });
+    throw unusable(file, messageOf(cause), { cause });
   }
 }
 
