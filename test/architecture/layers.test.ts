@@ -27,7 +27,7 @@ const RANK: Readonly<Record<string, number>> = {
   cluster: 5,
   mongrel2: 6,
   http: 6,
-  publishing: 6,
+  publishing: 5,
   ingress: 6,
   observability: 6,
   daemon: 7,
