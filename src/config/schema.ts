@@ -184,7 +184,15 @@ const SECTIONS = {
       type: endpointType({ off: true }),
       default: "tcp://127.0.0.1:9997",
       change: "restart",
-      doc: "ZeroMQ address of the PULL socket that the daemon binds for publishers. Every program that can connect to it may publish.",
+      doc: "ZeroMQ address that the daemon binds for the PUSH, REQ and DEALER sockets of publishers. Every program that can connect to it may publish.",
+    }),
+  },
+  zmq: {
+    implementation: key<"auto" | "native" | "libzmq">({
+      type: choiceType("auto", "native", "libzmq"),
+      default: "auto",
+      change: "restart",
+      doc: "Implementation of the ZeroMQ sockets. auto: native, and libzmq where native sockets cannot serve an address; libzmq: libzmq everywhere. Over libzmq a message costs four times the CPU, and a stop may lose requests. m2push config --check lists what serves each address, and why.",
     }),
   },
   hub: {

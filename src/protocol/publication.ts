@@ -22,6 +22,8 @@ export interface Draft {
   readonly retry?: number;
   /** Whether only subscribers with a grant for one of the topics receive the event. */
   readonly private: boolean;
+  /** Idempotency key of the event: a repeat of the publication with the same key publishes nothing. Never sent to clients. */
+  readonly key?: string;
 }
 
 /** An event with its position. */

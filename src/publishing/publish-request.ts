@@ -9,4 +9,6 @@ export interface PublishRequest {
   /** Who publishes: the scope of idempotency keys and of rates. Issuer and subject of the token, otherwise the source. */
   readonly publisher: string;
   readonly source: PublicationSource;
+  /** Idempotency key of the whole request; beside it each draft may have its own. */
+  readonly key?: string;
 }

@@ -14,13 +14,13 @@ const NO_LEADER = new JetStreamApiError({
 function start(errors: readonly Error[], isEndless = false) {
   const clock = new FakeClock();
   let requests = 0;
-  const outcome = retryWithoutLeader(clock, async () => {
+  const result = retryWithoutLeader(clock, async () => {
     const error = errors[isEndless ? 0 : requests];
     requests++;
     if (error) throw error;
     return "message";
   });
-  const settled = outcome.then(
+  const outcome = result.then(
     (value) => value,
     (error: Error) => error,
   );
@@ -32,29 +32,29 @@ function start(errors: readonly Error[], isEndless = false) {
     }
     await new Promise<void>((resolve) => setImmediate(resolve));
   };
-  return { clock, settled, pass, requests: () => requests };
+  return { clock, outcome, pass, requests: () => requests };
 }
 
 describe("retryWithoutLeader", () => {
   test("repeats a request that a server without a leader refused", async () => {
-    const { settled, pass, requests } = start([NO_LEADER, NO_LEADER]);
+    const { outcome, pass, requests } = start([NO_LEADER, NO_LEADER]);
     await pass(200);
-    assert.equal(await settled, "message");
+    assert.equal(await outcome, "message");
     assert.equal(requests(), 3);
   });
 
   test("rejects with the refusal when no leader is known for longer than two elections take", async () => {
-    const { settled, pass, clock } = start([NO_LEADER], true);
+    const { outcome, pass, clock } = start([NO_LEADER], true);
     await pass(20_000);
-    assert.equal(await settled, NO_LEADER);
+    assert.equal(await outcome, NO_LEADER);
     assert.equal(clock.waiting, 0);
   });
 
   test("rejects at once with any other error", async () => {
     const notFound = new JetStreamApiError({ code: 404, err_code: 10037, description: "no message found" });
     for (const error of [notFound, new Error("timeout")]) {
-      const { settled, requests } = start([error]);
-      assert.equal(await settled, error);
+      const { outcome, requests } = start([error]);
+      assert.equal(await outcome, error);
       assert.equal(requests(), 1);
     }
   });
