@@ -199,6 +199,14 @@ const SECTIONS = {
       doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself answers 413 to bodies above limits.content_length in mongrel2.conf.",
     }),
   },
+  zmq: {
+    implementation: key<"auto" | "native" | "libzmq">({
+      type: choiceType("auto", "native", "libzmq"),
+      default: "auto",
+      change: "restart",
+      doc: "Implementation of the ZeroMQ sockets. auto: native, and libzmq where native sockets cannot serve an address; libzmq: libzmq everywhere. Over libzmq a message costs four times the CPU, and a stop may lose requests. m2push config --check lists what serves each address, and why.",
+    }),
+  },
   hub: {
     path: key<string>({
       type: parentPathType,

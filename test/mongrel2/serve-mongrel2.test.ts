@@ -76,6 +76,7 @@ ${stream}`);
     clock,
     conditions,
     times: config.stream,
+    zmq: config.zmq,
     retryMs: () => config.stream.retry,
   });
   t.after(async () => {
