@@ -184,7 +184,7 @@ const SECTIONS = {
       type: endpointType({ off: true }),
       default: "tcp://127.0.0.1:9997",
       change: "restart",
-      doc: "ZeroMQ address of the PULL socket that the daemon binds for publishers. Every program that can connect to it may publish.",
+      doc: "ZeroMQ address that the daemon binds for the PUSH, REQ and DEALER sockets of publishers. Every program that can connect to it may publish.",
     }),
     max_batch: key<number>({
       type: integerType(1, 100_000),
