@@ -7,6 +7,7 @@ import { ProtocolError } from "../errors.js";
 import { quote as quoteText } from "../util/escape.js";
 import { LIMITS } from "./limits.js";
 import { decodeEvents, eventSize } from "./sse.js";
+import type { StoredKey } from "./stored-key.js";
 
 /** An event as its publisher sent it, without a position. checkDraft() has accepted it. */
 export interface Draft {
@@ -24,6 +25,8 @@ export interface Draft {
   readonly private: boolean;
   /** Idempotency key of the event: a repeat of the publication with the same key publishes nothing. Never sent to clients. */
   readonly key?: string;
+  /** The key to store with the event; publishing/ sets it. */
+  readonly storedKey?: StoredKey;
 }
 
 /** An event with its position. */
@@ -38,6 +41,8 @@ export interface Publication {
   readonly time: number;
   /** The encoded SSE event. */
   readonly bytes: Buffer;
+  /** Stored with the event, in its transaction; a publication that is read from the history has none. */
+  readonly storedKey?: StoredKey;
 }
 
 /** Topic of an event that was sent as an EventSource block. */

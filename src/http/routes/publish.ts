@@ -11,6 +11,7 @@ import type { Publisher } from "../../publishing/publisher.js";
 import { isResponse, type Principal } from "../access.js";
 import { errorResponse, rejection } from "../error-response.js";
 import { isForm, parseFormBody, rejectEncodedBody, valuesOf } from "../form.js";
+import { idempotencyKey } from "../idempotency-key.js";
 import type { MercureDialect } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
 import type { Response } from "../response.js";
@@ -60,14 +61,17 @@ export class PublishRoute {
       return access.insufficientScope("the token grants publishing, but not on every topic of this update");
     }
     checkDraft(draft, { joiners: dialect.allowsJoiners });
-    const { id } = await publisher.publishOne(draft, { publisher: scopeOf(principal), source: "http" });
+    const key = idempotencyKey(request);
+    const origin = { publisher: scopeOf(principal), source: "http", ...(key !== undefined && { key }) } as const;
+    const { id } = await publisher.publishOne(draft, origin);
     return { status: 200, body: id };
   }
 }
 
 /** Publishers without a token, or without a subject in it, share one scope. */
 function scopeOf(principal: Principal): string {
-  return principal === "anonymous" || principal.subject === undefined ? "http" : `subject ${principal.subject}`;
+  if (principal === "anonymous" || principal.subject === undefined) return "http";
+  return `subject ${JSON.stringify([principal.issuer ?? null, principal.subject])}`;
 }
 
 /** Conditions are not supported; publishing regardless of a condition would be the one wrong result. */
