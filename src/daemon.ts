@@ -250,6 +250,7 @@ async function startIngress(context: DaemonContext): Promise<void> {
   context.ingress = new Ingress({
     source: publishers,
     post: hub.post.bind(hub),
+    publisher: started(context.publisher, "the publisher"),
     isReserved: isReservedTopic(context),
     rejected: (error) => observe({ type: "publicationRejected", source: "zmq", error }),
     observer: socketObserver(initial.publish.zmq, conditions, observe),

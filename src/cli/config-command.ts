@@ -6,6 +6,7 @@ import { configWarnings } from "../config/config-warnings.js";
 import type { LoadedConfig } from "../config/load-config.js";
 import { printConfig } from "../config/print-config.js";
 import { sourceText } from "../config/value-source.js";
+import { servedAddresses } from "../config/zmq-implementation.js";
 import { M2pushError } from "../errors.js";
 import { loadKeys } from "../http/auth/load-keys.js";
 import { type Io, processIo } from "./io.js";
@@ -19,7 +20,7 @@ export function addConfig(program: Command, io: Io = processIo): void {
   );
   command.option(
     "--check",
-    'check the configuration and the files that it names, and print "ok" instead of the configuration',
+    'check the configuration and the files that it names; print what serves each ZeroMQ address, and "ok", instead of the configuration',
   );
   command.option("--print", "print the configuration (default; with --check: in addition to the check)");
   addConfigOptions(command).action((options: { check?: true; print?: true }) => {
@@ -27,8 +28,16 @@ export function addConfig(program: Command, io: Io = processIo): void {
     if (options.check === true) checkFiles(loaded);
     const checkOnly = options.check === true && options.print !== true;
     for (const warning of configWarnings(loaded.config)) io.stderr.write(`warning: ${warning}\n`);
-    io.stdout.write(checkOnly ? "ok\n" : printConfig(loaded));
+    io.stdout.write(checkOnly ? `${addressLines(loaded)}ok\n` : printConfig(loaded));
   });
+}
+
+/** One line for each ZeroMQ address: its key, the implementation of its socket, and the reason. */
+function addressLines({ config }: LoadedConfig): string {
+  const lines = servedAddresses(config).map(
+    ({ key, address, implementation, reason }) => `${key} ${address}: ${implementation} (${reason})\n`,
+  );
+  return lines.join("");
 }
 
 /** Reads the files that the configuration names as the daemon reads them. Throws ConfigError with every fault. */

@@ -21,7 +21,7 @@ import { checkTargets } from "./doctor/check-targets.js";
 import { databaseFindings } from "./doctor/database-findings.js";
 import { findHandler } from "./doctor/find-handler.js";
 import { findMongrel2, isConnected } from "./doctor/find-mongrel2.js";
-import { type Finding, lineOf } from "./doctor/finding.js";
+import { type Finding, findingLine } from "./doctor/finding.js";
 import { liveFindings } from "./doctor/live-findings.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
@@ -55,7 +55,7 @@ async function runDoctor(command: Command, { mongrel2Db, strict = false, json }:
   await examine(command, mongrel2Db, io, (subject, findings) => {
     for (const finding of findings) {
       reported.push({ subject, ...finding });
-      if (!json) io.stdout.write(`${lineOf(subject, finding)}\n`);
+      if (!json) io.stdout.write(`${findingLine(subject, finding)}\n`);
     }
   });
   const failed = reported.filter(({ level }) => level === "FAIL").length;

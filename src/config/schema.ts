@@ -184,7 +184,27 @@ const SECTIONS = {
       type: endpointType({ off: true }),
       default: "tcp://127.0.0.1:9997",
       change: "restart",
-      doc: "ZeroMQ address of the PULL socket that the daemon binds for publishers. Every program that can connect to it may publish.",
+      doc: "ZeroMQ address that the daemon binds for the PUSH, REQ and DEALER sockets of publishers. Every program that can connect to it may publish.",
+    }),
+    max_batch: key<number>({
+      type: integerType(1, 100_000),
+      default: 1000,
+      change: "restart",
+      doc: "Maximum number of events of one batch: a JSON array or JSON lines, over HTTP or as one ZeroMQ message.",
+    }),
+    max_batch_bytes: key<number>({
+      type: sizeType(1_000, 8 * MEGABYTE_BYTES),
+      default: 256 * 1024,
+      change: "restart",
+      doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself answers 413 to bodies above limits.content_length in mongrel2.conf.",
+    }),
+  },
+  zmq: {
+    implementation: key<"auto" | "native" | "libzmq">({
+      type: choiceType("auto", "native", "libzmq"),
+      default: "auto",
+      change: "restart",
+      doc: "Implementation of the ZeroMQ sockets. auto: native, and libzmq where native sockets cannot serve an address; libzmq: libzmq everywhere. Over libzmq a message costs four times the CPU, and a stop may lose requests. m2push config --check lists what serves each address, and why.",
     }),
     idempotency_window: key<number>({
       type: durationType({ min: SECOND_MS, max: 365 * DAY_MS }),

@@ -8,6 +8,7 @@ export const SECTION_DOCS: Readonly<Record<keyof Config, string>> = {
   stream: "Event streams: the path of the plain EventSource stream, timers, and limits.",
   beacon: "Publishes a test event at a fixed interval.",
   publish: "Ingress for publishers that use ZeroMQ.",
+  zmq: "The ZeroMQ sockets of the links and of the publishers.",
   hub: "The Mercure hub: subscribing and publishing over HTTP.",
   history:
     "Retention of past events, which are replayed to clients that reconnect. When a limit is exceeded, the oldest events are removed.",

@@ -10,7 +10,7 @@ export async function startServers(context: DaemonContext): Promise<void> {
     hub: started(context.hub, "the hub"),
     store: started(context.store, "the client store"),
     requestHandler: started(context.router, "the router"),
-    ...{ observe, clock: options.clock, conditions, times: initial.stream },
+    ...{ observe, clock: options.clock, conditions, times: initial.stream, zmq: initial.zmq },
     retryMs: () => context.config.stream.retry,
     yielded: closeIngressWhenAllYielded(context),
   };

@@ -1,11 +1,20 @@
-/** ZeroMQ ingress: messages from a bound PULL socket become publications. Invalid messages are reported and dropped. */
-import { M2pushError, ProtocolError } from "../errors.js";
+/**
+ * ZeroMQ ingress: messages become publications. Invalid messages are reported and dropped; a publisher with a REQ or DEALER socket is told
+ * the id of its event, or why it was rejected.
+ */
+
+import { M2pushError, messageOf, ProtocolError } from "../errors.js";
+import type { PublishedEvent } from "../hub/bus.js";
 import { type Draft, parsePublication } from "../protocol/publication.js";
+import { encodeError, encodeIds } from "../protocol/publish-reply.js";
+import type { Publisher } from "../publishing/publisher.js";
 
 /** Receiver of the messages and events of the socket for publishers. */
 interface SourceReceiver extends SocketObserver {
   /** Returns whether the message is a valid publication. */
   message(parts: Buffer[]): boolean;
+  /** A message that gets a reply. */
+  request(parts: Buffer[], reply: (body: Buffer) => void): void;
 }
 
 /** Observer of the socket for publishers and its connections. */
@@ -26,7 +35,7 @@ interface LinkFailure extends M2pushError {
   readonly fix: string;
 }
 
-/** Source of messages: a bound PULL socket. */
+/** Source of messages: a bound socket. */
 interface Source {
   start(receiver: SourceReceiver): Promise<void>;
   close(): Promise<void>;
@@ -36,9 +45,10 @@ export interface IngressOptions {
   readonly source: Source;
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
+  readonly publisher: Pick<Publisher, "publish">;
   /** Whether a topic is in the hub's own namespace, which is closed to publishers. */
   readonly isReserved: (topic: string) => boolean;
-  /** A message is invalid, or the daemon could not store it. A PUSH socket receives no responses, so the publisher is not informed. */
+  /** A message is invalid, or the daemon could not store it. A publisher with a PUSH socket is not informed. */
   readonly rejected: (error: M2pushError) => void;
   readonly observer: SocketObserver;
 }
@@ -56,6 +66,7 @@ export class Ingress {
     const { source, observer } = this.#options;
     return source.start({
       message: (parts) => this.#receive(parts),
+      request: (parts, reply) => void this.#reply(parts).then(reply),
       refused: (error, remote) => observer.refused(error, remote),
       failed: (error) => observer.failed(error),
       recovered: () => observer.recovered(),
@@ -69,8 +80,7 @@ export class Ingress {
 
   #receive(parts: Buffer[]): boolean {
     try {
-      const draft = parsePublication(parts);
-      if (draft.topics.some(this.#options.isReserved)) throw reservedTopicError();
+      const draft = this.#parse(parts);
       const pending = this.#options.post(draft);
       if (pending !== this.#pending) {
         this.#pending = pending;
@@ -83,6 +93,29 @@ export class Ingress {
     }
   }
 
+  #parse(parts: Buffer[]): Draft {
+    const draft = parsePublication(parts);
+    if (draft.topics.some(this.#options.isReserved)) throw reservedTopicError();
+    return draft;
+  }
+
+  /** Publishes the message; resolves with the reply to it. */
+  async #reply(parts: Buffer[]): Promise<Buffer> {
+    try {
+      const published = await this.#options.publisher.publish({
+        drafts: [this.#parse(parts)],
+        publisher: "zmq",
+        source: "zmq",
+      });
+      return encodeIds(published.map(idOf));
+    } catch (error) {
+      this.#options.rejected(
+        error instanceof M2pushError ? error : new M2pushError("internal", messageOf(error), { cause: error }),
+      );
+      return encodeError(error);
+    }
+  }
+
   #reject(error: unknown): void {
     if (!(error instanceof M2pushError)) throw error;
     this.#options.rejected(error);
@@ -90,3 +123,8 @@ export class Ingress {
 }
 
 const reservedTopicError = () => new ProtocolError("invalid", "a topic is in the hub's own namespace");
+
+function idOf(published: PublishedEvent): string {
+  if ("error" in published) throw published.error;
+  return published.id;
+}

@@ -52,7 +52,7 @@ export const OP = {
   end: 7,
 } as const;
 
-export function text(value: string): PatternNode {
+export function textNode(value: string): PatternNode {
   return { kind: "text", text: value };
 }
 
@@ -99,7 +99,7 @@ function joinText(nodes: readonly PatternNode[]): PatternNode[] {
   const joined: PatternNode[] = [];
   for (const node of nodes) {
     const last = joined.at(-1);
-    if (node.kind === "text" && last?.kind === "text") joined[joined.length - 1] = text(last.text + node.text);
+    if (node.kind === "text" && last?.kind === "text") joined[joined.length - 1] = textNode(last.text + node.text);
     else joined.push(node);
   }
   return joined;

@@ -1,6 +1,6 @@
 /** One part of a URL pattern, read into an automaton (URL Pattern Standard, "Parsing pattern strings"). */
 import { ProtocolError } from "../errors.js";
-import { classOf, type PatternNode, repeat, sequence, text } from "./automaton.js";
+import { classOf, type PatternNode, repeat, sequence, textNode } from "./automaton.js";
 import type { CompileWork } from "./compile-work.js";
 import { type Token, type TokenKind, tokenize } from "./pattern-tokens.js";
 import { parseRegExp } from "./regexp.js";
@@ -112,7 +112,7 @@ class PartReader {
       return;
     }
     this.#flush();
-    const whole = sequence(this.#encoded(prefix), body ?? text(""), this.#encoded(suffix));
+    const whole = sequence(this.#encoded(prefix), body ?? textNode(""), this.#encoded(suffix));
     this.#nodes.push(body === ANYTHING && prefix + suffix === "" ? ANYTHING : repeat(whole, min, max));
   }
 
@@ -123,9 +123,9 @@ class PartReader {
   }
 
   #encoded(literal: string): PatternNode {
-    if (literal === "") return text("");
+    if (literal === "") return textNode("");
     this.#work.spend("encoding", 1 + literal.length / 50);
-    return text(this.#rules.encode(literal));
+    return textNode(this.#rules.encode(literal));
   }
 
   #text(): string {

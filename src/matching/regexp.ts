@@ -8,7 +8,7 @@
  * Unicode properties are not given to the parser: it would build the whole set, which takes 14 ms for `\p{RGI_Emoji}`.
  */
 import { ProtocolError } from "../errors.js";
-import { type CharacterClass, choice, type PatternNode, repeat, sequence, text } from "./automaton.js";
+import { type CharacterClass, choice, type PatternNode, repeat, sequence, textNode } from "./automaton.js";
 import { type Flags, readClass } from "./character-class.js";
 import type { CompileWork } from "./compile-work.js";
 import { isPropertyOfStrings, propertyMembers } from "./unicode-property.js";
@@ -121,7 +121,7 @@ class Reader {
     if (this.#skip("^")) return { kind: "start" };
     if (this.#skip("$")) return { kind: "end" };
     if (this.#skip(".")) return this.#class(".");
-    return text(this.#source[this.#at++] ?? "");
+    return textNode(this.#source[this.#at++] ?? "");
   }
 
   #group(): PatternNode {
@@ -135,7 +135,7 @@ class Reader {
 
   #escape(): PatternNode {
     const escaped = this.#match(ESCAPE)?.[0] ?? "";
-    if (PUNCTUATION.test(escaped)) return text(escaped.slice(1));
+    if (PUNCTUATION.test(escaped)) return textNode(escaped.slice(1));
     if (/^\\[bB]/.test(escaped)) throw refused(this.#source, "word boundaries are not supported");
     if (/^\\[1-9k]/.test(escaped)) throw refused(this.#source, "backreferences are not supported");
     return this.#class(escaped);

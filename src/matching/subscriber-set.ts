@@ -4,7 +4,7 @@ import type { Matcher } from "./matcher.js";
 import type { Indexed, RequiredLiteral } from "./pattern-index.js";
 
 /** A value, which belongs to the sets of its selectors. */
-export interface Entry<T> {
+export interface SubscriberEntry<T> {
   readonly value: T;
   /** How often it was added to sets. */
   references: number;
@@ -25,13 +25,13 @@ const MAX_LISTED_ENTRIES = 8;
  */
 export class SubscriberSet<T> {
   values: T[] = [];
-  entries: Entry<T>[] = [];
+  entries: SubscriberEntry<T>[] = [];
   /** How often each entry was added. */
   #times: number[] = [];
   /** Positions of the entries, above MAX_LISTED_ENTRIES. */
-  #slots: Map<Entry<T>, number> | undefined;
+  #slots: Map<SubscriberEntry<T>, number> | undefined;
 
-  add(entry: Entry<T>): void {
+  add(entry: SubscriberEntry<T>): void {
     const slot = this.#slotOf(entry);
     if (slot >= 0) {
       this.#times[slot] = (this.#times[slot] ?? 0) + 1;
@@ -53,7 +53,7 @@ export class SubscriberSet<T> {
   }
 
   /** The last entry takes its place. A TypeError if the entry is not in the set. */
-  remove(entry: Entry<T>): void {
+  remove(entry: SubscriberEntry<T>): void {
     const slot = this.#slotOf(entry);
     const times = this.#times[slot];
     if (times === undefined) throw new TypeError("a value is removed that was not added with this selector");
@@ -71,7 +71,7 @@ export class SubscriberSet<T> {
     this.#slots?.set(last, slot);
   }
 
-  #slotOf(entry: Entry<T>): number {
+  #slotOf(entry: SubscriberEntry<T>): number {
     return this.#slots ? (this.#slots.get(entry) ?? -1) : this.entries.indexOf(entry);
   }
 }

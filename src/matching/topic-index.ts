@@ -15,7 +15,7 @@ import { GenerationCache } from "../util/generation-cache.js";
 import { type Budget, UNLIMITED } from "./match-budget.js";
 import { PatternTable } from "./pattern-table.js";
 import { compile, type Selector, textOf } from "./selector.js";
-import { costOf, type Entry, ExactTopics, PatternSubscribers, SubscriberSet } from "./subscriber-set.js";
+import { costOf, ExactTopics, PatternSubscribers, type SubscriberEntry, SubscriberSet } from "./subscriber-set.js";
 import { tryAll } from "./trial-order.js";
 
 /** Topics whose matching patterns are remembered. */
@@ -44,7 +44,7 @@ const NONE: readonly never[] = [];
 
 export class TopicIndex<T> {
   readonly #base: string;
-  readonly #entries = new Map<T, Entry<T>>();
+  readonly #entries = new Map<T, SubscriberEntry<T>>();
   readonly #any = new SubscriberSet<T>();
   readonly #exact = new ExactTopics<T>();
   readonly #patterns: PatternTable<T>;
@@ -57,7 +57,7 @@ export class TopicIndex<T> {
   /** Incremented when a pattern that no value needed may be needed again. */
   #resumed = 0;
   /** Values with patterns that are not paused. */
-  readonly #active = new Set<Entry<T>>();
+  readonly #active = new Set<SubscriberEntry<T>>();
   /** Patterns that the budget did not permit to try in this query; whether it permitted no search at all for a topic; values that may be missing. */
   #skipped: PatternSubscribers<T>[] = [];
   #isSpent = false;

@@ -17,7 +17,7 @@
  * Explode (`{/a*}`) allows any number of pieces, and `=` in each. The names in `{;a}` `{?a}` `{&a}` and prefix lengths
  * (`{a:3}`) are ignored. Literals match only themselves: neither side is percent-encoded or decoded.
  */
-import { classOf, type PatternNode, repeat, sequence, text } from "./automaton.js";
+import { classOf, type PatternNode, repeat, sequence, textNode } from "./automaton.js";
 
 const UNRESERVED = "A-Za-z0-9._~-";
 const RESERVED = "!#$&'()*+,/:;=?@[\\]";
@@ -55,7 +55,7 @@ const VARIABLE =
   /^(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})(?:\.?(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2}))*(?:(\*)|:[1-9][0-9]{0,3})?$/u;
 
 const HEX: PatternNode = { kind: "class", members: classOf((character) => /[0-9A-Fa-f]/.test(character)) };
-const ENCODED = sequence(text("%"), HEX, HEX);
+const ENCODED = sequence(textNode("%"), HEX, HEX);
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 /** Any number of characters that the expression permits, `%hh` included: runs of characters, separated by `%hh`. */
 const PIECES = new Map(
@@ -71,9 +71,9 @@ export function parseTemplate(template: string): PatternNode | undefined {
   const nodes: PatternNode[] = [];
   for (const [i, piece] of template.split("{").entries()) {
     const [inside, after, ...more] = i === 0 ? ["", piece] : piece.split("}");
-    const expression = i === 0 ? text("") : parseExpression(inside ?? "");
+    const expression = i === 0 ? textNode("") : parseExpression(inside ?? "");
     if (!expression || after === undefined || more.length > 0 || !LITERAL.test(after)) return undefined;
-    nodes.push(expression, text(after));
+    nodes.push(expression, textNode(after));
   }
   return sequence(...nodes);
 }
@@ -91,11 +91,11 @@ function parseExpression(inside: string): PatternNode | undefined {
 function pieces({ first, separator, allowed, pair }: Operator, exploded: readonly boolean[]): PatternNode {
   const anyNumber = exploded.includes(true);
   const head = pieceOf(exploded[0] ? pair : allowed);
-  const other = sequence(text(separator), pieceOf(anyNumber ? pair : allowed));
+  const other = sequence(textNode(separator), pieceOf(anyNumber ? pair : allowed));
   const others = repeat(other, 0, anyNumber ? UNBOUNDED : exploded.length - 1);
-  return repeat(sequence(text(first), head, others), 0, 1);
+  return repeat(sequence(textNode(first), head, others), 0, 1);
 }
 
 function pieceOf(allowed: RegExp): PatternNode {
-  return PIECES.get(allowed) ?? text("");
+  return PIECES.get(allowed) ?? textNode("");
 }

@@ -2,7 +2,7 @@
 import { messageOf } from "../errors.js";
 import type { Observe } from "../hub/events.js";
 import type { Conditions } from "../util/conditions.js";
-import type { TransportObserver } from "../zmq/native-transport.js";
+import type { TransportObserver } from "../zmq/transport.js";
 
 export function reachabilityObserver(server: string, conditions: Conditions, observe: Observe): TransportObserver {
   /** Addresses that are unreachable now. */

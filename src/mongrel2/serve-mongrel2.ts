@@ -2,7 +2,8 @@
  * One Mongrel2 as the daemon serves it: its link, its clients in the hub, its control port, the connections that the previous process left,
  * and the dispatch of its messages.
  */
-import type { ServerConfig } from "../config/schema.js";
+import type { Config, ServerConfig } from "../config/schema.js";
+import { linkImplementation } from "../config/zmq-implementation.js";
 import type { ClientStore, PreviousClients } from "../delivery/client-store.js";
 import type { KeepaliveTimes } from "../delivery/keepalive.js";
 import type { RequestRecord } from "../delivery/request-record.js";
@@ -13,7 +14,7 @@ import type { Hub } from "../hub/hub.js";
 import { type Inbound, RequestError } from "../protocol/request.js";
 import { type Clock, waitAtMost } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import { NativeTransport } from "../zmq/native-transport.js";
+import { openTransport } from "../zmq/open-transport.js";
 import { reportAdoption } from "./adoption-report.js";
 import { CancelSweep } from "./cancel-sweep.js";
 import { type AdoptionResult, ConnectionAdoption } from "./connection-adoption.js";
@@ -36,6 +37,7 @@ export interface ServerDeps {
   readonly requestHandler: RequestHandler;
   readonly observe: Observe;
   readonly clock: Clock;
+  readonly zmq: Config["zmq"];
   /** Conditions have the server's name as their subject. */
   readonly conditions: Conditions;
   readonly times: KeepaliveTimes;
@@ -186,13 +188,14 @@ export class ServedMongrel2 implements LinkEvents {
   // ---- Parts ----------------------------------------------------------------------------------------------------------
 
   #openLink(): Mongrel2Link {
-    const { clock, conditions, observe } = this.#deps;
+    const { clock, conditions, observe, zmq } = this.#deps;
+    const { implementation } = linkImplementation({ zmq }, this.#config);
     const { name, send_spec: sendSpec, recv_spec: recvSpec, identity, bind } = this.#config;
     const { send_ident: sendIdent, max_targets: maxTargets, link_timeout: linkTimeoutMs } = this.#config;
     const observer = reachabilityObserver(name, conditions, observe);
     return new Mongrel2Link({
       ...{ sendIdent, maxTargets, linkTimeoutMs, clock },
-      transport: new NativeTransport({ sendSpec, recvSpec, identity, bind, clock, observer }),
+      transport: openTransport(implementation, { sendSpec, recvSpec, identity, bind, clock, observer }),
       random: Math.random,
       events: this,
       mayServe: () => this.#instance.mayServe,

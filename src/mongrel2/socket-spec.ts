@@ -10,7 +10,7 @@ export function tcpOf(spec: string): { readonly host: string; readonly port: num
   return host === undefined ? undefined : { host, port: Number(port) };
 }
 
-export function pathOf(spec: string): string | undefined {
+export function ipcPathOf(spec: string): string | undefined {
   return spec.startsWith("ipc://") ? spec.slice("ipc://".length) : undefined;
 }
 
@@ -19,7 +19,7 @@ export function pathOf(spec: string): string | undefined {
  * absolute). Host names are not looked up: where only the names differ, the port decides.
  */
 export function isSameEndpoint(ours: string, theirs: string, folders: readonly string[]): boolean {
-  const [path, bound] = [pathOf(ours), pathOf(theirs)];
+  const [path, bound] = [ipcPathOf(ours), ipcPathOf(theirs)];
   if (path !== undefined && bound !== undefined) return folders.some((folder) => resolve(folder, bound) === path);
   const [to, at] = [tcpOf(ours), tcpOf(theirs)];
   if (!to || !at || to.port !== at.port) return false;

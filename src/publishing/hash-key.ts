@@ -1,10 +1,9 @@
 /** Hashes of idempotency keys and requests: what the daemon stores of them (protocol/stored-key.ts). */
 import { createHash } from "node:crypto";
 import { ProtocolError } from "../errors.js";
+import { LIMITS } from "../protocol/limits.js";
 import type { Draft } from "../protocol/publication.js";
 
-/** The longest key, in characters. */
-const MAX_KEY_CHARACTERS = 255;
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 /** 128 bits in base64url. */
 const HASH_CHARACTERS = 22;
@@ -12,10 +11,10 @@ const HASH_CHARACTERS = 22;
 /** A key of a request and one of an event are different keys, even if their texts are equal. */
 export type KeyKind = "request" | "event";
 
-/** Throws "invalid". */
+/** Checks the key of a request, which a header carries; those of events are checked with them. Throws "invalid". */
 export function checkKey(key: string): void {
-  if (key.length > MAX_KEY_CHARACTERS || !VISIBLE_ASCII.test(key))
-    throw new ProtocolError("invalid", `an idempotency key has 1 to ${MAX_KEY_CHARACTERS} characters of visible ASCII`);
+  if (key.length > LIMITS.keyLength || !VISIBLE_ASCII.test(key))
+    throw new ProtocolError("invalid", `an idempotency key has 1 to ${LIMITS.keyLength} characters of visible ASCII`);
 }
 
 /** `scope`: who publishes. A JSON list is unambiguous, whatever characters the scope has. */

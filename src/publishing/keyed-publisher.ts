@@ -64,10 +64,9 @@ export class KeyedPublisher {
 
   /** As Publisher.publish; throws "invalid" for a key that is not allowed, and "key_reused". */
   async publish({ drafts, publisher, key }: PublishRequest): Promise<readonly PublishedEvent[]> {
-    const eventKeys = drafts.flatMap((draft) => (draft.key === undefined ? [] : [draft.key]));
-    for (const it of key === undefined ? eventKeys : [key]) checkKey(it);
     if (key === undefined) return this.#publishEvents(drafts, publisher);
-    if (eventKeys.length > 0)
+    checkKey(key);
+    if (drafts.some((draft) => draft.key !== undefined))
       throw new ProtocolError("invalid", "either the request has an idempotency key or its events do, not both");
     return this.#publishRequest({
       hash: hashKey("request", publisher, key),

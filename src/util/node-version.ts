@@ -10,3 +10,6 @@ export function nodeVersionFault(version: string): string | undefined {
   if (major > minMajor || (major === minMajor && minor >= minMinor)) return undefined;
   return `expected Node.js ${MIN_NODE_VERSION} or newer, got ${version}; fix: install a newer Node.js and start m2push with it`;
 }
+
+/** libuv of Node.js 20 pads the abstract names of Unix sockets with zeros, so they differ from the names of other programs. */
+export const HAS_ABSTRACT_NAMES: boolean = Number(process.versions.node.split(".")[0]) >= 22;

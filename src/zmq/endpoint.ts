@@ -1,12 +1,10 @@
 /** Parses ZeroMQ addresses: tcp://host:port, ipc://path, and ipc://@name (the abstract namespace of Linux). */
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
+import { HAS_ABSTRACT_NAMES } from "../util/node-version.js";
 
 /** In the form that net.connect() and Server.listen() take. */
 export type Endpoint = { readonly path: string } | { readonly host: string; readonly port: number };
-
-/** libuv of Node.js 20 pads abstract names with zeros, so they differ from the names of other programs. */
-const HAS_ABSTRACT_NAMES = Number(process.versions.node.split(".")[0]) >= 22;
 
 /** Address to connect to; undefined if it is invalid, or unusable with this version of Node.js. */
 export function parseEndpoint(spec: string): Endpoint | undefined {

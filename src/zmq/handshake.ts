@@ -14,8 +14,12 @@ import type { Cancel, Clock } from "../util/clock.js";
 const CONNECT_TIMEOUT_MS = 5000;
 /** From the connection to READY: the default of libzmq. */
 const HANDSHAKE_TIMEOUT_MS = 30_000;
-/** Then the remainder is sent without knowing the peer's mechanism: the peer may wait for it. */
+/**
+ * How long the peer may take to send its mechanism, and then its READY, before we send the remainder of the greeting, and our READY,
+ * without knowing them: the peer may wait for ours.
+ */
 const MECHANISM_TIMEOUT_MS = 1000;
+const READY_TIMEOUT_MS = 1000;
 /** The first step: signature and version. */
 const VERSION_END_BYTES = 12;
 
@@ -26,7 +30,10 @@ export class Handshake {
   readonly #greeting = Buffer.alloc(GREETING_BYTES);
   #greetingBytes = 0;
   #hasSentRemainder = false;
-  #timer: Cancel = () => {};
+  /** For connecting, then for the handshake. */
+  #deadline: Cancel = () => {};
+  /** For the next step of the peer. */
+  #step: Cancel = () => {};
 
   /** Calls `timedOut` if READY does not arrive in time. A connect timeout ends the connection with the error ETIMEDOUT. */
   constructor(socket: Socket, clock: Clock, timedOut: (error: ProtocolError) => void) {
@@ -57,26 +64,29 @@ export class Handshake {
     return bytes.subarray(copied);
   }
 
+  /** Calls `announce` if READY does not arrive in time. The greeting must be complete. */
+  waitForReady(announce: () => void): void {
+    this.#step();
+    this.#step = this.#clock.after(READY_TIMEOUT_MS, announce);
+  }
+
   /** Stops the timers: READY has arrived, or the connection is closed. */
   stop(): void {
-    this.#timer();
+    this.#deadline();
+    this.#step();
   }
 
   #connect(): void {
     const timedOut = () => this.#socket.destroy(Object.assign(new Error("timed out"), { code: "ETIMEDOUT" }));
-    this.#timer = this.#clock.after(CONNECT_TIMEOUT_MS, timedOut);
+    this.#deadline = this.#clock.after(CONNECT_TIMEOUT_MS, timedOut);
     this.#socket.on("connect", () => this.#sendGreeting());
   }
 
   #sendGreeting(): void {
-    this.#timer();
+    this.#deadline();
     this.#socket.write(GREETING.subarray(0, VERSION_END_BYTES));
-    this.#timer = this.#clock.after(MECHANISM_TIMEOUT_MS, () => {
-      this.#sendRemainder();
-      this.#timer = this.#clock.after(HANDSHAKE_TIMEOUT_MS - MECHANISM_TIMEOUT_MS, () =>
-        this.#timedOut(handshakeTimeout()),
-      );
-    });
+    this.#deadline = this.#clock.after(HANDSHAKE_TIMEOUT_MS, () => this.#timedOut(handshakeTimeout()));
+    this.#step = this.#clock.after(MECHANISM_TIMEOUT_MS, () => this.#sendRemainder());
   }
 
   #sendRemainder(): void {

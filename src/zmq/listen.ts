@@ -1,8 +1,8 @@
 /** Binds a server. Removes the socket file of a process that has ended, and never any other file. */
 import { once } from "node:events";
 import { lstatSync, unlinkSync } from "node:fs";
-import { connect, type Server } from "node:net";
-import type { Endpoint } from "./endpoint.js";
+import { connect, createServer, type Server } from "node:net";
+import { type Endpoint, parseListenEndpoint } from "./endpoint.js";
 
 /** The longest path of a socket file on Linux, without its terminating zero (unix(7)). */
 const MAX_PATH_BYTES = 107;
@@ -24,6 +24,16 @@ export function checkPathLength(endpoint: Endpoint): void {
   if (bytes <= MAX_PATH_BYTES) return;
   const what = `the path has ${bytes} bytes, the limit is ${MAX_PATH_BYTES}`;
   throw Object.assign(new Error(what), { code: "ENAMETOOLONG" });
+}
+
+/** libzmq removes any file at the path that it binds. This binds the path first, and so rejects as listen() does. */
+export async function checkIpcPath(spec: string): Promise<void> {
+  const endpoint = parseListenEndpoint(spec);
+  if (endpoint === undefined || !("path" in endpoint) || endpoint.path.startsWith("\0")) return;
+  checkPathLength(endpoint);
+  const server = createServer();
+  await listen(server, endpoint);
+  await new Promise((resolve) => server.close(resolve));
 }
 
 /** Whether the path is the socket file of a process that has ended. Throws EEXIST if it is no socket. */

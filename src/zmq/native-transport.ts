@@ -4,12 +4,13 @@
  */
 import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
+import { LINGER_MS, MAX_REQUEST_BYTES, SEVERAL_PARTS, TOO_LARGE, TRUNCATED_REQUEST_BYTES } from "./link-limits.js";
 import type { Peer } from "./peer.js";
-import type { Draining, Receiver, Transport } from "./transport.js";
+import type { Draining, Receiver, Transport, TransportObserver } from "./transport.js";
 import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
-interface NativeTransportOptions {
+export interface NativeTransportOptions {
   /** Address at which Mongrel2 sends requests. */
   readonly sendSpec: string;
   /** Address at which Mongrel2 receives replies. */
@@ -23,23 +24,6 @@ interface NativeTransportOptions {
   readonly observer?: TransportObserver;
 }
 
-/** Observes the two connections, each identified by its address. */
-export interface TransportObserver {
-  /** Called once, until reached() or another reason. */
-  unreachable(error: TransportError): void;
-  reached(address: string): void;
-  /** An established connection has ended with an error. */
-  broken(error: TransportError): void;
-}
-
-/** How long close() waits for the peers to take what was sent. */
-const LINGER_MS = 1000;
-/**
- * The largest request that is received whole. A larger one is truncated to TRUNCATED_REQUEST_BYTES, which identify the connection to
- * answer, so no client can end the link. (Mongrel2 sends bodies of up to limits.content_length.)
- */
-const MAX_REQUEST_BYTES = 8_000_000;
-const TRUNCATED_REQUEST_BYTES = 64_000;
 /** The largest subscription of a peer: Mongrel2 has one, its recv_ident. */
 const MAX_SUBSCRIPTION_BYTES = 1000;
 /** The largest number of subscriptions of a peer. */
@@ -47,8 +31,6 @@ const MAX_SUBSCRIPTION_COUNT = 1000;
 /** First byte of a message of a SUB socket: 1 = subscribe, 0 = unsubscribe (ZMTP 3.0). */
 const SUBSCRIBE_CODE = 1;
 const EMPTY = Buffer.alloc(0);
-const TOO_LARGE = `a request has more than ${MAX_REQUEST_BYTES} bytes and was truncated; fix: lower limits.content_length of Mongrel2`;
-const SEVERAL_PARTS = "a message has several parts; fix: connect nothing but Mongrel2 to the send_spec";
 
 export class NativeTransport implements Transport {
   readonly #options: NativeTransportOptions;

@@ -6,8 +6,10 @@ import type { Clock } from "../util/clock.js";
 
 /** A restart of Mongrel2 takes less. */
 const GRACE_MS = 1000;
+/** libzmq could not connect: it does not report the error code. */
+export const NO_CONNECTION = "no connection";
 /** Error codes of a peer that is not up yet. */
-const TRANSIENT_CODES = new Set(["ECONNREFUSED", "ENOENT", "ECONNRESET"]);
+const TRANSIENT_CODES = new Set(["ECONNREFUSED", "ENOENT", "ECONNRESET", NO_CONNECTION]);
 
 export class OutageFilter {
   readonly #clock: Clock;

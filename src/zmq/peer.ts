@@ -23,6 +23,7 @@ import { Handshake } from "./handshake.js";
 import { MarkScanner } from "./mark-scanner.js";
 import { MessageAssembly } from "./message-assembly.js";
 import { ReadQueue } from "./read-queue.js";
+import { announcementFor, defaultAnnouncement, dependsOnPeer, type SocketType } from "./socket-types.js";
 import type { TickBudget, TickQueue, TickWorker } from "./tick-queue.js";
 import { UselessFrameLimiter } from "./useless-frame-limiter.js";
 import { WriteQueue } from "./write-queue.js";
@@ -31,12 +32,9 @@ import { WriteQueue } from "./write-queue.js";
 const TCP_KEEPALIVE_MS = 60_000;
 /** The largest read. */
 const READ_BYTES = 65_536;
-/** Socket types that may be at the other end. */
-const PEER_TYPES = { PULL: /^PUSH$/, PUB: /^X?SUB$/, DEALER: /^(?:REP|ROUTER)$/ };
-const EXPECTED_TYPE = { PULL: "PUSH", PUB: "SUB", DEALER: "REP" };
 
 export interface SocketRole {
-  readonly type: keyof typeof PEER_TYPES;
+  readonly type: SocketType;
   /** "" = none. */
   readonly identity: string;
   /** The largest message, all parts together. */
@@ -82,6 +80,16 @@ export class Peer implements TickWorker {
   /** Undefined once READY has arrived. */
   #handshake: Handshake | undefined;
   #supportsPing = false;
+  /** Our READY is sent. */
+  #isAnnounced = false;
+  /** The type in the peer's READY; "" before. */
+  #type = "";
+  /** No message is handled until release(). */
+  #isHeld = false;
+  /** Messages of a REQ or DEALER peer that were handed over and are not answered. */
+  #owedReplyCount = 0;
+  /** The connection is to be half-closed. */
+  #isEnding = false;
   #isAborted = false;
   #hasHalfClosed = false;
   /** The connection is closed; what was read before is still handled. */
@@ -122,6 +130,16 @@ export class Peer implements TickWorker {
     return !this.#handshake;
   }
 
+  /** "PUSH", "REQ" and so on; "" before the handshake is complete. */
+  get type(): string {
+    return this.#type;
+  }
+
+  /** Whether each message of the peer gets a reply. */
+  get isAnswered(): boolean {
+    return this.#type === "REQ" || this.#type === "DEALER";
+  }
+
   /** Bytes of memory of the unfinished message. */
   get heldBytes(): number {
     return this.#heldBytes;
@@ -136,6 +154,40 @@ export class Peer implements TickWorker {
   sendParts(parts: readonly Buffer[]): void {
     this.#writes.flush();
     if (this.#socket.writable) this.#socket.write(partsFrame(parts));
+  }
+
+  /** The next message of the peer gets a reply: the connection is not half-closed before it is sent. */
+  oweReply(): void {
+    this.#owedReplyCount++;
+  }
+
+  /** Sends replies, each with its envelope, in one write. */
+  sendReplies(replies: readonly (readonly Buffer[])[]): void {
+    this.#owedReplyCount -= replies.length;
+    if (this.#socket.writable) this.#socket.write(Buffer.concat(replies.map(partsFrame)));
+    this.#endOnceAnswered();
+  }
+
+  /** Whether the peer reads what is sent to it. */
+  get isWritable(): boolean {
+    return !this.#socket.writableNeedDrain;
+  }
+
+  /** Calls `run` whenever the peer reads again. */
+  onWritable(run: () => void): void {
+    this.#socket.on("drain", run);
+  }
+
+  /** Handles no further message, and reads little, until release(). Not after the connection is closed: what was read is handled. */
+  hold(): void {
+    this.#isHeld = !this.#isSocketClosed;
+    this.#adjustReading();
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#shared.tickQueue.addToNextTick(this);
+    this.#adjustReading();
   }
 
   /** Sends a PING. Returns false if the peer does not understand it, or does not read. */
@@ -157,13 +209,22 @@ export class Peer implements TickWorker {
 
   /**
    * Sends the queued messages and half-closes the connection; the peer's messages are still received until it closes its side.
-   * `quietMs`: half-closes once nothing has arrived for so long; 0 = at once.
+   * `quietMs`: half-closes once nothing has arrived for so long; 0 = at once. A peer with owed replies gets them before; what it sends
+   * afterwards is dropped: it has no reply, and its publisher repeats it.
    */
   halfClose(quietMs = 0): void {
     this.#writes.flush();
     this.#adjustReading();
-    if (quietMs > 0) this.#socket.setTimeout(quietMs, () => this.#socket.end());
-    else this.#socket.end();
+    const end = () => {
+      this.#isEnding = true;
+      this.#endOnceAnswered();
+    };
+    if (quietMs > 0) this.#socket.setTimeout(quietMs, end);
+    else end();
+  }
+
+  #endOnceAnswered(): void {
+    if (this.#isEnding && this.#owedReplyCount === 0 && !(this.isAnswered && this.hasMore)) this.#socket.end();
   }
 
   /** Closes the connection at once. Messages that were read are still emitted. */
@@ -202,7 +263,7 @@ export class Peer implements TickWorker {
   }
 
   #read(bytes: Buffer): void {
-    if (this.#isAborted) return;
+    if (this.#isAborted || (this.#isEnding && this.isAnswered)) return;
     this.#scan?.(bytes);
     this.#queue.push(bytes);
     this.#shared.tickQueue.add(this);
@@ -216,17 +277,22 @@ export class Peer implements TickWorker {
   #adjustReading(): void {
     const { maxQueuedBytes: queueBytes, tickQueue: turns } = this.#shared;
     if (turns.isPaused) this.#queue.resume();
-    else this.#queue.adjust(this.#uselessFrames.wasLastUseful ? queueBytes : Math.min(queueBytes, READ_BYTES));
+    else {
+      const isTrusted = this.#uselessFrames.wasLastUseful && !this.#isHeld;
+      this.#queue.adjust(isTrusted ? queueBytes : Math.min(queueBytes, READ_BYTES));
+    }
   }
 
   #socketClosed(): void {
     this.#handshake?.stop();
     this.#isSocketClosed = true;
+    this.#isHeld = false;
     this.#shared.tickQueue.add(this);
   }
 
   #work(budget: TickBudget): boolean {
-    do {
+    while (budget.messages > 0 && budget.bytes > 0) {
+      if (this.#isHeld) return false;
       const frame = this.#reader.next();
       if (!frame) {
         if (!this.#feedNextPiece(budget)) return false;
@@ -238,7 +304,7 @@ export class Peer implements TickWorker {
       if (isCommand) this.#readCommand(body);
       else if (more || !this.#assembly.isEmpty) this.#addPart(body, more);
       else this.#uselessFrames.count(this.#events.message(this, [body], isTruncated));
-    } while (budget.messages > 0 && budget.bytes > 0);
+    }
     return true;
   }
 
@@ -248,6 +314,7 @@ export class Peer implements TickWorker {
     this.#adjustReading();
     if (!bytes) {
       if (this.#isSocketClosed) this.#close();
+      else if (this.#isEnding) this.#endOnceAnswered();
       return false;
     }
     budget.messages--;
@@ -263,8 +330,17 @@ export class Peer implements TickWorker {
   #readGreeting(handshake: Handshake, bytes: Buffer): Buffer {
     const remainder = handshake.readGreeting(bytes);
     this.#supportsPing = handshake.supportsPing;
-    if (handshake.hasGreeting) this.#socket.write(readyFrame(this.#role.type, this.#role.identity));
+    const { type } = this.#role;
+    if (!handshake.hasGreeting) return remainder;
+    // libzmq sends its READY without waiting for ours (null_mechanism.cpp).
+    if (dependsOnPeer(type)) handshake.waitForReady(() => this.#announce(defaultAnnouncement(type)));
+    else this.#announce(defaultAnnouncement(type));
     return remainder;
+  }
+
+  #announce(type: string): void {
+    if (!this.#isAnnounced) this.#socket.write(readyFrame(type, this.#role.identity));
+    this.#isAnnounced = true;
   }
 
   #close(): void {
@@ -301,12 +377,8 @@ export class Peer implements TickWorker {
   #readReady(command: string, body: Buffer): void {
     if (command !== "READY") throw zmtpError(`the peer sent the command ${command} before READY`);
     const type = socketTypeOf(body) ?? "";
-    if (!PEER_TYPES[this.#role.type].test(type)) {
-      const what = `a ${type || "nameless"} socket is connected to the ${this.#role.type} socket of m2push`;
-      throw zmtpError(
-        `${what}; fix: connect a ${EXPECTED_TYPE[this.#role.type]} socket, and check whether two addresses are swapped`,
-      );
-    }
+    this.#announce(announcementFor(this.#role.type, type));
+    this.#type = type;
     this.#handshake?.stop();
     this.#handshake = undefined;
     this.#reader.maxBodyBytes = this.#role.maxMessageBytes;

@@ -1,12 +1,17 @@
 /**
- * A bound PULL socket for publishers' PUSH sockets that closes without loss. A PUSH socket forgets a message once it has written it, and
- * a PULL socket of libzmq closes connections with messages on their way. This socket half-closes a connection and reads on: the publisher
- * closes its side, keeps unwritten messages for the next process, and everything that it wrote is received. (With libzmq 5 of
- * 16 daemons that were stopped at 100 events/s beside a busy Mongrel2 had lost events.)
+ * The bound socket for publishers, which closes without loss. To PUSH sockets it is a PULL socket, to REQ and DEALER sockets a ROUTER: each
+ * message of those gets a reply, in order (reply-queue.ts).
+ *
+ * A PUSH socket forgets a message once it has written it, and a PULL socket of libzmq closes connections with messages on their way. This
+ * socket half-closes a connection and reads on: the publisher closes its side, keeps unwritten messages for the next process, and everything
+ * that it wrote is received. (With libzmq 5 of 16 daemons that were stopped at 100 events/s beside a busy Mongrel2 had lost events.)
  */
 import type { ProtocolError } from "../errors.js";
+import { splitEnvelope } from "../protocol/envelope.js";
 import type { Clock } from "../util/clock.js";
 import type { ConnectionCap } from "../util/descriptors.js";
+import type { Peer } from "./peer.js";
+import { ReplyBudget, ReplyQueue } from "./reply-queue.js";
 import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
 
@@ -23,8 +28,13 @@ const CLOSE_OPTIONS = { timeoutMs: 1000, quietMs: 2 };
 const MAX_MESSAGE_BYTES = 4_000_000;
 
 export interface PullReceiver {
-  /** Returns whether the message was useful: a peer that sends only useless ones is disconnected. */
+  /** A message of a PUSH socket. Returns whether it was useful: a peer that sends only useless ones is disconnected. */
   message(parts: Buffer[]): boolean;
+  /**
+   * A message of a REQ or DEALER socket, without its envelope. `reply` must be called once, with one part; the replies to several messages
+   * may be given in any order.
+   */
+  request(parts: Buffer[], reply: (body: Buffer) => void): void;
   /** A peer was disconnected. `remote`: its address and port, "" = none. */
   refused(error: ProtocolError, remote: string): void;
   /** The socket cannot accept connections. Called once, until recovered(). */
@@ -38,6 +48,9 @@ export class PullServer {
   readonly #spec: string;
   readonly #clock: Clock;
   readonly #cap: Pick<ConnectionCap, "maxConnections" | "limitReached"> | undefined;
+  /** One queue for each REQ or DEALER peer. */
+  readonly #replies = new Map<Peer, ReplyQueue>();
+  readonly #budget = new ReplyBudget();
   #socket: ZmqSocket | undefined;
 
   /** `cap`: limit for connected publishers; absent = no limit. */
@@ -49,18 +62,18 @@ export class PullServer {
 
   /** Rejects with "link_failed" when the address cannot be bound. */
   async start(receiver: PullReceiver): Promise<void> {
-    const options = { type: "PULL", identity: "", bind: true, maxMessageBytes: MAX_MESSAGE_BYTES } as const;
+    const options = { type: "PULL or ROUTER", identity: "", bind: true, maxMessageBytes: MAX_MESSAGE_BYTES } as const;
     this.#socket = new ZmqSocket(
       { ...options, spec: this.#spec, clock: this.#clock, cap: this.#cap },
       {
-        message: (_, parts) => receiver.message(parts),
+        message: (peer, parts) => (peer.isAnswered ? this.#request(peer, parts, receiver) : receiver.message(parts)),
         protocolError: (error, remote) => receiver.refused(error, remote),
         failed: (error) => receiver.failed(error),
         recovered: () => receiver.recovered(),
         broken: (error) => receiver.broken(error),
-        ready() {},
+        ready: (peer) => this.#ready(peer),
         pong() {},
-        closed() {},
+        closed: (peer) => this.#closed(peer),
       },
     );
     await this.#socket.start();
@@ -71,8 +84,31 @@ export class PullServer {
     return this.#socket?.hasBacklog ?? false;
   }
 
-  /** Receives everything that publishers have written: a PUSH socket never learns of a loss. */
+  /** Receives everything that PUSH sockets have written, as they never learn of a loss, and sends all replies that are owed. */
   async close(): Promise<void> {
     await this.#socket?.close(CLOSE_OPTIONS);
+  }
+
+  #ready(peer: Peer): void {
+    if (!peer.isAnswered) return;
+    const queue = new ReplyQueue(peer, this.#budget);
+    this.#replies.set(peer, queue);
+    peer.onWritable(queue.flush);
+  }
+
+  #closed(peer: Peer): void {
+    this.#replies.get(peer)?.close();
+    this.#replies.delete(peer);
+  }
+
+  /** The publisher of a message that is rejected is informed: its message was useful. */
+  #request(peer: Peer, message: Buffer[], receiver: PullReceiver): boolean {
+    const { envelope, parts } = splitEnvelope(message, peer.type === "REQ");
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    const reply = this.#replies.get(peer)?.add(envelope, bytes);
+    if (reply === undefined) throw new TypeError("a message of a peer that was never ready");
+    peer.oweReply();
+    receiver.request(parts, reply);
+    return true;
   }
 }

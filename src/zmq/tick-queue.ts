@@ -46,6 +46,12 @@ export class TickQueue {
     this.#run();
   }
 
+  /** Adds a worker that is not run before the next tick: it may be called from within the work of this one or another. */
+  addToNextTick(worker: TickWorker): void {
+    if (!this.#backlog.has(worker)) this.#newWorkers.add(worker);
+    if (!this.#isPaused && !this.#isScheduled) this.#startTick();
+  }
+
   /** While paused no worker runs; their work waits. */
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;

@@ -21,6 +21,8 @@ export class TransportError extends M2pushError {
   }
 }
 
+const COMPARE_ADDRESS = "compare the address with send_spec and recv_spec in mongrel2.conf";
+
 interface Explanation {
   readonly why: string;
   readonly fix: string;
@@ -43,10 +45,15 @@ export function connectionBroken(address: string, remote: string, cause: NodeJS.
   return new TransportError(address, errno, what, "check whether the peer was killed, and the network", cause);
 }
 
+/** libzmq cannot connect, and does not report why. */
+export function noConnection(address: string): TransportError {
+  const what = `cannot connect ${address}: no connection (libzmq does not report the reason)`;
+  return new TransportError(address, "", what, `start Mongrel2, or ${COMPARE_ADDRESS}`, undefined);
+}
+
 /** The server at the address is not a valid peer. */
 export function wrongPeer(address: string, cause: ProtocolError): TransportError {
-  const [what = "", fix = "compare the address with send_spec and recv_spec in mongrel2.conf"] =
-    cause.message.split("; fix: ");
+  const [what = "", fix = COMPARE_ADDRESS] = cause.message.split("; fix: ");
   return new TransportError(address, "", `at ${address}: ${what}`, fix, cause);
 }
 
@@ -80,7 +87,7 @@ function explainBind(address: string, errno: string): Explanation | undefined {
 
 function explainConnect(address: string, errno: string): Explanation | undefined {
   const path = pathOf(address);
-  const compare = "compare the address with send_spec and recv_spec in mongrel2.conf";
+  const compare = COMPARE_ADDRESS;
   switch (errno) {
     case "ECONNREFUSED":
       return { why: "connection refused: nothing listens there", fix: `start Mongrel2, or ${compare}` };

@@ -8,6 +8,7 @@
  * Do not assume: that all messages between connected() and disconnected() are of one peer; messages of an earlier peer may still arrive.
  */
 import type { ProtocolError } from "../errors.js";
+import type { TransportError } from "./transport-error.js";
 
 /** See Transport.stopReceiving(). */
 export interface Draining {
@@ -36,11 +37,12 @@ export interface Transport {
   stopReceiving(draining: Draining): Promise<boolean>;
   /**
    * Sends the queued messages, for at most a second, then closes the sockets. Nothing is received any more. Resolves with true if the
-   * peers have taken all of them. Never rejects.
+   * peers have certainly taken all of them; an implementation that cannot half-close does not know, and resolves with false. Never rejects.
    */
   close(): Promise<boolean>;
   /**
-   * Sends a ZMTP PING on each connection whose peer announced ZMTP 3.1 or later. Returns false if there is none: no pong() follows.
+   * Sends a ZMTP PING on each connection whose peer announced ZMTP 3.1 or later. Returns false if there is none, or if the implementation
+   * has no PING: no pong() follows.
    * libzmq's I/O thread answers, so a PONG proves the connection and the process, not that messages are read.
    */
   ping(): boolean;
@@ -54,4 +56,13 @@ export interface Receiver {
   pong?(direction: "in" | "out"): void;
   /** A message that Mongrel2 never sends: it was dropped, or its sender was disconnected. */
   protocolError(error: ProtocolError): void;
+}
+
+/** Observes the two connections, each identified by its address. */
+export interface TransportObserver {
+  /** Called once, until reached() or another reason. */
+  unreachable(error: TransportError): void;
+  reached(address: string): void;
+  /** An established connection has ended with an error. */
+  broken(error: TransportError): void;
 }

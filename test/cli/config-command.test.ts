@@ -13,9 +13,22 @@ const folder = mkdtempSync(join(tmpdir(), "m2push-cli-"));
 describe("Config command", () => {
   after(() => rmSync(folder, { recursive: true }));
 
-  test("--check says ok for a good configuration", async () => {
+  test("--check says ok for a good configuration, after the implementation of each ZeroMQ address", async () => {
     const outcome = await runCommand(addConfig, ["config", "--check", "-c", "config/m2push.toml"]);
-    assert.deepEqual(outcome, { code: 0, stdout: "ok\n", stderr: "" });
+    const { stdout, ...others } = outcome;
+    assert.deepEqual(others, { code: 0, stderr: "" });
+    const lines = stdout.split("\n");
+    assert.deepEqual(lines.slice(-2), ["ok", ""]);
+    assert.match(lines[0] ?? "", /^mongrel2 "\S+" send_spec \S+: native \(the default\)$/);
+  });
+
+  test("--check warns that a stop over libzmq may lose requests", async () => {
+    const given = { cwd: folder };
+    writeFileSync(join(folder, "libzmq.toml"), '[zmq]\nimplementation = "libzmq"\n');
+    const { code, stdout, stderr } = await runCommand(addConfig, ["config", "--check", "-c", "libzmq.toml"], given);
+    assert.equal(code, 0);
+    assert.match(stdout, /^mongrel2 "main" send_spec \S+: libzmq \(\[zmq\] implementation = "libzmq"\)$/m);
+    assert.match(stderr, /^warning: \[\[mongrel2\]\] "main" is served over libzmq .* may lose requests/);
   });
 
   test("--check prints every fault with file and line on standard error and has exit code 2", async () => {

@@ -15,7 +15,7 @@ import { checkTargets } from "../../src/cli/doctor/check-targets.js";
 import { databaseFindings as found } from "../../src/cli/doctor/database-findings.js";
 import { findHandler } from "../../src/cli/doctor/find-handler.js";
 import { findMongrel2, isConnected } from "../../src/cli/doctor/find-mongrel2.js";
-import { type Finding, fail, lineOf, ok, warn } from "../../src/cli/doctor/finding.js";
+import { type Finding, fail, findingLine, ok, warn } from "../../src/cli/doctor/finding.js";
 import { limitFindings as limits } from "../../src/cli/doctor/limit-findings.js";
 import { liveFindings } from "../../src/cli/doctor/live-findings.js";
 import { type Probe, probe } from "../../src/cli/doctor/probe.js";
@@ -87,13 +87,13 @@ describe("Doctor command", () => {
   const text = (findings: Finding | readonly Finding[]) =>
     [findings]
       .flat()
-      .map((it) => lineOf("main", it))
+      .map((it) => findingLine("main", it))
       .join("\n");
 
   test("a finding is one line, with control characters escaped", () => {
-    assert.equal(lineOf("main", ok("good")), "ok    main: good");
-    assert.equal(lineOf("main", warn("so so", "do this")), "warn  main: so so; fix: do this");
-    assert.equal(lineOf("main", fail("a\nb\x1b[31m\x9bc", "d")), "FAIL  main: a b\\u001b[31m\\u009bc; fix: d");
+    assert.equal(findingLine("main", ok("good")), "ok    main: good");
+    assert.equal(findingLine("main", warn("so so", "do this")), "warn  main: so so; fix: do this");
+    assert.equal(findingLine("main", fail("a\nb\x1b[31m\x9bc", "d")), "FAIL  main: a b\\u001b[31m\\u009bc; fix: d");
   });
 
   const SPECS: [ours: string, theirs: string, same: boolean][] = [
@@ -346,11 +346,11 @@ describe("Doctor command", () => {
       assert.equal(code, 1);
       const [, bad] = stdout.split("\n");
       const [, message = ""] = /^FAIL {2}mongrel2: (.*); fix: /.exec(bad ?? "") ?? [];
-      assert.equal(bad, lineOf("mongrel2", found.unreadable(message)));
+      assert.equal(bad, findingLine("mongrel2", found.unreadable(message)));
       assert.match(message, why);
       const { send_spec: sendSpec, recv_spec: recvSpec } = specs;
       const nothing = liveFindings.nothingListens(sendSpec, recvSpec, "ECONNREFUSED");
-      assert.ok(stdout.split("\n").includes(lineOf("main", nothing)), stdout);
+      assert.ok(stdout.split("\n").includes(findingLine("main", nothing)), stdout);
       assert.match(stderr, /^m2push: 2 of 5 checks failed\n$/);
     }
   });

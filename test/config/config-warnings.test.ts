@@ -23,6 +23,15 @@ describe("Configuration warnings", () => {
     assert.deepEqual(others, []);
   });
 
+  test("a server over libzmq is reported with the reason: its stops may lose requests", () => {
+    const [warning = "", ...others] = warnings(`${server("far")}[zmq]\nimplementation = "libzmq"`);
+    assert.match(
+      warning,
+      /^\[\[mongrel2\]\] "far" is served over libzmq \(\[zmq\] implementation = "libzmq"\): a stop/,
+    );
+    assert.deepEqual(others, []);
+  });
+
   test("with control there is no warning; each of several servers is checked", () => {
     assert.deepEqual(warnings(server("far", 'bind = true\ncontrol = "ipc://c"')), []);
     const all = warnings(

@@ -19,7 +19,10 @@ export interface TransportSpec {
 export interface TransportContract {
   /** Creates a transport that is not started. */
   readonly open: (spec: TransportSpec) => Transport;
-  /** Whether stopReceiving() can half-close its receiving side, and so receive everything. */
+  /**
+   * Whether the implementation can half-close a connection. It is the one difference that is allowed: without it stopReceiving() may
+   * miss messages behind the mark, and close() cannot tell whether the peers have taken what was sent; both resolve with false.
+   */
   readonly canHalfClose: boolean;
 }
 
@@ -215,7 +218,7 @@ export function transportContract(name: string, { open, canHalfClose }: Transpor
         await receive(peer, sent.length),
         sent.map((text) => `${HEAD}${text}`),
       );
-      assert.equal(await within(PEER_TIMEOUT_MS, closed, "close()"), true);
+      assert.equal(await within(PEER_TIMEOUT_MS, closed, "close()"), canHalfClose);
       peer.sub.receiveTimeout = NO_MESSAGE_MS;
       await assert.rejects(peer.sub.receive(), { code: "EAGAIN" });
       assert.deepEqual(bench.messages, []);
@@ -237,7 +240,42 @@ export function transportContract(name: string, { open, canHalfClose }: Transpor
       await within(PEER_TIMEOUT_MS, second.close(), "close() of the failed transport");
     });
 
+    testPeers(open);
     testStopReceiving({ open, canHalfClose });
+  });
+}
+
+function testPeers(open: TransportContract["open"]): void {
+  test("reports that a second peer of a bound socket connects and disconnects", async (t) => {
+    const bench = await TransportBench.create(t, open, { bind: true });
+    await bench.start();
+    const first = await bench.openPeer();
+    await bench.logged("in +");
+    const second = await bench.openPeer();
+    await second.push.send("second");
+    await bench.logged("message second");
+    second.close();
+    await bench.logged("in -");
+    assert.equal(bench.log.filter((line) => line === "in +").length, 2);
+    await first.push.send("first");
+    await bench.logged("message first");
+  });
+
+  test("truncates a request that is too large, so that its client can be answered", async (t) => {
+    const bench = await TransportBench.create(t, open);
+    await bench.start();
+    const { push } = await bench.openPeer();
+    await push.send(Buffer.alloc(8_000_001, "x"));
+    await push.send("after");
+    await bench.logged("message after");
+    assert.deepEqual(
+      bench.log.filter((line) => line.startsWith("error")),
+      ["error too_large"],
+    );
+    assert.deepEqual(
+      bench.messages.map(({ length }) => length),
+      [64_000, "after".length],
+    );
   });
 }
 
@@ -259,7 +297,7 @@ function testStopReceiving({ open, canHalfClose }: TransportContract): void {
       if (canHalfClose) assert.equal(bench.log.at(-1), "in -", "the peer closes its side after its last message");
       bench.transport.send(HEAD, Buffer.from("answer"));
       assert.deepEqual(await receive(peer, 1), [`${HEAD}answer`]);
-      assert.equal(await within(PEER_TIMEOUT_MS, bench.transport.close(), "close()"), true);
+      assert.equal(await within(PEER_TIMEOUT_MS, bench.transport.close(), "close()"), canHalfClose);
     });
   }
 

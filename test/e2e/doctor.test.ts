@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { databaseFindings } from "../../src/cli/doctor/database-findings.js";
-import { type Finding, lineOf } from "../../src/cli/doctor/finding.js";
+import { type Finding, findingLine } from "../../src/cli/doctor/finding.js";
 import { limitFindings } from "../../src/cli/doctor/limit-findings.js";
 import { liveFindings } from "../../src/cli/doctor/live-findings.js";
 import { addDoctor } from "../../src/cli/doctor-command.js";
@@ -71,7 +71,7 @@ const faults = ({ stdout }: Outcome): string[] =>
     .split("\n")
     .filter((line) => /^(?:warn|FAIL)/.test(line) && !line.startsWith("warn  m2push: no daemon was found"));
 
-const linesOf = (...findings: readonly Finding[]): string[] => findings.map((finding) => lineOf("main", finding));
+const linesOf = (...findings: readonly Finding[]): string[] => findings.map((finding) => findingLine("main", finding));
 
 /** Checks that exactly these findings are not ok, in this order. */
 function only(outcome: Outcome, ...findings: readonly Finding[]): void {
@@ -95,7 +95,7 @@ describe("Doctor, end to end", () => {
   test("no daemon is a warning, which counts with --strict", async (t) => {
     const mongrel2 = await start(t);
     const { code, stdout, stderr } = await examine(mongrel2, { args: ["--strict"] });
-    assert.equal(stdout.split("\n")[0], lineOf("m2push", liveFindings.daemonMissing("[admin] listen is off")));
+    assert.equal(stdout.split("\n")[0], findingLine("m2push", liveFindings.daemonMissing("[admin] listen is off")));
     assert.match(stderr, /^m2push: 1 of \d+ checks failed \(--strict: 1 of them is a warning\)$/m);
     assert.equal(code, 1);
   });
@@ -143,7 +143,7 @@ describe("Doctor, end to end", () => {
     const mongrel2 = await start(t);
     const server = { send_ident: "another" };
     const found = faults(await examine(mongrel2, { server }));
-    assert.ok(found.includes(lineOf("main", databaseFindings.sendIdentDiffers("another", "m2push-test-1"))));
+    assert.ok(found.includes(findingLine("main", databaseFindings.sendIdentDiffers("another", "m2push-test-1"))));
     only(
       await examine(mongrel2, { server, noDatabase: true }),
       liveFindings.prefixDiffers("m2push-test-1 ", "another ", "m2push-test-1"),
@@ -192,7 +192,7 @@ describe("Doctor, end to end", () => {
     );
     const fault = faults(denied).find((line) => line.startsWith("FAIL"));
     const path = mongrel2.sendSpec.slice("ipc://".length);
-    assert.equal(fault, lineOf("main", liveFindings.denied("send_spec", mongrel2.sendSpec, path)));
+    assert.equal(fault, findingLine("main", liveFindings.denied("send_spec", mongrel2.sendSpec, path)));
     assert.equal(denied.code, 1);
   });
 
@@ -263,7 +263,7 @@ describe("Doctor, end to end", () => {
     const mongrel2 = await start(t);
     mongrel2.suspend();
     const found = faults(await examine(mongrel2, { noDatabase: true }));
-    assert.equal(found.at(-1), lineOf("main", liveFindings.mute("send_spec", mongrel2.sendSpec)));
+    assert.equal(found.at(-1), findingLine("main", liveFindings.mute("send_spec", mongrel2.sendSpec)));
   });
 
   test("wrong port", async (t) => {

@@ -6,6 +6,7 @@ import { M2pushError } from "../../src/errors.js";
 import { Ingress, type IngressOptions } from "../../src/ingress/ingress.js";
 import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { LIMITS } from "../../src/protocol/limits.js";
+import { Publisher } from "../../src/publishing/publisher.js";
 import { anyText, bytes } from "../support/arbitraries.js";
 import { type Bench, bench } from "../support/hub.js";
 import { recordedLog } from "../support/log.js";
@@ -19,14 +20,17 @@ async function open(options: Partial<IngressOptions> = {}) {
   const observe = new LogObserver(log, it.clock).observe;
   const errors: M2pushError[] = [];
   let receive: (parts: Buffer[]) => boolean = () => false;
+  let request: (parts: Buffer[], reply: (body: Buffer) => void) => void = () => {};
   const ingress = new Ingress({
     source: {
       async start(to) {
         receive = to.message;
+        request = to.request;
       },
       async close() {},
     },
     post: (draft) => it.hub.post(draft),
+    publisher: new Publisher({ hub: it.hub }),
     isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
       errors.push(error);
@@ -46,6 +50,16 @@ async function open(options: Partial<IngressOptions> = {}) {
     async send(...parts: Part[]): Promise<void> {
       receive(parts.map((part) => Buffer.from(part)));
       await new Promise(setImmediate);
+    },
+    /** A message of a publisher that gets a reply comes in; resolves with the reply. */
+    async ask(...parts: Part[]): Promise<unknown> {
+      const reply = new Promise<Buffer>((resolve) =>
+        request(
+          parts.map((part) => Buffer.from(part)),
+          resolve,
+        ),
+      );
+      return JSON.parse((await reply).toString());
     },
     /** What the subscriber was sent since the last call. */
     stream(): string {
@@ -134,7 +148,7 @@ describe("Ingress", () => {
     ["broken JSON", "invalid", /broken JSON/, () => ['{"topic":']],
     ["broken JSON beside", "invalid", /broken JSON/, () => ["t", "x", "{not json"]],
     ["JSON that is no object", "invalid", /must be an object/, () => ["t", "x", "[]"]],
-    ["JSON without data", "invalid", /"data" must be a string: it is missing/, () => ['{"topic":"t"}']],
+    ["JSON without data", "invalid", /"data" is missing/, () => ['{"topic":"t"}']],
     ["an unknown key", "invalid", /unknown key "dta"/, () => ['{"topic":"t","dta":"x"}']],
     ["__proto__", "invalid", /unknown key "__proto__"/, () => ['{"topic":"t","data":"x","__proto__":{}}']],
     ["an id that is a number", "invalid", /"id" must be a string/, () => ["t", "x", '{"id":7}']],
@@ -207,6 +221,50 @@ describe("Ingress", () => {
     assert.deepEqual(
       opened.errors.map(({ code, message }) => [code, message]),
       [["storage_failed", "the disk is full"]],
+    );
+  });
+
+  test("a request is answered with the id of its event", async () => {
+    const { ask, history, errors, outlet } = await open();
+    assert.deepEqual(await ask("t", "first"), { id: `#${history.epoch}.1` });
+    assert.deepEqual(await ask('{"topic":"t","data":"second","id":"own"}'), { id: "own" });
+    outlet.acknowledgeAll();
+    assert.deepEqual(outlet.events(1), ["first", "second"]);
+    assert.deepEqual(errors, []);
+  });
+
+  test("a request that is rejected is answered with the reason, which is reported as well", async () => {
+    const { ask, errors } = await open();
+    const message = 'not a publication: "data" must be a string: it is missing';
+    assert.deepEqual(await ask('{"topic":"t"}'), { error: { code: "invalid", message } });
+    assert.deepEqual(await ask("/hub/x", "forged"), {
+      error: { code: "invalid", message: "a topic is in the hub's own namespace" },
+    });
+    assert.deepEqual(
+      errors.map(({ code }) => code),
+      ["invalid", "invalid"],
+    );
+  });
+
+  test("a request that cannot be stored is told when to try again", async () => {
+    const error = new M2pushError("storage_failed", "the disk is full", { retryAfterMs: 2500 });
+    const { ask, errors } = await open({ publisher: { publish: () => Promise.reject(error) } });
+    assert.deepEqual(await ask("t", "x"), {
+      error: { code: "storage_failed", message: "the disk is full", retry_after: 2.5 },
+    });
+    assert.deepEqual(errors, [error]);
+  });
+
+  test("a defect is reported with its message, and answered without it", async () => {
+    const { ask, errors } = await open({
+      publisher: { publish: () => Promise.reject(new TypeError("x is undefined")) },
+    });
+    assert.deepEqual(await ask("t", "x"), {
+      error: { code: "internal", message: "an internal error; fix: check the log of the daemon" },
+    });
+    assert.deepEqual(
+      errors.map(({ code, message }) => [code, message]),
+      [["internal", "x is undefined"]],
     );
   });
 

@@ -83,6 +83,7 @@ ${stream}`);
     clock,
     conditions,
     times: config.stream,
+    zmq: config.zmq,
     retryMs: () => config.stream.retry,
   });
   t.after(async () => {

@@ -10,6 +10,7 @@ export class FakeNetSocket extends EventEmitter {
   isPaused = false;
   destroyedWith: Error | undefined;
   isDestroyed = false;
+  isEnded = false;
 
   constructor({ connecting = false } = {}) {
     super();
@@ -50,6 +51,11 @@ export class FakeNetSocket extends EventEmitter {
 
   resume(): this {
     this.isPaused = false;
+    return this;
+  }
+
+  end(): this {
+    this.isEnded = true;
     return this;
   }
 

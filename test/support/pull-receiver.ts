@@ -8,6 +8,10 @@ export function pullReceiver(
 ): PullReceiver {
   return {
     message: (parts) => take(parts) !== false,
+    request: (parts, reply) => {
+      take(parts);
+      reply(Buffer.from("taken"));
+    },
     refused: told,
     failed: told,
     recovered() {},

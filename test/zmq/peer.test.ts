@@ -305,4 +305,105 @@ describe("Peer", () => {
     assert.equal(told.length, 2001);
     assert.equal(told.at(-1), "closed");
   });
+
+  describe("of a REQ or DEALER socket", () => {
+    const dealer = () => {
+      const opened = open({ type: "PULL or ROUTER" });
+      opened.net.receive(Buffer.concat([GREETING, readyFrame("DEALER")]));
+      opened.told.length = 0;
+      const written = opened.net.written.length;
+      return { ...opened, sent: () => opened.net.written.slice(written) };
+    };
+    const message = (text: string) => framed(Buffer.from(text));
+
+    test("the READY of the server waits for the peer's, and has the type that fits to it", () => {
+      for (const [type, announced] of [
+        ["PUSH", "PULL"],
+        ["REQ", "ROUTER"],
+        ["DEALER", "ROUTER"],
+      ] as const) {
+        const { net, told } = open({ type: "PULL or ROUTER" });
+        net.receive(GREETING);
+        assert.equal(net.written, GREETING.toString("latin1"));
+        net.receive(readyFrame(type));
+        assert.equal(net.written, Buffer.concat([GREETING, readyFrame(announced)]).toString("latin1"));
+        assert.deepEqual(told, ["ready"]);
+      }
+    });
+
+    test("a peer that waits for the READY of the server gets that of a PULL socket after a second, once", () => {
+      const { net, clock, told } = open({ type: "PULL or ROUTER" });
+      net.receive(GREETING);
+      clock.advance(999);
+      assert.equal(net.written, GREETING.toString("latin1"));
+      clock.advance(1);
+      const expected = Buffer.concat([GREETING, readyFrame("PULL")]).toString("latin1");
+      assert.equal(net.written, expected);
+      net.receive(readyFrame("PUSH"));
+      clock.advance(60_000);
+      assert.equal(net.written, expected);
+      assert.deepEqual(told, ["ready"]);
+    });
+
+    test("a held peer's messages are handled once it is released, in order", async () => {
+      const { peer, net, told, idle } = dealer();
+      peer.hold();
+      net.receive(Buffer.concat([message("1"), message("2")]));
+      net.receive(message("3"));
+      await idle();
+      assert.deepEqual(told, []);
+      peer.release();
+      await idle();
+      assert.deepEqual(told, ["message 1", "message 2", "message 3"]);
+    });
+
+    test("a held peer is not read beyond one read", () => {
+      const { peer, net } = dealer();
+      net.receive(message("first"));
+      peer.hold();
+      net.receive(Buffer.alloc(40_000));
+      assert.ok(!net.isPaused);
+      net.receive(Buffer.alloc(40_000));
+      assert.ok(net.isPaused);
+      peer.release();
+    });
+
+    test("what a held peer had sent before its connection ended is handled", async () => {
+      const { peer, net, told, idle } = dealer();
+      peer.hold();
+      net.receive(Buffer.concat([message("1"), message("2")]));
+      net.emit("close");
+      await idle();
+      assert.deepEqual(told, ["message 1", "message 2", "closed"]);
+    });
+
+    test("the connection is half-closed after the owed replies, and what arrives later is dropped", async () => {
+      const { peer, net, told, idle, sent } = dealer();
+      net.receive(Buffer.concat([message("1"), message("2")]));
+      peer.oweReply();
+      peer.oweReply();
+      peer.halfClose();
+      assert.ok(!net.isEnded);
+      net.receive(message("late"));
+      peer.sendReplies([[Buffer.from("ok 1")]]);
+      assert.ok(!net.isEnded);
+      peer.sendReplies([[Buffer.from("ok 2")]]);
+      assert.ok(net.isEnded);
+      await idle();
+      assert.deepEqual(told, ["message 1", "message 2"]);
+      assert.equal(sent(), Buffer.concat([message("ok 1"), message("ok 2")]).toString("latin1"));
+    });
+
+    test("what was read before the half-close is handled, and answered, before it", async () => {
+      const { peer, net, told, idle } = dealer();
+      peer.hold();
+      net.receive(Buffer.concat([message("1"), message("2")]));
+      peer.halfClose();
+      assert.ok(!net.isEnded);
+      peer.release();
+      await idle();
+      assert.deepEqual(told, ["message 1", "message 2"]);
+      assert.ok(net.isEnded);
+    });
+  });
 });

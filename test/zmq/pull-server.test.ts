@@ -115,10 +115,21 @@ describe("PullServer", () => {
   async function shakeHands(spec: string): Promise<RawConnection> {
     const connection = new RawConnection(Number(spec.split(":").at(-1)));
     connection.write(GREETING);
-    await connection.until(({ received }) => received.length > GREETING_BYTES, "the server's READY");
     connection.write(readyFrame("PUSH"));
+    await connection.until(({ received }) => received.length > GREETING_BYTES, "the server's READY");
     return connection;
   }
+
+  test("a peer that waits for the READY of the server gets that of a PULL socket", async () => {
+    const { spec, server, received, changes } = await setUp();
+    const peer = new RawConnection(Number(spec.split(":").at(-1)));
+    peer.write(GREETING);
+    await peer.until(({ text }) => text.endsWith("Socket-Type\0\0\0\x04PULL"), "the server's READY");
+    peer.write(Buffer.concat([readyFrame("PUSH"), Buffer.from("\0\x05hello")]));
+    await changes.until(() => received.length === 1, "the message");
+    peer.close();
+    await server.close();
+  });
 
   test("a peer that does not leave when it is let go is cut off", async () => {
     const { spec, server, received, changes } = await setUp();
@@ -153,7 +164,7 @@ describe("PullServer", () => {
     [
       "is no PUSH socket",
       Buffer.concat([GREETING, readyFrame("SUB")]),
-      /a SUB socket is connected to the PULL socket of m2push/,
+      /a SUB socket is connected to the PULL or ROUTER socket of m2push; fix: connect a PUSH, REQ or DEALER socket/,
     ],
     [
       "sends a message before it is ready",

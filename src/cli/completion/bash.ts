@@ -1,6 +1,6 @@
 /** The completion script for bash (4.4 and later). It contains all words: completing does not start m2push. */
 import type { CommandShape, OptionShape, ProgramShape, Values } from "./program-shape.js";
-import { quoted } from "./program-shape.js";
+import { shellQuoted } from "./program-shape.js";
 
 export function bash({ name, options, commands }: ProgramShape): string {
   const names = [...flagsOf(options), ...commands.map((command) => command.name)];
@@ -20,7 +20,7 @@ _${name}() {
 ${commands.flatMap(valueCases).join("\n")}
   esac
   case $command in
-    '') words=${quoted(names.join(" "))} ;;
+    '') words=${shellQuoted(names.join(" "))} ;;
 ${commands.map(wordsCase).join("\n")}
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
@@ -41,13 +41,13 @@ function valueCases({ name, options }: CommandShape): string[] {
 function reply(values: Values): string {
   if (values.kind === "free") return "return";
   if (values.kind === "words")
-    return `mapfile -t COMPREPLY < <(compgen -W ${quoted(values.words.join(" "))} -- "$cur") && return`;
+    return `mapfile -t COMPREPLY < <(compgen -W ${shellQuoted(values.words.join(" "))} -- "$cur") && return`;
   return 'compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return';
 }
 
 function wordsCase({ name, options, arguments: args }: CommandShape): string {
   const words = args.flatMap(({ values }) => (values.kind === "words" ? values.words : []));
-  return `    ${name}) words=${quoted([...words, ...flagsOf(options)].join(" "))} ;;`;
+  return `    ${name}) words=${shellQuoted([...words, ...flagsOf(options)].join(" "))} ;;`;
 }
 
 const flagsOf = (options: readonly OptionShape[]): string[] =>

@@ -1,6 +1,6 @@
 /** The completion script for fish. It contains all words: completing does not start m2push. */
 import type { CommandShape, OptionShape, ProgramShape } from "./program-shape.js";
-import { quoted } from "./program-shape.js";
+import { shellQuoted } from "./program-shape.js";
 
 export function fish({ name, options, commands }: ProgramShape): string {
   const first = "-n __fish_use_subcommand";
@@ -37,4 +37,4 @@ function optionLine(program: string, when: string, { short, long, description, v
 }
 
 /** fish has two escapes in single quotes. */
-const text = (value: string): string => quoted(value.replaceAll("\\", "\\\\"), "\\'");
+const text = (value: string): string => shellQuoted(value.replaceAll("\\", "\\\\"), "\\'");

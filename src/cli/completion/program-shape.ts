@@ -104,4 +104,4 @@ function valuesOf(word: string, choices: readonly string[] | undefined): Values 
 const wordsOf = (words: readonly string[]): Values => ({ kind: "words", words });
 
 /** A text in single quotes, which all three shells read the same. `quote` replaces a quote inside. */
-export const quoted = (text: string, quote = "'\\''"): string => `'${text.replaceAll("'", quote)}'`;
+export const shellQuoted = (text: string, quote = "'\\''"): string => `'${text.replaceAll("'", quote)}'`;

@@ -1,5 +1,6 @@
 /** Whether messages pass in both directions between the daemon, or this process, and a running Mongrel2. */
 import type { Config, ServerConfig } from "../../config/schema.js";
+import { linkImplementation } from "../../config/zmq-implementation.js";
 import { M2pushError } from "../../errors.js";
 import type { ServerStatus, Status } from "../../observability/admin/status.js";
 import type { Clock } from "../../util/clock.js";
@@ -31,7 +32,7 @@ export async function checkLink(
 
 async function checkRoundTrip(ours: ServerConfig, config: Config, clock: Clock): Promise<Finding[]> {
   try {
-    const trip = await roundTrip(ours, clock);
+    const trip = await roundTrip(ours, clock, linkImplementation(config, ours).implementation);
     if (!trip) return [await diagnose(ours, clock)];
     return [passed(trip, ours), ...shared(trip, ours), ...(await checkPrefix(ours, config, clock))];
   } catch (error) {

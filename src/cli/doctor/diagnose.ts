@@ -3,7 +3,7 @@
  * that waits for a handler; but no handler serves that address, or this check would not run.
  */
 import type { ServerConfig } from "../../config/schema.js";
-import { pathOf } from "../../mongrel2/socket-spec.js";
+import { ipcPathOf } from "../../mongrel2/socket-spec.js";
 import type { Clock } from "../../util/clock.js";
 import { checkRecvIdent } from "./check-idents.js";
 import type { Finding } from "./finding.js";
@@ -49,7 +49,7 @@ function wrongSocket({ name, spec, wanted, found }: Side): Finding | undefined {
     case "absent":
       return liveFindings.oneAbsent(name, spec, found.code);
     case "denied":
-      return liveFindings.denied(name, spec, pathOf(spec));
+      return liveFindings.denied(name, spec, ipcPathOf(spec));
     case "mute":
       return liveFindings.mute(name, spec);
     case "foreign":

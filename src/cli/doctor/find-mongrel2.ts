@@ -1,8 +1,8 @@
 /** Processes and connections of this machine, from proc(5). Undefined or empty on a system without /proc. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { pathOf, tcpOf } from "../../mongrel2/socket-spec.js";
+import { ipcPathOf, tcpOf } from "../../mongrel2/socket-spec.js";
 
-export interface Mongrel2Process {
+export interface FoundProcess {
   readonly pid: number;
   /** Its working folder; undefined when this user has no permission to read it. */
   readonly folder: string | undefined;
@@ -11,7 +11,7 @@ export interface Mongrel2Process {
 }
 
 /** The Mongrel2 process of the server with this uuid: its arguments are the database and the uuid. */
-export function findMongrel2(uuid: string): Mongrel2Process | undefined {
+export function findMongrel2(uuid: string): FoundProcess | undefined {
   for (const name of list("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     const [program = "", , server] = read(`/proc/${name}/cmdline`).split("\0");
@@ -28,7 +28,7 @@ export function findMongrel2(uuid: string): Mongrel2Process | undefined {
 
 /** Whether a process on this machine has a connection to the address. */
 export function isConnected(spec: string): boolean {
-  const path = pathOf(spec);
+  const path = ipcPathOf(spec);
   if (path !== undefined) return unixSockets().some((it) => it.connected && it.path === path);
   const port = tcpOf(spec)?.port;
   return tcpConnections().some((ports) => ports.includes(port ?? -1));

@@ -14,7 +14,7 @@ export const warn = (what: string, fix: string): Finding => ({ level: "warn", wh
 export const fail = (what: string, fix: string): Finding => ({ level: "FAIL", what, fix });
 
 /** "FAIL  main: problem; fix: what to do". Characters that a terminal would interpret are escaped: databases and daemons supply texts. */
-export function lineOf(subject: string, { level, what, fix }: Finding): string {
+export function findingLine(subject: string, { level, what, fix }: Finding): string {
   const text = fix === undefined ? what : `${what}; fix: ${fix}`;
   return `${level.padEnd(4)}  ${printableLine(`${subject}: ${text}`)}`;
 }

@@ -4,13 +4,14 @@
  * Requests that arrive are cancelled, because no other process would answer them; their browsers reconnect.
  */
 import type { ServerConfig } from "../../config/schema.js";
+import type { ZmqImplementation } from "../../config/zmq-implementation.js";
 import { ProtocolError } from "../../errors.js";
 import { Fences, isFence } from "../../mongrel2/fences.js";
 import { CANCEL, extendedHead, KEEP_ALIVE } from "../../protocol/reply.js";
 import { parseRequest, RequestError } from "../../protocol/request.js";
 import type { Clock } from "../../util/clock.js";
-import { NativeTransport } from "../../zmq/native-transport.js";
-import type { Receiver } from "../../zmq/transport.js";
+import { openTransport } from "../../zmq/open-transport.js";
+import type { Receiver, Transport } from "../../zmq/transport.js";
 
 export interface RoundTrip {
   readonly milliseconds: number;
@@ -26,8 +27,12 @@ const FENCE_INTERVAL_MS = 25;
 const DRAIN_MS = 20;
 
 /** Resolves with undefined when no answer arrives. Rejects with "link_failed" when an address cannot be used. */
-export async function roundTrip(server: ServerConfig, clock: Clock): Promise<RoundTrip | undefined> {
-  const link = new NativeTransport({
+export async function roundTrip(
+  server: ServerConfig,
+  clock: Clock,
+  implementation: ZmqImplementation = "native",
+): Promise<RoundTrip | undefined> {
+  const link = openTransport(implementation, {
     sendSpec: server.send_spec,
     recvSpec: server.recv_spec,
     identity: server.identity,
@@ -44,7 +49,7 @@ export async function roundTrip(server: ServerConfig, clock: Clock): Promise<Rou
 
 type Send = (ids: readonly number[], body: Buffer) => void;
 
-function ask(link: NativeTransport, send: Send, clock: Clock): Promise<RoundTrip | undefined> {
+function ask(link: Transport, send: Send, clock: Clock): Promise<RoundTrip | undefined> {
   // A daemon on the same link sees these as fences of another process, for too short a time to report it (mongrel2/contention.ts).
   const fences = new Fences(clock.now(), Math.random);
   let isShared = false;

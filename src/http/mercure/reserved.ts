@@ -14,12 +14,12 @@ const PLAIN_NAME = /^[^/\\%.:#?\s]+$/;
 export function isReserved(topic: string, hub: URL): boolean {
   if (PLAIN_NAME.test(topic)) return hub.pathname.endsWith(`/${topic}`);
   if (topic.replace(AUTHORITY, "").startsWith(`${hub.pathname}/subscriptions`)) return true;
-  const path = pathOf(topic, hub);
+  const path = pathOnHub(topic, hub);
   return path !== undefined && (path === hub.pathname || path.startsWith(`${hub.pathname}/`));
 }
 
 /** The path, with dot segments removed (the parser treats "%2e" as a dot, too) and unreserved characters decoded. */
-function pathOf(topic: string, hub: URL): string | undefined {
+function pathOnHub(topic: string, hub: URL): string | undefined {
   try {
     const { pathname } = new URL(topic, hub);
     return pathname.replace(UNRESERVED, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));

@@ -23,7 +23,7 @@ type AdminMethod = (request: AdminRequest) => AdminResponse | Promise<AdminRespo
 /** By method; GET serves HEAD, too. */
 export type AdminRoute = Readonly<Record<string, AdminMethod>>;
 
-export const text = (status: number, body: string): AdminResponse => ({
+export const textResponse = (status: number, body: string): AdminResponse => ({
   status,
   type: "text/plain; charset=utf-8",
   body: `${body}\n`,

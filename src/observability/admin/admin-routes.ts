@@ -1,6 +1,6 @@
 /** Routes that need no token: none of them names a client or changes anything. */
 import type { Exposition } from "../metrics/exposition.js";
-import { type AdminResponse, type AdminRoute, json, text } from "./admin-response.js";
+import { type AdminResponse, type AdminRoute, json, textResponse } from "./admin-response.js";
 import { notReadyReasons } from "./readiness.js";
 import { type StatusParts, statusOf } from "./status.js";
 
@@ -14,7 +14,7 @@ export function adminRoutes(parts: RouteParts): Map<string, AdminRoute> {
     // Prometheus.
     ["/metrics", { GET: async () => ({ status: 200, type: exposition.contentType, body: await exposition.text() }) }],
     // Liveness probe: the process runs, and its event loop turns.
-    ["/healthz", { GET: () => text(200, "ok") }],
+    ["/healthz", { GET: () => textResponse(200, "ok") }],
     // Readiness probe: clients and publications are served. 503 has the reasons, one a line.
     ["/readyz", { GET: () => readiness(notReadyReasons(snapshot())) }],
     ["/status", { GET: () => json(statusOf(parts)) }],
@@ -22,4 +22,4 @@ export function adminRoutes(parts: RouteParts): Map<string, AdminRoute> {
 }
 
 const readiness = (reasons: readonly string[]): AdminResponse =>
-  reasons.length === 0 ? text(200, "ready") : text(503, reasons.join("\n"));
+  reasons.length === 0 ? textResponse(200, "ready") : textResponse(503, reasons.join("\n"));

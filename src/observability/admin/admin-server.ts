@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { M2pushError } from "../../errors.js";
-import { type AdminResponse, type AdminRoute, text } from "./admin-response.js";
+import { type AdminResponse, type AdminRoute, textResponse } from "./admin-response.js";
 import { Connections } from "./connections.js";
 import { Guard } from "./guard.js";
 import { Paths } from "./paths.js";
@@ -125,11 +125,11 @@ export class AdminServer {
     const misdirected = this.#guard.checkHost(headers);
     if (misdirected) return misdirected;
     const found = this.#paths.find(path);
-    if (!found) return text(404, "not found");
+    if (!found) return textResponse(404, "not found");
     const { route, isGuarded } = found.route;
     const name = method === "HEAD" ? "GET" : method;
     const serve = Object.hasOwn(route, name) ? route[name] : undefined;
-    if (!serve) return { ...text(405, "method not allowed"), headers: { Allow: methodsOf(route) } };
+    if (!serve) return { ...textResponse(405, "method not allowed"), headers: { Allow: methodsOf(route) } };
     const unauthorized = isGuarded ? this.#guard.authorize(headers) : undefined;
     if (unauthorized) return unauthorized;
     try {
@@ -141,7 +141,7 @@ export class AdminServer {
       });
     } catch (error) {
       this.#options.failed(error);
-      return text(500, "internal error: see the log");
+      return textResponse(500, "internal error: see the log");
     }
   }
 }

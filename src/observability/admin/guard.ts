@@ -9,7 +9,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { isIPv4 } from "node:net";
-import { type AdminResponse, text } from "./admin-response.js";
+import { type AdminResponse, textResponse } from "./admin-response.js";
 
 export interface GuardOptions {
   /** [admin] listen: "host:port". */
@@ -31,16 +31,16 @@ export class Guard {
   /** The response to a request with a Host that is not served; undefined = it is. HTTP/1.0 has no Host; every browser sends one. */
   checkHost({ host }: IncomingHttpHeaders): AdminResponse | undefined {
     if (!this.#isLocal || host === undefined || isLoopback(hostOf(host))) return undefined;
-    return text(421, "Host must be a name of this machine: localhost, 127.0.0.1 or [::1]");
+    return textResponse(421, "Host must be a name of this machine: localhost, 127.0.0.1 or [::1]");
   }
 
   /** The response to a request that is not authorized for the guarded routes; undefined = it is. */
   authorize(headers: IncomingHttpHeaders): AdminResponse | undefined {
-    if (isOtherSite(headers)) return text(403, "requests of other sites are forbidden");
+    if (isOtherSite(headers)) return textResponse(403, "requests of other sites are forbidden");
     if (this.#token) return this.#hasToken(headers) ? undefined : unauthenticated();
     return this.#isLocal
       ? undefined
-      : text(403, "forbidden without a token on an address of the network; fix: set [admin] token");
+      : textResponse(403, "forbidden without a token on an address of the network; fix: set [admin] token");
   }
 
   #hasToken({ authorization = "" }: IncomingHttpHeaders): boolean {
@@ -51,7 +51,7 @@ export class Guard {
 
 /** RFC 6750 section 3. */
 const unauthenticated = (): AdminResponse => ({
-  ...text(401, "a bearer token is required"),
+  ...textResponse(401, "a bearer token is required"),
   headers: { "WWW-Authenticate": "Bearer" },
 });
 

@@ -1,6 +1,6 @@
 /** Routes for operators: the dashboard's stream, and lists and disconnects of clients. See guard.ts. */
 import { M2pushError } from "../../errors.js";
-import { type AdminResponse, type AdminRoute, json, text } from "./admin-response.js";
+import { type AdminResponse, type AdminRoute, json, textResponse } from "./admin-response.js";
 import type { ClientList, PageOptions } from "./client-list.js";
 import type { DashboardStream } from "./dashboard-stream.js";
 
@@ -23,7 +23,8 @@ export function operatorRoutes(clients: ClientList, stream: DashboardStream): Ma
 }
 
 function watch(stream: DashboardStream, lastEventId: string | undefined): AdminResponse {
-  if (stream.isFull) return text(503, `${stream.maxWatchers} clients read this stream already; fix: close one of them`);
+  if (stream.isFull)
+    return textResponse(503, `${stream.maxWatchers} clients read this stream already; fix: close one of them`);
   return { status: 200, type: "text/event-stream", body: (out) => stream.watch(out, lastEventId) };
 }
 
@@ -33,15 +34,16 @@ const idOf = ({ server = "", id = "" }: Readonly<Record<string, string>>): [serv
   /^[0-9]{1,10}$/.test(id) ? Number(id) : Number.NaN,
 ];
 
-const orNotFound = (value: object | undefined): AdminResponse => (value ? json(value) : text(404, "no such client"));
+const orNotFound = (value: object | undefined): AdminResponse =>
+  value ? json(value) : textResponse(404, "no such client");
 const disconnected = (isFound: boolean): object | undefined => (isFound ? { disconnected: 1 } : undefined);
 
 async function list(clients: ClientList, query: URLSearchParams): Promise<AdminResponse> {
   const options = pageOptions(query);
-  if (typeof options === "string") return text(400, options);
+  if (typeof options === "string") return textResponse(400, options);
   return orBusy(async () => {
     const page = await clients.page(options);
-    return page ? json(page) : text(404, "no such server");
+    return page ? json(page) : textResponse(404, "no such server");
   });
 }
 
@@ -64,7 +66,7 @@ function pageOptions(query: URLSearchParams): PageOptions | string {
 async function disconnect(clients: ClientList, query: URLSearchParams): Promise<AdminResponse> {
   const topic = query.get("topic") ?? "";
   const subject = query.get("subject") ?? "";
-  if ((topic === "") === (subject === "")) return text(400, "one of ?topic=... and ?subject=... is required");
+  if ((topic === "") === (subject === "")) return textResponse(400, "one of ?topic=... and ?subject=... is required");
   return orBusy(async () =>
     json({ disconnected: await (topic === "" ? clients.disconnectSubject(subject) : clients.disconnectTopic(topic)) }),
   );
@@ -76,6 +78,6 @@ async function orBusy(respond: () => Promise<AdminResponse>): Promise<AdminRespo
     return await respond();
   } catch (error) {
     if (!(error instanceof M2pushError && error.code === "unavailable")) throw error;
-    return { ...text(503, error.message), headers: { "Retry-After": "1" } };
+    return { ...textResponse(503, error.message), headers: { "Retry-After": "1" } };
   }
 }

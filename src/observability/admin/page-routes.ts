@@ -1,6 +1,6 @@
 /** The dashboard's files from html/. The daemon serves them itself: the dashboard works while Mongrel2 is down. */
 import { readFile } from "node:fs/promises";
-import { type AdminResponse, type AdminRoute, text } from "./admin-response.js";
+import { type AdminResponse, type AdminRoute, textResponse } from "./admin-response.js";
 
 const FILES: readonly (readonly [path: string, file: string, type: string])[] = [
   ["/", "dashboard.html", "text/html; charset=utf-8"],
@@ -23,7 +23,7 @@ export function pageRoutes(needsToken: boolean): [path: string, route: AdminRout
 
 async function page(file: string, type: string, attribute: string): Promise<AdminResponse> {
   const body = await find(file);
-  if (body === undefined) return text(404, `html/${file} is missing in the installation of m2push`);
+  if (body === undefined) return textResponse(404, `html/${file} is missing in the installation of m2push`);
   return {
     status: 200,
     type,

@@ -9,7 +9,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Orphan, PreviousRequests, RequestRecord } from "../../delivery/request-record.js";
 import { IdCounts } from "../../util/id-counts.js";
-import { type Entry, OPERATION, RequestLog, readEntries, replaceFile, writeEntries } from "./request-log.js";
+import { type LogEntry, OPERATION, RequestLog, readEntries, replaceFile, writeEntries } from "./request-log.js";
 
 /** Limit of each set of ids, because clients can grow them. One Mongrel2 has at most 65,536 open connections. */
 export const MAX_IDS = 65_536;
@@ -227,7 +227,7 @@ export class FileRequestRecord implements RequestRecord {
     }
   }
 
-  *#entries(): Iterable<Entry> {
+  *#entries(): Iterable<LogEntry> {
     yield [OPERATION.highest, this.#highestId];
     for (const id of this.#keptBefore) yield [OPERATION.keptBefore, id];
     for (const id of this.#keptOpen) yield [OPERATION.keptBefore, id];
@@ -238,7 +238,7 @@ export class FileRequestRecord implements RequestRecord {
 
 const newestIds = (ids: ReadonlySet<number>): Set<number> => new Set([...ids].slice(-MAX_IDS));
 
-function* entriesOf({ highest, unanswered, kept }: PreviousRequests): Iterable<Entry> {
+function* entriesOf({ highest, unanswered, kept }: PreviousRequests): Iterable<LogEntry> {
   yield [OPERATION.highest, highest];
   for (const id of kept) yield [OPERATION.keptBefore, id];
   for (const id of unanswered) yield [OPERATION.read, id];
@@ -255,7 +255,7 @@ function mergePrevious(first: PreviousRequests | undefined, second: PreviousRequ
   };
 }
 
-function replayEntries(entries: readonly Entry[]): Omit<PreviousRequests, "cleanStop"> {
+function replayEntries(entries: readonly LogEntry[]): Omit<PreviousRequests, "cleanStop"> {
   const unanswered = new Map<number, number>();
   const kept = new Set<number>();
   let highest = 0;

@@ -25,7 +25,7 @@ export const OPERATION = {
 } as const;
 
 export type Operation = (typeof OPERATION)[keyof typeof OPERATION];
-export type Entry = readonly [operation: Operation, id: number];
+export type LogEntry = readonly [operation: Operation, id: number];
 
 const ENTRY_BYTES = 5;
 const BUFFER_BYTES = 64 * 1024;
@@ -39,7 +39,7 @@ export interface RequestLogOptions {
   readonly boot: string;
   readonly monotonic: () => number;
   /** The entries of a log that is rewritten. */
-  readonly snapshot: () => Iterable<Entry>;
+  readonly snapshot: () => Iterable<LogEntry>;
   /** Called after each write with its error; undefined = it succeeded. */
   readonly onWrite: (error: unknown) => void;
 }
@@ -138,7 +138,7 @@ export class RequestLog {
 }
 
 /** Replaces a file atomically. Throws file-system errors. */
-export function writeEntries(path: string, boot: string, entries: Iterable<Entry>): void {
+export function writeEntries(path: string, boot: string, entries: Iterable<LogEntry>): void {
   const all = [...entries];
   const header = Buffer.from(headerOf(boot));
   const bytes = Buffer.allocUnsafe(header.length + all.length * ENTRY_BYTES);
@@ -159,7 +159,7 @@ export function replaceFile(path: string, bytes: Buffer | string): void {
 }
 
 /** Undefined for a missing file, another format, or another boot of the machine. */
-export function readEntries(path: string, boot: string): Entry[] | undefined {
+export function readEntries(path: string, boot: string): LogEntry[] | undefined {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
@@ -168,7 +168,7 @@ export function readEntries(path: string, boot: string): Entry[] | undefined {
   }
   const header = Buffer.from(headerOf(boot));
   if (!bytes.subarray(0, header.length).equals(header)) return undefined;
-  const entries: Entry[] = [];
+  const entries: LogEntry[] = [];
   for (let at = header.length; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES) {
     entries.push([bytes[at] as Operation, bytes.readUInt32LE(at + 1)]);
   }

@@ -1,0 +1,30 @@
+/**
+ * Codec of the reply to a publisher that uses a REQ or DEALER socket: JSON in one part (docs/publish.md, "Over ZeroMQ").
+ * `{"id"}`, `{"ids"}` for a batch, or `{"error": {"code", "message", "retry_after"?}}`; `retry_after` in seconds.
+ */
+import { M2pushError, messageOf, type ReplyCode } from "../errors.js";
+
+const MS_PER_SECOND = 1000;
+/** Where an error that is temporary does not state when to try again. */
+const DEFAULT_RETRY_AFTER_MS = 1000;
+
+/** Codes of errors after which the same message may be accepted later. */
+const TEMPORARY_CODES: ReadonlySet<string> = new Set<ReplyCode>(["unavailable", "storage_failed", "rate_limited"]);
+/** Codes that never leave the daemon. */
+const INTERNAL_CODES: ReadonlySet<string> = new Set(["config_invalid", "link_failed", "storage_unusable"]);
+
+export function encodeIds(ids: readonly string[]): Buffer {
+  return Buffer.from(JSON.stringify(ids.length === 1 ? { id: ids[0] } : { ids }));
+}
+
+/** A defect is not described to publishers; the log has it. */
+export function encodeError(error: unknown): Buffer {
+  if (!(error instanceof M2pushError) || error.code === "internal" || INTERNAL_CODES.has(error.code)) {
+    return encode({ code: "internal", message: "an internal error; fix: check the log of the daemon" });
+  }
+  const retryAfterMs = error.retryAfterMs ?? (TEMPORARY_CODES.has(error.code) ? DEFAULT_RETRY_AFTER_MS : undefined);
+  const retryAfter = retryAfterMs === undefined ? {} : { retry_after: Math.ceil(retryAfterMs) / MS_PER_SECOND };
+  return encode({ code: error.code, message: messageOf(error), ...retryAfter });
+}
+
+const encode = (error: Readonly<Record<string, unknown>>): Buffer => Buffer.from(JSON.stringify({ error }));
