@@ -198,14 +198,6 @@ const SECTIONS = {
       change: "restart",
       doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself answers 413 to bodies above limits.content_length in mongrel2.conf.",
     }),
-  },
-  zmq: {
-    implementation: key<"auto" | "native" | "libzmq">({
-      type: choiceType("auto", "native", "libzmq"),
-      default: "auto",
-      change: "restart",
-      doc: "Implementation of the ZeroMQ sockets. auto: native, and libzmq where native sockets cannot serve an address; libzmq: libzmq everywhere. Over libzmq a message costs four times the CPU, and a stop may lose requests. m2push config --check lists what serves each address, and why.",
-    }),
     idempotency_window: key<number>({
       type: durationType({ min: SECOND_MS, max: 365 * DAY_MS }),
       default: DAY_MS,
@@ -217,6 +209,14 @@ const SECTIONS = {
       default: 1_000_000,
       change: "restart",
       doc: "Maximum number of known idempotency keys. The daemon forgets the oldest beyond it, also within idempotency_window. A key takes about 140 bytes on disk, or 190 in memory where history.store is memory.",
+    }),
+  },
+  zmq: {
+    implementation: key<"auto" | "native" | "libzmq">({
+      type: choiceType("auto", "native", "libzmq"),
+      default: "auto",
+      change: "restart",
+      doc: "Implementation of the ZeroMQ sockets. auto: native, and libzmq where native sockets cannot serve an address; libzmq: libzmq everywhere. Over libzmq a message costs four times the CPU, and a stop may lose requests. m2push config --check lists what serves each address, and why.",
     }),
   },
   hub: {

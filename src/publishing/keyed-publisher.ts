@@ -64,10 +64,12 @@ export class KeyedPublisher {
 
   /** As Publisher.publish; throws "invalid" for a key that is not allowed, and "key_reused". */
   async publish({ drafts, publisher, key }: PublishRequest): Promise<readonly PublishedEvent[]> {
-    if (key === undefined) return this.#publishEvents(drafts, publisher);
+    const ownKeys = drafts.filter((draft) => draft.key !== undefined).length;
+    // Events that have keys, all of them, need none of the request: CloudEvents have theirs always.
+    if (key === undefined || ownKeys === drafts.length) return this.#publishEvents(drafts, publisher);
     checkKey(key);
-    if (drafts.some((draft) => draft.key !== undefined))
-      throw new ProtocolError("invalid", "either the request has an idempotency key or its events do, not both");
+    if (ownKeys > 0)
+      throw new ProtocolError("invalid", "under an Idempotency-Key all events have keys, or none has one");
     return this.#publishRequest({
       hash: hashKey("request", publisher, key),
       fingerprint: fingerprintOf(drafts),

@@ -30,7 +30,7 @@ async function open(options: Partial<IngressOptions> = {}) {
       async close() {},
     },
     post: (draft) => it.hub.post(draft),
-    publisher: new Publisher({ hub: it.hub }),
+    publisher: new Publisher({ hub: it.hub, keys: it.history, repeated: () => {} }),
     isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
       errors.push(error);

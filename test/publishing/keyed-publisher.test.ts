@@ -167,9 +167,12 @@ describe("KeyedPublisher", () => {
     });
   }
 
-  test("rejects keys of events under the key of a request", async () => {
-    const { send } = await setUp();
-    await assert.rejects(send([draft("a", "1")], { key: "k" }), { code: "invalid" });
+  test("uses the keys of events where all have one, and rejects some of them under the key of a request", async () => {
+    const { send, published } = await setUp();
+    await send([draft("a", "1"), draft("b", "2")], { key: "k" });
+    await send([draft("b", "2")], { key: "k" });
+    await assert.rejects(send([draft("c", "3"), draft("d")], { key: "k" }), { code: "invalid" });
+    assert.deepEqual(published, ["a", "b"]);
   });
 
   test("takes a key again when its window is over", async () => {
