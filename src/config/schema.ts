@@ -186,6 +186,18 @@ const SECTIONS = {
       change: "restart",
       doc: "ZeroMQ address that the daemon binds for the PUSH, REQ and DEALER sockets of publishers. Every program that can connect to it may publish.",
     }),
+    max_batch: key<number>({
+      type: integerType(1, 100_000),
+      default: 1000,
+      change: "restart",
+      doc: "Maximum number of events of one batch: a JSON array or JSON lines, over HTTP or as one ZeroMQ message.",
+    }),
+    max_batch_bytes: key<number>({
+      type: sizeType(1_000, 8 * MEGABYTE_BYTES),
+      default: 256 * 1024,
+      change: "restart",
+      doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself answers 413 to bodies above limits.content_length in mongrel2.conf.",
+    }),
   },
   zmq: {
     implementation: key<"auto" | "native" | "libzmq">({
