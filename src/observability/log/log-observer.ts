@@ -41,6 +41,7 @@ export class LogObserver {
 
   /** The most frequent events first. */
   readonly observe: Observe = (event) => {
+    // Long because it lists every event.
     switch (event.type) {
       case "published":
         return this.#published(event);
