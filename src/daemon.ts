@@ -254,6 +254,7 @@ async function startIngress(context: DaemonContext): Promise<void> {
     source: publishers,
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
+    rates: started(context.rates, "the rates"),
     batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
     rejected: (error) => observe({ type: "publicationRejected", source: "zmq", error }),
