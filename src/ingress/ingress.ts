@@ -46,6 +46,10 @@ export interface IngressOptions {
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
   readonly publisher: Pick<Publisher, "publish">;
+  /** Who publishes through this source (PublishRequest.publisher); absent = "zmq". */
+  readonly scope?: string;
+  /** Whether the publishers of this source may publish to all of these topics; absent = to every topic. */
+  readonly mayPublish?: ((topics: readonly string[]) => boolean) | undefined;
   /** Whether a topic is in the hub's own namespace, which is closed to publishers. */
   readonly isReserved: (topic: string) => boolean;
   /** A message is invalid, or the daemon could not store it. A publisher with a PUSH socket is not informed. */
@@ -96,6 +100,7 @@ export class Ingress {
   #parse(parts: Buffer[]): Draft {
     const draft = parsePublication(parts);
     if (draft.topics.some(this.#options.isReserved)) throw reservedTopicError();
+    if (this.#options.mayPublish?.(draft.topics) === false) throw new M2pushError("forbidden", FORBIDDEN);
     return draft;
   }
 
@@ -104,7 +109,7 @@ export class Ingress {
     try {
       const published = await this.#options.publisher.publish({
         drafts: [this.#parse(parts)],
-        publisher: "zmq",
+        publisher: this.#options.scope ?? "zmq",
         source: "zmq",
       });
       return encodeIds(published.map(idOf));
@@ -122,6 +127,7 @@ export class Ingress {
   }
 }
 
+const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";
 const reservedTopicError = () => new ProtocolError("invalid", "a topic is in the hub's own namespace");
 
 function idOf(published: PublishedEvent): string {

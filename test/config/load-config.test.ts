@@ -27,6 +27,8 @@ describe("loadConfig", () => {
         control: undefined,
         max_targets: 128,
         bind: false,
+        curve_server_secret_key: "",
+        curve_client_public_key: "",
         database: "",
         shared: false,
         orphan_timeout: 60_000,
@@ -44,7 +46,7 @@ describe("loadConfig", () => {
       max_lifetime: 0,
     },
     beacon: { interval: 5_000, topic: "beacon" },
-    publish: { zmq: "tcp://127.0.0.1:9997" },
+    publish: { zmq: "tcp://127.0.0.1:9997", zmq_acknowledged: "", curve: [] },
     zmq: { implementation: "auto" },
     hub: { path: "/.well-known/mercure", origin: "http://localhost:6767", hosts: [], protocol: "both" },
     history: {
