@@ -39,6 +39,7 @@ import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
+import { RateLimiter } from "./publishing/rate-limiter.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
@@ -158,6 +159,7 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
   context.beacon?.start(next.beacon);
+  context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
 }
@@ -198,7 +200,9 @@ async function startHub(context: DaemonContext): Promise<void> {
     isFlooded: () => publishers.hasBacklog,
     random: Math.random,
   });
-  context.publisher = new Publisher({ hub: context.hub });
+  const repeated = () => observe({ type: "publicationRepeated" });
+  context.rates = new RateLimiter(initial.publish, clock);
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates: context.rates });
   await context.hub.start();
 }
 

@@ -83,11 +83,21 @@ documents() {
   gzip -9n <"$library/CHANGELOG.md" >"$share/doc/m2push/changelog.gz"
   copyright >"$share/doc/m2push/copyright"
   rm -r "$library/packaging" "$library/CHANGELOG.md" "$library/LICENSE"
-  (cd "$project" && node node_modules/typescript/bin/tsc -p packaging/tsconfig.json)
-  node "$project/build/packaging/pages/main.js" man | gzip -9n >"$share/man/man1/m2push.1.gz"
+  pages man | gzip -9n >"$share/man/man1/m2push.1.gz"
   node "$program" completion bash >"$share/bash-completion/completions/m2push"
   node "$program" completion zsh >"$share/zsh/vendor-completions/_m2push"
   node "$program" completion fish >"$share/fish/vendor_completions.d/m2push.fish"
+}
+
+# Runs the generator of packaging/pages on the program of the package. It imports ../../src, which is a link to the compiled program here:
+# only the generator is compiled, which takes a second instead of six.
+pages() {
+  local pages=$work/pages
+  mkdir -p "$pages"
+  ln -sfn "$library/dist" "$pages/src"
+  echo '{ "type": "module" }' >"$pages/package.json"
+  (cd "$project" && node node_modules/typescript/bin/tsc -p packaging/tsconfig.json --outDir "$pages")
+  node "$pages/packaging/pages/main.js" "$@"
 }
 
 copyright() {

@@ -1,5 +1,6 @@
 /**
- * A session with a NATS server (2.9 or newer), through NATS' own client, which only this file and nats-follow.ts use.
+ * A session with a NATS server (2.9 or newer), through NATS' own client, which only this file, nats-follow.ts
+ * and retry-without-leader.ts use.
  *
  * The client's own reconnecting is off, because it would hide which messages were in flight when the connection broke. The bus opens
  * another session instead.
@@ -16,6 +17,7 @@ import {
   type NextMsgRequest,
   RetentionPolicy,
   StorageType,
+  type StoredMsg,
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { connect, InvalidArgumentError, type NatsConnection, nanos } from "@nats-io/transport-node";
@@ -24,6 +26,7 @@ import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { connectionOptions, type Limits, type NatsOptions } from "./nats-connection.js";
 import { follow, toStreamMessage } from "./nats-follow.js";
+import { retryWithoutLeader } from "./retry-without-leader.js";
 import type {
   Dial,
   OutgoingRecord,
@@ -140,13 +143,10 @@ class NatsSession implements StreamSession {
 
   /** Reads message by message, because only the stream's leader answers that; a consumer may be on another server. */
   async read(after: number, through: number): Promise<StreamMessage[]> {
-    const manager = await this.#manager;
     const messages: StreamMessage[] = [];
     for (let from = after + 1; from <= through; from += READ_BATCH_MESSAGES) {
       const count = Math.min(READ_BATCH_MESSAGES, through + 1 - from);
-      const requests = Array.from({ length: count }, (_, at) =>
-        manager.streams.getMessage(this.#options.stream, { seq: from + at }),
-      );
+      const requests = Array.from({ length: count }, (_, at) => this.#message({ seq: from + at }));
       for (const it of await Promise.all(requests))
         if (it) messages.push(toStreamMessage(it.seq, it.subject, stampOf(it.timestamp), it.data));
     }
@@ -154,13 +154,17 @@ class NatsSession implements StreamSession {
   }
 
   async find(epoch: string, key = "*", which: EqualIds = "oldest"): Promise<number | undefined> {
-    const manager = await this.#manager;
     const subject = this.#subject(epoch, key);
     // The server takes the second form as well, but the client's types know it only for another request.
     const request: MsgRequest | NextMsgRequest =
       which === "newest" ? { last_by_subj: subject } : { seq: 1, next_by_subj: subject };
-    const message = await manager.streams.getMessage(this.#options.stream, request as unknown as MsgRequest);
+    const message = await this.#message(request as unknown as MsgRequest);
     return message?.seq;
+  }
+
+  async #message(request: MsgRequest): Promise<StoredMsg | null> {
+    const { streams } = await this.#manager;
+    return retryWithoutLeader(this.#clock, () => streams.getMessage(this.#options.stream, request));
   }
 
   async send({ epoch, key, id, data, after }: OutgoingRecord): Promise<number> {

@@ -211,6 +211,42 @@ const SECTIONS = {
       change: "restart",
       doc: "Publishers over ZeroMQ with CURVE, one table for each. The daemon binds the address and admits only the client's key. The topics are those that it may publish, as in a token; acknowledged = true is for REQ and DEALER sockets, otherwise for PUSH sockets. libzmq serves these addresses.",
     }),
+    max_batch: key<number>({
+      type: integerType(1, 100_000),
+      default: 1000,
+      change: "restart",
+      doc: "Maximum number of events of one batch: a JSON array or JSON lines, over HTTP or as one ZeroMQ message.",
+    }),
+    max_batch_bytes: key<number>({
+      type: sizeType(1_000, 8 * MEGABYTE_BYTES),
+      default: 256 * 1024,
+      change: "restart",
+      doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself answers 413 to bodies above limits.content_length in mongrel2.conf.",
+    }),
+    rate: key<number>({
+      type: integerType(0, 1_000_000, "no limit"),
+      default: 0,
+      change: "live",
+      doc: "Events a second that one publisher may publish: one subject of tokens, or all publishers without one. Over HTTP more are answered 429.",
+    }),
+    burst: key<number>({
+      type: integerType(1, 1_000_000),
+      default: 1000,
+      change: "live",
+      doc: "Events that one publisher may publish at once, before rate applies.",
+    }),
+    idempotency_window: key<number>({
+      type: durationType({ min: SECOND_MS, max: 365 * DAY_MS }),
+      default: DAY_MS,
+      change: "restart",
+      doc: "How long the daemon knows an idempotency key. A request that repeats a key within this time is answered with the first one's ids, and publishes nothing.",
+    }),
+    max_keys: key<number>({
+      type: integerType(10_000, 100_000_000),
+      default: 1_000_000,
+      change: "restart",
+      doc: "Maximum number of known idempotency keys. The daemon forgets the oldest beyond it, also within idempotency_window. A key takes about 140 bytes on disk, or 190 in memory where history.store is memory.",
+    }),
   },
   zmq: {
     implementation: key<"auto" | "native" | "libzmq">({

@@ -85,7 +85,7 @@ export class Ingress {
   #receive(parts: Buffer[]): boolean {
     try {
       const draft = this.#parse(parts);
-      const pending = this.#options.post(draft);
+      const pending = draft.key === undefined ? this.#options.post(draft) : this.#publish([draft]);
       if (pending !== this.#pending) {
         this.#pending = pending;
         pending?.catch((error) => this.#reject(error));
@@ -107,11 +107,7 @@ export class Ingress {
   /** Publishes the message; resolves with the reply to it. */
   async #reply(parts: Buffer[]): Promise<Buffer> {
     try {
-      const published = await this.#options.publisher.publish({
-        drafts: [this.#parse(parts)],
-        publisher: this.#options.scope ?? "zmq",
-        source: "zmq",
-      });
+      const published = await this.#publish([this.#parse(parts)]);
       return encodeIds(published.map(idOf));
     } catch (error) {
       this.#options.rejected(
@@ -119,6 +115,10 @@ export class Ingress {
       );
       return encodeError(error);
     }
+  }
+
+  #publish(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
+    return this.#options.publisher.publish({ drafts, publisher: this.#options.scope ?? "zmq", source: "zmq" });
   }
 
   #reject(error: unknown): void {

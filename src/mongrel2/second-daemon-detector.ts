@@ -12,8 +12,11 @@ import type { Cancel, Clock } from "../util/clock.js";
 const PROOF_DURATION_MS = 5000;
 /** After the first live link: a daemon that detects another one in this time is the newcomer. */
 const NEWCOMER_WINDOW_MS = 10_000;
-/** How much longer the daemon that started first waits for the other to leave. */
-const YIELD_DELAY_MS = 3000;
+/**
+ * How much longer the daemon that started first waits for the other to leave. The other hears of this one later, because it is still probing
+ * when its first fences are noticed here: after 3 s under load it had no proof yet, the first daemon left as well, and the wrong one stayed.
+ */
+const YIELD_DELAY_MS = 10_000;
 /** A longer gap between two notices starts a new detection; after this time without a notice the other daemon is gone. */
 const MAX_GAP_MS = 10_000;
 

@@ -25,6 +25,8 @@ export const LIMITS = {
   idBytes: 256,
   /** One event type. */
   typeBytes: 256,
+  /** One idempotency key, in characters (UTF-16 units). */
+  keyLength: 255,
   /** The longest `retry`, in milliseconds (24 days): timers of browsers have 31 bits. */
   retryMs: 2_147_483_647,
   /** One message of a publisher, before it is decoded. JSON may need 6 bytes for one byte of the event. */

@@ -43,7 +43,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   pino: /^observability\/log\//,
   "pino-pretty": /^observability\/log\//,
   "smol-toml": /^config\//,
-  "@nats-io/jetstream": /^cluster\/nats(-follow|-connection)?\.ts$/,
+  "@nats-io/jetstream": /^cluster\/(?:nats(-follow|-connection)?|retry-without-leader)\.ts$/,
   "@nats-io/transport-node": /^cluster\/nats(-follow|-connection)?\.ts$/,
   jose: /^http\/auth\//,
   "prom-client": /^observability\/metrics\//,

@@ -9,6 +9,7 @@ import type { Bus } from "../../src/hub/bus.js";
 import { offsetOf, positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { systemClock } from "../../src/util/clock.js";
+import { Conditions } from "../../src/util/conditions.js";
 import { Changes } from "../support/deadline.js";
 
 /** One daemon's end of it. */
@@ -112,22 +113,23 @@ export const texts = (publications: readonly Publication[]): string[] =>
 export const dataOf = (publications: readonly Publication[]): string[] =>
   texts(publications).map((text) => /^data: (.*)$/m.exec(text)?.[1] ?? "");
 
-/** Everything that a history holds after an offset, page by page. */
-/** As the hub reads: a stream without a leader, as after a fault, is asked again. */
+/** Everything that a history holds after an offset, page by page, as the hub reads: a read that fails is retried. */
 export async function readAll({ history }: End, after = history.floor, maxBytes = 3000): Promise<Publication[]> {
-  const reader = new HistoryReader(history, systemClock);
+  const faults: string[] = [];
+  const conditions = new Conditions(systemClock, ({ type, condition }) => faults.push(`${type}: ${condition.message}`));
+  const reader = new HistoryReader(history, systemClock, conditions);
   try {
-    return await pages(reader, after, maxBytes);
+    return await pages(reader, after, maxBytes, faults);
   } finally {
     reader.close();
   }
 }
 
-async function pages(history: HistoryReader, after: number, maxBytes: number): Promise<Publication[]> {
+async function pages(history: HistoryReader, after: number, maxBytes: number, faults: readonly string[]) {
   const found: Publication[] = [];
   for (let at = after; at < history.last; ) {
     const page = await history.read(at, () => ({ through: history.last, maxBytes }));
-    assert.ok(!page.isUnavailable, "the history can be read");
+    assert.ok(!page.isUnavailable, `the history can be read after ${at}; ${faults.join("; ")}`);
     found.push(...page.publications);
     assert.ok(page.through > at, "a page gets on");
     at = page.through;

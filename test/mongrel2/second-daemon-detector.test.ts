@@ -64,8 +64,20 @@ describe("SecondDaemonDetector", () => {
     second.notices(6000, OLDER);
     assert.deepEqual(second.told, ["began, older than us", "yields"]);
     const left = setUp(1000);
-    left.notices(9000, YOUNGER);
+    left.notices(16_000, YOUNGER);
     assert.deepEqual(left.told, ["began", "yields"]);
+  });
+
+  test("of two the first stays also where the other proves it seconds later, as it does on a machine under load", () => {
+    const first = setUp(1000);
+    const second = setUp();
+    // The fences of the second are noticed while its own link is not live yet.
+    first.notices(8000, YOUNGER);
+    second.notices(6000, OLDER);
+    assert.deepEqual(second.told, ["began, older than us", "yields"]);
+    first.notices(6000, YOUNGER);
+    first.clock.advance(20_000);
+    assert.deepEqual(first.told, ["began", "ended"]);
   });
 
   test("notices far apart are of different occasions", () => {

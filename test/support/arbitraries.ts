@@ -83,7 +83,7 @@ export const draft: fc.Arbitrary<Draft> = fc.record(
       .tuple(word, fc.array(word, { maxLength: 3 }))
       .map(([first, rest]): [string, ...string[]] => [first, ...rest]),
     data: fc.oneof(streamText, anyText),
-    id: word,
+    id: word.map((id) => id.trimEnd()),
     type: word,
     retry: fc.nat({ max: 2_147_483_647 }),
     private: fc.boolean(),
