@@ -244,11 +244,12 @@ function startHttp(context: DaemonContext): void {
 }
 
 async function startIngress(context: DaemonContext): Promise<void> {
-  const { conditions, observe, publishers } = context;
+  const { conditions, initial, observe, publishers } = context;
   const hub = started(context.hub, "the hub");
   const options = {
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
+    batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
     rejected: (error: M2pushError) => observe({ type: "publicationRejected", source: "zmq", error }),
   };
