@@ -201,7 +201,8 @@ async function startHub(context: DaemonContext): Promise<void> {
     isFlooded: () => publishers?.hasBacklog ?? false,
     random: Math.random,
   });
-  context.publisher = new Publisher({ hub: context.hub });
+  const repeated = () => observe({ type: "publicationRepeated" });
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated });
   await context.hub.start();
 }
 

@@ -126,7 +126,7 @@ async function* examineDatabase(
     yield [checkDefaultHost(server, database), ...checkControlPort(ours, server, database, mongrel2Folders)];
     yield checkOrigin(config, row, server, database);
   }
-  yield checkSettings(database);
+  yield checkSettings(database, config.publish.max_batch_bytes);
   yield [checkTargets(ours, database), checkIdle(config, database)];
   return servers.length > 0 ? servers : undefined;
 }

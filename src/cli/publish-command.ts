@@ -8,8 +8,8 @@ import { escapeUnprintable } from "../util/escape.js";
 import { errorTexts } from "./error-texts.js";
 import { type Io, processIo } from "./io.js";
 import { addFileOption, loadFor } from "./options.js";
+import { publishLines } from "./publish-lines.js";
 import { httpPublishTransport, type PublishTransport, zmqPublishTransport } from "./publish-transport.js";
-import { linesOf } from "./read-lines.js";
 
 interface PublishOptions {
   readonly topic?: [string, ...string[]];
@@ -20,7 +20,12 @@ interface PublishOptions {
   readonly url?: URL;
   readonly zmq?: string;
   readonly token?: string;
+  readonly timeout: number;
 }
+
+/** For the connection and for the acknowledgement of one event. */
+const DEFAULT_TIMEOUT_SECONDS = 10;
+const MS_PER_SECOND = 1000;
 
 /** The topic of an event that names none, as of a complete EventSource block. */
 const DEFAULT_TOPIC = "message";
@@ -38,6 +43,11 @@ export function addPublish(program: Command, io: Io = processIo): void {
       .conflicts("zmq"),
   );
   command.addOption(new Option("--token <jwt>", "access token for --url").conflicts("zmq"));
+  command.addOption(
+    new Option("--timeout <seconds>", "how long to wait for the acknowledgement of an event")
+      .argParser(readSeconds)
+      .default(DEFAULT_TIMEOUT_SECONDS),
+  );
   addFileOption(command).action((data: string | undefined, options: PublishOptions) =>
     // Without an argument, `... | m2push publish` would publish an empty event and ignore standard input.
     publish(command, data ?? command.error(errorTexts.noData), options, io),
@@ -45,8 +55,8 @@ export function addPublish(program: Command, io: Io = processIo): void {
 }
 
 const DESCRIPTION =
-  "Publishes an event. Without --url it is sent through ZeroMQ, which has no acknowledgement: nothing is printed. With --url it is " +
-  "sent over HTTP, and the id that the hub assigned is printed.";
+  "Publishes an event and prints its id once the daemon has stored it; fails if the daemon does not acknowledge it in time. Without --url " +
+  "the event is sent through ZeroMQ. With - the command stops at the first line that is not published, and names it.";
 
 function eventOptions(): Option[] {
   return [
@@ -67,18 +77,20 @@ async function publish(command: Command, data: string, options: PublishOptions, 
   if (many && options.id !== undefined) command.error(errorTexts.idOfMany);
   if (options.token !== undefined && options.url === undefined) command.error(errorTexts.tokenWithoutUrl);
   if (!many) rejectInvalidDraft(command, draftOf(data, options));
-  const transport = openTransport(command, options, io);
+  const transport = await openTransport(command, options, io);
+  const print = (id: string) => void io.stdout.write(`${escapeUnprintable(id)}\n`);
   try {
-    for await (const line of many ? linesOf(io.stdin) : [data]) await publishOne(transport, draftOf(line, options), io);
+    const parse = (line: string) => checked(draftOf(line, options));
+    if (many) await publishLines(io.stdin, { ...transport, parse, print });
+    else print(await transport.publish(draftOf(data, options)));
   } finally {
     await transport.close();
   }
 }
 
-async function publishOne(transport: PublishTransport, draft: Draft, io: Io): Promise<void> {
+function checked(draft: Draft): Draft {
   checkDraft(draft);
-  const id = await transport.publish(draft);
-  if (id !== undefined) io.stdout.write(`${escapeUnprintable(id)}\n`);
+  return draft;
 }
 
 /** Rejects an event that the daemon would drop, as wrong usage. */
@@ -102,9 +114,10 @@ function draftOf(data: string, options: PublishOptions): Draft {
   };
 }
 
-function openTransport(command: Command, options: PublishOptions, io: Io): PublishTransport {
-  if (options.url !== undefined) return httpPublishTransport(options.url, options.token);
-  return zmqPublishTransport(connectable(options.zmq ?? configuredSpec(command, io)), io.clock);
+async function openTransport(command: Command, options: PublishOptions, io: Io): Promise<PublishTransport> {
+  const timeoutMs = options.timeout * MS_PER_SECOND;
+  if (options.url !== undefined) return httpPublishTransport(options.url, options.token, timeoutMs);
+  return zmqPublishTransport(connectable(options.zmq ?? configuredSpec(command, io)), timeoutMs, io.clock);
 }
 
 function configuredSpec(command: Command, io: Io): string {
@@ -123,6 +136,11 @@ function readSpec(text: string): string {
 function readUrl(text: string): URL {
   if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
   throw new InvalidArgumentError('Expected a URL such as "http://localhost:6767/.well-known/mercure".');
+}
+
+function readSeconds(text: string): number {
+  if (/^[0-9]{1,6}(?:\.[0-9]{1,3})?$/.test(text) && Number(text) > 0) return Number(text);
+  throw new InvalidArgumentError("Expected a number of seconds above 0.");
 }
 
 function readMilliseconds(text: string): number {

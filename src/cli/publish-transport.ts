@@ -1,29 +1,63 @@
-/** The two transports of `m2push publish`: ZeroMQ PUSH to the daemon, and HTTP POST by the Mercure protocol. */
+/** The two transports of `m2push publish`: a ZeroMQ DEALER socket to the daemon, and HTTP POST by the Mercure protocol. */
 import { M2pushError } from "../errors.js";
 import type { Draft } from "../protocol/publication.js";
+import { decodeReply } from "../protocol/publish-reply.js";
 import type { Clock } from "../util/clock.js";
-import { PushSocket } from "../zmq/push-socket.js";
+import { NoReplyError, RequestSession } from "../zmq/request-session.js";
 
 export interface PublishTransport {
-  /** Publishes one event. Resolves with the acknowledged id, or undefined if the transport has no acknowledgement. */
-  publish(draft: Draft): Promise<string | undefined>;
-  /** Resolves when everything has been sent. Rejects when it may not have been. */
+  /** Events that may be under way at a time. */
+  readonly maxUnderWay: number;
+  /** Publishes one event; calls keep their order. Resolves with the acknowledged id. */
+  publish(draft: Draft): Promise<string>;
   close(): Promise<void>;
 }
 
-/** For the acknowledgement of one publication. */
-const RESPONSE_TIMEOUT_MS = 30_000;
+const MS_PER_SECOND = 1000;
+/** Events that are sent while earlier ones are not acknowledged yet. */
+const MAX_UNDER_WAY_COUNT = 100;
 
-/** Connects to the daemon's PULL socket. Throws "link_failed" when the address cannot be connected to. */
-export function zmqPublishTransport(spec: string, clock: Clock): PublishTransport {
-  const socket = new PushSocket(spec, { clock });
+/** Connects to the daemon's address for publishers. Rejects with "link_failed" when the address is invalid. */
+export async function zmqPublishTransport(spec: string, timeoutMs: number, clock: Clock): Promise<PublishTransport> {
+  const session = new RequestSession(spec, clock, { connected() {}, ended() {}, replied() {} });
+  await session.start();
   return {
+    maxUnderWay: MAX_UNDER_WAY_COUNT,
     async publish(draft) {
-      await socket.send(messageOf(draft));
-      return undefined;
+      const [id = ""] = await request(session, spec, messageOf(draft), timeoutMs);
+      return id;
     },
-    close: () => socket.close(),
+    close: () => session.close(),
   };
+}
+
+async function request(session: RequestSession, spec: string, parts: readonly Buffer[], timeoutMs: number) {
+  try {
+    return decodeReply((await session.request(parts, timeoutMs)).answer);
+  } catch (error) {
+    if (!(error instanceof NoReplyError)) throw rejected(spec, error);
+    throw new M2pushError(
+      "link_failed",
+      error.isSent ? unacknowledged(spec, error.why) : unreachable(spec, timeoutMs, error.why),
+    );
+  }
+}
+
+function rejected(spec: string, error: unknown): unknown {
+  if (!(error instanceof M2pushError)) return error;
+  const { code, message, retryAfterMs } = error;
+  const retry = retryAfterMs === undefined ? "" : `; fix: try again in ${retryAfterMs / MS_PER_SECOND} s`;
+  return new M2pushError("link_failed", `the daemon at ${spec} rejected the event (${code}): ${message}${retry}`, {
+    cause: error,
+  });
+}
+
+const unacknowledged = (spec: string, why: string): string =>
+  `the daemon at ${spec} has not acknowledged the event: ${why}; it may be published or not; fix: check the log of the daemon, then repeat it`;
+
+function unreachable(spec: string, timeoutMs: number, why: string): string {
+  const fix = "start `m2push serve`, and give its [publish] zmq address";
+  return `the daemon at ${spec} did not answer within ${timeoutMs / MS_PER_SECOND} s: ${why}; fix: ${fix}`;
 }
 
 /** [topic, data, json]; an event with several topics is one JSON part. */
@@ -34,11 +68,12 @@ function messageOf({ topics, data, id, type, retry, private: isPrivate }: Draft)
 }
 
 /** Posts to the hub's URL. Publishing rejects with "link_failed" when the hub is unreachable or answers anything but 2xx. */
-export function httpPublishTransport(url: URL, token: string | undefined): PublishTransport {
+export function httpPublishTransport(url: URL, token: string | undefined, timeoutMs: number): PublishTransport {
   const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return {
+    maxUnderWay: 1,
     async publish(draft) {
-      const { status, ok, text } = await post(url, authorization, formOf(draft));
+      const { status, ok, text } = await post(url, authorization, formOf(draft), timeoutMs);
       if (ok) return text.trim();
       throw new M2pushError("link_failed", `${url.href} answered ${status}: ${text.slice(0, 1000)}`);
     },
@@ -58,9 +93,9 @@ function formOf({ topics, data, id, type, retry, private: isPrivate }: Draft): U
 }
 
 /** Redirects are not followed: they would turn the POST into a GET, and send the token to another address. */
-async function post(url: URL, headers: Record<string, string>, body: URLSearchParams) {
+async function post(url: URL, headers: Record<string, string>, body: URLSearchParams, timeoutMs: number) {
   try {
-    const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
+    const signal = AbortSignal.timeout(timeoutMs);
     const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
     return { status: `${response.status} ${response.statusText}`, ok: response.ok, text: await response.text() };
   } catch (cause) {

@@ -88,11 +88,12 @@ export class App {
     const { hub, clock, presence, publisher, history, rejected = () => {} } = this.#deps;
     const { path } = config.hub;
     const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
+    const batchLimits = { maxEvents: config.publish.max_batch, maxBytes: config.publish.max_batch_bytes };
     const queue = new CompileQueue(clock);
     const common = { hub, base, settings, date, now: () => clock.now() };
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
-    const publish = new PublishRoute({ publisher, base, dialects, settings, rejected }).handle;
+    const publish = new PublishRoute({ publisher, batchLimits, base, dialects, settings, rejected }).handle;
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;

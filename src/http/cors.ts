@@ -7,9 +7,16 @@ import { type HttpRequest, header } from "../protocol/request.js";
 export type CorsHeaders = Readonly<Record<string, string>>;
 
 /** Response headers that fetch() clients may read. */
-const EXPOSED = "Link, Last-Event-ID, Mercure-Last-Event-ID";
+const EXPOSED = "Link, Last-Event-ID, Mercure-Last-Event-ID, ETag, Retry-After, Accept-Post";
 /** Request headers that fetch() clients may send. */
-const ALLOWED = "Authorization, Cache-Control, Content-Type, Last-Event-ID, X-Requested-With";
+const ALLOWED = [
+  ...["Authorization", "Cache-Control", "Content-Type", "Last-Event-ID", "X-Requested-With"],
+  ...["Idempotency-Key", "If-Match", "If-None-Match"],
+];
+/** An attribute of a CloudEvent in binary mode. Extensions have names of their own, so those that are requested are allowed. */
+const CLOUD_EVENT_HEADER = /^ce-[a-z0-9]{1,20}$/;
+/** Such names in one preflight response. */
+const MAX_CLOUD_EVENT_HEADER_COUNT = 50;
 /** How long a browser caches a preflight. */
 const PREFLIGHT_MAX_AGE_SECONDS = 7200;
 
@@ -35,6 +42,15 @@ export function corsHeaders(request: HttpRequest, allowed: readonly string[]): C
 export function preflightHeaders(request: HttpRequest, allowed: readonly string[], methods: string): CorsHeaders {
   const headers = corsHeaders(request, allowed);
   if (headers["Access-Control-Allow-Origin"] === undefined) return headers;
-  const permitted = { "Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": ALLOWED };
+  const permitted = {
+    "Access-Control-Allow-Methods": methods,
+    "Access-Control-Allow-Headers": allowedHeaders(request),
+  };
   return { ...headers, ...permitted, "Access-Control-Max-Age": `${PREFLIGHT_MAX_AGE_SECONDS}` };
+}
+
+function allowedHeaders(request: HttpRequest): string {
+  const requested = (header(request, "access-control-request-headers") ?? "").toLowerCase().split(/[ \t]*,[ \t]*/);
+  const attributes = requested.filter((name) => CLOUD_EVENT_HEADER.test(name)).slice(0, MAX_CLOUD_EVENT_HEADER_COUNT);
+  return [...ALLOWED, ...new Set(attributes)].join(", ");
 }

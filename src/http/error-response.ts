@@ -1,5 +1,6 @@
 /** The one place that maps errors to HTTP responses: docs/decisions/0004-error-codes.md. */
 import { M2pushError, messageOf, ProtocolError, type ReplyCode } from "../errors.js";
+import { describeFault, InvalidEvents } from "../protocol/event-fault.js";
 import type { Response } from "./response.js";
 
 const STATUS_CODES: Readonly<Record<ReplyCode, number>> = {
@@ -39,10 +40,16 @@ export function retryAfter(milliseconds: number): { readonly "Retry-After": stri
 /** The fault of a request is told to its client. Of other errors the client learns only whether to try again. */
 export function errorResponse(error: unknown): Response {
   const reason = messageOf(error);
+  if (error instanceof InvalidEvents) return rejection(error.code, { ...faultsBody(error), reason });
   if (error instanceof ProtocolError) return rejection(error.code, { body: `${reason}\n`, reason });
   if (!(error instanceof M2pushError) || !isTemporary(error.code)) return rejection("internal", { reason });
   const headers = retryAfter(error.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS);
   return rejection(error.code, { headers, reason });
+}
+
+/** One line for each fault. */
+function faultsBody({ faults }: InvalidEvents): Pick<Response, "body" | "faults"> {
+  return { body: faults.map((fault) => `${describeFault(fault)}\n`).join(""), faults };
 }
 
 function isTemporary(code: string): code is "unavailable" | "storage_failed" {

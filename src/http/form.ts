@@ -31,6 +31,8 @@ export function parseForm(text: string): Form {
 /** Parses the bytes of a body, one character for each byte (latin1). */
 export const parseFormBody = (body: Buffer): Form => parseForm(body.toString("latin1"));
 
+export const FORM_TYPE = "application/x-www-form-urlencoded";
+
 export function isForm(request: HttpRequest): boolean {
   return /^application\/x-www-form-urlencoded *(;|$)/i.test(header(request, "content-type") ?? "");
 }

@@ -3,6 +3,7 @@
  * the end of the connection are the handler's task (RFC 9110, RFC 9112).
  */
 import type { ReplyCode } from "../errors.js";
+import type { EventFault } from "../protocol/event-fault.js";
 
 export interface Response {
   readonly status: number;
@@ -11,13 +12,15 @@ export interface Response {
   readonly headers?: Readonly<Record<string, string>>;
   /** Text, or bytes where it is large; absent = the reason phrase. */
   readonly body?: string | Buffer;
+  /** Every fault of the events of a request. */
+  readonly faults?: readonly EventFault[];
   /** The connection may be used for another request. */
   readonly persists?: true;
   /** Why a request was rejected, for the log only. */
   readonly reason?: string;
 }
 
-const REASON_PHRASES: Readonly<Record<number, string>> = {
+export const REASON_PHRASES: Readonly<Record<number, string>> = {
   200: "OK",
   204: "No Content",
   304: "Not Modified",

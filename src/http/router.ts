@@ -12,6 +12,7 @@ import { M2pushError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { type HttpRequest, header } from "../protocol/request.js";
 import { errorResponse, rejection } from "./error-response.js";
+import { problemResponse } from "./problem.js";
 import { encodeResponse, type Response } from "./response.js";
 import { type RoutedRequest, type RouteResult, RouteTable, type RouteTableOptions } from "./route-table.js";
 import { sendResponse } from "./send-response.js";
@@ -151,8 +152,9 @@ export class Router {
   ): boolean | Promise<boolean> {
     this.#options.requestCompleted(server.name, name, response.status, response.reason);
     const persists = response.persists === true && mayPersist(request);
-    const headers = { ...this.#options.commonHeaders(request), ...response.headers };
-    const bytes = encodeResponse({ ...response, headers }, { persists, isHead: request.method === "HEAD" });
+    const body = problemResponse(request, response);
+    const headers = { ...this.#options.commonHeaders(request), ...body.headers };
+    const bytes = encodeResponse({ ...body, headers }, { persists, isHead: request.method === "HEAD" });
     return sendResponse(server, request.id, bytes, { persists, isGone });
   }
 

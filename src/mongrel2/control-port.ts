@@ -102,7 +102,7 @@ export class ControlPort {
   }
 
   #request(request: Buffer, timeoutMs = REPLY_TIMEOUT_MS) {
-    return this.#session.request(request, timeoutMs);
+    return this.#session.request([request], timeoutMs);
   }
 
   async #check(): Promise<void> {

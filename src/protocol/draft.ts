@@ -5,6 +5,7 @@ import { ProtocolError, type ReplyCode } from "../errors.js";
 import { type EventFault, faultOf, invalid, quote, tooLarge } from "./event-fault.js";
 import { LIMITS } from "./limits.js";
 import { eventSize } from "./sse.js";
+import type { StoredKey } from "./stored-key.js";
 
 /** An event as its publisher sent it, without a position. checkDraft() has accepted it. */
 export interface Draft {
@@ -22,6 +23,8 @@ export interface Draft {
   readonly private: boolean;
   /** Idempotency key of the event: a repeat of the publication with the same key publishes nothing. Never sent to clients. */
   readonly key?: string;
+  /** The key to store with the event; publishing/ sets it. */
+  readonly storedKey?: StoredKey;
 }
 
 /** Event types reserved for the hub: Mercure's presence events, and notices in the stream such as m2push-gap. */
@@ -49,11 +52,16 @@ export interface DraftRules {
  */
 export function checkDraft(draft: Draft, rules: DraftRules = {}): void {
   for (const { check } of CHECKS) check(draft, rules);
+  checkData(draft);
 }
 
 /** Everything that checkDraft() would reject, one fault for each member. */
 export function faultsOfDraft(draft: Draft, rules: DraftRules = {}): EventFault[] {
-  return CHECKS.flatMap(({ member, check }) => faultOf(member, () => check(draft, rules)) ?? []);
+  const faults = CHECKS.flatMap(({ member, check }) => faultOf(member, () => check(draft, rules)) ?? []);
+  const { topics, data, private: isPrivate } = draft;
+  // The size of an event with a member that cannot be encoded is unknown: then its data alone counts.
+  const sized = faults.length === 0 ? draft : { topics, data, private: isPrivate };
+  return [...faults, ...[faultOf("data", () => checkData(sized)) ?? []].flat()];
 }
 
 const CHECKS: readonly { member: string; check: (draft: Draft, rules: DraftRules) => void }[] = [
@@ -62,7 +70,6 @@ const CHECKS: readonly { member: string; check: (draft: Draft, rules: DraftRules
   { member: "type", check: ({ type }) => type === undefined || checkType(type) },
   { member: "retry", check: ({ retry }) => retry === undefined || checkRetry(retry) },
   { member: "key", check: ({ key }) => key === undefined || checkKey(key) },
-  { member: "data", check: checkData },
 ];
 
 function checkData(draft: Draft): void {

@@ -9,7 +9,7 @@ import { LIMITS } from "./limits.js";
 import { type Headers, type HttpRequest, header } from "./request.js";
 
 /** Media types of events, besides that of forms. Binary CloudEvents may have any. */
-const EVENT_TYPES = [
+export const EVENT_TYPES = [
   "application/json",
   "application/x-ndjson",
   "application/cloudevents+json",

@@ -30,7 +30,7 @@ export class InvalidEvents extends ProtocolError {
 }
 
 /** One line for a fault, such as `line 7: "data" is missing`. */
-function describeFault({ line, index, detail }: EventFault): string {
+export function describeFault({ line, index, detail }: EventFault): string {
   if (line !== undefined) return `line ${line}: ${detail}`;
   return index === undefined ? detail : `event ${index}: ${detail}`;
 }

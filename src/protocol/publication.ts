@@ -6,6 +6,7 @@ import { invalid, tooLarge } from "./event-fault.js";
 import { parseJson, readJsonEvent, readOptions, readOptionsObject } from "./json-event.js";
 import { LIMITS } from "./limits.js";
 import { decodeEvents } from "./sse.js";
+import type { StoredKey } from "./stored-key.js";
 
 export { checkDraft, type Draft } from "./draft.js";
 
@@ -21,6 +22,8 @@ export interface Publication {
   readonly time: number;
   /** The encoded SSE event. */
   readonly bytes: Buffer;
+  /** Stored with the event, in its transaction; a publication that is read from the history has none. */
+  readonly storedKey?: StoredKey;
 }
 
 /** Topic of an event that was sent as an EventSource block. */

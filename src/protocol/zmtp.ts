@@ -114,21 +114,27 @@ export function supportsPing(greeting: Buffer): boolean {
   return major > 3 || (major === 3 && minor >= 1);
 }
 
-/** The Socket-Type in the command READY, as printable ASCII; undefined if the command is another one, or malformed. */
+/**
+ * The Socket-Type in the command READY, as printable ASCII; undefined if the command is another one, or malformed: a property that is not
+ * complete, or two types.
+ */
 export function socketTypeOf(command: Buffer): string | undefined {
-  const data = command.toString("latin1", 0, 6) === "\x05READY" ? command.subarray(6) : undefined;
-  for (let at = 0; data && at < data.length; ) {
-    const nameEnd = at + 1 + data.readUInt8(at);
-    if (nameEnd + 4 > data.length) return undefined;
-    const end = nameEnd + 4 + data.readUInt32BE(nameEnd);
-    if (end > data.length) return undefined;
+  if (command.toString("latin1", 0, 6) !== "\x05READY") return undefined;
+  let type: string | undefined;
+  for (let at = 6; at < command.length; ) {
+    const nameEnd = at + 1 + command.readUInt8(at);
+    if (nameEnd + 4 > command.length) return undefined;
+    const end = nameEnd + 4 + command.readUInt32BE(nameEnd);
+    if (end > command.length) return undefined;
     // Property names are case-insensitive.
-    if (data.toString("latin1", at + 1, nameEnd).toLowerCase() === "socket-type") {
-      return printable(data.subarray(nameEnd + 4, end));
+    if (command.toString("latin1", at + 1, nameEnd).toLowerCase() === "socket-type") {
+      const value = printable(command.subarray(nameEnd + 4, end));
+      if (type !== undefined && type !== value) return undefined;
+      type = value;
     }
     at = end;
   }
-  return undefined;
+  return type;
 }
 
 /** Encodes a message of several parts. */

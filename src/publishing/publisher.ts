@@ -2,27 +2,39 @@
  * The one way from an ingress (HTTP, ZeroMQ, an embedding program) to the hub, for requests that are answered. Rules that hold for
  * every ingress belong here.
  */
+import type { History } from "../delivery/history.js";
 import type { PublishedEvent } from "../hub/bus.js";
 import type { Hub } from "../hub/hub.js";
 import type { Draft } from "../protocol/publication.js";
+import { KeyedPublisher } from "./keyed-publisher.js";
 import type { PublishRequest } from "./publish-request.js";
 
 export interface PublisherOptions {
   readonly hub: Pick<Hub, "publish" | "publishAll">;
+  readonly keys: Pick<History, "findKey">;
+  /** Called for each request or event whose idempotency key was used before, and which was not published again. */
+  readonly repeated: () => void;
 }
 
 export class Publisher {
   readonly #options: PublisherOptions;
+  readonly #keyed: KeyedPublisher;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#keyed = new KeyedPublisher({ ...options, publish: (drafts) => this.#publish(drafts) });
   }
 
   /**
    * Publishes the events of one request; resolves, when they are as durable as configured, with what became of each of them. Rejects
-   * with an M2pushError when none of them was published, or when that is unknown ("unavailable").
+   * with an M2pushError when none of them was published, or when that is unknown ("unavailable"). A request or event whose idempotency
+   * key was used before is not published again, and has the first one's ids.
    */
-  async publish({ drafts }: PublishRequest): Promise<readonly PublishedEvent[]> {
+  async publish(request: PublishRequest): Promise<readonly PublishedEvent[]> {
+    return KeyedPublisher.concerns(request) ? this.#keyed.publish(request) : this.#publish(request.drafts);
+  }
+
+  async #publish(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
     const { hub } = this.#options;
     const [first] = drafts;
     if (first !== undefined && drafts.length === 1) return [await hub.publish(first)];

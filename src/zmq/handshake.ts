@@ -3,7 +3,8 @@
  *
  * The greeting is sent in two steps. libzmq closes the connection as soon as it receives another security mechanism than its own, before
  * it has sent its own. So the first 12 bytes are sent at once, which make libzmq send its whole greeting, and the remainder once its
- * mechanism is known. An error can then name a CURVE peer (libzmq 4.3.4; after 64 bytes at once it sends 10 and closes).
+ * mechanism is known. An error can then name a CURVE peer (libzmq 4.3.4; after 64 bytes at once it sends 10 and closes). Two such ends would
+ * wait for each other, so a client of m2push itself sends the greeting at once.
  */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../errors.js";
@@ -27,6 +28,7 @@ export class Handshake {
   readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #timedOut: (error: ProtocolError) => void;
+  readonly #isGreetingSplit: boolean;
   readonly #greeting = Buffer.alloc(GREETING_BYTES);
   #greetingBytes = 0;
   #hasSentRemainder = false;
@@ -35,11 +37,12 @@ export class Handshake {
   /** For the next step of the peer. */
   #step: Cancel = () => {};
 
-  /** Calls `timedOut` if READY does not arrive in time. A connect timeout ends the connection with the error ETIMEDOUT. */
-  constructor(socket: Socket, clock: Clock, timedOut: (error: ProtocolError) => void) {
+  /** `isGreetingSplit`: see above. Calls `timedOut` if READY does not arrive in time. A connect timeout ends the connection with the error ETIMEDOUT. */
+  constructor(socket: Socket, clock: Clock, timedOut: (error: ProtocolError) => void, isGreetingSplit = true) {
     this.#socket = socket;
     this.#clock = clock;
     this.#timedOut = timedOut;
+    this.#isGreetingSplit = isGreetingSplit;
     if (socket.connecting) this.#connect();
     else this.#sendGreeting();
   }
@@ -86,7 +89,8 @@ export class Handshake {
     this.#deadline();
     this.#socket.write(GREETING.subarray(0, VERSION_END_BYTES));
     this.#deadline = this.#clock.after(HANDSHAKE_TIMEOUT_MS, () => this.#timedOut(handshakeTimeout()));
-    this.#step = this.#clock.after(MECHANISM_TIMEOUT_MS, () => this.#sendRemainder());
+    if (this.#isGreetingSplit) this.#step = this.#clock.after(MECHANISM_TIMEOUT_MS, () => this.#sendRemainder());
+    else this.#sendRemainder();
   }
 
   #sendRemainder(): void {

@@ -111,7 +111,7 @@ export class Peer implements TickWorker {
     this.#uselessFrames = new UselessFrameLimiter(role.clock);
     this.#queue = new ReadQueue(socket);
     this.#writes = new WriteQueue(socket);
-    this.#handshake = new Handshake(socket, role.clock, (error) => this.abort(error));
+    this.#handshake = new Handshake(socket, role.clock, (error) => this.abort(error), role.type !== "DEALER");
     socket.setNoDelay(true).setKeepAlive(true, TCP_KEEPALIVE_MS);
     socket.on("error", (error) => events.failed(error, this));
     socket.on("data", (bytes: Buffer) => this.#read(bytes));

@@ -1,5 +1,5 @@
 /**
- * Requests to a REP socket over one lasting connection: a DEALER socket, which a missing reply does not block. While the connection lasts
+ * Requests to a REP or ROUTER socket over one lasting connection: a DEALER socket, which a missing reply does not block. While the connection lasts
  * the process at its other end lasts; each connection has a number, and its end is an event. A reply carries the id of its request,
  * so a late one is not taken for the reply to the next request.
  */
@@ -11,7 +11,21 @@ import { ZmqSocket } from "./zmq-socket.js";
 
 /** 100,000 rows of `status net` are 4.5 MB. */
 const MAX_REPLY_BYTES = 64_000_000;
-const REQUEST_ID_BYTES = 4;
+/** A NUL byte, as in the identities that a ROUTER makes (protocol/envelope.ts), and the number of the request. */
+const REQUEST_ID_BYTES = 5;
+
+/** A request has no reply. */
+export class NoReplyError extends M2pushError {
+  readonly why: string;
+  /** The request was sent: the peer may have handled it. */
+  readonly isSent: boolean;
+
+  constructor(spec: string, why: string, isSent: boolean) {
+    super("unavailable", `${spec}: ${why}`);
+    this.why = why;
+    this.isSent = isSent;
+  }
+}
 
 interface SessionEvents {
   /** A connection is established: `session` has a new value. */
@@ -25,7 +39,7 @@ interface SessionEvents {
 }
 
 interface PendingRequest {
-  readonly bytes: Buffer;
+  readonly parts: readonly Buffer[];
   /** Number of the connection that carried the request; undefined = not sent yet. */
   session: number | undefined;
   readonly resolve: (bytes: Buffer) => void;
@@ -79,17 +93,17 @@ export class RequestSession {
   }
 
   /**
-   * Resolves with the reply and the number of its connection. Rejects with "unavailable" when no reply arrives in time, or when the
-   * connection ends. Waits for a connection if there is none.
+   * Resolves with the last part of the reply and the number of its connection. Rejects with a NoReplyError when no reply arrives in time, or
+   * when the connection ends. Waits for a connection if there is none. Requests are sent in the order of the calls.
    */
-  request(bytes: Buffer, timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
+  request(parts: readonly Buffer[], timeoutMs: number): Promise<{ readonly answer: Buffer; readonly session: number }> {
     const number = ++this.#requestCount % 2 ** 32;
     return new Promise((resolve, reject) => {
       const late = this.#clock.after(timeoutMs, () =>
         request.reject(this.#failure?.what ?? `no reply within ${timeoutMs} ms`),
       );
       const request: PendingRequest = {
-        bytes,
+        parts,
         session: undefined,
         resolve: (answer) => {
           late();
@@ -98,7 +112,7 @@ export class RequestSession {
         reject: (why) => {
           late();
           this.#pending.delete(number);
-          reject(new M2pushError("unavailable", `${this.#spec}: ${why}`));
+          reject(new NoReplyError(this.#spec, why, request.session !== undefined));
         },
       };
       this.#pending.set(number, request);
@@ -142,16 +156,16 @@ export class RequestSession {
     if (!this.#peer) return;
     request.session = this.#sessionCount;
     const envelope = Buffer.alloc(REQUEST_ID_BYTES);
-    envelope.writeUInt32BE(number);
-    // A REP socket returns the parts before the empty one.
-    this.#peer.sendParts([envelope, Buffer.alloc(0), request.bytes]);
+    envelope.writeUInt32BE(number, 1);
+    // The reply returns the parts before the empty one.
+    this.#peer.sendParts([envelope, Buffer.alloc(0), ...request.parts]);
   }
 
   /** Returns whether the message was expected. */
   #receive(parts: readonly Buffer[]): boolean {
     if (!this.#peer) return false;
     const [envelope, , answer = Buffer.alloc(0)] = parts;
-    const number = envelope?.length === REQUEST_ID_BYTES ? envelope.readUInt32BE() : undefined;
+    const number = envelope?.length === REQUEST_ID_BYTES ? envelope.readUInt32BE(1) : undefined;
     const request = number === undefined ? undefined : this.#pending.get(number);
     if (number !== undefined) this.#pending.delete(number);
     request?.resolve(answer);

@@ -39,8 +39,15 @@ const database = (changes: Partial<Mongrel2Database> = {}): Mongrel2Database => 
 });
 
 describe("checkSettings", () => {
-  const faults = (settings: Record<string, string>) =>
-    checkSettings(database({ settings: new Map(Object.entries(settings)) })).filter(({ level }) => level !== "ok");
+  const faults = (settings: Record<string, string>, batchBytes = 262_144) =>
+    checkSettings(database({ settings: new Map(Object.entries(settings)) }), batchBytes).filter(
+      ({ level }) => level !== "ok",
+    );
+
+  test("warns of batches that Mongrel2 does not take", () => {
+    assert.deepEqual(faults(GOOD, 327_680), []);
+    assert.deepEqual(faults(GOOD, 327_681), [found.batchesTooLarge(327_680, 327_681)]);
+  });
 
   test("accepts the settings that operating.md recommends", () => {
     assert.deepEqual(faults(GOOD), []);

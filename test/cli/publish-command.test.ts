@@ -7,10 +7,14 @@ import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { after, describe, test } from "node:test";
+import { Pull } from "zeromq";
 import { errorTexts } from "../../src/cli/error-texts.js";
 import { addPublish } from "../../src/cli/publish-command.js";
+import { ProtocolError } from "../../src/errors.js";
+import { encodeError, encodeIds } from "../../src/protocol/publish-reply.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
 import { PullServer } from "../../src/zmq/pull-server.js";
+import { freePort } from "../support/ports.js";
 import { pullReceiver } from "../support/pull-receiver.js";
 import { runCommand } from "./harness.js";
 
@@ -29,24 +33,33 @@ describe("Publish command", () => {
     },
   };
 
-  /** Runs the command beside a daemon's PULL socket and resolves with the messages that came in, once there are enough. */
-  async function published(args: string[], messages: number, given: Parameters<typeof runCommand>[2] = {}) {
+  type Answer = (parts: string[], count: number) => Buffer | undefined;
+  const acknowledge: Answer = (_, count) => encodeIds([`${count}`]);
+
+  /** A daemon's socket at the address that answers each event; undefined = it never answers. */
+  async function daemonSocket(answer: Answer = acknowledge) {
     const server = new PullServer(spec, systemClock);
     const received: string[][] = [];
-    const enough = new Promise<void>((resolve, reject) => {
-      const take = (parts: Buffer[]) => {
-        received.push(parts.map(String));
-        if (received.length === messages) resolve();
-      };
-      server.start(pullReceiver(take)).catch(reject);
+    await server.start({
+      ...pullReceiver(() => false),
+      request(parts, reply) {
+        const count = received.push(parts.map(String));
+        const body = answer(parts.map(String), count);
+        if (body) reply(body);
+      },
     });
+    return { server, received };
+  }
+
+  /** Runs the command beside a daemon's socket and resolves with the events that came in. */
+  async function published(args: string[], given: Parameters<typeof runCommand>[2] = {}, answer = acknowledge) {
+    const { server, received } = await daemonSocket(answer);
     const outcome = await runCommand(addPublish, ["publish", ...args], given);
-    if (outcome.code === 0) await enough;
     await server.close();
     return { ...outcome, received };
   }
 
-  test("an event goes to the daemon as topic, data and JSON, and nothing is printed", async () => {
+  test("an event goes to the daemon as topic, data and JSON, and its id is printed", async () => {
     const args = [
       "-t",
       "news",
@@ -61,20 +74,20 @@ describe("Publish command", () => {
       spec,
       "héllo\nworld",
     ];
-    const { code, stdout, stderr, received } = await published(args, 1);
-    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "", stderr: "" });
+    const { code, stdout, stderr, received } = await published(args);
+    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "1\n", stderr: "" });
     const [topic, data, json = ""] = received[0] ?? [];
     assert.deepEqual([topic, data], ["news", "héllo\nworld"]);
     assert.deepEqual(JSON.parse(json), { id: "7", type: "headline", retry: 100, private: true });
   });
 
   test("without options the topic is message and the JSON is empty", async () => {
-    const { received } = await published(["--zmq", spec, "x"], 1);
+    const { received } = await published(["--zmq", spec, "x"]);
     assert.deepEqual(received, [["message", "x", "{}"]]);
   });
 
   test("several topics go as one part of JSON, the only form that has room for them", async () => {
-    const { received } = await published(["-t", "a", "-t", "b", "--id", "7", "--zmq", spec, "x"], 1);
+    const { received } = await published(["-t", "a", "-t", "b", "--id", "7", "--zmq", spec, "x"]);
     assert.equal(received[0]?.length, 1);
     assert.deepEqual(JSON.parse(String(received[0]?.[0])), { topics: ["a", "b"], data: "x", id: "7" });
   });
@@ -82,8 +95,9 @@ describe("Publish command", () => {
   test("- publishes every line of standard input in its order, empty ones and the last without line end too", async () => {
     const lines = Array.from({ length: 3_000 }, (_, index) => `line ${index}`);
     const stdin = Readable.from([`\r\n${lines.join("\n")}`]);
-    const { code, received } = await published(["-t", "log", "--zmq", spec, "-"], 3_001, { stdin });
+    const { code, stdout, received } = await published(["-t", "log", "--zmq", spec, "-"], { stdin });
     assert.equal(code, 0);
+    assert.equal(stdout, Array.from({ length: 3_001 }, (_, index) => `${index + 1}\n`).join(""));
     assert.deepEqual(
       received.map(([, data]) => data),
       ["", ...lines],
@@ -92,9 +106,9 @@ describe("Publish command", () => {
 
   test("the address comes from the configuration when it is not given", async () => {
     writeFileSync(join(folder, "f.toml"), "[publish]\nzmq = 'ipc://publish'\n");
-    const byFile = await published(["-c", "f.toml", "x"], 1, { cwd: folder });
+    const byFile = await published(["-c", "f.toml", "x"], { cwd: folder });
     assert.equal(byFile.received.length, 1);
-    const byVariable = await published(["y"], 1, { env: { M2PUSH_PUBLISH_ZMQ: spec } });
+    const byVariable = await published(["y"], { env: { M2PUSH_PUBLISH_ZMQ: spec } });
     assert.equal(byVariable.received.length, 1);
   });
 
@@ -105,8 +119,105 @@ describe("Publish command", () => {
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^m2push: the daemon at ipc:\S+-none did not answer within 5 s; fix: start `m2push serve`.*\n$/,
+      /^m2push: the daemon at ipc:\S+-none did not answer within 10 s: .*; fix: start `m2push serve`.*\n$/,
     );
+  });
+
+  test("an event that the daemon rejects fails with the code and the reason", async () => {
+    const error = new ProtocolError("rate_limited", "too many events", { retryAfterMs: 1500 });
+    const { code, stdout, stderr } = await published(["--zmq", spec, "x"], {}, () => encodeError(error));
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.equal(
+      stderr,
+      `m2push: the daemon at ${spec} rejected the event (rate_limited): too many events; fix: try again in 1.5 s\n`,
+    );
+  });
+
+  test("an event without an acknowledgement in time fails, and may be published", async () => {
+    let end = () => {};
+    const clock: Clock = {
+      ...systemClock,
+      after(ms, run) {
+        if (ms === 7_000) end = run;
+        return systemClock.after(ms, run);
+      },
+    };
+    const never: Answer = () => {
+      end();
+      return undefined;
+    };
+    const { code, stdout, stderr } = await published(["--zmq", spec, "--timeout", "7", "x"], { clock }, never);
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /has not acknowledged the event: no reply within 7000 ms; it may be published or not; fix: /);
+  });
+
+  test("an event whose connection ends before the acknowledgement fails, and may be published", async () => {
+    const { server } = await daemonSocket((_, count) => {
+      assert.equal(count, 1);
+      void server.close();
+      return undefined;
+    });
+    const { code, stderr } = await runCommand(addPublish, ["publish", "--zmq", spec, "x"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /has not acknowledged the event: the connection has ended; it may be published or not; fix: /);
+    await server.close();
+  });
+
+  test("an event waits for a daemon that starts later", async () => {
+    const outcome = runCommand(addPublish, ["publish", "--zmq", spec, "x"]);
+    await new Promise(setImmediate);
+    const { server } = await daemonSocket();
+    assert.deepEqual(await outcome, { code: 0, stdout: "1\n", stderr: "" });
+    await server.close();
+  });
+
+  test("a server that is none for publishers is named as such", async () => {
+    const pull = new Pull();
+    const address = `tcp://127.0.0.1:${await freePort()}`;
+    await pull.bind(address);
+    const { code, stderr } = await runCommand(addPublish, ["publish", "--timeout", "1", "--zmq", address, "x"]);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /did not answer within 1 s: .*a PULL socket is connected to the DEALER socket of m2push; fix: /,
+    );
+    pull.close();
+  });
+
+  test("with - the first line that is rejected ends the command; ids of all published lines are printed in order", async () => {
+    const reject: Answer = ([, data], count) =>
+      data === "bad" ? encodeError(new ProtocolError("invalid", "no")) : encodeIds([`${count}`]);
+    const stdin = Readable.from(["a\nb\nbad\nd\nbad\nf\n"]);
+    const { code, stdout, stderr } = await published(["--zmq", spec, "-"], { stdin }, reject);
+    assert.equal(code, 1);
+    assert.equal(stdout, "1\n2\n4\n6\n");
+    assert.equal(
+      stderr,
+      `m2push: line 3 of standard input: the daemon at ${spec} rejected the event (invalid): no; ` +
+        "3 lines after it were already read: all but 5 of them are acknowledged, and no line after 6 was published\n",
+    );
+  });
+
+  test("with - a line that no event can hold is not sent, nor are those after it", async () => {
+    const stdin = Readable.from([`a\n${"x".repeat(100_000)}\nc\n`]);
+    const { code, stdout, stderr, received } = await published(["--zmq", spec, "-"], { stdin });
+    assert.equal(code, 1);
+    assert.equal(stdout, "1\n");
+    assert.match(stderr, /^m2push: line 2 of standard input: publication over its limits: /);
+    assert.deepEqual(received, [["message", "a", "{}"]]);
+  });
+
+  test("with - the id of a line is printed before the next line is read", async () => {
+    const { server } = await daemonSocket();
+    const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+    const outcome = runCommand(addPublish, ["publish", "--zmq", spec, "-"], { stdin, stdout });
+    for (const id of ["1\n", "2\n"]) {
+      stdin.write("line\n");
+      assert.equal(String(await new Promise((resolve) => stdout.once("data", resolve))), id);
+    }
+    stdin.end();
+    assert.equal((await outcome).code, 0);
+    await server.close();
   });
 
   interface Seen {
@@ -187,7 +298,7 @@ describe("Publish command", () => {
       const { code, stdout, stderr } = await runCommand(addPublish, ["publish", "--url", url, "-"], { stdin });
       assert.equal(code, 1);
       assert.equal(stdout, "1\n2\n");
-      assert.equal(stderr, `m2push: ${url} answered 401 Unauthorized: no token\n`);
+      assert.equal(stderr, `m2push: line 3 of standard input: ${url} answered 401 Unauthorized: no token\n`);
       assert.equal(seen.length, 3);
     });
   });
@@ -224,6 +335,8 @@ describe("Publish command", () => {
   const exactly = (text: string): RegExp => new RegExp(`^m2push: ${text.replace(/[()[\]"'.]/g, "\\$&")}\n$`);
 
   const USAGE: [args: string[], line: RegExp][] = [
+    [["--timeout", "0", "x"], /'0' is invalid\. Expected a number of seconds above 0\./],
+    [["--timeout", "1m", "x"], /'1m' is invalid\. Expected a number of seconds above 0\./],
     [["--retry", "5s", "x"], /'5s' is invalid\. Expected a whole number of milliseconds\./],
     [["--url", "localhost", "x"], /'localhost' is invalid\. Expected a URL/],
     [["--zmq", "localhost", "x"], /'localhost' is invalid\. Expected an address/],
@@ -257,17 +370,18 @@ describe("Publish command", () => {
       ["--zmq", spec],
       ["-t", "a", "--zmq", spec],
     ]) {
-      const { code, stderr, received } = await published(args, 1, { stdin: Readable.from(["piped\n"]) });
+      const { code, stderr, received } = await published(args, { stdin: Readable.from(["piped\n"]) });
       assert.deepEqual([code, received], [2, []]);
       assert.equal(stderr, `m2push: ${errorTexts.noData}\n`);
     }
-    assert.deepEqual((await published(["--zmq", spec, ""], 1)).received, [["message", "", "{}"]]);
+    assert.deepEqual((await published(["--zmq", spec, ""])).received, [["message", "", "{}"]]);
   });
 
   test("a line that is not UTF-8 ends the command and is named; those before it are published", async () => {
     const stdin = Readable.from([Buffer.from("a\nb\n\xff\n", "latin1")]);
-    const { code, stderr } = await published(["--zmq", spec, "-"], 2, { stdin });
+    const { code, stdout, stderr } = await published(["--zmq", spec, "-"], { stdin });
     assert.equal(code, 1);
+    assert.equal(stdout, "1\n2\n");
     assert.match(stderr, /^m2push: line 3 of standard input is not UTF-8; fix: /);
   });
 });

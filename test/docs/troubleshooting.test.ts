@@ -61,7 +61,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     [
       "http/publish",
       "publishing under a condition is 501",
-      "a body of another type, or none, is refused",
+      "a body of another type, or of none, is 415, and the response lists the types",
       "1,000 topics are taken",
     ],
   ],

@@ -6,6 +6,8 @@ const SHOP = "https://shop.example";
 const cors = (origins: readonly string[]) => ({ config: `[auth]\ncors_origins = ${JSON.stringify(origins)}` });
 const from = (origin: string) => ({ headers: { origin } });
 
+const EXPOSED = "Link, Last-Event-ID, Mercure-Last-Event-ID, ETag, Retry-After, Accept-Post";
+
 describe("CORS", () => {
   test("an origin that is named may read streams and answers, with credentials, and sees where a replay began", async () => {
     const web = await Web.open(cors(["https://other.example", SHOP]));
@@ -13,7 +15,7 @@ describe("CORS", () => {
       const { headers } = await web.get(path, { query: "topic=a", ...from(SHOP) });
       assert.equal(headers["access-control-allow-origin"], SHOP, path);
       assert.equal(headers["access-control-allow-credentials"], "true", path);
-      assert.equal(headers["access-control-expose-headers"], "Link, Last-Event-ID, Mercure-Last-Event-ID", path);
+      assert.equal(headers["access-control-expose-headers"], EXPOSED, path);
       assert.equal(headers.vary, "Origin", path);
     }
   });
@@ -102,6 +104,24 @@ describe("CORS", () => {
       const foreign = await web.get(path, { method: "OPTIONS", headers: { ...asked, origin: "https://evil.example" } });
       assert.equal(foreign.headers["access-control-allow-headers"], undefined, path);
     }
+  });
+
+  test("pages may send the headers that publishing needs, and the attributes of CloudEvents that they name", async () => {
+    const web = await Web.open(cors([SHOP]));
+    const requested = "content-type, ce-id, CE-Source , ce-traceparent, ce-x*y, x-other, ce-aaaaaaaaaaaaaaaaaaaaa";
+    const headers = {
+      origin: SHOP,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": requested,
+    };
+    const answer = await web.get(HUB, { method: "OPTIONS", headers });
+    const allowed = (answer.headers["access-control-allow-headers"] ?? "").toLowerCase().split(", ");
+    for (const name of ["idempotency-key", "if-match", "if-none-match", "content-type"])
+      assert.ok(allowed.includes(name));
+    assert.deepEqual(
+      allowed.filter((name) => name.startsWith("ce-") || name.startsWith("x-o")),
+      ["ce-id", "ce-source", "ce-traceparent"],
+    );
   });
 
   test("the list of origins can change while the daemon runs", async () => {

@@ -124,7 +124,7 @@ export class Web {
       hub: this.hub,
       history,
       presence: this.presence,
-      publisher: new Publisher({ hub: this.hub }),
+      publisher: new Publisher({ hub: this.hub, keys: this.history, repeated: () => {} }),
       clock,
       warn: () => {},
     });

@@ -105,11 +105,23 @@ describe("Publish", () => {
     assert.deepEqual(seen(), ["x"], "once, however many of its topics are followed");
   });
 
-  test("a body of another type, or none, is refused", async () => {
-    const { web } = await watched();
-    for (const type of ["application/json", "text/plain", "multipart/form-data; boundary=x"])
-      assert.equal((await web.post("topic=a", { headers: { "content-type": type } })).status, 400, type);
-    assert.equal((await web.post("")).status, 400);
+  test("a body of another type, or of none, is 415, and the response lists the types", async () => {
+    const { web, seen } = await watched();
+    for (const token of BOTH) {
+      for (const type of ["text/plain", "multipart/form-data; boundary=x", "application/xml", ""]) {
+        const { status, headers } = await web.post("topic=a", {
+          token: await token(),
+          headers: { "content-type": type },
+        });
+        assert.equal(status, 415, type);
+        assert.equal(
+          headers["accept-post"],
+          "application/x-www-form-urlencoded, application/json, application/x-ndjson, application/cloudevents+json, application/cloudevents-batch+json",
+        );
+      }
+    }
+    assert.equal((await web.post("")).status, 400, "a form without a topic");
+    assert.deepEqual(seen(), []);
   });
 
   test("parameters in the address are no fields", async () => {

@@ -30,7 +30,7 @@ async function open(options: Partial<IngressOptions> = {}) {
       async close() {},
     },
     post: (draft) => it.hub.post(draft),
-    publisher: new Publisher({ hub: it.hub }),
+    publisher: new Publisher({ hub: it.hub, keys: it.history, repeated: () => {} }),
     isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
       errors.push(error);
@@ -235,7 +235,7 @@ describe("Ingress", () => {
 
   test("a request that is rejected is answered with the reason, which is reported as well", async () => {
     const { ask, errors } = await open();
-    const message = 'not a publication: "data" must be a string: it is missing';
+    const message = '"data" is missing';
     assert.deepEqual(await ask('{"topic":"t"}'), { error: { code: "invalid", message } });
     assert.deepEqual(await ask("/hub/x", "forged"), {
       error: { code: "invalid", message: "a topic is in the hub's own namespace" },

@@ -81,6 +81,11 @@ describe("ZMTP", () => {
       assert.equal(socketTypeOf(body.subarray(0, end)), undefined, `${end} bytes`);
     assert.equal(socketTypeOf(Buffer.from("\x05ERROR\x03why")), undefined);
     assert.equal(socketTypeOf(Buffer.from("\x05READY\x0bSocket-Type\xff\xff\xff\xffPUSH", "latin1")), undefined);
+    const twice = (type: string) => Buffer.concat([body, Buffer.from(`\x0bSocket-Type\0\0\0\x04${type}`)]);
+    assert.equal(socketTypeOf(twice("PUSH")), "PUSH");
+    assert.equal(socketTypeOf(twice("PULL")), undefined);
+    for (const more of ["\0", "\x01x", "\x01x\0\0\0\x02y"])
+      assert.equal(socketTypeOf(Buffer.concat([body, Buffer.from(more)])), undefined, "bytes behind the last property");
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
         socketTypeOf(Buffer.concat([Buffer.from("\x05READY"), bytes]));

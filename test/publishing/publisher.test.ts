@@ -19,7 +19,10 @@ describe("Publisher", () => {
         return [{ id: "1" }, { error }];
       },
     };
-    const published = await new Publisher({ hub }).publish({ drafts: [draft("a"), draft("b")], ...ORIGIN });
+    const published = await new Publisher({ hub, keys: { findKey: () => undefined }, repeated: () => {} }).publish({
+      drafts: [draft("a"), draft("b")],
+      ...ORIGIN,
+    });
     assert.deepEqual(published, [{ id: "1" }, { error }]);
     assert.deepEqual(batches, [["a", "b"]]);
   });

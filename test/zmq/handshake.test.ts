@@ -39,6 +39,12 @@ describe("Handshake", () => {
     assert.equal(net.written, WHOLE);
   });
 
+  test("sends the greeting at once where it is told so", () => {
+    const net = new FakeNetSocket();
+    new Handshake(net.socket, new FakeClock(), () => {}, false);
+    assert.equal(net.written, WHOLE);
+  });
+
   test("returns the bytes behind the greeting, wherever it is cut", () => {
     const bytes = Buffer.concat([GREETING, Buffer.from("READY")]);
     for (let cut = 0; cut <= bytes.length; cut++) {

@@ -48,7 +48,7 @@ describe("RequestSession", () => {
     const { session, told, bind } = await setUp(t);
     const reply = await bind();
     const questions = Array.from({ length: 20 }, (_, number) => `question ${number}`);
-    const answers = Promise.all(questions.map((question) => session.request(Buffer.from(question), LONG_MS)));
+    const answers = Promise.all(questions.map((question) => session.request([Buffer.from(question)], LONG_MS)));
     for (const _ of questions) await answer(reply);
     assert.deepEqual(
       (await answers).map((it) => [it.answer.toString(), it.session]),
@@ -71,11 +71,11 @@ describe("RequestSession", () => {
 
   test("a question waits for a connection; one that was under way when it ends fails", async (t) => {
     const { session, until, bind } = await setUp(t);
-    const early = session.request(Buffer.from("early"), LONG_MS);
+    const early = session.request([Buffer.from("early")], LONG_MS);
     const reply = await bind();
     await answer(reply);
     assert.equal(String((await early).answer), "answer to early");
-    const lost = session.request(Buffer.from("lost"), LONG_MS);
+    const lost = session.request([Buffer.from("lost")], LONG_MS);
     await reply.receive();
     reply.close();
     await assert.rejects(lost, { code: "unavailable", message: /the connection has ended/ });
@@ -86,10 +86,10 @@ describe("RequestSession", () => {
     const { session, told, until, bind } = await setUp(t);
     const reply = await bind();
     await until(1);
-    const late = session.request(Buffer.from("late"), 50);
+    const late = session.request([Buffer.from("late")], 50);
     await assert.rejects(late, { code: "unavailable", message: /no reply within 50 ms/ });
     await reply.receive();
-    const next = session.request(Buffer.from("next"), LONG_MS);
+    const next = session.request([Buffer.from("next")], LONG_MS);
     await reply.send("too late");
     assert.equal(await answer(reply), "next");
     assert.equal(String((await next).answer), "answer to next");
@@ -107,7 +107,7 @@ describe("RequestSession", () => {
 
   test("where nobody is the question is given up, in words; an address that is none is an error of the link", async (t) => {
     const { session } = await setUp(t);
-    await assert.rejects(session.request(Buffer.from("?"), 20), { code: "unavailable" });
+    await assert.rejects(session.request([Buffer.from("?")], 20), { code: "unavailable" });
     const nonsense = new RequestSession("nonsense", systemClock, { connected() {}, ended() {}, replied() {} });
     await assert.rejects(nonsense.start(), { code: "link_failed" });
   });

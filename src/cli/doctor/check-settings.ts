@@ -17,6 +17,7 @@ interface RecommendedSetting {
   readonly effect: (value: number) => string;
 }
 
+const CONTENT_LENGTH = "limits.content_length";
 /** The largest event, 100,000 bytes, URL-encoded (three bytes each), plus topics and tokens. */
 const CONTENT_BYTES = 327_680;
 /** The daemon does not read a longer request completely: zmq/native-transport.ts. */
@@ -42,7 +43,7 @@ const RECOMMENDED: readonly RecommendedSetting[] = [
     effect: () => "Mongrel2 keeps connections of clients whose machine or network has disappeared",
   },
   {
-    key: "limits.content_length",
+    key: CONTENT_LENGTH,
     normal: 20_480,
     isGood: (bytes) => bytes >= CONTENT_BYTES && bytes <= MAX_CONTENT_BYTES,
     wanted: CONTENT_BYTES,
@@ -71,10 +72,12 @@ const RECOMMENDED: readonly RecommendedSetting[] = [
   },
 ];
 
-export const checkSettings = (database: Mongrel2Database): Finding[] =>
-  RECOMMENDED.map(({ key, normal, isGood, wanted, effect }) => {
+/** `batchBytes`: [publish] max_batch_bytes. */
+export function checkSettings(database: Mongrel2Database, batchBytes: number): Finding[] {
+  return RECOMMENDED.map(({ key, normal, isGood, wanted, effect }) => {
     const value = setting(database, key, normal);
-    return isGood(value)
-      ? databaseFindings.settingGood(key, value)
-      : databaseFindings.settingBad(key, value, effect(value), wanted);
+    if (!isGood(value)) return databaseFindings.settingBad(key, value, effect(value), wanted);
+    if (key === CONTENT_LENGTH && value < batchBytes) return databaseFindings.batchesTooLarge(value, batchBytes);
+    return databaseFindings.settingGood(key, value);
   });
+}

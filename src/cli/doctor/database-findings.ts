@@ -117,6 +117,11 @@ export const databaseFindings = {
   settingGood: (key: string, value: number) => ok(`${key} is ${value}`),
   settingBad: (key: string, value: number, effect: string, wanted: number) =>
     warn(`${key} is ${value}: ${effect}`, `set '${key}': ${wanted}`),
+  batchesTooLarge: (contentBytes: number, batchBytes: number) =>
+    warn(
+      `limits.content_length is ${contentBytes}: Mongrel2 answers 413 to batches that m2push accepts ([publish] max_batch_bytes is ${batchBytes})`,
+      `set 'limits.content_length': ${batchBytes}, or lower max_batch_bytes`,
+    ),
 } as const;
 
 const setRecvIdent = (prefix: string): string =>

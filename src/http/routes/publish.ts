@@ -2,23 +2,29 @@
  * POST of the hub's address (Mercure, "Publishing"): authorize, parse, check, publish. The response is the event's id and is sent when the
  * event is as durable as configured. A rejected request publishes nothing.
  */
-import { M2pushError, ProtocolError } from "../../errors.js";
+import { M2pushError } from "../../errors.js";
 import { coversAll } from "../../matching/selector.js";
-import { LIMITS } from "../../protocol/limits.js";
-import { checkDraft, type Draft } from "../../protocol/publication.js";
-import type { HttpRequest } from "../../protocol/request.js";
+import { isBinaryCloudEvent } from "../../protocol/cloud-events.js";
+import { checkDraft, type Draft } from "../../protocol/draft.js";
+import type { BatchLimits, BatchRules } from "../../protocol/event-batch.js";
+import { EVENT_TYPES, parseEventBody } from "../../protocol/event-body.js";
+import { type HttpRequest, header } from "../../protocol/request.js";
 import type { Publisher } from "../../publishing/publisher.js";
 import { isResponse, type Principal } from "../access.js";
 import { errorResponse, rejection } from "../error-response.js";
-import { isForm, parseFormBody, rejectEncodedBody, valuesOf } from "../form.js";
+import { FORM_TYPE, isForm, rejectEncodedBody } from "../form.js";
+import { idempotencyKey } from "../idempotency-key.js";
 import type { MercureDialect } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
+import { parsePublishForm } from "../publish-form.js";
+import { type PublishedForm, publishedResponse } from "../published-response.js";
 import type { Response } from "../response.js";
 import type { RouteMethod } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
 
 export interface PublishDeps {
-  readonly publisher: Pick<Publisher, "publishOne">;
+  readonly publisher: Pick<Publisher, "publish">;
+  readonly batchLimits: BatchLimits;
   /** The hub's URL. */
   readonly base: string;
   readonly dialects: Dialects;
@@ -51,23 +57,64 @@ export class PublishRoute {
     const principal = await access.publisher(request);
     if (isResponse(principal)) return principal;
     const dialect = dialects.ofPrincipal(principal);
-    const draft = parseDraft(request, dialect);
-    if (draft.topics.some((topic) => dialect.isReserved(topic, this.#url))) {
-      const body = "a topic is reserved for the hub\n";
-      return rejection(dialect.reservedTopicCode, { body, reason: "a reserved topic" });
-    }
-    if (principal !== "anonymous" && !coversAll(principal.publish, draft.topics, this.#url.href)) {
+    const parsed = this.#parse(request, dialect);
+    if (!parsed) return unsupportedType(request);
+    const { drafts, form } = parsed;
+    if (!this.#grants(principal, drafts)) {
       return access.insufficientScope("the token grants publishing, but not on every topic of this update");
     }
-    checkDraft(draft, { joiners: dialect.allowsJoiners });
-    const { id } = await publisher.publishOne(draft, { publisher: scopeOf(principal), source: "http" });
-    return { status: 200, body: id };
+    const key = idempotencyKey(request);
+    const origin = { publisher: scopeOf(principal), source: "http", ...(key !== undefined && { key }) } as const;
+    const published = await publisher.publish({ drafts, ...origin });
+    return publishedResponse(form, published);
   }
+
+  /** Undefined = the content type is not supported. */
+  #parse(request: HttpRequest, dialect: MercureDialect): ParsedRequest | undefined {
+    const rules: BatchRules = {
+      limits: this.#deps.batchLimits,
+      joiners: dialect.allowsJoiners,
+      isReserved: (topic) => dialect.isReserved(topic, this.#url),
+      reservedTopicCode: dialect.reservedTopicCode,
+    };
+    if (isForm(request) && !isBinaryCloudEvent(request.headers)) {
+      const draft = parsePublishForm(request.body, dialect);
+      checkDraft(draft, rules);
+      return { drafts: [draft], form: "text" };
+    }
+    const body = parseEventBody(request, rules);
+    return body && { drafts: body.drafts, form: body.isBatch ? "events" : "object" };
+  }
+
+  /** Whether the principal may publish on every topic of every event. All topics are compared at once: the work has one limit. */
+  #grants(principal: Principal, drafts: readonly Draft[]): boolean {
+    if (principal === "anonymous") return true;
+    const topics = new Set(drafts.flatMap((draft) => draft.topics));
+    return coversAll(principal.publish, [...topics], this.#url.href);
+  }
+}
+
+interface ParsedRequest {
+  readonly drafts: readonly Draft[];
+  readonly form: PublishedForm;
+}
+
+const ACCEPTED_TYPES = [FORM_TYPE, ...EVENT_TYPES].join(", ");
+
+function unsupportedType(request: HttpRequest): Response {
+  const type = header(request, "content-type") ?? "";
+  const reason = type === "" ? "no content type" : "a content type that is not supported";
+  return rejection("unsupported_type", {
+    headers: { "Accept-Post": ACCEPTED_TYPES },
+    body: `${reason}; fix: send one of ${ACCEPTED_TYPES}\n`,
+    reason,
+  });
 }
 
 /** Publishers without a token, or without a subject in it, share one scope. */
 function scopeOf(principal: Principal): string {
-  return principal === "anonymous" || principal.subject === undefined ? "http" : `subject ${principal.subject}`;
+  if (principal === "anonymous" || principal.subject === undefined) return "http";
+  return `subject ${JSON.stringify([principal.issuer ?? null, principal.subject])}`;
 }
 
 /** Conditions are not supported; publishing regardless of a condition would be the one wrong result. */
@@ -76,29 +123,4 @@ function rejectCondition({ headers }: HttpRequest): Response | undefined {
   return name === undefined
     ? undefined
     : rejection("unsupported", { body: `${name} is not supported\n`, persists: true });
-}
-
-/** Unknown fields are ignored (Mercure, "Publishing"). */
-function parseDraft(request: HttpRequest, dialect: MercureDialect): Draft {
-  if (!isForm(request)) throw new ProtocolError("invalid", "the body is not application/x-www-form-urlencoded");
-  const form = parseFormBody(request.body);
-  const [topic, ...alternates] = valuesOf(form, "topic");
-  if (topic === undefined) throw new ProtocolError("invalid", 'missing "topic" parameter');
-  if (alternates.length >= LIMITS.topics) {
-    throw new ProtocolError(dialect.tooManyTopicsCode, `more than ${LIMITS.topics} topics`);
-  }
-  const [id, type, retry] = ["id", "type", "retry"].map((name) => valuesOf(form, name)[0] || undefined);
-  return {
-    topics: [topic, ...alternates],
-    data: valuesOf(form, "data")[0] ?? "",
-    private: form.some(([name]) => name === "private"),
-    ...(id !== undefined && { id }),
-    ...(type !== undefined && { type }),
-    ...(retry !== undefined && { retry: parseMilliseconds(retry) }),
-  };
-}
-
-function parseMilliseconds(digits: string): number {
-  if (!/^[0-9]+$/.test(digits)) throw new ProtocolError("invalid", "retry is not a whole number of milliseconds");
-  return Number(digits);
 }

@@ -71,6 +71,10 @@ export class Counters {
   publicationBytes = 0;
   /** Publications whose publisher used an id again. */
   repeatedIds = 0;
+  /** Requests and events that were not published again, because their idempotency key was used before. */
+  repeats = 0;
+  /** Idempotency keys that were evicted within their window. */
+  evictedKeys = 0;
   readonly servers = new Map<string, ServerCounters>();
   /** By server and reason. */
   readonly disconnects = new LabelledCounter();

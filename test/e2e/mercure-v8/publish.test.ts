@@ -87,8 +87,10 @@ describe("Mercure draft 08, end to end: Publish", () => {
     await hub.published({ topic: "a" });
   });
 
-  test("a body that is no form: 400", async () => {
-    assert.equal((await hub.publish('{"topic":"a"}', undefined, { "content-type": "application/json" })).status, 400);
+  test("a body of a type that is not supported: 415, with the types that are", async () => {
+    const { status, headers } = await hub.publish("topic=a", undefined, { "content-type": "text/plain" });
+    assert.equal(status, 415);
+    assert.match(String(headers["accept-post"]), /^application\/x-www-form-urlencoded, /);
   });
 
   for (const word of ["private=on", "private=", "private", "private=0"]) {
