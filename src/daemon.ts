@@ -39,6 +39,7 @@ import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
+import { RateLimiter } from "./publishing/rate-limiter.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
@@ -159,6 +160,7 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
   context.beacon?.start(next.beacon);
+  context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
 }
@@ -202,7 +204,8 @@ async function startHub(context: DaemonContext): Promise<void> {
     random: Math.random,
   });
   const repeated = () => observe({ type: "publicationRepeated" });
-  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated });
+  context.rates = new RateLimiter(initial.publish, clock);
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates: context.rates });
   await context.hub.start();
 }
 
@@ -251,6 +254,7 @@ async function startIngress(context: DaemonContext): Promise<void> {
     source: publishers,
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
+    batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
     rejected: (error) => observe({ type: "publicationRejected", source: "zmq", error }),
     observer: socketObserver(initial.publish.zmq, conditions, observe),

@@ -198,6 +198,18 @@ const SECTIONS = {
       change: "restart",
       doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself answers 413 to bodies above limits.content_length in mongrel2.conf.",
     }),
+    rate: key<number>({
+      type: integerType(0, 1_000_000, "no limit"),
+      default: 0,
+      change: "live",
+      doc: "Events a second that one publisher may publish: one subject of tokens, or all publishers without one. Over HTTP more are answered 429.",
+    }),
+    burst: key<number>({
+      type: integerType(1, 1_000_000),
+      default: 1000,
+      change: "live",
+      doc: "Events that one publisher may publish at once, before rate applies.",
+    }),
     idempotency_window: key<number>({
       type: durationType({ min: SECOND_MS, max: 365 * DAY_MS }),
       default: DAY_MS,

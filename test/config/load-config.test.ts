@@ -46,6 +46,8 @@ describe("loadConfig", () => {
     beacon: { interval: 5_000, topic: "beacon" },
     publish: {
       zmq: "tcp://127.0.0.1:9997",
+      rate: 0,
+      burst: 1000,
       idempotency_window: 86_400_000,
       max_keys: 1_000_000,
       max_batch: 1000,

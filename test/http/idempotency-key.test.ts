@@ -59,6 +59,24 @@ describe("Idempotency-Key", () => {
     assert.equal(count(), owners.length);
   });
 
+  test("a form, an event as JSON and a batch have keys alike", async () => {
+    const { web, count } = await opened();
+    const post = async (type: string, body: string, key?: string) => {
+      const headers = { "content-type": type, ...(key !== undefined && { "idempotency-key": key }) };
+      return (await web.post(body, { headers })).body;
+    };
+    const batch = '[{"topic":"a","data":1},{"topic":"a","data":2,"id":"mine"}]';
+    const first = await post("application/json", batch, "k");
+    assert.equal(await post("application/json", batch, "k"), first);
+    assert.equal(count(), 2);
+    const keyed = '{"topic":"a","data":3,"key":"order-7"}';
+    const event = await post("application/json", keyed);
+    assert.deepEqual([await post("application/json", keyed), count()], [event, 3]);
+    const lines = `${keyed}\n{"topic":"a","data":4}\n`;
+    assert.equal(JSON.parse(await post("application/x-ndjson", lines)).events[0].id, JSON.parse(event).id);
+    assert.equal(count(), 4);
+  });
+
   test("escapes of a quoted key count as what they stand for", async () => {
     const { web, count } = await opened();
     await web.post("topic=a", { headers: { "idempotency-key": '"a\\\\\\"b"' } });

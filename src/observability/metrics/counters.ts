@@ -59,8 +59,8 @@ const PARSE_REASONS = ["invalid", "too_large"];
 /** And those that a rejected publication can, by where it came from. */
 const STORING = ["storage_failed", "unavailable"];
 const REJECT_REASONS: Readonly<Record<PublicationSource, readonly string[]>> = {
-  http: ["unauthenticated", "forbidden", "invalid", "too_large", ...STORING],
-  zmq: ["invalid", "too_large", ...STORING],
+  http: ["unauthenticated", "forbidden", "invalid", "too_large", "key_reused", "rate_limited", ...STORING],
+  zmq: ["invalid", "too_large", "key_reused", "rate_limited", ...STORING],
   internal: ["invalid", "too_large", ...STORING],
 };
 /** And those for which a publisher's connection is ended. */
