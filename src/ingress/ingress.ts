@@ -7,6 +7,7 @@ import { M2pushError, messageOf, ProtocolError } from "../errors.js";
 import type { BatchLimits } from "../protocol/event-batch.js";
 import { type Draft, isBatch, parsePublications } from "../protocol/publication.js";
 import { encodeError, encodeResults } from "../protocol/publish-reply.js";
+import type { PublishRequest } from "../publishing/publish-request.js";
 import type { Publisher } from "../publishing/publisher.js";
 import type { RateLimiter } from "../publishing/rate-limiter.js";
 
@@ -55,6 +56,10 @@ export interface IngressOptions {
   readonly publisher: Pick<Publisher, "publish">;
   /** The rate of publishers that get no replies: they are slowed down, and nothing of them is dropped. Others are told. */
   readonly rates: Pick<RateLimiter, "pauseAfter">;
+  /** Who publishes through this source (PublishRequest.publisher); absent = "zmq". */
+  readonly scope?: string;
+  /** Whether the publishers of this source may publish to all of these topics; absent = to every topic. */
+  readonly mayPublish?: ((topics: readonly string[]) => boolean) | undefined;
   readonly batchLimits: BatchLimits;
   /** Whether a topic is in the hub's own namespace, which is closed to publishers. */
   readonly isReserved: (topic: string) => boolean;
@@ -63,16 +68,16 @@ export interface IngressOptions {
   readonly observer: SocketObserver;
 }
 
-/** All publishers over ZeroMQ are one: they have no tokens that tell them apart. */
-const ORIGIN = { publisher: "zmq", source: "zmq" } as const;
-
 export class Ingress {
   readonly #options: IngressOptions;
+  /** All publishers of a source are one: nothing tells them apart. */
+  readonly #origin: Pick<PublishRequest, "publisher" | "source">;
   /** The promise of the last post(): several publications may share one, and its rejection must be reported once. */
   #pending: Promise<unknown> | undefined;
 
   constructor(options: IngressOptions) {
     this.#options = options;
+    this.#origin = { publisher: options.scope ?? "zmq", source: "zmq" };
   }
 
   start(): Promise<void> {
@@ -110,26 +115,30 @@ export class Ingress {
   }
 
   #pace(events: number, connection: PacedConnection | undefined): void {
-    const pauseMs = this.#options.rates.pauseAfter(ORIGIN.publisher, events);
-    if (pauseMs > 0) connection?.holdFor(pauseMs);
+    if (connection === undefined) return;
+    const pauseMs = this.#options.rates.pauseAfter(this.#origin.publisher, events);
+    if (pauseMs > 0) connection.holdFor(pauseMs);
   }
 
-  /** Throws a ProtocolError. */
+  /** Throws a ProtocolError, or "forbidden". */
   #parse(parts: Buffer[]): readonly Draft[] {
-    const { batchLimits: limits, isReserved } = this.#options;
-    return parsePublications(parts, { limits, isReserved });
+    const { batchLimits: limits, isReserved, mayPublish } = this.#options;
+    const drafts = parsePublications(parts, { limits, isReserved });
+    if (mayPublish !== undefined && !drafts.every(({ topics }) => mayPublish(topics)))
+      throw new M2pushError("forbidden", FORBIDDEN);
+    return drafts;
   }
 
   /** A batch, or an event with a key, of a PUSH socket. Rejects if one of its events was not published. */
   async #publishUnanswered(drafts: readonly Draft[]): Promise<void> {
-    const results = await this.#options.publisher.publish({ drafts, ...ORIGIN, isPaced: true });
+    const results = await this.#options.publisher.publish({ drafts, ...this.#origin, isPaced: true });
     for (const result of results) if ("error" in result) throw result.error;
   }
 
   /** Publishes the message; resolves with the reply to it. */
   async #reply(parts: Buffer[]): Promise<Buffer> {
     try {
-      const results = await this.#options.publisher.publish({ drafts: this.#parse(parts), ...ORIGIN });
+      const results = await this.#options.publisher.publish({ drafts: this.#parse(parts), ...this.#origin });
       for (const result of results) if ("error" in result) this.#options.rejected(result.error);
       return encodeResults(results, isBatch(parts));
     } catch (error) {
@@ -145,3 +154,5 @@ export class Ingress {
     this.#options.rejected(error);
   }
 }
+
+const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";
