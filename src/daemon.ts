@@ -38,6 +38,7 @@ import { LogObserver } from "./observability/log/log-observer.js";
 import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
+import { NewestEvents, type NewestEventsOptions } from "./publishing/newest-events.js";
 import { Publisher } from "./publishing/publisher.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
@@ -201,7 +202,11 @@ async function startHub(context: DaemonContext): Promise<void> {
     isFlooded: () => publishers?.hasBacklog ?? false,
     random: Math.random,
   });
-  context.publisher = new Publisher({ hub: context.hub });
+  // In a cluster, another daemon may publish between the check of a condition and the publication.
+  const watch: NewestEventsOptions["watch"] = (published) =>
+    context.listeners.on("published", ({ publication }) => published(publication));
+  const newest = nodes ? undefined : new NewestEvents({ history, watch });
+  context.publisher = new Publisher({ hub: context.hub, ...(newest && { newest }) });
   await context.hub.start();
 }
 

@@ -2,13 +2,18 @@
  * The one way from an ingress (HTTP, ZeroMQ, an embedding program) to the hub, for requests that are answered. Rules that hold for
  * every ingress belong here.
  */
+import { ProtocolError } from "../errors.js";
 import type { PublishedEvent } from "../hub/bus.js";
 import type { Hub } from "../hub/hub.js";
 import type { Draft } from "../protocol/publication.js";
+import type { NewestEvents } from "./newest-events.js";
+import { checkCondition, type PublishCondition } from "./publish-condition.js";
 import type { PublishRequest } from "./publish-request.js";
 
 export interface PublisherOptions {
   readonly hub: Pick<Hub, "publish" | "publishAll">;
+  /** Absent = conditions are not supported: in a cluster another daemon may publish between the check and the publication. */
+  readonly newest?: NewestEvents;
 }
 
 export class Publisher {
@@ -22,11 +27,25 @@ export class Publisher {
    * Publishes the events of one request; resolves, when they are as durable as configured, with what became of each of them. Rejects
    * with an M2pushError when none of them was published, or when that is unknown ("unavailable").
    */
-  async publish({ drafts }: PublishRequest): Promise<readonly PublishedEvent[]> {
+  async publish({ drafts, condition }: PublishRequest): Promise<readonly PublishedEvent[]> {
     const { hub } = this.#options;
     const [first] = drafts;
-    if (first !== undefined && drafts.length === 1) return [await hub.publish(first)];
-    return hub.publishAll(drafts);
+    if (first === undefined || drafts.length > 1) return hub.publishAll(drafts);
+    return [await (condition ? this.#publishIf(condition, first) : hub.publish(first))];
+  }
+
+  /** The check and the publication are in one tick, so that nothing comes between them. Rejects with ConditionFailed. */
+  async #publishIf(condition: PublishCondition, draft: Draft): Promise<PublishedEvent> {
+    const { hub, newest } = this.#options;
+    if (!newest) throw new ProtocolError("unsupported", "conditions are not supported in a cluster");
+    const [topic] = draft.topics;
+    let current = newest.of(topic);
+    while (current instanceof Promise) {
+      await current;
+      current = newest.of(topic);
+    }
+    checkCondition(condition, current.id);
+    return hub.publish(draft);
   }
 
   /** Publishes one event, as publish(); rejects with its error. */
