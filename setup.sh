@@ -40,6 +40,11 @@ missing_packages() {
   has gcc || echo gcc
   [[ -e /usr/include/stdio.h ]] || echo libc6-dev
   [[ -e /usr/include/zmq.h ]] || echo libzmq3-dev
+  # The bindings of ZeroMQ that the samples in docs/examples use. /usr/bin/python3, not another one on the PATH, has Debian's modules.
+  [[ -e /usr/lib/python3/dist-packages/zmq ]] || echo python3-zmq
+  has php || echo php-cli
+  has php && php -r 'exit(extension_loaded("zmq") ? 0 : 1);' || echo php-zmq
+  has ruby && ruby -e 'require "ffi-rzmq"' 2>/dev/null || echo ruby-ffi-rzmq
 }
 
 # Prints the prefix that runs a command as root without a password: nothing for root, "sudo -n" otherwise. Fails without one.

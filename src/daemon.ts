@@ -40,6 +40,7 @@ import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { NewestEvents, type NewestEventsOptions } from "./publishing/newest-events.js";
 import { Publisher } from "./publishing/publisher.js";
+import { RateLimiter } from "./publishing/rate-limiter.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
@@ -160,6 +161,7 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
   context.beacon?.start(next.beacon);
+  context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
 }
@@ -206,7 +208,10 @@ async function startHub(context: DaemonContext): Promise<void> {
   const watch: NewestEventsOptions["watch"] = (published) =>
     context.listeners.on("published", ({ publication }) => published(publication));
   const newest = nodes ? undefined : new NewestEvents({ history, watch });
-  context.publisher = new Publisher({ hub: context.hub, ...(newest && { newest }) });
+  const repeated = () => observe({ type: "publicationRepeated" });
+  context.rates = new RateLimiter(initial.publish, clock);
+  const { rates } = context;
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...(newest && { newest }) });
   await context.hub.start();
 }
 
@@ -255,6 +260,7 @@ async function startIngress(context: DaemonContext): Promise<void> {
     source: publishers,
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
+    batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
     rejected: (error) => observe({ type: "publicationRejected", source: "zmq", error }),
     observer: socketObserver(initial.publish.zmq, conditions, observe),

@@ -5,13 +5,13 @@
  *
  * While NATS is disconnected, reads of older events wait; the clients keep their positions.
  */
-import { fillPage } from "../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
+import type { KeyEntry } from "../protocol/stored-key.js";
 import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
 import { EpochMap } from "./epoch-map.js";
-import { type CachedRange, RangeCache } from "./range-cache.js";
+import { pageOf, RangeCache, startsWithHole } from "./range-cache.js";
 import { keyOf } from "./stream-record.js";
 import type { StreamSession, StreamState } from "./stream-session.js";
 
@@ -126,6 +126,14 @@ export class ClusterHistory implements History {
   #dropCaches(): void {
     this.#startTail(this.epoch, this.#last);
     this.#ranges.clear(this.epoch);
+  }
+
+  get keyCount(): number {
+    return this.#tail.keyCount;
+  }
+
+  findKey(hash: string): KeyEntry | undefined {
+    return this.#tail.findKey(hash);
   }
 
   #startTail(epoch: string, last: number): void {
@@ -281,19 +289,4 @@ export class ClusterHistory implements History {
     this.#session = undefined;
     for (const resume of this.#sessionWaiters.splice(0)) resume(undefined);
   }
-}
-
-/** Whether the first event after an offset is missing. */
-function startsWithHole({ after: start, publications }: CachedRange, after: number): boolean {
-  const next = Math.max(after, start) + 1;
-  return !publications.some(({ offset }) => offset === next);
-}
-
-/** One page of a reader, filled from ranges. */
-function pageOf(ranges: readonly CachedRange[], after: number, options: ReadOptions): HistoryPage {
-  return fillPage(publicationsAfter(ranges, after), after, ranges.at(-1)?.through ?? after, options);
-}
-
-function* publicationsAfter(ranges: readonly CachedRange[], after: number): Iterable<Publication> {
-  for (const { publications } of ranges) for (const it of publications) if (it.offset > after) yield it;
 }

@@ -2,11 +2,13 @@
  * A least-recently-used cache of ranges of RANGE_OFFSETS offsets that were read from the stream. Concurrent readers of a range share
  * one read. (80,000 events of 100 bytes are 160 ranges; 1,000 readers at 1,000 positions cost as many reads as one.)
  */
+import { fillPage } from "../delivery/fill-page.js";
+import type { HistoryPage, ReadOptions } from "../delivery/history.js";
 import type { Publication } from "../protocol/publication.js";
 import { decodeStreamRecord } from "./stream-record.js";
 import type { StreamMessage } from "./stream-session.js";
 
-export interface CachedRange {
+interface CachedRange {
   /** Offsets above this one, up to and including `through`. */
   readonly after: number;
   readonly through: number;
@@ -120,4 +122,19 @@ const numberOf = (after: number): number => Math.floor(after / RANGE_OFFSETS);
 
 function bytesOf({ publications }: CachedRange): number {
   return publications.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+/** Whether the first event after an offset is missing. */
+export function startsWithHole({ after: start, publications }: CachedRange, after: number): boolean {
+  const next = Math.max(after, start) + 1;
+  return !publications.some(({ offset }) => offset === next);
+}
+
+/** One page of a reader, filled from ranges. */
+export function pageOf(ranges: readonly CachedRange[], after: number, options: ReadOptions): HistoryPage {
+  return fillPage(publicationsAfter(ranges, after), after, ranges.at(-1)?.through ?? after, options);
+}
+
+function* publicationsAfter(ranges: readonly CachedRange[], after: number): Iterable<Publication> {
+  for (const { publications } of ranges) for (const it of publications) if (it.offset > after) yield it;
 }

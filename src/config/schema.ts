@@ -198,6 +198,30 @@ const SECTIONS = {
       change: "restart",
       doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself answers 413 to bodies above limits.content_length in mongrel2.conf.",
     }),
+    rate: key<number>({
+      type: integerType(0, 1_000_000, "no limit"),
+      default: 0,
+      change: "live",
+      doc: "Events a second that one publisher may publish: one subject of tokens, or all publishers without one. Over HTTP more are answered 429.",
+    }),
+    burst: key<number>({
+      type: integerType(1, 1_000_000),
+      default: 1000,
+      change: "live",
+      doc: "Events that one publisher may publish at once, before rate applies.",
+    }),
+    idempotency_window: key<number>({
+      type: durationType({ min: SECOND_MS, max: 365 * DAY_MS }),
+      default: DAY_MS,
+      change: "restart",
+      doc: "How long the daemon knows an idempotency key. A request that repeats a key within this time is answered with the first one's ids, and publishes nothing.",
+    }),
+    max_keys: key<number>({
+      type: integerType(10_000, 100_000_000),
+      default: 1_000_000,
+      change: "restart",
+      doc: "Maximum number of known idempotency keys. The daemon forgets the oldest beyond it, also within idempotency_window. A key takes about 140 bytes on disk, or 190 in memory where history.store is memory.",
+    }),
   },
   zmq: {
     implementation: key<"auto" | "native" | "libzmq">({

@@ -6,7 +6,7 @@ import type { Draft } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 
 /** An event for publish(): `topics` begins with the canonical one; `private` absent = for every subscriber of the topics. */
-export type EventToPublish = Omit<Draft, "private"> & { readonly private?: boolean };
+export type EventToPublish = Omit<Draft, "private" | "storedKey"> & { readonly private?: boolean };
 
 /** Where the daemon can be reached. */
 export interface DaemonAddress {

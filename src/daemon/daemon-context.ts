@@ -21,6 +21,7 @@ import type { RunningAdmin } from "../observability/admin/start-admin.js";
 import type { Logger } from "../observability/log/logger.js";
 import type { MetricsObserver } from "../observability/metrics/metrics-observer.js";
 import type { Publisher } from "../publishing/publisher.js";
+import type { RateLimiter } from "../publishing/rate-limiter.js";
 import type { FolderLock } from "../storage/folder-lock.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
@@ -71,6 +72,8 @@ export class DaemonContext {
   presence: Presence | undefined;
   hub: Hub | undefined;
   publisher: Publisher | undefined;
+  /** Absent = the hub has not started. */
+  rates: RateLimiter | undefined;
   admin: RunningAdmin | undefined;
   app: App | undefined;
   router: Router | undefined;

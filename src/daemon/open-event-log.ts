@@ -5,6 +5,7 @@ import type { ClientStore } from "../delivery/client-store.js";
 import { openClientStore, withoutRecord } from "../storage/clients/open-client-store.js";
 import { checkFolder, type FolderLock, lockFolder } from "../storage/folder-lock.js";
 import { MemoryHistory, newEpoch } from "../storage/memory/memory-history.js";
+import type { KeyLimits } from "../storage/memory/memory-keys.js";
 import { openHistory } from "../storage/open-history.js";
 import { storageConditions } from "../storage/storage-failure.js";
 import { packageVersion } from "../util/package-version.js";
@@ -42,7 +43,7 @@ async function openLocal(context: DaemonContext): Promise<EventLog> {
   const { max_events: maxEvents, max_age: maxAge, max_bytes: maxBytes } = limits;
   const history = await openHistory(
     {
-      ...{ store, path, durability, maxEvents, maxAge, maxBytes },
+      ...{ store, path, durability, maxEvents, maxAge, maxBytes, keys: keyLimits(context) },
       takeover: takeoverMs(context),
       warn: (warning) => log.warn({ event: "history" }, warning),
       observer: storageConditions(conditions, durability === "memory"),
@@ -50,6 +51,11 @@ async function openLocal(context: DaemonContext): Promise<EventLog> {
     clock,
   );
   return { history, bus: new LocalBus(history, clock), close: () => history.close() };
+}
+
+function keyLimits({ initial, observe }: DaemonContext): KeyLimits {
+  const { idempotency_window: windowMs, max_keys: maxKeys } = initial.publish;
+  return { windowMs, maxKeys, onEvicted: (count) => observe({ type: "keysEvicted", count }) };
 }
 
 async function openShared(context: DaemonContext): Promise<EventLog> {
@@ -65,7 +71,7 @@ async function openShared(context: DaemonContext): Promise<EventLog> {
   return connectNats(config, {
     ...{ clock, folder, newEpoch, signal },
     ...clusterConditions(conditions),
-    tail: (from) => new MemoryHistory({ ...TAIL, maxAge }, clock, from),
+    tail: (from) => new MemoryHistory({ ...TAIL, maxAge, keys: keyLimits(context) }, clock, from),
     about: () => ({ name, version, clients: state.clients }),
     warn: (warning) => log.warn({ event: "cluster" }, warning),
   });

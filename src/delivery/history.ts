@@ -1,5 +1,6 @@
 /** The port to the stored publications. Implementations: storage/memory, storage/lmdb, cluster/cluster-history.ts. */
 import type { Publication } from "../protocol/publication.js";
+import type { KeyEntry } from "../protocol/stored-key.js";
 
 /** The result of one read: publications by rising offset. */
 export interface HistoryPage {
@@ -43,7 +44,8 @@ export interface History {
   /**
    * Adds a publication, whose offset must be above `last`; it can be read and found in the same tick. Returns undefined when it already
    * is as durable as configured (durability "memory"), otherwise a promise that resolves then or rejects with "storage_failed". Throws
-   * "storage_failed" where it is known that nothing can be stored: nothing was appended then, and the offset is free.
+   * "storage_failed" where it is known that nothing can be stored: nothing was appended then, and the offset is free. A key that the
+   * publication has is stored with it, in one transaction.
    */
   append(publication: Publication): Promise<void> | undefined;
   /**
@@ -70,5 +72,12 @@ export interface History {
    * or rejects where the lookup fails.
    */
   find(id: string, which?: EqualIds): number | undefined | Promise<number | undefined>;
+  /**
+   * What was published with this key (StoredKey.hash); undefined = nothing within the window, or the key was evicted because there are
+   * too many. Keys are kept longer than their events. Throws "storage_failed" where the keys cannot be read.
+   */
+  findKey(hash: string): KeyEntry | undefined;
+  /** Keys that are known. */
+  readonly keyCount: number;
   close(): Promise<void>;
 }

@@ -44,7 +44,10 @@ export function errorResponse(error: unknown): Response {
   const reason = messageOf(error);
   if (error instanceof InvalidEvents) return rejection(error.code, { ...faultsBody(error), reason });
   if (error instanceof ConditionFailed) return conflictResponse(error);
-  if (error instanceof ProtocolError) return rejection(error.code, { body: `${reason}\n`, reason });
+  if (error instanceof ProtocolError) {
+    const headers = error.retryAfterMs === undefined ? {} : { headers: retryAfter(error.retryAfterMs) };
+    return rejection(error.code, { body: `${reason}\n`, reason, ...headers });
+  }
   if (!(error instanceof M2pushError) || !isTemporary(error.code)) return rejection("internal", { reason });
   const headers = retryAfter(error.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS);
   return rejection(error.code, { headers, reason });

@@ -44,6 +44,10 @@ export type AdoptionEvent =
 export type IngressEvent =
   /** A publication was not accepted, or could not be stored. */
   | { readonly type: "publicationRejected"; readonly source: PublicationSource; readonly error: M2pushError }
+  /** A request or event was not published again: its idempotency key was used before. */
+  | { readonly type: "publicationRepeated" }
+  /** Idempotency keys were evicted before the end of their window, because there were too many. */
+  | { readonly type: "keysEvicted"; readonly count: number }
   /** The daemon ended the connection of a ZeroMQ peer. `address`: of our socket; `peer`: the peer's own address, "" = none. */
   | { readonly type: "peerRejected"; readonly address: string; readonly error: M2pushError; readonly peer: string }
   /** The operating system ended an established ZeroMQ connection. */

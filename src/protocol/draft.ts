@@ -5,6 +5,7 @@ import { ProtocolError, type ReplyCode } from "../errors.js";
 import { type EventFault, faultOf, invalid, quote, tooLarge } from "./event-fault.js";
 import { LIMITS } from "./limits.js";
 import { eventSize } from "./sse.js";
+import type { StoredKey } from "./stored-key.js";
 
 /** An event as its publisher sent it, without a position. checkDraft() has accepted it. */
 export interface Draft {
@@ -22,6 +23,8 @@ export interface Draft {
   readonly private: boolean;
   /** Idempotency key of the event: a repeat of the publication with the same key publishes nothing. Never sent to clients. */
   readonly key?: string;
+  /** The key to store with the event; publishing/ sets it. */
+  readonly storedKey?: StoredKey;
 }
 
 /** Event types reserved for the hub: Mercure's presence events, and notices in the stream such as m2push-gap. */

@@ -53,6 +53,9 @@ export function positionDraft(draft: Draft, epoch: string, offset: number, time:
     throw new ProtocolError("invalid", `id "${draft.id}" is reserved: it has the form of this hub's own ids`);
   }
   const id = draft.id ?? positionId(epoch, offset);
-  const { topics, private: isPrivate, type, retry, data } = draft;
-  return { offset, id, topics, private: isPrivate, time, bytes: encodeEvent({ type, retry, id, data }) };
+  const { topics, private: isPrivate, type, retry, data, storedKey } = draft;
+  const bytes = encodeEvent({ type, retry, id, data });
+  // Without a key, the object has the members that it always had: a spread would cost every event.
+  if (storedKey === undefined) return { offset, id, topics, private: isPrivate, time, bytes };
+  return { offset, id, topics, private: isPrivate, time, bytes, storedKey };
 }

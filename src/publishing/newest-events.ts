@@ -9,8 +9,8 @@ import type { Publication } from "../protocol/publication.js";
 /** Events read in one turn of the event loop: about 1 ms. */
 const PAGE_EVENTS = 250;
 const PAGE_BYTES = 1_000_000;
-/** Entries that one publication visits: a round is over before half as many events were published as there are entries. */
-const VISITED_PER_EVENT = 2;
+/** Entries that one publication examines: a round is over before half as many events were published as there are entries. */
+const EXAMINED_ENTRY_COUNT = 2;
 
 /** What is known of a topic; `id` undefined = the topic has no stored event. */
 export interface NewestEvent {
@@ -31,7 +31,7 @@ export class NewestEvents {
   #offsets: Map<string, number> | undefined;
   #building: Promise<void> | undefined;
   /** The present round of #prune(). */
-  #visited: IterableIterator<[string, number]> | undefined;
+  #round: IterableIterator<[string, number]> | undefined;
 
   constructor(options: NewestEventsOptions) {
     this.#options = options;
@@ -84,7 +84,7 @@ export class NewestEvents {
     }
     // No publication came between the last read and this line, which the loop's condition has compared.
     this.#offsets = offsets;
-    this.#visited = undefined;
+    this.#round = undefined;
   }
 
   #published({ topics, offset }: Pick<Publication, "topics" | "offset">): void {
@@ -94,12 +94,12 @@ export class NewestEvents {
     this.#prune(this.#offsets);
   }
 
-  /** Visits the entries in rounds, and removes those of trimmed events: at most as many remain as there are others. */
+  /** Examines the entries in rounds, and removes those of trimmed events: at most as many remain as there are others. */
   #prune(offsets: Map<string, number>): void {
-    for (let step = 0; step < VISITED_PER_EVENT; step++) {
-      this.#visited ??= offsets.entries();
-      const { value, done } = this.#visited.next();
-      if (done) this.#visited = undefined;
+    for (let step = 0; step < EXAMINED_ENTRY_COUNT; step++) {
+      this.#round ??= offsets.entries();
+      const { value, done } = this.#round.next();
+      if (done) this.#round = undefined;
       else if (value[1] <= this.#options.history.floor) offsets.delete(value[0]);
     }
   }

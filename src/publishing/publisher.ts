@@ -2,32 +2,55 @@
  * The one way from an ingress (HTTP, ZeroMQ, an embedding program) to the hub, for requests that are answered. Rules that hold for
  * every ingress belong here.
  */
+import type { History } from "../delivery/history.js";
 import { ProtocolError } from "../errors.js";
 import type { PublishedEvent } from "../hub/bus.js";
 import type { Hub } from "../hub/hub.js";
 import type { Draft } from "../protocol/publication.js";
+import { KeyedPublisher } from "./keyed-publisher.js";
 import type { NewestEvents } from "./newest-events.js";
 import { checkCondition, type PublishCondition } from "./publish-condition.js";
 import type { PublishRequest } from "./publish-request.js";
+import type { RateLimiter } from "./rate-limiter.js";
 
 export interface PublisherOptions {
   readonly hub: Pick<Hub, "publish" | "publishAll">;
   /** Absent = conditions are not supported: in a cluster another daemon may publish between the check and the publication. */
   readonly newest?: NewestEvents;
+  readonly keys: Pick<History, "findKey">;
+  /** Called for each request or event whose idempotency key was used before, and which was not published again. */
+  readonly repeated: () => void;
+  /** Absent = no limit. */
+  readonly rates?: Pick<RateLimiter, "take">;
 }
 
 export class Publisher {
   readonly #options: PublisherOptions;
+  readonly #keyed: KeyedPublisher;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#keyed = new KeyedPublisher({
+      ...options,
+      publish: (drafts, condition) => this.#publish(drafts, condition),
+    });
   }
 
   /**
    * Publishes the events of one request; resolves, when they are as durable as configured, with what became of each of them. Rejects
-   * with an M2pushError when none of them was published, or when that is unknown ("unavailable").
+   * with an M2pushError when none of them was published, or when that is unknown ("unavailable"). A request or event whose idempotency
+   * key was used before is not published again, and has the first one's ids. Rejects with "rate_limited" over the publisher's rate.
    */
-  async publish({ drafts, condition }: PublishRequest): Promise<readonly PublishedEvent[]> {
+  async publish(request: PublishRequest): Promise<readonly PublishedEvent[]> {
+    const retryAfterMs = this.#options.rates?.take(request.publisher, request.drafts.length) ?? 0;
+    if (retryAfterMs > 0)
+      throw new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs });
+    return KeyedPublisher.concerns(request)
+      ? this.#keyed.publish(request)
+      : this.#publish(request.drafts, request.condition);
+  }
+
+  async #publish(drafts: readonly Draft[], condition?: PublishCondition): Promise<readonly PublishedEvent[]> {
     const { hub } = this.#options;
     const [first] = drafts;
     if (first === undefined || drafts.length > 1) return hub.publishAll(drafts);

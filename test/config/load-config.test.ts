@@ -44,7 +44,15 @@ describe("loadConfig", () => {
       max_lifetime: 0,
     },
     beacon: { interval: 5_000, topic: "beacon" },
-    publish: { zmq: "tcp://127.0.0.1:9997", max_batch: 1000, max_batch_bytes: 262_144 },
+    publish: {
+      zmq: "tcp://127.0.0.1:9997",
+      rate: 0,
+      burst: 1000,
+      idempotency_window: 86_400_000,
+      max_keys: 1_000_000,
+      max_batch: 1000,
+      max_batch_bytes: 262_144,
+    },
     zmq: { implementation: "auto" },
     hub: { path: "/.well-known/mercure", origin: "http://localhost:6767", hosts: [], protocol: "both" },
     history: {

@@ -6,6 +6,8 @@ import fc from "fast-check";
 import type { History, HistoryPage } from "../../src/delivery/history.js";
 import { positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
+import type { KeyEntry, StoredKey } from "../../src/protocol/stored-key.js";
+import type { KeyLimits } from "../../src/storage/memory/memory-keys.js";
 import { FakeClock } from "../support/clock.js";
 import { WAIT_TIMEOUT_MS } from "../support/deadline.js";
 
@@ -13,6 +15,7 @@ interface Limits {
   readonly maxEvents?: number;
   readonly maxAge?: number;
   readonly maxBytes?: number;
+  readonly keys?: KeyLimits;
 }
 
 /** Opens an empty history; it is closed when the test ends. */
@@ -27,6 +30,16 @@ export function publication(history: History, offset: number, more: Partial<Publ
   const bytes = Buffer.from(`id: ${more.id ?? id}\ndata: ${offset}\n\n`);
   return { offset, id, topics: [`topic ${offset % 3}`], private: false, time: 0, bytes, ...more };
 }
+
+/** 22 characters of base64url that a hash can have: the last one holds 2 bits. */
+export const hashNamed = (name: string): string => Buffer.from(name.padEnd(16, ".")).toString("base64url");
+
+export const keyNamed = (name: string, more: Partial<StoredKey> = {}): StoredKey => ({
+  hash: hashNamed(name),
+  fingerprint: hashNamed(`of ${name}`),
+  count: 1,
+  ...more,
+});
 
 async function fill(history: History, offsets: Iterable<number>, more: Partial<Publication> = {}): Promise<void> {
   await Promise.all([...offsets].map((offset) => history.append(publication(history, offset, more))));
@@ -55,6 +68,12 @@ async function readAll(history: History, after: number, maxBytes = ALL.maxBytes)
     assert.ok(page.through > at, "a page gets on");
     at = page.through;
   }
+}
+
+/** A key's entry, without what an implementation adds to it. */
+function entryOf(history: History, name: string): KeyEntry | undefined {
+  const entry = history.findKey(hashNamed(name));
+  return entry && { fingerprint: entry.fingerprint, epoch: entry.epoch, offset: entry.offset, count: entry.count };
 }
 
 export function historySuite(name: string, open: Open): void {
@@ -187,6 +206,49 @@ export function historySuite(name: string, open: Open): void {
     await fill(history, [12], { time: clock.now() });
     await passes(clock, () => history.floor === 10, 100);
     assert.deepEqual([history.floor, await readAll(history, 0)], [10, [11, 12]]);
+  });
+
+  test(`${name}: a key is found with what was published with it, as soon as that is acknowledged`, async (t) => {
+    const { history } = await start(t);
+    assert.equal(history.findKey(hashNamed("a")), undefined);
+    await history.append(publication(history, 3, { storedKey: keyNamed("a", { count: 2 }) }));
+    const { epoch } = history;
+    assert.deepEqual(entryOf(history, "a"), { fingerprint: hashNamed("of a"), epoch, offset: 3, count: 2 });
+    assert.deepEqual([history.keyCount, history.findKey(hashNamed("b"))], [1, undefined]);
+  });
+
+  test(`${name}: a key is kept longer than its event, and until its window is over`, async (t) => {
+    const keys = { windowMs: 60_000, maxKeys: 10_000 };
+    const { history, clock } = await start(t, { maxEvents: 1, keys });
+    await fill(history, [1], { storedKey: keyNamed("a") });
+    await fill(history, range(2, 2000));
+    await passes(clock, () => history.floor > 1, 10);
+    assert.equal(entryOf(history, "a")?.offset, 1);
+    clock.advance(55_000);
+    await fill(history, [2001], { storedKey: keyNamed("b") });
+    clock.advance(10_000);
+    assert.deepEqual([entryOf(history, "a"), entryOf(history, "b")?.offset], [undefined, 2001]);
+    await fill(history, [2002], { storedKey: keyNamed("a") });
+    clock.advance(3000);
+    assert.deepEqual([entryOf(history, "a")?.offset, entryOf(history, "b")?.offset], [2002, 2001]);
+    assert.equal(history.keyCount, 2);
+  });
+
+  test(`${name}: of too many keys the oldest are evicted, and that is told`, async (t) => {
+    let evicted = 0;
+    const onEvicted = (count: number) => {
+      evicted += count;
+    };
+    const { history } = await start(t, { keys: { windowMs: 60_000, maxKeys: 100, onEvicted } });
+    for (const offset of range(1, 400)) {
+      const stored = fill(history, [offset], { storedKey: keyNamed(`${offset}`) });
+      history.commit();
+      await stored;
+    }
+    const known = range(1, 400).filter((offset) => entryOf(history, `${offset}`));
+    assert.deepEqual(known, range(400 - known.length + 1, 400));
+    assert.ok(known.length >= 100 && known.length <= 103, `${known.length}`);
+    assert.deepEqual([history.keyCount, evicted], [known.length, 400 - known.length]);
   });
 
   test(`${name}: any order of appending and looking gives what a list would`, async (t) => {

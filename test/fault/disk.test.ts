@@ -16,13 +16,15 @@ describe("Disk, under faults", () => {
       const client = await pair.stream();
       disk.limit(pair.daemon, path);
       const url = `${pair.mongrel2.url}/.well-known/mercure`;
-      const publish = async (data: string) => {
+      const publish = async (data: string, key: number) => {
         const body = new URLSearchParams({ topic: "t", data });
-        return (await fetch(url, { method: "POST", body, signal: AbortSignal.timeout(10_000) })).status;
+        // Every other event has a key, whose pages the daemon must claim too.
+        const headers = key % 2 === 0 ? {} : { "Idempotency-Key": `"${key}"` };
+        return (await fetch(url, { method: "POST", body, headers, signal: AbortSignal.timeout(10_000) })).status;
       };
       const pad = "x".repeat(20_000);
       const statuses: number[] = [];
-      for (let event = 0; event < EVENTS; event++) statuses.push(await publish(`${event} ${pad}`));
+      for (let event = 0; event < EVENTS; event++) statuses.push(await publish(`${event} ${pad}`, event));
       const stored = statuses.indexOf(503);
       assert.ok(stored > 10, `${stored} were stored`);
       assert.deepEqual(

@@ -137,7 +137,10 @@ export class Web {
       hub: this.hub,
       history,
       presence: this.presence,
-      publisher: new Publisher({ hub: this.hub, ...(isCluster ? {} : { newest }) }),
+      publisher: new Publisher({
+        ...{ hub: this.hub, keys: this.history, repeated: () => {} },
+        ...(isCluster ? {} : { newest }),
+      }),
       clock,
       warn: () => {},
     });

@@ -106,6 +106,19 @@ describe("Publish conditions", () => {
     assert.match(headers.etag ?? "", /^"#\w+\.1"$/);
   });
 
+  test("a repeat under an idempotency key is answered with the first one's id, although the condition no longer holds", async () => {
+    const web = await Web.open();
+    const headers = { "if-none-match": "*", "idempotency-key": '"k"' };
+    const [first, during] = await Promise.all([publish(web, "topic=a", headers), publish(web, "topic=a", headers)]);
+    const later = await publish(web, "topic=a", headers);
+    assert.deepEqual([first.status, during.body, later.body], [200, first.body, first.body]);
+    assert.equal(web.history.count, 1);
+    const failed = await publish(web, "topic=a", { "if-none-match": "*", "idempotency-key": '"other"' });
+    assert.equal(failed.status, 412);
+    const again = await publish(web, "topic=a", { "if-match": "*", "idempotency-key": '"other"' });
+    assert.equal(again.status, 200, "a first one that failed leaves no key");
+  });
+
   test("in a cluster a condition is 501, and nothing is published as if there were none", async () => {
     const web = await Web.open({ isCluster: true });
     for (const name of ["if-match", "if-none-match"]) {

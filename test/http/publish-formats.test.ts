@@ -61,12 +61,24 @@ describe("Publish formats", () => {
   test("a CloudEvent in binary mode: the headers are its attributes, whatever the type of the body", async () => {
     const { web, text } = await watched();
     const attributes = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "order.paid" };
-    for (const type of ["text/plain", "application/x-www-form-urlencoded"]) {
-      const headers = { "content-type": type, ...attributes, "ce-subject": "books%2F1" };
+    for (const [index, type] of ["text/plain", "application/x-www-form-urlencoded"].entries()) {
+      const headers = { "content-type": type, ...attributes, "ce-id": `${index}`, "ce-subject": "books%2F1" };
       assert.equal((await web.post("topic=a&data=x", { headers })).status, 200);
     }
     web.outlet.acknowledgeAll();
     assert.equal(text().match(/event: order\.paid\nid: \S+\ndata: topic=a&data=x\n\n/g)?.length, 2);
+  });
+
+  test("a CloudEvent that is sent again is not published again: source and id are its key", async () => {
+    const { web, seen } = await watched();
+    const event = { specversion: "1.0", id: "7", source: "/orders", type: "order.paid", subject: "a", data: "x" };
+    const headers = { "content-type": "application/cloudevents+json" };
+    const [first, again] = [
+      await web.post(JSON.stringify(event), { headers }),
+      await web.post(JSON.stringify(event), { headers }),
+    ];
+    assert.deepEqual([again.status, again.body, seen()], [200, first.body, ["x"]]);
+    assert.equal((await web.post(JSON.stringify({ ...event, data: "y" }), { headers })).status, 422);
   });
 
   test("one wrong event: nothing of the batch is published, and every fault is named with its line", async () => {

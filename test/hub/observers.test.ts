@@ -27,6 +27,8 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   adoptionCompleted: { type: "adoptionCompleted", server, adopted: 1, cancelled: 0, gone: 0, proven: true },
   orphansClosed: { type: "orphansClosed", server, connections: 3, rule: "exclusive" },
   publicationRejected: { type: "publicationRejected", source: "zmq", error },
+  publicationRepeated: { type: "publicationRepeated" },
+  keysEvicted: { type: "keysEvicted", count: 2 },
   peerRejected: { type: "peerRejected", address: "tcp://127.0.0.1:9997", error, peer: "127.0.0.1:50000" },
   zmqConnectionLost: { type: "zmqConnectionLost", error },
   requestCompleted: { type: "requestCompleted", server, route: "/esupdates", status: 401, reason: "no token" },

@@ -58,7 +58,14 @@ ${stream}`);
     random: () => 0.5,
   });
   await hub.start();
-  const site = new App(config, { hub, history, presence, clock, publisher: new Publisher({ hub }), warn: () => {} });
+  const site = new App(config, {
+    hub,
+    history,
+    presence,
+    clock,
+    publisher: new Publisher({ hub, keys: history, repeated: () => {} }),
+    warn: () => {},
+  });
   const requestHandler = new Router({
     hub,
     routes: site.routes,

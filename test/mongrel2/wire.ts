@@ -71,7 +71,7 @@ export class Wire {
     const presence = { path: config.hub.path, watched: false, publish: () => {} };
     const site = new App(config, {
       ...{ hub: this.hub, history, presence: presence as never, clock },
-      publisher: new Publisher({ hub: this.hub }),
+      publisher: new Publisher({ hub: this.hub, keys: history, repeated: () => {} }),
       warn: () => {},
     });
     const visitors = new Router({

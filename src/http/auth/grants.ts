@@ -42,6 +42,8 @@ export interface Grants<S> extends Rights<S> {
   readonly keyFingerprints: readonly string[];
   /** The claim `sub`, if it is a string. Not unique to a connection. */
   readonly subject: string | undefined;
+  /** The claim `iss`, if it is a string: subjects are unique within their issuer. */
+  readonly issuer: string | undefined;
 }
 
 /**

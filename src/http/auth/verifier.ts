@@ -111,8 +111,8 @@ export class Verifier<S> {
     const expiresAt = checkTimes(claims, clock.now(), { requiresExp: dialect === "draft-08", leewayMs });
     const parse = newParser();
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
-    const subject = typeof claims.sub === "string" ? claims.sub : undefined;
-    return { dialect, ...rights, expiresAt, keyFingerprints: [fingerprint], subject };
+    const [subject, issuer] = [claims.sub, claims.iss].map((it) => (typeof it === "string" ? it : undefined));
+    return { dialect, ...rights, expiresAt, keyFingerprints: [fingerprint], subject, issuer };
   }
 }
 

@@ -14,6 +14,7 @@ import { isResponse, type Principal } from "../access.js";
 import { readCondition } from "../condition-headers.js";
 import { errorResponse, rejection } from "../error-response.js";
 import { FORM_TYPE, isForm, rejectEncodedBody } from "../form.js";
+import { idempotencyKey } from "../idempotency-key.js";
 import type { MercureDialect } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
 import { parsePublishForm } from "../publish-form.js";
@@ -65,8 +66,10 @@ export class PublishRoute {
     }
     const condition = readCondition(request);
     if (condition && form === "events") throw new ProtocolError("invalid", "a batch cannot have a condition");
+    const key = idempotencyKey(request);
     const published = await publisher.publish({
       ...{ drafts, publisher: scopeOf(principal), source: "http" },
+      ...(key !== undefined && { key }),
       ...(condition && { condition }),
     });
     return publishedResponse(form, published);
@@ -116,5 +119,6 @@ function unsupportedType(request: HttpRequest): Response {
 
 /** Publishers without a token, or without a subject in it, share one scope. */
 function scopeOf(principal: Principal): string {
-  return principal === "anonymous" || principal.subject === undefined ? "http" : `subject ${principal.subject}`;
+  if (principal === "anonymous" || principal.subject === undefined) return "http";
+  return `subject ${JSON.stringify([principal.issuer ?? null, principal.subject])}`;
 }

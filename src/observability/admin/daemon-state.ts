@@ -55,4 +55,6 @@ function serverSnapshot({ server, sendSpec, recvSpec, link }: ServerState, condi
   return { name, sendSpec, recvSpec, live: link.live, silent, clients, catchingUp, audiences, queuedBodies };
 }
 
-const historySnapshot = ({ epoch, last, floor, count, bytes }: History) => ({ epoch, last, floor, count, bytes });
+const historySnapshot = ({ epoch, last, floor, keyCount: keys, count, bytes }: History) => ({
+  ...{ epoch, last, floor, keys, count, bytes },
+});

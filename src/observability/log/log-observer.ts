@@ -30,6 +30,7 @@ export class LogObserver {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #throttle: Throttle;
+  #hasWarnedOfKeys = false;
   readonly #topicsWithRepeatedIds = new Set<string>();
 
   constructor(log: Logger, clock: Clock) {
@@ -40,6 +41,7 @@ export class LogObserver {
 
   /** The most frequent events first. */
   readonly observe: Observe = (event) => {
+    // Long because it lists every event.
     switch (event.type) {
       case "published":
         return this.#published(event);
@@ -75,6 +77,8 @@ export class LogObserver {
         return this.#orphansClosed(event);
       case "publicationRejected":
         return this.#publicationRejected(event);
+      case "keysEvicted":
+        return this.#keysEvicted();
       case "peerRejected":
         return this.#peerRejected(event);
       case "zmqConnectionLost":
@@ -84,6 +88,7 @@ export class LogObserver {
       case "conditionEnded":
         return this.#conditionEnded(event);
       case "flushAcknowledged":
+      case "publicationRepeated":
         return; // only the metrics show it
       default:
         event satisfies never;
@@ -195,6 +200,13 @@ export class LogObserver {
       const fields = { event: "publication_rejected", source, code, reason: abbreviate(message), suppressed };
       this.#log.warn(fields, MESSAGES.publicationRejected);
     });
+  }
+
+  /** Once: from then on, the metric tells. */
+  #keysEvicted(): void {
+    if (this.#hasWarnedOfKeys) return;
+    this.#hasWarnedOfKeys = true;
+    this.#log.warn({ event: "keys_evicted", fix: FIXES.keysEvicted }, MESSAGES.keysEvicted);
   }
 
   #peerRejected({ address, error: { code, message: reason }, peer }: EventOf<"peerRejected">): void {

@@ -19,6 +19,7 @@ export const MESSAGES = {
   adoptionCompleted: "restored the previous run's clients",
   orphansClosed: "closed connections that an earlier process left without a response",
   publicationRejected: "publication rejected",
+  keysEvicted: "idempotency keys evicted before the end of their window: repeats of older requests are published again",
   peerRejected: "ZeroMQ peer rejected",
   zmqConnectionLost: "ZeroMQ connection lost",
   requestCompleted: "request completed",
@@ -30,6 +31,7 @@ export const MESSAGES = {
 /** What an operator can do, where a line of MESSAGES has a field `fix`. */
 export const FIXES = {
   idRepeated: "leave event ids to the hub, or let the publisher continue its numbering after a restart",
+  keysEvicted: "raise [publish] max_keys, or lower idempotency_window to what publishers need",
   identMismatch: "set [[mongrel2]] send_ident to the send_ident of the handler in Mongrel2's configuration",
 } as const;
 

@@ -59,8 +59,8 @@ const PARSE_REASONS = ["invalid", "too_large"];
 /** And those that a rejected publication can, by where it came from. */
 const STORING = ["storage_failed", "unavailable"];
 const REJECT_REASONS: Readonly<Record<PublicationSource, readonly string[]>> = {
-  http: ["unauthenticated", "forbidden", "invalid", "too_large", ...STORING],
-  zmq: ["invalid", "too_large", ...STORING],
+  http: ["unauthenticated", "forbidden", "invalid", "too_large", "key_reused", "rate_limited", ...STORING],
+  zmq: ["invalid", "too_large", "key_reused", "rate_limited", ...STORING],
   internal: ["invalid", "too_large", ...STORING],
 };
 /** And those for which a publisher's connection is ended. */
@@ -71,6 +71,10 @@ export class Counters {
   publicationBytes = 0;
   /** Publications whose publisher used an id again. */
   repeatedIds = 0;
+  /** Requests and events that were not published again, because their idempotency key was used before. */
+  repeats = 0;
+  /** Idempotency keys that were evicted within their window. */
+  evictedKeys = 0;
   readonly servers = new Map<string, ServerCounters>();
   /** By server and reason. */
   readonly disconnects = new LabelledCounter();

@@ -89,6 +89,7 @@ export class Exposition {
         [],
         history("floor"),
       ],
+      ["gauge", "publish_keys", "Idempotency keys that are known.", [], history("keys")],
       [
         "gauge",
         "condition",
@@ -159,6 +160,20 @@ export class Exposition {
         "Publications whose id is in the history already.",
         [],
         () => [one(counters.repeatedIds)],
+      ],
+      [
+        "counter",
+        "publish_repeats_total",
+        "Requests and events that were not published again, because their idempotency key was used before.",
+        [],
+        () => [one(counters.repeats)],
+      ],
+      [
+        "counter",
+        "publish_keys_evicted_total",
+        "Idempotency keys evicted within their window, because there were more than max_keys.",
+        [],
+        () => [one(counters.evictedKeys)],
       ],
       [
         "counter",

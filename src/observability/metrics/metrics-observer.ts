@@ -74,6 +74,12 @@ export class MetricsObserver {
         return;
       case "publicationRejected":
         return counters.rejected.add([event.source, event.error.code]);
+      case "publicationRepeated":
+        counters.repeats++;
+        return;
+      case "keysEvicted":
+        counters.evictedKeys += event.count;
+        return;
       case "peerRejected":
         return counters.rejectedPeers.add([event.error.code]);
       // Not counted: the log has them, and the gauge m2push_condition reads the conditions that last.

@@ -23,6 +23,8 @@ export interface HistorySnapshot {
   readonly epoch: string;
   readonly last: number;
   readonly floor: number;
+  /** Idempotency keys that are known. */
+  readonly keys: number;
   readonly count: number;
   readonly bytes: number;
 }

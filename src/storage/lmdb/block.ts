@@ -10,6 +10,7 @@
 import { crc32 } from "node:zlib";
 import { offsetOf, positionId } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
+import type { PositionedKey } from "./key-table.js";
 
 /** Fits into one page of LMDB beside its header: about 25 small events. A larger event is a block of its own. */
 const MAX_BLOCK_BYTES = 4096 - 24;
@@ -30,6 +31,8 @@ export class EventBlock {
   readonly offsets: number[] = [];
   /** Publishers' own ids, with their offsets and first topics. */
   readonly customIds: { readonly id: string; readonly offset: number; readonly topic: string }[] = [];
+  /** Idempotency keys of its events, which are stored beside the block. */
+  readonly keys: PositionedKey[] = [];
   readonly #epoch: string;
   #bytes: Buffer;
   #usedBytes = CRC_BYTES;
@@ -54,7 +57,7 @@ export class EventBlock {
 
   /** False when the event does not fit. */
   add(publication: Publication): boolean {
-    const { offset, id, topics, private: isPrivate, time, bytes } = publication;
+    const { offset, id, topics, private: isPrivate, time, bytes, storedKey } = publication;
     const start = this.#usedBytes;
     if (!this.#ensureCapacity(start + maxRecordBytes(publication))) return false;
     const block = this.#bytes;
@@ -70,6 +73,7 @@ export class EventBlock {
     block.writeUInt32LE(this.#usedBytes - start - LENGTH_BYTES, start);
     this.#publications = undefined;
     this.offsets.push(offset);
+    if (storedKey !== undefined) this.keys.push({ key: storedKey, offset, time });
     if (ownOffset === undefined) this.customIds.push({ id, offset, topic: topics[0] ?? "" });
     return true;
   }

@@ -3,6 +3,8 @@ import type { EventBlock } from "./block.js";
 
 /** Of any transaction: paths through four trees with splits, and the list of free pages. */
 export const BASE_PAGES = 24;
+/** Paths through the two trees of the keys, with splits. */
+const KEY_TREES_PAGES = 16;
 const PAGE_BYTES = 4096;
 /** Header of a page that holds a block. */
 const PAGE_HEADER_BYTES = 16;
@@ -17,6 +19,13 @@ export function pagesToAdd(blocks: readonly EventBlock[], lastPage: () => number
     ids += names.length;
   }
   return pages + indexPages(blocks.length, ids, lastPage);
+}
+
+/** For adding and removing this number of keys. Their hashes are random: each is in another leaf, under another branch. */
+export function keyPages(keys: number, lastPage: () => number): number {
+  if (keys === 0) return 0;
+  const scattered = 2 * keys <= BASE_PAGES ? 2 * keys : Math.min(2 * keys, lastPage());
+  return KEY_TREES_PAGES + scattered + Math.ceil(keys / MIN_PAGE_ENTRIES);
 }
 
 /** For changing blocks and ids of the index. Each id may be in another page; consecutive blocks share pages. */

@@ -15,9 +15,11 @@ import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
 import { M2pushError, messageOf } from "../../errors.js";
 import type { Publication } from "../../protocol/publication.js";
+import type { KeyEntry } from "../../protocol/stored-key.js";
 import type { Cancel, Clock } from "../../util/clock.js";
 import { ClockJumpDetector } from "../../util/clock-jump-detector.js";
 import { type FolderLock, lockFolder } from "../folder-lock.js";
+import { MemoryKeys } from "../memory/memory-keys.js";
 import { Tail } from "../memory/tail.js";
 import { StorageFailure, type StorageObserver } from "../storage-failure.js";
 import { unusable } from "./check-file.js";
@@ -42,6 +44,9 @@ const TRIM_BATCH_EVENTS = 512;
 /** Trim transactions of one interval, to remove the surplus of a burst soon. */
 const MAX_TRIM_ROUNDS = 10;
 const TRIM_INTERVAL_MS = 1000;
+/** Limits of the keys that are not stored. */
+const UNSTORED_KEY_WINDOW_MS = 3_600_000;
+const MAX_UNSTORED_KEYS = 10_000;
 /** Limit of the pages that must be free before publications are accepted again: 1 MB. */
 const MAX_PROBE_PAGES = 256;
 export const HISTORY_FILE = "history.mdb";
@@ -87,6 +92,8 @@ export class LmdbHistory implements History {
   readonly #trimTimer: Cancel;
   /** The promise of the pending events; undefined = none is pending. */
   #pendingCommit: PendingCommit | undefined;
+  /** Keys of acknowledged events that are not stored yet, or could not be (durability "memory"). */
+  readonly #acknowledgedKeys: MemoryKeys;
   /** The highest acknowledged offset that was not stored. */
   #lastUnstoredOffset = 0;
   /** The failure since which nothing is stored; undefined = storage works. */
@@ -102,6 +109,8 @@ export class LmdbHistory implements History {
     this.#lock = lock;
     const { epoch, last } = store;
     this.#tail = new Tail(epoch, last);
+    const windowMs = Math.min(UNSTORED_KEY_WINDOW_MS, options.keys?.windowMs ?? UNSTORED_KEY_WINDOW_MS);
+    this.#acknowledgedKeys = new MemoryKeys({ windowMs, maxKeys: MAX_UNSTORED_KEYS }, clock);
     this.#probe();
     const jumps = new ClockJumpDetector(clock, (ms) => options.warn?.(jumpWarning(ms)));
     this.#trimTimer = clock.every(TRIM_INTERVAL_MS, () => {
@@ -110,6 +119,7 @@ export class LmdbHistory implements History {
       this.#checkFile();
       if (this.#failure) this.#probe();
       for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim() === TRIM_BATCH_EVENTS; step++);
+      for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim("trimKeys") === TRIM_BATCH_EVENTS; step++);
     });
   }
 
@@ -157,6 +167,8 @@ export class LmdbHistory implements History {
   append(publication: Publication): Promise<void> | undefined {
     if (this.#failure && !this.#acknowledgesAtOnce) throw this.#failure;
     this.#tail.append(publication);
+    const { storedKey, offset } = publication;
+    if (storedKey && this.#acknowledgesAtOnce) this.#acknowledgedKeys.add(storedKey, this.epoch, offset);
     if (!this.#pendingCommit) setImmediate(() => this.commit());
     this.#pendingCommit ??= new PendingCommit();
     return this.#acknowledgesAtOnce ? undefined : this.#pendingCommit.promise;
@@ -175,6 +187,7 @@ export class LmdbHistory implements History {
       if (this.#failure) throw this.#failure;
       const repeatedTopics = this.#store.add(blocks);
       this.#tail.keep();
+      if (this.#lastUnstoredOffset === 0) this.#acknowledgedKeys.clear();
       pending.resolve();
       for (const topic of repeatedTopics) this.#notifyRepeatedId(topic);
     } catch (cause) {
@@ -223,13 +236,26 @@ export class LmdbHistory implements History {
     }
   }
 
-  #trim(): number {
+  #trim(oldest: "trim" | "trimKeys" = "trim"): number {
     if (this.#failure) return 0;
     try {
-      return this.#store.trim(TRIM_BATCH_EVENTS);
+      return this.#store[oldest](TRIM_BATCH_EVENTS);
     } catch (cause) {
       this.#fail(cause);
       return 0;
+    }
+  }
+
+  get keyCount(): number {
+    return this.#store.keyCount + this.#acknowledgedKeys.size;
+  }
+
+  findKey(hash: string): KeyEntry | undefined {
+    try {
+      return this.#acknowledgedKeys.find(hash) ?? this.#store.findKey(hash);
+    } catch (cause) {
+      this.#fail(cause);
+      throw this.#failure;
     }
   }
 

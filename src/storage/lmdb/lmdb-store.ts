@@ -1,5 +1,6 @@
 /**
- * The LMDB file of a history: events in blocks (block.ts), and offsets of publishers' own ids (a position contains its offset).
+ * The LMDB file of a history: events in blocks (block.ts), offsets of publishers' own ids (a position contains its offset), and
+ * idempotency keys (key-table.ts). Long because it is the one place of its transactions.
  *
  * Transactions are synchronous: 7 us for one event, 50 us for 100. Through lmdb's own thread they took 54 and 230 us of CPU, and one
  * time in ten a single event that shared a core with it left 2 to 5 ms later.
@@ -10,6 +11,7 @@ import type { EqualIds } from "../../delivery/history.js";
 import type { ArchiveHeader } from "../../protocol/archive.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
+import type { KeyEntry } from "../../protocol/stored-key.js";
 import type { Clock } from "../../util/clock.js";
 import { privately } from "../../util/private-files.js";
 import { type HistoryLimits, newEpoch } from "../memory/memory-history.js";
@@ -17,8 +19,9 @@ import { OffsetRanges } from "../offset-ranges.js";
 import { AgeIndex } from "./age-index.js";
 import { customIdOf, type EventBlock, isIntact, publicationsIn, storedEventsIn } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check-file.js";
-import { BASE_PAGES, indexPages, pagesToAdd } from "./commit-pages.js";
+import { BASE_PAGES, indexPages, keyPages, pagesToAdd } from "./commit-pages.js";
 import { IdIndex } from "./id-index.js";
+import { KeyTable } from "./key-table.js";
 import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
 
 export interface LmdbStoreOptions extends HistoryLimits {
@@ -36,8 +39,10 @@ export interface LmdbStoreOptions extends HistoryLimits {
 const VERSION = 2;
 /** After an unclean shutdown, offsets continue this far above the highest stored one: more than one turn can publish. */
 const UNCLEAN_SHUTDOWN_SKIP_OFFSETS = 1_048_576;
-/** Events trimmed in one transaction when the disk has no space for more. */
+/** Events or keys trimmed in one transaction when the disk has no space for more. */
 const SMALL_TRIM_EVENTS = 16;
+/** Oldest keys that are removed with each added one, while they are too many or too old. */
+const REMOVALS_PER_KEY_COUNT = 2;
 
 export class LmdbStore {
   readonly epoch: string;
@@ -51,6 +56,8 @@ export class LmdbStore {
   /** By the offset of each block's last event. */
   readonly #blocks: Database<Buffer, number>;
   readonly #ids: IdIndex;
+  /** Undefined = the file is older than the keys, and had no space for their tables yet. */
+  #keys: KeyTable | undefined;
   readonly #meta: Database<string | number, string>;
   readonly #heldOffsets = new OffsetRanges();
   readonly #ages: AgeIndex;
@@ -73,7 +80,7 @@ export class LmdbStore {
     const isNew = !existsSync(file);
     const settings = {
       path: file,
-      maxDbs: 4,
+      maxDbs: 8,
       noSync: durability !== "sync",
       overlappingSync: false,
       ...(mapSize !== undefined && { mapSize, maxMapSize: mapSize }),
@@ -86,6 +93,7 @@ export class LmdbStore {
     this.#ids = new IdIndex(this.#root.openDB({ name: "ids", encoding: "json" }));
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
     this.epoch = this.#readOrCreateMeta(file);
+    if (isNew || this.#meta.get("keys") === 1) this.#openKeys();
     this.#floor = Number(this.#meta.get("floor") ?? 0);
     const newest = Math.max(this.#scan(file), this.#floor, Number(this.#meta.get("last") ?? 0));
     this.hadUncleanShutdown = this.#meta.get("closed") === 0;
@@ -120,6 +128,26 @@ export class LmdbStore {
       this.#meta.putSync("closed", 0);
     });
     this.#isMarkedOpen = true;
+    if (!this.#keys) this.#openKeys();
+  }
+
+  /** Creates the tables where they are missing. */
+  #openKeys(): void {
+    this.#space.claim(BASE_PAGES);
+    const keys = this.#root.openDB<Buffer, Buffer>({ name: "keys", keyEncoding: "binary", encoding: "binary" });
+    const order = this.#root.openDB<Buffer, number>({ name: "key_order", encoding: "binary" });
+    this.#transact(BASE_PAGES, () => this.#meta.putSync("keys", 1));
+    this.#keys = new KeyTable({ keys, order }, this.#options.keys, this.#clock);
+  }
+
+  get keyCount(): number {
+    return this.#keys?.count ?? 0;
+  }
+
+  /** See History. Throws "ETRUNCATED". */
+  findKey(hash: string): KeyEntry | undefined {
+    this.#space.assertNotTruncated();
+    return this.#keys?.find(hash);
   }
 
   /** Throws when the file has become shorter; from then on every method that needs the file throws. */
@@ -134,13 +162,19 @@ export class LmdbStore {
 
   /** Adds blocks, by rising offset: all of them, or none, and throws. Returns the topics of events whose id was held already. */
   add(blocks: readonly EventBlock[]): readonly string[] {
-    const pages = pagesToAdd(blocks, () => this.#lastPage);
-    const repeated = this.#transact(pages, () =>
-      blocks.flatMap((block) => {
+    const keys = blocks.flatMap((block) => block.keys);
+    if (keys.length > 0 && !this.#keys) this.#openKeys();
+    const removed = this.#keys?.removable(REMOVALS_PER_KEY_COUNT * keys.length) ?? 0;
+    const lastPage = () => this.#lastPage;
+    const pages = pagesToAdd(blocks, lastPage) + keyPages(keys.length + removed, lastPage);
+    const repeated = this.#transact(pages, () => {
+      if (keys.length > 0) this.#keys?.write(keys, this.epoch, removed);
+      return blocks.flatMap((block) => {
         this.#blocks.putSync(block.last, block.stored);
         return this.#ids.add(block.customIds);
-      }),
-    );
+      });
+    });
+    if (keys.length > 0) this.#keys?.committed();
     for (const { offsets, bytes } of blocks) {
       for (const offset of offsets) this.#heldOffsets.add(offset);
       this.#bytes += bytes;
@@ -189,6 +223,17 @@ export class LmdbStore {
     this.#heldOffsets.forget(trimmable.floor);
     this.#bytes -= trimmable.bytes;
     return trimmable.events;
+  }
+
+  /** Removes the oldest keys that are too old or too many, at most `most`. Returns their number. Throws as probe() does. */
+  trimKeys(most: number): number {
+    const removed = this.#keys?.removable(most) ?? 0;
+    if (removed === 0) return 0;
+    const pages = keyPages(removed, () => this.#lastPage);
+    if (most > SMALL_TRIM_EVENTS && !this.#space.canClaim(pages)) return this.trimKeys(SMALL_TRIM_EVENTS);
+    this.#transact(pages, () => this.#keys?.write([], this.epoch, removed));
+    this.#keys?.committed();
+    return removed;
   }
 
   /** The events that trim() removes. A block is removed with its last event; a damaged one when it is the oldest. */

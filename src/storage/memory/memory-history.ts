@@ -4,9 +4,11 @@ import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
+import type { KeyEntry } from "../../protocol/stored-key.js";
 import type { Clock } from "../../util/clock.js";
 import { CustomIds } from "../custom-ids.js";
 import { AgeIndex } from "../lmdb/age-index.js";
+import { type KeyLimits, MemoryKeys } from "./memory-keys.js";
 
 export interface HistoryLimits {
   /** Limit of publications; the oldest beyond it are trimmed. */
@@ -15,6 +17,8 @@ export interface HistoryLimits {
   readonly maxAge: number;
   /** Limit of the wire bytes. */
   readonly maxBytes: number;
+  /** Absent = DEFAULT_KEY_LIMITS. */
+  readonly keys?: KeyLimits;
 }
 
 /** A random name of a new epoch: 6 characters of [a-z0-9]. */
@@ -37,6 +41,7 @@ export class MemoryHistory implements History {
   #floor: number;
   #bytes = 0;
   readonly #ids = new CustomIds();
+  readonly #keys: MemoryKeys;
   #notifyRepeatedId: (topic: string) => void = () => {};
 
   /** `last`: the offset before the first append. */
@@ -45,8 +50,13 @@ export class MemoryHistory implements History {
     this.#clock = clock;
     this.#ages = new AgeIndex(bounds.maxAge, clock.monotonic());
     this.epoch = epoch;
+    this.#keys = new MemoryKeys(bounds.keys, clock);
     this.#last = last;
     this.#floor = last;
+  }
+
+  get keyCount(): number {
+    return this.#keys.size;
   }
 
   get last(): number {
@@ -66,11 +76,12 @@ export class MemoryHistory implements History {
   }
 
   append(publication: Publication): undefined {
-    const { offset, id, topics, bytes } = publication;
+    const { offset, id, topics, bytes, storedKey } = publication;
     if (offset <= this.#last) throw new TypeError(`offset ${offset} is not above ${this.#last}`);
     this.#last = offset;
     this.#publications.push(publication);
     this.#bytes += bytes.length;
+    if (storedKey !== undefined) this.#keys.add(storedKey, this.epoch, offset);
     if (offsetOf(this.epoch, id) === undefined && this.#ids.add(id, offset)) this.#notifyRepeatedId(topics[0] ?? "");
     this.#trim();
   }
@@ -97,6 +108,10 @@ export class MemoryHistory implements History {
     return offset === undefined || this.#publications[this.#indexAfter(offset - 1)]?.offset !== offset
       ? undefined
       : offset;
+  }
+
+  findKey(hash: string): KeyEntry | undefined {
+    return this.#keys.find(hash);
   }
 
   async close(): Promise<void> {}

@@ -43,8 +43,8 @@ describe("DaemonState", () => {
     outlet.acknowledgeAll();
     link.live = false;
     assert.deepEqual([look()?.catchingUp, look()?.queuedBodies, look()?.live], [0, 0, false]);
-    const { epoch, last, floor, count, bytes } = history;
-    assert.deepEqual(observed.snapshot().history, { epoch, last, floor, count, bytes });
+    const { epoch, last, floor, keyCount: keys, count, bytes } = history;
+    assert.deepEqual(observed.snapshot().history, { epoch, last, floor, keys, count, bytes });
   });
 
   test("uptime does not follow the wall clock", () => {

@@ -9,7 +9,7 @@ import { open } from "lmdb";
 import { positionId } from "../../../src/protocol/position.js";
 import { STAMPS_TRUSTED_AFTER_MS } from "../../../src/storage/lmdb/age-index.js";
 import { type LmdbHistoryOptions, openLmdbHistory } from "../../../src/storage/lmdb/lmdb-history.js";
-import { historySuite, publication } from "../../contract/history.js";
+import { hashNamed, historySuite, keyNamed, publication } from "../../contract/history.js";
 import { FakeClock } from "../../support/clock.js";
 import { damageBlock } from "../../support/damage.js";
 import { removeDirectory, temporaryDirectory } from "../../support/processes.js";
@@ -49,6 +49,42 @@ describe("LMDB history", () => {
     const stored = second.read(0, ALL);
     const newest = second.read(stored.through, ALL);
     assert.deepEqual([stored.publications.length, newest.publications.map(({ offset }) => offset)], [10, [11]]);
+  });
+
+  test("a key survives the restart with its event, and its age with it", async (t) => {
+    const path = folder(t);
+    const clock = new FakeClock();
+    const keys = { windowMs: 3_600_000, maxKeys: 100 };
+    const first = await openAt(path, { keys }, clock);
+    await first.append(publication(first, 1, { storedKey: keyNamed("a"), time: clock.now() }));
+    clock.advance(1_800_000);
+    await first.append(publication(first, 2, { storedKey: keyNamed("b"), time: clock.now() }));
+    await first.close();
+    const second = await openAt(path, { keys }, clock);
+    t.after(() => second.close());
+    assert.deepEqual([second.keyCount, second.findKey(hashNamed("a"))?.offset], [2, 1]);
+    clock.advance(2_000_000);
+    assert.deepEqual([second.findKey(hashNamed("a")), second.findKey(hashNamed("b"))?.offset], [undefined, 2]);
+    clock.advance(1000);
+    assert.equal(second.keyCount, 1);
+  });
+
+  test("a file from before the keys is opened, and gets their tables", async (t) => {
+    const path = folder(t);
+    const first = await openAt(path);
+    await first.append(publication(first, 1));
+    await first.close();
+    const root = open({ path: join(path, "history.mdb"), maxDbs: 8, noSync: true, overlappingSync: false });
+    root.openDB({ name: "keys" }).dropSync();
+    root.openDB({ name: "key_order" }).dropSync();
+    root.openDB({ name: "meta", encoding: "json" }).removeSync("keys");
+    await root.close();
+    const second = await openAt(path);
+    await second.append(publication(second, 2, { storedKey: keyNamed("a") }));
+    await second.close();
+    const third = await openAt(path);
+    t.after(() => third.close());
+    assert.deepEqual([third.count, third.findKey(hashNamed("a"))?.offset], [2, 2]);
   });
 
   test("a process that is killed has kept every event that it acknowledged, and its offsets are not given out again", async (t) => {
