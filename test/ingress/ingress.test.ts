@@ -398,7 +398,7 @@ describe("Ingress", () => {
         await opened.send("t", "good");
         assert.equal(opened.stream(), `id: #${opened.history.epoch}.${opened.history.last}\ndata: good\n\n`);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
     for (const { code, message } of opened.errors) {
       assert.match(code, /^(invalid|too_large)$/);
