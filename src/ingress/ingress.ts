@@ -47,6 +47,10 @@ export interface IngressOptions {
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
   readonly publisher: Pick<Publisher, "publish">;
+  /** Who publishes through this source (PublishRequest.publisher); absent = "zmq". */
+  readonly scope?: string;
+  /** Whether the publishers of this source may publish to all of these topics; absent = to every topic. */
+  readonly mayPublish?: ((topics: readonly string[]) => boolean) | undefined;
   readonly batchLimits: BatchLimits;
   /** Whether a topic is in the hub's own namespace, which is closed to publishers. */
   readonly isReserved: (topic: string) => boolean;
@@ -97,14 +101,17 @@ export class Ingress {
     }
   }
 
-  /** Throws a ProtocolError. */
+  /** Throws a ProtocolError, or "forbidden". */
   #parse(parts: Buffer[]): readonly Draft[] {
-    const { batchLimits: limits, isReserved } = this.#options;
-    return parsePublications(parts, { limits, isReserved });
+    const { batchLimits: limits, isReserved, mayPublish } = this.#options;
+    const drafts = parsePublications(parts, { limits, isReserved });
+    if (mayPublish !== undefined && !drafts.every(({ topics }) => mayPublish(topics)))
+      throw new M2pushError("forbidden", FORBIDDEN);
+    return drafts;
   }
 
   #publish(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
-    return this.#options.publisher.publish({ drafts, publisher: "zmq", source: "zmq" });
+    return this.#options.publisher.publish({ drafts, publisher: this.#options.scope ?? "zmq", source: "zmq" });
   }
 
   /** A batch, or an event with a key, of a PUSH socket. Rejects if one of its events was not published. */
@@ -131,3 +138,5 @@ export class Ingress {
     this.#options.rejected(error);
   }
 }
+
+const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";
