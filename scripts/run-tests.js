@@ -6,7 +6,6 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -50,13 +49,15 @@ function needsPeer(path) {
   return PEER_FOLDER.test(relative(BUILT, path)) || PEER_MODULE.test(readFileSync(path, "utf8"));
 }
 
+/** By name, but files that start peers come first: they take the longest, and none of them should run alone at the end. */
+function inOrder(paths) {
+  const [peers, others] = [true, false].map((needs) => paths.filter((path) => needsPeer(path) === needs).sort());
+  return [...peers, ...others];
+}
+
 function runTests(paths) {
-  const limits = [
-    `--test-concurrency=${availableParallelism()}`,
-    `--test-timeout=${TIMEOUT_MS}`,
-    "--test-reporter=spec",
-  ];
-  must(process.execPath, ...OPTIONS, "--test", ...limits, ...paths.map((path) => relative(ROOT, path)).sort());
+  const files = inOrder(paths).map((path) => relative(ROOT, path));
+  must(process.execPath, ...OPTIONS, `--test-timeout=${TIMEOUT_MS}`, "scripts/run-files.js", `${TIMEOUT_MS}`, ...files);
 }
 
 function unitTests() {
@@ -70,13 +71,16 @@ function unitTests() {
 
 /** Compiles after each change of a source, and runs the tests that use what changed. */
 function watchTests(paths) {
-  const compiler = spawn("npx", ["tsc", "-p", "tsconfig.json", "--watch", "--preserveWatchOutput"], {
-    cwd: ROOT,
-    stdio: "inherit",
+  const options = { cwd: ROOT, stdio: "inherit" };
+  // Without npx, which would leave its child running when it is killed.
+  const compile = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.json", "--watch", "--preserveWatchOutput"];
+  const children = [compile, [...OPTIONS, "--test", "--watch", ...paths]].map((args) =>
+    spawn(process.execPath, args, options),
+  );
+  process.once("exit", () => {
+    for (const child of children) child.kill();
   });
-  process.once("exit", () => compiler.kill());
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(0));
-  spawn(process.execPath, [...OPTIONS, "--test", "--watch", ...paths], { cwd: ROOT, stdio: "inherit" });
 }
 
 const args = process.argv.slice(2);

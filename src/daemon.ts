@@ -20,7 +20,8 @@ import { EventListeners } from "./daemon/event-listeners.js";
 import { internalPublicationFailed, observerFailed } from "./daemon/internal-errors.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
-import { ProtocolError } from "./errors.js";
+import { PublishSockets } from "./daemon/publish-sockets.js";
+import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { isReserved } from "./http/mercure/reserved.js";
@@ -29,7 +30,6 @@ import { Beacon } from "./hub/beacon.js";
 import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
 import { combineObservers } from "./hub/observers.js";
-import { Ingress } from "./ingress/ingress.js";
 import { socketObserver } from "./ingress/socket-observer.js";
 import { DaemonState } from "./observability/admin/daemon-state.js";
 import { RecentConnections } from "./observability/admin/recent-connections.js";
@@ -38,12 +38,12 @@ import { LogObserver } from "./observability/log/log-observer.js";
 import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
+import { NewestEvents, type NewestEventsOptions } from "./publishing/newest-events.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
-import { PullServer } from "./zmq/pull-server.js";
 
 /** In the order of the start. */
 const PARTS: readonly Part[] = [
@@ -83,7 +83,7 @@ const PARTS: readonly Part[] = [
   { name: "HTTP", start: startHttp },
   { name: "Mongrel2 servers", start: startServers, stop: stopServers },
   { name: "streams", start: () => {}, stop: endStreams },
-  { name: "ingress", start: startIngress, stop: (it) => it.ingress?.close() },
+  { name: "ingress", start: startIngress, stop: (it) => it.publishers?.close() },
   { name: "beacon", start: startBeacon, stop: (it) => it.beacon?.close() },
 ];
 
@@ -189,9 +189,7 @@ async function startHub(context: DaemonContext): Promise<void> {
   const { caps, conditions, eventLog, initial, observe, options, store } = context;
   const { clock } = options;
   const { bus, history, nodes } = started(eventLog, "the event log");
-  const publishers = initial.publish.zmq
-    ? new PullServer(initial.publish.zmq, clock, started(caps, "connection caps").publishers)
-    : undefined;
+  const publishers = new PublishSockets(initial, clock, started(caps, "connection caps").publishers);
   context.publishers = publishers;
   const base = hubUrl(initial);
   context.presence = new Presence({ path: initial.hub.path, base, head: () => history.last, remote: nodes });
@@ -200,12 +198,17 @@ async function startHub(context: DaemonContext): Promise<void> {
     clients: started(store, "the client store"),
     presenceListener: context.presence,
     presence: context.presence,
-    isFlooded: () => publishers?.hasBacklog ?? false,
+    isFlooded: () => publishers.hasBacklog,
     random: Math.random,
   });
+  // In a cluster, another daemon may publish between the check of a condition and the publication.
+  const watch: NewestEventsOptions["watch"] = (published) =>
+    context.listeners.on("published", ({ publication }) => published(publication));
+  const newest = nodes ? undefined : new NewestEvents({ history, watch });
   const repeated = () => observe({ type: "publicationRepeated" });
   context.rates = new RateLimiter(initial.publish, clock);
-  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates: context.rates });
+  const { rates } = context;
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...(newest && { newest }) });
   await context.hub.start();
 }
 
@@ -248,17 +251,15 @@ function startHttp(context: DaemonContext): void {
 
 async function startIngress(context: DaemonContext): Promise<void> {
   const { conditions, initial, observe, publishers } = context;
-  if (!publishers) return;
   const hub = started(context.hub, "the hub");
-  context.ingress = new Ingress({
-    source: publishers,
+  const options = {
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
+    batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
-    rejected: (error) => observe({ type: "publicationRejected", source: "zmq", error }),
-    observer: socketObserver(initial.publish.zmq, conditions, observe),
-  });
-  await context.ingress.start();
+    rejected: (error: M2pushError) => observe({ type: "publicationRejected", source: "zmq", error }),
+  };
+  await started(publishers, "the hub").start(options, (address) => socketObserver(address, conditions, observe));
 }
 
 function startBeacon(context: DaemonContext): void {

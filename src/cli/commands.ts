@@ -4,6 +4,7 @@ import { addCompletion } from "./completion-command.js";
 import { addConfig } from "./config-command.js";
 import { addDoctor } from "./doctor-command.js";
 import { addHistory } from "./history-command.js";
+import { addKeygen } from "./keygen-command.js";
 import { createProgram } from "./program.js";
 import { addPublish } from "./publish-command.js";
 import { addServe } from "./serve-command.js";
@@ -18,6 +19,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   addDoctor,
   addConfig,
   addHistory,
+  addKeygen,
   addCompletion,
 ];
 

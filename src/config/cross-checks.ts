@@ -1,4 +1,5 @@
 /** The rules that concern more than one key. They ignore a key whose own value is invalid. */
+import type { CurvePublisher } from "./curve-types.js";
 import { faultTexts } from "./fault-texts.js";
 import type { Settings } from "./settings.js";
 
@@ -13,7 +14,14 @@ interface TextSetting {
 type Rule = (settings: Settings, servers: readonly string[]) => void;
 
 /** Each rule records its own faults. */
-const RULES: readonly Rule[] = [uniqueNames, uniqueAddresses, connectableAddresses, differentPaths];
+const RULES: readonly Rule[] = [
+  uniqueNames,
+  uniqueAddresses,
+  connectableAddresses,
+  differentPaths,
+  linkCurve,
+  nativeCurve,
+];
 
 export function crossChecks(settings: Settings, servers: number): void {
   const paths = Array.from({ length: servers }, (_, index) => `mongrel2[${index}]`);
@@ -37,6 +45,8 @@ function uniqueAddresses(settings: Settings, servers: readonly string[]): void {
       ["send_spec", "recv_spec", "control"].map((key) => textSetting(settings, `${server}.${key}`)),
     ),
     textSetting(settings, "publish.zmq"),
+    textSetting(settings, "publish.zmq_acknowledged"),
+    ...curveAddresses(settings),
     listen && listen.value !== "" && !listen.value.endsWith(":0")
       ? { ...listen, value: `tcp://${listen.value}` }
       : undefined,
@@ -54,6 +64,37 @@ function connectableAddresses(settings: Settings, servers: readonly string[]): v
       settings.fault(address.location, address.path, faultTexts.notConnectable(address.value));
     }
   }
+}
+
+/** Mongrel2 has no CURVE: a daemon that connects would wait for a handshake that never comes. */
+function linkCurve(settings: Settings, servers: readonly string[]): void {
+  for (const server of servers) {
+    const [secret, client] = ["curve_server_secret_key", "curve_client_public_key"].map((key) =>
+      textSetting(settings, `${server}.${key}`),
+    );
+    if (secret === undefined || client === undefined || (secret.value === "" && client.value === "")) continue;
+    const [missing] = [secret, client].filter(({ value }) => value === "");
+    if (missing !== undefined) settings.fault(missing.location, missing.path, faultTexts.incompleteCurve);
+    if (settings.get(`${server}.bind`)?.value === false)
+      settings.fault(secret.location, secret.path, faultTexts.curveWithoutBind);
+  }
+}
+
+function nativeCurve(settings: Settings, servers: readonly string[]): void {
+  const implementation = textSetting(settings, "zmq.implementation");
+  if (implementation?.value !== "native") return;
+  const hasCurve =
+    curveAddresses(settings).length > 0 ||
+    servers.some((server) => textSetting(settings, `${server}.curve_server_secret_key`)?.value);
+  if (hasCurve) settings.fault(implementation.location, implementation.path, faultTexts.nativeCurve);
+}
+
+function curveAddresses(settings: Settings): TextSetting[] {
+  const { value, location, source } = settings.get("publish.curve") ?? {};
+  if (location === undefined) return [];
+  return (value as readonly CurvePublisher[]).map(({ address }) => {
+    return { path: "publish.curve", value: address, location, isDefault: source?.from === "default" };
+  });
 }
 
 /** The router selects a route by the path alone. */

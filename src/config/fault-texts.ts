@@ -11,5 +11,8 @@ export const faultTexts = {
   syntaxError: (column: number, reason: string) => `TOML syntax error in column ${column}: ${reason}`,
   duplicate: (expected: string, value: string, other: string) =>
     `expected ${expected}, got "${value}", which ${other} uses too`,
+  incompleteCurve: "expected both curve_server_secret_key and curve_client_public_key, or neither, got one of them",
+  curveWithoutBind: "expected bind = true, for a ZeroMQ proxy beside Mongrel2, got bind = false: Mongrel2 has no CURVE",
+  nativeCurve: 'expected "auto" or "libzmq" beside CURVE keys, got "native": native sockets have no CURVE',
   notConnectable: (value: string) => `expected a host to connect to, as in "tcp://127.0.0.1:9999", got "${value}"`,
 } as const;

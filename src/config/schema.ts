@@ -14,6 +14,7 @@ import {
   sizeType,
   textType,
 } from "./basic-types.js";
+import { type CurvePublisher, curvePublicKeyType, curvePublishersType, curveSecretKeyType } from "./curve-types.js";
 import { endpointType, listenAddressType } from "./endpoint-types.js";
 import { addressRangeType, corsOriginType, hostnameType, natsServerType, originType } from "./network-types.js";
 import { filePathType, optionalPathType, parentPathType, urlPathType } from "./path-types.js";
@@ -86,6 +87,18 @@ const SERVER_KEYS = {
     default: false,
     change: "restart",
     doc: "Whether the daemon binds its two sockets instead of connecting them. Set it for a Mongrel2 behind a ZeroMQ proxy.",
+  }),
+  curve_server_secret_key: key<string>({
+    type: curveSecretKeyType,
+    default: "",
+    change: "restart",
+    doc: "Secret key of the daemon's two sockets, as CURVE servers. Only for a ZeroMQ proxy beside Mongrel2 (bind = true): Mongrel2 has no CURVE. libzmq serves the link then.",
+  }),
+  curve_client_public_key: key<string>({
+    type: curvePublicKeyType,
+    default: "",
+    change: "restart",
+    doc: "Public key of that proxy's sockets, the only one that is admitted. Required with curve_server_secret_key.",
   }),
   database: key<string>({
     type: optionalPathType,
@@ -184,7 +197,19 @@ const SECTIONS = {
       type: endpointType({ off: true }),
       default: "tcp://127.0.0.1:9997",
       change: "restart",
-      doc: "ZeroMQ address that the daemon binds for the PUSH, REQ and DEALER sockets of publishers. Every program that can connect to it may publish.",
+      doc: "ZeroMQ address that the daemon binds for the PUSH, REQ and DEALER sockets of publishers. Every program that can connect to it may publish. Over libzmq ([zmq] implementation) PUSH sockets only.",
+    }),
+    zmq_acknowledged: key<string>({
+      type: endpointType({ off: true }),
+      default: "",
+      change: "restart",
+      doc: "A second such address, needed over libzmq only: there it is for the REQ and DEALER sockets of publishers, which get a reply to each message.",
+    }),
+    curve: key<readonly CurvePublisher[]>({
+      type: curvePublishersType,
+      default: [],
+      change: "restart",
+      doc: "Publishers over ZeroMQ with CURVE, one table for each. The daemon binds the address and admits only the client's key. The topics are those that it may publish, as in a token; acknowledged = true is for REQ and DEALER sockets, otherwise for PUSH sockets. libzmq serves these addresses.",
     }),
     max_batch: key<number>({
       type: integerType(1, 100_000),

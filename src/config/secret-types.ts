@@ -6,7 +6,7 @@ import { tomlString } from "./show-value.js";
 import { Invalid, type ValueType } from "./value-type.js";
 
 /** Printed in the place of a secret. Never accepted as one: a printed configuration may be loaded again. */
-const PLACEHOLDER = "***";
+export const PLACEHOLDER = "***";
 
 const printedSecret = (expected: string): Invalid =>
   new Invalid(expected, `${PLACEHOLDER}, the placeholder of a printed configuration`);

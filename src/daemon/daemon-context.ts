@@ -13,7 +13,6 @@ import type { Beacon } from "../hub/beacon.js";
 import type { Bus } from "../hub/bus.js";
 import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
-import type { Ingress } from "../ingress/ingress.js";
 import type { ServedMongrel2 } from "../mongrel2/serve-mongrel2.js";
 import type { DaemonState } from "../observability/admin/daemon-state.js";
 import type { RecentConnections } from "../observability/admin/recent-connections.js";
@@ -25,9 +24,9 @@ import type { RateLimiter } from "../publishing/rate-limiter.js";
 import type { FolderLock } from "../storage/folder-lock.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import type { PullServer } from "../zmq/pull-server.js";
 import type { ConnectionCaps } from "./connection-caps.js";
 import type { EventListeners } from "./event-listeners.js";
+import type { PublishSockets } from "./publish-sockets.js";
 
 /** How the daemon was asked to run; see DaemonOptions for what each means. */
 export interface RunOptions {
@@ -67,8 +66,7 @@ export class DaemonContext {
   lock: FolderLock | undefined;
   eventLog: EventLog | undefined;
   store: ClientStore | undefined;
-  /** The ZeroMQ socket for publishers; undefined = [publish] zmq is empty. */
-  publishers: PullServer | undefined;
+  publishers: PublishSockets | undefined;
   presence: Presence | undefined;
   hub: Hub | undefined;
   publisher: Publisher | undefined;
@@ -78,7 +76,6 @@ export class DaemonContext {
   app: App | undefined;
   router: Router | undefined;
   readonly served: ServedMongrel2[] = [];
-  ingress: Ingress | undefined;
   beacon: Beacon | undefined;
 
   constructor(config: Config, options: RunOptions) {

@@ -43,11 +43,11 @@ function closeIngressWhenAllYielded({ initial, options, publishers }: DaemonCont
   let serving = initial.mongrel2.length;
   return async () => {
     serving--;
-    if (serving > 0 || !publishers) return;
+    if (serving > 0 || publishers === undefined || publishers.addresses.length === 0) return;
     await publishers.close();
     const fix = "stop this daemon, or the other one and then restart this one";
     const text = "closed the ZeroMQ ingress: another daemon serves Mongrel2";
-    options.log.warn({ event: "ingress_closed", address: initial.publish.zmq, fix }, text);
+    options.log.warn({ event: "ingress_closed", address: publishers.addresses.join(" "), fix }, text);
   };
 }
 

@@ -5,8 +5,9 @@
 
 import { M2pushError, messageOf, ProtocolError } from "../errors.js";
 import type { PublishedEvent } from "../hub/bus.js";
-import { type Draft, parsePublication } from "../protocol/publication.js";
-import { encodeError, encodeIds } from "../protocol/publish-reply.js";
+import type { BatchLimits } from "../protocol/event-batch.js";
+import { type Draft, isBatch, parsePublications } from "../protocol/publication.js";
+import { encodeError, encodeResults } from "../protocol/publish-reply.js";
 import type { Publisher } from "../publishing/publisher.js";
 
 /** Receiver of the messages and events of the socket for publishers. */
@@ -46,6 +47,11 @@ export interface IngressOptions {
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
   readonly publisher: Pick<Publisher, "publish">;
+  /** Who publishes through this source (PublishRequest.publisher); absent = "zmq". */
+  readonly scope?: string;
+  /** Whether the publishers of this source may publish to all of these topics; absent = to every topic. */
+  readonly mayPublish?: ((topics: readonly string[]) => boolean) | undefined;
+  readonly batchLimits: BatchLimits;
   /** Whether a topic is in the hub's own namespace, which is closed to publishers. */
   readonly isReserved: (topic: string) => boolean;
   /** A message is invalid, or the daemon could not store it. A publisher with a PUSH socket is not informed. */
@@ -80,8 +86,10 @@ export class Ingress {
 
   #receive(parts: Buffer[]): boolean {
     try {
-      const draft = this.#parse(parts);
-      const pending = draft.key === undefined ? this.#options.post(draft) : this.#publish([draft]);
+      const drafts = this.#parse(parts);
+      const [first] = drafts;
+      const isPlain = first !== undefined && drafts.length === 1 && first.key === undefined;
+      const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts);
       if (pending !== this.#pending) {
         this.#pending = pending;
         pending?.catch((error) => this.#reject(error));
@@ -93,17 +101,30 @@ export class Ingress {
     }
   }
 
-  #parse(parts: Buffer[]): Draft {
-    const draft = parsePublication(parts);
-    if (draft.topics.some(this.#options.isReserved)) throw reservedTopicError();
-    return draft;
+  /** Throws a ProtocolError, or "forbidden". */
+  #parse(parts: Buffer[]): readonly Draft[] {
+    const { batchLimits: limits, isReserved, mayPublish } = this.#options;
+    const drafts = parsePublications(parts, { limits, isReserved });
+    if (mayPublish !== undefined && !drafts.every(({ topics }) => mayPublish(topics)))
+      throw new M2pushError("forbidden", FORBIDDEN);
+    return drafts;
+  }
+
+  #publish(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
+    return this.#options.publisher.publish({ drafts, publisher: this.#options.scope ?? "zmq", source: "zmq" });
+  }
+
+  /** A batch, or an event with a key, of a PUSH socket. Rejects if one of its events was not published. */
+  async #publishUnanswered(drafts: readonly Draft[]): Promise<void> {
+    for (const result of await this.#publish(drafts)) if ("error" in result) throw result.error;
   }
 
   /** Publishes the message; resolves with the reply to it. */
   async #reply(parts: Buffer[]): Promise<Buffer> {
     try {
-      const published = await this.#publish([this.#parse(parts)]);
-      return encodeIds(published.map(idOf));
+      const results = await this.#publish(this.#parse(parts));
+      for (const result of results) if ("error" in result) this.#options.rejected(result.error);
+      return encodeResults(results, isBatch(parts));
     } catch (error) {
       this.#options.rejected(
         error instanceof M2pushError ? error : new M2pushError("internal", messageOf(error), { cause: error }),
@@ -112,19 +133,10 @@ export class Ingress {
     }
   }
 
-  #publish(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
-    return this.#options.publisher.publish({ drafts, publisher: "zmq", source: "zmq" });
-  }
-
   #reject(error: unknown): void {
     if (!(error instanceof M2pushError)) throw error;
     this.#options.rejected(error);
   }
 }
 
-const reservedTopicError = () => new ProtocolError("invalid", "a topic is in the hub's own namespace");
-
-function idOf(published: PublishedEvent): string {
-  if ("error" in published) throw published.error;
-  return published.id;
-}
+const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";

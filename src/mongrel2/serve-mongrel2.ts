@@ -3,7 +3,7 @@
  * and the dispatch of its messages.
  */
 import type { Config, ServerConfig } from "../config/schema.js";
-import { linkImplementation } from "../config/zmq-implementation.js";
+import { linkCurve, linkImplementation } from "../config/zmq-implementation.js";
 import type { ClientStore, PreviousClients } from "../delivery/client-store.js";
 import type { KeepaliveTimes } from "../delivery/keepalive.js";
 import type { RequestRecord } from "../delivery/request-record.js";
@@ -189,13 +189,14 @@ export class ServedMongrel2 implements LinkEvents {
 
   #openLink(): Mongrel2Link {
     const { clock, conditions, observe, zmq } = this.#deps;
+    const curve = linkCurve(this.#config);
     const { implementation } = linkImplementation({ zmq }, this.#config);
     const { name, send_spec: sendSpec, recv_spec: recvSpec, identity, bind } = this.#config;
     const { send_ident: sendIdent, max_targets: maxTargets, link_timeout: linkTimeoutMs } = this.#config;
     const observer = reachabilityObserver(name, conditions, observe);
     return new Mongrel2Link({
       ...{ sendIdent, maxTargets, linkTimeoutMs, clock },
-      transport: openTransport(implementation, { sendSpec, recvSpec, identity, bind, clock, observer }),
+      transport: openTransport(implementation, { sendSpec, recvSpec, identity, bind, clock, observer, curve }),
       random: Math.random,
       events: this,
       mayServe: () => this.#instance.mayServe,

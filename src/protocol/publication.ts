@@ -54,11 +54,16 @@ export function parsePublication(parts: readonly Buffer[], rules: DraftRules = {
  */
 export function parsePublications(parts: readonly Buffer[], rules: BatchRules): readonly Draft[] {
   const [only] = parts;
-  const isBatch = parts.length === 1 && only !== undefined && (isArray(only) || isJsonLines(only));
-  if (!isBatch) return [parsePublication(parts, rules)];
+  if (only === undefined || !isBatch(parts)) return [parsePublication(parts, rules)];
   checkBatchSize(only.length, rules.limits);
   const batch = text(only, "message");
   return isArray(only) ? parseJsonArray(batch, readJsonEvent, rules) : parseJsonLines(batch, readJsonEvent, rules);
+}
+
+/** Whether a message has the form of a batch, which may have one event. */
+export function isBatch(parts: readonly Buffer[]): boolean {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined && (isArray(only) || isJsonLines(only));
 }
 
 const LF = 0x0a;

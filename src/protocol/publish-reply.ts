@@ -1,8 +1,10 @@
 /**
  * Codec of the reply to a publisher that uses a REQ or DEALER socket: JSON in one part (docs/publish.md, "Over ZeroMQ").
- * `{"id"}`, `{"ids"}` for a batch, or `{"error": {"code", "message", "retry_after"?}}`; `retry_after` in seconds.
+ * `{"id"}`, `{"ids"}` for a batch, or `{"error": {"code", "message", "retry_after"?, "faults"?}}`, where `retry_after` are seconds. Where a
+ * cluster has stored a part of a batch, `{"error", "events"}` has the result of each event.
  */
-import { M2pushError, messageOf, ProtocolError, type ReplyCode } from "../errors.js";
+import { M2pushError, ProtocolError, type ReplyCode } from "../errors.js";
+import { InvalidEvents } from "./event-fault.js";
 
 const MS_PER_SECOND = 1000;
 /** Where an error that is temporary does not state when to try again. */
@@ -13,21 +15,35 @@ const TEMPORARY_CODES: ReadonlySet<string> = new Set<ReplyCode>(["unavailable", 
 /** Codes that never leave the daemon. */
 const INTERNAL_CODES: ReadonlySet<string> = new Set(["config_invalid", "link_failed", "storage_unusable"]);
 
-export function encodeIds(ids: readonly string[]): Buffer {
-  return Buffer.from(JSON.stringify(ids.length === 1 ? { id: ids[0] } : { ids }));
+/** What became of an event. */
+type EventResult = { readonly id: string } | { readonly error: M2pushError };
+
+/** `isBatch`: the message had the form of a batch, which may have one event. */
+export function encodeResults(results: readonly EventResult[], isBatch: boolean): Buffer {
+  const failure = results.find((it) => "error" in it);
+  const events = results.map((it) => ("error" in it ? { error: describe(it.error) } : it.id));
+  if (failure === undefined) return encode(isBatch ? { ids: events } : { id: events[0] });
+  const all = events.map((it) => (typeof it === "string" ? { id: it } : it));
+  return encode({ error: describe(failure.error), ...(isBatch && { events: all }) });
 }
+
+export const encodeError = (error: unknown): Buffer => encode({ error: describe(error) });
 
 /** A defect is not described to publishers; the log has it. */
-export function encodeError(error: unknown): Buffer {
+function describe(error: unknown): Json {
   if (!(error instanceof M2pushError) || error.code === "internal" || INTERNAL_CODES.has(error.code)) {
-    return encode({ code: "internal", message: "an internal error; fix: check the log of the daemon" });
+    return { code: "internal", message: "an internal error; fix: check the log of the daemon" };
   }
-  const retryAfterMs = error.retryAfterMs ?? (TEMPORARY_CODES.has(error.code) ? DEFAULT_RETRY_AFTER_MS : undefined);
-  const retryAfter = retryAfterMs === undefined ? {} : { retry_after: Math.ceil(retryAfterMs) / MS_PER_SECOND };
-  return encode({ code: error.code, message: messageOf(error), ...retryAfter });
+  const { code, message } = error;
+  const retryAfterMs = error.retryAfterMs ?? (TEMPORARY_CODES.has(code) ? DEFAULT_RETRY_AFTER_MS : undefined);
+  return {
+    ...{ code, message },
+    ...(retryAfterMs !== undefined && { retry_after: Math.ceil(retryAfterMs) / MS_PER_SECOND }),
+    ...(error instanceof InvalidEvents && { faults: error.faults }),
+  };
 }
 
-const encode = (error: Readonly<Record<string, unknown>>): Buffer => Buffer.from(JSON.stringify({ error }));
+const encode = (reply: Json): Buffer => Buffer.from(JSON.stringify(reply));
 
 /** Reads a reply. Returns the ids; throws an error with the code of the reply if the message was rejected, "invalid" if it is no reply. */
 export function decodeReply(bytes: Buffer): readonly string[] {

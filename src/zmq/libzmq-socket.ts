@@ -44,6 +44,8 @@ export interface LibzmqSocketOptions<S extends ReceivingSocket> {
 
 export interface LibzmqSocketEvents {
   message(parts: Buffer[]): void;
+  /** Called after each message: nothing further is received until the promise resolves; undefined = at once. */
+  resumed?(): Promise<void> | undefined;
   /** A peer has completed the handshake. Its first message is emitted after that. */
   ready(): void;
   /** A peer that was ready has gone. */
@@ -187,6 +189,7 @@ export class LibzmqSocket<S extends ReceivingSocket> {
       if (this.#readyPeers === 0) await new Promise((resolve) => setImmediate(resolve));
       this.#received++;
       this.#events.message(parts);
+      await this.#events.resumed?.();
     }
   }
 

@@ -6,6 +6,7 @@
 import type { Pull, XPublisher } from "zeromq";
 import { ProtocolError } from "../errors.js";
 import { type Clock, waitAtMost } from "../util/clock.js";
+import { type CurveKeys, CurveServer } from "./curve.js";
 import { LibzmqSocket } from "./libzmq-socket.js";
 import { LINGER_MS, MAX_REQUEST_BYTES, SEVERAL_PARTS, TOO_LARGE, TRUNCATED_REQUEST_BYTES } from "./link-limits.js";
 import type { Draining, Receiver, Transport, TransportObserver } from "./transport.js";
@@ -19,6 +20,8 @@ export interface LibzmqTransportOptions {
   /** Binds both sockets instead of connecting them. */
   readonly bind: boolean;
   readonly clock: Clock;
+  /** Both sockets are CURVE servers; absent = the mechanism NULL. */
+  readonly curve?: CurveKeys | undefined;
   /** Absent = connection errors are not reported. */
   readonly observer?: TransportObserver;
 }
@@ -42,6 +45,7 @@ export class LibzmqTransport implements Transport {
   #pub: LibzmqSocket<XPublisher> | undefined;
   /** Subscriptions of all peers. Mongrel2 has one: its recv_ident. */
   #subscriptions = 0;
+  #curve: CurveServer | undefined;
   #isClosed = false;
   /** The mark of stopReceiving(), and what its arrival calls. */
   #mark: { readonly bytes: Buffer; readonly found: () => void } | undefined;
@@ -53,11 +57,13 @@ export class LibzmqTransport implements Transport {
   async start(receiver: Receiver): Promise<void> {
     // Loaded on demand: the library costs memory and a thread.
     const { Pull, XPublisher } = await import("zeromq");
-    const { sendSpec, recvSpec, bind, clock, observer } = this.#options;
+    const { sendSpec, recvSpec, bind, clock, observer, curve } = this.#options;
+    this.#curve = curve && (await CurveServer.start(curve));
+    const curveOptions = this.#curve?.options;
     this.#receiver = receiver;
     // PULL first: a Mongrel2 whose notices are not read stops reading replies (docs/architecture/mongrel2.md 2.8).
     this.#pull = new LibzmqSocket(
-      { spec: sendSpec, bind, clock, create: (common) => new Pull(common) },
+      { spec: sendSpec, bind, clock, create: (common) => new Pull({ ...common, ...curveOptions }) },
       {
         ...this.#observe(sendSpec, receiver),
         ready: () => receiver.connected("in"),
@@ -66,7 +72,12 @@ export class LibzmqTransport implements Transport {
       },
     );
     this.#pub = new LibzmqSocket(
-      { spec: recvSpec, bind, clock, create: (common) => new XPublisher({ ...common, ...XPUB_OPTIONS }) },
+      {
+        spec: recvSpec,
+        bind,
+        clock,
+        create: (common) => new XPublisher({ ...common, ...XPUB_OPTIONS, ...curveOptions }),
+      },
       {
         ...this.#observe(recvSpec, receiver),
         broken: (error) => {
@@ -122,6 +133,7 @@ export class LibzmqTransport implements Transport {
     this.#dropSubscriptions();
     await isPubClosed;
     await this.#pull?.close(0);
+    this.#curve?.close();
     return false;
   }
 

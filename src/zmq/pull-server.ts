@@ -25,7 +25,7 @@ const CLOSE_OPTIONS = { timeoutMs: 1000, quietMs: 2 };
  * The largest message. A part is collected in memory before it is parsed. A publisher that begins a larger message is disconnected,
  * reconnects by itself and continues with its next message.
  */
-const MAX_MESSAGE_BYTES = 4_000_000;
+export const MAX_MESSAGE_BYTES = 4_000_000;
 
 export interface PullReceiver {
   /** A message of a PUSH socket. Returns whether it was useful: a peer that sends only useless ones is disconnected. */

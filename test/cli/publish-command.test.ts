@@ -11,7 +11,7 @@ import { Pull } from "zeromq";
 import { errorTexts } from "../../src/cli/error-texts.js";
 import { addPublish } from "../../src/cli/publish-command.js";
 import { ProtocolError } from "../../src/errors.js";
-import { encodeError, encodeIds } from "../../src/protocol/publish-reply.js";
+import { encodeError, encodeResults } from "../../src/protocol/publish-reply.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
 import { PullServer } from "../../src/zmq/pull-server.js";
 import { freePort } from "../support/ports.js";
@@ -34,7 +34,7 @@ describe("Publish command", () => {
   };
 
   type Answer = (parts: string[], count: number) => Buffer | undefined;
-  const acknowledge: Answer = (_, count) => encodeIds([`${count}`]);
+  const acknowledge: Answer = (_, count) => encodeResults([{ id: `${count}` }], false);
 
   /** A daemon's socket at the address that answers each event; undefined = it never answers. */
   async function daemonSocket(answer: Answer = acknowledge) {
@@ -186,7 +186,7 @@ describe("Publish command", () => {
 
   test("with - the first line that is rejected ends the command; ids of all published lines are printed in order", async () => {
     const reject: Answer = ([, data], count) =>
-      data === "bad" ? encodeError(new ProtocolError("invalid", "no")) : encodeIds([`${count}`]);
+      data === "bad" ? encodeError(new ProtocolError("invalid", "no")) : encodeResults([{ id: `${count}` }], false);
     const stdin = Readable.from(["a\nb\nbad\nd\nbad\nf\n"]);
     const { code, stdout, stderr } = await published(["--zmq", spec, "-"], { stdin }, reject);
     assert.equal(code, 1);
@@ -203,7 +203,7 @@ describe("Publish command", () => {
     const { code, stdout, stderr, received } = await published(["--zmq", spec, "-"], { stdin });
     assert.equal(code, 1);
     assert.equal(stdout, "1\n");
-    assert.match(stderr, /^m2push: line 2 of standard input: publication over its limits: /);
+    assert.match(stderr, /^m2push: line 2 of standard input: the event as it is sent has 100077 bytes/);
     assert.deepEqual(received, [["message", "a", "{}"]]);
   });
 

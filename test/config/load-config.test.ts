@@ -27,6 +27,8 @@ describe("loadConfig", () => {
         control: undefined,
         max_targets: 128,
         bind: false,
+        curve_server_secret_key: "",
+        curve_client_public_key: "",
         database: "",
         shared: false,
         orphan_timeout: 60_000,
@@ -46,6 +48,8 @@ describe("loadConfig", () => {
     beacon: { interval: 5_000, topic: "beacon" },
     publish: {
       zmq: "tcp://127.0.0.1:9997",
+      zmq_acknowledged: "",
+      curve: [],
       rate: 0,
       burst: 1000,
       idempotency_window: 86_400_000,

@@ -1,10 +1,10 @@
-/** docs/api is generated from src/index.ts: `npm run docs`. */
+/** docs/api is generated from src/index.ts: `npm run docs`. test/docs/e2e compares all of it. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import ts from "typescript";
-import { PROJECT, removeDirectory, run, temporaryDirectory } from "../support/processes.js";
+import { PROJECT } from "../support/processes.js";
 
 describe("API reference", () => {
   const read = (path: string) => readFileSync(join(PROJECT, path), "utf8");
@@ -18,13 +18,5 @@ describe("API reference", () => {
     );
     const described = [...read("docs/api/README.md").matchAll(/^### (\w+)/gm)].map(([, name]) => name ?? "");
     assert.deepEqual(described.toSorted(), exported.toSorted(), "npm run docs");
-  });
-
-  test("is what typedoc makes of the source", async (t) => {
-    const out = temporaryDirectory();
-    t.after(() => removeDirectory(out));
-    const { exit, output } = await run(join(PROJECT, "node_modules/.bin/typedoc"), ["--out", out], PROJECT);
-    assert.equal(exit.code, 0, output);
-    assert.equal(read("docs/api/README.md"), readFileSync(join(out, "README.md"), "utf8"), "npm run docs");
   });
 });

@@ -1,7 +1,9 @@
 /** The daemon over the zeromq package instead of its native sockets, beside a real Mongrel2. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { curveKeyPair, Request } from "zeromq";
 import { serving, startPair } from "../support/pair.js";
+import { freePort } from "../support/ports.js";
 
 const config = { zmq: { implementation: "libzmq" } };
 /** So that Mongrel2's clock shows soon who has been there for how long. */
@@ -38,5 +40,55 @@ describe("libzmq, end to end", () => {
     const client = await pair.stream();
     await pair.publisher.publish("after");
     assert.equal((await client.next()).data, "after");
+  });
+
+  test("publishers use PUSH, REQ and CURVE, and a key publishes only to its topics", async (t) => {
+    const [server, client] = [curveKeyPair(), curveKeyPair()];
+    const [acknowledged, curved] = [`tcp://127.0.0.1:${await freePort()}`, `tcp://127.0.0.1:${await freePort()}`];
+    const pair = await startPair(t, {
+      config: {
+        ...config,
+        publish: { zmq_acknowledged: acknowledged },
+        "[publish.curve]": {
+          name: "sensors",
+          address: curved,
+          server_secret_key: server.secretKey,
+          client_public_key: client.publicKey,
+          topics: ["sensors/{id}"],
+          acknowledged: true,
+        },
+      },
+    });
+    const stream = await pair.stream();
+    await pair.publisher.publish("by PUSH");
+    assert.equal((await stream.next()).data, "by PUSH");
+    const open = new Request({ linger: 0 });
+    const { publicKey: curvePublicKey, secretKey: curveSecretKey } = client;
+    const secure = new Request({ linger: 0, curvePublicKey, curveSecretKey, curveServerKey: server.publicKey });
+    t.after(() => {
+      open.close();
+      secure.close();
+    });
+    open.connect(acknowledged);
+    secure.connect(curved);
+    const ask = async (socket: Request, topic: string, data: string) => {
+      await socket.send([topic, data]);
+      const [reply] = await socket.receive();
+      return JSON.parse(String(reply));
+    };
+    const { id } = await ask(open, "news", "by REQ");
+    const { id: secureId } = await ask(secure, "sensors/7", "by CURVE");
+    const events = [await stream.next(), await stream.next()];
+    assert.deepEqual(
+      events.map((event) => [event.data, event.id]),
+      [
+        ["by REQ", id],
+        ["by CURVE", secureId],
+      ],
+    );
+    const { error } = await ask(secure, "news", "of another topic");
+    assert.equal(error.code, "forbidden");
+    await pair.publisher.publish("end");
+    assert.equal((await stream.next()).data, "end");
   });
 });

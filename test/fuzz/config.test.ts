@@ -19,14 +19,14 @@ describe("Config, fuzzed", () => {
   test("the file that comes with m2push, damaged anywhere", () => {
     fc.assert(
       fc.property(damaged(SHIPPED), (bytes) => assertTold(bytes.toString())),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     );
   });
 
   test("any text", () => {
     fc.assert(
       fc.property(anyText, (text) => assertTold(text)),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     );
   });
 
@@ -85,7 +85,7 @@ describe("Config, fuzzed", () => {
   test("lines that mean something, put together at random", () => {
     fc.assert(
       fc.property(fc.array(line, { maxLength: 12 }), (lines) => assertTold(lines.join("\n"))),
-      { numRuns: 3000 },
+      { numRuns: 900 },
     );
   });
 

@@ -88,7 +88,7 @@ describe("Wire, fuzzed", () => {
         wire.acknowledgeAll();
         assertOthersUntouched(wire, undefined, "after harm");
       }),
-      { numRuns: 1500 },
+      { numRuns: 500 },
     );
   });
 
@@ -152,7 +152,7 @@ describe("Wire, fuzzed", () => {
           await wire.gone(id);
           assertOthersUntouched(wire, id, `after request ${id}`);
         }),
-        { numRuns: 500 },
+        { numRuns: 200 },
       );
     });
   }

@@ -199,7 +199,7 @@ describe("Audiences that share frames", () => {
         for (const audience of audiences)
           for (const [slot, member] of audience.members.entries()) assert.equal(member.slot, slot);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

@@ -31,6 +31,7 @@ async function open(options: Partial<IngressOptions> = {}) {
     },
     post: (draft) => it.hub.post(draft),
     publisher: new Publisher({ hub: it.hub, keys: it.history, repeated: () => {} }),
+    batchLimits: { maxEvents: 3, maxBytes: 10_000 },
     isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
       errors.push(error);
@@ -236,14 +237,76 @@ describe("Ingress", () => {
   test("a request that is rejected is answered with the reason, which is reported as well", async () => {
     const { ask, errors } = await open();
     const message = '"data" is missing';
-    assert.deepEqual(await ask('{"topic":"t"}'), { error: { code: "invalid", message } });
+    assert.deepEqual(await ask('{"topic":"t"}'), {
+      error: { code: "invalid", message, faults: [{ member: "data", code: "invalid", detail: message }] },
+    });
     assert.deepEqual(await ask("/hub/x", "forged"), {
-      error: { code: "invalid", message: "a topic is in the hub's own namespace" },
+      error: { code: "invalid", message: "a topic is reserved for the hub" },
     });
     assert.deepEqual(
       errors.map(({ code }) => code),
       ["invalid", "invalid"],
     );
+  });
+
+  const line = (data: string) => `{"topic":"t","data":"${data}"}`;
+
+  for (const [what, batch] of [
+    ["JSON array", `[${line("1")},${line("2")}]`],
+    ["batch of JSON lines", `${line("1")}\n${line("2")}\n`],
+  ] as const) {
+    test(`a ${what} is published as a whole, by every type of socket`, async () => {
+      const { ask, send, history, outlet, errors } = await open();
+      assert.deepEqual(await ask(batch), { ids: [1, 2].map((offset) => `#${history.epoch}.${offset}`) });
+      await send(batch);
+      outlet.acknowledgeAll();
+      assert.deepEqual(outlet.events(1), ["1", "2", "1", "2"]);
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  test("a batch of one event is answered as a batch", async () => {
+    const { ask, history } = await open();
+    assert.deepEqual(await ask(`[${line("1")}]`), { ids: [`#${history.epoch}.1`] });
+  });
+
+  test("a batch with a fault is rejected as a whole, with all its faults", async () => {
+    const { ask, send, outlet, errors } = await open();
+    const batch = `${line("1")}\n{"topic":"t"}\n{"topic":"/hub/x","data":""}\n`;
+    const { error } = (await ask(batch)) as { error: { code: string; faults: { line: number; member: string }[] } };
+    assert.deepEqual(
+      [error.code, ...error.faults.map((fault) => [fault.line, fault.member])],
+      ["invalid", [2, "data"], [3, "topic"]],
+    );
+    await send(`[${line("1")},{}]`);
+    await send(`[${Array(4).fill(line("x"))}]`);
+    outlet.acknowledgeAll();
+    assert.deepEqual(outlet.events(1), []);
+    assert.deepEqual(
+      errors.map(({ code }) => code),
+      ["invalid", "invalid", "too_large"],
+    );
+  });
+
+  test("a batch of which a cluster has stored a part is answered with the result of each event", async () => {
+    const error = new M2pushError("unavailable", "NATS has not answered");
+    const described = { code: "unavailable", message: "NATS has not answered", retry_after: 1 };
+    const { ask, errors } = await open({ publisher: { publish: async () => [{ id: "1" }, { error }] } });
+    assert.deepEqual(await ask(`[${line("1")},${line("2")}]`), {
+      error: described,
+      events: [{ id: "1" }, { error: described }],
+    });
+    assert.deepEqual(errors, [error]);
+  });
+
+  test("an event with a key is published once, by every type of socket", async () => {
+    const { ask, send, history, outlet } = await open();
+    const event = '{"topic":"t","data":"x","key":"k"}';
+    await send(event);
+    assert.deepEqual(await ask(event), { id: `#${history.epoch}.1` });
+    assert.deepEqual(await ask("t", "x", '{"key":"k"}'), { id: `#${history.epoch}.1` });
+    outlet.acknowledgeAll();
+    assert.deepEqual(outlet.events(1), ["x"]);
   });
 
   test("a request that cannot be stored is told when to try again", async () => {
@@ -335,7 +398,7 @@ describe("Ingress", () => {
         await opened.send("t", "good");
         assert.equal(opened.stream(), `id: #${opened.history.epoch}.${opened.history.last}\ndata: good\n\n`);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
     for (const { code, message } of opened.errors) {
       assert.match(code, /^(invalid|too_large)$/);

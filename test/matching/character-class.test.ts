@@ -53,7 +53,7 @@ describe("readClass", () => {
           valid++;
           assert.deepEqual(members(text, flags), expected, text);
         }),
-        { numRuns: 3000 },
+        { numRuns: 800 },
       );
       assert.ok(valid > 300, `only ${valid} of the generated classes were valid`);
     });

@@ -72,7 +72,7 @@ describe("TopicIndex", () => {
       fc.property(fc.array(steps, { maxLength: 60 }), fc.constantFrom(2, 4, 100), (all, remembered) => {
         run(new TopicIndex<string>(BASE, UNLIMITED, remembered), all);
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 
@@ -85,7 +85,7 @@ describe("TopicIndex", () => {
         assert.deepEqual({ size, topics, patterns, remembered }, { size: 0, topics: 0, patterns: 0, remembered: 0 });
         assert.deepEqual(index.matching(TOPICS), []);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 

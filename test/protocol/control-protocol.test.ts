@@ -105,7 +105,7 @@ describe("Control protocol", () => {
           if (!(error instanceof ProtocolError)) throw error;
         }
       }),
-      { numRuns: 3_000 },
+      { numRuns: 800 },
     );
     for (let cut = 0; cut < NET.length; cut++) assert.throws(() => read(NET.slice(0, cut)), ProtocolError);
   });

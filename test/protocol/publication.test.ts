@@ -72,7 +72,7 @@ describe("Publication", () => {
           if (!(error instanceof ProtocolError)) throw error;
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 

@@ -129,7 +129,7 @@ describe("Reply", () => {
           assert.ok(error instanceof ProtocolError);
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 

@@ -104,7 +104,7 @@ describe("SSE", () => {
           data,
         );
       }),
-      { numRuns: 1_000 },
+      { numRuns: 300 },
     );
   });
 

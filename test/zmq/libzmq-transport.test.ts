@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { Subscriber } from "zeromq";
+import { curveKeyPair, Push, Subscriber } from "zeromq";
 import { systemClock } from "../../src/util/clock.js";
 import { LibzmqTransport } from "../../src/zmq/libzmq-transport.js";
 import type { TransportObserver } from "../../src/zmq/transport.js";
@@ -99,6 +99,23 @@ describe("LibzmqTransport", () => {
     await push.send("after");
     await bench.logged("message after");
     assert.ok(!bench.log.includes("in -"));
+  });
+
+  test("with CURVE it serves the proxy's key, and no peer without keys", async (t) => {
+    const [server, proxy] = [curveKeyPair(), curveKeyPair()];
+    const curve = { serverSecretKey: server.secretKey, clientPublicKey: proxy.publicKey };
+    const secure = (spec: TransportSpec) => new LibzmqTransport({ ...spec, clock: systemClock, curve });
+    const bench = await TransportBench.create(t, secure, { bind: true });
+    await bench.start();
+    await bench.openPeer();
+    await bench.logged("error invalid");
+    const { publicKey: curvePublicKey, secretKey: curveSecretKey } = proxy;
+    const push = new Push({ linger: 0, curvePublicKey, curveSecretKey, curveServerKey: server.publicKey });
+    t.after(() => push.close());
+    push.connect(bench.spec.sendSpec);
+    await push.send("encrypted");
+    await bench.logged("message encrypted");
+    assert.ok(!bench.log.includes("out +"));
   });
 
   test("binds an ipc path that a dead process has left, and no other file", async (t) => {

@@ -19,6 +19,7 @@ interface Side {
 }
 
 export async function diagnose(ours: ServerConfig, clock: Clock): Promise<Finding> {
+  if (ours.curve_server_secret_key !== "") return liveFindings.noFenceThroughCurve();
   if (ours.bind) return liveFindings.noFenceThroughProxy();
   const send = await probe(ours.send_spec, { clock, listen: false });
   const recv = await probe(ours.recv_spec, { clock, listen: true });

@@ -76,6 +76,11 @@ export const liveFindings = {
       "no fence returned",
       "check that the proxy and Mongrel2 run, which side of the proxy each uses, and recv_ident",
     ),
+  noFenceThroughCurve: () =>
+    fail(
+      "no fence returned through the ZeroMQ proxy, whose sockets towards the daemon need CURVE",
+      "compare the proxy's keys with curve_server_secret_key and curve_client_public_key, and use no CURVE between the proxy and Mongrel2, which has none",
+    ),
   specsSwapped: (sendSpec: string, recvSpec: string) =>
     fail(
       `send_spec and recv_spec are swapped: Mongrel2's SUB socket is at ${sendSpec}, its PUSH socket at ${recvSpec}`,

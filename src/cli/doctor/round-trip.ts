@@ -4,7 +4,7 @@
  * Requests that arrive are cancelled, because no other process would answer them; their browsers reconnect.
  */
 import type { ServerConfig } from "../../config/schema.js";
-import type { ZmqImplementation } from "../../config/zmq-implementation.js";
+import { linkCurve, type ZmqImplementation } from "../../config/zmq-implementation.js";
 import { ProtocolError } from "../../errors.js";
 import { Fences, isFence } from "../../mongrel2/fences.js";
 import { CANCEL, extendedHead, KEEP_ALIVE } from "../../protocol/reply.js";
@@ -37,6 +37,7 @@ export async function roundTrip(
     recvSpec: server.recv_spec,
     identity: server.identity,
     bind: server.bind,
+    curve: linkCurve(server),
     clock,
   });
   const send = (ids: readonly number[], body: Buffer) => link.send(extendedHead(server.send_ident, ids), body);

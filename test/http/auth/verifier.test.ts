@@ -235,7 +235,7 @@ describe("Verifier", () => {
         const verified = await one.verify(token);
         assert.ok(verified.ok || verified.code === "invalid_token");
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
     granted(await one.verify(await signAccess()));
   });
