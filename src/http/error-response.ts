@@ -1,6 +1,8 @@
 /** The one place that maps errors to HTTP responses: docs/decisions/0004-error-codes.md. */
 import { M2pushError, messageOf, ProtocolError, type ReplyCode } from "../errors.js";
 import { describeFault, InvalidEvents } from "../protocol/event-fault.js";
+import { ConditionFailed } from "../publishing/publish-condition.js";
+import { entityTag } from "./condition-headers.js";
 import type { Response } from "./response.js";
 
 const STATUS_CODES: Readonly<Record<ReplyCode, number>> = {
@@ -41,6 +43,7 @@ export function retryAfter(milliseconds: number): { readonly "Retry-After": stri
 export function errorResponse(error: unknown): Response {
   const reason = messageOf(error);
   if (error instanceof InvalidEvents) return rejection(error.code, { ...faultsBody(error), reason });
+  if (error instanceof ConditionFailed) return conflictResponse(error);
   if (error instanceof ProtocolError) {
     const headers = error.retryAfterMs === undefined ? {} : { headers: retryAfter(error.retryAfterMs) };
     return rejection(error.code, { body: `${reason}\n`, reason, ...headers });
@@ -53,6 +56,11 @@ export function errorResponse(error: unknown): Response {
 /** One line for each fault. */
 function faultsBody({ faults }: InvalidEvents): Pick<Response, "body" | "faults"> {
   return { body: faults.map((fault) => `${describeFault(fault)}\n`).join(""), faults };
+}
+
+function conflictResponse({ code, message, currentId }: ConditionFailed): Response {
+  const headers = currentId === undefined ? {} : { ETag: entityTag(currentId) };
+  return rejection(code, { body: `${message}\n`, headers, reason: message });
 }
 
 function isTemporary(code: string): code is "unavailable" | "storage_failed" {

@@ -15,12 +15,16 @@ import { positionId } from "../protocol/position.js";
 import type { Draft } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
 import { checkKey, fingerprintOf, hashKey } from "./hash-key.js";
+import type { PublishCondition } from "./publish-condition.js";
 import type { PublishRequest } from "./publish-request.js";
 
 export interface KeyedPublisherOptions {
   readonly keys: Pick<History, "findKey">;
   /** Publishes events, one or several; see Publisher.publish. */
-  readonly publish: (drafts: readonly Draft[]) => Promise<readonly PublishedEvent[]>;
+  readonly publish: (
+    drafts: readonly Draft[],
+    condition: PublishCondition | undefined,
+  ) => Promise<readonly PublishedEvent[]>;
   /** Called for each request or event that was published before. */
   readonly repeated: () => void;
 }
@@ -63,21 +67,22 @@ export class KeyedPublisher {
   }
 
   /** As Publisher.publish; throws "invalid" for a key that is not allowed, and "key_reused". */
-  async publish({ drafts, publisher, key }: PublishRequest): Promise<readonly PublishedEvent[]> {
+  async publish({ drafts, publisher, key, condition }: PublishRequest): Promise<readonly PublishedEvent[]> {
     const ownKeys = drafts.filter((draft) => draft.key !== undefined).length;
     // Events that have keys, all of them, need none of the request: CloudEvents have theirs always.
-    if (key === undefined || ownKeys === drafts.length) return this.#publishEvents(drafts, publisher);
+    if (key === undefined || ownKeys === drafts.length) return this.#publishEvents(drafts, publisher, condition);
     checkKey(key);
     if (ownKeys > 0)
       throw new ProtocolError("invalid", "under an Idempotency-Key all events have keys, or none has one");
-    return this.#publishRequest({
-      hash: hashKey("request", publisher, key),
-      fingerprint: fingerprintOf(drafts),
-      drafts,
-    });
+    const keyed = { hash: hashKey("request", publisher, key), fingerprint: fingerprintOf(drafts), drafts };
+    return this.#publishRequest(keyed, condition);
   }
 
-  #publishRequest(keyed: Keyed): Promise<readonly PublishedEvent[]> | readonly PublishedEvent[] {
+  /** A condition is not checked for a repeat: the first one has met it, and has changed the newest event. */
+  #publishRequest(
+    keyed: Keyed,
+    condition: PublishCondition | undefined,
+  ): Promise<readonly PublishedEvent[]> | readonly PublishedEvent[] {
     const running = this.#runningOf(keyed);
     const earlier = running ? resultsOf(running) : this.#storedOf(keyed);
     if (earlier) {
@@ -88,10 +93,14 @@ export class KeyedPublisher {
     const [first, ...others] = drafts;
     if (first === undefined) throw new TypeError("a request without events");
     const storedKey = { hash, fingerprint, count: drafts.length };
-    return this.#run([{ it: keyed, index: 0 }], [{ ...first, storedKey }, ...others]);
+    return this.#run([{ it: keyed, index: 0 }], [{ ...first, storedKey }, ...others], condition);
   }
 
-  async #publishEvents(drafts: readonly Draft[], scope: string): Promise<readonly PublishedEvent[]> {
+  async #publishEvents(
+    drafts: readonly Draft[],
+    scope: string,
+    condition: PublishCondition | undefined,
+  ): Promise<readonly PublishedEvent[]> {
     const keyed = drafts.map((draft) => keyedEvent(draft, scope));
     for (;;) {
       const running = keyed.flatMap((it) => (it && this.#runningOf(it)) ?? []);
@@ -101,7 +110,7 @@ export class KeyedPublisher {
         if ("error" in result) throw result.error;
     }
     const plan = this.#plan(drafts, keyed);
-    const published = plan.drafts.length === 0 ? [] : await this.#run(plan.keyed, plan.drafts);
+    const published = plan.drafts.length === 0 ? [] : await this.#run(plan.keyed, plan.drafts, condition);
     return plan.results.map((result) => (typeof result === "number" ? (published[result] as PublishedEvent) : result));
   }
 
@@ -126,8 +135,12 @@ export class KeyedPublisher {
     return plan;
   }
 
-  async #run(keyed: Plan["keyed"], drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
-    const published = this.#options.publish(drafts);
+  async #run(
+    keyed: Plan["keyed"],
+    drafts: readonly Draft[],
+    condition: PublishCondition | undefined,
+  ): Promise<readonly PublishedEvent[]> {
+    const published = this.#options.publish(drafts, condition);
     for (const { it, index } of keyed) {
       const { hash, fingerprint, drafts: own } = it;
       this.#running.set(hash, { fingerprint, published, index, count: own.length });

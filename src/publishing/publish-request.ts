@@ -1,6 +1,7 @@
 /** What every ingress hands to the Publisher. */
 import type { PublicationSource } from "../hub/bus.js";
 import type { Draft } from "../protocol/publication.js";
+import type { PublishCondition } from "./publish-condition.js";
 
 /** One request of a publisher: an event, or a batch of them. */
 export interface PublishRequest {
@@ -11,4 +12,6 @@ export interface PublishRequest {
   readonly source: PublicationSource;
   /** Idempotency key of the whole request; beside it each draft may have its own. */
   readonly key?: string;
+  /** Publishes only while it holds; for a request of one event. */
+  readonly condition?: PublishCondition;
 }

@@ -8,11 +8,15 @@ import type { PublishedEvent } from "../hub/bus.js";
 import type { Hub } from "../hub/hub.js";
 import type { Draft } from "../protocol/publication.js";
 import { KeyedPublisher } from "./keyed-publisher.js";
+import type { NewestEvents } from "./newest-events.js";
+import { checkCondition, type PublishCondition } from "./publish-condition.js";
 import type { PublishRequest } from "./publish-request.js";
 import type { RateLimiter } from "./rate-limiter.js";
 
 export interface PublisherOptions {
   readonly hub: Pick<Hub, "publish" | "publishAll">;
+  /** Absent = conditions are not supported: in a cluster another daemon may publish between the check and the publication. */
+  readonly newest?: NewestEvents;
   readonly keys: Pick<History, "findKey">;
   /** Called for each request or event whose idempotency key was used before, and which was not published again. */
   readonly repeated: () => void;
@@ -26,7 +30,10 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    this.#keyed = new KeyedPublisher({ ...options, publish: (drafts) => this.#publish(drafts) });
+    this.#keyed = new KeyedPublisher({
+      ...options,
+      publish: (drafts, condition) => this.#publish(drafts, condition),
+    });
   }
 
   /**
@@ -38,14 +45,30 @@ export class Publisher {
     const retryAfterMs = this.#options.rates?.take(request.publisher, request.drafts.length) ?? 0;
     if (retryAfterMs > 0)
       throw new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs });
-    return KeyedPublisher.concerns(request) ? this.#keyed.publish(request) : this.#publish(request.drafts);
+    return KeyedPublisher.concerns(request)
+      ? this.#keyed.publish(request)
+      : this.#publish(request.drafts, request.condition);
   }
 
-  async #publish(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
+  async #publish(drafts: readonly Draft[], condition?: PublishCondition): Promise<readonly PublishedEvent[]> {
     const { hub } = this.#options;
     const [first] = drafts;
-    if (first !== undefined && drafts.length === 1) return [await hub.publish(first)];
-    return hub.publishAll(drafts);
+    if (first === undefined || drafts.length > 1) return hub.publishAll(drafts);
+    return [await (condition ? this.#publishIf(condition, first) : hub.publish(first))];
+  }
+
+  /** The check and the publication are in one tick, so that nothing comes between them. Rejects with ConditionFailed. */
+  async #publishIf(condition: PublishCondition, draft: Draft): Promise<PublishedEvent> {
+    const { hub, newest } = this.#options;
+    if (!newest) throw new ProtocolError("unsupported", "conditions are not supported in a cluster");
+    const [topic] = draft.topics;
+    let current = newest.of(topic);
+    while (current instanceof Promise) {
+      await current;
+      current = newest.of(topic);
+    }
+    checkCondition(condition, current.id);
+    return hub.publish(draft);
   }
 
   /** Publishes one event, as publish(); rejects with its error. */

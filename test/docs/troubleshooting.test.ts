@@ -52,6 +52,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
       "a good token that is not for this: 403",
       "without a publisher_key nobody publishes",
     ],
+    ["http/publish-conditions", "in a cluster a condition is 501", "If-Match succeeds only while"],
     [
       "http/publish",
       "the token must grant each topic",
@@ -60,7 +61,6 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     ],
     [
       "http/publish",
-      "publishing under a condition is 501",
       "a body of another type, or of none, is 415, and the response lists the types",
       "1,000 topics are taken",
     ],

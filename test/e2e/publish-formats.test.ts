@@ -62,6 +62,21 @@ describe("Publish formats, end to end", () => {
     assert.equal((await hub.publish(batch(400_000), undefined, JSON_TYPE)).status, 413);
   });
 
+  test("of twenty publishers that create one topic, one succeeds; the others learn its id", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        hub.publish({ topic: "state", id: `s${n}` }, undefined, { "if-none-match": "*" }),
+      ),
+    );
+    const [winner, ...others] = answers.filter(({ status }) => status === 200);
+    assert.deepEqual(others, []);
+    const refused = answers.filter(({ status }) => status === 412);
+    assert.equal(refused.length, 19);
+    for (const { headers } of refused) assert.equal(headers.etag, `"${winner?.text}"`);
+    const next = await hub.publish({ topic: "state" }, undefined, { "if-match": `"${winner?.text}"` });
+    assert.equal(next.status, 200);
+  });
+
   test("a chunked body is answered 413 by Mongrel2, and nothing is published", async (t) => {
     const offsetOf = async () => Number((await hub.published({ topic: "a" })).split(".")[1]);
     const before = await offsetOf();

@@ -11,7 +11,9 @@ import { Router } from "../../src/http/router.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
+import type { Publication } from "../../src/protocol/publication.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
+import { NewestEvents } from "../../src/publishing/newest-events.js";
 import { Publisher } from "../../src/publishing/publisher.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
@@ -73,6 +75,8 @@ export interface WebOptions {
   readonly routes?: ReadonlyMap<string, Route>;
   /** Stands between the hub and its own bus. */
   readonly wrap?: (bus: Bus) => Bus;
+  /** Conditions are not supported. */
+  readonly isCluster?: boolean;
   /** Other daemons that serve the same hub. */
   readonly others?: RemotePresence;
 }
@@ -94,7 +98,7 @@ export class Web {
   #last = 0;
 
   private constructor(options: WebOptions) {
-    const { config: toml = "", routes, wrap = (bus) => bus, others } = options;
+    const { config: toml = "", routes, wrap = (bus) => bus, others, isCluster = false } = options;
     const { clock } = this;
     const keyed = toml.includes("[auth]")
       ? toml.replace("[auth]", `[auth]\npublisher_key = "${SECRET}"`)
@@ -102,6 +106,13 @@ export class Web {
     this.config = load(keyed).config;
     this.history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 }, clock);
     const { history } = this;
+    let stored: (publication: Publication) => void = () => {};
+    const newest = new NewestEvents({
+      history,
+      watch: (published) => {
+        stored = published;
+      },
+    });
     this.presence = new Presence({
       path: this.config.hub.path,
       base: hubUrl(this.config),
@@ -112,7 +123,9 @@ export class Web {
       bus: wrap(new LocalBus(history, clock)),
       history,
       clients: this.store,
-      observe: () => {},
+      observe: (event) => {
+        if (event.type === "published") stored(event.publication);
+      },
       presenceListener: this.presence,
       presence: this.presence,
       clock,
@@ -124,7 +137,10 @@ export class Web {
       hub: this.hub,
       history,
       presence: this.presence,
-      publisher: new Publisher({ hub: this.hub, keys: this.history, repeated: () => {} }),
+      publisher: new Publisher({
+        ...{ hub: this.hub, keys: this.history, repeated: () => {} },
+        ...(isCluster ? {} : { newest }),
+      }),
       clock,
       warn: () => {},
     });

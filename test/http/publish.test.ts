@@ -225,12 +225,4 @@ describe("Publish", () => {
       assert.equal((await web.post("topic=a&data=y", { headers: { "content-encoding": coding } })).status, 200, coding);
     assert.deepEqual(seen(), ["y", "y", "y"]);
   });
-
-  test("publishing under a condition is 501: nothing is published as if there were none", async () => {
-    const { web, seen } = await watched();
-    for (const name of ["if-match", "if-none-match"])
-      for (const tag of ["*", '"x"', ""])
-        assert.equal((await web.post("topic=a&data=x", { headers: { [name]: tag } })).status, 501, `${name}: ${tag}`);
-    assert.deepEqual([seen(), web.history.last], [[], 0]);
-  });
 });

@@ -2,7 +2,7 @@
  * POST of the hub's address (Mercure, "Publishing"): authorize, parse, check, publish. The response is the event's id and is sent when the
  * event is as durable as configured. A rejected request publishes nothing.
  */
-import { M2pushError } from "../../errors.js";
+import { M2pushError, ProtocolError } from "../../errors.js";
 import { coversAll } from "../../matching/selector.js";
 import { isBinaryCloudEvent } from "../../protocol/cloud-events.js";
 import { checkDraft, type Draft } from "../../protocol/draft.js";
@@ -11,6 +11,7 @@ import { EVENT_TYPES, parseEventBody } from "../../protocol/event-body.js";
 import { type HttpRequest, header } from "../../protocol/request.js";
 import type { Publisher } from "../../publishing/publisher.js";
 import { isResponse, type Principal } from "../access.js";
+import { readCondition } from "../condition-headers.js";
 import { errorResponse, rejection } from "../error-response.js";
 import { FORM_TYPE, isForm, rejectEncodedBody } from "../form.js";
 import { idempotencyKey } from "../idempotency-key.js";
@@ -43,7 +44,7 @@ export class PublishRoute {
   }
 
   readonly handle: RouteMethod = async (_, request) => {
-    const unsupported = rejectEncodedBody(request) ?? rejectCondition(request);
+    const unsupported = rejectEncodedBody(request);
     if (unsupported) return unsupported;
     const response = await this.#publish(request).catch(errorResponse);
     const { status, code, reason = `rejected with ${status}` } = response;
@@ -63,9 +64,14 @@ export class PublishRoute {
     if (!this.#grants(principal, drafts)) {
       return access.insufficientScope("the token grants publishing, but not on every topic of this update");
     }
+    const condition = readCondition(request);
+    if (condition && form === "events") throw new ProtocolError("invalid", "a batch cannot have a condition");
     const key = idempotencyKey(request);
-    const origin = { publisher: scopeOf(principal), source: "http", ...(key !== undefined && { key }) } as const;
-    const published = await publisher.publish({ drafts, ...origin });
+    const published = await publisher.publish({
+      ...{ drafts, publisher: scopeOf(principal), source: "http" },
+      ...(key !== undefined && { key }),
+      ...(condition && { condition }),
+    });
     return publishedResponse(form, published);
   }
 
@@ -115,12 +121,4 @@ function unsupportedType(request: HttpRequest): Response {
 function scopeOf(principal: Principal): string {
   if (principal === "anonymous" || principal.subject === undefined) return "http";
   return `subject ${JSON.stringify([principal.issuer ?? null, principal.subject])}`;
-}
-
-/** Conditions are not supported; publishing regardless of a condition would be the one wrong result. */
-function rejectCondition({ headers }: HttpRequest): Response | undefined {
-  const name = ["if-match", "if-none-match"].find((it) => headers.has(it));
-  return name === undefined
-    ? undefined
-    : rejection("unsupported", { body: `${name} is not supported\n`, persists: true });
 }
