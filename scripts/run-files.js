@@ -1,5 +1,5 @@
 /**
- * Runs compiled tests in the given order, one process for each file, as many at a time as there are cores. `node --test` would sort them by
+ * Runs compiled tests in the given order, one process for each, as many at a time as there are cores. `node --test` would sort them by
  * name. Used by run-tests.js, which passes the options of the child processes as options of this one.
  */
 import { availableParallelism } from "node:os";

@@ -5,13 +5,14 @@
  * (test/hub/hub.test.ts). `--compiled` skips the build; `--without-e2e` leaves out the tests of e2e and fault folders.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const BUILT = join(ROOT, "build");
 const TIMEOUT_MS = 150_000;
+const FILES_PER_PROCESS = 12;
 /** Stack traces name the sources, and property tests run from one seed. */
 const OPTIONS = ["--enable-source-maps", "--import", "./build/test/support/seed.js"];
 /** Folders whose tests run the daemon beside real peers. */
@@ -49,10 +50,33 @@ function needsPeer(path) {
   return PEER_FOLDER.test(relative(BUILT, path)) || PEER_MODULE.test(readFileSync(path, "utf8"));
 }
 
-/** By name, but files that start peers come first: they take the longest, and none of them should run alone at the end. */
+/**
+ * Modules that import the unit tests of one folder, at most FILES_PER_PROCESS each: a process of its own for each file would take half a
+ * second to start, more than most files need.
+ */
+function grouped(units) {
+  const folders = new Map();
+  for (const path of units.sort()) {
+    const folder = relative(join(BUILT, "test"), dirname(path));
+    folders.set(folder, [...(folders.get(folder) ?? []), path]);
+  }
+  const groupFolder = mkdtempSync(join(BUILT, "groups-"));
+  process.once("exit", () => rmSync(groupFolder, { recursive: true, force: true }));
+  return [...folders].flatMap(([folder, paths]) => {
+    const count = Math.ceil(paths.length / FILES_PER_PROCESS);
+    return Array.from({ length: count }, (_, index) => {
+      const group = join(groupFolder, `${folder.replaceAll("/", "-") || "test"}-${index + 1}.js`);
+      const members = paths.slice(index * FILES_PER_PROCESS, (index + 1) * FILES_PER_PROCESS);
+      writeFileSync(group, members.map((path) => `import "${relative(groupFolder, path)}";\n`).join(""));
+      return group;
+    });
+  });
+}
+
+/** Files that start peers come first: they take the longest, and none of them should run alone at the end. */
 function inOrder(paths) {
-  const [peers, others] = [true, false].map((needs) => paths.filter((path) => needsPeer(path) === needs).sort());
-  return [...peers, ...others];
+  const [peers, units] = [true, false].map((needs) => paths.filter((path) => needsPeer(path) === needs).sort());
+  return [...peers, ...grouped(units)];
 }
 
 function runTests(paths) {
