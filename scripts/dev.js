@@ -75,9 +75,15 @@ async function stop() {
   process.exit(0);
 }
 
-const compiler = spawn("npx", ["tsc", "-p", "tsconfig.build.json", "--watch", "--preserveWatchOutput"], {
-  stdio: ["ignore", "pipe", "inherit"],
-});
+// Without npx, which would leave its child running when it is killed.
+const compilerArgs = [
+  "node_modules/typescript/bin/tsc",
+  "-p",
+  "tsconfig.build.json",
+  "--watch",
+  "--preserveWatchOutput",
+];
+const compiler = spawn(process.execPath, compilerArgs, { stdio: ["ignore", "pipe", "inherit"] });
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void stop());
 await mongrel2.start();
 createInterface({ input: compiler.stdout }).on("line", (line) => {

@@ -71,13 +71,16 @@ function unitTests() {
 
 /** Compiles after each change of a source, and runs the tests that use what changed. */
 function watchTests(paths) {
-  const compiler = spawn("npx", ["tsc", "-p", "tsconfig.json", "--watch", "--preserveWatchOutput"], {
-    cwd: ROOT,
-    stdio: "inherit",
+  const options = { cwd: ROOT, stdio: "inherit" };
+  // Without npx, which would leave its child running when it is killed.
+  const compile = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.json", "--watch", "--preserveWatchOutput"];
+  const children = [compile, [...OPTIONS, "--test", "--watch", ...paths]].map((args) =>
+    spawn(process.execPath, args, options),
+  );
+  process.once("exit", () => {
+    for (const child of children) child.kill();
   });
-  process.once("exit", () => compiler.kill());
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(0));
-  spawn(process.execPath, [...OPTIONS, "--test", "--watch", ...paths], { cwd: ROOT, stdio: "inherit" });
 }
 
 const args = process.argv.slice(2);

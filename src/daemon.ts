@@ -255,6 +255,7 @@ async function startIngress(context: DaemonContext): Promise<void> {
   const options = {
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
+    rates: started(context.rates, "the rates"),
     batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
     rejected: (error: M2pushError) => observe({ type: "publicationRejected", source: "zmq", error }),

@@ -7,7 +7,7 @@
  *   follow     takes every message in order
  *   inspect    makes sure that the stream was not replaced since it was validated
  *
- * When the consumer ends, the bus validates and follows again; when the session ends, it dials another. Clients get a gap when the
+ * Long because it is the list of these steps. When the consumer ends, the bus validates and follows again; when the session ends, it dials another. Clients get a gap when the
  * stream has a new epoch or was trimmed beyond the daemon's location.
  */
 import type { GapReason } from "../delivery/reasons.js";
@@ -20,7 +20,9 @@ import { type Clock, waitAtMost } from "../util/clock.js";
 import { Throttle } from "../util/throttle.js";
 import type { StreamObserver } from "./cluster-conditions.js";
 import type { ClusterHistory } from "./cluster-history.js";
+import { KeyedStreamPublisher, spreadKey } from "./keyed-stream-publisher.js";
 import type { Nodes } from "./nodes.js";
+import { readKeys } from "./read-keys.js";
 import { StallDetector } from "./stall-detector.js";
 import { eventError, StreamPublisher } from "./stream-publisher.js";
 import { decodeStreamRecord } from "./stream-record.js";
@@ -54,6 +56,7 @@ const STOP_TIMEOUT_MS = 2000;
 export class ClusterBus implements Bus {
   readonly #options: ClusterBusOptions;
   readonly #publisher: StreamPublisher;
+  readonly #keyedPublisher: KeyedStreamPublisher;
   readonly #validator: StreamValidator;
   readonly #stallDetector = new StallDetector();
   readonly #warningThrottle: Throttle;
@@ -68,6 +71,7 @@ export class ClusterBus implements Bus {
   #session: StreamSession | undefined;
   /** The state that the observer has: the reason of the disconnection; undefined = connected. */
   #reportedReason: string | undefined = "";
+  #hasReadKeys = false;
   #isClosed = false;
   #followLoop: Promise<void> = Promise.resolve();
   #resolveWarm: () => void = () => {};
@@ -75,6 +79,10 @@ export class ClusterBus implements Bus {
   constructor(options: ClusterBusOptions) {
     this.#options = options;
     this.#publisher = new StreamPublisher(options.clock, options.name, options.refused);
+    this.#keyedPublisher = new KeyedStreamPublisher({
+      ...options,
+      publish: (draft) => this.#publisher.publish(draft),
+    });
     this.#warningThrottle = new Throttle(options.clock, WARNING_INTERVAL_MS);
     this.#retrySleep = new CancellableSleep(options.clock);
     this.#validator = new StreamValidator({ ...options, onRollback: (warning) => this.#warn("rolled back", warning) });
@@ -109,7 +117,9 @@ export class ClusterBus implements Bus {
   }
 
   publish(draft: Draft): Promise<Publication> {
-    return this.#deliver && !this.#isClosed ? this.#publisher.publish(draft) : rejectNotTaking();
+    if (!this.#deliver || this.#isClosed) return rejectNotTaking();
+    const { storedKey } = draft;
+    return storedKey ? this.#keyedPublisher.publish({ ...draft, storedKey }) : this.#publisher.publish(draft);
   }
 
   post(draft: Draft): Promise<Publication> {
@@ -117,7 +127,7 @@ export class ClusterBus implements Bus {
   }
 
   publishAll(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
-    return Promise.all(drafts.map((draft) => this.publish(draft).catch(eventError)));
+    return Promise.all(spreadKey(drafts).map((draft) => this.publish(draft).catch(eventError)));
   }
 
   async close(): Promise<void> {
@@ -174,6 +184,7 @@ export class ClusterBus implements Bus {
     const ended = new Promise<string>((resolve) => {
       end = resolve;
     });
+    await this.#readKeys(session);
     const consumer = await session.follow(history.last + 1, (message) => this.#takeMessage(message, end), end);
     const inspect = async () => {
       const state = await this.#inspect(session, consumer);
@@ -194,6 +205,19 @@ export class ClusterBus implements Bus {
     }
   }
 
+  /** Once: later, the daemon takes every message itself. */
+  async #readKeys(session: StreamSession): Promise<void> {
+    const { clock, history } = this.#options;
+    if (this.#hasReadKeys) return;
+    await readKeys(session, clock, { after: history.floor, through: history.last }, (message) => {
+      const publication = message.epoch === history.epoch ? decodeStreamRecord(message, message.epoch) : undefined;
+      if (typeof publication !== "object" || !publication.storedKey) return;
+      const { storedKey, offset, time } = publication;
+      if (!history.keys.find(storedKey.hash, time)) history.keys.add(storedKey, message.epoch, offset, time);
+    });
+    this.#hasReadKeys = true;
+  }
+
   /** Updates the history's view of the stream; a text says why this stream must not be followed any more. */
   async #inspect(session: StreamSession, { leader }: StreamConsumer): Promise<StreamState | string> {
     const { history } = this.#options;
@@ -203,6 +227,7 @@ export class ClusterBus implements Bus {
     if (state.leader !== leader) return "another server leads the stream";
     this.#validator.confirm(last);
     history.updateState(state);
+    this.#keyedPublisher.inspected(state.last);
     return state;
   }
 
@@ -211,6 +236,7 @@ export class ClusterBus implements Bus {
     history.connect(session);
     nodes.connect(session);
     this.#publisher.connect(session, history.epoch);
+    this.#keyedPublisher.connected();
     this.#reportConnection(undefined);
     if (history.last >= this.#validatedLast) this.#resolveWarm();
   }
@@ -220,6 +246,7 @@ export class ClusterBus implements Bus {
     this.#options.history.connect(undefined);
     this.#options.nodes.connect(undefined);
     this.#publisher.disconnect(why);
+    this.#keyedPublisher.disconnected();
     this.#reportConnection(why);
   }
 
@@ -266,10 +293,16 @@ export class ClusterBus implements Bus {
     this.#location = { epoch: history.epoch, last: sequence, stamp };
     this.#validator.noteTaken(message);
     if (typeof publication === "string") this.reportForeignMessage(sequence, publication);
-    else if (publication && this.#deliver) void this.#deliver([publication]);
-    else if (publication) history.append(publication);
+    else if (publication && !history.keys.isRepeat(publication, epoch)) this.#deliverOne(publication);
     history.skip(sequence);
+    this.#keyedPublisher.taken(sequence);
     if (sequence >= this.#validatedLast) this.#resolveWarm();
+  }
+
+  /** Before start(), nothing is sent. */
+  #deliverOne(publication: Publication): void {
+    if (this.#deliver) void this.#deliver([publication]);
+    else this.#options.history.append(publication);
   }
 
   /** The stream trimmed everything up to an offset before this daemon took it. */

@@ -3,13 +3,14 @@
  * are read from the stream in ranges that all readers share, so that thousands of clients that reconnect after an hour cost one
  * read of each range.
  *
- * While NATS is disconnected, reads of older events wait; the clients keep their positions.
+ * Long because reads are answered from three places. While NATS is disconnected, reads of older events wait; the clients keep their positions.
  */
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
 import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
+import { type ClusterKeyLimits, ClusterKeys, DEFAULT_KEY_LIMITS } from "./cluster-keys.js";
 import { EpochMap } from "./epoch-map.js";
 import { pageOf, RangeCache, startsWithHole } from "./range-cache.js";
 import { keyOf } from "./stream-record.js";
@@ -23,6 +24,8 @@ export interface ClusterHistoryOptions {
   readonly tail: MakeTail;
   /** A message that is no publication. */
   readonly onForeignMessage: (sequence: number, why: string) => void;
+  /** Absent = DEFAULT_KEY_LIMITS. */
+  readonly keys?: ClusterKeyLimits | undefined;
 }
 
 /** How long find() waits for a session while NATS is disconnected. */
@@ -37,6 +40,11 @@ const CONNECTION_CLOSE_MS = 250;
 
 export class ClusterHistory implements History {
   readonly #options: ClusterHistoryOptions;
+  /** Stamp of the newest publication, and when it was taken: the stream's clock counts for keys, and may differ from this machine's. */
+  #newestStamp = 0;
+  #newestAt = 0;
+  /** Of every epoch that this process has seen. */
+  readonly keys: ClusterKeys;
   readonly #ranges: RangeCache;
   #epochMap = new EpochMap();
   #tail: History;
@@ -59,11 +67,13 @@ export class ClusterHistory implements History {
 
   constructor(options: ClusterHistoryOptions) {
     this.#options = options;
+    this.keys = new ClusterKeys(options.keys ?? DEFAULT_KEY_LIMITS);
     this.#tail = options.tail({ epoch: "", last: 0 });
     this.#ranges = new RangeCache(
       (after, through) => this.#readStream(after, through),
       this.epoch,
       options.onForeignMessage,
+      (publication) => this.keys.isRepeat(publication, this.epoch),
     );
   }
 
@@ -129,11 +139,12 @@ export class ClusterHistory implements History {
   }
 
   get keyCount(): number {
-    return this.#tail.keyCount;
+    return this.keys.size;
   }
 
   findKey(hash: string): KeyEntry | undefined {
-    return this.#tail.findKey(hash);
+    const elapsed = this.#options.clock.monotonic() - this.#newestAt;
+    return this.keys.find(hash, this.#newestStamp + elapsed);
   }
 
   #startTail(epoch: string, last: number): void {
@@ -152,7 +163,10 @@ export class ClusterHistory implements History {
     this.#floor = Math.max(this.#floor, through);
   }
 
-  append(publication: Publication): undefined {
+  append({ storedKey, ...publication }: Publication): undefined {
+    this.#newestStamp = publication.time;
+    this.#newestAt = this.#options.clock.monotonic();
+    if (storedKey) this.keys.add(storedKey, this.epoch, publication.offset, publication.time);
     void this.#tail.append(publication);
     this.#last = publication.offset;
     if (publication.offset <= this.#measuredThrough) return;

@@ -6,6 +6,7 @@ import type { Clock } from "../util/clock.js";
 import { ClusterBus } from "./cluster-bus.js";
 import type { StreamObserver } from "./cluster-conditions.js";
 import { ClusterHistory, type MakeTail } from "./cluster-history.js";
+import type { ClusterKeyLimits } from "./cluster-keys.js";
 import { natsDial } from "./nats.js";
 import { natsOptions } from "./nats-options.js";
 import { Nodes } from "./nodes.js";
@@ -15,6 +16,7 @@ import type { Dial } from "./stream-session.js";
 export interface ClusterOptions extends StreamObserver {
   readonly clock: Clock;
   readonly tail: MakeTail;
+  readonly keys?: ClusterKeyLimits;
   readonly newEpoch: () => string;
   /** Folder of the stream checkpoint; absent = none is written, and the daemon cannot start while NATS is disconnected. */
   readonly folder: string | undefined;
@@ -46,10 +48,11 @@ export function connectNats(
 }
 
 export async function openCluster(dial: Dial, options: ClusterOptions): Promise<Cluster> {
-  const { clock, tail, newEpoch, folder, stream, about, warn, changed, refused, signal } = options;
+  const { clock, tail, keys, newEpoch, folder, stream, about, warn, changed, refused, signal } = options;
   const history = new ClusterHistory({
     clock,
     tail,
+    keys,
     onForeignMessage: (sequence, why) => bus.reportForeignMessage(sequence, why),
   });
   const id = randomUUID();

@@ -24,6 +24,7 @@ const MAX_CACHED_BYTES = 32_000_000;
 export class RangeCache {
   readonly #read: (after: number, through: number) => Promise<readonly StreamMessage[]>;
   readonly #onForeignMessage: (sequence: number, why: string) => void;
+  readonly #isRepeat: (publication: Publication) => boolean;
   /** By number, in the order of their last use. */
   readonly #ranges = new Map<number, CachedRange>();
   readonly #loading = new Map<number, Promise<CachedRange>>();
@@ -34,10 +35,12 @@ export class RangeCache {
     read: (after: number, through: number) => Promise<readonly StreamMessage[]>,
     epoch: string,
     foreign: (sequence: number, why: string) => void,
+    isRepeat: (publication: Publication) => boolean,
   ) {
     this.#read = read;
     this.#epoch = epoch;
     this.#onForeignMessage = foreign;
+    this.#isRepeat = isRepeat;
   }
 
   clear(epoch: string): void {
@@ -87,7 +90,7 @@ export class RangeCache {
     for (const message of messages) {
       const publication = decodeStreamRecord(message, this.#epoch);
       if (typeof publication === "string") this.#onForeignMessage(message.sequence, publication);
-      else if (publication) publications.push(publication);
+      else if (publication && !this.#isRepeat(publication)) publications.push(publication);
     }
     return publications;
   }

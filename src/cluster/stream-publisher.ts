@@ -108,7 +108,7 @@ export class StreamPublisher {
   publish(draft: Draft): Promise<Publication> {
     return new Promise((resolve, reject) => {
       this.#check(draft);
-      const id = `${this.#idPrefix}.${++this.#messageCount}`;
+      const id = this.#messageIdOf(draft);
       const since = this.#clock.monotonic();
       const data = encodeStreamRecord(draft);
       const key = keyOf(draft.id);
@@ -127,6 +127,12 @@ export class StreamPublisher {
       this.#stopChecking ??= this.#clock.every(CHECK_INTERVAL_MS, () => this.#checkPending());
       if (!this.#isProbing) this.#sendPending();
     });
+  }
+
+  /** A repeat with the same idempotency key and content has the same id, from whichever daemon it comes. */
+  #messageIdOf({ storedKey }: Draft): string {
+    if (storedKey) return `key.${storedKey.hash}.${storedKey.fingerprint}`;
+    return `${this.#idPrefix}.${++this.#messageCount}`;
   }
 
   #check(draft: Draft): void {

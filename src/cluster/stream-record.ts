@@ -8,6 +8,7 @@ import { ProtocolError } from "../errors.js";
 import { LIMITS } from "../protocol/limits.js";
 import { positionDraft } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { StoredKey } from "../protocol/stored-key.js";
 import type { StreamMessage } from "./stream-session.js";
 
 const VERSION = 1;
@@ -22,11 +23,15 @@ export function keyOf(id: string | undefined): string {
 
 /** `time`: when it was published, milliseconds since 1970; absent = when the stream stores it. */
 export function encodeStreamRecord(draft: Draft, time?: number): Buffer {
-  const { private: hidden, ...rest } = draft;
-  return Buffer.from(
-    JSON.stringify({ v: VERSION, ...rest, ...(hidden && { private: true }), ...(time !== undefined && { time }) }),
-  );
+  const { private: hidden, key: _, storedKey, ...rest } = draft;
+  const members = { ...(hidden && { private: true }), ...(time !== undefined && { time }) };
+  const k = storedKey && [storedKey.hash, storedKey.fingerprint];
+  return Buffer.from(JSON.stringify({ v: VERSION, ...rest, ...members, ...(k && { k }) }));
 }
+
+/** Whether a record may have an idempotency key, without decoding it. */
+export const mayHaveKey = (data: Uint8Array): boolean =>
+  Buffer.from(data.buffer, data.byteOffset, data.length).includes('"k":["');
 
 /** A message that is no publication: it tests whether the stream stores messages. */
 export const encodeProbe = (): Buffer => Buffer.from(JSON.stringify({ v: VERSION, probe: true }));
@@ -37,10 +42,10 @@ export function decodeStreamRecord(
   epoch: string,
 ): Publication | string | undefined {
   try {
-    const { v, time, earlier, probe, private: hidden = false, ...rest } = JSON.parse(decodeText(data));
+    const { v, time, earlier, probe, k, private: hidden = false, ...rest } = JSON.parse(decodeText(data));
     if (v !== VERSION) return `its format is ${v}, and this m2push knows ${VERSION}`;
     if (earlier !== undefined || probe !== undefined) return undefined;
-    const draft: Draft = { ...rest, private: hidden };
+    const draft: Draft = { ...rest, private: hidden, ...(k !== undefined && { storedKey: readKey(k) }) };
     checkShape(draft, time);
     const publication = positionDraft(draft, epoch, sequence, time ?? Math.floor(Number(stamp) / 1e6));
     const { length } = publication.bytes;
@@ -52,6 +57,16 @@ export function decodeStreamRecord(
       return error.message;
     throw error;
   }
+}
+
+/** 128 bits in base64url. */
+const HASH = /^[A-Za-z0-9_-]{22}$/;
+
+function readKey(value: unknown): StoredKey {
+  const [hash, fingerprint, ...rest] = Array.isArray(value) ? value : [];
+  const isHash = (it: unknown): it is string => typeof it === "string" && HASH.test(it);
+  if (!isHash(hash) || !isHash(fingerprint) || rest.length > 0) throw new TypeError("its key is not a pair of hashes");
+  return { hash, fingerprint, count: 1 };
 }
 
 const decodeText = ({ buffer, byteOffset, length }: Uint8Array): string =>

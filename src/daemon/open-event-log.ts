@@ -71,7 +71,8 @@ async function openShared(context: DaemonContext): Promise<EventLog> {
   return connectNats(config, {
     ...{ clock, folder, newEpoch, signal },
     ...clusterConditions(conditions),
-    tail: (from) => new MemoryHistory({ ...TAIL, maxAge, keys: keyLimits(context) }, clock, from),
+    tail: (from) => new MemoryHistory({ ...TAIL, maxAge }, clock, from),
+    keys: keyLimits(context),
     about: () => ({ name, version, clients: state.clients }),
     warn: (warning) => log.warn({ event: "cluster" }, warning),
   });

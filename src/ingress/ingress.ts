@@ -4,16 +4,17 @@
  */
 
 import { M2pushError, messageOf, ProtocolError } from "../errors.js";
-import type { PublishedEvent } from "../hub/bus.js";
 import type { BatchLimits } from "../protocol/event-batch.js";
 import { type Draft, isBatch, parsePublications } from "../protocol/publication.js";
 import { encodeError, encodeResults } from "../protocol/publish-reply.js";
+import type { PublishRequest } from "../publishing/publish-request.js";
 import type { Publisher } from "../publishing/publisher.js";
+import type { RateLimiter } from "../publishing/rate-limiter.js";
 
 /** Receiver of the messages and events of the socket for publishers. */
 interface SourceReceiver extends SocketObserver {
-  /** Returns whether the message is a valid publication. */
-  message(parts: Buffer[]): boolean;
+  /** Returns whether the message is a valid publication. `connection`: absent = it cannot be held. */
+  message(parts: Buffer[], connection?: PacedConnection): boolean;
   /** A message that gets a reply. */
   request(parts: Buffer[], reply: (body: Buffer) => void): void;
 }
@@ -36,6 +37,12 @@ interface LinkFailure extends M2pushError {
   readonly fix: string;
 }
 
+/** The connection of a publisher that gets no replies. */
+interface PacedConnection {
+  /** Handles no further message of it for this time. */
+  holdFor(milliseconds: number): void;
+}
+
 /** Source of messages: a bound socket. */
 interface Source {
   start(receiver: SourceReceiver): Promise<void>;
@@ -47,6 +54,8 @@ export interface IngressOptions {
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
   readonly publisher: Pick<Publisher, "publish">;
+  /** The rate of publishers that get no replies: they are slowed down, and nothing of them is dropped. Others are told. */
+  readonly rates: Pick<RateLimiter, "pauseAfter">;
   /** Who publishes through this source (PublishRequest.publisher); absent = "zmq". */
   readonly scope?: string;
   /** Whether the publishers of this source may publish to all of these topics; absent = to every topic. */
@@ -61,17 +70,20 @@ export interface IngressOptions {
 
 export class Ingress {
   readonly #options: IngressOptions;
+  /** All publishers of a source are one: nothing tells them apart. */
+  readonly #origin: Pick<PublishRequest, "publisher" | "source">;
   /** The promise of the last post(): several publications may share one, and its rejection must be reported once. */
   #pending: Promise<unknown> | undefined;
 
   constructor(options: IngressOptions) {
     this.#options = options;
+    this.#origin = { publisher: options.scope ?? "zmq", source: "zmq" };
   }
 
   start(): Promise<void> {
     const { source, observer } = this.#options;
     return source.start({
-      message: (parts) => this.#receive(parts),
+      message: (parts, connection) => this.#receive(parts, connection),
       request: (parts, reply) => void this.#reply(parts).then(reply),
       refused: (error, remote) => observer.refused(error, remote),
       failed: (error) => observer.failed(error),
@@ -84,9 +96,10 @@ export class Ingress {
     return this.#options.source.close();
   }
 
-  #receive(parts: Buffer[]): boolean {
+  #receive(parts: Buffer[], connection: PacedConnection | undefined): boolean {
     try {
       const drafts = this.#parse(parts);
+      this.#pace(drafts.length, connection);
       const [first] = drafts;
       const isPlain = first !== undefined && drafts.length === 1 && first.key === undefined;
       const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts);
@@ -101,6 +114,12 @@ export class Ingress {
     }
   }
 
+  #pace(events: number, connection: PacedConnection | undefined): void {
+    if (connection === undefined) return;
+    const pauseMs = this.#options.rates.pauseAfter(this.#origin.publisher, events);
+    if (pauseMs > 0) connection.holdFor(pauseMs);
+  }
+
   /** Throws a ProtocolError, or "forbidden". */
   #parse(parts: Buffer[]): readonly Draft[] {
     const { batchLimits: limits, isReserved, mayPublish } = this.#options;
@@ -110,19 +129,16 @@ export class Ingress {
     return drafts;
   }
 
-  #publish(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
-    return this.#options.publisher.publish({ drafts, publisher: this.#options.scope ?? "zmq", source: "zmq" });
-  }
-
   /** A batch, or an event with a key, of a PUSH socket. Rejects if one of its events was not published. */
   async #publishUnanswered(drafts: readonly Draft[]): Promise<void> {
-    for (const result of await this.#publish(drafts)) if ("error" in result) throw result.error;
+    const results = await this.#options.publisher.publish({ drafts, ...this.#origin, isPaced: true });
+    for (const result of results) if ("error" in result) throw result.error;
   }
 
   /** Publishes the message; resolves with the reply to it. */
   async #reply(parts: Buffer[]): Promise<Buffer> {
     try {
-      const results = await this.#publish(this.#parse(parts));
+      const results = await this.#options.publisher.publish({ drafts: this.#parse(parts), ...this.#origin });
       for (const result of results) if ("error" in result) this.#options.rejected(result.error);
       return encodeResults(results, isBatch(parts));
     } catch (error) {

@@ -49,7 +49,7 @@ export const isMechanismKnown = (bytes: Buffer): boolean => bytes.length >= MECH
 const NOT_ZMTP = "the peer does not speak ZeroMQ; fix: connect only ZeroMQ sockets to this address";
 
 function tooOldMessage(version: number): string {
-  return `the peer speaks ZMTP ${version} (ZeroMQ ${version + 1}); fix: use ZeroMQ 4.0 or later (ZMTP 3) at the peer`;
+  return `the peer speaks ZMTP ${version} (ZeroMQ ${version + 1}); fix: use ZeroMQ 4.0 or later (ZMTP 3) at the peer, or set [zmq] implementation = "libzmq"`;
 }
 
 function mechanismFault(mechanism: Buffer): string | undefined {

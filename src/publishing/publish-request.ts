@@ -10,6 +10,8 @@ export interface PublishRequest {
   /** Who publishes: the scope of idempotency keys and of rates. Issuer and subject of the token, otherwise the source. */
   readonly publisher: string;
   readonly source: PublicationSource;
+  /** The ingress slows the publisher down to its rate by itself: the request is not rejected as "rate_limited". */
+  readonly isPaced?: boolean;
   /** Idempotency key of the whole request; beside it each draft may have its own. */
   readonly key?: string;
   /** Publishes only while it holds; for a request of one event. */

@@ -42,12 +42,16 @@ export class Publisher {
    * key was used before is not published again, and has the first one's ids. Rejects with "rate_limited" over the publisher's rate.
    */
   async publish(request: PublishRequest): Promise<readonly PublishedEvent[]> {
-    const retryAfterMs = this.#options.rates?.take(request.publisher, request.drafts.length) ?? 0;
-    if (retryAfterMs > 0)
-      throw new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs });
+    if (!request.isPaced) this.#takeRate(request);
     return KeyedPublisher.concerns(request)
       ? this.#keyed.publish(request)
       : this.#publish(request.drafts, request.condition);
+  }
+
+  #takeRate({ publisher, drafts }: PublishRequest): void {
+    const retryAfterMs = this.#options.rates?.take(publisher, drafts.length) ?? 0;
+    if (retryAfterMs > 0)
+      throw new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs });
   }
 
   async #publish(drafts: readonly Draft[], condition?: PublishCondition): Promise<readonly PublishedEvent[]> {

@@ -18,7 +18,7 @@ import {
   readyFrame,
   socketTypeOf,
 } from "../protocol/zmtp.js";
-import type { Clock } from "../util/clock.js";
+import type { Cancel, Clock } from "../util/clock.js";
 import { Handshake } from "./handshake.js";
 import { MarkScanner } from "./mark-scanner.js";
 import { MessageAssembly } from "./message-assembly.js";
@@ -86,8 +86,12 @@ export class Peer implements TickWorker {
   #type = "";
   /** No message is handled until release(). */
   #isHeld = false;
+  /** The timer of holdFor(). */
+  #releaseTimer: Cancel | undefined;
   /** Messages of a REQ or DEALER peer that were handed over and are not answered. */
   #owedReplyCount = 0;
+  /** halfClose() was called: a PUSH peer is read to its end, whatever its rate is. */
+  #isClosing = false;
   /** The connection is to be half-closed. */
   #isEnding = false;
   #isAborted = false;
@@ -185,9 +189,19 @@ export class Peer implements TickWorker {
   }
 
   release(): void {
+    this.#releaseTimer?.();
+    this.#releaseTimer = undefined;
     this.#isHeld = false;
     this.#shared.tickQueue.addToNextTick(this);
     this.#adjustReading();
+  }
+
+  /** As hold(), for this time. A PUSH peer is not held while the connection is closing: what it has written would be lost. */
+  holdFor(milliseconds: number): void {
+    if (this.#isClosing || this.#isSocketClosed) return;
+    this.hold();
+    this.#releaseTimer?.();
+    this.#releaseTimer = this.#role.clock.after(milliseconds, () => this.release());
   }
 
   /** Sends a PING. Returns false if the peer does not understand it, or does not read. */
@@ -214,6 +228,8 @@ export class Peer implements TickWorker {
    */
   halfClose(quietMs = 0): void {
     this.#writes.flush();
+    this.#isClosing = true;
+    if (this.#releaseTimer) this.release();
     this.#adjustReading();
     const end = () => {
       this.#isEnding = true;
@@ -286,6 +302,7 @@ export class Peer implements TickWorker {
   #socketClosed(): void {
     this.#handshake?.stop();
     this.#isSocketClosed = true;
+    this.#releaseTimer?.();
     this.#isHeld = false;
     this.#shared.tickQueue.add(this);
   }

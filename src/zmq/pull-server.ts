@@ -27,9 +27,18 @@ const CLOSE_OPTIONS = { timeoutMs: 1000, quietMs: 2 };
  */
 export const MAX_MESSAGE_BYTES = 4_000_000;
 
+/** The connection of a PUSH socket. */
+interface PacedConnection {
+  /** Handles no further message of it for this time. */
+  holdFor(milliseconds: number): void;
+}
+
 export interface PullReceiver {
-  /** A message of a PUSH socket. Returns whether it was useful: a peer that sends only useless ones is disconnected. */
-  message(parts: Buffer[]): boolean;
+  /**
+   * A message of a PUSH socket. Returns whether it was useful: a peer that sends only useless ones is disconnected. `connection`: absent =
+   * this one cannot be held.
+   */
+  message(parts: Buffer[], connection?: PacedConnection): boolean;
   /**
    * A message of a REQ or DEALER socket, without its envelope. `reply` must be called once, with one part; the replies to several messages
    * may be given in any order.
@@ -66,7 +75,8 @@ export class PullServer {
     this.#socket = new ZmqSocket(
       { ...options, spec: this.#spec, clock: this.#clock, cap: this.#cap },
       {
-        message: (peer, parts) => (peer.isAnswered ? this.#request(peer, parts, receiver) : receiver.message(parts)),
+        message: (peer, parts) =>
+          peer.isAnswered ? this.#request(peer, parts, receiver) : receiver.message(parts, peer),
         protocolError: (error, remote) => receiver.refused(error, remote),
         failed: (error) => receiver.failed(error),
         recovered: () => receiver.recovered(),

@@ -23,6 +23,7 @@ function setUp(read?: (after: number, through: number) => Promise<StreamMessage[
     },
     "e",
     (sequence) => foreign.push(sequence),
+    ({ storedKey }) => storedKey !== undefined,
   );
   return { cache, reads, foreign };
 }

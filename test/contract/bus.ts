@@ -7,10 +7,12 @@ import type { GapReason } from "../../src/delivery/reasons.js";
 import { M2pushError, ProtocolError } from "../../src/errors.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { offsetOf, positionId } from "../../src/protocol/position.js";
-import type { Publication } from "../../src/protocol/publication.js";
+import type { Draft, Publication } from "../../src/protocol/publication.js";
+import type { StoredKey } from "../../src/protocol/stored-key.js";
 import { systemClock } from "../../src/util/clock.js";
 import { Conditions } from "../../src/util/conditions.js";
 import { Changes } from "../support/deadline.js";
+import { keyNamed } from "./history.js";
 
 /** One daemon's end of it. */
 export interface End {
@@ -72,7 +74,7 @@ export class Listener {
     );
   }
 
-  publish(data = `event ${++this.#count}`, more: { id?: string } = {}): Promise<Publication> {
+  publish(data = `event ${++this.#count}`, more: { id?: string; storedKey?: StoredKey } = {}): Promise<Publication> {
     return this.end.bus.publish({ topics: ["t"], data, private: false, ...more });
   }
 
@@ -249,6 +251,64 @@ export function sharedBusSuite(name: string, open: OpenCourse): void {
     await a.publish("live");
     await b.hears(1);
     assert.equal(b.heard[0]?.offset, a.heard[701]?.offset ?? b.heard[0]?.offset);
+  });
+
+  test(`${name}: an event with a key is published once, through whichever daemons its repeats come`, async (t) => {
+    const course = await open(t, {});
+    const [a, b] = [await listen(course), await listen(course)];
+    const storedKey = keyNamed("a");
+    const published = await Promise.all([a, b, a, b].map((it) => it.publish("once", { storedKey })));
+    const [first] = published;
+    assert.deepEqual(ids(published), [first?.id, first?.id, first?.id, first?.id]);
+    await a.publish("last");
+    await Promise.all([a.hears(2), b.hears(2)]);
+    assert.equal((await b.publish("once", { storedKey })).id, first?.id);
+    const other = { storedKey: keyNamed("a", { fingerprint: keyNamed("other").hash }) };
+    for (const it of [a, b]) await assert.rejects(it.publish("other", other), { code: "key_reused" });
+    assert.deepEqual(
+      [dataOf(a.heard), dataOf(b.heard)],
+      [
+        ["once", "last"],
+        ["once", "last"],
+      ],
+    );
+  });
+
+  test(`${name}: a repeat that the stream stores as a second message is skipped by every daemon`, async (t) => {
+    const course = await open(t, {});
+    const [a, b] = [await listen(course), await listen(course)];
+    // The message id has the fingerprint: so the stream takes both, as beyond its window for duplicates.
+    const keyOf = (content: string) => ({ storedKey: keyNamed("a", { fingerprint: keyNamed(content).hash }) });
+    const outcomes = await Promise.allSettled([a.publish("x", keyOf("x")), b.publish("y", keyOf("y"))]);
+    assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+    await a.publish("last");
+    await Promise.all([a.hears(2), b.hears(2)]);
+    const c = await listen(course);
+    assert.deepEqual(dataOf(a.heard), dataOf(b.heard));
+    assert.deepEqual(dataOf(await readAll(c.end, 0)), dataOf(a.heard));
+  });
+
+  test(`${name}: a daemon that starts later knows the keys, and the key of a batch is that of its events`, async (t) => {
+    const course = await open(t, {});
+    const a = await listen(course);
+    const drafts = ["1", "2", "3"].map((data) => ({ topics: ["t"], data, private: false }) as const);
+    const batch = [{ ...drafts[0], storedKey: keyNamed("a", { count: 3 }) }, ...drafts.slice(1)] as Draft[];
+    const idsOf = (published: readonly object[]) => published.map((it) => ("id" in it ? it.id : it));
+    const first = idsOf(await a.end.bus.publishAll(batch));
+    await a.many(300);
+    const b = await listen(course);
+    assert.deepEqual(idsOf(await b.end.bus.publishAll(batch)), first);
+    await a.hears(303);
+    assert.deepEqual([a.heard.length, (await readAll(b.end, 0)).length], [303, 303]);
+  });
+
+  test(`${name}: a daemon that is disconnected publishes nothing that has a key`, async (t) => {
+    const course = await open(t, {});
+    const a = await listen(course);
+    await a.publish("x", { storedKey: keyNamed("a") });
+    a.wire.cut();
+    await assert.rejects(a.publish("y", { storedKey: keyNamed("b") }), isUnavailable);
+    a.wire.restore();
   });
 
   test(`${name}: what is trimmed is before the floor, and nobody finds it`, async (t) => {

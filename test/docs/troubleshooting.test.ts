@@ -113,7 +113,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
   ],
   "The daemon does not start": [
     ["storage/folder-lock", "refuses a second holder, and names the first"],
-    ["storage/damage", "a file with a damaged page is refused in words"],
+    ["fault/damage", "a file with a damaged page is refused in words"],
     ["storage/lmdb/lmdb-history", "data of a newer version is refused"],
     ["zmq/zmq-socket", "a file that is no socket is never removed", "what cannot be bound is told with its cause"],
   ],

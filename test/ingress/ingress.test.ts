@@ -7,7 +7,9 @@ import { Ingress, type IngressOptions } from "../../src/ingress/ingress.js";
 import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { LIMITS } from "../../src/protocol/limits.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { RateLimiter } from "../../src/publishing/rate-limiter.js";
 import { anyText, bytes } from "../support/arbitraries.js";
+import { FakeClock } from "../support/clock.js";
 import { type Bench, bench } from "../support/hub.js";
 import { recordedLog } from "../support/log.js";
 
@@ -19,7 +21,7 @@ async function open(options: Partial<IngressOptions> = {}) {
   const { log, lines } = recordedLog();
   const observe = new LogObserver(log, it.clock).observe;
   const errors: M2pushError[] = [];
-  let receive: (parts: Buffer[]) => boolean = () => false;
+  let receive: (parts: Buffer[], connection?: { holdFor(ms: number): void }) => boolean = () => false;
   let request: (parts: Buffer[], reply: (body: Buffer) => void) => void = () => {};
   const ingress = new Ingress({
     source: {
@@ -31,6 +33,7 @@ async function open(options: Partial<IngressOptions> = {}) {
     },
     post: (draft) => it.hub.post(draft),
     publisher: new Publisher({ hub: it.hub, keys: it.history, repeated: () => {} }),
+    rates: new RateLimiter({ rate: 0, burst: 1 }, it.clock),
     batchLimits: { maxEvents: 3, maxBytes: 10_000 },
     isReserved: (topic) => topic.startsWith("/hub"),
     rejected: (error) => {
@@ -51,6 +54,19 @@ async function open(options: Partial<IngressOptions> = {}) {
     async send(...parts: Part[]): Promise<void> {
       receive(parts.map((part) => Buffer.from(part)));
       await new Promise(setImmediate);
+    },
+    /** As send(); returns for how many milliseconds the connection is held then. */
+    async sendPaced(...parts: Part[]): Promise<number> {
+      let held = 0;
+      const holdFor = (ms: number) => {
+        held = ms;
+      };
+      receive(
+        parts.map((part) => Buffer.from(part)),
+        { holdFor },
+      );
+      await new Promise(setImmediate);
+      return held;
     },
     /** A message of a publisher that gets a reply comes in; resolves with the reply. */
     async ask(...parts: Part[]): Promise<unknown> {
@@ -307,6 +323,20 @@ describe("Ingress", () => {
     assert.deepEqual(await ask("t", "x", '{"key":"k"}'), { id: `#${history.epoch}.1` });
     outlet.acknowledgeAll();
     assert.deepEqual(outlet.events(1), ["x"]);
+  });
+
+  test("a PUSH socket over the rate is held, batches and keys as well, and nothing of it is dropped", async () => {
+    const clock = new FakeClock();
+    const { sendPaced, outlet, errors } = await open({ rates: new RateLimiter({ rate: 10, burst: 2 }, clock) });
+    assert.equal(await sendPaced("t", "1"), 0);
+    assert.equal(await sendPaced("rubbish"), 0);
+    assert.equal(await sendPaced("t", "2"), 0);
+    assert.equal(await sendPaced("t", "3", '{"key":"k"}'), 100);
+    clock.advance(100);
+    assert.equal(await sendPaced(`[${line("4")},${line("5")}]`), 200);
+    outlet.acknowledgeAll();
+    assert.deepEqual(outlet.events(1), ["1", "2", "3", "4", "5"]);
+    assert.equal(errors.length, 1);
   });
 
   test("a request that cannot be stored is told when to try again", async () => {

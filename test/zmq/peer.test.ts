@@ -306,6 +306,37 @@ describe("Peer", () => {
     assert.equal(told.at(-1), "closed");
   });
 
+  test("a peer is held for a time, not at its end", async () => {
+    const { peer, net, clock, told, idle, shakeHands } = open();
+    shakeHands();
+    peer.holdFor(100);
+    net.receive(Buffer.concat([framed("1"), framed("2")]));
+    clock.advance(99);
+    await idle();
+    assert.deepEqual(told, []);
+    clock.advance(1);
+    await idle();
+    assert.deepEqual(told, ["message 1", "message 2"]);
+    peer.holdFor(100);
+    net.receive(framed("3"));
+    peer.halfClose();
+    peer.holdFor(100);
+    await idle();
+    assert.deepEqual(told.slice(2), ["message 3"]);
+    assert.ok(net.isEnded);
+  });
+
+  test("a peer whose connection ends while it is held leaves no timer", async () => {
+    const { peer, net, clock, told, idle, shakeHands } = open();
+    shakeHands();
+    peer.holdFor(100);
+    net.receive(framed("1"));
+    net.emit("close");
+    await idle();
+    assert.deepEqual(told, ["message 1", "closed"]);
+    assert.equal(clock.waiting, 0);
+  });
+
   describe("of a REQ or DEALER socket", () => {
     const dealer = () => {
       const opened = open({ type: "PULL or ROUTER" });

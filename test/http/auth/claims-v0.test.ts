@@ -18,6 +18,7 @@ describe("Claims 0.x", () => {
       expiresAt: undefined,
       keyFingerprints: [secretKey(SECRET).fingerprint],
       subject: "me",
+      issuer: undefined,
     });
   });
 

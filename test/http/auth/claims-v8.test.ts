@@ -32,6 +32,7 @@ describe("Claims draft 08", () => {
       expiresAt: NOW + 3_600_000,
       keyFingerprints: [secretKey(SECRET).fingerprint],
       subject: undefined,
+      issuer: "https://localhost",
     });
   });
 
