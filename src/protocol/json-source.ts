@@ -4,11 +4,11 @@
  * is valid JSON, and a position is never checked again. Each function takes time linear in the length of the text.
  */
 
-const QUOTE = 0x22;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
+const QUOTE_BYTE = 0x22;
+const OPEN_BRACKET_BYTE = 0x5b;
+const CLOSE_BRACKET_BYTE = 0x5d;
+const OPEN_BRACE_BYTE = 0x7b;
+const CLOSE_BRACE_BYTE = 0x7d;
 const SPACE = /[ \t\n\r]*/y;
 /** A number, true, false or null. */
 const WORD = /[^,\]} \t\n\r]+/y;
@@ -58,9 +58,9 @@ function endOfValue(json: string, start: number): number {
   // A loop over the characters: a search for brackets by a pattern took 30 times as long in deep values.
   for (let at = start; at < json.length; at++) {
     const code = json.charCodeAt(at);
-    if (code === QUOTE) at = endOfString(json, at) - 1;
-    else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
-    else if ((code === CLOSE_BRACE || code === CLOSE_BRACKET) && --depth === 0) return at + 1;
+    if (code === QUOTE_BYTE) at = endOfString(json, at) - 1;
+    else if (code === OPEN_BRACE_BYTE || code === OPEN_BRACKET_BYTE) depth++;
+    else if ((code === CLOSE_BRACE_BYTE || code === CLOSE_BRACKET_BYTE) && --depth === 0) return at + 1;
   }
   throw new TypeError("not valid JSON: a bracket is not closed");
 }
