@@ -2,7 +2,7 @@
  * Acknowledged publishing, durability "commit": over HTTP through one real Mongrel2 with a signed token for each event, and over ZeroMQ with
  * REQ sockets (one event at a time, as HTTP) and DEALER sockets (100 under way). Every publisher has one connection and sends its next event
  * when an earlier one was acknowledged. Mongrel2 and the daemon share one core; the publishers, raw sockets in a process of their own, have
- * the other. `node build/bench/publish.js [rounds] [seconds]`.
+ * the other. "HTTP batch" sends 100 events as JSON lines in each request. `node build/bench/publish.js [rounds] [seconds] [protocol]`.
  */
 import { spawn } from "node:child_process";
 import { connect } from "node:net";
@@ -28,7 +28,13 @@ const RUNS = [
   ["HTTP", 64],
   ["REQ", 64],
   ["DEALER", 64],
+  ["HTTP batch", 1],
+  ["HTTP batch", 16],
 ] as const;
+
+/** Events of one request of "HTTP batch", as JSON lines. */
+const BATCH_COUNT = 100;
+const BATCH = `${JSON.stringify({ topic: "bench", data: DATA })}\n`.repeat(BATCH_COUNT);
 
 interface Result {
   readonly acknowledged: number;
@@ -49,13 +55,12 @@ interface Protocol {
   reader(): (bytes: Buffer) => boolean[];
 }
 
-function http(token: string): Protocol {
-  const body = `topic=bench&data=${DATA}`;
+function http(token: string, type: string, body: string): Protocol {
   const head = [
     "POST /.well-known/mercure HTTP/1.1",
     "Host: localhost",
     `Authorization: Bearer ${token}`,
-    "Content-Type: application/x-www-form-urlencoded",
+    `Content-Type: ${type}`,
     `Content-Length: ${body.length}`,
   ];
   return {
@@ -100,8 +105,11 @@ function zmq(type: "REQ" | "DEALER", underWay: number): Protocol {
   };
 }
 
-const protocolOf = (name: string, token: string): Protocol =>
-  name === "HTTP" ? http(token) : name === "REQ" ? zmq("REQ", 1) : zmq("DEALER", 100);
+function protocolOf(name: string, token: string): Protocol {
+  if (name === "HTTP") return http(token, "application/x-www-form-urlencoded", `topic=bench&data=${DATA}`);
+  if (name === "HTTP batch") return http(token, "application/x-ndjson", BATCH);
+  return name === "REQ" ? zmq("REQ", 1) : zmq("DEALER", 100);
+}
 
 /** Publishes for some seconds over one connection; gives the milliseconds that each event took. */
 function publishFor(port: number, protocol: Protocol, until: number): Promise<{ took: number[]; refused: number }> {
@@ -171,7 +179,8 @@ function publishers(name: string, port: number, count: number, seconds: number, 
   });
 }
 
-async function measure(rounds: number, seconds: number): Promise<void> {
+/** `only`: the protocol to measure; absent = all. */
+async function measure(rounds: number, seconds: number, only?: string): Promise<void> {
   const mongrel2 = await startMongrel2({ settings: { "disable.access_logging": 1 } });
   pin(mongrel2.pid, MEASURED_CORE);
   const { sendSpec, recvSpec, sendIdent, port } = mongrel2;
@@ -200,15 +209,16 @@ publisher_key = "${SECRET}"
   try {
     await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer");
     pin(daemon.pid, MEASURED_CORE);
+    const runs = RUNS.filter(([name]) => only === undefined || name === only);
     for (let round = 1; round <= rounds; round++) {
-      for (const [name, count] of RUNS) {
+      for (const [name, count] of runs) {
         const before = [cpuSeconds(daemon.pid), cpuSeconds(mongrel2.pid)];
-        const it = await publishers(name, name === "HTTP" ? port : zmqPort, count, seconds, token);
+        const it = await publishers(name, name.startsWith("HTTP") ? port : zmqPort, count, seconds, token);
         const cpu = [cpuSeconds(daemon.pid) - (before[0] ?? 0), cpuSeconds(mongrel2.pid) - (before[1] ?? 0)];
         rows.push({
           over: name,
           publishers: count,
-          "acknowledged/s": Math.round(it.acknowledged / it.seconds),
+          "events/s": Math.round((it.acknowledged * (name === "HTTP batch" ? BATCH_COUNT : 1)) / it.seconds),
           refused: it.refused,
           "p50 ms": it.p50.toFixed(2),
           "p99 ms": it.p99.toFixed(2),
@@ -225,4 +235,4 @@ publisher_key = "${SECRET}"
 
 const [role = "3", first = "5", ...rest] = process.argv.slice(2);
 if (role === "client") await client(first, Number(rest[0]), Number(rest[1]), Number(rest[2]), rest[3] ?? "");
-else await measure(Number(role), Number(first));
+else await measure(Number(role), Number(first), rest[0]);

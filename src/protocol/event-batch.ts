@@ -42,13 +42,25 @@ export function parseJsonArray(text: string, read: ReadEvent, rules: BatchRules)
 
 /** One JSON event in each line; empty lines are skipped. Throws as parseJsonArray(), with the number of the line. */
 export function parseJsonLines(text: string, read: ReadEvent, rules: BatchRules): readonly Draft[] {
-  const lines = text.split("\n").map((source, index) => ({ source, line: index + 1 }));
-  const events = lines.filter(({ source }) => /[^ \t\r]/.test(source));
+  const events = eventLines(text);
   checkCount(events.length, rules.limits);
   return readAll(events, ({ source, line }) => ({
     at: { line },
     read: () => read(parseJson(source), () => source, rules),
   }));
+}
+
+/** The lines that are not empty. A body may have a line end in each of its bytes, so an empty line must cost little. */
+function eventLines(text: string): readonly { readonly source: string; readonly line: number }[] {
+  const events = [];
+  for (let [at, line] = [0, 1]; at < text.length; line++) {
+    const found = text.indexOf("\n", at);
+    const end = found < 0 ? text.length : found;
+    const source = end === at ? "" : text.slice(at, end);
+    if (source !== "" && /[^ \t\r]/.test(source)) events.push({ source, line });
+    at = end + 1;
+  }
+  return events;
 }
 
 function checkCount(count: number, { maxEvents }: BatchLimits): void {

@@ -23,7 +23,7 @@ import { MemoryKeys } from "../memory/memory-keys.js";
 import { Tail } from "../memory/tail.js";
 import { StorageFailure, type StorageObserver } from "../storage-failure.js";
 import { unusable } from "./check-file.js";
-import { BASE_PAGES, pagesToAdd } from "./commit-pages.js";
+import { BASE_PAGES, keyPages, pagesToAdd } from "./commit-pages.js";
 import { LmdbStore, type LmdbStoreOptions } from "./lmdb-store.js";
 
 export interface LmdbHistoryOptions extends LmdbStoreOptions {
@@ -192,10 +192,9 @@ export class LmdbHistory implements History {
       for (const topic of repeatedTopics) this.#notifyRepeatedId(topic);
     } catch (cause) {
       this.#fail(cause);
-      this.#probePages = Math.min(
-        pagesToAdd(blocks, () => 0),
-        MAX_PROBE_PAGES,
-      );
+      const keys = blocks.reduce((sum, block) => sum + block.keys.length, 0);
+      const pages = pagesToAdd(blocks, () => 0) + keyPages(keys, () => Number.POSITIVE_INFINITY);
+      this.#probePages = Math.min(pages, MAX_PROBE_PAGES);
       this.#discardUnstored(pending, this.#failure ?? cause);
     }
     const { count, bytes } = this.#store;
