@@ -221,7 +221,7 @@ const SECTIONS = {
       type: sizeType(1_000, 8 * MEGABYTE_BYTES),
       default: 256 * 1024,
       change: "restart",
-      doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself answers 413 to bodies above limits.content_length in mongrel2.conf.",
+      doc: "Maximum size of one batch as it is sent. Over HTTP, Mongrel2 itself refuses bodies above limits.content_length in mongrel2.conf.",
     }),
     rate: key<number>({
       type: integerType(0, 1_000_000, "no limit"),

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { checkOrigin } from "../../src/cli/doctor/check-origin.js";
-import { checkSettings } from "../../src/cli/doctor/check-settings.js";
+import { checkSettings, checkUploads } from "../../src/cli/doctor/check-settings.js";
 import { databaseFindings as found } from "../../src/cli/doctor/database-findings.js";
 import { loadConfig } from "../../src/config/load-config.js";
 import type { Config } from "../../src/config/schema.js";
@@ -49,6 +49,12 @@ describe("checkSettings", () => {
     assert.deepEqual(faults(GOOD, 327_681), [found.batchesTooLarge(327_680, 327_681)]);
   });
 
+  test("warns where Mongrel2 would close a descriptor that it did not open", () => {
+    const withStore = { settings: new Map([["upload.temp_store", "/dev/null/XXXXXX"]]) };
+    assert.deepEqual(checkUploads(database({ settings: new Map() })), [found.uploadsUnset()]);
+    assert.deepEqual(checkUploads(database(withStore)), [found.uploadsGood()]);
+  });
+
   test("accepts the settings that operating.md recommends", () => {
     assert.deepEqual(faults(GOOD), []);
     assert.deepEqual(faults({ ...GOOD, "limits.buffer_size": "8192", "limits.content_length": "1000000" }), []);
@@ -64,7 +70,7 @@ describe("checkSettings", () => {
   const WRONG: [key: string, value: number, effect: RegExp, wanted: number][] = [
     ["limits.tick_timer", 5, /up to 7 s/, 1],
     ["net.tcp_keepalive", 0, /disappeared/, 1],
-    ["limits.content_length", 100_000, /413/, 327_680],
+    ["limits.content_length", 100_000, /refuses events/, 327_680],
     ["limits.content_length", 9_000_000, /8 MB/, 327_680],
     ["download.flow_control", 1, /for each delivery/, 0],
     ["limits.buffer_size", 2048, /400/, 4096],

@@ -27,7 +27,12 @@ interface Setup {
 }
 
 /** As docs/operating.md has them. */
-const GOOD = { "limits.tick_timer": 1, "net.tcp_keepalive": 1, "limits.content_length": 327_680 };
+const GOOD = {
+  "limits.tick_timer": 1,
+  "net.tcp_keepalive": 1,
+  "limits.content_length": 327_680,
+  "upload.temp_store": "/dev/null/XXXXXX",
+};
 
 async function start(t: TestContext, options: Mongrel2Options = {}): Promise<Mongrel2> {
   const mongrel2 = await startMongrel2({ ...options, settings: { ...GOOD, ...options.settings } });

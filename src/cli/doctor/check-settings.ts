@@ -49,7 +49,7 @@ const RECOMMENDED: readonly RecommendedSetting[] = [
     wanted: CONTENT_BYTES,
     effect: (bytes) =>
       bytes < CONTENT_BYTES
-        ? "Mongrel2 answers 413 to events that m2push accepts over HTTP (100,000 bytes, URL-encoded)"
+        ? "Mongrel2 refuses events that m2push accepts over HTTP (100,000 bytes, URL-encoded)"
         : "the daemon does not read requests of more than 8 MB completely",
   },
   {
@@ -71,6 +71,11 @@ const RECOMMENDED: readonly RecommendedSetting[] = [
         : "one client can block Mongrel2 with large headers, which it escapes in quadratic time",
   },
 ];
+
+/** Mongrel2's upload.c closes descriptor 0 where no store is set: docs/architecture/mongrel2.md 2.15. */
+export function checkUploads({ settings }: Mongrel2Database): Finding[] {
+  return [settings.has("upload.temp_store") ? databaseFindings.uploadsGood() : databaseFindings.uploadsUnset()];
+}
 
 /** `batchBytes`: [publish] max_batch_bytes. */
 export function checkSettings(database: Mongrel2Database, batchBytes: number): Finding[] {

@@ -117,9 +117,15 @@ export const databaseFindings = {
   settingGood: (key: string, value: number) => ok(`${key} is ${value}`),
   settingBad: (key: string, value: number, effect: string, wanted: number) =>
     warn(`${key} is ${value}: ${effect}`, `set '${key}': ${wanted}`),
+  uploadsGood: () => ok("upload.temp_store is set: Mongrel2 closes no descriptor that it did not open"),
+  uploadsUnset: () =>
+    warn(
+      "upload.temp_store is not set: a request with a body above limits.content_length, or without a length, makes Mongrel2 close another client's connection",
+      "set 'upload.temp_store': '/dev/null/XXXXXX'; such a request then ends its own connection only",
+    ),
   batchesTooLarge: (contentBytes: number, batchBytes: number) =>
     warn(
-      `limits.content_length is ${contentBytes}: Mongrel2 answers 413 to batches that m2push accepts ([publish] max_batch_bytes is ${batchBytes})`,
+      `limits.content_length is ${contentBytes}: Mongrel2 refuses batches that m2push accepts ([publish] max_batch_bytes is ${batchBytes})`,
       `set 'limits.content_length': ${batchBytes}, or lower max_batch_bytes`,
     ),
 } as const;
