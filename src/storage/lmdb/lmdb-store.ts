@@ -93,7 +93,9 @@ export class LmdbStore {
     this.#ids = new IdIndex(this.#root.openDB({ name: "ids", encoding: "json" }));
     this.#meta = this.#root.openDB({ name: "meta", encoding: "json" });
     this.epoch = this.#readOrCreateMeta(file);
-    if (isNew || this.#meta.get("keys") === 1) this.#openKeys();
+    // A file that has the tables can be opened while nothing can be written.
+    if (this.#meta.get("keys") === 1) this.#keys = this.#openKeys();
+    else if (isNew) this.#createKeys();
     this.#floor = Number(this.#meta.get("floor") ?? 0);
     const newest = Math.max(this.#scan(file), this.#floor, Number(this.#meta.get("last") ?? 0));
     this.hadUncleanShutdown = this.#meta.get("closed") === 0;
@@ -128,16 +130,20 @@ export class LmdbStore {
       this.#meta.putSync("closed", 0);
     });
     this.#isMarkedOpen = true;
-    if (!this.#keys) this.#openKeys();
+    if (!this.#keys) this.#createKeys();
   }
 
-  /** Creates the tables where they are missing. */
-  #openKeys(): void {
+  #createKeys(): void {
     this.#space.claim(BASE_PAGES);
+    const keys = this.#openKeys();
+    this.#transact(BASE_PAGES, () => this.#meta.putSync("keys", 1));
+    this.#keys = keys;
+  }
+
+  #openKeys(): KeyTable {
     const keys = this.#root.openDB<Buffer, Buffer>({ name: "keys", keyEncoding: "binary", encoding: "binary" });
     const order = this.#root.openDB<Buffer, number>({ name: "key_order", encoding: "binary" });
-    this.#transact(BASE_PAGES, () => this.#meta.putSync("keys", 1));
-    this.#keys = new KeyTable({ keys, order }, this.#options.keys, this.#clock);
+    return new KeyTable({ keys, order }, this.#options.keys, this.#clock);
   }
 
   get keyCount(): number {
@@ -163,7 +169,7 @@ export class LmdbStore {
   /** Adds blocks, by rising offset: all of them, or none, and throws. Returns the topics of events whose id was held already. */
   add(blocks: readonly EventBlock[]): readonly string[] {
     const keys = blocks.flatMap((block) => block.keys);
-    if (keys.length > 0 && !this.#keys) this.#openKeys();
+    if (keys.length > 0 && !this.#keys) this.#createKeys();
     const removed = this.#keys?.removable(REMOVALS_PER_KEY_COUNT * keys.length) ?? 0;
     const lastPage = () => this.#lastPage;
     const pages = pagesToAdd(blocks, lastPage) + keyPages(keys.length + removed, lastPage);
