@@ -1,7 +1,7 @@
 /**
  * Codec of the reply to a publisher that uses a REQ or DEALER socket: JSON in one part (docs/publish.md, "Over ZeroMQ").
- * `{"id"}`, `{"ids"}` for a batch, or `{"error": {"code", "message", "retry_after"?, "faults"?}}`, where `retry_after` are seconds. Where a
- * cluster has stored a part of a batch, `{"error", "events"}` has the result of each event.
+ * `{"id"}`, or `{"error": {"code", "message", "retry_after"?, "faults"?}}`, where `retry_after` are seconds. For a batch `{"events"}` has
+ * the result of each event, as over HTTP; where a cluster has stored a part of it, there is `error` too.
  */
 import { M2pushError, ProtocolError, type ReplyCode } from "../errors.js";
 import { InvalidEvents } from "./event-fault.js";
@@ -21,10 +21,9 @@ type EventResult = { readonly id: string } | { readonly error: M2pushError };
 /** `isBatch`: the message had the form of a batch, which may have one event. */
 export function encodeResults(results: readonly EventResult[], isBatch: boolean): Buffer {
   const failure = results.find((it) => "error" in it);
-  const events = results.map((it) => ("error" in it ? { error: describe(it.error) } : it.id));
-  if (failure === undefined) return encode(isBatch ? { ids: events } : { id: events[0] });
-  const all = events.map((it) => (typeof it === "string" ? { id: it } : it));
-  return encode({ error: describe(failure.error), ...(isBatch && { events: all }) });
+  const events = results.map((it) => ("error" in it ? { error: describe(it.error) } : { id: it.id }));
+  if (!isBatch && events[0] !== undefined) return encode(events[0]);
+  return encode({ ...(failure && { error: describe(failure.error) }), events });
 }
 
 export const encodeError = (error: unknown): Buffer => encode({ error: describe(error) });
@@ -47,9 +46,10 @@ const encode = (reply: Json): Buffer => Buffer.from(JSON.stringify(reply));
 
 /** Reads a reply. Returns the ids; throws an error with the code of the reply if the message was rejected, "invalid" if it is no reply. */
 export function decodeReply(bytes: Buffer): readonly string[] {
-  const { id, ids = [id], error } = parseObject(bytes);
+  const { id, events, error } = parseObject(bytes);
   if (isObject(error)) throw rejectionOf(error);
-  if (Array.isArray(ids) && ids.every((it) => typeof it === "string")) return ids;
+  const ids = Array.isArray(events) ? events.map((it: unknown) => (isObject(it) ? it.id : undefined)) : [id];
+  if (ids.every((it) => typeof it === "string")) return ids;
   throw new ProtocolError("invalid", NO_REPLY);
 }
 

@@ -273,7 +273,7 @@ describe("Ingress", () => {
   ] as const) {
     test(`a ${what} is published as a whole, by every type of socket`, async () => {
       const { ask, send, history, outlet, errors } = await open();
-      assert.deepEqual(await ask(batch), { ids: [1, 2].map((offset) => `#${history.epoch}.${offset}`) });
+      assert.deepEqual(await ask(batch), { events: [1, 2].map((offset) => ({ id: `#${history.epoch}.${offset}` })) });
       await send(batch);
       outlet.acknowledgeAll();
       assert.deepEqual(outlet.events(1), ["1", "2", "1", "2"]);
@@ -283,7 +283,7 @@ describe("Ingress", () => {
 
   test("a batch of one event is answered as a batch", async () => {
     const { ask, history } = await open();
-    assert.deepEqual(await ask(`[${line("1")}]`), { ids: [`#${history.epoch}.1`] });
+    assert.deepEqual(await ask(`[${line("1")}]`), { events: [{ id: `#${history.epoch}.1` }] });
   });
 
   test("a batch with a fault is rejected as a whole, with all its faults", async () => {
