@@ -43,7 +43,9 @@ async function startLogged(project: string, config: string) {
   writeFileSync(file, config);
   const command = [process.execPath, join(project, "dist/cli/main.js"), "serve", "-c", file];
   const child = new Child("sh", ["-c", `exec "$0" "$@" >${log}`, ...command], dir);
-  while (!(existsSync(log) && readFileSync(log, "utf8").includes('"event":"link_live"'))) {
+  // Builds before the names of 0.1.0 log "live".
+  const isLive = () => existsSync(log) && /"event":"(?:link_)?live"/.test(readFileSync(log, "utf8"));
+  while (!isLive()) {
     if (child.exit) throw new Error(`the daemon ended: ${child.stderr}`);
     await pause(10);
   }
