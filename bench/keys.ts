@@ -30,7 +30,7 @@ async function measure(mode: (typeof MODES)[number], atOnce: number): Promise<nu
     const requests = Array.from({ length: atOnce }, (_, index) => {
       const key = mode === "without a key" ? {} : { key: `order-${next + event + index}` };
       const draft = { topics: ["t"], data: `${next + event + index}`, private: false } as const;
-      return publisher.publish({ drafts: [draft], publisher: "bench", source: "http", ...key });
+      return publisher.publish({ drafts: [draft], publisher: "bench", ...key });
     });
     await Promise.all(requests);
   }

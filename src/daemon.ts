@@ -146,7 +146,7 @@ async function publish(context: DaemonContext, event: EventToPublish): Promise<{
     if (draft.topics.some(isReservedTopic(context)))
       throw new ProtocolError("invalid", "a topic is in the hub's own namespace");
     const publisher = started(context.publisher, "the publisher");
-    const { id } = await publisher.publishOne(draft, { publisher: "internal", source: "internal" });
+    const { id } = await publisher.publishOne(draft, { publisher: "internal" });
     return { id };
   } catch (error) {
     if (error instanceof ProtocolError) context.observe({ type: "publicationRejected", source: "internal", error });

@@ -82,6 +82,9 @@ export class ProtocolError extends M2pushError {
   }
 }
 
+/** When to try again after a temporary error that does not state it. */
+export const DEFAULT_RETRY_AFTER_MS = 1000;
+
 /** The message of anything that was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

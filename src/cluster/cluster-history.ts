@@ -6,11 +6,12 @@
  * Long because reads are answered from three places. While NATS is disconnected, reads of older events wait; the clients keep their positions.
  */
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
+import type { KeyLimits } from "../delivery/recent-keys.js";
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
 import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
-import { type ClusterKeyLimits, ClusterKeys, DEFAULT_KEY_LIMITS } from "./cluster-keys.js";
+import { ClusterKeys } from "./cluster-keys.js";
 import { EpochMap } from "./epoch-map.js";
 import { pageOf, RangeCache, startsWithHole } from "./range-cache.js";
 import { keyOf } from "./stream-record.js";
@@ -25,7 +26,7 @@ export interface ClusterHistoryOptions {
   /** A message that is no publication. */
   readonly onForeignMessage: (sequence: number, why: string) => void;
   /** Absent = DEFAULT_KEY_LIMITS. */
-  readonly keys?: ClusterKeyLimits | undefined;
+  readonly keys?: KeyLimits | undefined;
 }
 
 /** How long find() waits for a session while NATS is disconnected. */
@@ -67,7 +68,7 @@ export class ClusterHistory implements History {
 
   constructor(options: ClusterHistoryOptions) {
     this.#options = options;
-    this.keys = new ClusterKeys(options.keys ?? DEFAULT_KEY_LIMITS);
+    this.keys = new ClusterKeys(options.keys);
     this.#tail = options.tail({ epoch: "", last: 0 });
     this.#ranges = new RangeCache(
       (after, through) => this.#readStream(after, through),

@@ -3,11 +3,10 @@
  * within its window for duplicates. Beyond that window, or from two daemons, a repeat is a second message: every daemon skips it when it
  * takes it, because it knows the key (cluster-keys.ts). So the publisher is answered after this daemon has taken the message.
  */
-import { createHash } from "node:crypto";
 import { M2pushError, ProtocolError } from "../errors.js";
 import { positionDraft } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
-import type { KeyEntry } from "../protocol/stored-key.js";
+import { hashText, type KeyEntry } from "../protocol/stored-key.js";
 import { type Clock, waitAtMost } from "../util/clock.js";
 import type { ClusterHistory } from "./cluster-history.js";
 
@@ -21,7 +20,6 @@ export interface KeyedStreamPublisherOptions {
 const MAX_LAG_MS = 60_000;
 /** How long a publication that the stream has stored may take to come back. */
 const TAKE_TIMEOUT_MS = 5000;
-const HASH_BYTES = 16;
 
 type KeyedDraft = Draft & Required<Pick<Draft, "storedKey">>;
 
@@ -94,12 +92,8 @@ export function spreadKey(drafts: readonly Draft[]): readonly Draft[] {
   const { hash, fingerprint } = first.storedKey;
   return drafts.map((draft, index) => ({
     ...draft,
-    storedKey: { hash: index === 0 ? hash : hashOf(hash, index), fingerprint, count: 1 },
+    storedKey: { hash: index === 0 ? hash : hashText(`${hash} ${index}`), fingerprint, count: 1 },
   }));
-}
-
-function hashOf(hash: string, index: number): string {
-  return createHash("sha256").update(`${hash} ${index}`).digest().toString("base64url", 0, HASH_BYTES);
 }
 
 function unavailable(why: string): M2pushError {

@@ -1,12 +1,12 @@
 /** Opens the bus and the history of a daemon in a cluster, over one stream. Imported only where a cluster is configured. */
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config/schema.js";
+import type { KeyLimits } from "../delivery/recent-keys.js";
 import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { ClusterBus } from "./cluster-bus.js";
 import type { StreamObserver } from "./cluster-conditions.js";
 import { ClusterHistory, type MakeTail } from "./cluster-history.js";
-import type { ClusterKeyLimits } from "./cluster-keys.js";
 import { natsDial } from "./nats.js";
 import { natsOptions } from "./nats-options.js";
 import { Nodes } from "./nodes.js";
@@ -16,7 +16,7 @@ import type { Dial } from "./stream-session.js";
 export interface ClusterOptions extends StreamObserver {
   readonly clock: Clock;
   readonly tail: MakeTail;
-  readonly keys?: ClusterKeyLimits;
+  readonly keys?: KeyLimits;
   readonly newEpoch: () => string;
   /** Folder of the stream checkpoint; absent = none is written, and the daemon cannot start while NATS is disconnected. */
   readonly folder: string | undefined;

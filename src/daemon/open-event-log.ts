@@ -2,10 +2,10 @@
 import { hostname } from "node:os";
 import { LocalBus } from "../cluster/local-bus.js";
 import type { ClientStore } from "../delivery/client-store.js";
+import type { KeyLimits } from "../delivery/recent-keys.js";
 import { openClientStore, withoutRecord } from "../storage/clients/open-client-store.js";
 import { checkFolder, type FolderLock, lockFolder } from "../storage/folder-lock.js";
 import { MemoryHistory, newEpoch } from "../storage/memory/memory-history.js";
-import type { KeyLimits } from "../storage/memory/memory-keys.js";
 import { openHistory } from "../storage/open-history.js";
 import { storageConditions } from "../storage/storage-failure.js";
 import { packageVersion } from "../util/package-version.js";

@@ -1,5 +1,5 @@
 /** The one place that maps errors to HTTP responses: docs/decisions/0004-error-codes.md. */
-import { M2pushError, messageOf, ProtocolError, type ReplyCode } from "../errors.js";
+import { DEFAULT_RETRY_AFTER_MS, M2pushError, messageOf, ProtocolError, type ReplyCode } from "../errors.js";
 import { describeFault, InvalidEvents } from "../protocol/event-fault.js";
 import { ConditionFailed } from "../publishing/publish-condition.js";
 import { entityTag } from "./condition-headers.js";
@@ -23,8 +23,6 @@ const STATUS_CODES: Readonly<Record<ReplyCode, number>> = {
 };
 
 const MS_PER_SECOND = 1000;
-/** Where an error does not state when to try again. */
-const DEFAULT_RETRY_AFTER_MS = 1000;
 
 /** A response that rejects a request. `status`: where a standard asks for another one than that of the code. */
 export function rejection(

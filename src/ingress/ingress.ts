@@ -7,7 +7,6 @@ import { M2pushError, messageOf, ProtocolError } from "../errors.js";
 import type { BatchLimits } from "../protocol/event-batch.js";
 import { type Draft, isBatch, parsePublications } from "../protocol/publication.js";
 import { encodeError, encodeResults } from "../protocol/publish-reply.js";
-import type { PublishRequest } from "../publishing/publish-request.js";
 import type { Publisher } from "../publishing/publisher.js";
 import type { RateLimiter } from "../publishing/rate-limiter.js";
 
@@ -71,13 +70,13 @@ export interface IngressOptions {
 export class Ingress {
   readonly #options: IngressOptions;
   /** All publishers of a source are one: nothing tells them apart. */
-  readonly #origin: Pick<PublishRequest, "publisher" | "source">;
+  readonly #scope: string;
   /** The promise of the last post(): several publications may share one, and its rejection must be reported once. */
   #pending: Promise<unknown> | undefined;
 
   constructor(options: IngressOptions) {
     this.#options = options;
-    this.#origin = { publisher: options.scope ?? "zmq", source: "zmq" };
+    this.#scope = options.scope ?? "zmq";
   }
 
   start(): Promise<void> {
@@ -116,7 +115,7 @@ export class Ingress {
 
   #pace(events: number, connection: PacedConnection | undefined): void {
     if (connection === undefined) return;
-    const pauseMs = this.#options.rates.pauseAfter(this.#origin.publisher, events);
+    const pauseMs = this.#options.rates.pauseAfter(this.#scope, events);
     if (pauseMs > 0) connection.holdFor(pauseMs);
   }
 
@@ -131,14 +130,14 @@ export class Ingress {
 
   /** A batch, or an event with a key, of a PUSH socket. Rejects if one of its events was not published. */
   async #publishUnanswered(drafts: readonly Draft[]): Promise<void> {
-    const results = await this.#options.publisher.publish({ drafts, ...this.#origin, isPaced: true });
+    const results = await this.#options.publisher.publish({ drafts, publisher: this.#scope, isPaced: true });
     for (const result of results) if ("error" in result) throw result.error;
   }
 
   /** Publishes the message; resolves with the reply to it. */
   async #reply(parts: Buffer[]): Promise<Buffer> {
     try {
-      const results = await this.#options.publisher.publish({ drafts: this.#parse(parts), ...this.#origin });
+      const results = await this.#options.publisher.publish({ drafts: this.#parse(parts), publisher: this.#scope });
       for (const result of results) if ("error" in result) this.#options.rejected(result.error);
       return encodeResults(results, isBatch(parts));
     } catch (error) {

@@ -2,7 +2,7 @@
  * An event as its publisher sent it, and the rules that apply to the events of every ingress. Authorization is decided elsewhere.
  */
 import { ProtocolError, type ReplyCode } from "../errors.js";
-import { type EventFault, faultOf, invalid, quote, tooLarge } from "./event-fault.js";
+import { atMost, type EventFault, faultOf, invalid, quote, tooLarge } from "./event-fault.js";
 import { LIMITS } from "./limits.js";
 import { eventSize } from "./sse.js";
 import type { StoredKey } from "./stored-key.js";
@@ -133,8 +133,4 @@ function checkText(what: string, value: string, maxBytes: number, forbidden = FO
 
 function sizeOf(draft: Draft): number {
   return eventSize(draft) + (draft.id === undefined ? "id: \n".length + LIMITS.madeIdBytes : 0);
-}
-
-function atMost(bytes: number, limit: number, what: string): void {
-  if (bytes > limit) throw tooLarge(`${what} has ${bytes} bytes, at most ${limit} are taken`);
 }

@@ -17,6 +17,17 @@ export interface BatchRules extends DraftRules {
   readonly limits: BatchLimits;
 }
 
+const WHITE_SPACE_BYTES: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/** The first character that is no white space; undefined = there is none. */
+export function firstCharacter(bytes: Buffer): string | undefined {
+  const first = bytes.find((byte) => !WHITE_SPACE_BYTES.has(byte));
+  return first === undefined ? undefined : String.fromCharCode(first);
+}
+
+/** Whether JSON begins as an array. */
+export const isJsonArray = (bytes: Buffer): boolean => firstCharacter(bytes) === "[";
+
 /** Throws "too_large" for a batch of this many bytes. */
 export function checkBatchSize(bytes: number, { maxBytes }: BatchLimits): void {
   if (bytes > maxBytes) {

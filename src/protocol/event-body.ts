@@ -1,9 +1,8 @@
 /** The bodies of HTTP requests that publish: their media types, and what each of them holds. Forms are read by http/form.ts. */
-import { isUtf8 } from "node:buffer";
 import { isBinaryCloudEvent, readBinaryCloudEvent, readCloudEvent } from "./cloud-events.js";
 import type { Draft } from "./draft.js";
-import { type BatchRules, checkBatchSize, parseJsonArray, parseJsonLines } from "./event-batch.js";
-import { invalid, tooLarge } from "./event-fault.js";
+import { type BatchRules, checkBatchSize, isJsonArray, parseJsonArray, parseJsonLines } from "./event-batch.js";
+import { atMost, textOf } from "./event-fault.js";
 import { parseJson, type ReadEvent, readJsonEvent } from "./json-event.js";
 import { LIMITS } from "./limits.js";
 import { type Headers, type HttpRequest, header } from "./request.js";
@@ -25,7 +24,7 @@ export interface EventBody {
 type Parser = (body: Buffer, rules: BatchRules) => EventBody;
 
 const PARSERS: Readonly<Record<(typeof EVENT_TYPES)[number], Parser>> = {
-  "application/json": (body, rules) => (isArray(body) ? arrayOf : single)(body, readJsonEvent, rules),
+  "application/json": (body, rules) => (isJsonArray(body) ? arrayOf : single)(body, readJsonEvent, rules),
   "application/x-ndjson": linesOf,
   "application/cloudevents+json": (body, rules) => single(body, readCloudEvent, rules),
   "application/cloudevents-batch+json": (body, rules) => arrayOf(body, readCloudEvent, rules),
@@ -56,31 +55,22 @@ function mediaTypeOf(headers: Headers): string {
 
 const isSupported = (type: string): type is keyof typeof PARSERS => Object.hasOwn(PARSERS, type);
 
-const isArray = (body: Buffer): boolean => /^[ \t\r\n]*\[/.test(body.toString("latin1"));
-
 function single(body: Buffer, read: ReadEvent, rules: BatchRules): EventBody {
   checkSingleSize(body);
-  const text = textOf(body);
+  const text = textOf(body, "the body");
   return { drafts: [read(parseJson(text), () => text, rules)], isBatch: false };
 }
 
 function arrayOf(body: Buffer, read: ReadEvent, rules: BatchRules): EventBody {
   checkBatchSize(body.length, rules.limits);
-  return { drafts: parseJsonArray(textOf(body), read, rules), isBatch: true };
+  return { drafts: parseJsonArray(textOf(body, "the body"), read, rules), isBatch: true };
 }
 
 function linesOf(body: Buffer, rules: BatchRules): EventBody {
   checkBatchSize(body.length, rules.limits);
-  return { drafts: parseJsonLines(textOf(body), readJsonEvent, rules), isBatch: true };
+  return { drafts: parseJsonLines(textOf(body, "the body"), readJsonEvent, rules), isBatch: true };
 }
 
 function checkSingleSize({ length }: Buffer): void {
-  if (length > LIMITS.messageBytes) {
-    throw tooLarge(`the body has ${length} bytes, at most ${LIMITS.messageBytes} are taken`);
-  }
-}
-
-function textOf(body: Buffer): string {
-  if (!isUtf8(body)) throw invalid("the body is not valid UTF-8");
-  return body.toString();
+  atMost(length, LIMITS.messageBytes, "the body");
 }

@@ -1,4 +1,5 @@
 /** Faults of publications: an event may have several, and a batch has those of all its events. */
+import { isUtf8 } from "node:buffer";
 import { ProtocolError, type ReplyCode } from "../errors.js";
 import { quote as quoteText } from "../util/escape.js";
 
@@ -60,5 +61,16 @@ export function quote(value: string): string {
 }
 
 export const invalid = (detail: string): ProtocolError => new ProtocolError("invalid", detail);
+
+/** The text of bytes; throws "invalid" if they are not UTF-8. */
+export function textOf(bytes: Buffer, what: string): string {
+  if (!isUtf8(bytes)) throw invalid(`${what} is not valid UTF-8`);
+  return bytes.toString();
+}
+
+/** Throws "too_large". */
+export function atMost(bytes: number, limit: number, what: string): void {
+  if (bytes > limit) throw tooLarge(`${what} has ${bytes} bytes, at most ${limit} are taken`);
+}
 
 export const tooLarge = (detail: string): ProtocolError => new ProtocolError("too_large", detail);

@@ -1,8 +1,14 @@
 /** Publications, and the formats of a ZeroMQ message. */
-import { isUtf8 } from "node:buffer";
 import { checkDraft, type Draft, type DraftRules } from "./draft.js";
-import { type BatchRules, checkBatchSize, parseJsonArray, parseJsonLines } from "./event-batch.js";
-import { invalid, tooLarge } from "./event-fault.js";
+import {
+  type BatchRules,
+  checkBatchSize,
+  firstCharacter,
+  isJsonArray,
+  parseJsonArray,
+  parseJsonLines,
+} from "./event-batch.js";
+import { atMost, invalid, textOf } from "./event-fault.js";
 import { parseJson, readJsonEvent, readOptions, readOptionsObject } from "./json-event.js";
 import { LIMITS } from "./limits.js";
 import { decodeEvents } from "./sse.js";
@@ -42,7 +48,7 @@ export function parsePublication(parts: readonly Buffer[], rules: DraftRules = {
   checkSize(parts);
   const [first, data, json] = parts;
   if (first === undefined || parts.length > 3) throw invalid(`a publication has 1 to 3 parts, not ${parts.length}`);
-  if (data === undefined) return parseSingle(text(first, "message"), rules);
+  if (data === undefined) return parseSingle(textOf(first, "message"), rules);
   const draft = parseParts(first, data, json);
   checkDraft(draft, rules);
   return draft;
@@ -56,19 +62,17 @@ export function parsePublications(parts: readonly Buffer[], rules: BatchRules): 
   const [only] = parts;
   if (only === undefined || !isBatch(parts)) return [parsePublication(parts, rules)];
   checkBatchSize(only.length, rules.limits);
-  const batch = text(only, "message");
-  return isArray(only) ? parseJsonArray(batch, readJsonEvent, rules) : parseJsonLines(batch, readJsonEvent, rules);
+  const batch = textOf(only, "message");
+  return isJsonArray(only) ? parseJsonArray(batch, readJsonEvent, rules) : parseJsonLines(batch, readJsonEvent, rules);
 }
 
 /** Whether a message has the form of a batch, which may have one event. */
 export function isBatch(parts: readonly Buffer[]): boolean {
   const [only] = parts;
-  return parts.length === 1 && only !== undefined && (isArray(only) || isJsonLines(only));
+  return parts.length === 1 && only !== undefined && (isJsonArray(only) || isJsonLines(only));
 }
 
 const LF = 0x0a;
-
-const isArray = (message: Buffer): boolean => firstCharacter(message) === "[";
 
 /** Whether a first line that ends with "}" is followed by more, and both are not one object. */
 function isJsonLines(message: Buffer): boolean {
@@ -78,12 +82,6 @@ function isJsonLines(message: Buffer): boolean {
   if (end < 0 || !message.toString("latin1", start, end).trimEnd().endsWith("}")) return false;
   if (firstCharacter(message.subarray(end)) === undefined) return false;
   return message.length > LIMITS.messageBytes || !isJson(message);
-}
-
-/** The first character that is no white space. */
-function firstCharacter(bytes: Buffer): string | undefined {
-  const first = bytes.find((byte) => byte !== 0x20 && byte !== 0x09 && byte !== LF && byte !== 0x0d);
-  return first === undefined ? undefined : String.fromCharCode(first);
 }
 
 function isJson(message: Buffer): boolean {
@@ -98,16 +96,13 @@ function isJson(message: Buffer): boolean {
 /** Runs before anything is decoded: an encoded event is never smaller than its data. */
 function checkSize(parts: readonly Buffer[]): void {
   const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-  if (bytes > LIMITS.messageBytes) {
-    throw tooLarge(`the message has ${bytes} bytes, at most ${LIMITS.messageBytes} are taken`);
-  }
-  const data = parts[1]?.length ?? 0;
-  if (data > LIMITS.eventBytes) throw tooLarge(`data alone has ${data} bytes, at most ${LIMITS.eventBytes} are taken`);
+  atMost(bytes, LIMITS.messageBytes, "the message");
+  atMost(parts[1]?.length ?? 0, LIMITS.eventBytes, "data alone");
 }
 
 function parseParts(topic: Buffer, data: Buffer, json: Buffer | undefined): Draft {
-  const draft: Draft = { topics: [text(topic, "topic")], data: text(data, "data"), private: false };
-  return json === undefined ? draft : { ...draft, ...readOptionsObject(parseJson(text(json, "third part"))) };
+  const draft: Draft = { topics: [textOf(topic, "topic")], data: textOf(data, "data"), private: false };
+  return json === undefined ? draft : { ...draft, ...readOptionsObject(parseJson(textOf(json, "third part"))) };
 }
 
 function parseSingle(message: string, rules: DraftRules): Draft {
@@ -124,9 +119,4 @@ function parseBlock(block: string): Draft {
   if (events.length > 1) throw invalid(`${events.length} EventSource blocks in one message: send one at a time`);
   if (event.data === undefined) throw invalid("the EventSource block has no data");
   return { topics: [DEFAULT_TOPIC], data: event.data, ...readOptions({ ...event }) };
-}
-
-function text(bytes: Buffer, what: string): string {
-  if (!isUtf8(bytes)) throw invalid(`${what} is not valid UTF-8`);
-  return bytes.toString();
 }

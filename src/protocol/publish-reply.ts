@@ -3,12 +3,10 @@
  * `{"id"}`, or `{"error": {"code", "message", "retry_after"?, "faults"?}}`, where `retry_after` are seconds. For a batch `{"events"}` has
  * the result of each event, as over HTTP; where a cluster has stored a part of it, there is `error` too.
  */
-import { M2pushError, ProtocolError, type ReplyCode } from "../errors.js";
+import { DEFAULT_RETRY_AFTER_MS, M2pushError, ProtocolError, type ReplyCode } from "../errors.js";
 import { InvalidEvents } from "./event-fault.js";
 
 const MS_PER_SECOND = 1000;
-/** Where an error that is temporary does not state when to try again. */
-const DEFAULT_RETRY_AFTER_MS = 1000;
 
 /** Codes of errors after which the same message may be accepted later. */
 const TEMPORARY_CODES: ReadonlySet<string> = new Set<ReplyCode>(["unavailable", "storage_failed", "rate_limited"]);

@@ -2,6 +2,15 @@
  * Idempotency keys as the daemon stores them: a hash of the publisher's scope and key, and a fingerprint of what was published. Neither
  * tells the publisher's own text.
  */
+import { createHash } from "node:crypto";
+
+/** 128 bits of a hash. */
+const HASH_BYTES = 16;
+
+/** The text has exactly these bits, so that a table that stores bytes gives the same text back. */
+export function hashText(text: string): string {
+  return createHash("sha256").update(text).digest().toString("base64url", 0, HASH_BYTES);
+}
 
 /** The key of one event, or of a batch that is stored as a whole: its first event has it. */
 export interface StoredKey {

@@ -1,12 +1,10 @@
 /** Hashes of idempotency keys and requests: what the daemon stores of them (protocol/stored-key.ts). */
-import { createHash } from "node:crypto";
 import { ProtocolError } from "../errors.js";
 import { LIMITS } from "../protocol/limits.js";
 import type { Draft } from "../protocol/publication.js";
+import { hashText } from "../protocol/stored-key.js";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
-/** 128 bits. */
-const HASH_BYTES = 16;
 
 /** A key of a request and one of an event are different keys, even if their texts are equal. */
 export type KeyKind = "request" | "event";
@@ -19,17 +17,12 @@ export function checkKey(key: string): void {
 
 /** `scope`: who publishes. A JSON list is unambiguous, whatever characters the scope has. */
 export function hashKey(kind: KeyKind, scope: string, key: string): string {
-  return hashOf(JSON.stringify([kind, scope, key]));
+  return hashText(JSON.stringify([kind, scope, key]));
 }
 
 /** Equal for equal events, in whatever order their members are; every member counts. */
 export function fingerprintOf(drafts: readonly Draft[]): string {
-  return hashOf(JSON.stringify(drafts.map((draft) => Object.entries(draft).sort(byName))));
+  return hashText(JSON.stringify(drafts.map((draft) => Object.entries(draft).sort(byName))));
 }
 
 const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
-
-function hashOf(text: string): string {
-  // The text has exactly these bits: a table that stores bytes gives the same text back.
-  return createHash("sha256").update(text).digest().toString("base64url", 0, HASH_BYTES);
-}

@@ -1,5 +1,4 @@
 /** What every ingress hands to the Publisher. */
-import type { PublicationSource } from "../hub/bus.js";
 import type { Draft } from "../protocol/publication.js";
 import type { PublishCondition } from "./publish-condition.js";
 
@@ -9,7 +8,6 @@ export interface PublishRequest {
   readonly drafts: readonly Draft[];
   /** Who publishes: the scope of idempotency keys and of rates. Issuer and subject of the token, otherwise the source. */
   readonly publisher: string;
-  readonly source: PublicationSource;
   /** The ingress slows the publisher down to its rate by itself: the request is not rejected as "rate_limited". */
   readonly isPaced?: boolean;
   /** Idempotency key of the whole request; beside it each draft may have its own. */

@@ -27,7 +27,7 @@ const ANSWER_TIMEOUT_MS = 1000;
 const LINGER_MS = 1000;
 
 /** Messages of one publisher that are not answered yet. */
-interface Publisher {
+interface AnsweredPublisher {
   readonly queue: ReplyQueue;
   pendingCount: number;
 }
@@ -35,7 +35,7 @@ interface Publisher {
 export class LibzmqServer {
   readonly #options: LibzmqServerOptions;
   /** By the identity that libzmq gives each connection, as hexadecimal digits; only those with messages under way. */
-  readonly #publishers = new Map<string, Publisher>();
+  readonly #publishers = new Map<string, AnsweredPublisher>();
   readonly #budget = new ReplyBudget();
   /** Publishers with too many messages under way: while there is one, nothing is received. */
   #heldCount = 0;
@@ -120,7 +120,7 @@ export class LibzmqServer {
     return publisher.queue.add(envelope, bytes);
   }
 
-  #open(identity: Buffer, receiver: PullReceiver): Publisher {
+  #open(identity: Buffer, receiver: PullReceiver): AnsweredPublisher {
     const connection: ReplyConnection = {
       isWritable: true,
       sendReplies: (replies) => {
@@ -138,7 +138,7 @@ export class LibzmqServer {
         if (this.#heldCount === 0) this.#release();
       },
     };
-    const publisher: Publisher = { queue: new ReplyQueue(connection, this.#budget), pendingCount: 0 };
+    const publisher: AnsweredPublisher = { queue: new ReplyQueue(connection, this.#budget), pendingCount: 0 };
     return publisher;
   }
 

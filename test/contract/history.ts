@@ -4,10 +4,10 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import fc from "fast-check";
 import type { History, HistoryPage } from "../../src/delivery/history.js";
+import type { KeyLimits } from "../../src/delivery/recent-keys.js";
 import { positionId } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import type { KeyEntry, StoredKey } from "../../src/protocol/stored-key.js";
-import type { KeyLimits } from "../../src/storage/memory/memory-keys.js";
 import { FakeClock } from "../support/clock.js";
 import { WAIT_TIMEOUT_MS } from "../support/deadline.js";
 

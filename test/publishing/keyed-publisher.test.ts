@@ -39,7 +39,7 @@ async function setUp() {
     clock,
     repeats: () => repeats,
     send: (drafts: readonly Draft[], more: Partial<PublishRequest> = {}) =>
-      publisher.publish({ drafts, publisher: "me", source: "http", ...more }),
+      publisher.publish({ drafts, publisher: "me", ...more }),
     hold: () => {
       held = withResolvers();
       return held;

@@ -6,7 +6,7 @@ import type { PublishedEvent } from "../../src/hub/bus.js";
 import type { Draft } from "../../src/protocol/publication.js";
 import { Publisher } from "../../src/publishing/publisher.js";
 
-const ORIGIN = { publisher: "test", source: "http" } as const;
+const ORIGIN = { publisher: "test" };
 const draft = (data: string): Draft => ({ topics: ["t"], data, private: false });
 
 describe("Publisher", () => {

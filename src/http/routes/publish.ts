@@ -68,7 +68,7 @@ export class PublishRoute {
     if (condition && form === "events") throw new ProtocolError("invalid", "a batch cannot have a condition");
     const key = idempotencyKey(request);
     const published = await publisher.publish({
-      ...{ drafts, publisher: scopeOf(principal), source: "http" },
+      ...{ drafts, publisher: scopeOf(principal) },
       ...(key !== undefined && { key }),
       ...(condition && { condition }),
     });

@@ -7,9 +7,10 @@
  * Sequences are consecutive, so that the number of keys needs no count, and their ages are known from 256 samples. A key that is used
  * again after its window gets a new sequence; its earlier one stays in key_order until it is the oldest.
  */
+
+import { DEFAULT_KEY_LIMITS, type KeyLimits } from "../../delivery/recent-keys.js";
 import type { KeyEntry, StoredKey } from "../../protocol/stored-key.js";
 import type { Clock } from "../../util/clock.js";
-import { DEFAULT_KEY_LIMITS, type KeyLimits } from "../memory/memory-keys.js";
 import { AgeIndex } from "./age-index.js";
 
 const HASH_BYTES = 16;

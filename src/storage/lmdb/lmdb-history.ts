@@ -13,13 +13,13 @@
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
+import { RecentKeys } from "../../delivery/recent-keys.js";
 import { M2pushError, messageOf } from "../../errors.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { KeyEntry } from "../../protocol/stored-key.js";
 import type { Cancel, Clock } from "../../util/clock.js";
 import { ClockJumpDetector } from "../../util/clock-jump-detector.js";
 import { type FolderLock, lockFolder } from "../folder-lock.js";
-import { MemoryKeys } from "../memory/memory-keys.js";
 import { Tail } from "../memory/tail.js";
 import { StorageFailure, type StorageObserver } from "../storage-failure.js";
 import { unusable } from "./check-file.js";
@@ -87,13 +87,14 @@ class PendingCommit {
 export class LmdbHistory implements History {
   readonly #store: LmdbStore;
   readonly #options: LmdbHistoryOptions;
+  readonly #clock: Clock;
   readonly #lock: FolderLock;
   readonly #tail: Tail;
   readonly #trimTimer: Cancel;
   /** The promise of the pending events; undefined = none is pending. */
   #pendingCommit: PendingCommit | undefined;
   /** Keys of acknowledged events that are not stored yet, or could not be (durability "memory"). */
-  readonly #acknowledgedKeys: MemoryKeys;
+  readonly #acknowledgedKeys: RecentKeys;
   /** The highest acknowledged offset that was not stored. */
   #lastUnstoredOffset = 0;
   /** The failure since which nothing is stored; undefined = storage works. */
@@ -106,11 +107,12 @@ export class LmdbHistory implements History {
   constructor(store: LmdbStore, options: LmdbHistoryOptions, clock: Clock, lock: FolderLock) {
     this.#store = store;
     this.#options = options;
+    this.#clock = clock;
     this.#lock = lock;
     const { epoch, last } = store;
     this.#tail = new Tail(epoch, last);
     const windowMs = Math.min(UNSTORED_KEY_WINDOW_MS, options.keys?.windowMs ?? UNSTORED_KEY_WINDOW_MS);
-    this.#acknowledgedKeys = new MemoryKeys({ windowMs, maxKeys: MAX_UNSTORED_KEYS }, clock);
+    this.#acknowledgedKeys = new RecentKeys({ windowMs, maxKeys: MAX_UNSTORED_KEYS });
     this.#probe();
     const jumps = new ClockJumpDetector(clock, (ms) => options.warn?.(jumpWarning(ms)));
     this.#trimTimer = clock.every(TRIM_INTERVAL_MS, () => {
@@ -168,7 +170,8 @@ export class LmdbHistory implements History {
     if (this.#failure && !this.#acknowledgesAtOnce) throw this.#failure;
     this.#tail.append(publication);
     const { storedKey, offset } = publication;
-    if (storedKey && this.#acknowledgesAtOnce) this.#acknowledgedKeys.add(storedKey, this.epoch, offset);
+    if (storedKey && this.#acknowledgesAtOnce)
+      this.#acknowledgedKeys.add(storedKey, this.epoch, offset, this.#clock.monotonic());
     if (!this.#pendingCommit) setImmediate(() => this.commit());
     this.#pendingCommit ??= new PendingCommit();
     return this.#acknowledgesAtOnce ? undefined : this.#pendingCommit.promise;
@@ -251,7 +254,7 @@ export class LmdbHistory implements History {
 
   findKey(hash: string): KeyEntry | undefined {
     try {
-      return this.#acknowledgedKeys.find(hash) ?? this.#store.findKey(hash);
+      return this.#acknowledgedKeys.find(hash, this.#clock.monotonic()) ?? this.#store.findKey(hash);
     } catch (cause) {
       this.#fail(cause);
       throw this.#failure;

@@ -2,13 +2,13 @@
 import { randomBytes } from "node:crypto";
 import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
+import { type KeyLimits, RecentKeys } from "../../delivery/recent-keys.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { KeyEntry } from "../../protocol/stored-key.js";
 import type { Clock } from "../../util/clock.js";
 import { CustomIds } from "../custom-ids.js";
 import { AgeIndex } from "../lmdb/age-index.js";
-import { type KeyLimits, MemoryKeys } from "./memory-keys.js";
 
 export interface HistoryLimits {
   /** Limit of publications; the oldest beyond it are trimmed. */
@@ -41,7 +41,7 @@ export class MemoryHistory implements History {
   #floor: number;
   #bytes = 0;
   readonly #ids = new CustomIds();
-  readonly #keys: MemoryKeys;
+  readonly #keys: RecentKeys;
   #notifyRepeatedId: (topic: string) => void = () => {};
 
   /** `last`: the offset before the first append. */
@@ -50,7 +50,7 @@ export class MemoryHistory implements History {
     this.#clock = clock;
     this.#ages = new AgeIndex(bounds.maxAge, clock.monotonic());
     this.epoch = epoch;
-    this.#keys = new MemoryKeys(bounds.keys, clock);
+    this.#keys = new RecentKeys(bounds.keys);
     this.#last = last;
     this.#floor = last;
   }
@@ -81,7 +81,7 @@ export class MemoryHistory implements History {
     this.#last = offset;
     this.#publications.push(publication);
     this.#bytes += bytes.length;
-    if (storedKey !== undefined) this.#keys.add(storedKey, this.epoch, offset);
+    if (storedKey !== undefined) this.#keys.add(storedKey, this.epoch, offset, this.#clock.monotonic());
     if (offsetOf(this.epoch, id) === undefined && this.#ids.add(id, offset)) this.#notifyRepeatedId(topics[0] ?? "");
     this.#trim();
   }
@@ -111,7 +111,7 @@ export class MemoryHistory implements History {
   }
 
   findKey(hash: string): KeyEntry | undefined {
-    return this.#keys.find(hash);
+    return this.#keys.find(hash, this.#clock.monotonic());
   }
 
   async close(): Promise<void> {}
