@@ -101,7 +101,7 @@ export class LmdbHistory implements History {
   #failure: StorageFailure | undefined;
   /** Pages that the failed write needed: a probe with fewer would prove nothing. */
   #probePages = BASE_PAGES;
-  #notifyDiscarded: () => void = () => {};
+  #notifyDiscarded = () => {};
   #notifyRepeatedId: (topic: string) => void = () => {};
 
   constructor(store: LmdbStore, options: LmdbHistoryOptions, clock: Clock, lock: FolderLock) {
@@ -109,8 +109,7 @@ export class LmdbHistory implements History {
     this.#options = options;
     this.#clock = clock;
     this.#lock = lock;
-    const { epoch, last } = store;
-    this.#tail = new Tail(epoch, last);
+    this.#tail = new Tail(store.epoch, store.last);
     const windowMs = Math.min(UNSTORED_KEY_WINDOW_MS, options.keys?.windowMs ?? UNSTORED_KEY_WINDOW_MS);
     this.#acknowledgedKeys = new RecentKeys({ windowMs, maxKeys: MAX_UNSTORED_KEYS });
     this.#probe();
