@@ -7,8 +7,7 @@
  *
  * When a write fails (see #fail, which every failure passes), the unstored events are discarded before they are sent and their appends
  * reject; further appends throw at once, until a small write that is tried each second succeeds. With durability "memory" the events
- * were acknowledged: they are sent from the tail, and unstored events that leave the tail count as trimmed, so that clients that
- * need them get a gap.
+ * were acknowledged: they are sent from the tail; unstored events that leave it count as trimmed, and clients that need them get a gap.
  */
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
