@@ -11,9 +11,7 @@ import { Router } from "../../src/http/router.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
-import type { Publication } from "../../src/protocol/publication.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
-import { NewestEvents } from "../../src/publishing/newest-events.js";
 import { Publisher } from "../../src/publishing/publisher.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
@@ -106,13 +104,6 @@ export class Web {
     this.config = load(keyed).config;
     this.history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 }, clock);
     const { history } = this;
-    let stored: (publication: Publication) => void = () => {};
-    const newest = new NewestEvents({
-      history,
-      watch: (published) => {
-        stored = published;
-      },
-    });
     this.presence = new Presence({
       path: this.config.hub.path,
       base: hubUrl(this.config),
@@ -123,9 +114,7 @@ export class Web {
       bus: wrap(new LocalBus(history, clock)),
       history,
       clients: this.store,
-      observe: (event) => {
-        if (event.type === "published") stored(event.publication);
-      },
+      observe: () => {},
       presenceListener: this.presence,
       presence: this.presence,
       clock,
@@ -139,7 +128,7 @@ export class Web {
       presence: this.presence,
       publisher: new Publisher({
         ...{ hub: this.hub, keys: this.history, repeated: () => {} },
-        ...(isCluster ? {} : { newest }),
+        ...(isCluster ? {} : { topics: this.hub.topics }),
       }),
       clock,
       warn: () => {},
