@@ -20,14 +20,14 @@ const EXAMINED_TOPIC_COUNT = 2;
 /** Entries of one topic from which on trimmed ones are removed before all of them are. */
 const MIN_PRUNED_ENTRIES = 16;
 
-/** An event of a topic as one number: its offset times MARKS, and the marks. */
+/** An event of a topic as one number: its offset times FLAGS_FACTOR, and two flags. */
 type Entry = number;
-const MARKS = 4;
-const PRIVATE = 1;
+const FLAGS_FACTOR = 4;
+const PRIVATE_FLAG = 1;
 /** The topic is not the canonical one of the event. */
-const ALTERNATE = 2;
+const ALTERNATE_FLAG = 2;
 
-const offsetOf = (entry: Entry): number => Math.floor(entry / MARKS);
+const offsetOf = (entry: Entry): number => Math.floor(entry / FLAGS_FACTOR);
 
 /** One event of a topic. */
 export interface TopicEntry {
@@ -88,7 +88,7 @@ export class TopicOffsets {
       const entry = entries[at] as Entry;
       const offset = offsetOf(entry);
       if (offset <= floor) return;
-      yield { offset, isPrivate: entry % ALTERNATE === PRIVATE, isCanonical: entry % MARKS < ALTERNATE };
+      yield { offset, isPrivate: entry % ALTERNATE_FLAG === PRIVATE_FLAG, isCanonical: entry % FLAGS_FACTOR < ALTERNATE_FLAG };
     }
   }
 
@@ -199,9 +199,9 @@ function add(
   { topics, offset, private: isPrivate }: Pick<Publication, "topics" | "offset" | "private">,
   sorted?: SortedTexts,
 ): void {
-  const canonical = offset * MARKS + (isPrivate ? PRIVATE : 0);
+  const canonical = offset * FLAGS_FACTOR + (isPrivate ? PRIVATE_FLAG : 0);
   for (const [at, topic] of topics.entries()) {
-    const entry = at === 0 ? canonical : canonical + ALTERNATE;
+    const entry = at === 0 ? canonical : canonical + ALTERNATE_FLAG;
     const held = entries.get(topic);
     if (held === undefined) {
       entries.set(topic, entry);

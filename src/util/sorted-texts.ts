@@ -4,7 +4,7 @@
  */
 
 /** A full block is split in two. */
-const MAX_BLOCK_TEXTS = 512;
+const MAX_BLOCK_ENTRIES = 512;
 
 export class SortedTexts {
   /** No block is empty. */
@@ -28,7 +28,7 @@ export class SortedTexts {
     if (block[place] === text) return;
     block.splice(place, 0, text);
     this.#size++;
-    if (block.length > MAX_BLOCK_TEXTS) this.#blocks.splice(at + 1, 0, block.splice(MAX_BLOCK_TEXTS / 2));
+    if (block.length > MAX_BLOCK_ENTRIES) this.#blocks.splice(at + 1, 0, block.splice(MAX_BLOCK_ENTRIES / 2));
   }
 
   delete(text: string): void {
