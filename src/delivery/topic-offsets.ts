@@ -88,7 +88,11 @@ export class TopicOffsets {
       const entry = entries[at] as Entry;
       const offset = offsetOf(entry);
       if (offset <= floor) return;
-      yield { offset, isPrivate: entry % ALTERNATE_FLAG === PRIVATE_FLAG, isCanonical: entry % FLAGS_FACTOR < ALTERNATE_FLAG };
+      yield {
+        offset,
+        isPrivate: entry % ALTERNATE_FLAG === PRIVATE_FLAG,
+        isCanonical: entry % FLAGS_FACTOR < ALTERNATE_FLAG,
+      };
     }
   }
 
