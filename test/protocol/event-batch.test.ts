@@ -5,7 +5,7 @@ import { type M2pushError, ProtocolError } from "../../src/errors.js";
 import { parseEventBody } from "../../src/protocol/event-body.js";
 import { InvalidEvents } from "../../src/protocol/event-fault.js";
 import { parsePublications } from "../../src/protocol/publication.js";
-import { damaged, draft } from "../support/arbitraries.js";
+import { damaged, draft, toJsonEvent } from "../support/arbitraries.js";
 
 const rules = { limits: { maxEvents: 5, maxBytes: 2_000 } };
 const NDJSON = "application/x-ndjson";
@@ -42,8 +42,8 @@ describe("Event batch", () => {
     const wide = { limits: { maxEvents: 100, maxBytes: 1_000_000 } };
     fc.assert(
       fc.property(fc.array(draft, { minLength: 1, maxLength: 8 }), (drafts) => {
-        const array = JSON.stringify(drafts);
-        const lines = drafts.map((it) => JSON.stringify(it)).join("\n");
+        const array = JSON.stringify(drafts.map(toJsonEvent));
+        const lines = drafts.map((it) => JSON.stringify(toJsonEvent(it))).join("\n");
         assert.deepEqual(body(JSON_TYPE, ` \n${array}`, wide), { drafts, isBatch: true });
         assert.deepEqual(body(NDJSON, `\n${lines}\r\n \n`, wide), { drafts, isBatch: true });
         assert.deepEqual(parsePublications([Buffer.from(array)], wide), drafts);
