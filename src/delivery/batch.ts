@@ -53,7 +53,7 @@ export class Batch {
     this.last = publication.bytes;
     this.events = (parent?.events ?? 0) + 1;
     this.bytes = (parent?.bytes ?? 0) + publication.bytes.length;
-    this.#expiry = expiryOf(publication.expiresAt, parent?.#expiry);
+    this.#expiry = expiryOf(publication.expiresAt, parent ? parent.#expiry : undefined);
     this.#parent = parent;
   }
 

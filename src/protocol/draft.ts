@@ -121,8 +121,10 @@ function checkRetry(retry: number): void {
 }
 
 function checkTtl(ttlMs: number): void {
-  if (!Number.isInteger(ttlMs) || ttlMs <= 0) throw invalid(`ttl must be longer than 0, in whole milliseconds, not ${ttlMs} ms`);
-  if (ttlMs > LIMITS.ttlMs) throw tooLarge(`ttl of ${formatDuration(ttlMs)}, at most ${formatDuration(LIMITS.ttlMs)} are taken`);
+  if (!Number.isInteger(ttlMs) || ttlMs <= 0)
+    throw invalid(`ttl must be longer than 0, in whole milliseconds, not ${ttlMs} ms`);
+  if (ttlMs > LIMITS.ttlMs)
+    throw tooLarge(`ttl of ${formatDuration(ttlMs)}, at most ${formatDuration(LIMITS.ttlMs)} are taken`);
 }
 
 function checkKey(key: string): void {

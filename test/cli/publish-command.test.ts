@@ -81,7 +81,14 @@ describe("Publish command", () => {
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "1\n", stderr: "" });
     const [topic, data, json = ""] = received[0] ?? [];
     assert.deepEqual([topic, data], ["news", "héllo\nworld"]);
-    assert.deepEqual(JSON.parse(json), { id: "7", type: "headline", retry: 100, ttl: "10m", final: true, private: true });
+    assert.deepEqual(JSON.parse(json), {
+      id: "7",
+      type: "headline",
+      retry: 100,
+      ttl: "10m",
+      final: true,
+      private: true,
+    });
   });
 
   test("without options the topic is message and the JSON is empty", async () => {
@@ -259,7 +266,23 @@ describe("Publish command", () => {
 
   test("with --url the event is posted as a form with the token, and the acknowledged id is printed", async () => {
     await withHub([[200, "urn:uuid:1\n"]], async (url, seen) => {
-      const event = ["-t", "a b", "-t", "c", "--id", "7", "--type", "t", "--retry", "5", "--private", "--ttl", "90", "--final", "x=1&y\n"];
+      const event = [
+        "-t",
+        "a b",
+        "-t",
+        "c",
+        "--id",
+        "7",
+        "--type",
+        "t",
+        "--retry",
+        "5",
+        "--private",
+        "--ttl",
+        "90",
+        "--final",
+        "x=1&y\n",
+      ];
       const outcome = await runCommand(addPublish, ["publish", "--url", url, "--token", "abc", ...event]);
       assert.deepEqual(outcome, { code: 0, stdout: "urn:uuid:1\n", stderr: "" });
       const [{ method, headers, form } = { method: "", headers: {}, form: [] }] = seen;

@@ -19,7 +19,7 @@ function setUp(ttls: readonly (number | undefined)[]) {
   const history = new VisibleHistory(stored, clock);
   for (const ttlMs of ttls) {
     const draft = { topics: ["t"] as const, data: "x", private: false, ...(ttlMs !== undefined && { ttlMs }) };
-    history.append(positionDraft(draft, stored.epoch, history.last + 1, clock.now()));
+    void history.append(positionDraft(draft, stored.epoch, history.last + 1, clock.now()));
   }
   return { clock, history };
 }

@@ -99,15 +99,17 @@ describe("Event batch", () => {
   });
 
   test("every fault of every event is named, with its line or index, its member and its code", () => {
-    const wrong = [event(), "{", '{"data":7,"retry":"x","colour":1}', "7", event({ topic: "*", id: "#", key: "" })];
+    const wrong = [event(), "{", '{"data":7,"retry":"x","ttl":"x","colour":1}', "7", event({ topic: "*", id: "#", ttl: 0, key: "" })];
     const expected = [
       [1, undefined, "broken JSON"],
-      [2, undefined, 'unknown key "colour": known are topic, topics, data, id, type, retry, private, key'],
+      [2, undefined, 'unknown key "colour": known are topic, topics, data, id, type, retry, private, ttl, final, key'],
       [2, "topic", '"topic" is missing'],
       [2, "retry", '"retry" must be a number'],
+      [2, "ttl", 'ttl must be a whole number of seconds, or a duration such as "90s", "10m" or "24h"'],
       [3, undefined, "JSON must be an object"],
       [4, "topic", 'topic "*" stands for every topic: nothing can be published there'],
       [4, "id", 'id "#" must not begin with "#"'],
+      [4, "ttl", "ttl must be longer than 0, in whole milliseconds, not 0 ms"],
       [4, "key", "key is empty"],
     ];
     const lines = faults(() => body(NDJSON, `\n${wrong.join("\n")}`));

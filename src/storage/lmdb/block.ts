@@ -131,7 +131,8 @@ export class EventBlock {
 
 /** Upper bound of the record's bytes. */
 function maxRecordBytes({ id, topics, expiresAt, bytes }: Publication): number {
-  let total = MIN_RECORD_BYTES + (expiresAt === undefined ? 0 : EXPIRY_BYTES) + MAX_CHARACTER_BYTES * id.length + bytes.length;
+  let total =
+    MIN_RECORD_BYTES + (expiresAt === undefined ? 0 : EXPIRY_BYTES) + MAX_CHARACTER_BYTES * id.length + bytes.length;
   for (const topic of topics) total += COUNT_BYTES + MAX_CHARACTER_BYTES * topic.length;
   return total;
 }
