@@ -47,7 +47,7 @@ async function request(session: RequestSession, spec: string, parts: readonly Bu
 function rejected(spec: string, error: unknown): unknown {
   if (!(error instanceof M2pushError)) return error;
   const { code, message, retryAfterMs } = error;
-  const retry = retryAfterMs === undefined ? "" : `; fix: try again in ${retryAfterMs / MS_PER_SECOND} s`;
+  const retry = retryAfterMs === undefined ? "" : `; retry after ${retryAfterMs / MS_PER_SECOND} s`;
   return new M2pushError("link_failed", `the daemon at ${spec} rejected the event (${code}): ${message}${retry}`, {
     cause: error,
   });

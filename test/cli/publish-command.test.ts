@@ -139,7 +139,7 @@ describe("Publish command", () => {
     assert.deepEqual([code, stdout], [1, ""]);
     assert.equal(
       stderr,
-      `m2push: the daemon at ${spec} rejected the event (rate_limited): too many events; fix: try again in 1.5 s\n`,
+      `m2push: the daemon at ${spec} rejected the event (rate_limited): too many events; retry after 1.5 s\n`,
     );
   });
 

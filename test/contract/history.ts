@@ -1,4 +1,4 @@
-/** What every History promises (delivery/ports.ts); each implementation runs this. */
+/** What every History promises (delivery/history.ts); each implementation runs this. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { M2pushError } from "../../src/errors.js";
 import type { Bus } from "../../src/hub/bus.js";
+import { publishError } from "../../src/protocol/publish-error.js";
 import { detail, everything, everythingV8, HUB, tokenV0, tokenV8, Web } from "./harness.js";
 
 /** A web with a subscriber to everything, private events included, except presence events. */
@@ -188,10 +189,11 @@ describe("Publish", () => {
   });
 
   test("what cannot be stored is not acknowledged: 503, and when to come again", async () => {
+    const failure = new M2pushError("storage_failed", "the disk is full");
     const failing = (bus: Bus): Bus => ({
       epoch: bus.epoch,
       start: bus.start.bind(bus),
-      publish: () => Promise.reject(new M2pushError("storage_failed", "the disk is full")),
+      publish: () => Promise.reject(failure),
       publishAll: bus.publishAll.bind(bus),
       post: bus.post.bind(bus),
       close: () => bus.close(),
@@ -199,6 +201,7 @@ describe("Publish", () => {
     const web = await Web.open({ wrap: failing });
     const { status, headers, body } = await web.post("topic=a");
     assert.deepEqual([status, headers["retry-after"]], [503, "1"]);
+    assert.equal(body, `${publishError(failure).message}\n`);
     assert.doesNotMatch(body, /disk/);
   });
 
