@@ -99,7 +99,13 @@ describe("Event batch", () => {
   });
 
   test("every fault of every event is named, with its line or index, its member and its code", () => {
-    const wrong = [event(), "{", '{"data":7,"retry":"x","ttl":"x","colour":1}', "7", event({ topic: "*", id: "#", ttl: 0, key: "" })];
+    const wrong = [
+      event(),
+      "{",
+      '{"data":7,"retry":"x","ttl":"x","colour":1}',
+      "7",
+      event({ topic: "*", id: "#", ttl: 0, key: "" }),
+    ];
     const expected = [
       [1, undefined, "broken JSON"],
       [2, undefined, 'unknown key "colour": known are topic, topics, data, id, type, retry, private, ttl, final, key'],
