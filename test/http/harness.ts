@@ -4,6 +4,7 @@ import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
 import type { History } from "../../src/delivery/history.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
+import { VisibleHistory } from "../../src/delivery/visible-history.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
 import type { Route } from "../../src/http/route-table.js";
@@ -102,7 +103,8 @@ export class Web {
       ? toml.replace("[auth]", `[auth]\npublisher_key = "${SECRET}"`)
       : `${toml}\n[auth]\npublisher_key = "${SECRET}"`;
     this.config = load(keyed).config;
-    this.history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 }, clock);
+    const limits = { maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 };
+    this.history = new VisibleHistory(new MemoryHistory(limits, clock), clock);
     const { history } = this;
     this.presence = new Presence({
       path: this.config.hub.path,
