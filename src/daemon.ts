@@ -38,7 +38,6 @@ import { LogObserver } from "./observability/log/log-observer.js";
 import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
-import { NewestEvents, type NewestEventsOptions } from "./publishing/newest-events.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
 import { systemClock } from "./util/clock.js";
@@ -92,7 +91,7 @@ const PARTS: readonly Part[] = [
  * the M2pushError of the first part that fails, after the parts before it have stopped again.
  */
 export async function startDaemon(config: Config, options: DaemonOptions = {}): Promise<Daemon> {
-  const { log = openLog(config.log.level), clock = systemClock, drain = false, takeover = false } = options;
+  const { log = openLog(config.log.level, config.log), clock = systemClock, drain = false, takeover = false } = options;
   const { signal = new AbortController().signal } = options;
   const context = new DaemonContext(config, { log, clock, drain, takeover, signal });
   const running: Part[] = [];
@@ -119,6 +118,7 @@ export async function startDaemon(config: Config, options: DaemonOptions = {}): 
   let stopped: Promise<void> | undefined;
   return {
     address,
+    live: context.live,
     publish: (event) => publish(context, event),
     on: (type, listener) => context.listeners.on(type, listener),
     reload: (next) => reload(context, next),
@@ -175,8 +175,15 @@ function startObservers(context: DaemonContext): void {
   const failed = observerFailed(log, clock);
   context.metrics = new MetricsObserver(clock);
   context.recent = new RecentConnections(clock);
-  context.listeners = new EventListeners(failed);
-  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, context.listeners].map(
+  const listeners = new EventListeners(failed);
+  context.listeners = listeners;
+  context.live = new Promise((resolve) => {
+    const remove = listeners.on("linkLive", () => {
+      remove();
+      resolve();
+    });
+  });
+  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, listeners].map(
     ({ observe }) => observe,
   );
   context.observe = combineObservers(observers, failed);
@@ -202,13 +209,11 @@ async function startHub(context: DaemonContext): Promise<void> {
     random: Math.random,
   });
   // In a cluster, another daemon may publish between the check of a condition and the publication.
-  const watch: NewestEventsOptions["watch"] = (published) =>
-    context.listeners.on("published", ({ publication }) => published(publication));
-  const newest = nodes ? undefined : new NewestEvents({ history, watch });
+  const topics = nodes ? {} : { topics: context.hub.topics };
   const repeated = () => observe({ type: "publicationRepeated" });
   context.rates = new RateLimiter(initial.publish, clock);
   const { rates } = context;
-  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...(newest && { newest }) });
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
   await context.hub.start();
 }
 

@@ -4,6 +4,7 @@
  * from these tables. Loaded durations are milliseconds, sizes are bytes, paths are absolute. Long because it is one table.
  */
 
+import { DAY_MS, SECOND_MS } from "../util/units.js";
 import {
   booleanType,
   choiceType,
@@ -19,7 +20,6 @@ import { endpointType, listenAddressType } from "./endpoint-types.js";
 import { addressRangeType, corsOriginType, hostnameType, natsServerType, originType } from "./network-types.js";
 import { filePathType, optionalPathType, parentPathType, urlPathType } from "./path-types.js";
 import { bearerTokenType, keyMaterialType, secretTextType } from "./secret-types.js";
-import { DAY_MS, SECOND_MS } from "./units.js";
 import type { ValueType } from "./value-type.js";
 
 export interface ConfigKey<T> {
@@ -446,6 +446,12 @@ const SECTIONS = {
       default: "info",
       change: "live",
       doc: "Minimum severity of logged messages.",
+    }),
+    format: key<"auto" | "json" | "journald">({
+      type: choiceType("auto", "json", "journald"),
+      default: "auto",
+      change: "restart",
+      doc: "Form of the lines on standard output: JSON, or JSON after a priority for systemd's journal such as <4>. auto: readable lines on a terminal, JSON elsewhere.",
     }),
   },
 };
