@@ -28,6 +28,7 @@ export interface SubscribeParameters {
   readonly lastEventIdHeader?: string;
   /** Other clients may see the subscription. */
   readonly isListed: boolean;
+  readonly hasHeartbeatEvents: boolean;
   /** Its topics can be changed while the stream is open (`control=1`). */
   readonly isControlled: boolean;
   readonly dialect: MercureDialect;
@@ -77,9 +78,10 @@ export class SubscribeRequestParser {
     return parameters.selectors.some(isPattern) ? this.#queue.compile(compile) : compile();
   }
 
-  #compile({ selectors }: SubscribeParameters, work: CompileWork | undefined): Interest {
+  #compile({ selectors, hasHeartbeatEvents }: SubscribeParameters, work: CompileWork | undefined): Interest {
     const compiled = selectors.map(({ selects, value }) => parseSelector(selects, value, this.#base, work));
-    return { selectors: canonical(compiled), grants: [] };
+    const interest = { selectors: canonical(compiled), grants: [] };
+    return hasHeartbeatEvents ? { ...interest, hasHeartbeatEvents } : interest;
   }
 }
 
@@ -103,6 +105,18 @@ function readControl(form: Form): boolean {
   throw new ProtocolError("invalid", "control has another value than 1; fix: control=1, or leave it out");
 }
 
+/** Throws "invalid" for a value that is not supported. */
+function readHeartbeat(form: Form): boolean {
+  const values = valuesOf(form, "heartbeat");
+  if (values.every((value) => value === "event")) return values.length > 0;
+  throw new ProtocolError("invalid", "heartbeat has a bad value; fix: heartbeat=event, or leave it out");
+}
+
+const readStreamOptions = (form: Form) => ({
+  hasHeartbeatEvents: readHeartbeat(form),
+  isControlled: readControl(form),
+});
+
 // ---- The plain EventSource address -----------------------------------------------------------------------------------
 
 const EVERYTHING: Form = [["topic", "*"]];
@@ -117,14 +131,8 @@ const LAST_EVENT_ID_NAMES = ["last_event_id", "lastEventID", "Last-Event-ID"];
 function readStreamParameters({ query }: HttpRequest): SubscribeParameters {
   const form = parseForm(query);
   const selectors = v0.requestedSelectors(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
-  return {
-    selectors,
-    lastEventId: lastEventIdIn(form, LAST_EVENT_ID_NAMES),
-    equalIds: "newest",
-    isListed: false,
-    isControlled: readControl(form),
-    dialect: v0,
-  };
+  const lastEventId = lastEventIdIn(form, LAST_EVENT_ID_NAMES);
+  return { selectors, lastEventId, equalIds: "newest", isListed: false, dialect: v0, ...readStreamOptions(form) };
 }
 
 // ---- The hub's address -----------------------------------------------------------------------------------------------
@@ -138,7 +146,7 @@ function readHubParameters(request: HttpRequest, dialects: Dialects): SubscribeP
   const lastEventId = inQuery || (dialect.lastEventId(body) ?? inQuery);
   const { lastEventIdHeader } = dialect;
   const selectors = dialect.requestedSelectors(form);
-  return { selectors, lastEventId, lastEventIdHeader, isListed: true, isControlled: readControl(form), dialect };
+  return { selectors, lastEventId, lastEventIdHeader, isListed: true, dialect, ...readStreamOptions(form) };
 }
 
 /** Only QUERY (RFC 10008) has a body, which must state its type. */

@@ -98,7 +98,7 @@ export class TopicChanges {
     dialect: MercureDialect,
   ): TopicChange {
     const { hub, settings } = this.#deps;
-    const interest = { selectors, grants: client.audience.interest.grants };
+    const interest = { ...client.audience.interest, selectors };
     checkPatternCost(hub, server, interest, settings.current);
     return { interest, subscriber, notice: JSON.stringify(dialect.parametersOf(selectors)) };
   }

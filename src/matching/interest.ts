@@ -6,24 +6,28 @@ import { memoizeLast } from "../util/memoize-last.js";
 import { ANY, type Selector, selectorOf, signature, textOf } from "./selector.js";
 
 export interface Interest {
-  /** One or more, in canonical form: see selector.ts. */
+  /** In canonical form: see selector.ts. Empty only after a change of an open stream: it gets nothing. */
   readonly selectors: readonly Selector[];
   /** The topics whose private publications it may see, in canonical form; empty without a token. */
   readonly grants: readonly Selector[];
+  /** Its heartbeats are events, which scripts can see (`heartbeat=event`); absent = comments. */
+  readonly hasHeartbeatEvents?: true;
 }
 
 /** An interest in the form in which it is stored. */
 interface InterestTexts {
   readonly selectors: readonly string[];
   readonly grants?: readonly string[];
+  readonly hasHeartbeatEvents?: true | undefined;
 }
 
 /** Every public publication. */
 export const EVERYTHING_PUBLIC: Interest = { selectors: [ANY], grants: [] };
 
 /** Equal for equal interests, whose clients share an audience. No selector contains a control character. */
-export function interestKey({ selectors, grants }: Interest): string {
-  return grants.length === 0 ? signature(selectors) : `${signature(selectors)}\f${signature(grants)}`;
+export function interestKey({ selectors, grants, hasHeartbeatEvents }: Interest): string {
+  const key = grants.length === 0 ? signature(selectors) : `${signature(selectors)}\f${signature(grants)}`;
+  return hasHeartbeatEvents ? `${key}\v` : key;
 }
 
 /** Consecutive clients often have the same interest: its texts are made once. */
@@ -32,6 +36,7 @@ export const interestTexts = memoizeLast(({ selectors, grants }: Interest) => ({
   grants: grants.map(textOf),
 }));
 
-export function interestFromTexts({ selectors, grants = [] }: InterestTexts): Interest {
-  return { selectors: selectors.map(selectorOf), grants: grants.map(selectorOf) };
+export function interestFromTexts({ selectors, grants = [], hasHeartbeatEvents }: InterestTexts): Interest {
+  const interest = { selectors: selectors.map(selectorOf), grants: grants.map(selectorOf) };
+  return hasHeartbeatEvents ? { ...interest, hasHeartbeatEvents } : interest;
 }

@@ -4,6 +4,7 @@
  * the client may get. Every step but the last two may take time; where none does, the stream opens in the turn of its request.
  */
 import { randomUUID } from "node:crypto";
+import { heartbeatEvent } from "../../delivery/heartbeat-event.js";
 import type { ReplayRequest } from "../../delivery/replay.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { StreamControl } from "../../delivery/stream-control.js";
@@ -144,9 +145,23 @@ export class SubscribeRoute {
       isPublicOnly,
       namesOpening: asksForEvents(request),
       control,
-      head: this.#head(request, parsed, principal, replay, control),
+      head: this.#start(request, parsed, principal, replay, control),
     });
     return "streaming";
+  }
+
+  /** What precedes the first position: the head, and the first heartbeat event, so that its client knows the interval from the beginning. */
+  #start(
+    request: HttpRequest,
+    parsed: SubscribeRequest,
+    principal: Principal,
+    replay: ReplayRequest,
+    control: StreamControl | undefined,
+  ): Buffer {
+    const head = this.#head(request, parsed, principal, replay, control);
+    const { heartbeatMs } = this.#deps.settings.current;
+    if (!parsed.hasHeartbeatEvents || heartbeatMs === 0) return head;
+    return Buffer.concat([head, heartbeatEvent(heartbeatMs)]);
   }
 
   // ---- The head of the response ----------------------------------------------------------------------------------------
