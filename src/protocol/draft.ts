@@ -21,6 +21,8 @@ export interface Draft {
   readonly retry?: number;
   /** Whether only subscribers with a grant for one of the topics receive the event. */
   readonly private: boolean;
+  /** How long the event may be delivered and replayed, in milliseconds from its publication; absent = while it is stored. */
+  readonly ttlMs?: number;
   /** Idempotency key of the event: a repeat of the publication with the same key publishes nothing. Never sent to clients. */
   readonly key?: string;
   /** The key to store with the event; publishing/ sets it. */

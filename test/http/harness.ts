@@ -10,11 +10,13 @@ import type { Route } from "../../src/http/route-table.js";
 import { Router } from "../../src/http/router.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
+import { TopicRules } from "../../src/matching/topic-rules.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
 import { NewestEvents } from "../../src/publishing/newest-events.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { RateLimiter } from "../../src/publishing/rate-limiter.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -92,6 +94,7 @@ export class Web {
   readonly presence: Presence;
   readonly store = new MapStore();
   readonly config: Config;
+  readonly rules: TopicRules;
   /** What the log was told of answers, as "route status why". */
   readonly answered: string[] = [];
   readonly #receive: (message: HttpRequest) => void;
@@ -106,6 +109,8 @@ export class Web {
     this.config = load(keyed).config;
     this.history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 }, clock);
     const { history } = this;
+    this.rules = new TopicRules(this.config.topic, hubUrl(this.config));
+    const { rules } = this;
     let stored: (publication: Publication) => void = () => {};
     const newest = new NewestEvents({
       history,
@@ -130,6 +135,7 @@ export class Web {
       presence: this.presence,
       clock,
       base: hubUrl(this.config),
+      rules,
       random: () => 0.5,
     });
     this.server = this.hub.serveMongrel2("main", this.outlet, this.config.stream);
@@ -139,9 +145,10 @@ export class Web {
       presence: this.presence,
       publisher: new Publisher({
         ...{ hub: this.hub, keys: this.history, repeated: () => {} },
+        rates: new RateLimiter(this.config.publish, clock, rules),
         ...(isCluster ? {} : { newest }),
       }),
-      clock,
+      ...{ clock, rules },
       warn: () => {},
     });
     this.router = new Router({
