@@ -39,7 +39,6 @@ import { LogObserver } from "./observability/log/log-observer.js";
 import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
-import { NewestEvents, type NewestEventsOptions } from "./publishing/newest-events.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
 import { systemClock } from "./util/clock.js";
@@ -209,13 +208,11 @@ async function startHub(context: DaemonContext): Promise<void> {
     random: Math.random,
   });
   // In a cluster, another daemon may publish between the check of a condition and the publication.
-  const watch: NewestEventsOptions["watch"] = (published) =>
-    context.listeners.on("published", ({ publication }) => published(publication));
-  const newest = nodes ? undefined : new NewestEvents({ history, watch });
+  const topics = nodes ? {} : { topics: context.hub.topics };
   const repeated = () => observe({ type: "publicationRepeated" });
   context.rates = new RateLimiter(initial.publish, clock, rules);
   const { rates } = context;
-  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...(newest && { newest }) });
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
   await context.hub.start();
 }
 

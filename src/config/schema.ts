@@ -4,6 +4,7 @@
  * from these tables. Loaded durations are milliseconds, sizes are bytes, paths are absolute. Long because it is one table.
  */
 
+import { DAY_MS, SECOND_MS } from "../util/units.js";
 import {
   booleanType,
   choiceType,
@@ -19,7 +20,6 @@ import { endpointType, listenAddressType } from "./endpoint-types.js";
 import { addressRangeType, corsOriginType, hostnameType, natsServerType, originType } from "./network-types.js";
 import { filePathType, optionalPathType, parentPathType, urlPathType } from "./path-types.js";
 import { bearerTokenType, keyMaterialType, secretTextType } from "./secret-types.js";
-import { DAY_MS, SECOND_MS } from "./units.js";
 import type { ValueType } from "./value-type.js";
 
 export interface ConfigKey<T> {

@@ -16,6 +16,7 @@ import type { DisconnectReason, GapReason } from "../delivery/reasons.js";
 import { offsetOfId, planReplay, type ReplayRequest } from "../delivery/replay.js";
 import { ServerDelivery } from "../delivery/server-delivery.js";
 import type { Subscription } from "../delivery/subscription.js";
+import { TopicOffsets } from "../delivery/topic-offsets.js";
 import { M2pushError } from "../errors.js";
 import { MatchBudget } from "../matching/match-budget.js";
 import type { TopicRules } from "../matching/topic-rules.js";
@@ -49,6 +50,8 @@ export interface HubOptions {
 }
 
 export class Hub {
+  /** The stored events of each topic. */
+  readonly topics: TopicOffsets;
   readonly #options: HubOptions;
   readonly #servers = new Map<string, ServerDelivery>();
   /** "storing": publications are stored, and this process does not send them any more. */
@@ -65,6 +68,7 @@ export class Hub {
   constructor(options: HubOptions) {
     const { history, clock, conditions, presence } = options;
     this.#options = options;
+    this.topics = new TopicOffsets(history);
     this.#budget = new MatchBudget(clock);
     this.#watchers = new Watchers(presence, history, clock);
     this.#reader = new HistoryReader(history, clock, conditions);
@@ -133,6 +137,7 @@ export class Hub {
     let stored: Promise<void> | undefined;
     for (const publication of publications) {
       stored = this.#options.history.append(publication);
+      this.topics.published(publication);
       this.#options.observe({ type: "published", publication });
     }
     if (this.#phase === "open") for (const publication of publications) this.#enqueue(publication);
@@ -149,11 +154,13 @@ export class Hub {
 
   #discard(): void {
     this.#discardedThrough = this.#options.history.last;
+    this.topics.reset();
     for (const server of this.#servers.values()) server.discard();
   }
 
   #discontinuity(reason: GapReason): void {
     const { clock, history, clients } = this.#options;
+    this.topics.reset();
     if (reason === "unknown") {
       this.#epochSince = clock.monotonic();
       clients.renew(history.epoch);

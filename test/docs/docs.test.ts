@@ -203,7 +203,7 @@ describe("Docs", () => {
 
   test("threat-model.md has every limit of the protocol that a stranger can reach", () => {
     const text = page("docs/threat-model.md");
-    const inside = ["madeIdBytes", "retryMs", "senderBytes"];
+    const inside = ["madeIdBytes", "retryMs", "ttlMs", "senderBytes"];
     const missing = Object.keys(LIMITS).filter(
       (name) => !inside.includes(name) && !text.includes(`limits.ts\` ${name} |`),
     );
