@@ -93,7 +93,7 @@ const PARTS: readonly Part[] = [
  * the M2pushError of the first part that fails, after the parts before it have stopped again.
  */
 export async function startDaemon(config: Config, options: DaemonOptions = {}): Promise<Daemon> {
-  const { log = openLog(config.log.level), clock = systemClock, drain = false, takeover = false } = options;
+  const { log = openLog(config.log.level, config.log), clock = systemClock, drain = false, takeover = false } = options;
   const { signal = new AbortController().signal } = options;
   const context = new DaemonContext(config, { log, clock, drain, takeover, signal });
   const running: Part[] = [];
@@ -120,6 +120,7 @@ export async function startDaemon(config: Config, options: DaemonOptions = {}): 
   let stopped: Promise<void> | undefined;
   return {
     address,
+    live: context.live,
     publish: (event) => publish(context, event),
     on: (type, listener) => context.listeners.on(type, listener),
     reload: (next) => reload(context, next),
@@ -179,8 +180,15 @@ function startObservers(context: DaemonContext): void {
   const failed = observerFailed(log, clock);
   context.metrics = new MetricsObserver(clock);
   context.recent = new RecentConnections(clock);
-  context.listeners = new EventListeners(failed);
-  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, context.listeners].map(
+  const listeners = new EventListeners(failed);
+  context.listeners = listeners;
+  context.live = new Promise((resolve) => {
+    const remove = listeners.on("linkLive", () => {
+      remove();
+      resolve();
+    });
+  });
+  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, listeners].map(
     ({ observe }) => observe,
   );
   context.observe = combineObservers(observers, failed);

@@ -514,6 +514,12 @@ const SECTIONS = {
       change: "live",
       doc: "Minimum severity of logged messages.",
     }),
+    format: key<"auto" | "json" | "journald">({
+      type: choiceType("auto", "json", "journald"),
+      default: "auto",
+      change: "restart",
+      doc: "Form of the lines on standard output: JSON, or JSON after a priority for systemd's journal such as <4>. auto: readable lines on a terminal, JSON elsewhere.",
+    }),
   },
 };
 

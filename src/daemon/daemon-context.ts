@@ -59,6 +59,8 @@ export class DaemonContext {
   recent!: RecentConnections;
   state!: DaemonState;
   listeners!: EventListeners;
+  /** Resolves with the first link that is live. */
+  live!: Promise<void>;
   observe!: Observe;
   conditions!: Conditions;
 

@@ -128,6 +128,7 @@ export class App {
       corsOrigins: auth.cors_origins,
       hosts: hub.hosts,
       retryMs: stream.retry,
+      heartbeatMs: stream.heartbeat,
       maxClients: stream.max_clients,
       maxPerAddress: stream.max_per_address,
       maxPatternCost: stream.max_pattern_cost,

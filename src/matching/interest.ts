@@ -12,6 +12,8 @@ export interface Interest {
   readonly grants: readonly Selector[];
   /** It has a token, which grants nothing. Absent = it has grants, or no token: see hasToken(). */
   readonly hasToken?: true;
+  /** Its heartbeats are events, which scripts can see (`heartbeat=event`); absent = comments. */
+  readonly hasHeartbeatEvents?: true;
 }
 
 /** An interest in the form in which it is stored. */
@@ -20,6 +22,7 @@ interface InterestTexts {
   readonly grants?: readonly string[];
   /** Absent = the client has no token. */
   readonly keyFingerprints?: readonly string[] | undefined;
+  readonly hasHeartbeatEvents?: true | undefined;
 }
 
 /** Every public publication. */
@@ -27,8 +30,9 @@ export const EVERYTHING_PUBLIC: Interest = { selectors: [ANY], grants: [] };
 
 /** Equal for equal interests, whose clients share an audience. No selector contains a control character. */
 export function interestKey(interest: Interest): string {
-  const { selectors, grants } = interest;
-  return hasToken(interest) ? `${signature(selectors)}\f${signature(grants)}` : signature(selectors);
+  const { selectors, grants, hasHeartbeatEvents } = interest;
+  const key = hasToken(interest) ? `${signature(selectors)}\f${signature(grants)}` : signature(selectors);
+  return hasHeartbeatEvents ? `${key}\v` : key;
 }
 
 /** Whether the client has a token: then it gets the publications of topics that need one ([[topic]] anonymous). */
@@ -42,7 +46,12 @@ export const interestTexts = memoizeLast(({ selectors, grants }: Interest) => ({
   grants: grants.map(textOf),
 }));
 
-export function interestFromTexts({ selectors, grants = [], keyFingerprints }: InterestTexts): Interest {
-  const interest = { selectors: selectors.map(selectorOf), grants: grants.map(selectorOf) };
-  return grants.length === 0 && keyFingerprints !== undefined ? { ...interest, hasToken: true } : interest;
+export function interestFromTexts(texts: InterestTexts): Interest {
+  const { selectors, grants = [], keyFingerprints, hasHeartbeatEvents } = texts;
+  return {
+    selectors: selectors.map(selectorOf),
+    grants: grants.map(selectorOf),
+    ...(grants.length === 0 && keyFingerprints !== undefined && { hasToken: true }),
+    ...(hasHeartbeatEvents && { hasHeartbeatEvents }),
+  };
 }

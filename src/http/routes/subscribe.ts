@@ -4,6 +4,7 @@
  * the client may get. Every step but the last two may take time; where none does, the stream opens in the turn of its request.
  */
 import { randomUUID } from "node:crypto";
+import { heartbeatEvent } from "../../delivery/heartbeat-event.js";
 import type { ReplayRequest } from "../../delivery/replay.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { Subscribed, Subscriber } from "../../delivery/subscriber.js";
@@ -142,9 +143,17 @@ export class SubscribeRoute {
       creditLimit: request.credits,
       isPublicOnly,
       namesOpening: asksForEvents(request),
-      head: this.#head(request, parsed, principal, replay),
+      head: this.#start(request, parsed, principal, replay),
     });
     return "streaming";
+  }
+
+  /** What precedes the first position: the head, and the first heartbeat event, so that its client knows the interval from the beginning. */
+  #start(request: HttpRequest, parsed: SubscribeRequest, principal: Principal, replay: ReplayRequest): Buffer {
+    const head = this.#head(request, parsed, principal, replay);
+    const { heartbeatMs } = this.#deps.settings.current;
+    if (!parsed.hasHeartbeatEvents || heartbeatMs === 0) return head;
+    return Buffer.concat([head, heartbeatEvent(heartbeatMs)]);
   }
 
   // ---- The head of the response ----------------------------------------------------------------------------------------
