@@ -46,6 +46,9 @@ export interface TopicChangesDeps {
   readonly settings: LiveSettings;
 }
 
+const needsToken = () =>
+  new ProtocolError("forbidden", "a topic needs a token, and the stream has none; fix: open a stream with a token");
+
 /** What a request adds and removes. */
 interface Edit {
   readonly added: readonly RequestedSelector[];
@@ -71,9 +74,11 @@ export class TopicChanges {
    */
   async change({ stream: name, owner, form, payloads }: TopicChangeRequest): Promise<ChangedTopics> {
     const { hub, history } = this.#deps;
-    const dialect = dialectNamed(hub.streams.find(name, owner).dialect);
+    const control = hub.streams.find(name, owner);
+    const dialect = dialectNamed(control.dialect);
     const edit = readEdit(form, dialect);
     const compiled = await this.#compile(edit);
+    if (control.owner === undefined && this.#deps.settings.current.access.needToken(compiled.added)) throw needsToken();
     let selectors: readonly Selector[] = [];
     const offset = await hub.streams.change(name, owner, (stream) => {
       selectors = selectorsAfter(stream, compiled, dialect);

@@ -185,6 +185,17 @@ describe("Streams whose topics change", () => {
     assert.equal((await patch(web, name, "add=b")).status, 200);
   });
 
+  test("adds a topic that needs a token to a stream with a token only", async () => {
+    const web = await Web.open({ config: '[[topic]]\ntopic = "members"\nanonymous = false' });
+    const headers = bearer(await tokenV0({}, { sub: "me" }));
+    const [guest, member] = [await open(web, "topic=a"), await open(web, "topic=a", { headers })];
+    const refused = await patch(web, guest.name, "add=members", { headers });
+    assert.deepEqual([refused.status, (await patch(web, member.name, "add=members", { headers })).status], [403, 200]);
+    assert.match(refused.body, /fix: open a stream with a token/);
+    await publish(web, "members");
+    assert.deepEqual([blocks(web, guest.id), blocks(web, member.id)], [[], ["m2push-topics", "members"]]);
+  });
+
   test("takes a form only, names it, and leaves the connection open", async () => {
     const web = await Web.open();
     const { name } = await open(web, "topic=a");

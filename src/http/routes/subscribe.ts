@@ -10,6 +10,7 @@ import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { StreamControl } from "../../delivery/stream-control.js";
 import type { Subscribed, Subscriber } from "../../delivery/subscriber.js";
 import type { Hub } from "../../hub/hub.js";
+import type { Interest } from "../../matching/interest.js";
 import { canonical, covers, type Selector } from "../../matching/selector.js";
 import { type HttpRequest, header, lastHeader } from "../../protocol/request.js";
 import { encodeComment, encodeRetry } from "../../protocol/sse.js";
@@ -96,9 +97,11 @@ export class SubscribeRoute {
     request: HttpRequest,
     parsed: SubscribeRequest,
   ): RouteResult | Promise<RouteResult> {
-    const authorized = this.#deps.settings.current.access.subscriber(request);
-    return continueWith(server, request, authorized, (principal) => {
+    const { access } = this.#deps.settings.current;
+    return continueWith(server, request, access.subscriber(request), (principal) => {
       if (isResponse(principal)) return principal;
+      const refused = access.refuseAnonymous(parsed.interest.selectors, principal);
+      if (refused) return refused;
       if (request.method === "HEAD") return { status: 200, headers: this.#headers(request, principal) };
       return this.#findReplay(server, request, parsed, principal);
     });
@@ -128,7 +131,7 @@ export class SubscribeRoute {
     const { hub } = this.#deps;
     const grants = principal === "anonymous" ? NO_GRANTS : canonical(principal.subscribe);
     const isPublicOnly = grants.length > 0 && !server.servesPrivate;
-    const interest = grants.length === 0 || isPublicOnly ? parsed.interest : { ...parsed.interest, grants };
+    const interest = server.servesPrivate ? interestOf(parsed, principal, grants) : parsed.interest;
     const rejected = this.#rejectAtLimit(request) ?? this.#rejectRevoked(principal);
     if (rejected) return rejected;
     checkPatternCost(hub, server, interest, this.#deps.settings.current);
@@ -244,6 +247,12 @@ export class SubscribeRoute {
     if (principal === "anonymous" || hub.trusts(principal.keyFingerprints)) return undefined;
     return settings.current.access.invalidToken(refuseToken("invalid_token", "the key of the token was removed"));
   }
+}
+
+/** Clients without a token share the object. (Where no private events are served, all do: then nobody gets those of topics that need one.) */
+function interestOf({ interest }: SubscribeRequest, principal: Principal, grants: readonly Selector[]): Interest {
+  if (grants.length > 0) return { ...interest, grants };
+  return principal === "anonymous" ? interest : { ...interest, hasToken: true };
 }
 
 /** Continues at once, or when the operation is complete unless its connection is gone by then: nothing may be opened on it. */
