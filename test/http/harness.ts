@@ -15,6 +15,7 @@ import type { Publication } from "../../src/protocol/publication.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
 import { NewestEvents } from "../../src/publishing/newest-events.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { RateLimiter } from "../../src/publishing/rate-limiter.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -139,6 +140,7 @@ export class Web {
       presence: this.presence,
       publisher: new Publisher({
         ...{ hub: this.hub, keys: this.history, repeated: () => {} },
+        rates: new RateLimiter(this.config.publish, clock),
         ...(isCluster ? {} : { newest }),
       }),
       clock,

@@ -36,12 +36,16 @@ const HONEST: readonly (readonly [what: string, headers: Headers, visitor: strin
   ["Forwarded with empty elements", forwarded(` , for=${VISITOR};; ,`), VISITOR],
   ["X-Real-IP", { "x-real-ip": VISITOR }, VISITOR],
   ["all three", { ...xff(VISITOR), ...forwarded(`for=${VISITOR}`), "x-real-ip": VISITOR }, VISITOR],
-  ["X-Real-IP of an inner proxy, which names the outer one", { ...xff(`${VISITOR}, ${OUTER}`), "x-real-ip": OUTER }, VISITOR],
+  [
+    "X-Real-IP of an inner proxy, which names the outer one",
+    { ...xff(`${VISITOR}, ${OUTER}`), "x-real-ip": OUTER },
+    VISITOR,
+  ],
   ["X-Real-IP where Mongrel2 has replaced X-Forwarded-For", { ...xff(PROXY), "x-real-ip": VISITOR }, VISITOR],
   ["no header: the proxy itself asks", {}, PROXY],
   ["an empty header", xff(""), PROXY],
   ["a visitor within the trusted networks", xff("fd00::5"), "fd00::5"],
-  ["trusted addresses in all headers: Forwarded counts", { ...forwarded("for=\"[fd00::5]\""), ...xff(OUTER) }, "fd00::5"],
+  ["trusted addresses in all headers: Forwarded counts", { ...forwarded('for="[fd00::5]"'), ...xff(OUTER) }, "fd00::5"],
 ];
 
 const CLAIM = "10.9.8.7";
