@@ -18,6 +18,7 @@ import { checkOrphans } from "./doctor/check-orphans.js";
 import { checkRoutes, serversOf } from "./doctor/check-routes.js";
 import { checkForwarding, checkSettings, checkUploads } from "./doctor/check-settings.js";
 import { checkTargets } from "./doctor/check-targets.js";
+import { checkTopics } from "./doctor/check-topics.js";
 import { databaseFindings } from "./doctor/database-findings.js";
 import { findHandler } from "./doctor/find-handler.js";
 import { findMongrel2, isConnected } from "./doctor/find-mongrel2.js";
@@ -84,7 +85,7 @@ interface CheckInput {
 async function examine(command: Command, file: string | undefined, io: Io, report: ReportFindings): Promise<void> {
   const { config } = loadFor(command, io);
   const daemon = await queryDaemon(config);
-  report("m2push", [daemonFinding(config, daemon)]);
+  report("m2push", [daemonFinding(config, daemon), ...checkTopics(config)]);
   const database = file === undefined ? undefined : await openDatabase(resolve(io.cwd, file), report);
   const folders = file === undefined ? [] : foldersAround(resolve(io.cwd, file), io.cwd);
   for (const server of config.mongrel2) {

@@ -3,6 +3,7 @@ import { M2pushError } from "../errors.js";
 import type { Draft } from "../protocol/publication.js";
 import { decodeReply } from "../protocol/publish-reply.js";
 import type { Clock } from "../util/clock.js";
+import { formatDuration } from "../util/units.js";
 import { NoReplyError, RequestSession } from "../zmq/request-session.js";
 
 export interface PublishTransport {
@@ -46,7 +47,7 @@ async function request(session: RequestSession, spec: string, parts: readonly Bu
 function rejected(spec: string, error: unknown): unknown {
   if (!(error instanceof M2pushError)) return error;
   const { code, message, retryAfterMs } = error;
-  const retry = retryAfterMs === undefined ? "" : `; fix: try again in ${retryAfterMs / MS_PER_SECOND} s`;
+  const retry = retryAfterMs === undefined ? "" : `; retry after ${retryAfterMs / MS_PER_SECOND} s`;
   return new M2pushError("link_failed", `the daemon at ${spec} rejected the event (${code}): ${message}${retry}`, {
     cause: error,
   });
@@ -61,8 +62,9 @@ function unreachable(spec: string, timeoutMs: number, why: string): string {
 }
 
 /** [topic, data, json]; an event with several topics is one JSON part. */
-function messageOf({ topics, data, id, type, retry, private: isPrivate }: Draft): Buffer[] {
-  const fields = { id, type, retry, ...(isPrivate && { private: true }) };
+function messageOf({ topics, data, id, type, retry, ttlMs, final, private: isPrivate }: Draft): Buffer[] {
+  const ttl = ttlMs === undefined ? undefined : formatDuration(ttlMs);
+  const fields = { id, type, retry, ttl, final, ...(isPrivate && { private: true }) };
   if (topics.length > 1) return [Buffer.from(JSON.stringify({ topics, data, ...fields }))];
   return [Buffer.from(topics[0]), Buffer.from(data), Buffer.from(JSON.stringify(fields))];
 }
@@ -81,14 +83,16 @@ export function httpPublishTransport(url: URL, token: string | undefined, timeou
   };
 }
 
-/** The fields of docs/architecture/mercure.md A5. */
-function formOf({ topics, data, id, type, retry, private: isPrivate }: Draft): URLSearchParams {
+/** The fields of docs/architecture/mercure.md A5, and our own. */
+function formOf({ topics, data, id, type, retry, ttlMs, final, private: isPrivate }: Draft): URLSearchParams {
   const form = new URLSearchParams(topics.map((topic): [string, string] => ["topic", topic]));
   form.append("data", data);
   if (id !== undefined) form.append("id", id);
   if (type !== undefined) form.append("type", type);
   if (retry !== undefined) form.append("retry", String(retry));
   if (isPrivate) form.append("private", "on");
+  if (ttlMs !== undefined) form.append("ttl", formatDuration(ttlMs));
+  if (final) form.append("final", "on");
   return form;
 }
 

@@ -154,6 +154,7 @@ export class Outbox {
     if (!pause) {
       const steps = this.#flush();
       if (steps) this.#fence(steps);
+      else if (this.#isIdle) this.#reportDelivery(); // all that was queued has expired
       return;
     }
     const generation = this.#generation;
@@ -193,12 +194,14 @@ export class Outbox {
     return steps;
   }
 
-  /** The oldest queued body of each audience, grouped by body. */
+  /** The oldest queued body of each audience, without what has expired meanwhile, grouped by body. */
   #takeBodies(): Map<Batch, Audience<Client>[]> {
-    const now = this.#options.clock.monotonic();
+    const { clock } = this.#options;
+    const [now, wall] = [clock.monotonic(), clock.now()];
     const groups = new Map<Batch, Audience<Client>[]>();
     for (const audience of this.#queued) {
-      const batch = audience.take();
+      let batch = audience.take()?.unexpired(wall);
+      while (!batch && audience.waiting.length > 0) batch = audience.take()?.unexpired(wall);
       if (audience.waiting.length === 0) this.#queued.delete(audience);
       if (batch) this.#passOver(audience, batch);
       if (!batch || audience.size === 0) continue;

@@ -5,6 +5,7 @@
 
 import { type Interest, interestFromTexts } from "../matching/interest.js";
 import type { Budget } from "../matching/match-budget.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { maxBodyBytes } from "./batch.js";
@@ -41,6 +42,8 @@ export interface ServerDeliveryOptions {
   readonly isFlooded: () => boolean;
   /** What finding the audiences of a publication may still cost. */
   readonly budget: Budget;
+  /** Absent = no topic has rules. */
+  readonly rules?: Pick<TopicRules, "needsToken"> | undefined;
   /** Called for a client whose stream must end now; must call leave(). */
   readonly ends: (server: ServerDelivery, client: Client, reason: EndReason) => void;
 }
@@ -95,12 +98,12 @@ export class ServerDelivery {
   #generation = 0;
 
   constructor(name: string, outlet: Outlet, options: ServerDeliveryOptions) {
-    const { history, reader, clients, observe, clock, base, isFlooded, budget, ends } = options;
+    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends } = options;
     this.name = name;
     this.outlet = outlet;
     this.requests = clients.requests(name);
     this.#options = options;
-    const registry = new Registry(outlet, base, budget);
+    const registry = new Registry(outlet, base, { budget, rules });
     const acknowledgements = new Acknowledgements(name, clients, history.last);
     const maxBytes = () => maxBodyBytes(registry.size);
     const catchup = new Catchup({

@@ -6,6 +6,7 @@ import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { CompileWork } from "../matching/compile-work.js";
 import { parseSelector, type Selector } from "../matching/selector.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import { positionId, presenceId } from "../protocol/position.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Publisher } from "../publishing/publisher.js";
@@ -36,6 +37,8 @@ export interface AppDeps {
   readonly presence: Presence;
   readonly publisher: Publisher;
   readonly clock: Clock;
+  /** Absent = no topic has rules. */
+  readonly rules?: TopicRules;
   /** Called for each publication that is rejected; absent = it is not observed. */
   readonly rejected?: (error: M2pushError) => void;
   /** Called with warnings about keys, which never contain a key. */
@@ -132,6 +135,7 @@ export class App {
       corsOrigins: auth.cors_origins,
       hosts: hub.hosts,
       retryMs: stream.retry,
+      heartbeatMs: stream.heartbeat,
       maxClients: stream.max_clients,
       maxPerAddress: stream.max_per_address,
       maxPatternCost: stream.max_pattern_cost,
@@ -148,6 +152,7 @@ export class App {
       subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
       acceptsV0: this.#dialects.serves("0.x"),
       anonymous: auth.anonymous,
+      rules: this.#deps.rules,
       publishFrom: new AddressSet(auth.allow_publish_from),
       origins: [hub.origin, ...auth.cors_origins],
       metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,

@@ -11,7 +11,7 @@ import type { ServerDelivery } from "../delivery/server-delivery.js";
 import { M2pushError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { type HttpRequest, header } from "../protocol/request.js";
-import { errorResponse, rejection } from "./error-response.js";
+import { errorResponse, publishErrorResponse, rejection } from "./error-response.js";
 import { problemResponse } from "./problem.js";
 import { encodeResponse, type Response } from "./response.js";
 import { type RoutedRequest, type RouteResult, RouteTable, type RouteTableOptions } from "./route-table.js";
@@ -110,7 +110,7 @@ export class Router {
       return;
     }
     const stopping = new M2pushError("unavailable", "the daemon is stopping, and the event is not stored yet");
-    void this.#send(name, server, request, errorResponse(stopping), () => false);
+    void this.#send(name, server, request, publishErrorResponse(stopping), () => false);
   }
 
   // ---- One request ---------------------------------------------------------------------------------------------------

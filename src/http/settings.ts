@@ -9,6 +9,8 @@ export interface HttpSettings {
   readonly hosts: readonly string[];
   /** How long browsers wait before they reconnect, milliseconds. */
   readonly retryMs: number;
+  /** Interval of heartbeats, milliseconds; 0 = there are none. */
+  readonly heartbeatMs: number;
   /** Clients of all servers together; 0 = no limit. */
   readonly maxClients: number;
   /** Clients of one address; 0 = no limit. */

@@ -28,6 +28,7 @@ export interface SubscribeParameters {
   readonly lastEventIdHeader?: string;
   /** Other clients may see the subscription. */
   readonly isListed: boolean;
+  readonly hasHeartbeatEvents: boolean;
 }
 
 export interface SubscribeRequest extends SubscribeParameters {
@@ -74,9 +75,10 @@ export class SubscribeRequestParser {
     return parameters.selectors.some(isPattern) ? this.#queue.compile(compile) : compile();
   }
 
-  #compile({ selectors }: SubscribeParameters, work: CompileWork | undefined): Interest {
+  #compile({ selectors, hasHeartbeatEvents }: SubscribeParameters, work: CompileWork | undefined): Interest {
     const compiled = selectors.map(({ selects, value }) => parseSelector(selects, value, this.#base, work));
-    return { selectors: canonical(compiled), grants: [] };
+    const interest = { selectors: canonical(compiled), grants: [] };
+    return hasHeartbeatEvents ? { ...interest, hasHeartbeatEvents } : interest;
   }
 }
 
@@ -90,6 +92,13 @@ function checkSize(selectors: readonly RequestedSelector[]): void {
   if (bytes <= LIMITS.selectorsBytes) return;
   const limit = `at most ${LIMITS.selectorsBytes} are accepted`;
   throw new ProtocolError("too_large", `the selectors have ${bytes} bytes together, ${limit}`);
+}
+
+/** Throws "invalid" for a value that is not supported. */
+function readHeartbeat(form: Form): boolean {
+  const values = valuesOf(form, "heartbeat");
+  if (values.every((value) => value === "event")) return values.length > 0;
+  throw new ProtocolError("invalid", "heartbeat has a bad value; fix: heartbeat=event, or leave it out");
 }
 
 // ---- The plain EventSource address -----------------------------------------------------------------------------------
@@ -106,7 +115,9 @@ const LAST_EVENT_ID_NAMES = ["last_event_id", "lastEventID", "Last-Event-ID"];
 function readStreamParameters({ query }: HttpRequest): SubscribeParameters {
   const form = parseForm(query);
   const selectors = v0.requestedSelectors(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
-  return { selectors, lastEventId: lastEventIdIn(form, LAST_EVENT_ID_NAMES), equalIds: "newest", isListed: false };
+  const lastEventId = lastEventIdIn(form, LAST_EVENT_ID_NAMES);
+  const hasHeartbeatEvents = readHeartbeat(form);
+  return { selectors, lastEventId, equalIds: "newest", isListed: false, hasHeartbeatEvents };
 }
 
 // ---- The hub's address -----------------------------------------------------------------------------------------------
@@ -119,7 +130,9 @@ function readHubParameters(request: HttpRequest, dialects: Dialects): SubscribeP
   const inQuery = dialect.lastEventId(query);
   const lastEventId = inQuery || (dialect.lastEventId(body) ?? inQuery);
   const { lastEventIdHeader } = dialect;
-  return { selectors: dialect.requestedSelectors(form), lastEventId, lastEventIdHeader, isListed: true };
+  const selectors = dialect.requestedSelectors(form);
+  const hasHeartbeatEvents = readHeartbeat(form);
+  return { selectors, lastEventId, lastEventIdHeader, isListed: true, hasHeartbeatEvents };
 }
 
 /** Only QUERY (RFC 10008) has a body, which must state its type. */

@@ -16,8 +16,10 @@ import type { DisconnectReason, GapReason } from "../delivery/reasons.js";
 import { offsetOfId, planReplay, type ReplayRequest } from "../delivery/replay.js";
 import { ServerDelivery } from "../delivery/server-delivery.js";
 import type { Subscription } from "../delivery/subscription.js";
+import { TopicOffsets } from "../delivery/topic-offsets.js";
 import { M2pushError } from "../errors.js";
 import { MatchBudget } from "../matching/match-budget.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
@@ -41,11 +43,15 @@ export interface HubOptions {
   readonly isFlooded?: () => boolean;
   /** The hub's absolute URL, against which relative topics and patterns are resolved. */
   readonly base: string;
+  /** Absent = no topic has rules. */
+  readonly rules?: TopicRules;
   /** A number from 0 up to 1. */
   readonly random: () => number;
 }
 
 export class Hub {
+  /** The stored events of each topic. */
+  readonly topics: TopicOffsets;
   readonly #options: HubOptions;
   readonly #servers = new Map<string, ServerDelivery>();
   /** "storing": publications are stored, and this process does not send them any more. */
@@ -62,6 +68,7 @@ export class Hub {
   constructor(options: HubOptions) {
     const { history, clock, conditions, presence } = options;
     this.#options = options;
+    this.topics = new TopicOffsets(history);
     this.#budget = new MatchBudget(clock);
     this.#watchers = new Watchers(presence, history, clock);
     this.#reader = new HistoryReader(history, clock, conditions);
@@ -102,17 +109,23 @@ export class Hub {
 
   /** Publishes one event; resolves when it is as durable as configured. Rejects with "unavailable" once sealed; see Bus.publish. */
   publish(draft: Draft): Promise<Publication> {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publish(draft);
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publish(this.#ruled(draft));
   }
 
   /** Publishes a batch; see Bus.publishAll. */
   publishAll(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publishAll(drafts);
+    if (this.#phase === "sealed") return rejectStopping();
+    return this.#options.bus.publishAll(this.#options.rules ? drafts.map((draft) => this.#ruled(draft)) : drafts);
   }
 
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(draft);
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(this.#ruled(draft));
+  }
+
+  #ruled(draft: Draft): Draft {
+    const { rules } = this.#options;
+    return rules === undefined ? draft : rules.applyTo(draft);
   }
 
   /**
@@ -124,6 +137,7 @@ export class Hub {
     let stored: Promise<void> | undefined;
     for (const publication of publications) {
       stored = this.#options.history.append(publication);
+      this.topics.published(publication);
       this.#options.observe({ type: "published", publication });
     }
     if (this.#phase === "open") for (const publication of publications) this.#enqueue(publication);
@@ -140,11 +154,13 @@ export class Hub {
 
   #discard(): void {
     this.#discardedThrough = this.#options.history.last;
+    this.topics.reset();
     for (const server of this.#servers.values()) server.discard();
   }
 
   #discontinuity(reason: GapReason): void {
     const { clock, history, clients } = this.#options;
+    this.topics.reset();
     if (reason === "unknown") {
       this.#epochSince = clock.monotonic();
       clients.renew(history.epoch);

@@ -53,9 +53,15 @@ export function positionDraft(draft: Draft, epoch: string, offset: number, time:
     throw new ProtocolError("invalid", `id "${draft.id}" is reserved: it has the form of this hub's own ids`);
   }
   const id = draft.id ?? positionId(epoch, offset);
-  const { topics, private: isPrivate, type, retry, data, storedKey } = draft;
+  const { topics, private: isPrivate, type, retry, data, ttlMs, final, storedKey } = draft;
   const bytes = encodeEvent({ type, retry, id, data });
-  // Without a key, the object has the members that it always had: a spread would cost every event.
-  if (storedKey === undefined) return { offset, id, topics, private: isPrivate, time, bytes };
-  return { offset, id, topics, private: isPrivate, time, bytes, storedKey };
+  // Most events have the members of this object only: a spread would cost every event.
+  const publication = { offset, id, topics, private: isPrivate, time, bytes };
+  if (storedKey === undefined && ttlMs === undefined && final === undefined) return publication;
+  return {
+    ...publication,
+    ...(ttlMs !== undefined && { expiresAt: time + ttlMs }),
+    ...(final && { isFinal: final }),
+    ...(storedKey !== undefined && { storedKey }),
+  };
 }

@@ -8,6 +8,7 @@ import type { ReplayRequest } from "../../src/delivery/replay.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
 import type { Subscriber } from "../../src/delivery/subscriber.js";
 import type { Subscription } from "../../src/delivery/subscription.js";
+import { VisibleHistory } from "../../src/delivery/visible-history.js";
 import { Hub } from "../../src/hub/hub.js";
 import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
 import { FileRequestRecord } from "../../src/storage/clients/file-request-record.js";
@@ -97,7 +98,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const { maxEvents = 100_000, maxTargets = 128, isFlooded = () => false, History = MemoryHistory } = options;
   const { observe = () => {} } = options;
   const clock = new FakeClock();
-  const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
+  const history = new VisibleHistory(new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock), clock);
   const store = new MapStore();
   const presence: [what: string, subscriber: string][] = [];
   const problems: string[] = [];

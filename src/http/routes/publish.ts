@@ -12,7 +12,7 @@ import { type HttpRequest, header } from "../../protocol/request.js";
 import type { Publisher } from "../../publishing/publisher.js";
 import { isResponse, type Principal } from "../access.js";
 import { readCondition } from "../condition-headers.js";
-import { errorResponse, rejection } from "../error-response.js";
+import { publishErrorResponse, rejection } from "../error-response.js";
 import { FORM_TYPE, isForm, rejectEncodedBody } from "../form.js";
 import { idempotencyKey } from "../idempotency-key.js";
 import type { MercureDialect } from "../mercure/dialect.js";
@@ -46,7 +46,7 @@ export class PublishRoute {
   readonly handle: RouteMethod = async (_, request) => {
     const unsupported = rejectEncodedBody(request);
     if (unsupported) return unsupported;
-    const response = await this.#publish(request).catch(errorResponse);
+    const response = await this.#publish(request).catch(publishErrorResponse);
     const { status, code, reason = `rejected with ${status}` } = response;
     if (code) this.#deps.rejected(new M2pushError(code, reason));
     return status < 500 ? { ...response, persists: true } : response;

@@ -2,7 +2,8 @@
  * Blocks: consecutive events as they are stored, numbers little-endian:
  *
  *   block    crc32 u32 (of the rest; 0 = none), records
- *   record   length of the rest u32 | offset u48 | time f64 | private u8 | id u16 + bytes | topics u16, each u16 + bytes | event
+ *   record   length of the rest u32 | offset u48 | time f64 | flags u8 | expiry f64, if the flags say so | id u16 + bytes |
+ *            topics u16, each u16 + bytes | event
  *
  * An id that is the event's own position is not stored. LMDB's pages have no checksum, so blocks have one: a reader gets the stored
  * bytes or nothing (docs/decisions/0015-lmdb-blocks-with-a-checksum.md).
@@ -17,8 +18,16 @@ const MAX_BLOCK_BYTES = 4096 - 24;
 const CRC_BYTES = 4;
 const LENGTH_BYTES = 4;
 const TIME_OFFSET = LENGTH_BYTES + 6;
-const PRIVATE_OFFSET = TIME_OFFSET + 8;
-const ID_OFFSET = PRIVATE_OFFSET + 1;
+const FLAGS_OFFSET = TIME_OFFSET + 8;
+/** Where the id is, unless the expiry is before it. */
+const ID_OFFSET = FLAGS_OFFSET + 1;
+const EXPIRY_BYTES = 8;
+
+/** Bits of a record's flags. Formats before FLAGS_VERSION (lmdb-store.ts) know the first one only. */
+const PRIVATE_FLAG = 1;
+const EXPIRY_FLAG = 2;
+const FINAL_FLAG = 4;
+
 /** UTF-8 bytes of one UTF-16 unit. */
 const MAX_CHARACTER_BYTES = 3;
 /** The count of topics, and the length before each text. */
@@ -33,6 +42,8 @@ export class EventBlock {
   readonly customIds: { readonly id: string; readonly offset: number; readonly topic: string }[] = [];
   /** Idempotency keys of its events, which are stored beside the block. */
   readonly keys: PositionedKey[] = [];
+  /** Whether one of its records has a flag that formats before FLAGS_VERSION do not know. */
+  hasNewFlags = false;
   readonly #epoch: string;
   #bytes: Buffer;
   #usedBytes = CRC_BYTES;
@@ -57,15 +68,15 @@ export class EventBlock {
 
   /** False when the event does not fit. */
   add(publication: Publication): boolean {
-    const { offset, id, topics, private: isPrivate, time, bytes, storedKey } = publication;
+    const { offset, id, topics, time, bytes, storedKey } = publication;
     const start = this.#usedBytes;
     if (!this.#ensureCapacity(start + maxRecordBytes(publication))) return false;
     const block = this.#bytes;
     const ownOffset = offsetOf(this.#epoch, id);
     block.writeUIntLE(offset, start + LENGTH_BYTES, 6);
     block.writeDoubleLE(time, start + TIME_OFFSET);
-    block[start + PRIVATE_OFFSET] = isPrivate ? 1 : 0;
-    let at = writeText(block, start + ID_OFFSET, ownOffset === offset ? "" : id);
+    let at = this.#writeFlags(start + FLAGS_OFFSET, publication);
+    at = writeText(block, at, ownOffset === offset ? "" : id);
     at = block.writeUInt16LE(topics.length, at);
     for (const topic of topics) at = writeText(block, at, topic);
     block.set(bytes, at);
@@ -76,6 +87,16 @@ export class EventBlock {
     if (storedKey !== undefined) this.keys.push({ key: storedKey, offset, time });
     if (ownOffset === undefined) this.customIds.push({ id, offset, topic: topics[0] ?? "" });
     return true;
+  }
+
+  /** Returns the end. */
+  #writeFlags(at: number, { private: isPrivate, expiresAt, isFinal }: Publication): number {
+    let flags = isPrivate ? PRIVATE_FLAG : 0;
+    if (expiresAt !== undefined) flags |= EXPIRY_FLAG;
+    if (isFinal) flags |= FINAL_FLAG;
+    if (flags > PRIVATE_FLAG) this.hasNewFlags = true;
+    this.#bytes[at] = flags;
+    return expiresAt === undefined ? at + 1 : this.#bytes.writeDoubleLE(expiresAt, at + 1);
   }
 
   /** Its events, decoded on first use. */
@@ -109,8 +130,9 @@ export class EventBlock {
 }
 
 /** Upper bound of the record's bytes. */
-function maxRecordBytes({ id, topics, bytes }: Publication): number {
-  let total = MIN_RECORD_BYTES + MAX_CHARACTER_BYTES * id.length + bytes.length;
+function maxRecordBytes({ id, topics, expiresAt, bytes }: Publication): number {
+  let total =
+    MIN_RECORD_BYTES + (expiresAt === undefined ? 0 : EXPIRY_BYTES) + MAX_CHARACTER_BYTES * id.length + bytes.length;
   for (const topic of topics) total += COUNT_BYTES + MAX_CHARACTER_BYTES * topic.length;
   return total;
 }
@@ -163,9 +185,16 @@ export function* storedEventsIn(block: Buffer): Iterable<StoredEvent> {
 }
 
 /** The publisher's own id of a record; "" = its id is its position. */
-export function customIdOf({ block, start: at }: StoredEvent): string {
-  const begin = at + ID_OFFSET + COUNT_BYTES;
-  return block.toString("utf8", begin, begin + block.readUInt16LE(at + ID_OFFSET));
+export function customIdOf({ block, start }: StoredEvent): string {
+  const at = idStart(block, start);
+  const begin = at + COUNT_BYTES;
+  return block.toString("utf8", begin, begin + block.readUInt16LE(at));
+}
+
+/** Where the id of a record is. */
+function idStart(block: Buffer, start: number): number {
+  const hasExpiry = ((block[start + FLAGS_OFFSET] ?? 0) & EXPIRY_FLAG) !== 0;
+  return start + ID_OFFSET + (hasExpiry ? EXPIRY_BYTES : 0);
 }
 
 /** Undefined for an invalid record. The event's bytes are a view of the block. */
@@ -173,7 +202,7 @@ function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | un
   const { block, offset, time, bytes, start } = record;
   const end = start + bytes;
   try {
-    let at = start + ID_OFFSET;
+    let at = idStart(block, start);
     const text = () => {
       const begin = at + COUNT_BYTES;
       at = begin + block.readUInt16LE(at);
@@ -183,8 +212,16 @@ function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | un
     const count = block.readUInt16LE(at);
     at += COUNT_BYTES;
     const topics = Array.from({ length: count }, text);
-    const isPrivate = block[start + PRIVATE_OFFSET] === 1;
-    return at <= end ? { offset, id, topics, private: isPrivate, time, bytes: block.subarray(at, end) } : undefined;
+    if (at > end) return undefined;
+    const flags = block[start + FLAGS_OFFSET] ?? 0;
+    const isPrivate = (flags & PRIVATE_FLAG) !== 0;
+    const publication = { offset, id, topics, private: isPrivate, time, bytes: block.subarray(at, end) };
+    if (flags <= PRIVATE_FLAG) return publication;
+    return {
+      ...publication,
+      ...((flags & EXPIRY_FLAG) !== 0 && { expiresAt: block.readDoubleLE(start + ID_OFFSET) }),
+      ...((flags & FINAL_FLAG) !== 0 && { isFinal: true as const }),
+    };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

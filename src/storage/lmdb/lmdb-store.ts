@@ -37,6 +37,8 @@ export interface LmdbStoreOptions extends HistoryLimits {
 }
 
 const VERSION = 2;
+/** Records have flags besides "private". A file gets this version with the first such record: until then older daemons can read it. */
+const FLAGS_VERSION = 3;
 /** After an unclean shutdown, offsets continue this far above the highest stored one: more than one turn can publish. */
 const UNCLEAN_SHUTDOWN_SKIP_OFFSETS = 1_048_576;
 /** Events or keys trimmed in one transaction when the disk has no space for more. */
@@ -67,6 +69,7 @@ export class LmdbStore {
   /** Offsets up to this one count as given out from the next start on. */
   #reservedOffset = 0;
   readonly #space: LmdbSpace;
+  #version = VERSION;
   /** Whether the file is marked as in use, so that the next process detects an unclean shutdown. */
   #isMarkedOpen = false;
 
@@ -173,13 +176,16 @@ export class LmdbStore {
     const removed = this.#keys?.removable(REMOVALS_PER_KEY_COUNT * keys.length) ?? 0;
     const lastPage = () => this.#lastPage;
     const pages = pagesToAdd(blocks, lastPage) + keyPages(keys.length + removed, lastPage);
+    const isNewVersion = this.#version < FLAGS_VERSION && blocks.some((block) => block.hasNewFlags);
     const repeated = this.#transact(pages, () => {
+      if (isNewVersion) this.#meta.putSync("version", FLAGS_VERSION);
       if (keys.length > 0) this.#keys?.write(keys, this.epoch, removed);
       return blocks.flatMap((block) => {
         this.#blocks.putSync(block.last, block.stored);
         return this.#ids.add(block.customIds);
       });
     });
+    if (isNewVersion) this.#version = FLAGS_VERSION;
     if (keys.length > 0) this.#keys?.committed();
     for (const { offsets, bytes } of blocks) {
       for (const offset of offsets) this.#heldOffsets.add(offset);
@@ -301,7 +307,8 @@ export class LmdbStore {
       return made;
     }
     if (typeof version !== "number" || typeof epoch !== "string") throw unusable(file, "it is not a history of m2push");
-    checkVersion(file, version, VERSION);
+    checkVersion(file, version, VERSION, FLAGS_VERSION);
+    this.#version = version;
     return epoch;
   }
 

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { checkOrigin } from "../../src/cli/doctor/check-origin.js";
-import { checkForwarding, checkSettings, checkUploads } from "../../src/cli/doctor/check-settings.js";
-import { databaseFindings as found } from "../../src/cli/doctor/database-findings.js";
-import { loadConfig } from "../../src/config/load-config.js";
-import type { Config } from "../../src/config/schema.js";
-import type { HandlerRow, Mongrel2Database, RouteRow, ServerRow } from "../../src/mongrel2/mongrel2-database.js";
-import { PROJECT } from "../support/processes.js";
+import { checkOrigin } from "../../../src/cli/doctor/check-origin.js";
+import { checkForwarding, checkSettings, checkUploads } from "../../../src/cli/doctor/check-settings.js";
+import { databaseFindings as found } from "../../../src/cli/doctor/database-findings.js";
+import { loadConfig } from "../../../src/config/load-config.js";
+import type { Config } from "../../../src/config/schema.js";
+import type { HandlerRow, Mongrel2Database, RouteRow, ServerRow } from "../../../src/mongrel2/mongrel2-database.js";
+import { PROJECT } from "../../support/processes.js";
 
 const GOOD = { "limits.tick_timer": "1", "net.tcp_keepalive": "1", "limits.content_length": "327680" };
 
