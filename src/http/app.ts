@@ -31,6 +31,7 @@ import { SubscriptionsRoute } from "./routes/subscriptions.js";
 import type { HttpSettings, LiveSettings } from "./settings.js";
 import { hubRequests, streamRequests } from "./subscribe-request.js";
 import { TopicChanges } from "./topic-changes.js";
+import { VisitorAddress } from "./visitor/visitor-address.js";
 
 export interface AppDeps {
   readonly hub: Hub;
@@ -80,6 +81,12 @@ export class App {
   /** Hosts that are served, in lower case and without a port; empty = every host. */
   hosts(): readonly string[] {
     return this.#settings.current.hosts;
+  }
+
+  /** The request, with the address of its visitor in the place of a trusted proxy's. */
+  withVisitor(request: HttpRequest): HttpRequest {
+    const { visitors } = this.#settings.current;
+    return visitors ? { ...request, remote: visitors.of(request) } : request;
   }
 
   /** Headers of every response except streams: the date, and those that let pages of allowed origins read it. */
@@ -143,6 +150,7 @@ export class App {
       maxPerAddress: stream.max_per_address,
       maxPatternCost: stream.max_pattern_cost,
       maxLifetimeMs: stream.max_lifetime,
+      visitors: stream.trusted_proxies.length > 0 ? new VisitorAddress(stream.trusted_proxies) : undefined,
     };
   }
 
