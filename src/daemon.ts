@@ -247,6 +247,7 @@ function startHttp(context: DaemonContext): void {
     ...{ hub, clock },
     history: started(eventLog, "the event log").history,
     presence: started(presence, "the hub"),
+    remoteStreams: eventLog?.nodes?.requests,
     publisher: started(context.publisher, "the publisher"),
     rules: started(context.rules, "the event log"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),

@@ -30,7 +30,7 @@ import { SubscribeRoute } from "./routes/subscribe.js";
 import { SubscriptionsRoute } from "./routes/subscriptions.js";
 import type { HttpSettings, LiveSettings } from "./settings.js";
 import { hubRequests, streamRequests } from "./subscribe-request.js";
-import { TopicChanges } from "./topic-changes.js";
+import { type RemoteStreams, TopicChanges } from "./topic-changes.js";
 import { VisitorAddress } from "./visitor/visitor-address.js";
 
 export interface AppDeps {
@@ -41,6 +41,8 @@ export interface AppDeps {
   readonly clock: Clock;
   /** Absent = no topic has rules. */
   readonly rules?: TopicRules;
+  /** The other daemons of the cluster; absent = there are none. */
+  readonly remoteStreams?: RemoteStreams | undefined;
   /** Called for each publication that is rejected; absent = it is not observed. */
   readonly rejected?: (error: M2pushError) => void;
   /** Called with warnings about keys, which never contain a key. */
@@ -109,10 +111,14 @@ export class App {
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
-    const changes = new TopicChanges({ hub, history, base, queue, settings });
+    const changes = new TopicChanges({ hub, history, base, queue, settings, remote: this.#deps.remoteStreams });
     const streams = `${path}/streams/`;
-    const patch = new StreamsRoute({ path: streams, base, settings, change: (request) => changes.change(request) })
-      .handle;
+    const patch = new StreamsRoute({
+      path: streams,
+      base,
+      settings,
+      change: (request) => changes.changeAnywhere(request),
+    }).handle;
     const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
     const routes = new Map([
       [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
