@@ -105,10 +105,10 @@ export class NodeRequests {
       const cancel = clock.after(ANSWER_TIMEOUT_MS, () =>
         end(() => reject(unavailable("the node that serves the stream does not answer"))),
       );
-      const end = (settle: () => void) => {
+      const end = (complete: () => void) => {
         stop();
         cancel();
-        settle();
+        complete();
       };
     });
   }
