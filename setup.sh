@@ -37,6 +37,7 @@ missing_packages() {
   has firefox-esr || echo firefox-esr
   has nats-server || echo nats-server
   has nginx || echo nginx
+  has lintian || echo lintian
   has gcc || echo gcc
   [[ -e /usr/include/stdio.h ]] || echo libc6-dev
   [[ -e /usr/include/zmq.h ]] || echo libzmq3-dev
