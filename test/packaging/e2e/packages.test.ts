@@ -118,12 +118,12 @@ describe("Packages, end to end", () => {
   });
 
   test("the checker of Debian packages finds no error", async () => {
-    const { stdout } = await run("lintian", ["--fail-on", "none", "--allow-root", built.deb], "/");
+    const { output } = await run("lintian", ["--fail-on", "none", "--allow-root", built.deb], "/");
     assert.deepEqual(
-      stdout.split("\n").filter((line) => line.startsWith("E:")),
+      output.split("\n").filter((line) => line.startsWith("E:")),
       [],
     );
-    assert.match(stdout, /^W: m2push:/m, "it has read the package: the scripts call systemctl, where systemd runs");
+    assert.match(output, /^W: m2push:/m, "it has read the package: the scripts call systemctl, where systemd runs");
   });
 
   test("everything in the Debian package is root's, nothing may be written by others, and nothing is of another machine", async () => {
