@@ -3,6 +3,7 @@
  * handle it yet (see hub/events.ts).
  */
 import type { Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import type { Client } from "./client.js";
 import type { Flush } from "./flush.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
@@ -20,6 +21,8 @@ export type DeliveryEvent =
       readonly clients: number;
     }
   | { readonly type: "published"; readonly publication: Publication }
+  /** Earlier publications were taken back. */
+  | { readonly type: "removed"; readonly removal: Removal }
   /** A publisher used an event id a second time in this topic. */
   | { readonly type: "idRepeated"; readonly topic: string }
   | { readonly type: "flushed"; readonly server: string; readonly flush: Flush }

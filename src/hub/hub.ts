@@ -19,6 +19,7 @@ import type { Subscription } from "../delivery/subscription.js";
 import { M2pushError } from "../errors.js";
 import { MatchBudget } from "../matching/match-budget.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import type { Bus, PublishedEvent } from "./bus.js";
@@ -110,6 +111,11 @@ export class Hub {
     return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publishAll(drafts);
   }
 
+  /** See Bus.remove. */
+  remove(removal: Removal): Promise<Publication> {
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.remove(removal);
+  }
+
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
     return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(draft);
@@ -124,13 +130,17 @@ export class Hub {
     let stored: Promise<void> | undefined;
     for (const publication of publications) {
       stored = this.#options.history.append(publication);
-      this.#options.observe({ type: "published", publication });
+      if (publication.removes) this.#options.observe({ type: "removed", removal: publication.removes });
+      else this.#options.observe({ type: "published", publication });
     }
     if (this.#phase === "open") for (const publication of publications) this.#enqueue(publication);
     return stored;
   }
 
   #enqueue(publication: Publication): void {
+    // Queued publications may be removed: clients get the others from the history.
+    if (publication.removes) for (const server of this.#servers.values()) server.discard();
+    if (publication.removes) return;
     this.#budget.begin();
     for (const server of this.#servers.values()) {
       if (publication.offset <= this.#discardedThrough) return;

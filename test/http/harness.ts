@@ -16,6 +16,7 @@ import type { Publication } from "../../src/protocol/publication.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
 import { NewestEvents } from "../../src/publishing/newest-events.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { Remover } from "../../src/publishing/remover.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -143,6 +144,7 @@ export class Web {
         ...{ hub: this.hub, keys: this.history, repeated: () => {} },
         ...(isCluster ? {} : { newest }),
       }),
+      remover: new Remover({ hub: this.hub, history }),
       clock,
       warn: () => {},
     });
