@@ -14,7 +14,7 @@ export interface RemoverOptions {
   /** The visible one. */
   readonly history: Pick<History, "epoch" | "floor" | "last" | "read" | "find" | "removals">;
   /** A removal counts as one event. Absent = no limit. */
-  readonly rates?: Pick<RateLimiter, "take">;
+  readonly rates?: Pick<RateLimiter, "takeRequest">;
 }
 
 export interface RemovalRequest {
@@ -49,7 +49,7 @@ export class Remover {
    */
   remove(request: RemovalRequest): Promise<number> {
     const { rates, history } = this.#options;
-    const retryAfterMs = rates?.take(request.publisher, 1) ?? 0;
+    const retryAfterMs = rates?.takeRequest(request.publisher) ?? 0;
     if (retryAfterMs > 0)
       return Promise.reject(
         new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs }),

@@ -13,6 +13,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   clientConnected: { type: "clientConnected", server, client: CLIENT, clients: 1 },
   clientAdopted: { type: "clientAdopted", server, client: CLIENT, clients: 1 },
   clientDisconnected: { type: "clientDisconnected", server, client: CLIENT, reason: "left", clients: 0 },
+  topicsChanged: { type: "topicsChanged", server, client: CLIENT },
   published: { type: "published", publication: publication(1) },
   removed: { type: "removed", removal: { topic: "news", through: 1 } },
   idRepeated: { type: "idRepeated", topic: "news" },

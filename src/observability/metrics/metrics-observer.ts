@@ -55,6 +55,9 @@ export class MetricsObserver {
       case "removed":
         counters.removals++;
         return;
+      case "topicsChanged":
+        this.server(event.server).topicChanges++;
+        return;
       case "idRepeated":
         counters.repeatedIds++;
         return;
