@@ -48,6 +48,8 @@ export class ClusterHistory implements History {
   /** Of every epoch that this process has seen. */
   readonly keys: ClusterKeys;
   readonly removals = new Removals();
+  /** Of what this process has taken: of older messages it is not known. */
+  #hasFinal = false;
   readonly #ranges: RangeCache;
   #epochMap = new EpochMap();
   #tail: History;
@@ -141,6 +143,10 @@ export class ClusterHistory implements History {
     this.#ranges.clear(this.epoch);
   }
 
+  get hasFinal(): boolean {
+    return this.#hasFinal;
+  }
+
   get keyCount(): number {
     return this.keys.size;
   }
@@ -168,6 +174,7 @@ export class ClusterHistory implements History {
 
   append({ storedKey, ...publication }: Publication): undefined {
     this.#newestStamp = publication.time;
+    if (publication.isFinal) this.#hasFinal = true;
     this.#newestAt = this.#options.clock.monotonic();
     if (storedKey) this.keys.add(storedKey, this.epoch, publication.offset, publication.time);
     void this.#tail.append(publication);

@@ -72,6 +72,8 @@ export interface History {
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage>;
   /** Whether a publication that was read may still be delivered; absent = it may. */
   isVisible?(publication: Publication): boolean;
+  /** False = no stored publication is final. True = one is, or was. */
+  readonly hasFinal: boolean;
   /** `listener` is called with the topic of each publication whose id a stored publication already has. Absent = never called. */
   onRepeatedId?(listener: (topic: string) => void): void;
   /**

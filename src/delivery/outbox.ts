@@ -30,6 +30,8 @@ export interface OutboxOptions {
   readonly isFlooded: () => boolean;
   /** Called before each flush: see History.commit. */
   readonly commit: () => void;
+  /** Called when Mongrel2 has taken a flush; absent = nobody is told. */
+  readonly taken?: () => void;
   /** Called after each flush with its figures. */
   readonly flushed: (flush: Flush) => void;
 }
@@ -257,6 +259,7 @@ export class Outbox {
       this.#pacer.taken(!this.#isEmpty);
       if (discontinuities === this.#discontinuities) acknowledgements.flushTaken(through, steps);
       this.#runBetween();
+      this.#options.taken?.();
       this.tryFlush();
       if (this.#isIdle) this.#reportDelivery();
     });

@@ -14,6 +14,8 @@ export const DISCONNECT_REASONS = [
   "expired",
   /** The key that signed its token was removed. */
   "revoked",
+  /** Its one topic has ended, and it has had everything. */
+  "ended",
   /** An operator disconnected it. */
   "kicked",
   /** Its patterns were too expensive for 10 s (overload.ts). */

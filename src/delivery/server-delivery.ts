@@ -12,6 +12,7 @@ import { maxBodyBytes } from "./batch.js";
 import { Catchup } from "./catchup.js";
 import { Acknowledgements, BEFORE_ALL, type Client } from "./client.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
+import { Endings } from "./endings.js";
 import type { ObserveDelivery } from "./events.js";
 import { Expiry } from "./expiry.js";
 import type { History } from "./history.js";
@@ -29,7 +30,7 @@ import type { Subscriber } from "./subscriber.js";
 import type { Subscription } from "./subscription.js";
 
 /** Why delivery itself ends a stream. */
-type EndReason = Extract<DisconnectReason, "expired" | "too expensive">;
+type EndReason = Extract<DisconnectReason, "expired" | "too expensive" | "ended">;
 
 export interface ServerDeliveryOptions {
   readonly history: History;
@@ -45,8 +46,8 @@ export interface ServerDeliveryOptions {
   readonly budget: Budget;
   /** Absent = no topic has rules. */
   readonly rules?: Pick<TopicRules, "needsToken"> | undefined;
-  /** Called for a client whose stream must end now; must call leave(). */
-  readonly ends: (server: ServerDelivery, client: Client, reason: EndReason) => void;
+  /** Called for clients whose streams must end now; must call leave() for each. */
+  readonly ends: (server: ServerDelivery, clients: readonly Client[], reason: EndReason) => void;
 }
 
 /** Counts for metrics and status. */
@@ -100,6 +101,7 @@ export class ServerDelivery {
   readonly #keepalive: Keepalive;
   readonly #overload: Overload;
   readonly #expiry: Expiry;
+  readonly #endings: Endings;
   readonly #pending = new PendingConnections();
   /** Clients that may see private events and get none: see servesPrivate. */
   readonly #publicOnly = new WeakSet<Client>();
@@ -130,6 +132,7 @@ export class ServerDelivery {
     const outbox = new Outbox(
       {
         ...{ outlet, clock, catchup, acknowledgements, maxBytes, isFlooded, commit },
+        taken: () => this.#endings.close(),
         flushed: (flush) => observe({ type: "flushed", server: name, flush }),
       },
       history.last,
@@ -139,9 +142,10 @@ export class ServerDelivery {
     this.#catchup = catchup;
     this.#outbox = outbox;
     this.#keepalive = new Keepalive({ outlet, registry, clock });
-    const disconnect = (client: Client) => ends(this, client, "too expensive");
+    const disconnect = (client: Client) => ends(this, [client], "too expensive");
     this.#overload = new Overload({ clock, registry, catchup, outbox, disconnect });
-    this.#expiry = new Expiry(clock, (client) => ends(this, client, "expired"));
+    this.#endings = new Endings({ clock, close: (clients) => ends(this, clients, "ended") });
+    this.#expiry = new Expiry(clock, (client) => ends(this, [client], "expired"));
   }
 
   // ---- What others read ---------------------------------------------------------------------------------------------
@@ -199,6 +203,7 @@ export class ServerDelivery {
   enqueue(publication: Publication): void {
     const audiences = this.#registry.wanting(publication);
     this.#overload.defer(this.#registry.takeUndecided());
+    this.#endings.published(publication, audiences);
     this.#outbox.add(publication, audiences);
   }
 
@@ -217,10 +222,17 @@ export class ServerDelivery {
     const { clients, audiences } = this.#registry;
     this.#outbox.discontinuity(this.#options.history.last, audiences.values());
     if (reason === "unknown") {
+      this.#endings.clear();
       this.#catchup.rewind();
       this.#acknowledgements.forgetOffsets(clients.values());
     }
     this.#outbox.tryFlush();
+  }
+
+  /** The one topic of a client has ended: it is closed once it has been sent everything. */
+  endWithTopic({ audience }: Client): void {
+    this.#endings.add(audience);
+    this.#endings.close();
   }
 
   /** Sends what is queued or can be read from the history, unless a flush is in flight. */
@@ -386,6 +398,7 @@ export class ServerDelivery {
     this.#outbox.reset();
     this.#catchup.clear();
     this.#overload.reset();
+    this.#endings.clear();
     this.#registry.clear();
     this.#keepalive.reset();
     this.#pending.clear();

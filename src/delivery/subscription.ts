@@ -12,6 +12,8 @@ export interface Subscription extends Omit<ClientIdentity, "since"> {
   readonly isPublicOnly?: boolean;
   /** Its first position is sent as an event of type m2push-open; false = as a block with an id only. Absent = true. */
   readonly namesOpening?: boolean;
+  /** Its one topic has ended: the stream is closed after what it is sent. Absent = it has not. */
+  readonly hasEnded?: boolean;
   /** The first bytes of the response: the HTTP head and what precedes the first event. */
   readonly head: Buffer;
 }

@@ -59,6 +59,10 @@ export class VisibleHistory implements History {
     this.#stored.onRepeatedId?.(listener);
   }
 
+  get hasFinal(): boolean {
+    return this.#stored.hasFinal;
+  }
+
   get removals(): Removals {
     return this.#stored.removals;
   }

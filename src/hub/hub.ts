@@ -16,8 +16,10 @@ import type { DisconnectReason, GapReason } from "../delivery/reasons.js";
 import { offsetOfId, planReplay, type ReplayRequest } from "../delivery/replay.js";
 import { ServerDelivery, type TopicChange } from "../delivery/server-delivery.js";
 import type { Subscription } from "../delivery/subscription.js";
+import { TopicEnds } from "../delivery/topic-ends.js";
 import { TopicOffsets } from "../delivery/topic-offsets.js";
 import { M2pushError } from "../errors.js";
+import type { Interest } from "../matching/interest.js";
 import { MatchBudget } from "../matching/match-budget.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { Draft, Publication } from "../protocol/publication.js";
@@ -60,6 +62,7 @@ export class Hub {
   readonly #servers = new Map<string, ServerDelivery>();
   /** "storing": publications are stored, and this process does not send them any more. */
   #phase: "open" | "storing" | "sealed" = "open";
+  readonly #ends: TopicEnds;
   readonly #budget: MatchBudget;
   readonly #watchers: Watchers;
   readonly #reader: HistoryReader;
@@ -74,6 +77,7 @@ export class Hub {
     this.#options = options;
     this.streams = new ControlledStreams({ clients, apply: this.#changeTopics.bind(this) });
     this.topics = new TopicOffsets(history);
+    this.#ends = new TopicEnds({ history, topics: this.topics, base: options.base });
     this.#budget = new MatchBudget(clock);
     this.#watchers = new Watchers(presence, history, clock);
     this.#reader = new HistoryReader(history, clock, conditions);
@@ -211,6 +215,31 @@ export class Hub {
     this.streams.add(server, stream.client);
     if (subscriber) this.#options.presenceListener.joined(subscriber);
     server.flush();
+    if (subscription.hasEnded) server.endWithTopic(stream.client);
+  }
+
+  /** Whether topics may have ended. */
+  get hasFinal(): boolean {
+    return this.#options.history.hasFinal;
+  }
+
+  /** See TopicEnds.of(). */
+  topicEnd(interest: Interest): number | undefined | Promise<unknown> {
+    return this.#ends.of(interest);
+  }
+
+  /** The previous process may have ended before it closed the streams of a topic. A failed look-up leaves this one open. */
+  #endWithTopic(server: ServerDelivery, client: Client): void {
+    const end = this.#ends.of(client.audience.interest);
+    if (end === undefined || server.clients.get(client.id) !== client) return;
+    if (!(end instanceof Promise)) {
+      server.endWithTopic(client);
+      return;
+    }
+    end.then(
+      () => this.#endWithTopic(server, client),
+      () => {},
+    );
   }
 
   #changeTopics({ server, client }: OpenStream, change: TopicChange): number {
@@ -239,6 +268,7 @@ export class Hub {
     if (stored.subscriber) this.#options.presenceListener.adopted(stored.subscriber);
     if (this.#keys.isRevoked(client)) this.end(server, client.id, "revoked");
     server.flush();
+    this.#endWithTopic(server, client);
     return client;
   }
 
@@ -300,6 +330,11 @@ export class Hub {
     if (this.leave(server, id, reason)) server.outlet.close([id]);
   }
 
+  #endAll(server: ServerDelivery, clients: readonly Client[], reason: DisconnectReason): void {
+    const ids = clients.map(({ id }) => id).filter((id) => this.leave(server, id, reason));
+    if (ids.length > 0) server.outlet.close(ids);
+  }
+
   /** Adds a Mongrel2. No publication is sent to it until ServerDelivery.start(). */
   serveMongrel2(name: string, outlet: Outlet, times: KeepaliveTimes): ServerDelivery {
     const { isFlooded = () => false } = this.#options;
@@ -308,7 +343,7 @@ export class Hub {
       reader: this.#reader,
       budget: this.#budget,
       isFlooded,
-      ends: (it, { id }, reason) => this.end(it, id, reason),
+      ends: this.#endAll.bind(this),
     });
     this.#servers.set(name, server);
     this.#watchers.serve(server);

@@ -40,6 +40,12 @@ export function hasToken({ grants, hasToken: isHolder }: Interest): boolean {
   return isHolder === true || grants.length > 0;
 }
 
+/** The topic of an interest in one topic, by its name; undefined = it may get events of others. */
+export function onlyTopicOf({ selectors }: Interest): string | undefined {
+  const [only] = selectors;
+  return selectors.length === 1 && only?.kind === "exact" ? only.value : undefined;
+}
+
 /** Consecutive clients often have the same interest: its texts are made once. */
 export const interestTexts = memoizeLast(({ selectors, grants }: Interest) => ({
   selectors: selectors.map(textOf),

@@ -1,13 +1,40 @@
 /** The demo page in a real browser, through a real Mongrel2. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { HTML, openBrowser, openPage, widths } from "../support/browser.js";
 import { type PairOptions, startPair } from "../support/pair.js";
+import { PROJECT } from "../support/processes.js";
 import { old, SECRET } from "./mercure.js";
 
 const start = (t: TestContext, options: PairOptions = {}) => startPair(t, { html: HTML, ...options });
 
+/** What docs/publish.md, "Streams that end", tells to copy into the folder. */
+const ANSWER = readFileSync(join(PROJECT, "docs/examples/answer.html"), "utf8");
+
 describe("Page, end to end", () => {
+  test("an answer arrives in pieces, ends, and is whole again after a reload, while it arrives and later", async (t) => {
+    const config = { stream: { retry: "100ms" } };
+    const pair = await start(t, { config, html: { ...HTML, "answer.html": ANSWER } });
+    const publish = (data: string, fields = {}) => pair.publisher.publish(data, "answers/42", fields);
+    const { page } = await openPage(await openBrowser(t), `${pair.mongrel2.url}/answer.html#answers/42`);
+    const shows = async (answer: string, state: string) => {
+      await page.locator("#answer").filter({ hasText: answer }).waitFor();
+      await page.locator("#state").filter({ hasText: state }).waitFor();
+      assert.equal(await page.locator("#answer").textContent(), answer);
+    };
+    await publish("Streams ");
+    await shows("Streams ", "answering");
+    await page.reload();
+    await publish("end.");
+    await shows("Streams end.", "answering");
+    await publish("", { final: true, type: "done" });
+    await shows("Streams end.", "complete");
+    await page.reload();
+    await shows("Streams end.", "complete");
+  });
+
   test("the page shows beacon and published events, and goes on by itself after the daemon was killed", async (t) => {
     const config = { beacon: { interval: "300ms" }, stream: { retry: "300ms" } };
     const pair = await start(t, { config, settings: { "limits.tick_timer": 1 } });

@@ -13,7 +13,6 @@ import type { Hub } from "../../hub/hub.js";
 import type { Interest } from "../../matching/interest.js";
 import { canonical, covers, type Selector } from "../../matching/selector.js";
 import { type HttpRequest, header, lastHeader } from "../../protocol/request.js";
-import { encodeComment, encodeRetry } from "../../protocol/sse.js";
 import { memoizeLast } from "../../util/memoize-last.js";
 import { isResponse, type Principal } from "../access.js";
 import { hasTokenInQuery } from "../auth/find-token.js";
@@ -23,32 +22,17 @@ import { errorResponse, rejection, retryAfter } from "../error-response.js";
 import { rejectEncodedBody } from "../form.js";
 import { lastEventIdOfHeader } from "../last-event-id.js";
 import { checkPatternCost } from "../pattern-cost.js";
-import { encodeResponseHead, type Response } from "../response.js";
+import type { Response } from "../response.js";
 import type { RouteMethod, RouteResult } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
+import { encodeHead, PRIVATE, STREAM_HEADERS } from "../stream-head.js";
 import { newStreamName, ownerOf } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
-
-/**
- * No cache may store the stream, and no proxy may buffer it: X-Accel-Buffering is for nginx; a proxy that compresses (express `compression`,
- * used by development servers) collects events until its block is full, unless it reads no-transform.
- */
-const STREAM_HEADERS = {
-  "Content-Type": "text/event-stream",
-  "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate, no-transform",
-  Expires: "Thu, 01 Jan 1970 00:00:00 GMT",
-  Pragma: "no-cache",
-  "X-Accel-Buffering": "no",
-};
-
-/** RFC 6750 section 2.3: the response to a token in the address is private. */
-const PRIVATE = { "Cache-Control": `private, ${STREAM_HEADERS["Cache-Control"]}` };
 
 /** Coprime to 1000: a thousand consecutive connections get as many different ends. */
 const SPREAD_FACTOR = 619;
 
 const NO_GRANTS: readonly Selector[] = [];
-const FIRST_COMMENT = encodeComment(" time stream");
 
 export interface SubscribeDeps {
   readonly hub: Hub;
@@ -117,7 +101,18 @@ export class SubscribeRoute {
     const sent = lastHeader(request, "last-event-id");
     const lastEventId = (sent && lastEventIdOfHeader(sent)) || parsed.lastEventId;
     const found = this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
-    return continueWith(server, request, found, (replay) => this.#open(server, request, parsed, principal, replay));
+    return continueWith(server, request, found, (replay) =>
+      continueWith(server, request, this.#findEnd(server, parsed, principal), () =>
+        this.#open(server, request, parsed, principal, replay),
+      ),
+    );
+  }
+
+  /** Whether its topic has ended can be told at once when this is complete; where it fails, the stream opens as if it had not. */
+  #findEnd(server: ServerDelivery, parsed: SubscribeRequest, principal: Principal): Promise<unknown> | undefined {
+    if (!this.#deps.hub.hasFinal) return undefined;
+    const end = this.#deps.hub.topicEnd(interestOf(server, parsed, principal));
+    return end instanceof Promise ? end.catch(() => {}) : undefined;
   }
 
   /** Synchronous: the limits are checked when the connection becomes a client, whatever happened while earlier steps took time. */
@@ -129,12 +124,13 @@ export class SubscribeRoute {
     replay: ReplayRequest,
   ): RouteResult {
     const { hub } = this.#deps;
-    const grants = principal === "anonymous" ? NO_GRANTS : canonical(principal.subscribe);
-    const isPublicOnly = grants.length > 0 && !server.servesPrivate;
-    const interest = server.servesPrivate ? interestOf(parsed, principal, grants) : parsed.interest;
+    const interest = interestOf(server, parsed, principal);
+    const isPublicOnly = principal !== "anonymous" && principal.subscribe.length > 0 && !server.servesPrivate;
     const rejected = this.#rejectAtLimit(request) ?? this.#rejectRevoked(principal);
     if (rejected) return rejected;
     checkPatternCost(hub, server, interest, this.#deps.settings.current);
+    const end = hub.topicEnd(interest);
+    if (typeof end === "number" && hasHadAll(replay, end)) return ENDED;
     const control = parsed.isControlled ? newControl(parsed, principal) : undefined;
     hub.subscribe(server, {
       id: request.id,
@@ -146,6 +142,7 @@ export class SubscribeRoute {
       replay,
       creditLimit: request.credits,
       isPublicOnly,
+      hasEnded: typeof end === "number",
       namesOpening: asksForEvents(request),
       control,
       head: this.#start(request, parsed, principal, replay, control),
@@ -250,9 +247,19 @@ export class SubscribeRoute {
 }
 
 /** Clients without a token share the object. (Where no private events are served, all do: then nobody gets those of topics that need one.) */
-function interestOf({ interest }: SubscribeRequest, principal: Principal, grants: readonly Selector[]): Interest {
+function interestOf(server: ServerDelivery, { interest }: SubscribeRequest, principal: Principal): Interest {
+  if (!server.servesPrivate) return interest;
+  const grants = principal === "anonymous" ? NO_GRANTS : canonical(principal.subscribe);
   if (grants.length > 0) return { ...interest, grants };
   return principal === "anonymous" ? interest : { ...interest, hasToken: true };
+}
+
+/** An EventSource does not come back after it (WHATWG HTML 9.2.3). */
+const ENDED: Response = { status: 204, headers: { "Cache-Control": "no-store" }, persists: true };
+
+/** Whether a client comes with the id of the final event of its topic, or a later position. */
+function hasHadAll({ lastEventId, offset }: ReplayRequest, end: number): boolean {
+  return typeof offset === "number" && offset >= end && lastEventId !== "earliest";
 }
 
 /** Continues at once, or when the operation is complete unless its connection is gone by then: nothing may be opened on it. */
@@ -279,11 +286,6 @@ function newControl({ dialect }: SubscribeRequest, principal: Principal): Stream
 
 const isPrivate = (request: HttpRequest, principal: Principal): boolean =>
   principal !== "anonymous" && hasTokenInQuery(request.query);
-
-/** The first bytes of a stream; the hub appends the event with the client's first position. */
-function encodeHead(retryMs: number, headers: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat([Buffer.from(encodeResponseHead(200, headers)), FIRST_COMMENT, encodeRetry(retryMs)]);
-}
 
 /**
  * Browsers and client libraries accept text/event-stream, and have a User-Agent (fetch) or forbid cached responses (EventSource). Other

@@ -202,6 +202,10 @@ function idStart(block: Buffer, start: number): number {
   return start + ID_OFFSET + (hasExpiry ? EXPIRY_BYTES : 0);
 }
 
+/** Whether a record is a final event. */
+export const isFinal = ({ block, start }: StoredEvent): boolean =>
+  ((block[start + FLAGS_OFFSET] ?? 0) & FINAL_FLAG) !== 0;
+
 /** What a record removes; undefined = it is an event. */
 export function removalOf({ block, start, bytes }: StoredEvent): Removal | undefined {
   const isRemoval = ((block[start + FLAGS_OFFSET] ?? 0) & REMOVAL_FLAG) !== 0;

@@ -91,12 +91,14 @@ export class LmdbHistory implements History {
   /** Removals that are not committed yet. */
   #pendingRemovals: Publication[] = [];
   readonly #removalPass: RemovalPass;
+  #hasFinal: boolean;
   #notifyDiscarded = () => {};
   #notifyRepeatedId: (topic: string) => void = () => {};
 
   constructor(store: LmdbStore, options: LmdbHistoryOptions, clock: Clock, lock: FolderLock) {
     this.#store = store;
     this.#options = options;
+    this.#hasFinal = store.hadFinal;
     this.#clock = clock;
     this.#lock = lock;
     this.#tail = new Tail(store.epoch, store.last);
@@ -164,6 +166,7 @@ export class LmdbHistory implements History {
     if (this.#failure && !this.#acknowledgesAtOnce) throw this.#failure;
     this.#tail.append(publication);
     const { storedKey, offset } = publication;
+    if (publication.isFinal) this.#hasFinal = true;
     if (publication.removes) this.#pendingRemovals.push(publication);
     if (storedKey && this.#acknowledgesAtOnce)
       this.#acknowledgedKeys.add(storedKey, this.epoch, offset, this.#clock.monotonic());
@@ -266,6 +269,10 @@ export class LmdbHistory implements History {
       this.#fail(cause);
       return 0;
     }
+  }
+
+  get hasFinal(): boolean {
+    return this.#hasFinal;
   }
 
   get removals(): Removals {

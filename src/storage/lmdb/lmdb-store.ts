@@ -21,6 +21,7 @@ import { AgeIndex } from "./age-index.js";
 import {
   customIdOf,
   type EventBlock,
+  isFinal,
   isIntact,
   publicationsIn,
   removalOf,
@@ -76,6 +77,8 @@ export class LmdbStore {
   /** Those that were stored and are not applied to every block yet. */
   readonly removals = new Removals();
   readonly #ages: AgeIndex;
+  /** Whether an event was final when the file was opened. */
+  hadFinal = false;
   #floor: number;
   #bytes = 0;
   #damagedBlocks = 0;
@@ -370,6 +373,7 @@ export class LmdbStore {
       for (const record of block ? storedEventsIn(block) : []) {
         const { offset, bytes, time } = record;
         newest = offset;
+        this.hadFinal ||= isFinal(record);
         const removes = offset > removedThrough ? removalOf(record) : undefined;
         if (removes) this.removals.add({ offset, removes });
         this.#ages.addStored(offset, time);

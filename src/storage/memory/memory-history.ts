@@ -49,6 +49,7 @@ export class MemoryHistory implements History {
   readonly #ids = new CustomIds();
   readonly #keys: RecentKeys;
   readonly removals = new Removals();
+  #hasFinal = false;
   readonly #removalPass = new RemovalPass(this.removals, { remove: (...slice) => this.#remove(...slice) });
   #notifyRepeatedId: (topic: string) => void = () => {};
 
@@ -93,10 +94,15 @@ export class MemoryHistory implements History {
       return;
     }
     this.#publications.push(publication);
+    if (publication.isFinal) this.#hasFinal = true;
     this.#bytes += bytes.length;
     if (storedKey !== undefined) this.#keys.add(storedKey, this.epoch, offset, this.#clock.monotonic());
     if (offsetOf(this.epoch, id) === undefined && this.#ids.add(id, offset)) this.#notifyRepeatedId(topics[0] ?? "");
     this.#trim();
+  }
+
+  get hasFinal(): boolean {
+    return this.#hasFinal;
   }
 
   commit(): void {}

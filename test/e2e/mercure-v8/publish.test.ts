@@ -38,6 +38,18 @@ describe("Mercure draft 08, end to end: Publish", () => {
     }
   });
 
+  test("a final event (an extension) ends the streams of its topic, and 204 tells who has had it to stop", async (t) => {
+    const only = await hub.open(t, "match=ending");
+    const both = await hub.open(t, "match=ending&match=other");
+    const id = await hub.published({ topic: "ending", data: "bye", final: "" });
+    assert.deepEqual([(await only.next()).data, (await both.next()).data], ["bye", "bye"]);
+    await only.closed;
+    assert.equal(both.isClosed, false);
+    const headers = { "last-event-id": id };
+    assert.equal(await hub.status("match=ending", { headers }), 204);
+    assert.equal(await hub.status("match=ending"), 200);
+  });
+
   test("unknown fields are ignored", async () => {
     await hub.published({ topic: "a", data: "x", foo: "bar", match: "x", Topic: "*", "topic[]": "*" });
   });
