@@ -75,7 +75,7 @@ describe("Client", () => {
     assert.throws(() => connect("/relative"), TypeError);
   });
 
-  test("reconnects from its last event, with a delay that doubles from the hub's own, and begins anew once it was open", async (t) => {
+  test("reconnects from its last event, with a delay that doubles from the hub's own, and starts again from it once it was open", async (t) => {
     const { net, hub, heard, failures, states } = start(t);
     const request = await open(net, 0, OPEN + message(6));
     request.end();
