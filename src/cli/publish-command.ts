@@ -4,10 +4,11 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { isEndpoint } from "../config/endpoint-types.js";
 import { messageOf } from "../errors.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
+import { readTtl } from "../protocol/ttl.js";
 import { escapeUnprintable } from "../util/escape.js";
 import { errorTexts } from "./error-texts.js";
 import { type Io, processIo } from "./io.js";
-import { addFileOption, loadFor } from "./options.js";
+import { addFileOption, loadFor, readUrl } from "./options.js";
 import { publishLines } from "./publish-lines.js";
 import { httpPublishTransport, type PublishTransport, zmqPublishTransport } from "./publish-transport.js";
 
@@ -17,6 +18,8 @@ interface PublishOptions {
   readonly type?: string;
   readonly retry?: number;
   readonly private?: true;
+  readonly ttl?: number;
+  readonly final?: true;
   readonly url?: URL;
   readonly zmq?: string;
   readonly token?: string;
@@ -68,6 +71,10 @@ function eventOptions(): Option[] {
     new Option("--type <type>", "type of the event (default: message)"),
     new Option("--retry <ms>", "reconnection delay for browsers, in milliseconds").argParser(readMilliseconds),
     new Option("--private", "send only to subscribers whose token grants the topic"),
+    new Option("--ttl <duration>", 'seconds, or a duration such as "10m", after which nobody gets the event').argParser(
+      readTtlOption,
+    ),
+    new Option("--final", "end the topic until it is published to again: streams of this topic alone are closed"),
   ];
 }
 
@@ -103,7 +110,7 @@ function rejectInvalidDraft(command: Command, draft: Draft): void {
 }
 
 function draftOf(data: string, options: PublishOptions): Draft {
-  const { topic = [DEFAULT_TOPIC], id, type, retry } = options;
+  const { topic = [DEFAULT_TOPIC], id, type, retry, ttl, final } = options;
   return {
     topics: topic,
     data,
@@ -111,6 +118,8 @@ function draftOf(data: string, options: PublishOptions): Draft {
     ...(id !== undefined && { id }),
     ...(type !== undefined && { type }),
     ...(retry !== undefined && { retry }),
+    ...(ttl !== undefined && { ttlMs: ttl }),
+    ...(final && { final }),
   };
 }
 
@@ -133,14 +142,17 @@ function readSpec(text: string): string {
   throw new InvalidArgumentError('Expected an address such as "tcp://127.0.0.1:9997" or "ipc://run/publish".');
 }
 
-function readUrl(text: string): URL {
-  if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
-  throw new InvalidArgumentError('Expected a URL such as "http://localhost:6767/.well-known/mercure".');
-}
-
 function readSeconds(text: string): number {
   if (/^[0-9]{1,6}(?:\.[0-9]{1,3})?$/.test(text) && Number(text) > 0) return Number(text);
   throw new InvalidArgumentError("Expected a number of seconds above 0.");
+}
+
+function readTtlOption(text: string): number {
+  try {
+    return readTtl(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`${messageOf(error)}.`);
+  }
 }
 
 function readMilliseconds(text: string): number {

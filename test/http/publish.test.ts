@@ -36,6 +36,18 @@ describe("Publish", () => {
     assert.match(text(), /\n\nevent: order\nretry: 250\nid: order-7\ndata: one\ndata: two\n\n$/);
   });
 
+  test("an event with a ttl is not replayed after it", async () => {
+    const { web, seen } = await watched();
+    await web.post("topic=a&data=short&ttl=5");
+    await web.post("topic=a&data=long&ttl=10m&final");
+    assert.deepEqual(seen(), ["short", "long"]);
+    web.clock.advance(5000);
+    const late = web.send(HUB, { query: "topic=a&lastEventID=earliest" });
+    await web.until(late, 1);
+    web.outlet.acknowledgeAll();
+    assert.deepEqual(web.events(late), ["long"]);
+  });
+
   test("data may be absent, and empty; fields that are empty count as absent", async () => {
     const { web, text } = await watched();
     assert.equal((await web.post("topic=a&id=&type=&retry=")).body, `#${web.history.epoch}.1`);
@@ -66,6 +78,8 @@ describe("Publish", () => {
     ["retry with a fraction", "topic=a&retry=1.5"],
     ["retry in other digits", "topic=a&retry=%D9%A1"],
     ["retry that is no number", "topic=a&retry=x"],
+    ["ttl that is no time", "topic=a&ttl=soon"],
+    ["ttl of 0", "topic=a&ttl=0"],
     ["a reserved topic", "topic=/.well-known/mercure/subscriptions/x"],
     ["more than 4,000 fields", `topic=a${"&x=1".repeat(4_001)}`],
   ] as const) {
@@ -182,6 +196,7 @@ describe("Publish", () => {
       publish: () => Promise.reject(failure),
       publishAll: bus.publishAll.bind(bus),
       post: bus.post.bind(bus),
+      remove: bus.remove.bind(bus),
       close: () => bus.close(),
     });
     const web = await Web.open({ wrap: failing });
