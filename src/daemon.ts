@@ -82,7 +82,7 @@ const PARTS: readonly Part[] = [
   },
   { name: "hub", start: startHub, stop: (it) => it.eventLog?.bus.close() },
   { name: "admin server", start: startAdminServer, stop: (it) => it.admin?.close() },
-  { name: "HTTP", start: startHttp },
+  { name: "HTTP", start: startHttp, stop: (it) => it.app?.close() },
   { name: "Mongrel2 servers", start: startServers, stop: stopServers },
   { name: "streams", start: () => {}, stop: endStreams },
   { name: "ingress", start: startIngress, stop: (it) => it.publishers?.close() },
@@ -255,6 +255,7 @@ function startHttp(context: DaemonContext): void {
     rules: started(context.rules, "the event log"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     warn: (warning) => log.warn({ event: "key" }, warning),
+    conditions: context.conditions,
   });
   context.app = app;
   context.router = new Router({

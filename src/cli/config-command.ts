@@ -46,6 +46,10 @@ function checkFiles({ config, sources }: LoadedConfig): void {
   const reads: [path: string, read: () => void][] = [
     ["auth.publisher_key", () => loadKeys("", auth.publisher_key)],
     ["auth.subscriber_key", () => loadKeys("", auth.subscriber_key)],
+    ...config.issuer.map(({ keys }, index): [string, () => void] => [
+      `issuer[${index}].keys`,
+      () => loadKeys("", keys),
+    ]),
     ["cluster.credentials", () => readIfSet(cluster.credentials)],
     ["cluster.tls_ca", () => readIfSet(cluster.tls_ca)],
     ["cluster.tls_cert", () => readIfSet(cluster.tls_cert)],
