@@ -12,14 +12,14 @@ import { coversAll, parseSelector } from "../matching/selector.js";
 import type { Clock } from "../util/clock.js";
 import type { ConnectionCap } from "../util/descriptors.js";
 import { LibzmqServer } from "../zmq/libzmq-server.js";
-import { PullServer } from "../zmq/pull-server.js";
+import { NativeServer } from "../zmq/native-server.js";
 
 /** A socket for publishers, not bound yet. */
 interface PublishSocket {
   readonly address: string;
-  readonly source: PullServer | LibzmqServer;
-  /** Who publishes through it. */
-  readonly scope: string;
+  readonly source: NativeServer | LibzmqServer;
+  /** See IngressOptions.scope. */
+  readonly scope?: string;
   /** Absent = every topic. */
   readonly mayPublish?: (topics: readonly string[]) => boolean;
 }
@@ -35,8 +35,10 @@ export class PublishSockets {
     const open = (address: string, type: "PULL" | "ROUTER"): PublishSocket[] => {
       if (address === "") return [];
       const isNative = publishImplementation(config, address).implementation === "native";
-      const source = isNative ? new PullServer(address, clock, cap) : new LibzmqServer({ spec: address, type, clock });
-      return [{ address, source, scope: "zmq" }];
+      const source = isNative
+        ? new NativeServer(address, clock, cap)
+        : new LibzmqServer({ spec: address, type, clock });
+      return [{ address, source }];
     };
     this.#sockets = [
       ...open(zmq, "PULL"),

@@ -6,8 +6,10 @@ import type { PublishCondition } from "./publish-condition.js";
 export interface PublishRequest {
   /** Checked by checkDraft() and authorized; in the order of their positions. Never empty. */
   readonly drafts: readonly Draft[];
-  /** Who publishes: the scope of idempotency keys and of rates. Issuer and subject of the token, otherwise the source. */
+  /** Who publishes: the scope of idempotency keys. Issuer and subject of the token, otherwise the source. */
   readonly publisher: string;
+  /** Whose rate applies; absent = that of `publisher`. */
+  readonly rateScope?: string;
   /** The ingress slows the publisher down to its rate by itself: the request is not rejected as "rate_limited". */
   readonly isPaced?: boolean;
   /** Idempotency key of the whole request; beside it each draft may have its own. */

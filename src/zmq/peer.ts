@@ -69,7 +69,11 @@ export interface SharedLimits {
 }
 
 export class Peer implements TickWorker {
+let connectionCount = 0;
+
   /** Address and port of the peer; "" = none, as on an IPC connection. */
+  /** Unique among the connections of the process. */
+  readonly name = `${++connectionCount}`;
   readonly remote: string;
   readonly #socket: Socket;
   readonly #role: SocketRole;

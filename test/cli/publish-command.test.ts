@@ -13,9 +13,9 @@ import { addPublish } from "../../src/cli/publish-command.js";
 import { ProtocolError } from "../../src/errors.js";
 import { encodeError, encodeResults } from "../../src/protocol/publish-reply.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
-import { PullServer } from "../../src/zmq/pull-server.js";
+import { NativeServer } from "../../src/zmq/native-server.js";
 import { freePort } from "../support/ports.js";
-import { pullReceiver } from "../support/pull-receiver.js";
+import { serverReceiver } from "../support/server-receiver.js";
 import { runCommand } from "./harness.js";
 
 const folder = mkdtempSync(join(tmpdir(), "m2push-publish-"));
@@ -38,10 +38,10 @@ describe("Publish command", () => {
 
   /** A daemon's socket at the address that answers each event; undefined = it never answers. */
   async function daemonSocket(answer: Answer = acknowledge) {
-    const server = new PullServer(spec, systemClock);
+    const server = new NativeServer(spec, systemClock);
     const received: string[][] = [];
     await server.start({
-      ...pullReceiver(() => false),
+      ...serverReceiver(() => false),
       request(parts, reply) {
         const count = received.push(parts.map(String));
         const body = answer(parts.map(String), count);
