@@ -163,6 +163,28 @@ describe("Publish command", () => {
     await server.close();
   });
 
+  test("with a key, an event whose connection ends before the acknowledgement is sent again to the next daemon", async () => {
+    let next: ReturnType<typeof daemonSocket> | undefined;
+    const first = await daemonSocket(() => {
+      next = first.server.close().then(() => daemonSocket());
+      return undefined;
+    });
+    const outcome = await runCommand(addPublish, ["publish", "--key", "k-1", "--zmq", spec, "x"]);
+    assert.deepEqual(outcome, { code: 0, stdout: "1\n", stderr: "" });
+    const second = await next;
+    await second?.server.close();
+    assert.deepEqual(first.received, [["message", "x", '{"key":"k-1"}']]);
+    assert.deepEqual(second?.received, first.received);
+  });
+
+  test("with - and a key each line has a key of its own", async () => {
+    const { received } = await published(["--key", "import", "--zmq", spec, "-"], { stdin: Readable.from(["a\nb\n"]) });
+    assert.deepEqual(
+      received.map(([, , json = ""]) => JSON.parse(json)),
+      [{ key: "import:1" }, { key: "import:2" }],
+    );
+  });
+
   test("an event waits for a daemon that starts later", async () => {
     const outcome = runCommand(addPublish, ["publish", "--zmq", spec, "x"]);
     await new Promise(setImmediate);
@@ -275,6 +297,19 @@ describe("Publish command", () => {
     });
   });
 
+  test("with --url and a key, a request whose response is lost is repeated with the key", async () => {
+    const keys: unknown[] = [];
+    const server = createServer((request, response) => {
+      if (keys.push(request.headers["idempotency-key"]) === 1) request.destroy();
+      else response.writeHead(200, { connection: "close" }).end("1");
+    });
+    const url = await listen(server);
+    const outcome = await runCommand(addPublish, ["publish", "--url", url, "--key", 'a"b', "x"]);
+    await new Promise((resolve) => server.close(resolve));
+    assert.deepEqual(outcome, { code: 0, stdout: "1\n", stderr: "" });
+    assert.deepEqual(keys, ['"a\\"b"', '"a\\"b"']);
+  });
+
   test("without a token none is sent, and without options neither are their fields", async () => {
     await withHub([[200, "1"]], async (url, seen) => {
       await runCommand(addPublish, ["publish", "--url", url, "x"]);
@@ -338,6 +373,7 @@ describe("Publish command", () => {
     [["--timeout", "0", "x"], /'0' is invalid\. Expected a number of seconds above 0\./],
     [["--timeout", "1m", "x"], /'1m' is invalid\. Expected a number of seconds above 0\./],
     [["--retry", "5s", "x"], /'5s' is invalid\. Expected a whole number of milliseconds\./],
+    [["--key", "a b", "x"], /'a b' is invalid\. Expected 1 to 240 visible ASCII characters\./],
     [["--url", "localhost", "x"], /'localhost' is invalid\. Expected a URL/],
     [["--zmq", "localhost", "x"], /'localhost' is invalid\. Expected an address/],
     [["--url", "http://a", "--zmq", "tcp://a:1", "x"], /cannot be used with option/],
