@@ -8,7 +8,7 @@ import { publishImplementation } from "../config/zmq-implementation.js";
 import { M2pushError, messageOf } from "../errors.js";
 import { hubUrl } from "../http/app.js";
 import { Ingress, type IngressOptions } from "../ingress/ingress.js";
-import { coversAll, parseSelector } from "../matching/selector.js";
+import { coversAll, parseSelector, type Selector } from "../matching/selector.js";
 import type { Clock } from "../util/clock.js";
 import type { ConnectionCap } from "../util/descriptors.js";
 import { LibzmqServer } from "../zmq/libzmq-server.js";
@@ -67,6 +67,18 @@ export class PublishSockets {
   }
 }
 
+/** The topics of a publisher. Throws "config_invalid" at an invalid one. */
+export function curveGrants({ name, topics }: CurvePublisher, base: string): Selector[] {
+  return topics.map((topic) => {
+    try {
+      return parseSelector("template", topic, base);
+    } catch (cause) {
+      const what = `[[publish.curve]] "${name}": invalid topic ${JSON.stringify(topic)}: ${messageOf(cause)}`;
+      throw new M2pushError("config_invalid", what, { cause });
+    }
+  });
+}
+
 function curveSocket(publisher: CurvePublisher, base: string, clock: Clock): PublishSocket {
   const {
     name,
@@ -75,14 +87,7 @@ function curveSocket(publisher: CurvePublisher, base: string, clock: Clock): Pub
     server_secret_key: serverSecretKey,
     client_public_key: clientPublicKey,
   } = publisher;
-  const grants = publisher.topics.map((topic) => {
-    try {
-      return parseSelector("template", topic, base);
-    } catch (cause) {
-      const what = `[[publish.curve]] "${name}": invalid topic "${topic}": ${messageOf(cause)}`;
-      throw new M2pushError("config_invalid", what, { cause });
-    }
-  });
+  const grants = curveGrants(publisher, base);
   const curve = { serverSecretKey, clientPublicKey };
   return {
     address,
