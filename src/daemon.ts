@@ -31,6 +31,7 @@ import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
 import { combineObservers } from "./hub/observers.js";
 import { socketObserver } from "./ingress/socket-observer.js";
+import { TopicRules } from "./matching/topic-rules.js";
 import { DaemonState } from "./observability/admin/daemon-state.js";
 import { RecentConnections } from "./observability/admin/recent-connections.js";
 import { startAdmin } from "./observability/admin/start-admin.js";
@@ -38,9 +39,9 @@ import { LogObserver } from "./observability/log/log-observer.js";
 import { droppedLines, openLog } from "./observability/log/logger.js";
 import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
-import { NewestEvents, type NewestEventsOptions } from "./publishing/newest-events.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
+import { Remover } from "./publishing/remover.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
@@ -65,6 +66,7 @@ const PARTS: readonly Part[] = [
   {
     name: "event log",
     start: async (it) => {
+      it.rules = new TopicRules(it.initial.topic, hubUrl(it.initial));
       it.eventLog = await openEventLog(it);
       it.state.history = it.eventLog.history;
       it.state.nodes = it.eventLog.nodes;
@@ -92,7 +94,7 @@ const PARTS: readonly Part[] = [
  * the M2pushError of the first part that fails, after the parts before it have stopped again.
  */
 export async function startDaemon(config: Config, options: DaemonOptions = {}): Promise<Daemon> {
-  const { log = openLog(config.log.level), clock = systemClock, drain = false, takeover = false } = options;
+  const { log = openLog(config.log.level, config.log), clock = systemClock, drain = false, takeover = false } = options;
   const { signal = new AbortController().signal } = options;
   const context = new DaemonContext(config, { log, clock, drain, takeover, signal });
   const running: Part[] = [];
@@ -119,6 +121,7 @@ export async function startDaemon(config: Config, options: DaemonOptions = {}): 
   let stopped: Promise<void> | undefined;
   return {
     address,
+    live: context.live,
     publish: (event) => publish(context, event),
     on: (type, listener) => context.listeners.on(type, listener),
     reload: (next) => reload(context, next),
@@ -155,7 +158,10 @@ async function publish(context: DaemonContext, event: EventToPublish): Promise<{
 }
 
 function reload(context: DaemonContext, next: Config): readonly string[] {
+  // Both throw before they change anything.
+  const rules = new TopicRules(next.topic, hubUrl(context.initial));
   started(context.app, "HTTP").reload(next);
+  started(context.rules, "the event log").replace(rules);
   // Only a changed level: a program that embeds the daemon may have given its logger another one.
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
@@ -175,8 +181,15 @@ function startObservers(context: DaemonContext): void {
   const failed = observerFailed(log, clock);
   context.metrics = new MetricsObserver(clock);
   context.recent = new RecentConnections(clock);
-  context.listeners = new EventListeners(failed);
-  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, context.listeners].map(
+  const listeners = new EventListeners(failed);
+  context.listeners = listeners;
+  context.live = new Promise((resolve) => {
+    const remove = listeners.on("linkLive", () => {
+      remove();
+      resolve();
+    });
+  });
+  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, listeners].map(
     ({ observe }) => observe,
   );
   context.observe = combineObservers(observers, failed);
@@ -188,6 +201,7 @@ function startObservers(context: DaemonContext): void {
 async function startHub(context: DaemonContext): Promise<void> {
   const { caps, conditions, eventLog, initial, observe, options, store } = context;
   const { clock } = options;
+  const rules = started(context.rules, "the event log");
   const { bus, history, nodes } = started(eventLog, "the event log");
   const publishers = new PublishSockets(initial, clock, started(caps, "connection caps").publishers);
   context.publishers = publishers;
@@ -199,16 +213,16 @@ async function startHub(context: DaemonContext): Promise<void> {
     presenceListener: context.presence,
     presence: context.presence,
     isFlooded: () => publishers.hasBacklog,
+    rules,
     random: Math.random,
   });
   // In a cluster, another daemon may publish between the check of a condition and the publication.
-  const watch: NewestEventsOptions["watch"] = (published) =>
-    context.listeners.on("published", ({ publication }) => published(publication));
-  const newest = nodes ? undefined : new NewestEvents({ history, watch });
+  const topics = nodes ? {} : { topics: context.hub.topics };
   const repeated = () => observe({ type: "publicationRepeated" });
-  context.rates = new RateLimiter(initial.publish, clock);
+  context.rates = new RateLimiter(initial.publish, clock, rules);
   const { rates } = context;
-  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...(newest && { newest }) });
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
+  context.remover = new Remover({ hub: context.hub, history, rates });
   await context.hub.start();
 }
 
@@ -235,7 +249,10 @@ function startHttp(context: DaemonContext): void {
     ...{ hub, clock },
     history: started(eventLog, "the event log").history,
     presence: started(presence, "the hub"),
+    remoteStreams: eventLog?.nodes?.requests,
     publisher: started(context.publisher, "the publisher"),
+    remover: started(context.remover, "the publisher"),
+    rules: started(context.rules, "the event log"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     warn: (warning) => log.warn({ event: "key" }, warning),
   });
@@ -244,6 +261,7 @@ function startHttp(context: DaemonContext): void {
     ...{ hub, routes: app.routes },
     commonHeaders: app.commonHeaders.bind(app),
     hosts: app.hosts.bind(app),
+    withVisitor: app.withVisitor.bind(app),
     requestCompleted: (server, route, status, reason) =>
       observe({ type: "requestCompleted", server, route, status, reason }),
   });

@@ -1,8 +1,9 @@
 /** The options that several commands have: the configuration file, and a flag for every key with a single value. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { describeKey } from "../config/describe-key.js";
 import { type LoadedConfig, loadConfig } from "../config/load-config.js";
 import { type Config, type ServerConfig, scalarKeys } from "../config/schema.js";
+import { checkTopicTables } from "./check-topic-tables.js";
 import { type Io, processIo } from "./io.js";
 
 const CONFIG_OPTIONS_HEADING = "Configuration options (also keys of the file, and variables M2PUSH_SECTION_KEY):";
@@ -35,10 +36,17 @@ export function loadFor(command: Command, io: Pick<Io, "env" | "cwd"> = processI
   const { shared, ...given } = command.opts<Record<string, string | undefined> & { shared?: true }>();
   const flags = Object.fromEntries(configOptions.map(({ path, option }) => [path, given[option.attributeName()]]));
   const loaded = loadConfig({ file: given.config, env: io.env, flags, cwd: io.cwd });
+  checkTopicTables(loaded);
   return shared ? { ...loaded, config: allShared(loaded.config) } : loaded;
 }
 
 function allShared({ mongrel2: [first, ...others], ...config }: Config): Config {
   const shared = (server: ServerConfig): ServerConfig => ({ ...server, shared: true });
   return { ...config, mongrel2: [shared(first), ...others.map(shared)] };
+}
+
+/** Parses the URL of a hub. Throws InvalidArgumentError. */
+export function readUrl(text: string): URL {
+  if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
+  throw new InvalidArgumentError('Expected a URL such as "http://localhost:6767/.well-known/mercure".');
 }

@@ -4,10 +4,11 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { isEndpoint } from "../config/endpoint-types.js";
 import { messageOf } from "../errors.js";
 import { checkDraft, type Draft } from "../protocol/publication.js";
+import { readTtl } from "../protocol/ttl.js";
 import { escapeUnprintable } from "../util/escape.js";
 import { errorTexts } from "./error-texts.js";
 import { type Io, processIo } from "./io.js";
-import { addFileOption, loadFor } from "./options.js";
+import { addFileOption, loadFor, readUrl } from "./options.js";
 import { publishLines } from "./publish-lines.js";
 import { httpPublishTransport, type PublishTransport, zmqPublishTransport } from "./publish-transport.js";
 
@@ -18,6 +19,8 @@ interface PublishOptions {
   readonly retry?: number;
   readonly key?: string;
   readonly private?: true;
+  readonly ttl?: number;
+  readonly final?: true;
   readonly url?: URL;
   readonly zmq?: string;
   readonly token?: string;
@@ -73,6 +76,10 @@ function eventOptions(): Option[] {
       "idempotency key: until --timeout the event is sent again when its acknowledgement was lost, and published once; with -, line N has the key <key>:N",
     ).argParser(readKey),
     new Option("--private", "send only to subscribers whose token grants the topic"),
+    new Option("--ttl <duration>", 'seconds, or a duration such as "10m", after which nobody gets the event').argParser(
+      readTtlOption,
+    ),
+    new Option("--final", "end the topic until it is published to again: streams of this topic alone are closed"),
   ];
 }
 
@@ -112,7 +119,7 @@ const keyOfLine = (options: PublishOptions, line: number): PublishOptions =>
   options.key === undefined ? options : { ...options, key: `${options.key}:${line}` };
 
 function draftOf(data: string, options: PublishOptions): Draft {
-  const { topic = [DEFAULT_TOPIC], id, type, retry, key } = options;
+  const { topic = [DEFAULT_TOPIC], id, type, retry, key, ttl, final } = options;
   return {
     topics: topic,
     data,
@@ -121,6 +128,8 @@ function draftOf(data: string, options: PublishOptions): Draft {
     ...(type !== undefined && { type }),
     ...(retry !== undefined && { retry }),
     ...(key !== undefined && { key }),
+    ...(ttl !== undefined && { ttlMs: ttl }),
+    ...(final && { final }),
   };
 }
 
@@ -144,11 +153,6 @@ function readSpec(text: string): string {
   throw new InvalidArgumentError('Expected an address such as "tcp://127.0.0.1:9997" or "ipc://run/publish".');
 }
 
-function readUrl(text: string): URL {
-  if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
-  throw new InvalidArgumentError('Expected a URL such as "http://localhost:6767/.well-known/mercure".');
-}
-
 function readSeconds(text: string): number {
   if (/^[0-9]{1,6}(?:\.[0-9]{1,3})?$/.test(text) && Number(text) > 0) return Number(text);
   throw new InvalidArgumentError("Expected a number of seconds above 0.");
@@ -158,6 +162,14 @@ function readSeconds(text: string): number {
 function readKey(text: string): string {
   if (/^[\x21-\x7e]{1,240}$/.test(text)) return text;
   throw new InvalidArgumentError("Expected 1 to 240 visible ASCII characters.");
+}
+
+function readTtlOption(text: string): number {
+  try {
+    return readTtl(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`${messageOf(error)}.`);
+  }
 }
 
 function readMilliseconds(text: string): number {

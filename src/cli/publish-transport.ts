@@ -4,7 +4,9 @@ import type { Draft } from "../protocol/publication.js";
 import { decodeReply } from "../protocol/publish-reply.js";
 import { backoff } from "../util/backoff.js";
 import type { Clock } from "../util/clock.js";
+import { formatDuration } from "../util/units.js";
 import { NoReplyError, RequestSession } from "../zmq/request-session.js";
+import { authorization, type HubResponse, send } from "./hub-request.js";
 
 export interface PublishTransport {
   /** Events that may be under way at a time. */
@@ -60,7 +62,7 @@ async function request({ session, spec, timeoutMs, clock }: ZmqTarget, draft: Dr
 function rejected(spec: string, error: unknown): unknown {
   if (!(error instanceof M2pushError)) return error;
   const { code, message, retryAfterMs } = error;
-  const retry = retryAfterMs === undefined ? "" : `; fix: try again in ${retryAfterMs / MS_PER_SECOND} s`;
+  const retry = retryAfterMs === undefined ? "" : `; retry after ${retryAfterMs / MS_PER_SECOND} s`;
   return new M2pushError("link_failed", `the daemon at ${spec} rejected the event (${code}): ${message}${retry}`, {
     cause: error,
   });
@@ -75,8 +77,9 @@ function unreachable(spec: string, timeoutMs: number, why: string): string {
 }
 
 /** [topic, data, json]; an event with several topics is one JSON part. */
-function messageOf({ topics, data, id, type, retry, key, private: isPrivate }: Draft): Buffer[] {
-  const fields = { id, type, retry, key, ...(isPrivate && { private: true }) };
+function messageOf({ topics, data, id, type, retry, key, ttlMs, final, private: isPrivate }: Draft): Buffer[] {
+  const ttl = ttlMs === undefined ? undefined : formatDuration(ttlMs);
+  const fields = { id, type, retry, key, ttl, final, ...(isPrivate && { private: true }) };
   if (topics.length > 1) return [Buffer.from(JSON.stringify({ topics, data, ...fields }))];
   return [Buffer.from(topics[0]), Buffer.from(data), Buffer.from(JSON.stringify(fields))];
 }
@@ -108,7 +111,7 @@ export function httpPublishTransport(target: HttpTarget): PublishTransport {
   };
 }
 
-async function postUntilAnswered(target: HttpTarget, draft: Draft): Promise<HttpAnswer> {
+async function postUntilAnswered(target: HttpTarget, draft: Draft): Promise<HubResponse> {
   const { timeoutMs, clock } = target;
   const deadline = clock.monotonic() + timeoutMs;
   const delays = backoff(FIRST_REPEAT_DELAY_MS, MAX_REPEAT_DELAY_MS);
@@ -124,43 +127,26 @@ async function postUntilAnswered(target: HttpTarget, draft: Draft): Promise<Http
   }
 }
 
-/** The fields of docs/architecture/mercure.md A5. */
-function formOf({ topics, data, id, type, retry, private: isPrivate }: Draft): URLSearchParams {
+/** The fields of docs/architecture/mercure.md A5, and our own. */
+function formOf({ topics, data, id, type, retry, ttlMs, final, private: isPrivate }: Draft): URLSearchParams {
   const form = new URLSearchParams(topics.map((topic): [string, string] => ["topic", topic]));
   form.append("data", data);
   if (id !== undefined) form.append("id", id);
   if (type !== undefined) form.append("type", type);
   if (retry !== undefined) form.append("retry", String(retry));
   if (isPrivate) form.append("private", "on");
+  if (ttlMs !== undefined) form.append("ttl", formatDuration(ttlMs));
+  if (final) form.append("final", "on");
   return form;
 }
 
 /** The key as a String of Structured Fields (RFC 9651). */
 const keyHeader = (key: string): string => `"${key.replace(/["\\]/g, "\\$&")}"`;
 
-interface HttpAnswer {
-  readonly status: string;
-  readonly ok: boolean;
-  readonly text: string;
-}
-
-/** Redirects are not followed: they would turn the POST into a GET, and send the token to another address. */
-async function post({ url, token, timeoutMs }: HttpTarget, draft: Draft): Promise<HttpAnswer> {
-  const headers: Record<string, string> = {};
-  if (token !== undefined) headers.authorization = `Bearer ${token}`;
-  if (draft.key !== undefined) headers["idempotency-key"] = keyHeader(draft.key);
-  try {
-    const signal = AbortSignal.timeout(timeoutMs);
-    const response = await fetch(url, { method: "POST", headers, body: formOf(draft), redirect: "manual", signal });
-    return { status: `${response.status} ${response.statusText}`, ok: response.ok, text: await response.text() };
-  } catch (cause) {
-    throw new M2pushError("link_failed", `cannot publish to ${url.href}: ${causes(cause)}`, { cause });
-  }
-}
-
-/** fetch reports only "fetch failed"; its cause has the reason, and is a list without a message for several addresses. */
-function causes(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;
-  return cause === undefined ? error.message : causes(cause);
+function post({ url, token, timeoutMs }: HttpTarget, draft: Draft): Promise<HubResponse> {
+  const headers = {
+    ...authorization(token),
+    ...(draft.key !== undefined && { "idempotency-key": keyHeader(draft.key) }),
+  };
+  return send(url, { method: "POST", headers, body: formOf(draft) }, timeoutMs);
 }

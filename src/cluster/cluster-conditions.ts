@@ -1,4 +1,5 @@
 /** Conditions of the cluster: disconnected from NATS; the stream stores no publications. */
+import { conditionTexts } from "../util/condition-texts.js";
 import type { Conditions } from "../util/conditions.js";
 
 export interface StreamObserver {
@@ -21,14 +22,6 @@ export function clusterConditions(conditions: Conditions): StreamObserver {
   };
 }
 
-const unavailable = (why: string) => ({
-  message: `disconnected from NATS: ${why}`,
-  fix: "start NATS, or correct [cluster] nats; the daemon connects again by itself",
-  level: "error" as const,
-});
+const unavailable = (why: string) => ({ ...conditionTexts.clusterUnavailable(why), level: "error" as const });
 
-const refusal = (why: string) => ({
-  message: `publications cannot be stored: NATS refuses them: ${why}`,
-  fix: "raise the limits of the stream or let it discard old messages, or free space for JetStream (nats stream info)",
-  details: { publications: "rejected" },
-});
+const refusal = (why: string) => ({ ...conditionTexts.streamRefuses(why), details: { publications: "rejected" } });

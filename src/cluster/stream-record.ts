@@ -23,8 +23,8 @@ export function keyOf(id: string | undefined): string {
 
 /** `time`: when it was published, milliseconds since 1970; absent = when the stream stores it. */
 export function encodeStreamRecord(draft: Draft, time?: number): Buffer {
-  const { private: hidden, key: _, storedKey, ...rest } = draft;
-  const members = { ...(hidden && { private: true }), ...(time !== undefined && { time }) };
+  const { private: hidden, key: _, storedKey, ttlMs: ttl, ...rest } = draft;
+  const members = { ...(hidden && { private: true }), ...(time !== undefined && { time }), ttl };
   const k = storedKey && [storedKey.hash, storedKey.fingerprint];
   return Buffer.from(JSON.stringify({ v: VERSION, ...rest, ...members, ...(k && { k }) }));
 }
@@ -42,10 +42,15 @@ export function decodeStreamRecord(
   epoch: string,
 ): Publication | string | undefined {
   try {
-    const { v, time, earlier, probe, k, private: hidden = false, ...rest } = JSON.parse(decodeText(data));
+    const { v, time, earlier, probe, k, ttl, private: hidden = false, ...rest } = JSON.parse(decodeText(data));
     if (v !== VERSION) return `its format is ${v}, and this m2push knows ${VERSION}`;
     if (earlier !== undefined || probe !== undefined) return undefined;
-    const draft: Draft = { ...rest, private: hidden, ...(k !== undefined && { storedKey: readKey(k) }) };
+    const draft: Draft = {
+      ...rest,
+      private: hidden,
+      ...(ttl !== undefined && { ttlMs: ttl }),
+      ...(k !== undefined && { storedKey: readKey(k) }),
+    };
     checkShape(draft, time);
     const publication = positionDraft(draft, epoch, sequence, time ?? Math.floor(Number(stamp) / 1e6));
     const { length } = publication.bytes;
@@ -74,7 +79,7 @@ const decodeText = ({ buffer, byteOffset, length }: Uint8Array): string =>
 
 /** m2push checks before it publishes; other programs may write to the stream as well. */
 function checkShape(draft: Draft, time: unknown): void {
-  const { topics, data, id = "", type = "", retry, private: hidden } = draft;
+  const { topics, data, id = "", type = "", retry, ttlMs, final = true, private: hidden } = draft;
   const isText = (value: unknown) => typeof value === "string";
   const isNumber = (value: unknown) => value === undefined || typeof value === "number";
   const isValid =
@@ -82,7 +87,8 @@ function checkShape(draft: Draft, time: unknown): void {
     Array.isArray(topics) &&
     topics.length > 0 &&
     topics.every(isText) &&
-    [retry, time].every(isNumber) &&
+    [retry, time, ttlMs].every(isNumber) &&
+    final === true &&
     typeof hidden === "boolean";
   if (!isValid) throw new TypeError("a member is missing, or of another type than it should be");
 }

@@ -1,6 +1,7 @@
 /** Types of plain values: strings, choices, booleans, integers, durations, sizes, and lists of another type. */
+
+import { DAY_MS, formatDuration, formatSize, parseDuration, parseSize } from "../util/units.js";
 import { showValue, tomlString } from "./show-value.js";
-import { DAY_MS, formatDuration, formatSize, parseDuration, parseSize } from "./units.js";
 import { Invalid, type ValueType } from "./value-type.js";
 
 /** A string that matches the pattern. */

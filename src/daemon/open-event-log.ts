@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { LocalBus } from "../cluster/local-bus.js";
 import type { ClientStore } from "../delivery/client-store.js";
 import type { KeyLimits } from "../delivery/recent-keys.js";
+import { VisibleHistory } from "../delivery/visible-history.js";
 import { openClientStore, withoutRecord } from "../storage/clients/open-client-store.js";
 import { checkFolder, type FolderLock, lockFolder } from "../storage/folder-lock.js";
 import { MemoryHistory, newEpoch } from "../storage/memory/memory-history.js";
@@ -32,8 +33,10 @@ export async function lockDataFolder(context: DaemonContext): Promise<FolderLock
   return lock;
 }
 
-export function openEventLog(context: DaemonContext): Promise<EventLog> {
-  return isAlone(context) ? openLocal(context) : openShared(context);
+/** Its history is the visible one. */
+export async function openEventLog(context: DaemonContext): Promise<EventLog> {
+  const log = await (isAlone(context) ? openLocal(context) : openShared(context));
+  return { ...log, history: new VisibleHistory(log.history, context.options.clock) };
 }
 
 async function openLocal(context: DaemonContext): Promise<EventLog> {

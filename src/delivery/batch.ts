@@ -21,23 +21,39 @@ export function maxBodyBytes(clients: number): number {
   return Math.max(MAX_BODY_TO_MANY_BYTES, Math.min(MAX_BODY_BYTES, MAX_COPIES_BYTES / clients));
 }
 
+/** What a batch needs of a publication. */
+type Queued = Pick<Publication, "bytes" | "offset" | "time" | "expiresAt">;
+
+/** Times are milliseconds since 1970. */
+interface BatchExpiry {
+  /** When the first of the publications expires. */
+  readonly firstAt: number;
+  /** When the newest publication expires; undefined = never. */
+  readonly newestAt: number | undefined;
+  /** What unexpired() made last; "nothing" = every publication had expired; undefined = it was not called. */
+  left: Batch | "nothing" | undefined;
+}
+
 export class Batch {
-  readonly first: Publication;
+  readonly first: Pick<Publication, "offset" | "time">;
   /** The wire bytes of the newest publication. Only these are kept of it, because V8's collector copies everything that is queued. */
   readonly last: Buffer;
   /** Size of the body in bytes. */
   readonly bytes: number;
   /** Publications in the list. */
   readonly events: number;
+  /** Undefined = none of its publications expires. */
+  readonly #expiry: BatchExpiry | undefined;
   readonly #parent: Batch | undefined;
   #child: Batch | undefined;
   #body: Buffer | undefined;
 
-  constructor(publication: Publication, parent?: Batch) {
+  constructor(publication: Queued, parent?: Batch) {
     this.first = parent?.first ?? publication;
     this.last = publication.bytes;
     this.events = (parent?.events ?? 0) + 1;
     this.bytes = (parent?.bytes ?? 0) + publication.bytes.length;
+    this.#expiry = expiryOf(publication.expiresAt, parent ? parent.#expiry : undefined);
     this.#parent = parent;
   }
 
@@ -45,9 +61,33 @@ export class Batch {
    * This list and one more publication. One remembered child is enough to share the node: publications are queued in one order, so an earlier
    * one is never queued after a later one.
    */
-  with(publication: Publication): Batch {
+  with(publication: Queued): Batch {
     if (this.#child?.last !== publication.bytes) this.#child = new Batch(publication, this);
     return this.#child;
+  }
+
+  /**
+   * This list without the publications that have expired by now, milliseconds since 1970; undefined = all of them have. Made once for all
+   * audiences that share the batch.
+   */
+  unexpired(now: number): Batch | undefined {
+    const expiry = this.#expiry;
+    if (expiry === undefined || expiry.firstAt > now) return this;
+    const { left } = expiry;
+    const next = left === undefined ? this.#withoutExpired(now) : left === "nothing" ? undefined : left.unexpired(now);
+    expiry.left = next ?? "nothing";
+    return next;
+  }
+
+  #withoutExpired(now: number): Batch | undefined {
+    const { offset, time } = this.first;
+    let left: Batch | undefined;
+    for (const node of this.#nodes()) {
+      const expiresAt = node.#expiry?.newestAt;
+      if (expiresAt !== undefined && expiresAt <= now) continue;
+      left = new Batch({ bytes: node.last, offset, time, ...(expiresAt !== undefined && { expiresAt }) }, left);
+    }
+    return left;
   }
 
   /** The events of the list, oldest first, joined; made once for all audiences that share the batch. */
@@ -57,8 +97,19 @@ export class Batch {
   }
 
   #chunks(): Buffer[] {
-    const chunks: Buffer[] = [];
-    for (let batch: Batch | undefined = this; batch; batch = batch.#parent) chunks.push(batch.last);
-    return chunks.reverse();
+    return this.#nodes().map(({ last }) => last);
   }
+
+  /** A node for each publication, the oldest first. */
+  #nodes(): Batch[] {
+    const nodes: Batch[] = [];
+    for (let batch: Batch | undefined = this; batch; batch = batch.#parent) nodes.push(batch);
+    return nodes.reverse();
+  }
+}
+
+function expiryOf(newestAt: number | undefined, parent: BatchExpiry | undefined): BatchExpiry | undefined {
+  if (newestAt === undefined && parent === undefined) return undefined;
+  const [never, firstAt] = [Number.POSITIVE_INFINITY, parent?.firstAt];
+  return { firstAt: Math.min(firstAt ?? never, newestAt ?? never), newestAt, left: undefined };
 }

@@ -4,8 +4,10 @@
  * condition, which ends by itself: the read that failed last is tried each second.
  */
 import { messageOf } from "../errors.js";
+import type { Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { conditionTexts } from "../util/condition-texts.js";
 import type { Conditions } from "../util/conditions.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "./history.js";
 
@@ -65,6 +67,11 @@ export class HistoryReader {
     const probe = () => this.#history.read(after, { ...options, match: matchNothing });
     const lost = (): ReadPage => ({ publications: [], through: begin().through, isUnavailable: true });
     return this.#guard(read, probe, lost);
+  }
+
+  /** See VisibleHistory. */
+  isVisible(publication: Publication): boolean {
+    return this.#history.isVisible?.(publication) ?? true;
   }
 
   /** See History.find(). Neither throws nor rejects. */
@@ -139,12 +146,10 @@ export class HistoryReader {
   #failed<Result>(error: unknown, probe: () => unknown, then: () => Result): Result {
     this.#probe = probe;
     if (!this.#isClosed) this.#stopProbing ??= this.#clock.every(PROBE_INTERVAL_MS, () => void this.#probeAgain());
-    const reason = messageOf(error);
     this.#conditions?.begin({
       code: "history_read_failing",
       subject: "",
-      message: `the history cannot be read: ${reason}`,
-      fix: "look for errors of the disk that holds [history] path (dmesg), or of NATS; a damaged file is found by a restart",
+      ...conditionTexts.historyReadFailing(messageOf(error)),
     });
     return then();
   }

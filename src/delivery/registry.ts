@@ -4,18 +4,26 @@
  * are never tried one by one.
  */
 
-import { type Interest, interestKey } from "../matching/interest.js";
+import { hasToken, type Interest, interestKey } from "../matching/interest.js";
 import { type Budget, PUBLICATION_UNITS, UNLIMITED } from "../matching/match-budget.js";
 import { TopicIndex } from "../matching/topic-index.js";
-import { maySee, type Trial } from "../matching/trial.js";
+import type { TopicRules } from "../matching/topic-rules.js";
+import { maySee, refusedTrial, type Trial } from "../matching/trial.js";
 import type { Publication } from "../protocol/publication.js";
 import { memoizeLast } from "../util/memoize-last.js";
 import { Audience } from "./audience.js";
-import { Client, type ClientIdentity } from "./client.js";
+import { type ChangedClient, Client, type ClientIdentity } from "./client.js";
 import type { Outlet } from "./outlet.js";
 
 export interface NewClient extends ClientIdentity {
   readonly interest: Interest;
+}
+
+interface RegistryOptions {
+  /** What finding the audiences of a publication may still cost; absent = no limit. */
+  readonly budget?: Budget;
+  /** Absent = no topic needs a token. */
+  readonly rules?: Pick<TopicRules, "needsToken"> | undefined;
 }
 
 export class Registry {
@@ -24,6 +32,7 @@ export class Registry {
   readonly #audiences = new Map<string, Audience<Client>>();
   readonly #outlet: Outlet;
   readonly #base: string;
+  readonly #rules: RegistryOptions["rules"];
   readonly #index: TopicIndex<Audience<Client>>;
   readonly #keyOf = memoizeLast(interestKey);
   /** Clients of each address. */
@@ -32,13 +41,11 @@ export class Registry {
   /** Audiences whose grants could not be tried on the last publication within the budget. */
   #undecided: Audience<Client>[] = [];
 
-  /**
-   * `base` is the hub's URL, against which relative topics and patterns are resolved; `budget`: what finding the audiences of a publication
-   * may still cost.
-   */
-  constructor(outlet: Outlet, base: string, budget: Budget = UNLIMITED) {
+  /** `base` is the hub's URL, against which relative topics and patterns are resolved. */
+  constructor(outlet: Outlet, base: string, { budget = UNLIMITED, rules }: RegistryOptions = {}) {
     this.#outlet = outlet;
     this.#base = base;
+    this.#rules = rules;
     this.#index = new TopicIndex(base, budget);
   }
 
@@ -71,8 +78,13 @@ export class Registry {
 
   /** The audiences that get a publication, except those of takeUndecided(). */
   wanting(publication: Publication): readonly Audience<Client>[] {
-    const selecting = this.#index.matching(publication.topics);
+    const found = this.#index.matching(publication.topics);
+    const selecting = this.#needsToken(publication) ? found.filter(({ interest }) => hasToken(interest)) : found;
     return publication.private ? this.#granted(selecting, publication) : selecting;
+  }
+
+  #needsToken({ topics }: Publication): boolean {
+    return this.#rules?.needsToken(topics) === true;
   }
 
   /** Clients cannot make this expensive: the issuers of tokens choose the patterns of grants, and exact topics always get an answer. */
@@ -104,6 +116,7 @@ export class Registry {
 
   /** Determines whether an audience gets a publication of the history. */
   trial(audience: Audience<Client>, publication: Publication): Trial {
+    if (this.#needsToken(publication) && !hasToken(audience.interest)) return refusedTrial(publication);
     return audience.trial(publication, (selector) => this.#index.testOf(selector));
   }
 
@@ -119,6 +132,20 @@ export class Registry {
     return client;
   }
 
+  /** Moves a client, which has left its audience's members or its catch-up group before, to the audience of another interest. */
+  move(
+    client: Client,
+    interest: Interest,
+    { subscriber, control }: Omit<ChangedClient, "audience">,
+    now: number,
+  ): void {
+    const { audience: before } = client;
+    const audience = this.#audienceOf(interest, now);
+    audience.clients++;
+    client.change({ audience, subscriber, control });
+    this.#dropClient(before);
+  }
+
   /** Removes a client, which has left its audience's members or its catch-up group before. */
   remove(client: Client): void {
     client.close();
@@ -126,7 +153,10 @@ export class Registry {
     const others = this.countFrom(client.remote) - 1;
     if (others > 0) this.#addresses.set(client.remote, others);
     else this.#addresses.delete(client.remote);
-    const { audience } = client;
+    this.#dropClient(client.audience);
+  }
+
+  #dropClient(audience: Audience<Client>): void {
     audience.clients--;
     if (audience.clients > 0) return;
     this.#audiences.delete(interestKey(audience.interest));

@@ -6,9 +6,11 @@ import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { CompileWork } from "../matching/compile-work.js";
 import { parseSelector, type Selector } from "../matching/selector.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import { positionId, presenceId } from "../protocol/position.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Publisher } from "../publishing/publisher.js";
+import type { Remover } from "../publishing/remover.js";
 import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
 import { SlicedWork } from "../util/sliced-work.js";
@@ -24,17 +26,26 @@ import type { Presence } from "./mercure/presence.js";
 import type { Route, RouteMethod } from "./route-table.js";
 import { metadataPath, metadataResponse } from "./routes/metadata.js";
 import { PublishRoute } from "./routes/publish.js";
+import { RemoveRoute } from "./routes/remove.js";
+import { ACCEPT_PATCH, StreamsRoute } from "./routes/streams.js";
 import { SubscribeRoute } from "./routes/subscribe.js";
 import { SubscriptionsRoute } from "./routes/subscriptions.js";
 import type { HttpSettings, LiveSettings } from "./settings.js";
 import { hubRequests, streamRequests } from "./subscribe-request.js";
+import { type RemoteStreams, TopicChanges } from "./topic-changes.js";
+import { VisitorAddress } from "./visitor/visitor-address.js";
 
 export interface AppDeps {
   readonly hub: Hub;
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly publisher: Publisher;
+  readonly remover: Remover;
   readonly clock: Clock;
+  /** Absent = no topic has rules. */
+  readonly rules?: TopicRules;
+  /** The other daemons of the cluster; absent = there are none. */
+  readonly remoteStreams?: RemoteStreams | undefined;
   /** Called for each publication that is rejected; absent = it is not observed. */
   readonly rejected?: (error: M2pushError) => void;
   /** Called with warnings about keys, which never contain a key. */
@@ -77,6 +88,12 @@ export class App {
     return this.#settings.current.hosts;
   }
 
+  /** The request, with the address of its visitor in the place of a trusted proxy's. */
+  withVisitor(request: HttpRequest): HttpRequest {
+    const { visitors } = this.#settings.current;
+    return visitors ? { ...request, remote: visitors.of(request) } : request;
+  }
+
   /** Headers of every response except streams: the date, and those that let pages of allowed origins read it. */
   commonHeaders(request?: HttpRequest): CorsHeaders {
     const cors = request ? corsHeaders(request, this.#settings.current.corsOrigins) : {};
@@ -85,7 +102,7 @@ export class App {
   }
 
   #routes(config: Config): Map<string, Route> {
-    const { hub, clock, presence, publisher, history, rejected = () => {} } = this.#deps;
+    const { hub, clock, presence, publisher, remover, history, rejected = () => {} } = this.#deps;
     const { path } = config.hub;
     const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
     const batchLimits = { maxEvents: config.publish.max_batch, maxBytes: config.publish.max_batch_bytes };
@@ -94,13 +111,26 @@ export class App {
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
     const publish = new PublishRoute({ publisher, batchLimits, base, dialects, settings, rejected }).handle;
+    const remove = new RemoveRoute({ remover, base, settings, rejected }).handle;
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
+    const changes = new TopicChanges({ hub, history, base, queue, settings, remote: this.#deps.remoteStreams });
+    const streams = `${path}/streams/`;
+    const patch = new StreamsRoute({
+      path: streams,
+      base,
+      settings,
+      change: (request) => changes.changeAnywhere(request),
+    }).handle;
     const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
     const routes = new Map([
       [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
-      [path, this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish }, true)],
+      [
+        path,
+        this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish, DELETE: remove }, true),
+      ],
+      [streams, this.#route(streams, { PATCH: patch }, true)],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],
     ]);
@@ -114,7 +144,10 @@ export class App {
 
   #route(name: string, methods: Readonly<Record<string, RouteMethod>>, optionsPersist?: true): Route {
     const allowed = `${Object.keys(methods).join(", ")}, OPTIONS`;
-    const options = (request: HttpRequest) => preflightHeaders(request, this.#settings.current.corsOrigins, allowed);
+    const options = (request: HttpRequest) => ({
+      ...preflightHeaders(request, this.#settings.current.corsOrigins, allowed),
+      ...(methods.PATCH && ACCEPT_PATCH),
+    });
     return { name, methods, options, ...(optionsPersist && { optionsPersist }) };
   }
 
@@ -125,10 +158,12 @@ export class App {
       corsOrigins: auth.cors_origins,
       hosts: hub.hosts,
       retryMs: stream.retry,
+      heartbeatMs: stream.heartbeat,
       maxClients: stream.max_clients,
       maxPerAddress: stream.max_per_address,
       maxPatternCost: stream.max_pattern_cost,
       maxLifetimeMs: stream.max_lifetime,
+      visitors: stream.trusted_proxies.length > 0 ? new VisitorAddress(stream.trusted_proxies) : undefined,
     };
   }
 
@@ -140,6 +175,7 @@ export class App {
       subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
       acceptsV0: this.#dialects.serves("0.x"),
       anonymous: auth.anonymous,
+      rules: this.#deps.rules,
       publishFrom: new AddressSet(auth.allow_publish_from),
       origins: [hub.origin, ...auth.cors_origins],
       metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,

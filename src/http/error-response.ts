@@ -1,6 +1,7 @@
 /** The one place that maps errors to HTTP responses: docs/decisions/0004-error-codes.md. */
 import { DEFAULT_RETRY_AFTER_MS, M2pushError, messageOf, ProtocolError, type ReplyCode } from "../errors.js";
 import { describeFault, InvalidEvents } from "../protocol/event-fault.js";
+import { publishError } from "../protocol/publish-error.js";
 import { ConditionFailed } from "../publishing/publish-condition.js";
 import { entityTag } from "./condition-headers.js";
 import type { Response } from "./response.js";
@@ -49,6 +50,12 @@ export function errorResponse(error: unknown): Response {
   if (!(error instanceof M2pushError) || !isTemporary(error.code)) return rejection("internal", { reason });
   const headers = retryAfter(error.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS);
   return rejection(error.code, { headers, reason });
+}
+
+/** The response to a request that publishes: what is not the publisher's fault has the text that replies over ZeroMQ have. */
+export function publishErrorResponse(error: unknown): Response {
+  const response = errorResponse(error);
+  return response.body === undefined ? { ...response, body: `${publishError(error).message}\n` } : response;
 }
 
 /** One line for each fault. */

@@ -1,7 +1,8 @@
-/** The fields of a form that publishes (Mercure, "Publishing"). Unknown fields are ignored. */
+/** The fields of a form that publishes (Mercure, "Publishing"), and our own: `ttl` and `final`. Unknown fields are ignored. */
 import { ProtocolError } from "../errors.js";
 import type { Draft } from "../protocol/draft.js";
 import { LIMITS } from "../protocol/limits.js";
+import { readTtl } from "../protocol/ttl.js";
 import { parseFormBody, valuesOf } from "./form.js";
 import type { MercureDialect } from "./mercure/dialect.js";
 
@@ -13,14 +14,17 @@ export function parsePublishForm(body: Buffer, dialect: MercureDialect): Draft {
   if (alternates.length >= LIMITS.topics) {
     throw new ProtocolError(dialect.tooManyTopicsCode, `more than ${LIMITS.topics} topics`);
   }
-  const [id, type, retry] = ["id", "type", "retry"].map((name) => valuesOf(form, name)[0] || undefined);
+  const [id, type, retry, ttl] = ["id", "type", "retry", "ttl"].map((name) => valuesOf(form, name)[0] || undefined);
+  const isPresent = (flag: string) => form.some(([name]) => name === flag);
   return {
     topics: [topic, ...alternates],
     data: valuesOf(form, "data")[0] ?? "",
-    private: form.some(([name]) => name === "private"),
+    private: isPresent("private"),
     ...(id !== undefined && { id }),
     ...(type !== undefined && { type }),
     ...(retry !== undefined && { retry: parseMilliseconds(retry) }),
+    ...(ttl !== undefined && { ttlMs: readTtl(ttl) }),
+    ...(isPresent("final") && { final: true }),
   };
 }
 

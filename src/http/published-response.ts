@@ -1,17 +1,12 @@
 /** Responses to requests that publish, in the form of the request: the id as text to a form, JSON to everything else. */
-import type { M2pushError, ReplyCode } from "../errors.js";
+import type { M2pushError } from "../errors.js";
 import type { PublishedEvent } from "../hub/bus.js";
+import { publishError } from "../protocol/publish-error.js";
 import { errorResponse } from "./error-response.js";
 import type { Response } from "./response.js";
 
 /** The form of the response. "events": one entry for each event of a batch. */
 export type PublishedForm = "text" | "object" | "events";
-
-/** What a publisher learns of an event that was not published; the cause is in the log. */
-const ERROR_TEXTS: Readonly<Partial<Record<ReplyCode, string>>> = {
-  storage_failed: "the event could not be stored and reached no client; fix: repeat it",
-  unavailable: "whether the event was stored is unknown; fix: repeat it",
-};
 
 /** 200 if every event was published. Otherwise a batch has the status of its first error, and the results of all its events. */
 export function publishedResponse(form: PublishedForm, published: readonly PublishedEvent[]): Response {
@@ -23,15 +18,11 @@ export function publishedResponse(form: PublishedForm, published: readonly Publi
 }
 
 function eventsResponse(published: readonly PublishedEvent[], error: M2pushError | undefined): Response {
-  const events = published.map((it) => ("error" in it ? { error: describe(it.error) } : { id: it.id }));
+  const events = published.map((it) => ("error" in it ? { error: publishError(it.error) } : { id: it.id }));
   const { body, headers } = jsonBody({ events });
   if (!error) return { status: 200, body, headers };
   const response = errorResponse(error);
   return { ...response, body, headers: { ...response.headers, ...headers } };
-}
-
-function describe({ code }: M2pushError): { readonly code: string; readonly message: string } {
-  return { code, message: ERROR_TEXTS[code as ReplyCode] ?? "the event was not published" };
 }
 
 function jsonBody(value: unknown): { readonly body: string; readonly headers: Readonly<Record<string, string>> } {

@@ -11,7 +11,7 @@ import type { ServerDelivery } from "../delivery/server-delivery.js";
 import { M2pushError } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { type HttpRequest, header } from "../protocol/request.js";
-import { errorResponse, rejection } from "./error-response.js";
+import { errorResponse, publishErrorResponse, rejection } from "./error-response.js";
 import { problemResponse } from "./problem.js";
 import { encodeResponse, type Response } from "./response.js";
 import { type RoutedRequest, type RouteResult, RouteTable, type RouteTableOptions } from "./route-table.js";
@@ -23,6 +23,8 @@ export interface RouterOptions extends RouteTableOptions {
   readonly requestCompleted: (server: string, route: string, status: number, reason?: string) => void;
   /** Headers of every response except streams; `request` is absent for a message that is not a request. */
   readonly commonHeaders: (request?: HttpRequest) => Readonly<Record<string, string>>;
+  /** Puts the address of the visitor in the place of the peer's; absent = the peer is the visitor. */
+  readonly withVisitor?: (request: HttpRequest) => HttpRequest;
 }
 
 /** Requests of one connection that are queued behind a slow response: more than any publisher's library sends ahead. */
@@ -56,7 +58,8 @@ export class Router {
     this.#routes = new RouteTable(options);
   }
 
-  request(server: ServerDelivery, request: HttpRequest): void {
+  request(server: ServerDelivery, received: HttpRequest): void {
+    const request = this.#options.withVisitor?.(received) ?? received;
     const busy = this.#busyConnection(server, request.id);
     if (busy) this.#enqueue(server, busy, request);
     else this.#start(server, request);
@@ -107,7 +110,7 @@ export class Router {
       return;
     }
     const stopping = new M2pushError("unavailable", "the daemon is stopping, and the event is not stored yet");
-    void this.#send(name, server, request, errorResponse(stopping), () => false);
+    void this.#send(name, server, request, publishErrorResponse(stopping), () => false);
   }
 
   // ---- One request ---------------------------------------------------------------------------------------------------

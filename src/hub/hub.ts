@@ -14,14 +14,18 @@ import type { KeepaliveTimes } from "../delivery/keepalive.js";
 import type { Outlet } from "../delivery/outlet.js";
 import type { DisconnectReason, GapReason } from "../delivery/reasons.js";
 import { offsetOfId, planReplay, type ReplayRequest } from "../delivery/replay.js";
-import { ServerDelivery } from "../delivery/server-delivery.js";
+import { ServerDelivery, type TopicChange } from "../delivery/server-delivery.js";
 import type { Subscription } from "../delivery/subscription.js";
+import { TopicOffsets } from "../delivery/topic-offsets.js";
 import { M2pushError } from "../errors.js";
 import { MatchBudget } from "../matching/match-budget.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import type { Bus, PublishedEvent } from "./bus.js";
+import { ControlledStreams, type OpenStream } from "./controlled-streams.js";
 import type { PresenceListener } from "./presence-listener.js";
 import { TrustedKeys } from "./trusted-keys.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
@@ -41,11 +45,17 @@ export interface HubOptions {
   readonly isFlooded?: () => boolean;
   /** The hub's absolute URL, against which relative topics and patterns are resolved. */
   readonly base: string;
+  /** Absent = no topic has rules. */
+  readonly rules?: TopicRules;
   /** A number from 0 up to 1. */
   readonly random: () => number;
 }
 
 export class Hub {
+  /** The streams whose topics can be changed. */
+  readonly streams: ControlledStreams;
+  /** The stored events of each topic. */
+  readonly topics: TopicOffsets;
   readonly #options: HubOptions;
   readonly #servers = new Map<string, ServerDelivery>();
   /** "storing": publications are stored, and this process does not send them any more. */
@@ -60,8 +70,10 @@ export class Hub {
   #discardedThrough = 0;
 
   constructor(options: HubOptions) {
-    const { history, clock, conditions, presence } = options;
+    const { history, clients, clock, conditions, presence } = options;
     this.#options = options;
+    this.streams = new ControlledStreams({ clients, apply: this.#changeTopics.bind(this) });
+    this.topics = new TopicOffsets(history);
     this.#budget = new MatchBudget(clock);
     this.#watchers = new Watchers(presence, history, clock);
     this.#reader = new HistoryReader(history, clock, conditions);
@@ -102,17 +114,28 @@ export class Hub {
 
   /** Publishes one event; resolves when it is as durable as configured. Rejects with "unavailable" once sealed; see Bus.publish. */
   publish(draft: Draft): Promise<Publication> {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publish(draft);
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publish(this.#ruled(draft));
   }
 
   /** Publishes a batch; see Bus.publishAll. */
   publishAll(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publishAll(drafts);
+    if (this.#phase === "sealed") return rejectStopping();
+    return this.#options.bus.publishAll(this.#options.rules ? drafts.map((draft) => this.#ruled(draft)) : drafts);
+  }
+
+  /** See Bus.remove. */
+  remove(removal: Removal): Promise<Publication> {
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.remove(removal);
   }
 
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(draft);
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(this.#ruled(draft));
+  }
+
+  #ruled(draft: Draft): Draft {
+    const { rules } = this.#options;
+    return rules === undefined ? draft : rules.applyTo(draft);
   }
 
   /**
@@ -124,6 +147,11 @@ export class Hub {
     let stored: Promise<void> | undefined;
     for (const publication of publications) {
       stored = this.#options.history.append(publication);
+      if (publication.removes) {
+        this.#options.observe({ type: "removed", removal: publication.removes });
+        continue;
+      }
+      this.topics.published(publication);
       this.#options.observe({ type: "published", publication });
     }
     if (this.#phase === "open") for (const publication of publications) this.#enqueue(publication);
@@ -131,6 +159,9 @@ export class Hub {
   }
 
   #enqueue(publication: Publication): void {
+    // Queued publications may be removed: clients get the others from the history.
+    if (publication.removes) for (const server of this.#servers.values()) server.discard();
+    if (publication.removes) return;
     this.#budget.begin();
     for (const server of this.#servers.values()) {
       if (publication.offset <= this.#discardedThrough) return;
@@ -140,11 +171,13 @@ export class Hub {
 
   #discard(): void {
     this.#discardedThrough = this.#options.history.last;
+    this.topics.reset();
     for (const server of this.#servers.values()) server.discard();
   }
 
   #discontinuity(reason: GapReason): void {
     const { clock, history, clients } = this.#options;
+    this.topics.reset();
     if (reason === "unknown") {
       this.#epochSince = clock.monotonic();
       clients.renew(history.epoch);
@@ -175,8 +208,23 @@ export class Hub {
     const stream = server.register(subscription);
     server.open(stream, this.#watchers.start(server, stream, replay));
     this.#watchers.add(server, stream.client);
+    this.streams.add(server, stream.client);
     if (subscriber) this.#options.presenceListener.joined(subscriber);
     server.flush();
+  }
+
+  #changeTopics({ server, client }: OpenStream, change: TopicChange): number {
+    const { subscriber } = client;
+    this.#watchers.remove(server, client);
+    const offset = server.changeTopics(client, change);
+    this.#watchers.add(server, client);
+    if (subscriber && change.subscriber) this.#options.presenceListener.changed(subscriber, change.subscriber);
+    return offset;
+  }
+
+  /** Clients of the previous process may still be connected: adopt() or forget() decides. */
+  expect(clients: readonly StoredClient[]): void {
+    this.streams.expect(clients);
   }
 
   /**
@@ -187,6 +235,7 @@ export class Hub {
   adopt(server: ServerDelivery, stored: StoredClient, asOf = Number.POSITIVE_INFINITY): Client {
     const client = server.adopt(stored, asOf < this.#epochSince);
     this.#watchers.add(server, client);
+    this.streams.add(server, client);
     if (stored.subscriber) this.#options.presenceListener.adopted(stored.subscriber);
     if (this.#keys.isRevoked(client)) this.end(server, client.id, "revoked");
     server.flush();
@@ -195,8 +244,10 @@ export class Hub {
 
   /** Removes clients of the previous process or generation whose streams cannot be continued, connected or not. */
   forget(server: ServerDelivery, clients: readonly StoredClient[]): void {
-    for (const { id, subscriber } of clients) {
+    for (const client of clients) {
+      const { id, subscriber } = client;
       if (!server.clients.has(id)) this.#options.clients.remove(server.name, id);
+      this.streams.remove(client);
       if (subscriber) this.#options.presenceListener.left(subscriber);
     }
   }
@@ -227,6 +278,7 @@ export class Hub {
     const client = server.leave(id, reason);
     if (!client) return false;
     this.#watchers.remove(server, client);
+    this.streams.remove(client);
     if (client.subscriber) this.#options.presenceListener.left(client.subscriber);
     return true;
   }
@@ -271,6 +323,7 @@ export class Hub {
   lost(server: ServerDelivery): StoredClient[] {
     const left = server.reset();
     this.#watchers.clear(server);
+    this.streams.expect(left);
     return left;
   }
 

@@ -1,6 +1,7 @@
 /** Reports what a connection adoption leaves undecided, as conditions: in the log, /status and the metrics while they last. */
 import type { ServerConfig } from "../config/schema.js";
 import type { Observe } from "../hub/events.js";
+import { conditionTexts } from "../util/condition-texts.js";
 import type { Conditions } from "../util/conditions.js";
 
 /** Called whenever a number changes. */
@@ -32,8 +33,7 @@ function reportUndecided(subject: string, clients: number, conditions: Condition
   conditions.begin({
     code: "adoption_undecided",
     subject,
-    message: `${clients} streams of the previous process wait for the proof that Mongrel2 has not restarted`,
-    fix: "none needed: without a proof m2push closes them after 12 s, and the browsers reconnect; if it lasts, check [[mongrel2]] control",
+    ...conditionTexts.adoptionUndecided(clients),
     level: "info",
     details: { clients },
   });
@@ -53,14 +53,7 @@ function reportUnknown(subject: string, { connections, reason, timeoutMs }: Unkn
   conditions.begin({
     code: "orphans_unknown",
     subject,
-    message: `${connections} connections may wait for a response or for events in vain, and cannot be told from those of other applications: ${orphanOutcome(connections, timeoutMs)}`,
-    fix: `set [[mongrel2]] database, if no other application answers requests of this Mongrel2 (${reason}); or restart Mongrel2`,
+    ...conditionTexts.orphansUnknown(connections, timeoutMs, reason),
     details: { connections },
   });
-}
-
-function orphanOutcome(connections: number | "some", timeoutMs: number): string {
-  if (connections === "some") return "without the control port m2push closes none of them";
-  if (timeoutMs === 0) return "m2push closes none of them, because orphan_timeout is 0";
-  return `m2push closes each after ${timeoutMs / 1000} s without a byte moving on it (orphan_timeout)`;
 }

@@ -1,6 +1,7 @@
 /** Reports whether a Mongrel2 can be reached: one condition for the two connections of its link. */
 import { messageOf } from "../errors.js";
 import type { Observe } from "../hub/events.js";
+import { conditionTexts } from "../util/condition-texts.js";
 import type { Conditions } from "../util/conditions.js";
 import type { TransportObserver } from "../zmq/transport.js";
 
@@ -10,16 +11,9 @@ export function reachabilityObserver(server: string, conditions: Conditions, obs
   return {
     unreachable: ({ address, what, fix, cause }) => {
       unreachable.add(address);
-      const message = `Mongrel2 unreachable: ${what}`;
       const details = { address, cause: messageOf(cause) };
-      conditions.begin({
-        code: "link_failed",
-        subject: server,
-        message,
-        fix,
-        level: "warn",
-        details,
-      });
+      const text = conditionTexts.unreachable(what, fix);
+      conditions.begin({ code: "link_failed", subject: server, ...text, level: "warn", details });
     },
     reached: (address) => {
       unreachable.delete(address);

@@ -1,9 +1,10 @@
 /**
  * Text format that moves a history from one store to another (`m2push history export`): one JSON object per line (NDJSON).
  *
- *   {"format":"m2push history","version":1,"epoch":"1q9x0k","floor":0,"last":2}
+ *   {"format":"m2push history","version":1,"epoch":"1q9x0k","floor":0,"last":3}
  *   {"offset":1,"id":"1q9x0k.1","time":1760000000000,"topics":["news"],"data":"hello"}
  *   {"offset":2,"id":"urn:2","time":1760000000001,"topics":["a","b"],"private":true,"type":"x","retry":5000,"data":""}
+ *   {"offset":3,"id":"#1q9x0k.3","time":1760000000002,"expires":1760000600002,"topics":["c"],"final":true,"data":"bye"}
  *   {"end":true}
  *
  * The events are sorted by offset, above `floor` and not above `last`. The archive contains every stored event above `floor`, so
@@ -39,7 +40,7 @@ const VERSION = 1;
 /** Stores encode the length of a topic in 16 bits. */
 const MAX_TOPIC_BYTES = 65_535;
 const LONE_SURROGATE = /\p{Cs}/u;
-const ENTRY_KEYS = ["offset", "id", "time", "topics", "private", "type", "retry", "data"];
+const ENTRY_KEYS = ["offset", "id", "time", "expires", "topics", "private", "final", "type", "retry", "data"];
 
 export const ARCHIVE_END = '{"end":true}\n';
 
@@ -48,18 +49,20 @@ export function encodeHeader({ epoch, floor, last }: ArchiveHeader): string {
 }
 
 export function encodeEntry(publication: Publication): string {
-  const { offset, time } = publication;
-  const { id, topics, data, type, retry, private: hidden } = draftOf(publication);
+  const { offset, time, expiresAt: expires } = publication;
+  const { id, topics, data, type, retry, private: hidden, final } = draftOf(publication);
   const options = {
     ...(hidden && { private: true }),
+    ...(final && { final }),
     ...(type !== undefined && { type }),
     ...(retry !== undefined && { retry }),
   };
-  return `${JSON.stringify({ offset, id, time, topics, ...options, data })}\n`;
+  return `${JSON.stringify({ offset, id, time, expires, topics, ...options, data })}\n`;
 }
 
 /** Returns the draft of a stored publication, with the id that it was given. Throws "storage_unusable". */
-export function draftOf({ offset, id, topics, private: hidden, bytes }: Publication): Draft & { readonly id: string } {
+export function draftOf(publication: Publication): Draft & { readonly id: string } {
+  const { offset, id, topics, private: hidden, time, expiresAt, isFinal, bytes } = publication;
   const [event, more] = decodeEvents(bytes.toString());
   const [first, ...rest] = topics;
   if (event?.data === undefined || more || first === undefined)
@@ -72,6 +75,8 @@ export function draftOf({ offset, id, topics, private: hidden, bytes }: Publicat
     private: hidden,
     ...(type !== undefined && { type }),
     ...(retry !== undefined && { retry }),
+    ...(expiresAt !== undefined && { ttlMs: expiresAt - time }),
+    ...(isFinal && { final: isFinal }),
   };
 }
 
@@ -97,13 +102,19 @@ export function decodeEntry(line: string): Publication | undefined {
   const unknown = Object.keys(entry).find((key) => !ENTRY_KEYS.includes(key));
   if (unknown !== undefined)
     throw invalid(`unknown key ${JSON.stringify(unknown)}: known are ${ENTRY_KEYS.join(", ")}`);
-  const { offset, id, time, private: hidden = false } = entry;
+  const { offset, id, time, expires, private: hidden = false, final = false } = entry;
   if (!isCount(offset) || offset === 0) throw invalid('"offset" must be a whole number above 0');
   if (!isText(id) || id === "") throw invalid('"id" must be a text that is not empty');
   if (Buffer.byteLength(id) > LIMITS.idBytes) throw tooLarge(`"id" has more than ${LIMITS.idBytes} bytes`);
   if (!Number.isFinite(time)) throw invalid('"time" must be milliseconds since 1970');
+  if (expires !== undefined && !Number.isFinite(expires)) throw invalid('"expires" must be milliseconds since 1970');
   if (typeof hidden !== "boolean") throw invalid('"private" must be true or false');
-  return { offset, id, topics: topicsOf(entry), private: hidden, time: Number(time), bytes: bytesOf(id, entry) };
+  if (typeof final !== "boolean") throw invalid('"final" must be true or false');
+  return {
+    ...{ offset, id, topics: topicsOf(entry), private: hidden, time: Number(time), bytes: bytesOf(id, entry) },
+    ...(expires !== undefined && { expiresAt: Number(expires) }),
+    ...(final && { isFinal: final }),
+  };
 }
 
 type Json = Readonly<Record<string, unknown>>;

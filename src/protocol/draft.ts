@@ -2,6 +2,7 @@
  * An event as its publisher sent it, and the rules that apply to the events of every ingress. Authorization is decided elsewhere.
  */
 import { ProtocolError, type ReplyCode } from "../errors.js";
+import { formatDuration } from "../util/units.js";
 import { atMost, type EventFault, faultOf, invalid, quote, tooLarge } from "./event-fault.js";
 import { LIMITS } from "./limits.js";
 import { eventSize } from "./sse.js";
@@ -21,6 +22,10 @@ export interface Draft {
   readonly retry?: number;
   /** Whether only subscribers with a grant for one of the topics receive the event. */
   readonly private: boolean;
+  /** How long the event may be delivered and replayed, in milliseconds from its publication; absent = while it is stored. */
+  readonly ttlMs?: number;
+  /** The last event of its topics, until one of them is published to again. */
+  readonly final?: true;
   /** Idempotency key of the event: a repeat of the publication with the same key publishes nothing. Never sent to clients. */
   readonly key?: string;
   /** The key to store with the event; publishing/ sets it. */
@@ -69,6 +74,7 @@ const CHECKS: readonly { member: string; check: (draft: Draft, rules: DraftRules
   { member: "id", check: ({ id }) => id === undefined || checkId(id) },
   { member: "type", check: ({ type }) => type === undefined || checkType(type) },
   { member: "retry", check: ({ retry }) => retry === undefined || checkRetry(retry) },
+  { member: "ttl", check: ({ ttlMs }) => ttlMs === undefined || checkTtl(ttlMs) },
   { member: "key", check: ({ key }) => key === undefined || checkKey(key) },
 ];
 
@@ -112,6 +118,13 @@ function checkRetry(retry: number): void {
   if (!Number.isInteger(retry) || retry < 0)
     throw invalid(`retry must be a whole number of milliseconds, not ${retry}`);
   if (retry > LIMITS.retryMs) throw tooLarge(`retry of ${retry} ms, at most ${LIMITS.retryMs} are taken`);
+}
+
+function checkTtl(ttlMs: number): void {
+  if (!Number.isInteger(ttlMs) || ttlMs <= 0)
+    throw invalid(`ttl must be longer than 0, in whole milliseconds, not ${ttlMs} ms`);
+  if (ttlMs > LIMITS.ttlMs)
+    throw tooLarge(`ttl of ${formatDuration(ttlMs)}, at most ${formatDuration(LIMITS.ttlMs)} are taken`);
 }
 
 function checkKey(key: string): void {

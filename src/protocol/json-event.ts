@@ -1,11 +1,12 @@
 /**
- * An event as a JSON object: `{"topic" or "topics", "data", "id"?, "type"?, "retry"?, "private"?, "key"?}`. A string is the data as text; any
- * other value of `data` is passed on as it stands in the source. An id or type that is "" counts as absent.
+ * An event as a JSON object: `{"topic" or "topics", "data", "id"?, "type"?, "retry"?, "private"?, "ttl"?, "final"?, "key"?}`. A string is the data
+ * as text; any other value of `data` is passed on as it stands in the source. An id or type that is "" counts as absent.
  */
 import { ProtocolError } from "../errors.js";
 import { checkDraft, type Draft, type DraftRules, faultsOfDraft } from "./draft.js";
 import { type EventFault, faultOf, InvalidEvents, invalid, quote } from "./event-fault.js";
 import { memberSource } from "./json-source.js";
+import { readTtl } from "./ttl.js";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -13,7 +14,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export type ReadEvent = (value: unknown, source: () => string, rules: DraftRules) => Draft;
 
 /** Members of the options of a ZeroMQ message. */
-const OPTION_NAMES = ["id", "type", "retry", "private", "key"];
+const OPTION_NAMES = ["id", "type", "retry", "private", "ttl", "final", "key"];
 const EVENT_NAMES = ["topic", "topics", "data", ...OPTION_NAMES];
 
 /** The optional members, each with its reader. A reader returns the value for the draft; undefined = absent. */
@@ -24,10 +25,9 @@ const OPTION_READERS = {
     if (retry === undefined || typeof retry === "number") return retry;
     throw invalid('"retry" must be a number');
   },
-  private(isPrivate: unknown): boolean {
-    if (isPrivate === undefined || typeof isPrivate === "boolean") return isPrivate ?? false;
-    throw invalid('"private" must be true or false');
-  },
+  private: (isPrivate: unknown) => readFlag("private", isPrivate),
+  ttl: (ttl: unknown) => (ttl === undefined ? undefined : readTtl(ttl)),
+  final: (isFinal: unknown) => readFlag("final", isFinal) || undefined,
   key: (key: unknown) => readText("key", key),
 };
 
@@ -79,7 +79,7 @@ function faultsOfEvent(json: JsonObject, source: () => string, rules: DraftRules
   collect("topic", () => Object.assign(draft, { topics: readTopics(json) }));
   collect("data", () => Object.assign(draft, { data: readData(json, source) }));
   for (const [name, read] of Object.entries(OPTION_READERS)) {
-    collect(name, () => Object.assign(draft, { [name]: read(json[name]) }));
+    collect(name, () => Object.assign(draft, { [name === "ttl" ? "ttlMs" : name]: read(json[name]) }));
   }
   return [...faults, ...faultsOfDraft(draft, rules)];
 }
@@ -112,14 +112,23 @@ export function readOptions(json: JsonObject): Omit<Draft, "topics" | "data"> {
   const id = OPTION_READERS.id(json.id);
   const type = OPTION_READERS.type(json.type);
   const retry = OPTION_READERS.retry(json.retry);
+  const ttlMs = OPTION_READERS.ttl(json.ttl);
+  const final = OPTION_READERS.final(json.final);
   const key = OPTION_READERS.key(json.key);
   return {
     private: OPTION_READERS.private(json.private),
     ...(id !== undefined && { id }),
     ...(type !== undefined && { type }),
     ...(retry !== undefined && { retry }),
+    ...(ttlMs !== undefined && { ttlMs }),
+    ...(final && { final }),
     ...(key !== undefined && { key }),
   };
+}
+
+function readFlag(name: string, flag: unknown): boolean {
+  if (flag === undefined || typeof flag === "boolean") return flag ?? false;
+  throw invalid(`"${name}" must be true or false`);
 }
 
 function readText(name: string, text: unknown): string | undefined {

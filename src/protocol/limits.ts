@@ -29,6 +29,8 @@ export const LIMITS = {
   keyLength: 255,
   /** The longest `retry`, in milliseconds (24 days): timers of browsers have 31 bits. */
   retryMs: 2_147_483_647,
+  /** The longest `ttl`, in milliseconds (3650 days): that of [history] max_age. */
+  ttlMs: 315_360_000_000,
   /** One message of a publisher, before it is decoded. JSON may need 6 bytes for one byte of the event. */
   messageBytes: 1_000_000,
   /** The header block of a request; Mongrel2's default limit for the head is 4,096 bytes (limits.buffer_size). */

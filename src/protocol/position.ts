@@ -9,6 +9,7 @@
  */
 import { ProtocolError } from "../errors.js";
 import type { Draft, Publication } from "./publication.js";
+import type { Removal } from "./removal.js";
 import { encodeEvent } from "./sse.js";
 
 /** Returns the id that a client sends when it has received everything up to and including this offset. */
@@ -53,9 +54,21 @@ export function positionDraft(draft: Draft, epoch: string, offset: number, time:
     throw new ProtocolError("invalid", `id "${draft.id}" is reserved: it has the form of this hub's own ids`);
   }
   const id = draft.id ?? positionId(epoch, offset);
-  const { topics, private: isPrivate, type, retry, data, storedKey } = draft;
+  const { topics, private: isPrivate, type, retry, data, ttlMs, final, storedKey } = draft;
   const bytes = encodeEvent({ type, retry, id, data });
-  // Without a key, the object has the members that it always had: a spread would cost every event.
-  if (storedKey === undefined) return { offset, id, topics, private: isPrivate, time, bytes };
-  return { offset, id, topics, private: isPrivate, time, bytes, storedKey };
+  // Most events have the members of this object only: a spread would cost every event.
+  const publication = { offset, id, topics, private: isPrivate, time, bytes };
+  if (storedKey === undefined && ttlMs === undefined && final === undefined) return publication;
+  return {
+    ...publication,
+    ...(ttlMs !== undefined && { expiresAt: time + ttlMs }),
+    ...(final && { isFinal: final }),
+    ...(storedKey !== undefined && { storedKey }),
+  };
+}
+
+/** Assigns a position to a removal: a publication without topics, whose bytes are those of the record. `time`: milliseconds since 1970. */
+export function positionRemoval(removal: Removal, epoch: string, offset: number, time: number): Publication {
+  const bytes = Buffer.from(JSON.stringify(removal));
+  return { offset, id: positionId(epoch, offset), topics: [], private: true, time, bytes, removes: removal };
 }

@@ -11,6 +11,7 @@ import {
 import { atMost, invalid, textOf } from "./event-fault.js";
 import { parseJson, readJsonEvent, readOptions, readOptionsObject } from "./json-event.js";
 import { LIMITS } from "./limits.js";
+import type { Removal } from "./removal.js";
 import { decodeEvents } from "./sse.js";
 import type { StoredKey } from "./stored-key.js";
 
@@ -28,6 +29,12 @@ export interface Publication {
   readonly time: number;
   /** The encoded SSE event. */
   readonly bytes: Buffer;
+  /** From this time on, milliseconds since 1970, it is neither delivered nor replayed; absent = never. */
+  readonly expiresAt?: number;
+  /** Ends its topics until one of them is published to again. */
+  readonly isFinal?: true;
+  /** What it removes; it is no event then, and is never delivered. See removal.ts. */
+  readonly removes?: Removal;
   /** Stored with the event, in its transaction; a publication that is read from the history has none. */
   readonly storedKey?: StoredKey;
 }
@@ -38,8 +45,8 @@ const DEFAULT_TOPIC = "message";
 /**
  * Reads one ZeroMQ message of one event:
  * - `topic`, `data`
- * - `topic`, `data`, JSON `{"id","type","retry","private","key"}`, each optional
- * - JSON `{"topic" or "topics","data","id"?,"type"?,"retry"?,"private"?,"key"?}` (json-event.ts)
+ * - `topic`, `data`, JSON `{"id","type","retry","private","ttl","final","key"}`, each optional
+ * - JSON `{"topic" or "topics","data","id"?,"type"?,"retry"?,"private"?,"ttl"?,"final"?,"key"?}` (json-event.ts)
  * - an EventSource block, such as "id: 1\r\ndata: Hello\r\n\r\n" (the last blank line may be missing)
  *
  * An id or type that is "" counts as absent. Throws "invalid" or "too_large"; InvalidEvents lists every fault of a JSON event.

@@ -5,13 +5,12 @@
  */
 import { DEFAULT_RETRY_AFTER_MS, M2pushError, ProtocolError, type ReplyCode } from "../errors.js";
 import { InvalidEvents } from "./event-fault.js";
+import { publishError } from "./publish-error.js";
 
 const MS_PER_SECOND = 1000;
 
 /** Codes of errors after which the same message may be accepted later. */
 const TEMPORARY_CODES: ReadonlySet<string> = new Set<ReplyCode>(["unavailable", "storage_failed", "rate_limited"]);
-/** Codes that never leave the daemon. */
-const INTERNAL_CODES: ReadonlySet<string> = new Set(["config_invalid", "link_failed", "storage_unusable"]);
 
 /** What became of an event. */
 type EventResult = { readonly id: string } | { readonly error: M2pushError };
@@ -26,15 +25,13 @@ export function encodeResults(results: readonly EventResult[], isBatch: boolean)
 
 export const encodeError = (error: unknown): Buffer => encode({ error: describe(error) });
 
-/** A defect is not described to publishers; the log has it. */
 function describe(error: unknown): Json {
-  if (!(error instanceof M2pushError) || error.code === "internal" || INTERNAL_CODES.has(error.code)) {
-    return { code: "internal", message: "an internal error; fix: check the log of the daemon" };
-  }
-  const { code, message } = error;
-  const retryAfterMs = error.retryAfterMs ?? (TEMPORARY_CODES.has(code) ? DEFAULT_RETRY_AFTER_MS : undefined);
+  const { code, message } = publishError(error);
+  const stated = error instanceof M2pushError ? error.retryAfterMs : undefined;
+  const retryAfterMs = stated ?? (TEMPORARY_CODES.has(code) ? DEFAULT_RETRY_AFTER_MS : undefined);
   return {
-    ...{ code, message },
+    code,
+    message,
     ...(retryAfterMs !== undefined && { retry_after: Math.ceil(retryAfterMs) / MS_PER_SECOND }),
     ...(error instanceof InvalidEvents && { faults: error.faults }),
   };

@@ -8,7 +8,7 @@ export interface PublishRequest {
   readonly drafts: readonly Draft[];
   /** Who publishes: the scope of idempotency keys. Issuer and subject of the token, otherwise the source. */
   readonly publisher: string;
-  /** Whose rate applies; absent = that of `publisher`. */
+  /** Another scope of rates; absent = `publisher`. */
   readonly rateScope?: string;
   /** The ingress slows the publisher down to its rate by itself: the request is not rejected as "rate_limited". */
   readonly isPaced?: boolean;

@@ -3,12 +3,12 @@
  * every ingress belong here.
  */
 import type { History } from "../delivery/history.js";
+import type { TopicOffsets } from "../delivery/topic-offsets.js";
 import { ProtocolError } from "../errors.js";
 import type { PublishedEvent } from "../hub/bus.js";
 import type { Hub } from "../hub/hub.js";
 import type { Draft } from "../protocol/publication.js";
 import { KeyedPublisher } from "./keyed-publisher.js";
-import type { NewestEvents } from "./newest-events.js";
 import { checkCondition, type PublishCondition } from "./publish-condition.js";
 import type { PublishRequest } from "./publish-request.js";
 import type { RateLimiter } from "./rate-limiter.js";
@@ -16,7 +16,7 @@ import type { RateLimiter } from "./rate-limiter.js";
 export interface PublisherOptions {
   readonly hub: Pick<Hub, "publish" | "publishAll">;
   /** Absent = conditions are not supported: in a cluster another daemon may publish between the check and the publication. */
-  readonly newest?: NewestEvents;
+  readonly topics?: Pick<TopicOffsets, "newestOf">;
   readonly keys: Pick<History, "findKey">;
   /** Called for each request or event whose idempotency key was used before, and which was not published again. */
   readonly repeated: () => void;
@@ -39,7 +39,8 @@ export class Publisher {
   /**
    * Publishes the events of one request; resolves, when they are as durable as configured, with what became of each of them. Rejects
    * with an M2pushError when none of them was published, or when that is unknown ("unavailable"). A request or event whose idempotency
-   * key was used before is not published again, and has the first one's ids. Rejects with "rate_limited" over the publisher's rate.
+   * key was used before is not published again, and has the first one's ids. Rejects with "rate_limited" over the rate of the publisher or of a
+   * topic.
    */
   async publish(request: PublishRequest): Promise<readonly PublishedEvent[]> {
     if (!request.isPaced) this.#takeRate(request);
@@ -49,7 +50,7 @@ export class Publisher {
   }
 
   #takeRate({ publisher, rateScope = publisher, drafts }: PublishRequest): void {
-    const retryAfterMs = this.#options.rates?.take(rateScope, drafts.length) ?? 0;
+    const retryAfterMs = this.#options.rates?.take(rateScope, drafts) ?? 0;
     if (retryAfterMs > 0)
       throw new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs });
   }
@@ -63,13 +64,13 @@ export class Publisher {
 
   /** The check and the publication are in one tick, so that nothing comes between them. Rejects with ConditionFailed. */
   async #publishIf(condition: PublishCondition, draft: Draft): Promise<PublishedEvent> {
-    const { hub, newest } = this.#options;
-    if (!newest) throw new ProtocolError("unsupported", "conditions are not supported in a cluster");
+    const { hub, topics } = this.#options;
+    if (!topics) throw new ProtocolError("unsupported", "conditions are not supported in a cluster");
     const [topic] = draft.topics;
-    let current = newest.of(topic);
+    let current = topics.newestOf(topic);
     while (current instanceof Promise) {
       await current;
-      current = newest.of(topic);
+      current = topics.newestOf(topic);
     }
     checkCondition(condition, current.id);
     return hub.publish(draft);

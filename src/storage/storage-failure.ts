@@ -1,6 +1,7 @@
 /** A failed write to the history: its error with a fix, and the condition that is reported for it. */
 import { getSystemErrorName } from "node:util";
 import { M2pushError, messageOf } from "../errors.js";
+import { conditionTexts } from "../util/condition-texts.js";
 import type { Conditions } from "../util/conditions.js";
 
 /** Repeated failures are one condition. `areAccepted`: whether publications are accepted nevertheless (durability "memory"). */
@@ -29,8 +30,9 @@ export class StorageFailure extends M2pushError {
   constructor(cause: unknown, folder: string) {
     // lmdb-js appends internal details to the message.
     const why = messageOf(cause).replace(/: Attempting to .*$/s, "");
-    super("storage_failed", `publications cannot be stored: ${why}`, { cause });
-    this.fix = FIXES[errorNameOf(cause)]?.(folder) ?? `look for errors of the disk of ${folder} (dmesg)`;
+    const fix = FIXES[errorNameOf(cause)]?.(folder) ?? `look for errors of the disk of ${folder} (dmesg)`;
+    super("storage_failed", conditionTexts.storageFailing(why, fix).message, { cause });
+    this.fix = fix;
   }
 }
 

@@ -46,6 +46,20 @@ interface PendingRequest {
   readonly reject: (why: string) => void;
 }
 
+/**
+ * Sends one request over a connection of its own and resolves with the reply. Rejects with a NoReplyError when none arrives within
+ * `timeoutMs`, connecting included, and with "link_failed" if the address is invalid.
+ */
+export async function requestOnce(spec: string, request: Buffer, timeoutMs: number, clock: Clock): Promise<Buffer> {
+  const session = new RequestSession(spec, clock, { connected() {}, ended() {}, replied() {} });
+  try {
+    await session.start();
+    return (await session.request([request], timeoutMs)).answer;
+  } finally {
+    await session.close();
+  }
+}
+
 export class RequestSession {
   readonly #spec: string;
   readonly #clock: Clock;

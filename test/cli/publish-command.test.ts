@@ -70,6 +70,9 @@ describe("Publish command", () => {
       "--retry",
       "100",
       "--private",
+      "--ttl",
+      "10m",
+      "--final",
       "--zmq",
       spec,
       "héllo\nworld",
@@ -78,7 +81,14 @@ describe("Publish command", () => {
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: "1\n", stderr: "" });
     const [topic, data, json = ""] = received[0] ?? [];
     assert.deepEqual([topic, data], ["news", "héllo\nworld"]);
-    assert.deepEqual(JSON.parse(json), { id: "7", type: "headline", retry: 100, private: true });
+    assert.deepEqual(JSON.parse(json), {
+      id: "7",
+      type: "headline",
+      retry: 100,
+      ttl: "10m",
+      final: true,
+      private: true,
+    });
   });
 
   test("without options the topic is message and the JSON is empty", async () => {
@@ -129,7 +139,7 @@ describe("Publish command", () => {
     assert.deepEqual([code, stdout], [1, ""]);
     assert.equal(
       stderr,
-      `m2push: the daemon at ${spec} rejected the event (rate_limited): too many events; fix: try again in 1.5 s\n`,
+      `m2push: the daemon at ${spec} rejected the event (rate_limited): too many events; retry after 1.5 s\n`,
     );
   });
 
@@ -278,7 +288,23 @@ describe("Publish command", () => {
 
   test("with --url the event is posted as a form with the token, and the acknowledged id is printed", async () => {
     await withHub([[200, "urn:uuid:1\n"]], async (url, seen) => {
-      const event = ["-t", "a b", "-t", "c", "--id", "7", "--type", "t", "--retry", "5", "--private", "x=1&y\n"];
+      const event = [
+        "-t",
+        "a b",
+        "-t",
+        "c",
+        "--id",
+        "7",
+        "--type",
+        "t",
+        "--retry",
+        "5",
+        "--private",
+        "--ttl",
+        "90",
+        "--final",
+        "x=1&y\n",
+      ];
       const outcome = await runCommand(addPublish, ["publish", "--url", url, "--token", "abc", ...event]);
       assert.deepEqual(outcome, { code: 0, stdout: "urn:uuid:1\n", stderr: "" });
       const [{ method, headers, form } = { method: "", headers: {}, form: [] }] = seen;
@@ -293,6 +319,8 @@ describe("Publish command", () => {
         ["type", "t"],
         ["retry", "5"],
         ["private", "on"],
+        ["ttl", "90s"],
+        ["final", "on"],
       ]);
     });
   });
@@ -363,7 +391,7 @@ describe("Publish command", () => {
     await new Promise((resolve) => server.close(resolve));
     const { code, stderr } = await runCommand(addPublish, ["publish", "--url", url, "x"]);
     assert.equal(code, 1);
-    assert.match(stderr, /^m2push: cannot publish to http:\/\/127\.0\.0\.1:\d+\/: connect ECONNREFUSED .*\n$/);
+    assert.match(stderr, /^m2push: cannot reach http:\/\/127\.0\.0\.1:\d+\/: connect ECONNREFUSED .*\n$/);
   });
 
   /** A line that is exactly this error. */
@@ -374,6 +402,8 @@ describe("Publish command", () => {
     [["--timeout", "1m", "x"], /'1m' is invalid\. Expected a number of seconds above 0\./],
     [["--retry", "5s", "x"], /'5s' is invalid\. Expected a whole number of milliseconds\./],
     [["--key", "a b", "x"], /'a b' is invalid\. Expected 1 to 240 visible ASCII characters\./],
+    [["--ttl", "soon", "x"], /'soon' is invalid\. ttl must be a whole number of seconds, or a duration/],
+    [["--ttl", "0", "x"], /ttl must be longer than 0/],
     [["--url", "localhost", "x"], /'localhost' is invalid\. Expected a URL/],
     [["--zmq", "localhost", "x"], /'localhost' is invalid\. Expected an address/],
     [["--url", "http://a", "--zmq", "tcp://a:1", "x"], /cannot be used with option/],

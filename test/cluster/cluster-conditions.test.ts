@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { clusterConditions } from "../../src/cluster/cluster-conditions.js";
+import { conditionTexts } from "../../src/util/condition-texts.js";
 import type { Conditions } from "../../src/util/conditions.js";
 
 function setUp() {
@@ -16,7 +17,7 @@ describe("clusterConditions", () => {
   test("has a condition while the stream is not followed", () => {
     const { standing, observer } = setUp();
     observer.changed("cable cut");
-    assert.deepEqual([...standing], [["cluster_unavailable", "disconnected from NATS: cable cut"]]);
+    assert.deepEqual([...standing], [["cluster_unavailable", conditionTexts.clusterUnavailable("cable cut").message]]);
     observer.changed(undefined);
     assert.equal(standing.size, 0);
   });
@@ -24,7 +25,7 @@ describe("clusterConditions", () => {
   test("has a condition while the stream refuses publications", () => {
     const { standing, observer } = setUp();
     observer.refused("no space");
-    assert.match(standing.get("storage_failing") ?? "", /NATS refuses them: no space/);
+    assert.deepEqual([...standing], [["storage_failing", conditionTexts.streamRefuses("no space").message]]);
     observer.refused(undefined);
     assert.equal(standing.size, 0);
   });

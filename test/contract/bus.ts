@@ -1,4 +1,4 @@
-/** What every Bus promises (delivery/ports.ts), together with the history that goes with it; each implementation runs this. */
+/** What every Bus promises (hub/bus.ts), together with the history that goes with it; each implementation runs this. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { History } from "../../src/delivery/history.js";

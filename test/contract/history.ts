@@ -1,4 +1,4 @@
-/** What every History promises (delivery/ports.ts); each implementation runs this. */
+/** What every History promises (delivery/history.ts); each implementation runs this. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -95,7 +95,10 @@ export function historySuite(name: string, open: Open): void {
 
   test(`${name}: what comes back is what went in`, async (t) => {
     const { history } = await start(t);
-    const odd = { id: "urn:ü:7", topics: ["a", "https://example.com/ö"], private: true, time: 1_700_000_000_123 };
+    const odd = {
+      ...{ id: "urn:ü:7", topics: ["a", "https://example.com/ö"], private: true, time: 1_700_000_000_123 },
+      ...{ expiresAt: 1_800_000_000_123, isFinal: true as const },
+    };
     await fill(history, [5], odd);
     const [found] = (await history.read(0, ALL)).publications;
     assert.deepEqual(

@@ -3,13 +3,14 @@ import { describe, test } from "node:test";
 import { Batch } from "../../src/delivery/batch.js";
 import type { Publication } from "../../src/protocol/publication.js";
 
-const publication = (offset: number, data = `${offset};`): Publication => ({
+const publication = (offset: number, data = `${offset};`, expiresAt?: number): Publication => ({
   offset,
   id: `${offset}`,
   topics: ["t"],
   private: false,
   time: offset,
   bytes: Buffer.from(data),
+  ...(expiresAt !== undefined && { expiresAt }),
 });
 
 describe("Batch", () => {
@@ -37,6 +38,24 @@ describe("Batch", () => {
     start.with(publication(2)).with(publication(3));
     assert.equal(start.body(), body);
     assert.deepEqual([start.events, start.bytes, `${start.last}`], [1, 2, "1;"]);
+  });
+
+  test("leaves out what has expired, once for all that share it", () => {
+    const [one, two, three] = [publication(1, "1;", 10), publication(2, "2;"), publication(3, "3;", 20)];
+    const batch = new Batch(one).with(two).with(three);
+    assert.equal(batch.unexpired(9), batch);
+    const left = batch.unexpired(10);
+    assert.deepEqual([left?.body().toString(), left?.bytes, left?.events, left?.first.offset], ["2;3;", 4, 2, 1]);
+    assert.equal(batch.unexpired(11), left);
+    assert.equal(batch.unexpired(20)?.body().toString(), "2;");
+    assert.equal(batch.body().toString(), "1;2;3;");
+    assert.equal(new Batch(two).unexpired(1e15)?.body().toString(), "2;");
+  });
+
+  test("of which everything has expired is nothing", () => {
+    const batch = new Batch(publication(1, "1;", 10)).with(publication(2, "2;", 20));
+    assert.equal(batch.unexpired(10)?.body().toString(), "2;");
+    assert.deepEqual([batch.unexpired(20), batch.unexpired(21)], [undefined, undefined]);
   });
 
   test("joins a hundred thousand small events without exhausting the stack", () => {

@@ -30,6 +30,7 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
     flushBytes: 1_000_000,
     trial: (audience, publication) => registry.trial(audience, publication),
     gap: () => Buffer.from(": gap\n\n"),
+    topicsEvent: () => Buffer.from(": topics\n\n"),
     ready: () => outbox.tryFlush(),
   });
   const outbox: Outbox = new Outbox(
@@ -51,8 +52,8 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
     acknowledgements.start(client, 0, true);
     members.push(client);
   }
-  const publish = (data: string) => {
-    const draft = { topics: ["t"] as [string], data, private: false };
+  const publish = (data: string, ttlMs?: number) => {
+    const draft = { topics: ["t"] as [string], data, private: false, ...(ttlMs !== undefined && { ttlMs }) };
     const publication = positionDraft(draft, history.epoch, history.last + 1, clock.now());
     void history.append(publication);
     outbox.add(publication, registry.wanting(publication));
@@ -82,6 +83,31 @@ describe("Outbox", () => {
     outbox.start();
     assert.deepEqual(outlet.events(2), ["a", "b", "c"]);
     assert.deepEqual([figures(), committed()], [[[1, 9]], 3]);
+  });
+
+  test("sends nothing that expired while it waited", () => {
+    const { clock, outlet, outbox, publish, figures } = setUp({ clients: 2 });
+    publish("a", 10);
+    publish("b");
+    publish("c", 20);
+    clock.advance(10);
+    outbox.start();
+    assert.deepEqual([outlet.events(1), figures()], [["b", "c"], [[1, 4]]]);
+  });
+
+  test("is delivered when all that waited has expired", async () => {
+    const { clock, outlet, outbox, publish } = setUp();
+    outbox.start();
+    publish("a");
+    publish("b", 10);
+    const delivered = outbox.delivered();
+    clock.advance(10);
+    outlet.acknowledgeAll();
+    await delivered;
+    assert.deepEqual(outlet.events(1), ["a"]);
+    publish("c");
+    outlet.acknowledgeAll();
+    assert.deepEqual(outlet.events(1), ["a", "c"]);
   });
 
   test("has one flush in flight at a time", () => {

@@ -63,10 +63,20 @@ function faultOf({ source, document, sections, title }: Citation): string | unde
   return undefined;
 }
 
+/** Sources that a comment names, with or without their folders: "hub/bus.ts". */
+const SOURCE = /(?<![\w/.-])((?:[\w-]+\/)*[\w-]+(?:\.test)?\.ts)(?!\w)/g;
+const sources = ["src", "test", "bench", "packaging"].flatMap((folder) =>
+  readdirSync(join(PROJECT, folder), { recursive: true, encoding: "utf8" }).map((name) => `/${folder}/${name}`),
+);
+const missingSources = (source: string, comment: string): string[] =>
+  [...comment.matchAll(SOURCE)].flatMap(([, name = ""]) =>
+    sources.some((path) => path.endsWith(`/${name}`)) ? [] : [`${source}: ${name} does not exist`],
+  );
+
 const comments = ["src", "test", "bench"].flatMap(commentsIn);
 
-describe("Citations in comments", () => {
-  test("name documents and sections that exist", () => {
+describe("Citations", () => {
+  test("of comments name documents and sections that exist", () => {
     const citations = comments.flatMap(({ source, comment }) => citationsOf(source, comment));
     assert.ok(citations.length > 10);
     assert.deepEqual(
@@ -75,7 +85,7 @@ describe("Citations in comments", () => {
     );
   });
 
-  test("name decisions that exist", () => {
+  test("of comments name decisions that exist", () => {
     const known = new Set(readdirSync(join(PROJECT, "docs/decisions")).map((name) => name.slice(0, 4)));
     const unknown = comments.flatMap(({ source, comment }) =>
       [...comment.matchAll(/\b[Dd]ecision (\d{4})\b/g)].flatMap(([, number = ""]) =>
@@ -83,6 +93,31 @@ describe("Citations in comments", () => {
       ),
     );
     assert.deepEqual(unknown, []);
+  });
+
+  test("of documents name sources that exist", () => {
+    const named = pages.flatMap(({ path, text }) =>
+      [...text.matchAll(/`((?:src|test|bench|scripts|packaging)\/[\w/.-]+)`/g)].map(([, name = ""]) => ({
+        path,
+        name,
+      })),
+    );
+    assert.ok(named.length > 50);
+    assert.deepEqual(
+      named.filter(({ name }) => !existsSync(join(PROJECT, name))),
+      [],
+    );
+  });
+
+  test("of comments name sources that exist", () => {
+    assert.deepEqual(
+      comments.flatMap(({ source, comment }) => missingSources(source, comment)),
+      [],
+    );
+    assert.deepEqual(missingSources("x.ts", "see hub/bus.ts, hub/none.ts and bus.test.ts of before"), [
+      "x.ts: hub/none.ts does not exist",
+      "x.ts: bus.test.ts does not exist",
+    ]);
   });
 
   test("that name a missing document, section or title are found", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decodeControlReply, encodeCommand } from "../../src/protocol/control-protocol.js";
-import { RequestClient } from "../../src/zmq/request-client.js";
+import { askControl } from "../support/control.js";
 import { listens, startPair } from "../support/pair.js";
 import { RawConnection, raw } from "../support/sse-client.js";
 
@@ -61,7 +61,7 @@ describe("Stream, end to end", () => {
     await pair.stream();
     const { client } = await pair.daemon.logged(({ event }) => event === "connect", "the connect");
     const kill = encodeCommand("kill", { id: Number(client) });
-    decodeControlReply(await new RequestClient(pair.mongrel2.controlSpec, 2000).request(kill));
+    decodeControlReply(await askControl(pair.mongrel2, kill));
     const found = await pair.daemon.logged(({ event }) => event === "disconnect", "the disconnect");
     assert.deepEqual([found.client, found.reason], [client, "found dead"]);
   });

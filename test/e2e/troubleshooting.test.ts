@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { encodeCommand } from "../../src/protocol/control-protocol.js";
-import { RequestClient } from "../../src/zmq/request-client.js";
+import { askControl } from "../support/control.js";
 import { RawHandler } from "../support/handler.js";
 import { startMongrel2 } from "../support/mongrel2.js";
 import { Nginx } from "../support/nginx.js";
@@ -67,7 +67,7 @@ describe("Troubleshooting", () => {
     const file = join(mongrel2.dir, "mongrel2.conf");
     writeFileSync(file, readFileSync(file, "utf8").replace("'/': page", "'/': page, '/other/': page"));
     await load(mongrel2.dir);
-    await new RequestClient(mongrel2.controlSpec, 2000).request(encodeCommand("reload", {}));
+    await askControl(mongrel2, encodeCommand("reload", {}));
     const status = async () => (await fetch(`${mongrel2.url}/other/one.txt`)).status;
     assert.equal(await status(), 404);
     await mongrel2.restart();

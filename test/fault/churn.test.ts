@@ -4,9 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ControlQueries } from "../../src/mongrel2/control-queries.js";
-import { RequestClient } from "../../src/zmq/request-client.js";
 import { churn } from "../support/churn.js";
+import { connectionsOf } from "../support/control.js";
 import { Nginx } from "../support/nginx.js";
 import { startPair } from "../support/pair.js";
 import { ZmqProxies } from "../support/zmq-proxy.js";
@@ -24,7 +23,7 @@ describe("Churn", () => {
     assert.ok(events >= VISITORS / 500, `${events} events`);
     // Of what came through nginx only a part had a connection of its own: the others came on old ones.
     await pair.stream();
-    const rows = await new ControlQueries(new RequestClient(pair.mongrel2.controlSpec, 2000)).connections();
+    const rows = await connectionsOf(pair.mongrel2);
     const newest = Math.max(...rows.map(({ id }) => id));
     assert.ok(newest > VISITORS && newest < VISITORS + VISITORS / 20, `${newest} connections`);
   });

@@ -5,8 +5,9 @@ import { describe, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Pull } from "zeromq";
 import { encodeCommand } from "../../src/protocol/control-protocol.js";
-import { RequestClient } from "../../src/zmq/request-client.js";
+import { conditionTexts } from "../../src/util/condition-texts.js";
 import { KeptConnection, post, visit } from "../support/churn.js";
+import { askControl } from "../support/control.js";
 import { type Browser, crowd, Feed, verifyReceived } from "../support/crowd.js";
 import { startDaemon } from "../support/daemon.js";
 import { type Pair, type PairOptions, serving, startPair } from "../support/pair.js";
@@ -88,7 +89,7 @@ describe("Link", () => {
     assert.equal(await readyz(), 200);
     pair.mongrel2.suspend();
     const began = await pair.daemon.logged(condition("mongrel2_silent"), "silence", { ms: FROZEN_MS });
-    assert.match(`${began.msg}`, /takes messages but does not answer/);
+    assert.equal(began.msg, conditionTexts.silent().message);
     assert.equal(await readyz(), 503);
     pair.mongrel2.resume();
     await pair.daemon.logged(condition("mongrel2_silent", "condition_ended"), "the end of silence");
@@ -117,7 +118,7 @@ describe("Link", () => {
     const { pair, browsers, readyz } = await start(t);
     const feed = new Feed(pair);
     await feed.more(20);
-    await new RequestClient(pair.mongrel2.controlSpec, 1000).request(encodeCommand("control_stop", {})).catch(() => {});
+    await askControl(pair.mongrel2, encodeCommand("control_stop", {})).catch(() => {});
     await pair.daemon.logged(condition("control_unreachable"), "the warning", { ms: 20_000 });
     assert.equal(await readyz(), 200);
     assert.deepEqual(events(pair, "link_lost"), []);
@@ -167,7 +168,7 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = "${publishSpec}"\n[admin]
     await serving(second);
     const late = await crowd(pair, CLIENTS, (end) => t.after(end));
     const told = await second.logged(condition("second_daemon"), "that it sees the first", { ms: 20_000 });
-    assert.match(`${told.msg}`, /started first/);
+    assert.equal(told.msg, conditionTexts.secondDaemonLeaves().message);
     const all = [...browsers, ...late];
     await pair.daemon.logged(({ clients }) => clients === all.length, "all streams", { ms: 20_000 });
     const feed = new Feed(pair);

@@ -4,8 +4,8 @@ import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { encodeCommand } from "../../src/protocol/control-protocol.js";
-import { RequestClient } from "../../src/zmq/request-client.js";
 import { bearer, HUB, oldForAll, SECRET } from "../e2e/mercure.js";
+import { askControl } from "../support/control.js";
 import { crowd, Feed, verifyReceived } from "../support/crowd.js";
 import { type PairOptions, serving, startPair } from "../support/pair.js";
 import { restartUnderPrivateEvents } from "../support/private-restart.js";
@@ -130,7 +130,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     await publish(mongrel2.url, "t", "before", true);
     await stream.until(({ events }) => events.length === 1, "the private event");
     const from = daemon.log.length;
-    await new RequestClient(mongrel2.controlSpec, 1000).request(encodeCommand("control_stop", {})).catch(() => {});
+    await askControl(mongrel2, encodeCommand("control_stop", {})).catch(() => {});
     await serving(daemon, from);
     await daemon.logged(({ event, code }) => event === "condition_began" && code === "private_refused", "the refusal", {
       from,

@@ -4,17 +4,19 @@ import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
 import type { History } from "../../src/delivery/history.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
+import { VisibleHistory } from "../../src/delivery/visible-history.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
 import type { Route } from "../../src/http/route-table.js";
 import { Router } from "../../src/http/router.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
+import { TopicRules } from "../../src/matching/topic-rules.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
-import type { Publication } from "../../src/protocol/publication.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
-import { NewestEvents } from "../../src/publishing/newest-events.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { RateLimiter } from "../../src/publishing/rate-limiter.js";
+import { Remover } from "../../src/publishing/remover.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -92,6 +94,7 @@ export class Web {
   readonly presence: Presence;
   readonly store = new MapStore();
   readonly config: Config;
+  readonly rules: TopicRules;
   /** What the log was told of answers, as "route status why". */
   readonly answered: string[] = [];
   readonly #receive: (message: HttpRequest) => void;
@@ -104,15 +107,11 @@ export class Web {
       ? toml.replace("[auth]", `[auth]\npublisher_key = "${SECRET}"`)
       : `${toml}\n[auth]\npublisher_key = "${SECRET}"`;
     this.config = load(keyed).config;
-    this.history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 }, clock);
+    const limits = { maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 };
+    this.history = new VisibleHistory(new MemoryHistory(limits, clock), clock);
     const { history } = this;
-    let stored: (publication: Publication) => void = () => {};
-    const newest = new NewestEvents({
-      history,
-      watch: (published) => {
-        stored = published;
-      },
-    });
+    this.rules = new TopicRules(this.config.topic, hubUrl(this.config));
+    const { rules } = this;
     this.presence = new Presence({
       path: this.config.hub.path,
       base: hubUrl(this.config),
@@ -123,13 +122,12 @@ export class Web {
       bus: wrap(new LocalBus(history, clock)),
       history,
       clients: this.store,
-      observe: (event) => {
-        if (event.type === "published") stored(event.publication);
-      },
+      observe: () => {},
       presenceListener: this.presence,
       presence: this.presence,
       clock,
       base: hubUrl(this.config),
+      rules,
       random: () => 0.5,
     });
     this.server = this.hub.serveMongrel2("main", this.outlet, this.config.stream);
@@ -139,9 +137,11 @@ export class Web {
       presence: this.presence,
       publisher: new Publisher({
         ...{ hub: this.hub, keys: this.history, repeated: () => {} },
-        ...(isCluster ? {} : { newest }),
+        rates: new RateLimiter(this.config.publish, clock, rules),
+        ...(isCluster ? {} : { topics: this.hub.topics }),
       }),
-      clock,
+      remover: new Remover({ hub: this.hub, history }),
+      ...{ clock, rules },
       warn: () => {},
     });
     this.router = new Router({
@@ -149,6 +149,7 @@ export class Web {
       routes: routes ?? this.site.routes,
       commonHeaders: (request) => this.site.commonHeaders(request),
       hosts: () => this.site.hosts(),
+      withVisitor: (request) => this.site.withVisitor(request),
       requestCompleted: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
     this.#receive = dispatch(this.hub, this.server, this.router) as (message: HttpRequest) => void;

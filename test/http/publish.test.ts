@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { M2pushError } from "../../src/errors.js";
 import type { Bus } from "../../src/hub/bus.js";
+import { publishError } from "../../src/protocol/publish-error.js";
 import { detail, everything, everythingV8, HUB, tokenV0, tokenV8, Web } from "./harness.js";
 
 /** A web with a subscriber to everything, private events included, except presence events. */
@@ -35,6 +36,18 @@ describe("Publish", () => {
     assert.match(text(), /\n\nevent: order\nretry: 250\nid: order-7\ndata: one\ndata: two\n\n$/);
   });
 
+  test("an event with a ttl is not replayed after it", async () => {
+    const { web, seen } = await watched();
+    await web.post("topic=a&data=short&ttl=5");
+    await web.post("topic=a&data=long&ttl=10m&final");
+    assert.deepEqual(seen(), ["short", "long"]);
+    web.clock.advance(5000);
+    const late = web.send(HUB, { query: "topic=a&lastEventID=earliest" });
+    await web.until(late, 1);
+    web.outlet.acknowledgeAll();
+    assert.deepEqual(web.events(late), ["long"]);
+  });
+
   test("data may be absent, and empty; fields that are empty count as absent", async () => {
     const { web, text } = await watched();
     assert.equal((await web.post("topic=a&id=&type=&retry=")).body, `#${web.history.epoch}.1`);
@@ -65,6 +78,8 @@ describe("Publish", () => {
     ["retry with a fraction", "topic=a&retry=1.5"],
     ["retry in other digits", "topic=a&retry=%D9%A1"],
     ["retry that is no number", "topic=a&retry=x"],
+    ["ttl that is no time", "topic=a&ttl=soon"],
+    ["ttl of 0", "topic=a&ttl=0"],
     ["a reserved topic", "topic=/.well-known/mercure/subscriptions/x"],
     ["more than 4,000 fields", `topic=a${"&x=1".repeat(4_001)}`],
   ] as const) {
@@ -174,17 +189,20 @@ describe("Publish", () => {
   });
 
   test("what cannot be stored is not acknowledged: 503, and when to come again", async () => {
+    const failure = new M2pushError("storage_failed", "the disk is full");
     const failing = (bus: Bus): Bus => ({
       epoch: bus.epoch,
       start: bus.start.bind(bus),
-      publish: () => Promise.reject(new M2pushError("storage_failed", "the disk is full")),
+      publish: () => Promise.reject(failure),
       publishAll: bus.publishAll.bind(bus),
       post: bus.post.bind(bus),
+      remove: bus.remove.bind(bus),
       close: () => bus.close(),
     });
     const web = await Web.open({ wrap: failing });
     const { status, headers, body } = await web.post("topic=a");
     assert.deepEqual([status, headers["retry-after"]], [503, "1"]);
+    assert.equal(body, `${publishError(failure).message}\n`);
     assert.doesNotMatch(body, /disk/);
   });
 

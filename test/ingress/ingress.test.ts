@@ -6,6 +6,7 @@ import { M2pushError } from "../../src/errors.js";
 import { Ingress, type IngressOptions } from "../../src/ingress/ingress.js";
 import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { LIMITS } from "../../src/protocol/limits.js";
+import { publishError } from "../../src/protocol/publish-error.js";
 import { Publisher } from "../../src/publishing/publisher.js";
 import { RateLimiter } from "../../src/publishing/rate-limiter.js";
 import { anyText, bytes } from "../support/arbitraries.js";
@@ -311,7 +312,7 @@ describe("Ingress", () => {
 
   test("a batch of which a cluster has stored a part is answered with the result of each event", async () => {
     const error = new M2pushError("unavailable", "NATS has not answered");
-    const described = { code: "unavailable", message: "NATS has not answered", retry_after: 1 };
+    const described = { ...publishError(error), retry_after: 1 };
     const { ask, errors } = await open({ publisher: { publish: async () => [{ id: "1" }, { error }] } });
     assert.deepEqual(await ask(`[${line("1")},${line("2")}]`), {
       error: described,
@@ -369,7 +370,7 @@ describe("Ingress", () => {
     const error = new M2pushError("storage_failed", "the disk is full", { retryAfterMs: 2500 });
     const { ask, errors } = await open({ publisher: { publish: () => Promise.reject(error) } });
     assert.deepEqual(await ask("t", "x"), {
-      error: { code: "storage_failed", message: "the disk is full", retry_after: 2.5 },
+      error: { ...publishError(error), retry_after: 2.5 },
     });
     assert.deepEqual(errors, [error]);
   });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { DaemonEvent } from "../../src/hub/events.js";
 import { reportAdoption } from "../../src/mongrel2/adoption-report.js";
+import { conditionTexts } from "../../src/util/condition-texts.js";
 import { Conditions } from "../../src/util/conditions.js";
 import { FakeClock } from "../support/clock.js";
 
@@ -25,24 +26,26 @@ describe("reportAdoption", () => {
       [condition?.code, condition?.subject, condition?.level, condition?.details],
       ["adoption_undecided", "main", "info", { clients: 7 }],
     );
-    assert.match(condition?.message ?? "", /^7 streams of the previous process wait for the proof /);
+    const { message, fix } = conditionTexts.adoptionUndecided(7);
+    assert.deepEqual([condition?.message, condition?.fix], [message, fix]);
     report.undecided(0);
     assert.equal(conditions.active.length, 0);
   });
 
   const OUTCOMES = [
-    [5, 60_000, /^5 connections .*: m2push closes each after 60 s without a byte moving on it \(orphan_timeout\)$/],
-    [5, 0, /^5 connections .*: m2push closes none of them, because orphan_timeout is 0$/],
-    ["some", 60_000, /^some connections .*: without the control port m2push closes none of them$/],
+    [5, 60_000, /after 60 s/],
+    [5, 0, /none of them, because/],
+    ["some", 60_000, /none of them$/],
   ] as const;
-  for (const [connections, timeoutMs, message] of OUTCOMES) {
+  for (const [connections, timeoutMs, outcome] of OUTCOMES) {
     test(`reports ${connections} unknown orphans with orphan_timeout ${timeoutMs}, and what becomes of them`, () => {
       const { report, conditions } = setUp(timeoutMs);
       report.orphansUnknown(connections, "another application has a route");
       const [condition] = conditions.active;
       assert.deepEqual([condition?.code, condition?.details], ["orphans_unknown", { connections }]);
-      assert.match(condition?.message ?? "", message);
-      assert.match(condition?.fix ?? "", /\(another application has a route\)/);
+      assert.match(condition?.message ?? "", outcome);
+      const { message, fix } = conditionTexts.orphansUnknown(connections, timeoutMs, "another application has a route");
+      assert.deepEqual([condition?.message, condition?.fix], [message, fix]);
       report.orphansUnknown(0, "");
       assert.equal(conditions.active.length, 0);
     });

@@ -10,6 +10,7 @@ import { InstanceWatch } from "../../src/mongrel2/instance-watch.js";
 import type { Mongrel2Link } from "../../src/mongrel2/mongrel2-link.js";
 import type { Inbound } from "../../src/protocol/request.js";
 import { encode } from "../../src/protocol/tnetstring.js";
+import { conditionTexts } from "../../src/util/condition-texts.js";
 import { Conditions } from "../../src/util/conditions.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -111,7 +112,7 @@ describe("InstanceWatch behind a proxy", () => {
     const { watch, calls, server, conditions } = setUp(t, { control: undefined, bind: true });
     await watch.start();
     assert.equal(server.servesPrivate, false);
-    assert.match(conditions.active[0]?.fix ?? "", /^set control = /);
+    assert.equal(conditions.active[0]?.fix, conditionTexts.privateRefused(false).fix);
     const received: Inbound[] = [];
     const receive = watch.observing((message) => received.push(message));
     receive(request(5));

@@ -14,6 +14,7 @@ import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { CANCEL, decodeReply } from "../../src/protocol/reply.js";
 import { RequestError } from "../../src/protocol/request.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { Remover } from "../../src/publishing/remover.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -56,7 +57,7 @@ export class Wire {
     const observe = new LogObserver(log, clock).observe;
     const { config } = load(toml);
     const history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e9 }, clock);
-    const presenceListener = { joined() {}, adopted() {}, left() {} };
+    const presenceListener = { joined() {}, adopted() {}, changed() {}, left() {} };
     const [bus, clients, base] = [new LocalBus(history, clock), new MapStore(), hubUrl(config)];
     this.hub = new Hub({
       bus,
@@ -72,6 +73,7 @@ export class Wire {
     const site = new App(config, {
       ...{ hub: this.hub, history, presence: presence as never, clock },
       publisher: new Publisher({ hub: this.hub, keys: history, repeated: () => {} }),
+      remover: new Remover({ hub: this.hub, history }),
       warn: () => {},
     });
     const visitors = new Router({

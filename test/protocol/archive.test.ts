@@ -71,6 +71,8 @@ describe("Archive", () => {
     "an unknown key": [HEADER + entry({ more: 1 }), /^line 2: unknown key "more"/],
     "no id": [HEADER + entry({ id: "" }), /^line 2: "id"/],
     "an id in two lines": [HEADER + entry({ id: "a\nb" }), /^line 2: id has a line end in it/],
+    "an expiry that is no time": [HEADER + entry({ expires: "1h" }), /^line 2: "expires"/],
+    "a word for final": [HEADER + entry({ final: "yes" }), /^line 2: "final"/],
     "no topic": [HEADER + entry({ topics: [] }), /^line 2: "topics"/],
     "half a character": [HEADER + entry({ data: "\ud800" }), /^line 2: "data"/],
     "an offset that does not rise": [HEADER + entry() + entry(), /^line 3: offset 1 is not above 1/],

@@ -5,7 +5,7 @@ import { type M2pushError, ProtocolError } from "../../src/errors.js";
 import { parseEventBody } from "../../src/protocol/event-body.js";
 import { InvalidEvents } from "../../src/protocol/event-fault.js";
 import { parsePublications } from "../../src/protocol/publication.js";
-import { damaged, draft } from "../support/arbitraries.js";
+import { damaged, draft, toJsonEvent } from "../support/arbitraries.js";
 
 const rules = { limits: { maxEvents: 5, maxBytes: 2_000 } };
 const NDJSON = "application/x-ndjson";
@@ -42,8 +42,8 @@ describe("Event batch", () => {
     const wide = { limits: { maxEvents: 100, maxBytes: 1_000_000 } };
     fc.assert(
       fc.property(fc.array(draft, { minLength: 1, maxLength: 8 }), (drafts) => {
-        const array = JSON.stringify(drafts);
-        const lines = drafts.map((it) => JSON.stringify(it)).join("\n");
+        const array = JSON.stringify(drafts.map(toJsonEvent));
+        const lines = drafts.map((it) => JSON.stringify(toJsonEvent(it))).join("\n");
         assert.deepEqual(body(JSON_TYPE, ` \n${array}`, wide), { drafts, isBatch: true });
         assert.deepEqual(body(NDJSON, `\n${lines}\r\n \n`, wide), { drafts, isBatch: true });
         assert.deepEqual(parsePublications([Buffer.from(array)], wide), drafts);
@@ -99,15 +99,23 @@ describe("Event batch", () => {
   });
 
   test("every fault of every event is named, with its line or index, its member and its code", () => {
-    const wrong = [event(), "{", '{"data":7,"retry":"x","colour":1}', "7", event({ topic: "*", id: "#", key: "" })];
+    const wrong = [
+      event(),
+      "{",
+      '{"data":7,"retry":"x","ttl":"x","colour":1}',
+      "7",
+      event({ topic: "*", id: "#", ttl: 0, key: "" }),
+    ];
     const expected = [
       [1, undefined, "broken JSON"],
-      [2, undefined, 'unknown key "colour": known are topic, topics, data, id, type, retry, private, key'],
+      [2, undefined, 'unknown key "colour": known are topic, topics, data, id, type, retry, private, ttl, final, key'],
       [2, "topic", '"topic" is missing'],
       [2, "retry", '"retry" must be a number'],
+      [2, "ttl", 'ttl must be a whole number of seconds, or a duration such as "90s", "10m" or "24h"'],
       [3, undefined, "JSON must be an object"],
       [4, "topic", 'topic "*" stands for every topic: nothing can be published there'],
       [4, "id", 'id "#" must not begin with "#"'],
+      [4, "ttl", "ttl must be longer than 0, in whole milliseconds, not 0 ms"],
       [4, "key", "key is empty"],
     ];
     const lines = faults(() => body(NDJSON, `\n${wrong.join("\n")}`));

@@ -3,12 +3,22 @@ import { describe, test } from "node:test";
 import { offsetOf, positionDraft, positionId, presenceId, presenceNumberOf } from "../../src/protocol/position.js";
 
 const EPOCH = "k3x9ab";
+/** Objects of one shape are what V8 compiles the hot path for. */
+const PLAIN_MEMBERS = ["offset", "id", "topics", "private", "time", "bytes"];
 
 describe("Ids that the hub makes", () => {
   test("are fragments: nothing that a client may take for another address", () => {
     const { id } = positionDraft({ topics: ["t"], data: "x", private: false }, EPOCH, 7, 0);
     assert.equal(id, `#${EPOCH}.7`);
     assert.equal(new URL(id, "https://hub.example/a?b").href, `https://hub.example/a?b#${EPOCH}.7`);
+  });
+
+  test("belong to publications that have further members only if the draft has", () => {
+    const draft = { topics: ["t"], data: "x", private: false } as const;
+    assert.deepEqual(Object.keys(positionDraft(draft, EPOCH, 7, 0)), PLAIN_MEMBERS);
+    const { expiresAt, isFinal } = positionDraft({ ...draft, ttlMs: 5, final: true }, EPOCH, 7, 1000);
+    assert.deepEqual([expiresAt, isFinal], [1005, true]);
+    assert.deepEqual(Object.keys(positionDraft({ ...draft, final: true }, EPOCH, 7, 0)), [...PLAIN_MEMBERS, "isFinal"]);
   });
 
   test("are understood with and without the #, which those of earlier versions lack", () => {

@@ -5,7 +5,7 @@ import { type M2pushError, ProtocolError } from "../../src/errors.js";
 import { LIMITS } from "../../src/protocol/limits.js";
 import { checkDraft, type Draft, parsePublication } from "../../src/protocol/publication.js";
 import { encodeEvent } from "../../src/protocol/sse.js";
-import { bytes, damaged, draft } from "../support/arbitraries.js";
+import { bytes, damaged, draft, toJsonEvent } from "../support/arbitraries.js";
 
 const parse = (...parts: (string | Buffer)[]) => parsePublication(parts.map((part) => Buffer.from(part)));
 
@@ -24,8 +24,10 @@ function refusal(run: () => unknown, code: M2pushError["code"] = "invalid"): str
 const plain = (more: Partial<Draft> = {}): Draft => ({ topics: ["t"], data: "x", private: false, ...more });
 
 /** A draft in each form that has room for all of it. */
-function forms({ topics, data, private: isPrivate, ...rest }: Draft): Buffer[][] {
-  const options = { ...rest, ...(isPrivate && { private: true }) };
+function forms(draft: Draft): Buffer[][] {
+  const { topics, data } = draft;
+  const { topics: _topics, data: _data, private: isPrivate, ...rest } = toJsonEvent(draft);
+  const options = { ...rest, ...(isPrivate === true && { private: true }) };
   const [topic] = topics;
   const whole = [Buffer.from(JSON.stringify({ topics, data, ...options }))];
   if (topics.length > 1) return [whole];
@@ -45,7 +47,7 @@ describe("Publication", () => {
 
   test("a publication comes out of a ready EventSource block as it went in, but for its topic", () => {
     fc.assert(
-      fc.property(draft, ({ data, topics: _topics, private: _private, ...rest }) => {
+      fc.property(draft, ({ data, topics: _topics, private: _private, ttlMs: _ttl, final: _final, ...rest }) => {
         const event = encodeEvent({ ...rest, data });
         const expected = { ...rest, topics: ["message"], data: data.replace(/\r\n?/g, "\n"), private: false };
         assert.deepEqual(parsePublication([event]), expected);
@@ -169,6 +171,9 @@ describe("Publication", () => {
       ['{"topic":"t","data":"x","retry":"7"}', /"retry" must be a number/],
       ['{"topic":"t","data":"x","private":"yes"}', /"private" must be true or false/],
       ['{"topic":"t","data":"x","private":null}', /"private" must be true or false/],
+      ['{"topic":"t","data":"x","ttl":true}', /ttl must be a whole number of seconds, or a duration/],
+      ['{"topic":"t","data":"x","ttl":"soon"}', /ttl must be a whole number of seconds, or a duration/],
+      ['{"topic":"t","data":"x","final":1}', /"final" must be true or false/],
     ];
     for (const [json, message] of cases)
       assert.match(
@@ -292,6 +297,22 @@ describe("Publication", () => {
       refusal(() => parse(`retry: ${"9".repeat(400)}\ndata: x`)),
       /whole number/,
     );
+  });
+
+  test("ttl is longer than 0 and at most 3650 days", () => {
+    for (const ttlMs of [0, -1, 1.5, Number.NaN]) {
+      assert.match(
+        refusal(() => checkDraft(plain({ ttlMs }))),
+        /ttl must be longer than 0/,
+      );
+    }
+    refusal(() => checkDraft(plain({ ttlMs: LIMITS.ttlMs + 1 })), "too_large");
+    assert.doesNotThrow(() => checkDraft(plain({ ttlMs: LIMITS.ttlMs })));
+  });
+
+  test("final that is false is none", () => {
+    assert.deepEqual(parse("t", "x", '{"final":false}'), plain());
+    assert.deepEqual(parse("t", "x", '{"final":true,"ttl":"10m"}'), plain({ final: true, ttlMs: 600_000 }));
   });
 
   test("an event is as large as the limit, encoded, and no larger", () => {

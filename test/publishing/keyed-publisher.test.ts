@@ -96,6 +96,8 @@ describe("KeyedPublisher", () => {
     await assert.rejects(send([draft("b")], { key: "k" }), KEY_REUSED);
     await assert.rejects(send([draft("a"), draft("a")], { key: "k" }), KEY_REUSED);
     await assert.rejects(send([{ ...draft("a"), private: true }], { key: "k" }), KEY_REUSED);
+    await assert.rejects(send([{ ...draft("a"), ttlMs: 5 }], { key: "k" }), KEY_REUSED);
+    await assert.rejects(send([{ ...draft("a"), final: true }], { key: "k" }), KEY_REUSED);
     assert.deepEqual(published, ["a"]);
   });
 

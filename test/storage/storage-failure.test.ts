@@ -11,6 +11,7 @@ import type { EventBlock } from "../../src/storage/lmdb/block.js";
 import { LmdbHistory, openLmdbHistory } from "../../src/storage/lmdb/lmdb-history.js";
 import { LmdbStore, type LmdbStoreOptions } from "../../src/storage/lmdb/lmdb-store.js";
 import { StorageFailure, storageConditions } from "../../src/storage/storage-failure.js";
+import { conditionTexts } from "../../src/util/condition-texts.js";
 import { Conditions } from "../../src/util/conditions.js";
 import { publication } from "../contract/history.js";
 import { FakeClock } from "../support/clock.js";
@@ -68,7 +69,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
     history,
     clients: new MapStore(),
     observe: () => {},
-    presenceListener: { joined() {}, adopted() {}, left() {} },
+    presenceListener: { joined() {}, adopted() {}, changed() {}, left() {} },
     clock,
     base: "http://hub.example/.well-known/mercure",
     random: () => 0.5,
@@ -94,8 +95,11 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
   return { clock, problems, store, history, close, connect, publish, events };
 }
 
-const BEGAN =
-  "began storage_failing: publications cannot be stored: No space left on device; fix: free space on the file system of /data";
+const { message, fix } = conditionTexts.storageFailing(
+  "No space left on device",
+  "free space on the file system of /data",
+);
+const BEGAN = `began storage_failing: ${message}; fix: ${fix}`;
 
 describe("A history that cannot be written", () => {
   for (const underway of [false, true]) {

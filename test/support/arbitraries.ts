@@ -1,8 +1,10 @@
 /** What fast-check should make up: values of the protocol, and damage. */
 import fc from "fast-check";
+import { LIMITS } from "../../src/protocol/limits.js";
 import type { Draft } from "../../src/protocol/publication.js";
 import type { EventFields } from "../../src/protocol/sse.js";
 import type { TnetValue } from "../../src/protocol/tnetstring.js";
+import { formatDuration } from "../../src/util/units.js";
 
 /** A send_ident that Mongrel2 takes in replies. */
 export const sender = fc.stringMatching(/^[A-Za-z0-9-]{1,40}$/);
@@ -87,9 +89,20 @@ export const draft: fc.Arbitrary<Draft> = fc.record(
     type: word,
     retry: fc.nat({ max: 2_147_483_647 }),
     private: fc.boolean(),
+    ttlMs: fc.oneof(
+      fc.integer({ min: 1, max: LIMITS.ttlMs }),
+      fc.integer({ min: 1, max: 1000 }).map((seconds) => seconds * 1000),
+    ),
+    final: fc.constant(true as const),
   },
   { requiredKeys: ["topics", "data", "private"], noNullPrototype: true },
 );
+
+/** The members of a draft as JSON events have them. */
+export function toJsonEvent({ ttlMs, ...rest }: Draft): Record<string, unknown> {
+  if (ttlMs === undefined) return rest;
+  return { ...rest, ttl: ttlMs % 1000 === 0 ? ttlMs / 1000 : formatDuration(ttlMs) };
+}
 
 /** A message that came to harm: up to five bytes changed, a stretch of it lost, or some bytes added somewhere. */
 export function damaged(message: Buffer): fc.Arbitrary<Buffer> {

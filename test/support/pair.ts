@@ -3,8 +3,7 @@
 import { connect } from "node:net";
 import type { TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { ControlQueries } from "../../src/mongrel2/control-queries.js";
-import { RequestClient } from "../../src/zmq/request-client.js";
+import { connectionsOf } from "./control.js";
 import { type Daemon, startDaemon } from "./daemon.js";
 import { type Mongrel2, type Mongrel2Options, startMongrel2 } from "./mongrel2.js";
 import { freePort } from "./ports.js";
@@ -75,8 +74,7 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
       return client;
     },
     async aged(seconds) {
-      const control = new ControlQueries(new RequestClient(mongrel2.controlSpec, 2000));
-      const old = async () => (await control.connections()).some(({ lastRead }) => lastRead >= seconds);
+      const old = async () => (await connectionsOf(mongrel2)).some(({ lastRead }) => lastRead >= seconds);
       while (!(await old())) await pause(100);
     },
     async restart() {

@@ -1,9 +1,9 @@
 /** Whether Mongrel2's control port answers, and whether it is that of the right server. */
 import type { ServerConfig } from "../../config/schema.js";
 import { M2pushError } from "../../errors.js";
-import { type ControlReply, decodeControlReply, encodeCommand } from "../../protocol/control-protocol.js";
+import { decodeControlReply, encodeCommand } from "../../protocol/control-protocol.js";
 import type { Clock } from "../../util/clock.js";
-import { RequestClient } from "../../zmq/request-client.js";
+import { requestOnce } from "../../zmq/request-session.js";
 import type { Finding } from "./finding.js";
 import { liveFindings } from "./live-findings.js";
 import { probe } from "./probe.js";
@@ -24,28 +24,24 @@ export async function checkControl(
   clock: Clock,
 ): Promise<ControlCheck> {
   if (control === undefined) return { findings: [liveFindings.controlMissing(name, bind)], uuid: undefined };
-  const uuid = await askUuid(control);
-  if (uuid === undefined) return { findings: [await absentControl(control, clock)], uuid };
+  // A connection that is refused at once needs no wait for an answer.
+  const found = await probe(control, { clock, listen: false });
+  if (found.kind === "denied") return { findings: [liveFindings.controlDenied(control)], uuid: undefined };
+  if (found.kind === "absent") return { findings: [liveFindings.controlSilent(control, found.code)], uuid: undefined };
+  const uuid = await askUuid(control, clock);
+  if (uuid === undefined) return { findings: [liveFindings.controlSilent(control, undefined)], uuid };
   const isKnown = !known || known.includes(uuid);
   return { findings: [isKnown ? liveFindings.controlGood(uuid) : liveFindings.controlOfAnother(control, uuid)], uuid };
 }
 
-async function askUuid(control: string): Promise<string | undefined> {
+async function askUuid(control: string, clock: Clock): Promise<string | undefined> {
   try {
-    const command = encodeCommand("info", {});
-    const reply: ControlReply = decodeControlReply(
-      await new RequestClient(control, CONTROL_TIMEOUT_MS).request(command),
-    );
+    const answer = await requestOnce(control, encodeCommand("info", {}), CONTROL_TIMEOUT_MS, clock);
+    const reply = decodeControlReply(answer);
     const uuid = reply.kind === "table" ? reply.rows[0]?.get("uuid") : undefined;
     return typeof uuid === "string" ? uuid : undefined;
   } catch (error) {
     if (error instanceof M2pushError) return undefined;
     throw error;
   }
-}
-
-async function absentControl(control: string, clock: Clock): Promise<Finding> {
-  const found = await probe(control, { clock, listen: false });
-  if (found.kind === "denied") return liveFindings.controlDenied(control);
-  return liveFindings.controlSilent(control, found.kind === "absent" ? found.code : undefined);
 }

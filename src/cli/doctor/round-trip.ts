@@ -51,7 +51,7 @@ export async function roundTrip(
 type Send = (ids: readonly number[], body: Buffer) => void;
 
 function ask(link: Transport, send: Send, clock: Clock): Promise<RoundTrip | undefined> {
-  // A daemon on the same link sees these as fences of another process, for too short a time to report it (mongrel2/contention.ts).
+  // A daemon on the same link sees these as fences of another process, for too short a time to report it (mongrel2/second-daemon-detector.ts).
   const fences = new Fences(clock.now(), Math.random);
   let isShared = false;
   /** Requests to cancel once the link works; undefined afterwards. A message sent before Mongrel2 has subscribed is lost. */

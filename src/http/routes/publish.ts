@@ -12,13 +12,14 @@ import { type HttpRequest, header } from "../../protocol/request.js";
 import type { Publisher } from "../../publishing/publisher.js";
 import { isResponse, type Principal } from "../access.js";
 import { readCondition } from "../condition-headers.js";
-import { errorResponse, rejection } from "../error-response.js";
+import { publishErrorResponse, rejection } from "../error-response.js";
 import { FORM_TYPE, isForm, rejectEncodedBody } from "../form.js";
 import { idempotencyKey } from "../idempotency-key.js";
 import type { MercureDialect } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
 import { parsePublishForm } from "../publish-form.js";
 import { type PublishedForm, publishedResponse } from "../published-response.js";
+import { scopeOf } from "../publisher-scope.js";
 import type { Response } from "../response.js";
 import type { RouteMethod } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
@@ -46,7 +47,7 @@ export class PublishRoute {
   readonly handle: RouteMethod = async (_, request) => {
     const unsupported = rejectEncodedBody(request);
     if (unsupported) return unsupported;
-    const response = await this.#publish(request).catch(errorResponse);
+    const response = await this.#publish(request).catch(publishErrorResponse);
     const { status, code, reason = `rejected with ${status}` } = response;
     if (code) this.#deps.rejected(new M2pushError(code, reason));
     return status < 500 ? { ...response, persists: true } : response;
@@ -69,6 +70,7 @@ export class PublishRoute {
     const key = idempotencyKey(request);
     const published = await publisher.publish({
       ...{ drafts, publisher: scopeOf(principal) },
+      ...(settings.current.visitors && principal === "anonymous" && { rateScope: `http ${request.remote}` }),
       ...(key !== undefined && { key }),
       ...(condition && { condition }),
     });
@@ -115,10 +117,4 @@ function unsupportedType(request: HttpRequest): Response {
     body: `${reason}; fix: send one of ${ACCEPTED_TYPES}\n`,
     reason,
   });
-}
-
-/** Publishers without a token, or without a subject in it, share one scope. */
-function scopeOf(principal: Principal): string {
-  if (principal === "anonymous" || principal.subject === undefined) return "http";
-  return `subject ${JSON.stringify([principal.issuer ?? null, principal.subject])}`;
 }

@@ -140,6 +140,13 @@ export class Exposition {
       ],
       [
         "counter",
+        "topic_changes_total",
+        "Changes of the topics of open streams.",
+        of,
+        servers((it) => it.topicChanges),
+      ],
+      [
+        "counter",
         "orphans_closed_total",
         "Connections closed that an earlier process left without a response.",
         of,
@@ -161,6 +168,7 @@ export class Exposition {
         [],
         () => [one(counters.repeatedIds)],
       ],
+      ["counter", "removals_total", "Removals of stored publications.", [], () => [one(counters.removals)]],
       [
         "counter",
         "publish_repeats_total",

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { ClientStore } from "../../delivery/client-store.js";
 import { messageOf } from "../../errors.js";
 import type { Clock } from "../../util/clock.js";
+import { conditionTexts } from "../../util/condition-texts.js";
 import type { Conditions } from "../../util/conditions.js";
 import type { LmdbClientStore } from "./lmdb-client-store.js";
 import { nullClientStore } from "./null-client-store.js";
@@ -72,8 +73,7 @@ function beginCondition(conditions: Conditions, file: string, error: unknown): v
   conditions.begin({
     code: "client_record_failing",
     subject: file,
-    message: `the record of clients cannot be written: ${messageOf(error)}`,
-    fix: "make room on the disk of [history] path, and the folder writable; until then a restart of m2push closes streams",
+    ...conditionTexts.clientRecordFailing(messageOf(error)),
   });
 }
 

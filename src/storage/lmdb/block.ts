@@ -2,7 +2,8 @@
  * Blocks: consecutive events as they are stored, numbers little-endian:
  *
  *   block    crc32 u32 (of the rest; 0 = none), records
- *   record   length of the rest u32 | offset u48 | time f64 | private u8 | id u16 + bytes | topics u16, each u16 + bytes | event
+ *   record   length of the rest u32 | offset u48 | time f64 | flags u8 | expiry f64, if the flags say so | id u16 + bytes |
+ *            topics u16, each u16 + bytes | event
  *
  * An id that is the event's own position is not stored. LMDB's pages have no checksum, so blocks have one: a reader gets the stored
  * bytes or nothing (docs/decisions/0015-lmdb-blocks-with-a-checksum.md).
@@ -10,6 +11,7 @@
 import { crc32 } from "node:zlib";
 import { offsetOf, positionId } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
+import { type Removal, readRemoval } from "../../protocol/removal.js";
 import type { PositionedKey } from "./key-table.js";
 
 /** Fits into one page of LMDB beside its header: about 25 small events. A larger event is a block of its own. */
@@ -17,8 +19,20 @@ const MAX_BLOCK_BYTES = 4096 - 24;
 const CRC_BYTES = 4;
 const LENGTH_BYTES = 4;
 const TIME_OFFSET = LENGTH_BYTES + 6;
-const PRIVATE_OFFSET = TIME_OFFSET + 8;
-const ID_OFFSET = PRIVATE_OFFSET + 1;
+const FLAGS_OFFSET = TIME_OFFSET + 8;
+/** Where the id is, unless the expiry is before it. */
+const ID_OFFSET = FLAGS_OFFSET + 1;
+const EXPIRY_BYTES = 8;
+
+/** Bits of a record's flags. Formats before FLAGS_VERSION (lmdb-store.ts) know the first one only. */
+const PRIVATE_FLAG = 1;
+const EXPIRY_FLAG = 2;
+const FINAL_FLAG = 4;
+/** The event was removed: the record has no topics and no event any more. */
+const REMOVED_FLAG = 8;
+/** The record is a removal (protocol/removal.ts), in the place of an event. */
+const REMOVAL_FLAG = 16;
+
 /** UTF-8 bytes of one UTF-16 unit. */
 const MAX_CHARACTER_BYTES = 3;
 /** The count of topics, and the length before each text. */
@@ -33,6 +47,8 @@ export class EventBlock {
   readonly customIds: { readonly id: string; readonly offset: number; readonly topic: string }[] = [];
   /** Idempotency keys of its events, which are stored beside the block. */
   readonly keys: PositionedKey[] = [];
+  /** Whether one of its records has a flag that formats before FLAGS_VERSION do not know. */
+  hasNewFlags = false;
   readonly #epoch: string;
   #bytes: Buffer;
   #usedBytes = CRC_BYTES;
@@ -57,15 +73,15 @@ export class EventBlock {
 
   /** False when the event does not fit. */
   add(publication: Publication): boolean {
-    const { offset, id, topics, private: isPrivate, time, bytes, storedKey } = publication;
+    const { offset, id, topics, time, bytes, storedKey } = publication;
     const start = this.#usedBytes;
     if (!this.#ensureCapacity(start + maxRecordBytes(publication))) return false;
     const block = this.#bytes;
     const ownOffset = offsetOf(this.#epoch, id);
     block.writeUIntLE(offset, start + LENGTH_BYTES, 6);
     block.writeDoubleLE(time, start + TIME_OFFSET);
-    block[start + PRIVATE_OFFSET] = isPrivate ? 1 : 0;
-    let at = writeText(block, start + ID_OFFSET, ownOffset === offset ? "" : id);
+    let at = this.#writeFlags(start + FLAGS_OFFSET, publication);
+    at = writeText(block, at, ownOffset === offset ? "" : id);
     at = block.writeUInt16LE(topics.length, at);
     for (const topic of topics) at = writeText(block, at, topic);
     block.set(bytes, at);
@@ -76,6 +92,17 @@ export class EventBlock {
     if (storedKey !== undefined) this.keys.push({ key: storedKey, offset, time });
     if (ownOffset === undefined) this.customIds.push({ id, offset, topic: topics[0] ?? "" });
     return true;
+  }
+
+  /** Returns the end. */
+  #writeFlags(at: number, { private: isPrivate, expiresAt, isFinal, removes }: Publication): number {
+    let flags = isPrivate ? PRIVATE_FLAG : 0;
+    if (expiresAt !== undefined) flags |= EXPIRY_FLAG;
+    if (isFinal) flags |= FINAL_FLAG;
+    if (removes) flags |= REMOVAL_FLAG;
+    if (flags > PRIVATE_FLAG) this.hasNewFlags = true;
+    this.#bytes[at] = flags;
+    return expiresAt === undefined ? at + 1 : this.#bytes.writeDoubleLE(expiresAt, at + 1);
   }
 
   /** Its events, decoded on first use. */
@@ -91,8 +118,7 @@ export class EventBlock {
 
   /** Completes the checksum. No event may be added afterwards. */
   seal(): void {
-    const { stored } = this;
-    stored.writeUInt32LE(crc32(stored.subarray(CRC_BYTES)), 0);
+    const stored = sealed(this.stored);
     // Rare events must not hold a page each.
     if (this.#bytes.length - stored.length > MAX_BLOCK_BYTES / 2) this.#bytes = Buffer.from(stored);
   }
@@ -109,8 +135,9 @@ export class EventBlock {
 }
 
 /** Upper bound of the record's bytes. */
-function maxRecordBytes({ id, topics, bytes }: Publication): number {
-  let total = MIN_RECORD_BYTES + MAX_CHARACTER_BYTES * id.length + bytes.length;
+function maxRecordBytes({ id, topics, expiresAt, bytes }: Publication): number {
+  let total =
+    MIN_RECORD_BYTES + (expiresAt === undefined ? 0 : EXPIRY_BYTES) + MAX_CHARACTER_BYTES * id.length + bytes.length;
   for (const topic of topics) total += COUNT_BYTES + MAX_CHARACTER_BYTES * topic.length;
   return total;
 }
@@ -133,7 +160,7 @@ export interface StoredEvent {
   readonly start: number;
 }
 
-/** The events of a block; invalid records are left out. */
+/** The events of a block; records without an event, and invalid ones, are left out. */
 export function* publicationsIn(epoch: string, block: Buffer): Iterable<Publication> {
   for (const record of storedEventsIn(block)) {
     const publication = decodeStoredEvent(epoch, record);
@@ -163,17 +190,69 @@ export function* storedEventsIn(block: Buffer): Iterable<StoredEvent> {
 }
 
 /** The publisher's own id of a record; "" = its id is its position. */
-export function customIdOf({ block, start: at }: StoredEvent): string {
-  const begin = at + ID_OFFSET + COUNT_BYTES;
-  return block.toString("utf8", begin, begin + block.readUInt16LE(at + ID_OFFSET));
+export function customIdOf({ block, start }: StoredEvent): string {
+  const at = idStart(block, start);
+  const begin = at + COUNT_BYTES;
+  return block.toString("utf8", begin, begin + block.readUInt16LE(at));
 }
 
-/** Undefined for an invalid record. The event's bytes are a view of the block. */
+/** Where the id of a record is. */
+function idStart(block: Buffer, start: number): number {
+  const hasExpiry = ((block[start + FLAGS_OFFSET] ?? 0) & EXPIRY_FLAG) !== 0;
+  return start + ID_OFFSET + (hasExpiry ? EXPIRY_BYTES : 0);
+}
+
+/** What a record removes; undefined = it is an event. */
+export function removalOf({ block, start, bytes }: StoredEvent): Removal | undefined {
+  const isRemoval = ((block[start + FLAGS_OFFSET] ?? 0) & REMOVAL_FLAG) !== 0;
+  if (!isRemoval) return undefined;
+  const id = idStart(block, start);
+  const topics = id + COUNT_BYTES + block.readUInt16LE(id);
+  return readRemoval(block.subarray(topics + COUNT_BYTES, start + bytes));
+}
+
+/** A stored block without the events that `isRemoved` selects: their offsets and ids stay. Undefined = it has none of them. */
+export function withoutRemoved(
+  epoch: string,
+  block: Buffer,
+  isRemoved: (publication: Publication) => boolean,
+): Buffer | undefined {
+  const parts: Buffer[] = [block.subarray(0, CRC_BYTES)];
+  let isChanged = false;
+  for (const record of storedEventsIn(block)) {
+    const publication = decodeStoredEvent(epoch, record);
+    const isKept = publication === undefined || !isRemoved(publication);
+    parts.push(isKept ? block.subarray(record.start, record.start + record.bytes) : withoutEvent(record));
+    isChanged ||= !isKept;
+  }
+  return isChanged ? sealed(Buffer.concat(parts)) : undefined;
+}
+
+/** The record of a removed event. */
+function withoutEvent({ block, start }: StoredEvent): Buffer {
+  const id = idStart(block, start);
+  const head = block.subarray(start, start + ID_OFFSET);
+  const idWithLength = block.subarray(id, id + COUNT_BYTES + block.readUInt16LE(id));
+  const record = Buffer.concat([head, idWithLength, Buffer.alloc(COUNT_BYTES)]);
+  record.writeUInt32LE(record.length - LENGTH_BYTES, 0);
+  record[FLAGS_OFFSET] = REMOVED_FLAG;
+  return record;
+}
+
+/** Completes the checksum. */
+function sealed(block: Buffer): Buffer {
+  block.writeUInt32LE(crc32(block.subarray(CRC_BYTES)), 0);
+  return block;
+}
+
+/** Undefined for a record without an event, and for an invalid one. The event's bytes are a view of the block. */
 function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | undefined {
   const { block, offset, time, bytes, start } = record;
   const end = start + bytes;
+  const flags = block[start + FLAGS_OFFSET] ?? 0;
+  if (flags >= REMOVED_FLAG) return undefined;
   try {
-    let at = start + ID_OFFSET;
+    let at = idStart(block, start);
     const text = () => {
       const begin = at + COUNT_BYTES;
       at = begin + block.readUInt16LE(at);
@@ -183,8 +262,15 @@ function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | un
     const count = block.readUInt16LE(at);
     at += COUNT_BYTES;
     const topics = Array.from({ length: count }, text);
-    const isPrivate = block[start + PRIVATE_OFFSET] === 1;
-    return at <= end ? { offset, id, topics, private: isPrivate, time, bytes: block.subarray(at, end) } : undefined;
+    if (at > end) return undefined;
+    const isPrivate = (flags & PRIVATE_FLAG) !== 0;
+    const publication = { offset, id, topics, private: isPrivate, time, bytes: block.subarray(at, end) };
+    if (flags <= PRIVATE_FLAG) return publication;
+    return {
+      ...publication,
+      ...((flags & EXPIRY_FLAG) !== 0 && { expiresAt: block.readDoubleLE(start + ID_OFFSET) }),
+      ...((flags & FINAL_FLAG) !== 0 && { isFinal: true as const }),
+    };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

@@ -15,10 +15,10 @@ export function checkFile(file: string): void {
   if (damage !== undefined) throw unusable(file, damage);
 }
 
-/** Throws "storage_unusable" for data in another format than the `known` one. No release wrote an older one. */
-export function checkVersion(file: string, version: number, known: number): void {
-  if (version === known) return;
-  if (version < known) throw unusable(file, `it was written before the first release (format ${version})`);
+/** Throws "storage_unusable" for data in another format than those from the `oldest` to the `known` one. No release wrote an older one. */
+export function checkVersion(file: string, version: number, oldest: number, known: number): void {
+  if (version >= oldest && version <= known) return;
+  if (version < oldest) throw unusable(file, `it was written before the first release (format ${version})`);
   const why = `it was written by a newer m2push (format ${version}, this one reads ${known})`;
   throw unusable(file, why, { fix: "start that version, or move the file away to begin with an empty history" });
 }

@@ -39,6 +39,13 @@ async function controlPort(t: TestContext, answer: Buffer): Promise<string> {
 const check = (control: string, known?: readonly string[]) => checkControl({ ...server, control }, known, systemClock);
 
 describe("checkControl", () => {
+  test("warns when none is configured: no stream survives a restart, and behind a proxy private events are not served", async () => {
+    for (const bind of [false, true]) {
+      const { findings } = await checkControl({ ...server, control: undefined, bind }, undefined, systemClock);
+      assert.deepEqual(findings, [liveFindings.controlMissing(server.name, bind)]);
+    }
+  });
+
   test("finds the server that answers, where no database or that of this server was read", async (t) => {
     for (const known of [undefined, ["other", "u"]]) {
       const result = await check(await controlPort(t, tableOf("u")), known);

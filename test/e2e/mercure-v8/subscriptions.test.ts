@@ -1,6 +1,8 @@
 /** draft-dunglas-mercure-08, "Active Subscriptions" and "Discovery", through a real Mongrel2. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { encodeCommand } from "../../../src/protocol/control-protocol.js";
+import { askControl, connectionsOf } from "../../support/control.js";
 import { access, accessToAll, bearer, detail, form, HUB, mercure, pattern, SUBSCRIPTIONS } from "../mercure.js";
 
 const hub = mercure({ config: { hub: { origin: "https://hub.example" }, stream: { keepalive: "1s" } } });
@@ -61,16 +63,12 @@ describe("Mercure draft 08, end to end: Subscriptions", () => {
   });
 
   test("a connection that is lost without a word to anybody is told of, too", async (t) => {
-    const { ControlQueries } = await import("../../../src/mongrel2/control-queries.js");
-    const { RequestClient } = await import("../../../src/zmq/request-client.js");
-    const { encodeCommand } = await import("../../../src/protocol/control-protocol.js");
     const watcher = await hub.open(t, watch, { headers: bearer(await all()) });
-    const port = new RequestClient(hub.pair.mongrel2.controlSpec, 2000);
-    const ids = async () => new Set((await new ControlQueries(port).connections()).map(({ id }) => id));
+    const ids = async () => new Set((await connectionsOf(hub.pair.mongrel2)).map(({ id }) => id));
     const before = await ids();
     await hub.open(t, "match=dies-silently");
     const [id = -1] = [...(await ids())].filter((it) => !before.has(it));
-    await port.request(encodeCommand("kill", { id })); // Mongrel2 sends no notice for it
+    await askControl(hub.pair.mongrel2, encodeCommand("kill", { id })); // Mongrel2 sends no notice for it
     const gone = await watcher.next(({ data }) => data.includes("dies-silently") && data.includes('"active":false'));
     assert.equal((JSON.parse(gone.data) as Document).match, "dies-silently");
   });

@@ -8,16 +8,21 @@ import { anyText, bytes } from "../../support/arbitraries.js";
 
 const EPOCH = "abc123";
 
-const made: fc.Arbitrary<Omit<Publication, "offset">> = fc.record({
-  id: fc.oneof(fc.constant(""), anyText),
-  topics: fc.array(anyText, { maxLength: 5 }),
-  private: fc.boolean(),
-  time: fc.double({ noNaN: true }),
-  bytes: fc.oneof(
-    bytes,
-    fc.nat(10_000).map((size) => Buffer.alloc(size, "x")),
-  ),
-});
+const made: fc.Arbitrary<Omit<Publication, "offset">> = fc.record(
+  {
+    id: fc.oneof(fc.constant(""), anyText),
+    topics: fc.array(anyText, { maxLength: 5 }),
+    private: fc.boolean(),
+    time: fc.double({ noNaN: true }),
+    bytes: fc.oneof(
+      bytes,
+      fc.nat(10_000).map((size) => Buffer.alloc(size, "x")),
+    ),
+    expiresAt: fc.double({ noNaN: true }),
+    isFinal: fc.constant(true as const),
+  },
+  { requiredKeys: ["id", "topics", "private", "time", "bytes"], noNullPrototype: true },
+);
 
 /** "" becomes the position's id. */
 const placed = (all: readonly Omit<Publication, "offset">[], gap = 3): Publication[] =>

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import { open as openDatabase } from "lmdb";
 import type { History } from "../../../src/delivery/history.js";
+import type { Publication } from "../../../src/protocol/publication.js";
 import { EventBlock } from "../../../src/storage/lmdb/block.js";
 import { LmdbStore, type LmdbStoreOptions } from "../../../src/storage/lmdb/lmdb-store.js";
 import { publication } from "../../contract/history.js";
@@ -22,12 +24,9 @@ function setUp(t: TestContext) {
 }
 
 /** One block for each event, as events of different turns of the event loop are stored. */
-function add(store: LmdbStore, offsets: readonly number[], id?: string): readonly string[] {
+function add(store: LmdbStore, offsets: readonly number[], more: Partial<Publication> = {}): readonly string[] {
   const blocks = offsets.map((offset) => {
-    const block = new EventBlock(
-      store.epoch,
-      publication({ epoch: store.epoch } as History, offset, id === undefined ? {} : { id }),
-    );
+    const block = new EventBlock(store.epoch, publication({ epoch: store.epoch } as History, offset, more));
     block.seal();
     return block;
   });
@@ -52,6 +51,26 @@ describe("LmdbStore", () => {
     assert.deepEqual(offsetsIn(second, 1, 5), [2, 5]);
   });
 
+  test("keeps the format that earlier daemons read until an event needs the newer one", async (t) => {
+    const { file, open } = setUp(t);
+    const versionOf = async (store: LmdbStore) => {
+      await store.close(9);
+      const root = openDatabase({ path: file, noSync: true });
+      const version = root.openDB({ name: "meta", encoding: "json" }).get("version");
+      await root.close();
+      return version;
+    };
+    const first = open();
+    add(first, [1]);
+    assert.equal(await versionOf(first), 2);
+    const second = open();
+    add(second, [2], { isFinal: true });
+    assert.equal(await versionOf(second), 3);
+    const third = open();
+    t.after(() => third.close(9));
+    assert.deepEqual(offsetsIn(third, 0, 9), [1, 2]);
+  });
+
   test("continues far above the stored offsets when the file was not closed", async (t) => {
     const { open } = setUp(t);
     const killed = open();
@@ -68,7 +87,7 @@ describe("LmdbStore", () => {
     const { open } = setUp(t);
     const store = open({ maxEvents: 2 });
     t.after(() => store.close(4));
-    add(store, [1], "own");
+    add(store, [1], { id: "own" });
     add(store, [2, 3, 4]);
     assert.equal(store.find("own", "oldest"), 1);
     assert.equal(store.trim(100), 2);
@@ -95,8 +114,8 @@ describe("LmdbStore", () => {
     const { open } = setUp(t);
     const store = open();
     t.after(() => store.close(2));
-    assert.deepEqual(add(store, [1], "own"), []);
-    assert.equal(add(store, [2], "own").length, 1);
+    assert.deepEqual(add(store, [1], { id: "own" }), []);
+    assert.equal(add(store, [2], { id: "own" }).length, 1);
     assert.deepEqual([store.find("own", "oldest"), store.find("own", "newest")], [1, 2]);
   });
 

@@ -1,14 +1,14 @@
 /**
- * The index of newest events (conditional publishing): what it costs to read the stored events once, memory for each topic, a look-up, and a
- * publication that updates it. `node --expose-gc build/bench/newest.js [topics]`.
+ * The index of topics (conditional publishing, state at once): what it costs to read the stored events once, memory for each topic, a
+ * look-up with and without its event, and a publication that updates it. `node --expose-gc build/bench/topic-offsets.js [topics]`.
  */
+import { TopicOffsets } from "../src/delivery/topic-offsets.js";
 import type { Publication } from "../src/protocol/publication.js";
-import { NewestEvents } from "../src/publishing/newest-events.js";
 import { openLmdbHistory } from "../src/storage/lmdb/lmdb-history.js";
 import { systemClock } from "../src/util/clock.js";
 import { removeDirectory, temporaryDirectory } from "../test/support/processes.js";
 
-const topics = Number(process.argv[2] ?? 1_000_000);
+const topicCount = Number(process.argv[2] ?? 1_000_000);
 const BOUNDS = { maxEvents: 1e9, maxAge: 1e15, maxBytes: 1e12, durability: "commit" } as const;
 const LOOKUPS = 100_000;
 
@@ -16,17 +16,16 @@ const path = temporaryDirectory();
 const history = await openLmdbHistory({ ...BOUNDS, path }, systemClock);
 const bytes = Buffer.from(`data: ${"x".repeat(100)}\n\n`);
 const publication = (offset: number): Publication => ({
-  ...{ offset, id: `#${history.epoch}.${offset}`, topics: [`topic/${offset % topics}`] },
+  ...{ offset, id: `#${history.epoch}.${offset}`, topics: [`topic/${offset % topicCount}`] },
   ...{ private: false, time: 0, bytes },
 });
-for (let offset = 1; offset <= topics; offset++) {
+for (let offset = 1; offset <= topicCount; offset++) {
   const kept = history.append(publication(offset));
   if (offset % 10_000 === 0) await kept;
 }
 history.commit();
 
-let update: (publication: Publication) => void = () => {};
-const newest = new NewestEvents({ history, watch: (published) => (update = published) });
+const topics = new TopicOffsets(history);
 const heapBytes = () => {
   globalThis.gc?.();
   return process.memoryUsage().heapUsed;
@@ -41,22 +40,27 @@ async function cpuOf(count: number, work: () => unknown): Promise<string> {
   await work();
   return `${((cpuMicroseconds() - start) / count).toFixed(2)} us`;
 }
+const topicOf = (lookup: number) => `topic/${(lookup * 7919) % topicCount}`;
 
 const before = heapBytes();
-const read = await cpuOf(topics, () => newest.of("topic/1"));
-const memory = (heapBytes() - before) / topics;
+const read = await cpuOf(topicCount, () => topics.ready());
+const memory = (heapBytes() - before) / topicCount;
 const lookUp = await cpuOf(LOOKUPS, () => {
-  for (let lookup = 0; lookup < LOOKUPS; lookup++) void newest.of(`topic/${(lookup * 7919) % topics}`);
+  for (let lookup = 0; lookup < LOOKUPS; lookup++) for (const _ of topics.newestFirst(topicOf(lookup))) break;
 });
-const events = Array.from({ length: LOOKUPS }, (_, event) => publication(topics + event + 1));
+const lookUpEvent = await cpuOf(LOOKUPS, () => {
+  for (let lookup = 0; lookup < LOOKUPS; lookup++) void topics.newestOf(topicOf(lookup));
+});
+const events = Array.from({ length: LOOKUPS }, (_, event) => publication(topicCount + event + 1));
 const updated = await cpuOf(LOOKUPS, () => {
-  for (const event of events) update(event);
+  for (const event of events) topics.published(event);
 });
 console.table({
-  topics,
+  topics: topicCount,
   "CPU to read one stored event": read,
   "bytes a topic": Math.round(memory),
   "CPU of a look-up": lookUp,
+  "CPU of a look-up with its event": lookUpEvent,
   "CPU of an update": updated,
 });
 await history.close();

@@ -1,5 +1,5 @@
 /**
- * Durations and sizes in the configuration: a whole number followed by a unit. A duration becomes milliseconds, a size becomes bytes.
+ * Durations and sizes as people write them: a whole number followed by a unit. A duration becomes milliseconds, a size becomes bytes.
  * Fractions and sums ("1.5h", "1m30s") are not valid: the next smaller unit expresses the same ("90m", "90s").
  */
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { checkOrphans } from "../../src/cli/doctor/check-orphans.js";
-import { liveFindings } from "../../src/cli/doctor/live-findings.js";
-import { loadConfig } from "../../src/config/load-config.js";
-import type { Status } from "../../src/observability/admin/status.js";
+import { checkOrphans } from "../../../src/cli/doctor/check-orphans.js";
+import { liveFindings } from "../../../src/cli/doctor/live-findings.js";
+import { loadConfig } from "../../../src/config/load-config.js";
+import type { Status } from "../../../src/observability/admin/status.js";
 
 const NOT_SET = "[[mongrel2]] database is not set";
 const [SERVER] = loadConfig({ env: {} }).config.mongrel2;

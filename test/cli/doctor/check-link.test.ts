@@ -1,16 +1,15 @@
-/** The findings about a control port that is not configured, and about a second daemon: before one is started, and while one runs. */
+/** The findings about a second daemon: before one is started, and while one runs. */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { checkControl } from "../../src/cli/doctor/check-control.js";
-import { checkLink } from "../../src/cli/doctor/check-link.js";
-import { liveFindings } from "../../src/cli/doctor/live-findings.js";
-import { loadConfig } from "../../src/config/load-config.js";
-import type { ServerConfig } from "../../src/config/schema.js";
-import { secondDaemonCondition } from "../../src/mongrel2/link-conditions.js";
-import type { Status } from "../../src/observability/admin/status.js";
-import { systemClock } from "../../src/util/clock.js";
-import { FakeMongrel2 } from "../support/fake-mongrel2.js";
-import { disconnectNotice } from "../support/mongrel2-messages.js";
+import { checkLink } from "../../../src/cli/doctor/check-link.js";
+import { liveFindings } from "../../../src/cli/doctor/live-findings.js";
+import { loadConfig } from "../../../src/config/load-config.js";
+import type { ServerConfig } from "../../../src/config/schema.js";
+import { secondDaemonCondition } from "../../../src/mongrel2/link-conditions.js";
+import type { Status } from "../../../src/observability/admin/status.js";
+import { systemClock } from "../../../src/util/clock.js";
+import { FakeMongrel2 } from "../../support/fake-mongrel2.js";
+import { disconnectNotice } from "../../support/mongrel2-messages.js";
 
 const { config } = loadConfig({ cwd: "/home/x" });
 const [defaults] = config.mongrel2;
@@ -25,15 +24,6 @@ async function start(t: TestContext, changes: Partial<ServerConfig> = {}) {
   const server = { ...defaults, send_spec: sendSpec, recv_spec: recvSpec, send_ident: sendIdent, ...changes };
   return { mongrel2, server };
 }
-
-describe("checkControl", () => {
-  test("warns when none is configured: no stream survives a restart, and behind a proxy private events are not served", async () => {
-    for (const bind of [false, true]) {
-      const { findings } = await checkControl({ ...defaults, control: undefined, bind }, undefined, systemClock);
-      assert.deepEqual(findings, [liveFindings.controlMissing(defaults.name, bind)]);
-    }
-  });
-});
 
 describe("checkLink with a second daemon", () => {
   test("repeats the condition of the running daemon, and sends nothing", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/config/units.js";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../../src/util/units.js";
 
 const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 

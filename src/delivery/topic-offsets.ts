@@ -1,0 +1,238 @@
+/**
+ * The index of topics: the offsets of the stored events of each topic, whether it is the canonical one or an alternate. Nothing is kept
+ * until the first question: then the stored events are read once, in slices, and from then on each publication updates the index. A daemon
+ * that is never asked pays nothing for it (docs/decisions/0055-an-index-of-topics.md has the figures).
+ *
+ * The index knows which events were stored, not which may still be read: an event that was removed or has expired stays an entry until it
+ * is trimmed. Who needs the event reads it, and goes on to the entry before where it is not there any more.
+ */
+import type { Publication } from "../protocol/publication.js";
+import { SortedTexts } from "../util/sorted-texts.js";
+import type { History } from "./history.js";
+
+/** Events read in one turn of the event loop: about 1 ms. */
+const PAGE_EVENTS = 250;
+const PAGE_BYTES = 1_000_000;
+/** Topics that are sorted in one turn: about 1 ms. */
+const SORTED_TOPIC_COUNT = 250;
+/** Topics that are examined for each one that is added: a round is over before half as many were added as there are. */
+const EXAMINED_TOPIC_COUNT = 2;
+/** Entries of one topic from which on trimmed ones are removed before all of them are. */
+const MIN_PRUNED_ENTRIES = 16;
+
+/** An event of a topic as one number: its offset times FLAGS_FACTOR, and two flags. */
+type Entry = number;
+const FLAGS_FACTOR = 4;
+const PRIVATE_FLAG = 1;
+/** The topic is not the canonical one of the event. */
+const ALTERNATE_FLAG = 2;
+
+const offsetOf = (entry: Entry): number => Math.floor(entry / FLAGS_FACTOR);
+
+/** One event of a topic. */
+export interface TopicEntry {
+  readonly offset: number;
+  readonly isPrivate: boolean;
+  /** The topic is the first of the event. */
+  readonly isCanonical: boolean;
+}
+
+/** What is known of a topic; `id` undefined = it has no stored event. */
+export interface NewestEvent {
+  readonly id: string | undefined;
+}
+
+export class TopicOffsets {
+  readonly #history: Pick<History, "last" | "floor" | "read">;
+  /**
+   * By rising offset; undefined = the stored events were not read yet. Most topics have one event, so a number takes the place of a list of
+   * one. Entries at or below the floor may remain for a while.
+   */
+  #entries: Map<string, Entry | Entry[]> | undefined;
+  #building: Promise<void> | undefined;
+  /** Incremented by reset(): what is being read then is dropped. */
+  #generation = 0;
+  /** The topics; undefined = nobody has asked for topics by their beginning. Incomplete while #sorting is set. */
+  #sorted: SortedTexts | undefined;
+  #sorting: Promise<void> | undefined;
+  /** The present round of #prune(). */
+  #round: IterableIterator<[string, Entry | Entry[]]> | undefined;
+
+  constructor(history: Pick<History, "last" | "floor" | "read">) {
+    this.#history = history;
+  }
+
+  /** Topics that are held; a few may be those of trimmed events. */
+  get size(): number {
+    return this.#entries?.size ?? 0;
+  }
+
+  /**
+   * Undefined: the index can be asked in this tick. Otherwise a promise after which the caller asks again; it rejects where the stored
+   * events cannot be read.
+   */
+  ready(): Promise<void> | undefined {
+    if (this.#entries) return undefined;
+    this.#building ??= this.#readAll().finally(() => {
+      this.#building = undefined;
+    });
+    return this.#building;
+  }
+
+  /** The stored events of a topic, the newest first, from the offset `through` down. Nothing before ready(). */
+  *newestFirst(topic: string, through = Number.POSITIVE_INFINITY): Iterable<TopicEntry> {
+    const held = this.#entries?.get(topic);
+    const entries = typeof held === "number" ? [held] : (held ?? []);
+    const { floor } = this.#history;
+    for (let at = countThrough(entries, through) - 1; at >= 0; at--) {
+      const entry = entries[at] as Entry;
+      const offset = offsetOf(entry);
+      if (offset <= floor) return;
+      yield {
+        offset,
+        isPrivate: entry % ALTERNATE_FLAG === PRIVATE_FLAG,
+        isCanonical: entry % FLAGS_FACTOR < ALTERNATE_FLAG,
+      };
+    }
+  }
+
+  /** As ready(), for withPrefix(). */
+  sorted(): Promise<void> | undefined {
+    const building = this.ready();
+    if (building || (this.#sorted && !this.#sorting)) return building;
+    this.#sorting ??= this.#sortAll().finally(() => {
+      this.#sorting = undefined;
+    });
+    return this.#sorting;
+  }
+
+  /** At most `most` topics that begin with a prefix, in order, above `after`. A few may be those of trimmed events. Only after sorted(). */
+  withPrefix(prefix: string, after: string, most: number): readonly string[] {
+    return this.#sorted?.withPrefix(prefix, after, most) ?? [];
+  }
+
+  /**
+   * The newest stored event whose canonical topic this is, as of this tick: the caller publishes in the same one. A promise as ready(). A
+   * TypeError where the history answers later, as in a cluster.
+   */
+  newestOf(topic: string): NewestEvent | Promise<void> {
+    const building = this.ready();
+    if (building) return building;
+    for (const { offset, isCanonical } of this.newestFirst(topic)) {
+      const id = isCanonical ? this.#idAt(offset) : undefined;
+      if (id !== undefined) return { id };
+    }
+    return { id: undefined };
+  }
+
+  #idAt(offset: number): string | undefined {
+    const page = this.#history.read(offset - 1, { through: offset, maxBytes: 1, most: 1 });
+    if (page instanceof Promise) throw new TypeError("the history of a cluster answers too late for a condition");
+    return page.publications[0]?.id;
+  }
+
+  /** A publication was stored. Called in the tick in which that happens. */
+  published(publication: Pick<Publication, "topics" | "offset" | "private">): void {
+    const entries = this.#entries;
+    if (!entries) return;
+    add(entries, publication, this.#sorted);
+    this.#prune(entries, EXAMINED_TOPIC_COUNT * publication.topics.length);
+  }
+
+  /** Stored events are not what they were (some were discarded, or a new epoch begins): the next question reads them again. */
+  reset(): void {
+    this.#generation++;
+    this.#entries = undefined;
+    this.#sorted = undefined;
+    this.#round = undefined;
+  }
+
+  async #readAll(): Promise<void> {
+    const generation = this.#generation;
+    const entries = new Map<string, Entry | Entry[]>();
+    const history = this.#history;
+    for (let after = history.floor; after < history.last; ) {
+      const page = await history.read(after, { through: history.last, maxBytes: PAGE_BYTES, most: PAGE_EVENTS });
+      if (generation !== this.#generation) return;
+      for (const publication of page.publications) add(entries, publication);
+      after = Math.max(page.through, after + 1, history.floor);
+      if (after < history.last) await new Promise((resolve) => setImmediate(resolve));
+    }
+    // No publication came between the last read and this line, which the loop's condition has compared.
+    if (generation === this.#generation) this.#entries = entries;
+  }
+
+  /** Topics that are added meanwhile come last in the map, and those that are removed leave both. */
+  async #sortAll(): Promise<void> {
+    const generation = this.#generation;
+    const sorted = new SortedTexts();
+    this.#sorted = sorted;
+    let count = 0;
+    for (const topic of this.#entries?.keys() ?? []) {
+      sorted.add(topic);
+      if (++count % SORTED_TOPIC_COUNT > 0) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (generation !== this.#generation) return;
+    }
+  }
+
+  /** Examines the topics in rounds, and removes the entries of trimmed events: at most as many remain as there are others. */
+  #prune(entries: Map<string, Entry | Entry[]>, steps: number): void {
+    for (let step = 0; step < steps; step++) {
+      this.#round ??= entries.entries();
+      const { value, done } = this.#round.next();
+      if (done) this.#round = undefined;
+      else this.#pruneTopic(entries, ...(value as [string, Entry | Entry[]]));
+    }
+  }
+
+  #pruneTopic(entries: Map<string, Entry | Entry[]>, topic: string, held: Entry | Entry[]): void {
+    const { floor } = this.#history;
+    const newest = typeof held === "number" ? held : (held.at(-1) as Entry);
+    if (offsetOf(newest) > floor) {
+      if (typeof held !== "number") dropTrimmed(held, floor);
+      return;
+    }
+    entries.delete(topic);
+    this.#sorted?.delete(topic);
+  }
+}
+
+function add(
+  entries: Map<string, Entry | Entry[]>,
+  { topics, offset, private: isPrivate }: Pick<Publication, "topics" | "offset" | "private">,
+  sorted?: SortedTexts,
+): void {
+  const canonical = offset * FLAGS_FACTOR + (isPrivate ? PRIVATE_FLAG : 0);
+  for (const [at, topic] of topics.entries()) {
+    const entry = at === 0 ? canonical : canonical + ALTERNATE_FLAG;
+    const held = entries.get(topic);
+    if (held === undefined) {
+      entries.set(topic, entry);
+      sorted?.add(topic);
+    } else if (typeof held !== "number") push(held, entry);
+    else if (offsetOf(held) !== offset) entries.set(topic, [held, entry]);
+  }
+}
+
+/** An event may name a topic twice. */
+function push(entries: Entry[], entry: Entry): void {
+  if (offsetOf(entries.at(-1) as Entry) !== offsetOf(entry)) entries.push(entry);
+}
+
+/** Once most of the entries are those of trimmed events: so an entry is moved once on average. */
+function dropTrimmed(entries: Entry[], floor: number): void {
+  if (entries.length < MIN_PRUNED_ENTRIES || offsetOf(entries[entries.length >> 1] as Entry) > floor) return;
+  entries.splice(0, countThrough(entries, floor));
+}
+
+/** Entries up to an offset. */
+function countThrough(entries: readonly Entry[], through: number): number {
+  let [low, high] = [0, entries.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (offsetOf(entries[middle] as Entry) <= through) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
