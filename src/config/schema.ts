@@ -341,7 +341,7 @@ const SECTIONS = {
       type: integerType(0, 1_000_000, "no limit"),
       default: 0,
       change: "live",
-      doc: "Events a second that one publisher may publish: one subject of tokens, or all publishers without one; all publishers over ZeroMQ are one. More are answered 429 over HTTP and rate_limited to REQ and DEALER sockets; PUSH sockets are read more slowly.",
+      doc: "Events a second that one publisher may publish: one subject of tokens, or all publishers without one; one connection over ZeroMQ. More are answered 429 over HTTP and rate_limited to REQ and DEALER sockets; PUSH sockets are read more slowly.",
     }),
     burst: key<number>({
       type: integerType(1, 1_000_000),
