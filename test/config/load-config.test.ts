@@ -36,6 +36,7 @@ describe("loadConfig", () => {
       },
     ],
     topic: [],
+    issuer: [],
     stream: {
       path: "/esupdates",
       retry: 5_000,
