@@ -1,34 +1,23 @@
 /**
  * Clients that catch up. A client that reconnects with a Last-Event-ID reads from the history, one body at a time, up to the offset from
  * which its audience goes on; there it becomes live in the same turn, so that no publication is lost or repeated. Clients of one audience
- * at the same cursor form a group: one read and one body serve them all.
+ * at the same cursor form a group: one read and one body serve them all. Clients that asked for a selection (selection.ts) are sent its events
+ * first, in the same way.
  *
  * No copy of the stream is kept for a client that catches up: it costs its cursor.
  */
 
 import type { Budget } from "../matching/match-budget.js";
-import type { Trial } from "../matching/trial.js";
 import type { Clock } from "../util/clock.js";
 import type { Audience } from "./audience.js";
-import { BEFORE_ALL, type CatchingUp, type Client } from "./client.js";
+import { type CatchupGroup, CatchupGroups, hasCredit } from "./catchup-groups.js";
+import { BEFORE_ALL, type Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
+import type { Selecting } from "./selection.js";
+import { SelectionReader, type SelectionReaderOptions } from "./selection-reader.js";
 import { isExpired } from "./visible-history.js";
-
-/** Clients of one audience that have been sent everything up to the same offset. It is the state of each of them. */
-interface CatchupGroup extends CatchingUp {
-  readonly audience: Audience<Client>;
-  readonly clients: Set<Client>;
-  /** A read is in progress: the group waits for it. */
-  isReading: boolean;
-  /** The result of that read. */
-  page: ReadPage | undefined;
-  /** Of the publication after its cursor, which took more than one slice. */
-  trial: Trial | undefined;
-  /** Its next body is one publication of this size, for which no client had credit, bytes; 0 = unknown. */
-  neededBytes: number;
-}
 
 /** The next body of some clients, to be sent in the next flush. */
 export interface CatchupStep {
@@ -37,22 +26,28 @@ export interface CatchupStep {
   readonly body: Buffer | undefined;
   /** Publications in the body. */
   readonly events: number;
-  /** The cursor of the clients after this step. */
+  /** The cursor of the clients after this step, and what is left of their selection. */
   readonly cursor: number;
+  readonly selecting: Selecting | undefined;
   /** Whether they are live after this step. */
   readonly isLive: boolean;
 }
 
-export interface CatchupOptions extends PageReaderOptions {
+/** Where the clients of a group are after a step. */
+interface NextCursor {
+  readonly cursor: number;
+  readonly selecting?: Selecting | undefined;
+}
+
+export interface CatchupOptions extends PageReaderOptions, SelectionReaderOptions {
   /** Makes the event that tells a client that publications are lost, and from where its stream goes on. */
   readonly gap: (reason: GapReason, cursor: number) => Buffer;
+  /** Makes the event that ends a selection: the position of the client. */
+  readonly position: (cursor: number, isNamed: boolean) => Buffer;
   /** Called when takeSteps() can make progress again: a read has completed, or the time for the next slice has come. */
   readonly ready: () => void;
   readonly clock: Clock;
 }
-
-/** With less credit than this a client is not read for, bytes: many small bodies cost more than they deliver. */
-const MIN_CREDIT_BYTES = 32_768;
 
 /**
  * Matching per flush, in units of work of about 10 ns: 1 ms. Groups with patterns share it, and get slices of at least MIN_SLICE_UNITS;
@@ -67,12 +62,10 @@ const SLICE_PAUSE_MS = 1;
 
 export class Catchup {
   readonly #options: CatchupOptions;
-  /** All groups, in the order in which they are served: a served group moves to the end. */
-  readonly #queue = new Set<CatchupGroup>();
-  /** The same groups by audience and cursor. */
-  readonly #groups = new Map<Audience<Client>, Map<number, CatchupGroup>>();
+  readonly #groups = new CatchupGroups();
   #size = 0;
   readonly #reader: PageReader;
+  readonly #selections: SelectionReader;
   /** What this slice may still cost. */
   #slice: Budget = { left: 0 };
   #isPausing = false;
@@ -80,6 +73,7 @@ export class Catchup {
   constructor(options: CatchupOptions) {
     this.#options = options;
     this.#reader = new PageReader(options);
+    this.#selections = new SelectionReader(options);
   }
 
   /** Clients that catch up. */
@@ -87,31 +81,28 @@ export class Catchup {
     return this.#size;
   }
 
-  /** The client has been sent everything up to `cursor` and gets the rest from the history. It is no member of its audience. */
-  add(client: Client, cursor: number): void {
+  /**
+   * The client has been sent everything up to `cursor`, of its selection if it has one, and gets the rest from the history. It is no member
+   * of its audience.
+   */
+  add(client: Client, cursor: number, selecting?: Selecting): void {
     this.#size++;
-    this.#put(client, cursor);
+    this.#groups.put(client, cursor, selecting);
   }
 
   /** Removes a client that catches up from its group. */
   remove(client: Client): void {
-    const { state, audience } = client;
-    const group = state.name === "catchingUp" ? this.#groups.get(audience)?.get(state.cursor) : undefined;
-    if (!group?.clients.delete(client)) return;
-    this.#size--;
-    if (group.clients.size === 0) this.#drop(group);
+    if (this.#groups.remove(client)) this.#size--;
   }
 
   /** All cursors are invalid: every client starts again before the oldest publication, and is told so. */
   rewind(): void {
-    const clients = [...this.#queue].flatMap((group) => [...group.clients]);
-    this.#queue.clear();
+    const clients = [...this.#groups].flatMap((group) => [...group.clients]);
     this.#groups.clear();
-    for (const client of clients) this.#put(client, BEFORE_ALL);
+    for (const client of clients) this.#groups.put(client, BEFORE_ALL, undefined);
   }
 
   clear(): void {
-    this.#queue.clear();
     this.#groups.clear();
     this.#size = 0;
   }
@@ -119,7 +110,7 @@ export class Catchup {
   /** Whether takeSteps() would make progress now. */
   hasWork(head: number): boolean {
     if (this.#size === 0) return false;
-    for (const group of this.#queue) {
+    for (const group of this.#groups) {
       if (!group.isReading && group.cursor <= group.audience.joinOffset(head) && hasCredit(group)) return true;
     }
     return false;
@@ -127,8 +118,7 @@ export class Catchup {
 
   /** Whether clients of an audience could make progress and are not live yet. */
   isBehind(audience: Audience<Client>): boolean {
-    const groups = this.#groups.get(audience);
-    return groups !== undefined && [...groups.values()].some((group) => !group.isReading && hasCredit(group));
+    return [...this.#groups.of(audience)].some((group) => !group.isReading && hasCredit(group));
   }
 
   /**
@@ -139,9 +129,9 @@ export class Catchup {
     const steps: CatchupStep[] = [];
     let bytesLeft = this.#options.flushBytes;
     let unitsLeft = MATCH_UNITS;
-    let turnsLeft = this.#queue.size;
+    let turnsLeft = this.#groups.size;
     const share = Math.max(MIN_SLICE_UNITS, Math.floor(MATCH_UNITS / Math.max(1, turnsLeft)));
-    for (const group of this.#queue) {
+    for (const group of this.#groups) {
       if (bytesLeft <= 0 || turnsLeft-- === 0) break;
       const { hasPatterns } = group.audience;
       if (group.isReading || (hasPatterns && unitsLeft <= 0) || !hasCredit(group)) continue;
@@ -171,32 +161,52 @@ export class Catchup {
 
   /** The next step of one group: a body from the history, or joining its audience. */
   #advance(group: CatchupGroup, head: number): CatchupStep | undefined {
-    const { history, clock } = this.#options;
+    const { history } = this.#options;
     const join = group.audience.joinOffset(head);
+    if (group.selecting) return this.#advanceSelection(group, group.selecting, join);
     if (group.cursor > join) return undefined; // ahead of its audience, for which publications that it has had are still queued
-    if (group.cursor === join) return this.#step(group, join, join, []);
+    if (group.cursor === join) return this.#step(group, { cursor: join }, join, []);
     if (group.cursor < history.floor) {
       const notice = this.#options.gap(group.cursor < 0 ? "unknown" : lossOf(group), history.floor);
-      return this.#step(group, Math.min(history.floor, join), join, [notice]);
+      return this.#step(group, { cursor: Math.min(history.floor, join) }, join, [notice]);
     }
     const page = group.page ?? this.#reader.read(group, join, this.#slice);
     if (page instanceof Promise) return this.#await(group, page);
-    if (page.through === group.cursor && group.trial) return this.#continueTrial(group);
-    const now = clock.now();
-    // A page that had to be fetched, or waits for credit, was read earlier.
-    const chunks = page.publications.filter((it) => !isExpired(it, now)).map(({ bytes }) => bytes);
+    if (page.through === group.cursor && group.trial) return this.#continueLater(group);
+    const chunks = this.#unexpired(page);
     if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through));
     if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
-    return this.#step(group, page.through, join, chunks);
+    return this.#step(group, { cursor: page.through }, join, chunks);
   }
 
-  /** The slice was too small for one publication: the next slice goes on with it. */
-  #continueTrial(group: CatchupGroup): undefined {
+  /** Ends with a position, and the client goes on from there like any other. */
+  #advanceSelection(group: CatchupGroup, selecting: Selecting, join: number): CatchupStep | undefined {
+    const { gap, position } = this.#options;
+    const page = group.page ?? this.#selections.read(group, selecting, this.#slice);
+    if (!page) return this.#continueLater(group);
+    if (page instanceof Promise) return this.#await(group, page);
+    if (page.isBroken) selecting.gap ??= lossOf(group);
+    if (page.isUnavailable) selecting.gap ??= "unavailable";
+    const chunks = this.#unexpired(page);
+    const end = selecting.join;
+    if (page.through < end) return this.#step(group, { cursor: page.through, selecting }, join, chunks);
+    chunks.push(selecting.gap ? gap(selecting.gap, end) : position(end, selecting.isNamed));
+    return this.#step(group, { cursor: end }, join, chunks);
+  }
+
+  /** A page that had to be fetched, or waits for credit, was read earlier. */
+  #unexpired({ publications }: ReadPage): Buffer[] {
+    const now = this.#options.clock.now();
+    return publications.filter((it) => !isExpired(it, now)).map(({ bytes }) => bytes);
+  }
+
+  /** The slice was too small: the next one goes on. */
+  #continueLater(group: CatchupGroup): undefined {
     this.#pause();
-    this.#moveToEnd(group);
+    this.#groups.moveToEnd(group);
   }
 
-  #await(group: CatchupGroup, page: Promise<ReadPage>): undefined {
+  #await(group: CatchupGroup, page: Promise<ReadPage | undefined>): undefined {
     group.isReading = true;
     void page.then((read) => {
       group.isReading = false;
@@ -209,85 +219,32 @@ export class Catchup {
    * Moves the clients of a group that have credit for the body to another cursor, or into their audience where the cursor meets it. The
    * others stay.
    */
-  #step(group: CatchupGroup, cursor: number, join: number, chunks: readonly Buffer[]): CatchupStep | undefined {
+  #step(group: CatchupGroup, next: NextCursor, join: number, chunks: readonly Buffer[]): CatchupStep | undefined {
     const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
     const bytes = body?.length ?? 0;
     const clients = [...group.clients].filter((it) => it.creditAvailable >= Math.min(bytes, it.creditLimit));
     group.neededBytes = clients.length > 0 ? 0 : bytes;
     if (clients.length === 0) return undefined;
-    const isLive = cursor === join;
+    const { cursor, selecting } = next;
+    const isLive = cursor === join && !selecting;
     for (const client of clients) {
       client.debit(bytes);
       group.clients.delete(client);
       if (isLive) this.#join(client);
-      else this.#put(client, cursor);
+      else this.#groups.put(client, cursor, selecting);
     }
-    if (group.clients.size === 0) this.#drop(group);
-    else this.#moveToEnd(group);
-    const next = this.#groups.get(group.audience)?.get(cursor);
-    if (next) next.trial ??= group.trial;
-    return { clients, body, events: chunks.length, cursor, isLive };
-  }
-
-  #moveToEnd(group: CatchupGroup): void {
-    group.page = undefined;
-    this.#queue.delete(group);
-    this.#queue.add(group);
+    if (group.clients.size === 0) this.#groups.drop(group);
+    else this.#groups.moveToEnd(group);
+    const reached = this.#groups.find(group.audience, cursor, selecting);
+    if (reached) reached.trial ??= group.trial;
+    return { clients, body, events: chunks.length, cursor, selecting, isLive };
   }
 
   #join(client: Client): void {
     this.#size--;
     client.audience.add(client);
   }
-
-  #put(client: Client, cursor: number): void {
-    const group = this.#groupAt(client.audience, cursor);
-    group.clients.add(client);
-    client.catchUp(group);
-  }
-
-  #groupAt(audience: Audience<Client>, cursor: number): CatchupGroup {
-    let groups = this.#groups.get(audience);
-    if (!groups) {
-      groups = new Map();
-      this.#groups.set(audience, groups);
-    }
-    let group = groups.get(cursor);
-    if (!group) {
-      group = {
-        name: "catchingUp",
-        audience,
-        cursor,
-        clients: new Set(),
-        isReading: false,
-        page: undefined,
-        trial: undefined,
-        neededBytes: 0,
-      };
-      groups.set(cursor, group);
-      this.#queue.add(group);
-    }
-    return group;
-  }
-
-  #drop(group: CatchupGroup): void {
-    if (!this.#queue.delete(group)) return;
-    const groups = this.#groups.get(group.audience);
-    groups?.delete(group.cursor);
-    if (groups?.size === 0) this.#groups.delete(group.audience);
-  }
 }
 
 /** Why a group has lost publications that are trimmed. */
 const lossOf = ({ audience }: CatchupGroup): GapReason => (audience.isOverloading ? "overload" : "expired");
-
-/**
- * Whether reading on for a group is worth it: one of its clients can take a body of fair size, or its whole credit limit, which one
- * publication may need.
- */
-function hasCredit(group: CatchupGroup): boolean {
-  const needed = Math.max(group.neededBytes, MIN_CREDIT_BYTES);
-  for (const { creditAvailable, creditLimit } of group.clients)
-    if (creditAvailable >= Math.min(creditLimit, needed)) return true;
-  return false;
-}

@@ -1,5 +1,6 @@
 /** The port to the record of clients, from which the next process continues their streams. Implementations: storage/clients. */
 import type { RequestRecord } from "./request-record.js";
+import type { StoredSelection } from "./selection.js";
 import type { Subscriber } from "./subscriber.js";
 
 /** What the next process, or the next generation of the link, needs to continue a client's stream. */
@@ -22,6 +23,8 @@ export interface StoredClient {
   readonly coveredByServerFence: boolean;
   /** Bytes that may be in flight to it; absent = no limit. */
   readonly creditLimit?: number | undefined;
+  /** It is being sent a selection, of which `acknowledgedOffset` tells how far; absent = it gets every publication after that offset. */
+  readonly selection?: StoredSelection | undefined;
 }
 
 /** The clients of one server as the previous process, or the previous generation of the link, left them. */

@@ -22,9 +22,12 @@ import { Overload } from "./overload.js";
 import { PendingConnections } from "./pending-connections.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
 import { Registry } from "./registry.js";
-import { gapEvent, planReplay, type Replay, streamStart } from "./replay.js";
+import { gapEvent, planReplay, positionEvent, type Replay, streamStart } from "./replay.js";
 import type { RequestRecord } from "./request-record.js";
+import { Selecting } from "./selection.js";
+import { DEFAULT_SELECTION_LIMITS, type SelectionLimits, SelectionSearch } from "./selection-search.js";
 import type { Subscription } from "./subscription.js";
+import type { TopicOffsets } from "./topic-offsets.js";
 
 /** Why delivery itself ends a stream. */
 type EndReason = Extract<DisconnectReason, "expired" | "too expensive">;
@@ -32,6 +35,9 @@ type EndReason = Extract<DisconnectReason, "expired" | "too expensive">;
 export interface ServerDeliveryOptions {
   readonly history: History;
   readonly reader: HistoryReader;
+  readonly topics: TopicOffsets;
+  /** Absent = DEFAULT_SELECTION_LIMITS. */
+  readonly selectionLimits?: SelectionLimits | undefined;
   readonly clients: ClientStore;
   readonly observe: ObserveDelivery;
   readonly clock: Clock;
@@ -63,8 +69,12 @@ export interface NewStream {
   readonly replay: Replay;
   /** The offset from which its audience goes on. */
   readonly join: number;
-  /** The head of the response and the client's first position, or the report of missing publications. */
+  /**
+   * The head of the response and the client's first position, or the report of missing publications. Before a selection only the head: a
+   * browser that is cut off before the first event asks for the selection again.
+   */
   readonly start: Buffer;
+  readonly selecting: Selecting | undefined;
   readonly isPublicOnly: boolean;
 }
 
@@ -95,7 +105,8 @@ export class ServerDelivery {
   #generation = 0;
 
   constructor(name: string, outlet: Outlet, options: ServerDeliveryOptions) {
-    const { history, reader, clients, observe, clock, base, isFlooded, budget, ends } = options;
+    const { history, reader, clients, observe, clock, base, isFlooded, budget, ends, topics } = options;
+    const { selectionLimits: limits = DEFAULT_SELECTION_LIMITS } = options;
     this.name = name;
     this.outlet = outlet;
     this.requests = clients.requests(name);
@@ -109,7 +120,13 @@ export class ServerDelivery {
       maxBytes,
       flushBytes: CATCHUP_FLUSH_BYTES,
       trial: (audience, publication) => registry.trial(audience, publication),
+      search: (audience, selecting) =>
+        new SelectionSearch(audience.interest, selecting, {
+          ...{ topics, history: reader, base, limits },
+          trial: (publication) => registry.trial(audience, publication),
+        }),
       gap: (reason, cursor) => this.gap(reason, cursor),
+      position: (cursor, isNamed) => positionEvent(history, cursor, isNamed),
       ready: () => this.#outbox.tryFlush(),
     });
     const commit = () => history.commit();
@@ -238,7 +255,7 @@ export class ServerDelivery {
   /** The first half of opening a stream: registers the client. Must be followed by open() in the same turn. A TypeError if the id is in use. */
   register(subscription: Subscription): NewStream {
     const { history, clock } = this.#options;
-    const { head, isPublicOnly = false, namesOpening = true } = subscription;
+    const { head, isPublicOnly = false, namesOpening = true, selection } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
     const { id, remote, interest, expiresAt, keyFingerprints, subscriber } = subscription;
@@ -257,16 +274,20 @@ export class ServerDelivery {
     const join = client.audience.joinOffset(this.#outbox.head);
     const replay = planReplay(history, subscription.replay, join);
     const { cursor, gap } = replay;
+    if (selection) {
+      const selecting = new Selecting({ request: selection, join: this.#outbox.head, isNamed: namesOpening });
+      return { client, replay, join, start: head, isPublicOnly, selecting };
+    }
     const start = gap ? Buffer.concat([head, this.gap(gap, cursor)]) : streamStart(history, head, cursor, namesOpening);
-    return { client, replay, join, start, isPublicOnly };
+    return { client, replay, join, start, isPublicOnly, selecting: undefined };
   }
 
   /** Opens the stream: sends `start`; the next flush continues it from its last event id, or from now. */
-  open({ client, replay, join, isPublicOnly }: NewStream, start: Buffer): void {
+  open({ client, replay, join, isPublicOnly, selecting }: NewStream, start: Buffer): void {
     this.outlet.open(client.id, start);
     client.debit(start.length);
     if (isPublicOnly) this.#publicOnly.add(client);
-    this.#place(client, replay.cursor, join);
+    this.#place(client, selecting ? 0 : replay.cursor, join, selecting);
     this.#options.observe({ type: "clientConnected", server: this.name, client, clients: this.#registry.size });
   }
 
@@ -277,7 +298,8 @@ export class ServerDelivery {
   adopt(stored: StoredClient, isFromOldEpoch: boolean): Client {
     const client = this.#registry.add({ ...stored, interest: interestFromTexts(stored) });
     const cursor = isFromOldEpoch ? BEFORE_ALL : stored.acknowledgedOffset;
-    this.#place(client, cursor, client.audience.joinOffset(this.#outbox.head));
+    const selecting = stored.selection && cursor !== BEFORE_ALL ? new Selecting(stored.selection) : undefined;
+    this.#place(client, cursor, client.audience.joinOffset(this.#outbox.head), selecting);
     this.#options.observe({ type: "clientAdopted", server: this.name, client, clients: this.#registry.size });
     return client;
   }
@@ -355,13 +377,13 @@ export class ServerDelivery {
     this.#outbox.stop();
   }
 
-  /** Live if the cursor is where its audience is, otherwise catching up. */
-  #place(client: Client, cursor: number, join: number): void {
+  /** Live if the cursor is where its audience is and it has no selection to get before, otherwise catching up. */
+  #place(client: Client, cursor: number, join: number, selecting?: Selecting): void {
     this.#expiry.watch(client);
-    const isLive = cursor === join;
+    const isLive = cursor === join && !selecting;
     if (isLive) client.audience.add(client);
-    else this.#catchup.add(client, cursor);
-    this.#acknowledgements.start(client, cursor, isLive);
+    else this.#catchup.add(client, cursor, selecting);
+    this.#acknowledgements.start(client, cursor, isLive, selecting);
   }
 
   #disconnected(client: Client, reason: DisconnectReason, clients: number): void {

@@ -16,6 +16,7 @@ import { lastEventIdIn } from "./last-event-id.js";
 import type { RequestedSelector } from "./mercure/dialect.js";
 import type { Dialects } from "./mercure/dialects.js";
 import { v0 } from "./mercure/v0.js";
+import { type StateRequest, stateRequestIn } from "./state-parameters.js";
 
 /** The parameters of a subscribe request. */
 export interface SubscribeParameters {
@@ -24,6 +25,8 @@ export interface SubscribeParameters {
   readonly lastEventId: string | undefined;
   /** Which publication the last event id names where publishers used it several times; absent = the oldest. */
   readonly equalIds?: EqualIds;
+  /** What the stream starts with if there is no last event id; undefined = now. */
+  readonly state: StateRequest | undefined;
   /** The response header that says where the replay begins, if one was requested; absent = none is sent. */
   readonly lastEventIdHeader?: string;
   /** Other clients may see the subscription. */
@@ -106,7 +109,8 @@ const LAST_EVENT_ID_NAMES = ["last_event_id", "lastEventID", "Last-Event-ID"];
 function readStreamParameters({ query }: HttpRequest): SubscribeParameters {
   const form = parseForm(query);
   const selectors = v0.requestedSelectors(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
-  return { selectors, lastEventId: lastEventIdIn(form, LAST_EVENT_ID_NAMES), equalIds: "newest", isListed: false };
+  const lastEventId = lastEventIdIn(form, LAST_EVENT_ID_NAMES);
+  return { selectors, lastEventId, state: stateRequestIn(form), equalIds: "newest", isListed: false };
 }
 
 // ---- The hub's address -----------------------------------------------------------------------------------------------
@@ -119,7 +123,8 @@ function readHubParameters(request: HttpRequest, dialects: Dialects): SubscribeP
   const inQuery = dialect.lastEventId(query);
   const lastEventId = inQuery || (dialect.lastEventId(body) ?? inQuery);
   const { lastEventIdHeader } = dialect;
-  return { selectors: dialect.requestedSelectors(form), lastEventId, lastEventIdHeader, isListed: true };
+  const selectors = dialect.requestedSelectors(form);
+  return { selectors, lastEventId, state: stateRequestIn(form), lastEventIdHeader, isListed: true };
 }
 
 /** Only QUERY (RFC 10008) has a body, which must state its type. */
