@@ -31,6 +31,7 @@ import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
 import { combineObservers } from "./hub/observers.js";
 import { socketObserver } from "./ingress/socket-observer.js";
+import { TopicRules } from "./matching/topic-rules.js";
 import { DaemonState } from "./observability/admin/daemon-state.js";
 import { RecentConnections } from "./observability/admin/recent-connections.js";
 import { startAdmin } from "./observability/admin/start-admin.js";
@@ -64,6 +65,7 @@ const PARTS: readonly Part[] = [
   {
     name: "event log",
     start: async (it) => {
+      it.rules = new TopicRules(it.initial.topic, hubUrl(it.initial));
       it.eventLog = await openEventLog(it);
       it.state.history = it.eventLog.history;
       it.state.nodes = it.eventLog.nodes;
@@ -91,7 +93,7 @@ const PARTS: readonly Part[] = [
  * the M2pushError of the first part that fails, after the parts before it have stopped again.
  */
 export async function startDaemon(config: Config, options: DaemonOptions = {}): Promise<Daemon> {
-  const { log = openLog(config.log.level), clock = systemClock, drain = false, takeover = false } = options;
+  const { log = openLog(config.log.level, config.log), clock = systemClock, drain = false, takeover = false } = options;
   const { signal = new AbortController().signal } = options;
   const context = new DaemonContext(config, { log, clock, drain, takeover, signal });
   const running: Part[] = [];
@@ -118,6 +120,7 @@ export async function startDaemon(config: Config, options: DaemonOptions = {}): 
   let stopped: Promise<void> | undefined;
   return {
     address,
+    live: context.live,
     publish: (event) => publish(context, event),
     on: (type, listener) => context.listeners.on(type, listener),
     reload: (next) => reload(context, next),
@@ -154,7 +157,10 @@ async function publish(context: DaemonContext, event: EventToPublish): Promise<{
 }
 
 function reload(context: DaemonContext, next: Config): readonly string[] {
+  // Both throw before they change anything.
+  const rules = new TopicRules(next.topic, hubUrl(context.initial));
   started(context.app, "HTTP").reload(next);
+  started(context.rules, "the event log").replace(rules);
   // Only a changed level: a program that embeds the daemon may have given its logger another one.
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
@@ -174,8 +180,15 @@ function startObservers(context: DaemonContext): void {
   const failed = observerFailed(log, clock);
   context.metrics = new MetricsObserver(clock);
   context.recent = new RecentConnections(clock);
-  context.listeners = new EventListeners(failed);
-  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, context.listeners].map(
+  const listeners = new EventListeners(failed);
+  context.listeners = listeners;
+  context.live = new Promise((resolve) => {
+    const remove = listeners.on("linkLive", () => {
+      remove();
+      resolve();
+    });
+  });
+  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, listeners].map(
     ({ observe }) => observe,
   );
   context.observe = combineObservers(observers, failed);
@@ -187,6 +200,7 @@ function startObservers(context: DaemonContext): void {
 async function startHub(context: DaemonContext): Promise<void> {
   const { caps, conditions, eventLog, initial, observe, options, store } = context;
   const { clock } = options;
+  const rules = started(context.rules, "the event log");
   const { bus, history, nodes } = started(eventLog, "the event log");
   const publishers = new PublishSockets(initial, clock, started(caps, "connection caps").publishers);
   context.publishers = publishers;
@@ -198,13 +212,14 @@ async function startHub(context: DaemonContext): Promise<void> {
     presenceListener: context.presence,
     presence: context.presence,
     isFlooded: () => publishers.hasBacklog,
+    rules,
     random: Math.random,
     selectionLimits: { maxScan: initial.history.max_latest_scan, maxEvents: initial.history.max_latest },
   });
   // In a cluster, another daemon may publish between the check of a condition and the publication.
   const topics = nodes ? {} : { topics: context.hub.topics };
   const repeated = () => observe({ type: "publicationRepeated" });
-  context.rates = new RateLimiter(initial.publish, clock);
+  context.rates = new RateLimiter(initial.publish, clock, rules);
   const { rates } = context;
   context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
   await context.hub.start();
@@ -234,6 +249,7 @@ function startHttp(context: DaemonContext): void {
     history: started(eventLog, "the event log").history,
     presence: started(presence, "the hub"),
     publisher: started(context.publisher, "the publisher"),
+    rules: started(context.rules, "the event log"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     warn: (warning) => log.warn({ event: "key" }, warning),
   });
@@ -242,6 +258,7 @@ function startHttp(context: DaemonContext): void {
     ...{ hub, routes: app.routes },
     commonHeaders: app.commonHeaders.bind(app),
     hosts: app.hosts.bind(app),
+    withVisitor: app.withVisitor.bind(app),
     requestCompleted: (server, route, status, reason) =>
       observe({ type: "requestCompleted", server, route, status, reason }),
   });

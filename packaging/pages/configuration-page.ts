@@ -7,6 +7,7 @@ import {
   scalarKeys,
   sections,
   serverKeys,
+  topicKeys,
 } from "../../src/config/schema.js";
 import { SECTION_DOCS } from "../../src/config/section-docs.js";
 
@@ -15,8 +16,8 @@ const INTRODUCTION = `# Configuration
 <!-- Generated from src/config/schema.ts and src/config/section-docs.ts by \`npm run docs\`. Edit the texts there. -->
 
 The configuration is one TOML file, given with \`-c FILE\`. Every key has a default: a file contains only the keys that differ, and
-without a file all keys have their defaults. Every key outside \`[[mongrel2]]\` that has a single value is also a flag and an
-environment variable: \`[stream] max_clients\` is \`--stream-max-clients\` and \`M2PUSH_STREAM_MAX_CLIENTS\`. Flags override variables,
+without a file all keys have their defaults. Every key outside \`[[mongrel2]]\` and \`[[topic]]\` that has a single value is also a flag
+and an environment variable: \`[stream] max_clients\` is \`--stream-max-clients\` and \`M2PUSH_STREAM_MAX_CLIENTS\`. Flags override variables,
 variables override the file, the file overrides the defaults.
 
 - **Durations** are a whole number and a unit: \`250ms\`, \`5s\`, \`2m\`, \`24h\`, \`7d\`. **Sizes** too: \`64kB\`, \`256MB\`, \`1GB\` (powers
@@ -32,8 +33,13 @@ export function configurationPage(): string {
   const tables = Object.entries(sections).map(([name, keys]) =>
     table(`[${name}]`, SECTION_DOCS[name as keyof Config], keys, name),
   );
-  const serversDoc = `${SECTION_DOCS.mongrel2} Only the file can set these keys.`;
-  return [INTRODUCTION, table("[[mongrel2]]", serversDoc, serverKeys, undefined), ...tables].join("\n");
+  const fileOnly = (doc: string) => `${doc} Only the file can set these keys.`;
+  return [
+    INTRODUCTION,
+    table("[[mongrel2]]", fileOnly(SECTION_DOCS.mongrel2), serverKeys, undefined),
+    ...tables,
+    table("[[topic]]", fileOnly(SECTION_DOCS.topic), topicKeys, undefined),
+  ].join("\n");
 }
 
 function table(header: string, text: string, keys: ConfigKeys, section: string | undefined): string {

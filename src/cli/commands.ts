@@ -9,6 +9,7 @@ import { createProgram } from "./program.js";
 import { addPublish } from "./publish-command.js";
 import { addServe } from "./serve-command.js";
 import { addStatus } from "./status-command.js";
+import { addTopic } from "./topic-command.js";
 import { addUp } from "./up-command.js";
 
 const COMMANDS: readonly ((program: Command) => void)[] = [
@@ -18,6 +19,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   addStatus,
   addDoctor,
   addConfig,
+  addTopic,
   addHistory,
   addKeygen,
   addCompletion,

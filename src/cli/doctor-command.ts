@@ -16,8 +16,9 @@ import { checkLink } from "./doctor/check-link.js";
 import { checkOrigin } from "./doctor/check-origin.js";
 import { checkOrphans } from "./doctor/check-orphans.js";
 import { checkRoutes, serversOf } from "./doctor/check-routes.js";
-import { checkSettings, checkUploads } from "./doctor/check-settings.js";
+import { checkForwarding, checkSettings, checkUploads } from "./doctor/check-settings.js";
 import { checkTargets } from "./doctor/check-targets.js";
+import { checkTopics } from "./doctor/check-topics.js";
 import { databaseFindings } from "./doctor/database-findings.js";
 import { findHandler } from "./doctor/find-handler.js";
 import { findMongrel2, isConnected } from "./doctor/find-mongrel2.js";
@@ -84,7 +85,7 @@ interface CheckInput {
 async function examine(command: Command, file: string | undefined, io: Io, report: ReportFindings): Promise<void> {
   const { config } = loadFor(command, io);
   const daemon = await queryDaemon(config);
-  report("m2push", [daemonFinding(config, daemon)]);
+  report("m2push", [daemonFinding(config, daemon), ...checkTopics(config)]);
   const database = file === undefined ? undefined : await openDatabase(resolve(io.cwd, file), report);
   const folders = file === undefined ? [] : foldersAround(resolve(io.cwd, file), io.cwd);
   for (const server of config.mongrel2) {
@@ -127,7 +128,7 @@ async function* examineDatabase(
     yield checkOrigin(config, row, server, database);
   }
   yield checkSettings(database, config.publish.max_batch_bytes);
-  yield checkUploads(database);
+  yield [...checkUploads(database), ...checkForwarding(database, config.stream.trusted_proxies)];
   yield [checkTargets(ours, database), checkIdle(config, database)];
   return servers.length > 0 ? servers : undefined;
 }

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { describeKey } from "../config/describe-key.js";
 import { type LoadedConfig, loadConfig } from "../config/load-config.js";
 import { type Config, type ServerConfig, scalarKeys } from "../config/schema.js";
+import { checkTopicTables } from "./check-topic-tables.js";
 import { type Io, processIo } from "./io.js";
 
 const CONFIG_OPTIONS_HEADING = "Configuration options (also keys of the file, and variables M2PUSH_SECTION_KEY):";
@@ -35,6 +36,7 @@ export function loadFor(command: Command, io: Pick<Io, "env" | "cwd"> = processI
   const { shared, ...given } = command.opts<Record<string, string | undefined> & { shared?: true }>();
   const flags = Object.fromEntries(configOptions.map(({ path, option }) => [path, given[option.attributeName()]]));
   const loaded = loadConfig({ file: given.config, env: io.env, flags, cwd: io.cwd });
+  checkTopicTables(loaded);
   return shared ? { ...loaded, config: allShared(loaded.config) } : loaded;
 }
 

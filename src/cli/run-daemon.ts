@@ -5,9 +5,11 @@ import type { Daemon } from "../daemon/daemon-api.js";
 import { startDaemon } from "../daemon.js";
 import { M2pushError } from "../errors.js";
 import { type Logger, openLog } from "../observability/log/logger.js";
+import { systemClock } from "../util/clock.js";
 import { endOnInternalError } from "./fatal.js";
 import { loadFor } from "./options.js";
 import { endOnOutputError } from "./output-error.js";
+import { ServiceManager } from "./service-manager.js";
 
 /** A process that runs beside the daemon: it is started after the daemon and stopped after it. */
 export interface Sidecar {
@@ -27,8 +29,9 @@ export async function runDaemon(
 ): Promise<void> {
   const { config: loaded } = loadFor(command);
   process.stdout.off("error", endOnOutputError);
-  const log = openLog(loaded.log.level);
+  const log = openLog(loaded.log.level, { format: loaded.log.format });
   endOnInternalError(log);
+  const manager = new ServiceManager({ env: process.env, clock: systemClock, log });
   const signalled = firstSignal();
   const onReload = listenForReload();
   const sidecar = createSidecar?.(log, loaded);
@@ -37,13 +40,16 @@ export async function runDaemon(
   const stopped = new AbortController();
   void signalled.then(() => stopped.abort());
   const daemon = await startDaemon(adjust(loaded), { log, drain, takeover, signal: stopped.signal });
-  onReload(() => reload(() => adjust(loadFor(command).config), daemon, log));
+  onReload(() => manager.reloading(() => reload(() => adjust(loadFor(command).config), daemon, log)));
   try {
     await sidecar?.start();
+    void manager.started(daemon.live);
     log.info({ event: "stopping", signal: await signalled }, "stopping; a second signal exits immediately");
   } finally {
+    manager.stopping();
     await daemon.stop();
     await sidecar?.stop();
+    manager.close();
     log.info({ event: "stopped" }, "m2push stopped");
   }
 }

@@ -11,7 +11,16 @@ interface TextSetting {
   readonly isDefault: boolean;
 }
 
-type Rule = (settings: Settings, servers: readonly string[]) => void;
+/** The paths of the tables of which a file may have several: "mongrel2[0]". */
+export interface Tables {
+  readonly servers: readonly string[];
+  readonly topics: readonly string[];
+}
+
+type Rule = (settings: Settings, tables: Tables) => void;
+
+/** Each table costs a comparison with every new topic. */
+export const MAX_TOPIC_TABLE_COUNT = 1000;
 
 /** Each rule records its own faults. */
 const RULES: readonly Rule[] = [
@@ -21,15 +30,17 @@ const RULES: readonly Rule[] = [
   differentPaths,
   linkCurve,
   nativeCurve,
+  topicSelectors,
+  topicCount,
+  keptTopics,
 ];
 
-export function crossChecks(settings: Settings, servers: number): void {
-  const paths = Array.from({ length: servers }, (_, index) => `mongrel2[${index}]`);
-  for (const rule of RULES) rule(settings, paths);
+export function crossChecks(settings: Settings, tables: Tables): void {
+  for (const rule of RULES) rule(settings, tables);
 }
 
 /** Logs, metrics and the client store identify a server by its name. */
-function uniqueNames(settings: Settings, servers: readonly string[]): void {
+function uniqueNames(settings: Settings, { servers }: Tables): void {
   const names = servers.map((server) => textSetting(settings, `${server}.name`));
   rejectDuplicates(settings, names, "a unique name", (value) => value);
 }
@@ -38,7 +49,7 @@ function uniqueNames(settings: Settings, servers: readonly string[]): void {
  * An address belongs to one socket. The most common error is a send_spec that equals the recv_spec; two servers with one send_spec
  * would each receive every other request (docs/architecture/mongrel2.md 2.8).
  */
-function uniqueAddresses(settings: Settings, servers: readonly string[]): void {
+function uniqueAddresses(settings: Settings, { servers }: Tables): void {
   const listen = textSetting(settings, "admin.listen");
   const addresses = [
     ...servers.flatMap((server) =>
@@ -55,7 +66,7 @@ function uniqueAddresses(settings: Settings, servers: readonly string[]): void {
 }
 
 /** Mongrel2 may bind tcp://*:port; connecting needs a host. */
-function connectableAddresses(settings: Settings, servers: readonly string[]): void {
+function connectableAddresses(settings: Settings, { servers }: Tables): void {
   for (const server of servers) {
     const bind = settings.get(`${server}.bind`)?.value === true;
     for (const key of bind ? ["control"] : ["send_spec", "recv_spec", "control"]) {
@@ -67,7 +78,7 @@ function connectableAddresses(settings: Settings, servers: readonly string[]): v
 }
 
 /** Mongrel2 has no CURVE: a daemon that connects would wait for a handshake that never comes. */
-function linkCurve(settings: Settings, servers: readonly string[]): void {
+function linkCurve(settings: Settings, { servers }: Tables): void {
   for (const server of servers) {
     const [secret, client] = ["curve_server_secret_key", "curve_client_public_key"].map((key) =>
       textSetting(settings, `${server}.${key}`),
@@ -80,7 +91,7 @@ function linkCurve(settings: Settings, servers: readonly string[]): void {
   }
 }
 
-function nativeCurve(settings: Settings, servers: readonly string[]): void {
+function nativeCurve(settings: Settings, { servers }: Tables): void {
   const implementation = textSetting(settings, "zmq.implementation");
   if (implementation?.value !== "native") return;
   const hasCurve =
@@ -95,6 +106,35 @@ function curveAddresses(settings: Settings): TextSetting[] {
   return (value as readonly CurvePublisher[]).map(({ address }) => {
     return { path: "publish.curve", value: address, location, isDefault: source?.from === "default" };
   });
+}
+
+/** A fault points to the second selector of a table, or to the header of one without any. */
+function topicSelectors(settings: Settings, { topics }: Tables): void {
+  for (const table of topics) {
+    const selectors = ["topic", "template", "pattern"].map((name) => ({ name, ...settings.get(`${table}.${name}`) }));
+    // An invalid selector has its own fault.
+    if (selectors.some(({ location }) => location === undefined)) continue;
+    const given = selectors.filter(({ value }) => value !== undefined);
+    const { location = "" } = given[1] ?? selectors[0] ?? {};
+    const names = given.map(({ name }) => name);
+    if (given.length !== 1) settings.fault(location, table, faultTexts.notOneSelector(names));
+  }
+}
+
+function topicCount(settings: Settings, { topics }: Tables): void {
+  const first = topics[MAX_TOPIC_TABLE_COUNT];
+  const location = first === undefined ? undefined : settings.get(`${first}.rate`)?.location;
+  if (location !== undefined) settings.fault(location, "topic", faultTexts.tooManyTopics(MAX_TOPIC_TABLE_COUNT));
+}
+
+/** JetStream removes messages by the limits of the stream, which know nothing of topics: docs/decisions/0061-*.md. */
+function keptTopics(settings: Settings, { topics }: Tables): void {
+  const servers = settings.get("cluster.nats")?.value;
+  if (!Array.isArray(servers) || servers.length === 0) return;
+  for (const table of topics) {
+    const { value, location = "" } = settings.get(`${table}.keep`) ?? {};
+    if (value === "last") settings.fault(location, `${table}.keep`, faultTexts.keepInCluster);
+  }
 }
 
 /** The router selects a route by the path alone. */

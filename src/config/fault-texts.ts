@@ -14,5 +14,10 @@ export const faultTexts = {
   incompleteCurve: "expected both curve_server_secret_key and curve_client_public_key, or neither, got one of them",
   curveWithoutBind: "expected bind = true, for a ZeroMQ proxy beside Mongrel2, got bind = false: Mongrel2 has no CURVE",
   nativeCurve: 'expected "auto" or "libzmq" beside CURVE keys, got "native": native sockets have no CURVE',
+  notOneSelector: (given: readonly string[]) =>
+    `expected exactly one of topic, template and pattern, got ${given.length === 0 ? "none" : given.join(" and ")}`,
+  tooManyTopics: (most: number) => `expected at most ${most} tables [[topic]], got more`,
+  keepInCluster: 'expected "none" beside [cluster] nats, got "last": JetStream cannot keep single events longer',
+  badSelector: (expected: string, got: string, reason: string) => `expected ${expected}, got "${got}": ${reason}`,
   notConnectable: (value: string) => `expected a host to connect to, as in "tcp://127.0.0.1:9999", got "${value}"`,
 } as const;

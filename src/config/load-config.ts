@@ -5,10 +5,19 @@
  */
 
 import { type ConfigDocument, readConfigDocument } from "./config-document.js";
-import { crossChecks } from "./cross-checks.js";
+import { crossChecks, type Tables } from "./cross-checks.js";
 import { faultTexts } from "./fault-texts.js";
-import { locationOf, readTables, serverTables } from "./read-tables.js";
-import { type Config, type ConfigKeys, type NamedKey, namedKeys, scalarKeys, sections, serverKeys } from "./schema.js";
+import { locationOf, readTables, tablePaths } from "./read-tables.js";
+import {
+  type Config,
+  type ConfigKeys,
+  type NamedKey,
+  namedKeys,
+  scalarKeys,
+  sections,
+  serverKeys,
+  topicKeys,
+} from "./schema.js";
 import { Settings } from "./settings.js";
 import { suggest } from "./suggest.js";
 import type { ValueSource } from "./value-source.js";
@@ -26,7 +35,7 @@ export interface LoadOptions {
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** The source of every value, by path: "stream.retry", "mongrel2[0].name". */
+  /** The source of every value, by path: "stream.retry", "mongrel2[0].name", "topic[0].rate". */
   readonly sources: ReadonlyMap<string, ValueSource>;
 }
 
@@ -42,24 +51,25 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
 export function buildConfig(document: ConfigDocument, options: LoadOptions = {}): LoadedConfig {
   const cwd = options.cwd ?? process.cwd();
   const settings = new Settings(document.faults);
-  const servers = serverTables(document).length;
-  recordDefaults(settings, document, servers);
+  const tables: Tables = { servers: tablePaths(document, "mongrel2"), topics: tablePaths(document, "topic") };
+  recordDefaults(settings, document, tables);
   readTables(settings, document);
   readEnvironment(settings, options.env ?? {}, cwd);
   readFlags(settings, options.flags ?? {}, cwd);
-  if (document.faults.length === 0) crossChecks(settings, servers);
+  if (document.faults.length === 0) crossChecks(settings, tables);
   const sources = settings.finish();
-  return { config: assemble(settings, servers), sources };
+  return { config: assemble(settings, tables), sources };
 }
 
 /** The relative path of a default is relative to the folder of the file, as if the file contained it. */
-function recordDefaults(settings: Settings, document: ConfigDocument, servers: number): void {
+function recordDefaults(settings: Settings, document: ConfigDocument, { servers, topics }: Tables): void {
   const setDefaults = (section: string, keys: ConfigKeys): void => {
     for (const [name, key] of Object.entries(keys)) {
       settings.setDefault(`${section}.${name}`, key, locationOf(document, section), document.base);
     }
   };
-  for (let index = 0; index < servers; index++) setDefaults(`mongrel2[${index}]`, serverKeys);
+  for (const server of servers) setDefaults(server, serverKeys);
+  for (const topic of topics) setDefaults(topic, topicKeys);
   for (const [section, keys] of Object.entries(sections)) setDefaults(section, keys);
 }
 
@@ -98,10 +108,11 @@ function nearestKeyName(nameOf: (key: NamedKey) => string, name: string): string
 }
 
 /** The cast is safe: every value has the type of its key in the schema, and the type Config is derived from the same tables. */
-function assemble(settings: Settings, servers: number): Config {
+function assemble(settings: Settings, { servers, topics }: Tables): Config {
   const values = (section: string, keys: ConfigKeys): object =>
     Object.fromEntries(Object.keys(keys).map((name) => [name, settings.get(`${section}.${name}`)?.value]));
-  const mongrel2 = Array.from({ length: servers }, (_, index) => values(`mongrel2[${index}]`, serverKeys));
+  const mongrel2 = servers.map((server) => values(server, serverKeys));
+  const topic = topics.map((table) => values(table, topicKeys));
   const others = Object.entries(sections).map(([section, keys]) => [section, values(section, keys)]);
-  return { mongrel2, ...Object.fromEntries(others) } as Config;
+  return { mongrel2, topic, ...Object.fromEntries(others) } as Config;
 }

@@ -4,7 +4,7 @@
  */
 import { defaultText } from "./describe-key.js";
 import type { LoadedConfig } from "./load-config.js";
-import { type Config, type ConfigKey, type ConfigKeys, sections, serverKeys } from "./schema.js";
+import { type Config, type ConfigKey, type ConfigKeys, sections, serverKeys, topicKeys } from "./schema.js";
 import { SECTION_DOCS } from "./section-docs.js";
 import { sourceText } from "./value-source.js";
 
@@ -21,7 +21,16 @@ export function printConfig({ config, sources }: LoadedConfig): string {
       from(`${section}.${name}`),
     ),
   );
-  return [...servers, ...others].join("\n");
+  const topics = config.topic.map((table, index) =>
+    printTable("topic", "[[topic]]", topicKeys, table, (name) => from(`topic[${index}].${name}`)),
+  );
+  return [...servers, ...others, ...(topics.length > 0 ? topics : [topicExample()])].join("\n");
+}
+
+/** Without any [[topic]], its keys as comments. */
+function topicExample(): string {
+  const lines = Object.entries(topicKeys).flatMap(([name, key]) => printKey(name, key, undefined, "default"));
+  return [`# ${SECTION_DOCS.topic}`, "# [[topic]]", ...lines, ""].join("\n");
 }
 
 type Values = Readonly<Record<string, unknown>>;

@@ -2,28 +2,23 @@
 
 import type { ConfigDocument } from "./config-document.js";
 import { faultTexts } from "./fault-texts.js";
-import { type ConfigKeys, namedKeys, sections, serverKeys } from "./schema.js";
+import { type ConfigKeys, namedKeys, sections, type TableArray, tableArrays } from "./schema.js";
 import type { Settings } from "./settings.js";
 import { showValue } from "./show-value.js";
 import { suggest } from "./suggest.js";
 import { keyText, lineOf } from "./toml-positions.js";
 import { sourceText, type ValueSource } from "./value-source.js";
 
-const SERVERS_TABLE = "mongrel2";
+const pathsOf = (array: TableArray): string[] => Object.keys(tableArrays[array]).map((name) => `${array}.${name}`);
 
-/** Every path that a file can set, to suggest from. */
-const allPaths: readonly [string, ...string[]] = [
-  `${SERVERS_TABLE}.name`,
-  ...Object.keys(serverKeys)
-    .slice(1)
-    .map((name) => `${SERVERS_TABLE}.${name}`),
-  ...namedKeys.map(({ path }) => path),
-];
+/** Every path that a file can set, to suggest from; of equal ones the first. */
+const allPaths: readonly string[] = [...pathsOf("mongrel2"), ...namedKeys.map(({ path }) => path), ...pathsOf("topic")];
 
-/** The [[mongrel2]] tables, unchecked; one empty table, for the default server, when there is none. */
-export function serverTables(document: ConfigDocument): readonly unknown[] {
-  const tables = ownValue(document.table, SERVERS_TABLE);
-  return Array.isArray(tables) && tables.length > 0 ? tables : [{}];
+/** The paths of the tables of an array: "topic[0]". Without any [[mongrel2]] there is one, for the default server. */
+export function tablePaths(document: ConfigDocument, array: TableArray): readonly string[] {
+  const tables = ownValue(document.table, array);
+  const count = Array.isArray(tables) ? tables.length : 0;
+  return Array.from({ length: array === "mongrel2" ? Math.max(1, count) : count }, (_, index) => `${array}[${index}]`);
 }
 
 /** Where a fault of a key that the file leaves out points: the header of its table, or the file. */
@@ -48,20 +43,19 @@ class TableReader {
 
   section(name: string, value: unknown): void {
     const keys = Object.hasOwn(sections, name) ? sections[name] : undefined;
-    if (name === SERVERS_TABLE) this.#servers(value);
+    if (isTableArray(name)) this.#tables(name, value);
     else if (keys !== undefined) this.#table(name, keys, value, `a table [${name}]`);
     else this.#unknown(keyText(name), hasTables(value) ? nearestSection(name) : nearestPath("", name));
   }
 
-  #servers(value: unknown): void {
+  #tables(array: TableArray, value: unknown): void {
     if (Array.isArray(value) && value.length > 0) {
       value.forEach((table, index) => {
-        this.#table(`${SERVERS_TABLE}[${index}]`, serverKeys, table, "a table");
+        this.#table(`${array}[${index}]`, tableArrays[array], table, "a table");
       });
       return;
     }
-    const expected = `one or more tables [[${SERVERS_TABLE}]]`;
-    this.#fault(SERVERS_TABLE, faultTexts.expected(expected, showValue(value)));
+    this.#fault(array, faultTexts.expected(`one or more tables [[${array}]]`, showValue(value)));
   }
 
   #table(path: string, keys: ConfigKeys, value: unknown, expected: string): void {
@@ -91,8 +85,8 @@ function fileSource({ file = "file", lines }: ConfigDocument, path: string): Val
 }
 
 function nearestSection(name: string): string {
-  const near = suggest(name, [SERVERS_TABLE, ...Object.keys(sections)]);
-  return near === SERVERS_TABLE ? `[[${SERVERS_TABLE}]]` : `[${near}]`;
+  const near = suggest(name, ["mongrel2", "topic", ...Object.keys(sections)]);
+  return isTableArray(near) ? `[[${near}]]` : `[${near}]`;
 }
 
 /** The nearest key; of two with the same distance, the one in the same table. */
@@ -100,8 +94,10 @@ function nearestPath(section: string, name: string): string {
   const sorted = [...allPaths].sort((a, b) => Number(inSection(b, section)) - Number(inSection(a, section)));
   const names = sorted.map((path) => path.slice(path.indexOf(".") + 1));
   const [first = "", ...rest] = names;
-  return sorted[names.indexOf(suggest(name, [first, ...rest]))] ?? allPaths[0];
+  return sorted[names.indexOf(suggest(name, [first, ...rest]))] ?? "";
 }
+
+const isTableArray = (name: string): name is TableArray => Object.hasOwn(tableArrays, name);
 
 const inSection = (path: string, section: string): boolean => path.startsWith(`${section}.`);
 

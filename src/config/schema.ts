@@ -126,6 +126,73 @@ const SERVER_KEYS = {
   }),
 };
 
+const topicText = (example: string): ValueType<string> =>
+  textType(`${example}, without control characters; "*" = every topic`, /^[^\p{Cc}\p{Cs}]{1,4096}$/u);
+
+/** The keys of one [[topic]] table. Exactly one of the first three is given. */
+const TOPIC_KEYS = {
+  topic: key<string | undefined>({
+    type: topicText('a topic such as "https://example.com/news"'),
+    default: undefined,
+    change: "live",
+    doc: "Topic of this table.",
+  }),
+  template: key<string | undefined>({
+    type: topicText('a URI template such as "https://example.com/users/{id}"'),
+    default: undefined,
+    change: "live",
+    doc: "Topics of this table, as a URI template (RFC 6570).",
+  }),
+  pattern: key<string | undefined>({
+    type: topicText('a URL pattern such as "https://example.com/users/:id"'),
+    default: undefined,
+    change: "live",
+    doc: "Topics of this table, as a URL pattern. A relative one is resolved against [hub] origin and path.",
+  }),
+  max_events: key<number>({
+    type: integerType(0, 1_000_000_000, "no limit of its own"),
+    default: 0,
+    change: "live",
+    doc: "Number of the newest events of each topic that are replayed. Older ones are not shown any more; [history] max_events removes them.",
+  }),
+  max_age: key<number>({
+    type: durationType({ min: SECOND_MS, max: 3650 * DAY_MS, off: true }),
+    default: 0,
+    change: "live",
+    doc: "Age up to which events are replayed. Older ones are not shown any more; [history] max_age removes them.",
+  }),
+  keep: key<"none" | "last">({
+    type: choiceType("none", "last"),
+    default: "none",
+    change: "live",
+    doc: "What outlives the limits of [history]. last: the newest event of each topic, for latest, last, since and If-Match. Not in a cluster.",
+  }),
+  ttl: key<number>({
+    type: durationType({ min: SECOND_MS, max: 3650 * DAY_MS, off: true }),
+    default: 0,
+    change: "live",
+    doc: "Time to live of events from their publication on, after which they are neither sent nor replayed. An event's own ttl counts if it is shorter.",
+  }),
+  private: key<boolean>({
+    type: booleanType,
+    default: false,
+    change: "live",
+    doc: "Whether every event is private, whatever its publisher says: only subscribers with a grant for one of its topics receive it.",
+  }),
+  rate: key<number>({
+    type: integerType(0, 1_000_000, "no limit"),
+    default: 0,
+    change: "live",
+    doc: "Events a second of each topic, from all publishers of this daemon together, as many at once. More are answered 429 over HTTP and rate_limited to REQ and DEALER sockets; PUSH sockets are read more slowly.",
+  }),
+  anonymous: key<boolean>({
+    type: booleanType,
+    default: true,
+    change: "live",
+    doc: "Whether subscribers without a token receive the events. If false, a stream without a token that names the topic gets 401, and one whose template, pattern or * selects it gets none of its events.",
+  }),
+};
+
 /** The keys of each other table. */
 const SECTIONS = {
   stream: {
@@ -163,7 +230,13 @@ const SECTIONS = {
       type: integerType(0, 100_000_000, "no limit"),
       default: 0,
       change: "live",
-      doc: "Maximum number of open streams from one peer address. Further clients get 429. Keep it 0 for a Mongrel2 behind a proxy, where all clients have the same address.",
+      doc: "Maximum number of open streams from one address. Further clients get 429. Behind a proxy set trusted_proxies as well, or keep it 0: all clients have the proxy's address.",
+    }),
+    trusted_proxies: key<readonly string[]>({
+      type: listType(addressRangeType, 'IP addresses and networks such as ["127.0.0.1", "10.0.0.0/8"]'),
+      default: [],
+      change: "live",
+      doc: "Addresses of the proxies in front of Mongrel2. What they say in Forwarded, X-Forwarded-For and X-Real-IP is believed: the visitor's address stands in the log and in /clients, and max_per_address, allow_publish_from and [publish] rate use it. Every program at these addresses can name any address. Empty: no such header is read.",
     }),
     max_pattern_cost: key<number>({
       type: integerType(0, 1_000_000_000, "no limit"),
@@ -367,7 +440,7 @@ const SECTIONS = {
       type: listType(addressRangeType, 'IP addresses and networks such as ["10.0.0.7", "fd00::/8"]'),
       default: [],
       change: "live",
-      doc: "Peer addresses that may publish over HTTP without a token. Requests that a browser sends for a page of another site are rejected. Behind a proxy on this machine every client has the address 127.0.0.1.",
+      doc: "Peer addresses that may publish over HTTP without a token. Requests that a browser sends for a page of another site are rejected. Behind a proxy on this machine every client has the address 127.0.0.1, unless [stream] trusted_proxies has it.",
     }),
     cors_origins: key<readonly string[]>({
       type: listType(corsOriginType, 'origins such as ["https://example.com"], or ["*"]'),
@@ -459,6 +532,12 @@ const SECTIONS = {
       change: "live",
       doc: "Minimum severity of logged messages.",
     }),
+    format: key<"auto" | "json" | "journald">({
+      type: choiceType("auto", "json", "journald"),
+      default: "auto",
+      change: "restart",
+      doc: "Form of the lines on standard output: JSON, or JSON after a priority for systemd's journal such as <4>. auto: readable lines on a terminal, JSON elsewhere.",
+    }),
   },
 };
 
@@ -469,9 +548,14 @@ type Values<ConfigKeys> = {
 /** One [[mongrel2]] table. */
 export type ServerConfig = Values<typeof SERVER_KEYS>;
 
+/** One [[topic]] table. */
+export type TopicTable = Values<typeof TOPIC_KEYS>;
+
 /** The whole configuration. It has been checked. */
 export type Config = { readonly [Name in keyof typeof SECTIONS]: Values<(typeof SECTIONS)[Name]> } & {
   readonly mongrel2: readonly [ServerConfig, ...ServerConfig[]];
+  /** The first table that matches a topic applies to it. */
+  readonly topic: readonly TopicTable[];
 };
 
 export type ConfigKeys = Readonly<Record<string, ConfigKey<unknown>>>;
@@ -479,6 +563,14 @@ export type ConfigKeys = Readonly<Record<string, ConfigKey<unknown>>>;
 /** The same tables by name, for iteration. */
 export const sections: Readonly<Record<string, ConfigKeys>> = SECTIONS;
 export const serverKeys: ConfigKeys = SERVER_KEYS;
+export const topicKeys: ConfigKeys = TOPIC_KEYS;
+
+/** The tables of which a file may have several: [[mongrel2]], [[topic]]. */
+export const tableArrays: Readonly<Record<"mongrel2" | "topic", ConfigKeys>> = {
+  mongrel2: SERVER_KEYS,
+  topic: TOPIC_KEYS,
+};
+export type TableArray = keyof typeof tableArrays;
 
 /** A key with its names in the file, on the command line and in the environment. */
 export interface NamedKey {
@@ -491,7 +583,7 @@ export interface NamedKey {
   readonly key: ConfigKey<unknown>;
 }
 
-/** Every key outside [[mongrel2]], in the order of the tables. */
+/** Every key outside [[mongrel2]] and [[topic]], in the order of the tables. */
 export const namedKeys: readonly NamedKey[] = Object.entries(sections).flatMap(([section, keys]) =>
   Object.entries(keys).map(([name, definition]) => namedKey(`${section}.${name}`, definition)),
 );

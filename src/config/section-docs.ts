@@ -15,5 +15,8 @@ export const SECTION_DOCS: Readonly<Record<keyof Config, string>> = {
   auth: "Authorization of subscribers and of publishers that use HTTP.",
   cluster: "Several daemons that share their events through NATS JetStream.",
   admin: "Metrics, health checks, status and dashboard for operators.",
+  topic:
+    "Rules for topics, one table for each set of topics, with exactly one of topic, template and pattern. The first table that " +
+    "matches a topic applies to it. An event with several topics obeys the strictest of its tables.",
   log: "The log: JSON lines on standard output; readable text when standard output is a terminal.",
 };

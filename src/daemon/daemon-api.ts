@@ -23,6 +23,8 @@ export interface DaemonAddress {
 /** A running daemon. */
 export interface Daemon {
   readonly address: DaemonAddress;
+  /** Resolves when the first Mongrel2 has answered; stays pending while none does. */
+  readonly live: Promise<void>;
   /**
    * Publishes one event and resolves with its id when it is as durable as [history] durability says. Rejects with an M2pushError:
    * "invalid" or "too_large" (limits of docs/configuration.md), "storage_failed" when it cannot be stored, "unavailable" while the

@@ -13,6 +13,7 @@ import type { Beacon } from "../hub/beacon.js";
 import type { Bus } from "../hub/bus.js";
 import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { ServedMongrel2 } from "../mongrel2/serve-mongrel2.js";
 import type { DaemonState } from "../observability/admin/daemon-state.js";
 import type { RecentConnections } from "../observability/admin/recent-connections.js";
@@ -58,6 +59,8 @@ export class DaemonContext {
   recent!: RecentConnections;
   state!: DaemonState;
   listeners!: EventListeners;
+  /** Resolves with the first link that is live. */
+  live!: Promise<void>;
   observe!: Observe;
   conditions!: Conditions;
 
@@ -70,6 +73,8 @@ export class DaemonContext {
   presence: Presence | undefined;
   hub: Hub | undefined;
   publisher: Publisher | undefined;
+  /** The [[topic]] tables. Absent = the event log has not started. */
+  rules: TopicRules | undefined;
   /** Absent = the hub has not started. */
   rates: RateLimiter | undefined;
   admin: RunningAdmin | undefined;

@@ -38,6 +38,8 @@ export class Audience<M extends Member = Member> {
   clients = 0;
   /** When a frame was last sent to all members: Clock.monotonic(). */
   lastSent: number;
+  /** When its last heartbeat event was sent: Clock.monotonic(). The first one is due at once: its clients may have been adopted. */
+  lastHeartbeatEvent = Number.NEGATIVE_INFINITY;
   /** Whether some of its selectors are patterns, which must be tried on each topic. */
   readonly hasPatterns: boolean;
   /** Its patterns are too expensive to be tried while publications are delivered: see overload.ts. */

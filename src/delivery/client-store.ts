@@ -10,6 +10,8 @@ export interface StoredClient {
   /** Texts of its selectors and grants: see matching/selector.ts. */
   readonly selectors: readonly string[];
   readonly grants?: readonly string[];
+  /** See Interest; absent = its heartbeats are comments. */
+  readonly hasHeartbeatEvents?: true | undefined;
   /** Milliseconds since 1970; absent = never. */
   readonly expiresAt?: number | undefined;
   /** See Client; absent = it connected without a token, or an older version stored it. */

@@ -5,12 +5,14 @@
  * after 130 s, heartbeats or not (docs/architecture/mongrel2.md 2.4); the keep-alive resets that timer and writes nothing to the browser,
  * and Mongrel2 answers it with a notice for each connection that has died silently.
  *
- * The heartbeat sends a comment to every audience to which nothing was sent for `heartbeat`, for proxies that close quiet connections.
+ * The heartbeat sends a comment to every audience to which nothing was sent for `heartbeat`, for proxies that close quiet connections. An
+ * audience that asked for heartbeat events gets one each `heartbeat` instead, whatever else is sent to it (heartbeat-event.ts).
  */
 import { encodeComment } from "../protocol/sse.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { type Audience, addressesOf } from "./audience.js";
 import type { Client } from "./client.js";
+import { heartbeatEvent } from "./heartbeat-event.js";
 import type { Outlet } from "./outlet.js";
 import { Probes } from "./probes.js";
 import type { Registry } from "./registry.js";
@@ -22,6 +24,8 @@ const HEARTBEAT = encodeComment("");
 const SWEEP_STEP_COUNT = 90;
 /** Checks for quiet audiences within one `heartbeat`. */
 const HEARTBEAT_CHECK_COUNT = 4;
+/** Half the time between two checks: a check that comes early because its timer is inexact sends what is due. */
+const HEARTBEAT_TOLERANCE_RATIO = 1 / 8;
 
 export interface KeepaliveOptions {
   readonly outlet: Outlet;
@@ -32,7 +36,7 @@ export interface KeepaliveOptions {
 export interface KeepaliveTimes {
   /** Every client gets a ctl keep-alive within this time, milliseconds. */
   readonly keepalive: number;
-  /** An audience gets a comment after this time without a frame, milliseconds; 0 = never. */
+  /** An audience gets a comment after this time without a frame, or a heartbeat event each time, milliseconds; 0 = never. */
   readonly heartbeat: number;
 }
 
@@ -61,9 +65,10 @@ export class Keepalive {
     return this.#probes.has(client);
   }
 
-  /** Starts, or continues with other times. */
+  /** Starts, or continues with other times, which clients with heartbeat events learn at once. */
   start({ keepalive, heartbeat }: KeepaliveTimes): void {
     this.stop();
+    this.#sendHeartbeatEvents(heartbeat, this.#options.clock.monotonic());
     const { clock } = this.#options;
     this.#timers.push(clock.every(keepalive / SWEEP_STEP_COUNT, () => this.#step()));
     if (heartbeat > 0) this.#timers.push(clock.every(heartbeat / HEARTBEAT_CHECK_COUNT, () => this.#beat(heartbeat)));
@@ -116,12 +121,28 @@ export class Keepalive {
     const { clock, registry, outlet } = this.#options;
     const now = clock.monotonic();
     const quiet: Audience<Client>[] = [];
+    let hasHeartbeatEvents = false;
     for (const audience of registry.audiences.values()) {
+      hasHeartbeatEvents ||= audience.interest.hasHeartbeatEvents === true;
+      if (audience.interest.hasHeartbeatEvents) continue;
       if (audience.size === 0 || audience.waiting.length > 0 || now - audience.lastSent < heartbeat) continue;
       audience.lastSent = now;
       quiet.push(audience);
     }
     for (const address of addressesOf(quiet, outlet)) outlet.deliver(address, HEARTBEAT);
     this.#probes.sent(quiet);
+    if (hasHeartbeatEvents) this.#sendHeartbeatEvents(heartbeat, now - heartbeat * (1 - HEARTBEAT_TOLERANCE_RATIO));
+  }
+
+  /** To each audience that asked for heartbeat events and got its last one before `due`: Clock.monotonic(). */
+  #sendHeartbeatEvents(heartbeat: number, due: number): void {
+    const { clock, registry, outlet } = this.#options;
+    const audiences = [...registry.audiences.values()].filter(
+      ({ size, interest, lastHeartbeatEvent }) => size > 0 && interest.hasHeartbeatEvents && lastHeartbeatEvent <= due,
+    );
+    if (audiences.length === 0) return;
+    for (const audience of audiences) audience.lastHeartbeatEvent = clock.monotonic();
+    for (const address of addressesOf(audiences, outlet)) outlet.deliver(address, heartbeatEvent(heartbeat));
+    this.#probes.sent(audiences);
   }
 }

@@ -4,10 +4,11 @@
  * are never tried one by one.
  */
 
-import { type Interest, interestKey } from "../matching/interest.js";
+import { hasToken, type Interest, interestKey } from "../matching/interest.js";
 import { type Budget, PUBLICATION_UNITS, UNLIMITED } from "../matching/match-budget.js";
 import { TopicIndex } from "../matching/topic-index.js";
-import { maySee, type Trial } from "../matching/trial.js";
+import type { TopicRules } from "../matching/topic-rules.js";
+import { maySee, refusedTrial, type Trial } from "../matching/trial.js";
 import type { Publication } from "../protocol/publication.js";
 import { memoizeLast } from "../util/memoize-last.js";
 import { Audience } from "./audience.js";
@@ -18,12 +19,20 @@ export interface NewClient extends ClientIdentity {
   readonly interest: Interest;
 }
 
+interface RegistryOptions {
+  /** What finding the audiences of a publication may still cost; absent = no limit. */
+  readonly budget?: Budget;
+  /** Absent = no topic needs a token. */
+  readonly rules?: Pick<TopicRules, "needsToken" | "hasTokenTopics"> | undefined;
+}
+
 export class Registry {
   /** Ordered by their last keep-alive; new clients are at the end: see touch(). */
   readonly #clients = new Map<number, Client>();
   readonly #audiences = new Map<string, Audience<Client>>();
   readonly #outlet: Outlet;
   readonly #base: string;
+  readonly #rules: RegistryOptions["rules"];
   readonly #index: TopicIndex<Audience<Client>>;
   readonly #keyOf = memoizeLast(interestKey);
   /** Clients of each address. */
@@ -32,13 +41,11 @@ export class Registry {
   /** Audiences whose grants could not be tried on the last publication within the budget. */
   #undecided: Audience<Client>[] = [];
 
-  /**
-   * `base` is the hub's URL, against which relative topics and patterns are resolved; `budget`: what finding the audiences of a publication
-   * may still cost.
-   */
-  constructor(outlet: Outlet, base: string, budget: Budget = UNLIMITED) {
+  /** `base` is the hub's URL, against which relative topics and patterns are resolved. */
+  constructor(outlet: Outlet, base: string, { budget = UNLIMITED, rules }: RegistryOptions = {}) {
     this.#outlet = outlet;
     this.#base = base;
+    this.#rules = rules;
     this.#index = new TopicIndex(base, budget);
   }
 
@@ -71,8 +78,13 @@ export class Registry {
 
   /** The audiences that get a publication, except those of takeUndecided(). */
   wanting(publication: Publication): readonly Audience<Client>[] {
-    const selecting = this.#index.matching(publication.topics);
+    const found = this.#index.matching(publication.topics);
+    const selecting = this.#needsToken(publication) ? found.filter(({ interest }) => hasToken(interest)) : found;
     return publication.private ? this.#granted(selecting, publication) : selecting;
+  }
+
+  #needsToken({ topics }: Publication): boolean {
+    return this.#rules?.needsToken(topics) === true;
   }
 
   /** Clients cannot make this expensive: the issuers of tokens choose the patterns of grants, and exact topics always get an answer. */
@@ -102,8 +114,14 @@ export class Registry {
     audience.defer(() => this.#index.resume(audience));
   }
 
+  /** Whether a publication may be kept from an audience for its topics alone: then trial() must be asked about each one. */
+  mayBar({ interest }: Audience<Client>): boolean {
+    return this.#rules?.hasTokenTopics === true && !hasToken(interest);
+  }
+
   /** Determines whether an audience gets a publication of the history. */
   trial(audience: Audience<Client>, publication: Publication): Trial {
+    if (this.#needsToken(publication) && !hasToken(audience.interest)) return refusedTrial(publication);
     return audience.trial(publication, (selector) => this.#index.testOf(selector));
   }
 

@@ -30,6 +30,8 @@ export interface SelectionSearchOptions {
   readonly limits: SelectionLimits;
   /** Determines whether the client gets a publication. */
   readonly trial: (publication: Publication) => Trial;
+  /** Whether every publication must be tried: its topics may keep it from the client. Absent = no. */
+  readonly mustTry?: () => boolean;
 }
 
 /** The result of a search. */
@@ -152,7 +154,8 @@ export class SelectionSearch {
     { offset, isPrivate, mayBeGone }: TopicEntry,
   ): Generator<Promise<unknown> | undefined, boolean> {
     if (isPrivate && this.#interest.grants.length === 0) return false;
-    if (!mayBeGone && (!isPrivate || this.#isGranted(topic))) return true;
+    const isTried = mayBeGone || this.#options.mustTry?.() === true;
+    if (!isTried && (!isPrivate || this.#isGranted(topic))) return true;
     const page = yield* this.#read(offset);
     const [publication] = page?.publications ?? [];
     if (!publication) return false;

@@ -5,6 +5,7 @@
 
 import { type Interest, interestFromTexts } from "../matching/interest.js";
 import type { Budget } from "../matching/match-budget.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { maxBodyBytes } from "./batch.js";
@@ -47,6 +48,8 @@ export interface ServerDeliveryOptions {
   readonly isFlooded: () => boolean;
   /** What finding the audiences of a publication may still cost. */
   readonly budget: Budget;
+  /** Absent = no topic has rules. */
+  readonly rules?: Pick<TopicRules, "needsToken" | "hasTokenTopics"> | undefined;
   /** Called for a client whose stream must end now; must call leave(). */
   readonly ends: (server: ServerDelivery, client: Client, reason: EndReason) => void;
 }
@@ -105,13 +108,13 @@ export class ServerDelivery {
   #generation = 0;
 
   constructor(name: string, outlet: Outlet, options: ServerDeliveryOptions) {
-    const { history, reader, clients, observe, clock, base, isFlooded, budget, ends, topics } = options;
+    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends, topics } = options;
     const { selectionLimits: limits = DEFAULT_SELECTION_LIMITS } = options;
     this.name = name;
     this.outlet = outlet;
     this.requests = clients.requests(name);
     this.#options = options;
-    const registry = new Registry(outlet, base, budget);
+    const registry = new Registry(outlet, base, { budget, rules });
     const acknowledgements = new Acknowledgements(name, clients, history.last);
     const maxBytes = () => maxBodyBytes(registry.size);
     const catchup = new Catchup({
@@ -124,6 +127,7 @@ export class ServerDelivery {
         new SelectionSearch(audience.interest, selecting, {
           ...{ topics, history: reader, base, limits },
           trial: (publication) => registry.trial(audience, publication),
+          mustTry: () => registry.mayBar(audience),
         }),
       gap: (reason, cursor) => this.gap(reason, cursor),
       position: (cursor, isNamed) => positionEvent(history, cursor, isNamed),

@@ -4,6 +4,7 @@
  */
 
 import type { Selector } from "../matching/selector.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { AddressSet } from "../util/address-set.js";
 import { refuseCrossSite, refuseForeignPage } from "./auth/cross-site.js";
@@ -28,6 +29,8 @@ export interface AccessOptions {
   readonly anonymous: boolean;
   /** Addresses that need no token to publish. */
   readonly publishFrom: AddressSet;
+  /** Absent = no topic has rules. */
+  readonly rules?: Pick<TopicRules, "needsToken"> | undefined;
   /** Origins whose pages may publish with a cookie, or from an address that needs no token. */
   readonly origins: readonly string[];
   /** The URL of the hub's metadata (RFC 9728); undefined = none. */
@@ -53,6 +56,14 @@ export class Access {
     if (presented.kind === "malformed") return this.invalidToken(presented.refusal);
     if (presented.kind === "none") return anonymous ? "anonymous" : this.unauthenticated("no token");
     return this.#verify(subscribers, presented);
+  }
+
+  /** Rejects a subscriber without a token who names a topic that needs one; undefined = it may subscribe. */
+  refuseAnonymous(selectors: readonly Selector[], principal: Principal): Response | undefined {
+    const { rules } = this.#options;
+    if (principal !== "anonymous" || rules === undefined) return undefined;
+    const needsToken = selectors.some((selector) => selector.kind === "exact" && rules.needsToken([selector.value]));
+    return needsToken ? this.unauthenticated("a topic that needs a token") : undefined;
   }
 
   /** Authorizes a reader of active subscriptions, who always needs a token. */

@@ -6,6 +6,7 @@ import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { CompileWork } from "../matching/compile-work.js";
 import { parseSelector, type Selector } from "../matching/selector.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import { positionId, presenceId } from "../protocol/position.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Publisher } from "../publishing/publisher.js";
@@ -28,6 +29,7 @@ import { SubscribeRoute } from "./routes/subscribe.js";
 import { SubscriptionsRoute } from "./routes/subscriptions.js";
 import type { HttpSettings, LiveSettings } from "./settings.js";
 import { hubRequests, streamRequests } from "./subscribe-request.js";
+import { VisitorAddress } from "./visitor/visitor-address.js";
 
 export interface AppDeps {
   readonly hub: Hub;
@@ -35,6 +37,8 @@ export interface AppDeps {
   readonly presence: Presence;
   readonly publisher: Publisher;
   readonly clock: Clock;
+  /** Absent = no topic has rules. */
+  readonly rules?: TopicRules;
   /** Called for each publication that is rejected; absent = it is not observed. */
   readonly rejected?: (error: M2pushError) => void;
   /** Called with warnings about keys, which never contain a key. */
@@ -75,6 +79,12 @@ export class App {
   /** Hosts that are served, in lower case and without a port; empty = every host. */
   hosts(): readonly string[] {
     return this.#settings.current.hosts;
+  }
+
+  /** The request, with the address of its visitor in the place of a trusted proxy's. */
+  withVisitor(request: HttpRequest): HttpRequest {
+    const { visitors } = this.#settings.current;
+    return visitors ? { ...request, remote: visitors.of(request) } : request;
   }
 
   /** Headers of every response except streams: the date, and those that let pages of allowed origins read it. */
@@ -125,10 +135,12 @@ export class App {
       corsOrigins: auth.cors_origins,
       hosts: hub.hosts,
       retryMs: stream.retry,
+      heartbeatMs: stream.heartbeat,
       maxClients: stream.max_clients,
       maxPerAddress: stream.max_per_address,
       maxPatternCost: stream.max_pattern_cost,
       maxLifetimeMs: stream.max_lifetime,
+      visitors: stream.trusted_proxies.length > 0 ? new VisitorAddress(stream.trusted_proxies) : undefined,
     };
   }
 
@@ -140,6 +152,7 @@ export class App {
       subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
       acceptsV0: this.#dialects.serves("0.x"),
       anonymous: auth.anonymous,
+      rules: this.#deps.rules,
       publishFrom: new AddressSet(auth.allow_publish_from),
       origins: [hub.origin, ...auth.cors_origins],
       metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,

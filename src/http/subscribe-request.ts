@@ -31,6 +31,7 @@ export interface SubscribeParameters {
   readonly lastEventIdHeader?: string;
   /** Other clients may see the subscription. */
   readonly isListed: boolean;
+  readonly hasHeartbeatEvents: boolean;
 }
 
 export interface SubscribeRequest extends SubscribeParameters {
@@ -77,9 +78,10 @@ export class SubscribeRequestParser {
     return parameters.selectors.some(isPattern) ? this.#queue.compile(compile) : compile();
   }
 
-  #compile({ selectors }: SubscribeParameters, work: CompileWork | undefined): Interest {
+  #compile({ selectors, hasHeartbeatEvents }: SubscribeParameters, work: CompileWork | undefined): Interest {
     const compiled = selectors.map(({ selects, value }) => parseSelector(selects, value, this.#base, work));
-    return { selectors: canonical(compiled), grants: [] };
+    const interest = { selectors: canonical(compiled), grants: [] };
+    return hasHeartbeatEvents ? { ...interest, hasHeartbeatEvents } : interest;
   }
 }
 
@@ -93,6 +95,13 @@ function checkSize(selectors: readonly RequestedSelector[]): void {
   if (bytes <= LIMITS.selectorsBytes) return;
   const limit = `at most ${LIMITS.selectorsBytes} are accepted`;
   throw new ProtocolError("too_large", `the selectors have ${bytes} bytes together, ${limit}`);
+}
+
+/** Throws "invalid" for a value that is not supported. */
+function readHeartbeat(form: Form): boolean {
+  const values = valuesOf(form, "heartbeat");
+  if (values.every((value) => value === "event")) return values.length > 0;
+  throw new ProtocolError("invalid", "heartbeat has a bad value; fix: heartbeat=event, or leave it out");
 }
 
 // ---- The plain EventSource address -----------------------------------------------------------------------------------
@@ -110,7 +119,8 @@ function readStreamParameters({ query }: HttpRequest): SubscribeParameters {
   const form = parseForm(query);
   const selectors = v0.requestedSelectors(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
   const lastEventId = lastEventIdIn(form, LAST_EVENT_ID_NAMES);
-  return { selectors, lastEventId, state: stateRequestIn(form), equalIds: "newest", isListed: false };
+  const [hasHeartbeatEvents, state] = [readHeartbeat(form), stateRequestIn(form)];
+  return { selectors, lastEventId, state, equalIds: "newest", isListed: false, hasHeartbeatEvents };
 }
 
 // ---- The hub's address -----------------------------------------------------------------------------------------------
@@ -124,7 +134,8 @@ function readHubParameters(request: HttpRequest, dialects: Dialects): SubscribeP
   const lastEventId = inQuery || (dialect.lastEventId(body) ?? inQuery);
   const { lastEventIdHeader } = dialect;
   const selectors = dialect.requestedSelectors(form);
-  return { selectors, lastEventId, state: stateRequestIn(form), lastEventIdHeader, isListed: true };
+  const [hasHeartbeatEvents, state] = [readHeartbeat(form), stateRequestIn(form)];
+  return { selectors, lastEventId, state, lastEventIdHeader, isListed: true, hasHeartbeatEvents };
 }
 
 /** Only QUERY (RFC 10008) has a body, which must state its type. */

@@ -20,6 +20,7 @@ import type { Subscription } from "../delivery/subscription.js";
 import { TopicOffsets } from "../delivery/topic-offsets.js";
 import { M2pushError } from "../errors.js";
 import { MatchBudget } from "../matching/match-budget.js";
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
@@ -43,6 +44,8 @@ export interface HubOptions {
   readonly isFlooded?: () => boolean;
   /** The hub's absolute URL, against which relative topics and patterns are resolved. */
   readonly base: string;
+  /** Absent = no topic has rules. */
+  readonly rules?: TopicRules;
   /** A number from 0 up to 1. */
   readonly random: () => number;
   /** Absent = DEFAULT_SELECTION_LIMITS. */
@@ -111,17 +114,23 @@ export class Hub {
 
   /** Publishes one event; resolves when it is as durable as configured. Rejects with "unavailable" once sealed; see Bus.publish. */
   publish(draft: Draft): Promise<Publication> {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publish(draft);
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publish(this.#ruled(draft));
   }
 
   /** Publishes a batch; see Bus.publishAll. */
   publishAll(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.publishAll(drafts);
+    if (this.#phase === "sealed") return rejectStopping();
+    return this.#options.bus.publishAll(this.#options.rules ? drafts.map((draft) => this.#ruled(draft)) : drafts);
   }
 
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
-    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(draft);
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(this.#ruled(draft));
+  }
+
+  #ruled(draft: Draft): Draft {
+    const { rules } = this.#options;
+    return rules === undefined ? draft : rules.applyTo(draft);
   }
 
   /**

@@ -98,7 +98,7 @@ export class Ingress {
   #receive(parts: Buffer[], connection: PacedConnection | undefined): boolean {
     try {
       const drafts = this.#parse(parts);
-      this.#pace(drafts.length, connection);
+      this.#pace(drafts, connection);
       const [first] = drafts;
       const isPlain = first !== undefined && drafts.length === 1 && first.key === undefined;
       const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts);
@@ -113,9 +113,9 @@ export class Ingress {
     }
   }
 
-  #pace(events: number, connection: PacedConnection | undefined): void {
+  #pace(drafts: readonly Draft[], connection: PacedConnection | undefined): void {
     if (connection === undefined) return;
-    const pauseMs = this.#options.rates.pauseAfter(this.#scope, events);
+    const pauseMs = this.#options.rates.pauseAfter(this.#scope, drafts);
     if (pauseMs > 0) connection.holdFor(pauseMs);
   }
 

@@ -10,20 +10,34 @@ export interface Interest {
   readonly selectors: readonly Selector[];
   /** The topics whose private publications it may see, in canonical form; empty without a token. */
   readonly grants: readonly Selector[];
+  /** It has a token, which grants nothing. Absent = it has grants, or no token: see hasToken(). */
+  readonly hasToken?: true;
+  /** Its heartbeats are events, which scripts can see (`heartbeat=event`); absent = comments. */
+  readonly hasHeartbeatEvents?: true;
 }
 
 /** An interest in the form in which it is stored. */
 interface InterestTexts {
   readonly selectors: readonly string[];
   readonly grants?: readonly string[];
+  /** Absent = the client has no token. */
+  readonly keyFingerprints?: readonly string[] | undefined;
+  readonly hasHeartbeatEvents?: true | undefined;
 }
 
 /** Every public publication. */
 export const EVERYTHING_PUBLIC: Interest = { selectors: [ANY], grants: [] };
 
 /** Equal for equal interests, whose clients share an audience. No selector contains a control character. */
-export function interestKey({ selectors, grants }: Interest): string {
-  return grants.length === 0 ? signature(selectors) : `${signature(selectors)}\f${signature(grants)}`;
+export function interestKey(interest: Interest): string {
+  const { selectors, grants, hasHeartbeatEvents } = interest;
+  const key = hasToken(interest) ? `${signature(selectors)}\f${signature(grants)}` : signature(selectors);
+  return hasHeartbeatEvents ? `${key}\v` : key;
+}
+
+/** Whether the client has a token: then it gets the publications of topics that need one ([[topic]] anonymous). */
+export function hasToken({ grants, hasToken: isHolder }: Interest): boolean {
+  return isHolder === true || grants.length > 0;
 }
 
 /** Consecutive clients often have the same interest: its texts are made once. */
@@ -32,6 +46,12 @@ export const interestTexts = memoizeLast(({ selectors, grants }: Interest) => ({
   grants: grants.map(textOf),
 }));
 
-export function interestFromTexts({ selectors, grants = [] }: InterestTexts): Interest {
-  return { selectors: selectors.map(selectorOf), grants: grants.map(selectorOf) };
+export function interestFromTexts(texts: InterestTexts): Interest {
+  const { selectors, grants = [], keyFingerprints, hasHeartbeatEvents } = texts;
+  return {
+    selectors: selectors.map(selectorOf),
+    grants: grants.map(selectorOf),
+    ...(grants.length === 0 && keyFingerprints !== undefined && { hasToken: true }),
+    ...(hasHeartbeatEvents && { hasHeartbeatEvents }),
+  };
 }

@@ -78,6 +78,11 @@ export class Trial {
   }
 }
 
+const NO_TESTS: Tests = testsOf([], (selector) => () => selector.kind === "any");
+
+/** The trial of a publication that the clients get in no case. */
+export const refusedTrial = (publication: Publication): Trial => new Trial(publication, NO_TESTS, NO_TESTS);
+
 /** Whether a publication that is selected may be seen; undefined = the budget was spent before that was known. */
 export function maySee(
   interest: Interest,

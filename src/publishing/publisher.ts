@@ -39,7 +39,8 @@ export class Publisher {
   /**
    * Publishes the events of one request; resolves, when they are as durable as configured, with what became of each of them. Rejects
    * with an M2pushError when none of them was published, or when that is unknown ("unavailable"). A request or event whose idempotency
-   * key was used before is not published again, and has the first one's ids. Rejects with "rate_limited" over the publisher's rate.
+   * key was used before is not published again, and has the first one's ids. Rejects with "rate_limited" over the rate of the publisher or of a
+   * topic.
    */
   async publish(request: PublishRequest): Promise<readonly PublishedEvent[]> {
     if (!request.isPaced) this.#takeRate(request);
@@ -48,8 +49,8 @@ export class Publisher {
       : this.#publish(request.drafts, request.condition);
   }
 
-  #takeRate({ publisher, drafts }: PublishRequest): void {
-    const retryAfterMs = this.#options.rates?.take(publisher, drafts.length) ?? 0;
+  #takeRate({ publisher, rateScope = publisher, drafts }: PublishRequest): void {
+    const retryAfterMs = this.#options.rates?.take(rateScope, drafts) ?? 0;
     if (retryAfterMs > 0)
       throw new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs });
   }

@@ -1,80 +1,87 @@
 /**
- * A token bucket for each publisher: `rate` events a second on average, `burst` at once. A batch takes as many tokens as it has events; one
- * that is larger than the bucket needs a full one, and leaves a debt.
+ * How many events may be published: by one publisher ([publish] rate and burst), and on one topic ([[topic]] rate), for which all
+ * publishers count together.
  */
+import type { TopicRules } from "../matching/topic-rules.js";
+import type { Draft } from "../protocol/draft.js";
 import type { Clock } from "../util/clock.js";
+import { type RateLimits, TokenBuckets } from "./token-buckets.js";
 
-export interface RateLimits {
-  /** Events a second; 0 = no limit. */
-  readonly rate: number;
-  /** Events that a publisher may publish at once. */
-  readonly burst: number;
-}
+/** `rate` 0 = publishers have no limit. */
+export type PublisherLimits = RateLimits;
 
-/** Buckets that are kept. Of more publishers, those that have been idle for longest get a full bucket again. */
-const MAX_BUCKET_COUNT = 10_000;
-const MS_PER_SECOND = 1000;
-
-interface Bucket {
-  tokens: number;
-  /** When `tokens` was right: Clock.monotonic(). */
-  at: number;
-}
+type Rules = Pick<TopicRules, "of" | "hasRates">;
 
 export class RateLimiter {
-  readonly #clock: Clock;
-  #limits: RateLimits;
-  /** By scope; the one that was used last is the last. */
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #rules: Rules | undefined;
+  #limits: PublisherLimits;
+  readonly #publishers: TokenBuckets;
+  readonly #topics: TokenBuckets;
 
-  constructor(limits: RateLimits, clock: Clock) {
+  /** Without `rules` topics have no limits. */
+  constructor(limits: PublisherLimits, clock: Clock, rules?: Rules) {
     this.#limits = limits;
-    this.#clock = clock;
+    this.#rules = rules;
+    this.#publishers = new TokenBuckets(clock);
+    this.#topics = new TokenBuckets(clock);
   }
 
-  /** Applies other limits; buckets keep what they have. */
-  setLimits(limits: RateLimits): void {
+  /** Applies other limits to publishers; buckets keep what they have. */
+  setLimits(limits: PublisherLimits): void {
     this.#limits = limits;
-    if (limits.rate === 0) this.#buckets.clear();
+    if (limits.rate === 0) this.#publishers.clear();
   }
 
-  /** Takes tokens for events, and returns 0; or takes none, and returns after how many milliseconds there are enough. */
-  take(scope: string, events: number): number {
-    const { rate, burst } = this.#limits;
-    if (rate === 0) return 0;
-    const bucket = this.#bucketOf(scope);
-    const missing = Math.min(events, burst) - bucket.tokens;
-    if (missing > 0) return Math.ceil((missing / rate) * MS_PER_SECOND);
-    bucket.tokens -= events;
-    return 0;
+  /**
+   * Takes tokens for events, and returns 0; or takes none, and returns after how many milliseconds there are enough. `publisher`: see
+   * PublishRequest.
+   */
+  take(publisher: string, drafts: readonly Draft[]): number {
+    const topics = this.#countsByTopic(drafts);
+    let waitMs = 0;
+    for (const [topic, { events, limits }] of topics)
+      waitMs = Math.max(waitMs, this.#topics.waitMs(topic, events, limits));
+    if (this.#limits.rate > 0)
+      waitMs = Math.max(waitMs, this.#publishers.waitMs(publisher, drafts.length, this.#limits));
+    if (waitMs === 0) this.#takeAll(publisher, drafts.length, topics);
+    return waitMs;
   }
 
   /**
    * For a publisher that is slowed down and not refused: takes tokens for events that were published, and returns for how many
    * milliseconds nothing more may be read from it.
    */
-  pauseAfter(scope: string, events: number): number {
-    const { rate } = this.#limits;
-    if (rate === 0) return 0;
-    const bucket = this.#bucketOf(scope);
-    bucket.tokens -= events;
-    return bucket.tokens >= 0 ? 0 : Math.ceil((-bucket.tokens / rate) * MS_PER_SECOND);
+  pauseAfter(publisher: string, drafts: readonly Draft[]): number {
+    if (this.#limits.rate === 0 && this.#rules?.hasRates !== true) return 0;
+    return this.#takeAll(publisher, drafts.length, this.#countsByTopic(drafts));
   }
 
-  #bucketOf(scope: string): Bucket {
-    const { rate, burst } = this.#limits;
-    const now = this.#clock.monotonic();
-    const bucket = this.#buckets.get(scope) ?? { tokens: burst, at: now };
-    bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / MS_PER_SECOND) * rate);
-    bucket.at = now;
-    this.#buckets.delete(scope);
-    this.#buckets.set(scope, bucket);
-    if (this.#buckets.size > MAX_BUCKET_COUNT) this.#removeOldest();
-    return bucket;
+  #takeAll(publisher: string, events: number, topics: ReadonlyMap<string, TopicCount>): number {
+    let pauseMs = this.#limits.rate > 0 ? this.#publishers.take(publisher, events, this.#limits) : 0;
+    for (const [topic, { events: count, limits }] of topics)
+      pauseMs = Math.max(pauseMs, this.#topics.take(topic, count, limits));
+    return pauseMs;
   }
 
-  #removeOldest(): void {
-    const [oldest] = this.#buckets.keys();
-    if (oldest !== undefined) this.#buckets.delete(oldest);
+  /** The topics with a limit. An event counts for each of its topics. */
+  #countsByTopic(drafts: readonly Draft[]): ReadonlyMap<string, TopicCount> {
+    const rules = this.#rules;
+    if (rules?.hasRates !== true) return NO_TOPICS;
+    const counts = new Map<string, TopicCount>();
+    for (const topic of drafts.flatMap(({ topics }) => topics)) {
+      const { rate = Number.POSITIVE_INFINITY } = rules.of(topic) ?? {};
+      if (rate === Number.POSITIVE_INFINITY) continue;
+      const count = counts.get(topic);
+      if (count) count.events++;
+      else counts.set(topic, { events: 1, limits: { rate, burst: rate } });
+    }
+    return counts;
   }
 }
+
+interface TopicCount {
+  events: number;
+  readonly limits: RateLimits;
+}
+
+const NO_TOPICS: ReadonlyMap<string, TopicCount> = new Map();

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { MAX_TOPIC_TABLE_COUNT } from "../../src/config/cross-checks.js";
 import { faultTexts } from "../../src/config/fault-texts.js";
-import { sections, serverKeys } from "../../src/config/schema.js";
+import { sections, serverKeys, topicKeys } from "../../src/config/schema.js";
 import { faultsOf, load } from "./harness.js";
 
 /** The fault of a value that is not of its key's type. `path`: "stream.retry", "mongrel2.name". */
 function invalid(path: string, got: string): string {
   const [section = "", name = ""] = path.split(".");
-  const key = (section === "mongrel2" ? serverKeys : sections[section])?.[name] ?? assert.fail(path);
+  const arrays: typeof sections = { mongrel2: serverKeys, topic: topicKeys };
+  const key = (arrays[section] ?? sections[section])?.[name] ?? assert.fail(path);
   return `${path}: ${faultTexts.expected(key.type.expected, got)}`;
 }
 
@@ -105,6 +107,44 @@ const CASES: [what: string, toml: string, line: number, fault: string][] = [
     "[hub]\npath = '/esupdates'",
     2,
     `hub.path: ${faultTexts.duplicate("a unique path", "/esupdates", "stream.path (default)")}`,
+  ],
+  ["a topic table without a selector", "[[topic]]\nttl = '1m'", 1, `topic: ${faultTexts.notOneSelector([])}`],
+  [
+    "a topic table with two selectors",
+    "[[topic]]\ntopic = 'a'\n[[topic]]\ntopic = 'b'\npattern = '/c/*'",
+    5,
+    `topic: ${faultTexts.notOneSelector(["topic", "pattern"])}`,
+  ],
+  ["a wrong value of a topic", "[[topic]]\ntopic = 'a'\nkeep = 'first'", 3, invalid("topic.keep", '"first"')],
+  [
+    "a control character in a topic",
+    "[[topic]]\ntopic = 'a'\n[[topic]]\ntopic = \"\\n\"",
+    4,
+    invalid("topic.topic", '"\\n"'),
+  ],
+  [
+    "an unknown key of a topic",
+    "[[topic]]\ntopic = 'a'\nmax_event = 1",
+    3,
+    unknown("topic.max_event", "topic.max_events"),
+  ],
+  [
+    "one table in place of an array of topics",
+    "[topic]\ntopic = 'a'",
+    1,
+    `topic: ${faultTexts.expected("one or more tables [[topic]]", "a table")}`,
+  ],
+  [
+    "an event that is kept in a cluster",
+    "[[topic]]\ntopic = 'a'\nkeep = 'last'\n[cluster]\nnats = ['nats://h']",
+    3,
+    `topic.keep: ${faultTexts.keepInCluster}`,
+  ],
+  [
+    "too many topic tables",
+    "[[topic]]\ntopic = 'a'\n".repeat(MAX_TOPIC_TABLE_COUNT + 1),
+    2 * MAX_TOPIC_TABLE_COUNT + 1,
+    `topic: ${faultTexts.tooManyTopics(MAX_TOPIC_TABLE_COUNT)}`,
   ],
   ["a bad entry of a list", "[cluster]\nnats = ['nats://a', 'b']", 2, invalid("cluster.nats", '"b" in entry 2')],
   ["a duplicate entry of a list", "[hub]\nhosts = ['a', 'b', 'a']", 2, invalid("hub.hosts", 'a second "a" in entry 3')],

@@ -6,7 +6,7 @@ import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { faultTexts } from "../../src/config/fault-texts.js";
 import { buildConfig, loadConfig } from "../../src/config/load-config.js";
-import { namedKeys, sections, serverKeys } from "../../src/config/schema.js";
+import { namedKeys, sections, serverKeys, topicKeys } from "../../src/config/schema.js";
 import { sourceText } from "../../src/config/value-source.js";
 import { M2pushError } from "../../src/errors.js";
 import { faultsOf, load } from "./harness.js";
@@ -35,6 +35,7 @@ describe("loadConfig", () => {
         link_timeout: 60_000,
       },
     ],
+    topic: [],
     stream: {
       path: "/esupdates",
       retry: 5_000,
@@ -65,6 +66,8 @@ describe("loadConfig", () => {
       max_events: 100_000,
       max_age: 86_400_000,
       max_bytes: 256_000_000,
+      max_latest: 1_000,
+      max_latest_scan: 20_000,
       durability: "commit",
     },
     auth: {
@@ -245,6 +248,7 @@ describe("loadConfig", () => {
 
   const named = (keys: object) => fc.constantFrom(...Object.keys(keys), "retyr", "__proto__");
   const server = fc.dictionary(named(serverKeys), fc.anything());
+  const topic = fc.dictionary(named(topicKeys), fc.anything());
   const tables = fc.oneof(
     fc.anything(),
     ...Object.values(sections).map((keys) =>
@@ -254,6 +258,7 @@ describe("loadConfig", () => {
   const document = fc.oneof(
     fc.object(),
     fc.dictionary(named(sections), tables),
+    fc.record({ topic: fc.oneof(fc.anything(), fc.array(fc.oneof(topic, fc.anything()))) }),
     fc.record({ mongrel2: fc.oneof(fc.anything(), fc.array(fc.oneof(server, fc.anything()))) }),
   );
 

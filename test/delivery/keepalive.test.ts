@@ -8,6 +8,7 @@ import { FakeClock } from "../support/clock.js";
 import { RecordingOutlet } from "../support/outlet.js";
 
 const KEEPALIVE_MS = 45_000;
+const HEARTBEAT_EVENT = "event: m2push-heartbeat\ndata: 16\n\n";
 /** One step of the sweep. */
 const STEP_MS = KEEPALIVE_MS / 90;
 
@@ -181,5 +182,33 @@ describe("Keepalive", () => {
     clock.advance(19_000);
     assert.equal(outlet.frames - frames, 3);
     for (let id = 1; id <= 300; id++) assert.equal(outlet.received.get(id), ":\n");
+  });
+
+  test("sends heartbeat events at their interval to who asked for them, whatever else they get, and comments to others", () => {
+    const { clock, outlet, registry, connect } = setUp({ heartbeat: 16_000 });
+    connect(1);
+    connect(200, { ...EVERYTHING_PUBLIC, hasHeartbeatEvents: true });
+    const [comments, events] = [registry.clients.get(1)?.audience, registry.clients.get(2)?.audience];
+    assert.notEqual(comments, events);
+    const sentAt: number[] = [];
+    for (let second = 1; second <= 60; second++) {
+      clock.advance(1000);
+      if (outlet.received.has(2)) sentAt.push(second);
+      if (outlet.received.has(2)) assert.equal(outlet.received.get(201), HEARTBEAT_EVENT);
+      outlet.received.delete(2);
+      outlet.received.delete(201);
+      if (events) events.lastSent = clock.monotonic();
+    }
+    assert.deepEqual(sentAt, [4, 20, 36, 52]);
+    assert.equal(outlet.received.get(1), ":\n:\n:\n");
+  });
+
+  test("tells clients with heartbeat events at once of another interval, and that there is none", () => {
+    const { outlet, sweep, connect } = setUp({ heartbeat: 16_000 });
+    connect(1);
+    connect(1, { ...EVERYTHING_PUBLIC, hasHeartbeatEvents: true });
+    for (const heartbeat of [2_500, 0]) sweep.start({ keepalive: KEEPALIVE_MS, heartbeat });
+    assert.equal(outlet.received.get(2), [2.5, 0].map((it) => HEARTBEAT_EVENT.replace("16", String(it))).join(""));
+    assert.equal(outlet.received.has(1), false);
   });
 });

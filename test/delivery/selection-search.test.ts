@@ -33,7 +33,8 @@ function setUp() {
   const stored = new MemoryHistory({ maxEvents: 100_000, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const history = new VisibleHistory(stored, clock);
   const topics = new TopicOffsets(history);
-  const registry = new Registry(new RecordingOutlet(clock), BASE);
+  const rules = { hasTokenTopics: true, needsToken: (names: readonly string[]) => names.includes("members") };
+  const registry = new Registry(new RecordingOutlet(clock), BASE, { rules });
   let clients = 0;
   const publish = (names: readonly string[], { isPrivate = false, ttlMs = 0 } = {}) => {
     const draft = { topics: names as [string], data: "x", private: isPrivate, ...(ttlMs > 0 && { ttlMs }) };
@@ -52,6 +53,7 @@ function setUp() {
         ...{ topics, history: new HistoryReader(history, clock), base: BASE },
         limits: { ...DEFAULT_SELECTION_LIMITS, ...own },
         trial: (publication) => registry.trial(audience, publication),
+        mustTry: () => registry.mayBar(audience),
       },
     );
     let slices = 0;
@@ -130,6 +132,15 @@ describe("SelectionSearch", () => {
     assert.deepEqual((await search({ selectors })).offsets, [expiring]);
     clock.advance(1000);
     assert.deepEqual((await search({ selectors })).offsets, [before]);
+  });
+
+  test("passes over events of a topic that needs a token, for clients without one", async () => {
+    const { publish, search } = setUp();
+    const open = publish(["a"]);
+    const members = publish(["a", "members"]);
+    const selectors = [exact("a")];
+    assert.deepEqual((await search({ selectors })).offsets, [open]);
+    assert.deepEqual((await search({ selectors, grants: [exact("none")] })).offsets, [members]);
   });
 
   test("goes on in small slices, also while topics come and the index is made again", async () => {

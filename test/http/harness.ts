@@ -11,9 +11,11 @@ import type { Route } from "../../src/http/route-table.js";
 import { Router } from "../../src/http/router.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
+import { TopicRules } from "../../src/matching/topic-rules.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { RateLimiter } from "../../src/publishing/rate-limiter.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -91,6 +93,7 @@ export class Web {
   readonly presence: Presence;
   readonly store = new MapStore();
   readonly config: Config;
+  readonly rules: TopicRules;
   /** What the log was told of answers, as "route status why". */
   readonly answered: string[] = [];
   readonly #receive: (message: HttpRequest) => void;
@@ -106,6 +109,8 @@ export class Web {
     const limits = { maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 };
     this.history = new VisibleHistory(new MemoryHistory(limits, clock), clock);
     const { history } = this;
+    this.rules = new TopicRules(this.config.topic, hubUrl(this.config));
+    const { rules } = this;
     this.presence = new Presence({
       path: this.config.hub.path,
       base: hubUrl(this.config),
@@ -121,6 +126,7 @@ export class Web {
       presence: this.presence,
       clock,
       base: hubUrl(this.config),
+      rules,
       random: () => 0.5,
     });
     this.server = this.hub.serveMongrel2("main", this.outlet, this.config.stream);
@@ -130,9 +136,10 @@ export class Web {
       presence: this.presence,
       publisher: new Publisher({
         ...{ hub: this.hub, keys: this.history, repeated: () => {} },
+        rates: new RateLimiter(this.config.publish, clock, rules),
         ...(isCluster ? {} : { topics: this.hub.topics }),
       }),
-      clock,
+      ...{ clock, rules },
       warn: () => {},
     });
     this.router = new Router({
@@ -140,6 +147,7 @@ export class Web {
       routes: routes ?? this.site.routes,
       commonHeaders: (request) => this.site.commonHeaders(request),
       hosts: () => this.site.hosts(),
+      withVisitor: (request) => this.site.withVisitor(request),
       requestCompleted: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
     this.#receive = dispatch(this.hub, this.server, this.router) as (message: HttpRequest) => void;

@@ -31,6 +31,27 @@ describe("Subscribe", () => {
     }
   });
 
+  test("heartbeat=event begins the stream with a heartbeat, and other values are rejected", async () => {
+    const web = await Web.open({ config: '[stream]\nheartbeat = "20s"' });
+    for (const [path, query] of [
+      ["/esupdates", "heartbeat=event"],
+      [HUB, "topic=a&heartbeat=event"],
+      [HUB, "match=a&heartbeat=event"],
+    ] as const) {
+      const id = web.send(path, { query });
+      const [{ body } = { body: "" }] = await web.until(id, 1);
+      assert.match(body, /^: time stream\nretry: 5000\nevent: m2push-heartbeat\ndata: 20\n\nid: #\w+\.0\n\n$/);
+      web.clock.advance(20_000);
+      assert.match(web.responses(id)[0]?.body ?? "", /\n\nevent: m2push-heartbeat\ndata: 20\n\n$/);
+      const rejected = await web.get(path, { query: query.replace("=event", "=comment") });
+      assert.equal(rejected.status, 400);
+      assert.match(rejected.body, /fix: heartbeat=event/);
+    }
+    const silent = await Web.open({ config: '[stream]\nheartbeat = "0"' });
+    const { body } = await silent.get("/esupdates", { query: "heartbeat=event" });
+    assert.doesNotMatch(body, /heartbeat/);
+  });
+
   test("a HEAD has the same head, and opens no stream", async () => {
     const web = await Web.open();
     for (const [path, query] of [

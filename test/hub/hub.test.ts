@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { HistoryPage, ReadOptions } from "../../src/delivery/history.js";
+import { EVERYTHING_PUBLIC } from "../../src/matching/interest.js";
 import { positionId } from "../../src/protocol/position.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { bench } from "../support/hub.js";
@@ -470,6 +471,19 @@ describe("Hub", () => {
     outlet.acknowledgeAll();
     clock.advance(10_000);
     assert.doesNotMatch(outlet.received.get(1) ?? "", /^:\n/m);
+  });
+
+  test("an adopted client keeps its heartbeat events", async () => {
+    const { hub, server, connect, outlet, clock, store } = await bench();
+    connect(7, { interest: { ...EVERYTHING_PUBLIC, hasHeartbeatEvents: true } });
+    const stored = store.clients.get(7);
+    assert.equal(stored?.hasHeartbeatEvents, true);
+    hub.lost(server);
+    outlet.received.clear();
+    assert.ok(stored);
+    hub.adopt(server, stored);
+    clock.advance(5_000);
+    assert.equal(outlet.received.get(7), "event: m2push-heartbeat\ndata: 15\n\n");
   });
 
   test("every client is kept alive within 45 s", async () => {

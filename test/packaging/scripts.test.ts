@@ -57,7 +57,7 @@ describe("Scripts", () => {
 
   test("an upgrade restarts the daemon, which no browser notices, and never Mongrel2, which all would", async () => {
     const calls = await asked("postinst", "configure", "0.0.9");
-    assert.deepEqual(calls.slice(-2), ["systemctl daemon-reload", "systemctl try-restart m2push.service"]);
+    assert.deepEqual(calls.slice(-2), ["systemctl daemon-reload", "systemctl try-restart --no-block m2push.service"]);
     assert.equal(calls.filter((line) => line.includes("mongrel2")).length, 0);
     assert.deepEqual(await asked("prerm", "upgrade", "0.2.0"), []);
   });

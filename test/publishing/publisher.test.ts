@@ -39,8 +39,8 @@ describe("Publisher", () => {
       publishAll: () => assert.fail("no batch"),
     };
     const rates = {
-      take: (scope: string, events: number) => {
-        asked.push(scope, events);
+      take: (scope: string, drafts: readonly Draft[]) => {
+        asked.push(scope, drafts.length);
         return published.length === 0 ? 0 : 2500;
       },
     };

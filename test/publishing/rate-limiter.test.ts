@@ -1,11 +1,32 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { TopicRules } from "../../src/matching/topic-rules.js";
+import type { Draft } from "../../src/protocol/draft.js";
 import { RateLimiter } from "../../src/publishing/rate-limiter.js";
+import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
 
+/** Takes and pauses are for numbers of events on the topic "t". */
 function limiter(rate: number, burst: number) {
   const clock = new FakeClock();
-  return { clock, limiter: new RateLimiter({ rate, burst }, clock) };
+  const it = new RateLimiter({ rate, burst }, clock);
+  const limiter = {
+    take: (publisher: string, events: number) => it.take(publisher, draftsOn("t", events)),
+    pauseAfter: (publisher: string, events: number) => it.pauseAfter(publisher, draftsOn("t", events)),
+    setLimits: it.setLimits.bind(it),
+  };
+  return { clock, limiter };
+}
+
+const draftsOn = (topic: string, events: number): Draft[] =>
+  Array.from({ length: events }, () => ({ topics: [topic], data: "", private: false }));
+
+/** With a limit for each topic that begins with "slow/", and none for publishers. */
+function topicLimiter(rate: number) {
+  const clock = new FakeClock();
+  const { config } = load(`[[topic]]\ntemplate = "slow/{+any}"\nrate = ${rate}\n`);
+  const rules = new TopicRules(config.topic, "http://hub.example/");
+  return { clock, limiter: new RateLimiter({ rate: 0, burst: 1 }, clock, rules) };
 }
 
 describe("RateLimiter", () => {
@@ -63,5 +84,34 @@ describe("RateLimiter", () => {
     assert.equal(it.take("first", 1), 1000, "used again, so it is not the oldest");
     it.take("one more", 1);
     assert.deepEqual([it.take("first", 1), it.take("0", 1)], [1000, 0]);
+  });
+
+  test("limits the events of one topic, from all publishers together, and no other topic", () => {
+    const { clock, limiter: it } = topicLimiter(2);
+    assert.deepEqual([it.take("a", draftsOn("slow/1", 1)), it.take("b", draftsOn("slow/1", 1))], [0, 0]);
+    assert.equal(it.take("c", draftsOn("slow/1", 1)), 500);
+    assert.deepEqual([it.take("a", draftsOn("slow/2", 1)), it.take("a", draftsOn("fast", 100))], [0, 0]);
+    clock.advance(500);
+    assert.deepEqual([it.take("c", draftsOn("slow/1", 1)), it.take("c", draftsOn("slow/1", 1))], [0, 500]);
+  });
+
+  test("takes nothing for a batch that one of its topics refuses", () => {
+    const { limiter: it } = topicLimiter(1);
+    it.take("a", draftsOn("slow/1", 1));
+    const both = [...draftsOn("slow/2", 1), ...draftsOn("slow/1", 1)];
+    assert.equal(it.take("a", both), 1000);
+    assert.equal(it.take("a", draftsOn("slow/2", 1)), 0);
+  });
+
+  test("an event counts for each of its topics", () => {
+    const { limiter: it } = topicLimiter(1);
+    assert.equal(it.take("a", [{ topics: ["fast", "slow/1", "slow/2"], data: "", private: false }]), 0);
+    assert.deepEqual([it.take("a", draftsOn("slow/1", 1)), it.take("a", draftsOn("slow/2", 1))], [1000, 1000]);
+  });
+
+  test("a publisher that is slowed down is held by the slowest of its topics", () => {
+    const { limiter: it } = topicLimiter(10);
+    assert.equal(it.pauseAfter("a", draftsOn("slow/1", 10)), 0);
+    assert.equal(it.pauseAfter("a", [...draftsOn("slow/1", 5), ...draftsOn("slow/2", 12)]), 500);
   });
 });

@@ -4,6 +4,7 @@
  * the client may get. Every step but the last two may take time; where none does, the stream opens in the turn of its request.
  */
 import { randomUUID } from "node:crypto";
+import { heartbeatEvent } from "../../delivery/heartbeat-event.js";
 import type { ReplayRequest } from "../../delivery/replay.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { Subscribed, Subscriber } from "../../delivery/subscriber.js";
@@ -97,9 +98,11 @@ export class SubscribeRoute {
     request: HttpRequest,
     parsed: SubscribeRequest,
   ): RouteResult | Promise<RouteResult> {
-    const authorized = this.#deps.settings.current.access.subscriber(request);
-    return continueWith(server, request, authorized, (principal) => {
+    const { access } = this.#deps.settings.current;
+    return continueWith(server, request, access.subscriber(request), (principal) => {
       if (isResponse(principal)) return principal;
+      const refused = access.refuseAnonymous(parsed.interest.selectors, principal);
+      if (refused) return refused;
       if (request.method === "HEAD") return { status: 200, headers: this.#headers(request, principal) };
       return this.#findReplay(server, request, parsed, principal);
     });
@@ -141,7 +144,7 @@ export class SubscribeRoute {
     const { hub } = this.#deps;
     const grants = principal === "anonymous" ? NO_GRANTS : canonical(principal.subscribe);
     const isPublicOnly = grants.length > 0 && !server.servesPrivate;
-    const interest = grants.length === 0 || isPublicOnly ? parsed.interest : { ...parsed.interest, grants };
+    const interest = server.servesPrivate ? interestOf(parsed, principal, grants) : parsed.interest;
     const rejected =
       this.#rejectAtLimit(request) ?? this.#rejectPatternCost(server, interest) ?? this.#rejectRevoked(principal);
     if (rejected) return rejected;
@@ -158,9 +161,17 @@ export class SubscribeRoute {
       creditLimit: request.credits,
       isPublicOnly,
       namesOpening: asksForEvents(request),
-      head: this.#head(request, parsed, principal, replay),
+      head: this.#start(request, parsed, principal, replay),
     });
     return "streaming";
+  }
+
+  /** What precedes the first position: the head, and the first heartbeat event, so that its client knows the interval from the beginning. */
+  #start(request: HttpRequest, parsed: SubscribeRequest, principal: Principal, replay: ReplayRequest): Buffer {
+    const head = this.#head(request, parsed, principal, replay);
+    const { heartbeatMs } = this.#deps.settings.current;
+    if (!parsed.hasHeartbeatEvents || heartbeatMs === 0) return head;
+    return Buffer.concat([head, heartbeatEvent(heartbeatMs)]);
   }
 
   // ---- The head of the response ----------------------------------------------------------------------------------------
@@ -246,6 +257,12 @@ export class SubscribeRoute {
     if (principal === "anonymous" || hub.trusts(principal.keyFingerprints)) return undefined;
     return settings.current.access.invalidToken(refuseToken("invalid_token", "the key of the token was removed"));
   }
+}
+
+/** Clients without a token share the object. (Where no private events are served, all do: then nobody gets those of topics that need one.) */
+function interestOf({ interest }: SubscribeRequest, principal: Principal, grants: readonly Selector[]): Interest {
+  if (grants.length > 0) return { ...interest, grants };
+  return principal === "anonymous" ? interest : { ...interest, hasToken: true };
 }
 
 /** Continues at once, or when the operation is complete unless its connection is gone by then: nothing may be opened on it. */

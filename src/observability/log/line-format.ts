@@ -27,6 +27,24 @@ function bounded(line: string): string {
   return `${JSON.stringify({ ...some, ...error })}\n`;
 }
 
+/** Priorities of systemd's journal by level (sd-daemon(3)). */
+const JOURNALD_PRIORITIES: Readonly<Record<string, number>> = {
+  fatal: 2,
+  error: 3,
+  warn: 4,
+  info: 6,
+  debug: 7,
+  trace: 7,
+};
+/** Every line begins with its level: see openLog(). */
+const LEVEL = /^\{"level":"(\w+)"/;
+
+/** A line of JSON after its priority for systemd's journal, such as "<4>": `journalctl -p warning` then finds it. */
+export function journaldLine(line: string): string {
+  const priority = JOURNALD_PRIORITIES[LEVEL.exec(line)?.[1] ?? "info"];
+  return `<${priority}>${jsonLine(line)}`;
+}
+
 /** Makes a line of JSON a line for a terminal. */
 export function terminalFormat(): (line: string) => string {
   const pretty = prettyFactory({ translateTime: "SYS:HH:MM:ss.l", ignore: "event", singleLine: true });

@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { type DestinationStream, type Logger, pino } from "pino";
 import { memoizeLast } from "../../util/memoize-last.js";
-import { jsonLine, terminalFormat } from "./line-format.js";
+import { journaldLine, jsonLine, terminalFormat } from "./line-format.js";
 import { LogOutput } from "./log-output.js";
 import { MESSAGES } from "./messages.js";
 
@@ -11,26 +11,39 @@ export type { Logger } from "pino";
 /** Levels of the log, from the fewest lines to the most. */
 export const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
+/** Forms of a line on standard output; "auto" = readable on a terminal, JSON elsewhere. */
+export type LogFormat = "auto" | "json" | "journald";
+
+export interface LogOptions {
+  /** Absent = "auto". */
+  readonly format?: LogFormat;
+}
+
 /**
  * Makes the log. `destination` takes JSON lines instead of standard output, each whole in one call. Loggers made with child() write to the
  * same place.
  */
-export function openLog(level: string, destination?: DestinationStream): Logger {
+export function openLog(level: string, destination: DestinationStream | LogOptions = {}): Logger {
   const options = {
     level,
     base: null,
     timestamp: isoTime(),
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  if (destination) return pino(options, { write: (line) => destination.write(jsonLine(line)) });
+  if ("write" in destination) return pino(options, { write: (line) => destination.write(jsonLine(line)) });
   const output = new LogOutput({
     stdout: process.stdout,
-    format: process.stdout.isTTY ? terminalFormat() : jsonLine,
+    format: lineFormat(destination.format),
     failed: toStandardError,
     recovered: (lines, cause) => log.warn({ event: "log_lines_dropped", lines }, MESSAGES[cause]),
   });
   const log = pino(options, output);
   return log;
+}
+
+function lineFormat(format: LogFormat = "auto"): (line: string) => string {
+  if (format === "journald") return journaldLine;
+  return format === "auto" && process.stdout.isTTY ? terminalFormat() : jsonLine;
 }
 
 /** Lines that this log, or the one that it is a child of, could not write; 0 for one that does not write to standard output. */

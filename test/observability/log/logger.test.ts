@@ -7,7 +7,7 @@ import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { pino } from "pino";
-import { printable } from "../../../src/observability/log/line-format.js";
+import { journaldLine, printable } from "../../../src/observability/log/line-format.js";
 import { openLog } from "../../../src/observability/log/logger.js";
 import { MESSAGES } from "../../../src/observability/log/messages.js";
 
@@ -202,5 +202,23 @@ describe("Logger", () => {
     }
     assert.match(failed.err.stack, /\n {4}at /);
     assert.doesNotMatch(failed.err.stack, /[\u001b\u007f-\u009f\u2028\u2029\p{Cf}]/u);
+  });
+
+  test("the format journald puts the priority of the level before each line", async (t) => {
+    const script = `
+    import { openLog } from ${JSON.stringify(LOGGER)};
+    const log = openLog("trace", { format: "journald" });
+    for (const level of ["fatal", "error", "warn", "info", "debug", "trace"]) log[level]("line");`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script]);
+    t.after(() => child.kill("SIGKILL"));
+    let text = "";
+    for await (const piece of child.stdout.setEncoding("utf8")) text += piece;
+    const lines = text.trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => line.slice(0, 3)),
+      ["<2>", "<3>", "<4>", "<6>", "<7>", "<7>"],
+    );
+    assert.equal(JSON.parse(lines[2]?.slice(3) ?? "").msg, "line");
+    assert.match(journaldLine(`{"level":"warn","big":"${"x".repeat(5000)}"}\n`), /^<4>\{"level":"warn"/);
   });
 });
