@@ -84,7 +84,7 @@ async function openWorld(fill: (history: LmdbHistory) => Promise<void>): Promise
     bus: new LocalBus(history, systemClock),
     clients: nullClientStore(systemClock),
     observe() {},
-    presenceListener: { joined() {}, adopted() {}, left() {} },
+    presenceListener: { joined() {}, adopted() {}, changed() {}, left() {} },
   });
   await hub.start();
   const outlet = new CountingOutlet();

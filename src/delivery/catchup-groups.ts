@@ -1,14 +1,19 @@
-/** The groups of clients that catch up: which exist, and in which order they are served. */
+/**
+ * The groups of clients that catch up: clients of one audience that have been sent everything up to the same offset share a group, and with
+ * it each read and each body. A client to which a notice is due is in a group of its own until the notice is sent.
+ */
 import type { Trial } from "../matching/trial.js";
 import type { Audience } from "./audience.js";
 import type { CatchingUp, Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import type { Selecting } from "./selection.js";
 
-/** Clients of one audience that have been sent everything up to the same offset. It is the state of each of them. */
+/** It is the state of each of its clients. */
 export interface CatchupGroup extends CatchingUp {
   readonly audience: Audience<Client>;
   readonly clients: Set<Client>;
+  /** The data of the m2push-topics event that precedes the next event of its one client; undefined = none is due. */
+  readonly notice: string | undefined;
   /** A read is in progress: the group waits for it. */
   isReading: boolean;
   /** The result of that read. */
@@ -19,79 +24,112 @@ export interface CatchupGroup extends CatchingUp {
   neededBytes: number;
 }
 
-/** With less credit than this a client is not read for, bytes: many small bodies cost more than they deliver. */
-const MIN_CREDIT_BYTES = 32_768;
+/** How far clients are. */
+export interface CatchupPlace {
+  readonly cursor: number;
+  /** What they are sent first: see CatchingUp. Absent = every publication after the cursor. */
+  readonly selecting?: Selecting | undefined;
+}
 
 export class CatchupGroups {
-  /** In the order in which they are served: a served group moves to the end. */
+  /** All groups, in the order in which they are served: a served group moves to the end. */
   readonly #queue = new Set<CatchupGroup>();
-  /** The same groups by audience, and by cursor and selection. */
-  readonly #byAudience = new Map<Audience<Client>, Map<number | string, CatchupGroup>>();
+  /** Those without a notice, by audience, and by cursor and selection. */
+  readonly #shared = new Map<Audience<Client>, Map<number | string, CatchupGroup>>();
+  /** Those with a notice. */
+  readonly #own = new Map<Client, CatchupGroup>();
 
-  get size(): number {
+  get count(): number {
     return this.#queue.size;
   }
 
+  /** In the order in which they are served. A group that is added or moved to the end meanwhile follows. */
   [Symbol.iterator](): Iterator<CatchupGroup> {
     return this.#queue[Symbol.iterator]();
   }
 
+  /** The groups of an audience, those with a notice excepted. */
   of(audience: Audience<Client>): Iterable<CatchupGroup> {
-    return this.#byAudience.get(audience)?.values() ?? [];
+    return this.#shared.get(audience)?.values() ?? [];
   }
 
-  find(audience: Audience<Client>, cursor: number, selecting?: Selecting): CatchupGroup | undefined {
-    return this.#byAudience.get(audience)?.get(keyOf(cursor, selecting));
+  /** The group at a place that has no notice; undefined = there is none. */
+  at(audience: Audience<Client>, { cursor, selecting }: CatchupPlace): CatchupGroup | undefined {
+    return this.#shared.get(audience)?.get(keyOf(cursor, selecting));
   }
 
-  /** Puts a client into the group at a cursor, which it makes where there is none. */
-  put(client: Client, cursor: number, selecting: Selecting | undefined): void {
-    const group = this.find(client.audience, cursor, selecting) ?? this.#make(client.audience, cursor, selecting);
+  /** Puts a client that is in no group into one. */
+  put(client: Client, place: CatchupPlace, notice?: string): void {
+    const group =
+      notice === undefined ? this.#groupAt(client.audience, place) : this.#add(client.audience, place, notice);
+    if (notice !== undefined) this.#own.set(client, group);
     group.clients.add(client);
     client.catchUp(group);
   }
 
-  /** Removes a client from its group; false when it is in none. */
+  /** Takes a client out of its group, which stays if it has other clients; false if the client is in none. */
   remove(client: Client): boolean {
     const { state, audience } = client;
-    const group = state.name === "catchingUp" ? this.find(audience, state.cursor, state.selecting) : undefined;
-    if (!group?.clients.delete(client)) return false;
-    if (group.clients.size === 0) this.drop(group);
+    const group = this.#own.get(client) ?? (state.name === "catchingUp" ? this.at(audience, state) : undefined);
+    if (!group?.clients.has(client)) return false;
+    this.take(group, client);
+    this.dropIfEmpty(group);
     return true;
   }
 
+  /** Takes a client out of its group. Must be followed by dropIfEmpty(). */
+  take(group: CatchupGroup, client: Client): void {
+    group.clients.delete(client);
+    if (group.notice !== undefined) this.#own.delete(client);
+  }
+
+  dropIfEmpty(group: CatchupGroup): void {
+    if (group.clients.size > 0 || !this.#queue.delete(group) || group.notice !== undefined) return;
+    const groups = this.#shared.get(group.audience);
+    groups?.delete(keyOf(group.cursor, group.selecting));
+    if (groups?.size === 0) this.#shared.delete(group.audience);
+  }
+
+  /** The other groups are served before it. Its page is used up. */
   moveToEnd(group: CatchupGroup): void {
     group.page = undefined;
     this.#queue.delete(group);
     this.#queue.add(group);
   }
 
-  drop(group: CatchupGroup): void {
-    if (!this.#queue.delete(group)) return;
-    const groups = this.#byAudience.get(group.audience);
-    groups?.delete(keyOf(group.cursor, group.selecting));
-    if (groups?.size === 0) this.#byAudience.delete(group.audience);
-  }
-
-  clear(): void {
+  /** Removes all groups and returns them. */
+  removeAll(): CatchupGroup[] {
+    const groups = [...this.#queue];
     this.#queue.clear();
-    this.#byAudience.clear();
+    this.#shared.clear();
+    this.#own.clear();
+    return groups;
   }
 
-  #make(audience: Audience<Client>, cursor: number, selecting: Selecting | undefined): CatchupGroup {
+  #groupAt(audience: Audience<Client>, place: CatchupPlace): CatchupGroup {
+    const known = this.at(audience, place);
+    if (known) return known;
+    const group = this.#add(audience, place, undefined);
+    const groups = this.#shared.get(audience);
+    const key = keyOf(place.cursor, place.selecting);
+    if (groups) groups.set(key, group);
+    else this.#shared.set(audience, new Map([[key, group]]));
+    return group;
+  }
+
+  #add(audience: Audience<Client>, { cursor, selecting }: CatchupPlace, notice: string | undefined): CatchupGroup {
     const group: CatchupGroup = {
       name: "catchingUp",
       audience,
       cursor,
       selecting,
       clients: new Set(),
+      notice,
       isReading: false,
       page: undefined,
       trial: undefined,
       neededBytes: 0,
     };
-    const groups = this.#byAudience.get(audience) ?? new Map<number | string, CatchupGroup>();
-    this.#byAudience.set(audience, groups.set(keyOf(cursor, selecting), group));
     this.#queue.add(group);
     return group;
   }
@@ -99,14 +137,3 @@ export class CatchupGroups {
 
 const keyOf = (cursor: number, selecting: Selecting | undefined): number | string =>
   selecting ? `${cursor} ${selecting.key}` : cursor;
-
-/**
- * Whether reading on for a group is worth it: one of its clients can take a body of fair size, or its whole credit limit, which one
- * publication may need.
- */
-export function hasCredit(group: CatchupGroup): boolean {
-  const needed = Math.max(group.neededBytes, MIN_CREDIT_BYTES);
-  for (const { creditAvailable, creditLimit } of group.clients)
-    if (creditAvailable >= Math.min(creditLimit, needed)) return true;
-  return false;
-}

@@ -10,7 +10,7 @@
 import type { Budget } from "../matching/match-budget.js";
 import type { Clock } from "../util/clock.js";
 import type { Audience } from "./audience.js";
-import { type CatchupGroup, CatchupGroups, hasCredit } from "./catchup-groups.js";
+import { type CatchupGroup, CatchupGroups, type CatchupPlace } from "./catchup-groups.js";
 import { BEFORE_ALL, type Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
@@ -31,12 +31,8 @@ export interface CatchupStep {
   readonly selecting: Selecting | undefined;
   /** Whether they are live after this step. */
   readonly isLive: boolean;
-}
-
-/** Where the clients of a group are after a step. */
-interface NextCursor {
-  readonly cursor: number;
-  readonly selecting?: Selecting | undefined;
+  /** The data of the m2push-topics event that the body is; absent = it is none. */
+  readonly notice?: string;
 }
 
 export interface CatchupOptions extends PageReaderOptions, SelectionReaderOptions {
@@ -44,10 +40,15 @@ export interface CatchupOptions extends PageReaderOptions, SelectionReaderOption
   readonly gap: (reason: GapReason, cursor: number) => Buffer;
   /** Makes the event that ends a selection: the position of the client. */
   readonly position: (cursor: number, isNamed: boolean) => Buffer;
+  /** Makes the event that tells a client from which position its changed topics hold. */
+  readonly topicsEvent: (notice: string, cursor: number) => Buffer;
   /** Called when takeSteps() can make progress again: a read has completed, or the time for the next slice has come. */
   readonly ready: () => void;
   readonly clock: Clock;
 }
+
+/** With less credit than this a client is not read for, bytes: many small bodies cost more than they deliver. */
+const MIN_CREDIT_BYTES = 32_768;
 
 /**
  * Matching per flush, in units of work of about 10 ns: 1 ms. Groups with patterns share it, and get slices of at least MIN_SLICE_UNITS;
@@ -82,12 +83,12 @@ export class Catchup {
   }
 
   /**
-   * The client has been sent everything up to `cursor`, of its selection if it has one, and gets the rest from the history. It is no member
-   * of its audience.
+   * The client has been sent everything up to the cursor of `place`, of its selection if it has one, and gets the rest from the history. It is
+   * no member of its audience. `notice`: the data of an m2push-topics event that precedes the rest.
    */
-  add(client: Client, cursor: number, selecting?: Selecting): void {
+  add(client: Client, place: CatchupPlace, notice?: string): void {
     this.#size++;
-    this.#groups.put(client, cursor, selecting);
+    this.#groups.put(client, place, notice);
   }
 
   /** Removes a client that catches up from its group. */
@@ -97,13 +98,12 @@ export class Catchup {
 
   /** All cursors are invalid: every client starts again before the oldest publication, and is told so. */
   rewind(): void {
-    const clients = [...this.#groups].flatMap((group) => [...group.clients]);
-    this.#groups.clear();
-    for (const client of clients) this.#groups.put(client, BEFORE_ALL, undefined);
+    for (const { clients, notice } of this.#groups.removeAll())
+      for (const client of clients) this.#groups.put(client, { cursor: BEFORE_ALL }, notice);
   }
 
   clear(): void {
-    this.#groups.clear();
+    this.#groups.removeAll();
     this.#size = 0;
   }
 
@@ -111,7 +111,8 @@ export class Catchup {
   hasWork(head: number): boolean {
     if (this.#size === 0) return false;
     for (const group of this.#groups) {
-      if (!group.isReading && group.cursor <= group.audience.joinOffset(head) && hasCredit(group)) return true;
+      const isDue = group.notice !== undefined || group.cursor <= group.audience.joinOffset(head);
+      if (isDue && !group.isReading && hasCredit(group)) return true;
     }
     return false;
   }
@@ -129,7 +130,7 @@ export class Catchup {
     const steps: CatchupStep[] = [];
     let bytesLeft = this.#options.flushBytes;
     let unitsLeft = MATCH_UNITS;
-    let turnsLeft = this.#groups.size;
+    let turnsLeft = this.#groups.count;
     const share = Math.max(MIN_SLICE_UNITS, Math.floor(MATCH_UNITS / Math.max(1, turnsLeft)));
     for (const group of this.#groups) {
       if (bytesLeft <= 0 || turnsLeft-- === 0) break;
@@ -163,6 +164,7 @@ export class Catchup {
   #advance(group: CatchupGroup, head: number): CatchupStep | undefined {
     const { history } = this.#options;
     const join = group.audience.joinOffset(head);
+    if (group.notice !== undefined) return this.#announce(group, group.notice, join);
     if (group.selecting) return this.#advanceSelection(group, group.selecting, join);
     if (group.cursor > join) return undefined; // ahead of its audience, for which publications that it has had are still queued
     if (group.cursor === join) return this.#step(group, { cursor: join }, join, []);
@@ -200,6 +202,12 @@ export class Catchup {
     return publications.filter((it) => !isExpired(it, now)).map(({ bytes }) => bytes);
   }
 
+  #announce(group: CatchupGroup, notice: string, join: number): CatchupStep | undefined {
+    const event = this.#options.topicsEvent(notice, Math.max(0, group.cursor));
+    const step = this.#step(group, group, join, [event]);
+    return step && { ...step, events: 0, notice };
+  }
+
   /** The slice was too small: the next one goes on. */
   #continueLater(group: CatchupGroup): undefined {
     this.#pause();
@@ -216,27 +224,27 @@ export class Catchup {
   }
 
   /**
-   * Moves the clients of a group that have credit for the body to another cursor, or into their audience where the cursor meets it. The
+   * Moves the clients of a group that have credit for the body to another place, or into their audience where the cursor meets it. The
    * others stay.
    */
-  #step(group: CatchupGroup, next: NextCursor, join: number, chunks: readonly Buffer[]): CatchupStep | undefined {
+  #step(group: CatchupGroup, place: CatchupPlace, join: number, chunks: readonly Buffer[]): CatchupStep | undefined {
+    const { cursor, selecting } = place;
     const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
     const bytes = body?.length ?? 0;
     const clients = [...group.clients].filter((it) => it.creditAvailable >= Math.min(bytes, it.creditLimit));
     group.neededBytes = clients.length > 0 ? 0 : bytes;
     if (clients.length === 0) return undefined;
-    const { cursor, selecting } = next;
     const isLive = cursor === join && !selecting;
     for (const client of clients) {
       client.debit(bytes);
-      group.clients.delete(client);
+      this.#groups.take(group, client);
       if (isLive) this.#join(client);
-      else this.#groups.put(client, cursor, selecting);
+      else this.#groups.put(client, place);
     }
-    if (group.clients.size === 0) this.#groups.drop(group);
+    if (group.clients.size === 0) this.#groups.dropIfEmpty(group);
     else this.#groups.moveToEnd(group);
-    const reached = this.#groups.find(group.audience, cursor, selecting);
-    if (reached) reached.trial ??= group.trial;
+    const next = this.#groups.at(group.audience, place);
+    if (next) next.trial ??= group.trial;
     return { clients, body, events: chunks.length, cursor, selecting, isLive };
   }
 
@@ -248,3 +256,14 @@ export class Catchup {
 
 /** Why a group has lost publications that are trimmed. */
 const lossOf = ({ audience }: CatchupGroup): GapReason => (audience.isOverloading ? "overload" : "expired");
+
+/**
+ * Whether reading on for a group is worth it: one of its clients can take a body of fair size, or its whole credit limit, which one
+ * publication may need.
+ */
+function hasCredit(group: CatchupGroup): boolean {
+  const needed = Math.max(group.neededBytes, MIN_CREDIT_BYTES);
+  for (const { creditAvailable, creditLimit } of group.clients)
+    if (creditAvailable >= Math.min(creditLimit, needed)) return true;
+  return false;
+}

@@ -1,6 +1,7 @@
 /** The port to the record of clients, from which the next process continues their streams. Implementations: storage/clients. */
 import type { RequestRecord } from "./request-record.js";
 import type { StoredSelection } from "./selection.js";
+import type { StreamControl } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 
 /** What the next process, or the next generation of the link, needs to continue a client's stream. */
@@ -27,6 +28,8 @@ export interface StoredClient {
   readonly creditLimit?: number | undefined;
   /** It is being sent a selection, of which `acknowledgedOffset` tells how far; absent = it gets every publication after that offset. */
   readonly selection?: StoredSelection | undefined;
+  /** Absent = its topics do not change. */
+  readonly control?: StreamControl | undefined;
 }
 
 /** The clients of one server as the previous process, or the previous generation of the link, left them. */
@@ -56,6 +59,8 @@ export interface ClientStore {
   /** Stores a client, or its new position. Overwrites. */
   put(server: string, client: StoredClient): void;
   remove(server: string, id: number): void;
+  /** Resolves when the calls so far are on disk; rejects with "storage_failed" if they cannot be written now. */
+  written(): Promise<void>;
   /** A fence acknowledges every publication up to this offset for every client with coveredByServerFence. */
   fenced(server: string, through: number): void;
   /** From now on the stored clients of the server are the open streams of this process, which confirms so while it runs. */

@@ -95,6 +95,17 @@ async function firstAfter(
   return undefined;
 }
 
+/** The event with the first position of a stream that has a name: see StreamControl. `cursor`: undefined before a selection. */
+export function namedOpening({ epoch }: History, cursor: number | undefined, stream: string): Buffer {
+  const event = { type: "m2push-open", data: JSON.stringify({ stream }) };
+  return encodeEvent(cursor === undefined ? event : { ...event, id: positionId(epoch, cursor) });
+}
+
+/** The event that says from which position changed topics hold; `notice`: its data. */
+export function topicsEvent({ epoch }: History, notice: string, cursor: number): Buffer {
+  return encodeEvent({ type: "m2push-topics", id: positionId(epoch, cursor), data: notice });
+}
+
 /** The last stream start by its opening: after a restart of Mongrel2 most browsers get the same, which is made once. */
 const streamStarts = new WeakMap<Buffer, { readonly block: string; readonly bytes: Buffer }>();
 

@@ -51,6 +51,7 @@ function setUp(options: Options = {}) {
         ...{ topics, history: reader, base: "http://hub.example/", limits },
         trial: (publication) => registry.trial(audience, publication),
       }),
+    topicsEvent: (notice, cursor) => Buffer.from(`: topics ${notice} ${cursor}\n\n`),
     ready: () => calls.push("ready"),
   });
   for (let event = 1; event <= events; event++) {
@@ -60,12 +61,12 @@ function setUp(options: Options = {}) {
   let lastId = 0;
   const client = (cursor: number, interest = EVERYTHING_PUBLIC, creditLimit?: number): Client => {
     const added = registry.add({ id: ++lastId, remote: "", since: 0, interest, creditLimit });
-    catchup.add(added, cursor);
+    catchup.add(added, { cursor });
     return added;
   };
   const select = (request: SelectionRequest, cursor = 0, creditLimit?: number): Client => {
     const added = registry.add({ id: ++lastId, remote: "", since: 0, interest: EVERYTHING_PUBLIC, creditLimit });
-    catchup.add(added, cursor, new Selecting({ request, join: history.last, isNamed: true }));
+    catchup.add(added, { cursor, selecting: new Selecting({ request, join: history.last, isNamed: true }) });
     return added;
   };
   /** Resolves when the index can be asked. */

@@ -32,6 +32,7 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
     gap: () => Buffer.from(": gap\n\n"),
     position: () => assert.fail("no client asked for a selection"),
     search: () => assert.fail("no client asked for a selection"),
+    topicsEvent: () => Buffer.from(": topics\n\n"),
     ready: () => outbox.tryFlush(),
   });
   const outbox: Outbox = new Outbox(

@@ -93,7 +93,7 @@ class World {
     this.#outlet = new RecordingOutlet(clock);
     this.#hub = new Hub({
       ...{ history, clock, bus: new LocalBus(history, clock), clients: this.#store, observe() {} },
-      presenceListener: { joined() {}, adopted() {}, left() {} },
+      presenceListener: { joined() {}, adopted() {}, changed() {}, left() {} },
       base: "http://hub.example/.well-known/mercure",
       random: () => 0.5,
     });
