@@ -123,7 +123,7 @@ const quantile = (values: readonly number[], part: number): number => {
 };
 
 /** Resolves when every client is live. */
-async function settled({ server }: World): Promise<void> {
+async function allLive({ server }: World): Promise<void> {
   while (server.figures.behind > 0) await pause(1);
 }
 
@@ -134,7 +134,7 @@ async function costOf(world: World, selectors: readonly Selector[], selection: S
   for (let opening = 0; opening < OPENINGS; opening++) {
     const start = cpuMs();
     const id = open(world, selectors, selection);
-    await settled(world);
+    await allLive(world);
     costs.push(cpuMs() - start);
     events = world.outlet.received.get(id)?.length ?? 0;
     world.hub.leave(world.server, id, "left");
@@ -168,7 +168,7 @@ function publishing(world: World, topic: string, live: number): () => Promise<re
   return async () => {
     isStopped = true;
     await run;
-    await settled(world);
+    await allLive(world);
     await world.hub.delivered();
     return latencies;
   };

@@ -43,7 +43,7 @@ export interface Selection {
 }
 
 /** Topics that are taken from the index at a time. */
-const TOPICS_AT_A_TIME = 64;
+const MAX_LISTED_TOPICS = 64;
 /** Cost of reading an event, units of work (about 10 ns): 30 us where it is not in memory. */
 export const READ_UNITS = 3_000;
 
@@ -115,7 +115,7 @@ export class SelectionSearch {
     const test = selector.kind === "any" ? undefined : compile(selector, base);
     for (let after = ""; ; ) {
       for (let sorting = topics.sorted(); sorting; sorting = topics.sorted()) yield sorting;
-      const some = topics.withPrefix(prefix, after, TOPICS_AT_A_TIME);
+      const some = topics.withPrefix(prefix, after, MAX_LISTED_TOPICS);
       if (some.length === 0) return;
       for (const topic of some) {
         if (this.#scannedCount++ === limits.maxScan) this.#isCut = true;

@@ -161,7 +161,7 @@ class World {
   }
 
   /** Lets everything that can be sent arrive. */
-  async settle(): Promise<void> {
+  async deliverAll(): Promise<void> {
     do {
       this.#outlet.acknowledgeAll();
       await new Promise(setImmediate);
@@ -236,7 +236,7 @@ describe("State at once", () => {
         const world = new World(1000);
         await world.start();
         for (const it of commands) await run(world, it);
-        await world.settle();
+        await world.deliverAll();
         world.check();
       }),
     );
@@ -249,7 +249,7 @@ describe("State at once", () => {
         await world.start();
         for (const it of commands) {
           await run(world, it);
-          await world.settle();
+          await world.deliverAll();
         }
         world.check();
       }),
