@@ -41,6 +41,7 @@ import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
+import { Remover } from "./publishing/remover.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
@@ -222,6 +223,7 @@ async function startHub(context: DaemonContext): Promise<void> {
   context.rates = new RateLimiter(initial.publish, clock, rules);
   const { rates } = context;
   context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
+  context.remover = new Remover({ hub: context.hub, history, rates });
   await context.hub.start();
 }
 
@@ -248,7 +250,9 @@ function startHttp(context: DaemonContext): void {
     ...{ hub, clock },
     history: started(eventLog, "the event log").history,
     presence: started(presence, "the hub"),
+    remoteStreams: eventLog?.nodes?.requests,
     publisher: started(context.publisher, "the publisher"),
+    remover: started(context.remover, "the publisher"),
     rules: started(context.rules, "the event log"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     warn: (warning) => log.warn({ event: "key" }, warning),

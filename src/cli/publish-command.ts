@@ -8,7 +8,7 @@ import { readTtl } from "../protocol/ttl.js";
 import { escapeUnprintable } from "../util/escape.js";
 import { errorTexts } from "./error-texts.js";
 import { type Io, processIo } from "./io.js";
-import { addFileOption, loadFor } from "./options.js";
+import { addFileOption, loadFor, readUrl } from "./options.js";
 import { publishLines } from "./publish-lines.js";
 import { httpPublishTransport, type PublishTransport, zmqPublishTransport } from "./publish-transport.js";
 
@@ -140,11 +140,6 @@ const connectable = (spec: string): string => spec.replace(/^tcp:\/\/(?:\*|0\.0\
 function readSpec(text: string): string {
   if (isEndpoint(text)) return text;
   throw new InvalidArgumentError('Expected an address such as "tcp://127.0.0.1:9997" or "ipc://run/publish".');
-}
-
-function readUrl(text: string): URL {
-  if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
-  throw new InvalidArgumentError('Expected a URL such as "http://localhost:6767/.well-known/mercure".');
 }
 
 function readSeconds(text: string): number {

@@ -5,6 +5,7 @@ import { decodeReply } from "../protocol/publish-reply.js";
 import type { Clock } from "../util/clock.js";
 import { formatDuration } from "../util/units.js";
 import { NoReplyError, RequestSession } from "../zmq/request-session.js";
+import { authorization, send } from "./hub-request.js";
 
 export interface PublishTransport {
   /** Events that may be under way at a time. */
@@ -71,11 +72,11 @@ function messageOf({ topics, data, id, type, retry, ttlMs, final, private: isPri
 
 /** Posts to the hub's URL. Publishing rejects with "link_failed" when the hub is unreachable or answers anything but 2xx. */
 export function httpPublishTransport(url: URL, token: string | undefined, timeoutMs: number): PublishTransport {
-  const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const headers = authorization(token);
   return {
     maxUnderWay: 1,
     async publish(draft) {
-      const { status, ok, text } = await post(url, authorization, formOf(draft), timeoutMs);
+      const { status, ok, text } = await send(url, { method: "POST", headers, body: formOf(draft) }, timeoutMs);
       if (ok) return text.trim();
       throw new M2pushError("link_failed", `${url.href} answered ${status}: ${text.slice(0, 1000)}`);
     },
@@ -94,22 +95,4 @@ function formOf({ topics, data, id, type, retry, ttlMs, final, private: isPrivat
   if (ttlMs !== undefined) form.append("ttl", formatDuration(ttlMs));
   if (final) form.append("final", "on");
   return form;
-}
-
-/** Redirects are not followed: they would turn the POST into a GET, and send the token to another address. */
-async function post(url: URL, headers: Record<string, string>, body: URLSearchParams, timeoutMs: number) {
-  try {
-    const signal = AbortSignal.timeout(timeoutMs);
-    const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
-    return { status: `${response.status} ${response.statusText}`, ok: response.ok, text: await response.text() };
-  } catch (cause) {
-    throw new M2pushError("link_failed", `cannot publish to ${url.href}: ${causes(cause)}`, { cause });
-  }
-}
-
-/** fetch reports only "fetch failed"; its cause has the reason, and is a list without a message for several addresses. */
-function causes(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;
-  return cause === undefined ? error.message : causes(cause);
 }

@@ -17,7 +17,6 @@ import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
 import type { Selecting } from "./selection.js";
 import { SelectionReader, type SelectionReaderOptions } from "./selection-reader.js";
-import { isExpired } from "./visible-history.js";
 
 /** The next body of some clients, to be sent in the next flush. */
 export interface CatchupStep {
@@ -107,6 +106,11 @@ export class Catchup {
     this.#size = 0;
   }
 
+  /** Pages that were read may hold removed publications: they are read again. */
+  forgetPages(): void {
+    for (const group of this.#groups) group.page = undefined;
+  }
+
   /** Whether takeSteps() would make progress now. */
   hasWork(head: number): boolean {
     if (this.#size === 0) return false;
@@ -175,7 +179,7 @@ export class Catchup {
     const page = group.page ?? this.#reader.read(group, join, this.#slice);
     if (page instanceof Promise) return this.#await(group, page);
     if (page.through === group.cursor && group.trial) return this.#continueLater(group);
-    const chunks = this.#unexpired(page);
+    const chunks = this.#visible(page);
     if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through));
     if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
     return this.#step(group, { cursor: page.through }, join, chunks);
@@ -189,7 +193,7 @@ export class Catchup {
     if (page instanceof Promise) return this.#await(group, page);
     if (page.isBroken) selecting.gap ??= lossOf(group);
     if (page.isUnavailable) selecting.gap ??= "unavailable";
-    const chunks = this.#unexpired(page);
+    const chunks = this.#visible(page);
     const end = selecting.join;
     if (page.through < end) return this.#step(group, { cursor: page.through, selecting }, join, chunks);
     chunks.push(selecting.gap ? gap(selecting.gap, end) : position(end, selecting.isNamed));
@@ -197,9 +201,8 @@ export class Catchup {
   }
 
   /** A page that had to be fetched, or waits for credit, was read earlier. */
-  #unexpired({ publications }: ReadPage): Buffer[] {
-    const now = this.#options.clock.now();
-    return publications.filter((it) => !isExpired(it, now)).map(({ bytes }) => bytes);
+  #visible({ publications }: ReadPage): Buffer[] {
+    return publications.filter((it) => this.#options.history.isVisible(it)).map(({ bytes }) => bytes);
   }
 
   #announce(group: CatchupGroup, notice: string, join: number): CatchupStep | undefined {

@@ -37,7 +37,7 @@ export interface TopicEntry {
   readonly isPrivate: boolean;
   /** The topic is the first of the event. */
   readonly isCanonical: boolean;
-  /** The event may have expired since: it must be read. */
+  /** The event may have expired or been removed since: it must be read. */
   readonly mayBeGone: boolean;
 }
 
@@ -57,6 +57,8 @@ export class TopicOffsets {
    */
   #entries: Map<string, Entry | Entry[]> | undefined;
   #building: Promise<void> | undefined;
+  /** Events up to this offset may have been removed after they were added. */
+  #removedThrough = 0;
   /** Incremented by reset(): what is being read then is dropped. */
   #generation = 0;
   /** The topics; undefined = nobody has asked for topics by their beginning. Incomplete while #sorting is set. */
@@ -100,7 +102,7 @@ export class TopicOffsets {
         offset,
         isPrivate: (flags & PRIVATE_FLAG) !== 0,
         isCanonical: (flags & ALTERNATE_FLAG) === 0,
-        mayBeGone: (flags & EXPIRY_FLAG) !== 0,
+        mayBeGone: (flags & EXPIRY_FLAG) !== 0 || offset <= this.#removedThrough,
       };
     }
   }
@@ -148,10 +150,16 @@ export class TopicOffsets {
     this.#prune(entries, EXAMINED_TOPIC_COUNT * publication.topics.length);
   }
 
+  /** Some of the events up to this offset were removed. */
+  removed(through: number): void {
+    this.#removedThrough = through;
+  }
+
   /** Stored events are not what they were (some were discarded, or a new epoch begins): the next question reads them again. */
   reset(): void {
     this.#generation++;
     this.#entries = undefined;
+    this.#removedThrough = 0;
     this.#sorted = undefined;
     this.#round = undefined;
   }

@@ -1,6 +1,6 @@
 /**
- * The history as clients and publishers see it: reads leave out what must not be delivered any more. An event past its expiry is still
- * stored until it is trimmed, so its id is found, and a client that had it goes on after it.
+ * The history as clients and publishers see it: reads leave out what must not be delivered any more, because it has expired or was removed.
+ * The id of such an event is found all the same, and a client that had it goes on after it.
  *
  * Whether an event has expired is asked of the wall clock, at each read: a clock that was wrong for some seconds has removed nothing.
  */
@@ -8,9 +8,10 @@ import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
 import type { Clock } from "../util/clock.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "./history.js";
+import type { Removals } from "./removals.js";
 
 /** Whether a publication must not be delivered any more. `now`: milliseconds since 1970. */
-export const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: number): boolean =>
+const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: number): boolean =>
   expiresAt !== undefined && expiresAt <= now;
 
 export class VisibleHistory implements History {
@@ -58,11 +59,21 @@ export class VisibleHistory implements History {
     this.#stored.onRepeatedId?.(listener);
   }
 
+  get removals(): Removals {
+    return this.#stored.removals;
+  }
+
+  /** Whether a publication that was read may still be delivered. */
+  isVisible(publication: Publication): boolean {
+    return !isExpired(publication, this.#clock.now()) && !this.#stored.removals.has(publication);
+  }
+
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
     const { match } = options;
     const now = this.#clock.now();
+    const { removals } = this.#stored;
     const isVisible = (publication: Publication) =>
-      !isExpired(publication, now) && (match === undefined || match(publication));
+      !isExpired(publication, now) && !removals.has(publication) && (match === undefined || match(publication));
     return this.#stored.read(after, { ...options, match: isVisible });
   }
 

@@ -10,6 +10,7 @@ import type { TopicRules } from "../matching/topic-rules.js";
 import { positionId, presenceId } from "../protocol/position.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Publisher } from "../publishing/publisher.js";
+import type { Remover } from "../publishing/remover.js";
 import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
 import { SlicedWork } from "../util/sliced-work.js";
@@ -25,12 +26,13 @@ import type { Presence } from "./mercure/presence.js";
 import type { Route, RouteMethod } from "./route-table.js";
 import { metadataPath, metadataResponse } from "./routes/metadata.js";
 import { PublishRoute } from "./routes/publish.js";
+import { RemoveRoute } from "./routes/remove.js";
 import { ACCEPT_PATCH, StreamsRoute } from "./routes/streams.js";
 import { SubscribeRoute } from "./routes/subscribe.js";
 import { SubscriptionsRoute } from "./routes/subscriptions.js";
 import type { HttpSettings, LiveSettings } from "./settings.js";
 import { hubRequests, streamRequests } from "./subscribe-request.js";
-import { TopicChanges } from "./topic-changes.js";
+import { type RemoteStreams, TopicChanges } from "./topic-changes.js";
 import { VisitorAddress } from "./visitor/visitor-address.js";
 
 export interface AppDeps {
@@ -38,9 +40,12 @@ export interface AppDeps {
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly publisher: Publisher;
+  readonly remover: Remover;
   readonly clock: Clock;
   /** Absent = no topic has rules. */
   readonly rules?: TopicRules;
+  /** The other daemons of the cluster; absent = there are none. */
+  readonly remoteStreams?: RemoteStreams | undefined;
   /** Called for each publication that is rejected; absent = it is not observed. */
   readonly rejected?: (error: M2pushError) => void;
   /** Called with warnings about keys, which never contain a key. */
@@ -97,7 +102,7 @@ export class App {
   }
 
   #routes(config: Config): Map<string, Route> {
-    const { hub, clock, presence, publisher, history, rejected = () => {} } = this.#deps;
+    const { hub, clock, presence, publisher, remover, history, rejected = () => {} } = this.#deps;
     const { path } = config.hub;
     const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
     const batchLimits = { maxEvents: config.publish.max_batch, maxBytes: config.publish.max_batch_bytes };
@@ -106,17 +111,25 @@ export class App {
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
     const publish = new PublishRoute({ publisher, batchLimits, base, dialects, settings, rejected }).handle;
+    const remove = new RemoveRoute({ remover, base, settings, rejected }).handle;
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
-    const changes = new TopicChanges({ hub, history, base, queue, settings });
+    const changes = new TopicChanges({ hub, history, base, queue, settings, remote: this.#deps.remoteStreams });
     const streams = `${path}/streams/`;
-    const patch = new StreamsRoute({ path: streams, base, settings, change: (request) => changes.change(request) })
-      .handle;
+    const patch = new StreamsRoute({
+      path: streams,
+      base,
+      settings,
+      change: (request) => changes.changeAnywhere(request),
+    }).handle;
     const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
     const routes = new Map([
       [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
-      [path, this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish }, true)],
+      [
+        path,
+        this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish, DELETE: remove }, true),
+      ],
       [streams, this.#route(streams, { PATCH: patch }, true)],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],

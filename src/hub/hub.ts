@@ -22,6 +22,7 @@ import { M2pushError } from "../errors.js";
 import { MatchBudget } from "../matching/match-budget.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import type { Bus, PublishedEvent } from "./bus.js";
@@ -127,6 +128,11 @@ export class Hub {
     return this.#options.bus.publishAll(this.#options.rules ? drafts.map((draft) => this.#ruled(draft)) : drafts);
   }
 
+  /** See Bus.remove. */
+  remove(removal: Removal): Promise<Publication> {
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.remove(removal);
+  }
+
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
     return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(this.#ruled(draft));
@@ -146,6 +152,11 @@ export class Hub {
     let stored: Promise<void> | undefined;
     for (const publication of publications) {
       stored = this.#options.history.append(publication);
+      if (publication.removes) {
+        this.topics.removed(publication.offset);
+        this.#options.observe({ type: "removed", removal: publication.removes });
+        continue;
+      }
       this.topics.published(publication);
       this.#options.observe({ type: "published", publication });
     }
@@ -154,6 +165,9 @@ export class Hub {
   }
 
   #enqueue(publication: Publication): void {
+    // Queued publications may be removed: clients get the others from the history.
+    if (publication.removes) for (const server of this.#servers.values()) server.discard();
+    if (publication.removes) return;
     this.#budget.begin();
     for (const server of this.#servers.values()) {
       if (publication.offset <= this.#discardedThrough) return;

@@ -356,7 +356,7 @@ describe("Publish command", () => {
     await new Promise((resolve) => server.close(resolve));
     const { code, stderr } = await runCommand(addPublish, ["publish", "--url", url, "x"]);
     assert.equal(code, 1);
-    assert.match(stderr, /^m2push: cannot publish to http:\/\/127\.0\.0\.1:\d+\/: connect ECONNREFUSED .*\n$/);
+    assert.match(stderr, /^m2push: cannot reach http:\/\/127\.0\.0\.1:\d+\/: connect ECONNREFUSED .*\n$/);
   });
 
   /** A line that is exactly this error. */

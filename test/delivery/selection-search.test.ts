@@ -134,6 +134,19 @@ describe("SelectionSearch", () => {
     assert.deepEqual((await search({ selectors })).offsets, [before]);
   });
 
+  test("passes over an event that was removed: the one before it counts again", async () => {
+    const { history, topics, publish, search } = setUp();
+    const before = publish(["a"]);
+    const removed = publish(["a"]);
+    const selectors = [exact("a")];
+    assert.deepEqual((await search({ selectors })).offsets, [removed]);
+    const read = history.read.bind(history);
+    history.read = (after, { match, ...options }) =>
+      read(after, { ...options, match: (it) => it.offset !== removed && match?.(it) !== false });
+    topics.removed(removed + 1);
+    assert.deepEqual((await search({ selectors })).offsets, [before]);
+  });
+
   test("passes over events of a topic that needs a token, for clients without one", async () => {
     const { publish, search } = setUp();
     const open = publish(["a"]);

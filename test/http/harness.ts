@@ -16,6 +16,7 @@ import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
 import { Publisher } from "../../src/publishing/publisher.js";
 import { RateLimiter } from "../../src/publishing/rate-limiter.js";
+import { Remover } from "../../src/publishing/remover.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -139,6 +140,7 @@ export class Web {
         rates: new RateLimiter(this.config.publish, clock, rules),
         ...(isCluster ? {} : { topics: this.hub.topics }),
       }),
+      remover: new Remover({ hub: this.hub, history }),
       ...{ clock, rules },
       warn: () => {},
     });
