@@ -6,7 +6,7 @@ import type { Trial } from "../matching/trial.js";
 import type { Audience } from "./audience.js";
 import type { CatchingUp, Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
-import type { Selecting } from "./selection.js";
+import type { Selecting } from "./selecting.js";
 
 /** It is the state of each of its clients. */
 export interface CatchupGroup extends CatchingUp {

@@ -5,7 +5,8 @@ import type { Client } from "../../src/delivery/client.js";
 import type { HistoryPage, ReadOptions } from "../../src/delivery/history.js";
 import { HistoryReader } from "../../src/delivery/history-reader.js";
 import { Registry } from "../../src/delivery/registry.js";
-import { Selecting, type SelectionRequest } from "../../src/delivery/selection.js";
+import { Selecting } from "../../src/delivery/selecting.js";
+import type { SelectionRequest } from "../../src/delivery/selection.js";
 import {
   DEFAULT_SELECTION_LIMITS,
   type SelectionLimits,
