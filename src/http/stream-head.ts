@@ -1,4 +1,5 @@
-/** The head of the response that is a stream, up to the event with the client's first position. */
+/** The head of the response that is a stream. */
+import { type HttpRequest, header } from "../protocol/request.js";
 import { encodeComment, encodeRetry } from "../protocol/sse.js";
 import { encodeResponseHead } from "./response.js";
 
@@ -15,11 +16,22 @@ export const STREAM_HEADERS = {
 };
 
 /** RFC 6750 section 2.3: the response to a token in the address is private. */
-export const PRIVATE = { "Cache-Control": `private, ${STREAM_HEADERS["Cache-Control"]}` };
+export const PRIVATE_HEADERS = { "Cache-Control": `private, ${STREAM_HEADERS["Cache-Control"]}` };
 
 const FIRST_COMMENT = encodeComment(" time stream");
 
 /** The first bytes of a stream; the hub appends the event with the client's first position. */
 export function encodeHead(retryMs: number, headers: Readonly<Record<string, string>>): Buffer {
   return Buffer.concat([Buffer.from(encodeResponseHead(200, headers)), FIRST_COMMENT, encodeRetry(retryMs)]);
+}
+
+/**
+ * Browsers and client libraries accept text/event-stream, and have a User-Agent (fetch) or forbid cached responses (EventSource). Other
+ * clients, such as curl or a program that reads the bytes itself, get no event of the hub: they may take every block with data for a
+ * published event.
+ */
+export function asksForEvents(request: HttpRequest): boolean {
+  const accept = header(request, "accept") ?? "";
+  if (!accept.toLowerCase().includes("text/event-stream")) return false;
+  return Boolean(header(request, "user-agent") || header(request, "cache-control"));
 }

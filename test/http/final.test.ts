@@ -60,6 +60,19 @@ describe("Final", () => {
     assert.equal((await follow(web, "topic=a", position)).status, 204);
   });
 
+  test("a new client that asks for the state gets it, and then the end", async () => {
+    const web = await Web.open();
+    for (const form of ["data=1", "data=2", "data=3&final"]) await web.post(`topic=a&${form}`);
+    for (const [query, expected] of [
+      ["latest=1", ["3"]],
+      ["last=2", ["2", "3"]],
+      ["since=1h", ["1", "2", "3"]],
+    ] as const) {
+      const fresh = await follow(web, `topic=a&${query}`);
+      assert.deepEqual([fresh.status, got(web, fresh), isClosed(web, fresh)], [200, expected, true], query);
+    }
+  });
+
   test("a topic that is published to again goes on", async () => {
     const web = await Web.open();
     await web.post("topic=a&data=1&final&id=one");

@@ -12,7 +12,7 @@ import type { Subscribed, Subscriber } from "../../delivery/subscriber.js";
 import type { Hub } from "../../hub/hub.js";
 import type { Interest } from "../../matching/interest.js";
 import { canonical, covers, type Selector } from "../../matching/selector.js";
-import { type HttpRequest, header, lastHeader } from "../../protocol/request.js";
+import { type HttpRequest, lastHeader } from "../../protocol/request.js";
 import { memoizeLast } from "../../util/memoize-last.js";
 import { isResponse, type Principal } from "../access.js";
 import { hasTokenInQuery } from "../auth/find-token.js";
@@ -25,12 +25,16 @@ import { checkPatternCost } from "../pattern-cost.js";
 import type { Response } from "../response.js";
 import type { RouteMethod, RouteResult } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
-import { encodeHead, PRIVATE, STREAM_HEADERS } from "../stream-head.js";
+import type { StateRequest } from "../state-parameters.js";
+import { asksForEvents, encodeHead, PRIVATE_HEADERS, STREAM_HEADERS } from "../stream-head.js";
 import { newStreamName, ownerOf } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
 
 /** Coprime to 1000: a thousand consecutive connections get as many different ends. */
 const SPREAD_FACTOR = 619;
+
+/** Times that a duration states are rounded down to this: streams that open together ask for the same events. */
+const SINCE_STEP_MS = 1_000;
 
 const NO_GRANTS: readonly Selector[] = [];
 
@@ -100,10 +104,17 @@ export class SubscribeRoute {
   ): RouteResult | Promise<RouteResult> {
     const sent = lastHeader(request, "last-event-id");
     const lastEventId = (sent && lastEventIdOfHeader(sent)) || parsed.lastEventId;
-    const found = this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
+    // EventSource reconnects to the same address with a last event id: then it continues, whatever the address asks for at the start.
+    const state = lastEventId === undefined ? parsed.state : undefined;
+    const found =
+      state?.kind === "since"
+        ? this.#deps.hub.findReplaySince(this.#timeOf(state))
+        : this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
+    // A spread for each client that reconnects would be slow.
+    const asked = state === parsed.state ? parsed : { ...parsed, state };
     return continueWith(server, request, found, (replay) =>
       continueWith(server, request, this.#findEnd(server, parsed, principal), () =>
-        this.#open(server, request, parsed, principal, replay),
+        this.#open(server, request, asked, principal, replay),
       ),
     );
   }
@@ -113,6 +124,11 @@ export class SubscribeRoute {
     if (!this.#deps.hub.hasFinal) return undefined;
     const end = this.#deps.hub.topicEnd(interestOf(server, parsed, principal));
     return end instanceof Promise ? end.catch(() => {}) : undefined;
+  }
+
+  #timeOf(since: Extract<StateRequest, { kind: "since" }>): number {
+    if ("time" in since) return since.time;
+    return Math.floor((this.#deps.now() - since.agoMs) / SINCE_STEP_MS) * SINCE_STEP_MS;
   }
 
   /** Synchronous: the limits are checked when the connection becomes a client, whatever happened while earlier steps took time. */
@@ -140,6 +156,8 @@ export class SubscribeRoute {
       keyFingerprints: principal === "anonymous" ? undefined : principal.keyFingerprints,
       subscriber: parsed.isListed ? this.#subscriber(parsed, principal) : undefined,
       replay,
+      stateKind: parsed.state?.kind,
+      selection: parsed.state?.kind === "since" ? undefined : parsed.state,
       creditLimit: request.credits,
       isPublicOnly,
       hasEnded: typeof end === "number",
@@ -190,7 +208,7 @@ export class SubscribeRoute {
 
   #headers(request: HttpRequest, principal: Principal): Readonly<Record<string, string>> {
     const cors = corsHeaders(request, this.#deps.settings.current.corsOrigins);
-    return { ...STREAM_HEADERS, ...(isPrivate(request, principal) && PRIVATE), ...cors };
+    return { ...STREAM_HEADERS, ...(isPrivate(request, principal) && PRIVATE_HEADERS), ...cors };
   }
 
   // ---- Active subscriptions --------------------------------------------------------------------------------------------
@@ -259,7 +277,7 @@ const ENDED: Response = { status: 204, headers: { "Cache-Control": "no-store" },
 
 /** Whether a client comes with the id of the final event of its topic, or a later position. */
 function hasHadAll({ lastEventId, offset }: ReplayRequest, end: number): boolean {
-  return typeof offset === "number" && offset >= end && lastEventId !== "earliest";
+  return typeof offset === "number" && offset >= end && lastEventId !== undefined && lastEventId !== "earliest";
 }
 
 /** Continues at once, or when the operation is complete unless its connection is gone by then: nothing may be opened on it. */
@@ -286,14 +304,3 @@ function newControl({ dialect }: SubscribeRequest, principal: Principal): Stream
 
 const isPrivate = (request: HttpRequest, principal: Principal): boolean =>
   principal !== "anonymous" && hasTokenInQuery(request.query);
-
-/**
- * Browsers and client libraries accept text/event-stream, and have a User-Agent (fetch) or forbid cached responses (EventSource). Other
- * clients, such as curl or a program that reads the bytes itself, get no event of the hub: they may take every block with data for a
- * published event.
- */
-function asksForEvents(request: HttpRequest): boolean {
-  const accept = header(request, "accept") ?? "";
-  if (!accept.toLowerCase().includes("text/event-stream")) return false;
-  return Boolean(header(request, "user-agent") || header(request, "cache-control"));
-}
