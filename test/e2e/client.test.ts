@@ -113,7 +113,7 @@ for (const environment of [...BROWSERS, NODE]) {
     });
 
     test("replaces its token before it expires, and keeps private events", async () => {
-      const [first, second] = [await token(topic("token"), 5), await token(topic("token"), 600)];
+      const [first, second] = [await token(topic("token"), 3), await token(topic("token"), 600)];
       const options = `{ share: "user", token: ((tokens) => () => tokens.length > 1 ? tokens.shift() : tokens[0])(["${first}", "${second}"]) }`;
       const from = pair.daemon.log.length;
       await follow("token", options);
@@ -134,7 +134,7 @@ for (const environment of [...BROWSERS, NODE]) {
     });
 
     test("changes its topics on the open stream, and has the new ones after a broken connection", async () => {
-      await follow("before", "{ control: true }");
+      await follow("before", "{ control: true, heartbeat: false }");
       const from = pair.daemon.log.length;
       await evaluate(`hub.change({ add: ["${topic("after")}"], remove: ["${topic("before")}"] })`);
       await publish("before", "not this");
