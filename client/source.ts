@@ -158,7 +158,7 @@ export class Source {
       return;
     }
     const growing = Math.min(this.#retryMs * 2 ** this.#failures++, Math.max(MAX_RETRY_MS, this.#retryMs));
-    const retryInMs = Math.max(retryAfterMs, growing) * (1 + Math.random() / 2);
+    const retryInMs = Math.round(Math.max(retryAfterMs, growing) * (1 + Math.random() / 2));
     this.#change("connecting");
     this.#retryTimer = setTimeout(() => this.#open(), Math.min(retryInMs, MAX_TIMER_MS));
     this.#emit({ type: "failure", detail: { ...failure, retryInMs }, id: "" });
