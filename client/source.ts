@@ -106,17 +106,19 @@ export class Source {
     if (this.#wasOpen && !this.lastEventId) this.#emit(LOST);
     this.#wasOpen = false;
     this.#watch(OPEN_TIMEOUT_MS);
-    let token = next;
     try {
-      token ??= await this.#getToken?.();
+      const token = next ?? (await this.#getToken?.());
+      if (attempt === this.#attempt) this.#request(token);
     } catch (error) {
-      if (attempt === this.#attempt) this.#failed({ reason: `no token: ${error}` });
+      if (attempt === this.#attempt) this.#failed({ reason: String(error) });
     }
-    if (attempt !== this.#attempt) return;
-    this.#watch(OPEN_TIMEOUT_MS);
-    this.#renewBefore(token);
+  }
+
+  #request(token: string | undefined): void {
     const { headers, credentials, transport, ...options } = this.#options;
     const { lastEventId } = this;
+    this.#watch(OPEN_TIMEOUT_MS);
+    this.#renewBefore(token);
     this.#headers = token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
     const url = new URL(options.url);
     for (const topic of this.topics) url.searchParams.append(options.parameter, topic);
