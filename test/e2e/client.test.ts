@@ -127,10 +127,13 @@ for (const environment of [...BROWSERS, NODE]) {
       assert.deepEqual(await evaluate("[heard, gaps]"), [["first", "1", "2"], []]);
     });
 
-    test("tells that a token is refused, and goes on with a good one", async () => {
+    test("tells that a token is refused (401, 403), and goes on with a good one", async () => {
       const good = await token(topic("refused"), 600);
       await follow("refused", `{ token: () => failures.length === 0 ? "bad" : "${good}" }`);
       assert.equal(await evaluate("failures[0].status"), 401);
+      await evaluate(`follow("${base()}${HUB}/subscriptions", { token: "${good}" })`);
+      await until("failures.length > 0");
+      assert.equal(await evaluate("failures[0].status"), 403);
     });
 
     test("changes its topics on the open stream, and has the new ones after a broken connection", async () => {
