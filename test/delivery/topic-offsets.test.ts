@@ -161,6 +161,25 @@ describe("TopicOffsets", () => {
     assert.deepEqual(topics.withPrefix("", "", 10), ["books/again", "other"]);
   });
 
+  test("is built from a history that answers later, as in a cluster, while others publish", async () => {
+    const { history, topics, publish, offsets } = setUp(10_000);
+    for (let event = 1; event <= 1_000; event++) publish(`t${event % 10}`);
+    const read = history.read.bind(history);
+    history.read = ((after, options) =>
+      new Promise((resolve) => {
+        const page = read(after, options);
+        setImmediate(() => {
+          publish("t1", "late");
+          resolve(page);
+        });
+      })) as typeof read;
+    await topics.ready();
+    assert.equal(topics.ready(), undefined);
+    assert.deepEqual(offsetsIn(topics, "t1"), offsets("t1"));
+    assert.deepEqual(offsetsIn(topics, "late"), offsets("late"));
+    assert.throws(() => topics.newestOf("t1"), TypeError);
+  });
+
   test("nothing is read before the first question", async () => {
     const { history, topics, publish } = setUp();
     history.read = () => assert.fail("the history was read");
