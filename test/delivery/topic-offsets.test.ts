@@ -172,7 +172,7 @@ describe("TopicOffsets", () => {
           publish("t1", "late");
           resolve(page);
         });
-      })) as typeof read;
+      })) as unknown as typeof read;
     await topics.ready();
     assert.equal(topics.ready(), undefined);
     assert.deepEqual(offsetsIn(topics, "t1"), offsets("t1"));
