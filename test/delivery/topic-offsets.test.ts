@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import type { ReadOptions } from "../../src/delivery/history.js";
 import { TopicOffsets } from "../../src/delivery/topic-offsets.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
@@ -165,7 +166,7 @@ describe("TopicOffsets", () => {
     const { history, topics, publish, offsets } = setUp(10_000);
     for (let event = 1; event <= 1_000; event++) publish(`t${event % 10}`);
     const read = history.read.bind(history);
-    history.read = ((after, options) =>
+    history.read = ((after: number, options: ReadOptions) =>
       new Promise((resolve) => {
         const page = read(after, options);
         setImmediate(() => {
