@@ -29,6 +29,7 @@ import type { StateRequest } from "../state-parameters.js";
 import { asksForEvents, encodeHead, PRIVATE_HEADERS, STREAM_HEADERS } from "../stream-head.js";
 import { newStreamName, ownerOf } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
+import { ENDED, hasHadAll } from "../topic-end.js";
 
 /** Coprime to 1000: a thousand consecutive connections get as many different ends. */
 const SPREAD_FACTOR = 619;
@@ -270,14 +271,6 @@ function interestOf(server: ServerDelivery, { interest }: SubscribeRequest, prin
   const grants = principal === "anonymous" ? NO_GRANTS : canonical(principal.subscribe);
   if (grants.length > 0) return { ...interest, grants };
   return principal === "anonymous" ? interest : { ...interest, hasToken: true };
-}
-
-/** An EventSource does not come back after it (WHATWG HTML 9.2.3). */
-const ENDED: Response = { status: 204, headers: { "Cache-Control": "no-store" }, persists: true };
-
-/** Whether a client comes with the id of the final event of its topic, or a later position. */
-function hasHadAll({ lastEventId, offset }: ReplayRequest, end: number): boolean {
-  return typeof offset === "number" && offset >= end && lastEventId !== undefined && lastEventId !== "earliest";
 }
 
 /** Continues at once, or when the operation is complete unless its connection is gone by then: nothing may be opened on it. */
