@@ -258,7 +258,7 @@ class Model {
   }
 
   /** Every client comes back and gets everything that is left; then nothing that it could get may be missing. */
-  async settle(): Promise<void> {
+  async finish(): Promise<void> {
     for (const client of this.clients) if (client.connection === 0) this.#reconnect(client);
     for (let round = 0; round < 50; round++) {
       this.#outlet.acknowledgeAll();
@@ -298,7 +298,7 @@ describe("Expiry, removal, trims and restarts", () => {
         await model.open();
         try {
           for (const it of commands) await model.run(it);
-          await model.settle();
+          await model.finish();
         } finally {
           await model.close();
         }
