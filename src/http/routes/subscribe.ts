@@ -26,6 +26,7 @@ import { checkPatternCost } from "../pattern-cost.js";
 import { encodeResponseHead, type Response } from "../response.js";
 import type { RouteMethod, RouteResult } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
+import type { StateRequest } from "../state-parameters.js";
 import { newStreamName, ownerOf } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
 
@@ -46,6 +47,9 @@ const PRIVATE = { "Cache-Control": `private, ${STREAM_HEADERS["Cache-Control"]}`
 
 /** Coprime to 1000: a thousand consecutive connections get as many different ends. */
 const SPREAD_FACTOR = 619;
+
+/** Times that a duration states are rounded down to this: streams that open together ask for the same events. */
+const SINCE_STEP_MS = 1_000;
 
 const NO_GRANTS: readonly Selector[] = [];
 const FIRST_COMMENT = encodeComment(" time stream");
@@ -116,8 +120,20 @@ export class SubscribeRoute {
   ): RouteResult | Promise<RouteResult> {
     const sent = lastHeader(request, "last-event-id");
     const lastEventId = (sent && lastEventIdOfHeader(sent)) || parsed.lastEventId;
-    const found = this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
-    return continueWith(server, request, found, (replay) => this.#open(server, request, parsed, principal, replay));
+    // EventSource reconnects to the same address with a last event id: then it continues, whatever the address asks for at the start.
+    const state = lastEventId === undefined ? parsed.state : undefined;
+    const found =
+      state?.kind === "since"
+        ? this.#deps.hub.findReplaySince(this.#timeOf(state))
+        : this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
+    // A spread for each client that reconnects would be slow.
+    const asked = state === parsed.state ? parsed : { ...parsed, state };
+    return continueWith(server, request, found, (replay) => this.#open(server, request, asked, principal, replay));
+  }
+
+  #timeOf(since: Extract<StateRequest, { kind: "since" }>): number {
+    if ("time" in since) return since.time;
+    return Math.floor((this.#deps.now() - since.agoMs) / SINCE_STEP_MS) * SINCE_STEP_MS;
   }
 
   /** Synchronous: the limits are checked when the connection becomes a client, whatever happened while earlier steps took time. */
@@ -144,6 +160,8 @@ export class SubscribeRoute {
       keyFingerprints: principal === "anonymous" ? undefined : principal.keyFingerprints,
       subscriber: parsed.isListed ? this.#subscriber(parsed, principal) : undefined,
       replay,
+      stateKind: parsed.state?.kind,
+      selection: parsed.state?.kind === "since" ? undefined : parsed.state,
       creditLimit: request.credits,
       isPublicOnly,
       namesOpening: asksForEvents(request),
