@@ -16,7 +16,7 @@ import { interestTexts } from "../matching/interest.js";
 import type { Audience, Member } from "./audience.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
 import type { Selecting } from "./selection.js";
-import type { StreamControl } from "./stream-control.js";
+import type { StreamControl, TransitionStep } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 
 /** The cursor of a client that has seen no publication of the epoch and must be told that it missed some. */
@@ -178,9 +178,14 @@ export class Client implements Member {
     this.#control = control;
   }
 
-  /** Mongrel2 has taken this notice. */
-  noticeTaken(notice: string): void {
-    if (this.#control?.notice === notice) this.#control = { ...this.#control, notice: undefined };
+  /** Its stream has got everything for its topics after this offset. */
+  startsAt(offset: number): void {
+    if (this.#control) this.#control = { ...this.#control, start: offset };
+  }
+
+  /** Mongrel2 has taken what a flush sent it of a transition. */
+  transitionTaken({ before, after }: TransitionStep): void {
+    if (this.#control?.pending === before) this.#control = { ...this.#control, pending: after };
   }
 
   /** Bytes are in flight to it. */
@@ -207,7 +212,7 @@ interface AcknowledgedStep {
   readonly cursor: number;
   readonly selecting: Selecting | undefined;
   readonly isLive: boolean;
-  readonly notice?: string;
+  readonly transition?: TransitionStep;
 }
 
 /**
@@ -241,12 +246,12 @@ export class Acknowledgements {
   /** The fence of a flush has passed: everything up to `through` for covered clients, and the steps of those that catch up. */
   flushTaken(through: number, steps: readonly AcknowledgedStep[]): void {
     this.#fence = through;
-    for (const { clients, cursor, selecting, isLive, notice } of steps) {
+    for (const { clients, cursor, selecting, isLive, transition } of steps) {
       for (const client of clients) {
         if (client.state.name === "closed") continue;
         // The client may have fallen behind since: then fences say nothing about what follows.
         client.acknowledge(cursor, isLive && client.state.name === "live", selecting);
-        if (notice !== undefined) client.noticeTaken(notice);
+        if (transition) client.transitionTaken(transition);
         this.#put(client);
       }
     }
@@ -262,8 +267,8 @@ export class Acknowledgements {
   }
 
   /** A client's topics have changed at a cursor, up to which Mongrel2 has taken everything; it catches up from there. */
-  changed(client: Client, cursor: number, selecting: Selecting | undefined): void {
-    client.acknowledge(cursor, false, selecting);
+  changed(client: Client, cursor: number): void {
+    client.acknowledge(cursor, false, undefined);
     this.#put(client);
   }
 
