@@ -6,7 +6,7 @@ import type { Audience } from "./audience.js";
 import type { CatchingUp, Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import type { PublicationTrial } from "./page-reader.js";
-import type { Selecting } from "./selection.js";
+import type { Selecting } from "./selecting.js";
 import type { Transition } from "./stream-control.js";
 
 /** It is the state of each of its clients. */

@@ -16,7 +16,7 @@ import { BEFORE_ALL, type Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
-import type { Selecting } from "./selection.js";
+import type { Selecting } from "./selecting.js";
 import { SelectionReader, type SelectionReaderOptions } from "./selection-reader.js";
 import type { AddedReplay, Transition, TransitionStep } from "./stream-control.js";
 

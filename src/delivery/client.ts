@@ -14,8 +14,9 @@
  */
 import { interestTexts } from "../matching/interest.js";
 import type { Audience, Member } from "./audience.js";
+import type { ClientIdentity } from "./client-identity.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
-import type { Selecting } from "./selection.js";
+import type { Selecting } from "./selecting.js";
 import type { StreamControl, TransitionStep } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 
@@ -42,26 +43,6 @@ interface Closed {
 
 const LIVE: Live = { name: "live" };
 const CLOSED: Closed = { name: "closed" };
-
-/** Of a client, when it connects. Only a change of its topics replaces `subscriber` and `control`. */
-export interface ClientIdentity {
-  /** Mongrel2's connection id: unique within one server and one generation of its link. */
-  readonly id: number;
-  /** The peer's address as Mongrel2 reports it (REMOTE_ADDR). */
-  readonly remote: string;
-  /** When it subscribed: Clock.monotonic(). */
-  readonly since: number;
-  /** When the token expires and the stream ends with it: milliseconds since 1970; absent = never. */
-  readonly expiresAt?: number | undefined;
-  /** Fingerprints of the keys that signed its tokens; absent = it connected without a token. */
-  readonly keyFingerprints?: readonly string[] | undefined;
-  /** Its entry in the subscription API and in presence events; absent = it has none. Opaque to delivery. */
-  readonly subscriber?: Subscriber | undefined;
-  /** Bytes that may be in flight to it (Mongrel2's DOWNLOAD_CREDITS); absent = no limit. */
-  readonly creditLimit?: number | undefined;
-  /** Absent = its topics do not change. */
-  readonly control?: StreamControl | undefined;
-}
 
 /** What a client is from a change of its topics on. */
 export interface ChangedClient {

@@ -12,7 +12,8 @@ import { maySee, refusedTrial, type Trial } from "../matching/trial.js";
 import type { Publication } from "../protocol/publication.js";
 import { memoizeLast } from "../util/memoize-last.js";
 import { Audience } from "./audience.js";
-import { type ChangedClient, Client, type ClientIdentity } from "./client.js";
+import { type ChangedClient, Client } from "./client.js";
+import type { ClientIdentity } from "./client-identity.js";
 import type { Outlet } from "./outlet.js";
 
 export interface NewClient extends ClientIdentity {

@@ -5,7 +5,7 @@ import type { CatchupGroup } from "./catchup-groups.js";
 import type { Client } from "./client.js";
 import type { HistoryReader, ReadPage } from "./history-reader.js";
 import { bodyLimit, type PageReaderOptions } from "./page-reader.js";
-import type { Selecting } from "./selection.js";
+import type { Selecting } from "./selecting.js";
 import { READ_UNITS, type Selection, type SelectionSearch } from "./selection-search.js";
 
 export interface SelectionReaderOptions extends Pick<PageReaderOptions, "history" | "maxBytes" | "flushBytes"> {

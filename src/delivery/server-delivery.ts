@@ -26,7 +26,7 @@ import type { DisconnectReason, GapReason } from "./reasons.js";
 import { Registry } from "./registry.js";
 import { gapEvent, namedOpening, planReplay, positionEvent, type Replay, streamStart, topicsEvent } from "./replay.js";
 import type { RequestRecord } from "./request-record.js";
-import { Selecting } from "./selection.js";
+import { Selecting } from "./selecting.js";
 import { DEFAULT_SELECTION_LIMITS, type SelectionLimits, SelectionSearch } from "./selection-search.js";
 import { type AddedReplayRequest, addedRequest, changedControl } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";

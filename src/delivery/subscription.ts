@@ -1,7 +1,7 @@
 /** The request of a client to become a stream. */
 
 import type { Interest } from "../matching/interest.js";
-import type { ClientIdentity } from "./client.js";
+import type { ClientIdentity } from "./client-identity.js";
 import type { ReplayRequest } from "./replay.js";
 import type { SelectionRequest, StateKind } from "./selection.js";
 

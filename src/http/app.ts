@@ -115,7 +115,15 @@ export class App {
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
-    const changes = new TopicChanges({ hub, history, base, queue, settings, remote: this.#deps.remoteStreams });
+    const changes = new TopicChanges({
+      hub,
+      history,
+      base,
+      queue,
+      settings,
+      now: common.now,
+      remote: this.#deps.remoteStreams,
+    });
     const streams = `${path}/streams/`;
     const patch = new StreamsRoute({
       path: streams,

@@ -5,7 +5,8 @@ import type { Client } from "../../src/delivery/client.js";
 import type { HistoryPage, ReadOptions } from "../../src/delivery/history.js";
 import { HistoryReader } from "../../src/delivery/history-reader.js";
 import { Registry } from "../../src/delivery/registry.js";
-import { Selecting, type SelectionRequest } from "../../src/delivery/selection.js";
+import { Selecting } from "../../src/delivery/selecting.js";
+import type { SelectionRequest } from "../../src/delivery/selection.js";
 import {
   DEFAULT_SELECTION_LIMITS,
   type SelectionLimits,
@@ -51,6 +52,10 @@ function setUp(options: Options = {}) {
         ...{ topics, history: reader, base: "http://hub.example/", limits },
         trial: (publication) => registry.trial(audience, publication),
       }),
+    base: "http://hub.example/",
+    searchAdded: () => {
+      throw new Error("nothing is selected");
+    },
     topicsEvent: (notice, cursor) => Buffer.from(`: topics ${notice} ${cursor}\n\n`),
     ready: () => calls.push("ready"),
   });
