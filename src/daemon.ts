@@ -3,7 +3,7 @@
  * reverse. Implementations are plugged into ports here and in daemon/, nowhere else.
  *
  *   A browser subscribes                                      A publisher publishes
- *   zmq/native-transport      one receive loop, always on     zmq/pull-server -> ingress     or http/routes/hub -> http/publish
+ *   zmq/native-transport      one receive loop, always on     zmq/native-server -> ingress     or http/routes/hub -> http/publish
  *   mongrel2/mongrel2-link    bytes -> protocol/request       protocol/publication           parse and check, once
  *   mongrel2/dispatch         request, notice, credit         hub.publish -> bus             position (#epoch.offset)
  *   http/router               path and method -> route        hub                            history.append, then
@@ -82,7 +82,7 @@ const PARTS: readonly Part[] = [
   },
   { name: "hub", start: startHub, stop: (it) => it.eventLog?.bus.close() },
   { name: "admin server", start: startAdminServer, stop: (it) => it.admin?.close() },
-  { name: "HTTP", start: startHttp },
+  { name: "HTTP", start: startHttp, stop: (it) => it.app?.close() },
   { name: "Mongrel2 servers", start: startServers, stop: stopServers },
   { name: "streams", start: () => {}, stop: endStreams },
   { name: "ingress", start: startIngress, stop: (it) => it.publishers?.close() },
@@ -256,6 +256,7 @@ function startHttp(context: DaemonContext): void {
     rules: started(context.rules, "the event log"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     warn: (warning) => log.warn({ event: "key" }, warning),
+    conditions: context.conditions,
   });
   context.app = app;
   context.router = new Router({

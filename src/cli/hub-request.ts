@@ -1,7 +1,7 @@
 /** Requests of the commands to a hub. */
 import { M2pushError } from "../errors.js";
 
-interface HubResponse {
+export interface HubResponse {
   /** Code and reason phrase. */
   readonly status: string;
   readonly ok: boolean;

@@ -274,9 +274,9 @@ export class Hub {
 
   /**
    * From now on only these keys, named by their fingerprints, may have signed tokens: streams opened with other keys are closed, also those
-   * that are adopted later. Returns the number of streams closed now.
+   * that are adopted later. Undefined: not all keys are known yet, and none is closed. Returns the number of streams closed now.
    */
-  trustKeys(fingerprints: ReadonlySet<string>): number {
+  trustKeys(fingerprints: ReadonlySet<string> | undefined): number {
     this.#keys.replace(fingerprints);
     let closed = 0;
     for (const server of this.#servers.values()) {

@@ -169,11 +169,11 @@ describe("Page, end to end", () => {
     }
   });
 
-  test("a browser without EventSource is told so", async (t) => {
+  test("a browser that cannot read streams is told so", async (t) => {
     const pair = shared();
     const browser = await openBrowser(t);
     const page = await browser.newPage();
-    await page.addInitScript("delete window.EventSource");
+    await page.addInitScript("delete Response.prototype.body");
     await page.goto(`${pair.mongrel2.url}/`);
     await page.locator("#unsupported").waitFor();
     assert.equal(await page.locator("#facts").isVisible(), false);

@@ -5,9 +5,10 @@
 
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { GREETING, partsFrame, readyFrame } from "../../src/protocol/zmtp.js";
 import { accessToAll, bearer, form, HUB, oldForAll, SECRET, SUBSCRIPTIONS } from "../e2e/mercure.js";
 import { ATTACKER, besieged, OTHERS, type Siege } from "../support/siege.js";
-import { openStream, type RawConnection } from "../support/sse-client.js";
+import { openStream, RawConnection } from "../support/sse-client.js";
 
 const many = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
 const numbers = many(100, (at) => at);
@@ -43,6 +44,33 @@ function visit({ connect }: Siege, name: string): RawConnection {
 }
 
 describe("Bounds, under faults", () => {
+  besieged("three hundred publishers that flood", { config: CONFIG }, async ({ pair, rounds }) => {
+    // Private, so that none of the others gets them.
+    const parts = ["flood", "x".repeat(80), '{"private":true}'].map((part) => Buffer.from(part));
+    const flood = Buffer.concat(many(600, () => partsFrame(parts)));
+    const port = Number(pair.publishSpec.split(":").at(-1));
+    const publishers = many(300, () => new RawConnection(port, ATTACKER));
+    for (const publisher of publishers) publisher.write(Buffer.concat([GREETING, readyFrame("PUSH"), flood]));
+    await rounds.more(20);
+    await Promise.all(publishers.map((it) => it.until(({ text }) => text.includes("PULL"), "the server's READY")));
+    for (const publisher of publishers) publisher.close();
+  });
+
+  const BATCHES = { config: CONFIG, settings: { "limits.content_length": 327_680 } };
+  besieged("eight publishers of batches with keys", BATCHES, async ({ pair, rounds }) => {
+    const headers = { ...bearer(await oldForAll()), "content-type": "application/json" };
+    const batch = (name: string) =>
+      JSON.stringify(many(900, (at) => ({ topic: "t", data: "x".repeat(150), private: true, key: `${name} ${at}` })));
+    const publish = async (name: string) => {
+      const response = await fetch(`${pair.mongrel2.url}${HUB}`, { method: "POST", headers, body: batch(name) });
+      await response.text();
+      return response.status;
+    };
+    const publishing = many(8, async (at) => [await publish(`${at} a`), await publish(`${at} b`)]);
+    await rounds.more(10);
+    assert.deepEqual(new Set((await Promise.all(publishing)).flat()), new Set([200]));
+  });
+
   besieged(
     "six hundred connections of a hundred topics each while an observer watches",
     { config: CONFIG },

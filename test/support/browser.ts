@@ -15,9 +15,11 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** The project's html/, by name: what Mongrel2 is to serve. */
+/** The project's html/, by path: what Mongrel2 is to serve. */
 export const HTML: Readonly<Record<string, string>> = Object.fromEntries(
-  readdirSync(join(PROJECT, "html")).map((name) => [name, readFileSync(join(PROJECT, "html", name), "utf8")]),
+  readdirSync(join(PROJECT, "html"), { recursive: true, encoding: "utf8" })
+    .filter((path) => /\.(?:html|js|css)$/.test(path))
+    .map((path) => [path, readFileSync(join(PROJECT, "html", path), "utf8")]),
 );
 
 /** What a page showed that its author did not mean to. */

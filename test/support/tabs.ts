@@ -1,4 +1,4 @@
-/** Tabs of one real browser: pages with html/m2push.js in them that write down what their hub says. */
+/** Tabs of one real browser: pages with the client (html/m2push.js) in them that write down what their hub says. */
 import type { TestContext } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { HTML, openBrowser, openPage } from "./browser.js";
