@@ -9,14 +9,13 @@ import type { CatchupGroup } from "./catchup-groups.js";
 import type { Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import type { PageReader, PageReaderOptions, PublicationTrial } from "./page-reader.js";
+import type { SelectionReaderOptions } from "./selection-reader.js";
 import type { SelectionSearch } from "./selection-search.js";
 import type { AddedReplay } from "./stream-control.js";
 
-export interface AddedReaderOptions extends Pick<PageReaderOptions, "trial"> {
+export interface AddedReaderOptions extends Pick<PageReaderOptions, "trial">, Pick<SelectionReaderOptions, "search"> {
   /** The hub's URL. */
   readonly base: string;
-  /** The search for the publications that are asked for among those up to `join`. */
-  readonly searchAdded: (audience: Audience<Client>, added: AddedReplay, join: number) => SelectionSearch;
 }
 
 /** What is known of a replay while it is read. */
@@ -57,10 +56,12 @@ export class AddedReader {
   #readingOf({ audience, cursor }: CatchupGroup, added: AddedReplay): Reading {
     const known = this.#readings.get(added.selectors);
     if (known) return known;
-    const { base, searchAdded } = this.#options;
+    const { base, search } = this.#options;
+    const { request } = added;
+    const selectors = added.selectors.map(selectorOf);
     const reading = {
-      search: added.request && searchAdded(audience, added, cursor),
-      tests: testsOf(added.selectors.map(selectorOf), (selector) => compile(selector, base)),
+      search: request && search(audience, { request, join: cursor }, selectors),
+      tests: testsOf(selectors, (selector) => compile(selector, base)),
     };
     this.#readings.set(added.selectors, reading);
     return reading;

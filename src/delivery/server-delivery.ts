@@ -5,7 +5,7 @@
 
 import { type Interest, interestFromTexts } from "../matching/interest.js";
 import type { Budget } from "../matching/match-budget.js";
-import { selectorOf, textOf } from "../matching/selector.js";
+import { textOf } from "../matching/selector.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
@@ -137,8 +137,8 @@ export class ServerDelivery {
       maxBytes,
       flushBytes: CATCHUP_FLUSH_BYTES,
       trial: (audience, publication) => registry.trial(audience, publication),
-      search: (audience, selecting) =>
-        new SelectionSearch(audience.interest, selecting, {
+      search: (audience, selection, selectors) =>
+        new SelectionSearch(selectors ? { ...audience.interest, selectors } : audience.interest, selection, {
           ...{ topics, history: reader, base, limits },
           trial: (publication) => registry.trial(audience, publication),
           mustTry: () => registry.mayBar(audience),
@@ -146,18 +146,6 @@ export class ServerDelivery {
       gap: (reason, cursor) => this.gap(reason, cursor),
       position: (cursor, isNamed) => positionEvent(history, cursor, isNamed),
       base,
-      searchAdded: (audience, { selectors, request }, join) => {
-        const added = { ...audience.interest, selectors: selectors.map(selectorOf) };
-        return new SelectionSearch(
-          added,
-          { request: request ?? { kind: "latest" }, join },
-          {
-            ...{ topics, history: reader, base, limits },
-            trial: (it) => registry.trial(audience, it),
-            mustTry: () => registry.mayBar(audience),
-          },
-        );
-      },
       topicsEvent: (notice, cursor) => topicsEvent(history, notice, cursor),
       ready: () => this.#outbox.tryFlush(),
     });

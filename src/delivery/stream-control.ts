@@ -72,7 +72,7 @@ export function addedRequest(history: History, { selectors, from }: AddedReplayR
 }
 
 /** Replays of one stream that wait: further requests for one are rejected. */
-const MAX_PENDING_REPLAYS = 8;
+const MAX_PENDING_REPLAY_COUNT = 8;
 /** When another one may be requested. */
 const RETRY_MS = 1000;
 
@@ -99,7 +99,7 @@ export function changedControl(
   const replayed = request?.selectors.filter((text) => selectors.includes(text) && isEarlier(text)) ?? [];
   const waiting = [...(pending?.added ?? []), ...(unsent ? [unsent] : [])];
   const added = remaining(waiting, new Set(selectors));
-  if (added.length > MAX_PENDING_REPLAYS) throw tooManyReplays();
+  if (added.length > MAX_PENDING_REPLAY_COUNT) throw tooManyReplays();
   if (request && replayed.length > 0) added.push({ ...request, selectors: replayed, former: [...had] });
   // A selection of publications does not make a topic complete from there on.
   const complete = request && !request.request ? new Set(replayed) : NONE;
@@ -112,9 +112,13 @@ export function changedControl(
 
 const NONE: ReadonlySet<string> = new Set();
 const tooManyReplays = () =>
-  new ProtocolError("unavailable", `${MAX_PENDING_REPLAYS} replays of this stream wait already; fix: try again later`, {
-    retryAfterMs: RETRY_MS,
-  });
+  new ProtocolError(
+    "unavailable",
+    `${MAX_PENDING_REPLAY_COUNT} replays of this stream wait already; fix: try again later`,
+    {
+      retryAfterMs: RETRY_MS,
+    },
+  );
 
 /** Replays that wait, without the selectors that the stream has no more. */
 function remaining(added: readonly AddedReplay[], has: ReadonlySet<string>): AddedReplay[] {

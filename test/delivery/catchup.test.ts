@@ -53,9 +53,6 @@ function setUp(options: Options = {}) {
         trial: (publication) => registry.trial(audience, publication),
       }),
     base: "http://hub.example/",
-    searchAdded: () => {
-      throw new Error("nothing is selected");
-    },
     topicsEvent: (notice, cursor) => Buffer.from(`: topics ${notice} ${cursor}\n\n`),
     ready: () => calls.push("ready"),
   });

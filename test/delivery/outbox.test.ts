@@ -33,9 +33,6 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
     position: () => assert.fail("no client asked for a selection"),
     search: () => assert.fail("no client asked for a selection"),
     base: "http://hub.example/",
-    searchAdded: () => {
-      throw new Error("nothing is selected");
-    },
     topicsEvent: () => Buffer.from(": topics\n\n"),
     ready: () => outbox.tryFlush(),
   });

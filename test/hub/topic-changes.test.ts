@@ -262,7 +262,8 @@ class ReplayScenario {
     const client = this.clients.get(event.client.id) as Replayed;
     const offset = this.#bench.server.sentOffset(event.client);
     const { interest } = event.client.audience;
-    const { added = [], after } = this.#asked ?? {};
+    const { added = [], after: asked } = this.#asked ?? {};
+    const after = asked === undefined ? undefined : Math.min(asked, offset);
     const replayed = added.filter((it) => after !== undefined && (client.since.get(textOf(it)) ?? Infinity) > after);
     const has = ({ selectors }: Interest, it: Selector) => selectors.some((other) => textOf(other) === textOf(it));
     for (const replay of client.replays) replay.dropped ||= !replay.by.some((it) => has(interest, it));
