@@ -8,12 +8,12 @@ import type { Audience } from "./audience.js";
 import type { CatchupGroup } from "./catchup-groups.js";
 import type { Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
-import type { PageReader, PageReaderOptions, PublicationTrial } from "./page-reader.js";
+import { PageReader, type PageReaderOptions, type PublicationTrial } from "./page-reader.js";
 import type { SelectionReaderOptions } from "./selection-reader.js";
 import type { SelectionSearch } from "./selection-search.js";
 import type { AddedReplay } from "./stream-control.js";
 
-export interface AddedReaderOptions extends Pick<PageReaderOptions, "trial">, Pick<SelectionReaderOptions, "search"> {
+interface AddedReaderOptions extends PageReaderOptions, Pick<SelectionReaderOptions, "search"> {
   /** The hub's URL. */
   readonly base: string;
 }
@@ -32,9 +32,9 @@ export class AddedReader {
   /** By the list of selectors, which is the same object from page to page. */
   readonly #readings = new WeakMap<AddedReplay["selectors"], Reading>();
 
-  constructor(options: AddedReaderOptions, pages: PageReader) {
+  constructor(options: AddedReaderOptions) {
     this.#options = options;
-    this.#pages = pages;
+    this.#pages = new PageReader(options);
   }
 
   /**

@@ -9,7 +9,7 @@
 
 import type { Budget } from "../matching/match-budget.js";
 import type { Clock } from "../util/clock.js";
-import { AddedReader, type AddedReaderOptions } from "./added-reader.js";
+import type { AddedReader } from "./added-reader.js";
 import type { Audience } from "./audience.js";
 import { type CatchupGroup, CatchupGroups, type CatchupPlace } from "./catchup-groups.js";
 import { BEFORE_ALL, type Client } from "./client.js";
@@ -17,7 +17,7 @@ import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
 import type { Selecting } from "./selecting.js";
-import { SelectionReader, type SelectionReaderOptions } from "./selection-reader.js";
+import type { SelectionReader } from "./selection-reader.js";
 import type { AddedReplay, Transition, TransitionStep } from "./stream-control.js";
 
 /** The next body of some clients, to be sent in the next flush. */
@@ -36,7 +36,9 @@ export interface CatchupStep {
   readonly transition?: TransitionStep;
 }
 
-export interface CatchupOptions extends PageReaderOptions, SelectionReaderOptions, AddedReaderOptions {
+export interface CatchupOptions extends PageReaderOptions {
+  readonly selections: SelectionReader;
+  readonly added: Pick<AddedReader, "read">;
   /** Makes the event that tells a client that publications are lost, and from where its stream goes on. */
   readonly gap: (reason: GapReason, cursor: number) => Buffer;
   /** Makes the event that ends a selection: the position of the client. */
@@ -67,8 +69,6 @@ export class Catchup {
   readonly #groups = new CatchupGroups();
   #size = 0;
   readonly #reader: PageReader;
-  readonly #selections: SelectionReader;
-  readonly #added: AddedReader;
   /** What this slice may still cost. */
   #slice: Budget = { left: 0 };
   #isPausing = false;
@@ -76,8 +76,6 @@ export class Catchup {
   constructor(options: CatchupOptions) {
     this.#options = options;
     this.#reader = new PageReader(options);
-    this.#selections = new SelectionReader(options);
-    this.#added = new AddedReader(options, this.#reader);
   }
 
   /** Clients that catch up. */
@@ -191,8 +189,8 @@ export class Catchup {
 
   /** Ends with a position, and the client goes on from there like any other. */
   #advanceSelection(group: CatchupGroup, selecting: Selecting, join: number): CatchupStep | undefined {
-    const { gap, position } = this.#options;
-    const page = group.page ?? this.#selections.read(group, selecting, this.#slice);
+    const { gap, position, selections } = this.#options;
+    const page = group.page ?? selections.read(group, selecting, this.#slice);
     if (!page) return this.#continueLater(group);
     if (page instanceof Promise) return this.#await(group, page);
     if (page.isBroken) selecting.gap ??= lossOf(group);
@@ -223,7 +221,7 @@ export class Catchup {
       const after = left({ ...added, gap: undefined, after: Math.max(added.after, history.floor) });
       return this.#step(group, group, join, [gap(lost, group.cursor)], { before, after });
     }
-    const page = group.page ?? this.#added.read(group, added, this.#slice);
+    const page = group.page ?? this.#options.added.read(group, added, this.#slice);
     if (!page || (!(page instanceof Promise) && page.through === added.after && group.trial))
       return this.#continueLater(group);
     if (page instanceof Promise) return this.#await(group, page);

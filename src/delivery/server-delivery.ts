@@ -9,6 +9,7 @@ import { textOf } from "../matching/selector.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import { AddedReader } from "./added-reader.js";
 import { maxBodyBytes } from "./batch.js";
 import { Catchup } from "./catchup.js";
 import { Acknowledgements, BEFORE_ALL, type Client } from "./client.js";
@@ -21,13 +22,16 @@ import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
 import { Outbox } from "./outbox.js";
 import type { Outlet } from "./outlet.js";
 import { Overload } from "./overload.js";
+import type { PageReaderOptions } from "./page-reader.js";
 import { PendingConnections } from "./pending-connections.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
 import { Registry } from "./registry.js";
 import { gapEvent, namedOpening, planReplay, positionEvent, type Replay, streamStart, topicsEvent } from "./replay.js";
 import type { RequestRecord } from "./request-record.js";
 import { Selecting } from "./selecting.js";
+import { SelectionReader, type SelectionReaderOptions } from "./selection-reader.js";
 import { DEFAULT_SELECTION_LIMITS, type SelectionLimits, SelectionSearch } from "./selection-search.js";
+import { StateOpenings } from "./state-openings.js";
 import { type AddedReplayRequest, addedRequest, changedControl } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 import type { Subscription } from "./subscription.js";
@@ -76,8 +80,8 @@ export interface NewStream {
   /** The offset from which its audience goes on. */
   readonly join: number;
   /**
-   * The head of the response and the client's first position, or the report of missing publications. Before a selection only the head: a
-   * browser that is cut off before the first event asks for the selection again.
+   * The head of the response and the client's first position, or the report of missing publications. A small selection comes in between;
+   * before a larger one there is only the head: a browser that is cut off before the first event asks for the selection again.
    */
   readonly start: Buffer;
   readonly selecting: Selecting | undefined;
@@ -110,6 +114,7 @@ export class ServerDelivery {
   readonly #registry: Registry;
   readonly #acknowledgements: Acknowledgements;
   readonly #catchup: Catchup;
+  readonly #stateOpenings: StateOpenings;
   readonly #outbox: Outbox;
   readonly #keepalive: Keepalive;
   readonly #overload: Overload;
@@ -122,8 +127,7 @@ export class ServerDelivery {
   #generation = 0;
 
   constructor(name: string, outlet: Outlet, options: ServerDeliveryOptions) {
-    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends, topics } = options;
-    const { selectionLimits: limits = DEFAULT_SELECTION_LIMITS } = options;
+    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends } = options;
     this.name = name;
     this.outlet = outlet;
     this.requests = clients.requests(name);
@@ -131,21 +135,16 @@ export class ServerDelivery {
     const registry = new Registry(outlet, base, { budget, rules });
     const acknowledgements = new Acknowledgements(name, clients, history.last);
     const maxBytes = () => maxBodyBytes(registry.size);
+    const trial: PageReaderOptions["trial"] = (audience, publication) => registry.trial(audience, publication);
+    const reading = { history: reader, maxBytes, flushBytes: CATCHUP_FLUSH_BYTES, search: searchOf(options, registry) };
+    const selections = new SelectionReader(reading);
+    const position = (cursor: number, isNamed: boolean) => positionEvent(history, cursor, isNamed);
+    this.#stateOpenings = new StateOpenings({ selections, history: reader, clock, position });
     const catchup = new Catchup({
-      history: reader,
-      clock,
-      maxBytes,
-      flushBytes: CATCHUP_FLUSH_BYTES,
-      trial: (audience, publication) => registry.trial(audience, publication),
-      search: (audience, selection, selectors) =>
-        new SelectionSearch(selectors ? { ...audience.interest, selectors } : audience.interest, selection, {
-          ...{ topics, history: reader, base, limits },
-          trial: (publication) => registry.trial(audience, publication),
-          mustTry: () => registry.mayBar(audience),
-        }),
+      ...{ ...reading, clock, trial, selections },
+      added: new AddedReader({ ...reading, trial, base }),
       gap: (reason, cursor) => this.gap(reason, cursor),
-      position: (cursor, isNamed) => positionEvent(history, cursor, isNamed),
-      base,
+      position,
       topicsEvent: (notice, cursor) => topicsEvent(history, notice, cursor),
       ready: () => this.#outbox.tryFlush(),
     });
@@ -301,7 +300,10 @@ export class ServerDelivery {
     if (selection) {
       const selecting = new Selecting({ request: selection, join: this.#outbox.head, isNamed: namesOpening });
       const start = opening ? Buffer.concat([head, opening]) : head;
-      return { client, replay, join, start, isPublicOnly, selecting };
+      const state = this.#stateOpenings.of(client, selecting, start.length);
+      if (!state) return { client, replay, join, start, isPublicOnly, selecting };
+      const joined = { ...replay, cursor: selecting.join };
+      return { client, replay: joined, join, start: Buffer.concat([start, state]), isPublicOnly, selecting: undefined };
     }
     const gapBlock = gap ? this.gap(gap, cursor) : undefined;
     const start =
@@ -461,4 +463,17 @@ export class ServerDelivery {
   #disconnected(client: Client, reason: DisconnectReason, clients: number): void {
     this.#options.observe({ type: "clientDisconnected", server: this.name, client, reason, clients });
   }
+}
+
+/** Makes the searches for the events of selections. */
+function searchOf(
+  { topics, reader: history, base, selectionLimits: limits = DEFAULT_SELECTION_LIMITS }: ServerDeliveryOptions,
+  registry: Registry,
+): SelectionReaderOptions["search"] {
+  return (audience, selection, selectors) =>
+    new SelectionSearch(selectors ? { ...audience.interest, selectors } : audience.interest, selection, {
+      ...{ topics, history, base, limits },
+      trial: (publication) => registry.trial(audience, publication),
+      mustTry: () => registry.mayBar(audience),
+    });
 }
