@@ -41,7 +41,7 @@ function query({ token, ...given }: RevokeOptions): URLSearchParams {
   return parameters;
 }
 
-/** Its signature is not verified: whoever may revoke tokens may revoke any. */
+/** Its signature is not verified: an operator may revoke any token. */
 function ofToken(token: string): Readonly<Record<string, unknown>> {
   const { jti, iss, exp } = readClaims(token);
   if (typeof jti !== "string")
