@@ -57,6 +57,7 @@ export class Client implements Member {
   readonly since: number;
   readonly expiresAt: number | undefined;
   readonly keyFingerprints: readonly string[] | undefined;
+  readonly tokenIds: readonly string[] | undefined;
   /** Bytes that may be in flight to it; Infinity without flow control. */
   readonly creditLimit: number;
   #audience: Audience<Client>;
@@ -75,6 +76,7 @@ export class Client implements Member {
     this.since = identity.since;
     this.expiresAt = identity.expiresAt;
     this.keyFingerprints = identity.keyFingerprints;
+    this.tokenIds = identity.tokenIds;
     this.creditLimit = identity.creditLimit ?? Number.POSITIVE_INFINITY;
     this.#audience = audience;
     this.#subscriber = identity.subscriber;
@@ -269,7 +271,7 @@ export class Acknowledgements {
   /** What the next process needs to continue the client's stream. */
   stored(client: Client): StoredClient {
     const { id, remote, since, creditLimit, expiresAt, keyFingerprints, coveredByServerFence } = client;
-    const { subscriber, control } = client;
+    const { tokenIds, subscriber, control } = client;
     const { selectors, grants } = interestTexts(client.audience.interest);
     const acknowledgedOffset = this.of(client);
     const stored: Writable = { id, remote, since, acknowledgedOffset, coveredByServerFence, selectors };
@@ -278,6 +280,7 @@ export class Acknowledgements {
     if (creditLimit !== Number.POSITIVE_INFINITY) stored.creditLimit = creditLimit;
     if (expiresAt !== undefined) stored.expiresAt = expiresAt;
     if (keyFingerprints) stored.keyFingerprints = keyFingerprints;
+    if (tokenIds && tokenIds.length > 0) stored.tokenIds = tokenIds;
     if (subscriber) stored.subscriber = subscriber;
     if (client.acknowledgedSelecting) stored.selection = client.acknowledgedSelecting.stored;
     if (control) stored.control = control;

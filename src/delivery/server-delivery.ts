@@ -278,7 +278,7 @@ export class ServerDelivery {
     const { head, isPublicOnly = false, namesOpening = true, selection } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
-    const { id, remote, interest, expiresAt, keyFingerprints, subscriber, control } = subscription;
+    const { id, remote, interest, expiresAt, keyFingerprints, tokenIds, subscriber, control } = subscription;
     const since = clock.monotonic();
     // Spreading the subscription takes 15 us more for each of the first 10,000 connects.
     const client = this.#registry.add({
@@ -288,6 +288,7 @@ export class ServerDelivery {
       since,
       expiresAt,
       keyFingerprints,
+      tokenIds,
       subscriber,
       creditLimit,
       control,

@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.js";
 import type { History } from "../delivery/history.js";
 import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
+import type { KnownToken } from "../hub/revocations.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import { positionId, presenceId } from "../protocol/position.js";
 import type { HttpRequest } from "../protocol/request.js";
@@ -52,6 +53,8 @@ export interface AppDeps {
   readonly rejected?: (error: M2pushError) => void;
   /** Called with warnings about keys, which never contain a key. */
   readonly warn: (warning: string) => void;
+  /** Whether a token was revoked; absent = none was. */
+  readonly isRevoked?: (token: KnownToken) => boolean;
   /** Where issuers whose keys cannot be read are reported; absent = nowhere. */
   readonly conditions?: Conditions;
   /** Reads the keys of an issuer; absent = over HTTP. */
@@ -194,9 +197,10 @@ export class App {
 
   #accessOf(config: Config, issuers: ReadonlyMap<string, TrustedIssuer>): Access {
     const { auth, hub } = config;
-    const { clock, warn } = this.#deps;
+    const { clock, warn, isRevoked = () => false } = this.#deps;
     return new Access({
-      ...createVerifiers(config, { clock, warn, issuers, base: hubUrl(config) }),
+      ...createVerifiers(config, { clock, warn, issuers, isRevoked, base: hubUrl(config) }),
+      isRevoked,
       acceptsV0: this.#dialects.serves("0.x"),
       anonymous: auth.anonymous,
       rules: this.#deps.rules,
