@@ -1,5 +1,6 @@
 /** The name of a stream whose topics can be changed (`control=1`), and the principal that owns it. */
 import { createHash, randomBytes } from "node:crypto";
+import type { StreamControl } from "../delivery/stream-control.js";
 import type { Principal } from "./access.js";
 
 const NAME_BYTES = 16;
@@ -7,8 +8,12 @@ const NAME = /^[A-Za-z0-9_-]{22}$/;
 /** Characters of a hash that are kept: 132 bits. */
 const OWNER_CHARACTERS = 22;
 
-/** 128 random bits, base64url. */
-export const newStreamName = (): string => randomBytes(NAME_BYTES).toString("base64url");
+/** The control of a new stream. Its name is 128 random bits, base64url. */
+export function newControl(dialect: StreamControl["dialect"], principal: Principal): StreamControl {
+  const owner = ownerOf(principal);
+  const name = randomBytes(NAME_BYTES).toString("base64url");
+  return { name, dialect, ...(owner !== undefined && { owner }) };
+}
 
 export const isStreamName = (text: string): boolean => NAME.test(text);
 

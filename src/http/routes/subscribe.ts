@@ -27,7 +27,7 @@ import type { RouteMethod, RouteResult } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
 import type { StateRequest } from "../state-parameters.js";
 import { asksForEvents, encodeHead, PRIVATE_HEADERS, STREAM_HEADERS } from "../stream-head.js";
-import { newStreamName, ownerOf } from "../stream-identity.js";
+import { newControl } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
 import { ENDED, hasHadAll } from "../topic-end.js";
 
@@ -148,7 +148,7 @@ export class SubscribeRoute {
     checkPatternCost(hub, server, interest, this.#deps.settings.current);
     const end = hub.topicEnd(interest);
     if (typeof end === "number" && hasHadAll(replay, end)) return ENDED;
-    const control = parsed.isControlled ? newControl(parsed, principal) : undefined;
+    const control = parsed.isControlled ? newControl(parsed.dialect.name, principal) : undefined;
     hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
@@ -292,11 +292,6 @@ function continueWith<T>(
 function subscribeError(error: unknown): Response {
   const response = errorResponse(error);
   return response.code === "too_large" ? { ...response, status: 400 } : response;
-}
-
-function newControl({ dialect }: SubscribeRequest, principal: Principal): StreamControl {
-  const owner = ownerOf(principal);
-  return { name: newStreamName(), dialect: dialect.name, ...(owner !== undefined && { owner }) };
 }
 
 const isPrivate = (request: HttpRequest, principal: Principal): boolean =>
