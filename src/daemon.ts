@@ -22,6 +22,8 @@ import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
+import { KeptTopics } from "./delivery/kept-topics.js";
+import { TopicLimits } from "./delivery/topic-limits.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { isReserved } from "./http/mercure/reserved.js";
@@ -161,6 +163,7 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   const rules = new TopicRules(next.topic, hubUrl(context.initial));
   started(context.app, "HTTP").reload(next);
   started(context.rules, "the event log").replace(rules);
+  void applyTopicRules(context);
   // Only a changed level: a program that embeds the daemon may have given its logger another one.
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
@@ -222,6 +225,16 @@ async function startHub(context: DaemonContext): Promise<void> {
   const { rates } = context;
   context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
   await context.hub.start();
+  await applyTopicRules(context);
+}
+
+/** Resolves when the events are counted that tables limit or keep. Where they cannot be read, each read tries again, and reports it. */
+async function applyTopicRules({ hub, rules, eventLog }: DaemonContext): Promise<void> {
+  if (!hub || !rules || !eventLog) return;
+  const { history } = eventLog;
+  history.limit(new TopicLimits(rules, hub.topics));
+  history.keep(new KeptTopics(rules, hub.topics));
+  if (rules.keeps || rules.hasCounts) await hub.topics.ready()?.catch(() => {});
 }
 
 async function startAdminServer(context: DaemonContext): Promise<void> {

@@ -6,6 +6,7 @@
  * The index knows which events were stored, not which may still be read: an event that was removed or has expired stays an entry until it
  * is trimmed. Who needs the event reads it, and goes on to the entry before where it is not there any more.
  */
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
 import { SortedTexts } from "../util/sorted-texts.js";
 import type { History } from "./history.js";
@@ -44,6 +45,7 @@ export interface NewestEvent {
 
 export class TopicOffsets {
   readonly #history: Pick<History, "last" | "floor" | "read">;
+  readonly #rules: Pick<TopicRules, "keeps" | "keepsLast"> | undefined;
   /**
    * By rising offset; undefined = the stored events were not read yet. Most topics have one event, so a number takes the place of a list of
    * one. Entries at or below the floor may remain for a while.
@@ -58,8 +60,10 @@ export class TopicOffsets {
   /** The present round of #prune(). */
   #round: IterableIterator<[string, Entry | Entry[]]> | undefined;
 
-  constructor(history: Pick<History, "last" | "floor" | "read">) {
+  /** `rules`: topics whose newest event is kept below the floor; absent = there are none. */
+  constructor(history: Pick<History, "last" | "floor" | "read">, rules?: Pick<TopicRules, "keeps" | "keepsLast">) {
     this.#history = history;
+    this.#rules = rules;
   }
 
   /** Topics that are held; a few may be those of trimmed events. */
@@ -87,13 +91,22 @@ export class TopicOffsets {
     for (let at = countThrough(entries, through) - 1; at >= 0; at--) {
       const entry = entries[at] as Entry;
       const offset = offsetOf(entry);
-      if (offset <= floor) return;
+      if (offset <= floor && (at < entries.length - 1 || !this.#rules?.keepsLast(topic))) return;
       yield {
         offset,
         isPrivate: entry % ALTERNATE_FLAG === PRIVATE_FLAG,
         isCanonical: entry % FLAGS_FACTOR < ALTERNATE_FLAG,
       };
     }
+  }
+
+  /** Whether an event is one of the newest `count` stored ones of a topic; Infinity = all. Only after ready(). */
+  isAmongNewest(topic: string, offset: number, count: number): boolean {
+    if (count === Number.POSITIVE_INFINITY) return true;
+    const held = this.#entries?.get(topic);
+    if (typeof held === "number") return offsetOf(held) <= offset;
+    if (held === undefined || held.length < count) return held !== undefined;
+    return offsetOf(held[held.length - count] as Entry) <= offset;
   }
 
   /** As ready(), for withPrefix(). */
@@ -126,7 +139,7 @@ export class TopicOffsets {
   }
 
   #idAt(offset: number): string | undefined {
-    const page = this.#history.read(offset - 1, { through: offset, maxBytes: 1, most: 1 });
+    const page = this.#history.read(offset - 1, { through: offset, maxBytes: 1, most: 1, kept: true });
     if (page instanceof Promise) throw new TypeError("the history of a cluster answers too late for a condition");
     return page.publications[0]?.id;
   }
@@ -137,6 +150,15 @@ export class TopicOffsets {
     if (!entries) return;
     add(entries, publication, this.#sorted);
     this.#prune(entries, EXAMINED_TOPIC_COUNT * publication.topics.length);
+  }
+
+  /** A kept event is gone: its topics have none any more, unless they have a newer one. */
+  dropped({ topics, offset }: Pick<Publication, "topics" | "offset">): void {
+    for (const topic of topics) {
+      const held = this.#entries?.get(topic);
+      const newest = typeof held === "number" ? held : held?.at(-1);
+      if (newest !== undefined && offsetOf(newest) === offset) this.#forget(topic);
+    }
   }
 
   /** Stored events are not what they were (some were discarded, or a new epoch begins): the next question reads them again. */
@@ -151,11 +173,15 @@ export class TopicOffsets {
     const generation = this.#generation;
     const entries = new Map<string, Entry | Entry[]>();
     const history = this.#history;
-    for (let after = history.floor; after < history.last; ) {
-      const page = await history.read(after, { through: history.last, maxBytes: PAGE_BYTES, most: PAGE_EVENTS });
+    const lowest = () => (this.#rules?.keeps ? 0 : history.floor);
+    for (let after = lowest(); after < history.last; ) {
+      const page = await history.read(after, {
+        ...{ through: history.last, maxBytes: PAGE_BYTES, most: PAGE_EVENTS },
+        ...{ kept: true, hidden: true },
+      });
       if (generation !== this.#generation) return;
       for (const publication of page.publications) add(entries, publication);
-      after = Math.max(page.through, after + 1, history.floor);
+      after = Math.max(page.through, after + 1, lowest());
       if (after < history.last) await new Promise((resolve) => setImmediate(resolve));
     }
     // No publication came between the last read and this line, which the loop's condition has compared.
@@ -193,7 +219,12 @@ export class TopicOffsets {
       if (typeof held !== "number") dropTrimmed(held, floor);
       return;
     }
-    entries.delete(topic);
+    if (!this.#rules?.keepsLast(topic)) this.#forget(topic);
+    else if (typeof held !== "number") entries.set(topic, newest);
+  }
+
+  #forget(topic: string): void {
+    this.#entries?.delete(topic);
     this.#sorted?.delete(topic);
   }
 }

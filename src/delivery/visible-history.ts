@@ -7,7 +7,8 @@
 import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
 import type { Clock } from "../util/clock.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "./history.js";
+import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "./history.js";
+import type { TopicLimits } from "./topic-limits.js";
 
 /** Whether a publication must not be delivered any more. `now`: milliseconds since 1970. */
 export const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: number): boolean =>
@@ -16,10 +17,20 @@ export const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: nu
 export class VisibleHistory implements History {
   readonly #stored: History;
   readonly #clock: Pick<Clock, "now">;
+  #limits: TopicLimits | undefined;
 
   constructor(stored: History, clock: Pick<Clock, "now">) {
     this.#stored = stored;
     this.#clock = clock;
+  }
+
+  /** From now on reads also leave out what is beyond the limits of its topics. */
+  limit(limits: TopicLimits): void {
+    this.#limits = limits;
+  }
+
+  keep(policy: KeepPolicy): void {
+    this.#stored.keep?.(policy);
   }
 
   get epoch(): string {
@@ -36,6 +47,10 @@ export class VisibleHistory implements History {
 
   get count(): number {
     return this.#stored.count;
+  }
+
+  get keptCount(): number {
+    return this.#stored.keptCount ?? 0;
   }
 
   get bytes(): number {
@@ -59,10 +74,16 @@ export class VisibleHistory implements History {
   }
 
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
-    const { match } = options;
+    const { match, hidden } = options;
+    if (hidden) return this.#stored.read(after, options);
+    const limits = this.#limits?.isActive ? this.#limits : undefined;
+    const counting = limits?.ready();
+    if (counting) return counting.then(() => this.read(after, options));
     const now = this.#clock.now();
     const isVisible = (publication: Publication) =>
-      !isExpired(publication, now) && (match === undefined || match(publication));
+      !isExpired(publication, now) &&
+      (limits === undefined || limits.isWithin(publication, now)) &&
+      (match === undefined || match(publication));
     return this.#stored.read(after, { ...options, match: isVisible });
   }
 

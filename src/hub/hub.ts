@@ -68,7 +68,7 @@ export class Hub {
   constructor(options: HubOptions) {
     const { history, clock, conditions, presence } = options;
     this.#options = options;
-    this.topics = new TopicOffsets(history);
+    this.topics = new TopicOffsets(history, options.rules);
     this.#budget = new MatchBudget(clock);
     this.#watchers = new Watchers(presence, history, clock);
     this.#reader = new HistoryReader(history, clock, conditions);

@@ -50,6 +50,9 @@ export class TopicRules {
   #changesDrafts = false;
   #hasTokenTopics = false;
   #hasRates = false;
+  #hasLimits = false;
+  #hasCounts = false;
+  #keeps = false;
 
   /** `base` is the hub's URL. Throws "config_invalid" for a selector that is not valid. */
   constructor(tables: readonly TopicTable[], base: string) {
@@ -69,6 +72,9 @@ export class TopicRules {
     this.#remembered.clear();
     for (const rule of rules) this.#add(rule);
     this.#changesDrafts = rules.some(({ isPrivate, ttlMs }) => isPrivate || ttlMs < Number.POSITIVE_INFINITY);
+    this.#hasCounts = rules.some(({ maxEvents }) => maxEvents < Number.POSITIVE_INFINITY);
+    this.#hasLimits = this.#hasCounts || rules.some(({ maxAgeMs }) => maxAgeMs < Number.POSITIVE_INFINITY);
+    this.#keeps = rules.some(({ keepsLast }) => keepsLast);
     this.#hasRates = rules.some(({ rate }) => rate < Number.POSITIVE_INFINITY);
     this.#hasTokenTopics = rules.some(({ needsToken }) => needsToken);
   }
@@ -87,6 +93,25 @@ export class TopicRules {
   /** Whether a topic may have a rate. */
   get hasRates(): boolean {
     return this.#hasRates;
+  }
+
+  /** Whether a topic may limit which of its stored events are shown. */
+  get hasLimits(): boolean {
+    return this.#hasLimits;
+  }
+
+  /** Whether a topic may limit their number. */
+  get hasCounts(): boolean {
+    return this.#hasCounts;
+  }
+
+  /** Whether the newest event of a topic may be kept. */
+  get keeps(): boolean {
+    return this.#keeps;
+  }
+
+  keepsLast(topic: string): boolean {
+    return this.#keeps && this.of(topic)?.keepsLast === true;
   }
 
   /** The rule of the first table that matches a topic; undefined = none does. */

@@ -14,7 +14,7 @@ import type { Publication } from "../../protocol/publication.js";
 import type { PositionedKey } from "./key-table.js";
 
 /** Fits into one page of LMDB beside its header: about 25 small events. A larger event is a block of its own. */
-const MAX_BLOCK_BYTES = 4096 - 24;
+export const MAX_BLOCK_BYTES = 4096 - 24;
 const CRC_BYTES = 4;
 const LENGTH_BYTES = 4;
 const TIME_OFFSET = LENGTH_BYTES + 6;
@@ -158,7 +158,7 @@ export interface StoredEvent {
 /** The events of a block; invalid records are left out. */
 export function* publicationsIn(epoch: string, block: Buffer): Iterable<Publication> {
   for (const record of storedEventsIn(block)) {
-    const publication = decodeStoredEvent(epoch, record);
+    const publication = publicationOf(epoch, record);
     if (publication) yield publication;
   }
 }
@@ -198,7 +198,7 @@ function idStart(block: Buffer, start: number): number {
 }
 
 /** Undefined for an invalid record. The event's bytes are a view of the block. */
-function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | undefined {
+export function publicationOf(epoch: string, record: StoredEvent): Publication | undefined {
   const { block, offset, time, bytes, start } = record;
   const end = start + bytes;
   try {

@@ -11,7 +11,7 @@
  */
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
+import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "../../delivery/history.js";
 import { RecentKeys } from "../../delivery/recent-keys.js";
 import { M2pushError, messageOf } from "../../errors.js";
 import type { Publication } from "../../protocol/publication.js";
@@ -24,6 +24,7 @@ import { StorageFailure, type StorageObserver } from "../storage-failure.js";
 import { unusable } from "./check-file.js";
 import { BASE_PAGES, keyPages, pagesToAdd } from "./commit-pages.js";
 import { LmdbStore, type LmdbStoreOptions } from "./lmdb-store.js";
+import { PendingCommit } from "./pending-commit.js";
 
 export interface LmdbHistoryOptions extends LmdbStoreOptions {
   /** The folder, created if it does not exist. */
@@ -68,21 +69,6 @@ function jumpWarning(milliseconds: number): string {
   return `the wall clock jumped ${by}: events are kept by elapsed time all the same; fix: see that the clock is kept by NTP`;
 }
 
-/** The promise of an uncommitted append. */
-class PendingCommit {
-  readonly promise: Promise<void>;
-  resolve!: () => void;
-  reject!: (error: unknown) => void;
-
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    this.promise.catch(() => {}); // the observer reports it
-  }
-}
-
 export class LmdbHistory implements History {
   readonly #store: LmdbStore;
   readonly #options: LmdbHistoryOptions;
@@ -119,6 +105,7 @@ export class LmdbHistory implements History {
       this.#checkFile();
       if (this.#failure) this.#probe();
       for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim() === TRIM_BATCH_EVENTS; step++);
+      this.#trim("sweepKept");
       for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim("trimKeys") === TRIM_BATCH_EVENTS; step++);
     });
   }
@@ -139,6 +126,10 @@ export class LmdbHistory implements History {
 
   get count(): number {
     return this.#tail.pending.reduce((sum, { offsets }) => sum + offsets.length, this.#store.count);
+  }
+
+  get keptCount(): number {
+    return this.#store.keptCount;
   }
 
   get bytes(): number {
@@ -236,7 +227,7 @@ export class LmdbHistory implements History {
     }
   }
 
-  #trim(oldest: "trim" | "trimKeys" = "trim"): number {
+  #trim(oldest: "trim" | "trimKeys" | "sweepKept" = "trim"): number {
     if (this.#failure) return 0;
     try {
       return this.#store[oldest](TRIM_BATCH_EVENTS);
@@ -266,11 +257,23 @@ export class LmdbHistory implements History {
   }
 
   read(position: number, options: ReadOptions): HistoryPage {
+    if (options.kept && position < this.floor) {
+      const end = Math.min(options.through, this.floor);
+      return fillPage(this.#store.readKept(position, end), position, end, options);
+    }
     // The tail may hold trimmed events.
     const after = Math.max(position, this.floor);
     if (after >= this.#tail.floor) return this.#tail.read(after, options);
     const through = Math.min(options.through, this.#tail.floor);
     return fillPage(this.#store.read(after, through), after, through, { ...options, through });
+  }
+
+  keep(policy: KeepPolicy): void {
+    try {
+      this.#store.keep(policy);
+    } catch (cause) {
+      this.#fail(cause); // the next probe tries again
+    }
   }
 
   onRepeatedId(listener: (topic: string) => void): void {

@@ -1,0 +1,166 @@
+/**
+ * The kept events in the LMDB file of the history: the newest event of each topic that a [[topic]] table with keep = "last" matches, once
+ * the history itself has trimmed it. They are blocks as those of the history (block.ts), by the offset of their last event:
+ *
+ *   kept   offset of the last event -> block
+ *
+ * It is a log: what is trimmed is added at its end, and an event that is superseded stays until a sweep finds it. The sweep goes round and
+ * round over the log, two events for each one that is added, and writes the blocks that have dead events anew. So a publication on one of
+ * 1,000,000 topics costs a part of a page; a table by topic costs a page for each (docs/decisions/0061-kept-events.md has the figures).
+ */
+import { crc32 } from "node:zlib";
+import type { KeepPolicy } from "../../delivery/history.js";
+import type { Publication } from "../../protocol/publication.js";
+import { type StoredEvent, isIntact, MAX_BLOCK_BYTES, publicationOf, publicationsIn, storedEventsIn } from "./block.js";
+
+/** A database of LMDB. */
+interface KeptTable {
+  getRange(range: { readonly start?: number; readonly limit?: number }): Iterable<{ key: number; value: Buffer }>;
+  putSync(key: number, block: Buffer): unknown;
+  removeSync(key: number): unknown;
+}
+
+/** A record of a block (block.ts). */
+export interface KeptRecord {
+  readonly offset: number;
+  readonly bytes: Buffer;
+}
+
+/** A block to write. */
+interface NewBlock {
+  readonly key: number;
+  readonly stored: Buffer;
+}
+
+/** A change of the log, to be written in one transaction: write(), then committed(). */
+export interface KeptChange {
+  readonly removedKeys: readonly number[];
+  readonly added: readonly NewBlock[];
+  /** By how many events the log grows. */
+  readonly count: number;
+  /** Newest events of their topics that are dropped, because they have expired. */
+  readonly dropped: readonly Publication[];
+  /** Where the sweep goes on, after this offset; 0 = at the beginning. */
+  readonly swept: number;
+}
+
+export class KeptLog {
+  readonly #table: KeptTable;
+  readonly #epoch: string;
+  #count = 0;
+  #swept = 0;
+  /** When the present round of the sweep began: milliseconds since 1970. */
+  #roundBeganAt = 0;
+
+  constructor(table: KeptTable, epoch: string) {
+    this.#table = table;
+    this.#epoch = epoch;
+    for (const { value } of table.getRange({})) for (const _ of storedEventsIn(value)) this.#count++;
+  }
+
+  /** Events in the log, superseded ones included. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
+  *read(after: number, through: number): Iterable<Publication | number> {
+    for (const { key, value } of this.#table.getRange({ start: after + 1 })) {
+      if (!isIntact(value)) {
+        yield key;
+        continue;
+      }
+      for (const publication of publicationsIn(this.#epoch, Buffer.from(value))) {
+        if (publication.offset > through) return;
+        if (publication.offset > after) yield publication;
+      }
+    }
+  }
+
+  /** Adds events above all that are held, by rising offset. */
+  add(records: readonly KeptRecord[]): KeptChange {
+    const builder = new BlockBuilder();
+    for (const record of records) builder.add(record);
+    return { removedKeys: [], added: builder.end(), count: records.length, dropped: [], swept: this.#swept };
+  }
+
+  /**
+   * The next step of the sweep, over at least `minEvents` events. An expired event is dropped only if it had expired when the round began: by
+   * then the round has dropped the earlier events of its topics, none of which may become the newest one again. `now`: milliseconds since 1970.
+   */
+  sweep(policy: KeepPolicy, minEvents: number, now: number): KeptChange {
+    if (this.#swept === 0) this.#roundBeganAt = now;
+    const [builder, removedKeys, dropped]: [BlockBuilder, number[], Publication[]] = [new BlockBuilder(), [], []];
+    let [examined, freed, swept] = [0, 0, 0];
+    for (const { key, value } of this.#table.getRange({ start: this.#swept + 1 })) {
+      const records = isIntact(value) ? [...storedEventsIn(value)] : [];
+      const live = records.filter((record) => this.#isLive(record, policy, dropped));
+      examined += Math.max(1, records.length);
+      freed += records.length - live.length;
+      if (live.length === records.length && records.length > 0) builder.endBlock();
+      else {
+        removedKeys.push(key);
+        for (const record of live) builder.add({ offset: record.offset, bytes: bytesOf(record) });
+      }
+      if (examined < minEvents) continue;
+      swept = key;
+      break;
+    }
+    return { removedKeys, added: builder.end(), count: -freed, dropped, swept };
+  }
+
+  #isLive(record: StoredEvent, policy: KeepPolicy, dropped: Publication[]): boolean {
+    const publication = publicationOf(this.#epoch, record);
+    if (publication === undefined || !policy.isKept(publication)) return false;
+    if ((publication.expiresAt ?? Number.POSITIVE_INFINITY) > this.#roundBeganAt) return true;
+    dropped.push(publication);
+    return false;
+  }
+
+  /** Part of a transaction. */
+  write({ removedKeys, added }: KeptChange): void {
+    for (const key of removedKeys) this.#table.removeSync(key);
+    for (const { key, stored } of added) this.#table.putSync(key, stored);
+  }
+
+  committed({ count, swept }: KeptChange): void {
+    this.#count += count;
+    this.#swept = swept;
+  }
+}
+
+/** A copy: the block is LMDB's memory. */
+export const bytesOf = ({ block, start, bytes }: StoredEvent): Buffer =>
+  Buffer.from(block.subarray(start, start + bytes));
+
+const CRC_BYTES = 4;
+
+/** Joins records to blocks. */
+class BlockBuilder {
+  readonly #blocks: NewBlock[] = [];
+  #records: Buffer[] = [];
+  #bytes = CRC_BYTES;
+  #last = 0;
+
+  add({ offset, bytes }: KeptRecord): void {
+    if (this.#bytes + bytes.length > MAX_BLOCK_BYTES) this.endBlock();
+    this.#records.push(bytes);
+    this.#bytes += bytes.length;
+    this.#last = offset;
+  }
+
+  /** The next event begins a new block. */
+  endBlock(): void {
+    if (this.#records.length === 0) return;
+    const stored = Buffer.concat([Buffer.alloc(CRC_BYTES), ...this.#records], this.#bytes);
+    stored.writeUInt32LE(crc32(stored.subarray(CRC_BYTES)), 0);
+    this.#blocks.push({ key: this.#last, stored });
+    this.#records = [];
+    this.#bytes = CRC_BYTES;
+  }
+
+  end(): readonly NewBlock[] {
+    this.endBlock();
+    return this.#blocks;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * The kept events of a history in memory, by rising offset. An event that is superseded stays until the sweep finds it, which goes round
+ * and round, two events for each one that is added.
+ */
+import type { KeepPolicy } from "../../delivery/history.js";
+import type { Publication } from "../../protocol/publication.js";
+
+/** A round is over before half as many were added as there are. */
+const SWEPT_PER_KEPT_COUNT = 2;
+
+export class KeptEvents {
+  readonly #events = new Map<number, Publication>();
+  /** The present round of the sweep. */
+  #round: IterableIterator<Publication> | undefined;
+
+  get size(): number {
+    return this.#events.size;
+  }
+
+  /** Keeps an event above all others if the policy says so. `now`: milliseconds since 1970. */
+  add(publication: Publication, policy: KeepPolicy, now: number): void {
+    if (policy.isKept(publication)) this.#events.set(publication.offset, publication);
+    for (let step = 0; step < SWEPT_PER_KEPT_COUNT && this.#events.size > 0; step++) this.#sweep(policy, now);
+  }
+
+  /** Those above one offset up to another. */
+  *read(after: number, through: number): Iterable<Publication> {
+    if (through - after <= this.#events.size) {
+      for (let offset = after + 1; offset <= through; offset++) {
+        const publication = this.#events.get(offset);
+        if (publication) yield publication;
+      }
+    } else {
+      for (const publication of this.#events.values())
+        if (publication.offset > after && publication.offset <= through) yield publication;
+    }
+  }
+
+  #sweep(policy: KeepPolicy, now: number): void {
+    this.#round ??= this.#events.values();
+    const { value, done } = this.#round.next();
+    if (done) {
+      this.#round = undefined;
+      return;
+    }
+    const isKept = policy.isKept(value);
+    if (isKept && (value.expiresAt === undefined || value.expiresAt > now)) return;
+    this.#events.delete(value.offset);
+    if (isKept) policy.dropped(value);
+  }
+}
