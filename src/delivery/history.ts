@@ -33,9 +33,9 @@ export interface KeepPolicy {
   /** Whether it can be asked in this tick. Until it can, nothing is trimmed. */
   readonly isReady: boolean;
   /** Whether a publication is the newest of a topic whose newest one is kept. */
-  isKept(publication: Pick<Publication, "topics" | "offset">): boolean;
+  isKept(topics: readonly string[], offset: number): boolean;
   /** One that isKept() is not kept any longer, because it has expired or was removed. */
-  dropped(publication: Pick<Publication, "topics" | "offset">): void;
+  dropped(topics: readonly string[], offset: number): void;
 }
 
 /** Selects one of several publications with the same id. */

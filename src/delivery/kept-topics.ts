@@ -1,6 +1,5 @@
 /** Which events are kept when they are trimmed: the newest one of each topic whose [[topic]] table has keep = "last". */
 import type { TopicRules } from "../matching/topic-rules.js";
-import type { Publication } from "../protocol/publication.js";
 import type { KeepPolicy } from "./history.js";
 import type { TopicOffsets } from "./topic-offsets.js";
 
@@ -24,12 +23,12 @@ export class KeptTopics implements KeepPolicy {
     return building === undefined;
   }
 
-  isKept({ topics, offset }: Pick<Publication, "topics" | "offset">): boolean {
+  isKept(topics: readonly string[], offset: number): boolean {
     if (!this.#rules.keeps) return false;
     return topics.some((topic) => this.#offsets.isAmongNewest(topic, offset, 1) && this.#rules.keepsLast(topic));
   }
 
-  dropped(publication: Pick<Publication, "topics" | "offset">): void {
-    this.#offsets.dropped(publication);
+  dropped(topics: readonly string[], offset: number): void {
+    this.#offsets.dropped(topics, offset);
   }
 }

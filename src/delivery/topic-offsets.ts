@@ -148,12 +148,12 @@ export class TopicOffsets {
   published(publication: Pick<Publication, "topics" | "offset" | "private">): void {
     const entries = this.#entries;
     if (!entries) return;
-    add(entries, publication, this.#sorted);
+    add(entries, publication, this.#history.floor, this.#sorted);
     this.#prune(entries, EXAMINED_TOPIC_COUNT * publication.topics.length);
   }
 
   /** A kept event is gone: its topics have none any more, unless they have a newer one. */
-  dropped({ topics, offset }: Pick<Publication, "topics" | "offset">): void {
+  dropped(topics: readonly string[], offset: number): void {
     for (const topic of topics) {
       const held = this.#entries?.get(topic);
       const newest = typeof held === "number" ? held : held?.at(-1);
@@ -180,7 +180,7 @@ export class TopicOffsets {
         ...{ kept: true, hidden: true },
       });
       if (generation !== this.#generation) return;
-      for (const publication of page.publications) add(entries, publication);
+      for (const publication of page.publications) add(entries, publication, history.floor);
       after = Math.max(page.through, after + 1, lowest());
       if (after < history.last) await new Promise((resolve) => setImmediate(resolve));
     }
@@ -229,9 +229,11 @@ export class TopicOffsets {
   }
 }
 
+/** A trimmed event that was kept gives way to a newer one. */
 function add(
   entries: Map<string, Entry | Entry[]>,
   { topics, offset, private: isPrivate }: Pick<Publication, "topics" | "offset" | "private">,
+  floor: number,
   sorted?: SortedTexts,
 ): void {
   const canonical = offset * FLAGS_FACTOR + (isPrivate ? PRIVATE_FLAG : 0);
@@ -242,7 +244,7 @@ function add(
       entries.set(topic, entry);
       sorted?.add(topic);
     } else if (typeof held !== "number") push(held, entry);
-    else if (offsetOf(held) !== offset) entries.set(topic, [held, entry]);
+    else if (offsetOf(held) !== offset) entries.set(topic, offsetOf(held) > floor ? [held, entry] : entry);
   }
 }
 

@@ -158,7 +158,7 @@ export interface StoredEvent {
 /** The events of a block; invalid records are left out. */
 export function* publicationsIn(epoch: string, block: Buffer): Iterable<Publication> {
   for (const record of storedEventsIn(block)) {
-    const publication = publicationOf(epoch, record);
+    const publication = decodeStoredEvent(epoch, record);
     if (publication) yield publication;
   }
 }
@@ -191,6 +191,29 @@ export function customIdOf({ block, start }: StoredEvent): string {
   return block.toString("utf8", begin, begin + block.readUInt16LE(at));
 }
 
+/** The topics of a record; empty = it has none any more, or is invalid. */
+export function topicsOf({ block, start, bytes }: StoredEvent): string[] {
+  const end = start + bytes;
+  const id = idStart(block, start);
+  const countAt = id + COUNT_BYTES + block.readUInt16LE(id);
+  if (countAt + COUNT_BYTES > end) return [];
+  const topics: string[] = [];
+  let at = countAt + COUNT_BYTES;
+  for (let left = block.readUInt16LE(countAt); left > 0; left--) {
+    const begin = at + COUNT_BYTES;
+    if (begin > end) return [];
+    at = begin + block.readUInt16LE(at);
+    topics.push(block.toString("utf8", begin, at));
+  }
+  return at <= end ? topics : [];
+}
+
+/** When a record's event expires, milliseconds since 1970; Infinity = never. */
+export function expiryOf({ block, start }: StoredEvent): number {
+  const hasExpiry = ((block[start + FLAGS_OFFSET] ?? 0) & EXPIRY_FLAG) !== 0;
+  return hasExpiry ? block.readDoubleLE(start + ID_OFFSET) : Number.POSITIVE_INFINITY;
+}
+
 /** Where the id of a record is. */
 function idStart(block: Buffer, start: number): number {
   const hasExpiry = ((block[start + FLAGS_OFFSET] ?? 0) & EXPIRY_FLAG) !== 0;
@@ -198,7 +221,7 @@ function idStart(block: Buffer, start: number): number {
 }
 
 /** Undefined for an invalid record. The event's bytes are a view of the block. */
-export function publicationOf(epoch: string, record: StoredEvent): Publication | undefined {
+function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | undefined {
   const { block, offset, time, bytes, start } = record;
   const end = start + bytes;
   try {

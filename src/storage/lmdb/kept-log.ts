@@ -5,13 +5,21 @@
  *   kept   offset of the last event -> block
  *
  * It is a log: what is trimmed is added at its end, and an event that is superseded stays until a sweep finds it. The sweep goes round and
- * round over the log, two events for each one that is added, and writes the blocks that have dead events anew. So a publication on one of
+ * round over the log, an event for each one that is added, and writes the blocks that have dead events anew. So a publication on one of
  * 1,000,000 topics costs a part of a page; a table by topic costs a page for each (docs/decisions/0061-kept-events.md has the figures).
  */
 import { crc32 } from "node:zlib";
 import type { KeepPolicy } from "../../delivery/history.js";
 import type { Publication } from "../../protocol/publication.js";
-import { type StoredEvent, isIntact, MAX_BLOCK_BYTES, publicationOf, publicationsIn, storedEventsIn } from "./block.js";
+import {
+  expiryOf,
+  isIntact,
+  MAX_BLOCK_BYTES,
+  publicationsIn,
+  type StoredEvent,
+  storedEventsIn,
+  topicsOf,
+} from "./block.js";
 
 /** A database of LMDB. */
 interface KeptTable {
@@ -26,6 +34,8 @@ export interface KeptRecord {
   readonly bytes: Buffer;
 }
 
+type DroppedEvent = Pick<Publication, "topics" | "offset">;
+
 /** A block to write. */
 interface NewBlock {
   readonly key: number;
@@ -39,7 +49,7 @@ export interface KeptChange {
   /** By how many events the log grows. */
   readonly count: number;
   /** Newest events of their topics that are dropped, because they have expired. */
-  readonly dropped: readonly Publication[];
+  readonly dropped: readonly DroppedEvent[];
   /** Where the sweep goes on, after this offset; 0 = at the beginning. */
   readonly swept: number;
 }
@@ -90,7 +100,7 @@ export class KeptLog {
    */
   sweep(policy: KeepPolicy, minEvents: number, now: number): KeptChange {
     if (this.#swept === 0) this.#roundBeganAt = now;
-    const [builder, removedKeys, dropped]: [BlockBuilder, number[], Publication[]] = [new BlockBuilder(), [], []];
+    const [builder, removedKeys, dropped]: [BlockBuilder, number[], DroppedEvent[]] = [new BlockBuilder(), [], []];
     let [examined, freed, swept] = [0, 0, 0];
     for (const { key, value } of this.#table.getRange({ start: this.#swept + 1 })) {
       const records = isIntact(value) ? [...storedEventsIn(value)] : [];
@@ -109,11 +119,11 @@ export class KeptLog {
     return { removedKeys, added: builder.end(), count: -freed, dropped, swept };
   }
 
-  #isLive(record: StoredEvent, policy: KeepPolicy, dropped: Publication[]): boolean {
-    const publication = publicationOf(this.#epoch, record);
-    if (publication === undefined || !policy.isKept(publication)) return false;
-    if ((publication.expiresAt ?? Number.POSITIVE_INFINITY) > this.#roundBeganAt) return true;
-    dropped.push(publication);
+  #isLive(record: StoredEvent, policy: KeepPolicy, dropped: DroppedEvent[]): boolean {
+    const topics = topicsOf(record);
+    if (!policy.isKept(topics, record.offset)) return false;
+    if (expiryOf(record) > this.#roundBeganAt) return true;
+    dropped.push({ topics, offset: record.offset });
     return false;
   }
 

@@ -21,10 +21,10 @@ import {
   customIdOf,
   type EventBlock,
   isIntact,
-  publicationOf,
   publicationsIn,
   type StoredEvent,
   storedEventsIn,
+  topicsOf,
 } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check-file.js";
 import { BASE_PAGES, indexPages, keptPages, keyPages, pagesToAdd } from "./commit-pages.js";
@@ -54,8 +54,8 @@ const UNCLEAN_SHUTDOWN_SKIP_OFFSETS = 1_048_576;
 const SMALL_TRIM_EVENTS = 16;
 /** Oldest keys that are removed with each added one, while they are too many or too old. */
 const REMOVALS_PER_KEY_COUNT = 2;
-/** Kept events that are examined for each one that is added: a round is over before half as many were added as there are. */
-const SWEPT_PER_KEPT_COUNT = 2;
+/** Kept events that are examined for each one that is added: so at most as many as there are wait to be removed. */
+const SWEPT_PER_KEPT_COUNT = 1;
 
 export class LmdbStore {
   readonly epoch: string;
@@ -200,7 +200,7 @@ export class LmdbStore {
     if (!this.#kept || !policy?.isReady || this.#kept.count === 0) return 0;
     const change = this.#kept.sweep(policy, minEvents, this.#clock.now());
     this.#changeKept(change);
-    for (const publication of change.dropped) policy.dropped(publication);
+    for (const { topics, offset } of change.dropped) policy.dropped(topics, offset);
     return -change.count;
   }
 
@@ -340,8 +340,8 @@ export class LmdbStore {
   }
 
   #isKept(record: StoredEvent): boolean {
-    const publication = this.#kept && this.#keepPolicy?.isNeeded ? publicationOf(this.epoch, record) : undefined;
-    return publication !== undefined && this.#keepPolicy?.isKept(publication) === true;
+    if (!this.#kept || !this.#keepPolicy?.isNeeded) return false;
+    return this.#keepPolicy.isKept(topicsOf(record), record.offset);
   }
 
   /**

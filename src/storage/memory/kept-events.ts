@@ -1,12 +1,9 @@
 /**
  * The kept events of a history in memory, by rising offset. An event that is superseded stays until the sweep finds it, which goes round
- * and round, two events for each one that is added.
+ * and round, an event for each one that is added.
  */
 import type { KeepPolicy } from "../../delivery/history.js";
 import type { Publication } from "../../protocol/publication.js";
-
-/** A round is over before half as many were added as there are. */
-const SWEPT_PER_KEPT_COUNT = 2;
 
 export class KeptEvents {
   readonly #events = new Map<number, Publication>();
@@ -19,8 +16,9 @@ export class KeptEvents {
 
   /** Keeps an event above all others if the policy says so. `now`: milliseconds since 1970. */
   add(publication: Publication, policy: KeepPolicy, now: number): void {
-    if (policy.isKept(publication)) this.#events.set(publication.offset, publication);
-    for (let step = 0; step < SWEPT_PER_KEPT_COUNT && this.#events.size > 0; step++) this.#sweep(policy, now);
+    const { topics, offset } = publication;
+    if (policy.isKept(topics, offset)) this.#events.set(offset, publication);
+    if (this.#events.size > 0) this.#sweep(policy, now);
   }
 
   /** Those above one offset up to another. */
@@ -43,9 +41,9 @@ export class KeptEvents {
       this.#round = undefined;
       return;
     }
-    const isKept = policy.isKept(value);
+    const isKept = policy.isKept(value.topics, value.offset);
     if (isKept && (value.expiresAt === undefined || value.expiresAt > now)) return;
     this.#events.delete(value.offset);
-    if (isKept) policy.dropped(value);
+    if (isKept) policy.dropped(value.topics, value.offset);
   }
 }
