@@ -5,7 +5,7 @@
 # script prints the fix and exits with 1.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-# nats-server and nginx are in /usr/sbin, which the PATH of an ordinary user may lack.
+# nats-server, nginx and haproxy are in /usr/sbin, which the PATH of an ordinary user may lack.
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 NODE_VERSION=20.15
@@ -37,6 +37,9 @@ missing_packages() {
   has firefox-esr || echo firefox-esr
   has nats-server || echo nats-server
   has nginx || echo nginx
+  has haproxy || echo haproxy
+  has caddy || echo caddy
+  has openssl || echo openssl
   has gcc || echo gcc
   [[ -e /usr/include/stdio.h ]] || echo libc6-dev
   [[ -e /usr/include/zmq.h ]] || echo libzmq3-dev

@@ -18,7 +18,7 @@ const OPTIONS = ["--enable-source-maps", "--import", "./build/test/support/seed.
 /** Folders whose tests run the daemon beside real peers. */
 const PEER_FOLDER = /(?:^|\/)(?:e2e|fault)\//;
 /** Modules that start a peer: a test that imports one needs it. */
-const PEER_MODULE = /from "[./]+\/support\/(?:nats|nginx|browser|pair|siege)\.js"|"promtool"/;
+const PEER_MODULE = /from "[./]+\/support\/(?:nats|nginx|proxies|browser|pair|siege)\.js"|"promtool"/;
 
 /** Runs a command in the project with its output shown; ends this process when it fails. */
 function must(command, ...args) {

@@ -270,6 +270,7 @@ function startHttp(context: DaemonContext): void {
     ...{ hub, routes: app.routes },
     commonHeaders: app.commonHeaders.bind(app),
     hosts: app.hosts.bind(app),
+    withVisitor: app.withVisitor.bind(app),
     requestCompleted: (server, route, status, reason) =>
       observe({ type: "requestCompleted", server, route, status, reason }),
   });

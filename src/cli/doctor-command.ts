@@ -16,7 +16,7 @@ import { checkLink } from "./doctor/check-link.js";
 import { checkOrigin } from "./doctor/check-origin.js";
 import { checkOrphans } from "./doctor/check-orphans.js";
 import { checkRoutes, serversOf } from "./doctor/check-routes.js";
-import { checkSettings, checkUploads } from "./doctor/check-settings.js";
+import { checkForwarding, checkSettings, checkUploads } from "./doctor/check-settings.js";
 import { checkTargets } from "./doctor/check-targets.js";
 import { checkTopics } from "./doctor/check-topics.js";
 import { databaseFindings } from "./doctor/database-findings.js";
@@ -128,7 +128,7 @@ async function* examineDatabase(
     yield checkOrigin(config, row, server, database);
   }
   yield checkSettings(database, config.publish.max_batch_bytes);
-  yield checkUploads(database);
+  yield [...checkUploads(database), ...checkForwarding(database, config.stream.trusted_proxies)];
   yield [checkTargets(ours, database), checkIdle(config, database)];
   return servers.length > 0 ? servers : undefined;
 }

@@ -13,6 +13,7 @@ import type { Subscriber } from "../delivery/subscriber.js";
 import type { NodeSnapshot, NodeState } from "../hub/node-state.js";
 import type { RemotePresenceObserver } from "../hub/presence-listener.js";
 import type { Cancel, Clock } from "../util/clock.js";
+import { chunks, type NodeMessage, parseMessage } from "./node-message.js";
 import type { StreamSession } from "./stream-session.js";
 
 export interface NodesOptions {
@@ -20,25 +21,6 @@ export interface NodesOptions {
   /** Unique to this process. */
   readonly id: string;
   readonly state: () => NodeState;
-}
-
-interface NodeMessage {
-  readonly node: string;
-  /** One more than the last of this node's messages. */
-  readonly number: number;
-  readonly state: NodeState;
-  /** Replaces the node's subscribers by those in `joined`, here and in the messages that follow. */
-  readonly full?: true;
-  readonly joined?: readonly Subscriber[];
-  /** Ids of the subscribers in `joined` that have just subscribed. */
-  readonly began?: readonly string[];
-  readonly left?: readonly string[];
-  /** Subscribers that left, and that this node never sent as joined: an earlier process served them. */
-  readonly ended?: readonly Subscriber[];
-  /** The node whose full state is requested; "*" = every node. */
-  readonly ask?: string;
-  /** The node stops. */
-  readonly gone?: true;
 }
 
 interface RemoteNode {
@@ -57,8 +39,6 @@ const SILENCE_TIMEOUT_MS = 7000;
 const GATHER_INTERVAL_MS = 50;
 /** A node sends its full state, and requests one, at most this often. */
 const FULL_STATE_INTERVAL_MS = 1000;
-/** Subscribers in one message, as JSON: far below the 1 MB of NATS' max_payload. */
-const MAX_MESSAGE_CHARACTERS = 100_000;
 
 export class Nodes {
   readonly #options: NodesOptions;
@@ -69,8 +49,9 @@ export class Nodes {
   /** Ids of the subscribers in #joined that have just subscribed. */
   readonly #began = new Set<string>();
   readonly #left: string[] = [];
+  readonly #changed = new Map<string, Subscriber>();
   readonly #ended: Subscriber[] = [];
-  #observer: RemotePresenceObserver = { joined() {}, left() {}, missed() {} };
+  #observer: RemotePresenceObserver = { joined() {}, changed() {}, left() {}, missed() {} };
   readonly #stopHeartbeat: Cancel;
   #scheduledChanges: Cancel | undefined;
   #session: StreamSession | undefined;
@@ -108,12 +89,22 @@ export class Nodes {
     this.#scheduleChanges();
   }
 
+  /** The subscriptions of a subscriber of this node have changed. */
+  changed(subscriber: Subscriber): void {
+    const { id } = subscriber;
+    this.#subscribers.set(id, subscriber);
+    const waiting = this.#joined.has(id) ? this.#joined : this.#changed;
+    waiting.set(id, subscriber);
+    this.#scheduleChanges();
+  }
+
   /** A subscriber of this node, or of an earlier process, has left. */
   left(subscriber: Subscriber): void {
     const { id } = subscriber;
     if (this.#subscribers.delete(id)) this.#left.push(id);
     else this.#ended.push(subscriber);
     this.#joined.delete(id);
+    this.#changed.delete(id);
     this.#began.delete(id);
     this.#scheduleChanges();
   }
@@ -184,10 +175,13 @@ export class Nodes {
     this.#scheduledChanges = undefined;
     const [joined, left, ended] = [[...this.#joined.values()], this.#left.splice(0), this.#ended.splice(0)];
     const began = new Set(this.#began);
+    const changed = [...this.#changed.values()];
     this.#joined.clear();
+    this.#changed.clear();
     this.#began.clear();
     if (left.length > 0) this.#send({ left });
     for (const subscribers of chunks(ended)) this.#send({ ended: subscribers });
+    for (const subscribers of chunks(changed)) this.#send({ changed: subscribers });
     for (const subscribers of chunks(joined)) {
       const newIds = subscribers.map(({ id }) => id).filter((id) => began.has(id));
       this.#send({ joined: subscribers, ...(newIds.length > 0 && { began: newIds }) });
@@ -238,7 +232,7 @@ export class Nodes {
     if (ask === "*" || ask === this.#options.id) this.#scheduleFullState();
   }
 
-  #applyChanges(node: RemoteNode, { joined = [], began = [], left = [], ended = [] }: NodeMessage): void {
+  #applyChanges(node: RemoteNode, { joined = [], began = [], changed = [], left = [], ended = [] }: NodeMessage): void {
     const newIds = new Set(began);
     for (const id of left) {
       const subscriber = node.subscribers.get(id);
@@ -246,11 +240,16 @@ export class Nodes {
       if (subscriber) this.#observer.left(subscriber);
     }
     for (const subscriber of ended) this.#observer.left(subscriber);
+    for (const subscriber of changed) {
+      const before = node.subscribers.get(subscriber.id);
+      node.subscribers.set(subscriber.id, subscriber);
+      if (before) this.#observer.changed(before, subscriber);
+    }
     for (const subscriber of joined) {
       node.subscribers.set(subscriber.id, subscriber);
       if (newIds.has(subscriber.id)) this.#observer.joined(subscriber);
     }
-    if (joined.length + left.length > 0) this.#changes++;
+    if (joined.length + changed.length + left.length > 0) this.#changes++;
   }
 
   #requestFullState(id: string): void {
@@ -260,37 +259,3 @@ export class Nodes {
     this.#send({ ask: id });
   }
 }
-
-/** Splits subscribers into messages of about MAX_MESSAGE_CHARACTERS. */
-function* chunks(subscribers: Iterable<Subscriber>): Iterable<Subscriber[]> {
-  let [chunk, size]: [Subscriber[], number] = [[], 0];
-  for (const subscriber of subscribers) {
-    chunk.push(subscriber);
-    size += JSON.stringify(subscriber).length;
-    if (size < MAX_MESSAGE_CHARACTERS) continue;
-    yield chunk;
-    [chunk, size] = [[], 0];
-  }
-  if (chunk.length > 0) yield chunk;
-}
-
-/** Undefined for a message of another format. Writers of this subject are trusted, but may have another version. */
-function parseMessage(data: Uint8Array): NodeMessage | undefined {
-  try {
-    const message = JSON.parse(Buffer.from(data).toString()) as Partial<NodeMessage> | null;
-    const isOurs =
-      typeof message?.node === "string" &&
-      typeof message.number === "number" &&
-      typeof message.state?.name === "string" &&
-      typeof message.state.position === "number" &&
-      areSubscribers(message.joined ?? []) &&
-      areSubscribers(message.ended ?? []) &&
-      [message.left, message.began].every((list) => Array.isArray(list ?? []));
-    return isOurs ? (message as NodeMessage) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const areSubscribers = (list: unknown): boolean =>
-  Array.isArray(list) && list.every((it) => typeof it?.id === "string" && Array.isArray(it.subscriptions));

@@ -230,7 +230,13 @@ const SECTIONS = {
       type: integerType(0, 100_000_000, "no limit"),
       default: 0,
       change: "live",
-      doc: "Maximum number of open streams from one peer address. Further clients get 429. Keep it 0 for a Mongrel2 behind a proxy, where all clients have the same address.",
+      doc: "Maximum number of open streams from one address. Further clients get 429. Behind a proxy set trusted_proxies as well, or keep it 0: all clients have the proxy's address.",
+    }),
+    trusted_proxies: key<readonly string[]>({
+      type: listType(addressRangeType, 'IP addresses and networks such as ["127.0.0.1", "10.0.0.0/8"]'),
+      default: [],
+      change: "live",
+      doc: "Addresses of the proxies in front of Mongrel2. What they say in Forwarded, X-Forwarded-For and X-Real-IP is believed: the visitor's address stands in the log and in /clients, and max_per_address, allow_publish_from and [publish] rate use it. Every program at these addresses can name any address. Empty: no such header is read.",
     }),
     max_pattern_cost: key<number>({
       type: integerType(0, 1_000_000_000, "no limit"),
@@ -422,7 +428,7 @@ const SECTIONS = {
       type: listType(addressRangeType, 'IP addresses and networks such as ["10.0.0.7", "fd00::/8"]'),
       default: [],
       change: "live",
-      doc: "Peer addresses that may publish over HTTP without a token. Requests that a browser sends for a page of another site are rejected. Behind a proxy on this machine every client has the address 127.0.0.1.",
+      doc: "Peer addresses that may publish over HTTP without a token. Requests that a browser sends for a page of another site are rejected. Behind a proxy on this machine every client has the address 127.0.0.1, unless [stream] trusted_proxies has it.",
     }),
     cors_origins: key<readonly string[]>({
       type: listType(corsOriginType, 'origins such as ["https://example.com"], or ["*"]'),

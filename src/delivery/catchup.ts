@@ -7,28 +7,14 @@
  */
 
 import type { Budget } from "../matching/match-budget.js";
-import type { Trial } from "../matching/trial.js";
 import type { Clock } from "../util/clock.js";
 import type { Audience } from "./audience.js";
-import { BEFORE_ALL, type CatchingUp, type Client } from "./client.js";
+import { type CatchupGroup, CatchupGroups } from "./catchup-groups.js";
+import { BEFORE_ALL, type Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
 import { isExpired } from "./visible-history.js";
-
-/** Clients of one audience that have been sent everything up to the same offset. It is the state of each of them. */
-interface CatchupGroup extends CatchingUp {
-  readonly audience: Audience<Client>;
-  readonly clients: Set<Client>;
-  /** A read is in progress: the group waits for it. */
-  isReading: boolean;
-  /** The result of that read. */
-  page: ReadPage | undefined;
-  /** Of the publication after its cursor, which took more than one slice. */
-  trial: Trial | undefined;
-  /** Its next body is one publication of this size, for which no client had credit, bytes; 0 = unknown. */
-  neededBytes: number;
-}
 
 /** The next body of some clients, to be sent in the next flush. */
 export interface CatchupStep {
@@ -41,11 +27,15 @@ export interface CatchupStep {
   readonly cursor: number;
   /** Whether they are live after this step. */
   readonly isLive: boolean;
+  /** The data of the m2push-topics event that the body is; absent = it is none. */
+  readonly notice?: string;
 }
 
 export interface CatchupOptions extends PageReaderOptions {
   /** Makes the event that tells a client that publications are lost, and from where its stream goes on. */
   readonly gap: (reason: GapReason, cursor: number) => Buffer;
+  /** Makes the event that tells a client from which position its changed topics hold. */
+  readonly topicsEvent: (notice: string, cursor: number) => Buffer;
   /** Called when takeSteps() can make progress again: a read has completed, or the time for the next slice has come. */
   readonly ready: () => void;
   readonly clock: Clock;
@@ -67,10 +57,7 @@ const SLICE_PAUSE_MS = 1;
 
 export class Catchup {
   readonly #options: CatchupOptions;
-  /** All groups, in the order in which they are served: a served group moves to the end. */
-  readonly #queue = new Set<CatchupGroup>();
-  /** The same groups by audience and cursor. */
-  readonly #groups = new Map<Audience<Client>, Map<number, CatchupGroup>>();
+  readonly #groups = new CatchupGroups();
   #size = 0;
   readonly #reader: PageReader;
   /** What this slice may still cost. */
@@ -87,48 +74,44 @@ export class Catchup {
     return this.#size;
   }
 
-  /** The client has been sent everything up to `cursor` and gets the rest from the history. It is no member of its audience. */
-  add(client: Client, cursor: number): void {
+  /**
+   * The client has been sent everything up to `cursor` and gets the rest from the history. It is no member of its audience. `notice`: the
+   * data of an m2push-topics event that precedes the rest.
+   */
+  add(client: Client, cursor: number, notice?: string): void {
     this.#size++;
-    this.#put(client, cursor);
+    this.#groups.put(client, cursor, notice);
   }
 
   /** Removes a client that catches up from its group. */
   remove(client: Client): void {
-    const { state, audience } = client;
-    const group = state.name === "catchingUp" ? this.#groups.get(audience)?.get(state.cursor) : undefined;
-    if (!group?.clients.delete(client)) return;
-    this.#size--;
-    if (group.clients.size === 0) this.#drop(group);
+    if (this.#groups.remove(client)) this.#size--;
   }
 
   /** All cursors are invalid: every client starts again before the oldest publication, and is told so. */
   rewind(): void {
-    const clients = [...this.#queue].flatMap((group) => [...group.clients]);
-    this.#queue.clear();
-    this.#groups.clear();
-    for (const client of clients) this.#put(client, BEFORE_ALL);
+    for (const { clients, notice } of this.#groups.removeAll())
+      for (const client of clients) this.#groups.put(client, BEFORE_ALL, notice);
   }
 
   clear(): void {
-    this.#queue.clear();
-    this.#groups.clear();
+    this.#groups.removeAll();
     this.#size = 0;
   }
 
   /** Whether takeSteps() would make progress now. */
   hasWork(head: number): boolean {
     if (this.#size === 0) return false;
-    for (const group of this.#queue) {
-      if (!group.isReading && group.cursor <= group.audience.joinOffset(head) && hasCredit(group)) return true;
+    for (const group of this.#groups) {
+      const isDue = group.notice !== undefined || group.cursor <= group.audience.joinOffset(head);
+      if (isDue && !group.isReading && hasCredit(group)) return true;
     }
     return false;
   }
 
   /** Whether clients of an audience could make progress and are not live yet. */
   isBehind(audience: Audience<Client>): boolean {
-    const groups = this.#groups.get(audience);
-    return groups !== undefined && [...groups.values()].some((group) => !group.isReading && hasCredit(group));
+    return [...this.#groups.of(audience)].some((group) => !group.isReading && hasCredit(group));
   }
 
   /**
@@ -139,9 +122,9 @@ export class Catchup {
     const steps: CatchupStep[] = [];
     let bytesLeft = this.#options.flushBytes;
     let unitsLeft = MATCH_UNITS;
-    let turnsLeft = this.#queue.size;
+    let turnsLeft = this.#groups.count;
     const share = Math.max(MIN_SLICE_UNITS, Math.floor(MATCH_UNITS / Math.max(1, turnsLeft)));
-    for (const group of this.#queue) {
+    for (const group of this.#groups) {
       if (bytesLeft <= 0 || turnsLeft-- === 0) break;
       const { hasPatterns } = group.audience;
       if (group.isReading || (hasPatterns && unitsLeft <= 0) || !hasCredit(group)) continue;
@@ -173,6 +156,7 @@ export class Catchup {
   #advance(group: CatchupGroup, head: number): CatchupStep | undefined {
     const { history, clock } = this.#options;
     const join = group.audience.joinOffset(head);
+    if (group.notice !== undefined) return this.#announce(group, group.notice, join);
     if (group.cursor > join) return undefined; // ahead of its audience, for which publications that it has had are still queued
     if (group.cursor === join) return this.#step(group, join, join, []);
     if (group.cursor < history.floor) {
@@ -190,10 +174,16 @@ export class Catchup {
     return this.#step(group, page.through, join, chunks);
   }
 
+  #announce(group: CatchupGroup, notice: string, join: number): CatchupStep | undefined {
+    const event = this.#options.topicsEvent(notice, Math.max(0, group.cursor));
+    const step = this.#step(group, group.cursor, join, [event]);
+    return step && { ...step, events: 0, notice };
+  }
+
   /** The slice was too small for one publication: the next slice goes on with it. */
   #continueTrial(group: CatchupGroup): undefined {
     this.#pause();
-    this.#moveToEnd(group);
+    this.#groups.moveToEnd(group);
   }
 
   #await(group: CatchupGroup, page: Promise<ReadPage>): undefined {
@@ -218,63 +208,20 @@ export class Catchup {
     const isLive = cursor === join;
     for (const client of clients) {
       client.debit(bytes);
-      group.clients.delete(client);
+      this.#groups.take(group, client);
       if (isLive) this.#join(client);
-      else this.#put(client, cursor);
+      else this.#groups.put(client, cursor);
     }
-    if (group.clients.size === 0) this.#drop(group);
-    else this.#moveToEnd(group);
-    const next = this.#groups.get(group.audience)?.get(cursor);
+    if (group.clients.size === 0) this.#groups.dropIfEmpty(group);
+    else this.#groups.moveToEnd(group);
+    const next = this.#groups.at(group.audience, cursor);
     if (next) next.trial ??= group.trial;
     return { clients, body, events: chunks.length, cursor, isLive };
-  }
-
-  #moveToEnd(group: CatchupGroup): void {
-    group.page = undefined;
-    this.#queue.delete(group);
-    this.#queue.add(group);
   }
 
   #join(client: Client): void {
     this.#size--;
     client.audience.add(client);
-  }
-
-  #put(client: Client, cursor: number): void {
-    const group = this.#groupAt(client.audience, cursor);
-    group.clients.add(client);
-    client.catchUp(group);
-  }
-
-  #groupAt(audience: Audience<Client>, cursor: number): CatchupGroup {
-    let groups = this.#groups.get(audience);
-    if (!groups) {
-      groups = new Map();
-      this.#groups.set(audience, groups);
-    }
-    let group = groups.get(cursor);
-    if (!group) {
-      group = {
-        name: "catchingUp",
-        audience,
-        cursor,
-        clients: new Set(),
-        isReading: false,
-        page: undefined,
-        trial: undefined,
-        neededBytes: 0,
-      };
-      groups.set(cursor, group);
-      this.#queue.add(group);
-    }
-    return group;
-  }
-
-  #drop(group: CatchupGroup): void {
-    if (!this.#queue.delete(group)) return;
-    const groups = this.#groups.get(group.audience);
-    groups?.delete(group.cursor);
-    if (groups?.size === 0) this.#groups.delete(group.audience);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The port to the record of clients, from which the next process continues their streams. Implementations: storage/clients. */
 import type { RequestRecord } from "./request-record.js";
+import type { StreamControl } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 
 /** What the next process, or the next generation of the link, needs to continue a client's stream. */
@@ -24,6 +25,8 @@ export interface StoredClient {
   readonly coveredByServerFence: boolean;
   /** Bytes that may be in flight to it; absent = no limit. */
   readonly creditLimit?: number | undefined;
+  /** Absent = its topics do not change. */
+  readonly control?: StreamControl | undefined;
 }
 
 /** The clients of one server as the previous process, or the previous generation of the link, left them. */
@@ -53,6 +56,8 @@ export interface ClientStore {
   /** Stores a client, or its new position. Overwrites. */
   put(server: string, client: StoredClient): void;
   remove(server: string, id: number): void;
+  /** Resolves when the calls so far are on disk; rejects with "storage_failed" if they cannot be written now. */
+  written(): Promise<void>;
   /** A fence acknowledges every publication up to this offset for every client with coveredByServerFence. */
   fenced(server: string, through: number): void;
   /** From now on the stored clients of the server are the open streams of this process, which confirms so while it runs. */

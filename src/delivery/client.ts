@@ -15,6 +15,7 @@
 import { interestTexts } from "../matching/interest.js";
 import type { Audience, Member } from "./audience.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
+import type { StreamControl } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 
 /** The cursor of a client that has seen no publication of the epoch and must be told that it missed some. */
@@ -39,7 +40,7 @@ interface Closed {
 const LIVE: Live = { name: "live" };
 const CLOSED: Closed = { name: "closed" };
 
-/** What does not change while the client is connected. */
+/** Of a client, when it connects. Only a change of its topics replaces `subscriber` and `control`. */
 export interface ClientIdentity {
   /** Mongrel2's connection id: unique within one server and one generation of its link. */
   readonly id: number;
@@ -55,6 +56,15 @@ export interface ClientIdentity {
   readonly subscriber?: Subscriber | undefined;
   /** Bytes that may be in flight to it (Mongrel2's DOWNLOAD_CREDITS); absent = no limit. */
   readonly creditLimit?: number | undefined;
+  /** Absent = its topics do not change. */
+  readonly control?: StreamControl | undefined;
+}
+
+/** What a client is from a change of its topics on. */
+export interface ChangedClient {
+  readonly audience: Audience<Client>;
+  readonly subscriber: Subscriber | undefined;
+  readonly control: StreamControl;
 }
 
 export class Client implements Member {
@@ -63,11 +73,11 @@ export class Client implements Member {
   readonly since: number;
   readonly expiresAt: number | undefined;
   readonly keyFingerprints: readonly string[] | undefined;
-  readonly subscriber: Subscriber | undefined;
   /** Bytes that may be in flight to it; Infinity without flow control. */
   readonly creditLimit: number;
-  /** Its audience, whether it is live or not. All clients of an audience requested the same and may see the same. */
-  readonly audience: Audience<Client>;
+  #audience: Audience<Client>;
+  #subscriber: Subscriber | undefined;
+  #control: StreamControl | undefined;
   #state: ClientState = CLOSED;
   #slot = -1;
   #creditAvailable: number;
@@ -80,14 +90,30 @@ export class Client implements Member {
     this.since = identity.since;
     this.expiresAt = identity.expiresAt;
     this.keyFingerprints = identity.keyFingerprints;
-    this.subscriber = identity.subscriber;
     this.creditLimit = identity.creditLimit ?? Number.POSITIVE_INFINITY;
-    this.audience = audience;
+    this.#audience = audience;
+    this.#subscriber = identity.subscriber;
+    this.#control = identity.control;
     this.#creditAvailable = this.creditLimit;
   }
 
   get state(): ClientState {
     return this.#state;
+  }
+
+  /** Its audience, whether it is live or not. All clients of an audience requested the same and may see the same. */
+  get audience(): Audience<Client> {
+    return this.#audience;
+  }
+
+  /** Its entry in the subscription API; undefined = it has none. */
+  get subscriber(): Subscriber | undefined {
+    return this.#subscriber;
+  }
+
+  /** Undefined = its topics do not change. */
+  get control(): StreamControl | undefined {
+    return this.#control;
   }
 
   /** Its index in the member list of its audience; -1 unless live. */
@@ -135,6 +161,19 @@ export class Client implements Member {
     this.#slot = -1;
   }
 
+  /** Its topics change. The caller has removed it from its audience or group, and puts it into one of the new audience. */
+  change({ audience, subscriber, control }: ChangedClient): void {
+    if (this.#state === LIVE) throw new TypeError(`client ${this.id} is still a member of its audience`);
+    this.#audience = audience;
+    this.#subscriber = subscriber;
+    this.#control = control;
+  }
+
+  /** Mongrel2 has taken this notice. */
+  noticeTaken(notice: string): void {
+    if (this.#control?.notice === notice) this.#control = { ...this.#control, notice: undefined };
+  }
+
   /** Bytes are in flight to it. */
   debit(bytes: number): void {
     this.#creditAvailable -= bytes;
@@ -157,6 +196,7 @@ interface AcknowledgedStep {
   readonly clients: readonly Client[];
   readonly cursor: number;
   readonly isLive: boolean;
+  readonly notice?: string;
 }
 
 /**
@@ -190,11 +230,12 @@ export class Acknowledgements {
   /** The fence of a flush has passed: everything up to `through` for covered clients, and the steps of those that catch up. */
   flushTaken(through: number, steps: readonly AcknowledgedStep[]): void {
     this.#fence = through;
-    for (const { clients, cursor, isLive } of steps) {
+    for (const { clients, cursor, isLive, notice } of steps) {
       for (const client of clients) {
         if (client.state.name === "closed") continue;
         // The client may have fallen behind since: then fences say nothing about what follows.
         client.acknowledge(cursor, isLive && client.state.name === "live");
+        if (notice !== undefined) client.noticeTaken(notice);
         this.#put(client);
       }
     }
@@ -207,6 +248,12 @@ export class Acknowledgements {
       client.acknowledge(this.of(client), false);
       this.#put(client);
     }
+  }
+
+  /** A client's topics have changed at a cursor, up to which Mongrel2 has taken everything; it catches up from there. */
+  changed(client: Client, cursor: number): void {
+    client.acknowledge(cursor, false);
+    this.#put(client);
   }
 
   /** After a discontinuity: earlier fences say nothing about offsets after `head`. */
@@ -224,7 +271,8 @@ export class Acknowledgements {
 
   /** What the next process needs to continue the client's stream. */
   stored(client: Client): StoredClient {
-    const { id, remote, since, creditLimit, expiresAt, keyFingerprints, subscriber, coveredByServerFence } = client;
+    const { id, remote, since, creditLimit, expiresAt, keyFingerprints, coveredByServerFence } = client;
+    const { subscriber, control } = client;
     const { selectors, grants } = interestTexts(client.audience.interest);
     const acknowledgedOffset = this.of(client);
     const stored: Writable = { id, remote, since, acknowledgedOffset, coveredByServerFence, selectors };
@@ -234,6 +282,7 @@ export class Acknowledgements {
     if (expiresAt !== undefined) stored.expiresAt = expiresAt;
     if (keyFingerprints) stored.keyFingerprints = keyFingerprints;
     if (subscriber) stored.subscriber = subscriber;
+    if (control) stored.control = control;
     return stored;
   }
 

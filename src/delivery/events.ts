@@ -19,6 +19,8 @@ export type DeliveryEvent =
       readonly reason: DisconnectReason;
       readonly clients: number;
     }
+  /** The topics of an open stream were changed; the client's audience is the new one. */
+  | { readonly type: "topicsChanged"; readonly server: string; readonly client: Client }
   | { readonly type: "published"; readonly publication: Publication }
   /** A publisher used an event id a second time in this topic. */
   | { readonly type: "idRepeated"; readonly topic: string }

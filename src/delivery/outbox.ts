@@ -63,6 +63,7 @@ export class Outbox {
   /** Incremented by discontinuity(): fences from before it acknowledge no positions. */
   #discontinuities = 0;
   #awaitingDelivery: (() => void)[] = [];
+  #betweenFlushes: (() => void)[] = [];
 
   /** `head`: the offset of the newest publication. */
   constructor(options: OutboxOptions, head: number) {
@@ -86,6 +87,19 @@ export class Outbox {
   delivered(): Promise<void> {
     if (!this.#isStarted || this.#isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#awaitingDelivery.push(resolve));
+  }
+
+  /**
+   * Calls `run` between two flushes: now, or when Mongrel2 has taken the flush that is in flight, or after reset(). Everything that was sent
+   * is acknowledged then. The next flush follows, unless `run` throws.
+   */
+  betweenFlushes(run: () => void): void {
+    if (this.#isInFlight) {
+      this.#betweenFlushes.push(run);
+      return;
+    }
+    run();
+    this.tryFlush();
   }
 
   /** Queues a publication for its audiences and flushes if possible. Offsets rise from call to call. */
@@ -145,6 +159,7 @@ export class Outbox {
     for (const audience of this.#queued) audience.drop();
     this.#queued.clear();
     this.#reportDelivery();
+    queueMicrotask(() => this.#runBetween()); // the clients are still registered
   }
 
   /** Sends a flush, unless one is in flight, the pacer demands a pause, or nothing is queued. */
@@ -241,6 +256,7 @@ export class Outbox {
       this.#isInFlight = false;
       this.#pacer.taken(!this.#isEmpty);
       if (discontinuities === this.#discontinuities) acknowledgements.flushTaken(through, steps);
+      this.#runBetween();
       this.tryFlush();
       if (this.#isIdle) this.#reportDelivery();
     });
@@ -251,6 +267,10 @@ export class Outbox {
     let through = this.#head;
     for (const audience of this.#queued) through = Math.min(through, audience.joinOffset(this.#head));
     return through;
+  }
+
+  #runBetween(): void {
+    for (const run of this.#betweenFlushes.splice(0)) run();
   }
 
   #reportDelivery(): void {

@@ -12,7 +12,7 @@ import { maySee, refusedTrial, type Trial } from "../matching/trial.js";
 import type { Publication } from "../protocol/publication.js";
 import { memoizeLast } from "../util/memoize-last.js";
 import { Audience } from "./audience.js";
-import { Client, type ClientIdentity } from "./client.js";
+import { type ChangedClient, Client, type ClientIdentity } from "./client.js";
 import type { Outlet } from "./outlet.js";
 
 export interface NewClient extends ClientIdentity {
@@ -132,6 +132,20 @@ export class Registry {
     return client;
   }
 
+  /** Moves a client, which has left its audience's members or its catch-up group before, to the audience of another interest. */
+  move(
+    client: Client,
+    interest: Interest,
+    { subscriber, control }: Omit<ChangedClient, "audience">,
+    now: number,
+  ): void {
+    const { audience: before } = client;
+    const audience = this.#audienceOf(interest, now);
+    audience.clients++;
+    client.change({ audience, subscriber, control });
+    this.#dropClient(before);
+  }
+
   /** Removes a client, which has left its audience's members or its catch-up group before. */
   remove(client: Client): void {
     client.close();
@@ -139,7 +153,10 @@ export class Registry {
     const others = this.countFrom(client.remote) - 1;
     if (others > 0) this.#addresses.set(client.remote, others);
     else this.#addresses.delete(client.remote);
-    const { audience } = client;
+    this.#dropClient(client.audience);
+  }
+
+  #dropClient(audience: Audience<Client>): void {
     audience.clients--;
     if (audience.clients > 0) return;
     this.#audiences.delete(interestKey(audience.interest));

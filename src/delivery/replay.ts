@@ -58,6 +58,16 @@ export function planReplay(history: History, { lastEventId, offset: requested }:
   return { cursor: requested, gap: undefined, after: lastEventId === "earliest" ? undefined : lastEventId };
 }
 
+/** The event with the first position of a stream that has a name: see StreamControl. */
+export function namedOpening({ epoch }: History, cursor: number, stream: string): Buffer {
+  return encodeEvent({ type: "m2push-open", id: positionId(epoch, cursor), data: JSON.stringify({ stream }) });
+}
+
+/** The event that says from which position changed topics hold; `notice`: its data. */
+export function topicsEvent({ epoch }: History, notice: string, cursor: number): Buffer {
+  return encodeEvent({ type: "m2push-topics", id: positionId(epoch, cursor), data: notice });
+}
+
 /** The last stream start by its opening: after a restart of Mongrel2 most browsers get the same, which is made once. */
 const streamStarts = new WeakMap<Buffer, { readonly block: string; readonly bytes: Buffer }>();
 

@@ -23,8 +23,9 @@ import { Overload } from "./overload.js";
 import { PendingConnections } from "./pending-connections.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
 import { Registry } from "./registry.js";
-import { gapEvent, planReplay, type Replay, streamStart } from "./replay.js";
+import { gapEvent, namedOpening, planReplay, type Replay, streamStart, topicsEvent } from "./replay.js";
 import type { RequestRecord } from "./request-record.js";
+import type { Subscriber } from "./subscriber.js";
 import type { Subscription } from "./subscription.js";
 
 /** Why delivery itself ends a stream. */
@@ -71,8 +72,17 @@ export interface NewStream {
   readonly isPublicOnly: boolean;
 }
 
+/** What a client gets from now on: ServerDelivery.changeTopics(). */
+export interface TopicChange {
+  readonly interest: Interest;
+  readonly subscriber: Subscriber | undefined;
+  /** The data of the m2push-topics event that precedes the client's next event. */
+  readonly notice: string;
+}
+
 /** Bytes, counted for each receiver, that one flush may spend on clients that catch up. */
 const CATCHUP_FLUSH_BYTES = 1_000_000;
+const NO_BYTES = Buffer.alloc(0);
 
 export class ServerDelivery {
   /** The [[mongrel2]] name. */
@@ -113,6 +123,7 @@ export class ServerDelivery {
       flushBytes: CATCHUP_FLUSH_BYTES,
       trial: (audience, publication) => registry.trial(audience, publication),
       gap: (reason, cursor) => this.gap(reason, cursor),
+      topicsEvent: (notice, cursor) => topicsEvent(history, notice, cursor),
       ready: () => this.#outbox.tryFlush(),
     });
     const commit = () => history.commit();
@@ -244,7 +255,7 @@ export class ServerDelivery {
     const { head, isPublicOnly = false, namesOpening = true } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
-    const { id, remote, interest, expiresAt, keyFingerprints, subscriber } = subscription;
+    const { id, remote, interest, expiresAt, keyFingerprints, subscriber, control } = subscription;
     const since = clock.monotonic();
     // Spreading the subscription takes 15 us more for each of the first 10,000 connects.
     const client = this.#registry.add({
@@ -256,11 +267,17 @@ export class ServerDelivery {
       keyFingerprints,
       subscriber,
       creditLimit,
+      control,
     });
     const join = client.audience.joinOffset(this.#outbox.head);
     const replay = planReplay(history, subscription.replay, join);
     const { cursor, gap } = replay;
-    const start = gap ? Buffer.concat([head, this.gap(gap, cursor)]) : streamStart(history, head, cursor, namesOpening);
+    const gapBlock = gap ? this.gap(gap, cursor) : undefined;
+    const opening = control && namedOpening(history, cursor, control.name);
+    const start =
+      gapBlock || opening
+        ? Buffer.concat([head, gapBlock ?? NO_BYTES, opening ?? NO_BYTES])
+        : streamStart(history, head, cursor, namesOpening);
     return { client, replay, join, start, isPublicOnly };
   }
 
@@ -283,6 +300,33 @@ export class ServerDelivery {
     this.#place(client, cursor, client.audience.joinOffset(this.#outbox.head));
     this.#options.observe({ type: "clientAdopted", server: this.name, client, clients: this.#registry.size });
     return client;
+  }
+
+  /**
+   * Calls `run` between two flushes: now, or when Mongrel2 has taken the flush that is in flight, or when the connections are lost.
+   * changeTopics() may be called then.
+   */
+  betweenFlushes(run: () => void): void {
+    this.#outbox.betweenFlushes(run);
+  }
+
+  /**
+   * Moves a client to the audience of another interest at its present offset, between two publications: it gets those up to that offset by its
+   * former interest, and those after it by the new one, each once. Returns the offset. The client record has the change after
+   * ClientStore.written(). A TypeError for a client that did not ask for control.
+   */
+  changeTopics(client: Client, { interest, subscriber, notice }: TopicChange): number {
+    if (!client.control) throw new TypeError(`the topics of client ${client.id} do not change`);
+    const control = { ...client.control, notice };
+    const cursor = this.sentOffset(client);
+    if (client.state.name === "catchingUp") this.#catchup.remove(client);
+    else client.audience.remove(client);
+    client.close();
+    this.#registry.move(client, interest, { subscriber, control }, this.#options.clock.monotonic());
+    this.#catchup.add(client, cursor, notice);
+    this.#acknowledgements.changed(client, cursor);
+    this.#options.observe({ type: "topicsChanged", server: this.name, client });
+    return cursor;
   }
 
   /** The client is not connected any more. Undefined when the id has no client: notices arrive late, twice, or for other connections. */
@@ -358,12 +402,13 @@ export class ServerDelivery {
     this.#outbox.stop();
   }
 
-  /** Live if the cursor is where its audience is, otherwise catching up. */
+  /** Live if the cursor is where its audience is and no notice is due, otherwise catching up. */
   #place(client: Client, cursor: number, join: number): void {
     this.#expiry.watch(client);
-    const isLive = cursor === join;
+    const notice = client.control?.notice;
+    const isLive = cursor === join && notice === undefined;
     if (isLive) client.audience.add(client);
-    else this.#catchup.add(client, cursor);
+    else this.#catchup.add(client, cursor, notice);
     this.#acknowledgements.start(client, cursor, isLive);
   }
 

@@ -60,10 +60,14 @@ export class Access {
 
   /** Rejects a subscriber without a token who names a topic that needs one; undefined = it may subscribe. */
   refuseAnonymous(selectors: readonly Selector[], principal: Principal): Response | undefined {
+    if (principal !== "anonymous" || !this.needToken(selectors)) return undefined;
+    return this.unauthenticated("a topic that needs a token");
+  }
+
+  /** Whether selectors name a topic that needs a token. */
+  needToken(selectors: readonly Selector[]): boolean {
     const { rules } = this.#options;
-    if (principal !== "anonymous" || rules === undefined) return undefined;
-    const needsToken = selectors.some((selector) => selector.kind === "exact" && rules.needsToken([selector.value]));
-    return needsToken ? this.unauthenticated("a topic that needs a token") : undefined;
+    return rules !== undefined && selectors.some((it) => it.kind === "exact" && rules.needsToken([it.value]));
   }
 
   /** Authorizes a reader of active subscriptions, who always needs a token. */

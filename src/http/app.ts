@@ -25,10 +25,13 @@ import type { Presence } from "./mercure/presence.js";
 import type { Route, RouteMethod } from "./route-table.js";
 import { metadataPath, metadataResponse } from "./routes/metadata.js";
 import { PublishRoute } from "./routes/publish.js";
+import { ACCEPT_PATCH, StreamsRoute } from "./routes/streams.js";
 import { SubscribeRoute } from "./routes/subscribe.js";
 import { SubscriptionsRoute } from "./routes/subscriptions.js";
 import type { HttpSettings, LiveSettings } from "./settings.js";
 import { hubRequests, streamRequests } from "./subscribe-request.js";
+import { TopicChanges } from "./topic-changes.js";
+import { VisitorAddress } from "./visitor/visitor-address.js";
 
 export interface AppDeps {
   readonly hub: Hub;
@@ -80,6 +83,12 @@ export class App {
     return this.#settings.current.hosts;
   }
 
+  /** The request, with the address of its visitor in the place of a trusted proxy's. */
+  withVisitor(request: HttpRequest): HttpRequest {
+    const { visitors } = this.#settings.current;
+    return visitors ? { ...request, remote: visitors.of(request) } : request;
+  }
+
   /** Headers of every response except streams: the date, and those that let pages of allowed origins read it. */
   commonHeaders(request?: HttpRequest): CorsHeaders {
     const cors = request ? corsHeaders(request, this.#settings.current.corsOrigins) : {};
@@ -100,10 +109,15 @@ export class App {
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
+    const changes = new TopicChanges({ hub, history, base, queue, settings });
+    const streams = `${path}/streams/`;
+    const patch = new StreamsRoute({ path: streams, base, settings, change: (request) => changes.change(request) })
+      .handle;
     const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
     const routes = new Map([
       [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
       [path, this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish }, true)],
+      [streams, this.#route(streams, { PATCH: patch }, true)],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],
     ]);
@@ -117,7 +131,10 @@ export class App {
 
   #route(name: string, methods: Readonly<Record<string, RouteMethod>>, optionsPersist?: true): Route {
     const allowed = `${Object.keys(methods).join(", ")}, OPTIONS`;
-    const options = (request: HttpRequest) => preflightHeaders(request, this.#settings.current.corsOrigins, allowed);
+    const options = (request: HttpRequest) => ({
+      ...preflightHeaders(request, this.#settings.current.corsOrigins, allowed),
+      ...(methods.PATCH && ACCEPT_PATCH),
+    });
     return { name, methods, options, ...(optionsPersist && { optionsPersist }) };
   }
 
@@ -133,6 +150,7 @@ export class App {
       maxPerAddress: stream.max_per_address,
       maxPatternCost: stream.max_pattern_cost,
       maxLifetimeMs: stream.max_lifetime,
+      visitors: stream.trusted_proxies.length > 0 ? new VisitorAddress(stream.trusted_proxies) : undefined,
     };
   }
 

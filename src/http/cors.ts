@@ -7,7 +7,8 @@ import { type HttpRequest, header } from "../protocol/request.js";
 export type CorsHeaders = Readonly<Record<string, string>>;
 
 /** Response headers that fetch() clients may read. */
-const EXPOSED = "Link, Last-Event-ID, Mercure-Last-Event-ID, ETag, Retry-After, Accept-Post";
+const EXPOSED =
+  "Link, Last-Event-ID, Mercure-Last-Event-ID, M2push-Stream, ETag, Retry-After, Accept-Post, Accept-Patch";
 /** Request headers that fetch() clients may send. */
 const ALLOWED = [
   ...["Authorization", "Cache-Control", "Content-Type", "Last-Event-ID", "X-Requested-With"],

@@ -23,6 +23,8 @@ export interface RouterOptions extends RouteTableOptions {
   readonly requestCompleted: (server: string, route: string, status: number, reason?: string) => void;
   /** Headers of every response except streams; `request` is absent for a message that is not a request. */
   readonly commonHeaders: (request?: HttpRequest) => Readonly<Record<string, string>>;
+  /** Puts the address of the visitor in the place of the peer's; absent = the peer is the visitor. */
+  readonly withVisitor?: (request: HttpRequest) => HttpRequest;
 }
 
 /** Requests of one connection that are queued behind a slow response: more than any publisher's library sends ahead. */
@@ -56,7 +58,8 @@ export class Router {
     this.#routes = new RouteTable(options);
   }
 
-  request(server: ServerDelivery, request: HttpRequest): void {
+  request(server: ServerDelivery, received: HttpRequest): void {
+    const request = this.#options.withVisitor?.(received) ?? received;
     const busy = this.#busyConnection(server, request.id);
     if (busy) this.#enqueue(server, busy, request);
     else this.#start(server, request);

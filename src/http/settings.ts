@@ -1,5 +1,6 @@
 /** The settings of HTTP that may change while the daemon runs. */
 import type { Access } from "./access.js";
+import type { VisitorAddress } from "./visitor/visitor-address.js";
 
 export interface HttpSettings {
   readonly access: Access;
@@ -18,6 +19,8 @@ export interface HttpSettings {
   readonly maxPatternCost: number;
   /** Longest time that one stream lasts, milliseconds; 0 = no limit. A token that expires earlier ends it then. */
   readonly maxLifetimeMs: number;
+  /** Finds visitors behind trusted proxies; undefined = no proxy is trusted, and no header is read. */
+  readonly visitors: VisitorAddress | undefined;
 }
 
 /** Holds the present settings; a reload replaces them as a whole. */

@@ -13,7 +13,7 @@ import type { HttpRequest } from "../protocol/request.js";
 import type { CompileQueue } from "./compile-queue.js";
 import { type Form, isForm, parseForm, parseFormBody, valuesOf } from "./form.js";
 import { lastEventIdIn } from "./last-event-id.js";
-import type { RequestedSelector } from "./mercure/dialect.js";
+import type { MercureDialect, RequestedSelector } from "./mercure/dialect.js";
 import type { Dialects } from "./mercure/dialects.js";
 import { v0 } from "./mercure/v0.js";
 
@@ -29,6 +29,9 @@ export interface SubscribeParameters {
   /** Other clients may see the subscription. */
   readonly isListed: boolean;
   readonly hasHeartbeatEvents: boolean;
+  /** Its topics can be changed while the stream is open (`control=1`). */
+  readonly isControlled: boolean;
+  readonly dialect: MercureDialect;
 }
 
 export interface SubscribeRequest extends SubscribeParameters {
@@ -66,7 +69,7 @@ export class SubscribeRequestParser {
     const isCacheable = request.body.length === 0;
     if (isCacheable && this.#last?.query === request.query) return this.#last.parsed;
     const parameters = this.#read(request);
-    checkSize(parameters.selectors);
+    checkSelectorBytes(parameters.selectors);
     const compile = (work?: CompileWork) => {
       const parsed = { ...parameters, interest: this.#compile(parameters, work) };
       if (isCacheable) this.#last = { query: request.query, parsed };
@@ -83,15 +86,23 @@ export class SubscribeRequestParser {
 }
 
 /** Whether it may need compilation. */
-function isPattern({ selects, value }: RequestedSelector): boolean {
+export function isPattern({ selects, value }: RequestedSelector): boolean {
   return selects === "urlpattern" || (selects === "template" && value.includes("{"));
 }
 
-function checkSize(selectors: readonly RequestedSelector[]): void {
+/** Throws "too_large" for selectors that one stream may not have together. */
+export function checkSelectorBytes(selectors: readonly { readonly value: string }[]): void {
   const bytes = selectors.reduce((sum, { value }) => sum + Buffer.byteLength(value), 0);
   if (bytes <= LIMITS.selectorsBytes) return;
   const limit = `at most ${LIMITS.selectorsBytes} are accepted`;
   throw new ProtocolError("too_large", `the selectors have ${bytes} bytes together, ${limit}`);
+}
+
+/** Throws "invalid" for a value that is not supported. */
+function readControl(form: Form): boolean {
+  const values = valuesOf(form, "control");
+  if (values.every((value) => value === "1")) return values.length > 0;
+  throw new ProtocolError("invalid", "control has another value than 1; fix: control=1, or leave it out");
 }
 
 /** Throws "invalid" for a value that is not supported. */
@@ -100,6 +111,11 @@ function readHeartbeat(form: Form): boolean {
   if (values.every((value) => value === "event")) return values.length > 0;
   throw new ProtocolError("invalid", "heartbeat has a bad value; fix: heartbeat=event, or leave it out");
 }
+
+const readStreamOptions = (form: Form) => ({
+  hasHeartbeatEvents: readHeartbeat(form),
+  isControlled: readControl(form),
+});
 
 // ---- The plain EventSource address -----------------------------------------------------------------------------------
 
@@ -116,8 +132,7 @@ function readStreamParameters({ query }: HttpRequest): SubscribeParameters {
   const form = parseForm(query);
   const selectors = v0.requestedSelectors(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
   const lastEventId = lastEventIdIn(form, LAST_EVENT_ID_NAMES);
-  const hasHeartbeatEvents = readHeartbeat(form);
-  return { selectors, lastEventId, equalIds: "newest", isListed: false, hasHeartbeatEvents };
+  return { selectors, lastEventId, equalIds: "newest", isListed: false, dialect: v0, ...readStreamOptions(form) };
 }
 
 // ---- The hub's address -----------------------------------------------------------------------------------------------
@@ -131,8 +146,7 @@ function readHubParameters(request: HttpRequest, dialects: Dialects): SubscribeP
   const lastEventId = inQuery || (dialect.lastEventId(body) ?? inQuery);
   const { lastEventIdHeader } = dialect;
   const selectors = dialect.requestedSelectors(form);
-  const hasHeartbeatEvents = readHeartbeat(form);
-  return { selectors, lastEventId, lastEventIdHeader, isListed: true, hasHeartbeatEvents };
+  return { selectors, lastEventId, lastEventIdHeader, isListed: true, dialect, ...readStreamOptions(form) };
 }
 
 /** Only QUERY (RFC 10008) has a body, which must state its type. */

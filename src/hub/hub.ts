@@ -14,7 +14,7 @@ import type { KeepaliveTimes } from "../delivery/keepalive.js";
 import type { Outlet } from "../delivery/outlet.js";
 import type { DisconnectReason, GapReason } from "../delivery/reasons.js";
 import { offsetOfId, planReplay, type ReplayRequest } from "../delivery/replay.js";
-import { ServerDelivery } from "../delivery/server-delivery.js";
+import { ServerDelivery, type TopicChange } from "../delivery/server-delivery.js";
 import type { Subscription } from "../delivery/subscription.js";
 import { TopicOffsets } from "../delivery/topic-offsets.js";
 import { M2pushError } from "../errors.js";
@@ -24,6 +24,7 @@ import type { Draft, Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import type { Bus, PublishedEvent } from "./bus.js";
+import { ControlledStreams, type OpenStream } from "./controlled-streams.js";
 import type { PresenceListener } from "./presence-listener.js";
 import { TrustedKeys } from "./trusted-keys.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
@@ -50,6 +51,8 @@ export interface HubOptions {
 }
 
 export class Hub {
+  /** The streams whose topics can be changed. */
+  readonly streams: ControlledStreams;
   /** The stored events of each topic. */
   readonly topics: TopicOffsets;
   readonly #options: HubOptions;
@@ -66,8 +69,9 @@ export class Hub {
   #discardedThrough = 0;
 
   constructor(options: HubOptions) {
-    const { history, clock, conditions, presence } = options;
+    const { history, clients, clock, conditions, presence } = options;
     this.#options = options;
+    this.streams = new ControlledStreams({ clients, apply: this.#changeTopics.bind(this) });
     this.topics = new TopicOffsets(history, options.rules);
     this.#budget = new MatchBudget(clock);
     this.#watchers = new Watchers(presence, history, clock);
@@ -191,8 +195,23 @@ export class Hub {
     const stream = server.register(subscription);
     server.open(stream, this.#watchers.start(server, stream, replay));
     this.#watchers.add(server, stream.client);
+    this.streams.add(server, stream.client);
     if (subscriber) this.#options.presenceListener.joined(subscriber);
     server.flush();
+  }
+
+  #changeTopics({ server, client }: OpenStream, change: TopicChange): number {
+    const { subscriber } = client;
+    this.#watchers.remove(server, client);
+    const offset = server.changeTopics(client, change);
+    this.#watchers.add(server, client);
+    if (subscriber && change.subscriber) this.#options.presenceListener.changed(subscriber, change.subscriber);
+    return offset;
+  }
+
+  /** Clients of the previous process may still be connected: adopt() or forget() decides. */
+  expect(clients: readonly StoredClient[]): void {
+    this.streams.expect(clients);
   }
 
   /**
@@ -203,6 +222,7 @@ export class Hub {
   adopt(server: ServerDelivery, stored: StoredClient, asOf = Number.POSITIVE_INFINITY): Client {
     const client = server.adopt(stored, asOf < this.#epochSince);
     this.#watchers.add(server, client);
+    this.streams.add(server, client);
     if (stored.subscriber) this.#options.presenceListener.adopted(stored.subscriber);
     if (this.#keys.isRevoked(client)) this.end(server, client.id, "revoked");
     server.flush();
@@ -211,8 +231,10 @@ export class Hub {
 
   /** Removes clients of the previous process or generation whose streams cannot be continued, connected or not. */
   forget(server: ServerDelivery, clients: readonly StoredClient[]): void {
-    for (const { id, subscriber } of clients) {
+    for (const client of clients) {
+      const { id, subscriber } = client;
       if (!server.clients.has(id)) this.#options.clients.remove(server.name, id);
+      this.streams.remove(client);
       if (subscriber) this.#options.presenceListener.left(subscriber);
     }
   }
@@ -243,6 +265,7 @@ export class Hub {
     const client = server.leave(id, reason);
     if (!client) return false;
     this.#watchers.remove(server, client);
+    this.streams.remove(client);
     if (client.subscriber) this.#options.presenceListener.left(client.subscriber);
     return true;
   }
@@ -287,6 +310,7 @@ export class Hub {
   lost(server: ServerDelivery): StoredClient[] {
     const left = server.reset();
     this.#watchers.clear(server);
+    this.streams.expect(left);
     return left;
   }
 

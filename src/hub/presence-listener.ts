@@ -9,12 +9,15 @@ export interface PresenceListener {
   joined(subscriber: Subscriber): void;
   /** The subscriber was connected to the previous process: watchers already know it. */
   adopted(subscriber: Subscriber): void;
+  /** The subscriptions of a connected subscriber have changed; both have the same id. */
+  changed(before: Subscriber, after: Subscriber): void;
   left(subscriber: Subscriber): void;
 }
 
 /** Receives the subscribers of other nodes. */
 export interface RemotePresenceObserver {
   joined(subscriber: Subscriber): void;
+  changed(before: Subscriber, after: Subscriber): void;
   left(subscriber: Subscriber): void;
   /** Messages of other nodes were lost: some subscribers may have joined or left unreported. */
   missed(): void;

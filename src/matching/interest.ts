@@ -6,7 +6,7 @@ import { memoizeLast } from "../util/memoize-last.js";
 import { ANY, type Selector, selectorOf, signature, textOf } from "./selector.js";
 
 export interface Interest {
-  /** One or more, in canonical form: see selector.ts. */
+  /** In canonical form: see selector.ts. Empty only after a change of an open stream: it gets nothing. */
   readonly selectors: readonly Selector[];
   /** The topics whose private publications it may see, in canonical form; empty without a token. */
   readonly grants: readonly Selector[];

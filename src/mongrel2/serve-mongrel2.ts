@@ -95,6 +95,7 @@ export class ServedMongrel2 implements LinkEvents {
     this.#previous = store.previousClients(name);
     this.link = this.#openLink();
     this.server = hub.serveMongrel2(name, this.link, times);
+    hub.expect(this.#previous.clients);
     const { link, server } = this;
     this.#instance = new InstanceWatch(config, { hub, observe, conditions, clock, link, server });
     this.#adoption = this.#openAdoption();

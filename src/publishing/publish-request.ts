@@ -8,6 +8,8 @@ export interface PublishRequest {
   readonly drafts: readonly Draft[];
   /** Who publishes: the scope of idempotency keys and of rates. Issuer and subject of the token, otherwise the source. */
   readonly publisher: string;
+  /** Another scope of rates; absent = `publisher`. */
+  readonly rateScope?: string;
   /** The ingress slows the publisher down to its rate by itself: the request is not rejected as "rate_limited". */
   readonly isPaced?: boolean;
   /** Idempotency key of the whole request; beside it each draft may have its own. */

@@ -49,8 +49,8 @@ export class Publisher {
       : this.#publish(request.drafts, request.condition);
   }
 
-  #takeRate({ publisher, drafts }: PublishRequest): void {
-    const retryAfterMs = this.#options.rates?.take(publisher, drafts) ?? 0;
+  #takeRate({ publisher, rateScope = publisher, drafts }: PublishRequest): void {
+    const retryAfterMs = this.#options.rates?.take(rateScope, drafts) ?? 0;
     if (retryAfterMs > 0)
       throw new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs });
   }

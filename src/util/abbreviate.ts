@@ -8,6 +8,9 @@ export function abbreviate(text: string, characters = MAX_FIELD_CHARACTERS): str
   return text.length > characters ? `${text.slice(0, characters)}…` : text;
 }
 
+/** What may be shown of a name that is a permission to those who know it. */
+export const abbreviateName = (name: string): string => `${name.slice(0, 6)}…`;
+
 interface ListBounds {
   /** Number of words. */
   readonly maxWords: number;

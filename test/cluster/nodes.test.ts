@@ -216,6 +216,7 @@ describe("Nodes", () => {
       const told: string[] = [];
       b.observe({
         joined: ({ id }) => told.push(`joined ${id.slice(9)}`),
+        changed: (before, after) => told.push(`changed ${matchesOf(before)} to ${matchesOf(after)}`),
         left: ({ id }) => told.push(`left ${id.slice(9)}`),
         missed: () => told.push("missed"),
       });
@@ -231,6 +232,22 @@ describe("Nodes", () => {
       a.left(subscriber("adopted"));
       air.clock.advance(100);
       assert.deepEqual(told, ["joined new", "left new", "left adopted"]);
+    });
+
+    test("the subscriptions that change, also before the subscriber itself was told of", () => {
+      const { air, a, b, told } = observed();
+      const having = (name: string, ...matches: string[]): Subscriber => ({
+        ...subscriber(name),
+        subscriptions: matches.map((match) => ({ kind: "topic", match })),
+      });
+      a.joined(having("x", "one"), true);
+      a.changed(having("x", "one", "two"));
+      air.clock.advance(100);
+      assert.deepEqual(told.splice(0), ["joined x"]);
+      a.changed(having("x", "three"));
+      air.clock.advance(100);
+      assert.deepEqual(told, ["changed one+two to three"]);
+      assert.deepEqual([...b.subscribers()].map(matchesOf), ["three"]);
     });
 
     test("who left an earlier process and was never told of by this one", () => {
@@ -265,3 +282,5 @@ describe("Nodes", () => {
     });
   });
 });
+
+const matchesOf = ({ subscriptions }: Subscriber): string => subscriptions.map(({ match }) => match).join("+");

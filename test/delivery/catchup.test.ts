@@ -33,6 +33,7 @@ function setUp({ events = 10, size = 10, maxEvents = 1000, History = MemoryHisto
     flushBytes: 1_000_000,
     trial: (audience, publication) => registry.trial(audience, publication),
     gap: (reason, cursor) => Buffer.from(`: gap ${reason} ${cursor}\n\n`),
+    topicsEvent: (notice, cursor) => Buffer.from(`: topics ${notice} ${cursor}\n\n`),
     ready: () => calls.push("ready"),
   });
   for (let event = 1; event <= events; event++) {

@@ -30,6 +30,7 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
     flushBytes: 1_000_000,
     trial: (audience, publication) => registry.trial(audience, publication),
     gap: () => Buffer.from(": gap\n\n"),
+    topicsEvent: () => Buffer.from(": topics\n\n"),
     ready: () => outbox.tryFlush(),
   });
   const outbox: Outbox = new Outbox(

@@ -6,7 +6,8 @@ const SHOP = "https://shop.example";
 const cors = (origins: readonly string[]) => ({ config: `[auth]\ncors_origins = ${JSON.stringify(origins)}` });
 const from = (origin: string) => ({ headers: { origin } });
 
-const EXPOSED = "Link, Last-Event-ID, Mercure-Last-Event-ID, ETag, Retry-After, Accept-Post";
+const EXPOSED =
+  "Link, Last-Event-ID, Mercure-Last-Event-ID, M2push-Stream, ETag, Retry-After, Accept-Post, Accept-Patch";
 
 describe("CORS", () => {
   test("an origin that is named may read streams and answers, with credentials, and sees where a replay began", async () => {

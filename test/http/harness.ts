@@ -147,6 +147,7 @@ export class Web {
       routes: routes ?? this.site.routes,
       commonHeaders: (request) => this.site.commonHeaders(request),
       hosts: () => this.site.hosts(),
+      withVisitor: (request) => this.site.withVisitor(request),
       requestCompleted: (_, route, status, why) => this.answered.push([route, status, why].join(" ").trim()),
     });
     this.#receive = dispatch(this.hub, this.server, this.router) as (message: HttpRequest) => void;

@@ -142,6 +142,7 @@ describe("Subscriptions", () => {
     let elsewhere: readonly Subscriber[] = [there];
     const others = {
       joined: (subscriber: Subscriber) => void told.push(`joined ${subscriber.id}`),
+      changed: ({ id }: Subscriber) => void told.push(`changed ${id}`),
       left: ({ id }: Subscriber) => void told.push(`left ${id}`),
       observe() {},
       subscribers: () => elsewhere,

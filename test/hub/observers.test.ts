@@ -13,6 +13,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   clientConnected: { type: "clientConnected", server, client: CLIENT, clients: 1 },
   clientAdopted: { type: "clientAdopted", server, client: CLIENT, clients: 1 },
   clientDisconnected: { type: "clientDisconnected", server, client: CLIENT, reason: "left", clients: 0 },
+  topicsChanged: { type: "topicsChanged", server, client: CLIENT },
   published: { type: "published", publication: publication(1) },
   idRepeated: { type: "idRepeated", topic: "news" },
   flushed: { type: "flushed", server, flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined } },

@@ -56,7 +56,7 @@ export class Wire {
     const observe = new LogObserver(log, clock).observe;
     const { config } = load(toml);
     const history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e9 }, clock);
-    const presenceListener = { joined() {}, adopted() {}, left() {} };
+    const presenceListener = { joined() {}, adopted() {}, changed() {}, left() {} };
     const [bus, clients, base] = [new LocalBus(history, clock), new MapStore(), hubUrl(config)];
     this.hub = new Hub({
       bus,

@@ -69,7 +69,7 @@ async function opened(t: TestContext, durability: LmdbStoreOptions["durability"]
     history,
     clients: new MapStore(),
     observe: () => {},
-    presenceListener: { joined() {}, adopted() {}, left() {} },
+    presenceListener: { joined() {}, adopted() {}, changed() {}, left() {} },
     clock,
     base: "http://hub.example/.well-known/mercure",
     random: () => 0.5,

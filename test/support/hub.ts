@@ -6,6 +6,7 @@ import type { ObserveDelivery } from "../../src/delivery/events.js";
 import type { History } from "../../src/delivery/history.js";
 import type { ReplayRequest } from "../../src/delivery/replay.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
+import type { StreamControl } from "../../src/delivery/stream-control.js";
 import type { Subscriber } from "../../src/delivery/subscriber.js";
 import type { Subscription } from "../../src/delivery/subscription.js";
 import { VisibleHistory } from "../../src/delivery/visible-history.js";
@@ -44,6 +45,7 @@ export class MapStore implements ClientStore {
   remove(_server: string, id: number) {
     this.clients.delete(id);
   }
+  async written() {}
   fenced(_server: string, through: number) {
     this.through = through;
   }
@@ -79,6 +81,7 @@ export interface Bench {
       expiresAt?: number;
       keyFingerprints?: readonly string[];
       subscriber?: Subscriber;
+      control?: StreamControl;
     },
   ): void;
   publish(data: string, topic?: string): void;
@@ -92,14 +95,17 @@ export interface BenchOptions {
   readonly observe?: ObserveDelivery;
   /** Replaces MemoryHistory. */
   readonly History?: typeof MemoryHistory;
+  /** What an earlier process left: its clients are not adopted yet. */
+  readonly previous?: Pick<Bench, "history" | "store" | "clock">;
 }
 
 export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const { maxEvents = 100_000, maxTargets = 128, isFlooded = () => false, History = MemoryHistory } = options;
-  const { observe = () => {} } = options;
-  const clock = new FakeClock();
-  const history = new VisibleHistory(new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock), clock);
-  const store = new MapStore();
+  const { observe = () => {}, previous } = options;
+  const clock = previous?.clock ?? new FakeClock();
+  const stored = () => new VisibleHistory(new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock), clock);
+  const history = previous?.history ?? stored();
+  const store = previous?.store ?? new MapStore();
   const presence: [what: string, subscriber: string][] = [];
   const problems: string[] = [];
   const conditions = new Conditions(clock, ({ type, condition }) =>
@@ -114,6 +120,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     presenceListener: {
       joined: (it) => presence.push(["joined", it.id]),
       adopted() {},
+      changed: (_, it) => presence.push(["changed", it.id]),
       left: (it) => presence.push(["left", it.id]),
     },
     clock,

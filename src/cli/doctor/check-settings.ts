@@ -77,6 +77,13 @@ export function checkUploads({ settings }: Mongrel2Database): Finding[] {
   return [settings.has("upload.temp_store") ? databaseFindings.uploadsGood() : databaseFindings.uploadsUnset()];
 }
 
+/** Mongrel2 replaces the X-Forwarded-For of a proxy by the proxy's address: docs/architecture/mongrel2.md 1.1. */
+export function checkForwarding(database: Mongrel2Database, trustedProxies: readonly string[]): Finding[] {
+  if (trustedProxies.length === 0) return [];
+  const isKept = setting(database, "no_clobber_xff", 0) !== 0;
+  return [isKept ? databaseFindings.forwardingKept() : databaseFindings.forwardingReplaced()];
+}
+
 /** `batchBytes`: [publish] max_batch_bytes. */
 export function checkSettings(database: Mongrel2Database, batchBytes: number): Finding[] {
   return RECOMMENDED.map(({ key, normal, isGood, wanted, effect }) => {

@@ -123,6 +123,12 @@ export const databaseFindings = {
       "upload.temp_store is not set: a request with a body above limits.content_length, or without a length, makes Mongrel2 close another client's connection",
       "set 'upload.temp_store': '/dev/null/XXXXXX'; such a request then ends its own connection only",
     ),
+  forwardingKept: () => ok("no_clobber_xff is 1: Mongrel2 keeps the X-Forwarded-For of proxies"),
+  forwardingReplaced: () =>
+    warn(
+      "no_clobber_xff is 0: Mongrel2 replaces the X-Forwarded-For of the trusted proxies, so only Forwarded and X-Real-IP can name visitors",
+      "set 'no_clobber_xff': 1",
+    ),
   batchesTooLarge: (contentBytes: number, batchBytes: number) =>
     warn(
       `limits.content_length is ${contentBytes}: Mongrel2 refuses batches that m2push accepts ([publish] max_batch_bytes is ${batchBytes})`,

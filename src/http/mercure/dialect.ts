@@ -4,7 +4,7 @@
  */
 import type { JsonValue, Subscribed, Subscriber } from "../../delivery/subscriber.js";
 import type { ReplyCode } from "../../errors.js";
-import type { SelectorKind } from "../../matching/selector.js";
+import type { Selector, SelectorKind } from "../../matching/selector.js";
 import type { DialectName } from "../auth/grants.js";
 import type { Form } from "../form.js";
 
@@ -38,6 +38,15 @@ export interface MercureDialect {
   // ---- Subscribe ---------------------------------------------------------------------------------------------------
   /** Throws "invalid" for a form that the dialect does not allow. */
   readonly requestedSelectors: (form: Form) => readonly RequestedSelector[];
+  /**
+   * What a change of an open stream adds or removes: `add` and `remove` stand for the parameter that selects a topic, as in
+   * `add_urlpattern` for `match_urlpattern`. Empty = nothing. Throws "invalid".
+   */
+  readonly changedSelectors: (form: Form, action: "add" | "remove") => readonly RequestedSelector[];
+  /** In one request, and of one stream. */
+  readonly maxSelectorCount: number;
+  /** The parameters of a request for these selectors, as in a form: the names, and their values. */
+  readonly parametersOf: (selectors: readonly Selector[]) => Readonly<Record<string, readonly string[]>>;
   /** The last event id of a form, under any of its names (http/last-event-id.ts); "" if it is empty. */
   readonly lastEventId: (form: Form) => string | undefined;
   /** The response header that says where the replay begins. */
@@ -66,6 +75,12 @@ export interface MercureDialect {
   readonly collection: (id: string, documents: readonly JsonValue[], lastEventId: string) => JsonValue;
   /** The document as the response to a request for it alone. */
   readonly singleDocument: (document: JsonDocument, lastEventId: string) => JsonValue;
+}
+
+/** The parameters of a form whose names are, or begin with, `action`, with `parameter` in its place. */
+export function renamedParameters(form: Form, action: "add" | "remove", parameter: "topic" | "match"): Form {
+  const names = new RegExp(`^${action}(?=_|$)`);
+  return form.filter(([name]) => names.test(name)).map(([name, value]) => [name.replace(names, parameter), value]);
 }
 
 /** Percent-encodes every character that is not unreserved (RFC 3986). */

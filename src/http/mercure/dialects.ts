@@ -8,6 +8,9 @@ import type { MercureDialect } from "./dialect.js";
 import { v0 } from "./v0.js";
 import { v8 } from "./v8.js";
 
+/** Whether it is served or not: a stream may outlive a change of [hub] protocol. */
+export const dialectNamed = (name: MercureDialect["name"]): MercureDialect => (name === v8.name ? v8 : v0);
+
 export class Dialects {
   readonly #served: readonly [MercureDialect, ...MercureDialect[]];
 

@@ -32,6 +32,7 @@ export interface PresenceOptions {
 export interface RemotePresence {
   /** `isNew`: it has just come; else it was there before this process. */
   joined(subscriber: Subscriber, isNew: boolean): void;
+  changed(subscriber: Subscriber): void;
   left(subscriber: Subscriber): void;
   subscribers(): Iterable<Subscriber>;
   /** Tells of those who come and go from now on. */
@@ -58,6 +59,7 @@ export class Presence implements PresenceListener, PresenceSource {
     this.log = log;
     others?.observe({
       joined: (subscriber) => log.add(subscriber, true),
+      changed: (before, after) => this.#logChange(before, after),
       left: (subscriber) => log.add(subscriber, false),
       missed: () => log.lose(),
     });
@@ -75,6 +77,18 @@ export class Presence implements PresenceListener, PresenceSource {
 
   adopted(subscriber: Subscriber): void {
     this.#add(subscriber, false);
+  }
+
+  changed(before: Subscriber, after: Subscriber): void {
+    this.#changes++;
+    this.#subscribers.set(after.id, after);
+    this.#others?.changed(after);
+    this.#logChange(before, after);
+  }
+
+  #logChange(before: Subscriber, after: Subscriber): void {
+    this.log.add({ ...before, subscriptions: without(before.subscriptions, after.subscriptions) }, false);
+    this.log.add({ ...after, subscriptions: without(after.subscriptions, before.subscriptions) }, true);
   }
 
   left(subscriber: Subscriber): void {
@@ -150,6 +164,12 @@ function subscriptionsOf(
   return subscriber.subscriptions
     .filter((subscribed) => isSought(subscribed) && dialect.shows(subscribed))
     .map((subscribed) => ({ subscriber, subscribed }));
+}
+
+/** The subscriptions that are not among others. */
+function without(subscriptions: readonly Subscribed[], others: readonly Subscribed[]): readonly Subscribed[] {
+  const known = new Set(others.map(({ kind, match }) => `${kind}\n${match}`));
+  return subscriptions.filter(({ kind, match }) => !known.has(`${kind}\n${match}`));
 }
 
 const dialectOf = (subscribed: Subscribed): MercureDialect => (v8.shows(subscribed) ? v8 : v0);

@@ -1,9 +1,9 @@
 /** Mercure 0.x: draft-dunglas-mercure-07 and its reference hub before 1.0, spoken by most deployed clients. */
 import { ProtocolError } from "../../errors.js";
-
+import { wordsOf } from "../../matching/selector.js";
 import { valuesOf } from "../form.js";
 import { lastEventIdIn } from "../last-event-id.js";
-import { encodeSegment, type MercureDialect } from "./dialect.js";
+import { encodeSegment, type MercureDialect, renamedParameters } from "./dialect.js";
 import { isReserved } from "./reserved.js";
 
 /** In one request; the limit of the reference hub. */
@@ -22,6 +22,17 @@ export const v0: MercureDialect = {
     }
     return topics.map((value) => ({ selects: "template", kind: "topic", value }));
   },
+
+  changedSelectors(form, action) {
+    const topics = renamedParameters(form, action, "topic");
+    if (topics.some(([name]) => name !== "topic")) {
+      throw new ProtocolError("invalid", `"${action}_..." is draft-08, and the stream is of 0.x: use "${action}"`);
+    }
+    return topics.length === 0 ? [] : v0.requestedSelectors(topics);
+  },
+
+  maxSelectorCount: MAX_TOPIC_COUNT,
+  parametersOf: (selectors) => ({ topic: selectors.map(wordsOf) }),
 
   lastEventId: (form) => lastEventIdIn(form, ["lastEventID", "Last-Event-ID"]),
   lastEventIdHeader: "Last-Event-ID",

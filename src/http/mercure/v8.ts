@@ -1,7 +1,8 @@
 /** Mercure draft-dunglas-mercure-08. */
 import { ProtocolError } from "../../errors.js";
+import { type Selector, wordsOf } from "../../matching/selector.js";
 import { lastEventIdIn } from "../last-event-id.js";
-import { encodeSegment, type MercureDialect, type RequestedSelector } from "./dialect.js";
+import { encodeSegment, type MercureDialect, type RequestedSelector, renamedParameters } from "./dialect.js";
 import { isReserved } from "./reserved.js";
 
 /** In one request; the limit of the reference hub. */
@@ -31,6 +32,20 @@ export const v8: MercureDialect = {
       throw new ProtocolError("invalid", `${selectors.length} matchers, at most ${MAX_MATCHER_COUNT} are accepted`);
     }
     return selectors;
+  },
+
+  changedSelectors(form, action) {
+    const matchers = renamedParameters(form, action, "match");
+    return matchers.length === 0 ? [] : v8.requestedSelectors(matchers);
+  },
+
+  maxSelectorCount: MAX_MATCHER_COUNT,
+
+  parametersOf(selectors) {
+    const isPattern = ({ kind }: Selector) => kind === "urlpattern";
+    const patterns = selectors.filter(isPattern).map(wordsOf);
+    const match = selectors.filter((it) => !isPattern(it)).map(wordsOf);
+    return { match, ...(patterns.length > 0 && { match_urlpattern: patterns }) };
   },
 
   lastEventId: (form) => lastEventIdIn(form, ["last_event_id"]),

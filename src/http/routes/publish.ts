@@ -69,6 +69,7 @@ export class PublishRoute {
     const key = idempotencyKey(request);
     const published = await publisher.publish({
       ...{ drafts, publisher: scopeOf(principal) },
+      ...(settings.current.visitors && principal === "anonymous" && { rateScope: `http ${request.remote}` }),
       ...(key !== undefined && { key }),
       ...(condition && { condition }),
     });

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { heartbeatEvent } from "../../delivery/heartbeat-event.js";
 import type { ReplayRequest } from "../../delivery/replay.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
+import type { StreamControl } from "../../delivery/stream-control.js";
 import type { Subscribed, Subscriber } from "../../delivery/subscriber.js";
 import type { Hub } from "../../hub/hub.js";
 import type { Interest } from "../../matching/interest.js";
@@ -21,9 +22,11 @@ import { corsHeaders, NO_CORS } from "../cors.js";
 import { errorResponse, rejection, retryAfter } from "../error-response.js";
 import { rejectEncodedBody } from "../form.js";
 import { lastEventIdOfHeader } from "../last-event-id.js";
+import { checkPatternCost } from "../pattern-cost.js";
 import { encodeResponseHead, type Response } from "../response.js";
 import type { RouteMethod, RouteResult } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
+import { newStreamName, ownerOf } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
 
 /**
@@ -129,9 +132,10 @@ export class SubscribeRoute {
     const grants = principal === "anonymous" ? NO_GRANTS : canonical(principal.subscribe);
     const isPublicOnly = grants.length > 0 && !server.servesPrivate;
     const interest = server.servesPrivate ? interestOf(parsed, principal, grants) : parsed.interest;
-    const rejected =
-      this.#rejectAtLimit(request) ?? this.#rejectPatternCost(server, interest) ?? this.#rejectRevoked(principal);
+    const rejected = this.#rejectAtLimit(request) ?? this.#rejectRevoked(principal);
     if (rejected) return rejected;
+    checkPatternCost(hub, server, interest, this.#deps.settings.current);
+    const control = parsed.isControlled ? newControl(parsed, principal) : undefined;
     hub.subscribe(server, {
       id: request.id,
       remote: request.remote,
@@ -143,14 +147,21 @@ export class SubscribeRoute {
       creditLimit: request.credits,
       isPublicOnly,
       namesOpening: asksForEvents(request),
-      head: this.#start(request, parsed, principal, replay),
+      control,
+      head: this.#start(request, parsed, principal, replay, control),
     });
     return "streaming";
   }
 
   /** What precedes the first position: the head, and the first heartbeat event, so that its client knows the interval from the beginning. */
-  #start(request: HttpRequest, parsed: SubscribeRequest, principal: Principal, replay: ReplayRequest): Buffer {
-    const head = this.#head(request, parsed, principal, replay);
+  #start(
+    request: HttpRequest,
+    parsed: SubscribeRequest,
+    principal: Principal,
+    replay: ReplayRequest,
+    control: StreamControl | undefined,
+  ): Buffer {
+    const head = this.#head(request, parsed, principal, replay, control);
     const { heartbeatMs } = this.#deps.settings.current;
     if (!parsed.hasHeartbeatEvents || heartbeatMs === 0) return head;
     return Buffer.concat([head, heartbeatEvent(heartbeatMs)]);
@@ -158,7 +169,13 @@ export class SubscribeRoute {
 
   // ---- The head of the response ----------------------------------------------------------------------------------------
 
-  #head(request: HttpRequest, parsed: SubscribeRequest, principal: Principal, replay: ReplayRequest): Buffer {
+  #head(
+    request: HttpRequest,
+    parsed: SubscribeRequest,
+    principal: Principal,
+    replay: ReplayRequest,
+    control: StreamControl | undefined,
+  ): Buffer {
     const { hub, settings, date } = this.#deps;
     const { retryMs, corsOrigins } = settings.current;
     const { lastEventIdHeader } = parsed;
@@ -168,9 +185,10 @@ export class SubscribeRoute {
         ? { [lastEventIdHeader]: hub.replayedAfter(replay) ?? "earliest" }
         : undefined;
     const cors = corsHeaders(request, corsOrigins);
-    const isPlain = cors === NO_CORS && !startHeader && !isPrivate(request, principal);
+    const isPlain = cors === NO_CORS && !startHeader && !control && !isPrivate(request, principal);
     if (isPlain) return this.#plainHead(date())(retryMs);
-    return encodeHead(retryMs, { Date: date(), ...this.#headers(request, principal), ...startHeader });
+    const named = control && { "M2push-Stream": control.name };
+    return encodeHead(retryMs, { Date: date(), ...this.#headers(request, principal), ...startHeader, ...named });
   }
 
   #headers(request: HttpRequest, principal: Principal): Readonly<Record<string, string>> {
@@ -223,16 +241,6 @@ export class SubscribeRoute {
     return undefined;
   }
 
-  #rejectPatternCost(server: ServerDelivery, interest: Interest): Response | undefined {
-    const { hub, settings } = this.#deps;
-    const { maxPatternCost, retryMs } = settings.current;
-    const added = maxPatternCost > 0 ? server.patternCostOf(interest) : 0;
-    if (added === 0 || hub.patternCost + added <= maxPatternCost) return undefined;
-    const reason = `a pattern cost of ${added} more is above max_pattern_cost`;
-    const body = "the patterns of all streams are too expensive\n";
-    return rejection("unavailable", { headers: retryAfter(retryMs), body, reason });
-  }
-
   /** The key of a token may be removed while the request is in progress. */
   #rejectRevoked(principal: Principal): Response | undefined {
     const { hub, settings } = this.#deps;
@@ -262,6 +270,11 @@ function continueWith<T>(
 function subscribeError(error: unknown): Response {
   const response = errorResponse(error);
   return response.code === "too_large" ? { ...response, status: 400 } : response;
+}
+
+function newControl({ dialect }: SubscribeRequest, principal: Principal): StreamControl {
+  const owner = ownerOf(principal);
+  return { name: newStreamName(), dialect: dialect.name, ...(owner !== undefined && { owner }) };
 }
 
 const isPrivate = (request: HttpRequest, principal: Principal): boolean =>

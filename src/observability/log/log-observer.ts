@@ -55,6 +55,8 @@ export class LogObserver {
         return this.#clientAdopted(event);
       case "clientDisconnected":
         return this.#clientDisconnected(event);
+      case "topicsChanged":
+        return this.#topicsChanged(event);
       case "idRepeated":
         return this.#idRepeated(event);
       case "gapReported":
@@ -121,6 +123,11 @@ export class LogObserver {
     const event = "disconnect";
     const fields = { event, server, client: id, remote, topics, clients, reason, seconds };
     this.#log.info(fields, MESSAGES.clientDisconnected);
+  }
+
+  #topicsChanged({ server, client: { id, audience } }: EventOf<"topicsChanged">): void {
+    const topics = topicsOf(audience.interest);
+    this.#log.debug({ event: "topics_changed", server, client: id, topics }, MESSAGES.topicsChanged);
   }
 
   #published({ publication }: EventOf<"published">): void {

@@ -6,6 +6,7 @@ export const MESSAGES = {
   clientConnected: "client connected",
   clientAdopted: "client adopted",
   clientDisconnected: "client disconnected",
+  topicsChanged: "topics of a stream changed",
   published: "event published",
   flushed: "flush sent",
   idRepeated: "event id repeated: clients that reconnect may miss events or receive some twice",

@@ -37,6 +37,7 @@ function keyOf(values: readonly string[]): string {
 export interface ServerCounters {
   connects: number;
   adoptions: number;
+  topicChanges: number;
   disconnects: number;
   /** Publications times the clients they were sent to. */
   deliveries: number;
@@ -114,7 +115,7 @@ export class Counters {
 }
 
 function zeros(): ServerCounters {
-  const counts = { connects: 0, adoptions: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
+  const counts = { connects: 0, adoptions: 0, topicChanges: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
   const trouble = { linkLosses: 0, staleMessages: 0, controlFailures: 0, orphansClosed: 0 };
   return { ...counts, ...trouble, fenceMs: undefined, latencyMs: undefined };
 }

@@ -140,6 +140,13 @@ export class Exposition {
       ],
       [
         "counter",
+        "topic_changes_total",
+        "Changes of the topics of open streams.",
+        of,
+        servers((it) => it.topicChanges),
+      ],
+      [
+        "counter",
         "orphans_closed_total",
         "Connections closed that an earlier process left without a response.",
         of,

@@ -121,7 +121,10 @@ export function commitPages(
   let [records, bytes] = [0, 0];
   for (const clients of changed.values()) {
     records += clients.size;
-    for (const client of clients.values()) bytes += client ? client.selectors.join().length : 0;
+    for (const client of clients.values()) bytes += client ? sizeOf(client) : 0;
   }
   return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + MAX_RECORD_BYTES * records) / PAGE_BYTES);
 }
+
+/** Characters of the members that clients determine. */
+const sizeOf = ({ selectors, control }: ClientRow): number => selectors.join().length + (control?.notice?.length ?? 0);

@@ -24,7 +24,8 @@ import {
   storedClients,
   writeLabel,
 } from "./client-files.js";
-import { FileRequestRecord } from "./file-request-record.js";
+import { PendingWrites } from "./pending-writes.js";
+import { RequestRecords } from "./request-records.js";
 
 /** Accuracy of the recorded time of an unclean shutdown. */
 const ALIVE_INTERVAL_MS = 500;
@@ -36,12 +37,6 @@ const FILE_CHECK_INTERVAL_MS = 2000;
  * reconnect. (In a storm of connects, a transaction for each turn took a twentieth of the daemon's CPU time.)
  */
 const COMMIT_INTERVAL_MS = 50;
-
-/**
- * From the commit of a client until its response head has surely been sent: the heads of streams that open together share a message
- * (mongrel2/stream-head-batcher.ts). After a kill in between, the next process would continue a stream that never began.
- */
-const HEAD_SENT_MS = 50;
 
 export interface LmdbClientStoreOptions {
   /** Must exist and belong to this process alone. */
@@ -69,11 +64,12 @@ export class LmdbClientStore implements ClientStore {
   readonly #existedBefore: boolean;
   /** Whether the file has the boot, epoch and generation written. */
   #isLabelled: boolean;
-  readonly #requestRecords = new Map<string, FileRequestRecord>();
+  readonly #requestRecords: RequestRecords;
   /** Uncommitted changes by server and id; the last one counts; undefined = removed. */
   readonly #changedClients = new Map<string, Map<number, ClientRow | undefined>>();
   readonly #changedCheckpoints = new Map<string, Partial<Checkpoint>>();
   #isCommitScheduled = false;
+  readonly #pendingWrites = new PendingWrites();
   readonly #coalescer: Coalescer;
   /** No commit before this time, after a failed one. Monotonic, milliseconds. */
   #retryAt = Number.NEGATIVE_INFINITY;
@@ -95,6 +91,11 @@ export class LmdbClientStore implements ClientStore {
     this.#generation = this.#isLabelled ? generation : this.#existedBefore ? generation + 1 : 0;
     this.#epoch = epoch;
     this.#checkpoints = new Checkpoints(this.#checkpointsPath, boot, this.#generation);
+    this.#requestRecords = new RequestRecords(clock, (server) => ({
+      ...{ folder, server, boot, onWrite: options.onWrite },
+      monotonic: () => clock.monotonic(),
+      cleanStop: this.#checkpoints.stoppedCleanly(server),
+    }));
     this.#coalescer = new Coalescer(clock, COMMIT_INTERVAL_MS, () => this.#commit());
     this.#timers = [
       clock.every(ALIVE_INTERVAL_MS, () => this.#recordAlive()),
@@ -120,24 +121,7 @@ export class LmdbClientStore implements ClientStore {
   }
 
   requests(server: string): RequestRecord {
-    return this.#requestRecordOf(server);
-  }
-
-  #requestRecordOf(server: string): FileRequestRecord {
-    const known = this.#requestRecords.get(server);
-    if (known) return known;
-    const { folder, boot, clock, onWrite: wrote } = this.#options;
-    const cleanStop = this.#checkpoints.stoppedCleanly(server);
-    const record = new FileRequestRecord({
-      folder,
-      server,
-      boot,
-      monotonic: () => clock.monotonic(),
-      cleanStop,
-      onWrite: wrote,
-    });
-    this.#requestRecords.set(server, record);
-    return record;
+    return this.#requestRecords.of(server);
   }
 
   put(server: string, client: StoredClient): void {
@@ -147,6 +131,11 @@ export class LmdbClientStore implements ClientStore {
 
   remove(server: string, id: number): void {
     this.#changeClient(server, id);
+  }
+
+  written(): Promise<void> {
+    this.#scheduleCommit();
+    return this.#pendingWrites.wait();
   }
 
   fenced(server: string, through: number): void {
@@ -188,7 +177,7 @@ export class LmdbClientStore implements ClientStore {
     this.#recordAlive();
     this.#retryAt = Number.NEGATIVE_INFINITY;
     this.#commit();
-    for (const record of this.#requestRecords.values()) record.close();
+    for (const record of this.#requestRecords) record.close();
     this.#checkpoints.close();
     await closeClientFiles(this.#files);
   }
@@ -202,6 +191,10 @@ export class LmdbClientStore implements ClientStore {
 
   #changeCheckpoint(server: string, change: Partial<Checkpoint>): void {
     this.#changedCheckpoints.set(server, { ...this.#changedCheckpoints.get(server), ...change });
+    this.#scheduleCommit();
+  }
+
+  #scheduleCommit(): void {
     if (this.#isCommitScheduled) return;
     this.#isCommitScheduled = true;
     setImmediate(() => {
@@ -213,14 +206,19 @@ export class LmdbClientStore implements ClientStore {
   #recordAlive(): void {
     const aliveAt = this.#options.clock.monotonic();
     for (const server of this.#trusted) this.#changeCheckpoint(server, { aliveAt });
-    for (const record of this.#requestRecords.values()) record.retry();
+    for (const record of this.#requestRecords) record.retry();
     if (this.#changedClients.size > 0 || !this.#isLabelled) this.#coalescer.request();
   }
 
   /** Retried after a failure (disk full): until then stored offsets are too low, and after a kill clients may get events twice. */
   #commit(): void {
-    if (this.#changedClients.size + this.#changedCheckpoints.size === 0 && this.#isLabelled) return;
-    if (this.#options.clock.monotonic() < this.#retryAt) return;
+    const isUnchanged = this.#changedClients.size + this.#changedCheckpoints.size === 0 && this.#isLabelled;
+    if (isUnchanged) this.#pendingWrites.succeeded();
+    else if (this.#options.clock.monotonic() < this.#retryAt) this.#pendingWrites.failed();
+    else this.#write();
+  }
+
+  #write(): void {
     try {
       if (this.#changedClients.size > 0 || !this.#isLabelled) {
         const { root, space, lastPage } = this.#files;
@@ -228,23 +226,18 @@ export class LmdbClientStore implements ClientStore {
         root.transactionSync(() => this.#writeClients());
       }
       this.#isLabelled = true;
-      for (const [server, changed] of this.#changedClients) this.#endRecordedRequests(server, changed.keys());
+      for (const [server, changed] of this.#changedClients) this.#requestRecords.clientsWritten(server, changed.keys());
       this.#changedClients.clear();
       this.#options.onWrite(this.#path, undefined);
+      this.#pendingWrites.succeeded();
     } catch (error) {
       this.#retryAt = this.#options.clock.monotonic() + ALIVE_INTERVAL_MS;
       this.#options.onWrite(this.#path, error);
       this.#dropUnwritten();
+      this.#pendingWrites.failed(error);
       return;
     }
     if (this.#writeCheckpoints(this.#changedCheckpoints)) this.#changedCheckpoints.clear();
-  }
-
-  /** The requests of new clients count as answered once their response heads have been sent. */
-  #endRecordedRequests(server: string, ids: Iterable<number>): void {
-    const record = this.#requestRecordOf(server);
-    const opened = record.unansweredOf(ids);
-    if (opened.length > 0) this.#options.clock.after(HEAD_SENT_MS, () => record.recorded(opened));
   }
 
   #writeCheckpoints(changes: Iterable<readonly [string, Partial<Checkpoint>]>): boolean {
@@ -278,7 +271,7 @@ export class LmdbClientStore implements ClientStore {
       for (const [id, client] of changed) {
         if (client || this.#files.clients.doesExist([server, id])) continue;
         changed.delete(id);
-        this.#requestRecordOf(server).recorded([id]);
+        this.#requestRecords.of(server).recorded([id]);
       }
     }
   }
@@ -289,7 +282,7 @@ export class LmdbClientStore implements ClientStore {
       mkdirSync(this.#options.folder, { recursive: true });
       if (!existsSync(this.#path)) this.#files = recreateClientFiles(this.#path, this.#files);
       if (!existsSync(this.#checkpointsPath)) this.#checkpoints.reopen(this.#checkpointsPath);
-      for (const record of this.#requestRecords.values()) record.rewriteIfGone();
+      for (const record of this.#requestRecords) record.rewriteIfGone();
       this.#options.onWrite(this.#options.folder, undefined);
     } catch (error) {
       this.#options.onWrite(this.#options.folder, error);

@@ -24,6 +24,8 @@ export function nullClientStore(clock: Clock): ClientStore {
     requests,
     put: (server, { id }) => requests(server).recorded([id]),
     remove: (server, id) => requests(server).recorded([id]),
+    // No other process continues these streams.
+    written: () => Promise.resolve(),
     fenced() {},
     markTrusted() {},
     markUntrusted() {},

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { checkOrigin } from "../../../src/cli/doctor/check-origin.js";
-import { checkSettings, checkUploads } from "../../../src/cli/doctor/check-settings.js";
+import { checkForwarding, checkSettings, checkUploads } from "../../../src/cli/doctor/check-settings.js";
 import { databaseFindings as found } from "../../../src/cli/doctor/database-findings.js";
 import { loadConfig } from "../../../src/config/load-config.js";
 import type { Config } from "../../../src/config/schema.js";
@@ -53,6 +53,13 @@ describe("checkSettings", () => {
     const withStore = { settings: new Map([["upload.temp_store", "/dev/null/XXXXXX"]]) };
     assert.deepEqual(checkUploads(database({ settings: new Map() })), [found.uploadsUnset()]);
     assert.deepEqual(checkUploads(database(withStore)), [found.uploadsGood()]);
+  });
+
+  test("warns where Mongrel2 replaces the header of trusted proxies", () => {
+    const keeping = database({ settings: new Map([["no_clobber_xff", "1"]]) });
+    assert.deepEqual(checkForwarding(database(), []), []);
+    assert.deepEqual(checkForwarding(database(), ["127.0.0.1"]), [found.forwardingReplaced()]);
+    assert.deepEqual(checkForwarding(keeping, ["127.0.0.1"]), [found.forwardingKept()]);
   });
 
   test("accepts the settings that operating.md recommends", () => {

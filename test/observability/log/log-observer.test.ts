@@ -85,6 +85,13 @@ describe("LogObserver", () => {
     });
   });
 
+  test("a client whose topics change", () => {
+    const { observe, client, lines } = setUp();
+    observe({ type: "topicsChanged", server: "main", client });
+    const { remote: _, ...who } = WHO;
+    assert.deepEqual(only(lines), { level: "debug", event: "topics_changed", ...who, msg: MESSAGES.topicsChanged });
+  });
+
   const server = "main";
   const invalid = new ProtocolError("invalid", "not a request");
   const overloaded = { code: "overloaded", subject: "main", message: "too many", fix: "wait", since: 0 } as const;

@@ -13,12 +13,14 @@ describe("Metrics observer", () => {
     for (let id = 0; id < 3; id++)
       observe({ type: "clientConnected", server: "main", client: CLIENT, clients: id + 1 });
     observe({ type: "clientAdopted", server: "main", client: CLIENT, clients: 4 });
+    observe({ type: "topicsChanged", server: "main", client: CLIENT });
     observe({ type: "clientDisconnected", server: "main", client: CLIENT, reason: "left", clients: 3 });
     observe({ type: "clientDisconnected", server: "main", client: CLIENT, reason: "server lost", clients: 2 });
     observe({ type: "clientConnected", server: "other", client: CLIENT, clients: 1 });
     const text = await exposition.text();
     assert.equal(sampleOf(text, "m2push_connects_total", MAIN), 3);
     assert.equal(sampleOf(text, "m2push_adoptions_total", MAIN), 1);
+    assert.equal(sampleOf(text, "m2push_topic_changes_total", MAIN), 1);
     assert.equal(sampleOf(text, "m2push_disconnects_total", { ...MAIN, reason: "left" }), 1);
     assert.equal(sampleOf(text, "m2push_disconnects_total", { ...MAIN, reason: "server lost" }), 1);
     assert.equal(sampleOf(text, "m2push_connects_total", { server: "other" }), 1);

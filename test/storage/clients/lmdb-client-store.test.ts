@@ -58,6 +58,17 @@ const NOTHING: PreviousClients = { clients: [], aliveAt: 0, cleanStop: false, is
 const turn = () => new Promise(setImmediate);
 
 describe("LmdbClientStore", () => {
+  test("written() resolves when a client is on disk, without waiting for the interval of commits", async (t) => {
+    const { open, left } = setUp(t);
+    const store = open();
+    t.after(() => store.close());
+    const control = { name: "n", dialect: "0.x", notice: "{}" } as const;
+    store.put("a", client(1, { control }));
+    await store.written();
+    assert.deepEqual(await left(), [client(1, { control, acknowledgedOffset: 5 })]);
+    await store.written();
+  });
+
   test("the next process finds the clients; those that a fence covers have the acknowledged offset of their server", async (t) => {
     const { open } = setUp(t);
     const first = open();

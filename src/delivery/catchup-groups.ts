@@ -1,0 +1,126 @@
+/**
+ * The groups of clients that catch up: clients of one audience that have been sent everything up to the same offset share a group, and with
+ * it each read and each body. A client to which a notice is due is in a group of its own until the notice is sent.
+ */
+import type { Trial } from "../matching/trial.js";
+import type { Audience } from "./audience.js";
+import type { CatchingUp, Client } from "./client.js";
+import type { ReadPage } from "./history-reader.js";
+
+/** It is the state of each of its clients. */
+export interface CatchupGroup extends CatchingUp {
+  readonly audience: Audience<Client>;
+  readonly clients: Set<Client>;
+  /** The data of the m2push-topics event that precedes the next event of its one client; undefined = none is due. */
+  readonly notice: string | undefined;
+  /** A read is in progress: the group waits for it. */
+  isReading: boolean;
+  /** The result of that read. */
+  page: ReadPage | undefined;
+  /** Of the publication after its cursor, which took more than one slice. */
+  trial: Trial | undefined;
+  /** Its next body is one publication of this size, for which no client had credit, bytes; 0 = unknown. */
+  neededBytes: number;
+}
+
+export class CatchupGroups {
+  /** All groups, in the order in which they are served: a served group moves to the end. */
+  readonly #queue = new Set<CatchupGroup>();
+  /** Those without a notice, by audience and cursor. */
+  readonly #shared = new Map<Audience<Client>, Map<number, CatchupGroup>>();
+  /** Those with a notice. */
+  readonly #own = new Map<Client, CatchupGroup>();
+
+  get count(): number {
+    return this.#queue.size;
+  }
+
+  /** In the order in which they are served. A group that is added or moved to the end meanwhile follows. */
+  [Symbol.iterator](): Iterator<CatchupGroup> {
+    return this.#queue[Symbol.iterator]();
+  }
+
+  /** The groups of an audience, those with a notice excepted. */
+  of(audience: Audience<Client>): Iterable<CatchupGroup> {
+    return this.#shared.get(audience)?.values() ?? [];
+  }
+
+  /** The group at a cursor that has no notice; undefined = there is none. */
+  at(audience: Audience<Client>, cursor: number): CatchupGroup | undefined {
+    return this.#shared.get(audience)?.get(cursor);
+  }
+
+  /** Puts a client that is in no group into one. */
+  put(client: Client, cursor: number, notice?: string): void {
+    const group =
+      notice === undefined ? this.#groupAt(client.audience, cursor) : this.#add(client.audience, cursor, notice);
+    if (notice !== undefined) this.#own.set(client, group);
+    group.clients.add(client);
+    client.catchUp(group);
+  }
+
+  /** Takes a client out of its group, which stays if it has other clients; false if the client is in none. */
+  remove(client: Client): boolean {
+    const { state, audience } = client;
+    const group = this.#own.get(client) ?? (state.name === "catchingUp" ? this.at(audience, state.cursor) : undefined);
+    if (!group?.clients.has(client)) return false;
+    this.take(group, client);
+    this.dropIfEmpty(group);
+    return true;
+  }
+
+  /** Takes a client out of its group. Must be followed by dropIfEmpty(). */
+  take(group: CatchupGroup, client: Client): void {
+    group.clients.delete(client);
+    if (group.notice !== undefined) this.#own.delete(client);
+  }
+
+  dropIfEmpty(group: CatchupGroup): void {
+    if (group.clients.size > 0 || !this.#queue.delete(group) || group.notice !== undefined) return;
+    const groups = this.#shared.get(group.audience);
+    groups?.delete(group.cursor);
+    if (groups?.size === 0) this.#shared.delete(group.audience);
+  }
+
+  /** The other groups are served before it. Its page is used up. */
+  moveToEnd(group: CatchupGroup): void {
+    group.page = undefined;
+    this.#queue.delete(group);
+    this.#queue.add(group);
+  }
+
+  /** Removes all groups and returns them. */
+  removeAll(): CatchupGroup[] {
+    const groups = [...this.#queue];
+    this.#queue.clear();
+    this.#shared.clear();
+    this.#own.clear();
+    return groups;
+  }
+
+  #groupAt(audience: Audience<Client>, cursor: number): CatchupGroup {
+    const known = this.at(audience, cursor);
+    if (known) return known;
+    const group = this.#add(audience, cursor, undefined);
+    const groups = this.#shared.get(audience);
+    if (groups) groups.set(cursor, group);
+    else this.#shared.set(audience, new Map([[cursor, group]]));
+    return group;
+  }
+
+  #add(audience: Audience<Client>, cursor: number, notice: string | undefined): CatchupGroup {
+    const group: CatchupGroup = {
+      name: "catchingUp",
+      audience,
+      cursor,
+      clients: new Set(),
+      notice,
+      isReading: false,
+      page: undefined,
+      trial: undefined,
+      neededBytes: 0,
+    };
+    this.#queue.add(group);
+    return group;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Changes the topics of an open stream: parses what is added and removed, in the dialect of the stream, and checks the limits of a new stream
+ * against the result. The stream keeps its grants: a token decides them when the stream opens.
+ */
+
+import type { TopicChange } from "../delivery/server-delivery.js";
+import type { JsonValue, Subscribed, Subscriber } from "../delivery/subscriber.js";
+import { ProtocolError } from "../errors.js";
+import type { OpenStream } from "../hub/controlled-streams.js";
+import type { Hub } from "../hub/hub.js";
+import type { CompileWork } from "../matching/compile-work.js";
+import { canonical, parseSelector, type Selector, textOf, wordsOf } from "../matching/selector.js";
+import { positionId } from "../protocol/position.js";
+import type { CompileQueue } from "./compile-queue.js";
+import type { Form } from "./form.js";
+import type { MercureDialect, RequestedSelector } from "./mercure/dialect.js";
+import { dialectNamed } from "./mercure/dialects.js";
+import { checkPatternCost } from "./pattern-cost.js";
+import type { LiveSettings } from "./settings.js";
+import { checkSelectorBytes, isPattern } from "./subscribe-request.js";
+
+/** A request to change a stream, whose principal is authorized. It is JSON. */
+export interface TopicChangeRequest {
+  /** Of the stream. */
+  readonly stream: string;
+  /** See ownerOf(); absent = the request has no token. */
+  readonly owner?: string | undefined;
+  /** Its parameters: `add` and `remove`, and their variants. */
+  readonly form: Form;
+  /** By added values: what others may see of the subscriber (Mercure, "Active Subscriptions"). */
+  readonly payloads: Readonly<Record<string, JsonValue>>;
+}
+
+/** The id of the position from which the change holds, and what the stream selects from there on, as parameters of its dialect. */
+export interface ChangedTopics {
+  readonly position: string;
+  readonly parameters: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface TopicChangesDeps {
+  readonly hub: Hub;
+  readonly history: { readonly epoch: string };
+  /** The hub's URL. */
+  readonly base: string;
+  readonly queue: CompileQueue;
+  readonly settings: LiveSettings;
+}
+
+const needsToken = () =>
+  new ProtocolError("forbidden", "a topic needs a token, and the stream has none; fix: open a stream with a token");
+
+/** What a request adds and removes. */
+interface Edit {
+  readonly added: readonly RequestedSelector[];
+  readonly removed: readonly RequestedSelector[];
+}
+
+/** The same, compiled. */
+interface CompiledEdit {
+  readonly added: readonly Selector[];
+  readonly removed: ReadonlySet<string>;
+}
+
+export class TopicChanges {
+  readonly #deps: TopicChangesDeps;
+
+  constructor(deps: TopicChangesDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Resolves when the change is in the client record. Rejects as ControlledStreams.change() does, and with "invalid", "too_large" or
+   * "unavailable" where a new stream with these topics would be rejected.
+   */
+  async change({ stream: name, owner, form, payloads }: TopicChangeRequest): Promise<ChangedTopics> {
+    const { hub, history } = this.#deps;
+    const control = hub.streams.find(name, owner);
+    const dialect = dialectNamed(control.dialect);
+    const edit = readEdit(form, dialect);
+    const compiled = await this.#compile(edit);
+    if (control.owner === undefined && this.#deps.settings.current.access.needToken(compiled.added)) throw needsToken();
+    let selectors: readonly Selector[] = [];
+    const offset = await hub.streams.change(name, owner, (stream) => {
+      selectors = selectorsAfter(stream, compiled, dialect);
+      return this.#decide(stream, selectors, changedSubscriber(stream, edit, payloads), dialect);
+    });
+    return { position: positionId(history.epoch, offset), parameters: dialect.parametersOf(selectors) };
+  }
+
+  #compile({ added, removed }: Edit): CompiledEdit | Promise<CompiledEdit> {
+    const { base, queue } = this.#deps;
+    const compile = (work?: CompileWork): CompiledEdit => {
+      const parse = ({ selects, value }: RequestedSelector) => parseSelector(selects, value, base, work);
+      return { added: added.map(parse), removed: new Set(removed.map((it) => textOf(parse(it)))) };
+    };
+    return [...added, ...removed].some(isPattern) ? queue.compile(compile) : compile();
+  }
+
+  #decide(
+    { server, client }: OpenStream,
+    selectors: readonly Selector[],
+    subscriber: Subscriber | undefined,
+    dialect: MercureDialect,
+  ): TopicChange {
+    const { hub, settings } = this.#deps;
+    const interest = { ...client.audience.interest, selectors };
+    checkPatternCost(hub, server, interest, settings.current);
+    return { interest, subscriber, notice: JSON.stringify(dialect.parametersOf(selectors)) };
+  }
+}
+
+/** Throws "invalid" for a form that the dialect does not allow, or that changes nothing. */
+function readEdit(form: Form, dialect: MercureDialect): Edit {
+  const [added, removed] = [dialect.changedSelectors(form, "add"), dialect.changedSelectors(form, "remove")];
+  if (added.length + removed.length === 0) {
+    throw new ProtocolError("invalid", 'neither "add" nor "remove" in the form; fix: name the topics to add or remove');
+  }
+  return { added, removed };
+}
+
+/** The selectors of a stream after a change. Throws "invalid" or "too_large" where a new stream with them would be rejected. */
+function selectorsAfter(
+  { client }: OpenStream,
+  { added, removed }: CompiledEdit,
+  { maxSelectorCount }: MercureDialect,
+): readonly Selector[] {
+  const both = added.find((selector) => removed.has(textOf(selector)));
+  if (both) throw new ProtocolError("invalid", "a topic is both added and removed; fix: send two requests");
+  const kept = client.audience.interest.selectors.filter((selector) => !removed.has(textOf(selector)));
+  const selectors = canonical([...kept, ...added]);
+  if (selectors.length > maxSelectorCount) {
+    const text = `the stream would have ${selectors.length} topics, at most ${maxSelectorCount} are accepted`;
+    throw new ProtocolError("invalid", `${text}; fix: remove others in the same request`);
+  }
+  checkSelectorBytes(selectors.map((selector) => ({ value: wordsOf(selector) })));
+  return selectors;
+}
+
+/** The entry of its client in the subscription API, if it has one. */
+function changedSubscriber(
+  { client: { subscriber } }: OpenStream,
+  { added, removed }: Edit,
+  payloads: Readonly<Record<string, JsonValue>>,
+): Subscriber | undefined {
+  if (!subscriber) return undefined;
+  const keyOf = ({ kind, match }: Pick<Subscribed, "kind" | "match">) => `${kind}\n${match}`;
+  const subscriptions = new Map(subscriber.subscriptions.map((it) => [keyOf(it), it]));
+  for (const { kind, value: match } of removed) subscriptions.delete(keyOf({ kind, match }));
+  for (const { kind, value: match } of added) {
+    const payload = Object.hasOwn(payloads, match) ? payloads[match] : undefined;
+    const subscribed = { kind, match, ...(payload !== undefined && { payload }) };
+    const key = keyOf(subscribed);
+    if (!subscriptions.has(key)) subscriptions.set(key, subscribed);
+  }
+  return { ...subscriber, subscriptions: [...subscriptions.values()] };
+}
