@@ -56,7 +56,7 @@ async function open(path: string, table: string | undefined) {
     ...{ history, rules, base: BASE, clock: systemClock, clients: nullClientStore(systemClock) },
     bus: new LocalBus(history, systemClock),
     observe: () => {},
-    presenceListener: { joined() {}, left() {}, adopted() {} },
+    presenceListener: { joined() {}, left() {}, adopted() {}, changed() {} },
     random: Math.random,
   });
   history.limit(new TopicLimits(rules, hub.topics));

@@ -28,12 +28,6 @@ interface KeptTable {
   removeSync(key: number): unknown;
 }
 
-/** A record of a block (block.ts). */
-export interface KeptRecord {
-  readonly offset: number;
-  readonly bytes: Buffer;
-}
-
 type DroppedEvent = Pick<Publication, "topics" | "offset">;
 
 /** A block to write. */
@@ -88,10 +82,8 @@ export class KeptLog {
   }
 
   /** Adds events above all that are held, by rising offset. */
-  add(records: readonly KeptRecord[]): KeptChange {
-    const builder = new BlockBuilder();
-    for (const record of records) builder.add(record);
-    return { removedKeys: [], added: builder.end(), count: records.length, dropped: [], swept: this.#swept };
+  add(records: BlockBuilder): KeptChange {
+    return { removedKeys: [], added: records.end(), count: records.count, dropped: [], swept: this.#swept };
   }
 
   /**
@@ -110,7 +102,7 @@ export class KeptLog {
       if (live.length === records.length && records.length > 0) builder.endBlock();
       else {
         removedKeys.push(key);
-        for (const record of live) builder.add({ offset: record.offset, bytes: bytesOf(record) });
+        for (const record of live) builder.add(record);
       }
       if (examined < minEvents) continue;
       swept = key;
@@ -139,34 +131,37 @@ export class KeptLog {
   }
 }
 
-/** A copy: the block is LMDB's memory. */
-export const bytesOf = ({ block, start, bytes }: StoredEvent): Buffer =>
-  Buffer.from(block.subarray(start, start + bytes));
-
 const CRC_BYTES = 4;
 
-/** Joins records to blocks. */
-class BlockBuilder {
+/** Joins records to blocks, and copies them at once: those that it is given may be LMDB's memory. */
+export class BlockBuilder {
   readonly #blocks: NewBlock[] = [];
-  #records: Buffer[] = [];
-  #bytes = CRC_BYTES;
+  #block = Buffer.alloc(0);
+  #usedBytes = CRC_BYTES;
   #last = 0;
+  /** Records so far. */
+  count = 0;
 
-  add({ offset, bytes }: KeptRecord): void {
-    if (this.#bytes + bytes.length > MAX_BLOCK_BYTES) this.endBlock();
-    this.#records.push(bytes);
-    this.#bytes += bytes.length;
+  /** Offsets rise. */
+  add({ block, start, bytes, offset }: StoredEvent): void {
+    if (this.#usedBytes + bytes > this.#block.length) {
+      this.endBlock();
+      this.#block = Buffer.allocUnsafe(Math.max(MAX_BLOCK_BYTES, CRC_BYTES + bytes));
+    }
+    block.copy(this.#block, this.#usedBytes, start, start + bytes);
+    this.#usedBytes += bytes;
     this.#last = offset;
+    this.count++;
   }
 
   /** The next event begins a new block. */
   endBlock(): void {
-    if (this.#records.length === 0) return;
-    const stored = Buffer.concat([Buffer.alloc(CRC_BYTES), ...this.#records], this.#bytes);
+    if (this.#usedBytes === CRC_BYTES) return;
+    const stored = this.#block.subarray(0, this.#usedBytes);
     stored.writeUInt32LE(crc32(stored.subarray(CRC_BYTES)), 0);
     this.#blocks.push({ key: this.#last, stored });
-    this.#records = [];
-    this.#bytes = CRC_BYTES;
+    this.#block = Buffer.alloc(0);
+    this.#usedBytes = CRC_BYTES;
   }
 
   end(): readonly NewBlock[] {

@@ -29,7 +29,7 @@ import {
 import { checkFile, checkVersion, unusable } from "./check-file.js";
 import { BASE_PAGES, indexPages, keptPages, keyPages, pagesToAdd } from "./commit-pages.js";
 import { IdIndex } from "./id-index.js";
-import { bytesOf, type KeptChange, KeptLog, type KeptRecord } from "./kept-log.js";
+import { BlockBuilder, type KeptChange, KeptLog } from "./kept-log.js";
 import { KeyTable } from "./key-table.js";
 import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
 
@@ -285,7 +285,7 @@ export class LmdbStore {
     if (this.#kept && this.#keepPolicy?.isReady === false) return 0;
     const trimmable = this.#findTrimmable(maxEvents);
     if (trimmable.events === 0 && trimmable.keys.length === 0) return 0;
-    const kept = trimmable.kept.length > 0 ? this.#kept?.add(trimmable.kept) : undefined;
+    const kept = trimmable.kept.count > 0 ? this.#kept?.add(trimmable.kept) : undefined;
     const ownPages = indexPages(trimmable.keys.length, trimmable.customIds.length, () => this.#lastPage);
     const pages = ownPages + (kept ? keptPages(kept) : 0);
     if (maxEvents > SMALL_TRIM_EVENTS && !this.#space.canClaim(pages)) return this.trim(SMALL_TRIM_EVENTS);
@@ -320,7 +320,7 @@ export class LmdbStore {
   #findTrimmable(most: number): Trimmable {
     const { maxEvents, maxBytes } = this.#options;
     const expired = this.#ages.expiredOffset(this.#clock.monotonic(), this.#clock.now());
-    const old: Trimmable = { keys: [], customIds: [], kept: [], events: 0, bytes: 0, floor: this.#floor };
+    const old: Trimmable = { keys: [], customIds: [], kept: new BlockBuilder(), events: 0, bytes: 0, floor: this.#floor };
     for (const { key, block } of this.#storedBlocks({ limit: most })) {
       for (const record of block ? storedEventsIn(block) : []) {
         if (record.offset <= old.floor) continue;
@@ -328,7 +328,7 @@ export class LmdbStore {
         if (old.events === most || (isWithin && record.offset > expired)) return old;
         const id = customIdOf(record);
         if (id !== "") old.customIds.push({ id, offset: record.offset });
-        if (this.#isKept(record)) old.kept.push({ offset: record.offset, bytes: bytesOf(record) });
+        if (this.#isKept(record)) old.kept.add(record);
         old.events++;
         old.bytes += record.bytes;
         old.floor = record.offset;
@@ -425,7 +425,7 @@ interface Trimmable {
   /** Publishers' own ids. */
   readonly customIds: { readonly id: string; readonly offset: number }[];
   /** Records of those that are kept. */
-  readonly kept: KeptRecord[];
+  readonly kept: BlockBuilder;
   events: number;
   bytes: number;
   /** The highest removed offset. */
