@@ -143,7 +143,9 @@ async function runCase({ topics, table }: Case): Promise<void> {
   process.send?.("ready");
 }
 
-type End = Awaited<ReturnType<() => Promise<{ diskBytes: number; seconds: number; memoryBytes: number; kept: number; topics: number }>>>;
+type End = Awaited<
+  ReturnType<() => Promise<{ diskBytes: number; seconds: number; memoryBytes: number; kept: number; topics: number }>>
+>;
 
 async function compare(): Promise<void> {
   const children = [];
@@ -181,7 +183,9 @@ async function compare(): Promise<void> {
     });
   }
   console.table(rows);
-  console.log(`keep: ${topicCount} topics against ${FEW_TOPICS}: x${ratio(children[6]?.cpu ?? [], children[5]?.cpu ?? []).toFixed(3)}`);
+  console.log(
+    `keep: ${topicCount} topics against ${FEW_TOPICS}: x${ratio(children[6]?.cpu ?? [], children[5]?.cpu ?? []).toFixed(3)}`,
+  );
 }
 
 const median = (sorted: readonly number[]): number => sorted[sorted.length >> 1] ?? Number.NaN;

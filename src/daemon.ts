@@ -21,9 +21,9 @@ import { internalPublicationFailed, observerFailed } from "./daemon/internal-err
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
-import { type M2pushError, ProtocolError } from "./errors.js";
 import { KeptTopics } from "./delivery/kept-topics.js";
 import { TopicLimits } from "./delivery/topic-limits.js";
+import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { isReserved } from "./http/mercure/reserved.js";

@@ -19,7 +19,9 @@ export function simpleTemplate(template: string): ((topic: string) => boolean) |
   if (prefix === undefined || suffix === undefined) return undefined;
   return (topic) => {
     const end = topic.length - suffix.length;
-    return end >= prefix.length && topic.startsWith(prefix) && topic.endsWith(suffix) && isValue(topic, prefix.length, end);
+    return (
+      end >= prefix.length && topic.startsWith(prefix) && topic.endsWith(suffix) && isValue(topic, prefix.length, end)
+    );
   };
 }
 

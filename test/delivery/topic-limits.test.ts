@@ -41,7 +41,9 @@ describe("TopicLimits", () => {
   });
 
   test("an event with several topics must be among the newest of each of them", async () => {
-    const { publish, shown } = setUp('[[topic]]\ntopic = "a"\nmax_events = 1\n[[topic]]\ntopic = "b"\nmax_events = 3\n');
+    const { publish, shown } = setUp(
+      '[[topic]]\ntopic = "a"\nmax_events = 1\n[[topic]]\ntopic = "b"\nmax_events = 3\n',
+    );
     publish("a", "b");
     publish("b");
     assert.deepEqual(await shown(), [1, 2]);

@@ -5,7 +5,7 @@
  *   kept   offset of the last event -> block
  *
  * It is a log: what is trimmed is added at its end, and an event that is superseded stays until a sweep finds it. The sweep goes round and
- * round over the log, an event for each one that is added, and writes the blocks that have dead events anew. So a publication on one of
+ * round over the log, an event for each one that is added, and writes the blocks that have dead events again, without them. So a publication on one of
  * 1,000,000 topics costs a part of a page; a table by topic costs a page for each (docs/decisions/0061-kept-events.md has the figures).
  */
 import { crc32 } from "node:zlib";

@@ -320,7 +320,14 @@ export class LmdbStore {
   #findTrimmable(most: number): Trimmable {
     const { maxEvents, maxBytes } = this.#options;
     const expired = this.#ages.expiredOffset(this.#clock.monotonic(), this.#clock.now());
-    const old: Trimmable = { keys: [], customIds: [], kept: new BlockBuilder(), events: 0, bytes: 0, floor: this.#floor };
+    const old: Trimmable = {
+      keys: [],
+      customIds: [],
+      kept: new BlockBuilder(),
+      events: 0,
+      bytes: 0,
+      floor: this.#floor,
+    };
     for (const { key, block } of this.#storedBlocks({ limit: most })) {
       for (const record of block ? storedEventsIn(block) : []) {
         if (record.offset <= old.floor) continue;
