@@ -5,10 +5,10 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config({
-  files: ["{src,packaging}/**/*.ts"],
+  files: ["{src,client,packaging}/**/*.ts"],
   languageOptions: {
     parser: tseslint.parser,
-    parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname },
+    parserOptions: { project: ["./tsconfig.json", "./client/tsconfig.json"], tsconfigRootDir: import.meta.dirname },
   },
   linterOptions: { reportUnusedDisableDirectives: "error" },
   plugins: { "@typescript-eslint": tseslint.plugin },

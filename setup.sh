@@ -37,6 +37,7 @@ missing_packages() {
   has firefox-esr || echo firefox-esr
   has nats-server || echo nats-server
   has nginx || echo nginx
+  has lintian || echo lintian
   has haproxy || echo haproxy
   has caddy || echo caddy
   has openssl || echo openssl

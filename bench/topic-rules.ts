@@ -68,7 +68,7 @@ async function open(path: string, table: string | undefined) {
 
 async function ingressOf({ hub, history, rules }: Awaited<ReturnType<typeof open>>) {
   let receive: (parts: Buffer[]) => unknown = () => {};
-  const connection = { holdFor() {} };
+  const connection = { name: "bench", holdFor() {} };
   const ingress = new Ingress({
     source: {
       async start(to) {

@@ -1,5 +1,5 @@
 // The demo page: shows the events of the connection that all its tabs share and the state of that connection, and publishes by a form.
-import { connect } from "./m2push.js";
+import { connect } from "./client/index.js";
 
 const STREAM = "/esupdates";
 const HUB = "/.well-known/mercure";
@@ -8,7 +8,7 @@ const MAX_SHOWN_EVENTS = 200;
 
 const at = (id) => document.getElementById(id);
 const facts = { events: 0, reconnects: 0, wasOpen: false, lost: false, paused: false };
-/** @type {import("./m2push.js").Hub | undefined} */
+/** @type {import("./client/index.js").Hub | undefined} */
 let hub;
 
 /** Adds a line at the top of the list. Data is set as text, never as HTML. */
@@ -99,7 +99,7 @@ at("pause").addEventListener("click", ({ currentTarget: button }) => {
 });
 at("clear").addEventListener("click", () => at("events").replaceChildren());
 
-if ("EventSource" in window) {
+if ("body" in Response.prototype) {
   const topics = new URLSearchParams(location.search).getAll("topic");
   at("topics").value = topics.join(" ");
   follow(topics);

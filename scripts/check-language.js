@@ -10,7 +10,7 @@ import ts from "typescript";
 import { ALLOWED, CODES, DECLARED_NAMES, NAME_PARTS, PHRASES, UNITLESS, UNITS, WORDS } from "./language-rules.js";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
-const READ = ["src", "test", "bench", "html", "config", "packaging", "docs", "README.md", "CONTRIBUTING.md"];
+const READ = ["src", "client", "test", "bench", "html", "config", "packaging", "docs", "README.md", "CONTRIBUTING.md"];
 /** Recorded bytes and figures, not texts of the project; generated pages; and the test of this check, which has the words. */
 const EXCLUDED = /^(?:test\/fixtures|bench\/results|docs\/api)\/|^test\/architecture\/language\.test\.ts$/;
 const TEXT = /\.(?:ts|js|html|css|md|toml|conf|json|yml|sh|c|service|in)$|\/(?:postinst|postrm|prerm|logrotate)$/;
@@ -34,7 +34,7 @@ export function languageFindings(path, text) {
   const found = text
     .split("\n")
     .flatMap((line, at) => wordsOf(path, line).map((word) => `${path}:${at + 1}: "${word}"`));
-  return path.startsWith("src/") ? [...found, ...nameFindings(path, text)] : found;
+  return /^(?:src|client)\//.test(path) ? [...found, ...nameFindings(path, text)] : found;
 }
 
 function wordsOf(path, line) {

@@ -4,7 +4,7 @@
  * change. `npm test -- FILE...` and `npm run test:watch -- FILE...` run the named files or folders, by their source paths
  * (test/hub/hub.test.ts). `--compiled` skips the build; `--without-e2e` leaves out the tests of e2e and fault folders.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const BUILT = join(ROOT, "build");
 const TIMEOUT_MS = 150_000;
-const FILES_PER_PROCESS = 12;
+const FILES_PER_PROCESS = 16;
 /** Stack traces name the sources, and property tests run from one seed. */
 const OPTIONS = ["--enable-source-maps", "--import", "./build/test/support/seed.js"];
 /** Folders whose tests run the daemon beside real peers. */
@@ -20,11 +20,19 @@ const PEER_FOLDER = /(?:^|\/)(?:e2e|fault)\//;
 /** Modules that start a peer: a test that imports one needs it. */
 const PEER_MODULE = /from "[./]+\/support\/(?:nats|nginx|proxies|browser|pair|siege)\.js"|"promtool"/;
 
-/** Runs a command in the project with its output shown; ends this process when it fails. */
-function must(command, ...args) {
-  const { status, signal, error } = spawnSync(command, args, { cwd: ROOT, stdio: "inherit" });
-  if (error) throw error;
-  if (status !== 0) process.exit(signal ? 1 : status);
+/** Runs commands in the project at the same time, with their output shown; ends this process when one fails. */
+async function must(...commands) {
+  const statuses = await Promise.all(commands.map(statusOf));
+  const failed = statuses.find((status) => status !== 0);
+  if (failed !== undefined) process.exit(failed);
+}
+
+function statusOf([command, ...args]) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: ROOT, stdio: "inherit" });
+    child.once("error", reject);
+    child.once("close", (status) => resolve(status ?? 1));
+  });
 }
 
 /** The compiled tests of a folder below build/. The compiler leaves the outputs of removed sources there: they do not count. */
@@ -51,25 +59,18 @@ function needsPeer(path) {
 }
 
 /**
- * Modules that import the unit tests of one folder, at most FILES_PER_PROCESS each: a process of its own for each file would take half a
- * second to start, more than most files need.
+ * Modules that import unit tests, FILES_PER_PROCESS each: a process of its own for each file would take longer to start than most files
+ * need. Neighbours share a process, which are mostly tests of one folder.
  */
 function grouped(units) {
-  const folders = new Map();
-  for (const path of units.sort()) {
-    const folder = relative(join(BUILT, "test"), dirname(path));
-    folders.set(folder, [...(folders.get(folder) ?? []), path]);
-  }
-  const groupFolder = mkdtempSync(join(BUILT, "groups-"));
-  process.once("exit", () => rmSync(groupFolder, { recursive: true, force: true }));
-  return [...folders].flatMap(([folder, paths]) => {
-    const count = Math.ceil(paths.length / FILES_PER_PROCESS);
-    return Array.from({ length: count }, (_, index) => {
-      const group = join(groupFolder, `${folder.replaceAll("/", "-") || "test"}-${index + 1}.js`);
-      const members = paths.slice(index * FILES_PER_PROCESS, (index + 1) * FILES_PER_PROCESS);
-      writeFileSync(group, members.map((path) => `import "${relative(groupFolder, path)}";\n`).join(""));
-      return group;
-    });
+  const folder = mkdtempSync(join(BUILT, "groups-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const sorted = units.toSorted();
+  return Array.from({ length: Math.ceil(sorted.length / FILES_PER_PROCESS) }, (_, index) => {
+    const members = sorted.slice(index * FILES_PER_PROCESS, (index + 1) * FILES_PER_PROCESS);
+    const group = join(folder, `${index + 1}.js`);
+    writeFileSync(group, members.map((path) => `import "${relative(folder, path)}";\n`).join(""));
+    return group;
   });
 }
 
@@ -81,7 +82,8 @@ function inOrder(paths) {
 
 function runTests(paths) {
   const files = inOrder(paths).map((path) => relative(ROOT, path));
-  must(process.execPath, ...OPTIONS, `--test-timeout=${TIMEOUT_MS}`, "scripts/run-files.js", `${TIMEOUT_MS}`, ...files);
+  const options = [...OPTIONS, `--test-timeout=${TIMEOUT_MS}`];
+  return must([process.execPath, ...options, "scripts/run-files.js", `${TIMEOUT_MS}`, ...files]);
 }
 
 function unitTests() {
@@ -111,10 +113,10 @@ const args = process.argv.slice(2);
 const flags = new Set(args.filter((arg) => arg.startsWith("--")));
 const sources = args.filter((arg) => !arg.startsWith("--"));
 const isWhole = sources.length === 0 && flags.size === 0;
-if (isWhole) must("bash", "setup.sh", "test");
-if (isWhole) must("npm", "run", "-s", "lint");
-if (!flags.has("--compiled")) must("npm", "run", "-s", "build");
-if (!flags.has("--compiled")) must("npm", "run", "-s", "compile");
+if (isWhole) await must(["bash", "setup.sh", "test"]);
+if (isWhole) await must(["npm", "run", "-s", "lint"]);
+// The tests of the program's commands start dist/; the others import build/.
+if (!flags.has("--compiled")) await must(["npm", "run", "-s", "build"], ["npm", "run", "-s", "compile"]);
 
 function selectedTests() {
   if (sources.length > 0) return sources.flatMap(compiledTests);
@@ -124,4 +126,4 @@ function selectedTests() {
 }
 
 if (flags.has("--watch")) watchTests(selectedTests());
-else runTests(selectedTests());
+else await runTests(selectedTests());

@@ -3,7 +3,7 @@
  * reverse. Implementations are plugged into ports here and in daemon/, nowhere else.
  *
  *   A browser subscribes                                      A publisher publishes
- *   zmq/native-transport      one receive loop, always on     zmq/pull-server -> ingress     or http/routes/hub -> http/publish
+ *   zmq/native-transport      one receive loop, always on     zmq/native-server -> ingress     or http/routes/hub -> http/publish
  *   mongrel2/mongrel2-link    bytes -> protocol/request       protocol/publication           parse and check, once
  *   mongrel2/dispatch         request, notice, credit         hub.publish -> bus             position (#epoch.offset)
  *   http/router               path and method -> route        hub                            history.append, then
@@ -43,6 +43,7 @@ import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
+import { Remover } from "./publishing/remover.js";
 import { systemClock } from "./util/clock.js";
 import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
@@ -83,7 +84,7 @@ const PARTS: readonly Part[] = [
   },
   { name: "hub", start: startHub, stop: (it) => it.eventLog?.bus.close() },
   { name: "admin server", start: startAdminServer, stop: (it) => it.admin?.close() },
-  { name: "HTTP", start: startHttp },
+  { name: "HTTP", start: startHttp, stop: (it) => it.app?.close() },
   { name: "Mongrel2 servers", start: startServers, stop: stopServers },
   { name: "streams", start: () => {}, stop: endStreams },
   { name: "ingress", start: startIngress, stop: (it) => it.publishers?.close() },
@@ -224,6 +225,7 @@ async function startHub(context: DaemonContext): Promise<void> {
   context.rates = new RateLimiter(initial.publish, clock, rules);
   const { rates } = context;
   context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
+  context.remover = new Remover({ hub: context.hub, history, rates });
   await context.hub.start();
   await applyTopicRules(context);
 }
@@ -260,10 +262,13 @@ function startHttp(context: DaemonContext): void {
     ...{ hub, clock },
     history: started(eventLog, "the event log").history,
     presence: started(presence, "the hub"),
+    remoteStreams: eventLog?.nodes?.requests,
     publisher: started(context.publisher, "the publisher"),
+    remover: started(context.remover, "the publisher"),
     rules: started(context.rules, "the event log"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     warn: (warning) => log.warn({ event: "key" }, warning),
+    conditions: context.conditions,
   });
   context.app = app;
   context.router = new Router({

@@ -4,7 +4,7 @@
 #   packaging/debian/build.sh [FOLDER]      FOLDER: output folder (default: the working folder)
 #
 # The package contains what npm publishes, the production dependencies, units, configuration, manual page and completions. The script
-# needs npm, node and dpkg-deb, but no network and no root. One checkout always gives the same bytes (SOURCE_DATE_EPOCH, or the time of
+# needs npm, node, strip and dpkg-deb, but no network and no root. One checkout always gives the same bytes (SOURCE_DATE_EPOCH, or the time of
 # the last commit). DEB_COMPRESSION=gzip is faster than xz; DEBFULLNAME and DEBEMAIL name the maintainer, as for Debian's own tools.
 set -euo pipefail
 
@@ -56,10 +56,38 @@ modules() {
     # Nested packages are listed separately.
     tar -C "$project/$path" --exclude=./node_modules -cf - . | tar -C "$library/$path" -xf -
   done <"$work/production"
-  # Remove binaries for other systems.
-  find "$library/node_modules/zeromq/build" -mindepth 1 -maxdepth 1 -type d ! -name linux -exec rm -r {} +
-  find "$library/node_modules/zeromq/build/linux" -mindepth 1 -maxdepth 1 ! -name "$node_architecture" -exec rm -r {} +
-  find "$library/node_modules" \( -name '*musl*' -o -name '*.map' -o -name '*.tsbuildinfo' \) -prune -exec rm -r {} +
+  prune
+}
+
+# Removes what the program does not read: binaries for other systems and for versions of Node.js before 20 (ABI 115), build tools,
+# sources, tests, benchmarks, documents. Of cmake-ts, a build tool of 6 MB, zeromq needs one file, which finds its binary.
+prune() {
+  local modules=$library/node_modules path
+  find "$modules/zeromq/build" -mindepth 1 -maxdepth 1 -type d ! -name linux -exec rm -r {} +
+  find "$modules/zeromq/build/linux" -mindepth 1 -maxdepth 1 ! -name "$node_architecture" -exec rm -r {} +
+  find "$modules" -name '*.node' | while read -r path; do
+    needed_binary "$path" || rm "$path"
+  done
+  find "$modules/cmake-ts" -mindepth 1 -type f ! -path "$modules/cmake-ts/package.json" ! -path '*/build/loader.js' -delete
+  rm -rf "$modules/node-addon-api" "$modules"/*/node_modules/node-addon-api "$modules/lmdb/dependencies" "$modules/zeromq/src" \
+    "$modules/zeromq/script" "$modules/lmdb/src"
+  find "$modules" -type d \( -name test -o -name tests -o -name __tests__ -o -name bench -o -name benchmark -o -name benchmarks \
+    -o -name docs -o -name example -o -name examples -o -name '.*' \) -prune -exec rm -r {} +
+  find "$modules" "$library/dist" -type f \( -name '*.map' -o -name '*.tsbuildinfo' -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' \
+    -o -name '*.md' -o -name '.*' -o -name '*.sh' -o -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.gyp' -o -name 'CMakeLists.txt' \
+    -o -name '*.html' -o -name '*.sln' \) ! -iname 'license*' -delete
+  find "$modules" -type d -empty -delete
+  find "$modules" -type f -exec chmod 644 {} +
+  find "$modules" -name '*.node' -exec strip --strip-unneeded {} +
+}
+
+# Whether a binary can be loaded: one for glibc, for Node.js 20 or newer, that zeromq's own list names.
+needed_binary() {
+  local abi
+  [[ $1 != *musl* ]] || return 1
+  [[ $1 != */zeromq/* ]] || grep -qF "${1#*/zeromq/build/}" "$library/node_modules/zeromq/build/manifest.json" || return 1
+  abi=$(grep -oP '(abi|glibc-)\K[0-9]+' <<<"${1##*/node_modules/}" | head -n 1)
+  [[ -z $abi || $abi -ge 115 ]]
 }
 
 # Configuration, units, users.
@@ -80,7 +108,8 @@ documents() {
   mv "$library/html" "$share/m2push/html"
   mv "$library/config" "$share/doc/m2push/examples"
   mv "$library/docs" "$library/README.md" "$share/doc/m2push/"
-  gzip -9n <"$library/CHANGELOG.md" >"$share/doc/m2push/changelog.gz"
+  gzip -9n <"$library/CHANGELOG.md" >"$share/doc/m2push/CHANGELOG.md.gz"
+  changelog <"$library/CHANGELOG.md" | gzip -9n >"$share/doc/m2push/changelog.gz"
   copyright >"$share/doc/m2push/copyright"
   rm -r "$library/packaging" "$library/CHANGELOG.md" "$library/LICENSE"
   pages man | gzip -9n >"$share/man/man1/m2push.1.gz"
@@ -100,10 +129,21 @@ pages() {
   node "$pages/packaging/pages/main.js" "$@"
 }
 
+# Prints the latest version of CHANGELOG.md in Debian's form: its list before the first subheading.
+changelog() {
+  printf 'm2push (%s) unstable; urgency=medium\n\n' "${version/-/\~}"
+  awk '/^## / { versions++ } /^### / || versions > 1 { exit } versions == 1 && /^- / { sub(/^- /, ""); print }' |
+    fold -s -w 74 | awk '{ sub(/ +$/, ""); print (wrapped ? "    " : "  * ") $0; wrapped = !/\.$/ }'
+  printf '\n -- %s  %s\n' "$(maintainer)" "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")"
+}
+
+maintainer() { printf '%s' "${DEBFULLNAME:-m2push maintainers} <${DEBEMAIL:-maintainers@m2push.invalid}>"; }
+
 copyright() {
   cat "$library/LICENSE"
-  printf '\n/usr/lib/m2push/node_modules contains third-party packages, each with its licence:\n\n'
-  (cd "$library" && sort "$work/modules" | xargs node -e '
+  printf '\n/usr/lib/m2push/node_modules contains third-party packages, each with its licence'
+  printf ' (Apache-2.0: /usr/share/common-licenses/Apache-2.0):\n\n'
+  (cd "$library" && find node_modules -name package.json -path '*/node_modules/*' | grep -xFf "$work/modules" | sort | xargs node -e '
     for (const file of process.argv.slice(1)) {
       const { name, version, license } = JSON.parse(require("fs").readFileSync(file, "utf8"));
       console.log(`${name} ${version}: ${license ?? "see its folder"}`);
@@ -113,7 +153,7 @@ copyright() {
 # The control files of the package.
 control() {
   local size maintainer
-  maintainer="${DEBFULLNAME:-m2push maintainers} <${DEBEMAIL:-maintainers@m2push.invalid}>"
+  maintainer=$(maintainer)
   mkdir -p "$root/DEBIAN"
   # 1.0.0-rc.1 becomes 1.0.0~rc.1, which dpkg sorts before 1.0.0.
   size=$(du -sk "$root" | cut -f1)

@@ -7,7 +7,9 @@ import type { LoadedConfig } from "../config/load-config.js";
 import { printConfig } from "../config/print-config.js";
 import { sourceText } from "../config/value-source.js";
 import { servedAddresses } from "../config/zmq-implementation.js";
+import { curveGrants } from "../daemon/publish-sockets.js";
 import { M2pushError } from "../errors.js";
+import { hubUrl } from "../http/app.js";
 import { loadKeys } from "../http/auth/load-keys.js";
 import { type Io, processIo } from "./io.js";
 import { addConfigOptions, loadFor } from "./options.js";
@@ -25,7 +27,7 @@ export function addConfig(program: Command, io: Io = processIo): void {
   command.option("--print", "print the configuration (default; with --check: in addition to the check)");
   addConfigOptions(command).action((options: { check?: true; print?: true }) => {
     const loaded = loadFor(command, io);
-    if (options.check === true) checkFiles(loaded);
+    if (options.check === true) checkContents(loaded);
     const checkOnly = options.check === true && options.print !== true;
     for (const warning of configWarnings(loaded.config)) io.stderr.write(`warning: ${warning}\n`);
     io.stdout.write(checkOnly ? `${addressLines(loaded)}ok\n` : printConfig(loaded));
@@ -40,16 +42,24 @@ function addressLines({ config }: LoadedConfig): string {
   return lines.join("");
 }
 
-/** Reads the files that the configuration names as the daemon reads them. Throws ConfigError with every fault. */
-function checkFiles({ config, sources }: LoadedConfig): void {
+/** Throws an error without the key's name. */
+type Check = [path: string, read: () => void];
+
+/** Reads the files that the configuration names, and topics of publishers, as the daemon reads them. Throws ConfigError with every fault. */
+function checkContents({ config, sources }: LoadedConfig): void {
   const { auth, cluster } = config;
-  const reads: [path: string, read: () => void][] = [
+  const reads: Check[] = [
     ["auth.publisher_key", () => loadKeys("", auth.publisher_key)],
     ["auth.subscriber_key", () => loadKeys("", auth.subscriber_key)],
+    ...config.issuer.map(({ keys }, index): [string, () => void] => [
+      `issuer[${index}].keys`,
+      () => loadKeys("", keys),
+    ]),
     ["cluster.credentials", () => readIfSet(cluster.credentials)],
     ["cluster.tls_ca", () => readIfSet(cluster.tls_ca)],
     ["cluster.tls_cert", () => readIfSet(cluster.tls_cert)],
     ["cluster.tls_key", () => readIfSet(cluster.tls_key)],
+    ...config.publish.curve.map((it): Check => ["publish.curve", () => curveGrants(it, hubUrl(config))]),
   ];
   const faults = reads.flatMap(([path, read]) => {
     try {

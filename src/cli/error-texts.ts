@@ -5,6 +5,11 @@ export const errorTexts = {
   idOfMany: "--id is for a single event, but - publishes many; fix: leave --id out",
   tokenWithoutUrl: "--token needs --url: ZeroMQ has no tokens",
   zmqOff: '[publish] zmq is ""; fix: pass --zmq ADDRESS or --url URL',
+  purgeTarget: "purge needs one of --topic, --id and --before",
+  purgeTime: '--before must be a time such as "2026-12-01T12:00:00Z", or an age such as "24h"',
+  purgeCluster: "the history of a cluster is purged through a hub; fix: pass --url URL and a token",
+  purgeToken: "--token needs --url",
+  purgeOptions: "--topic, --id, --before, --url and --token are options of purge",
   nothingStored: 'no events are stored: [history] store is "memory" and [cluster] nats is empty',
   incompleteExport: (lost: string) => `${lost}; all other events were exported`,
 } as const;

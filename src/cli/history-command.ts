@@ -1,9 +1,9 @@
-/** `m2push history`: exports stored events as lines of JSON (protocol/archive.ts), and imports them into another store. */
+/** `m2push history`: exports stored events as lines of JSON (protocol/archive.ts), imports them into another store, and removes some. */
 import { createReadStream, createWriteStream } from "node:fs";
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { Argument, type Command } from "commander";
+import { Argument, type Command, Option } from "commander";
 import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
 import { ARCHIVE_END, encodeEntry, encodeHeader, type HistoryExport } from "../protocol/archive.js";
@@ -11,27 +11,62 @@ import { readArchive } from "../protocol/archive-reader.js";
 import type { HistoryArchive } from "../storage/history-archive.js";
 import type { Clock } from "../util/clock.js";
 import { errorTexts } from "./error-texts.js";
+import { type PurgeOptions, purge, purgeTarget } from "./history-purge.js";
 import { type Io, processIo } from "./io.js";
-import { addConfigOptions, loadFor } from "./options.js";
+import { addConfigOptions, loadFor, readUrl } from "./options.js";
 
 const DESCRIPTION =
-  "export writes the stored events as lines of JSON, the oldest first; import creates a new history from them. The history is the " +
+  "export writes the stored events as lines of JSON, the oldest first; import creates a new history from them; purge removes events. The history is the " +
   "JetStream stream of [cluster] if that is configured, otherwise the data folder ([history] path), which no daemon may be using. " +
-  "Event ids are kept, so browsers that reconnect with one receive the events after it.";
+  "Event ids are kept, so browsers that reconnect with one receive the events after it. purge with --url asks a daemon that runs.";
 
 export function addHistory(program: Command, io: Io = processIo): void {
-  const command = program.command("history").summary("export or import stored events").description(DESCRIPTION);
-  command.addArgument(new Argument("<action>", "export or import").choices(["export", "import"]));
+  const command = program.command("history").summary("export, import or remove stored events").description(DESCRIPTION);
+  command.addArgument(new Argument("<action>", "export, import or purge").choices(["export", "import", "purge"]));
   command.argument("[file]", "import: the file to read (default: standard input)");
   command.option("-o, --output <file>", "export: the file to write (default: standard output)");
-  addConfigOptions(command).action((action: string, file: string | undefined, { output }: { output?: string }) => {
-    if (action === "export" && file !== undefined)
-      command.error(`export takes no file argument; fix: use --output ${file}`);
-    if (action === "import" && output !== undefined)
-      command.error("--output is an option of export; fix: name the file to import as an argument");
+  for (const option of purgeOptions()) command.addOption(option);
+  addConfigOptions(command).action((action: string, file: string | undefined, options: HistoryOptions) => {
+    checkUsage(command, action, file, options);
+    if (action === "purge") return purgeFrom(command, options, io);
     const { config } = loadFor(command, io);
-    return action === "export" ? exportTo(output, config, io) : importFrom(file, config, io);
+    return action === "export" ? exportTo(options.output, config, io) : importFrom(file, config, io);
   });
+}
+
+interface HistoryOptions extends PurgeOptions {
+  readonly output?: string;
+}
+
+function purgeOptions(): Option[] {
+  return [
+    new Option("--topic <topic>", "purge: the events that have this topic"),
+    new Option("--id <id>", "purge: the events with this id"),
+    new Option("--before <time>", 'purge: the events before a time (RFC 3339), or older than an age such as "24h"'),
+    new Option("--url <url>", "purge: URL of a hub whose daemon runs").argParser(readUrl),
+    new Option("--token <jwt>", "purge: access token for --url"),
+  ];
+}
+
+function checkUsage(command: Command, action: string, file: string | undefined, options: HistoryOptions): void {
+  const { output, topic, id, before, url, token } = options;
+  if (action === "export" && file !== undefined)
+    command.error(`export takes no file argument; fix: use --output ${file}`);
+  if (action === "purge" && file !== undefined) command.error("purge takes no file argument");
+  if (action !== "export" && output !== undefined)
+    command.error("--output is an option of export; fix: name the file to import as an argument");
+  const isPurge = [topic, id, before, url, token].some((it) => it !== undefined);
+  if (action !== "purge" && isPurge) command.error(errorTexts.purgeOptions);
+}
+
+async function purgeFrom(command: Command, options: HistoryOptions, io: Io): Promise<void> {
+  const target = purgeTarget(options, io.clock.now());
+  if (typeof target === "string") command.error(target);
+  if (options.token !== undefined && options.url === undefined) command.error(errorTexts.purgeToken);
+  const { config } = loadFor(command, io);
+  if (options.url === undefined && !isCluster(config)) requireStored(config);
+  const count = await purge(target, options, config, io.clock);
+  io.stdout.write(`${events(count)} removed\n`);
 }
 
 async function exportTo(file: string | undefined, config: Config, io: Io): Promise<void> {

@@ -1,5 +1,5 @@
 /** The options that several commands have: the configuration file, and a flag for every key with a single value. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { describeKey } from "../config/describe-key.js";
 import { type LoadedConfig, loadConfig } from "../config/load-config.js";
 import { type Config, type ServerConfig, scalarKeys } from "../config/schema.js";
@@ -43,4 +43,10 @@ export function loadFor(command: Command, io: Pick<Io, "env" | "cwd"> = processI
 function allShared({ mongrel2: [first, ...others], ...config }: Config): Config {
   const shared = (server: ServerConfig): ServerConfig => ({ ...server, shared: true });
   return { ...config, mongrel2: [shared(first), ...others.map(shared)] };
+}
+
+/** Parses the URL of a hub. Throws InvalidArgumentError. */
+export function readUrl(text: string): URL {
+  if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
+  throw new InvalidArgumentError('Expected a URL such as "http://localhost:6767/.well-known/mercure".');
 }

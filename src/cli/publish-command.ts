@@ -8,7 +8,7 @@ import { readTtl } from "../protocol/ttl.js";
 import { escapeUnprintable } from "../util/escape.js";
 import { errorTexts } from "./error-texts.js";
 import { type Io, processIo } from "./io.js";
-import { addFileOption, loadFor } from "./options.js";
+import { addFileOption, loadFor, readUrl } from "./options.js";
 import { publishLines } from "./publish-lines.js";
 import { httpPublishTransport, type PublishTransport, zmqPublishTransport } from "./publish-transport.js";
 
@@ -17,6 +17,7 @@ interface PublishOptions {
   readonly id?: string;
   readonly type?: string;
   readonly retry?: number;
+  readonly key?: string;
   readonly private?: true;
   readonly ttl?: number;
   readonly final?: true;
@@ -70,6 +71,10 @@ function eventOptions(): Option[] {
     new Option("--id <id>", "id of the event (default: the daemon assigns one)"),
     new Option("--type <type>", "type of the event (default: message)"),
     new Option("--retry <ms>", "reconnection delay for browsers, in milliseconds").argParser(readMilliseconds),
+    new Option(
+      "--key <key>",
+      "idempotency key: until --timeout the event is sent again when its acknowledgement was lost, and published once; with -, line N has the key <key>:N",
+    ).argParser(readKey),
     new Option("--private", "send only to subscribers whose token grants the topic"),
     new Option("--ttl <duration>", 'seconds, or a duration such as "10m", after which nobody gets the event').argParser(
       readTtlOption,
@@ -87,7 +92,7 @@ async function publish(command: Command, data: string, options: PublishOptions, 
   const transport = await openTransport(command, options, io);
   const print = (id: string) => void io.stdout.write(`${escapeUnprintable(id)}\n`);
   try {
-    const parse = (line: string) => checked(draftOf(line, options));
+    const parse = (line: string, number: number) => checked(draftOf(line, keyOfLine(options, number)));
     if (many) await publishLines(io.stdin, { ...transport, parse, print });
     else print(await transport.publish(draftOf(data, options)));
   } finally {
@@ -109,8 +114,12 @@ function rejectInvalidDraft(command: Command, draft: Draft): void {
   }
 }
 
+/** The same line of a second run has the same key: lines that the first run has published are not published again. */
+const keyOfLine = (options: PublishOptions, line: number): PublishOptions =>
+  options.key === undefined ? options : { ...options, key: `${options.key}:${line}` };
+
 function draftOf(data: string, options: PublishOptions): Draft {
-  const { topic = [DEFAULT_TOPIC], id, type, retry, ttl, final } = options;
+  const { topic = [DEFAULT_TOPIC], id, type, retry, key, ttl, final } = options;
   return {
     topics: topic,
     data,
@@ -118,6 +127,7 @@ function draftOf(data: string, options: PublishOptions): Draft {
     ...(id !== undefined && { id }),
     ...(type !== undefined && { type }),
     ...(retry !== undefined && { retry }),
+    ...(key !== undefined && { key }),
     ...(ttl !== undefined && { ttlMs: ttl }),
     ...(final && { final }),
   };
@@ -125,7 +135,8 @@ function draftOf(data: string, options: PublishOptions): Draft {
 
 async function openTransport(command: Command, options: PublishOptions, io: Io): Promise<PublishTransport> {
   const timeoutMs = options.timeout * MS_PER_SECOND;
-  if (options.url !== undefined) return httpPublishTransport(options.url, options.token, timeoutMs);
+  const { url, token } = options;
+  if (url !== undefined) return httpPublishTransport({ url, token, timeoutMs, clock: io.clock });
   return zmqPublishTransport(connectable(options.zmq ?? configuredSpec(command, io)), timeoutMs, io.clock);
 }
 
@@ -142,14 +153,15 @@ function readSpec(text: string): string {
   throw new InvalidArgumentError('Expected an address such as "tcp://127.0.0.1:9997" or "ipc://run/publish".');
 }
 
-function readUrl(text: string): URL {
-  if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
-  throw new InvalidArgumentError('Expected a URL such as "http://localhost:6767/.well-known/mercure".');
-}
-
 function readSeconds(text: string): number {
   if (/^[0-9]{1,6}(?:\.[0-9]{1,3})?$/.test(text) && Number(text) > 0) return Number(text);
   throw new InvalidArgumentError("Expected a number of seconds above 0.");
+}
+
+/** HTTP headers carry visible ASCII; the number of a line needs characters of the limit of 255, too. */
+function readKey(text: string): string {
+  if (/^[\x21-\x7e]{1,240}$/.test(text)) return text;
+  throw new InvalidArgumentError("Expected 1 to 240 visible ASCII characters.");
 }
 
 function readTtlOption(text: string): number {

@@ -10,8 +10,8 @@ import { linesOf } from "./read-lines.js";
 export interface LinePublisher {
   /** Lines that may be under way at a time. */
   readonly maxUnderWay: number;
-  /** Throws an M2pushError when the line cannot be published. */
-  parse(line: string): Draft;
+  /** Throws an M2pushError when the line cannot be published. `number`: 1 for the first line. */
+  parse(line: string, number: number): Draft;
   /** Resolves with the id of the event. */
   publish(draft: Draft): Promise<string>;
   print(id: string): void;
@@ -60,7 +60,7 @@ class LineRun {
   /** Undefined = the line cannot be published. */
   #parse(line: number, text: string): Draft | undefined {
     try {
-      return this.#publisher.parse(text);
+      return this.#publisher.parse(text, line);
     } catch (error) {
       this.#failed(line, error);
       return undefined;

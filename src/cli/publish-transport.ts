@@ -2,14 +2,19 @@
 import { M2pushError } from "../errors.js";
 import type { Draft } from "../protocol/publication.js";
 import { decodeReply } from "../protocol/publish-reply.js";
+import { backoff } from "../util/backoff.js";
 import type { Clock } from "../util/clock.js";
 import { formatDuration } from "../util/units.js";
 import { NoReplyError, RequestSession } from "../zmq/request-session.js";
+import { authorization, type HubResponse, send } from "./hub-request.js";
 
 export interface PublishTransport {
   /** Events that may be under way at a time. */
   readonly maxUnderWay: number;
-  /** Publishes one event; calls keep their order. Resolves with the acknowledged id. */
+  /**
+   * Publishes one event; calls keep their order. Resolves with the acknowledged id. An event with a key is sent again, until the timeout,
+   * when a connection or a response was lost: the daemon publishes it once.
+   */
   publish(draft: Draft): Promise<string>;
   close(): Promise<void>;
 }
@@ -25,22 +30,32 @@ export async function zmqPublishTransport(spec: string, timeoutMs: number, clock
   return {
     maxUnderWay: MAX_UNDER_WAY_COUNT,
     async publish(draft) {
-      const [id = ""] = await request(session, spec, messageOf(draft), timeoutMs);
+      const [id = ""] = await request({ session, spec, timeoutMs, clock }, draft);
       return id;
     },
     close: () => session.close(),
   };
 }
 
-async function request(session: RequestSession, spec: string, parts: readonly Buffer[], timeoutMs: number) {
-  try {
-    return decodeReply((await session.request(parts, timeoutMs)).answer);
-  } catch (error) {
-    if (!(error instanceof NoReplyError)) throw rejected(spec, error);
-    throw new M2pushError(
-      "link_failed",
-      error.isSent ? unacknowledged(spec, error.why) : unreachable(spec, timeoutMs, error.why),
-    );
+interface ZmqTarget {
+  readonly session: RequestSession;
+  readonly spec: string;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+async function request({ session, spec, timeoutMs, clock }: ZmqTarget, draft: Draft): Promise<readonly string[]> {
+  const parts = messageOf(draft);
+  const deadline = clock.monotonic() + timeoutMs;
+  for (;;) {
+    try {
+      return decodeReply((await session.request(parts, Math.max(0, Math.ceil(deadline - clock.monotonic())))).answer);
+    } catch (error) {
+      if (!(error instanceof NoReplyError)) throw rejected(spec, error);
+      if (draft.key !== undefined && error.isSent && clock.monotonic() < deadline) continue;
+      const what = error.isSent ? unacknowledged(spec, error.why) : unreachable(spec, timeoutMs, error.why);
+      throw new M2pushError("link_failed", what);
+    }
   }
 }
 
@@ -62,25 +77,54 @@ function unreachable(spec: string, timeoutMs: number, why: string): string {
 }
 
 /** [topic, data, json]; an event with several topics is one JSON part. */
-function messageOf({ topics, data, id, type, retry, ttlMs, final, private: isPrivate }: Draft): Buffer[] {
+function messageOf({ topics, data, id, type, retry, key, ttlMs, final, private: isPrivate }: Draft): Buffer[] {
   const ttl = ttlMs === undefined ? undefined : formatDuration(ttlMs);
-  const fields = { id, type, retry, ttl, final, ...(isPrivate && { private: true }) };
+  const fields = { id, type, retry, key, ttl, final, ...(isPrivate && { private: true }) };
   if (topics.length > 1) return [Buffer.from(JSON.stringify({ topics, data, ...fields }))];
   return [Buffer.from(topics[0]), Buffer.from(data), Buffer.from(JSON.stringify(fields))];
 }
 
+interface HttpTarget {
+  readonly url: URL;
+  /** Absent = no token is sent. */
+  readonly token: string | undefined;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** One request for an event with a key: a request that a killed daemon took is never answered, and is closed after 15 s at the latest. */
+const ATTEMPT_TIMEOUT_MS = 3000;
+/** Between two requests for one event. */
+const FIRST_REPEAT_DELAY_MS = 100;
+const MAX_REPEAT_DELAY_MS = 1000;
+
 /** Posts to the hub's URL. Publishing rejects with "link_failed" when the hub is unreachable or answers anything but 2xx. */
-export function httpPublishTransport(url: URL, token: string | undefined, timeoutMs: number): PublishTransport {
-  const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+export function httpPublishTransport(target: HttpTarget): PublishTransport {
   return {
     maxUnderWay: 1,
     async publish(draft) {
-      const { status, ok, text } = await post(url, authorization, formOf(draft), timeoutMs);
+      const { status, ok, text } = await (draft.key === undefined ? post : postUntilAnswered)(target, draft);
       if (ok) return text.trim();
-      throw new M2pushError("link_failed", `${url.href} answered ${status}: ${text.slice(0, 1000)}`);
+      throw new M2pushError("link_failed", `${target.url.href} answered ${status}: ${text.slice(0, 1000)}`);
     },
     close: async () => undefined,
   };
+}
+
+async function postUntilAnswered(target: HttpTarget, draft: Draft): Promise<HubResponse> {
+  const { timeoutMs, clock } = target;
+  const deadline = clock.monotonic() + timeoutMs;
+  const delays = backoff(FIRST_REPEAT_DELAY_MS, MAX_REPEAT_DELAY_MS);
+  for (;;) {
+    const leftMs = Math.max(1, Math.ceil(deadline - clock.monotonic()));
+    try {
+      return await post({ ...target, timeoutMs: Math.min(ATTEMPT_TIMEOUT_MS, leftMs) }, draft);
+    } catch (error) {
+      const delayMs = delays.next();
+      if (clock.monotonic() + delayMs >= deadline) throw error;
+      await new Promise<void>((resolve) => clock.after(delayMs, resolve));
+    }
+  }
 }
 
 /** The fields of docs/architecture/mercure.md A5, and our own. */
@@ -96,20 +140,13 @@ function formOf({ topics, data, id, type, retry, ttlMs, final, private: isPrivat
   return form;
 }
 
-/** Redirects are not followed: they would turn the POST into a GET, and send the token to another address. */
-async function post(url: URL, headers: Record<string, string>, body: URLSearchParams, timeoutMs: number) {
-  try {
-    const signal = AbortSignal.timeout(timeoutMs);
-    const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", signal });
-    return { status: `${response.status} ${response.statusText}`, ok: response.ok, text: await response.text() };
-  } catch (cause) {
-    throw new M2pushError("link_failed", `cannot publish to ${url.href}: ${causes(cause)}`, { cause });
-  }
-}
+/** The key as a String of Structured Fields (RFC 9651). */
+const keyHeader = (key: string): string => `"${key.replace(/["\\]/g, "\\$&")}"`;
 
-/** fetch reports only "fetch failed"; its cause has the reason, and is a list without a message for several addresses. */
-function causes(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;
-  return cause === undefined ? error.message : causes(cause);
+function post({ url, token, timeoutMs }: HttpTarget, draft: Draft): Promise<HubResponse> {
+  const headers = {
+    ...authorization(token),
+    ...(draft.key !== undefined && { "idempotency-key": keyHeader(draft.key) }),
+  };
+  return send(url, { method: "POST", headers, body: formOf(draft) }, timeoutMs);
 }

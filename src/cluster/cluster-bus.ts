@@ -11,7 +11,7 @@
  * stream has a new epoch or was trimmed beyond the daemon's location.
  */
 import type { GapReason } from "../delivery/reasons.js";
-import { M2pushError, messageOf } from "../errors.js";
+import { M2pushError, messageOf, ProtocolError } from "../errors.js";
 import type { Bus, Deliver, PublishedEvent } from "../hub/bus.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
@@ -128,6 +128,10 @@ export class ClusterBus implements Bus {
 
   publishAll(drafts: readonly Draft[]): Promise<readonly PublishedEvent[]> {
     return Promise.all(spreadKey(drafts).map((draft) => this.publish(draft).catch(eventError)));
+  }
+
+  remove(): Promise<Publication> {
+    return Promise.reject(new ProtocolError("unsupported", "removal is not supported in a cluster"));
   }
 
   async close(): Promise<void> {

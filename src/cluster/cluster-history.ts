@@ -7,6 +7,7 @@
  */
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
 import type { KeyLimits } from "../delivery/recent-keys.js";
+import { Removals } from "../delivery/removals.js";
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
@@ -46,6 +47,7 @@ export class ClusterHistory implements History {
   #newestAt = 0;
   /** Of every epoch that this process has seen. */
   readonly keys: ClusterKeys;
+  readonly removals = new Removals();
   readonly #ranges: RangeCache;
   #epochMap = new EpochMap();
   #tail: History;

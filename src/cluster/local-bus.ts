@@ -2,8 +2,9 @@
 import type { History } from "../delivery/history.js";
 import { M2pushError } from "../errors.js";
 import type { Bus, Deliver } from "../hub/bus.js";
-import { positionDraft } from "../protocol/position.js";
+import { positionDraft, positionRemoval } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import type { Clock } from "../util/clock.js";
 
 export class LocalBus implements Bus {
@@ -39,11 +40,22 @@ export class LocalBus implements Bus {
     return this.#deliverNext([this.#position(draft, 1)]);
   }
 
+  async remove(removal: Removal): Promise<Publication> {
+    this.#checkStarted();
+    const publication = positionRemoval(removal, this.epoch, this.#last + 1, this.#clock.now());
+    await this.#deliverNext([publication]);
+    return publication;
+  }
+
   /** `distance`: how many offsets after the last one. */
   #position(draft: Draft, distance: number): Publication {
-    if (!this.#deliver)
-      throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
+    this.#checkStarted();
     return positionDraft(draft, this.epoch, this.#last + distance, this.#clock.now());
+  }
+
+  #checkStarted(): void {
+    if (this.#deliver) return;
+    throw new M2pushError("unavailable", "the daemon is not taking publications: it is starting or stopping");
   }
 
   /** `deliver` throws before it takes any publication: while storage fails, rejected publications use no offsets. */

@@ -20,7 +20,7 @@ import {
   type StoredMsg,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import { connect, InvalidArgumentError, type NatsConnection, nanos } from "@nats-io/transport-node";
+import { connect, createInbox, InvalidArgumentError, type NatsConnection, nanos } from "@nats-io/transport-node";
 import type { EqualIds } from "../delivery/history.js";
 import { M2pushError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
@@ -194,6 +194,30 @@ class NatsSession implements StreamSession {
     });
   }
 
+  request(data: Uint8Array, answered: (data: Uint8Array) => void): () => void {
+    if (this.#connection.isClosed()) return () => {};
+    const reply = createInbox();
+    const answers = this.#connection.subscribe(reply, {
+      callback: (error, message) => {
+        // NATS itself answers with an empty message where nobody listens.
+        if (!error && message.data.length > 0) answered(message.data);
+      },
+    });
+    this.#connection.publish(this.#requestsSubject, data, { reply });
+    return () => answers.unsubscribe();
+  }
+
+  onRequest(answer: (data: Uint8Array) => Promise<Uint8Array | undefined>): void {
+    this.#connection.subscribe(this.#requestsSubject, {
+      callback: (error, message) => {
+        if (error) return;
+        void answer(message.data).then((data) => {
+          if (data && !this.#connection.isClosed()) message.respond(data);
+        });
+      },
+    });
+  }
+
   async close(): Promise<void> {
     await this.#connection.close();
   }
@@ -201,6 +225,10 @@ class NatsSession implements StreamSession {
   /** Not a subject of the stream. */
   get #nodesSubject(): string {
     return `m2push-nodes.${this.#options.stream}`;
+  }
+
+  get #requestsSubject(): string {
+    return `m2push-requests.${this.#options.stream}`;
   }
 
   #subject(epoch: string, key: string): string {

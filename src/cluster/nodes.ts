@@ -14,6 +14,7 @@ import type { NodeSnapshot, NodeState } from "../hub/node-state.js";
 import type { RemotePresenceObserver } from "../hub/presence-listener.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { chunks, type NodeMessage, parseMessage } from "./node-message.js";
+import { NodeRequests, type Peers } from "./node-requests.js";
 import type { StreamSession } from "./stream-session.js";
 
 export interface NodesOptions {
@@ -40,7 +41,12 @@ const GATHER_INTERVAL_MS = 50;
 /** A node sends its full state, and requests one, at most this often. */
 const FULL_STATE_INTERVAL_MS = 1000;
 
+/** How long a node is expected to start again after it stopped, or to be unknown after this one has connected. */
+const START_TIMEOUT_MS = 10_000;
+
 export class Nodes {
+  /** To the other nodes. */
+  readonly requests: NodeRequests;
   readonly #options: NodesOptions;
   readonly #remoteNodes = new Map<string, RemoteNode>();
   /** This node's subscribers, and those that joined and left since the last message. */
@@ -60,9 +66,13 @@ export class Nodes {
   #fullStateSentAt = Number.NEGATIVE_INFINITY;
   #requestedAt = Number.NEGATIVE_INFINITY;
   #scheduledFullState: Cancel | undefined;
+  /** When another node stopped or fell silent, or this one connected: Clock.monotonic(). */
+  #changedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: NodesOptions) {
     this.#options = options;
+    const { clock, id } = options;
+    this.requests = new NodeRequests({ clock, id, peers: () => this.#peers() });
     this.#stopHeartbeat = options.clock.every(HEARTBEAT_INTERVAL_MS, () => this.#sendHeartbeat());
   }
 
@@ -70,7 +80,9 @@ export class Nodes {
   connect(session: StreamSession | undefined): void {
     if (session === this.#session) return;
     this.#session = session;
+    this.requests.connect(session);
     if (!session) return;
+    this.#changedAt = this.#options.clock.monotonic();
     session.onBroadcast((data) => {
       if (session === this.#session) this.#receive(data);
     });
@@ -144,6 +156,11 @@ export class Nodes {
     this.#session = undefined;
   }
 
+  #peers(): Peers {
+    const areAllKnown = this.#options.clock.monotonic() - this.#changedAt > START_TIMEOUT_MS;
+    return { ids: [...this.#remoteNodes.keys()], areAllKnown };
+  }
+
   #sendHeartbeat(): void {
     const since = this.#options.clock.monotonic() - SILENCE_TIMEOUT_MS;
     for (const [id, { lastHeardAt: heardAt }] of this.#remoteNodes)
@@ -153,7 +170,9 @@ export class Nodes {
 
   #forget(id: string): boolean {
     const isKnown = this.#remoteNodes.delete(id);
-    if (isKnown) this.#changes++;
+    if (!isKnown) return false;
+    this.#changes++;
+    this.#changedAt = this.#options.clock.monotonic();
     return isKnown;
   }
 

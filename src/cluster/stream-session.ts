@@ -72,6 +72,13 @@ export interface StreamSession {
   broadcast(data: Uint8Array): void;
   /** Calls the listener for each broadcast, including this session's own. */
   onBroadcast(hear: (data: Uint8Array) => void): void;
+  /**
+   * Sends a request to all sessions, this one included, with at-most-once delivery. `answered` is called for each answer until the returned
+   * function is called.
+   */
+  request(data: Uint8Array, answered: (data: Uint8Array) => void): () => void;
+  /** Answers each request with what the listener resolves with; undefined = no answer. The listener never rejects. */
+  onRequest(answer: (data: Uint8Array) => Promise<Uint8Array | undefined>): void;
   close(): Promise<void>;
 }
 

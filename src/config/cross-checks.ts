@@ -15,12 +15,15 @@ interface TextSetting {
 export interface Tables {
   readonly servers: readonly string[];
   readonly topics: readonly string[];
+  readonly issuers: readonly string[];
 }
 
 type Rule = (settings: Settings, tables: Tables) => void;
 
 /** Each table costs a comparison with every new topic. */
 export const MAX_TOPIC_TABLE_COUNT = 1000;
+/** Each may have a timer and a request of its own. */
+const MAX_ISSUER_TABLE_COUNT = 100;
 
 /** Each rule records its own faults. */
 const RULES: readonly Rule[] = [
@@ -33,6 +36,7 @@ const RULES: readonly Rule[] = [
   topicSelectors,
   topicCount,
   keptTopics,
+  issuers,
 ];
 
 export function crossChecks(settings: Settings, tables: Tables): void {
@@ -134,6 +138,21 @@ function keptTopics(settings: Settings, { topics }: Tables): void {
   for (const table of topics) {
     const { value, location = "" } = settings.get(`${table}.keep`) ?? {};
     if (value === "last") settings.fault(location, `${table}.keep`, faultTexts.keepInCluster);
+  }
+}
+
+function issuers(settings: Settings, { issuers: tables }: Tables): void {
+  for (const [index, table] of tables.entries()) {
+    const { value: issuer, location = "" } = settings.get(`${table}.issuer`) ?? {};
+    const [keys, url] = ["keys", "jwks_url"].map((name) => textSetting(settings, `${table}.${name}`));
+    if (index === MAX_ISSUER_TABLE_COUNT) settings.fault(location, "issuer", faultTexts.tooManyIssuers(index));
+    if (location !== "" && issuer === undefined) settings.fault(location, `${table}.issuer`, faultTexts.noIssuer);
+    if (keys !== undefined && url !== undefined && (keys.value === "") === (url.value === ""))
+      settings.fault(url.location, table, faultTexts.notOneKeySource);
+  }
+  for (const name of ["issuer", "name"]) {
+    const values = tables.map((table) => textSetting(settings, `${table}.${name}`));
+    rejectDuplicates(settings, values, `a unique ${name}`, (value) => value);
   }
 }
 

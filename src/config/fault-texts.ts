@@ -17,6 +17,9 @@ export const faultTexts = {
   notOneSelector: (given: readonly string[]) =>
     `expected exactly one of topic, template and pattern, got ${given.length === 0 ? "none" : given.join(" and ")}`,
   tooManyTopics: (most: number) => `expected at most ${most} tables [[topic]], got more`,
+  tooManyIssuers: (most: number) => `expected at most ${most} tables [[issuer]], got more`,
+  noIssuer: 'expected an issuer identifier such as "https://login.example", got none',
+  notOneKeySource: "expected exactly one of keys and jwks_url, got both or neither",
   keepInCluster: 'expected "none" beside [cluster] nats, got "last": JetStream cannot keep single events longer',
   badSelector: (expected: string, got: string, reason: string) => `expected ${expected}, got "${got}": ${reason}`,
   notConnectable: (value: string) => `expected a host to connect to, as in "tcp://127.0.0.1:9999", got "${value}"`,

@@ -11,6 +11,7 @@ import { locationOf, readTables, tablePaths } from "./read-tables.js";
 import {
   type Config,
   type ConfigKeys,
+  issuerKeys,
   type NamedKey,
   namedKeys,
   scalarKeys,
@@ -51,7 +52,11 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
 export function buildConfig(document: ConfigDocument, options: LoadOptions = {}): LoadedConfig {
   const cwd = options.cwd ?? process.cwd();
   const settings = new Settings(document.faults);
-  const tables: Tables = { servers: tablePaths(document, "mongrel2"), topics: tablePaths(document, "topic") };
+  const tables: Tables = {
+    servers: tablePaths(document, "mongrel2"),
+    topics: tablePaths(document, "topic"),
+    issuers: tablePaths(document, "issuer"),
+  };
   recordDefaults(settings, document, tables);
   readTables(settings, document);
   readEnvironment(settings, options.env ?? {}, cwd);
@@ -62,7 +67,7 @@ export function buildConfig(document: ConfigDocument, options: LoadOptions = {})
 }
 
 /** The relative path of a default is relative to the folder of the file, as if the file contained it. */
-function recordDefaults(settings: Settings, document: ConfigDocument, { servers, topics }: Tables): void {
+function recordDefaults(settings: Settings, document: ConfigDocument, { servers, topics, issuers }: Tables): void {
   const setDefaults = (section: string, keys: ConfigKeys): void => {
     for (const [name, key] of Object.entries(keys)) {
       settings.setDefault(`${section}.${name}`, key, locationOf(document, section), document.base);
@@ -70,6 +75,7 @@ function recordDefaults(settings: Settings, document: ConfigDocument, { servers,
   };
   for (const server of servers) setDefaults(server, serverKeys);
   for (const topic of topics) setDefaults(topic, topicKeys);
+  for (const issuer of issuers) setDefaults(issuer, issuerKeys);
   for (const [section, keys] of Object.entries(sections)) setDefaults(section, keys);
 }
 
@@ -108,11 +114,12 @@ function nearestKeyName(nameOf: (key: NamedKey) => string, name: string): string
 }
 
 /** The cast is safe: every value has the type of its key in the schema, and the type Config is derived from the same tables. */
-function assemble(settings: Settings, { servers, topics }: Tables): Config {
+function assemble(settings: Settings, { servers, topics, issuers }: Tables): Config {
   const values = (section: string, keys: ConfigKeys): object =>
     Object.fromEntries(Object.keys(keys).map((name) => [name, settings.get(`${section}.${name}`)?.value]));
   const mongrel2 = servers.map((server) => values(server, serverKeys));
   const topic = topics.map((table) => values(table, topicKeys));
+  const issuer = issuers.map((table) => values(table, issuerKeys));
   const others = Object.entries(sections).map(([section, keys]) => [section, values(section, keys)]);
-  return { mongrel2, topic, ...Object.fromEntries(others) } as Config;
+  return { mongrel2, topic, issuer, ...Object.fromEntries(others) } as Config;
 }

@@ -42,6 +42,22 @@ export const originType: ValueType<string> = {
 const isOrigin = (value: unknown): value is string =>
   typeof value === "string" && /^https?:/.test(value) && URL.canParse(value) && new URL(value).origin === value;
 
+/** Where an issuer publishes its keys; "" = nowhere. Keys that are read without TLS could be replaced on their way. */
+export const jwksUrlType: ValueType<string> = {
+  expected: 'an https:// URL (http:// only to a loopback address); "" = none',
+  word: "url",
+  read: (value) => (value === "" || isJwksUrl(value) ? value : new Invalid(jwksUrlType.expected)),
+  print: tomlString,
+};
+
+function isJwksUrl(value: unknown): value is string {
+  if (typeof value !== "string" || !URL.canParse(value)) return false;
+  const { protocol, hostname, username, password } = new URL(value);
+  if (username !== "" || password !== "") return false;
+  const isLoopback = hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d+){3}$/.test(hostname);
+  return protocol === "https:" || (protocol === "http:" && isLoopback);
+}
+
 /** A NATS server. Its user and password are not printed. */
 export const natsServerType: ValueType<string> = {
   expected: "a NATS address",

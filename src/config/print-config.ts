@@ -4,7 +4,7 @@
  */
 import { defaultText } from "./describe-key.js";
 import type { LoadedConfig } from "./load-config.js";
-import { type Config, type ConfigKey, type ConfigKeys, sections, serverKeys, topicKeys } from "./schema.js";
+import { type Config, type ConfigKey, type ConfigKeys, issuerKeys, sections, serverKeys, topicKeys } from "./schema.js";
 import { SECTION_DOCS } from "./section-docs.js";
 import { sourceText } from "./value-source.js";
 
@@ -24,13 +24,21 @@ export function printConfig({ config, sources }: LoadedConfig): string {
   const topics = config.topic.map((table, index) =>
     printTable("topic", "[[topic]]", topicKeys, table, (name) => from(`topic[${index}].${name}`)),
   );
-  return [...servers, ...others, ...(topics.length > 0 ? topics : [topicExample()])].join("\n");
+  const issuers = config.issuer.map((table, index) =>
+    printTable("issuer", "[[issuer]]", issuerKeys, table, (name) => from(`issuer[${index}].${name}`)),
+  );
+  return [
+    ...servers,
+    ...others,
+    ...(topics.length > 0 ? topics : [example("topic", topicKeys)]),
+    ...(issuers.length > 0 ? issuers : [example("issuer", issuerKeys)]),
+  ].join("\n");
 }
 
-/** Without any [[topic]], its keys as comments. */
-function topicExample(): string {
-  const lines = Object.entries(topicKeys).flatMap(([name, key]) => printKey(name, key, undefined, "default"));
-  return [`# ${SECTION_DOCS.topic}`, "# [[topic]]", ...lines, ""].join("\n");
+/** Without any table of an array, its keys as comments. */
+function example(array: "topic" | "issuer", keys: ConfigKeys): string {
+  const lines = Object.entries(keys).flatMap(([name, key]) => printKey(name, key, undefined, "default"));
+  return [`# ${SECTION_DOCS[array]}`, `# [[${array}]]`, ...lines, ""].join("\n");
 }
 
 type Values = Readonly<Record<string, unknown>>;

@@ -12,7 +12,12 @@ import { sourceText, type ValueSource } from "./value-source.js";
 const pathsOf = (array: TableArray): string[] => Object.keys(tableArrays[array]).map((name) => `${array}.${name}`);
 
 /** Every path that a file can set, to suggest from; of equal ones the first. */
-const allPaths: readonly string[] = [...pathsOf("mongrel2"), ...namedKeys.map(({ path }) => path), ...pathsOf("topic")];
+const allPaths: readonly string[] = [
+  ...pathsOf("mongrel2"),
+  ...namedKeys.map(({ path }) => path),
+  ...pathsOf("topic"),
+  ...pathsOf("issuer"),
+];
 
 /** The paths of the tables of an array: "topic[0]". Without any [[mongrel2]] there is one, for the default server. */
 export function tablePaths(document: ConfigDocument, array: TableArray): readonly string[] {
@@ -85,7 +90,7 @@ function fileSource({ file = "file", lines }: ConfigDocument, path: string): Val
 }
 
 function nearestSection(name: string): string {
-  const near = suggest(name, ["mongrel2", "topic", ...Object.keys(sections)]);
+  const near = suggest(name, ["mongrel2", "topic", "issuer", ...Object.keys(sections)]);
   return isTableArray(near) ? `[[${near}]]` : `[${near}]`;
 }
 

@@ -17,7 +17,14 @@ import {
 } from "./basic-types.js";
 import { type CurvePublisher, curvePublicKeyType, curvePublishersType, curveSecretKeyType } from "./curve-types.js";
 import { endpointType, listenAddressType } from "./endpoint-types.js";
-import { addressRangeType, corsOriginType, hostnameType, natsServerType, originType } from "./network-types.js";
+import {
+  addressRangeType,
+  corsOriginType,
+  hostnameType,
+  jwksUrlType,
+  natsServerType,
+  originType,
+} from "./network-types.js";
 import { filePathType, optionalPathType, parentPathType, urlPathType } from "./path-types.js";
 import { bearerTokenType, keyMaterialType, secretTextType } from "./secret-types.js";
 import type { ValueType } from "./value-type.js";
@@ -193,6 +200,40 @@ const TOPIC_KEYS = {
   }),
 };
 
+/** The keys of one [[issuer]] table. `issuer` is required, and exactly one of keys and jwks_url. */
+const ISSUER_KEYS = {
+  name: key<string | undefined>({
+    type: textType('a name of at most 64 letters, digits, ".", "_" and "-"', /^[A-Za-z0-9._-]{1,64}$/),
+    default: undefined,
+    change: "live",
+    doc: "Name of this issuer in the log, conditions and metrics. Without it the issuer identifier stands there.",
+  }),
+  issuer: key<string | undefined>({
+    type: textType('an issuer identifier such as "https://login.example"', /^\P{Cc}{1,512}$/u),
+    default: undefined,
+    change: "live",
+    doc: "Issuer identifier: the iss claim of its tokens, byte for byte. A token with this iss is verified with the keys of this table only.",
+  }),
+  keys: key<string>({
+    type: keyMaterialType,
+    default: "",
+    change: "live",
+    doc: "Keys of this issuer, for publishers' and subscribers' tokens.",
+  }),
+  jwks_url: key<string>({
+    type: jwksUrlType,
+    default: "",
+    change: "live",
+    doc: "URL of the issuer's keys (JWKS), instead of keys. The daemon reads it at the start, as Cache-Control says (1 minute to 24 hours, 10 minutes without it), and for a token with an unknown kid, at most twice a minute. While it does not answer, the last keys count.",
+  }),
+  audience: key<readonly string[]>({
+    type: listType(textType("an audience", /^\P{Cc}{1,512}$/u), 'audiences such as ["https://api.example"]'),
+    default: [],
+    change: "live",
+    doc: "Accepted aud claims. Empty: the hub's URL for access tokens (draft-08), any or none for tokens of 0.x.",
+  }),
+};
+
 /** The keys of each other table. */
 const SECTIONS = {
   stream: {
@@ -300,7 +341,7 @@ const SECTIONS = {
       type: integerType(0, 1_000_000, "no limit"),
       default: 0,
       change: "live",
-      doc: "Events a second that one publisher may publish: one subject of tokens, or all publishers without one; all publishers over ZeroMQ are one. More are answered 429 over HTTP and rate_limited to REQ and DEALER sockets; PUSH sockets are read more slowly.",
+      doc: "Events a second that one publisher may publish: one subject of tokens, or all publishers without one; one connection over ZeroMQ. More are answered 429 over HTTP and rate_limited to REQ and DEALER sockets; PUSH sockets are read more slowly.",
     }),
     burst: key<number>({
       type: integerType(1, 1_000_000),
@@ -416,7 +457,7 @@ const SECTIONS = {
       type: textType('an issuer identifier such as "https://login.example"; "" = any', /^\P{Cc}{0,512}$/u),
       default: "",
       change: "live",
-      doc: "Required iss claim of tokens, in both versions of the protocol. Empty: tokens of every issuer are accepted if the key verifies them.",
+      doc: "Required iss claim of tokens that publisher_key or subscriber_key verifies, in both versions of the protocol: the short form of one [[issuer]] table. Empty: any; beside [[issuer]] tables, access tokens (draft-08) need an issuer that one of them names.",
     }),
     leeway: key<number>({
       type: durationType({ min: 1, max: 600 * SECOND_MS, off: true }),
@@ -539,11 +580,15 @@ export type ServerConfig = Values<typeof SERVER_KEYS>;
 /** One [[topic]] table. */
 export type TopicTable = Values<typeof TOPIC_KEYS>;
 
+/** One [[issuer]] table. */
+export type IssuerTable = Values<typeof ISSUER_KEYS>;
+
 /** The whole configuration. It has been checked. */
 export type Config = { readonly [Name in keyof typeof SECTIONS]: Values<(typeof SECTIONS)[Name]> } & {
   readonly mongrel2: readonly [ServerConfig, ...ServerConfig[]];
   /** The first table that matches a topic applies to it. */
   readonly topic: readonly TopicTable[];
+  readonly issuer: readonly IssuerTable[];
 };
 
 export type ConfigKeys = Readonly<Record<string, ConfigKey<unknown>>>;
@@ -552,11 +597,13 @@ export type ConfigKeys = Readonly<Record<string, ConfigKey<unknown>>>;
 export const sections: Readonly<Record<string, ConfigKeys>> = SECTIONS;
 export const serverKeys: ConfigKeys = SERVER_KEYS;
 export const topicKeys: ConfigKeys = TOPIC_KEYS;
+export const issuerKeys: ConfigKeys = ISSUER_KEYS;
 
-/** The tables of which a file may have several: [[mongrel2]], [[topic]]. */
-export const tableArrays: Readonly<Record<"mongrel2" | "topic", ConfigKeys>> = {
+/** The tables of which a file may have several: [[mongrel2]], [[topic]], [[issuer]]. */
+export const tableArrays: Readonly<Record<"mongrel2" | "topic" | "issuer", ConfigKeys>> = {
   mongrel2: SERVER_KEYS,
   topic: TOPIC_KEYS,
+  issuer: ISSUER_KEYS,
 };
 export type TableArray = keyof typeof tableArrays;
 

@@ -18,5 +18,7 @@ export const SECTION_DOCS: Readonly<Record<keyof Config, string>> = {
   topic:
     "Rules for topics, one table for each set of topics, with exactly one of topic, template and pattern. The first table that " +
     "matches a topic applies to it. An event with several topics obeys the strictest of its tables.",
+  issuer:
+    "Trusted issuers of tokens, one table for each, beside the keys of [auth]. The iss claim of a token selects the table.",
   log: "The log: JSON lines on standard output; readable text when standard output is a terminal.",
 };

@@ -22,6 +22,7 @@ import type { Logger } from "../observability/log/logger.js";
 import type { MetricsObserver } from "../observability/metrics/metrics-observer.js";
 import type { Publisher } from "../publishing/publisher.js";
 import type { RateLimiter } from "../publishing/rate-limiter.js";
+import type { Remover } from "../publishing/remover.js";
 import type { FolderLock } from "../storage/folder-lock.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
@@ -73,6 +74,7 @@ export class DaemonContext {
   presence: Presence | undefined;
   hub: Hub | undefined;
   publisher: Publisher | undefined;
+  remover: Remover | undefined;
   /** The [[topic]] tables. Absent = the event log has not started. */
   rules: TopicRules | undefined;
   /** Absent = the hub has not started. */

@@ -8,18 +8,18 @@ import { publishImplementation } from "../config/zmq-implementation.js";
 import { M2pushError, messageOf } from "../errors.js";
 import { hubUrl } from "../http/app.js";
 import { Ingress, type IngressOptions } from "../ingress/ingress.js";
-import { coversAll, parseSelector } from "../matching/selector.js";
+import { coversAll, parseSelector, type Selector } from "../matching/selector.js";
 import type { Clock } from "../util/clock.js";
 import type { ConnectionCap } from "../util/descriptors.js";
 import { LibzmqServer } from "../zmq/libzmq-server.js";
-import { PullServer } from "../zmq/pull-server.js";
+import { NativeServer } from "../zmq/native-server.js";
 
 /** A socket for publishers, not bound yet. */
 interface PublishSocket {
   readonly address: string;
-  readonly source: PullServer | LibzmqServer;
-  /** Who publishes through it. */
-  readonly scope: string;
+  readonly source: NativeServer | LibzmqServer;
+  /** See IngressOptions.scope. */
+  readonly scope?: string;
   /** Absent = every topic. */
   readonly mayPublish?: (topics: readonly string[]) => boolean;
 }
@@ -35,8 +35,10 @@ export class PublishSockets {
     const open = (address: string, type: "PULL" | "ROUTER"): PublishSocket[] => {
       if (address === "") return [];
       const isNative = publishImplementation(config, address).implementation === "native";
-      const source = isNative ? new PullServer(address, clock, cap) : new LibzmqServer({ spec: address, type, clock });
-      return [{ address, source, scope: "zmq" }];
+      const source = isNative
+        ? new NativeServer(address, clock, cap)
+        : new LibzmqServer({ spec: address, type, clock });
+      return [{ address, source }];
     };
     this.#sockets = [
       ...open(zmq, "PULL"),
@@ -65,6 +67,18 @@ export class PublishSockets {
   }
 }
 
+/** The topics of a publisher. Throws "config_invalid" at an invalid one. */
+export function curveGrants({ name, topics }: CurvePublisher, base: string): Selector[] {
+  return topics.map((topic) => {
+    try {
+      return parseSelector("template", topic, base);
+    } catch (cause) {
+      const what = `[[publish.curve]] "${name}": invalid topic ${JSON.stringify(topic)}: ${messageOf(cause)}`;
+      throw new M2pushError("config_invalid", what, { cause });
+    }
+  });
+}
+
 function curveSocket(publisher: CurvePublisher, base: string, clock: Clock): PublishSocket {
   const {
     name,
@@ -73,14 +87,7 @@ function curveSocket(publisher: CurvePublisher, base: string, clock: Clock): Pub
     server_secret_key: serverSecretKey,
     client_public_key: clientPublicKey,
   } = publisher;
-  const grants = publisher.topics.map((topic) => {
-    try {
-      return parseSelector("template", topic, base);
-    } catch (cause) {
-      const what = `[[publish.curve]] "${name}": invalid topic "${topic}": ${messageOf(cause)}`;
-      throw new M2pushError("config_invalid", what, { cause });
-    }
-  });
+  const grants = curveGrants(publisher, base);
   const curve = { serverSecretKey, clientPublicKey };
   return {
     address,

@@ -14,7 +14,6 @@ import { BEFORE_ALL, type Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
-import { isExpired } from "./visible-history.js";
 
 /** The next body of some clients, to be sent in the next flush. */
 export interface CatchupStep {
@@ -99,6 +98,11 @@ export class Catchup {
     this.#size = 0;
   }
 
+  /** Pages that were read may hold removed publications: they are read again. */
+  forgetPages(): void {
+    for (const group of this.#groups) group.page = undefined;
+  }
+
   /** Whether takeSteps() would make progress now. */
   hasWork(head: number): boolean {
     if (this.#size === 0) return false;
@@ -154,7 +158,7 @@ export class Catchup {
 
   /** The next step of one group: a body from the history, or joining its audience. */
   #advance(group: CatchupGroup, head: number): CatchupStep | undefined {
-    const { history, clock } = this.#options;
+    const { history } = this.#options;
     const join = group.audience.joinOffset(head);
     if (group.notice !== undefined) return this.#announce(group, group.notice, join);
     if (group.cursor > join) return undefined; // ahead of its audience, for which publications that it has had are still queued
@@ -166,9 +170,8 @@ export class Catchup {
     const page = group.page ?? this.#reader.read(group, join, this.#slice);
     if (page instanceof Promise) return this.#await(group, page);
     if (page.through === group.cursor && group.trial) return this.#continueTrial(group);
-    const now = clock.now();
     // A page that had to be fetched, or waits for credit, was read earlier.
-    const chunks = page.publications.filter((it) => !isExpired(it, now)).map(({ bytes }) => bytes);
+    const chunks = page.publications.filter((it) => history.isVisible(it)).map(({ bytes }) => bytes);
     if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through));
     if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
     return this.#step(group, page.through, join, chunks);

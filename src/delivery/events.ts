@@ -3,6 +3,7 @@
  * handle it yet (see hub/events.ts).
  */
 import type { Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import type { Client } from "./client.js";
 import type { Flush } from "./flush.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
@@ -22,6 +23,8 @@ export type DeliveryEvent =
   /** The topics of an open stream were changed; the client's audience is the new one. */
   | { readonly type: "topicsChanged"; readonly server: string; readonly client: Client }
   | { readonly type: "published"; readonly publication: Publication }
+  /** Earlier publications were taken back. */
+  | { readonly type: "removed"; readonly removal: Removal }
   /** A publisher used an event id a second time in this topic. */
   | { readonly type: "idRepeated"; readonly topic: string }
   | { readonly type: "flushed"; readonly server: string; readonly flush: Flush }

@@ -19,9 +19,9 @@ const MAX_RUN_FLUSHES = 7;
 /** Long enough for Mongrel2 to find its SUB socket empty. */
 const WRITE_PAUSE_MS = 1;
 /**
- * The least time between two flushes while more is published than can be added: the queues are longer then, and each client gets its events
- * in fewer bodies. (Events to one of 1000 clients each: 64,000/s against 40,000/s, and half of a flood of 200,000 arrived after 1.7 s
- * instead of 2.5 s.)
+ * The least time between two flushes while more is published for these clients than can be added: the queues are longer then, and each client
+ * gets its events in fewer bodies. (Events to one of 1000 clients each: 64,000/s against 40,000/s, and half of a flood of 200,000 arrived
+ * after 1.7 s instead of 2.5 s.) A flood of events that they do not get delays theirs by one turn.
  */
 const FLOOD_INTERVAL_MS = 100;
 
@@ -43,6 +43,8 @@ export class FlushPacer {
   /** When the last flush was taken: Clock.monotonic(). */
   #takenAt = Number.NEGATIVE_INFINITY;
   #isBehind = false;
+  /** How many publications had been queued when a pause was last asked for. */
+  #queuedCount = 0;
 
   constructor(options: FlushPacerOptions) {
     this.#options = options;
@@ -59,12 +61,14 @@ export class FlushPacer {
     this.#isBehind = isMore;
   }
 
-  /** What must be awaited before the next flush is considered; undefined = nothing. */
-  pause(): YieldTurn | undefined {
+  /** What must be awaited before the next flush is considered; undefined = nothing. `queuedCount`: publications that were ever queued. */
+  pause(queuedCount: number): YieldTurn | undefined {
+    const isGrowing = queuedCount !== this.#queuedCount;
+    this.#queuedCount = queuedCount;
     const since = this.#options.clock.monotonic() - this.#takenAt;
     if (since >= WRITE_PAUSE_MS) this.#run = 0;
     if (this.#isBehind || this.#run >= MAX_RUN_FLUSHES) return this.#untilWritten;
-    if (since < FLOOD_INTERVAL_MS && this.#options.isFlooded()) return setImmediate;
+    if (isGrowing && since < FLOOD_INTERVAL_MS && this.#options.isFlooded()) return setImmediate;
     return undefined;
   }
 

@@ -4,6 +4,7 @@
  * condition, which ends by itself: the read that failed last is tried each second.
  */
 import { messageOf } from "../errors.js";
+import type { Publication } from "../protocol/publication.js";
 import { backoff } from "../util/backoff.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { conditionTexts } from "../util/condition-texts.js";
@@ -66,6 +67,11 @@ export class HistoryReader {
     const probe = () => this.#history.read(after, { ...options, match: matchNothing });
     const lost = (): ReadPage => ({ publications: [], through: begin().through, isUnavailable: true });
     return this.#guard(read, probe, lost);
+  }
+
+  /** See VisibleHistory. */
+  isVisible(publication: Publication): boolean {
+    return this.#history.isVisible?.(publication) ?? true;
   }
 
   /** See History.find(). Neither throws nor rejects. */

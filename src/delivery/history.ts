@@ -1,6 +1,7 @@
 /** The port to the stored publications. Implementations: storage/memory, storage/lmdb, cluster/cluster-history.ts. */
 import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
+import type { Removals } from "./removals.js";
 
 /** The result of one read: publications by rising offset. */
 export interface HistoryPage {
@@ -67,6 +68,11 @@ export interface History {
    */
   append(publication: Publication): Promise<void> | undefined;
   /**
+   * What append() was given that removes other publications, as long as read() may still return those: VisibleHistory leaves them out. A
+   * removed publication keeps its offset and its id, so that a client that had it goes on after it.
+   */
+  readonly removals: Removals;
+  /**
    * Called before appended publications are sent: from then on they outlive this process, if the history is persistent at all. (A process
    * that is killed could otherwise have sent an event to some clients that the next process cannot give to the others.) Never throws:
    * publications that cannot be stored are discarded, and their appends reject.
@@ -82,6 +88,8 @@ export interface History {
    * rejects where stored data cannot be read; the caller may retry.
    */
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage>;
+  /** Whether a publication that was read may still be delivered; absent = it may. */
+  isVisible?(publication: Publication): boolean;
   /** `listener` is called with the topic of each publication whose id a stored publication already has. Absent = never called. */
   onRepeatedId?(listener: (topic: string) => void): void;
   /**

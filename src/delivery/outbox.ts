@@ -50,6 +50,8 @@ export class Outbox {
   readonly #pacer: FlushPacer;
   /** The batch of the newest publication alone. */
   #single: Batch | undefined;
+  /** Publications that were ever queued, once for each audience. */
+  #queuedCount = 0;
   /** A flush was sent, and its fence has not passed. */
   #isInFlight = false;
   #isPausing = false;
@@ -109,6 +111,7 @@ export class Outbox {
       if (audience.size === 0) continue;
       audience.queue(publication, maxBytes, this.#batchOf);
       this.#queued.add(audience);
+      this.#queuedCount++;
       if (audience.waitingBytes > MAX_QUEUED_BYTES && audience.waiting.length > 1) this.fallBehind(audience);
     }
     this.#head = publication.offset;
@@ -165,7 +168,7 @@ export class Outbox {
   /** Sends a flush, unless one is in flight, the pacer demands a pause, or nothing is queued. */
   tryFlush(): void {
     if (!this.#isStarted || this.#isInFlight || this.#isPausing || this.#isEmpty) return;
-    const pause = this.#pacer.pause();
+    const pause = this.#pacer.pause(this.#queuedCount);
     if (!pause) {
       const steps = this.#flush();
       if (steps) this.#fence(steps);

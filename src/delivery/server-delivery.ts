@@ -202,9 +202,10 @@ export class ServerDelivery {
     this.#outbox.add(publication, audiences);
   }
 
-  /** Queued publications may have been discarded: clients catch up from the history, which has the others. */
+  /** Queued publications may have been discarded or removed: clients catch up from the history, which has the others. */
   discard(): void {
     this.#outbox.discard();
+    this.#catchup.forgetPages();
     queueMicrotask(() => this.#outbox.tryFlush()); // the call may come from within a flush
   }
 

@@ -1,6 +1,6 @@
 /**
- * The history as clients and publishers see it: reads leave out what must not be delivered any more. An event past its expiry is still
- * stored until it is trimmed, so its id is found, and a client that had it goes on after it.
+ * The history as clients and publishers see it: reads leave out what must not be delivered any more, because it has expired or was removed.
+ * The id of such an event is found all the same, and a client that had it goes on after it.
  *
  * Whether an event has expired is asked of the wall clock, at each read: a clock that was wrong for some seconds has removed nothing.
  */
@@ -8,10 +8,11 @@ import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
 import type { Clock } from "../util/clock.js";
 import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "./history.js";
+import type { Removals } from "./removals.js";
 import type { TopicLimits } from "./topic-limits.js";
 
 /** Whether a publication must not be delivered any more. `now`: milliseconds since 1970. */
-export const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: number): boolean =>
+const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: number): boolean =>
   expiresAt !== undefined && expiresAt <= now;
 
 export class VisibleHistory implements History {
@@ -73,16 +74,27 @@ export class VisibleHistory implements History {
     this.#stored.onRepeatedId?.(listener);
   }
 
+  get removals(): Removals {
+    return this.#stored.removals;
+  }
+
+  /** Whether a publication that was read may still be delivered. */
+  isVisible(publication: Publication): boolean {
+    const now = this.#clock.now();
+    if (isExpired(publication, now) || this.#stored.removals.has(publication)) return false;
+    return !this.#limits?.isActive || this.#limits.ready() !== undefined || this.#limits.isWithin(publication, now);
+  }
+
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
     const { match, hidden } = options;
-    if (hidden) return this.#stored.read(after, options);
     const limits = this.#limits?.isActive ? this.#limits : undefined;
-    const counting = limits?.ready();
+    const counting = hidden ? undefined : limits?.ready();
     if (counting) return counting.then(() => this.read(after, options));
     const now = this.#clock.now();
+    const { removals } = this.#stored;
     const isVisible = (publication: Publication) =>
-      !isExpired(publication, now) &&
-      (limits === undefined || limits.isWithin(publication, now)) &&
+      (hidden || (!isExpired(publication, now) && (limits === undefined || limits.isWithin(publication, now)))) &&
+      !removals.has(publication) &&
       (match === undefined || match(publication));
     return this.#stored.read(after, { ...options, match: isVisible });
   }

@@ -4,19 +4,21 @@ import type { Config } from "../config/schema.js";
 import type { History } from "../delivery/history.js";
 import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
-import { CompileWork } from "../matching/compile-work.js";
-import { parseSelector, type Selector } from "../matching/selector.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import { positionId, presenceId } from "../protocol/position.js";
 import type { HttpRequest } from "../protocol/request.js";
 import type { Publisher } from "../publishing/publisher.js";
+import type { Remover } from "../publishing/remover.js";
 import { AddressSet } from "../util/address-set.js";
 import type { Clock } from "../util/clock.js";
+import type { Conditions } from "../util/conditions.js";
 import { SlicedWork } from "../util/sliced-work.js";
 import { Access } from "./access.js";
+import { type FetchJwks, fetchJwks } from "./auth/fetch-jwks.js";
 import { hasTokenInQuery } from "./auth/find-token.js";
-import { loadKeys } from "./auth/load-keys.js";
-import { Verifier } from "./auth/verifier.js";
+import { Issuers, type PreparedIssuers } from "./auth/issuers.js";
+import type { TrustedIssuer } from "./auth/trusted-issuer.js";
+import { createVerifiers } from "./auth/verifiers.js";
 import { CompileQueue } from "./compile-queue.js";
 import { type CorsHeaders, corsHeaders, preflightHeaders } from "./cors.js";
 import { httpDate } from "./http-date.js";
@@ -25,12 +27,13 @@ import type { Presence } from "./mercure/presence.js";
 import type { Route, RouteMethod } from "./route-table.js";
 import { metadataPath, metadataResponse } from "./routes/metadata.js";
 import { PublishRoute } from "./routes/publish.js";
+import { RemoveRoute } from "./routes/remove.js";
 import { ACCEPT_PATCH, StreamsRoute } from "./routes/streams.js";
 import { SubscribeRoute } from "./routes/subscribe.js";
 import { SubscriptionsRoute } from "./routes/subscriptions.js";
 import type { HttpSettings, LiveSettings } from "./settings.js";
 import { hubRequests, streamRequests } from "./subscribe-request.js";
-import { TopicChanges } from "./topic-changes.js";
+import { type RemoteStreams, TopicChanges } from "./topic-changes.js";
 import { VisitorAddress } from "./visitor/visitor-address.js";
 
 export interface AppDeps {
@@ -38,13 +41,22 @@ export interface AppDeps {
   readonly history: Pick<History, "epoch" | "last">;
   readonly presence: Presence;
   readonly publisher: Publisher;
+  readonly remover: Remover;
   readonly clock: Clock;
   /** Absent = no topic has rules. */
   readonly rules?: TopicRules;
+  /** The other daemons of the cluster; absent = there are none. */
+  readonly remoteStreams?: RemoteStreams | undefined;
   /** Called for each publication that is rejected; absent = it is not observed. */
   readonly rejected?: (error: M2pushError) => void;
   /** Called with warnings about keys, which never contain a key. */
   readonly warn: (warning: string) => void;
+  /** Where issuers whose keys cannot be read are reported; absent = nowhere. */
+  readonly conditions?: Conditions;
+  /** Reads the keys of an issuer; absent = over HTTP. */
+  readonly fetchJwks?: FetchJwks;
+  /** A number from 0 up to 1; absent = Math.random. */
+  readonly random?: () => number;
 }
 
 /** The hub's URL. */
@@ -56,14 +68,20 @@ export class App {
   readonly #dialects: Dialects;
   readonly #date: () => string;
   readonly #settings: LiveSettings;
+  readonly #issuers: Issuers;
 
   /** Throws "config_invalid" if a key is not usable. */
   constructor(config: Config, deps: AppDeps) {
     this.#deps = deps;
     this.#date = httpDate(deps.clock);
     this.#dialects = new Dialects(config.hub.protocol);
-    this.#settings = { current: this.#settingsOf(config) };
-    deps.hub.trustKeys(this.#settings.current.access.subscriberKeys);
+    const { clock, warn, conditions, fetchJwks: fetch = fetchJwks, random = Math.random } = deps;
+    const changed = () => void this.#trustKeys();
+    this.#issuers = new Issuers({ clock, warn, fetch, random, changed, ...(conditions && { conditions }) });
+    const issuers = this.#issuers.prepare(config.issuer);
+    this.#settings = { current: this.#settingsOf(config, issuers) };
+    void this.#issuers.use(issuers);
+    this.#trustKeys();
     this.routes = this.#routes(config);
   }
 
@@ -72,10 +90,22 @@ export class App {
    * is not usable: then nothing has changed.
    */
   reload(config: Config): void {
-    const settings = this.#settingsOf(config);
-    this.#settings.current = settings;
-    const closed = this.#deps.hub.trustKeys(settings.access.subscriberKeys);
-    if (closed > 0) this.#deps.warn(`auth.subscriber_key: closed ${closed} streams whose key was removed`);
+    const issuers = this.#issuers.prepare(config.issuer);
+    this.#settings.current = this.#settingsOf(config, issuers);
+    void this.#issuers.use(issuers);
+    this.#trustKeys();
+  }
+
+  /** Reads the keys of issuers no more. */
+  close(): void {
+    this.#issuers.close();
+  }
+
+  /** Closes the streams of removed keys; none while the keys of an issuer are not known yet, since an earlier process may have known them. */
+  #trustKeys(): void {
+    const keys = this.#issuers.isLoaded ? this.#settings.current.access.subscriberKeys : undefined;
+    const closed = this.#deps.hub.trustKeys(keys);
+    if (closed > 0) this.#deps.warn(`closed ${closed} streams whose key was removed`);
   }
 
   /** Hosts that are served, in lower case and without a port; empty = every host. */
@@ -97,7 +127,7 @@ export class App {
   }
 
   #routes(config: Config): Map<string, Route> {
-    const { hub, clock, presence, publisher, history, rejected = () => {} } = this.#deps;
+    const { hub, clock, presence, publisher, remover, history, rejected = () => {} } = this.#deps;
     const { path } = config.hub;
     const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
     const batchLimits = { maxEvents: config.publish.max_batch, maxBytes: config.publish.max_batch_bytes };
@@ -106,24 +136,33 @@ export class App {
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
     const publish = new PublishRoute({ publisher, batchLimits, base, dialects, settings, rejected }).handle;
+    const remove = new RemoveRoute({ remover, base, settings, rejected }).handle;
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
-    const changes = new TopicChanges({ hub, history, base, queue, settings });
+    const changes = new TopicChanges({ hub, history, base, queue, settings, remote: this.#deps.remoteStreams });
     const streams = `${path}/streams/`;
-    const patch = new StreamsRoute({ path: streams, base, settings, change: (request) => changes.change(request) })
-      .handle;
+    const patch = new StreamsRoute({
+      path: streams,
+      base,
+      settings,
+      change: (request) => changes.changeAnywhere(request),
+    }).handle;
     const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
     const routes = new Map([
       [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
-      [path, this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish }, true)],
+      [
+        path,
+        this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish, DELETE: remove }, true),
+      ],
       [streams, this.#route(streams, { PATCH: patch }, true)],
       [`${path}/subscriptions`, subscriptions],
       [`${path}/subscriptions/`, subscriptions],
     ]);
     // Clients recognize a hub that supports 0.x only by the absence of this route.
     if (dialects.serves("draft-08")) {
-      const get = metadataResponse({ resource: base, issuer: config.auth.issuer || undefined });
+      const issuers = [config.auth.issuer, ...config.issuer.map(({ issuer = "" }) => issuer)].filter((it) => it !== "");
+      const get = metadataResponse({ resource: base, issuers });
       routes.set(metadataPath(path), this.#route(metadataPath(path), { GET: get, HEAD: get }, true));
     }
     return routes;
@@ -138,10 +177,10 @@ export class App {
     return { name, methods, options, ...(optionsPersist && { optionsPersist }) };
   }
 
-  #settingsOf(config: Config): HttpSettings {
+  #settingsOf(config: Config, { byIssuer }: PreparedIssuers): HttpSettings {
     const { stream, auth, hub } = config;
     return {
-      access: this.#accessOf(config),
+      access: this.#accessOf(config, byIssuer),
       corsOrigins: auth.cors_origins,
       hosts: hub.hosts,
       retryMs: stream.retry,
@@ -154,12 +193,11 @@ export class App {
     };
   }
 
-  #accessOf(config: Config): Access {
+  #accessOf(config: Config, issuers: ReadonlyMap<string, TrustedIssuer>): Access {
     const { auth, hub } = config;
-    const subscriberKey = auth.subscriber_key === "" ? auth.publisher_key : auth.subscriber_key;
+    const { clock, warn } = this.#deps;
     return new Access({
-      publishers: this.#verifier("auth.publisher_key", auth.publisher_key, config),
-      subscribers: this.#verifier("auth.subscriber_key", subscriberKey, config),
+      ...createVerifiers(config, { clock, warn, issuers, base: hubUrl(config) }),
       acceptsV0: this.#dialects.serves("0.x"),
       anonymous: auth.anonymous,
       rules: this.#deps.rules,
@@ -168,36 +206,10 @@ export class App {
       metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,
     });
   }
-
-  #verifier(setting: string, material: string, config: Config): Verifier<Selector> {
-    const base = hubUrl(config);
-    const { keys, warnings } = loadKeys(setting, material);
-    for (const warning of warnings) this.#deps.warn(warning);
-    const issuer = config.auth.issuer || undefined;
-    return new Verifier({
-      keys,
-      clock: this.#deps.clock,
-      newParser: () => {
-        const work = new CompileWork();
-        return (kind, value) => parseSelector(kind, value, base, work);
-      },
-      authority: this.#dialects.serves("draft-08") ? { issuer, audiences: audiencesOf(base) } : undefined,
-      acceptsV0: this.#dialects.serves("0.x"),
-      leewayMs: config.auth.leeway,
-      issuerV0: issuer,
-    });
-  }
 }
 
 /** The id of the newest event: of a publication, or of a subscription that began or ended since; "earliest" = there is none. */
 function lastIdOf({ epoch, last }: Pick<History, "epoch" | "last">, { log }: Presence): string {
   if (log.last > 0 && log.lastHead === last) return presenceId(epoch, last, log.instance, log.last);
   return last === 0 ? "earliest" : positionId(epoch, last);
-}
-
-/** The hub's URL; on a loopback address, under every name of that address. */
-function audiencesOf(base: string): string[] {
-  const { hostname } = new URL(base);
-  const local = ["localhost", "127.0.0.1", "[::1]"];
-  return local.includes(hostname) ? local.map((name) => base.replace(hostname, name)) : [base];
 }

@@ -31,6 +31,14 @@ export interface TopicChangeRequest {
   readonly payloads: Readonly<Record<string, JsonValue>>;
 }
 
+/** The other daemons that serve the same hub. */
+export interface RemoteStreams {
+  /** Has the daemon that serves the stream carry out a request. Undefined = none serves it. Rejects as TopicChanges.change() does. */
+  send(request: JsonValue): Promise<JsonValue | undefined>;
+  /** Carries out the requests of other daemons. */
+  serve(handle: (request: JsonValue) => Promise<JsonValue>): void;
+}
+
 /** The id of the position from which the change holds, and what the stream selects from there on, as parameters of its dialect. */
 export interface ChangedTopics {
   readonly position: string;
@@ -44,6 +52,8 @@ export interface TopicChangesDeps {
   readonly base: string;
   readonly queue: CompileQueue;
   readonly settings: LiveSettings;
+  /** Absent = there are none. */
+  readonly remote?: RemoteStreams | undefined;
 }
 
 const needsToken = () =>
@@ -66,6 +76,20 @@ export class TopicChanges {
 
   constructor(deps: TopicChangesDeps) {
     this.#deps = deps;
+    deps.remote?.serve(async (request) => ({ ...(await this.change(readRequest(request))) }));
+  }
+
+  /** The same as change(), on the daemon that serves the stream. */
+  async changeAnywhere(request: TopicChangeRequest): Promise<ChangedTopics> {
+    const { remote } = this.#deps;
+    try {
+      return await this.change(request);
+    } catch (error) {
+      if (!remote || !(error instanceof ProtocolError) || error.code !== "not_found") throw error;
+      const changed = await remote.send({ ...request, owner: request.owner ?? null, form: formToSend(request.form) });
+      if (changed === undefined) throw error;
+      return changed as unknown as ChangedTopics;
+    }
   }
 
   /**
@@ -107,6 +131,26 @@ export class TopicChanges {
     checkPatternCost(hub, server, interest, settings.current);
     return { interest, subscriber, notice: JSON.stringify(dialect.parametersOf(selectors)) };
   }
+}
+
+/** The parameters that count. Throws "too_large" where no stream could have what is added, and what is removed. */
+function formToSend(form: Form): [name: string, value: string][] {
+  const counting = form.filter(([name]) => /^(add|remove)(_|$)/.test(name));
+  for (const action of ["add", "remove"])
+    checkSelectorBytes(counting.flatMap(([name, value]) => (name.startsWith(action) ? [{ value }] : [])));
+  return counting.map(([name, value]) => [name, value]);
+}
+
+/** A request of another daemon, which may have another version: then "unavailable". */
+function readRequest(value: JsonValue): TopicChangeRequest {
+  const { stream, owner, form, payloads } = value as Partial<Record<keyof TopicChangeRequest, unknown>>;
+  const isForm =
+    Array.isArray(form) && form.every((it) => Array.isArray(it) && it.every((text) => typeof text === "string"));
+  if (typeof stream !== "string" || !isForm || typeof payloads !== "object" || payloads === null) {
+    throw new ProtocolError("unavailable", "the daemons have different versions; fix: update all of them");
+  }
+  const known = { stream, form: form as unknown as Form, payloads: payloads as TopicChangeRequest["payloads"] };
+  return typeof owner === "string" ? { ...known, owner } : known;
 }
 
 /** Throws "invalid" for a form that the dialect does not allow, or that changes nothing. */

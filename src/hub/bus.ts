@@ -2,6 +2,7 @@
 import type { GapReason } from "../delivery/reasons.js";
 import type { M2pushError } from "../errors.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 
 /** What became of one event of a batch. */
 export type PublishedEvent = { readonly id: string } | { readonly error: M2pushError };
@@ -40,5 +41,7 @@ export interface Bus {
    * what publish() rejects with. (One promise for each event was a tenth of the cost of a flood.)
    */
   post(draft: Draft): Promise<unknown> | undefined;
+  /** Publishes a removal; as publish(). Everything that it concerns is left out of reads and deliveries from the same tick on. */
+  remove(removal: Removal): Promise<Publication>;
   close(): Promise<void>;
 }

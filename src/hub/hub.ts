@@ -21,6 +21,7 @@ import { M2pushError } from "../errors.js";
 import { MatchBudget } from "../matching/match-budget.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
 import type { Bus, PublishedEvent } from "./bus.js";
@@ -122,6 +123,11 @@ export class Hub {
     return this.#options.bus.publishAll(this.#options.rules ? drafts.map((draft) => this.#ruled(draft)) : drafts);
   }
 
+  /** See Bus.remove. */
+  remove(removal: Removal): Promise<Publication> {
+    return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.remove(removal);
+  }
+
   /** See Bus.post. */
   post(draft: Draft): Promise<unknown> | undefined {
     return this.#phase === "sealed" ? rejectStopping() : this.#options.bus.post(this.#ruled(draft));
@@ -141,6 +147,10 @@ export class Hub {
     let stored: Promise<void> | undefined;
     for (const publication of publications) {
       stored = this.#options.history.append(publication);
+      if (publication.removes) {
+        this.#options.observe({ type: "removed", removal: publication.removes });
+        continue;
+      }
       this.topics.published(publication);
       this.#options.observe({ type: "published", publication });
     }
@@ -149,6 +159,9 @@ export class Hub {
   }
 
   #enqueue(publication: Publication): void {
+    // Queued publications may be removed: clients get the others from the history.
+    if (publication.removes) for (const server of this.#servers.values()) server.discard();
+    if (publication.removes) return;
     this.#budget.begin();
     for (const server of this.#servers.values()) {
       if (publication.offset <= this.#discardedThrough) return;
@@ -241,9 +254,9 @@ export class Hub {
 
   /**
    * From now on only these keys, named by their fingerprints, may have signed tokens: streams opened with other keys are closed, also those
-   * that are adopted later. Returns the number of streams closed now.
+   * that are adopted later. Undefined: not all keys are known yet, and none is closed. Returns the number of streams closed now.
    */
-  trustKeys(fingerprints: ReadonlySet<string>): number {
+  trustKeys(fingerprints: ReadonlySet<string> | undefined): number {
     this.#keys.replace(fingerprints);
     let closed = 0;
     for (const server of this.#servers.values()) {

@@ -2,10 +2,10 @@
 import type { Client } from "../delivery/client.js";
 
 export class TrustedKeys {
-  /** Undefined until the keys are known: every key counts as trusted then. */
+  /** Undefined while not all keys are known: every key counts as trusted then. */
   #fingerprints: ReadonlySet<string> | undefined;
 
-  replace(fingerprints: ReadonlySet<string>): void {
+  replace(fingerprints: ReadonlySet<string> | undefined): void {
     this.#fingerprints = fingerprints;
   }
 

@@ -14,8 +14,8 @@ import type { RateLimiter } from "../publishing/rate-limiter.js";
 interface SourceReceiver extends SocketObserver {
   /** Returns whether the message is a valid publication. `connection`: absent = it cannot be held. */
   message(parts: Buffer[], connection?: PacedConnection): boolean;
-  /** A message that gets a reply. */
-  request(parts: Buffer[], reply: (body: Buffer) => void): void;
+  /** A message that gets a reply. `connection`: its name, unique among the connections of the process. */
+  request(parts: Buffer[], reply: (body: Buffer) => void, connection: string): void;
 }
 
 /** Observer of the socket for publishers and its connections. */
@@ -38,6 +38,8 @@ interface LinkFailure extends M2pushError {
 
 /** The connection of a publisher that gets no replies. */
 interface PacedConnection {
+  /** Unique among the connections of the process. */
+  readonly name: string;
   /** Handles no further message of it for this time. */
   holdFor(milliseconds: number): void;
 }
@@ -55,8 +57,11 @@ export interface IngressOptions {
   readonly publisher: Pick<Publisher, "publish">;
   /** The rate of publishers that get no replies: they are slowed down, and nothing of them is dropped. Others are told. */
   readonly rates: Pick<RateLimiter, "pauseAfter">;
-  /** Who publishes through this source (PublishRequest.publisher); absent = "zmq". */
-  readonly scope?: string;
+  /**
+   * Who publishes through this source (PublishRequest.publisher). Absent = anyone: nothing tells the publishers apart but their connections,
+   * each of which has a rate of its own.
+   */
+  readonly scope?: string | undefined;
   /** Whether the publishers of this source may publish to all of these topics; absent = to every topic. */
   readonly mayPublish?: ((topics: readonly string[]) => boolean) | undefined;
   readonly batchLimits: BatchLimits;
@@ -69,21 +74,21 @@ export interface IngressOptions {
 
 export class Ingress {
   readonly #options: IngressOptions;
-  /** All publishers of a source are one: nothing tells them apart. */
+  /** The scope of idempotency keys, which outlive connections. */
   readonly #scope: string;
   /** The promise of the last post(): several publications may share one, and its rejection must be reported once. */
   #pending: Promise<unknown> | undefined;
 
   constructor(options: IngressOptions) {
     this.#options = options;
-    this.#scope = options.scope ?? "zmq";
+    this.#scope = options.scope ?? ANYONE;
   }
 
   start(): Promise<void> {
     const { source, observer } = this.#options;
     return source.start({
       message: (parts, connection) => this.#receive(parts, connection),
-      request: (parts, reply) => void this.#reply(parts).then(reply),
+      request: (parts, reply, name) => void this.#reply(parts, name).then(reply),
       refused: (error, remote) => observer.refused(error, remote),
       failed: (error) => observer.failed(error),
       recovered: () => observer.recovered(),
@@ -115,8 +120,12 @@ export class Ingress {
 
   #pace(drafts: readonly Draft[], connection: PacedConnection | undefined): void {
     if (connection === undefined) return;
-    const pauseMs = this.#options.rates.pauseAfter(this.#scope, drafts);
+    const pauseMs = this.#options.rates.pauseAfter(this.#rateScope(connection.name), drafts);
     if (pauseMs > 0) connection.holdFor(pauseMs);
+  }
+
+  #rateScope(connection: string): string {
+    return this.#options.scope ?? `${ANYONE} ${connection}`;
   }
 
   /** Throws a ProtocolError, or "forbidden". */
@@ -135,9 +144,10 @@ export class Ingress {
   }
 
   /** Publishes the message; resolves with the reply to it. */
-  async #reply(parts: Buffer[]): Promise<Buffer> {
+  async #reply(parts: Buffer[], connection: string): Promise<Buffer> {
     try {
-      const results = await this.#options.publisher.publish({ drafts: this.#parse(parts), publisher: this.#scope });
+      const [drafts, rateScope] = [this.#parse(parts), this.#rateScope(connection)];
+      const results = await this.#options.publisher.publish({ drafts, publisher: this.#scope, rateScope });
       for (const result of results) if ("error" in result) this.#options.rejected(result.error);
       return encodeResults(results, isBatch(parts));
     } catch (error) {
@@ -154,4 +164,5 @@ export class Ingress {
   }
 }
 
+const ANYONE = "zmq";
 const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";

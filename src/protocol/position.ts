@@ -9,6 +9,7 @@
  */
 import { ProtocolError } from "../errors.js";
 import type { Draft, Publication } from "./publication.js";
+import type { Removal } from "./removal.js";
 import { encodeEvent } from "./sse.js";
 
 /** Returns the id that a client sends when it has received everything up to and including this offset. */
@@ -64,4 +65,10 @@ export function positionDraft(draft: Draft, epoch: string, offset: number, time:
     ...(final && { isFinal: final }),
     ...(storedKey !== undefined && { storedKey }),
   };
+}
+
+/** Assigns a position to a removal: a publication without topics, whose bytes are those of the record. `time`: milliseconds since 1970. */
+export function positionRemoval(removal: Removal, epoch: string, offset: number, time: number): Publication {
+  const bytes = Buffer.from(JSON.stringify(removal));
+  return { offset, id: positionId(epoch, offset), topics: [], private: true, time, bytes, removes: removal };
 }

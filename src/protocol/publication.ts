@@ -11,6 +11,7 @@ import {
 import { atMost, invalid, textOf } from "./event-fault.js";
 import { parseJson, readJsonEvent, readOptions, readOptionsObject } from "./json-event.js";
 import { LIMITS } from "./limits.js";
+import type { Removal } from "./removal.js";
 import { decodeEvents } from "./sse.js";
 import type { StoredKey } from "./stored-key.js";
 
@@ -32,6 +33,8 @@ export interface Publication {
   readonly expiresAt?: number;
   /** Ends its topics until one of them is published to again. */
   readonly isFinal?: true;
+  /** What it removes; it is no event then, and is never delivered. See removal.ts. */
+  readonly removes?: Removal;
   /** Stored with the event, in its transaction; a publication that is read from the history has none. */
   readonly storedKey?: StoredKey;
 }

@@ -6,7 +6,7 @@ import type { PublishCondition } from "./publish-condition.js";
 export interface PublishRequest {
   /** Checked by checkDraft() and authorized; in the order of their positions. Never empty. */
   readonly drafts: readonly Draft[];
-  /** Who publishes: the scope of idempotency keys and of rates. Issuer and subject of the token, otherwise the source. */
+  /** Who publishes: the scope of idempotency keys. Issuer and subject of the token, otherwise the source. */
   readonly publisher: string;
   /** Another scope of rates; absent = `publisher`. */
   readonly rateScope?: string;

@@ -47,6 +47,14 @@ export class RateLimiter {
     return waitMs;
   }
 
+  /** As take(), for a request that publishes nothing and counts as one event. */
+  takeRequest(publisher: string): number {
+    if (this.#limits.rate === 0) return 0;
+    const waitMs = this.#publishers.waitMs(publisher, 1, this.#limits);
+    if (waitMs === 0) this.#publishers.take(publisher, 1, this.#limits);
+    return waitMs;
+  }
+
   /**
    * For a publisher that is slowed down and not refused: takes tokens for events that were published, and returns for how many
    * milliseconds nothing more may be read from it.

@@ -1,15 +1,19 @@
 /** Exports a history in LMDB, and imports an archive into one, while no daemon uses it. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { ReadOptions } from "../delivery/history.js";
 import { M2pushError } from "../errors.js";
 import type { HistoryExport } from "../protocol/archive.js";
+import { positionRemoval } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
+import { concerns, type RemovalTarget } from "../protocol/removal.js";
 import type { Clock } from "../util/clock.js";
 import { privately } from "../util/private-files.js";
 import { lockFolder } from "./folder-lock.js";
 import { describeDamage } from "./lmdb/check-file.js";
 import { HISTORY_FILE, type LmdbHistory, openLmdbHistory } from "./lmdb/lmdb-history.js";
 import type { HistoryLimits } from "./memory/memory-history.js";
+import type { StorageObserver } from "./storage-failure.js";
 
 /** An export trims nothing. */
 const NO_LIMITS: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
@@ -30,8 +34,7 @@ export interface HistoryArchive extends HistoryExport {
 
 /** Opens the history of a folder. Rejects with "storage_unusable", also without a history. */
 export async function openHistoryArchive(path: string, clock: Clock): Promise<HistoryArchive> {
-  if (!existsSync(join(path, HISTORY_FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
-  const history = await openLmdbHistory({ ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX }, clock);
+  const history = await openStopped(path, clock);
   const { epoch, floor, last, damagedBlocks } = history;
   const damage = damagedBlocks > 0 ? { damage: `${describeDamage(damagedBlocks)}: their events are missing` } : {};
   return {
@@ -42,10 +45,17 @@ export async function openHistoryArchive(path: string, clock: Clock): Promise<Hi
   };
 }
 
-async function* publicationsOf(history: LmdbHistory): AsyncGenerator<Publication> {
+async function openStopped(path: string, clock: Clock, observer?: StorageObserver): Promise<LmdbHistory> {
+  if (!existsSync(join(path, HISTORY_FILE))) throw unusable(`there is no history in ${path}: is [history] path right?`);
+  const options = { ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX } as const;
+  return openLmdbHistory({ ...options, ...(observer && { observer }) }, clock);
+}
+
+async function* publicationsOf(history: LmdbHistory, options?: Pick<ReadOptions, "kept">): AsyncGenerator<Publication> {
   const { floor, last } = history;
-  for (let at = floor; at < last; ) {
-    const { publications, through } = history.read(at, { through: last, maxBytes: PAGE_BYTES });
+  for (let at = options?.kept ? 0 : floor; at < last; ) {
+    const match = (publication: Publication) => !history.removals.has(publication);
+    const { publications, through } = history.read(at, { through: last, maxBytes: PAGE_BYTES, match, ...options });
     yield* publications;
     at = through;
   }
@@ -78,6 +88,31 @@ export async function restore(
   } finally {
     rmSync(staging, { recursive: true, force: true });
     await lock.release();
+  }
+}
+
+/**
+ * Removes events from the history of a folder. Resolves with their number, when the file has nothing of them any more. Rejects with
+ * "storage_unusable", also without a history.
+ */
+export async function purgeHistory(path: string, target: RemovalTarget, clock: Clock): Promise<number> {
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {}); // the race below reports it
+  const observer = { storageFailed: (error: Error) => fail(error), storageRecovered() {} };
+  const history = await openStopped(path, clock, observer);
+  try {
+    let count = 0;
+    for await (const publication of publicationsOf(history, { kept: true })) if (concerns(target, publication)) count++;
+    const { last: through } = history;
+    if (count === 0) return 0;
+    await history.append(positionRemoval({ ...target, through }, history.epoch, through + 1, clock.now()));
+    while (history.removals.size > 0) await Promise.race([failed, new Promise((resolve) => setImmediate(resolve))]);
+    return count;
+  } finally {
+    await history.close();
   }
 }
 

@@ -32,6 +32,8 @@ export const CONDITION_TYPES = {
   client_record_failing: { blocksReadiness: false },
   /** NATS cannot be reached. */
   cluster_unavailable: { blocksReadiness: true },
+  /** The keys of an [[issuer]] cannot be read from its jwks_url: the last ones count. */
+  issuer_unreachable: { blocksReadiness: false },
   /** A limit on work or descriptors is reached: new clients or peers are refused. */
   overloaded: { blocksReadiness: false },
 } as const satisfies Readonly<Record<string, { readonly blocksReadiness: boolean }>>;

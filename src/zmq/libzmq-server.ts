@@ -8,7 +8,7 @@ import { splitEnvelope } from "../protocol/envelope.js";
 import { type Clock, waitAtMost } from "../util/clock.js";
 import { type CurveKeys, CurveServer } from "./curve.js";
 import { LibzmqSocket } from "./libzmq-socket.js";
-import { MAX_MESSAGE_BYTES, type PullReceiver } from "./pull-server.js";
+import { MAX_MESSAGE_BYTES, type ServerReceiver } from "./native-server.js";
 import { ReplyBudget, type ReplyConnection, ReplyQueue } from "./reply-queue.js";
 
 export interface LibzmqServerOptions {
@@ -49,7 +49,7 @@ export class LibzmqServer {
   }
 
   /** Rejects with "link_failed" when the address cannot be bound. */
-  async start(receiver: PullReceiver): Promise<void> {
+  async start(receiver: ServerReceiver): Promise<void> {
     const { Pull, Router } = await import("zeromq");
     const { spec, type, clock, curve } = this.#options;
     this.#curve = curve && (await CurveServer.start(curve));
@@ -100,34 +100,30 @@ export class LibzmqServer {
     });
   }
 
-  #request([identity, ...message]: Buffer[], receiver: PullReceiver): void {
+  #request([identity, ...message]: Buffer[], receiver: ServerReceiver): void {
     if (identity === undefined) return;
     try {
       const { envelope, parts } = splitEnvelope(message, false);
       const bytes = parts.reduce((sum, { length }) => sum + length, 0);
-      receiver.request(parts, this.#owe(identity, envelope, bytes, receiver));
+      const name = identity.toString("hex");
+      const publisher = this.#publishers.get(name) ?? this.#open(identity, name, receiver);
+      this.#publishers.set(name, publisher);
+      publisher.pendingCount++;
+      receiver.request(parts, publisher.queue.add(envelope, bytes), name);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       receiver.refused(error, "");
     }
   }
 
-  #owe(identity: Buffer, envelope: readonly Buffer[], bytes: number, receiver: PullReceiver): (body: Buffer) => void {
-    const name = identity.toString("hex");
-    const publisher = this.#publishers.get(name) ?? this.#open(identity, receiver);
-    this.#publishers.set(name, publisher);
-    publisher.pendingCount++;
-    return publisher.queue.add(envelope, bytes);
-  }
-
-  #open(identity: Buffer, receiver: PullReceiver): AnsweredPublisher {
+  #open(identity: Buffer, name: string, receiver: ServerReceiver): AnsweredPublisher {
     const connection: ReplyConnection = {
       isWritable: true,
       sendReplies: (replies) => {
         for (const reply of replies) this.#send([identity, ...reply], receiver);
         publisher.pendingCount -= replies.length;
         if (publisher.pendingCount > 0) return;
-        this.#publishers.delete(identity.toString("hex"));
+        this.#publishers.delete(name);
         if (this.#publishers.size === 0) this.#onAnswered();
       },
       hold: () => {
@@ -143,7 +139,7 @@ export class LibzmqServer {
   }
 
   /** A publisher that has gone gets no reply. */
-  #send(parts: Buffer[], receiver: PullReceiver): void {
+  #send(parts: Buffer[], receiver: ServerReceiver): void {
     const socket = this.#socket?.socket;
     if (socket === undefined || !("send" in socket)) return;
     socket.send(parts).catch(({ code }: NodeJS.ErrnoException) => {

@@ -30,8 +30,9 @@ import { WriteQueue } from "./write-queue.js";
 
 /** Idle time before TCP keep-alive probes a connection. */
 const TCP_KEEPALIVE_MS = 60_000;
-/** The largest read. */
+/** The largest read; and the largest one that is served before those of peers that send much. */
 const READ_BYTES = 65_536;
+const SMALL_READ_BYTES = 4096;
 
 export interface SocketRole {
   readonly type: SocketType;
@@ -68,7 +69,11 @@ export interface SharedLimits {
   unfinishedBytesChanged(bytes: number): void;
 }
 
+let connectionCount = 0;
+
 export class Peer implements TickWorker {
+  /** Unique among the connections of the process. */
+  readonly name = `${++connectionCount}`;
   /** Address and port of the peer; "" = none, as on an IPC connection. */
   readonly remote: string;
   readonly #socket: Socket;
@@ -282,17 +287,20 @@ export class Peer implements TickWorker {
     if (this.#isAborted || (this.#isEnding && this.isAnswered)) return;
     this.#scan?.(bytes);
     this.#queue.push(bytes);
-    this.#shared.tickQueue.add(this);
+    const { tickQueue } = this.#shared;
+    if (bytes.length <= SMALL_READ_BYTES) tickQueue.add(this);
+    else tickQueue.addToBacklog(this);
     this.#adjustReading();
   }
 
   /**
-   * A peer whose last frame was useless, or that has sent none, is read only as fast as it is handled. While the tick queue is
-   * paused everything is read: halfCloseAtMark() waits for a mark in it.
+   * A peer whose last frame was useless, or that has sent none, is read only as fast as it is handled; so is every peer while more peers
+   * have work than a tick serves. While the tick queue is paused everything is read: halfCloseAtMark() waits for a mark in it.
    */
   #adjustReading(): void {
     const { maxQueuedBytes: queueBytes, tickQueue: turns } = this.#shared;
     if (turns.isPaused) this.#queue.resume();
+    else if (turns.isCrowded && !this.#isClosing) this.#queue.adjust(0);
     else {
       const isTrusted = this.#uselessFrames.wasLastUseful && !this.#isHeld;
       this.#queue.adjust(isTrusted ? queueBytes : Math.min(queueBytes, READ_BYTES));
@@ -335,8 +343,8 @@ export class Peer implements TickWorker {
       return false;
     }
     budget.messages--;
-    // Scanning or copying bytes costs a quarter of handling them.
-    budget.bytes -= bytes.length >> 2;
+    // Copying a part of a large message costs a sixteenth of handling it.
+    budget.bytes -= bytes.length >> 4;
     this.#reader.feed(
       this.#handshake && !this.#handshake.hasGreeting ? this.#readGreeting(this.#handshake, bytes) : bytes,
     );

@@ -24,6 +24,11 @@ const MAX_RECONNECT_DELAY_MS = 1000;
 const MAX_QUEUED_BYTES = 16_000_000;
 /** Memory for unfinished messages of all peers. */
 const MAX_UNFINISHED_BYTES = 16_000_000;
+/**
+ * Messages of a tick that taking in a connection counts for: it costs 0.1 to 0.2 ms. (With 300 connections that arrived in one turn an
+ * event of another publisher was 307 ms late.)
+ */
+const ARRIVAL_MESSAGES = 48;
 /** Connections that have not completed the handshake. */
 const MAX_HANDSHAKE_COUNT = 1000;
 
@@ -66,7 +71,7 @@ export class ZmqSocket implements SharedLimits {
   /** All peers; and those that are not ready yet, oldest first. */
   readonly #peers = new Set<Peer>();
   readonly #handshakes = new Set<Peer>();
-  readonly #tickQueue = new TickQueue();
+  readonly #tickQueue: TickQueue;
   readonly #outage: OutageFilter;
   readonly #backoff;
   #unfinishedBytes = 0;
@@ -81,6 +86,7 @@ export class ZmqSocket implements SharedLimits {
   constructor(options: SocketOptions, events: SocketEvents) {
     this.#options = options;
     this.#events = events;
+    this.#tickQueue = new TickQueue(() => options.clock.monotonic());
     this.#outage = new OutageFilter(options.clock);
     this.#backoff = backoff(FIRST_RECONNECT_DELAY_MS, MAX_RECONNECT_DELAY_MS, options.random ?? Math.random);
     this.#peerEvents = {
@@ -185,7 +191,8 @@ export class ZmqSocket implements SharedLimits {
   }
 
   async #listen(endpoint: Endpoint): Promise<Server> {
-    const server = createServer((socket) => this.#addPeer(socket));
+    // Nothing is read from a connection before its turn.
+    const server = createServer({ pauseOnConnect: true }, (socket) => this.#arrive(socket));
     const { cap } = this.#options;
     if (cap) {
       server.maxConnections = cap.maxConnections;
@@ -201,6 +208,19 @@ export class ZmqSocket implements SharedLimits {
   #connect(endpoint: Endpoint): void {
     this.#endpoint = endpoint;
     this.#addPeer(connect(endpoint));
+  }
+
+  #arrive(socket: Socket): void {
+    this.#tickQueue.addArrival({
+      hasMore: false,
+      work: (budget) => {
+        budget.messages -= ARRIVAL_MESSAGES;
+        if (this.#isClosing) socket.destroy();
+        else this.#addPeer(socket);
+        socket.resume();
+        return false;
+      },
+    });
   }
 
   #addPeer(socket: Socket): void {

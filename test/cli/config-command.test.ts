@@ -31,6 +31,18 @@ describe("Config command", () => {
     assert.match(stderr, /^warning: \[\[mongrel2\]\] "main" is served over libzmq .* may lose requests/);
   });
 
+  test("--check names a topic of a publisher that the daemon would refuse", async () => {
+    const keys = `server_secret_key = "${"a".repeat(40)}"\nclient_public_key = "${"b".repeat(40)}"`;
+    const entry = `[[publish.curve]]\nname = "sensors"\naddress = "tcp://127.0.0.1:9995"\n${keys}\n`;
+    writeFileSync(join(folder, "curve.toml"), `${entry}topics = ["good/{id}", "hidden\\u200e"]\n`);
+    const { code, stderr } = await runCommand(addConfig, ["config", "--check", "-c", "curve.toml"], { cwd: folder });
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /^m2push: curve\.toml:\d+: publish\.curve: \[\[publish\.curve\]\] "sensors": invalid topic "hidden.*": a selector has U\+200E/,
+    );
+  });
+
   test("--check prints every fault with file and line on standard error and has exit code 2", async () => {
     writeFileSync(join(folder, "bad.toml"), "[stream]\nretry = '5 sec'\nhartbeat = 1\n");
     const given = { cwd: folder, env: { M2PUSH_LOG_LEVEL: "loud" } };

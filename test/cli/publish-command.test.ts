@@ -13,9 +13,9 @@ import { addPublish } from "../../src/cli/publish-command.js";
 import { ProtocolError } from "../../src/errors.js";
 import { encodeError, encodeResults } from "../../src/protocol/publish-reply.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
-import { PullServer } from "../../src/zmq/pull-server.js";
+import { NativeServer } from "../../src/zmq/native-server.js";
 import { freePort } from "../support/ports.js";
-import { pullReceiver } from "../support/pull-receiver.js";
+import { serverReceiver } from "../support/server-receiver.js";
 import { runCommand } from "./harness.js";
 
 const folder = mkdtempSync(join(tmpdir(), "m2push-publish-"));
@@ -38,10 +38,10 @@ describe("Publish command", () => {
 
   /** A daemon's socket at the address that answers each event; undefined = it never answers. */
   async function daemonSocket(answer: Answer = acknowledge) {
-    const server = new PullServer(spec, systemClock);
+    const server = new NativeServer(spec, systemClock);
     const received: string[][] = [];
     await server.start({
-      ...pullReceiver(() => false),
+      ...serverReceiver(() => false),
       request(parts, reply) {
         const count = received.push(parts.map(String));
         const body = answer(parts.map(String), count);
@@ -171,6 +171,28 @@ describe("Publish command", () => {
     assert.equal(code, 1);
     assert.match(stderr, /has not acknowledged the event: the connection has ended; it may be published or not; fix: /);
     await server.close();
+  });
+
+  test("with a key, an event whose connection ends before the acknowledgement is sent again to the next daemon", async () => {
+    let next: ReturnType<typeof daemonSocket> | undefined;
+    const first = await daemonSocket(() => {
+      next = first.server.close().then(() => daemonSocket());
+      return undefined;
+    });
+    const outcome = await runCommand(addPublish, ["publish", "--key", "k-1", "--zmq", spec, "x"]);
+    assert.deepEqual(outcome, { code: 0, stdout: "1\n", stderr: "" });
+    const second = await next;
+    await second?.server.close();
+    assert.deepEqual(first.received, [["message", "x", '{"key":"k-1"}']]);
+    assert.deepEqual(second?.received, first.received);
+  });
+
+  test("with - and a key each line has a key of its own", async () => {
+    const { received } = await published(["--key", "import", "--zmq", spec, "-"], { stdin: Readable.from(["a\nb\n"]) });
+    assert.deepEqual(
+      received.map(([, , json = ""]) => JSON.parse(json)),
+      [{ key: "import:1" }, { key: "import:2" }],
+    );
   });
 
   test("an event waits for a daemon that starts later", async () => {
@@ -303,6 +325,19 @@ describe("Publish command", () => {
     });
   });
 
+  test("with --url and a key, a request whose response is lost is repeated with the key", async () => {
+    const keys: unknown[] = [];
+    const server = createServer((request, response) => {
+      if (keys.push(request.headers["idempotency-key"]) === 1) request.destroy();
+      else response.writeHead(200, { connection: "close" }).end("1");
+    });
+    const url = await listen(server);
+    const outcome = await runCommand(addPublish, ["publish", "--url", url, "--key", 'a"b', "x"]);
+    await new Promise((resolve) => server.close(resolve));
+    assert.deepEqual(outcome, { code: 0, stdout: "1\n", stderr: "" });
+    assert.deepEqual(keys, ['"a\\"b"', '"a\\"b"']);
+  });
+
   test("without a token none is sent, and without options neither are their fields", async () => {
     await withHub([[200, "1"]], async (url, seen) => {
       await runCommand(addPublish, ["publish", "--url", url, "x"]);
@@ -356,7 +391,7 @@ describe("Publish command", () => {
     await new Promise((resolve) => server.close(resolve));
     const { code, stderr } = await runCommand(addPublish, ["publish", "--url", url, "x"]);
     assert.equal(code, 1);
-    assert.match(stderr, /^m2push: cannot publish to http:\/\/127\.0\.0\.1:\d+\/: connect ECONNREFUSED .*\n$/);
+    assert.match(stderr, /^m2push: cannot reach http:\/\/127\.0\.0\.1:\d+\/: connect ECONNREFUSED .*\n$/);
   });
 
   /** A line that is exactly this error. */
@@ -366,6 +401,7 @@ describe("Publish command", () => {
     [["--timeout", "0", "x"], /'0' is invalid\. Expected a number of seconds above 0\./],
     [["--timeout", "1m", "x"], /'1m' is invalid\. Expected a number of seconds above 0\./],
     [["--retry", "5s", "x"], /'5s' is invalid\. Expected a whole number of milliseconds\./],
+    [["--key", "a b", "x"], /'a b' is invalid\. Expected 1 to 240 visible ASCII characters\./],
     [["--ttl", "soon", "x"], /'soon' is invalid\. ttl must be a whole number of seconds, or a duration/],
     [["--ttl", "0", "x"], /ttl must be longer than 0/],
     [["--url", "localhost", "x"], /'localhost' is invalid\. Expected a URL/],

@@ -283,6 +283,12 @@ class FakeSession implements StreamSession {
     for (const hear of this.#listeners) hear(data);
   }
 
+  request(): () => void {
+    return () => {};
+  }
+
+  onRequest(): void {}
+
   go(): void {
     for (const follower of this.#following) follower.go();
   }

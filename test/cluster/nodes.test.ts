@@ -25,6 +25,7 @@ class Air {
         this.told++;
         if (!this.lose(data)) this.#send(data);
       },
+      onRequest: () => {},
       onBroadcast: (hear: (data: Uint8Array) => void) => this.#listeners.set(session as unknown as StreamSession, hear),
     };
     return session as unknown as StreamSession;

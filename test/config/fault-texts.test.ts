@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { MAX_TOPIC_TABLE_COUNT } from "../../src/config/cross-checks.js";
 import { faultTexts } from "../../src/config/fault-texts.js";
+import { jwksUrlType } from "../../src/config/network-types.js";
 import { sections, serverKeys, topicKeys } from "../../src/config/schema.js";
 import { faultsOf, load } from "./harness.js";
 
@@ -114,6 +115,26 @@ const CASES: [what: string, toml: string, line: number, fault: string][] = [
     "[[topic]]\ntopic = 'a'\n[[topic]]\ntopic = 'b'\npattern = '/c/*'",
     5,
     `topic: ${faultTexts.notOneSelector(["topic", "pattern"])}`,
+  ],
+  ["an issuer table without its issuer", "[[issuer]]\nkeys = 'k'", 1, `issuer.issuer: ${faultTexts.noIssuer}`],
+  ["an issuer table without keys", "[[issuer]]\nissuer = 'a'", 1, `issuer: ${faultTexts.notOneKeySource}`],
+  [
+    "an issuer table with two sources of keys",
+    "[[issuer]]\nissuer = 'a'\nkeys = 'k'\njwks_url = 'https://a.example/'",
+    4,
+    `issuer: ${faultTexts.notOneKeySource}`,
+  ],
+  [
+    "one issuer in two tables",
+    "[[issuer]]\nissuer = 'a'\nkeys = 'k'\n[[issuer]]\nissuer = 'a'\nkeys = 'k'",
+    5,
+    `issuer.issuer: ${faultTexts.duplicate("a unique issuer", "a", "issuer.issuer (f.toml:2)")}`,
+  ],
+  [
+    "keys at a URL without TLS",
+    "[[issuer]]\nissuer = 'a'\njwks_url = 'http://a.example/'",
+    3,
+    `issuer.jwks_url: ${faultTexts.expected(jwksUrlType.expected, '"http://a.example/"')}`,
   ],
   ["a wrong value of a topic", "[[topic]]\ntopic = 'a'\nkeep = 'first'", 3, invalid("topic.keep", '"first"')],
   [

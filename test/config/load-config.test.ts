@@ -36,6 +36,7 @@ describe("loadConfig", () => {
       },
     ],
     topic: [],
+    issuer: [],
     stream: {
       path: "/esupdates",
       retry: 5_000,
@@ -45,6 +46,7 @@ describe("loadConfig", () => {
       max_per_address: 0,
       max_pattern_cost: 5_000_000,
       max_lifetime: 0,
+      trusted_proxies: [],
     },
     beacon: { interval: 5_000, topic: "beacon" },
     publish: {
@@ -90,7 +92,7 @@ describe("loadConfig", () => {
       tls_key: "",
     },
     admin: { listen: "127.0.0.1:6780", token: "" },
-    log: { level: "info" },
+    log: { level: "info", format: "auto" },
   };
 
   test("without file, environment and flags every key has the default of the contract", () => {
@@ -128,6 +130,7 @@ describe("loadConfig", () => {
       max_per_address: 0,
       max_pattern_cost: 5_000_000,
       max_lifetime: 0,
+      trusted_proxies: [],
     });
     const from = ["retry", "heartbeat", "keepalive", "path"].map((name) => sources.get(`stream.${name}`));
     assert.deepEqual(

@@ -1,16 +1,16 @@
 /**
- * What every socket for publishers promises (PullReceiver in src/zmq/pull-server.ts), tested with sockets of libzmq. A native one serves
+ * What every socket for publishers promises (ServerReceiver in src/zmq/native-server.ts), tested with sockets of libzmq. A native one serves
  * all of their types; of libzmq each serves some.
  */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { Dealer, Push, Request, type Socket } from "zeromq";
-import type { PullReceiver } from "../../src/zmq/pull-server.js";
+import type { ServerReceiver } from "../../src/zmq/native-server.js";
 import { Changes, within } from "../support/deadline.js";
 import { freePort } from "../support/ports.js";
 
 export interface PublishSocketContract {
-  readonly open: (spec: string) => { start(receiver: PullReceiver): Promise<void>; close(): Promise<void> };
+  readonly open: (spec: string) => { start(receiver: ServerReceiver): Promise<void>; close(): Promise<void> };
   /** Whether it serves PUSH sockets; and REQ and DEALER sockets. */
   readonly isPull: boolean;
   readonly isRouter: boolean;
@@ -55,7 +55,7 @@ export class PublishBench {
     return socket;
   }
 
-  #receiver(isEcho: boolean): PullReceiver {
+  #receiver(isEcho: boolean): ServerReceiver {
     const refuse = ({ message }: Error) => {
       this.refused.push(message);
       this.changes.tell();

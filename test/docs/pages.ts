@@ -15,7 +15,7 @@ export interface Fence {
   readonly text: string;
 }
 
-const TOP = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/RESULTS.md"];
+const TOP = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "client/README.md", "bench/RESULTS.md"];
 const FOLDERS = ["docs", "docs/architecture", "docs/decisions"];
 
 export const pages: readonly Page[] = [

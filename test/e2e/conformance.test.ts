@@ -94,12 +94,12 @@ const hub = mercure({ html: { "index.html": '<!doctype html><link rel="icon" hre
 
 describe("Conformance, end to end", () => {
   for (const browser of BROWSERS) {
-    for (const { name: dialect, token, parameterOf, cases } of SUITES) {
-      describe(`the conformance cases of Mercure ${dialect} in ${browser.name}`, () => {
-        const tab = tabOf(browser);
+    describe(`in ${browser.name}`, () => {
+      const tab = tabOf(browser);
 
+      for (const { name: dialect, token, parameterOf, cases } of SUITES) {
         for (const { name, topics, matchers, isPrivate, isReceived } of cases) {
-          test(`${name}: the page ${isReceived ? "receives" : "does not receive"} the event`, async () => {
+          test(`Mercure ${dialect}, ${name}: the page ${isReceived ? "receives" : "does not receive"} the event`, async () => {
             const query = new URLSearchParams();
             for (const matcher of [...matchers, "end"]) query.append(parameterOf(matcher), matcher);
             const id = `id-${dialect}-${browser.name}-${JSON.stringify([name, topics])}`;
@@ -115,8 +115,8 @@ describe("Conformance, end to end", () => {
             assert.deepEqual(await tab().evaluate(heardBefore(end)), isReceived ? [["message", data, id]] : []);
           });
         }
-      });
-    }
+      }
+    });
   }
 
   test("as many cases as the official suites have", () => {

@@ -1,10 +1,10 @@
 /** A Mercure hub behind a real Mongrel2, one for all tests of a file, and what its clients need to speak to it. */
 import assert from "node:assert/strict";
 import { type IncomingHttpHeaders, request } from "node:http";
-import { after, before, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
 import { SignJWT } from "jose";
 import { WAIT_TIMEOUT_MS, within } from "../support/deadline.js";
-import { type Pair, type PairOptions, startPair } from "../support/pair.js";
+import { type Pair, type PairOptions, pairOfSuite } from "../support/pair.js";
 import { SseClient } from "../support/sse-client.js";
 
 export const SECRET = "a secret of more than thirty-two bytes, for tests";
@@ -72,7 +72,15 @@ export function form(fields: Fields): string {
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
 export class Mercure {
-  pair!: Pair;
+  readonly #pair: () => Pair;
+
+  constructor(pair: () => Pair) {
+    this.#pair = pair;
+  }
+
+  get pair(): Pair {
+    return this.#pair();
+  }
 
   get url(): string {
     return `${this.pair.mongrel2.url}${HUB}`;
@@ -163,18 +171,6 @@ export class Mercure {
 
 /** Begins before the first test of the file and ends after the last. */
 export function mercure(options: PairOptions = {}): Mercure {
-  const hub = new Mercure();
-  const ends: (() => unknown)[] = [];
-  before(async () => {
-    const auth = { publisher_key: SECRET, ...options.config?.auth };
-    const lifetime = { after: (end: () => unknown) => void ends.push(end) };
-    hub.pair = await startPair(lifetime as Pick<TestContext, "after">, {
-      ...options,
-      config: { ...options.config, auth },
-    });
-  });
-  after(async () => {
-    for (const end of ends.reverse()) await end();
-  });
-  return hub;
+  const auth = { publisher_key: SECRET, ...options.config?.auth };
+  return new Mercure(pairOfSuite({ ...options, config: { ...options.config, auth } }));
 }

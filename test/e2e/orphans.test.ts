@@ -85,7 +85,7 @@ async function loseRequests(t: TestContext, pair: Pair): Promise<RawConnection[]
   return [page, ...fresh];
 }
 
-describe("A Mongrel2 that is ours alone", () => {
+describe("A Mongrel2 that is ours alone", { concurrency: 3 }, () => {
   const lose: Readonly<Record<string, (pair: Pair) => Promise<unknown>>> = {
     "its record of clients is removed": async ({ daemon, dir }) => {
       await daemon.stop();
@@ -142,7 +142,7 @@ describe("A Mongrel2 that is ours alone", () => {
   });
 });
 
-describe("A Mongrel2 that another application shares", () => {
+describe("A Mongrel2 that another application shares", { concurrency: 3 }, () => {
   test("keeps the requests that it thinks about through SIGTERM and kill -9", async (t) => {
     const { pair, other } = await shared(t, "60s");
     const clients = await crowd(pair);

@@ -1,7 +1,9 @@
-/** A key that is removed from the JWKS of a real daemon, while it runs and while it does not. */
+/** A key that is removed, from the file of a real daemon or at its issuer, while the daemon runs and while it does not. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { SignJWT } from "jose";
@@ -9,6 +11,35 @@ import { startPair } from "../support/pair.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
 describe("Revocation, end to end", () => {
+  test("an issuer's keys come from its URL, and those that it removed end their streams", async (t) => {
+    const [old, fresh] = [generateKeyPairSync("ed25519"), generateKeyPairSync("ed25519")];
+    const jwk = ({ publicKey }: { publicKey: KeyObject }, kid: string) => ({
+      ...publicKey.export({ format: "jwk" }),
+      kid,
+    });
+    let keys = [jwk(old, "old"), jwk(fresh, "fresh")];
+    const issuer = "https://login.example";
+    const server = createServer((_, response) => response.end(JSON.stringify({ keys }))).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    t.after(() => server.close().closeAllConnections());
+    const { port } = server.address() as AddressInfo;
+    const table = { issuer, jwks_url: `http://127.0.0.1:${port}/` };
+    const pair = await startPair(t, { config: { "[issuer]": table } });
+    const stream = async ({ privateKey }: { privateKey: KeyObject }, kid: string) => {
+      const token = new SignJWT({ mercure: {} }).setProtectedHeader({ alg: "EdDSA", kid }).setIssuer(issuer);
+      return pair.stream({ authorization: `Bearer ${await token.sign(privateKey)}` });
+    };
+    const first = await stream(old, "old");
+    const second = await stream(fresh, "fresh");
+    keys = [jwk(fresh, "fresh")];
+    await pair.aged(2);
+    await pair.daemon.kill9();
+    await pair.restart();
+    await first.closed;
+    await pair.publisher.publish("still open");
+    assert.equal((await second.next()).data, "still open");
+  });
+
   test("streams of a removed key end at SIGHUP, and after a restart; those of a key that stays go on", async (t) => {
     const folder = temporaryDirectory();
     t.after(() => removeDirectory(folder));

@@ -1,6 +1,8 @@
 /** Topics that change on an open stream, through a real Mongrel2. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { StreamEvent } from "../support/event-stream.js";
+import { startNodes } from "../support/nodes.js";
 import { type Pair, startPair } from "../support/pair.js";
 import type { SseClient } from "../support/sse-client.js";
 
@@ -24,6 +26,8 @@ async function change(pair: Pair, name: string, body: string): Promise<string> {
   assert.equal(response.status, 200);
   return ((await response.json()) as { position: string }).position;
 }
+
+const pick = ({ type, id }: StreamEvent) => [type, id];
 
 describe("Streams whose topics change, end to end", () => {
   test("topics are added and removed at a position, also after the daemon was killed and started again", async (t) => {
@@ -50,6 +54,26 @@ describe("Streams whose topics change, end to end", () => {
     for (const topic of ["a", "b", "c"]) await pair.publisher.publish(`3 ${topic}`, topic);
     for (const { client } of [plain, mercure])
       assert.deepEqual([(await client.next()).data, (await client.next()).data], ["3 b", "3 c"]);
+  });
+
+  test("any machine takes a change, and hands it to the one that serves the stream", async (t) => {
+    const { a, b } = await startNodes(t);
+    const { client, name } = await open(a, `${HUB}?topic=a&control=1`);
+    const position = await change(b, name, "add=b");
+    assert.deepEqual(pick(await client.next()), ["m2push-topics", position]);
+    await b.publisher.publish("1", "b");
+    assert.equal((await client.next()).data, "1");
+    const bad = await patch(b, name, "add_urlpattern=/x");
+    assert.deepEqual([bad.status, /draft-08/.test(await bad.text())], [400, true]);
+    await a.aged(3);
+    await a.daemon.kill9();
+    const unanswered = await patch(b, name, "add=c");
+    assert.deepEqual([unanswered.status, unanswered.headers.get("retry-after")], [503, "1"]);
+    await a.restart();
+    await a.daemon.logged(({ event }) => event === "adoption_completed", "the adoption");
+    await change(b, name, "add=c");
+    await b.publisher.publish("2", "c");
+    assert.deepEqual([pick(await client.next())[0], (await client.next()).data], ["m2push-topics", "2"]);
   });
 
   test("a stranger's name is not found, and a client that reconnects has a new name and its address's topics", async (t) => {

@@ -1,4 +1,4 @@
-/** html/m2push.js in a real browser: the tabs that have one connection, what each of them hears, and how they come and go. */
+/** m2push/client in a real browser: the tabs that have one connection, what each of them hears, and how they come and go. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { openPage } from "../support/browser.js";

@@ -5,9 +5,10 @@
 
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { GREETING, partsFrame, readyFrame } from "../../src/protocol/zmtp.js";
 import { accessToAll, bearer, form, HUB, oldForAll, SECRET, SUBSCRIPTIONS } from "../e2e/mercure.js";
 import { ATTACKER, besieged, OTHERS, type Siege } from "../support/siege.js";
-import { openStream, type RawConnection } from "../support/sse-client.js";
+import { openStream, RawConnection } from "../support/sse-client.js";
 
 const many = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
 const numbers = many(100, (at) => at);
@@ -43,6 +44,18 @@ function visit({ connect }: Siege, name: string): RawConnection {
 }
 
 describe("Bounds, under faults", () => {
+  besieged("three hundred publishers that flood", { config: CONFIG }, async ({ pair, rounds }) => {
+    // Private, so that none of the others gets them.
+    const parts = ["flood", "x".repeat(80), '{"private":true}'].map((part) => Buffer.from(part));
+    const flood = Buffer.concat(many(600, () => partsFrame(parts)));
+    const port = Number(pair.publishSpec.split(":").at(-1));
+    const publishers = many(300, () => new RawConnection(port, ATTACKER));
+    for (const publisher of publishers) publisher.write(Buffer.concat([GREETING, readyFrame("PUSH"), flood]));
+    await rounds.more(20);
+    await Promise.all(publishers.map((it) => it.until(({ text }) => text.includes("PULL"), "the server's READY")));
+    for (const publisher of publishers) publisher.close();
+  });
+
   besieged(
     "six hundred connections of a hundred topics each while an observer watches",
     { config: CONFIG },

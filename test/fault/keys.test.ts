@@ -1,117 +1,117 @@
-/** The daemon is killed under publishers that repeat with the same key until they are answered: each event is published once. */
+/**
+ * Daemons are killed under publishers that repeat each event with its key until it is acknowledged: each event is published once, whichever
+ * way it came.
+ */
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
-import { crowd } from "../support/crowd.js";
+import {
+  dealerPublisher,
+  httpPublisher,
+  KeyedFeed,
+  type KeyedPublisher,
+  requestPublisher,
+} from "../support/keyed-feed.js";
+import { LightCrowd } from "../support/light-crowd.js";
+import { startNatsCluster } from "../support/nats.js";
 import { type Pair, startPair } from "../support/pair.js";
 import { readReceived } from "../support/received.js";
 
-/** More clients and kills by hand: KEYS_TEST_CLIENTS=1000 KEYS_TEST_KILLS=10. */
+/** More clients, kills and events by hand: KEYS_TEST_CLIENTS=1000 KEYS_TEST_KILLS=10 KEYS_TEST_RATE=100. */
 const CLIENTS = Number(process.env.KEYS_TEST_CLIENTS ?? 30);
-const KILLS = Number(process.env.KEYS_TEST_KILLS ?? 4);
+const KILLS = Number(process.env.KEYS_TEST_KILLS ?? 3);
+/** Events a second, of all publishers together. */
+const RATE = Number(process.env.KEYS_TEST_RATE ?? 100);
+/** Of each way, at each daemon. */
+const PUBLISHERS = 4;
 /** Between two kills, milliseconds: the fault itself. */
 const KILL_INTERVAL_MS = 2000;
-const PUBLISH_INTERVAL_MS = 10;
 /** What was under way at a kill may be sent again to a client, with the same id. */
 const RESENT_PER_KILL = 300;
+const AUTH = { auth: { allow_publish_from: ["127.0.0.1"] } };
+const SETTINGS = { "limits.tick_timer": 1, "limits.content_length": 327_680, "superpoll.max_fd": 19_000 };
 
-/** Publishes 100 events a second, each with a key of its own, and each again until it is answered. */
-class KeyedFeed {
-  /** Ids by number. */
-  readonly ids = new Map<number, string>();
-  /** Requests beyond the first for an event. */
-  repeats = 0;
-  readonly #url: string;
-  readonly #running: Promise<unknown>;
-  readonly #stop = new AbortController();
+async function publishersOf(pair: Pair): Promise<KeyedPublisher[]> {
+  const all = Array.from({ length: PUBLISHERS }, async () => [
+    httpPublisher(pair),
+    requestPublisher(pair),
+    await dealerPublisher(pair),
+  ]);
+  return (await Promise.all(all)).flat();
+}
 
-  constructor({ mongrel2 }: Pair) {
-    this.#url = `${mongrel2.url}/.well-known/mercure`;
-    this.#running = this.#run();
+async function openCrowd(t: TestContext, pairs: readonly Pair[]): Promise<LightCrowd> {
+  const crowd = await LightCrowd.open({
+    ports: pairs.map(({ mongrel2 }) => Number(new URL(mongrel2.url).port)),
+    size: CLIENTS,
+  });
+  t.after(() => crowd.close());
+  // A Mongrel2 that has just started cannot prove that it is the same one.
+  await Promise.all(pairs.map((pair) => pair.aged(4)));
+  return crowd;
+}
+
+/** Kills a daemon every two seconds, and starts it again. `beside`: called before each kill. */
+async function killInTurns(pairs: readonly Pair[], beside: (kill: number) => Promise<unknown>): Promise<void> {
+  for (let kill = 0; kill < KILLS; kill++) {
+    const interval = pause(KILL_INTERVAL_MS);
+    await beside(kill);
+    await interval;
+    const pair = pairs[kill % pairs.length] as Pair;
+    await pair.daemon.kill9();
+    await pair.restart();
   }
+}
 
-  /** Stops; resolves when every event is acknowledged. */
-  async end(): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
+async function verify(t: TestContext, feed: KeyedFeed, crowd: LightCrowd): Promise<void> {
+  const rate = await feed.end();
+  const published = [...feed.ids.keys()].sort((a, b) => a - b);
+  await crowd.until(published.length);
+  const { received, gapCount, openCounts, ids, publishedTwice } = await crowd.report();
+  let resent = 0;
+  for (const numbers of received) {
+    const { once, repeated } = readReceived([...numbers]);
+    assert.deepEqual(
+      [...once].sort((a, b) => a - b),
+      published,
+    );
+    resent = Math.max(resent, repeated);
   }
-
-  async #run(): Promise<void> {
-    const events: Promise<void>[] = [];
-    for (let number = 1; !this.#stop.signal.aborted; number++) {
-      events.push(this.#publish(number));
-      await pause(PUBLISH_INTERVAL_MS);
-    }
-    await Promise.all(events);
-  }
-
-  /** An event of every ten is repeated although it was acknowledged. */
-  async #publish(number: number): Promise<void> {
-    const id = await this.#untilAcknowledged(number);
-    this.ids.set(number, id);
-    if (number % 10 > 0) return;
-    this.repeats++;
-    assert.equal(await this.#untilAcknowledged(number), id);
-  }
-
-  async #untilAcknowledged(number: number): Promise<string> {
-    for (;;) {
-      const id = await this.#post(number);
-      if (id !== undefined) return id;
-      this.repeats++;
-    }
-  }
-
-  /** Undefined = not acknowledged: the publisher does not know whether the event was published. */
-  async #post(number: number): Promise<string | undefined> {
-    try {
-      const headers = { "Idempotency-Key": `"event-${number}"` };
-      const body = new URLSearchParams({ topic: "t", data: `${number}` });
-      const answer = await fetch(this.#url, { method: "POST", headers, body, signal: AbortSignal.timeout(2000) });
-      const text = await answer.text();
-      return answer.status === 200 ? text : undefined;
-    } catch {
-      await pause(50, undefined, { ref: false });
-      return undefined;
-    }
-  }
+  assert.deepEqual([gapCount, publishedTwice], [0, []]);
+  assert.ok(
+    openCounts.every((count) => count === 1),
+    "no stream ended",
+  );
+  for (const [number, id] of ids) assert.equal(id, feed.ids.get(number), `the id of ${number}`);
+  assert.ok(resent <= KILLS * RESENT_PER_KILL, `${resent} were sent again`);
+  t.diagnostic(
+    `${published.length} events, ${rate.toFixed(0)} a second, ${feed.repeatCount} repeats, ${received.length} clients, at most ${resent} sent again to a client with their ids`,
+  );
 }
 
 describe("Idempotency keys, under faults", () => {
   test("the daemon is killed again and again: no event is missing, and none is published twice", async (t) => {
-    const pair = await startPair(t, {
-      settings: { "limits.tick_timer": 1, "limits.content_length": 327_680 },
-      config: { auth: { allow_publish_from: ["127.0.0.1"] } },
+    const pair = await startPair(t, { settings: SETTINGS, config: AUTH });
+    const crowd = await openCrowd(t, [pair]);
+    const feed = new KeyedFeed(await publishersOf(pair), RATE);
+    await killInTurns([pair], async () => {});
+    await verify(t, feed, crowd);
+  });
+
+  test("the same in a cluster of two daemons, one of whose NATS servers is killed as well", async (t) => {
+    const nats = await startNatsCluster(t);
+    const config = { ...AUTH, cluster: { nats: nats.map(({ url }) => url), replicas: 3 } };
+    const pairs = [
+      await startPair(t, { settings: SETTINGS, config }),
+      await startPair(t, { settings: SETTINGS, config }),
+    ];
+    const crowd = await openCrowd(t, pairs);
+    const feed = new KeyedFeed((await Promise.all(pairs.map(publishersOf))).flat(), RATE);
+    const [first] = nats;
+    await killInTurns(pairs, async (kill) => {
+      if (kill === 1) await first?.kill9();
+      if (kill === KILLS - 1) await first?.start();
     });
-    const browsers = await crowd(pair, CLIENTS, (end) => t.after(end));
-    // A Mongrel2 that has just started cannot prove that it is the same one.
-    await pair.aged(4);
-    const watcher = await pair.stream();
-    const feed = new KeyedFeed(pair);
-    for (let kill = 0; kill < KILLS; kill++) {
-      await pause(KILL_INTERVAL_MS);
-      await pair.daemon.kill9();
-      await pair.restart();
-    }
-    await feed.end();
-    const published = [...feed.ids.keys()].sort((a, b) => a - b);
-    const hasAll = (received: readonly number[]) => new Set(received).size >= published.length;
-    await Promise.all(browsers.map((it) => it.until(() => hasAll(it.received), `${published.length} events`)));
-    let resent = 0;
-    for (const { received, gaps, opens } of browsers) {
-      const { once, repeated } = readReceived(received);
-      assert.deepEqual(
-        [...once].sort((a, b) => a - b),
-        published,
-      );
-      assert.deepEqual([gaps, opens], [[], 1]);
-      resent = Math.max(resent, repeated);
-    }
-    assert.ok(resent <= KILLS * RESENT_PER_KILL, `${resent} were sent again`);
-    await watcher.until(({ events }) => new Set(events.map(({ data }) => data)).size >= published.length, "all events");
-    for (const { data, id } of watcher.events) assert.equal(id, feed.ids.get(Number(data)), data);
-    t.diagnostic(
-      `${published.length} events, ${feed.repeats} repeats, at most ${resent} sent again to a client with their ids`,
-    );
+    await verify(t, feed, crowd);
   });
 });

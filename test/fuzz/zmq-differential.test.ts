@@ -11,13 +11,13 @@ import fc from "fast-check";
 import { Pull, Push } from "zeromq";
 import { GREETING, GREETING_BYTES, partsFrame, readyFrame } from "../../src/protocol/zmtp.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
-import { PullServer } from "../../src/zmq/pull-server.js";
+import { NativeServer } from "../../src/zmq/native-server.js";
 import { damaged } from "../support/arbitraries.js";
 import { Changes } from "../support/deadline.js";
 import { freePort } from "../support/ports.js";
-import { pullReceiver } from "../support/pull-receiver.js";
+import { serverReceiver } from "../support/server-receiver.js";
 
-/** The largest message of PullServer. */
+/** The largest message of NativeServer. */
 const MAX_MESSAGE_BYTES = 4_000_000;
 /** libzmq ends a connection whose first message arrives before it has sent its READY. */
 const HANDSHAKE_BYTES = GREETING_BYTES + readyFrame("PULL").length;
@@ -69,13 +69,13 @@ const fastClock: Clock = { ...systemClock, after: (ms, run) => systemClock.after
 
 class NativeSide {
   readonly #port: number;
-  readonly #server: PullServer;
+  readonly #server: NativeServer;
   #messages: string[] = [];
   #isRefused = false;
 
   private constructor(port: number) {
     this.#port = port;
-    this.#server = new PullServer(`tcp://127.0.0.1:${port}`, fastClock);
+    this.#server = new NativeServer(`tcp://127.0.0.1:${port}`, fastClock);
   }
 
   static async start(): Promise<NativeSide> {
@@ -84,7 +84,7 @@ class NativeSide {
     const refused = () => {
       side.#isRefused = true;
     };
-    await side.#server.start({ ...pullReceiver(receive), refused });
+    await side.#server.start({ ...serverReceiver(receive), refused });
     return side;
   }
 

@@ -6,6 +6,7 @@ import type { History } from "../../src/delivery/history.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
 import { VisibleHistory } from "../../src/delivery/visible-history.js";
 import { App, hubUrl } from "../../src/http/app.js";
+import type { FetchJwks } from "../../src/http/auth/fetch-jwks.js";
 import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
 import type { Route } from "../../src/http/route-table.js";
 import { Router } from "../../src/http/router.js";
@@ -16,7 +17,9 @@ import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
 import { Publisher } from "../../src/publishing/publisher.js";
 import { RateLimiter } from "../../src/publishing/rate-limiter.js";
+import { Remover } from "../../src/publishing/remover.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
+import { Conditions } from "../../src/util/conditions.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
 import { Changes } from "../support/deadline.js";
@@ -78,6 +81,8 @@ export interface WebOptions {
   readonly wrap?: (bus: Bus) => Bus;
   /** Conditions are not supported. */
   readonly isCluster?: boolean;
+  /** What the URLs of issuers' keys answer. */
+  readonly fetchJwks?: FetchJwks;
   /** Other daemons that serve the same hub. */
   readonly others?: RemotePresence;
 }
@@ -86,6 +91,11 @@ export class Web {
   readonly clock = new FakeClock(NOW * 1000);
   readonly history: History;
   readonly outlet = new WatchedOutlet(this.clock);
+  /** As "began code" and "ended code". */
+  readonly conditionLog: string[] = [];
+  readonly conditions = new Conditions(this.clock, ({ type, condition }) =>
+    this.conditionLog.push(`${type === "conditionBegan" ? "began" : "ended"} ${condition.code}`),
+  );
   readonly hub: Hub;
   readonly server: ServerDelivery;
   readonly site: App;
@@ -100,7 +110,7 @@ export class Web {
   #last = 0;
 
   private constructor(options: WebOptions) {
-    const { config: toml = "", routes, wrap = (bus) => bus, others, isCluster = false } = options;
+    const { config: toml = "", routes, wrap = (bus) => bus, others, isCluster = false, fetchJwks } = options;
     const { clock } = this;
     const keyed = toml.includes("[auth]")
       ? toml.replace("[auth]", `[auth]\npublisher_key = "${SECRET}"`)
@@ -139,8 +149,12 @@ export class Web {
         rates: new RateLimiter(this.config.publish, clock, rules),
         ...(isCluster ? {} : { topics: this.hub.topics }),
       }),
+      remover: new Remover({ hub: this.hub, history }),
       ...{ clock, rules },
       warn: () => {},
+      conditions: this.conditions,
+      random: () => 0,
+      ...(fetchJwks && { fetchJwks }),
     });
     this.router = new Router({
       hub: this.hub,

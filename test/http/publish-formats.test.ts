@@ -26,6 +26,7 @@ const perEvent =
     publish: bus.publish.bind(bus),
     publishAll: (drafts) => Promise.all(drafts.map((draft) => (draft.data === "bad" ? { error } : bus.publish(draft)))),
     post: bus.post.bind(bus),
+    remove: bus.remove.bind(bus),
     close: () => bus.close(),
   });
 

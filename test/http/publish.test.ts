@@ -196,6 +196,7 @@ describe("Publish", () => {
       publish: () => Promise.reject(failure),
       publishAll: bus.publishAll.bind(bus),
       post: bus.post.bind(bus),
+      remove: bus.remove.bind(bus),
       close: () => bus.close(),
     });
     const web = await Web.open({ wrap: failing });

@@ -15,6 +15,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   clientDisconnected: { type: "clientDisconnected", server, client: CLIENT, reason: "left", clients: 0 },
   topicsChanged: { type: "topicsChanged", server, client: CLIENT },
   published: { type: "published", publication: publication(1) },
+  removed: { type: "removed", removal: { topic: "news", through: 1 } },
   idRepeated: { type: "idRepeated", topic: "news" },
   flushed: { type: "flushed", server, flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined } },
   gapReported: { type: "gapReported", server, reason: "expired" },

@@ -22,8 +22,8 @@ async function open(options: Partial<IngressOptions> = {}) {
   const { log, lines } = recordedLog();
   const observe = new LogObserver(log, it.clock).observe;
   const errors: M2pushError[] = [];
-  let receive: (parts: Buffer[], connection?: { holdFor(ms: number): void }) => boolean = () => false;
-  let request: (parts: Buffer[], reply: (body: Buffer) => void) => void = () => {};
+  let receive: (parts: Buffer[], connection?: { name: string; holdFor(ms: number): void }) => boolean = () => false;
+  let request: (parts: Buffer[], reply: (body: Buffer) => void, connection: string) => void = () => {};
   const ingress = new Ingress({
     source: {
       async start(to) {
@@ -46,6 +46,30 @@ async function open(options: Partial<IngressOptions> = {}) {
   });
   await ingress.start();
   it.connect(1);
+  /** A message of the connection `name` comes in; resolves with the milliseconds for which the connection is held then. */
+  const sendFrom = async (name: string, ...parts: Part[]): Promise<number> => {
+    let held = 0;
+    const holdFor = (ms: number) => {
+      held = ms;
+    };
+    receive(
+      parts.map((part) => Buffer.from(part)),
+      { name, holdFor },
+    );
+    await new Promise(setImmediate);
+    return held;
+  };
+  /** A message of a publisher that gets a reply comes in; resolves with the reply. */
+  const askFrom = async (name: string, ...parts: Part[]): Promise<unknown> => {
+    const reply = new Promise<Buffer>((resolve) =>
+      request(
+        parts.map((part) => Buffer.from(part)),
+        resolve,
+        name,
+      ),
+    );
+    return JSON.parse((await reply).toString());
+  };
   return {
     ...it,
     ingress,
@@ -56,29 +80,10 @@ async function open(options: Partial<IngressOptions> = {}) {
       receive(parts.map((part) => Buffer.from(part)));
       await new Promise(setImmediate);
     },
-    /** As send(); returns for how many milliseconds the connection is held then. */
-    async sendPaced(...parts: Part[]): Promise<number> {
-      let held = 0;
-      const holdFor = (ms: number) => {
-        held = ms;
-      };
-      receive(
-        parts.map((part) => Buffer.from(part)),
-        { holdFor },
-      );
-      await new Promise(setImmediate);
-      return held;
-    },
-    /** A message of a publisher that gets a reply comes in; resolves with the reply. */
-    async ask(...parts: Part[]): Promise<unknown> {
-      const reply = new Promise<Buffer>((resolve) =>
-        request(
-          parts.map((part) => Buffer.from(part)),
-          resolve,
-        ),
-      );
-      return JSON.parse((await reply).toString());
-    },
+    sendFrom,
+    sendPaced: (...parts: Part[]) => sendFrom("1", ...parts),
+    askFrom,
+    ask: (...parts: Part[]) => askFrom("2", ...parts),
     /** What the subscriber was sent since the last call. */
     stream(): string {
       it.outlet.acknowledgeAll();
@@ -338,6 +343,27 @@ describe("Ingress", () => {
     outlet.acknowledgeAll();
     assert.deepEqual(outlet.events(1), ["1", "2", "3", "4", "5"]);
     assert.equal(errors.length, 1);
+  });
+
+  test("connections have a rate each, unless the publisher is known", async () => {
+    const clock = new FakeClock();
+    const rates = new RateLimiter({ rate: 10, burst: 1 }, clock);
+    const unknown = await open({ rates });
+    assert.deepEqual([await unknown.sendFrom("a", "t", "1"), await unknown.sendFrom("a", "t", "2")], [0, 100]);
+    assert.equal(await unknown.sendFrom("b", "t", "3"), 0);
+    const known = await open({ rates, scope: "curve:sensors" });
+    assert.deepEqual([await known.sendFrom("a", "t", "1"), await known.sendFrom("b", "t", "2")], [0, 100]);
+  });
+
+  test("a request over the rate of its connection is rejected, and those of other connections are not", async () => {
+    const it = await bench();
+    const rates = new RateLimiter({ rate: 10, burst: 1 }, it.clock);
+    const publisher = new Publisher({ hub: it.hub, keys: it.history, repeated: () => {}, rates });
+    const { askFrom } = await open({ publisher });
+    const id = (offset: number) => ({ id: `#${it.history.epoch}.${offset}` });
+    assert.deepEqual(await askFrom("a", "t", "1"), id(1));
+    assert.match(JSON.stringify(await askFrom("a", "t", "2")), /"code":"rate_limited".*"retry_after":0\.1/);
+    assert.deepEqual(await askFrom("b", "t", "3"), id(2));
   });
 
   test("a request that cannot be stored is told when to try again", async () => {

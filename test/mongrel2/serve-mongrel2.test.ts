@@ -14,6 +14,7 @@ import { type ServedMongrel2, serveMongrel2 } from "../../src/mongrel2/serve-mon
 import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { parsePublication } from "../../src/protocol/publication.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { Remover } from "../../src/publishing/remover.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { systemClock } from "../../src/util/clock.js";
 import { Conditions } from "../../src/util/conditions.js";
@@ -64,6 +65,7 @@ ${stream}`);
     presence,
     clock,
     publisher: new Publisher({ hub, keys: history, repeated: () => {} }),
+    remover: new Remover({ hub, history }),
     warn: () => {},
   });
   const requestHandler = new Router({

@@ -14,6 +14,7 @@ import { LogObserver } from "../../src/observability/log/log-observer.js";
 import { CANCEL, decodeReply } from "../../src/protocol/reply.js";
 import { RequestError } from "../../src/protocol/request.js";
 import { Publisher } from "../../src/publishing/publisher.js";
+import { Remover } from "../../src/publishing/remover.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { load } from "../config/harness.js";
 import { FakeClock } from "../support/clock.js";
@@ -72,6 +73,7 @@ export class Wire {
     const site = new App(config, {
       ...{ hub: this.hub, history, presence: presence as never, clock },
       publisher: new Publisher({ hub: this.hub, keys: history, repeated: () => {} }),
+      remover: new Remover({ hub: this.hub, history }),
       warn: () => {},
     });
     const visitors = new Router({

@@ -7,6 +7,7 @@ import { PROJECT, run, temporaryDirectory } from "../support/processes.js";
 /** Top-level entries that packages are made of. */
 const SOURCES = [
   "src",
+  "client",
   "config",
   "docs",
   "html",

@@ -159,6 +159,35 @@ describe("History archive", () => {
     }
   });
 
+  test("purge removes events of a stopped daemon: those of a topic, with an id, or from before a time", async (t) => {
+    const path = folder(t);
+    await make(path, 30);
+    assert.equal((await history(path, ["purge", "--topic", "t1"])).stdout, "6 events removed\n");
+    assert.equal((await history(path, ["purge", "--id", "urn:3"])).stdout, "1 event removed\n");
+    assert.equal((await history(path, ["purge", "--id", "urn:3"])).stdout, "0 events removed\n");
+    const left = (await exported(path)).trim().split("\n").slice(1, -1);
+    assert.deepEqual(
+      left.map((line) => JSON.parse(line).offset),
+      Array.from({ length: 30 }, (_, at) => at + 1).filter((offset) => offset % 5 !== 1 && offset !== 3),
+    );
+    assert.equal((await history(path, ["purge", "--before", "1h"])).stdout, "0 events removed\n");
+    assert.equal((await history(path, ["purge", "--before", "2999-01-01T00:00:00Z"])).stdout, "23 events removed\n");
+  });
+
+  for (const words of [
+    ["purge"],
+    ["purge", "--topic", "a", "--id", "b"],
+    ["purge", "--before", "yesterday"],
+    ["purge", "--topic", "a", "--token", "x"],
+    ["purge", "file", "--topic", "a"],
+    ["export", "--topic", "a"],
+  ]) {
+    test(`wrong usage has exit code 2: history ${words.join(" ")}`, async (t) => {
+      const { code, stderr } = await history(folder(t), words);
+      assert.equal(code, 2, stderr);
+    });
+  }
+
   test("what makes no sense is refused: nothing there, nothing stored, options of the other action", async (t) => {
     const path = folder(t);
     assert.match(

@@ -8,7 +8,7 @@ import { KeptTopics } from "../../src/delivery/kept-topics.js";
 import { TopicOffsets } from "../../src/delivery/topic-offsets.js";
 import { VisibleHistory } from "../../src/delivery/visible-history.js";
 import { TopicRules } from "../../src/matching/topic-rules.js";
-import { positionDraft } from "../../src/protocol/position.js";
+import { positionDraft, positionRemoval } from "../../src/protocol/position.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { openLmdbHistory } from "../../src/storage/lmdb/lmdb-history.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
@@ -141,6 +141,25 @@ function suite(name: string, open: (t: TestContext) => Open, survives: boolean):
     flood();
     assert.equal(history.keptCount, 0);
     assert.notEqual(await world.latest("other"), undefined);
+  });
+
+  test(`${name}: a removed event is gone for good`, async (t) => {
+    const opened = open(t);
+    const { history, clock, ...world } = await worldOf(opened);
+    for (const id of [1, 2, 3]) world.publish([`kept/${id}`]);
+    for (let event = 0; event < 10; event++) world.publish(["other"]);
+    clock.advance(1000);
+    assert.equal(history.keptCount, 3);
+    const { epoch, last: through } = history;
+    void history.append(positionRemoval({ topic: "kept/1", through }, epoch, through + 1, clock.now()));
+    void history.append(positionRemoval({ id: `#${epoch}.2`, through }, epoch, through + 2, clock.now()));
+    history.commit();
+    for (const topic of ["kept/1", "kept/2"]) assert.equal(await world.latest(topic), undefined);
+    while (history.removals.size > 0) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(
+      [history.keptCount, await world.latest("kept/2"), await world.latest("kept/3")],
+      [1, undefined, 3],
+    );
   });
 
   const topics = fc.uniqueArray(fc.constantFrom("kept/1", "kept/2", "kept/3", "other"), { minLength: 1, maxLength: 3 });

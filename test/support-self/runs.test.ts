@@ -19,8 +19,10 @@ describe("test runs", () => {
       scripts: Record<string, string>;
     };
     const names = Object.keys(scripts).filter((name) => /^test\b/.test(name));
-    assert.deepEqual(names, ["test", "test:unit", "test:watch"]);
-    for (const name of names) assert.ok(scripts[name]?.startsWith(`node ${RUNNER}`), name);
+    assert.deepEqual(names, ["test", "test:unit", "test:runtimes", "test:watch"]);
+    assert.match(readFileSync(join(PROJECT, "scripts/test-runtimes.sh"), "utf8"), new RegExp(`node ${RUNNER}`));
+    for (const name of names.filter((it) => it !== "test:runtimes"))
+      assert.ok(scripts[name]?.startsWith(`node ${RUNNER}`), name);
     assert.match(readFileSync(join(PROJECT, RUNNER), "utf8"), /--test-timeout=\$\{TIMEOUT_MS\}/);
   });
 

@@ -1,7 +1,7 @@
 /** A real Mongrel2 and the daemon beside it: what most end-to-end tests start from. */
 
 import { connect } from "node:net";
-import type { TestContext } from "node:test";
+import { after, before, type TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { connectionsOf } from "./control.js";
 import { type Daemon, startDaemon } from "./daemon.js";
@@ -87,6 +87,23 @@ export async function startPair(test: Pick<TestContext, "after">, options: PairO
       test.after(() => old.stop());
       await Promise.all([serving(daemon), old.closed]);
     },
+  };
+}
+
+/** One pair for all tests of a describe block or file: it starts before the first of them and ends after the last. */
+export function pairOfSuite(options: PairOptions = {}): () => Pair {
+  const ends: (() => unknown)[] = [];
+  let pair: Pair | undefined;
+  before(async () => {
+    const lifetime = { after: (end: () => unknown) => void ends.push(end) };
+    pair = await startPair(lifetime as Pick<TestContext, "after">, options);
+  });
+  after(async () => {
+    for (const end of ends.reverse()) await end();
+  });
+  return () => {
+    if (pair === undefined) throw new TypeError("no test runs yet");
+    return pair;
   };
 }
 

@@ -1,4 +1,4 @@
-/** Tabs of one real browser: pages with html/m2push.js in them that write down what their hub says. */
+/** Tabs of one real browser: pages with the client (html/m2push.js) in them that write down what their hub says. */
 import type { TestContext } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { HTML, openBrowser, openPage } from "./browser.js";
@@ -43,7 +43,7 @@ export interface Tabs extends Pair {
 /** A Mongrel2 that serves the page, the daemon beside it, and a browser without tabs; all end with the test. */
 export async function startTabs(t: TestContext, options: PairOptions = {}): Promise<Tabs> {
   const pair = await startPair(t, { html: { ...HTML, "bare.html": BARE }, ...options });
-  const context = await (await openBrowser(t)).newContext();
+  const context = await openBrowser(t);
   const blank = async () => {
     const { page } = await openPage(context, `${pair.mongrel2.url}/bare.html`);
     await page.waitForFunction("window.ready");

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { Dealer, Push, Request, Router, Proxy as ZmqProxy } from "zeromq";
 import { GREETING, partsFrame, readyFrame } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
-import { PullServer } from "../../src/zmq/pull-server.js";
+import { NativeServer } from "../../src/zmq/native-server.js";
 import { Changes } from "../support/deadline.js";
 import { freePort } from "../support/ports.js";
 import { RawConnection } from "../support/sse-client.js";
@@ -19,7 +19,7 @@ interface Question {
 async function setUp({ isEcho = true } = {}) {
   const port = await freePort();
   const spec = `tcp://127.0.0.1:${port}`;
-  const server = new PullServer(spec, systemClock);
+  const server = new NativeServer(spec, systemClock);
   const changes = new Changes();
   const pushed: string[] = [];
   const requests: Question[] = [];
@@ -66,7 +66,7 @@ async function rawPeer(port: number, type: string): Promise<RawConnection> {
   return peer;
 }
 
-describe("PullServer with acknowledgements", () => {
+describe("NativeServer with acknowledgements", () => {
   test("one address serves REQ, DEALER and PUSH sockets", async () => {
     const { spec, server, changes, pushed } = await setUp();
     const [request, dealer, push] = [new Request({ linger: 0 }), new Dealer({ linger: 0 }), new Push({ linger: 0 })];

@@ -5,14 +5,14 @@ import { curveKeyPair, Push, Request } from "zeromq";
 import { partsFrame } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
 import { LibzmqServer } from "../../src/zmq/libzmq-server.js";
-import { PullServer } from "../../src/zmq/pull-server.js";
+import { NativeServer } from "../../src/zmq/native-server.js";
 import { PublishBench, publishSocketContract, reply } from "../contract/publish-socket.js";
 import { RawConnection } from "../support/sse-client.js";
 
 const clock = systemClock;
 
-publishSocketContract("PullServer", {
-  open: (spec) => new PullServer(spec, clock),
+publishSocketContract("NativeServer", {
+  open: (spec) => new NativeServer(spec, clock),
   ...{ isPull: true, isRouter: true },
 });
 publishSocketContract("LibzmqServer, PULL", {

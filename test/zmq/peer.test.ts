@@ -25,7 +25,7 @@ const command = (name: string, data = ""): Buffer =>
 function open(role: Partial<SocketRole> = {}, connecting = false) {
   const clock = new FakeClock();
   const net = new FakeNetSocket({ connecting });
-  const turns = new TickQueue();
+  const turns = new TickQueue(() => 0);
   const told: string[] = [];
   let heldBytes = 0;
   const held = (bytes: number) => {
@@ -78,6 +78,26 @@ async function outcome(stream: Buffer, role: Partial<SocketRole> = {}) {
 const HELLO = Buffer.concat([GREETING, readyFrame("PUSH")]);
 
 describe("Peer", () => {
+  test("while more peers have work than a turn serves, it is read only as fast as it is handled", async () => {
+    const { net, turns, told, idle, shakeHands } = open();
+    shakeHands();
+    let isFlooded = true;
+    for (let count = 0; count < 13; count++)
+      turns.add({
+        hasMore: true,
+        work(budget) {
+          budget.messages = 0;
+          return isFlooded;
+        },
+      });
+    net.receive(framed("one"));
+    assert.ok(net.isPaused);
+    isFlooded = false;
+    await idle();
+    assert.deepEqual(told, ["message one"]);
+    assert.ok(!net.isPaused);
+  });
+
   test("a conversation is the same however its bytes are cut", async () => {
     const stream = Buffer.concat([
       HELLO,

@@ -77,6 +77,23 @@ async function listening(
 }
 
 describe("ZmqSocket", () => {
+  // With 300 connections in one turn an event of another publisher was 307 ms late.
+  test("takes in 16 connections a turn, however many arrive at once", async (t) => {
+    const { socket, spec, told, heard } = await open(t, { clock: new FakeClock() });
+    await socket.start();
+    const connections = Array.from({ length: 100 }, () => new RawConnection(portOf(spec)));
+    for (const connection of connections) connection.write(Buffer.concat([GREETING, readyFrame("PUSH")]));
+    let most = 0;
+    for (let before = 0; told.length < connections.length; before = told.length) {
+      await new Promise(setImmediate);
+      most = Math.max(most, told.length - before);
+    }
+    assert.ok(most <= 16, `${most} in a turn`);
+    connections[0]?.close();
+    await heard(/^closed/);
+    for (const connection of connections) connection.close();
+  });
+
   for (const [mechanism, options] of [
     ["CURVE", { curveServerKey: CURVE_KEY, curvePublicKey: CURVE_KEY, curveSecretKey: CURVE_KEY }],
     ["PLAIN", { plainUsername: "user", plainPassword: "password" }],

@@ -36,11 +36,16 @@ function hasAccessType({ typ }: JsonObject): boolean {
 export function checkAccessToken(header: JsonObject, claims: JsonObject, authority: TokenAuthority | undefined): void {
   if (!hasAccessType(header)) throw tokenError(`the typ is ${displayValue(header.typ)}, not "at+jwt"`);
   if (authority === undefined) throw tokenError("access tokens (Mercure draft-08) are disabled");
-  const { iss, aud } = claims;
+  const { iss } = claims;
   const { issuer, audiences } = authority;
   if (issuer === undefined && (typeof iss !== "string" || iss === ""))
     throw tokenError(`the iss is ${displayValue(iss)}, not a name`);
   checkIssuer(claims, issuer);
+  checkAudience(claims, audiences);
+}
+
+/** Throws "unauthenticated" unless `aud` has one of the audiences. */
+export function checkAudience({ aud }: JsonObject, audiences: readonly string[]): void {
   const named = typeof aud === "string" ? [aud] : readStrings(aud, "aud");
   if (!named.some((it) => audiences.includes(it)))
     throw tokenError(`the aud does not contain ${displayValue(audiences[0])}`);

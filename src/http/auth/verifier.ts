@@ -13,18 +13,28 @@ import type { Clock } from "../../util/clock.js";
 import { GenerationCache } from "../../util/generation-cache.js";
 import { checkTimes, type JsonObject } from "./claims.js";
 import { hasRightsV0, readRightsV0 } from "./claims-v0.js";
-import { checkAccessToken, checkIssuer, isAccessToken, readRightsV8, type TokenAuthority } from "./claims-v8.js";
+import {
+  checkAccessToken,
+  checkAudience,
+  checkIssuer,
+  isAccessToken,
+  readRightsV8,
+  type TokenAuthority,
+} from "./claims-v8.js";
 import type { TokenSource } from "./find-token.js";
 import { type DialectName, type Grants, joinGrants, type ParseSelector } from "./grants.js";
-import { refuseToken, type TokenRefusal, tokenError } from "./token-refusal.js";
+import { displayValue, refuseToken, type TokenRefusal, tokenError } from "./token-refusal.js";
+import type { TrustedIssuer } from "./trusted-issuer.js";
 import type { VerificationKey } from "./verification-key.js";
-import { type SignedToken, verifySignature } from "./verify-signature.js";
+import { claimedIssuer, hasCandidate, type SignedToken, verifySignature } from "./verify-signature.js";
 
 export type VerifiedToken<S> = { readonly ok: true; readonly grants: Grants<S> } | TokenRefusal;
 
 export interface VerifierOptions<S> {
-  /** Empty: every token is refused. */
+  /** For tokens of no issuer below. Empty: they are refused. */
   readonly keys: readonly VerificationKey[];
+  /** By `iss`: their tokens are verified with their own keys only. Absent = none. */
+  readonly issuers?: ReadonlyMap<string, TrustedIssuer>;
   /** Creates the parser for the selectors of one token, whose total work is bounded. */
   readonly newParser: () => ParseSelector<S>;
   readonly clock: Clock;
@@ -54,7 +64,9 @@ export class Verifier<S> {
 
   /** Fingerprints of the keys whose tokens are valid. */
   get keyFingerprints(): ReadonlySet<string> {
-    return new Set(this.#options.keys.map(({ fingerprint }) => fingerprint));
+    const { keys, issuers = NO_ISSUERS } = this.#options;
+    const all = [...keys, ...[...issuers.values()].flatMap((issuer) => issuer.keys)];
+    return new Set(all.map(({ fingerprint }) => fingerprint));
   }
 
   /** Joins the grants of the valid tokens; if none is valid, refuses for the fault of the first. */
@@ -79,7 +91,7 @@ export class Verifier<S> {
   #lookUp(token: string): Promise<VerifiedToken<S>> | VerifiedToken<S> {
     const hash = createHash("sha256").update(token).digest("base64");
     const grants = this.#valid.get(hash);
-    if (grants && !this.#hasExpired(grants)) return { ok: true, grants };
+    if (grants && !this.#hasExpired(grants) && this.#isTrusted(grants)) return { ok: true, grants };
     const running = this.#running.get(hash) ?? this.#check(token, hash);
     this.#running.set(hash, running);
     return running;
@@ -89,9 +101,16 @@ export class Verifier<S> {
     return expiresAt !== undefined && expiresAt <= this.#options.clock.now();
   }
 
+  /** The keys of an issuer change while the verifier exists. */
+  #isTrusted({ issuer: name = "", keyFingerprints }: Grants<S>): boolean {
+    const issuer = this.#options.issuers?.get(name);
+    return issuer?.keys.every(({ fingerprint }) => !keyFingerprints.includes(fingerprint)) !== true;
+  }
+
   async #check(token: string, hash: string): Promise<VerifiedToken<S>> {
     try {
-      const grants = this.#read(await verifySignature(token, this.#options.keys));
+      const issuer = this.#issuerOf(token);
+      const grants = this.#read(await this.#verifySignature(token, issuer), issuer);
       this.#valid.set(hash, grants);
       return { ok: true, grants };
     } catch (error) {
@@ -102,19 +121,51 @@ export class Verifier<S> {
     }
   }
 
-  #read({ header, claims, fingerprint }: SignedToken): Grants<S> {
-    const { newParser, clock, authority, acceptsV0, issuerV0, leewayMs } = this.#options;
+  #issuerOf(token: string): TrustedIssuer | undefined {
+    const { issuers = NO_ISSUERS } = this.#options;
+    const name = issuers.size === 0 ? undefined : claimedIssuer(token);
+    return name === undefined ? undefined : issuers.get(name);
+  }
+
+  /** Waits for the keys of an issuer only where none of the known ones can have signed the token. */
+  async #verifySignature(token: string, issuer: TrustedIssuer | undefined): Promise<SignedToken> {
+    if (issuer && !hasCandidate(token, issuer.keys)) await issuer.refresh();
+    return verifySignature(token, issuer?.keys ?? this.#options.keys);
+  }
+
+  #read({ header, claims, fingerprint }: SignedToken, issuer: TrustedIssuer | undefined): Grants<S> {
+    const { newParser, clock, acceptsV0, leewayMs } = this.#options;
     const dialect = dialectOf(header, claims);
     if (dialect === "0.x" && !acceptsV0) throw tokenError("tokens of Mercure 0.x are disabled");
-    if (dialect === "draft-08") checkAccessToken(header, claims, authority);
-    else checkIssuer(claims, issuerV0);
+    if (dialect === "draft-08") checkAccessToken(header, claims, this.#authorityOf(claims, issuer));
+    else this.#checkTokenV0(claims, issuer);
     const expiresAt = checkTimes(claims, clock.now(), { requiresExp: dialect === "draft-08", leewayMs });
     const parse = newParser();
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
-    const [subject, issuer] = [claims.sub, claims.iss].map((it) => (typeof it === "string" ? it : undefined));
-    return { dialect, ...rights, expiresAt, keyFingerprints: [fingerprint], subject, issuer };
+    const [subject, issuerName] = [claims.sub, claims.iss].map((it) => (typeof it === "string" ? it : undefined));
+    return { dialect, ...rights, expiresAt, keyFingerprints: [fingerprint], subject, issuer: issuerName };
+  }
+
+  /** The draft requires that a hub accepts access tokens of configured issuers only. */
+  #authorityOf({ iss }: JsonObject, issuer: TrustedIssuer | undefined): TokenAuthority | undefined {
+    const { authority, issuers = NO_ISSUERS } = this.#options;
+    if (authority === undefined) return undefined;
+    if (issuer) {
+      const { audiences } = issuer;
+      return { issuer: issuer.issuer, audiences: audiences.length > 0 ? audiences : authority.audiences };
+    }
+    if (issuers.size > 0 && authority.issuer === undefined)
+      throw tokenError(`the iss is ${displayValue(iss)}, which no [[issuer]] has`);
+    return authority;
+  }
+
+  #checkTokenV0(claims: JsonObject, issuer: TrustedIssuer | undefined): void {
+    if (!issuer) checkIssuer(claims, this.#options.issuerV0);
+    else if (issuer.audiences.length > 0) checkAudience(claims, issuer.audiences);
   }
 }
+
+const NO_ISSUERS: ReadonlyMap<string, TrustedIssuer> = new Map();
 
 function dialectOf(header: JsonObject, claims: JsonObject): DialectName {
   if (isAccessToken(header, claims)) return "draft-08";

@@ -2,7 +2,7 @@
  * Verifies the signature of a token (JWS, RFC 7515). The header only selects among the configured keys: keys that it contains or refers to
  * (jwk, jku, x5c, x5u) are ignored, and extensions (crit) are not supported.
  */
-import { compactVerify, decodeProtectedHeader } from "jose";
+import { compactVerify, decodeJwt, decodeProtectedHeader } from "jose";
 import { isObject, type JsonObject } from "./claims.js";
 import { displayValue, tokenError } from "./token-refusal.js";
 import type { VerificationKey } from "./verification-key.js";
@@ -29,6 +29,27 @@ export async function verifySignature(token: string, keys: readonly Verification
     if (payload !== undefined) return { header, claims: readClaims(payload), fingerprint: key.fingerprint };
   }
   throw tokenError("the signature is not from a configured key");
+}
+
+/** Whether one of the keys can have signed the token, by its header. True for a malformed token, which no further key makes valid. */
+export function hasCandidate(token: string, keys: readonly VerificationKey[]): boolean {
+  try {
+    const { alg, kid } = decodeProtectedHeader(token);
+    return keys.some(({ algorithm, id }) => algorithm === alg && (kid === undefined || id === undefined || id === kid));
+  } catch {
+    return true;
+  }
+}
+
+/** The `iss` of a token, unverified: it only selects the keys that must have signed it. */
+export function claimedIssuer(token: string): string | undefined {
+  if (token.length > MAX_TOKEN_CHARACTERS) return undefined;
+  try {
+    const { iss } = decodeJwt(token);
+    return typeof iss === "string" ? iss : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function readHeader(token: string): JsonObject {

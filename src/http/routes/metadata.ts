@@ -5,17 +5,17 @@ import type { RouteMethod } from "../route-table.js";
 export interface MetadataOptions {
   /** The name of the hub in tokens: their `aud`. */
   readonly resource: string;
-  /** The issuer of tokens; undefined = not stated. */
-  readonly issuer: string | undefined;
+  /** The issuers of tokens; empty = not stated. */
+  readonly issuers: readonly string[];
 }
 
 /** RFC 9728 section 3.1: before the path of the resource. */
 export const metadataPath = (hubPath: string): string => `/.well-known/oauth-protected-resource${hubPath}`;
 
-export function metadataResponse({ resource, issuer }: MetadataOptions): RouteMethod {
+export function metadataResponse({ resource, issuers }: MetadataOptions): RouteMethod {
   const body = `${JSON.stringify({
     resource,
-    ...(issuer !== undefined && { authorization_servers: [issuer] }),
+    ...(issuers.length > 0 && { authorization_servers: issuers }),
     authorization_details_types_supported: ["https://mercure.rocks/authorization-detail"],
     bearer_methods_supported: ["header"],
     mercure_cookie: ACCESS_TOKEN_COOKIE,

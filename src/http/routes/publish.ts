@@ -19,6 +19,7 @@ import type { MercureDialect } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
 import { parsePublishForm } from "../publish-form.js";
 import { type PublishedForm, publishedResponse } from "../published-response.js";
+import { scopeOf } from "../publisher-scope.js";
 import type { Response } from "../response.js";
 import type { RouteMethod } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
@@ -116,10 +117,4 @@ function unsupportedType(request: HttpRequest): Response {
     body: `${reason}; fix: send one of ${ACCEPTED_TYPES}\n`,
     reason,
   });
-}
-
-/** Publishers without a token, or without a subject in it, share one scope. */
-function scopeOf(principal: Principal): string {
-  if (principal === "anonymous" || principal.subject === undefined) return "http";
-  return `subject ${JSON.stringify([principal.issuer ?? null, principal.subject])}`;
 }

@@ -59,6 +59,8 @@ export class LogObserver {
         return this.#topicsChanged(event);
       case "idRepeated":
         return this.#idRepeated(event);
+      case "removed":
+        return this.#removed(event);
       case "gapReported":
         return this.#gapReported(event);
       case "linkLive":
@@ -149,6 +151,15 @@ export class LogObserver {
     this.#topicsWithRepeatedIds.add(topic);
     const fields = { event: "id_repeated", topic: abbreviate(topic), fix: FIXES.idRepeated };
     this.#log.warn(fields, MESSAGES.idRepeated);
+  }
+
+  #removed({ removal }: EventOf<"removed">): void {
+    const { through, ...target } = removal;
+    const text = (it: string | number) => (typeof it === "string" ? abbreviate(it) : new Date(it).toISOString());
+    const fields = Object.fromEntries(Object.entries(target).map(([name, value]) => [name, text(value)]));
+    this.#throttle.run("removed", (suppressed) => {
+      this.#log.info({ event: "removed", ...fields, through, suppressed }, MESSAGES.removed);
+    });
   }
 
   #gapReported({ server, reason }: EventOf<"gapReported">): void {

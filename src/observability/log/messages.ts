@@ -10,6 +10,7 @@ export const MESSAGES = {
   published: "event published",
   flushed: "flush sent",
   idRepeated: "event id repeated: clients that reconnect may miss events or receive some twice",
+  removed: "events removed",
   gapReported: "client missed publications",
   linkLive: "Mongrel2 connection established",
   linkLost: "Mongrel2 connection lost",

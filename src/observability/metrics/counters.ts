@@ -72,6 +72,8 @@ export class Counters {
   publicationBytes = 0;
   /** Publications whose publisher used an id again. */
   repeatedIds = 0;
+  /** Requests that took events back. */
+  removals = 0;
   /** Requests and events that were not published again, because their idempotency key was used before. */
   repeats = 0;
   /** Idempotency keys that were evicted within their window. */

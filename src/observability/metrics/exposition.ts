@@ -175,6 +175,7 @@ export class Exposition {
         [],
         () => [one(counters.repeatedIds)],
       ],
+      ["counter", "removals_total", "Removals of stored publications.", [], () => [one(counters.removals)]],
       [
         "counter",
         "publish_repeats_total",

@@ -52,6 +52,9 @@ export class MetricsObserver {
       case "clientDisconnected":
         this.server(event.server).disconnects++;
         return counters.disconnects.add([event.server, event.reason]);
+      case "removed":
+        counters.removals++;
+        return;
       case "topicsChanged":
         this.server(event.server).topicChanges++;
         return;

@@ -11,6 +11,7 @@
 import { crc32 } from "node:zlib";
 import { offsetOf, positionId } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
+import { type Removal, readRemoval } from "../../protocol/removal.js";
 import type { PositionedKey } from "./key-table.js";
 
 /** Fits into one page of LMDB beside its header: about 25 small events. A larger event is a block of its own. */
@@ -27,6 +28,10 @@ const EXPIRY_BYTES = 8;
 const PRIVATE_FLAG = 1;
 const EXPIRY_FLAG = 2;
 const FINAL_FLAG = 4;
+/** The event was removed: the record has no topics and no event any more. */
+const REMOVED_FLAG = 8;
+/** The record is a removal (protocol/removal.ts), in the place of an event. */
+const REMOVAL_FLAG = 16;
 
 /** UTF-8 bytes of one UTF-16 unit. */
 const MAX_CHARACTER_BYTES = 3;
@@ -90,10 +95,11 @@ export class EventBlock {
   }
 
   /** Returns the end. */
-  #writeFlags(at: number, { private: isPrivate, expiresAt, isFinal }: Publication): number {
+  #writeFlags(at: number, { private: isPrivate, expiresAt, isFinal, removes }: Publication): number {
     let flags = isPrivate ? PRIVATE_FLAG : 0;
     if (expiresAt !== undefined) flags |= EXPIRY_FLAG;
     if (isFinal) flags |= FINAL_FLAG;
+    if (removes) flags |= REMOVAL_FLAG;
     if (flags > PRIVATE_FLAG) this.hasNewFlags = true;
     this.#bytes[at] = flags;
     return expiresAt === undefined ? at + 1 : this.#bytes.writeDoubleLE(expiresAt, at + 1);
@@ -112,8 +118,7 @@ export class EventBlock {
 
   /** Completes the checksum. No event may be added afterwards. */
   seal(): void {
-    const { stored } = this;
-    stored.writeUInt32LE(crc32(stored.subarray(CRC_BYTES)), 0);
+    const stored = sealed(this.stored);
     // Rare events must not hold a page each.
     if (this.#bytes.length - stored.length > MAX_BLOCK_BYTES / 2) this.#bytes = Buffer.from(stored);
   }
@@ -155,10 +160,10 @@ export interface StoredEvent {
   readonly start: number;
 }
 
-/** The events of a block; invalid records are left out. */
+/** The events of a block; records without an event, and invalid ones, are left out. */
 export function* publicationsIn(epoch: string, block: Buffer): Iterable<Publication> {
   for (const record of storedEventsIn(block)) {
-    const publication = decodeStoredEvent(epoch, record);
+    const publication = publicationOf(epoch, record);
     if (publication) yield publication;
   }
 }
@@ -220,10 +225,55 @@ function idStart(block: Buffer, start: number): number {
   return start + ID_OFFSET + (hasExpiry ? EXPIRY_BYTES : 0);
 }
 
-/** Undefined for an invalid record. The event's bytes are a view of the block. */
-function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | undefined {
+/** What a record removes; undefined = it is an event. */
+export function removalOf({ block, start, bytes }: StoredEvent): Removal | undefined {
+  const isRemoval = ((block[start + FLAGS_OFFSET] ?? 0) & REMOVAL_FLAG) !== 0;
+  if (!isRemoval) return undefined;
+  const id = idStart(block, start);
+  const topics = id + COUNT_BYTES + block.readUInt16LE(id);
+  return readRemoval(block.subarray(topics + COUNT_BYTES, start + bytes));
+}
+
+/** A stored block without the events that `isRemoved` selects: their offsets and ids stay. Undefined = it has none of them. */
+export function withoutRemoved(
+  epoch: string,
+  block: Buffer,
+  isRemoved: (publication: Publication) => boolean,
+): Buffer | undefined {
+  const parts: Buffer[] = [block.subarray(0, CRC_BYTES)];
+  let isChanged = false;
+  for (const record of storedEventsIn(block)) {
+    const publication = publicationOf(epoch, record);
+    const isKept = publication === undefined || !isRemoved(publication);
+    parts.push(isKept ? block.subarray(record.start, record.start + record.bytes) : withoutEvent(record));
+    isChanged ||= !isKept;
+  }
+  return isChanged ? sealed(Buffer.concat(parts)) : undefined;
+}
+
+/** The record of a removed event. */
+function withoutEvent({ block, start }: StoredEvent): Buffer {
+  const id = idStart(block, start);
+  const head = block.subarray(start, start + ID_OFFSET);
+  const idWithLength = block.subarray(id, id + COUNT_BYTES + block.readUInt16LE(id));
+  const record = Buffer.concat([head, idWithLength, Buffer.alloc(COUNT_BYTES)]);
+  record.writeUInt32LE(record.length - LENGTH_BYTES, 0);
+  record[FLAGS_OFFSET] = REMOVED_FLAG;
+  return record;
+}
+
+/** Completes the checksum. */
+function sealed(block: Buffer): Buffer {
+  block.writeUInt32LE(crc32(block.subarray(CRC_BYTES)), 0);
+  return block;
+}
+
+/** Undefined for a record without an event, and for an invalid one. The event's bytes are a view of the block. */
+export function publicationOf(epoch: string, record: StoredEvent): Publication | undefined {
   const { block, offset, time, bytes, start } = record;
   const end = start + bytes;
+  const flags = block[start + FLAGS_OFFSET] ?? 0;
+  if (flags >= REMOVED_FLAG) return undefined;
   try {
     let at = idStart(block, start);
     const text = () => {
@@ -236,7 +286,6 @@ function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | un
     at += COUNT_BYTES;
     const topics = Array.from({ length: count }, text);
     if (at > end) return undefined;
-    const flags = block[start + FLAGS_OFFSET] ?? 0;
     const isPrivate = (flags & PRIVATE_FLAG) !== 0;
     const publication = { offset, id, topics, private: isPrivate, time, bytes: block.subarray(at, end) };
     if (flags <= PRIVATE_FLAG) return publication;

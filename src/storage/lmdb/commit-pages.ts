@@ -28,6 +28,13 @@ export function keptPages({ added, removedKeys }: Pick<KeptChange, "added" | "re
   return pages + indexPages(added.length + removedKeys.length, 0, () => 0);
 }
 
+/** For writing blocks in the place of others. */
+export function pagesToReplace(blocks: readonly { readonly stored: Buffer }[]): number {
+  let pages = BASE_PAGES;
+  for (const { stored } of blocks) pages += 1 + Math.ceil((stored.length + PAGE_HEADER_BYTES) / PAGE_BYTES);
+  return pages;
+}
+
 /** For adding and removing this number of keys. Their hashes are random: each is in another leaf, under another branch. */
 export function keyPages(keys: number, lastPage: () => number): number {
   if (keys === 0) return 0;

@@ -15,6 +15,7 @@ import {
   expiryOf,
   isIntact,
   MAX_BLOCK_BYTES,
+  publicationOf,
   publicationsIn,
   type StoredEvent,
   storedEventsIn,
@@ -92,23 +93,56 @@ export class KeptLog {
    */
   sweep(policy: KeepPolicy, minEvents: number, now: number): KeptChange {
     if (this.#swept === 0) this.#roundBeganAt = now;
+    let examined = 0;
+    const isLive = (record: StoredEvent, dropped: DroppedEvent[]) => {
+      examined++;
+      return this.#isLive(record, policy, dropped);
+    };
+    const { change, reached = 0 } = this.#rewrite(this.#swept, isLive, () => examined >= minEvents);
+    return { ...change, swept: reached };
+  }
+
+  /** Without the events after an offset that were removed: those of one slice. `reached` undefined = to the end. */
+  remove(
+    isRemoved: (publication: Publication) => boolean,
+    after: number,
+    sliceBytes: number,
+  ): { readonly change: KeptChange; readonly reached: number | undefined } {
+    let bytes = 0;
+    const isLive = (record: StoredEvent, dropped: DroppedEvent[]) => {
+      bytes += record.bytes;
+      const publication = publicationOf(this.#epoch, record);
+      if (publication === undefined || !isRemoved(publication)) return true;
+      dropped.push(publication);
+      return false;
+    };
+    return this.#rewrite(after, isLive, () => bytes >= sliceBytes);
+  }
+
+  /** Writes blocks after an offset without dead events, until it is enough. */
+  #rewrite(
+    after: number,
+    isLive: (record: StoredEvent, dropped: DroppedEvent[]) => boolean,
+    isEnough: () => boolean,
+  ): { readonly change: KeptChange; readonly reached: number | undefined } {
     const [builder, removedKeys, dropped]: [BlockBuilder, number[], DroppedEvent[]] = [new BlockBuilder(), [], []];
-    let [examined, freed, swept] = [0, 0, 0];
-    for (const { key, value } of this.#table.getRange({ start: this.#swept + 1 })) {
+    let freed = 0;
+    let reached: number | undefined;
+    for (const { key, value } of this.#table.getRange({ start: after + 1 })) {
       const records = isIntact(value) ? [...storedEventsIn(value)] : [];
-      const live = records.filter((record) => this.#isLive(record, policy, dropped));
-      examined += Math.max(1, records.length);
+      const live = records.filter((record) => isLive(record, dropped));
       freed += records.length - live.length;
       if (live.length === records.length && records.length > 0) builder.endBlock();
       else {
         removedKeys.push(key);
         for (const record of live) builder.add(record);
       }
-      if (examined < minEvents) continue;
-      swept = key;
+      if (!isEnough()) continue;
+      reached = key;
       break;
     }
-    return { removedKeys, added: builder.end(), count: -freed, dropped, swept };
+    const change = { removedKeys, added: builder.end(), count: -freed, dropped, swept: this.#swept };
+    return { change, reached };
   }
 
   #isLive(record: StoredEvent, policy: KeepPolicy, dropped: DroppedEvent[]): boolean {

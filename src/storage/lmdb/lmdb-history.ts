@@ -8,11 +8,13 @@
  * When a write fails (see #fail, which every failure passes), the unstored events are discarded before they are sent and their appends
  * reject; further appends throw at once, until a small write that is tried each second succeeds. With durability "memory" the events
  * were acknowledged: they are sent from the tail; unstored events that leave it count as trimmed, and clients that need them get a gap.
+ * Long because every failure of a write passes one place.
  */
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "../../delivery/history.js";
 import { RecentKeys } from "../../delivery/recent-keys.js";
+import { type AppliedRemovals, RemovalPass, type Removals } from "../../delivery/removals.js";
 import { M2pushError, messageOf } from "../../errors.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { KeyEntry } from "../../protocol/stored-key.js";
@@ -86,6 +88,9 @@ export class LmdbHistory implements History {
   #failure: StorageFailure | undefined;
   /** Pages that the failed write needed: a probe with fewer would prove nothing. */
   #probePages = BASE_PAGES;
+  /** Removals that are not committed yet. */
+  #pendingRemovals: Publication[] = [];
+  readonly #removalPass: RemovalPass;
   #notifyDiscarded = () => {};
   #notifyRepeatedId: (topic: string) => void = () => {};
 
@@ -98,12 +103,17 @@ export class LmdbHistory implements History {
     const windowMs = Math.min(UNSTORED_KEY_WINDOW_MS, options.keys?.windowMs ?? UNSTORED_KEY_WINDOW_MS);
     this.#acknowledgedKeys = new RecentKeys({ windowMs, maxKeys: MAX_UNSTORED_KEYS });
     this.#probe();
+    this.#removalPass = new RemovalPass(store.removals, {
+      remove: (applied, after) => this.#remove(applied, after),
+    });
+    this.#removalPass.start();
     const jumps = new ClockJumpDetector(clock, (ms) => options.warn?.(jumpWarning(ms)));
     this.#trimTimer = clock.every(TRIM_INTERVAL_MS, () => {
       jumps.check();
       store.sampleAge(this.last);
       this.#checkFile();
       if (this.#failure) this.#probe();
+      this.#removalPass.start();
       for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim() === TRIM_BATCH_EVENTS; step++);
       this.#trim("sweepKept");
       for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim("trimKeys") === TRIM_BATCH_EVENTS; step++);
@@ -159,6 +169,7 @@ export class LmdbHistory implements History {
     if (this.#failure && !this.#acknowledgesAtOnce) throw this.#failure;
     this.#tail.append(publication);
     const { storedKey, offset } = publication;
+    if (publication.removes) this.#pendingRemovals.push(publication);
     if (storedKey && this.#acknowledgesAtOnce)
       this.#acknowledgedKeys.add(storedKey, this.epoch, offset, this.#clock.monotonic());
     if (!this.#pendingCommit) setImmediate(() => this.commit());
@@ -179,6 +190,7 @@ export class LmdbHistory implements History {
       if (this.#failure) throw this.#failure;
       const repeatedTopics = this.#store.add(blocks);
       this.#tail.keep();
+      this.#applyRemovals();
       if (this.#lastUnstoredOffset === 0) this.#acknowledgedKeys.clear();
       pending.resolve();
       for (const topic of repeatedTopics) this.#notifyRepeatedId(topic);
@@ -198,11 +210,35 @@ export class LmdbHistory implements History {
     if (this.#acknowledgesAtOnce) {
       this.#lastUnstoredOffset = this.#tail.last;
       this.#tail.keep();
+      this.#applyRemovals();
     } else {
       this.#tail.discard();
+      this.#pendingRemovals = [];
       this.#notifyDiscarded();
     }
     pending.reject(failure);
+  }
+
+  /** From now on reads leave out what the removals concern. */
+  #applyRemovals(): void {
+    for (const publication of this.#pendingRemovals) this.removals.add(publication);
+    this.#pendingRemovals = [];
+    this.#removalPass.start();
+  }
+
+  /** One slice; undefined = storage fails. Unstored events that leave the tail here count as trimmed. */
+  #remove(applied: AppliedRemovals, after: number): number | undefined {
+    if (after === 0) this.commit();
+    if (this.#failure) return undefined;
+    if (after === 0) this.#tail.forget();
+    try {
+      const reached = this.#store.remove(applied, after);
+      if (reached >= applied.through) this.#store.removed(applied);
+      return reached;
+    } catch (cause) {
+      this.#fail(cause);
+      return undefined;
+    }
   }
 
   /** A truncated file must be detected before LMDB reads it. */
@@ -235,6 +271,10 @@ export class LmdbHistory implements History {
       this.#fail(cause);
       return 0;
     }
+  }
+
+  get removals(): Removals {
+    return this.#store.removals;
   }
 
   get keyCount(): number {
@@ -289,6 +329,7 @@ export class LmdbHistory implements History {
 
   async close(): Promise<void> {
     this.#trimTimer();
+    this.#removalPass.close();
     this.commit();
     try {
       await this.#store.close(this.last);

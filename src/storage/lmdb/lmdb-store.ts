@@ -8,6 +8,7 @@
 import { existsSync } from "node:fs";
 import { type Database, open, type RangeOptions, type RootDatabase } from "lmdb";
 import type { EqualIds, KeepPolicy } from "../../delivery/history.js";
+import { type AppliedRemovals, Removals } from "../../delivery/removals.js";
 import type { ArchiveHeader } from "../../protocol/archive.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
@@ -22,12 +23,14 @@ import {
   type EventBlock,
   isIntact,
   publicationsIn,
+  removalOf,
   type StoredEvent,
   storedEventsIn,
   topicsOf,
+  withoutRemoved,
 } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check-file.js";
-import { BASE_PAGES, indexPages, keptPages, keyPages, pagesToAdd } from "./commit-pages.js";
+import { BASE_PAGES, indexPages, keptPages, keyPages, pagesToAdd, pagesToReplace } from "./commit-pages.js";
 import { IdIndex } from "./id-index.js";
 import { BlockBuilder, type KeptChange, KeptLog } from "./kept-log.js";
 import { KeyTable } from "./key-table.js";
@@ -52,6 +55,8 @@ const FLAGS_VERSION = 3;
 const UNCLEAN_SHUTDOWN_SKIP_OFFSETS = 1_048_576;
 /** Events or keys trimmed in one transaction when the disk has no space for more. */
 const SMALL_TRIM_EVENTS = 16;
+/** Bytes of the blocks that one slice of a removal examines: about 500 small events. */
+const REMOVAL_SLICE_BYTES = 65_536;
 /** Oldest keys that are removed with each added one, while they are too many or too old. */
 const REMOVALS_PER_KEY_COUNT = 2;
 /** Kept events that are examined for each one that is added: so at most as many as there are wait to be removed. */
@@ -73,6 +78,8 @@ export class LmdbStore {
   #keys: KeyTable | undefined;
   readonly #meta: Database<string | number, string>;
   readonly #heldOffsets = new OffsetRanges();
+  /** Those that were stored and are not applied to every block yet. */
+  readonly removals = new Removals();
   readonly #ages: AgeIndex;
   /** Undefined = no event was ever kept in this file. */
   #kept: KeptLog | undefined;
@@ -200,13 +207,13 @@ export class LmdbStore {
     if (!this.#kept || !policy?.isReady || this.#kept.count === 0) return 0;
     const change = this.#kept.sweep(policy, minEvents, this.#clock.now());
     this.#changeKept(change);
-    for (const { topics, offset } of change.dropped) policy.dropped(topics, offset);
     return -change.count;
   }
 
   #changeKept(change: KeptChange): void {
     if (change.removedKeys.length > 0) this.#transact(keptPages(change), () => this.#kept?.write(change));
     this.#kept?.committed(change);
+    for (const { topics, offset } of change.dropped) this.#keepPolicy?.dropped(topics, offset);
   }
 
   get keyCount(): number {
@@ -280,9 +287,46 @@ export class LmdbStore {
     return lastPageOf(this.#root);
   }
 
+  /**
+   * Rewrites blocks after an offset without the events that are removed: those of one slice. Returns the offset that it has reached. Throws
+   * as probe() does.
+   */
+  remove(applied: AppliedRemovals, after: number): number {
+    // What is trimmed meanwhile, and kept, is above `after`.
+    if (after < this.#floor) return this.#removeKept(applied, after);
+    const rewritten: { readonly key: number; readonly stored: Buffer; readonly freed: number }[] = [];
+    let [reached, bytes] = [applied.through, 0];
+    for (const { key, block } of this.#storedBlocks({ start: after + 1 })) {
+      const stored = block && withoutRemoved(this.epoch, block, (publication) => applied.has(publication));
+      if (stored) rewritten.push({ key, stored, freed: block.length - stored.length });
+      bytes += block?.length ?? 0;
+      if (bytes < REMOVAL_SLICE_BYTES) continue;
+      reached = key;
+      break;
+    }
+    if (rewritten.length === 0) return reached;
+    this.#transact(pagesToReplace(rewritten), () => {
+      for (const { key, stored } of rewritten) this.#blocks.putSync(key, stored);
+    });
+    for (const { freed } of rewritten) this.#bytes -= freed;
+    return reached;
+  }
+
+  #removeKept(applied: AppliedRemovals, after: number): number {
+    if (!this.#kept) return this.#floor;
+    const { change, reached } = this.#kept.remove((it) => applied.has(it), after, REMOVAL_SLICE_BYTES);
+    this.#changeKept(change);
+    return reached ?? this.#floor;
+  }
+
+  /** The removals were applied to every block: the next process need not begin again. */
+  removed({ last }: AppliedRemovals): void {
+    this.#transact(BASE_PAGES, () => this.#meta.putSync("removed", last));
+  }
+
   /** Removes the oldest events beyond the limits, at most `maxEvents`. Returns their number. Throws as probe() does. */
   trim(maxEvents: number): number {
-    if (this.#kept && this.#keepPolicy?.isReady === false) return 0;
+    if (this.#kept && !this.#keepPolicy?.isReady) return 0;
     const trimmable = this.#findTrimmable(maxEvents);
     if (trimmable.events === 0 && trimmable.keys.length === 0) return 0;
     const kept = trimmable.kept.count > 0 ? this.#kept?.add(trimmable.kept) : undefined;
@@ -404,10 +448,14 @@ export class LmdbStore {
       }
     }
     let newest = 0;
+    const removedThrough = Number(this.#meta.get("removed") ?? 0);
     for (const { block } of this.#storedBlocks({})) {
       if (!block) this.#damagedBlocks++;
-      for (const { offset, bytes, time } of block ? storedEventsIn(block) : []) {
+      for (const record of block ? storedEventsIn(block) : []) {
+        const { offset, bytes, time } = record;
         newest = offset;
+        const removes = offset > removedThrough ? removalOf(record) : undefined;
+        if (removes) this.removals.add({ offset, removes });
         this.#ages.addStored(offset, time);
         if (offset <= this.#floor) continue;
         this.#heldOffsets.add(offset);

@@ -9,6 +9,8 @@ export class KeptEvents {
   readonly #events = new Map<number, Publication>();
   /** The present round of the sweep. */
   #round: IterableIterator<Publication> | undefined;
+  /** The present removal. */
+  #removal: IterableIterator<Publication> | undefined;
 
   get size(): number {
     return this.#events.size;
@@ -31,6 +33,17 @@ export class KeptEvents {
     } else {
       for (const publication of this.#events.values())
         if (publication.offset > after && publication.offset <= through) yield publication;
+    }
+  }
+
+  /** Goes on to remove events, from the first one where `after` is 0. Returns the offset that it has reached; undefined = the end. */
+  remove(isRemoved: (publication: Publication) => boolean, after: number, most: number): number | undefined {
+    if (after === 0 || !this.#removal) this.#removal = this.#events.values();
+    for (let step = 1; ; step++) {
+      const { value, done } = this.#removal.next();
+      if (done) return undefined;
+      if (isRemoved(value)) this.#events.delete(value.offset);
+      if (step === most) return value.offset;
     }
   }
 

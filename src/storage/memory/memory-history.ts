@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "../../delivery/history.js";
 import { type KeyLimits, RecentKeys } from "../../delivery/recent-keys.js";
+import { type AppliedRemovals, RemovalPass, Removals } from "../../delivery/removals.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { KeyEntry } from "../../protocol/stored-key.js";
@@ -21,6 +22,11 @@ export interface HistoryLimits {
   /** Absent = DEFAULT_KEY_LIMITS. */
   readonly keys?: KeyLimits;
 }
+
+/** What is left of the bytes of a removed publication: it keeps its place in the list, and its id. */
+const REMOVED_BYTES = Buffer.alloc(0);
+/** Publications that one slice of a removal examines: 1 ms. */
+const REMOVAL_SLICE_EVENTS = 5000;
 
 /** A random name of a new epoch: 6 characters of [a-z0-9]. */
 export function newEpoch(): string {
@@ -45,6 +51,8 @@ export class MemoryHistory implements History {
   readonly #keys: RecentKeys;
   readonly #kept = new KeptEvents();
   #keepPolicy: KeepPolicy | undefined;
+  readonly removals = new Removals();
+  readonly #removalPass = new RemovalPass(this.removals, { remove: (...slice) => this.#remove(...slice) });
   #notifyRepeatedId: (topic: string) => void = () => {};
 
   /** `last`: the offset before the first append. */
@@ -86,6 +94,11 @@ export class MemoryHistory implements History {
     const { offset, id, topics, bytes, storedKey } = publication;
     if (offset <= this.#last) throw new TypeError(`offset ${offset} is not above ${this.#last}`);
     this.#last = offset;
+    if (publication.removes) {
+      this.removals.add(publication);
+      this.#removalPass.start();
+      return;
+    }
     this.#publications.push(publication);
     this.#bytes += bytes.length;
     if (storedKey !== undefined) this.#keys.add(storedKey, this.epoch, offset, this.#clock.monotonic());
@@ -110,7 +123,7 @@ export class MemoryHistory implements History {
   *#publicationsFrom(index: number): Iterable<Publication> {
     for (let at = index; at < this.#publications.length; at++) {
       const publication = this.#publications[at];
-      if (publication) yield publication;
+      if (publication && publication.bytes !== REMOVED_BYTES) yield publication;
     }
   }
 
@@ -129,7 +142,23 @@ export class MemoryHistory implements History {
     return this.#keys.find(hash, this.#clock.monotonic());
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#removalPass.close();
+  }
+
+  #remove(applied: AppliedRemovals, after: number): number {
+    if (after < this.#floor)
+      return this.#kept.remove((it) => applied.has(it), after, REMOVAL_SLICE_EVENTS) ?? this.#floor;
+    const first = this.#indexAfter(after);
+    const end = Math.min(first + REMOVAL_SLICE_EVENTS, this.#publications.length);
+    for (let at = first; at < end; at++) {
+      const publication = this.#publications[at];
+      if (!publication || !applied.has(publication)) continue;
+      this.#bytes -= publication.bytes.length;
+      this.#publications[at] = { ...publication, topics: [], bytes: REMOVED_BYTES };
+    }
+    return end < this.#publications.length ? (this.#publications[end - 1]?.offset ?? after) : applied.through;
+  }
 
   #trim(): void {
     const { maxEvents, maxBytes } = this.#limits;

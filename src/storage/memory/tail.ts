@@ -79,6 +79,11 @@ export class Tail {
     this.#trim();
   }
 
+  /** Removes everything that is not pending: from now on the store answers for it. */
+  forget(): void {
+    while (this.#trimmedCount < this.#blocks.length - this.#pending.length) this.#trimOldest();
+  }
+
   /** Removes the pending blocks, which were not published. Their offsets are not given out again. */
   discard(): void {
     this.#blocks.length -= this.#pending.length;
@@ -108,17 +113,19 @@ export class Tail {
   }
 
   #trim(): void {
-    while (this.#events > MAX_EVENTS || this.#bytes > MAX_BYTES) {
-      const block = this.#blocks[this.#trimmedCount] as EventBlock;
-      this.#blocks[this.#trimmedCount++] = undefined;
-      this.#events -= block.offsets.length;
-      this.#bytes -= block.bytes;
-      this.#floor = block.last;
-      for (const { id, offset } of block.customIds) this.#customIds.remove(id, offset);
-    }
+    while (this.#events > MAX_EVENTS || this.#bytes > MAX_BYTES) this.#trimOldest();
     if (this.#trimmedCount < MAX_EMPTY_ENTRIES || this.#trimmedCount < this.#blocks.length / 2) return;
     this.#blocks = this.#blocks.slice(this.#trimmedCount);
     this.#trimmedCount = 0;
+  }
+
+  #trimOldest(): void {
+    const block = this.#blocks[this.#trimmedCount] as EventBlock;
+    this.#blocks[this.#trimmedCount++] = undefined;
+    this.#events -= block.offsets.length;
+    this.#bytes -= block.bytes;
+    this.#floor = block.last;
+    for (const { id, offset } of block.customIds) this.#customIds.remove(id, offset);
   }
 
   /** Index of the block that holds an offset, or of the first above it. */

@@ -25,6 +25,19 @@ describe("Mercure draft 08, end to end: Publish", () => {
     assert.equal(client.retry, 1234);
   });
 
+  test("an event is taken back with DELETE (an extension), and its id is still a position", async (t) => {
+    const id = await hub.published({ topic: "taken/back", data: "1" });
+    await hub.published({ topic: "taken/back", data: "2" });
+    const token = await access([detail(["publish"], ["taken/back"])]);
+    const headers = { authorization: `Bearer ${token}` };
+    const { status, text } = await hub.ask(`id=${encodeURIComponent(id)}`, { method: "DELETE", headers });
+    assert.deepEqual([status, text], [200, '{"removed":1}\n']);
+    for (const from of ["earliest", id]) {
+      const client = await hub.open(t, `match=taken/back&last_event_id=${encodeURIComponent(from)}`);
+      assert.equal((await client.next()).data, "2");
+    }
+  });
+
   test("unknown fields are ignored", async () => {
     await hub.published({ topic: "a", data: "x", foo: "bar", match: "x", Topic: "*", "topic[]": "*" });
   });

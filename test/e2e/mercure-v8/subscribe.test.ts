@@ -145,7 +145,7 @@ describe("Mercure draft 08, end to end: Subscribe", () => {
 
   test("methods that are none of the hub's: 405, and what it has", async () => {
     const { status, headers } = await hub.ask("match=a", { method: "PUT" });
-    assert.deepEqual([status, headers.allow], [405, "GET, HEAD, QUERY, POST, OPTIONS"]);
+    assert.deepEqual([status, headers.allow], [405, "GET, HEAD, QUERY, POST, DELETE, OPTIONS"]);
   });
 
   test("a page of another origin that is not allowed is told nothing of CORS", async () => {

@@ -117,6 +117,18 @@ describe("Packages, end to end", () => {
     );
   });
 
+  test("the checker of Debian packages finds no error", async () => {
+    // Only the tests build without compression, which is faster.
+    const tags = "uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball";
+    const options = ["--fail-on", "none", "--allow-root", "--suppress-tags", tags];
+    const { output } = await run("lintian", [...options, built.deb], "/");
+    assert.deepEqual(
+      output.split("\n").filter((line) => line.startsWith("E:")),
+      [],
+    );
+    assert.match(output, /^W: m2push:/m, "it has read the package: the scripts call systemctl, where systemd runs");
+  });
+
   test("everything in the Debian package is root's, nothing may be written by others, and nothing is of another machine", async () => {
     const entries = listing(await must("dpkg-deb", ["-c", built.deb], "/"));
     assert.ok(entries.length > 500);

@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { open } from "lmdb";
+import { VisibleHistory } from "../../../src/delivery/visible-history.js";
 import { positionId } from "../../../src/protocol/position.js";
 import { STAMPS_TRUSTED_AFTER_MS } from "../../../src/storage/lmdb/age-index.js";
 import { type LmdbHistoryOptions, openLmdbHistory } from "../../../src/storage/lmdb/lmdb-history.js";
 import { hashNamed, historySuite, keyNamed, publication } from "../../contract/history.js";
+import { applied, offsetsIn, removalSuite, remove } from "../../contract/removal.js";
 import { FakeClock } from "../../support/clock.js";
 import { damageBlock } from "../../support/damage.js";
 import { removeDirectory, temporaryDirectory } from "../../support/processes.js";
@@ -33,7 +35,41 @@ describe("LMDB history", () => {
       t.after(() => history.close());
       return history;
     });
+    removalSuite(`lmdb, ${durability}`, async (t, limits, clock) => {
+      const history = await openAt(folder(t), { ...limits, durability }, clock);
+      t.after(() => history.close());
+      return history;
+    });
   }
+
+  test("a removal that a process did not finish is finished by the next one", async (t) => {
+    const path = folder(t);
+    const first = await openAt(path);
+    for (let offset = 1; offset <= 500; offset++) void first.append(publication(first, offset));
+    void remove(first, { topic: "topic 1" });
+    await first.close();
+    const second = await openAt(path);
+    assert.equal(second.removals.size, 1);
+    const visible = new VisibleHistory(second, new FakeClock());
+    assert.deepEqual((await offsetsIn(visible)).length, 333);
+    await applied(second);
+    await second.close();
+    const third = await openAt(path);
+    t.after(() => third.close());
+    assert.deepEqual([third.removals.size, (await offsetsIn(third)).length, third.count], [0, 333, 501]);
+  });
+
+  test("what is removed is trimmed like every event, with its id", async (t) => {
+    const history = await openAt(folder(t), { maxEvents: 10 });
+    t.after(() => history.close());
+    for (let offset = 1; offset <= 20; offset++)
+      void history.append(publication(history, offset, { id: `own ${offset}` }));
+    await remove(history, { id: "own 15" });
+    await applied(history);
+    for (let offset = 22; offset <= 600; offset++) await history.append(publication(history, offset));
+    assert.ok(history.floor > 21, `${history.floor}`);
+    assert.equal(history.find("own 15"), undefined);
+  });
 
   test("what was stored is there after a restart, in the same epoch, and offsets go on", async (t) => {
     const path = folder(t);

@@ -1,11 +1,11 @@
 /** What a socket for publishers tells, for tests that only want the messages. */
-import type { PullReceiver } from "../../src/zmq/pull-server.js";
+import type { ServerReceiver } from "../../src/zmq/native-server.js";
 
 /** `take`: each message; false = it was of no use. `told`: everything that goes wrong. */
-export function pullReceiver(
+export function serverReceiver(
   take: (parts: Buffer[]) => unknown,
   told: (error: Error) => void = () => {},
-): PullReceiver {
+): ServerReceiver {
   return {
     message: (parts) => take(parts) !== false,
     request: (parts, reply) => {

@@ -6,20 +6,20 @@ import { describe, test } from "node:test";
 import { Push } from "zeromq";
 import { GREETING, GREETING_BYTES, readyFrame } from "../../src/protocol/zmtp.js";
 import { systemClock } from "../../src/util/clock.js";
-import { PullServer } from "../../src/zmq/pull-server.js";
+import { NativeServer } from "../../src/zmq/native-server.js";
 import { Changes } from "../support/deadline.js";
 import { freePort } from "../support/ports.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
-import { pullReceiver } from "../support/pull-receiver.js";
+import { serverReceiver } from "../support/server-receiver.js";
 import { RawConnection } from "../support/sse-client.js";
 
 /** `take`: each message, its parts joined by "|". */
 const receiver = (take: (message: string) => void = () => {}, told?: (error: Error) => void) =>
-  pullReceiver((parts) => take(parts.map(String).join("|")), told);
+  serverReceiver((parts) => take(parts.map(String).join("|")), told);
 
 async function setUp() {
   const spec = `tcp://127.0.0.1:${await freePort()}`;
-  const server = new PullServer(spec, systemClock);
+  const server = new NativeServer(spec, systemClock);
   const changes = new Changes();
   const received: string[] = [];
   const refused: string[] = [];
@@ -49,7 +49,7 @@ async function setUp() {
   return { spec, server, received, refused, changes, connect, servesOn };
 }
 
-describe("PullServer", () => {
+describe("NativeServer", () => {
   test("messages of several publishers arrive whole, those of each in order", async () => {
     const { server, received, changes, connect } = await setUp();
     const publishers = Array.from({ length: 4 }, connect);
@@ -92,7 +92,7 @@ describe("PullServer", () => {
     for (let round = 0; round < 5; round++) {
       await changes.until(() => received.length > round * 50, "what is published");
       await last.close();
-      last = new PullServer(spec, systemClock);
+      last = new NativeServer(spec, systemClock);
       await last.start(
         receiver((message) => {
           received.push(message);
@@ -206,9 +206,9 @@ describe("PullServer", () => {
     const script = `require("node:net").createServer().listen(${JSON.stringify(`${folder}/publish`)}, () => process.kill(process.pid, "SIGKILL"))`;
     spawnSync(process.execPath, ["-e", script]);
     assert.ok(existsSync(`${folder}/publish`));
-    const server = new PullServer(spec, systemClock);
+    const server = new NativeServer(spec, systemClock);
     await server.start(receiver());
-    const second = new PullServer(spec, systemClock);
+    const second = new NativeServer(spec, systemClock);
     await assert.rejects(second.start(receiver()), {
       code: "link_failed",
       message: /cannot bind .* another m2push, has this address/,
@@ -227,7 +227,7 @@ describe("PullServer", () => {
     const specs = [`tcp://*:${port}`, `tcp://lo:${port}`, `tcp://[::1]:${port}`, `ipc://${folder}/publish`];
     if (Number(process.versions.node.split(".")[0]) >= 22) specs.push(`ipc://@m2push-test-${port}`);
     for (const spec of specs) {
-      const server = new PullServer(spec, systemClock);
+      const server = new NativeServer(spec, systemClock);
       await server.start(
         receiver((message) => {
           received.push(message);
@@ -288,7 +288,7 @@ describe("PullServer", () => {
 
   test("two servers cannot have one address, and the second says so", async () => {
     const { spec, server } = await setUp();
-    const second = new PullServer(spec, systemClock);
+    const second = new NativeServer(spec, systemClock);
     await assert.rejects(second.start(receiver()), {
       code: "link_failed",
       message: /cannot bind .* another m2push, has this address/,
@@ -305,7 +305,7 @@ describe("PullServer", () => {
       refused++;
       changes.tell();
     };
-    const server = new PullServer(spec, systemClock, { maxConnections: 2, limitReached: reached });
+    const server = new NativeServer(spec, systemClock, { maxConnections: 2, limitReached: reached });
     const received: string[] = [];
     await server.start(
       receiver((message) => {

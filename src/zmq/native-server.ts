@@ -29,11 +29,13 @@ export const MAX_MESSAGE_BYTES = 4_000_000;
 
 /** The connection of a PUSH socket. */
 interface PacedConnection {
+  /** Unique among the connections of the process. */
+  readonly name: string;
   /** Handles no further message of it for this time. */
   holdFor(milliseconds: number): void;
 }
 
-export interface PullReceiver {
+export interface ServerReceiver {
   /**
    * A message of a PUSH socket. Returns whether it was useful: a peer that sends only useless ones is disconnected. `connection`: absent =
    * this one cannot be held.
@@ -41,9 +43,9 @@ export interface PullReceiver {
   message(parts: Buffer[], connection?: PacedConnection): boolean;
   /**
    * A message of a REQ or DEALER socket, without its envelope. `reply` must be called once, with one part; the replies to several messages
-   * may be given in any order.
+   * may be given in any order. `connection`: its name, unique among the connections of the process.
    */
-  request(parts: Buffer[], reply: (body: Buffer) => void): void;
+  request(parts: Buffer[], reply: (body: Buffer) => void, connection: string): void;
   /** A peer was disconnected. `remote`: its address and port, "" = none. */
   refused(error: ProtocolError, remote: string): void;
   /** The socket cannot accept connections. Called once, until recovered(). */
@@ -53,7 +55,7 @@ export interface PullReceiver {
   broken(error: TransportError): void;
 }
 
-export class PullServer {
+export class NativeServer {
   readonly #spec: string;
   readonly #clock: Clock;
   readonly #cap: Pick<ConnectionCap, "maxConnections" | "limitReached"> | undefined;
@@ -70,7 +72,7 @@ export class PullServer {
   }
 
   /** Rejects with "link_failed" when the address cannot be bound. */
-  async start(receiver: PullReceiver): Promise<void> {
+  async start(receiver: ServerReceiver): Promise<void> {
     const options = { type: "PULL or ROUTER", identity: "", bind: true, maxMessageBytes: MAX_MESSAGE_BYTES } as const;
     this.#socket = new ZmqSocket(
       { ...options, spec: this.#spec, clock: this.#clock, cap: this.#cap },
@@ -112,13 +114,13 @@ export class PullServer {
   }
 
   /** The publisher of a message that is rejected is informed: its message was useful. */
-  #request(peer: Peer, message: Buffer[], receiver: PullReceiver): boolean {
+  #request(peer: Peer, message: Buffer[], receiver: ServerReceiver): boolean {
     const { envelope, parts } = splitEnvelope(message, peer.type === "REQ");
     const bytes = parts.reduce((sum, { length }) => sum + length, 0);
     const reply = this.#replies.get(peer)?.add(envelope, bytes);
     if (reply === undefined) throw new TypeError("a message of a peer that was never ready");
     peer.oweReply();
-    receiver.request(parts, reply);
+    receiver.request(parts, reply, peer.name);
     return true;
   }
 }
