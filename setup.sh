@@ -48,6 +48,7 @@ missing_packages() {
   [[ -e /usr/lib/python3/dist-packages/zmq ]] || echo python3-zmq
   has php || echo php-cli
   has php && php -r 'exit(extension_loaded("zmq") ? 0 : 1);' || echo php-zmq
+  [[ -e /usr/include/czmq.h ]] || echo libczmq-dev
   has ruby && ruby -e 'require "ffi-rzmq"' 2>/dev/null || echo ruby-ffi-rzmq
 }
 

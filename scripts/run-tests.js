@@ -11,7 +11,8 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const BUILT = join(ROOT, "build");
-const TIMEOUT_MS = 150_000;
+/** Of a test and of a process: the slowest takes 40 s, on a machine with ten times its load 120 s. */
+const TIMEOUT_MS = 240_000;
 const FILES_PER_PROCESS = 16;
 /** Stack traces name the sources, and property tests run from one seed. */
 const OPTIONS = ["--enable-source-maps", "--import", "./build/test/support/seed.js"];

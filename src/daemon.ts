@@ -218,6 +218,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     isFlooded: () => publishers.hasBacklog,
     rules,
     random: Math.random,
+    selectionLimits: { maxScan: initial.history.max_latest_scan, maxEvents: initial.history.max_latest },
   });
   // In a cluster, another daemon may publish between the check of a condition and the publication.
   const topics = nodes ? {} : { topics: context.hub.topics };

@@ -427,6 +427,18 @@ const SECTIONS = {
       change: "restart",
       doc: "Maximum size of all stored events, measured as they are sent. The daemon removes the oldest beyond it. The file on disk is 1.1 to 2.1 times as large (pages of 4 kB).",
     }),
+    max_latest: key<number>({
+      type: integerType(1, 1_000_000),
+      default: 1_000,
+      change: "restart",
+      doc: "Maximum number of events that a stream gets at its start where it asks for latest=1 or last=N. Beyond it the stream gets the newest ones and an m2push-gap with the reason latest.",
+    }),
+    max_latest_scan: key<number>({
+      type: integerType(1, 10_000_000),
+      default: 20_000,
+      change: "restart",
+      doc: "Maximum number of topics that are looked at for one stream that asks for latest=1 or last=N with a URI template, a URL pattern or *. Beyond it the stream gets what was found, and an m2push-gap with the reason latest.",
+    }),
     durability: key<"memory" | "commit" | "sync">({
       type: choiceType("memory", "commit", "sync"),
       default: "commit",

@@ -6,6 +6,7 @@ import type { Trial } from "../matching/trial.js";
 import type { Audience } from "./audience.js";
 import type { CatchingUp, Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
+import type { Selecting } from "./selecting.js";
 
 /** It is the state of each of its clients. */
 export interface CatchupGroup extends CatchingUp {
@@ -23,11 +24,18 @@ export interface CatchupGroup extends CatchingUp {
   neededBytes: number;
 }
 
+/** How far clients are. */
+export interface CatchupPlace {
+  readonly cursor: number;
+  /** What they are sent first: see CatchingUp. Absent = every publication after the cursor. */
+  readonly selecting?: Selecting | undefined;
+}
+
 export class CatchupGroups {
   /** All groups, in the order in which they are served: a served group moves to the end. */
   readonly #queue = new Set<CatchupGroup>();
-  /** Those without a notice, by audience and cursor. */
-  readonly #shared = new Map<Audience<Client>, Map<number, CatchupGroup>>();
+  /** Those without a notice, by audience, and by cursor and selection. */
+  readonly #shared = new Map<Audience<Client>, Map<number | string, CatchupGroup>>();
   /** Those with a notice. */
   readonly #own = new Map<Client, CatchupGroup>();
 
@@ -45,15 +53,15 @@ export class CatchupGroups {
     return this.#shared.get(audience)?.values() ?? [];
   }
 
-  /** The group at a cursor that has no notice; undefined = there is none. */
-  at(audience: Audience<Client>, cursor: number): CatchupGroup | undefined {
-    return this.#shared.get(audience)?.get(cursor);
+  /** The group at a place that has no notice; undefined = there is none. */
+  at(audience: Audience<Client>, { cursor, selecting }: CatchupPlace): CatchupGroup | undefined {
+    return this.#shared.get(audience)?.get(keyOf(cursor, selecting));
   }
 
   /** Puts a client that is in no group into one. */
-  put(client: Client, cursor: number, notice?: string): void {
+  put(client: Client, place: CatchupPlace, notice?: string): void {
     const group =
-      notice === undefined ? this.#groupAt(client.audience, cursor) : this.#add(client.audience, cursor, notice);
+      notice === undefined ? this.#groupAt(client.audience, place) : this.#add(client.audience, place, notice);
     if (notice !== undefined) this.#own.set(client, group);
     group.clients.add(client);
     client.catchUp(group);
@@ -62,7 +70,7 @@ export class CatchupGroups {
   /** Takes a client out of its group, which stays if it has other clients; false if the client is in none. */
   remove(client: Client): boolean {
     const { state, audience } = client;
-    const group = this.#own.get(client) ?? (state.name === "catchingUp" ? this.at(audience, state.cursor) : undefined);
+    const group = this.#own.get(client) ?? (state.name === "catchingUp" ? this.at(audience, state) : undefined);
     if (!group?.clients.has(client)) return false;
     this.take(group, client);
     this.dropIfEmpty(group);
@@ -78,7 +86,7 @@ export class CatchupGroups {
   dropIfEmpty(group: CatchupGroup): void {
     if (group.clients.size > 0 || !this.#queue.delete(group) || group.notice !== undefined) return;
     const groups = this.#shared.get(group.audience);
-    groups?.delete(group.cursor);
+    groups?.delete(keyOf(group.cursor, group.selecting));
     if (groups?.size === 0) this.#shared.delete(group.audience);
   }
 
@@ -98,21 +106,23 @@ export class CatchupGroups {
     return groups;
   }
 
-  #groupAt(audience: Audience<Client>, cursor: number): CatchupGroup {
-    const known = this.at(audience, cursor);
+  #groupAt(audience: Audience<Client>, place: CatchupPlace): CatchupGroup {
+    const known = this.at(audience, place);
     if (known) return known;
-    const group = this.#add(audience, cursor, undefined);
+    const group = this.#add(audience, place, undefined);
     const groups = this.#shared.get(audience);
-    if (groups) groups.set(cursor, group);
-    else this.#shared.set(audience, new Map([[cursor, group]]));
+    const key = keyOf(place.cursor, place.selecting);
+    if (groups) groups.set(key, group);
+    else this.#shared.set(audience, new Map([[key, group]]));
     return group;
   }
 
-  #add(audience: Audience<Client>, cursor: number, notice: string | undefined): CatchupGroup {
+  #add(audience: Audience<Client>, { cursor, selecting }: CatchupPlace, notice: string | undefined): CatchupGroup {
     const group: CatchupGroup = {
       name: "catchingUp",
       audience,
       cursor,
+      selecting,
       clients: new Set(),
       notice,
       isReading: false,
@@ -124,3 +134,6 @@ export class CatchupGroups {
     return group;
   }
 }
+
+const keyOf = (cursor: number, selecting: Selecting | undefined): number | string =>
+  selecting ? `${cursor} ${selecting.key}` : cursor;

@@ -1,7 +1,8 @@
 /**
  * Clients that catch up. A client that reconnects with a Last-Event-ID reads from the history, one body at a time, up to the offset from
  * which its audience goes on; there it becomes live in the same turn, so that no publication is lost or repeated. Clients of one audience
- * at the same cursor form a group: one read and one body serve them all.
+ * at the same cursor form a group: one read and one body serve them all. Clients that asked for a selection (selection.ts) are sent its events
+ * first, in the same way.
  *
  * No copy of the stream is kept for a client that catches up: it costs its cursor.
  */
@@ -9,11 +10,13 @@
 import type { Budget } from "../matching/match-budget.js";
 import type { Clock } from "../util/clock.js";
 import type { Audience } from "./audience.js";
-import { type CatchupGroup, CatchupGroups } from "./catchup-groups.js";
+import { type CatchupGroup, CatchupGroups, type CatchupPlace } from "./catchup-groups.js";
 import { BEFORE_ALL, type Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
+import type { Selecting } from "./selecting.js";
+import { SelectionReader, type SelectionReaderOptions } from "./selection-reader.js";
 
 /** The next body of some clients, to be sent in the next flush. */
 export interface CatchupStep {
@@ -22,17 +25,20 @@ export interface CatchupStep {
   readonly body: Buffer | undefined;
   /** Publications in the body. */
   readonly events: number;
-  /** The cursor of the clients after this step. */
+  /** The cursor of the clients after this step, and what is left of their selection. */
   readonly cursor: number;
+  readonly selecting: Selecting | undefined;
   /** Whether they are live after this step. */
   readonly isLive: boolean;
   /** The data of the m2push-topics event that the body is; absent = it is none. */
   readonly notice?: string;
 }
 
-export interface CatchupOptions extends PageReaderOptions {
+export interface CatchupOptions extends PageReaderOptions, SelectionReaderOptions {
   /** Makes the event that tells a client that publications are lost, and from where its stream goes on. */
   readonly gap: (reason: GapReason, cursor: number) => Buffer;
+  /** Makes the event that ends a selection: the position of the client. */
+  readonly position: (cursor: number, isNamed: boolean) => Buffer;
   /** Makes the event that tells a client from which position its changed topics hold. */
   readonly topicsEvent: (notice: string, cursor: number) => Buffer;
   /** Called when takeSteps() can make progress again: a read has completed, or the time for the next slice has come. */
@@ -59,6 +65,7 @@ export class Catchup {
   readonly #groups = new CatchupGroups();
   #size = 0;
   readonly #reader: PageReader;
+  readonly #selections: SelectionReader;
   /** What this slice may still cost. */
   #slice: Budget = { left: 0 };
   #isPausing = false;
@@ -66,6 +73,7 @@ export class Catchup {
   constructor(options: CatchupOptions) {
     this.#options = options;
     this.#reader = new PageReader(options);
+    this.#selections = new SelectionReader(options);
   }
 
   /** Clients that catch up. */
@@ -74,12 +82,12 @@ export class Catchup {
   }
 
   /**
-   * The client has been sent everything up to `cursor` and gets the rest from the history. It is no member of its audience. `notice`: the
-   * data of an m2push-topics event that precedes the rest.
+   * The client has been sent everything up to the cursor of `place`, of its selection if it has one, and gets the rest from the history. It is
+   * no member of its audience. `notice`: the data of an m2push-topics event that precedes the rest.
    */
-  add(client: Client, cursor: number, notice?: string): void {
+  add(client: Client, place: CatchupPlace, notice?: string): void {
     this.#size++;
-    this.#groups.put(client, cursor, notice);
+    this.#groups.put(client, place, notice);
   }
 
   /** Removes a client that catches up from its group. */
@@ -90,7 +98,7 @@ export class Catchup {
   /** All cursors are invalid: every client starts again before the oldest publication, and is told so. */
   rewind(): void {
     for (const { clients, notice } of this.#groups.removeAll())
-      for (const client of clients) this.#groups.put(client, BEFORE_ALL, notice);
+      for (const client of clients) this.#groups.put(client, { cursor: BEFORE_ALL }, notice);
   }
 
   clear(): void {
@@ -161,35 +169,55 @@ export class Catchup {
     const { history } = this.#options;
     const join = group.audience.joinOffset(head);
     if (group.notice !== undefined) return this.#announce(group, group.notice, join);
+    if (group.selecting) return this.#advanceSelection(group, group.selecting, join);
     if (group.cursor > join) return undefined; // ahead of its audience, for which publications that it has had are still queued
-    if (group.cursor === join) return this.#step(group, join, join, []);
+    if (group.cursor === join) return this.#step(group, { cursor: join }, join, []);
     if (group.cursor < history.floor) {
       const notice = this.#options.gap(group.cursor < 0 ? "unknown" : lossOf(group), history.floor);
-      return this.#step(group, Math.min(history.floor, join), join, [notice]);
+      return this.#step(group, { cursor: Math.min(history.floor, join) }, join, [notice]);
     }
     const page = group.page ?? this.#reader.read(group, join, this.#slice);
     if (page instanceof Promise) return this.#await(group, page);
-    if (page.through === group.cursor && group.trial) return this.#continueTrial(group);
-    // A page that had to be fetched, or waits for credit, was read earlier.
-    const chunks = page.publications.filter((it) => history.isVisible(it)).map(({ bytes }) => bytes);
+    if (page.through === group.cursor && group.trial) return this.#continueLater(group);
+    const chunks = this.#visible(page);
     if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through));
     if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
-    return this.#step(group, page.through, join, chunks);
+    return this.#step(group, { cursor: page.through }, join, chunks);
+  }
+
+  /** Ends with a position, and the client goes on from there like any other. */
+  #advanceSelection(group: CatchupGroup, selecting: Selecting, join: number): CatchupStep | undefined {
+    const { gap, position } = this.#options;
+    const page = group.page ?? this.#selections.read(group, selecting, this.#slice);
+    if (!page) return this.#continueLater(group);
+    if (page instanceof Promise) return this.#await(group, page);
+    if (page.isBroken) selecting.gap ??= lossOf(group);
+    if (page.isUnavailable) selecting.gap ??= "unavailable";
+    const chunks = this.#visible(page);
+    const end = selecting.join;
+    if (page.through < end) return this.#step(group, { cursor: page.through, selecting }, join, chunks);
+    chunks.push(selecting.gap ? gap(selecting.gap, end) : position(end, selecting.isNamed));
+    return this.#step(group, { cursor: end }, join, chunks);
+  }
+
+  /** A page that had to be fetched, or waits for credit, was read earlier. */
+  #visible({ publications }: ReadPage): Buffer[] {
+    return publications.filter((it) => this.#options.history.isVisible(it)).map(({ bytes }) => bytes);
   }
 
   #announce(group: CatchupGroup, notice: string, join: number): CatchupStep | undefined {
     const event = this.#options.topicsEvent(notice, Math.max(0, group.cursor));
-    const step = this.#step(group, group.cursor, join, [event]);
+    const step = this.#step(group, group, join, [event]);
     return step && { ...step, events: 0, notice };
   }
 
-  /** The slice was too small for one publication: the next slice goes on with it. */
-  #continueTrial(group: CatchupGroup): undefined {
+  /** The slice was too small: the next one goes on. */
+  #continueLater(group: CatchupGroup): undefined {
     this.#pause();
     this.#groups.moveToEnd(group);
   }
 
-  #await(group: CatchupGroup, page: Promise<ReadPage>): undefined {
+  #await(group: CatchupGroup, page: Promise<ReadPage | undefined>): undefined {
     group.isReading = true;
     void page.then((read) => {
       group.isReading = false;
@@ -199,27 +227,28 @@ export class Catchup {
   }
 
   /**
-   * Moves the clients of a group that have credit for the body to another cursor, or into their audience where the cursor meets it. The
+   * Moves the clients of a group that have credit for the body to another place, or into their audience where the cursor meets it. The
    * others stay.
    */
-  #step(group: CatchupGroup, cursor: number, join: number, chunks: readonly Buffer[]): CatchupStep | undefined {
+  #step(group: CatchupGroup, place: CatchupPlace, join: number, chunks: readonly Buffer[]): CatchupStep | undefined {
+    const { cursor, selecting } = place;
     const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
     const bytes = body?.length ?? 0;
     const clients = [...group.clients].filter((it) => it.creditAvailable >= Math.min(bytes, it.creditLimit));
     group.neededBytes = clients.length > 0 ? 0 : bytes;
     if (clients.length === 0) return undefined;
-    const isLive = cursor === join;
+    const isLive = cursor === join && !selecting;
     for (const client of clients) {
       client.debit(bytes);
       this.#groups.take(group, client);
       if (isLive) this.#join(client);
-      else this.#groups.put(client, cursor);
+      else this.#groups.put(client, place);
     }
     if (group.clients.size === 0) this.#groups.dropIfEmpty(group);
     else this.#groups.moveToEnd(group);
-    const next = this.#groups.at(group.audience, cursor);
+    const next = this.#groups.at(group.audience, place);
     if (next) next.trial ??= group.trial;
-    return { clients, body, events: chunks.length, cursor, isLive };
+    return { clients, body, events: chunks.length, cursor, selecting, isLive };
   }
 
   #join(client: Client): void {

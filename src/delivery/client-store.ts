@@ -1,5 +1,6 @@
 /** The port to the record of clients, from which the next process continues their streams. Implementations: storage/clients. */
 import type { RequestRecord } from "./request-record.js";
+import type { StoredSelection } from "./selection.js";
 import type { StreamControl } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 
@@ -25,6 +26,8 @@ export interface StoredClient {
   readonly coveredByServerFence: boolean;
   /** Bytes that may be in flight to it; absent = no limit. */
   readonly creditLimit?: number | undefined;
+  /** It is being sent a selection, of which `acknowledgedOffset` tells how far; absent = it gets every publication after that offset. */
+  readonly selection?: StoredSelection | undefined;
   /** Absent = its topics do not change. */
   readonly control?: StreamControl | undefined;
 }

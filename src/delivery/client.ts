@@ -14,7 +14,9 @@
  */
 import { interestTexts } from "../matching/interest.js";
 import type { Audience, Member } from "./audience.js";
+import type { ClientIdentity } from "./client-identity.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
+import type { Selecting } from "./selecting.js";
 import type { StreamControl } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 
@@ -31,6 +33,8 @@ interface Live {
 export interface CatchingUp {
   readonly name: "catchingUp";
   readonly cursor: number;
+  /** What they are sent first: only the selected events up to `cursor` were sent. Undefined = every publication after the cursor. */
+  readonly selecting: Selecting | undefined;
 }
 
 interface Closed {
@@ -39,26 +43,6 @@ interface Closed {
 
 const LIVE: Live = { name: "live" };
 const CLOSED: Closed = { name: "closed" };
-
-/** Of a client, when it connects. Only a change of its topics replaces `subscriber` and `control`. */
-export interface ClientIdentity {
-  /** Mongrel2's connection id: unique within one server and one generation of its link. */
-  readonly id: number;
-  /** The peer's address as Mongrel2 reports it (REMOTE_ADDR). */
-  readonly remote: string;
-  /** When it subscribed: Clock.monotonic(). */
-  readonly since: number;
-  /** When the token expires and the stream ends with it: milliseconds since 1970; absent = never. */
-  readonly expiresAt?: number | undefined;
-  /** Fingerprints of the keys that signed its tokens; absent = it connected without a token. */
-  readonly keyFingerprints?: readonly string[] | undefined;
-  /** Its entry in the subscription API and in presence events; absent = it has none. Opaque to delivery. */
-  readonly subscriber?: Subscriber | undefined;
-  /** Bytes that may be in flight to it (Mongrel2's DOWNLOAD_CREDITS); absent = no limit. */
-  readonly creditLimit?: number | undefined;
-  /** Absent = its topics do not change. */
-  readonly control?: StreamControl | undefined;
-}
 
 /** What a client is from a change of its topics on. */
 export interface ChangedClient {
@@ -83,6 +67,7 @@ export class Client implements Member {
   #creditAvailable: number;
   #acknowledgedOffset = 0;
   #isCoveredByServerFence = false;
+  #acknowledgedSelecting: Selecting | undefined;
 
   constructor(identity: ClientIdentity, audience: Audience<Client>) {
     this.id = identity.id;
@@ -136,6 +121,11 @@ export class Client implements Member {
     return this.#isCoveredByServerFence;
   }
 
+  /** The selection of which events up to `acknowledgedOffset` are acknowledged; undefined = it is complete, or there was none. */
+  get acknowledgedSelecting(): Selecting | undefined {
+    return this.#acknowledgedSelecting;
+  }
+
   /** Becomes live. Called by its audience, which has put it at this index. */
   goLive(slot: number): void {
     if (this.#state === LIVE) throw new TypeError(`client ${this.id} is live already`);
@@ -184,9 +174,10 @@ export class Client implements Member {
     this.#creditAvailable = Math.min(this.creditLimit, this.#creditAvailable + bytes);
   }
 
-  /** Everything up to `offset` is acknowledged. `isCovered`: fences of its server acknowledge what follows. */
-  acknowledge(offset: number, isCovered: boolean): void {
+  /** Everything up to `offset`, of a selection if there is one, is acknowledged. `isCovered`: fences of its server acknowledge what follows. */
+  acknowledge(offset: number, isCovered: boolean, selecting: Selecting | undefined): void {
     this.#acknowledgedOffset = offset;
+    this.#acknowledgedSelecting = selecting;
     this.#isCoveredByServerFence = isCovered;
   }
 }
@@ -195,6 +186,7 @@ export class Client implements Member {
 interface AcknowledgedStep {
   readonly clients: readonly Client[];
   readonly cursor: number;
+  readonly selecting: Selecting | undefined;
   readonly isLive: boolean;
   readonly notice?: string;
 }
@@ -222,19 +214,19 @@ export class Acknowledgements {
   }
 
   /** A client starts at a cursor; `isLive`: that is where its audience is. */
-  start(client: Client, cursor: number, isLive: boolean): void {
-    client.acknowledge(cursor, isLive);
+  start(client: Client, cursor: number, isLive: boolean, selecting?: Selecting): void {
+    client.acknowledge(cursor, isLive, selecting);
     this.#put(client);
   }
 
   /** The fence of a flush has passed: everything up to `through` for covered clients, and the steps of those that catch up. */
   flushTaken(through: number, steps: readonly AcknowledgedStep[]): void {
     this.#fence = through;
-    for (const { clients, cursor, isLive, notice } of steps) {
+    for (const { clients, cursor, selecting, isLive, notice } of steps) {
       for (const client of clients) {
         if (client.state.name === "closed") continue;
         // The client may have fallen behind since: then fences say nothing about what follows.
-        client.acknowledge(cursor, isLive && client.state.name === "live");
+        client.acknowledge(cursor, isLive && client.state.name === "live", selecting);
         if (notice !== undefined) client.noticeTaken(notice);
         this.#put(client);
       }
@@ -245,14 +237,14 @@ export class Acknowledgements {
   /** Live clients fall behind: the fence covers them up to here and not beyond. */
   fallBehind(clients: readonly Client[]): void {
     for (const client of clients) {
-      client.acknowledge(this.of(client), false);
+      client.acknowledge(this.of(client), false, client.acknowledgedSelecting);
       this.#put(client);
     }
   }
 
   /** A client's topics have changed at a cursor, up to which Mongrel2 has taken everything; it catches up from there. */
-  changed(client: Client, cursor: number): void {
-    client.acknowledge(cursor, false);
+  changed(client: Client, cursor: number, selecting: Selecting | undefined): void {
+    client.acknowledge(cursor, false, selecting);
     this.#put(client);
   }
 
@@ -264,7 +256,7 @@ export class Acknowledgements {
   /** A new epoch: no offset of the old one is acknowledged in it. */
   forgetOffsets(clients: Iterable<Client>): void {
     for (const client of clients) {
-      client.acknowledge(BEFORE_ALL, false);
+      client.acknowledge(BEFORE_ALL, false, undefined);
       this.#put(client);
     }
   }
@@ -282,6 +274,7 @@ export class Acknowledgements {
     if (expiresAt !== undefined) stored.expiresAt = expiresAt;
     if (keyFingerprints) stored.keyFingerprints = keyFingerprints;
     if (subscriber) stored.subscriber = subscriber;
+    if (client.acknowledgedSelecting) stored.selection = client.acknowledgedSelecting.stored;
     if (control) stored.control = control;
     return stored;
   }

@@ -7,6 +7,7 @@ import type { Removal } from "../protocol/removal.js";
 import type { Client } from "./client.js";
 import type { Flush } from "./flush.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
+import type { StateKind } from "./selection.js";
 
 /** `server` is the [[mongrel2]] name, `clients` the number of its clients after the event. */
 export type DeliveryEvent =
@@ -28,6 +29,8 @@ export type DeliveryEvent =
   /** A publisher used an event id a second time in this topic. */
   | { readonly type: "idRepeated"; readonly topic: string }
   | { readonly type: "flushed"; readonly server: string; readonly flush: Flush }
+  /** A stream asked for state at once: see StateKind. */
+  | { readonly type: "stateRequested"; readonly server: string; readonly kind: StateKind }
   /** A client was told on its stream that it has missed publications. */
   | { readonly type: "gapReported"; readonly server: string; readonly reason: GapReason };
 

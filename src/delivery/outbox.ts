@@ -241,7 +241,7 @@ export class Outbox {
   }
 
   #catchUp(clients: readonly Client[], cursor: number): void {
-    for (const client of clients) this.#options.catchup.add(client, cursor);
+    for (const client of clients) this.#options.catchup.add(client, { cursor });
     this.#options.acknowledgements.fallBehind(clients);
   }
 

@@ -18,11 +18,15 @@ export interface PageReaderOptions {
   readonly trial: (audience: Audience<Client>, publication: Publication) => Trial;
 }
 
+/** Clients that get the same body. */
+interface Receivers {
+  readonly clients: ReadonlySet<Client>;
+}
+
 /** A group that reads. */
-interface Reader {
+interface Reader extends Receivers {
   readonly audience: Audience<Client>;
   readonly cursor: number;
-  readonly clients: ReadonlySet<Client>;
   /** Of the publication after its cursor, begun in an earlier slice. */
   trial: Trial | undefined;
 }
@@ -43,9 +47,7 @@ export class PageReader {
 
   /** The next publications of a group, up to the offset `through`. The page ends early when the slice is spent. */
   read(reader: Reader, through: number, slice: Budget): ReadPage | Promise<ReadPage> {
-    const { history, maxBytes, flushBytes } = this.#options;
-    // A large group gets smaller bodies, more often: a body of 100 kB to 1000 clients would delay live ones for long.
-    const fairBytes = Math.max(MIN_BODY_BYTES, Math.floor(flushBytes / reader.clients.size));
+    const { history } = this.#options;
     const leastUnits = EXAMINE_UNITS + (reader.audience.hasPatterns ? TRY_UNITS : 0);
     let end = Number.POSITIVE_INFINITY;
     const match = (publication: Publication): boolean => {
@@ -62,7 +64,7 @@ export class PageReader {
       end = Number.POSITIVE_INFINITY;
       const affordable = Math.max(1, Math.ceil(slice.left / leastUnits) + 1); // a retry may come after its slice
       const most = Math.min(MAX_EXAMINED_EVENTS, affordable);
-      return { through, most, maxBytes: Math.min(maxBytes(), fairBytes, largestCredit(reader)), match };
+      return { through, most, maxBytes: bodyLimit(reader, this.#options), match };
     };
     const page = history.read(reader.cursor, begin);
     return page instanceof Promise ? page.then(endPage) : endPage(page);
@@ -78,9 +80,16 @@ export class PageReader {
   }
 }
 
-/** The largest number of bytes that one client of a group may be sent now. */
-function largestCredit({ clients }: Reader): number {
-  let largest = 0;
-  for (const { creditAvailable } of clients) largest = Math.max(largest, creditAvailable);
-  return largest;
+/**
+ * The largest body for some clients now, bytes. A large group gets smaller bodies, more often: a body of 100 kB to 1000 clients would delay
+ * live ones for long.
+ */
+export function bodyLimit(
+  { clients }: Receivers,
+  { maxBytes, flushBytes }: Pick<PageReaderOptions, "maxBytes" | "flushBytes">,
+): number {
+  const fairBytes = Math.max(MIN_BODY_BYTES, Math.floor(flushBytes / clients.size));
+  let largestCredit = 0;
+  for (const { creditAvailable } of clients) largestCredit = Math.max(largestCredit, creditAvailable);
+  return Math.min(maxBytes(), fairBytes, largestCredit);
 }

@@ -38,6 +38,8 @@ export const GAP_REASONS = [
   "presence",
   /** Repeated reads of the history failed. */
   "unavailable",
+  /** The state that it asked for is not complete: [history] max_latest or max_latest_scan was reached. */
+  "latest",
 ] as const;
 
 export type GapReason = (typeof GAP_REASONS)[number];

@@ -12,7 +12,8 @@ import { maySee, refusedTrial, type Trial } from "../matching/trial.js";
 import type { Publication } from "../protocol/publication.js";
 import { memoizeLast } from "../util/memoize-last.js";
 import { Audience } from "./audience.js";
-import { type ChangedClient, Client, type ClientIdentity } from "./client.js";
+import { type ChangedClient, Client } from "./client.js";
+import type { ClientIdentity } from "./client-identity.js";
 import type { Outlet } from "./outlet.js";
 
 export interface NewClient extends ClientIdentity {
@@ -23,7 +24,7 @@ interface RegistryOptions {
   /** What finding the audiences of a publication may still cost; absent = no limit. */
   readonly budget?: Budget;
   /** Absent = no topic needs a token. */
-  readonly rules?: Pick<TopicRules, "needsToken"> | undefined;
+  readonly rules?: Pick<TopicRules, "needsToken" | "hasTokenTopics"> | undefined;
 }
 
 export class Registry {
@@ -112,6 +113,11 @@ export class Registry {
   defer(audience: Audience<Client>): void {
     this.#index.pause(audience);
     audience.defer(() => this.#index.resume(audience));
+  }
+
+  /** Whether a publication may be kept from an audience for its topics alone: then trial() must be asked about each one. */
+  mayBar({ interest }: Audience<Client>): boolean {
+    return this.#rules?.hasTokenTopics === true && !hasToken(interest);
   }
 
   /** Determines whether an audience gets a publication of the history. */

@@ -23,10 +23,13 @@ import { Overload } from "./overload.js";
 import { PendingConnections } from "./pending-connections.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
 import { Registry } from "./registry.js";
-import { gapEvent, namedOpening, planReplay, type Replay, streamStart, topicsEvent } from "./replay.js";
+import { gapEvent, namedOpening, planReplay, positionEvent, type Replay, streamStart, topicsEvent } from "./replay.js";
 import type { RequestRecord } from "./request-record.js";
+import { Selecting } from "./selecting.js";
+import { DEFAULT_SELECTION_LIMITS, type SelectionLimits, SelectionSearch } from "./selection-search.js";
 import type { Subscriber } from "./subscriber.js";
 import type { Subscription } from "./subscription.js";
+import type { TopicOffsets } from "./topic-offsets.js";
 
 /** Why delivery itself ends a stream. */
 type EndReason = Extract<DisconnectReason, "expired" | "too expensive">;
@@ -34,6 +37,9 @@ type EndReason = Extract<DisconnectReason, "expired" | "too expensive">;
 export interface ServerDeliveryOptions {
   readonly history: History;
   readonly reader: HistoryReader;
+  readonly topics: TopicOffsets;
+  /** Absent = DEFAULT_SELECTION_LIMITS. */
+  readonly selectionLimits?: SelectionLimits | undefined;
   readonly clients: ClientStore;
   readonly observe: ObserveDelivery;
   readonly clock: Clock;
@@ -44,7 +50,7 @@ export interface ServerDeliveryOptions {
   /** What finding the audiences of a publication may still cost. */
   readonly budget: Budget;
   /** Absent = no topic has rules. */
-  readonly rules?: Pick<TopicRules, "needsToken"> | undefined;
+  readonly rules?: Pick<TopicRules, "needsToken" | "hasTokenTopics"> | undefined;
   /** Called for a client whose stream must end now; must call leave(). */
   readonly ends: (server: ServerDelivery, client: Client, reason: EndReason) => void;
 }
@@ -67,8 +73,12 @@ export interface NewStream {
   readonly replay: Replay;
   /** The offset from which its audience goes on. */
   readonly join: number;
-  /** The head of the response and the client's first position, or the report of missing publications. */
+  /**
+   * The head of the response and the client's first position, or the report of missing publications. Before a selection only the head: a
+   * browser that is cut off before the first event asks for the selection again.
+   */
   readonly start: Buffer;
+  readonly selecting: Selecting | undefined;
   readonly isPublicOnly: boolean;
 }
 
@@ -108,7 +118,8 @@ export class ServerDelivery {
   #generation = 0;
 
   constructor(name: string, outlet: Outlet, options: ServerDeliveryOptions) {
-    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends } = options;
+    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends, topics } = options;
+    const { selectionLimits: limits = DEFAULT_SELECTION_LIMITS } = options;
     this.name = name;
     this.outlet = outlet;
     this.requests = clients.requests(name);
@@ -122,7 +133,14 @@ export class ServerDelivery {
       maxBytes,
       flushBytes: CATCHUP_FLUSH_BYTES,
       trial: (audience, publication) => registry.trial(audience, publication),
+      search: (audience, selecting) =>
+        new SelectionSearch(audience.interest, selecting, {
+          ...{ topics, history: reader, base, limits },
+          trial: (publication) => registry.trial(audience, publication),
+          mustTry: () => registry.mayBar(audience),
+        }),
       gap: (reason, cursor) => this.gap(reason, cursor),
+      position: (cursor, isNamed) => positionEvent(history, cursor, isNamed),
       topicsEvent: (notice, cursor) => topicsEvent(history, notice, cursor),
       ready: () => this.#outbox.tryFlush(),
     });
@@ -253,7 +271,7 @@ export class ServerDelivery {
   /** The first half of opening a stream: registers the client. Must be followed by open() in the same turn. A TypeError if the id is in use. */
   register(subscription: Subscription): NewStream {
     const { history, clock } = this.#options;
-    const { head, isPublicOnly = false, namesOpening = true } = subscription;
+    const { head, isPublicOnly = false, namesOpening = true, selection } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
     const { id, remote, interest, expiresAt, keyFingerprints, subscriber, control } = subscription;
@@ -273,21 +291,26 @@ export class ServerDelivery {
     const join = client.audience.joinOffset(this.#outbox.head);
     const replay = planReplay(history, subscription.replay, join);
     const { cursor, gap } = replay;
+    const opening = control && namedOpening(history, selection ? undefined : cursor, control.name);
+    if (selection) {
+      const selecting = new Selecting({ request: selection, join: this.#outbox.head, isNamed: namesOpening });
+      const start = opening ? Buffer.concat([head, opening]) : head;
+      return { client, replay, join, start, isPublicOnly, selecting };
+    }
     const gapBlock = gap ? this.gap(gap, cursor) : undefined;
-    const opening = control && namedOpening(history, cursor, control.name);
     const start =
       gapBlock || opening
         ? Buffer.concat([head, gapBlock ?? NO_BYTES, opening ?? NO_BYTES])
         : streamStart(history, head, cursor, namesOpening);
-    return { client, replay, join, start, isPublicOnly };
+    return { client, replay, join, start, isPublicOnly, selecting: undefined };
   }
 
   /** Opens the stream: sends `start`; the next flush continues it from its last event id, or from now. */
-  open({ client, replay, join, isPublicOnly }: NewStream, start: Buffer): void {
+  open({ client, replay, join, isPublicOnly, selecting }: NewStream, start: Buffer): void {
     this.outlet.open(client.id, start);
     client.debit(start.length);
     if (isPublicOnly) this.#publicOnly.add(client);
-    this.#place(client, replay.cursor, join);
+    this.#place(client, selecting ? 0 : replay.cursor, join, selecting);
     this.#options.observe({ type: "clientConnected", server: this.name, client, clients: this.#registry.size });
   }
 
@@ -298,7 +321,8 @@ export class ServerDelivery {
   adopt(stored: StoredClient, isFromOldEpoch: boolean): Client {
     const client = this.#registry.add({ ...stored, interest: interestFromTexts(stored) });
     const cursor = isFromOldEpoch ? BEFORE_ALL : stored.acknowledgedOffset;
-    this.#place(client, cursor, client.audience.joinOffset(this.#outbox.head));
+    const selecting = stored.selection && cursor !== BEFORE_ALL ? new Selecting(stored.selection) : undefined;
+    this.#place(client, cursor, client.audience.joinOffset(this.#outbox.head), selecting);
     this.#options.observe({ type: "clientAdopted", server: this.name, client, clients: this.#registry.size });
     return client;
   }
@@ -313,19 +337,21 @@ export class ServerDelivery {
 
   /**
    * Moves a client to the audience of another interest at its present offset, between two publications: it gets those up to that offset by its
-   * former interest, and those after it by the new one, each once. Returns the offset. The client record has the change after
+   * former interest, and those after it by the new one, each once. What is left of a selection is that of the new one. Returns the offset. The client record has the change after
    * ClientStore.written(). A TypeError for a client that did not ask for control.
    */
   changeTopics(client: Client, { interest, subscriber, notice }: TopicChange): number {
     if (!client.control) throw new TypeError(`the topics of client ${client.id} do not change`);
     const control = { ...client.control, notice };
     const cursor = this.sentOffset(client);
+    const former = client.state.name === "catchingUp" ? client.state.selecting : undefined;
+    const selecting = former && new Selecting(former);
     if (client.state.name === "catchingUp") this.#catchup.remove(client);
     else client.audience.remove(client);
     client.close();
     this.#registry.move(client, interest, { subscriber, control }, this.#options.clock.monotonic());
-    this.#catchup.add(client, cursor, notice);
-    this.#acknowledgements.changed(client, cursor);
+    this.#catchup.add(client, { cursor, selecting }, notice);
+    this.#acknowledgements.changed(client, cursor, selecting);
     this.#options.observe({ type: "topicsChanged", server: this.name, client });
     return cursor;
   }
@@ -403,14 +429,14 @@ export class ServerDelivery {
     this.#outbox.stop();
   }
 
-  /** Live if the cursor is where its audience is and no notice is due, otherwise catching up. */
-  #place(client: Client, cursor: number, join: number): void {
+  /** Live if the cursor is where its audience is and it gets nothing before, neither a selection nor a notice; otherwise catching up. */
+  #place(client: Client, cursor: number, join: number, selecting?: Selecting): void {
     this.#expiry.watch(client);
     const notice = client.control?.notice;
-    const isLive = cursor === join && notice === undefined;
+    const isLive = cursor === join && !selecting && notice === undefined;
     if (isLive) client.audience.add(client);
-    else this.#catchup.add(client, cursor, notice);
-    this.#acknowledgements.start(client, cursor, isLive);
+    else this.#catchup.add(client, { cursor, selecting }, notice);
+    this.#acknowledgements.start(client, cursor, isLive, selecting);
   }
 
   #disconnected(client: Client, reason: DisconnectReason, clients: number): void {

@@ -21,12 +21,14 @@ const EXAMINED_TOPIC_COUNT = 2;
 /** Entries of one topic from which on trimmed ones are removed before all of them are. */
 const MIN_PRUNED_ENTRIES = 16;
 
-/** An event of a topic as one number: its offset times FLAGS_FACTOR, and two flags. */
+/** An event of a topic as one number: its offset times FLAGS_FACTOR, and flags. */
 type Entry = number;
-const FLAGS_FACTOR = 4;
+const FLAGS_FACTOR = 8;
 const PRIVATE_FLAG = 1;
 /** The topic is not the canonical one of the event. */
 const ALTERNATE_FLAG = 2;
+/** It expires at some time. */
+const EXPIRY_FLAG = 4;
 
 const offsetOf = (entry: Entry): number => Math.floor(entry / FLAGS_FACTOR);
 
@@ -36,22 +38,31 @@ export interface TopicEntry {
   readonly isPrivate: boolean;
   /** The topic is the first of the event. */
   readonly isCanonical: boolean;
+  /** The event may have expired or been removed since: it must be read. */
+  readonly mayBeGone: boolean;
 }
+
+/** What the index needs of a publication. */
+type Indexed = Pick<Publication, "topics" | "offset" | "private" | "expiresAt">;
 
 /** What is known of a topic; `id` undefined = it has no stored event. */
 export interface NewestEvent {
   readonly id: string | undefined;
 }
 
+type Rules = Pick<TopicRules, "keeps" | "keepsLast" | "hasLimits">;
+
 export class TopicOffsets {
   readonly #history: Pick<History, "last" | "floor" | "read">;
-  readonly #rules: Pick<TopicRules, "keeps" | "keepsLast"> | undefined;
+  readonly #rules: Rules | undefined;
   /**
    * By rising offset; undefined = the stored events were not read yet. Most topics have one event, so a number takes the place of a list of
    * one. Entries at or below the floor may remain for a while.
    */
   #entries: Map<string, Entry | Entry[]> | undefined;
   #building: Promise<void> | undefined;
+  /** Events up to this offset may have been removed after they were added. */
+  #removedThrough = 0;
   /** Incremented by reset(): what is being read then is dropped. */
   #generation = 0;
   /** The topics; undefined = nobody has asked for topics by their beginning. Incomplete while #sorting is set. */
@@ -60,8 +71,8 @@ export class TopicOffsets {
   /** The present round of #prune(). */
   #round: IterableIterator<[string, Entry | Entry[]]> | undefined;
 
-  /** `rules`: topics whose newest event is kept below the floor; absent = there are none. */
-  constructor(history: Pick<History, "last" | "floor" | "read">, rules?: Pick<TopicRules, "keeps" | "keepsLast">) {
+  /** `rules`: topics whose newest event is kept below the floor, and limits of topics; absent = there are none. */
+  constructor(history: Pick<History, "last" | "floor" | "read">, rules?: Rules) {
     this.#history = history;
     this.#rules = rules;
   }
@@ -88,14 +99,17 @@ export class TopicOffsets {
     const held = this.#entries?.get(topic);
     const entries = typeof held === "number" ? [held] : (held ?? []);
     const { floor } = this.#history;
+    const isLimited = this.#rules?.hasLimits === true;
     for (let at = countThrough(entries, through) - 1; at >= 0; at--) {
       const entry = entries[at] as Entry;
       const offset = offsetOf(entry);
       if (offset <= floor && (at < entries.length - 1 || !this.#rules?.keepsLast(topic))) return;
+      const flags = entry % FLAGS_FACTOR;
       yield {
         offset,
-        isPrivate: entry % ALTERNATE_FLAG === PRIVATE_FLAG,
-        isCanonical: entry % FLAGS_FACTOR < ALTERNATE_FLAG,
+        isPrivate: (flags & PRIVATE_FLAG) !== 0,
+        isCanonical: (flags & ALTERNATE_FLAG) === 0,
+        mayBeGone: isLimited || (flags & EXPIRY_FLAG) !== 0 || offset <= this.#removedThrough,
       };
     }
   }
@@ -145,7 +159,7 @@ export class TopicOffsets {
   }
 
   /** A publication was stored. Called in the tick in which that happens. */
-  published(publication: Pick<Publication, "topics" | "offset" | "private">): void {
+  published(publication: Indexed): void {
     const entries = this.#entries;
     if (!entries) return;
     add(entries, publication, this.#history.floor, this.#sorted);
@@ -161,10 +175,16 @@ export class TopicOffsets {
     }
   }
 
+  /** Some of the events up to this offset were removed. */
+  removed(through: number): void {
+    this.#removedThrough = through;
+  }
+
   /** Stored events are not what they were (some were discarded, or a new epoch begins): the next question reads them again. */
   reset(): void {
     this.#generation++;
     this.#entries = undefined;
+    this.#removedThrough = 0;
     this.#sorted = undefined;
     this.#round = undefined;
   }
@@ -232,11 +252,12 @@ export class TopicOffsets {
 /** A trimmed event that was kept gives way to a newer one. */
 function add(
   entries: Map<string, Entry | Entry[]>,
-  { topics, offset, private: isPrivate }: Pick<Publication, "topics" | "offset" | "private">,
+  { topics, offset, private: isPrivate, expiresAt }: Indexed,
   floor: number,
   sorted?: SortedTexts,
 ): void {
-  const canonical = offset * FLAGS_FACTOR + (isPrivate ? PRIVATE_FLAG : 0);
+  const expiry = expiresAt === undefined ? 0 : EXPIRY_FLAG;
+  const canonical = offset * FLAGS_FACTOR + (isPrivate ? PRIVATE_FLAG : 0) + expiry;
   for (const [at, topic] of topics.entries()) {
     const entry = at === 0 ? canonical : canonical + ALTERNATE_FLAG;
     const held = entries.get(topic);

@@ -22,6 +22,7 @@ import { createVerifiers } from "./auth/verifiers.js";
 import { CompileQueue } from "./compile-queue.js";
 import { type CorsHeaders, corsHeaders, preflightHeaders } from "./cors.js";
 import { httpDate } from "./http-date.js";
+import { LargeBodyQueue } from "./large-body-queue.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
 import type { Route, RouteMethod } from "./route-table.js";
@@ -135,7 +136,9 @@ export class App {
     const common = { hub, base, settings, date, now: () => clock.now() };
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
-    const publish = new PublishRoute({ publisher, batchLimits, base, dialects, settings, rejected }).handle;
+    const bodies = new LargeBodyQueue(clock);
+    const publish = new PublishRoute({ publisher, batchLimits, base, dialects, settings, rejected, queue: bodies })
+      .handle;
     const remove = new RemoveRoute({ remover, base, settings, rejected }).handle;
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);

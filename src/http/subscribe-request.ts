@@ -16,6 +16,7 @@ import { lastEventIdIn } from "./last-event-id.js";
 import type { MercureDialect, RequestedSelector } from "./mercure/dialect.js";
 import type { Dialects } from "./mercure/dialects.js";
 import { v0 } from "./mercure/v0.js";
+import { type StateRequest, stateRequestIn } from "./state-parameters.js";
 
 /** The parameters of a subscribe request. */
 export interface SubscribeParameters {
@@ -24,6 +25,8 @@ export interface SubscribeParameters {
   readonly lastEventId: string | undefined;
   /** Which publication the last event id names where publishers used it several times; absent = the oldest. */
   readonly equalIds?: EqualIds;
+  /** What the stream starts with if there is no last event id; undefined = now. */
+  readonly state: StateRequest | undefined;
   /** The response header that says where the replay begins, if one was requested; absent = none is sent. */
   readonly lastEventIdHeader?: string;
   /** Other clients may see the subscription. */
@@ -132,7 +135,8 @@ function readStreamParameters({ query }: HttpRequest): SubscribeParameters {
   const form = parseForm(query);
   const selectors = v0.requestedSelectors(valuesOf(form, "topic").length > 0 ? form : EVERYTHING);
   const lastEventId = lastEventIdIn(form, LAST_EVENT_ID_NAMES);
-  return { selectors, lastEventId, equalIds: "newest", isListed: false, dialect: v0, ...readStreamOptions(form) };
+  const common = { equalIds: "newest", isListed: false, dialect: v0 } as const;
+  return { selectors, lastEventId, state: stateRequestIn(form), ...common, ...readStreamOptions(form) };
 }
 
 // ---- The hub's address -----------------------------------------------------------------------------------------------
@@ -146,7 +150,8 @@ function readHubParameters(request: HttpRequest, dialects: Dialects): SubscribeP
   const lastEventId = inQuery || (dialect.lastEventId(body) ?? inQuery);
   const { lastEventIdHeader } = dialect;
   const selectors = dialect.requestedSelectors(form);
-  return { selectors, lastEventId, lastEventIdHeader, isListed: true, dialect, ...readStreamOptions(form) };
+  const own = { lastEventIdHeader, isListed: true, dialect };
+  return { selectors, lastEventId, state: stateRequestIn(form), ...own, ...readStreamOptions(form) };
 }
 
 /** Only QUERY (RFC 10008) has a body, which must state its type. */

@@ -13,7 +13,8 @@ import { HistoryReader } from "../delivery/history-reader.js";
 import type { KeepaliveTimes } from "../delivery/keepalive.js";
 import type { Outlet } from "../delivery/outlet.js";
 import type { DisconnectReason, GapReason } from "../delivery/reasons.js";
-import { offsetOfId, planReplay, type ReplayRequest } from "../delivery/replay.js";
+import { offsetOfId, offsetSince, planReplay, type ReplayRequest } from "../delivery/replay.js";
+import type { SelectionLimits } from "../delivery/selection-search.js";
 import { ServerDelivery, type TopicChange } from "../delivery/server-delivery.js";
 import type { Subscription } from "../delivery/subscription.js";
 import { TopicOffsets } from "../delivery/topic-offsets.js";
@@ -49,6 +50,8 @@ export interface HubOptions {
   readonly rules?: TopicRules;
   /** A number from 0 up to 1. */
   readonly random: () => number;
+  /** Absent = DEFAULT_SELECTION_LIMITS. */
+  readonly selectionLimits?: SelectionLimits;
 }
 
 export class Hub {
@@ -66,6 +69,8 @@ export class Hub {
   /** When the present epoch began, if this process saw it begin; positions known before are invalid. Clock.monotonic(). */
   #epochSince = Number.NEGATIVE_INFINITY;
   readonly #keys = new TrustedKeys();
+  /** The last answer of findReplaySince(): streams that open together ask for the same. */
+  #lastSince: { readonly time: number; readonly epoch: string; readonly replay: ReplayRequest } | undefined;
   /** Publications up to this offset were discarded after some servers had taken them: no other server may take them. */
   #discardedThrough = 0;
 
@@ -148,6 +153,7 @@ export class Hub {
     for (const publication of publications) {
       stored = this.#options.history.append(publication);
       if (publication.removes) {
+        this.topics.removed(publication.offset);
         this.#options.observe({ type: "removed", removal: publication.removes });
         continue;
       }
@@ -197,6 +203,19 @@ export class Hub {
     return offset.then((found) => ({ lastEventId, offset: found }));
   }
 
+  /** Where a stream starts that asks for the events since a time, milliseconds since 1970. */
+  findReplaySince(time: number): ReplayRequest | Promise<ReplayRequest> {
+    const known = this.#lastSince;
+    const { epoch } = this.#options.history;
+    if (known?.time === time && known.epoch === epoch) return known.replay;
+    return offsetSince(this.#reader, time).then((offset) => {
+      const replay = { lastEventId: undefined, offset };
+      // Later events follow, unless the time is still to come.
+      if (time <= this.#options.clock.now() && offset !== "unavailable") this.#lastSince = { time, epoch, replay };
+      return replay;
+    });
+  }
+
   /** The id of the event before the first one that would be sent, if the client named it; undefined = events may be missing. */
   replayedAfter(replay: ReplayRequest): string | undefined {
     return planReplay(this.#options.history, replay, 0).after;
@@ -204,7 +223,8 @@ export class Hub {
 
   /** Opens a stream, whose connection id must be free. */
   subscribe(server: ServerDelivery, subscription: Subscription): void {
-    const { replay, subscriber } = subscription;
+    const { replay, subscriber, stateKind } = subscription;
+    if (stateKind) this.#options.observe({ type: "stateRequested", server: server.name, kind: stateKind });
     const stream = server.register(subscription);
     server.open(stream, this.#watchers.start(server, stream, replay));
     this.#watchers.add(server, stream.client);
@@ -306,6 +326,7 @@ export class Hub {
     const server = new ServerDelivery(name, outlet, {
       ...this.#options,
       reader: this.#reader,
+      topics: this.topics,
       budget: this.#budget,
       isFlooded,
       ends: (it, { id }, reason) => this.end(it, id, reason),

@@ -43,9 +43,10 @@ export class Watchers {
   }
 
   /** The first bytes of a stream: its start, and for a watcher the presence events that it missed and its position among them. */
-  start(server: ServerDelivery, { client, start, replay }: NewStream, requested: ReplayRequest): Buffer {
+  start(server: ServerDelivery, { client, start, replay, selecting }: NewStream, requested: ReplayRequest): Buffer {
     const feed = this.#feedOf(server, client);
-    if (!feed) return start;
+    // Before a selection no position is sent.
+    if (!feed || selecting) return start;
     return Buffer.concat([start, feed.opening(client, replay.cursor, this.#missedAfter(requested, replay.gap))]);
   }
 

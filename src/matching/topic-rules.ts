@@ -165,6 +165,11 @@ export class TopicRules {
     return { ...draft, private: isPrivate, ...(ttlMs < Number.POSITIVE_INFINITY && { ttlMs }) };
   }
 
+  /** Whether there are topics of which streams without a token get no event. */
+  get hasTokenTopics(): boolean {
+    return this.#hasTokenTopics;
+  }
+
   /** Whether streams without a token get no event with these topics. */
   needsToken(topics: readonly string[]): boolean {
     return this.#hasTokenTopics && topics.some((topic) => this.of(topic)?.needsToken === true);

@@ -24,6 +24,11 @@ export interface NativeTransportOptions {
   readonly observer?: TransportObserver;
 }
 
+/**
+ * Requests of one tick: here only their heads are read, and large bodies are queued by the route (http/large-body-queue.ts). A notice behind them
+ * does not wait for them.
+ */
+const TICK_BYTES = 1_000_000;
 /** The largest subscription of a peer: Mongrel2 has one, its recv_ident. */
 const MAX_SUBSCRIPTION_BYTES = 1000;
 /** The largest number of subscriptions of a peer. */
@@ -54,6 +59,7 @@ export class NativeTransport implements Transport {
         spec: sendSpec,
         maxMessageBytes: MAX_REQUEST_BYTES,
         truncateToBytes: TRUNCATED_REQUEST_BYTES,
+        tickBytes: TICK_BYTES,
       },
       {
         ...this.#observe(sendSpec),

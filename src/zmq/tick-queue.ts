@@ -42,8 +42,9 @@ export class TickQueue {
   readonly #backlog = new Set<TickWorker>();
   /** Connections that are not taken in yet. */
   readonly #arrivals = new Set<TickWorker>();
-  readonly #remaining: TickBudget = { messages: TICK_MESSAGE_COUNT, bytes: TICK_BYTES };
-  readonly #workerBudget: TickBudget = { messages: TICK_MESSAGE_COUNT, bytes: TICK_BYTES };
+  readonly #remaining: TickBudget = { messages: 0, bytes: 0 };
+  readonly #workerBudget: TickBudget = { messages: 0, bytes: 0 };
+  readonly #tickBytes: number;
   readonly #now: () => number;
   /** When this tick has begun. */
   #startedAt = 0;
@@ -52,9 +53,10 @@ export class TickQueue {
   #isScheduled = false;
   #isPaused = false;
 
-  /** `now`: milliseconds. */
-  constructor(now: () => number) {
+  /** `now`: milliseconds. `tickBytes`: bytes of one tick. */
+  constructor(now: () => number, tickBytes = TICK_BYTES) {
     this.#now = now;
+    this.#tickBytes = tickBytes;
   }
 
   /** Adds a worker with a little work to do. Runs it at once if the budget of this tick allows. */
@@ -131,7 +133,7 @@ export class TickQueue {
   #startTick(): void {
     this.#isScheduled = true;
     this.#remaining.messages = TICK_MESSAGE_COUNT;
-    this.#remaining.bytes = TICK_BYTES;
+    this.#remaining.bytes = this.#tickBytes;
     this.#startedAt = this.#now();
     setImmediate(this.#tick);
   }
@@ -163,7 +165,7 @@ export class TickQueue {
 
   #hasBudget(reserveRatio: number): boolean {
     const { messages, bytes } = this.#remaining;
-    if (messages <= reserveRatio * TICK_MESSAGE_COUNT || bytes <= reserveRatio * TICK_BYTES) return false;
+    if (messages <= reserveRatio * TICK_MESSAGE_COUNT || bytes <= reserveRatio * this.#tickBytes) return false;
     return this.#now() - this.#startedAt < (1 - reserveRatio) * TICK_MS;
   }
 

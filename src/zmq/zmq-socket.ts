@@ -39,6 +39,8 @@ export interface SocketOptions extends SocketRole {
   readonly cap?: Pick<ConnectionCap, "maxConnections" | "limitReached"> | undefined;
   /** Returns a number from 0 up to 1, for the jitter of reconnects; absent = Math.random. */
   readonly random?: () => number;
+  /** Bytes of messages that are emitted in one tick; absent = those of TickQueue. */
+  readonly tickBytes?: number;
   /** Limit for connections that have not completed the handshake; absent = MAX_HANDSHAKE_COUNT. */
   readonly maxHandshakes?: number;
 }
@@ -86,7 +88,7 @@ export class ZmqSocket implements SharedLimits {
   constructor(options: SocketOptions, events: SocketEvents) {
     this.#options = options;
     this.#events = events;
-    this.#tickQueue = new TickQueue(() => options.clock.monotonic());
+    this.#tickQueue = new TickQueue(() => options.clock.monotonic(), options.tickBytes);
     this.#outage = new OutageFilter(options.clock);
     this.#backoff = backoff(FIRST_RECONNECT_DELAY_MS, MAX_RECONNECT_DELAY_MS, options.random ?? Math.random);
     this.#peerEvents = {

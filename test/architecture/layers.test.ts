@@ -71,7 +71,15 @@ const sources: Source[] = readdirSync(SRC, { recursive: true, encoding: "utf8" }
   }));
 
 /** Every module a file names: static, type-only and dynamic imports, and re-exports. */
-function imports({ tree }: Source): string[] {
+function imports(source: Source): readonly string[] {
+  const known = importsOf.get(source) ?? readImports(source);
+  importsOf.set(source, known);
+  return known;
+}
+
+const importsOf = new Map<Source, readonly string[]>();
+
+function readImports({ tree }: Source): string[] {
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
     const named = ts.isImportDeclaration(node) || ts.isExportDeclaration(node) ? node.moduleSpecifier : undefined;

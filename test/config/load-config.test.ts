@@ -68,6 +68,8 @@ describe("loadConfig", () => {
       max_events: 100_000,
       max_age: 86_400_000,
       max_bytes: 256_000_000,
+      max_latest: 1_000,
+      max_latest_scan: 20_000,
       durability: "commit",
     },
     auth: {

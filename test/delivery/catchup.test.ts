@@ -5,6 +5,14 @@ import type { Client } from "../../src/delivery/client.js";
 import type { HistoryPage, ReadOptions } from "../../src/delivery/history.js";
 import { HistoryReader } from "../../src/delivery/history-reader.js";
 import { Registry } from "../../src/delivery/registry.js";
+import { Selecting } from "../../src/delivery/selecting.js";
+import type { SelectionRequest } from "../../src/delivery/selection.js";
+import {
+  DEFAULT_SELECTION_LIMITS,
+  type SelectionLimits,
+  SelectionSearch,
+} from "../../src/delivery/selection-search.js";
+import { TopicOffsets } from "../../src/delivery/topic-offsets.js";
 import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
 import { positionDraft } from "../../src/protocol/position.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
@@ -18,21 +26,32 @@ interface Options {
   readonly size?: number;
   readonly maxEvents?: number;
   readonly History?: typeof MemoryHistory;
+  readonly limits?: SelectionLimits;
 }
 
 /** A catch-up over a history of some events, whose audiences go on after the newest one. */
-function setUp({ events = 10, size = 10, maxEvents = 1000, History = MemoryHistory }: Options = {}) {
+function setUp(options: Options = {}) {
+  const { events = 10, size = 10, maxEvents = 1000, History = MemoryHistory } = options;
+  const { limits = DEFAULT_SELECTION_LIMITS } = options;
   const clock = new FakeClock();
   const history = new History({ maxEvents, maxAge: 1e12, maxBytes: 1e12 }, clock);
   const registry = new Registry(new RecordingOutlet(clock), "http://hub.example/");
   const calls: string[] = [];
+  const reader = new HistoryReader(history, clock);
+  const topics = new TopicOffsets(history);
   const catchup = new Catchup({
-    history: new HistoryReader(history, clock),
+    history: reader,
     clock,
     maxBytes: () => 64_000,
     flushBytes: 1_000_000,
     trial: (audience, publication) => registry.trial(audience, publication),
     gap: (reason, cursor) => Buffer.from(`: gap ${reason} ${cursor}\n\n`),
+    position: (cursor) => Buffer.from(`: at ${cursor}\n\n`),
+    search: (audience, selecting) =>
+      new SelectionSearch(audience.interest, selecting, {
+        ...{ topics, history: reader, base: "http://hub.example/", limits },
+        trial: (publication) => registry.trial(audience, publication),
+      }),
     topicsEvent: (notice, cursor) => Buffer.from(`: topics ${notice} ${cursor}\n\n`),
     ready: () => calls.push("ready"),
   });
@@ -43,11 +62,20 @@ function setUp({ events = 10, size = 10, maxEvents = 1000, History = MemoryHisto
   let lastId = 0;
   const client = (cursor: number, interest = EVERYTHING_PUBLIC, creditLimit?: number): Client => {
     const added = registry.add({ id: ++lastId, remote: "", since: 0, interest, creditLimit });
-    catchup.add(added, cursor);
+    catchup.add(added, { cursor });
     return added;
   };
+  const select = (request: SelectionRequest, cursor = 0, creditLimit?: number): Client => {
+    const added = registry.add({ id: ++lastId, remote: "", since: 0, interest: EVERYTHING_PUBLIC, creditLimit });
+    catchup.add(added, { cursor, selecting: new Selecting({ request, join: history.last, isNamed: true }) });
+    return added;
+  };
+  /** Resolves when the index can be asked. */
+  const indexed = async () => {
+    for (let reading = topics.sorted(); reading; reading = topics.sorted()) await reading;
+  };
   const take = () => catchup.takeSteps(history.last);
-  return { clock, history, registry, catchup, client, take, calls };
+  return { clock, history, registry, catchup, client, select, indexed, take, calls };
 }
 
 const idsOf = (steps: readonly CatchupStep[]) => steps.map(({ clients }) => clients.map(({ id }) => id));
@@ -141,6 +169,79 @@ describe("Catchup", () => {
     await new Promise(setImmediate);
     assert.deepEqual(calls, ["ready"]);
     assert.deepEqual([take().map(numbersIn), it.state.name], [[[9, 10]], "live"]);
+  });
+
+  test("sends a selection in bodies of limited size, ends it with a position, and merges equal ones", async () => {
+    const { catchup, client, select, indexed, take } = setUp({ events: 20, size: 20_000 });
+    await indexed();
+    const [first, second] = [select({ kind: "last", count: 7 }), select({ kind: "last", count: 7 })];
+    const bodies: CatchupStep[] = [];
+    for (let flush = 0; flush < 10 && catchup.size > 0; flush++) bodies.push(...take());
+    assert.deepEqual(idsOf(bodies), [
+      [1, 2],
+      [1, 2],
+      [1, 2],
+    ]);
+    assert.deepEqual(bodies.map(numbersIn), [[14, 15, 16], [17, 18, 19], [20]]);
+    assert.deepEqual(
+      bodies.map(({ cursor, selecting }) => [cursor, selecting?.join]),
+      [
+        [16, 20],
+        [19, 20],
+        [20, undefined],
+      ],
+    );
+    assert.match(`${bodies[2]?.body}`, /: at 20\n\n$/);
+    assert.deepEqual([first.state.name, second.state.name], ["live", "live"]);
+    client(19);
+    assert.deepEqual(take().map(numbersIn), [[20]]);
+  });
+
+  test("goes on with a selection above what was acknowledged, and sends nothing where that is all of it", async () => {
+    const { select, indexed, take } = setUp();
+    await indexed();
+    select({ kind: "last", count: 4 }, 8);
+    const latest = select({ kind: "latest" }, 10);
+    assert.deepEqual(take().map(numbersIn), [[9, 10], []]);
+    assert.equal(latest.state.name, "live");
+  });
+
+  test("waits for the index and for credit before it sends a selection", async () => {
+    const { catchup, select, indexed, take, calls } = setUp({ size: 1000 });
+    const poor = select({ kind: "latest" }, 0, 50_000);
+    poor.debit(50_000);
+    assert.deepEqual([take(), catchup.hasWork(10)], [[], false]);
+    poor.credit(50_000);
+    assert.deepEqual([take(), catchup.hasWork(10)], [[], false], "the index is being read");
+    await indexed();
+    while (take().length === 0) await new Promise(setImmediate);
+    assert.equal(poor.state.name, "live");
+    assert.ok(calls.includes("ready"));
+  });
+
+  test("reports a selection that a limit has cut, after the newest events of it", async () => {
+    const { select, indexed, take } = setUp({ limits: { maxScan: 100, maxEvents: 3 } });
+    await indexed();
+    select({ kind: "last", count: 3 });
+    select({ kind: "last", count: 4 });
+    assert.deepEqual(
+      take().map((step) => [numbersIn(step), `${step.body}`.split("\n").at(-3)]),
+      [
+        [[8, 9, 10], ": at 10"],
+        [[8, 9, 10], ": gap latest 10"],
+      ],
+    );
+  });
+
+  test("passes over selected publications that are trimmed before they are sent", async () => {
+    const { history, select, indexed, take } = setUp({ maxEvents: 10 });
+    await indexed();
+    select({ kind: "last", count: 10 });
+    for (let event = 11; event <= 14; event++) {
+      const draft = { topics: ["t"] as [string], data: `${event}`, private: false };
+      void history.append(positionDraft(draft, history.epoch, event, 0));
+    }
+    assert.deepEqual(take().map(numbersIn), [[5, 6, 7, 8, 9, 10]]);
   });
 
   test("forgets a client that disconnects, while it reads, too", () => {

@@ -22,6 +22,7 @@ const step = (client: Client, cursor: number, isLive: boolean): CatchupStep => (
   body: undefined,
   events: 0,
   cursor,
+  selecting: undefined,
   isLive,
 });
 
@@ -84,7 +85,7 @@ describe("Acknowledgements", () => {
     const [client, gone] = [add(1), add(2)];
     for (const it of [client, gone]) {
       acknowledgements.start(it, 2, false);
-      it.catchUp({ name: "catchingUp", cursor: 2 });
+      it.catchUp({ name: "catchingUp", selecting: undefined, cursor: 2 });
     }
     registry.remove(gone);
     store.remove("main", 2);
@@ -98,10 +99,10 @@ describe("Acknowledgements", () => {
     const { acknowledgements, add } = setUp(5);
     const client = add(1);
     acknowledgements.start(client, 2, false);
-    client.catchUp({ name: "catchingUp", cursor: 2 });
+    client.catchUp({ name: "catchingUp", selecting: undefined, cursor: 2 });
     client.goLive(0);
     acknowledgements.fallBehind([client]);
-    client.catchUp({ name: "catchingUp", cursor: 5 });
+    client.catchUp({ name: "catchingUp", selecting: undefined, cursor: 5 });
     acknowledgements.flushTaken(5, [step(client, 5, true)]);
     acknowledgements.flushTaken(50, []);
     assert.deepEqual([acknowledgements.of(client), client.coveredByServerFence], [5, false]);

@@ -30,6 +30,8 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
     flushBytes: 1_000_000,
     trial: (audience, publication) => registry.trial(audience, publication),
     gap: () => Buffer.from(": gap\n\n"),
+    position: () => assert.fail("no client asked for a selection"),
+    search: () => assert.fail("no client asked for a selection"),
     topicsEvent: () => Buffer.from(": topics\n\n"),
     ready: () => outbox.tryFlush(),
   });

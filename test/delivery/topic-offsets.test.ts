@@ -75,17 +75,20 @@ describe("TopicOffsets", () => {
     );
   });
 
-  test("tells private events, and whether the topic is the canonical one", async () => {
+  test("tells private events, those that expire, and whether the topic is the canonical one", async () => {
     const { history, topics } = setUp();
     history.append(publication(1, ["a", "b", "a"], true));
-    history.append(publication(2, ["b"]));
+    history.append({ ...publication(2, ["b"]), expiresAt: 1e13 });
     await topics.ready();
-    assert.deepEqual([...topics.newestFirst("a")], [{ offset: 1, isPrivate: true, isCanonical: true }]);
+    assert.deepEqual(
+      [...topics.newestFirst("a")],
+      [{ offset: 1, isPrivate: true, isCanonical: true, mayBeGone: false }],
+    );
     assert.deepEqual(
       [...topics.newestFirst("b")],
       [
-        { offset: 2, isPrivate: false, isCanonical: true },
-        { offset: 1, isPrivate: true, isCanonical: false },
+        { offset: 2, isPrivate: false, isCanonical: true, mayBeGone: true },
+        { offset: 1, isPrivate: true, isCanonical: false, mayBeGone: false },
       ],
     );
   });

@@ -39,7 +39,7 @@ async function moved(page: Page): Promise<void> {
   await page.locator(`${line}:not([d="${drawn}"])`).waitFor({ state: "attached" });
 }
 
-describe("Dashboard, end to end", () => {
+describe("Dashboard, end to end", { concurrency: 2 }, () => {
   test("connections and disconnections are shown within seconds, in labelled charts that move", async (t) => {
     const { page, faults, requests, pair, url } = await open(t);
     await ready(page);

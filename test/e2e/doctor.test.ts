@@ -26,6 +26,9 @@ interface Setup {
   readonly noDatabase?: boolean;
 }
 
+/** The routes that m2push needs. */
+const ROUTES = ["/esupdates()$", "/.well-known/mercure", "/.well-known/oauth-protected-resource"];
+
 /** As docs/operating.md has them. */
 const GOOD = {
   "limits.tick_timer": 1,
@@ -84,7 +87,7 @@ function only(outcome: Outcome, ...findings: readonly Finding[]): void {
   assert.equal(outcome.code, findings.some(({ level }) => level === "FAIL") ? 1 : 0);
 }
 
-describe("Doctor, end to end", () => {
+describe("Doctor, end to end", { concurrency: 4 }, () => {
   test("a set-up without a fault is all ok, with exit code 0", async (t) => {
     const mongrel2 = await start(t);
     const outcome = await examine(mongrel2);
@@ -157,9 +160,7 @@ describe("Doctor, end to end", () => {
 
   test("wrong ident with an empty recv_ident: found by the answer to the fence", async (t) => {
     const mongrel2 = await start(t, {
-      handlers: [
-        { routes: ["/esupdates()$", "/.well-known/mercure", "/.well-known/oauth-protected-resource"], recvIdent: "" },
-      ],
+      handlers: [{ routes: ROUTES, recvIdent: "" }],
     });
     only(
       await examine(mongrel2, { server: { send_ident: "another" }, noDatabase: true }),
@@ -178,43 +179,12 @@ describe("Doctor, end to end", () => {
 
   test("wrong recv_ident", async (t) => {
     const mongrel2 = await start(t, {
-      handlers: [
-        {
-          routes: ["/esupdates()$", "/.well-known/mercure", "/.well-known/oauth-protected-resource"],
-          recvIdent: "_other",
-        },
-      ],
+      handlers: [{ routes: ROUTES, recvIdent: "_other" }],
     });
     const fault = databaseFindings.recvIdentWrong("_other", "m2push-test-1 ");
     only(await examine(mongrel2), fault, fault);
     only(await examine(mongrel2, { noDatabase: true }), fault);
   });
-
-  test("ipc sockets of another user", async (t) => {
-    const mongrel2 = await start(t, { transport: "ipc" });
-    const denied = await asStranger(mongrel2, () =>
-      examine(mongrel2, { noDatabase: true, server: { control: undefined } }),
-    );
-    const fault = faults(denied).find((line) => line.startsWith("FAIL"));
-    const path = mongrel2.sendSpec.slice("ipc://".length);
-    assert.equal(fault, findingLine("main", liveFindings.denied("send_spec", mongrel2.sendSpec, path)));
-    assert.equal(denied.code, 1);
-  });
-
-  /** Runs with sockets that this process may not connect to: as another user where we are root, else without permission. */
-  async function asStranger<T>(mongrel2: Mongrel2, run: () => Promise<T>): Promise<T> {
-    chmodSync(mongrel2.dir, 0o777);
-    if (process.getuid?.() !== 0) {
-      for (const spec of [mongrel2.sendSpec, mongrel2.recvSpec]) chmodSync(spec.slice("ipc://".length), 0);
-      return run();
-    }
-    process.seteuid?.(65_534);
-    try {
-      return await run();
-    } finally {
-      process.seteuid?.(0);
-    }
-  }
 
   test("missing control port", async (t) => {
     const mongrel2 = await start(t);
@@ -297,4 +267,33 @@ describe("Doctor, end to end", () => {
     t.after(() => handler.close());
     only(await examine(mongrel2), liveFindings.occupied(mongrel2.sendSpec));
   });
+});
+
+/** Alone: the user is that of the whole process. */
+describe("Doctor as another user, end to end", () => {
+  test("ipc sockets of another user", async (t) => {
+    const mongrel2 = await start(t, { transport: "ipc" });
+    const denied = await asStranger(mongrel2, () =>
+      examine(mongrel2, { noDatabase: true, server: { control: undefined } }),
+    );
+    const fault = faults(denied).find((line) => line.startsWith("FAIL"));
+    const path = mongrel2.sendSpec.slice("ipc://".length);
+    assert.equal(fault, findingLine("main", liveFindings.denied("send_spec", mongrel2.sendSpec, path)));
+    assert.equal(denied.code, 1);
+  });
+
+  /** Runs with sockets that this process may not connect to: as another user where we are root, else without permission. */
+  async function asStranger<T>(mongrel2: Mongrel2, run: () => Promise<T>): Promise<T> {
+    chmodSync(mongrel2.dir, 0o777);
+    if (process.getuid?.() !== 0) {
+      for (const spec of [mongrel2.sendSpec, mongrel2.recvSpec]) chmodSync(spec.slice("ipc://".length), 0);
+      return run();
+    }
+    process.seteuid?.(65_534);
+    try {
+      return await run();
+    } finally {
+      process.seteuid?.(0);
+    }
+  }
 });

@@ -8,45 +8,7 @@ import { old, SECRET } from "./mercure.js";
 const start = (t: TestContext, options: PairOptions = {}) => startPair(t, { html: HTML, ...options });
 
 describe("Page, end to end", () => {
-  /** For the tests that end neither process. */
   const shared = pairOfSuite({ html: HTML, config: { auth: { publisher_key: SECRET } } });
-
-  test("the page shows beacon and published events, and goes on by itself after the daemon was killed", async (t) => {
-    const config = { beacon: { interval: "300ms" }, stream: { retry: "300ms" } };
-    const pair = await start(t, { config, settings: { "limits.tick_timer": 1 } });
-    const browser = await openBrowser(t);
-    const { page, faults } = await openPage(browser, `${pair.mongrel2.url}/`);
-    const text = (wanted: string) => page.locator("#events li", { hasText: wanted }).first().waitFor();
-    const state = (wanted: string) => page.locator(`#state[data-state=${wanted}]`).waitFor();
-    await state("open");
-    await text("Timestamp ");
-    await pair.publisher.publish("hello <b>page</b>");
-    await text("hello <b>page</b>");
-    assert.match((await page.locator("#last-id").textContent()) ?? "", /^#[A-Za-z0-9]+\.\d+$/);
-    await pair.daemon.kill9();
-    await pair.restart();
-    await pair.publisher.publish("after the kill");
-    await text("after the kill");
-    await state("open");
-    assert.deepEqual(faults, []);
-  });
-
-  test("the page comes back, and misses nothing, after Mongrel2 was killed", async (t) => {
-    const pair = await start(t, { config: { stream: { retry: "300ms" } } });
-    const browser = await openBrowser(t);
-    const { page } = await openPage(browser, `${pair.mongrel2.url}/`);
-    const event = (wanted: string) => page.locator("#events li", { hasText: wanted });
-    await page.locator("#state[data-state=open]").waitFor();
-    await pair.publisher.publish("first");
-    await event("first").waitFor();
-    await pair.mongrel2.kill9();
-    await page.locator("#state[data-state=connecting]").waitFor();
-    await pair.publisher.publish("while away");
-    await pair.mongrel2.start();
-    await event("while away").waitFor({ timeout: 20_000 });
-    assert.equal(await page.locator("#reconnects").textContent(), "1");
-    assert.equal(await event("first").count(), 1);
-  });
 
   test("the page follows the topics it is given, and its address keeps them", async (t) => {
     const pair = shared();
@@ -92,19 +54,6 @@ describe("Page, end to end", () => {
     );
     await page.locator("#events li", { hasText: "with a <b>good</b> one" }).waitFor();
     assert.equal(await page.locator("#events li").count(), 1);
-  });
-
-  test("the page says what the hub could not give back", async (t) => {
-    const config = { stream: { retry: "300ms" }, history: { store: "memory" } };
-    const pair = await start(t, { config });
-    const browser = await openBrowser(t);
-    const { page } = await openPage(browser, `${pair.mongrel2.url}/`);
-    await page.locator("#state[data-state=open]").waitFor();
-    await pair.publisher.publish("of the first life");
-    await page.locator("#events li", { hasText: "of the first life" }).waitFor();
-    await pair.daemon.stop();
-    await pair.restart();
-    await page.locator("#events li .gap", { hasText: "Events before this one are missing (unknown)." }).waitFor();
   });
 
   test("the page can be paused and cleared", async (t) => {
@@ -178,5 +127,57 @@ describe("Page, end to end", () => {
     await page.locator("#unsupported").waitFor();
     assert.equal(await page.locator("#facts").isVisible(), false);
     assert.equal(await page.locator("#publish").isVisible(), true);
+  });
+});
+
+describe("Page beside processes that end, end to end", { concurrency: 3 }, () => {
+  test("the page shows beacon and published events, and goes on by itself after the daemon was killed", async (t) => {
+    const config = { beacon: { interval: "300ms" }, stream: { retry: "300ms" } };
+    const pair = await start(t, { config, settings: { "limits.tick_timer": 1 } });
+    const browser = await openBrowser(t);
+    const { page, faults } = await openPage(browser, `${pair.mongrel2.url}/`);
+    const text = (wanted: string) => page.locator("#events li", { hasText: wanted }).first().waitFor();
+    const state = (wanted: string) => page.locator(`#state[data-state=${wanted}]`).waitFor();
+    await state("open");
+    await text("Timestamp ");
+    await pair.publisher.publish("hello <b>page</b>");
+    await text("hello <b>page</b>");
+    assert.match((await page.locator("#last-id").textContent()) ?? "", /^#[A-Za-z0-9]+\.\d+$/);
+    await pair.daemon.kill9();
+    await pair.restart();
+    await pair.publisher.publish("after the kill");
+    await text("after the kill");
+    await state("open");
+    assert.deepEqual(faults, []);
+  });
+
+  test("the page comes back, and misses nothing, after Mongrel2 was killed", async (t) => {
+    const pair = await start(t, { config: { stream: { retry: "300ms" } } });
+    const browser = await openBrowser(t);
+    const { page } = await openPage(browser, `${pair.mongrel2.url}/`);
+    const event = (wanted: string) => page.locator("#events li", { hasText: wanted });
+    await page.locator("#state[data-state=open]").waitFor();
+    await pair.publisher.publish("first");
+    await event("first").waitFor();
+    await pair.mongrel2.kill9();
+    await page.locator("#state[data-state=connecting]").waitFor();
+    await pair.publisher.publish("while away");
+    await pair.mongrel2.start();
+    await event("while away").waitFor({ timeout: 20_000 });
+    assert.equal(await page.locator("#reconnects").textContent(), "1");
+    assert.equal(await event("first").count(), 1);
+  });
+
+  test("the page says what the hub could not give back", async (t) => {
+    const config = { stream: { retry: "300ms" }, history: { store: "memory" } };
+    const pair = await start(t, { config });
+    const browser = await openBrowser(t);
+    const { page } = await openPage(browser, `${pair.mongrel2.url}/`);
+    await page.locator("#state[data-state=open]").waitFor();
+    await pair.publisher.publish("of the first life");
+    await page.locator("#events li", { hasText: "of the first life" }).waitFor();
+    await pair.daemon.stop();
+    await pair.restart();
+    await page.locator("#events li .gap", { hasText: "Events before this one are missing (unknown)." }).waitFor();
   });
 });

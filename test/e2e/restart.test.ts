@@ -7,7 +7,7 @@ import { openStream } from "../support/sse-client.js";
 /** So that Mongrel2's clock shows soon who has been there for how long. */
 const settings = { "limits.tick_timer": 1 };
 
-describe("Restart, end to end", () => {
+describe("Restart, end to end", { concurrency: 2 }, () => {
   test("a daemon that is killed and started again goes on with the same streams, and nothing is missing", async (t) => {
     const pair = await startPair(t, { settings });
     const clients = await Promise.all(Array.from({ length: 20 }, () => pair.stream()));

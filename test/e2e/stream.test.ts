@@ -8,7 +8,7 @@ import { RawConnection, raw } from "../support/sse-client.js";
 
 const request = (line: string, ...headers: string[]) => [line, "Host: localhost", ...headers, "", ""].join("\r\n");
 
-describe("Stream, end to end", () => {
+describe("Stream, end to end", { concurrency: 3 }, () => {
   for (const protocol of ["json", "tnetstring"] as const) {
     test(`a browser gets the head, a first position and every event (headers as ${protocol})`, async (t) => {
       const pair = await startPair(t, { protocol });

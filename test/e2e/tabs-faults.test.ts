@@ -1,8 +1,8 @@
 /** m2push/client in a real browser: tabs that crash and come back, a worker that is not there, and one that dies. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { BrowserContext, Page } from "playwright-core";
-import { FOLLOW, heard, messages, publish, startTabs, until } from "../support/tabs.js";
+import type { Page } from "playwright-core";
+import { FOLLOW, heard, messages, publish, startTabs, type Tabs, until } from "../support/tabs.js";
 
 /** Ends the process of a tab, and with the first one's the worker: it lives there. */
 async function crash(page: Page): Promise<void> {
@@ -11,10 +11,10 @@ async function crash(page: Page): Promise<void> {
   await crashed;
 }
 
-async function endWorker(context: BrowserContext): Promise<void> {
+async function endWorker({ context, mongrel2 }: Tabs): Promise<void> {
   const session = await context.browser()?.newBrowserCDPSession();
   const { targetInfos } = (await session?.send("Target.getTargets")) ?? { targetInfos: [] };
-  const worker = targetInfos.find(({ type }) => type === "shared_worker");
+  const worker = targetInfos.find(({ type, url }) => type === "shared_worker" && url.startsWith(mongrel2.url));
   assert.ok(worker);
   await session?.send("Target.closeTarget", { targetId: worker.targetId });
 }
@@ -23,7 +23,7 @@ async function endWorker(context: BrowserContext): Promise<void> {
 const cached = (page: Page, event: "pagehide" | "pageshow") =>
   page.evaluate(`dispatchEvent(new PageTransitionEvent("${event}", { persisted: true }))`);
 
-describe("Tabs faults, end to end", () => {
+describe("Tabs faults, end to end", { concurrency: 2 }, () => {
   test("when the first tab crashes, and the worker with it, the other goes on from what it has seen", async (t) => {
     const tabs = await startTabs(t);
     const [first, second] = [await tabs.tab(), await tabs.tab()];
@@ -58,7 +58,7 @@ describe("Tabs faults, end to end", () => {
     const pages = [await tabs.tab(), await tabs.tab()];
     await publish(tabs, 3);
     for (const page of pages) await heard(page, "message 3");
-    await endWorker(tabs.context);
+    await endWorker(tabs);
     await publish(tabs, 3, 4);
     for (const page of pages) {
       assert.deepEqual(await heard(page, "message 6"), messages(6));

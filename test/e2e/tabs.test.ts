@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { openPage } from "../support/browser.js";
 import { FOLLOW, heard, messages, publish, startTabs, until } from "../support/tabs.js";
 
-describe("Tabs, end to end", () => {
+describe("Tabs, end to end", { concurrency: 2 }, () => {
   test("two tabs of the demo page have one connection, and show every event", async (t) => {
     const { context, mongrel2, daemon, publisher, count } = await startTabs(t, {
       config: { stream: { retry: "300ms" } },

@@ -86,7 +86,7 @@ async function hearsBeacon(url: string): Promise<void> {
   await client.close();
 }
 
-describe("Up, end to end", () => {
+describe("Up, end to end", { concurrency: 3 }, () => {
   test("one command gives the page, the stream, a key to publish with, and the line to do so; SIGTERM ends both", async (t) => {
     const { dir, port, url, up } = await folder(t);
     const daemon = up();

@@ -56,6 +56,21 @@ describe("Bounds, under faults", () => {
     for (const publisher of publishers) publisher.close();
   });
 
+  const BATCHES = { config: CONFIG, settings: { "limits.content_length": 327_680 } };
+  besieged("eight publishers of batches with keys", BATCHES, async ({ pair, rounds }) => {
+    const headers = { ...bearer(await oldForAll()), "content-type": "application/json" };
+    const batch = (name: string) =>
+      JSON.stringify(many(900, (at) => ({ topic: "t", data: "x".repeat(150), private: true, key: `${name} ${at}` })));
+    const publish = async (name: string) => {
+      const response = await fetch(`${pair.mongrel2.url}${HUB}`, { method: "POST", headers, body: batch(name) });
+      await response.text();
+      return response.status;
+    };
+    const publishing = many(8, async (at) => [await publish(`${at} a`), await publish(`${at} b`)]);
+    await rounds.more(10);
+    assert.deepEqual(new Set((await Promise.all(publishing)).flat()), new Set([200]));
+  });
+
   besieged(
     "six hundred connections of a hundred topics each while an observer watches",
     { config: CONFIG },

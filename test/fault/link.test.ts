@@ -54,7 +54,7 @@ const condition =
   (line: Readonly<Record<string, unknown>>) =>
     line.event === event && line.code === code;
 
-describe("Link", () => {
+describe("Link", { concurrency: 2 }, () => {
   test("it is cut while Mongrel2 goes on: the control port shows that, and everybody is served on at once", async (t) => {
     const { pair, browsers, cut } = await startRelayed(t);
     const feed = new Feed(pair);

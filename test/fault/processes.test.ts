@@ -28,7 +28,7 @@ function memory({ daemon }: Pair): number {
 
 const neverCut = (browsers: { opens: number }[]) => browsers.every(({ opens }) => opens === 1);
 
-describe("Processes, under faults", () => {
+describe("Processes, under faults", { concurrency: 2 }, () => {
   test("the daemon is killed under load: no browser notices, nothing is missing", async (t) => {
     const { pair, browsers, feed } = await start(t);
     await pair.aged(4);

@@ -5,6 +5,7 @@ import type { ClientStore, StoredClient } from "../../src/delivery/client-store.
 import type { ObserveDelivery } from "../../src/delivery/events.js";
 import type { History } from "../../src/delivery/history.js";
 import type { ReplayRequest } from "../../src/delivery/replay.js";
+import type { SelectionRequest } from "../../src/delivery/selection.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
 import type { StreamControl } from "../../src/delivery/stream-control.js";
 import type { Subscriber } from "../../src/delivery/subscriber.js";
@@ -81,6 +82,7 @@ export interface Bench {
       expiresAt?: number;
       keyFingerprints?: readonly string[];
       subscriber?: Subscriber;
+      selection?: SelectionRequest;
       control?: StreamControl;
     },
   ): void;

@@ -15,6 +15,7 @@ import { readCondition } from "../condition-headers.js";
 import { publishErrorResponse, rejection } from "../error-response.js";
 import { FORM_TYPE, isForm, rejectEncodedBody } from "../form.js";
 import { idempotencyKey } from "../idempotency-key.js";
+import type { LargeBodyQueue } from "../large-body-queue.js";
 import type { MercureDialect } from "../mercure/dialect.js";
 import type { Dialects } from "../mercure/dialects.js";
 import { parsePublishForm } from "../publish-form.js";
@@ -31,6 +32,7 @@ export interface PublishDeps {
   readonly base: string;
   readonly dialects: Dialects;
   readonly settings: LiveSettings;
+  readonly queue: LargeBodyQueue;
   /** Called for each publication that is rejected. */
   readonly rejected: (error: M2pushError) => void;
 }
@@ -54,16 +56,21 @@ export class PublishRoute {
   };
 
   async #publish(request: HttpRequest): Promise<Response> {
-    const { publisher, dialects, settings } = this.#deps;
-    const { access } = settings.current;
-    const principal = await access.publisher(request);
+    const principal = await this.#deps.settings.current.access.publisher(request);
     if (isResponse(principal)) return principal;
+    return this.#deps.queue.run(request.body.length, () => this.#publishAs(principal, request));
+  }
+
+  async #publishAs(principal: Principal, request: HttpRequest): Promise<Response> {
+    const { publisher, dialects, settings } = this.#deps;
     const dialect = dialects.ofPrincipal(principal);
     const parsed = this.#parse(request, dialect);
     if (!parsed) return unsupportedType(request);
     const { drafts, form } = parsed;
     if (!this.#grants(principal, drafts)) {
-      return access.insufficientScope("the token grants publishing, but not on every topic of this update");
+      return settings.current.access.insufficientScope(
+        "the token grants publishing, but not on every topic of this update",
+      );
     }
     const condition = readCondition(request);
     if (condition && form === "events") throw new ProtocolError("invalid", "a batch cannot have a condition");

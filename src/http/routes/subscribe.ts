@@ -12,8 +12,7 @@ import type { Subscribed, Subscriber } from "../../delivery/subscriber.js";
 import type { Hub } from "../../hub/hub.js";
 import type { Interest } from "../../matching/interest.js";
 import { canonical, covers, type Selector } from "../../matching/selector.js";
-import { type HttpRequest, header, lastHeader } from "../../protocol/request.js";
-import { encodeComment, encodeRetry } from "../../protocol/sse.js";
+import { type HttpRequest, lastHeader } from "../../protocol/request.js";
 import { memoizeLast } from "../../util/memoize-last.js";
 import { isResponse, type Principal } from "../access.js";
 import { hasTokenInQuery } from "../auth/find-token.js";
@@ -23,32 +22,21 @@ import { errorResponse, rejection, retryAfter } from "../error-response.js";
 import { rejectEncodedBody } from "../form.js";
 import { lastEventIdOfHeader } from "../last-event-id.js";
 import { checkPatternCost } from "../pattern-cost.js";
-import { encodeResponseHead, type Response } from "../response.js";
+import type { Response } from "../response.js";
 import type { RouteMethod, RouteResult } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
+import type { StateRequest } from "../state-parameters.js";
+import { asksForEvents, encodeHead, PRIVATE_HEADERS, STREAM_HEADERS } from "../stream-head.js";
 import { newStreamName, ownerOf } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
-
-/**
- * No cache may store the stream, and no proxy may buffer it: X-Accel-Buffering is for nginx; a proxy that compresses (express `compression`,
- * used by development servers) collects events until its block is full, unless it reads no-transform.
- */
-const STREAM_HEADERS = {
-  "Content-Type": "text/event-stream",
-  "Cache-Control": "no-cache, no-store, max-age=0, must-revalidate, no-transform",
-  Expires: "Thu, 01 Jan 1970 00:00:00 GMT",
-  Pragma: "no-cache",
-  "X-Accel-Buffering": "no",
-};
-
-/** RFC 6750 section 2.3: the response to a token in the address is private. */
-const PRIVATE = { "Cache-Control": `private, ${STREAM_HEADERS["Cache-Control"]}` };
 
 /** Coprime to 1000: a thousand consecutive connections get as many different ends. */
 const SPREAD_FACTOR = 619;
 
+/** Times that a duration states are rounded down to this: streams that open together ask for the same events. */
+const SINCE_STEP_MS = 1_000;
+
 const NO_GRANTS: readonly Selector[] = [];
-const FIRST_COMMENT = encodeComment(" time stream");
 
 export interface SubscribeDeps {
   readonly hub: Hub;
@@ -116,8 +104,20 @@ export class SubscribeRoute {
   ): RouteResult | Promise<RouteResult> {
     const sent = lastHeader(request, "last-event-id");
     const lastEventId = (sent && lastEventIdOfHeader(sent)) || parsed.lastEventId;
-    const found = this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
-    return continueWith(server, request, found, (replay) => this.#open(server, request, parsed, principal, replay));
+    // EventSource reconnects to the same address with a last event id: then it continues, whatever the address asks for at the start.
+    const state = lastEventId === undefined ? parsed.state : undefined;
+    const found =
+      state?.kind === "since"
+        ? this.#deps.hub.findReplaySince(this.#timeOf(state))
+        : this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
+    // A spread for each client that reconnects would be slow.
+    const asked = state === parsed.state ? parsed : { ...parsed, state };
+    return continueWith(server, request, found, (replay) => this.#open(server, request, asked, principal, replay));
+  }
+
+  #timeOf(since: Extract<StateRequest, { kind: "since" }>): number {
+    if ("time" in since) return since.time;
+    return Math.floor((this.#deps.now() - since.agoMs) / SINCE_STEP_MS) * SINCE_STEP_MS;
   }
 
   /** Synchronous: the limits are checked when the connection becomes a client, whatever happened while earlier steps took time. */
@@ -144,6 +144,8 @@ export class SubscribeRoute {
       keyFingerprints: principal === "anonymous" ? undefined : principal.keyFingerprints,
       subscriber: parsed.isListed ? this.#subscriber(parsed, principal) : undefined,
       replay,
+      stateKind: parsed.state?.kind,
+      selection: parsed.state?.kind === "since" ? undefined : parsed.state,
       creditLimit: request.credits,
       isPublicOnly,
       namesOpening: asksForEvents(request),
@@ -193,7 +195,7 @@ export class SubscribeRoute {
 
   #headers(request: HttpRequest, principal: Principal): Readonly<Record<string, string>> {
     const cors = corsHeaders(request, this.#deps.settings.current.corsOrigins);
-    return { ...STREAM_HEADERS, ...(isPrivate(request, principal) && PRIVATE), ...cors };
+    return { ...STREAM_HEADERS, ...(isPrivate(request, principal) && PRIVATE_HEADERS), ...cors };
   }
 
   // ---- Active subscriptions --------------------------------------------------------------------------------------------
@@ -279,19 +281,3 @@ function newControl({ dialect }: SubscribeRequest, principal: Principal): Stream
 
 const isPrivate = (request: HttpRequest, principal: Principal): boolean =>
   principal !== "anonymous" && hasTokenInQuery(request.query);
-
-/** The first bytes of a stream; the hub appends the event with the client's first position. */
-function encodeHead(retryMs: number, headers: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat([Buffer.from(encodeResponseHead(200, headers)), FIRST_COMMENT, encodeRetry(retryMs)]);
-}
-
-/**
- * Browsers and client libraries accept text/event-stream, and have a User-Agent (fetch) or forbid cached responses (EventSource). Other
- * clients, such as curl or a program that reads the bytes itself, get no event of the hub: they may take every block with data for a
- * published event.
- */
-function asksForEvents(request: HttpRequest): boolean {
-  const accept = header(request, "accept") ?? "";
-  if (!accept.toLowerCase().includes("text/event-stream")) return false;
-  return Boolean(header(request, "user-agent") || header(request, "cache-control"));
-}

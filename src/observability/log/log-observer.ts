@@ -93,6 +93,7 @@ export class LogObserver {
         return this.#conditionEnded(event);
       case "flushAcknowledged":
       case "publicationRepeated":
+      case "stateRequested":
         return; // only the metrics show it
       default:
         event satisfies never;

@@ -3,6 +3,7 @@
  * (see exposition.ts), so a publication costs two additions instead of two look-ups of a label set.
  */
 import { DISCONNECT_REASONS, GAP_REASONS } from "../../delivery/reasons.js";
+import { STATE_KINDS } from "../../delivery/selection.js";
 import type { PublicationSource } from "../../hub/bus.js";
 
 /** Counts by the values of labels. The values must come from closed sets: each combination is kept for ever. */
@@ -83,6 +84,8 @@ export class Counters {
   readonly disconnects = new LabelledCounter();
   readonly gaps = new LabelledCounter();
   readonly malformedMessages = new LabelledCounter();
+  /** By server and kind. */
+  readonly states = new LabelledCounter();
   /** By source and reason. */
   readonly rejected = new LabelledCounter();
   readonly rejectedPeers = new LabelledCounter();
@@ -103,6 +106,7 @@ export class Counters {
       this.servers.set(name, counters);
       for (const reason of DISCONNECT_REASONS) this.disconnects.add([name, reason], 0);
       for (const reason of GAP_REASONS) this.gaps.add([name, reason], 0);
+      for (const kind of STATE_KINDS) this.states.add([name, kind], 0);
       for (const reason of PARSE_REASONS) this.malformedMessages.add([name, reason], 0);
     }
     return counters;

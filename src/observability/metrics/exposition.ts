@@ -216,6 +216,13 @@ export class Exposition {
       ["counter", "gaps_total", "Clients told that they missed publications, by reason.", why, counts(counters.gaps)],
       [
         "counter",
+        "state_requests_total",
+        "Streams that asked for state at once (latest, last, since).",
+        ["server", "kind"],
+        counts(counters.states),
+      ],
+      [
+        "counter",
         "malformed_messages_total",
         "Malformed messages from Mongrel2, by error code.",
         why,

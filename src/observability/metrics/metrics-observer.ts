@@ -61,6 +61,8 @@ export class MetricsObserver {
       case "idRepeated":
         counters.repeatedIds++;
         return;
+      case "stateRequested":
+        return counters.states.add([event.server, event.kind]);
       case "gapReported":
         return counters.gaps.add([event.server, event.reason]);
       case "linkLive":

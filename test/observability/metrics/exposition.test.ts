@@ -19,7 +19,7 @@ describe("Exposition", () => {
     for (const { name, samples } of parseMetrics(await exposition.text()).values()) {
       assert.match(name, /^m2push_/);
       for (const { labels } of samples) {
-        for (const label of labels.keys()) assert.match(label, /^(?:server|source|reason|route|status|le)$/);
+        for (const label of labels.keys()) assert.match(label, /^(?:server|source|reason|kind|route|status|le)$/);
       }
     }
   });

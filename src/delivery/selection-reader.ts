@@ -1,0 +1,110 @@
+/** Reads the next events of a selection for the clients that are being sent it, in slices of limited work. */
+import type { Budget } from "../matching/match-budget.js";
+import type { Audience } from "./audience.js";
+import type { CatchupGroup } from "./catchup-groups.js";
+import type { Client } from "./client.js";
+import type { HistoryReader, ReadPage } from "./history-reader.js";
+import { bodyLimit, type PageReaderOptions } from "./page-reader.js";
+import type { Selecting } from "./selecting.js";
+import { READ_UNITS, type Selection, type SelectionSearch } from "./selection-search.js";
+
+export interface SelectionReaderOptions extends Pick<PageReaderOptions, "history" | "maxBytes" | "flushBytes"> {
+  readonly search: (audience: Audience<Client>, selecting: Selecting) => SelectionSearch;
+}
+
+/** Selected events are read together while at most this number of offsets lies between two of them. */
+const MAX_SKIPPED_OFFSETS = 16;
+
+export class SelectionReader {
+  readonly #options: SelectionReaderOptions;
+
+  constructor(options: SelectionReaderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The next events of a group. The page covers its selection up to `through`, which is `selecting.join` once all of it is read. Undefined:
+   * the slice is spent, or what it waits for is there now; the caller calls again.
+   */
+  read(group: CatchupGroup, selecting: Selecting, slice: Budget): ReadPage | Promise<ReadPage | undefined> | undefined {
+    selecting.search ??= this.#options.search(group.audience, selecting);
+    const selection = selecting.search.run(slice);
+    if (selection === undefined) return undefined;
+    if (selection instanceof Promise) {
+      return selection.then(
+        () => undefined,
+        // The stored events cannot be read: the client goes on without the selection.
+        (): ReadPage => ({ publications: [], through: selecting.join, isUnavailable: true }),
+      );
+    }
+    if (selection.isCut) selecting.gap ??= "latest";
+    return this.#readSelected(group, selecting, selection, slice);
+  }
+
+  #readSelected(
+    group: CatchupGroup,
+    { join }: Selecting,
+    { offsets }: Selection,
+    slice: Budget,
+  ): ReadPage | Promise<ReadPage> {
+    const { history } = this.#options;
+    const maxBytes = bodyLimit(group, this.#options);
+    const publications: ReadPage["publications"][number][] = [];
+    let [bytes, through] = [0, group.cursor];
+    for (let at = firstAbove(offsets, through); at < offsets.length; at = firstAbove(offsets, through)) {
+      if (slice.left <= 0) return { publications, through };
+      slice.left -= READ_UNITS;
+      const page = readRun(history, offsets, at, Math.max(1, maxBytes - bytes));
+      const isFirst = publications.length === 0;
+      if (page instanceof Promise)
+        return isFirst ? page.then((read) => whole(read, offsets, at, join)) : { publications, through };
+      if (page.isBroken || page.isUnavailable)
+        return isFirst ? whole(page, offsets, at, join) : { publications, through };
+      const size = page.publications.reduce((sum, it) => sum + it.bytes.length, 0);
+      if (!isFirst && bytes + size > maxBytes) return { publications, through };
+      publications.push(...page.publications);
+      bytes += size;
+      through = whole(page, offsets, at, join).through;
+    }
+    return { publications, through: join };
+  }
+}
+
+/**
+ * The page of the event at an index covers at least this event, which is trimmed where the page ends before it, and all of the selection if
+ * nothing of it is left.
+ */
+function whole(page: ReadPage, offsets: readonly number[], at: number, join: number): ReadPage {
+  const through = Math.max(page.through, offsets[at] as number);
+  return { ...page, through: firstAbove(offsets, through) < offsets.length ? through : join };
+}
+
+/** Reads the selected event at an index, and those close behind it. */
+function readRun(
+  history: HistoryReader,
+  offsets: readonly number[],
+  at: number,
+  maxBytes: number,
+): ReadPage | Promise<ReadPage> {
+  let end = at;
+  while ((offsets[end + 1] ?? Number.POSITIVE_INFINITY) - (offsets[end] ?? 0) <= MAX_SKIPPED_OFFSETS) end++;
+  const wanted = new Set(offsets.slice(at, end + 1));
+  const through = offsets[end] as number;
+  return history.read((offsets[at] as number) - 1, () => ({
+    through,
+    maxBytes,
+    kept: true,
+    match: ({ offset }) => wanted.has(offset),
+  }));
+}
+
+/** Index of the first offset above another one. */
+function firstAbove(offsets: readonly number[], offset: number): number {
+  let [low, high] = [0, offsets.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((offsets[middle] as number) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
