@@ -103,7 +103,7 @@ export class Hub extends EventTarget {
   async change({ add = [], remove = [] }: { add?: readonly string[]; remove?: readonly string[] }): Promise<void> {
     const left = this.topics.filter((topic) => !remove.includes(topic));
     if (left.length + add.length === 0) throw new TypeError("a stream needs a topic; fix: close() it");
-    if (!this.#source) this.#alone({ control: true });
+    if (!this.#source && this.state !== "closed") this.#alone({ control: true });
     await this.#source?.change(add, remove);
   }
 

@@ -106,17 +106,19 @@ export class Source {
     if (this.#wasOpen && !this.lastEventId) this.#emit(LOST);
     this.#wasOpen = false;
     this.#watch(OPEN_TIMEOUT_MS);
-    let token = next;
     try {
-      token ??= await this.#getToken?.();
+      const token = next ?? (await this.#getToken?.());
+      if (attempt === this.#attempt) this.#request(token);
     } catch (error) {
-      if (attempt === this.#attempt) this.#failed({ reason: `no token: ${error}` });
+      if (attempt === this.#attempt) this.#failed({ reason: String(error) });
     }
-    if (attempt !== this.#attempt) return;
-    this.#watch(OPEN_TIMEOUT_MS);
-    this.#renewBefore(token);
+  }
+
+  #request(token: string | undefined): void {
     const { headers, credentials, transport, ...options } = this.#options;
     const { lastEventId } = this;
+    this.#watch(OPEN_TIMEOUT_MS);
+    this.#renewBefore(token);
     this.#headers = token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
     const url = new URL(options.url);
     for (const topic of this.topics) url.searchParams.append(options.parameter, topic);
@@ -158,7 +160,7 @@ export class Source {
       return;
     }
     const growing = Math.min(this.#retryMs * 2 ** this.#failures++, Math.max(MAX_RETRY_MS, this.#retryMs));
-    const retryInMs = Math.max(retryAfterMs, growing) * (1 + Math.random() / 2);
+    const retryInMs = Math.round(Math.max(retryAfterMs, growing) * (1 + Math.random() / 2));
     this.#change("connecting");
     this.#retryTimer = setTimeout(() => this.#open(), Math.min(retryInMs, MAX_TIMER_MS));
     this.#emit({ type: "failure", detail: { ...failure, retryInMs }, id: "" });

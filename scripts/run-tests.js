@@ -117,7 +117,9 @@ const isWhole = sources.length === 0 && flags.size === 0;
 if (isWhole) await must(["bash", "setup.sh", "test"]);
 if (isWhole) await must(["npm", "run", "-s", "lint"]);
 // The tests of the program's commands start dist/; the others import build/.
-if (!flags.has("--compiled")) await must(["npm", "run", "-s", "build"], ["npm", "run", "-s", "compile"]);
+// The client first: the tests are compiled against its types.
+if (!flags.has("--compiled")) await must(["npm", "run", "-s", "build:client"]);
+if (!flags.has("--compiled")) await must(["npm", "run", "-s", "build:daemon"], ["npm", "run", "-s", "compile"]);
 
 function selectedTests() {
   if (sources.length > 0) return sources.flatMap(compiledTests);

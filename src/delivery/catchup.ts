@@ -16,7 +16,7 @@ import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
 import type { Selecting } from "./selecting.js";
-import { SelectionReader, type SelectionReaderOptions } from "./selection-reader.js";
+import type { SelectionReader } from "./selection-reader.js";
 
 /** The next body of some clients, to be sent in the next flush. */
 export interface CatchupStep {
@@ -34,7 +34,8 @@ export interface CatchupStep {
   readonly notice?: string;
 }
 
-export interface CatchupOptions extends PageReaderOptions, SelectionReaderOptions {
+export interface CatchupOptions extends PageReaderOptions {
+  readonly selections: SelectionReader;
   /** Makes the event that tells a client that publications are lost, and from where its stream goes on. */
   readonly gap: (reason: GapReason, cursor: number) => Buffer;
   /** Makes the event that ends a selection: the position of the client. */
@@ -65,7 +66,6 @@ export class Catchup {
   readonly #groups = new CatchupGroups();
   #size = 0;
   readonly #reader: PageReader;
-  readonly #selections: SelectionReader;
   /** What this slice may still cost. */
   #slice: Budget = { left: 0 };
   #isPausing = false;
@@ -73,7 +73,6 @@ export class Catchup {
   constructor(options: CatchupOptions) {
     this.#options = options;
     this.#reader = new PageReader(options);
-    this.#selections = new SelectionReader(options);
   }
 
   /** Clients that catch up. */
@@ -187,8 +186,8 @@ export class Catchup {
 
   /** Ends with a position, and the client goes on from there like any other. */
   #advanceSelection(group: CatchupGroup, selecting: Selecting, join: number): CatchupStep | undefined {
-    const { gap, position } = this.#options;
-    const page = group.page ?? this.#selections.read(group, selecting, this.#slice);
+    const { gap, position, selections } = this.#options;
+    const page = group.page ?? selections.read(group, selecting, this.#slice);
     if (!page) return this.#continueLater(group);
     if (page instanceof Promise) return this.#await(group, page);
     if (page.isBroken) selecting.gap ??= lossOf(group);

@@ -1,7 +1,6 @@
 /** Reads the next events of a selection for the clients that are being sent it, in slices of limited work. */
 import type { Budget } from "../matching/match-budget.js";
 import type { Audience } from "./audience.js";
-import type { CatchupGroup } from "./catchup-groups.js";
 import type { Client } from "./client.js";
 import type { HistoryReader, ReadPage } from "./history-reader.js";
 import { bodyLimit, type PageReaderOptions } from "./page-reader.js";
@@ -10,6 +9,14 @@ import { READ_UNITS, type Selection, type SelectionSearch } from "./selection-se
 
 export interface SelectionReaderOptions extends Pick<PageReaderOptions, "history" | "maxBytes" | "flushBytes"> {
   readonly search: (audience: Audience<Client>, selecting: Selecting) => SelectionSearch;
+}
+
+/** Clients that get the same events of a selection. */
+interface Reader {
+  readonly audience: Audience<Client>;
+  readonly clients: ReadonlySet<Client>;
+  /** Selected events up to this offset were sent to them. */
+  readonly cursor: number;
 }
 
 /** Selected events are read together while at most this number of offsets lies between two of them. */
@@ -23,11 +30,11 @@ export class SelectionReader {
   }
 
   /**
-   * The next events of a group. The page covers its selection up to `through`, which is `selecting.join` once all of it is read. Undefined:
+   * The next events of a reader. The page covers its selection up to `through`, which is `selecting.join` once all of it is read. Undefined:
    * the slice is spent, or what it waits for is there now; the caller calls again.
    */
-  read(group: CatchupGroup, selecting: Selecting, slice: Budget): ReadPage | Promise<ReadPage | undefined> | undefined {
-    selecting.search ??= this.#options.search(group.audience, selecting);
+  read(reader: Reader, selecting: Selecting, slice: Budget): ReadPage | Promise<ReadPage | undefined> | undefined {
+    selecting.search ??= this.#options.search(reader.audience, selecting);
     const selection = selecting.search.run(slice);
     if (selection === undefined) return undefined;
     if (selection instanceof Promise) {
@@ -38,19 +45,19 @@ export class SelectionReader {
       );
     }
     if (selection.isCut) selecting.gap ??= "latest";
-    return this.#readSelected(group, selecting, selection, slice);
+    return this.#readSelected(reader, selecting, selection, slice);
   }
 
   #readSelected(
-    group: CatchupGroup,
+    reader: Reader,
     { join }: Selecting,
     { offsets }: Selection,
     slice: Budget,
   ): ReadPage | Promise<ReadPage> {
     const { history } = this.#options;
-    const maxBytes = bodyLimit(group, this.#options);
+    const maxBytes = bodyLimit(reader, this.#options);
     const publications: ReadPage["publications"][number][] = [];
-    let [bytes, through] = [0, group.cursor];
+    let [bytes, through] = [0, reader.cursor];
     for (let at = firstAbove(offsets, through); at < offsets.length; at = firstAbove(offsets, through)) {
       if (slice.left <= 0) return { publications, through };
       slice.left -= READ_UNITS;

@@ -8,6 +8,7 @@ import type { Budget } from "../matching/match-budget.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
+import type { Audience } from "./audience.js";
 import { maxBodyBytes } from "./batch.js";
 import { Catchup } from "./catchup.js";
 import { Acknowledgements, BEFORE_ALL, type Client } from "./client.js";
@@ -26,7 +27,9 @@ import { Registry } from "./registry.js";
 import { gapEvent, namedOpening, planReplay, positionEvent, type Replay, streamStart, topicsEvent } from "./replay.js";
 import type { RequestRecord } from "./request-record.js";
 import { Selecting } from "./selecting.js";
+import { SelectionReader } from "./selection-reader.js";
 import { DEFAULT_SELECTION_LIMITS, type SelectionLimits, SelectionSearch } from "./selection-search.js";
+import { StateOpenings } from "./state-openings.js";
 import type { Subscriber } from "./subscriber.js";
 import type { Subscription } from "./subscription.js";
 import type { TopicOffsets } from "./topic-offsets.js";
@@ -74,8 +77,8 @@ export interface NewStream {
   /** The offset from which its audience goes on. */
   readonly join: number;
   /**
-   * The head of the response and the client's first position, or the report of missing publications. Before a selection only the head: a
-   * browser that is cut off before the first event asks for the selection again.
+   * The head of the response and the client's first position, or the report of missing publications. A small selection comes in between;
+   * before a larger one there is only the head: a browser that is cut off before the first event asks for the selection again.
    */
   readonly start: Buffer;
   readonly selecting: Selecting | undefined;
@@ -106,6 +109,7 @@ export class ServerDelivery {
   readonly #registry: Registry;
   readonly #acknowledgements: Acknowledgements;
   readonly #catchup: Catchup;
+  readonly #stateOpenings: StateOpenings;
   readonly #outbox: Outbox;
   readonly #keepalive: Keepalive;
   readonly #overload: Overload;
@@ -118,8 +122,7 @@ export class ServerDelivery {
   #generation = 0;
 
   constructor(name: string, outlet: Outlet, options: ServerDeliveryOptions) {
-    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends, topics } = options;
-    const { selectionLimits: limits = DEFAULT_SELECTION_LIMITS } = options;
+    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends } = options;
     this.name = name;
     this.outlet = outlet;
     this.requests = clients.requests(name);
@@ -127,20 +130,18 @@ export class ServerDelivery {
     const registry = new Registry(outlet, base, { budget, rules });
     const acknowledgements = new Acknowledgements(name, clients, history.last);
     const maxBytes = () => maxBodyBytes(registry.size);
+    const selections = selectionReader(options, registry, maxBytes);
+    const position = (cursor: number, isNamed: boolean) => positionEvent(history, cursor, isNamed);
+    this.#stateOpenings = new StateOpenings({ selections, history: reader, clock, position });
     const catchup = new Catchup({
       history: reader,
       clock,
       maxBytes,
       flushBytes: CATCHUP_FLUSH_BYTES,
       trial: (audience, publication) => registry.trial(audience, publication),
-      search: (audience, selecting) =>
-        new SelectionSearch(audience.interest, selecting, {
-          ...{ topics, history: reader, base, limits },
-          trial: (publication) => registry.trial(audience, publication),
-          mustTry: () => registry.mayBar(audience),
-        }),
+      selections,
       gap: (reason, cursor) => this.gap(reason, cursor),
-      position: (cursor, isNamed) => positionEvent(history, cursor, isNamed),
+      position,
       topicsEvent: (notice, cursor) => topicsEvent(history, notice, cursor),
       ready: () => this.#outbox.tryFlush(),
     });
@@ -295,7 +296,10 @@ export class ServerDelivery {
     if (selection) {
       const selecting = new Selecting({ request: selection, join: this.#outbox.head, isNamed: namesOpening });
       const start = opening ? Buffer.concat([head, opening]) : head;
-      return { client, replay, join, start, isPublicOnly, selecting };
+      const state = this.#stateOpenings.of(client, selecting, start.length);
+      if (!state) return { client, replay, join, start, isPublicOnly, selecting };
+      const joined = { ...replay, cursor: selecting.join };
+      return { client, replay: joined, join, start: Buffer.concat([start, state]), isPublicOnly, selecting: undefined };
     }
     const gapBlock = gap ? this.gap(gap, cursor) : undefined;
     const start =
@@ -442,4 +446,18 @@ export class ServerDelivery {
   #disconnected(client: Client, reason: DisconnectReason, clients: number): void {
     this.#options.observe({ type: "clientDisconnected", server: this.name, client, reason, clients });
   }
+}
+
+function selectionReader(
+  { topics, reader: history, base, selectionLimits: limits = DEFAULT_SELECTION_LIMITS }: ServerDeliveryOptions,
+  registry: Registry,
+  maxBytes: () => number,
+): SelectionReader {
+  const search = (audience: Audience<Client>, selecting: Selecting) =>
+    new SelectionSearch(audience.interest, selecting, {
+      ...{ topics, history, base, limits },
+      trial: (publication) => registry.trial(audience, publication),
+      mustTry: () => registry.mayBar(audience),
+    });
+  return new SelectionReader({ history, maxBytes, flushBytes: CATCHUP_FLUSH_BYTES, search });
 }

@@ -227,7 +227,7 @@ describe("Client", () => {
     const tokens = [() => Promise.reject(new Error("away")), () => same, () => same];
     const { net, failures } = start(t, NEWS, { token: async () => tokens.shift()?.() });
     await net.pass(0);
-    assert.deepEqual(failures, [{ reason: "no token: Error: away", retryInMs: 1000 }]);
+    assert.deepEqual(failures, [{ reason: "Error: away", retryInMs: 1000 }]);
     await net.pass(1000);
     const request = await open(net, 0);
     await net.pass(58_000);
@@ -305,6 +305,40 @@ describe("Client", () => {
     const rejected = assert.rejects(events.next(), /10001 events wait; fix: take them faster/);
     await open(net, 0, OPEN + message(6).repeat(10_001));
     await rejected;
+  });
+
+  test("reconnects at once when the network is back, or the page visible again", async (t) => {
+    const page = new EventTarget();
+    const document = { visibilityState: "hidden" };
+    Object.assign(globalThis, { addEventListener: page.addEventListener.bind(page), document });
+    t.after(() => {
+      for (const name of ["addEventListener", "document"]) Reflect.deleteProperty(globalThis, name);
+    });
+    const { net, hub, states } = start(t);
+    for (const [index, type] of ["online", "visibilitychange"].entries()) {
+      (await open(net, index)).end();
+      await turn();
+      if (type === "visibilitychange") page.dispatchEvent(new Event(type));
+      await turn();
+      assert.deepEqual([hub.state, net.requests.length], ["connecting", index + 1]);
+      document.visibilityState = "visible";
+      page.dispatchEvent(new Event(type));
+      document.visibilityState = "hidden";
+      await net.request(index + 1);
+    }
+    const request = await open(net, 2);
+    page.dispatchEvent(new Event("online"));
+    hub.close();
+    page.dispatchEvent(new Event("online"));
+    await turn();
+    assert.deepEqual([request.isAborted, net.requests.length], [true, 3]);
+    assert.deepEqual(states, ["open", "connecting", "open", "connecting", "open", "closed"]);
+  });
+
+  test("a transport that is not there is a failure", async (t) => {
+    const { net, failures } = start(t, NEWS, { transport: "eventsource" });
+    await net.pass(0);
+    assert.match(failures[0]?.reason ?? "", /EventSource is not defined/);
   });
 
   test("leaves nothing behind when it is closed: no timer, no request (P6)", async (t) => {

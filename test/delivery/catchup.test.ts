@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { Audience } from "../../src/delivery/audience.js";
 import { Catchup, type CatchupStep } from "../../src/delivery/catchup.js";
 import type { Client } from "../../src/delivery/client.js";
 import type { HistoryPage, ReadOptions } from "../../src/delivery/history.js";
@@ -7,6 +8,7 @@ import { HistoryReader } from "../../src/delivery/history-reader.js";
 import { Registry } from "../../src/delivery/registry.js";
 import { Selecting } from "../../src/delivery/selecting.js";
 import type { SelectionRequest } from "../../src/delivery/selection.js";
+import { SelectionReader } from "../../src/delivery/selection-reader.js";
 import {
   DEFAULT_SELECTION_LIMITS,
   type SelectionLimits,
@@ -39,6 +41,12 @@ function setUp(options: Options = {}) {
   const calls: string[] = [];
   const reader = new HistoryReader(history, clock);
   const topics = new TopicOffsets(history);
+  const search = (audience: Audience<Client>, selecting: Selecting) =>
+    new SelectionSearch(audience.interest, selecting, {
+      ...{ topics, history: reader, base: "http://hub.example/", limits },
+      trial: (publication) => registry.trial(audience, publication),
+    });
+  const selections = new SelectionReader({ history: reader, maxBytes: () => 64_000, flushBytes: 1_000_000, search });
   const catchup = new Catchup({
     history: reader,
     clock,
@@ -47,11 +55,7 @@ function setUp(options: Options = {}) {
     trial: (audience, publication) => registry.trial(audience, publication),
     gap: (reason, cursor) => Buffer.from(`: gap ${reason} ${cursor}\n\n`),
     position: (cursor) => Buffer.from(`: at ${cursor}\n\n`),
-    search: (audience, selecting) =>
-      new SelectionSearch(audience.interest, selecting, {
-        ...{ topics, history: reader, base: "http://hub.example/", limits },
-        trial: (publication) => registry.trial(audience, publication),
-      }),
+    selections,
     topicsEvent: (notice, cursor) => Buffer.from(`: topics ${notice} ${cursor}\n\n`),
     ready: () => calls.push("ready"),
   });

@@ -6,6 +6,7 @@ import type { Flush } from "../../src/delivery/flush.js";
 import { HistoryReader } from "../../src/delivery/history-reader.js";
 import { Outbox } from "../../src/delivery/outbox.js";
 import { Registry } from "../../src/delivery/registry.js";
+import { SelectionReader } from "../../src/delivery/selection-reader.js";
 import { EVERYTHING_PUBLIC } from "../../src/matching/interest.js";
 import { positionDraft } from "../../src/protocol/position.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
@@ -23,15 +24,19 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
   const acknowledgements = new Acknowledgements("main", store, 0);
   const flushes: Flush[] = [];
   let committed = 0;
+  const reader = new HistoryReader(history, clock);
   const catchup = new Catchup({
-    history: new HistoryReader(history, clock),
+    history: reader,
     clock,
     maxBytes: () => 64_000,
     flushBytes: 1_000_000,
     trial: (audience, publication) => registry.trial(audience, publication),
     gap: () => Buffer.from(": gap\n\n"),
     position: () => assert.fail("no client asked for a selection"),
-    search: () => assert.fail("no client asked for a selection"),
+    selections: new SelectionReader({
+      ...{ history: reader, maxBytes: () => 64_000, flushBytes: 1_000_000 },
+      search: () => assert.fail("no client asked for a selection"),
+    }),
     topicsEvent: () => Buffer.from(": topics\n\n"),
     ready: () => outbox.tryFlush(),
   });

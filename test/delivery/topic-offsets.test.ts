@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import type { ReadOptions } from "../../src/delivery/history.js";
 import { TopicOffsets } from "../../src/delivery/topic-offsets.js";
 import type { Publication } from "../../src/protocol/publication.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
@@ -159,6 +160,25 @@ describe("TopicOffsets", () => {
     assert.deepEqual(topics.withPrefix("books/", "", 1_000), []);
     publish("books/again");
     assert.deepEqual(topics.withPrefix("", "", 10), ["books/again", "other"]);
+  });
+
+  test("is built from a history that answers later, as in a cluster, while others publish", async () => {
+    const { history, topics, publish, offsets } = setUp(10_000);
+    for (let event = 1; event <= 1_000; event++) publish(`t${event % 10}`);
+    const read = history.read.bind(history);
+    history.read = ((after: number, options: ReadOptions) =>
+      new Promise((resolve) => {
+        const page = read(after, options);
+        setImmediate(() => {
+          publish("t1", "late");
+          resolve(page);
+        });
+      })) as unknown as typeof read;
+    await topics.ready();
+    assert.equal(topics.ready(), undefined);
+    assert.deepEqual(offsetsIn(topics, "t1"), offsets("t1"));
+    assert.deepEqual(offsetsIn(topics, "late"), offsets("late"));
+    assert.throws(() => topics.newestOf("t1"), TypeError);
   });
 
   test("nothing is read before the first question", async () => {

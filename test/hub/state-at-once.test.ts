@@ -102,10 +102,11 @@ class World {
     this.#server.start();
   }
 
-  publish(topics: readonly string[], isPrivate: boolean): void {
+  /** A state with a large event does not fit into the opening. */
+  publish(topics: readonly string[], isPrivate: boolean, isLarge: boolean): void {
     const data = String(this.published.length + 1);
     const draft: Draft = { topics: topics as [string], data, private: isPrivate };
-    void this.#hub.publish(draft);
+    void this.#hub.publish({ ...draft, data: isLarge ? `${data}\n${"x".repeat(20_000)}` : data });
     const event = { offset: this.history.last, draft, time: this.clock.now() };
     this.published.push(event);
     for (const { interest, expected } of this.clients.values())
@@ -186,13 +187,26 @@ class World {
 }
 
 type Command =
-  | { readonly do: "publish"; readonly topics: readonly string[]; readonly isPrivate: boolean }
+  | {
+      readonly do: "publish";
+      readonly topics: readonly string[];
+      readonly isPrivate: boolean;
+      readonly isLarge: boolean;
+    }
   | { readonly do: "open"; readonly start: Start; readonly selectors: number; readonly grants: number }
   | { readonly do: "step" | "wait" | "kill" | "lose" };
 
 const topics = fc.uniqueArray(fc.constantFrom(...TOPICS), { minLength: 1, maxLength: 3 });
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("publish" as const), topics, isPrivate: fc.boolean() }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("publish" as const),
+      topics,
+      isPrivate: fc.boolean(),
+      isLarge: fc.boolean(),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -212,7 +226,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 async function run(world: World, it: Command): Promise<void> {
   switch (it.do) {
     case "publish":
-      return world.publish(it.topics, it.isPrivate);
+      return world.publish(it.topics, it.isPrivate, it.isLarge);
     case "open": {
       const [selectors = [], grants = []] = [SELECTORS[it.selectors], GRANTS[it.grants]];
       return world.open({ selectors, grants }, it.start);

@@ -1,4 +1,4 @@
-/** A network between two: takes TCP connections for an address, and can cut all of them while both ends go on. */
+/** A network between two: takes TCP connections for an address, and can cut or stall all of them while both ends go on. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { freePort } from "./ports.js";
 
@@ -34,6 +34,11 @@ export class Relay {
   /** Both ends hear that the connection is gone. New ones are taken at once. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Nothing passes any more on the present connections, which stay open. New ones are not affected. */
+  stall(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
   }
 
   close(): void {

@@ -51,7 +51,7 @@ const GUARDED = [
 ] as const;
 
 describe("Operator routes", () => {
-  test("the list is in pages, by what the page before said", async (t) => {
+  test("the list has pages, each found by the cursor of the page before", async (t) => {
     const { ask, connect } = await start(t);
     for (let id = 1; id <= 5; id++) connect(id);
     const first = (await ask("/clients?limit=3")).json;
@@ -112,7 +112,7 @@ describe("Operator routes", () => {
     assert.deepEqual(outlet.closed, [1, 2]);
   });
 
-  test("an order that does not say whom, or says it twice over, ends nobody", async (t) => {
+  test("a request to disconnect without a criterion, or with two, closes no stream", async (t) => {
     const { post, connect, outlet } = await start(t);
     connect(1);
     for (const query of ["", "?topic=", "?subject=", "?topic=*&subject=kim", "?all=1"])
@@ -128,7 +128,7 @@ describe("Operator routes", () => {
     assert.deepEqual(outlet.closed, []);
   });
 
-  test("another site's page ends nobody, sees nobody and watches nothing", async (t) => {
+  test("rejects requests of another site's page", async (t) => {
     const { ask, connect, outlet } = await start(t);
     connect(1, { interest: interest(["news"]), subscriber: subscriber("a", "kim") });
     const foreign: Record<string, string>[] = [
@@ -150,7 +150,7 @@ describe("Operator routes", () => {
     assert.deepEqual(outlet.closed, []);
   });
 
-  test("where a token is set nothing of it goes without, and the figures do", async (t) => {
+  test("requires the token for operators' addresses, and not for the metrics", async (t) => {
     const { ask, url, connect, outlet } = await start(t, { token: TOKEN });
     connect(1, { interest: interest(["news"]), subscriber: subscriber("a", "kim") });
     for (const [method, path] of GUARDED) {
@@ -186,7 +186,7 @@ describe("Operator routes", () => {
     assert.equal((await ask("/clients")).status, 401);
   });
 
-  test("the feed is an event stream; one watcher too many is told to come later", async (t) => {
+  test("the dashboard stream is an event stream, and rejects one watcher too many with Retry-After", async (t) => {
     const { url } = await start(t);
     const leaving = new AbortController();
     t.after(() => leaving.abort());

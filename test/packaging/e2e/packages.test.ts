@@ -35,6 +35,10 @@ describe("Packages, end to end", () => {
       "config/m2push.toml",
       "config/mongrel2.conf",
       "html/index.html",
+      "html/client/index.js",
+      "html/client/index.d.ts",
+      "html/client/worker.js",
+      "client/README.md",
       "docs/operating.md",
       "packaging/systemd/m2push.service",
       "CHANGELOG.md",
@@ -100,7 +104,7 @@ describe("Packages, end to end", () => {
     assert.match(imported, /^function function$/m);
   });
 
-  test("the Debian package says what it is and what it needs", async () => {
+  test("the Debian package has a description and its dependencies", async () => {
     const control = await must("dpkg-deb", ["-I", built.deb], "/");
     assert.match(control, new RegExp(`^ Version: ${built.version}$`, "m"));
     assert.match(control, /^ Depends: nodejs \(>= 20.15\)/m);
