@@ -13,6 +13,7 @@
 
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
+import { applyTopicRules } from "./daemon/apply-topic-rules.js";
 import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
@@ -21,8 +22,6 @@ import { internalPublicationFailed, observerFailed } from "./daemon/internal-err
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
-import { KeptTopics } from "./delivery/kept-topics.js";
-import { TopicLimits } from "./delivery/topic-limits.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
@@ -229,15 +228,6 @@ async function startHub(context: DaemonContext): Promise<void> {
   context.remover = new Remover({ hub: context.hub, history, rates });
   await context.hub.start();
   await applyTopicRules(context);
-}
-
-/** Resolves when the events are counted that tables limit or keep. Where they cannot be read, each read tries again, and reports it. */
-async function applyTopicRules({ hub, rules, eventLog }: DaemonContext): Promise<void> {
-  if (!hub || !rules || !eventLog) return;
-  const { history } = eventLog;
-  history.limit(new TopicLimits(rules, hub.topics));
-  history.keep(new KeptTopics(rules, hub.topics));
-  if (rules.keeps || rules.hasCounts) await hub.topics.ready()?.catch(() => {});
 }
 
 async function startAdminServer(context: DaemonContext): Promise<void> {

@@ -204,9 +204,8 @@ export function topicsOf({ block, start, bytes }: StoredEvent): string[] {
   if (countAt + COUNT_BYTES > end) return [];
   const topics: string[] = [];
   let at = countAt + COUNT_BYTES;
-  for (let left = block.readUInt16LE(countAt); left > 0; left--) {
+  for (let left = block.readUInt16LE(countAt); left > 0 && at + COUNT_BYTES <= end; left--) {
     const begin = at + COUNT_BYTES;
-    if (begin > end) return [];
     at = begin + block.readUInt16LE(at);
     topics.push(block.toString("utf8", begin, at));
   }
@@ -214,10 +213,8 @@ export function topicsOf({ block, start, bytes }: StoredEvent): string[] {
 }
 
 /** When a record's event expires, milliseconds since 1970; Infinity = never. */
-export function expiryOf({ block, start }: StoredEvent): number {
-  const hasExpiry = ((block[start + FLAGS_OFFSET] ?? 0) & EXPIRY_FLAG) !== 0;
-  return hasExpiry ? block.readDoubleLE(start + ID_OFFSET) : Number.POSITIVE_INFINITY;
-}
+export const expiryOf = ({ block, start }: StoredEvent): number =>
+  idStart(block, start) > start + ID_OFFSET ? block.readDoubleLE(start + ID_OFFSET) : Number.POSITIVE_INFINITY;
 
 /** Where the id of a record is. */
 function idStart(block: Buffer, start: number): number {
