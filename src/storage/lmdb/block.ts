@@ -160,10 +160,10 @@ export interface StoredEvent {
   readonly start: number;
 }
 
-/** The events of a block; records without an event, and invalid ones, are left out. */
-export function* publicationsIn(epoch: string, block: Buffer): Iterable<Publication> {
+/** The events of a block above an offset; records without an event, and invalid ones, are left out. */
+export function* publicationsIn(epoch: string, block: Buffer, after = 0): Iterable<Publication> {
   for (const record of storedEventsIn(block)) {
-    const publication = publicationOf(epoch, record);
+    const publication = record.offset > after ? publicationOf(epoch, record) : undefined;
     if (publication) yield publication;
   }
 }

@@ -65,6 +65,7 @@ describe("DaemonState", () => {
     recentConnections: new RecentConnections(clock),
     state: new DaemonState(clock),
     hub: { end() {} },
+    revocations: { revoke: async () => 0 },
     base: "http://hub.example/.well-known/mercure",
     clock,
     failed() {},

@@ -1,6 +1,8 @@
 /** What operators ask for, over HTTP, and who else is turned away. */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import type { Revocation } from "../../../src/hub/revocations.js";
+import { tokenId } from "../../../src/hub/token-id.js";
 import { DaemonState } from "../../../src/observability/admin/daemon-state.js";
 import { RecentConnections } from "../../../src/observability/admin/recent-connections.js";
 import { startAdmin } from "../../../src/observability/admin/start-admin.js";
@@ -25,7 +27,9 @@ async function start(t: TestContext, { token = "", listen = "127.0.0.1:0" } = {}
     recentConnections: new RecentConnections(clock),
     state: observed,
   };
-  const admin = await startAdmin({ listen, token, ...watched, hub, base: BASE, clock, failed });
+  const revoked: Revocation[] = [];
+  const revocations = { revoke: async (revocation: Revocation) => revoked.push(revocation) };
+  const admin = await startAdmin({ listen, token, ...watched, hub, revocations, base: BASE, clock, failed });
   t.after(async () => {
     await admin.close();
     assert.deepEqual(failures, []);
@@ -38,7 +42,7 @@ async function start(t: TestContext, { token = "", listen = "127.0.0.1:0" } = {}
     return { status: response.status, text, json: isJson ? JSON.parse(text) : undefined };
   };
   const post = (path: string, headers: Record<string, string> = {}) => ask(path, { method: "POST", headers });
-  return { ...parts, url, ask, post };
+  return { ...parts, url, ask, post, revoked };
 }
 
 const GUARDED = [
@@ -48,9 +52,22 @@ const GUARDED = [
   ["POST", "/clients/main/1/disconnect"],
   ["POST", "/disconnect?topic=news"],
   ["POST", "/disconnect?subject=kim"],
+  ["POST", "/revoke?sub=kim"],
 ] as const;
 
 describe("Operator routes", () => {
+  test("a token is revoked by its jti until its exp, a holder's tokens by their sub until now", async (t) => {
+    const { post, revoked, clock } = await start(t);
+    assert.deepEqual((await post("/revoke?jti=a&iss=b&exp=1000")).json, { revoked: 1, disconnected: 1 });
+    assert.equal((await post("/revoke?sub=kim")).status, 200);
+    assert.deepEqual(revoked, [
+      { id: tokenId("jti", "a", "b"), keepUntil: 1_600_000 },
+      { id: tokenId("sub", "kim"), issuedUntil: clock.now() },
+    ]);
+    for (const query of ["", "?jti=a&sub=b", "?jti=a&exp=soon"])
+      assert.equal((await post(`/revoke${query}`)).status, 400);
+  });
+
   test("the list has pages, each found by the cursor of the page before", async (t) => {
     const { ask, connect } = await start(t);
     for (let id = 1; id <= 5; id++) connect(id);
