@@ -23,10 +23,10 @@ import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
+import { isReservedTopic } from "./daemon/reserved-topics.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
-import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
 import { Beacon } from "./hub/beacon.js";
 import type { Observe } from "./hub/events.js";
@@ -172,11 +172,6 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
-}
-
-function isReservedTopic({ initial }: DaemonContext): (topic: string) => boolean {
-  const hub = new URL(hubUrl(initial));
-  return (topic) => isReserved(topic, hub);
 }
 
 function startObservers(context: DaemonContext): void {
