@@ -146,14 +146,10 @@ export class App {
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
-    const changes = new TopicChanges({ hub, history, base, queue, settings, remote: this.#deps.remoteStreams });
+    const changes = new TopicChanges({ ...common, history, queue, remote: this.#deps.remoteStreams });
     const streams = `${path}/streams/`;
-    const patch = new StreamsRoute({
-      path: streams,
-      base,
-      settings,
-      change: (request) => changes.changeAnywhere(request),
-    }).handle;
+    const change = changes.changeAnywhere.bind(changes);
+    const patch = new StreamsRoute({ path: streams, base, settings, change }).handle;
     const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
     const routes = new Map([
       [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
