@@ -45,7 +45,10 @@ class CountingOutlet implements Outlet {
   }
 
   deliver(address: Address, body: Buffer): void {
-    const ids = this.#addresses.get(address) ?? [];
+    this.#take(this.#addresses.get(address) ?? [], body);
+  }
+
+  #take(ids: readonly number[], body: Buffer): void {
     const numbers = [...body.toString().matchAll(/^data: (\d+)/gm)].map(([, number]) => Number(number));
     for (const id of ids) {
       const all = this.received.get(id);
@@ -56,8 +59,8 @@ class CountingOutlet implements Outlet {
   }
 
   prepare(): void {}
-  open(id: number): void {
-    this.received.set(id, []);
+  open(id: number, body: Buffer): void {
+    this.#take([id], body);
   }
   close(): void {}
   cancel(): void {}

@@ -28,6 +28,8 @@ async function must(...commands) {
   if (failed !== undefined) process.exit(failed);
 }
 
+const npmRun = (script) => ["npm", "run", "-s", script];
+
 function statusOf([command, ...args]) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: ROOT, stdio: "inherit" });
@@ -115,11 +117,12 @@ const flags = new Set(args.filter((arg) => arg.startsWith("--")));
 const sources = args.filter((arg) => !arg.startsWith("--"));
 const isWhole = sources.length === 0 && flags.size === 0;
 if (isWhole) await must(["bash", "setup.sh", "test"]);
-if (isWhole) await must(["npm", "run", "-s", "lint"]);
-// The tests of the program's commands start dist/; the others import build/.
 // The client first: the tests are compiled against its types.
-if (!flags.has("--compiled")) await must(["npm", "run", "-s", "build:client"]);
-if (!flags.has("--compiled")) await must(["npm", "run", "-s", "build:daemon"], ["npm", "run", "-s", "compile"]);
+const isCompiled = flags.has("--compiled");
+if (!isCompiled) await must(npmRun("build:client"));
+// The tests of the program's commands start dist/; the others import build/.
+const compilers = isCompiled ? [] : [npmRun("build:daemon"), npmRun("compile")];
+await must(...(isWhole ? [npmRun("lint")] : []), ...compilers);
 
 function selectedTests() {
   if (sources.length > 0) return sources.flatMap(compiledTests);

@@ -20,6 +20,7 @@ import { EventListeners } from "./daemon/event-listeners.js";
 import { internalPublicationFailed, observerFailed } from "./daemon/internal-errors.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
+import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
@@ -207,7 +208,10 @@ async function startHub(context: DaemonContext): Promise<void> {
   context.publishers = publishers;
   const base = hubUrl(initial);
   context.presence = new Presence({ path: initial.hub.path, base, head: () => history.last, remote: nodes });
+  const revocations = openRevocations(context);
+  context.revocations = revocations;
   context.hub = new Hub({
+    isRevoked: (client) => revocations.isRevokedClient(client),
     ...{ bus, history, observe, clock, base, conditions },
     clients: started(store, "the client store"),
     presenceListener: context.presence,
@@ -235,6 +239,7 @@ async function startAdminServer(context: DaemonContext): Promise<void> {
     ...{ version: packageVersion(), metrics, recentConnections: recent, state, clock },
     droppedLogLines: () => droppedLines(log),
     hub: started(hub, "the hub"),
+    revocations: started(context.revocations, "the hub"),
     base: hubUrl(initial),
     cap: started(caps, "connection caps").admin,
     failed: (error) =>
@@ -255,6 +260,7 @@ function startHttp(context: DaemonContext): void {
     remover: started(context.remover, "the publisher"),
     rules: started(context.rules, "the event log"),
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
+    isRevoked: (token) => started(context.revocations, "the hub").isRevoked(token),
     warn: (warning) => log.warn({ event: "key" }, warning),
     conditions: context.conditions,
   });

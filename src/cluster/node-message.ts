@@ -1,6 +1,7 @@
 /** The messages by which the nodes of a cluster tell each other about themselves and their subscribers: see nodes.ts. */
 import type { Subscriber } from "../delivery/subscriber.js";
 import type { NodeState } from "../hub/node-state.js";
+import { isRevocation, type Revocation } from "../hub/revocations.js";
 
 /** Subscribers in one message, as JSON: far below the 1 MB of NATS' max_payload. */
 const MAX_MESSAGE_CHARACTERS = 100_000;
@@ -20,18 +21,20 @@ export interface NodeMessage {
   readonly changed?: readonly Subscriber[];
   /** Subscribers that left, and that this node never sent as joined: an earlier process served them. */
   readonly ended?: readonly Subscriber[];
+  /** Tokens that were revoked on this node, or all that it knows of. */
+  readonly revoked?: readonly Revocation[];
   /** The node whose full state is requested; "*" = every node. */
   readonly ask?: string;
   /** The node stops. */
   readonly gone?: true;
 }
 
-/** Splits subscribers into messages of about MAX_MESSAGE_CHARACTERS. */
-export function* chunks(subscribers: Iterable<Subscriber>): Iterable<Subscriber[]> {
-  let [chunk, size]: [Subscriber[], number] = [[], 0];
-  for (const subscriber of subscribers) {
-    chunk.push(subscriber);
-    size += JSON.stringify(subscriber).length;
+/** Splits subscribers, or revocations, into messages of about MAX_MESSAGE_CHARACTERS. */
+export function* chunks<T>(items: Iterable<T>): Iterable<T[]> {
+  let [chunk, size]: [T[], number] = [[], 0];
+  for (const item of items) {
+    chunk.push(item);
+    size += JSON.stringify(item).length;
     if (size < MAX_MESSAGE_CHARACTERS) continue;
     yield chunk;
     [chunk, size] = [[], 0];
@@ -51,6 +54,8 @@ export function parseMessage(data: Uint8Array): NodeMessage | undefined {
       areSubscribers(message.joined ?? []) &&
       areSubscribers(message.changed ?? []) &&
       areSubscribers(message.ended ?? []) &&
+      Array.isArray(message.revoked ?? []) &&
+      (message.revoked ?? []).every(isRevocation) &&
       [message.left, message.began].every((list) => Array.isArray(list ?? []));
     return isOurs ? (message as NodeMessage) : undefined;
   } catch {

@@ -15,6 +15,7 @@ import type { RemotePresenceObserver } from "../hub/presence-listener.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { chunks, type NodeMessage, parseMessage } from "./node-message.js";
 import { NodeRequests, type Peers } from "./node-requests.js";
+import { NodeRevocations } from "./node-revocations.js";
 import type { StreamSession } from "./stream-session.js";
 
 export interface NodesOptions {
@@ -47,6 +48,7 @@ const START_TIMEOUT_MS = 10_000;
 export class Nodes {
   /** To the other nodes. */
   readonly requests: NodeRequests;
+  readonly revocations = new NodeRevocations((revoked) => this.#send({ revoked }));
   readonly #options: NodesOptions;
   readonly #remoteNodes = new Map<string, RemoteNode>();
   /** This node's subscribers, and those that joined and left since the last message. */
@@ -212,6 +214,7 @@ export class Nodes {
     this.#sendChanges(); // after the full state, joined and left subscribers would be no events
     this.#send({ full: true, ...(ask !== undefined && { ask }) });
     for (const joined of chunks(this.#subscribers.values())) this.#send({ joined });
+    this.revocations.sendAll();
   }
 
   /** Requests of several nodes share one answer. */
@@ -248,6 +251,7 @@ export class Nodes {
     } else if (!isNext || !known) node.isComplete = false;
     if (!node.isComplete) this.#requestFullState(id);
     this.#applyChanges(node, message);
+    this.revocations.receive(message.revoked);
     if (ask === "*" || ask === this.#options.id) this.#scheduleFullState();
   }
 

@@ -557,13 +557,13 @@ const SECTIONS = {
       type: listenAddressType,
       default: "127.0.0.1:6780",
       change: "restart",
-      doc: "Listen address of the admin server. /metrics, /healthz, /readyz and /status are open to every client that can connect; the dashboard (/), /clients and /disconnect are for operators.",
+      doc: "Listen address of the admin server. /metrics, /healthz, /readyz and /status are open to every client that can connect; the dashboard (/), /clients, /disconnect and /revoke are for operators.",
     }),
     token: key<string>({
       type: bearerTokenType,
       default: "",
       change: "restart",
-      doc: "Bearer token for the dashboard (/), /clients and /disconnect. Empty: open on a loopback address, disabled on any other.",
+      doc: "Bearer token for the dashboard (/), /clients, /disconnect and /revoke. Empty: open on a loopback address, disabled on any other.",
     }),
   },
   log: {

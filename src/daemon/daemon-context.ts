@@ -13,6 +13,7 @@ import type { Beacon } from "../hub/beacon.js";
 import type { Bus } from "../hub/bus.js";
 import type { Observe } from "../hub/events.js";
 import type { Hub } from "../hub/hub.js";
+import type { Revocations } from "../hub/revocations.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { ServedMongrel2 } from "../mongrel2/serve-mongrel2.js";
 import type { DaemonState } from "../observability/admin/daemon-state.js";
@@ -74,6 +75,7 @@ export class DaemonContext {
   presence: Presence | undefined;
   hub: Hub | undefined;
   publisher: Publisher | undefined;
+  revocations: Revocations | undefined;
   remover: Remover | undefined;
   /** The [[topic]] tables. Absent = the event log has not started. */
   rules: TopicRules | undefined;

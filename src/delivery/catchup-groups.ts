@@ -1,25 +1,26 @@
 /**
  * The groups of clients that catch up: clients of one audience that have been sent everything up to the same offset share a group, and with
- * it each read and each body. A client to which a notice is due is in a group of its own until the notice is sent.
+ * it each read and each body. A client whose topics have changed is in a group of its own until it was told so (Transition).
  */
-import type { Trial } from "../matching/trial.js";
 import type { Audience } from "./audience.js";
 import type { CatchingUp, Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
+import type { PublicationTrial } from "./page-reader.js";
 import type { Selecting } from "./selecting.js";
+import type { Transition } from "./stream-control.js";
 
 /** It is the state of each of its clients. */
 export interface CatchupGroup extends CatchingUp {
   readonly audience: Audience<Client>;
   readonly clients: Set<Client>;
-  /** The data of the m2push-topics event that precedes the next event of its one client; undefined = none is due. */
-  readonly notice: string | undefined;
+  /** What precedes the next event of its one client, whose topics have changed; undefined = nothing. */
+  readonly transition: Transition | undefined;
   /** A read is in progress: the group waits for it. */
   isReading: boolean;
   /** The result of that read. */
   page: ReadPage | undefined;
   /** Of the publication after its cursor, which took more than one slice. */
-  trial: Trial | undefined;
+  trial: PublicationTrial | undefined;
   /** Its next body is one publication of this size, for which no client had credit, bytes; 0 = unknown. */
   neededBytes: number;
 }
@@ -34,9 +35,9 @@ export interface CatchupPlace {
 export class CatchupGroups {
   /** All groups, in the order in which they are served: a served group moves to the end. */
   readonly #queue = new Set<CatchupGroup>();
-  /** Those without a notice, by audience, and by cursor and selection. */
+  /** Those without a transition, by audience, and by cursor and selection. */
   readonly #shared = new Map<Audience<Client>, Map<number | string, CatchupGroup>>();
-  /** Those with a notice. */
+  /** Those with a transition. */
   readonly #own = new Map<Client, CatchupGroup>();
 
   get count(): number {
@@ -48,23 +49,24 @@ export class CatchupGroups {
     return this.#queue[Symbol.iterator]();
   }
 
-  /** The groups of an audience, those with a notice excepted. */
+  /** The groups of an audience, those with a transition excepted. */
   of(audience: Audience<Client>): Iterable<CatchupGroup> {
     return this.#shared.get(audience)?.values() ?? [];
   }
 
-  /** The group at a place that has no notice; undefined = there is none. */
+  /** The group at a place that has no transition; undefined = there is none. */
   at(audience: Audience<Client>, { cursor, selecting }: CatchupPlace): CatchupGroup | undefined {
     return this.#shared.get(audience)?.get(keyOf(cursor, selecting));
   }
 
-  /** Puts a client that is in no group into one. */
-  put(client: Client, place: CatchupPlace, notice?: string): void {
-    const group =
-      notice === undefined ? this.#groupAt(client.audience, place) : this.#add(client.audience, place, notice);
-    if (notice !== undefined) this.#own.set(client, group);
+  /** Puts a client that is in no group into one, and returns it. */
+  put(client: Client, place: CatchupPlace, transition?: Transition): CatchupGroup {
+    const { audience } = client;
+    const group = transition ? this.#add(audience, place, transition) : this.#groupAt(audience, place);
+    if (transition) this.#own.set(client, group);
     group.clients.add(client);
     client.catchUp(group);
+    return group;
   }
 
   /** Takes a client out of its group, which stays if it has other clients; false if the client is in none. */
@@ -80,11 +82,11 @@ export class CatchupGroups {
   /** Takes a client out of its group. Must be followed by dropIfEmpty(). */
   take(group: CatchupGroup, client: Client): void {
     group.clients.delete(client);
-    if (group.notice !== undefined) this.#own.delete(client);
+    if (group.transition) this.#own.delete(client);
   }
 
   dropIfEmpty(group: CatchupGroup): void {
-    if (group.clients.size > 0 || !this.#queue.delete(group) || group.notice !== undefined) return;
+    if (group.clients.size > 0 || !this.#queue.delete(group) || group.transition) return;
     const groups = this.#shared.get(group.audience);
     groups?.delete(keyOf(group.cursor, group.selecting));
     if (groups?.size === 0) this.#shared.delete(group.audience);
@@ -117,14 +119,18 @@ export class CatchupGroups {
     return group;
   }
 
-  #add(audience: Audience<Client>, { cursor, selecting }: CatchupPlace, notice: string | undefined): CatchupGroup {
+  #add(
+    audience: Audience<Client>,
+    { cursor, selecting }: CatchupPlace,
+    transition: Transition | undefined,
+  ): CatchupGroup {
     const group: CatchupGroup = {
       name: "catchingUp",
       audience,
       cursor,
       selecting,
       clients: new Set(),
-      notice,
+      transition,
       isReading: false,
       page: undefined,
       trial: undefined,

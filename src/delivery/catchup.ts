@@ -9,6 +9,7 @@
 
 import type { Budget } from "../matching/match-budget.js";
 import type { Clock } from "../util/clock.js";
+import type { AddedReader } from "./added-reader.js";
 import type { Audience } from "./audience.js";
 import { type CatchupGroup, CatchupGroups, type CatchupPlace } from "./catchup-groups.js";
 import { BEFORE_ALL, type Client } from "./client.js";
@@ -17,6 +18,7 @@ import { PageReader, type PageReaderOptions } from "./page-reader.js";
 import type { GapReason } from "./reasons.js";
 import type { Selecting } from "./selecting.js";
 import type { SelectionReader } from "./selection-reader.js";
+import type { AddedReplay, Transition, TransitionStep } from "./stream-control.js";
 
 /** The next body of some clients, to be sent in the next flush. */
 export interface CatchupStep {
@@ -30,12 +32,13 @@ export interface CatchupStep {
   readonly selecting: Selecting | undefined;
   /** Whether they are live after this step. */
   readonly isLive: boolean;
-  /** The data of the m2push-topics event that the body is; absent = it is none. */
-  readonly notice?: string;
+  /** Of a client whose topics have changed: what it had to be sent first, and what is left of it. Absent = nothing. */
+  readonly transition?: TransitionStep;
 }
 
 export interface CatchupOptions extends PageReaderOptions {
   readonly selections: SelectionReader;
+  readonly added: Pick<AddedReader, "read">;
   /** Makes the event that tells a client that publications are lost, and from where its stream goes on. */
   readonly gap: (reason: GapReason, cursor: number) => Buffer;
   /** Makes the event that ends a selection: the position of the client. */
@@ -82,11 +85,11 @@ export class Catchup {
 
   /**
    * The client has been sent everything up to the cursor of `place`, of its selection if it has one, and gets the rest from the history. It is
-   * no member of its audience. `notice`: the data of an m2push-topics event that precedes the rest.
+   * no member of its audience. `transition` precedes the rest.
    */
-  add(client: Client, place: CatchupPlace, notice?: string): void {
+  add(client: Client, place: CatchupPlace, transition?: Transition): void {
     this.#size++;
-    this.#groups.put(client, place, notice);
+    this.#groups.put(client, place, transition);
   }
 
   /** Removes a client that catches up from its group. */
@@ -96,8 +99,8 @@ export class Catchup {
 
   /** All cursors are invalid: every client starts again before the oldest publication, and is told so. */
   rewind(): void {
-    for (const { clients, notice } of this.#groups.removeAll())
-      for (const client of clients) this.#groups.put(client, { cursor: BEFORE_ALL }, notice);
+    for (const { clients, transition } of this.#groups.removeAll())
+      for (const client of clients) this.#groups.put(client, { cursor: BEFORE_ALL }, transition);
   }
 
   clear(): void {
@@ -114,7 +117,7 @@ export class Catchup {
   hasWork(head: number): boolean {
     if (this.#size === 0) return false;
     for (const group of this.#groups) {
-      const isDue = group.notice !== undefined || group.cursor <= group.audience.joinOffset(head);
+      const isDue = group.transition !== undefined || group.cursor <= group.audience.joinOffset(head);
       if (isDue && !group.isReading && hasCredit(group)) return true;
     }
     return false;
@@ -167,7 +170,7 @@ export class Catchup {
   #advance(group: CatchupGroup, head: number): CatchupStep | undefined {
     const { history } = this.#options;
     const join = group.audience.joinOffset(head);
-    if (group.notice !== undefined) return this.#announce(group, group.notice, join);
+    if (group.transition) return this.#advanceTransition(group, group.transition, join);
     if (group.selecting) return this.#advanceSelection(group, group.selecting, join);
     if (group.cursor > join) return undefined; // ahead of its audience, for which publications that it has had are still queued
     if (group.cursor === join) return this.#step(group, { cursor: join }, join, []);
@@ -204,10 +207,28 @@ export class Catchup {
     return publications.filter((it) => this.#options.history.isVisible(it)).map(({ bytes }) => bytes);
   }
 
-  #announce(group: CatchupGroup, notice: string, join: number): CatchupStep | undefined {
-    const event = this.#options.topicsEvent(notice, Math.max(0, group.cursor));
-    const step = this.#step(group, group, join, [event]);
-    return step && { ...step, events: 0, notice };
+  /** What added topics had before, then the event that tells of the change. In a new epoch everything is replayed anyway. */
+  #advanceTransition(group: CatchupGroup, before: Transition, join: number): CatchupStep | undefined {
+    const { history, gap, topicsEvent } = this.#options;
+    const [added, ...others] = group.cursor < 0 ? [] : (before.added ?? []);
+    if (!added) {
+      const event = topicsEvent(before.notice, Math.max(0, group.cursor));
+      return this.#step(group, group, join, [event], { before, after: undefined });
+    }
+    const left = (it: AddedReplay) => ({ ...before, added: it.after < group.cursor ? [it, ...others] : others });
+    const lost = added.gap ?? (added.after < history.floor && !added.request ? "expired" : undefined);
+    if (lost) {
+      const after = left({ ...added, gap: undefined, after: Math.max(added.after, history.floor) });
+      return this.#step(group, group, join, [gap(lost, group.cursor)], { before, after });
+    }
+    const page = group.page ?? this.#options.added.read(group, added, this.#slice);
+    if (!page || (!(page instanceof Promise) && page.through === added.after && group.trial))
+      return this.#continueLater(group);
+    if (page instanceof Promise) return this.#await(group, page);
+    const chunks = this.#visible(page);
+    const reason = page.isBroken ? lossOf(group) : page.isUnavailable ? "unavailable" : page.gap;
+    if (reason) chunks.push(gap(reason, group.cursor));
+    return this.#step(group, group, join, chunks, { before, after: left({ ...added, after: page.through }) });
   }
 
   /** The slice was too small: the next one goes on. */
@@ -229,25 +250,29 @@ export class Catchup {
    * Moves the clients of a group that have credit for the body to another place, or into their audience where the cursor meets it. The
    * others stay.
    */
-  #step(group: CatchupGroup, place: CatchupPlace, join: number, chunks: readonly Buffer[]): CatchupStep | undefined {
+  #step(
+    group: CatchupGroup,
+    place: CatchupPlace,
+    join: number,
+    chunks: readonly Buffer[],
+    transition?: TransitionStep,
+  ): CatchupStep | undefined {
     const { cursor, selecting } = place;
     const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
     const bytes = body?.length ?? 0;
     const clients = [...group.clients].filter((it) => it.creditAvailable >= Math.min(bytes, it.creditLimit));
     group.neededBytes = clients.length > 0 ? 0 : bytes;
     if (clients.length === 0) return undefined;
-    const isLive = cursor === join && !selecting;
+    const isLive = cursor === join && !selecting && !transition?.after;
     for (const client of clients) {
       client.debit(bytes);
       this.#groups.take(group, client);
       if (isLive) this.#join(client);
-      else this.#groups.put(client, place);
+      else this.#groups.put(client, place, transition?.after).trial ??= group.trial;
     }
     if (group.clients.size === 0) this.#groups.dropIfEmpty(group);
     else this.#groups.moveToEnd(group);
-    const next = this.#groups.at(group.audience, place);
-    if (next) next.trial ??= group.trial;
-    return { clients, body, events: chunks.length, cursor, selecting, isLive };
+    return { clients, body, events: chunks.length, cursor, selecting, isLive, ...(transition && { transition }) };
   }
 
   #join(client: Client): void {

@@ -14,6 +14,8 @@ export interface ClientIdentity {
   readonly expiresAt?: number | undefined;
   /** Fingerprints of the keys that signed its tokens; absent = it connected without a token. */
   readonly keyFingerprints?: readonly string[] | undefined;
+  /** Ids by which its tokens can be revoked; absent = it connected without a token. Opaque to delivery. */
+  readonly tokenIds?: readonly string[] | undefined;
   /** Its entry in the subscription API and in presence events; absent = it has none. Opaque to delivery. */
   readonly subscriber?: Subscriber | undefined;
   /** Bytes that may be in flight to it (Mongrel2's DOWNLOAD_CREDITS); absent = no limit. */

@@ -17,6 +17,7 @@ export interface StoredClient {
   readonly expiresAt?: number | undefined;
   /** See Client; absent = it connected without a token, or an older version stored it. */
   readonly keyFingerprints?: readonly string[] | undefined;
+  readonly tokenIds?: readonly string[] | undefined;
   readonly subscriber?: Subscriber | undefined;
   /** When it subscribed: Clock.monotonic(). */
   readonly since: number;

@@ -17,7 +17,7 @@ import type { Audience, Member } from "./audience.js";
 import type { ClientIdentity } from "./client-identity.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
 import type { Selecting } from "./selecting.js";
-import type { StreamControl } from "./stream-control.js";
+import type { StreamControl, TransitionStep } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 
 /** The cursor of a client that has seen no publication of the epoch and must be told that it missed some. */
@@ -57,6 +57,7 @@ export class Client implements Member {
   readonly since: number;
   readonly expiresAt: number | undefined;
   readonly keyFingerprints: readonly string[] | undefined;
+  readonly tokenIds: readonly string[] | undefined;
   /** Bytes that may be in flight to it; Infinity without flow control. */
   readonly creditLimit: number;
   #audience: Audience<Client>;
@@ -75,6 +76,7 @@ export class Client implements Member {
     this.since = identity.since;
     this.expiresAt = identity.expiresAt;
     this.keyFingerprints = identity.keyFingerprints;
+    this.tokenIds = identity.tokenIds;
     this.creditLimit = identity.creditLimit ?? Number.POSITIVE_INFINITY;
     this.#audience = audience;
     this.#subscriber = identity.subscriber;
@@ -159,9 +161,14 @@ export class Client implements Member {
     this.#control = control;
   }
 
-  /** Mongrel2 has taken this notice. */
-  noticeTaken(notice: string): void {
-    if (this.#control?.notice === notice) this.#control = { ...this.#control, notice: undefined };
+  /** Its stream has got everything for its topics after this offset. */
+  startsAt(offset: number): void {
+    if (this.#control) this.#control = { ...this.#control, start: offset };
+  }
+
+  /** Mongrel2 has taken what a flush sent it of a transition. */
+  transitionTaken({ before, after }: TransitionStep): void {
+    if (this.#control?.pending === before) this.#control = { ...this.#control, pending: after };
   }
 
   /** Bytes are in flight to it. */
@@ -188,7 +195,7 @@ interface AcknowledgedStep {
   readonly cursor: number;
   readonly selecting: Selecting | undefined;
   readonly isLive: boolean;
-  readonly notice?: string;
+  readonly transition?: TransitionStep;
 }
 
 /**
@@ -222,12 +229,12 @@ export class Acknowledgements {
   /** The fence of a flush has passed: everything up to `through` for covered clients, and the steps of those that catch up. */
   flushTaken(through: number, steps: readonly AcknowledgedStep[]): void {
     this.#fence = through;
-    for (const { clients, cursor, selecting, isLive, notice } of steps) {
+    for (const { clients, cursor, selecting, isLive, transition } of steps) {
       for (const client of clients) {
         if (client.state.name === "closed") continue;
         // The client may have fallen behind since: then fences say nothing about what follows.
         client.acknowledge(cursor, isLive && client.state.name === "live", selecting);
-        if (notice !== undefined) client.noticeTaken(notice);
+        if (transition) client.transitionTaken(transition);
         this.#put(client);
       }
     }
@@ -243,8 +250,8 @@ export class Acknowledgements {
   }
 
   /** A client's topics have changed at a cursor, up to which Mongrel2 has taken everything; it catches up from there. */
-  changed(client: Client, cursor: number, selecting: Selecting | undefined): void {
-    client.acknowledge(cursor, false, selecting);
+  changed(client: Client, cursor: number): void {
+    client.acknowledge(cursor, false, undefined);
     this.#put(client);
   }
 
@@ -264,7 +271,7 @@ export class Acknowledgements {
   /** What the next process needs to continue the client's stream. */
   stored(client: Client): StoredClient {
     const { id, remote, since, creditLimit, expiresAt, keyFingerprints, coveredByServerFence } = client;
-    const { subscriber, control } = client;
+    const { tokenIds, subscriber, control } = client;
     const { selectors, grants } = interestTexts(client.audience.interest);
     const acknowledgedOffset = this.of(client);
     const stored: Writable = { id, remote, since, acknowledgedOffset, coveredByServerFence, selectors };
@@ -273,6 +280,7 @@ export class Acknowledgements {
     if (creditLimit !== Number.POSITIVE_INFINITY) stored.creditLimit = creditLimit;
     if (expiresAt !== undefined) stored.expiresAt = expiresAt;
     if (keyFingerprints) stored.keyFingerprints = keyFingerprints;
+    if (tokenIds && tokenIds.length > 0) stored.tokenIds = tokenIds;
     if (subscriber) stored.subscriber = subscriber;
     if (client.acknowledgedSelecting) stored.selection = client.acknowledgedSelecting.stored;
     if (control) stored.control = control;

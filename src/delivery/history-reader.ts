@@ -10,11 +10,14 @@ import type { Cancel, Clock } from "../util/clock.js";
 import { conditionTexts } from "../util/condition-texts.js";
 import type { Conditions } from "../util/conditions.js";
 import type { EqualIds, History, HistoryPage, ReadOptions } from "./history.js";
+import type { GapReason } from "./reasons.js";
 
 /** A page, or what takes its place where it could not be read. */
 export interface ReadPage extends HistoryPage {
   /** Publications up to `through` could not be read. */
   readonly isUnavailable?: true;
+  /** Publications are missing for this reason. */
+  readonly gap?: GapReason;
 }
 
 /** Reads for one page: with 5 intervals between them, 3 seconds. */

@@ -18,6 +18,8 @@ export interface PageReaderOptions {
   readonly trial: (audience: Audience<Client>, publication: Publication) => Trial;
 }
 
+export type PublicationTrial = Pick<Trial, "publication" | "run">;
+
 /** Clients that get the same body. */
 interface Receivers {
   readonly clients: ReadonlySet<Client>;
@@ -28,7 +30,9 @@ interface Reader extends Receivers {
   readonly audience: Audience<Client>;
   readonly cursor: number;
   /** Of the publication after its cursor, begun in an earlier slice. */
-  trial: Trial | undefined;
+  trial: PublicationTrial | undefined;
+  /** Absent = PageReaderOptions.trial, for its audience. */
+  readonly trialOf?: (publication: Publication) => PublicationTrial;
 }
 
 /** Publications that one read examines at most. */
@@ -73,7 +77,7 @@ export class PageReader {
   /** Undefined: the slice is spent. The next slice continues with the same publication. */
   #isWanted(reader: Reader, publication: Publication, slice: Budget): boolean | undefined {
     const begun = reader.trial?.publication.offset === publication.offset ? reader.trial : undefined;
-    const trial = begun ?? this.#options.trial(reader.audience, publication);
+    const trial = begun ?? reader.trialOf?.(publication) ?? this.#options.trial(reader.audience, publication);
     const isWanted = trial.run(slice);
     reader.trial = isWanted === undefined ? trial : undefined;
     return isWanted;

@@ -12,7 +12,7 @@ export const DISCONNECT_REASONS = [
   "second request",
   /** Its token has expired. */
   "expired",
-  /** The key that signed its token was removed. */
+  /** Its token was revoked, or the key that signed it was removed. */
   "revoked",
   /** An operator disconnected it. */
   "kicked",

@@ -1,5 +1,6 @@
 /** Reads the next events of a selection for the clients that are being sent it, in slices of limited work. */
 import type { Budget } from "../matching/match-budget.js";
+import type { Selector } from "../matching/selector.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
 import type { HistoryReader, ReadPage } from "./history-reader.js";
@@ -8,7 +9,12 @@ import type { Selecting } from "./selecting.js";
 import { READ_UNITS, type Selection, type SelectionSearch } from "./selection-search.js";
 
 export interface SelectionReaderOptions extends Pick<PageReaderOptions, "history" | "maxBytes" | "flushBytes"> {
-  readonly search: (audience: Audience<Client>, selecting: Selecting) => SelectionSearch;
+  /** `selectors`: search for these instead of those of the audience. */
+  readonly search: (
+    audience: Audience<Client>,
+    selection: Pick<Selecting, "request" | "join">,
+    selectors?: readonly Selector[],
+  ) => SelectionSearch;
 }
 
 /** Clients that get the same events of a selection. */

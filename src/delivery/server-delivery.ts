@@ -5,10 +5,11 @@
 
 import { type Interest, interestFromTexts } from "../matching/interest.js";
 import type { Budget } from "../matching/match-budget.js";
+import { textOf } from "../matching/selector.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
-import type { Audience } from "./audience.js";
+import { AddedReader } from "./added-reader.js";
 import { maxBodyBytes } from "./batch.js";
 import { Catchup } from "./catchup.js";
 import { Acknowledgements, BEFORE_ALL, type Client } from "./client.js";
@@ -21,15 +22,17 @@ import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
 import { Outbox } from "./outbox.js";
 import type { Outlet } from "./outlet.js";
 import { Overload } from "./overload.js";
+import type { PageReaderOptions } from "./page-reader.js";
 import { PendingConnections } from "./pending-connections.js";
 import type { DisconnectReason, GapReason } from "./reasons.js";
 import { Registry } from "./registry.js";
 import { gapEvent, namedOpening, planReplay, positionEvent, type Replay, streamStart, topicsEvent } from "./replay.js";
 import type { RequestRecord } from "./request-record.js";
 import { Selecting } from "./selecting.js";
-import { SelectionReader } from "./selection-reader.js";
+import { SelectionReader, type SelectionReaderOptions } from "./selection-reader.js";
 import { DEFAULT_SELECTION_LIMITS, type SelectionLimits, SelectionSearch } from "./selection-search.js";
 import { StateOpenings } from "./state-openings.js";
+import { type AddedReplayRequest, addedRequest, changedControl } from "./stream-control.js";
 import type { Subscriber } from "./subscriber.js";
 import type { Subscription } from "./subscription.js";
 import type { TopicOffsets } from "./topic-offsets.js";
@@ -91,6 +94,8 @@ export interface TopicChange {
   readonly subscriber: Subscriber | undefined;
   /** The data of the m2push-topics event that precedes the client's next event. */
   readonly notice: string;
+  /** What is asked for of the publications that added topics had before; absent = nothing. */
+  readonly replay?: AddedReplayRequest | undefined;
 }
 
 /** Bytes, counted for each receiver, that one flush may spend on clients that catch up. */
@@ -130,16 +135,14 @@ export class ServerDelivery {
     const registry = new Registry(outlet, base, { budget, rules });
     const acknowledgements = new Acknowledgements(name, clients, history.last);
     const maxBytes = () => maxBodyBytes(registry.size);
-    const selections = selectionReader(options, registry, maxBytes);
+    const trial: PageReaderOptions["trial"] = (audience, publication) => registry.trial(audience, publication);
+    const reading = { history: reader, maxBytes, flushBytes: CATCHUP_FLUSH_BYTES, search: searchOf(options, registry) };
+    const selections = new SelectionReader(reading);
     const position = (cursor: number, isNamed: boolean) => positionEvent(history, cursor, isNamed);
     this.#stateOpenings = new StateOpenings({ selections, history: reader, clock, position });
     const catchup = new Catchup({
-      history: reader,
-      clock,
-      maxBytes,
-      flushBytes: CATCHUP_FLUSH_BYTES,
-      trial: (audience, publication) => registry.trial(audience, publication),
-      selections,
+      ...{ ...reading, clock, trial, selections },
+      added: new AddedReader({ ...reading, trial, base }),
       gap: (reason, cursor) => this.gap(reason, cursor),
       position,
       topicsEvent: (notice, cursor) => topicsEvent(history, notice, cursor),
@@ -275,7 +278,7 @@ export class ServerDelivery {
     const { head, isPublicOnly = false, namesOpening = true, selection } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
-    const { id, remote, interest, expiresAt, keyFingerprints, subscriber, control } = subscription;
+    const { id, remote, interest, expiresAt, keyFingerprints, tokenIds, subscriber, control } = subscription;
     const since = clock.monotonic();
     // Spreading the subscription takes 15 us more for each of the first 10,000 connects.
     const client = this.#registry.add({
@@ -285,6 +288,7 @@ export class ServerDelivery {
       since,
       expiresAt,
       keyFingerprints,
+      tokenIds,
       subscriber,
       creditLimit,
       control,
@@ -292,6 +296,7 @@ export class ServerDelivery {
     const join = client.audience.joinOffset(this.#outbox.head);
     const replay = planReplay(history, subscription.replay, join);
     const { cursor, gap } = replay;
+    client.startsAt(selection ? this.#outbox.head : cursor);
     const opening = control && namedOpening(history, selection ? undefined : cursor, control.name);
     if (selection) {
       const selecting = new Selecting({ request: selection, join: this.#outbox.head, isNamed: namesOpening });
@@ -341,23 +346,36 @@ export class ServerDelivery {
 
   /**
    * Moves a client to the audience of another interest at its present offset, between two publications: it gets those up to that offset by its
-   * former interest, and those after it by the new one, each once. What is left of a selection is that of the new one. Returns the offset. The client record has the change after
-   * ClientStore.written(). A TypeError for a client that did not ask for control.
+   * former interest, and those after it by the new one, each once. Returns the offset. The client record has the change after
+   * ClientStore.written(). A TypeError for a client that did not ask for control; "unavailable" if too many of its replays wait.
    */
-  changeTopics(client: Client, { interest, subscriber, notice }: TopicChange): number {
+  changeTopics(client: Client, { interest, subscriber, notice, replay }: TopicChange): number {
     if (!client.control) throw new TypeError(`the topics of client ${client.id} do not change`);
-    const control = { ...client.control, notice };
-    const cursor = this.sentOffset(client);
-    const former = client.state.name === "catchingUp" ? client.state.selecting : undefined;
-    const selecting = former && new Selecting(former);
+    const { history, clock } = this.#options;
+    const former = client.audience.interest.selectors.map(textOf);
+    // A selection is of what was published up to its join: what is left of it is sent first, in the way of a replay.
+    const selecting = client.state.name === "catchingUp" ? client.state.selecting : undefined;
+    const sent = this.sentOffset(client);
+    const offset = selecting ? selecting.join : sent;
+    const control = changedControl(client.control, offset, {
+      ...{ former, selectors: interest.selectors.map(textOf), notice },
+      unsent: selecting && {
+        selectors: former,
+        former: [],
+        after: sent,
+        request: selecting.request,
+        gap: selecting.gap,
+      },
+      request: replay && addedRequest(history, replay, offset),
+    });
     if (client.state.name === "catchingUp") this.#catchup.remove(client);
     else client.audience.remove(client);
     client.close();
-    this.#registry.move(client, interest, { subscriber, control }, this.#options.clock.monotonic());
-    this.#catchup.add(client, { cursor, selecting }, notice);
-    this.#acknowledgements.changed(client, cursor, selecting);
+    this.#registry.move(client, interest, { subscriber, control }, clock.monotonic());
+    this.#catchup.add(client, { cursor: offset }, control.pending);
+    this.#acknowledgements.changed(client, offset);
     this.#options.observe({ type: "topicsChanged", server: this.name, client });
-    return cursor;
+    return offset;
   }
 
   /** The client is not connected any more. Undefined when the id has no client: notices arrive late, twice, or for other connections. */
@@ -436,10 +454,10 @@ export class ServerDelivery {
   /** Live if the cursor is where its audience is and it gets nothing before, neither a selection nor a notice; otherwise catching up. */
   #place(client: Client, cursor: number, join: number, selecting?: Selecting): void {
     this.#expiry.watch(client);
-    const notice = client.control?.notice;
-    const isLive = cursor === join && !selecting && notice === undefined;
+    const pending = client.control?.pending;
+    const isLive = cursor === join && !selecting && !pending;
     if (isLive) client.audience.add(client);
-    else this.#catchup.add(client, { cursor, selecting }, notice);
+    else this.#catchup.add(client, { cursor, selecting }, pending);
     this.#acknowledgements.start(client, cursor, isLive, selecting);
   }
 
@@ -448,16 +466,15 @@ export class ServerDelivery {
   }
 }
 
-function selectionReader(
+/** Makes the searches for the events of selections. */
+function searchOf(
   { topics, reader: history, base, selectionLimits: limits = DEFAULT_SELECTION_LIMITS }: ServerDeliveryOptions,
   registry: Registry,
-  maxBytes: () => number,
-): SelectionReader {
-  const search = (audience: Audience<Client>, selecting: Selecting) =>
-    new SelectionSearch(audience.interest, selecting, {
+): SelectionReaderOptions["search"] {
+  return (audience, selection, selectors) =>
+    new SelectionSearch(selectors ? { ...audience.interest, selectors } : audience.interest, selection, {
       ...{ topics, history, base, limits },
       trial: (publication) => registry.trial(audience, publication),
       mustTry: () => registry.mayBar(audience),
     });
-  return new SelectionReader({ history, maxBytes, flushBytes: CATCHUP_FLUSH_BYTES, search });
 }

@@ -3,6 +3,7 @@
  * token is logged; the client learns a status and a challenge (RFC 6750 section 3).
  */
 
+import type { KnownToken } from "../hub/revocations.js";
 import type { Selector } from "../matching/selector.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { HttpRequest } from "../protocol/request.js";
@@ -21,6 +22,8 @@ export type Principal = Grants<Selector> | "anonymous";
 type PresentedTokens = Extract<PresentedToken, { kind: "tokens" }>;
 
 export interface AccessOptions {
+  /** Whether a token was revoked; absent = none was. */
+  readonly isRevoked?: (token: KnownToken) => boolean;
   readonly publishers: Verifier<Selector>;
   readonly subscribers: Verifier<Selector>;
   /** Tokens are also found in the places of Mercure 0.x. */
@@ -47,6 +50,10 @@ export class Access {
   /** Fingerprints of the keys that may sign the tokens of subscribers. */
   get subscriberKeys(): ReadonlySet<string> {
     return this.#options.subscribers.keyFingerprints;
+  }
+
+  isRevoked(token: KnownToken): boolean {
+    return this.#options.isRevoked?.(token) === true;
   }
 
   /** Authorizes a subscriber. Synchronous if no token must be verified. */

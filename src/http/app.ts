@@ -4,6 +4,7 @@ import type { Config } from "../config/schema.js";
 import type { History } from "../delivery/history.js";
 import { type M2pushError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
+import type { KnownToken } from "../hub/revocations.js";
 import type { TopicRules } from "../matching/topic-rules.js";
 import { positionId, presenceId } from "../protocol/position.js";
 import type { HttpRequest } from "../protocol/request.js";
@@ -52,6 +53,8 @@ export interface AppDeps {
   readonly rejected?: (error: M2pushError) => void;
   /** Called with warnings about keys, which never contain a key. */
   readonly warn: (warning: string) => void;
+  /** Whether a token was revoked; absent = none was. */
+  readonly isRevoked?: (token: KnownToken) => boolean;
   /** Where issuers whose keys cannot be read are reported; absent = nowhere. */
   readonly conditions?: Conditions;
   /** Reads the keys of an issuer; absent = over HTTP. */
@@ -143,14 +146,10 @@ export class App {
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);
     const list = new SubscriptionsRoute({ path, base, dialects, presence, work, lastEventId, settings }).handle;
-    const changes = new TopicChanges({ hub, history, base, queue, settings, remote: this.#deps.remoteStreams });
+    const changes = new TopicChanges({ ...common, history, queue, remote: this.#deps.remoteStreams });
     const streams = `${path}/streams/`;
-    const patch = new StreamsRoute({
-      path: streams,
-      base,
-      settings,
-      change: (request) => changes.changeAnywhere(request),
-    }).handle;
+    const change = changes.changeAnywhere.bind(changes);
+    const patch = new StreamsRoute({ path: streams, base, settings, change }).handle;
     const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
     const routes = new Map([
       [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
@@ -198,9 +197,10 @@ export class App {
 
   #accessOf(config: Config, issuers: ReadonlyMap<string, TrustedIssuer>): Access {
     const { auth, hub } = config;
-    const { clock, warn } = this.#deps;
+    const { clock, warn, isRevoked = () => false } = this.#deps;
     return new Access({
-      ...createVerifiers(config, { clock, warn, issuers, base: hubUrl(config) }),
+      ...createVerifiers(config, { clock, warn, issuers, isRevoked, base: hubUrl(config) }),
+      isRevoked,
       acceptsV0: this.#dialects.serves("0.x"),
       anonymous: auth.anonymous,
       rules: this.#deps.rules,

@@ -4,12 +4,14 @@
  */
 
 import type { TopicChange } from "../delivery/server-delivery.js";
+import type { AddedReplayRequest } from "../delivery/stream-control.js";
 import type { JsonValue, Subscribed, Subscriber } from "../delivery/subscriber.js";
 import { ProtocolError } from "../errors.js";
 import type { OpenStream } from "../hub/controlled-streams.js";
 import type { Hub } from "../hub/hub.js";
 import type { CompileWork } from "../matching/compile-work.js";
 import { canonical, parseSelector, type Selector, textOf, wordsOf } from "../matching/selector.js";
+import { LIMITS } from "../protocol/limits.js";
 import { positionId } from "../protocol/position.js";
 import type { CompileQueue } from "./compile-queue.js";
 import type { Form } from "./form.js";
@@ -17,6 +19,7 @@ import type { MercureDialect, RequestedSelector } from "./mercure/dialect.js";
 import { dialectNamed } from "./mercure/dialects.js";
 import { checkPatternCost } from "./pattern-cost.js";
 import type { LiveSettings } from "./settings.js";
+import { stateRequestIn } from "./state-parameters.js";
 import { checkSelectorBytes, isPattern } from "./subscribe-request.js";
 
 /** A request to change a stream, whose principal is authorized. It is JSON. */
@@ -52,6 +55,8 @@ export interface TopicChangesDeps {
   readonly base: string;
   readonly queue: CompileQueue;
   readonly settings: LiveSettings;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   /** Absent = there are none. */
   readonly remote?: RemoteStreams | undefined;
 }
@@ -103,12 +108,24 @@ export class TopicChanges {
     const edit = readEdit(form, dialect);
     const compiled = await this.#compile(edit);
     if (control.owner === undefined && this.#deps.settings.current.access.needToken(compiled.added)) throw needsToken();
+    const from = await this.#replay(form, dialect);
+    const replay = from && { selectors: compiled.added.map(textOf), from };
     let selectors: readonly Selector[] = [];
     const offset = await hub.streams.change(name, owner, (stream) => {
       selectors = selectorsAfter(stream, compiled, dialect);
-      return this.#decide(stream, selectors, changedSubscriber(stream, edit, payloads), dialect);
+      return { ...this.#decide(stream, selectors, changedSubscriber(stream, edit, payloads), dialect), replay };
     });
     return { position: positionId(history.epoch, offset), parameters: dialect.parametersOf(selectors) };
+  }
+
+  /** What is asked for of the earlier events of added topics; a last event id has priority, as for a new stream. */
+  #replay(form: Form, dialect: MercureDialect): ReplayFrom | undefined | Promise<ReplayFrom> {
+    const { hub, now } = this.#deps;
+    const lastEventId = dialect.lastEventId(form);
+    const state = stateRequestIn(form);
+    if (lastEventId !== undefined) return hub.findReplay(lastEventId);
+    if (state?.kind !== "since") return state;
+    return hub.findReplaySince("time" in state ? state.time : now() - state.agoMs);
   }
 
   #compile({ added, removed }: Edit): CompiledEdit | Promise<CompiledEdit> {
@@ -133,12 +150,24 @@ export class TopicChanges {
   }
 }
 
+type ReplayFrom = AddedReplayRequest["from"];
+
+/** Names of the parameters that ask for earlier events: see http/last-event-id.ts and http/state-parameters.ts. */
+const REPLAY_PARAMETER = /^(latest|last|since|(evs[-_])?last[-_]?event[-_]?id)$/i;
+
+/** Such parameters of one request that is handed to another daemon. */
+const MAX_REPLAY_PARAMETER_COUNT = 10;
+
 /** The parameters that count. Throws "too_large" where no stream could have what is added, and what is removed. */
 function formToSend(form: Form): [name: string, value: string][] {
   const counting = form.filter(([name]) => /^(add|remove)(_|$)/.test(name));
+  const replay = form.filter(([name]) => REPLAY_PARAMETER.test(name));
+  if (replay.length > MAX_REPLAY_PARAMETER_COUNT) throw new ProtocolError("too_large", "too many last event ids");
   for (const action of ["add", "remove"])
     checkSelectorBytes(counting.flatMap(([name, value]) => (name.startsWith(action) ? [{ value }] : [])));
-  return counting.map(([name, value]) => [name, value]);
+  // No id is longer: what is cut off is unknown, as the whole would be.
+  const ids = replay.map(([name, value]): [string, string] => [name, value.slice(0, LIMITS.idBytes + 1)]);
+  return [...counting.map(([name, value]): [string, string] => [name, value]), ...ids];
 }
 
 /** A request of another daemon, which may have another version: then "unavailable". */

@@ -32,6 +32,8 @@ import { TrustedKeys } from "./trusted-keys.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
 
 export interface HubOptions {
+  /** Whether the token of a client was revoked; absent = none was. */
+  readonly isRevoked?: (client: Client) => boolean;
   readonly bus: Bus;
   readonly history: History;
   readonly clients: ClientStore;
@@ -257,7 +259,7 @@ export class Hub {
     this.#watchers.add(server, client);
     this.streams.add(server, client);
     if (stored.subscriber) this.#options.presenceListener.adopted(stored.subscriber);
-    if (this.#keys.isRevoked(client)) this.end(server, client.id, "revoked");
+    if (this.#keys.isRevoked(client) || this.#options.isRevoked?.(client)) this.end(server, client.id, "revoked");
     server.flush();
     return client;
   }

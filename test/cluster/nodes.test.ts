@@ -56,7 +56,38 @@ class Air {
 const ids = (nodes: Nodes) => [...nodes.subscribers()].map(({ id }) => id.slice(9)).sort();
 const names = (nodes: Nodes) => nodes.snapshot().map(({ name }) => name);
 
+/** The revocations of a node, by their ids. */
+function sharing(nodes: Nodes, ...own: string[]): Set<string> {
+  const known = new Set(own);
+  nodes.revocations.share({
+    all: () => [...known].map((id) => ({ id })),
+    received: (revocations) => {
+      for (const { id } of revocations) known.add(id);
+    },
+  });
+  return known;
+}
+
+const REVOKED = ["a".repeat(16), "b".repeat(16)] as const;
+
 describe("Nodes", () => {
+  test("a token that is revoked on one node is on all, those included that come later or missed it", () => {
+    const air = new Air();
+    const [a, b] = [air.node("a"), air.node("b")];
+    const [known, others] = [sharing(a), sharing(b, REVOKED[1])];
+    assert.deepEqual([...known], [REVOKED[1]], "what the other one knew already");
+    air.lose = () => true;
+    known.add(REVOKED[0]);
+    a.revocations.revoke([{ id: REVOKED[0] }]);
+    assert.ok(!others.has(REVOKED[0]));
+    air.lose = () => false;
+    air.clock.advance(5000);
+    assert.ok(others.has(REVOKED[0]), "the gap in the numbers brings the full state");
+    const late = air.node("c");
+    air.clock.advance(2000);
+    assert.deepEqual([...sharing(late)].sort(), [...REVOKED], "what came before it was ready");
+  });
+
   test("nodes find each other within seconds, in any order of their starts, with the position of each", () => {
     const air = new Air();
     const a = air.node("a", () => 7);

@@ -9,7 +9,7 @@ const server = (name: string, more = "") =>
 const warnings = (toml: string) => configWarnings(load(toml).config);
 
 describe("Configuration warnings", () => {
-  test("a usual configuration has none", () => {
+  test("has none for a usual configuration", () => {
     assert.deepEqual(warnings(""), []);
     assert.deepEqual(warnings(server("main")), []);
   });

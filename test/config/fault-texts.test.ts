@@ -195,7 +195,7 @@ describe("Configuration errors", () => {
     });
   }
 
-  test("tell two servers of one name apart by their lines", () => {
+  test("distinguish two servers of one name by their lines", () => {
     const second = "send_spec = 'tcp://b:1'\nrecv_spec = 'tcp://b:2'\n";
     const duplicate = (name: string, other: string) =>
       `mongrel2.name: ${faultTexts.duplicate("a unique name", name, `mongrel2.name (${other})`)}`;

@@ -103,7 +103,7 @@ describe("loadConfig", () => {
     assert.ok([...sources.values()].every(({ from }) => from === "default"));
   });
 
-  test("the file that comes with m2push says the same as the defaults, but for its paths", () => {
+  test("the packaged file has the default values, except its paths", () => {
     const { config } = loadConfig({ file: "config/m2push.toml" });
     const [main] = config.mongrel2;
     assert.equal(main.control, `ipc://${join(process.cwd(), "run/control")}`);
@@ -114,7 +114,7 @@ describe("loadConfig", () => {
     assert.deepEqual(config, expected);
   });
 
-  test("the file that comes with m2push shows every key", () => {
+  test("the packaged file has every key", () => {
     const { sources } = loadConfig({ file: "config/m2push.toml" });
     for (const [path, source] of sources) assert.equal(source.from, "file", path);
   });

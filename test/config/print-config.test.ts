@@ -13,7 +13,7 @@ function load(toml: string, options: LoadOptions = {}): LoadedConfig {
 }
 
 describe("printConfig", () => {
-  test("every key is printed with its meaning, its form and where its value came from", () => {
+  test("prints every key with its description, its form and the source of its value", () => {
     const printed = printConfig(
       load("[stream]\nretry = '2s'\n", { env: { M2PUSH_LOG_LEVEL: "debug" }, flags: { "history.path": "d" } }),
     );
@@ -70,7 +70,7 @@ describe("printConfig", () => {
     assert.match(printed, /^nats = \["nats:\/\/\*\*\*@host:4222"\]/m);
   });
 
-  test("a printed secret cannot come back as a key", () => {
+  test("a printed placeholder of a secret is rejected as a key", () => {
     const printed = printConfig(load("[auth]\npublisher_key = 's3cret'\n"));
     assert.throws(
       () => load(printed),

@@ -32,7 +32,7 @@ describe("suggest", () => {
     assert.equal(suggest("keep-alive", [...keys]), "keepalive");
   });
 
-  test("of equally near names the first is taken, and there is always one", () => {
+  test("suggests the first of equally near names, and always one", () => {
     assert.equal(suggest("x", ["a", "b"]), "a");
     assert.equal(suggest("", ["long", "a"]), "a");
     assert.equal(suggest("y".repeat(100_000), ["a"]), "a");

@@ -39,7 +39,7 @@ describe("tomlPositions", () => {
     });
   });
 
-  test("a value over many lines does not shift what follows, whatever it holds", () => {
+  test("a value over many lines does not shift the positions after it", () => {
     const values = [
       '"""\nb = 1\n[t]\n\\""" x\n"""',
       "'''\nb = 1\n\\'''",
@@ -61,7 +61,7 @@ describe("tomlPositions", () => {
     assert.equal(tomlPositions("a = 1\r\n\r\n[t]\r\nb = 2\r\n").get("t.b"), 4);
   });
 
-  test("a key without a line of its own takes the line of what holds it", () => {
+  test("a key without a line of its own has the line of its table", () => {
     const lines = tomlPositions("\nmongrel2 = [\n  { name = 'a' },\n]\n[stream]\n");
     assert.equal(lineOf(lines, "mongrel2[0].name"), 2);
     assert.equal(lineOf(lines, "stream.retry"), 5);

@@ -41,7 +41,7 @@ function setUp(options: Options = {}) {
   const calls: string[] = [];
   const reader = new HistoryReader(history, clock);
   const topics = new TopicOffsets(history);
-  const search = (audience: Audience<Client>, selecting: Selecting) =>
+  const search = (audience: Audience<Client>, selecting: Pick<Selecting, "request" | "join">) =>
     new SelectionSearch(audience.interest, selecting, {
       ...{ topics, history: reader, base: "http://hub.example/", limits },
       trial: (publication) => registry.trial(audience, publication),
@@ -56,6 +56,7 @@ function setUp(options: Options = {}) {
     gap: (reason, cursor) => Buffer.from(`: gap ${reason} ${cursor}\n\n`),
     position: (cursor) => Buffer.from(`: at ${cursor}\n\n`),
     selections,
+    added: { read: () => assert.fail("no topics were added") },
     topicsEvent: (notice, cursor) => Buffer.from(`: topics ${notice} ${cursor}\n\n`),
     ready: () => calls.push("ready"),
   });

@@ -37,6 +37,7 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
       ...{ history: reader, maxBytes: () => 64_000, flushBytes: 1_000_000 },
       search: () => assert.fail("no client asked for a selection"),
     }),
+    added: { read: () => assert.fail("no topics were added") },
     topicsEvent: () => Buffer.from(": topics\n\n"),
     ready: () => outbox.tryFlush(),
   });

@@ -226,15 +226,4 @@ describe("Docs", () => {
       );
     }
   });
-
-  test("every source or test file that the architecture and CONTRIBUTING.md name exists", () => {
-    const named = pages
-      .filter(({ path }) => path.startsWith("docs/architecture/") || path === "CONTRIBUTING.md")
-      .flatMap((it) => quotations(it).filter((text) => /^(?:src|test|bench|docs)\/[\w./-]+$/.test(text)));
-    assert.ok(named.length > 20);
-    assert.deepEqual(
-      named.filter((path) => !existsSync(join(PROJECT, path))),
-      [],
-    );
-  });
 });

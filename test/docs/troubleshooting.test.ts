@@ -21,11 +21,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
   "Some browsers get no events, others do": [["e2e/doctor", "handler_targets lower than max_targets"]],
   "Some requests are answered, others wait": [
     [OWN, "another program on the same send_spec gets some of the requests"],
-    [
-      "fault/link",
-      "a second daemon that is started by mistake leaves",
-      "two daemons that are meant to be beside each other",
-    ],
+    ["fault/link", "a second daemon that is started by mistake yields", "two daemons with --shared both stay"],
   ],
   "404 instead of a stream": [
     ["e2e/stream", "what is not a GET of the stream is answered"],
@@ -122,7 +118,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     ["storage/storage-failure", "is told, and not looked at any more: the process goes on"],
   ],
   "After a restart of the daemon, all browsers reconnected": [
-    ["fault/link", "it is cut and no control port is known", "the control port is told to stop"],
+    ["fault/link", "closes all streams after a cut without a control port", "reports after control_stop"],
     [
       "mongrel2/connection-adoption",
       "without proof nobody is adopted, ever",

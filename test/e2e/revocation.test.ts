@@ -7,7 +7,10 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { SignJWT } from "jose";
+import { addToken } from "../../src/cli/token-command.js";
+import { runCommand } from "../cli/harness.js";
 import { startPair } from "../support/pair.js";
+import { freePort } from "../support/ports.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
 
 describe("Revocation, end to end", () => {
@@ -38,6 +41,34 @@ describe("Revocation, end to end", () => {
     await first.closed;
     await pair.publisher.publish("still open");
     assert.equal((await second.next()).data, "still open");
+  });
+
+  test("a revoked token ends its stream, and stays revoked after a restart; so do all tokens of a holder", async (t) => {
+    const secret = "a secret of more than thirty-two bytes, for tests";
+    const listen = `127.0.0.1:${await freePort()}`;
+    const config = { auth: { subscriber_key: secret }, admin: { listen, token: "a-token-of-operators" } };
+    const pair = await startPair(t, { config });
+    const token = async (...args: string[]) => {
+      const { stdout } = await runCommand(addToken, ["token", "make", "--role", "subscriber", "-c", file, ...args]);
+      return stdout.trim();
+    };
+    const file = pair.daemon.configFile;
+    const headers = (jwt: string) => ({ authorization: `Bearer ${jwt}` });
+    const [bad, good] = [await token("--sub", "a"), await token("--sub", "b")];
+    const [first, second] = [await pair.stream(headers(bad)), await pair.stream(headers(good))];
+    const { stdout, stderr } = await runCommand(addToken, ["token", "revoke", "-c", file, bad]);
+    assert.equal(stdout, "revoked; 1 stream ended on this daemon\n", stderr);
+    await first.closed;
+    assert.equal((await pair.stream(headers(bad))).status, 401);
+    await pair.aged(2);
+    await pair.daemon.kill9();
+    await pair.restart();
+    assert.equal((await pair.stream(headers(bad))).status, 401);
+    await pair.publisher.publish("still open");
+    assert.equal((await second.next()).data, "still open");
+    await runCommand(addToken, ["token", "revoke", "-c", file, "--sub", "b"]);
+    await second.closed;
+    assert.equal((await pair.stream(headers(good))).status, 401);
   });
 
   test("streams of a removed key end at SIGHUP, and after a restart; those of a key that stays go on", async (t) => {

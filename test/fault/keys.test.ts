@@ -90,7 +90,7 @@ async function verify(t: TestContext, feed: KeyedFeed, crowd: LightCrowd): Promi
 }
 
 describe("Idempotency keys, under faults", () => {
-  test("the daemon is killed again and again: no event is missing, and none is published twice", async (t) => {
+  test("no event is missing or published twice after repeated kills of the daemon", async (t) => {
     const pair = await startPair(t, { settings: SETTINGS, config: AUTH });
     const crowd = await openCrowd(t, [pair]);
     const feed = new KeyedFeed(await publishersOf(pair), RATE);

@@ -55,7 +55,7 @@ const condition =
     line.event === event && line.code === code;
 
 describe("Link", { concurrency: 2 }, () => {
-  test("it is cut while Mongrel2 goes on: the control port shows that, and everybody is served on at once", async (t) => {
+  test("continues all streams at once after a cut, because the control port proves that Mongrel2 is the same", async (t) => {
     const { pair, browsers, cut } = await startRelayed(t);
     const feed = new Feed(pair);
     for (let loss = 1; loss <= 3; loss++) {
@@ -74,7 +74,7 @@ describe("Link", { concurrency: 2 }, () => {
     assert.equal(opens(browsers), CLIENTS);
   });
 
-  test("it is cut and no control port is known: nothing can be proven, so everybody is cut and comes back", async (t) => {
+  test("closes all streams after a cut without a control port, and their clients reconnect", async (t) => {
     const { pair, browsers, cut } = await startRelayed(t, { noControl: true });
     const feed = new Feed(pair);
     await feed.more(20);
@@ -84,7 +84,7 @@ describe("Link", { concurrency: 2 }, () => {
     await verifyReceived(browsers, feed, { duplicates: 0 });
   });
 
-  test("Mongrel2 stands still without any traffic: the daemon is not ready, says so, and says when it is over", async (t) => {
+  test("reports a suspended Mongrel2 without any traffic as not ready, and its end", async (t) => {
     const { pair, browsers, readyz } = await start(t);
     assert.equal(await readyz(), 200);
     pair.mongrel2.suspend();
@@ -98,7 +98,7 @@ describe("Link", { concurrency: 2 }, () => {
     assert.equal(opens(browsers), CLIENTS);
   });
 
-  test("Mongrel2 stalls for longer than link_timeout: the link reconnects, and no client loses its stream", async (t) => {
+  test("reconnects after link_timeout, and no client loses its stream", async (t) => {
     const { pair, browsers } = await start(t, { server: async () => ({ link_timeout: "5s" }) });
     const from = pair.daemon.log.length;
     pair.mongrel2.suspend();
@@ -114,7 +114,7 @@ describe("Link", { concurrency: 2 }, () => {
     assert.equal(opens(browsers), CLIENTS);
   });
 
-  test("the control port is told to stop: no stream notices, and the daemon says that the next restart would cost them", async (t) => {
+  test("reports after control_stop that the next restart would close the streams, and closes none", async (t) => {
     const { pair, browsers, readyz } = await start(t);
     const feed = new Feed(pair);
     await feed.more(20);
@@ -127,7 +127,7 @@ describe("Link", { concurrency: 2 }, () => {
   });
 
   for (const noControl of [false, true]) {
-    test(`connections that are ${VISITORS} others old are no restart ${noControl ? "without" : "with"} a control port`, async (t) => {
+    test(`takes requests on connections that ${VISITORS} others followed for no restart ${noControl ? "without" : "with"} a control port`, async (t) => {
       const { pair, browsers } = await start(t, { noControl });
       const { port } = pair.mongrel2;
       const kept = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -156,7 +156,7 @@ describe("Link", { concurrency: 2 }, () => {
     });
   }
 
-  test("a second daemon that is started by mistake leaves, and its streams go over to the first", async (t) => {
+  test("a second daemon that is started by mistake yields, and the first one adopts its streams", async (t) => {
     const { pair, browsers, readyz } = await start(t);
     const { mongrel2 } = pair;
     const publishSpec = `tcp://127.0.0.1:${await freePort()}`;
@@ -183,7 +183,7 @@ send_ident = "${mongrel2.sendIdent}"\n[publish]\nzmq = "${publishSpec}"\n[admin]
     assert.equal(await readyz(), 200);
   });
 
-  test("two daemons that are meant to be beside each other (--shared) both stay", async (t) => {
+  test("two daemons with --shared both stay", async (t) => {
     const { pair } = await start(t, { server: async () => ({ shared: true }) });
     const { mongrel2 } = pair;
     const config = `[[mongrel2]]\nsend_spec = "${mongrel2.sendSpec}"\nrecv_spec = "${mongrel2.recvSpec}"

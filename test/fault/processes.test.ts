@@ -29,7 +29,7 @@ function memory({ daemon }: Pair): number {
 const neverCut = (browsers: { opens: number }[]) => browsers.every(({ opens }) => opens === 1);
 
 describe("Processes, under faults", { concurrency: 2 }, () => {
-  test("the daemon is killed under load: no browser notices, nothing is missing", async (t) => {
+  test("no stream ends and no event is missing after a kill of the daemon under load", async (t) => {
     const { pair, browsers, feed } = await start(t);
     await pair.aged(4);
     await pair.daemon.kill9();
@@ -40,7 +40,7 @@ describe("Processes, under faults", { concurrency: 2 }, () => {
     assert.ok(neverCut(browsers));
   });
 
-  test("the daemon is stopped under load and started again: nothing is missing, nothing comes twice", async (t) => {
+  test("no event is missing or repeated after a restart of the daemon under load", async (t) => {
     const { pair, browsers, feed } = await start(t);
     await pair.aged(4);
     assert.equal(await pair.daemon.stop("SIGTERM"), 0);
@@ -50,7 +50,7 @@ describe("Processes, under faults", { concurrency: 2 }, () => {
     assert.ok(neverCut(browsers));
   });
 
-  test("Mongrel2 is killed under load: everybody comes back and has everything, once", async (t) => {
+  test("all clients reconnect and receive every event once after a kill of Mongrel2 under load", async (t) => {
     const { pair, browsers, feed } = await start(t);
     await feed.more(100);
     const from = pair.daemon.log.length;
@@ -76,7 +76,7 @@ describe("Processes, under faults", { concurrency: 2 }, () => {
     });
   }
 
-  test("publications that wait in a PUSH socket while the daemon is away arrive when it comes", async (t) => {
+  test("publications that are queued in a PUSH socket arrive after the start of the daemon", async (t) => {
     const { pair, browsers, feed } = await start(t, 5);
     await pair.aged(4);
     await feed.more(10);
@@ -92,7 +92,7 @@ describe("Processes, under faults", { concurrency: 2 }, () => {
     }
   });
 
-  test("connections come and go by the hundred while events are published: who stays has everything", async (t) => {
+  test("clients that stay receive every event while hundreds of others connect and disconnect", async (t) => {
     const { pair, browsers, feed } = await start(t, 30);
     const before = memory(pair);
     for (let round = 0; round < 20; round++) {

@@ -47,7 +47,7 @@ async function publish(url: string, topic: string, data: string, isPrivate: bool
 }
 
 describe("Link behind a ZeroMQ proxy", () => {
-  test("Mongrel2 is killed again and again: everybody comes back and has everything", async (t) => {
+  test("all clients reconnect and receive every event after repeated kills of Mongrel2", async (t) => {
     const pair = await start(t);
     const browsers = await crowd(pair, CLIENTS, (end) => t.after(end));
     const feed = new Feed(pair);
@@ -87,7 +87,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     }
   });
 
-  test("it is killed under private events to 500 streams, and all are back in a second: nobody sees what is another's", async (t) => {
+  test("no client receives a private event of another one after a kill of Mongrel2 under private events to 500 streams", async (t) => {
     const pair = await start(t);
     const [restart] = await restartUnderPrivateEvents(pair, 500, 1);
     assert.ok(restart && restart.published > 0);
@@ -107,7 +107,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     );
   });
 
-  test("a control port that is there late: streams that got public events only are ended as reopened, and come back", async (t) => {
+  test("streams that got public events only are closed as 'reopened' once the control port answers, and reconnect", async (t) => {
     const dir = temporaryDirectory();
     t.after(() => removeDirectory(dir));
     const late = join(dir, "control");
@@ -124,7 +124,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     assert.deepEqual(early.events, []);
   });
 
-  test("the control port is told to stop: the streams go on with public events only, and are told apart from a restart", async (t) => {
+  test("after control_stop the streams continue with public events only, and no restart is assumed", async (t) => {
     const { mongrel2, daemon } = await start(t);
     const stream = await privateStream(t, mongrel2.url, "t");
     await publish(mongrel2.url, "t", "before", true);
@@ -145,7 +145,7 @@ describe("Link behind a ZeroMQ proxy", () => {
     );
   });
 
-  test("without a control port the streams of a Mongrel2 that was killed are forgotten as soon as somebody is back", async (t) => {
+  test("without a control port the streams of a killed Mongrel2 are removed as soon as a client reconnects", async (t) => {
     const { mongrel2, daemon } = await start(t, { noControl: true });
     await Promise.all(Array.from({ length: CLIENTS }, (_, index) => privateStream(t, mongrel2.url, `topic-${index}`)));
     const from = daemon.log.length;

@@ -10,7 +10,7 @@ const REQUEST = "GET /esupdates HTTP/1.1\r\nHost: localhost\r\nAccept: text/even
 
 describe("Readers, under faults", () => {
   for (const flowControl of [0, 1]) {
-    test(`readers that are frozen cost nobody an event, and no memory (flow control ${flowControl})`, async (t) => {
+    test(`suspended readers cost no other client an event, and no memory (flow control ${flowControl})`, async (t) => {
       const pair = await startPair(t, {
         settings: { "download.flow_control": flowControl, "limits.content_length": 327_680 },
         config: { auth: { allow_publish_from: ["127.0.0.1"] } },

@@ -47,7 +47,7 @@ describe("Steps, under faults", () => {
     assert.equal(pair.daemon.stderr.match(/stepped/g)?.length, STEPS.length);
   });
 
-  test("a daemon that is there before Mongrel2 serves it when it comes, also the first time", async (t) => {
+  test("a daemon that was started before Mongrel2 serves it once it answers", async (t) => {
     const pair = await startPair(t);
     await pair.mongrel2.kill9();
     await pair.daemon.stop();
@@ -60,7 +60,7 @@ describe("Steps, under faults", () => {
     await browser.until(({ events }) => events.some(({ data }) => data === "here"), "the event");
   });
 
-  test("another daemon takes over under load, again and again: no browser notices, nothing is missing, nothing comes twice", async (t) => {
+  test("no stream ends and no event is missing or repeated in repeated takeovers under load", async (t) => {
     const { pair, browsers, feed } = await start(t);
     for (let times = 0; times < 3; times++) {
       await pair.aged(4);
@@ -71,7 +71,7 @@ describe("Steps, under faults", () => {
     assert.ok(browsers.every(({ opens }) => opens === 1));
   });
 
-  test("four hundred browsers come back at once when Mongrel2 is back: none is refused, nothing is missing", async (t) => {
+  test("400 browsers that reconnect at once after a restart of Mongrel2 are all served, and miss no event", async (t) => {
     const { pair, browsers, feed } = await start(t, { clients: 400 });
     await feed.more(20);
     const from = pair.daemon.log.length;

@@ -38,7 +38,7 @@ for (const [where, room] of [
   ["pages that the history has already", 40_000],
 ] as const) {
   describe(`A file-size limit below ${where}`, () => {
-    test("rejects publications, which reach nobody, and is told until it is lifted", async (t) => {
+    test("rejects publications, sends none of them, and reports the condition while it lasts", async (t) => {
       const admin = `http://127.0.0.1:${await freePort()}`;
       const config = { admin: { listen: admin.slice("http://".length) }, auth: { allow_publish_from: ["127.0.0.1"] } };
       const pair = await startPair(t, { config });
@@ -84,7 +84,7 @@ for (const [where, room] of [
 }
 
 describe("A daemon that is started where nothing can be written", () => {
-  test("serves the streams and what is stored, rejects publications, and goes on when it can write", async (t) => {
+  test("serves streams and stored events, rejects publications, and accepts them once it can write", async (t) => {
     const admin = `http://127.0.0.1:${await freePort()}`;
     const config = { admin: { listen: admin.slice("http://".length) }, auth: { allow_publish_from: ["127.0.0.1"] } };
     const pair = await startPair(t, { config });

@@ -105,7 +105,7 @@ class Browser {
 }
 
 describe("Storm, under faults", () => {
-  test("ten thousand browsers come back at once: all are served, in the order in which they came, and nothing is missing", async (t) => {
+  test("serves 10,000 browsers that reconnect at once, in the order of their requests, and loses no event", async (t) => {
     const pair = await startPair(t, { settings: SETTINGS, config: { beacon: { interval: "0" } } });
     const totals: Totals = { positions: 0, events: 0, gate: new Gate(), changes: new Changes() };
     const browsers = Array.from({ length: BROWSERS }, () => new Browser(pair.mongrel2.port, totals));

@@ -25,7 +25,7 @@ describe("CompileQueue", () => {
     assert.deepEqual(await Promise.all(results), ["a", "b", "c", "d"]);
   });
 
-  test("takes no more in a second than 50 windows, whatever comes", () => {
+  test("compiles at most 50 windows in a second", () => {
     const clock = new FakeClock();
     const queue = new CompileQueue(clock);
     const done: string[] = [];
@@ -37,7 +37,7 @@ describe("CompileQueue", () => {
     assert.ok(done.length > 50, `${done.length} requests`);
   });
 
-  test("turns requests away when too many wait, and compiles again when they are done", async () => {
+  test("rejects requests above its queue limit, and accepts them again when the queue is empty", async () => {
     const clock = new FakeClock();
     const queue = new CompileQueue(clock);
     const done: string[] = [];
@@ -49,7 +49,7 @@ describe("CompileQueue", () => {
     assert.equal(queue.compile(costly("again", done)), "again");
   });
 
-  test("tells the one who asked what is wrong, and nobody else", async () => {
+  test("rejects only the request with the fault", async () => {
     const clock = new FakeClock();
     const queue = new CompileQueue(clock);
     const done: string[] = [];

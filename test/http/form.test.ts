@@ -8,7 +8,7 @@ import type { HttpRequest } from "../../src/protocol/request.js";
 const isProtocolError = (error: unknown) => error instanceof ProtocolError;
 
 describe("Form", () => {
-  test("names and values keep their order, and what comes twice comes twice", () => {
+  test("keeps order and repetition of names and values", () => {
     const form = parseForm("b=2&a=1&b=3");
     assert.deepEqual(form, [
       ["b", "2"],
@@ -66,7 +66,7 @@ describe("Form", () => {
       assert.throws(() => parseFormBody(Buffer.from([0x61, 0x3d, ...bytes])), { code: "invalid" });
   });
 
-  test("4,000 pairs are taken, one more is an error", () => {
+  test("accepts 4,000 pairs, and rejects one more", () => {
     assert.equal(parseForm("a=1&".repeat(4_000)).length, 4_000);
     assert.throws(() => parseForm("a=1&".repeat(4_001)), { code: "too_large" });
   });
@@ -81,7 +81,7 @@ describe("Form", () => {
     );
   });
 
-  test("whatever the bytes are, there is a form or a ProtocolError", () => {
+  test("parses any bytes to a form or throws a ProtocolError", () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         try {

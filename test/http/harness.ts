@@ -12,6 +12,7 @@ import type { Route } from "../../src/http/route-table.js";
 import { Router } from "../../src/http/router.js";
 import type { Bus } from "../../src/hub/bus.js";
 import { Hub } from "../../src/hub/hub.js";
+import { type Revocation, Revocations } from "../../src/hub/revocations.js";
 import { TopicRules } from "../../src/matching/topic-rules.js";
 import { dispatch } from "../../src/mongrel2/dispatch.js";
 import type { HttpRequest } from "../../src/protocol/request.js";
@@ -98,6 +99,16 @@ export class Web {
   );
   readonly hub: Hub;
   readonly server: ServerDelivery;
+  readonly recordedRevocations: Revocation[] = [];
+  readonly revocations = new Revocations({
+    clock: this.clock,
+    recorded: [],
+    record: (revocations) => this.recordedRevocations.push(...revocations),
+    servers: () => this.hub.servers,
+    end: (server, id) => this.hub.end(server, id, "revoked"),
+    tell: () => {},
+    warn: () => {},
+  });
   readonly site: App;
   readonly router: Router;
   readonly presence: Presence;
@@ -128,6 +139,7 @@ export class Web {
       remote: others,
     });
     this.hub = new Hub({
+      isRevoked: (client) => this.revocations.isRevokedClient(client),
       bus: wrap(new LocalBus(history, clock)),
       history,
       clients: this.store,
@@ -152,6 +164,7 @@ export class Web {
       remover: new Remover({ hub: this.hub, history }),
       ...{ clock, rules },
       warn: () => {},
+      isRevoked: (token) => this.revocations.isRevoked(token),
       conditions: this.conditions,
       random: () => 0,
       ...(fetchJwks && { fetchJwks }),

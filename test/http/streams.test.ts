@@ -224,6 +224,89 @@ describe("Streams whose topics change", () => {
     assert.equal(preflight.headers["access-control-allow-origin"], "https://page.example");
   });
 
+  describe("Replay of added topics", () => {
+    /** A stream of "a" beside three earlier events; what it got after a PATCH, and the response. */
+    async function added(body: (epoch: string) => string, config = "") {
+      const web = await Web.open({ config });
+      await web.post("topic=b&data=b1&id=own-1");
+      await web.post("topic=a&data=a2");
+      await web.post("topic=b&topic=c&data=b3");
+      await web.post("topic=b&data=secret&private=on");
+      const { id, name } = await open(web, "topic=a");
+      const { status, body: text } = await patch(web, name, body(web.history.epoch));
+      await publish(web, "a", "b");
+      return { web, id, name, status, text, got: blocks(web, id) };
+    }
+
+    for (const [asked, replayed] of [
+      ["lastEventID=earliest", ["b1", "b3"]],
+      ["last_event_id=own-1", ["b3"]],
+      ["Last-Event-ID=%23EPOCH.2", ["b3"]],
+      ["lastEventId=%23EPOCH.4", []],
+      ["latest=1", ["b3"]],
+      ["last=2", ["b1", "b3"]],
+      ["since=1h", ["b1", "b3"]],
+      ["since=2020-01-01T00:00:00Z", ["b1", "b3"]],
+      ["latest=1&lastEventID=own-1", ["b3"]],
+      ["lastEventID=never-seen", ["m2push-gap"]],
+      ["lastEventID=", ["m2push-gap"]],
+    ] as const) {
+      test(`${asked}: before the event that tells of the change`, async () => {
+        const { status, got } = await added((epoch) => `add=b&${asked.replace("EPOCH", epoch)}`);
+        assert.deepEqual([status, got], [200, [...replayed, "m2push-topics", "a", "b"]]);
+      });
+    }
+
+    test("without a parameter nothing is replayed, and a bad one is refused", async () => {
+      assert.deepEqual((await added(() => "add=b")).got, ["m2push-topics", "a", "b"]);
+      for (const bad of ["latest=yes", "last=0", "since=soon", "latest=1&last=2"]) {
+        const { status, text } = await added(() => `add=b&${bad}`);
+        assert.equal(status, 400);
+        assert.match(text, /fix: /);
+      }
+    });
+
+    test("an event that came through another topic does not come again, and what a stream began after does", async () => {
+      const web = await Web.open();
+      await web.post("topic=a&topic=b&data=1");
+      const { id, name } = await open(web, "topic=a");
+      await web.post("topic=a&topic=b&data=2");
+      await web.post("topic=b&data=3");
+      await patch(web, name, "add=b&lastEventID=earliest");
+      assert.deepEqual(blocks(web, id), ["2", "1", "3", "m2push-topics"]);
+      await patch(web, name, "add=b&lastEventID=earliest");
+      assert.deepEqual(blocks(web, id), ["2", "1", "3", "m2push-topics", "m2push-topics"], "it was replayed already");
+    });
+
+    test("reports events that are not stored any more", async () => {
+      const web = await Web.open();
+      const { id, name } = await open(web, "topic=a");
+      for (let event = 1; event <= 1002; event++)
+        void web.hub.publish({ topics: ["b"], data: `${event}`, private: false });
+      await patch(web, name, `add=b&lastEventID=${encodeURIComponent(`#${web.history.epoch}.0`)}`);
+      const got = blocks(web, id);
+      assert.deepEqual([got[0], got[1], got.at(-2), got.at(-1)], ["m2push-gap", "3", "1002", "m2push-topics"]);
+    });
+
+    test("a change before a stream has got its state leaves nothing of it out", async () => {
+      const web = await Web.open();
+      for (const topic of ["a", "b", "c"]) await web.post(`topic=${topic}&data=${topic}1`);
+      web.outlet.acknowledgeAll();
+      await web.post("topic=other&data=x");
+      const id = web.send("/esupdates", { query: "topic=a&topic=b&latest=1&control=1", credits: 10 });
+      const name = web.responses(id)[0]?.headers["m2push-stream"] ?? "";
+      const { status, body } = await patch(web, name, "add=c&remove=b&latest=1");
+      assert.deepEqual([status, JSON.parse(body).position], [200, `#${web.history.epoch}.4`]);
+      await publish(web, "c");
+      for (let round = 0; round < 10; round++) {
+        await new Promise(setImmediate);
+        web.server.credit(id, 10_000);
+        web.outlet.acknowledgeAll();
+      }
+      assert.deepEqual(blocks(web, id), ["a1", "c1", "m2push-topics", "c"]);
+    });
+  });
+
   test("active subscriptions show the changed selectors, and watchers are told of them", async () => {
     const web = await Web.open();
     const payload = { name: "me" };

@@ -20,7 +20,7 @@ function compileAll(patterns: readonly string[], kind: SelectorKind = "urlpatter
 const many = (count: number, pattern: (n: number) => string) => Array.from({ length: count }, (_, n) => pattern(n));
 
 describe("CompileWork", () => {
-  test("takes a hundred ordinary patterns with half of what one request may cost", () => {
+  test("accepts a hundred ordinary patterns for half of the budget of a request", () => {
     assert.ok(unitsOf(many(100, (n) => `https://example.com/:a/${n}/:b?page=*`)) < MAX_COMPILE_UNITS / 2);
     assert.ok(
       unitsOf(
@@ -57,7 +57,7 @@ describe("CompileWork", () => {
     ["template expressions", many(25, (n) => `/${n}${"{a}".repeat(60)}`), "template", /expressions in templates/],
   ];
   for (const [what, patterns, kind, cause] of expensive) {
-    test(`refuses one request with too many ${what}, and says that they are too expensive`, () => {
+    test(`rejects a request with too many ${what} as too expensive`, () => {
       assert.throws(() => compileAll(patterns, kind), {
         code: "too_large",
         message: /too expensive to compile.*fix: /,

@@ -26,7 +26,7 @@ const input = fc.array(fc.constantFrom("a", "b", "c", ".", "1", "4", "-"), { max
 
 describe("Regular expressions in URL patterns", () => {
   // Not with the flag "v": V8 11.3 (Node 20) then takes (?:(?:[^a]|)x)+ for a match of "ax".
-  test("an expression matches what JavaScript's own engine says that it matches", () => {
+  test("agrees with JavaScript's own engine", () => {
     fc.assert(
       fc.property(expression, fc.array(input, { minLength: 5, maxLength: 15 }), (source, inputs) => {
         const program = compile(source);
@@ -80,7 +80,7 @@ describe("Regular expressions in URL patterns", () => {
   ];
 
   for (const [source, message] of REFUSED) {
-    test(`(${source}) is refused, and it is said why`, () => {
+    test(`(${source}) is rejected with its reason`, () => {
       assert.throws(() => compile(source), { name: "ProtocolError", code: "invalid", message });
     });
   }
@@ -120,7 +120,7 @@ describe("Regular expressions in URL patterns", () => {
     });
   }
 
-  test("a program is never larger than the limit, however its size comes about", () => {
+  test("never compiles a program above the limit", () => {
     fc.assert(
       fc.property(expression, fc.integer({ min: 0, max: 300 }), (source, times) => {
         const program = outcome(() => compile(`(?:${source}){${times}}(?:${source})*`));

@@ -35,7 +35,7 @@ describe("Selector", () => {
       }
     });
 
-    test(`more than 4096 bytes are refused as ${kind}, whatever the number of characters`, () => {
+    test(`rejects more than 4096 bytes as ${kind}, whatever the number of characters`, () => {
       assert.ok(parse(kind, `/${"a".repeat(4095)}`));
       for (const value of [`/${"a".repeat(4096)}`, `/${"é".repeat(2048)}`]) {
         assert.throws(() => parse(kind, value), { name: "ProtocolError", code: "too_large", message: /4097 bytes/ });
@@ -74,7 +74,7 @@ describe("Selector", () => {
     assert.throws(() => parse("urlpattern", "/(a{600})"), { name: "ProtocolError", code: "too_large" });
   });
 
-  test("a URL pattern is resolved against the base that is asked for", () => {
+  test("resolves a URL pattern against the given base", () => {
     const selector = parse("urlpattern", "/x/:id");
     assert.equal(compile(selector, BASE)("https://hub.example/x/1"), true);
     assert.equal(compile(selector, "https://other.example/")("https://hub.example/x/1"), false);

@@ -87,7 +87,7 @@ const slow = (count: number, seed: number) =>
   Array.from({ length: count }, (_, n) => parse("urlpattern", `https://example.com/((?:.?){${150 + n}}[Z${seed}])`));
 
 describe("TopicIndex with a budget", () => {
-  test("misses nobody: who is not found was not tried, and is told of, or reads from history", () => {
+  test("loses no subscriber: one that was not found was not tried and is reported, or reads from the history", () => {
     fc.assert(
       fc.property(fc.array(steps, { maxLength: 60 }), (all) => run(all)),
       { numRuns: 300 },
@@ -120,7 +120,7 @@ describe("TopicIndex with a budget", () => {
     assert.deepEqual(index.takeUntried(), ["many"]);
   });
 
-  test("goes on where it stopped when a topic is published again, and remembers what was found", () => {
+  test("continues where it stopped when a topic is published again, and keeps what it found", () => {
     const budget: Budget = { left: 0 };
     const index = new TopicIndex<string>(BASE, budget);
     for (let n = 0; n < 10; n++) index.add(slow(5, n), `slow ${n}`);

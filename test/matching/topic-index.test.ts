@@ -67,7 +67,7 @@ function run(index: TopicIndex<string>, all: readonly Step[]): Held[] {
 }
 
 describe("TopicIndex", () => {
-  test("whatever comes, goes and is asked for, the index gives what asking every selector gives", () => {
+  test("finds what a comparison with every selector finds, after any sequence of operations", () => {
     fc.assert(
       fc.property(fc.array(steps, { maxLength: 60 }), fc.constantFrom(2, 4, 100), (all, remembered) => {
         run(new TopicIndex<string>(BASE, UNLIMITED, remembered), all);
@@ -76,7 +76,7 @@ describe("TopicIndex", () => {
     );
   });
 
-  test("when all that came has gone, nothing is left", () => {
+  test("is empty after the removal of all entries", () => {
     fc.assert(
       fc.property(fc.array(steps, { maxLength: 40 }), (all) => {
         const index = new TopicIndex<string>(BASE, UNLIMITED, 4);
@@ -89,7 +89,7 @@ describe("TopicIndex", () => {
     );
   });
 
-  test("if all who want a publication follow everything, the answer is the list itself", () => {
+  test("returns its own list if all matching subscribers follow everything", () => {
     const index = new TopicIndex<string>(BASE);
     index.add([ANY], "one");
     index.add([ANY], "two");
@@ -100,7 +100,7 @@ describe("TopicIndex", () => {
     assert.deepEqual([...index.matching(["/c/1"])].sort(), ["four", "one", "two"]);
   });
 
-  test("if all who want a publication follow one topic, the answer is the list itself", () => {
+  test("returns its own list if all matching subscribers follow one topic", () => {
     const index = new TopicIndex<string>(BASE);
     index.add([parse("exact", "/a")], "one");
     index.add([parse("urlpattern", "/b/:id")], "two");
@@ -119,7 +119,7 @@ describe("TopicIndex", () => {
     assert.deepEqual([index.size, index.topics, index.patterns], [10, 1, 1]);
   });
 
-  test("a pattern that comes after a topic was published is found, and one that went is not", () => {
+  test("finds a pattern that was added after a topic was published, and no removed one", () => {
     const index = new TopicIndex<string>(BASE);
     const [template, pattern] = [parse("template", "/a/{id}"), parse("urlpattern", "/a/:id")];
     index.add([template], "one");
@@ -133,7 +133,7 @@ describe("TopicIndex", () => {
     assert.deepEqual(index.matching(["/a/1"]), ["three"]);
   });
 
-  test("no more topics are remembered than was said", () => {
+  test("caches no more topics than its limit", () => {
     const index = new TopicIndex<string>(BASE, UNLIMITED, 100);
     index.add([parse("template", "/a/{id}")], "one");
     for (let i = 0; i < 1_000; i++) {
@@ -150,7 +150,7 @@ describe("TopicIndex", () => {
     assert.ok(index.remembered <= 2_001, `${index.remembered} topics with 500 patterns each`);
   });
 
-  test("a topic that comes and goes ten thousand times leaves nothing behind", () => {
+  test("keeps nothing of a topic that is added and removed 10,000 times", () => {
     const index = new TopicIndex<number>(BASE);
     for (let i = 0; i < 10_000; i++) {
       const selectors = [parse("exact", `/${i % 3_000}`)];

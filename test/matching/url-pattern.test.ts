@@ -226,7 +226,7 @@ describe("URL patterns", () => {
     "%C3%A9",
   );
 
-  test("a pattern matches what another implementation of the standard says that it matches", () => {
+  test("agrees with another implementation of the standard", () => {
     const joined = (first: fc.Arbitrary<string>, next: fc.Arbitrary<string>) =>
       fc.tuple(first, fc.array(next, { maxLength: 5 })).map(([begin, rest]) => begin + rest.join(""));
     // The other one loses the host of a topic whose path begins with two slashes.

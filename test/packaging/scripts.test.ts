@@ -62,7 +62,7 @@ describe("Scripts", () => {
     assert.deepEqual(await asked("prerm", "upgrade", "0.2.0"), []);
   });
 
-  test("who may read the configuration is the administrator's to say", async () => {
+  test("keeps the permissions that the administrator gave the configuration", async () => {
     writeFileSync(join(machine, "overridden"), "");
     const calls = await asked("postinst", "configure", "");
     assert.deepEqual(
@@ -82,7 +82,7 @@ describe("Scripts", () => {
     ]);
   });
 
-  test("where systemd does not run, as in a container's build, nothing is asked of it", async () => {
+  test("calls no systemctl where systemd does not run, as in a container's build", async () => {
     rmSync(join(machine, "run"), { recursive: true });
     assert.deepEqual(await asked("postinst", "configure", "0.0.9"), ["systemd-sysusers m2push.conf", ...protect]);
     assert.deepEqual(await asked("prerm", "remove"), []);

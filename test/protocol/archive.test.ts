@@ -32,7 +32,7 @@ async function read(text: string, size = 65_536): Promise<{ header: ArchiveHeade
 }
 
 describe("Archive", () => {
-  test("whatever can be published comes back as it was", () => {
+  test("reads every valid publication as it was written", () => {
     fc.assert(
       fc.property(publication, (it) => {
         const line = encodeEntry(it);
@@ -42,7 +42,7 @@ describe("Archive", () => {
     );
   });
 
-  test("an archive is read as it was written, in whatever pieces it comes", async () => {
+  test("reads an archive in pieces of any size", async () => {
     const all = fc.uniqueArray(publication, { selector: ({ offset }) => offset, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(all, fc.integer({ min: 1, max: 200 }), async (them, size) => {
@@ -55,7 +55,7 @@ describe("Archive", () => {
     );
   });
 
-  test("what the hub itself sends is taken, and so are other line ends and empty lines", async () => {
+  test("accepts events of the hub, other line ends and empty lines", async () => {
     const text = [HEADER, entry({ type: "mercure" }), "\n", entry({ offset: 2 }), ARCHIVE_END].join("");
     assert.equal((await read(text.replaceAll("\n", "\r\n"))).publications.length, 2);
   });

@@ -55,7 +55,7 @@ describe("Captures", () => {
     }
   });
 
-  test("a capture with some bytes changed, lost or added gives a value or a RequestError", () => {
+  test("parses a damaged capture to a value or throws a RequestError", () => {
     const anyDamaged = fc.constantFrom(...NAMES).chain((name) => damaged(capture(name)));
     fc.assert(
       fc.property(anyDamaged, (message) => void attempt(message)),

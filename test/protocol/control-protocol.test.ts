@@ -30,13 +30,13 @@ const NOT_FOUND = "74:4:code,18:CALLBACK_NOT_FOUND,5:error,33:Callback requested
 const BAD_WHAT = "51:5:error,39:Expected argument what=['net'|'tasks'].,}";
 
 describe("Control protocol", () => {
-  test("commands are the bytes that Mongrel2 takes", () => {
+  test("encodes commands as Mongrel2 accepts them", () => {
     assert.equal(encodeCommand("status", { what: "net" }).toString(), "26:6:status,13:4:what,3:net,}]");
     assert.equal(encodeCommand("kill", { id: 7 }).toString(), "19:4:kill,9:2:id,1:7#}]");
     assert.equal(encodeCommand("info", {}).toString(), "10:4:info,0:}]");
   });
 
-  test("a command and its arguments come out again", () => {
+  test("decodes the command and arguments that it encodes", () => {
     const args = fc.dictionary(anyText, fc.oneof(anyText, fc.maxSafeInteger()));
     fc.assert(
       fc.property(anyText, args, (command, given) => {
@@ -73,7 +73,7 @@ describe("Control protocol", () => {
     assert.deepEqual(read(BAD_WHAT), { kind: "error", message: "Expected argument what=['net'|'tasks']." });
   });
 
-  test("any table comes out as it went in", () => {
+  test("decodes any table that was encoded", () => {
     const cell = fc.oneof(anyText, fc.maxSafeInteger(), fc.boolean(), fc.constant(null));
     const table = fc.uniqueArray(anyText, { minLength: 1, maxLength: 6 }).chain((headers) => {
       const row = fc.tuple(...headers.map(() => cell));
@@ -95,7 +95,7 @@ describe("Control protocol", () => {
     );
   });
 
-  test("an answer that came to harm gives a value or a ProtocolError", () => {
+  test("decodes a damaged reply to a value or throws a ProtocolError", () => {
     const anyDamaged = fc.constantFrom(NET, UUID, TASKS, NOT_FOUND).chain((text) => damaged(Buffer.from(text)));
     fc.assert(
       fc.property(anyDamaged, (input) => {
@@ -110,7 +110,7 @@ describe("Control protocol", () => {
     for (let cut = 0; cut < NET.length; cut++) assert.throws(() => read(NET.slice(0, cut)), ProtocolError);
   });
 
-  test("answers that are neither a table nor an error are refused", () => {
+  test("rejects replies that are neither a table nor an error", () => {
     const rows = (...values: TnetValue[]) =>
       new Map<string, TnetValue>([
         ["headers", ["a"]],

@@ -52,7 +52,7 @@ describe("Event batch", () => {
     );
   });
 
-  test("a message that came to harm gives drafts or a ProtocolError", () => {
+  test("parses a damaged message to drafts or throws a ProtocolError", () => {
     const message = fc.array(draft, { minLength: 1, maxLength: 4 }).chain((drafts) => {
       const array = Buffer.from(JSON.stringify(drafts));
       return fc.oneof(damaged(array), damaged(Buffer.from(drafts.map((it) => JSON.stringify(it)).join("\n"))));
@@ -75,7 +75,7 @@ describe("Event batch", () => {
     );
   });
 
-  test("data that is no string is passed on as it stands, in every form", () => {
+  test("passes JSON data on byte for byte, in every form", () => {
     const source = '{ "b":1.50,\n "a" : [1e400, 9007199254740993] }';
     const flat = source.replace("\n", "");
     assert.equal(body(JSON_TYPE, `{"topic":"t", "data": ${source} }`)?.drafts[0]?.data, source);

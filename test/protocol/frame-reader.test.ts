@@ -34,7 +34,7 @@ function read(pieces: readonly Buffer[], reader = new FrameReader()): Read[] {
 const message = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ minLength: 250, maxLength: 260 }));
 
 describe("FrameReader", () => {
-  test("frames that are written are read again, in whatever pieces they come", () => {
+  test("reads written frames in pieces of any size", () => {
     fc.assert(
       fc.property(fc.array(message, { maxLength: 20 }), fc.array(fc.nat({ max: 400 })), (bodies, cuts) => {
         const whole = Buffer.concat(bodies.map((body) => framed(Buffer.from(body))));
@@ -98,14 +98,14 @@ describe("FrameReader", () => {
     assert.equal(read([framed(Buffer.alloc(1000))], new FrameReader(1000)).length, 1);
   });
 
-  test("a command is at most 1024 bytes, whatever the limit of messages", () => {
+  test("limits a command to 1024 bytes, whatever the limit of messages is", () => {
     const stream = Buffer.concat([framed(Buffer.alloc(1024, "x"), 4), head(1025, 4)]);
     const { bodies, error } = outcome(stream, () => new FrameReader(1_000_000, 100));
     assert.equal(bodies.length, 1);
     assert.equal(error, "too_large: a frame has 1025 bytes, the limit is 1024");
   });
 
-  test("reserved flags, and a command that goes on, end the stream", () => {
+  test("rejects reserved flags, and a command of several frames", () => {
     for (const flags of [5, 7, 8, 0x10, 0x20, 0x40, 0x80, 0xff]) {
       const stream = Buffer.concat([framed(Buffer.from("before")), Buffer.from([flags, 1, 0])]);
       const { bodies, error } = outcome(stream, () => new FrameReader());

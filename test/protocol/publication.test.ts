@@ -37,7 +37,7 @@ function forms(draft: Draft): Buffer[][] {
 }
 
 describe("Publication", () => {
-  test("a publication comes out of every form as it went in", () => {
+  test("parses every form to the same publication", () => {
     fc.assert(
       fc.property(draft, (given) => {
         for (const parts of forms(given)) assert.deepEqual(parsePublication(parts), given);
@@ -55,7 +55,7 @@ describe("Publication", () => {
     );
   });
 
-  test("a message that came to harm gives a value or a ProtocolError", () => {
+  test("parses a damaged message to a value or throws a ProtocolError", () => {
     const anyDamaged = draft.chain((given) => {
       const [first = []] = forms(given);
       return fc.tuple(...first.map((part) => fc.oneof(fc.constant(part), damaged(part))));
@@ -78,7 +78,7 @@ describe("Publication", () => {
     );
   });
 
-  test("the message of the classic tutorial is published as it stands", () => {
+  test("accepts the message of the classic tutorial unchanged", () => {
     const draft = parse("id: 1\r\ndata: Timestamp 2011-03-07 12:00:00\r\n\r\n");
     assert.deepEqual(draft, { topics: ["message"], id: "1", data: "Timestamp 2011-03-07 12:00:00", private: false });
   });
@@ -90,7 +90,7 @@ describe("Publication", () => {
     }
   });
 
-  test("what is neither JSON nor one block with data is refused", () => {
+  test("rejects what is neither JSON nor one block with data", () => {
     assert.match(
       refusal(() => parse("")),
       /neither a JSON object nor an EventSource block/,
@@ -139,7 +139,7 @@ describe("Publication", () => {
     assert.deepEqual(parse("id\nevent\ndata: x\n\n"), plain({ topics: ["message"] }));
   });
 
-  test("a key that nobody knows is named, with those that there are", () => {
+  test("rejects an unknown key, and lists the known ones", () => {
     const typo = refusal(() => parse('{"topic":"t","data":"x","prvate":true}'));
     assert.match(typo, /unknown key "prvate": known are topic, topics, data, id, type, retry, private/);
     assert.match(
@@ -335,7 +335,7 @@ describe("Publication", () => {
     refusal(() => checkDraft(plain({ data: "é".repeat(50_000) })), "too_large");
   });
 
-  test("without an id there is room for the one that the hub makes", () => {
+  test("reserves bytes for a generated id", () => {
     const data = "x".repeat(LIMITS.eventBytes - "data: \n\n".length);
     refusal(() => checkDraft(plain({ data })), "too_large");
     assert.doesNotThrow(() => checkDraft(plain({ data: data.slice("id: \n".length + LIMITS.madeIdBytes) })));

@@ -8,12 +8,12 @@ import { decodeReply, encodeError, encodeResults } from "../../src/protocol/publ
 const json = (bytes: Buffer): unknown => JSON.parse(bytes.toString());
 
 describe("publishError", () => {
-  test("gives the publisher's own fault as it is", () => {
+  test("returns the publisher's own fault unchanged", () => {
     const error = new ProtocolError("key_reused", "the key was used");
     assert.deepEqual(publishError(error), { code: "key_reused", message: "the key was used" });
   });
 
-  test("keeps the cause of other errors in the log, and says whether to repeat", () => {
+  test("hides the cause of other errors, and states the fix", () => {
     for (const code of ["storage_failed", "unavailable"] as const) {
       const { message } = publishError(new M2pushError(code, "/data: disk full"));
       assert.doesNotMatch(message, /disk/);
@@ -76,7 +76,7 @@ describe("publish reply", () => {
     assert.throws(() => decodeReply(encodeError(new ProtocolError("invalid", "x"))), { retryAfterMs: undefined });
   });
 
-  test("is told from anything else that a socket may answer", () => {
+  test("rejects anything else that a socket may answer", () => {
     for (const text of ["", "{", "[]", "null", "7", "{}", '{"id":7}', '{"events":[{"id":"1"},{}]}', '{"events":[7]}'])
       assert.throws(() => decodeReply(Buffer.from(text)), { code: "invalid" satisfies ReplyCode }, text);
   });

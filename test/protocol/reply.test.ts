@@ -10,7 +10,7 @@ const malformed = (error: unknown) => error instanceof ProtocolError && error.co
 const read = (text: string) => decodeReply(Buffer.from(text));
 
 describe("Reply", () => {
-  test("what a reply is made of comes out of it again", () => {
+  test("decodes what it encodes", () => {
     fc.assert(
       fc.property(sender, connectionIds, fc.boolean(), bytes, (ident, ids, extended, body) => {
         const head = extended ? extendedHead(ident, ids) : replyHead(ident, ids);
@@ -19,7 +19,7 @@ describe("Reply", () => {
     );
   });
 
-  test("heads are the bytes that Mongrel2 takes", () => {
+  test("encodes heads as Mongrel2 accepts them", () => {
     assert.equal(replyHead("a-B-9", [5]).toString(), "a-B-9 1:5, ");
     assert.equal(replyHead("a", [1, 2, 3]).toString(), "a 5:1 2 3, ");
     assert.equal(extendedHead("a", [1, 2, 3]).toString(), "a 7:X 1 2 3, ");
@@ -33,7 +33,7 @@ describe("Reply", () => {
     assert.equal(CLOSE.length, 0);
   });
 
-  test("ids that are none, too many or too few are a TypeError", () => {
+  test("throws a TypeError for invalid, too many or no ids", () => {
     const wrong = [
       -1,
       2_147_483_648,
@@ -66,7 +66,7 @@ describe("Reply", () => {
     assert.equal(isSender("54c6755b-9628-40a4-9a2d-cc82a816345e"), true);
   });
 
-  test("frames that Mongrel2 takes are taken", () => {
+  test("accepts the frames that Mongrel2 accepts", () => {
     const body = Buffer.from("x");
     assert.deepEqual(read("a 1:7, x"), { sender: "a", ids: [7], extended: false, body });
     assert.deepEqual(read("a 2:7 , x"), { sender: "a", ids: [7], extended: false, body });
@@ -77,7 +77,7 @@ describe("Reply", () => {
     assert.deepEqual(read("a 1:7,  1:8, x").body, Buffer.from(" 1:8, x"));
   });
 
-  test("frames that Mongrel2 takes for malformed are malformed", () => {
+  test("rejects the frames that Mongrel2 rejects", () => {
     const frames = [
       "",
       "a",
@@ -119,7 +119,7 @@ describe("Reply", () => {
     assert.throws(() => decodeReply(reply, { maxTargets: 2 }), /3 ids/);
   });
 
-  test("a frame that came to harm gives a value or a ProtocolError", () => {
+  test("decodes a damaged frame to a value or throws a ProtocolError", () => {
     const whole = Buffer.concat([extendedHead("54c6755b-9628", [1, 22, 333]), KEEP_ALIVE]);
     fc.assert(
       fc.property(fc.oneof(damaged(whole), bytes), (input) => {

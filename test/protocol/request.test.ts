@@ -35,7 +35,7 @@ const netstring = (text: string, type = ",") => `${Buffer.byteLength(text)}:${te
 const message = (headers: string, body = "", path = "/x") => `s 7 ${path} ${netstring(headers)}${netstring(body)}`;
 
 describe("Request", () => {
-  test("whatever a client sends in headers, query and body arrives, in both header forms", () => {
+  test("parses any headers, query and body in both header forms", () => {
     const headers = fc.dictionary(
       fc.stringMatching(/^[a-z_][a-z0-9_-]{0,10}$/),
       fc.oneof(anyText, fc.array(anyText, { minLength: 2 })),
@@ -84,7 +84,7 @@ describe("Request", () => {
     );
   });
 
-  test("a disconnect notice in other words than usual is one all the same", () => {
+  test("recognizes a disconnect notice with unusual white space and members", () => {
     const odd = `s 7 @* ${netstring('{ "METHOD" : "JSON" }')}${netstring('{"type":"disconnect"}')}`;
     assert.deepEqual(parseRequest(Buffer.from(odd)), { kind: "disconnect", sender: "s", id: 7 });
   });
@@ -119,7 +119,7 @@ describe("Request", () => {
     }
   });
 
-  test("headers of the client are never taken for Mongrel2's own", () => {
+  test("never takes headers of the client for Mongrel2's own", () => {
     const headers = {
       method: "JSON",
       flags: "0x81",
@@ -135,7 +135,7 @@ describe("Request", () => {
     }
   });
 
-  test("of a header that came more than once the first is what header() gives", () => {
+  test("header() returns the first of several values", () => {
     const request = http(
       parseRequest(requestMessage("json", "s", 7, { headers: { "x-r": ["one", "two"], "x-e": "" } })),
     );
@@ -173,7 +173,7 @@ describe("Request", () => {
     }
   });
 
-  test("where Mongrel2 says less than usual, the rest is empty", () => {
+  test("leaves missing members empty", () => {
     const request = http(parseRequest(Buffer.from(message(JSON_HEADERS))));
     const { uri, query, scheme, remote, credits, upload } = request;
     assert.deepEqual([uri, query, scheme, remote, credits, upload], ["/x", "", "http", "", undefined, undefined]);
@@ -205,7 +205,7 @@ describe("Request", () => {
     }
   });
 
-  test("header blocks that are none are refused, and the client can be answered", () => {
+  test("rejects malformed header blocks, with the connection in the error", () => {
     const blocks = [
       "",
       "null",
@@ -239,7 +239,7 @@ describe("Request", () => {
     for (const type of ["#", "]", "x", " "]) refusal(`s 7 /x ${netstring(JSON_HEADERS, type)}0:,`);
   });
 
-  test("numbers that are none are refused", () => {
+  test("rejects malformed numbers", () => {
     for (const number of ["", "x", "-1", "1.5", " 1", "1234567890123456"]) {
       refusal(message(`{"METHOD":"JSON","DOWNLOAD_CREDITS":"${number}"}`, '{"type":"credits"}', "@*"));
       refusal(message(`{"UPLOAD_STREAM":"${number}"}`));

@@ -171,7 +171,7 @@ describe("SSE", () => {
     assert.throws(() => encodeRetry(0.5), refused);
   });
 
-  test("the standard's own examples decode as it says", () => {
+  test("decodes the examples of the standard", () => {
     const cases: [string, EventFields[]][] = [
       ["data: YHOO\ndata: +2\ndata: 10\n\n", [{ data: "YHOO\n+2\n10" }]],
       [

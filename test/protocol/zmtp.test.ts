@@ -64,7 +64,7 @@ describe("ZMTP", () => {
     assert.ok(!supportsPing(greeting("\x03\0")));
   });
 
-  test("READY tells the type of the socket, wherever it stands among the properties, in any case", () => {
+  test("reads the type of the socket from READY, at any place among the properties and in any case", () => {
     assert.equal(socketTypeOf(bodyOf(LIBZMQ_READY)), "PUSH");
     assert.equal(socketTypeOf(bodyOf(readyFrame("PULL"))), "PULL");
     assert.equal(socketTypeOf(bodyOf(readyFrame("PUB", "somebody"))), "PUB");
@@ -75,7 +75,7 @@ describe("ZMTP", () => {
     assert.match(readyFrame("PUB", "somebody").toString("latin1"), /Identity\0\0\0\x08somebody$/);
   });
 
-  test("a command that is no READY, or a broken one, tells no type and breaks nothing", () => {
+  test("reads no type from another or a malformed command", () => {
     const body = bodyOf(LIBZMQ_READY);
     for (let end = 0; end < body.length; end++)
       assert.equal(socketTypeOf(body.subarray(0, end)), undefined, `${end} bytes`);

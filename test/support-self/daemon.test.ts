@@ -55,7 +55,7 @@ describe("Daemon of the test support", () => {
     );
   });
 
-  test("a wait ends with the daemon, and shows what it said last", async () => {
+  test("a wait ends with the daemon, and shows the end of its log", async () => {
     const running = start("log({ msg: 'hello' }); console.error('the reason'); process.exitCode = 2;");
     const wait = running.logged(({ msg }) => msg === "ready", "readiness");
     await assert.rejects(wait, /ended before readiness[\s\S]*"code":2[\s\S]*hello[\s\S]*the reason/);
@@ -89,7 +89,7 @@ describe("Daemon of the test support", () => {
     removeDirectory(data);
   });
 
-  test("a program that was not built is an error that says so", () => {
+  test("throws an error with the fix for a program that was not built", () => {
     assert.throws(() => startDaemon({ config: "", program: "/nonexistent/main.js" }), /npm run build/);
   });
 });

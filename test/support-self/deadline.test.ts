@@ -8,7 +8,7 @@ describe("Deadline of the test support", () => {
     await assert.rejects(within(1_000, Promise.reject(new Error("no")), "a number"), /^Error: no$/);
   });
 
-  test("within says what it waited for in vain", async () => {
+  test("within() names what it waited for", async () => {
     await assert.rejects(within(1, new Promise(() => {}), "the moon"), /waited 1 ms for the moon/);
   });
 
@@ -16,7 +16,7 @@ describe("Deadline of the test support", () => {
     assert.equal(await new Changes().until(() => "there", "it"), "there");
   });
 
-  test("everyone who waits looks again at each change, until it finds something", async () => {
+  test("checks every waiting condition at each change, until it holds", async () => {
     const changes = new Changes();
     let state = 0;
     const two = changes.until(() => state >= 2 && `two at ${state}`, "2");

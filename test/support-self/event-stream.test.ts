@@ -13,7 +13,7 @@ function events(text: string): readonly StreamEvent[] {
 }
 
 describe("Event stream of the test support", () => {
-  test("the examples of the standard parse as it says", () => {
+  test("parses the examples of the standard", () => {
     assert.deepEqual(events("data: YHOO\ndata: +2\ndata: 10\n\n"), [{ type: "message", data: "YHOO\n+2\n10", id: "" }]);
     const stream = ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n";
     assert.deepEqual(events(stream), [
@@ -66,7 +66,7 @@ describe("Event stream of the test support", () => {
     );
   });
 
-  test("whatever the line ends and wherever the bytes are cut, the events are the same", () => {
+  test("parses the same events with any line ends and any cut of the bytes", () => {
     for (const end of ["\n", "\r", "\r\n"]) {
       const lines = ["event: a", "id: 1", "data: päivää ☃", "data: 🎈", "", ": c", "", "data: z", "", ""];
       const bytes = Buffer.from(lines.join(end));

@@ -138,7 +138,7 @@ describe("a restart", () => {
     assert.equal(old.text, "");
   });
 
-  test("what no handler took is held until one comes", async () => {
+  test("holds requests until a handler connects", async () => {
     const alone = await FakeMongrel2.start();
     const client = alone.connect();
     const late = await RawHandler.connect(alone);

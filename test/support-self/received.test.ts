@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { assertOnce, readReceived } from "../support/received.js";
 
 describe("what a client received", () => {
-  test("is read in order, and what came again is counted", () => {
+  test("counts repetitions, and keeps the order", () => {
     assert.deepEqual(readReceived([1, 2, 3]), { once: [1, 2, 3], repeated: 0 });
     assert.deepEqual(readReceived([1, 2, 3, 2, 3, 4]), { once: [1, 2, 3, 4], repeated: 2 });
     assert.deepEqual(readReceived([1, 2, 2, 1, 2, 3]), { once: [1, 2, 3], repeated: 3 });

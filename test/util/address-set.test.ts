@@ -22,11 +22,11 @@ describe("AddressSet", () => {
     }
   });
 
-  test("an empty set has nobody", () => {
+  test("contains no address if it is empty", () => {
     assert.equal(new AddressSet([]).has("127.0.0.1"), false);
   });
 
-  test("takes addresses and networks only", () => {
+  test("accepts addresses and networks only", () => {
     for (const range of ["0.0.0.0/0", "::/0", "127.0.0.1/32"]) assert.equal(isAddressRange(range), true, range);
     for (const range of ["", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/8/8", "127.1", "::1%lo", "host"]) {
       assert.equal(isAddressRange(range), false, range);

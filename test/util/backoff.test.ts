@@ -16,7 +16,7 @@ describe("backoff", () => {
     assert.deepEqual(take(wait, 3), [2, 4, 8]);
   });
 
-  test("where first and last are the same there is one wait", () => {
+  test("has one delay if the first and the last are equal", () => {
     assert.deepEqual(take(backoff(7, 7), 3), [7, 7, 7]);
   });
 

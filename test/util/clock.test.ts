@@ -47,7 +47,7 @@ describe("Clock", () => {
     assert.equal(clock.waiting, 0);
   });
 
-  test("atMost is over when the time is, and what comes later changes nothing", async () => {
+  test("waitAtMost ends at its time, and ignores a later result", async () => {
     const clock = new FakeClock();
     let fail: (error: Error) => void = () => {};
     const waited = waitAtMost(clock, 1000, new Promise((_, reject) => (fail = reject)));

@@ -14,7 +14,7 @@ function setUp() {
 }
 
 describe("Coalescer", () => {
-  test("asked for once, or often in one turn, it is done when the turn is over, once", async () => {
+  test("runs once at the end of a turn, however many calls the turn had", async () => {
     const { pace, seen } = setUp();
     pace.request();
     pace.request();
@@ -23,7 +23,7 @@ describe("Coalescer", () => {
     assert.equal(seen.runs, 1);
   });
 
-  test("asked for again and again it is done once in each interval, and never left undone", async () => {
+  test("runs once in each interval under continuous calls, and after the last one", async () => {
     const { clock, pace, seen } = setUp();
     for (let count = 0; count < 10; count++) {
       pace.request();
@@ -40,7 +40,7 @@ describe("Coalescer", () => {
     assert.equal(seen.runs, 3, "after a rest at once again");
   });
 
-  test("done before its time it is not done again for what was asked before", async () => {
+  test("does not run again for calls before an early run", async () => {
     const { clock, pace, seen } = setUp();
     pace.request();
     pace.runNow();

@@ -45,7 +45,7 @@ describe("Conditions", () => {
     assert.equal(second?.since, first?.since);
   });
 
-  test("tells problems of two servers apart", () => {
+  test("distinguishes problems of two servers", () => {
     const { conditions } = observed();
     for (const subject of ["a", "b"]) conditions.begin({ ...full, code: "link_failed", subject });
     conditions.end("link_failed", "a");

@@ -28,7 +28,7 @@ describe("Descriptor shares", () => {
     assert.ok(descriptorLimit() > 0);
   });
 
-  test("all together stay 64 below the limit, whatever it is", () => {
+  test("leaves 64 descriptors of any limit free", () => {
     for (const limit of [128, 256, 1024, 65_536]) {
       for (const servers of [1, 2]) {
         const { admin, publishers } = descriptorShares(limit, servers);

@@ -23,7 +23,7 @@ const ASTRAL = ["\ufeff", "\u{e0041}"];
 const ANY = /[\0-\x09\x0b-\x1f\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/u;
 
 describe("escapeUnprintable", () => {
-  test("shows every character that a terminal obeys or nobody sees by its code", () => {
+  test("replaces control and invisible characters by their codes", () => {
     for (const character of [...UNPRINTABLE, ...ASTRAL]) {
       const shown = escapeUnprintable(`a${character}b`);
       assert.match(shown, /^a(\\u[0-9a-f]{4})+b$/, JSON.stringify(character));
@@ -51,7 +51,7 @@ describe("escapeJson", () => {
 });
 
 describe("Text for a terminal", () => {
-  test("is one line, whatever it holds", () => {
+  test("makes one line of any text", () => {
     assert.equal(printableLine(" a\r\n b\u2028c\x1b[2J "), "a b\\u2028c\\u001b[2J");
   });
 

@@ -34,7 +34,7 @@ describe("IdCounts", () => {
     );
   });
 
-  test("takes no more ids than it may, and goes on counting those that it has", () => {
+  test("adds no id above its limit, and continues to count those that it has", () => {
     const counts = new IdCounts(2);
     for (const id of [1, 2, 3, 1]) counts.increment(id);
     assert.deepEqual(

@@ -8,7 +8,7 @@ import { PROJECT, run } from "../support/processes.js";
 
 describe("Node.js version", () => {
   for (const version of ["v18.20.8", "v20.0.0", "v20.14.0", "v20.2.0", "v9.9.9"]) {
-    test(`rejects ${version}, and says which one is needed`, () => {
+    test(`rejects ${version}, and names the required version`, () => {
       assert.equal(
         nodeVersionFault(version),
         `expected Node.js 20.15 or newer, got ${version}; fix: install a newer Node.js and start m2push with it`,

@@ -11,7 +11,7 @@ function setUp() {
 }
 
 describe("Throttle", () => {
-  test("the first of each kind passes, whenever it comes", () => {
+  test("passes the first of each kind at any time", () => {
     const { passed, pass } = setUp();
     for (const kind of ["a", "b", "__proto__"]) pass(kind);
     assert.deepEqual(passed, ["a 0", "b 0", "__proto__ 0"]);

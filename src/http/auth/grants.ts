@@ -40,6 +40,10 @@ export interface Grants<S> extends Rights<S> {
   readonly expiresAt: number | undefined;
   /** The key of each token: the streams must be closed when one of these keys is removed. */
   readonly keyFingerprints: readonly string[];
+  /** The ids of each token by which it can be revoked: see hub/token-id.ts. */
+  readonly tokenIds: readonly string[];
+  /** The claim `iat`, milliseconds since 1970; undefined = unknown. */
+  readonly issuedAt: number | undefined;
   /** The claim `sub`, if it is a string. Not unique to a connection. */
   readonly subject: string | undefined;
   /** The claim `iss`, if it is a string: subjects are unique within their issuer. */
@@ -60,6 +64,7 @@ export function joinGrants<S>(first: Grants<S>, others: readonly Grants<S>[]): G
     subscribe: all.flatMap(({ subscribe }) => subscribe),
     payloads: all.flatMap(({ payloads }) => payloads),
     keyFingerprints: [...new Set(all.flatMap(({ keyFingerprints }) => keyFingerprints))],
+    tokenIds: all.flatMap(({ tokenIds }) => tokenIds),
     expiresAt: ends.length === 0 ? undefined : Math.min(...ends),
   };
 }

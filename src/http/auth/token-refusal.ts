@@ -17,6 +17,8 @@ export function refuseToken(code: TokenRefusal["code"], reason: string): TokenRe
   return { ok: false, code, reason };
 }
 
+export const TOKEN_REVOKED = refuseToken("invalid_token", "the token was revoked");
+
 /** Thrown by the checks of this folder; Verifier converts it into a TokenRefusal. */
 export function tokenError(reason: string, cause?: unknown): ProtocolError {
   return new ProtocolError("unauthenticated", reason, { cause });

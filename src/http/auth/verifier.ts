@@ -9,6 +9,7 @@
  */
 import { createHash } from "node:crypto";
 import { M2pushError } from "../../errors.js";
+import { tokenIdsOf } from "../../hub/token-id.js";
 import type { Clock } from "../../util/clock.js";
 import { GenerationCache } from "../../util/generation-cache.js";
 import { checkTimes, type JsonObject } from "./claims.js";
@@ -23,7 +24,7 @@ import {
 } from "./claims-v8.js";
 import type { TokenSource } from "./find-token.js";
 import { type DialectName, type Grants, joinGrants, type ParseSelector } from "./grants.js";
-import { displayValue, refuseToken, type TokenRefusal, tokenError } from "./token-refusal.js";
+import { displayValue, refuseToken, TOKEN_REVOKED, type TokenRefusal, tokenError } from "./token-refusal.js";
 import type { TrustedIssuer } from "./trusted-issuer.js";
 import type { VerificationKey } from "./verification-key.js";
 import { claimedIssuer, hasCandidate, type SignedToken, verifySignature } from "./verify-signature.js";
@@ -42,12 +43,15 @@ export interface VerifierOptions<S> {
   readonly authority: TokenAuthority | undefined;
   /** Whether tokens of Mercure 0.x are accepted. */
   readonly acceptsV0: boolean;
+  /** Whether a token was revoked; absent = none was. */
+  readonly isRevoked?: (token: Pick<Grants<S>, "tokenIds" | "issuedAt">) => boolean;
   /** How far an issuer's clock may differ from the daemon's, milliseconds. */
   readonly leewayMs: number;
   /** The `iss` that tokens of Mercure 0.x must have; undefined = any or none. */
   readonly issuerV0: string | undefined;
 }
 
+const MS_PER_SECOND = 1000;
 /** Valid tokens that are cached. */
 const MAX_CACHED_TOKEN_COUNT = 1_000;
 
@@ -82,6 +86,7 @@ export class Verifier<S> {
   /** Resolves for any text. `source`: draft-08 forbids tokens in addresses, 0.x does not. */
   async verify(token: string, source: TokenSource = "header"): Promise<VerifiedToken<S>> {
     const verified = await this.#lookUp(token);
+    if (verified.ok && this.#options.isRevoked?.(verified.grants)) return TOKEN_REVOKED;
     if (verified.ok && verified.grants.dialect === "draft-08" && source === "query") {
       return refuseToken("invalid_token", "an access token in the query");
     }
@@ -143,7 +148,12 @@ export class Verifier<S> {
     const parse = newParser();
     const rights = dialect === "draft-08" ? readRightsV8(claims, parse) : readRightsV0(claims, parse);
     const [subject, issuerName] = [claims.sub, claims.iss].map((it) => (typeof it === "string" ? it : undefined));
-    return { dialect, ...rights, expiresAt, keyFingerprints: [fingerprint], subject, issuer: issuerName };
+    const { iat } = claims;
+    const revocable = {
+      tokenIds: tokenIdsOf(claims),
+      issuedAt: typeof iat === "number" ? iat * MS_PER_SECOND : undefined,
+    };
+    return { dialect, ...rights, expiresAt, keyFingerprints: [fingerprint], ...revocable, subject, issuer: issuerName };
   }
 
   /** The draft requires that a hub accepts access tokens of configured issuers only. */

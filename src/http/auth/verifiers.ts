@@ -1,5 +1,6 @@
 /** The two verifiers of a configuration: of publishers' and of subscribers' tokens. */
 import type { Config } from "../../config/schema.js";
+import type { KnownToken } from "../../hub/revocations.js";
 import { CompileWork } from "../../matching/compile-work.js";
 import { parseSelector, type Selector } from "../../matching/selector.js";
 import type { Clock } from "../../util/clock.js";
@@ -13,6 +14,8 @@ export interface VerifiersOptions {
   readonly base: string;
   /** Of the [[issuer]] tables, by `iss`. */
   readonly issuers: ReadonlyMap<string, TrustedIssuer>;
+  /** See VerifierOptions. */
+  readonly isRevoked?: (token: KnownToken) => boolean;
   /** Called with warnings about keys, which never contain a key. */
   readonly warn: (warning: string) => void;
 }
@@ -32,12 +35,13 @@ export function createVerifiers(config: Config, options: VerifiersOptions): Veri
 }
 
 function verifier(setting: string, material: string, { auth, hub }: Config, options: VerifiersOptions) {
-  const { base, clock, issuers, warn } = options;
+  const { base, clock, issuers, isRevoked, warn } = options;
   const { keys, warnings } = loadKeys(setting, material);
   for (const warning of warnings) warn(warning);
   const issuer = auth.issuer || undefined;
   return new Verifier<Selector>({
     ...{ keys, clock, issuers },
+    ...(isRevoked && { isRevoked }),
     newParser: () => {
       const work = new CompileWork();
       return (kind, value) => parseSelector(kind, value, base, work);

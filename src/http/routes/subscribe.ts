@@ -16,7 +16,7 @@ import { type HttpRequest, lastHeader } from "../../protocol/request.js";
 import { memoizeLast } from "../../util/memoize-last.js";
 import { isResponse, type Principal } from "../access.js";
 import { hasTokenInQuery } from "../auth/find-token.js";
-import { refuseToken } from "../auth/token-refusal.js";
+import { refuseToken, TOKEN_REVOKED } from "../auth/token-refusal.js";
 import { corsHeaders, NO_CORS } from "../cors.js";
 import { errorResponse, rejection, retryAfter } from "../error-response.js";
 import { rejectEncodedBody } from "../form.js";
@@ -142,6 +142,7 @@ export class SubscribeRoute {
       interest,
       expiresAt: this.#expiresAt(request, principal),
       keyFingerprints: principal === "anonymous" ? undefined : principal.keyFingerprints,
+      tokenIds: principal === "anonymous" ? undefined : principal.tokenIds,
       subscriber: parsed.isListed ? this.#subscriber(parsed, principal) : undefined,
       replay,
       stateKind: parsed.state?.kind,
@@ -243,11 +244,14 @@ export class SubscribeRoute {
     return undefined;
   }
 
-  /** The key of a token may be removed while the request is in progress. */
+  /** A token may be revoked, or its key be removed, while the request is in progress. */
   #rejectRevoked(principal: Principal): Response | undefined {
     const { hub, settings } = this.#deps;
-    if (principal === "anonymous" || hub.trusts(principal.keyFingerprints)) return undefined;
-    return settings.current.access.invalidToken(refuseToken("invalid_token", "the key of the token was removed"));
+    const { access } = settings.current;
+    if (principal === "anonymous") return undefined;
+    if (access.isRevoked(principal)) return access.invalidToken(TOKEN_REVOKED);
+    if (hub.trusts(principal.keyFingerprints)) return undefined;
+    return access.invalidToken(refuseToken("invalid_token", "the key of the token was removed"));
   }
 }
 

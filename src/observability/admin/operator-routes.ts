@@ -3,11 +3,16 @@ import { M2pushError } from "../../errors.js";
 import { type AdminResponse, type AdminRoute, json, textResponse } from "./admin-response.js";
 import type { ClientList, PageOptions } from "./client-list.js";
 import type { DashboardStream } from "./dashboard-stream.js";
+import { type RevokeDeps, revoke } from "./revoke-route.js";
 
 const DEFAULT_PAGE_CLIENTS = 100;
 const MAX_PAGE_CLIENTS = 1000;
 
-export function operatorRoutes(clients: ClientList, stream: DashboardStream): Map<string, AdminRoute> {
+export function operatorRoutes(
+  clients: ClientList,
+  stream: DashboardStream,
+  revoking: RevokeDeps,
+): Map<string, AdminRoute> {
   return new Map<string, AdminRoute>([
     ["/events", { GET: ({ lastEventId }) => watch(stream, lastEventId) }],
     // Newest first; ?server=, ?limit=, and ?after= with "next" of the page before.
@@ -19,6 +24,8 @@ export function operatorRoutes(clients: ClientList, stream: DashboardStream): Ma
     ],
     // All clients with ?topic= or ?subject=. Browsers reconnect, as long as their token is valid.
     ["/disconnect", { POST: ({ query }) => disconnect(clients, query) }],
+    // A token (?jti=), or every token of a holder so far (?sub=), before their exp.
+    ["/revoke", { POST: ({ query }) => revoke(revoking, query) }],
   ]);
 }
 

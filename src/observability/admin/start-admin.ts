@@ -1,5 +1,6 @@
 /** The admin address as one part of the daemon: rates, metrics, the dashboard's stream and the HTTP server. */
 import type { Hub } from "../../hub/hub.js";
+import type { Revocations } from "../../hub/revocations.js";
 import type { Clock } from "../../util/clock.js";
 import type { ConnectionCap } from "../../util/descriptors.js";
 import { measureEventLoopLag } from "../metrics/event-loop-lag.js";
@@ -28,6 +29,7 @@ export interface AdminOptions {
   readonly recentConnections: RecentConnections;
   readonly state: DaemonState;
   readonly hub: Pick<Hub, "end">;
+  readonly revocations: Pick<Revocations, "revoke">;
   /** The hub's URL. */
   readonly base: string;
   readonly clock: Clock;
@@ -46,7 +48,7 @@ export interface RunningAdmin {
 /** Rejects with "link_failed" when the address cannot be bound. */
 export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const { listen, token, version, metrics, droppedLogLines, recentConnections, state } = options;
-  const { hub, base, clock, cap, failed } = options;
+  const { hub, revocations, base, clock, cap, failed } = options;
   if (listen === "") return { url: undefined, close: async () => undefined };
   const { snapshot } = state;
   const sampler = new RateSampler({
@@ -66,7 +68,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const servers = () => state.servers.map(({ server }) => server);
   const clients = new ClientList({ hub, servers, epoch: () => state.history?.epoch ?? "", base, clock });
   const routes = new Map([...adminRoutes(parts), ...pageRoutes(token !== "")]);
-  const guarded = operatorRoutes(clients, stream);
+  const guarded = operatorRoutes(clients, stream, { revocations, clock });
   const server = new AdminServer({
     ...{ listen, routes, guarded, token, failed },
     ...(cap && { maxConnections: cap.maxConnections, full: cap.limitReached }),

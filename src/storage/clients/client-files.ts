@@ -127,4 +127,5 @@ export function commitPages(
 }
 
 /** Characters of the members that clients determine. */
-const sizeOf = ({ selectors, control }: ClientRow): number => selectors.join().length + (control?.notice?.length ?? 0);
+const sizeOf = ({ selectors, control }: ClientRow): number =>
+  selectors.join().length + (control ? JSON.stringify(control).length : 0);

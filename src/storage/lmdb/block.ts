@@ -160,9 +160,10 @@ export interface StoredEvent {
   readonly start: number;
 }
 
-/** The events of a block; records without an event, and invalid ones, are left out. */
-export function* publicationsIn(epoch: string, block: Buffer): Iterable<Publication> {
+/** The events of a block above an offset; records without an event, and invalid ones, are left out. */
+export function* publicationsIn(epoch: string, block: Buffer, after = 0): Iterable<Publication> {
   for (const record of storedEventsIn(block)) {
+    if (record.offset <= after) continue;
     const publication = decodeStoredEvent(epoch, record);
     if (publication) yield publication;
   }

@@ -214,9 +214,9 @@ export class LmdbStore {
         yield key;
         continue;
       }
-      for (const publication of publicationsIn(this.epoch, Buffer.from(block))) {
+      for (const publication of publicationsIn(this.epoch, Buffer.from(block), after)) {
         if (publication.offset > through) return;
-        if (publication.offset > after) yield publication;
+        yield publication;
       }
     }
   }

@@ -48,11 +48,11 @@ describe("Cross site", () => {
     assert.equal(check({ origin: "null", referer: "https://app.example/" })?.code, "invalid_request");
   });
 
-  test("with neither it is refused", () => {
+  test("rejects a request with neither", () => {
     assert.equal(check({})?.code, "invalid_request");
   });
 
-  test("neither * nor null in the list allows anybody", () => {
+  test("allows no origin by '*' or 'null' in the list", () => {
     for (const origin of ["https://evil.example", "*", "null"]) {
       assert.equal(check({ origin }, ["*", "null"])?.code, "invalid_request", origin);
     }

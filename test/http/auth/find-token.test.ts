@@ -24,7 +24,7 @@ function isMalformed(presented: PresentedToken): void {
 }
 
 describe("findToken", () => {
-  test("a request without a token has none", () => {
+  test("finds none in a request without a token", () => {
     for (const query of ["", "topic=a", "authorization2=x"])
       assert.deepEqual(find({ cookie: "a=b" }, query), { kind: "none" });
   });
@@ -41,7 +41,7 @@ describe("findToken", () => {
     }
   });
 
-  test("a broken header is malformed, and neither query nor cookie replaces it", () => {
+  test("reports a malformed header, which neither query nor cookie replaces", () => {
     const rest = { cookie: "mercureAuthorization=c; __Secure-mercure_access_token=c" };
     for (const value of [
       "",
@@ -63,7 +63,7 @@ describe("findToken", () => {
   });
 
   // A site behind Basic or Negotiate: the browser sends that with each request, and its cookie was never looked at.
-  test("another scheme shows no token, and hides none in the query or a cookie", () => {
+  test("ignores another scheme, and finds the token in the query or a cookie", () => {
     for (const value of ["Basic dXNlcjpwdw==", "Digest username=x, realm=y", "Negotiate", "Negotiate YII="]) {
       const headers = { authorization: value, cookie: "mercureAuthorization=c" };
       assert.deepEqual(find({ authorization: value }), { kind: "none" });
@@ -73,7 +73,7 @@ describe("findToken", () => {
     }
   });
 
-  test("the header comes before the query, the query before the cookies", () => {
+  test("prefers the header to the query, and the query to the cookies", () => {
     const cookie = "mercureAuthorization=old; __Secure-mercure_access_token=new";
     assert.deepEqual(find({ authorization: "Bearer h", cookie }, "authorization=q"), token("h", "header"));
     assert.deepEqual(find({ cookie }, "authorization=q"), token("q", "query"));
@@ -136,7 +136,7 @@ describe("findToken", () => {
     assert.deepEqual(find({ cookie }), token("old", "cookie"));
   });
 
-  test("no header, cookie or query makes it throw, and a refusal does not repeat what came", () => {
+  test("never throws, and a rejection does not repeat the request", () => {
     const any = fc.option(fc.array(fc.oneof(fc.string(), fc.string({ unit: anyCharacter })), { maxLength: 3 }), {
       nil: undefined,
     });

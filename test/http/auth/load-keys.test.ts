@@ -86,7 +86,7 @@ describe("loadKeys", () => {
     assert.ok(key.key.equals(createPublicKey(CERTIFIED)));
   });
 
-  test("a PEM block that verifies nothing is a fault that says what to give", () => {
+  test("rejects a PEM block that is no verification key, with a fix", () => {
     isFault(EC.privateKey.export({ type: "pkcs8", format: "pem" }).toString(), /got a private one; .*openssl pkey/);
     isFault(EC.privateKey.export({ type: "sec1", format: "pem" }).toString(), /private/);
     isFault(pem(RSA) + pem(EC), /one PEM block, got 2; .*JWKS/);

@@ -73,7 +73,7 @@ describe("Verifier", () => {
     }
   });
 
-  test("a header that says RS256 does not make an HMAC of the secret good", async () => {
+  test("rejects an HMAC of the secret under a header with RS256", async () => {
     const forged = signRaw('{"alg":"RS256"}', JSON.stringify(MERCURE));
     refused(await verifier({ keys: [KEYS.hs] }).verify(forged), /alg/);
     refused(await verifier({ keys: [KEYS.rsa] }).verify(forged), /signature/);
@@ -88,7 +88,7 @@ describe("Verifier", () => {
     refused(await verifier().verify(`${header}.${changed}.${signature}`), /signature/);
   });
 
-  test("the kid picks among the keys; an unknown one picks none", async () => {
+  test("selects the key by kid, and none for an unknown kid", async () => {
     const keys = [secretKey(Buffer.alloc(32, 1), "one"), secretKey(Buffer.alloc(32, 2), "two")];
     granted(await verifier({ keys }).verify(await sign(MERCURE, { kid: "two" }, Buffer.alloc(32, 2))));
     granted(await verifier({ keys }).verify(await sign(MERCURE, {}, Buffer.alloc(32, 2))));
@@ -174,7 +174,7 @@ describe("Verifier", () => {
     refused(await one.verify(token), /has expired/);
   });
 
-  test("a token that comes many times at once is checked once, and answered in order", async () => {
+  test("verifies a token once for simultaneous requests, and answers in order", async () => {
     let parsed = 0;
     const one = verifier({ newParser: () => (kind, value) => `${++parsed} ${parse(kind, value)}` });
     const token = await sign(MERCURE);

@@ -22,7 +22,7 @@ function routes(now: () => Snapshot = () => snapshotOf()) {
 }
 
 describe("adminRoutes", () => {
-  test("there are four paths for everybody, and all are for reading", () => {
+  test("serves four paths without a token, all read-only", () => {
     const { table } = routes();
     assert.deepEqual([...table.keys()], ["/metrics", "/healthz", "/readyz", "/status"]);
     for (const route of table.values()) assert.deepEqual(Object.keys(route), ["GET"]);
@@ -35,7 +35,7 @@ describe("adminRoutes", () => {
     assert.deepEqual(lint(body), []);
   });
 
-  test("/healthz says ok whatever the state, as long as the process can say anything", async () => {
+  test("/healthz answers ok in any state", async () => {
     const { get } = routes(() =>
       snapshotOf({ phase: "starting", history: undefined, servers: [serverSnapshot({ live: false })] }),
     );
@@ -67,14 +67,14 @@ describe("adminRoutes", () => {
     });
   }
 
-  test("/readyz gives every reason a line", async () => {
+  test("/readyz has one line for each reason", async () => {
     const { get } = routes(() =>
       snapshotOf({ phase: "starting", history: undefined, servers: [serverSnapshot({ live: false })] }),
     );
     assert.equal((await get("/readyz")).body.trimEnd().split("\n").length, 3);
   });
 
-  test("/status says everything in one JSON object", async () => {
+  test("/status is one JSON object", async () => {
     const { get, observe } = routes(() =>
       snapshotOf({
         uptime: 12.34567,

@@ -71,14 +71,14 @@ describe("AdminServer", () => {
   }
 
   for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"]) {
-    test(`any other method is 405 and says which are allowed: ${method}`, async (t) => {
+    test(`answers 405 with Allow to ${method}`, async (t) => {
       const { url } = await start(t);
       const answer = await raw(url, `${method} /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
       assert.match(answer, /^HTTP\/1\.1 405 .*\r\nAllow: GET, HEAD\r\n/s);
     });
   }
 
-  test("a route that fails is a 500 without the reason, which is told to the daemon; the next request is served", async (t) => {
+  test("answers 500 without the reason if a route fails, reports the reason, and serves the next request", async (t) => {
     const broken: AdminRoute = { GET: () => Promise.reject(new Error("secret")) };
     const { url, failures } = await start(t, { "/broken": broken });
     const response = await fetch(`${url}/broken`);
@@ -143,7 +143,7 @@ describe("AdminServer", () => {
     });
   }
 
-  test("a client that goes away before its answer is no failure", async (t) => {
+  test("reports no failure for a client that disconnects before its response", async (t) => {
     let answer = () => {};
     const asked = new Promise<void>((resolve) => {
       answer = resolve;
@@ -180,7 +180,7 @@ describe("AdminServer", () => {
     await again.close();
   });
 
-  test("an address that is taken is an error that says what to change", async (t) => {
+  test("rejects an address in use, with a fix", async (t) => {
     const { url } = await start(t);
     const { host } = new URL(url);
     const second = new AdminServer({ listen: host, routes: new Map(), failed: () => {} });
@@ -208,7 +208,7 @@ describe("AdminServer", () => {
     return { socket, closed };
   }
 
-  test("where as many are connected as may be, a probe takes the place of the one that was idle for longest", async (t) => {
+  test("at its connection limit, closes the connection that was idle for longest", async (t) => {
     const { url, fullness } = await start(t, {}, "127.0.0.1:0", 5);
     const idlers = [];
     for (let at = 0; at < 5; at++) idlers.push(await idle(t, url));

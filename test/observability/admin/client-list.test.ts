@@ -9,7 +9,7 @@ import { interest, operated, subscriber } from "./harness.js";
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("Client list", () => {
-  test("a client is shown with what it asked for, may see, and has", async () => {
+  test("lists a client with its selectors, grants and position", async () => {
     const { clients, connect, publish, outlet, clock, history } = await operated();
     connect(1, {
       interest: interest(["news", "https://example.com/{id}"], ["private"]),
@@ -34,7 +34,7 @@ describe("Client list", () => {
     assert.equal(one?.connectedSeconds, (clock.now() - Date.parse(one?.connectedAt ?? "")) / 1000);
   });
 
-  test("a client that nobody limits, that has no end and no name, says so with null", async () => {
+  test("lists null for a client without credit limit, expiry and subscriber", async () => {
     const { clients, connect } = await operated();
     connect(1);
     const { credit: credits, expiresAt: expires, subscriber: who, subject } = clients.find("main", 1) ?? {};
@@ -58,7 +58,7 @@ describe("Client list", () => {
     );
   });
 
-  test("who is not connected is not there", async () => {
+  test("lists no client that is not connected", async () => {
     const { clients, connect } = await operated();
     connect(1);
     for (const [server, id] of [
@@ -71,7 +71,7 @@ describe("Client list", () => {
     }
   });
 
-  test("pages hold everybody once, the newest first, server by server", async () => {
+  test("lists every client on one page, the newest first, server by server", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(fc.integer({ min: 1, max: 1e6 }), { maxLength: 60 }),
@@ -121,7 +121,7 @@ describe("Client list", () => {
     assert.deepEqual(await ids(7), [6, 4, 3, 2]);
   });
 
-  test("a page can be of one server only, and a server that is not there has none", async () => {
+  test("lists the clients of one server, and none of an unknown one", async () => {
     const { clients, connect, hub, clock } = await operated();
     hub.serveMongrel2("second", new RecordingOutlet(clock), { keepalive: 1e6, heartbeat: 0 });
     connect(1);
@@ -139,7 +139,7 @@ describe("Client list", () => {
     assert.deepEqual([outlet.closed, hub.clients, [...store.clients.keys()]], [[1], 1, [2]]);
   });
 
-  test("a topic ends those who follow it by name or by a pattern, and those who follow everything only by the star", async () => {
+  test("disconnects by topic the clients that follow it by name or pattern, and those that follow everything only by '*'", async () => {
     const kinds = {
       1: ["*"],
       2: ["books/1"],
@@ -172,7 +172,7 @@ describe("Client list", () => {
     assert.deepEqual(outlet.closed, [1, 4]);
   });
 
-  test("many are ended a few at a time; a stranger who has got an id meanwhile is spared, who left is not counted", async () => {
+  test("disconnects many clients in slices, spares a new client with the id of an old one, and does not count those that left", async () => {
     const { clients, connect, outlet, hub, server } = await operated();
     for (let id = 1; id <= 1000; id++) connect(id);
     const ending = clients.disconnectTopic("*");
@@ -186,7 +186,7 @@ describe("Client list", () => {
     assert.deepEqual([hub.clients, server.clients.has(1000)], [1, true]);
   });
 
-  test("a page of clients with much to show ends early and says how to go on", async () => {
+  test("ends a large page early, with a cursor", async () => {
     const { clients, connect } = await operated();
     const long = (id: number) => Array.from({ length: 10 }, (_, at) => `${id}/${at}/${"x".repeat(3000)}`);
     for (let id = 1; id <= 200; id++) connect(id, { interest: interest(long(id)) });
@@ -198,7 +198,7 @@ describe("Client list", () => {
     assert.deepEqual([rest[0]?.id, next !== null], [Number(id) - 1, true]);
   });
 
-  test("of many who ask at a time the last are refused, the others are answered one after the other", async () => {
+  test("rejects requests above its queue limit, and answers the others in order", async () => {
     const { clients, connect } = await operated();
     connect(1);
     const asked = await Promise.allSettled(Array.from({ length: 30 }, () => clients.page({ limit: 1 })));

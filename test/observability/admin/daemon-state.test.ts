@@ -9,7 +9,7 @@ import { FakeClock } from "../../support/clock.js";
 import { bench } from "../../support/hub.js";
 
 describe("DaemonState", () => {
-  test("before anything is there a snapshot says so", () => {
+  test("a snapshot before the start has empty values", () => {
     const observed = new DaemonState(new FakeClock());
     const { phase, history, servers, conditions } = observed.snapshot();
     assert.deepEqual(
@@ -65,6 +65,7 @@ describe("DaemonState", () => {
     recentConnections: new RecentConnections(clock),
     state: new DaemonState(clock),
     hub: { end() {} },
+    revocations: { revoke: async () => 0 },
     base: "http://hub.example/.well-known/mercure",
     clock,
     failed() {},

@@ -70,7 +70,7 @@ describe("DashboardStream", () => {
     feed.close();
   });
 
-  test("nothing is made while nobody watches", async () => {
+  test("encodes nothing without a watcher", async () => {
     const { feed, clock, looks } = await start();
     clock.advance(10_000);
     assert.deepEqual([looks(), clock.waiting], [0, 0]);
@@ -83,7 +83,7 @@ describe("DashboardStream", () => {
     assert.deepEqual([looks(), clock.waiting], [2, 0]);
   });
 
-  test("one look serves all who watch", async () => {
+  test("encodes one snapshot for all watchers", async () => {
     const { feed, clock, looks } = await start();
     const watchers = [new Watcher(), new Watcher(), new Watcher()];
     for (const watcher of watchers) feed.watch(watcher);
@@ -130,7 +130,7 @@ describe("DashboardStream", () => {
     feed.close();
   });
 
-  test("what is not held any more is counted, but not for who has just come", async () => {
+  test("reports the number of dropped events, but not to a new watcher", async () => {
     const { feed, clock, come } = await start();
     const watcher = new Watcher();
     feed.watch(watcher);
@@ -143,7 +143,7 @@ describe("DashboardStream", () => {
     feed.close();
   });
 
-  test("one who does not read is cut before much waits for it; the others notice nothing", async () => {
+  test("disconnects a watcher that does not read before much is queued, and no other one", async () => {
     const { feed, clock } = await start();
     const [stuck, reader] = [new Watcher(false), new Watcher()];
     feed.watch(stuck);
@@ -170,7 +170,7 @@ describe("DashboardStream", () => {
     feed.close();
   });
 
-  test("one who has left before the first report is not kept, and close() leaves nobody", async () => {
+  test("keeps no watcher that left before the first snapshot, and none after close()", async () => {
     const { feed, clock } = await start();
     const watcher = new Watcher();
     await gone(watcher);

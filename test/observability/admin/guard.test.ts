@@ -11,7 +11,7 @@ const refused = (listen: string, host: string | undefined) =>
 
 describe("Guard", () => {
   for (const listen of [LOCAL, "localhost:6780", "[::1]:6780", "127.8.9.1:1"]) {
-    test(`listening on ${listen}, the names of this machine are answered, whatever the port`, () => {
+    test(`listening on ${listen}, accepts the names of this machine with any port`, () => {
       const names = [
         "localhost",
         "localhost:1",
@@ -55,7 +55,7 @@ describe("Guard", () => {
   });
 
   for (const listen of [LOCAL, "0.0.0.0:6780"]) {
-    test(`a token that is set is asked for, listening on ${listen}`, () => {
+    test(`listening on ${listen}, requires a configured token`, () => {
       assert.equal(stranger(listen, TOKEN, { authorization: `Bearer ${TOKEN}` }), undefined);
       assert.equal(stranger(listen, TOKEN, { authorization: `bearer  ${TOKEN} ` }), undefined);
       const wrong = [
@@ -73,7 +73,7 @@ describe("Guard", () => {
     });
   }
 
-  test("a refusal for want of a token says that a bearer token is wanted", () => {
+  test("rejects a missing token with a Bearer challenge", () => {
     const answer = new Guard({ listen: LOCAL, token: TOKEN }).authorize({});
     assert.deepEqual(answer?.headers, { "WWW-Authenticate": "Bearer" });
     assert.doesNotMatch(String(answer?.body), new RegExp(TOKEN));

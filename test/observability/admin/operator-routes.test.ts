@@ -1,6 +1,8 @@
 /** What operators ask for, over HTTP, and who else is turned away. */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import type { Revocation } from "../../../src/hub/revocations.js";
+import { tokenId } from "../../../src/hub/token-id.js";
 import { DaemonState } from "../../../src/observability/admin/daemon-state.js";
 import { RecentConnections } from "../../../src/observability/admin/recent-connections.js";
 import { startAdmin } from "../../../src/observability/admin/start-admin.js";
@@ -25,7 +27,9 @@ async function start(t: TestContext, { token = "", listen = "127.0.0.1:0" } = {}
     recentConnections: new RecentConnections(clock),
     state: observed,
   };
-  const admin = await startAdmin({ listen, token, ...watched, hub, base: BASE, clock, failed });
+  const revoked: Revocation[] = [];
+  const revocations = { revoke: async (revocation: Revocation) => revoked.push(revocation) };
+  const admin = await startAdmin({ listen, token, ...watched, hub, revocations, base: BASE, clock, failed });
   t.after(async () => {
     await admin.close();
     assert.deepEqual(failures, []);
@@ -38,7 +42,7 @@ async function start(t: TestContext, { token = "", listen = "127.0.0.1:0" } = {}
     return { status: response.status, text, json: isJson ? JSON.parse(text) : undefined };
   };
   const post = (path: string, headers: Record<string, string> = {}) => ask(path, { method: "POST", headers });
-  return { ...parts, url, ask, post };
+  return { ...parts, url, ask, post, revoked };
 }
 
 const GUARDED = [
@@ -48,10 +52,23 @@ const GUARDED = [
   ["POST", "/clients/main/1/disconnect"],
   ["POST", "/disconnect?topic=news"],
   ["POST", "/disconnect?subject=kim"],
+  ["POST", "/revoke?sub=kim"],
 ] as const;
 
 describe("Operator routes", () => {
-  test("the list is in pages, by what the page before said", async (t) => {
+  test("a token is revoked by its jti until its exp, a holder's tokens by their sub until now", async (t) => {
+    const { post, revoked, clock } = await start(t);
+    assert.deepEqual((await post("/revoke?jti=a&iss=b&exp=1000")).json, { revoked: 1, disconnected: 1 });
+    assert.equal((await post("/revoke?sub=kim")).status, 200);
+    assert.deepEqual(revoked, [
+      { id: tokenId("jti", "a", "b"), keepUntil: 1_600_000 },
+      { id: tokenId("sub", "kim"), issuedUntil: clock.now() },
+    ]);
+    for (const query of ["", "?jti=a&sub=b", "?jti=a&exp=soon"])
+      assert.equal((await post(`/revoke${query}`)).status, 400);
+  });
+
+  test("the list has pages, each found by the cursor of the page before", async (t) => {
     const { ask, connect } = await start(t);
     for (let id = 1; id <= 5; id++) connect(id);
     const first = (await ask("/clients?limit=3")).json;
@@ -112,7 +129,7 @@ describe("Operator routes", () => {
     assert.deepEqual(outlet.closed, [1, 2]);
   });
 
-  test("an order that does not say whom, or says it twice over, ends nobody", async (t) => {
+  test("a request to disconnect without a criterion, or with two, closes no stream", async (t) => {
     const { post, connect, outlet } = await start(t);
     connect(1);
     for (const query of ["", "?topic=", "?subject=", "?topic=*&subject=kim", "?all=1"])
@@ -128,7 +145,7 @@ describe("Operator routes", () => {
     assert.deepEqual(outlet.closed, []);
   });
 
-  test("another site's page ends nobody, sees nobody and watches nothing", async (t) => {
+  test("rejects requests of another site's page", async (t) => {
     const { ask, connect, outlet } = await start(t);
     connect(1, { interest: interest(["news"]), subscriber: subscriber("a", "kim") });
     const foreign: Record<string, string>[] = [
@@ -150,7 +167,7 @@ describe("Operator routes", () => {
     assert.deepEqual(outlet.closed, []);
   });
 
-  test("where a token is set nothing of it goes without, and the figures do", async (t) => {
+  test("requires the token for operators' addresses, and not for the metrics", async (t) => {
     const { ask, url, connect, outlet } = await start(t, { token: TOKEN });
     connect(1, { interest: interest(["news"]), subscriber: subscriber("a", "kim") });
     for (const [method, path] of GUARDED) {
@@ -186,7 +203,7 @@ describe("Operator routes", () => {
     assert.equal((await ask("/clients")).status, 401);
   });
 
-  test("the feed is an event stream; one watcher too many is told to come later", async (t) => {
+  test("the dashboard stream is an event stream, and rejects one watcher too many with Retry-After", async (t) => {
     const { url } = await start(t);
     const leaving = new AbortController();
     t.after(() => leaving.abort());

@@ -14,7 +14,7 @@ async function get(path: string, needsToken = false) {
 }
 
 describe("pageRoutes", () => {
-  test("the page says where it is fed from, and whether a token is asked for", async () => {
+  test("the page has the address of its stream, and whether a token is required", async () => {
     assert.match((await get("/")).body, /<html lang="en" data-feed="open">/);
     assert.match((await get("/", true)).body, /<html lang="en" data-feed="token">/);
   });
@@ -35,7 +35,7 @@ describe("pageRoutes", () => {
     }
   });
 
-  test("nothing from elsewhere may run in it, and nobody may frame it", async () => {
+  test("its policy allows no foreign script and no frame", async () => {
     for (const path of ["/", "/dashboard.js", "/chart.js", "/style.css"]) {
       const policy = (await get(path)).headers?.["Content-Security-Policy"] ?? "";
       assert.match(policy, /default-src 'none'/);

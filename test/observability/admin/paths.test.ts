@@ -17,7 +17,7 @@ describe("Paths", () => {
       assert.equal(paths.find(path), undefined, path);
   });
 
-  test("each name of a pattern takes one segment, decoded", () => {
+  test("each name of a pattern matches one segment, decoded", () => {
     assert.deepEqual(paths.find("/clients/main/7"), { route: "one", params: { server: "main", id: "7" } });
     assert.deepEqual(paths.find("/clients/a%2Fb/%C3%BC/disconnect")?.params, { server: "a/b", id: "ü" });
     for (const path of [
@@ -30,7 +30,7 @@ describe("Paths", () => {
       assert.equal(paths.find(path), undefined, path);
   });
 
-  test("what is decoded is what was encoded, whatever it is", () => {
+  test("decodes what was encoded", () => {
     const segment = fc.string({ unit: "grapheme", minLength: 1 });
     fc.assert(
       fc.property(segment, segment, (server, id) => {

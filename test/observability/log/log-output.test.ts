@@ -59,7 +59,7 @@ describe("LogOutput", () => {
     assert.equal(output.droppedLines, 0);
   });
 
-  test("drops and counts lines while the disk is full, and says so in the first lines after it", async () => {
+  test("drops and counts lines while the disk is full, and reports it in the first lines after it", async () => {
     const { stdout, failures, recoveries, output } = open();
     stdout.error = new Error("ENOSPC");
     for (let line = 0; line < 7; line++) output.write("lost\n");

@@ -68,7 +68,7 @@ describe("Logger", () => {
     assert.deepEqual(lines.at(-1)?.writes, [1, 1, 1, 1, 26, 30, 30, 2, 1, 1, 1, 1]);
   });
 
-  test("a line is what pino writes, whatever its fields are", async () => {
+  test("writes the lines of pino, whatever their fields are", async () => {
     const [ours, theirs]: [string[], string[]] = [[], []];
     const log = openLog("info", { write: (line) => ours.push(line) });
     const options = { base: null, timestamp: false, formatters: { level: (level: string) => ({ level }) } };

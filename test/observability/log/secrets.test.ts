@@ -37,7 +37,7 @@ function assertAbsent(text: string, secret: string, what: string): void {
 const PUBLIC = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString("base64url");
 
 describe("Secrets", () => {
-  test("why a token was refused is told without the token, however it came", async () => {
+  test("reports why a token was rejected without the token, however it was sent", async () => {
     const web = await Web.open({ config: "[auth]\nanonymous = false" });
     const publish = { method: "POST", body: "topic=news&data=x" };
     const type = { "content-type": "application/x-www-form-urlencoded" };

@@ -69,7 +69,7 @@ describe("Exposition", () => {
     }
   });
 
-  test("what stands in labels cannot break the text", async () => {
+  test("escapes the values of labels", async () => {
     const { exposition } = metrics(() => snapshotOf({ servers: [serverSnapshot({ name: 'a"b\\c\nd' })] }));
     assert.deepEqual(lint(await exposition.text()), []);
   });

@@ -8,7 +8,7 @@ import { sampleOf } from "./lint.js";
 const MAIN = { server: "main" };
 
 describe("Metrics observer", () => {
-  test("clients that come and go are counted by server and reason", async () => {
+  test("counts connects and disconnects by server and reason", async () => {
     const { observe, exposition } = metrics();
     for (let id = 0; id < 3; id++)
       observe({ type: "clientConnected", server: "main", client: CLIENT, clients: id + 1 });

@@ -105,7 +105,7 @@ describe("Packages, end to end", () => {
     assert.match(imported, /^function function function$/m);
   });
 
-  test("the Debian package says what it is and what it needs", async () => {
+  test("the Debian package has a description and its dependencies", async () => {
     const control = await must("dpkg-deb", ["-I", built.deb], "/");
     assert.match(control, new RegExp(`^ Version: ${built.version}$`, "m"));
     assert.match(control, /^ Depends: nodejs \(>= 20.15\)/m);

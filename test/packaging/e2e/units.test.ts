@@ -61,7 +61,7 @@ describe("Units, end to end", () => {
     return calls;
   }
 
-  test("both services come back whatever happens, and are stopped in the way that they know", () => {
+  test("both services restart after any exit, and are stopped with the signals that they handle", () => {
     for (const unit of UNITS) {
       const service = (key: string) => unit.value("Service", key);
       assert.equal(service("Restart"), "always", unit.name);

@@ -62,7 +62,7 @@ describe("LmdbClientStore", () => {
     const { open, left } = setUp(t);
     const store = open();
     t.after(() => store.close());
-    const control = { name: "n", dialect: "0.x", notice: "{}" } as const;
+    const control = { name: "n", dialect: "0.x", pending: { notice: "{}" } } as const;
     store.put("a", client(1, { control }));
     await store.written();
     assert.deepEqual(await left(), [client(1, { control, acknowledgedOffset: 5 })]);
