@@ -83,7 +83,7 @@ export class Hub {
     const { history, clients, clock, conditions, presence } = options;
     this.#options = options;
     this.streams = new ControlledStreams({ clients, apply: this.#changeTopics.bind(this) });
-    this.topics = new TopicOffsets(history);
+    this.topics = new TopicOffsets(history, options.rules);
     this.#ends = new TopicEnds({ history, topics: this.topics, base: options.base });
     this.#budget = new MatchBudget(clock);
     this.#watchers = new Watchers(presence, history, clock);
