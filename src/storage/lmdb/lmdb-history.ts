@@ -98,7 +98,8 @@ export class LmdbHistory implements History {
   constructor(store: LmdbStore, options: LmdbHistoryOptions, clock: Clock, lock: FolderLock) {
     this.#store = store;
     this.#options = options;
-    this.#hasFinal = store.hadFinal;
+    // A kept event may be final: what it is was not read.
+    this.#hasFinal = store.hadFinal || store.keptCount > 0;
     this.#clock = clock;
     this.#lock = lock;
     this.#tail = new Tail(store.epoch, store.last);
