@@ -13,6 +13,7 @@
 
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
+import { applyTopicRules } from "./daemon/apply-topic-rules.js";
 import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
@@ -22,10 +23,10 @@ import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
+import { isReservedTopic } from "./daemon/reserved-topics.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
-import { isReserved } from "./http/mercure/reserved.js";
 import { Router } from "./http/router.js";
 import { Beacon } from "./hub/beacon.js";
 import type { Observe } from "./hub/events.js";
@@ -163,6 +164,7 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   const rules = new TopicRules(next.topic, hubUrl(context.initial));
   started(context.app, "HTTP").reload(next);
   started(context.rules, "the event log").replace(rules);
+  void applyTopicRules(context);
   // Only a changed level: a program that embeds the daemon may have given its logger another one.
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
@@ -170,11 +172,6 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
-}
-
-function isReservedTopic({ initial }: DaemonContext): (topic: string) => boolean {
-  const hub = new URL(hubUrl(initial));
-  return (topic) => isReserved(topic, hub);
 }
 
 function startObservers(context: DaemonContext): void {
@@ -229,6 +226,7 @@ async function startHub(context: DaemonContext): Promise<void> {
   context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
   context.remover = new Remover({ hub: context.hub, history, rates });
   await context.hub.start();
+  await applyTopicRules(context);
 }
 
 async function startAdminServer(context: DaemonContext): Promise<void> {

@@ -131,7 +131,7 @@ function topicCount(settings: Settings, { topics }: Tables): void {
   if (location !== undefined) settings.fault(location, "topic", faultTexts.tooManyTopics(MAX_TOPIC_TABLE_COUNT));
 }
 
-/** JetStream removes messages by the limits of the stream, which know nothing of topics: docs/decisions/0061-*.md. */
+/** JetStream removes messages by the limits of the stream, which know nothing of topics: docs/decisions/0061-kept-events.md. */
 function keptTopics(settings: Settings, { topics }: Tables): void {
   const servers = settings.get("cluster.nats")?.value;
   if (!Array.isArray(servers) || servers.length === 0) return;

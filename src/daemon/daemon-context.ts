@@ -5,7 +5,7 @@
 import type { Nodes } from "../cluster/nodes.js";
 import type { Config } from "../config/schema.js";
 import type { ClientStore } from "../delivery/client-store.js";
-import type { History } from "../delivery/history.js";
+import type { VisibleHistory } from "../delivery/visible-history.js";
 import type { App } from "../http/app.js";
 import type { Presence } from "../http/mercure/presence.js";
 import type { Router } from "../http/router.js";
@@ -43,7 +43,7 @@ export interface RunOptions {
 /** Gives every publication its position and stores it. */
 export interface EventLog {
   readonly bus: Bus;
-  readonly history: History;
+  readonly history: VisibleHistory;
   /** The daemons that share the stream; absent = this one is alone. */
   readonly nodes?: Nodes;
   /** The bus must be closed before. */

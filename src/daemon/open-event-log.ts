@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { LocalBus } from "../cluster/local-bus.js";
 import type { ClientStore } from "../delivery/client-store.js";
+import type { History } from "../delivery/history.js";
 import type { KeyLimits } from "../delivery/recent-keys.js";
 import { VisibleHistory } from "../delivery/visible-history.js";
 import { openClientStore, withoutRecord } from "../storage/clients/open-client-store.js";
@@ -39,7 +40,10 @@ export async function openEventLog(context: DaemonContext): Promise<EventLog> {
   return { ...log, history: new VisibleHistory(log.history, context.options.clock) };
 }
 
-async function openLocal(context: DaemonContext): Promise<EventLog> {
+/** Its history is all that is stored. */
+type StoredLog = Omit<EventLog, "history"> & { readonly history: History };
+
+async function openLocal(context: DaemonContext): Promise<StoredLog> {
   const { conditions, options } = context;
   const { clock, log } = options;
   const { store, path, durability, ...limits } = context.initial.history;
@@ -61,7 +65,7 @@ function keyLimits({ initial, observe }: DaemonContext): KeyLimits {
   return { windowMs, maxKeys, onEvicted: (count) => observe({ type: "keysEvicted", count }) };
 }
 
-async function openShared(context: DaemonContext): Promise<EventLog> {
+async function openShared(context: DaemonContext): Promise<StoredLog> {
   const { initial: config, conditions, state, options } = context;
   const { log, clock, signal } = options;
   const { store, path, max_age: maxAge } = config.history;

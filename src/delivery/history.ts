@@ -21,6 +21,22 @@ export interface ReadOptions {
   readonly most?: number;
   /** Selects the publications to return; absent = all. */
   readonly match?: (publication: Publication) => boolean;
+  /** Also those that are kept below the floor (KeepPolicy); absent = the read begins above the floor. */
+  readonly kept?: true;
+  /** Also those that have expired, and those beyond the limits of their topics: for an index of what is stored. Absent = not. */
+  readonly hidden?: true;
+}
+
+/** Decides which publications are kept when they are trimmed, and for how long. */
+export interface KeepPolicy {
+  /** Whether any may be kept at all. */
+  readonly isNeeded: boolean;
+  /** Whether it can be asked in this tick. Until it can, nothing is trimmed. */
+  readonly isReady: boolean;
+  /** Whether a publication is the newest of a topic whose newest one is kept. */
+  isKept(topics: readonly string[], offset: number): boolean;
+  /** One that isKept() is not kept any longer, because it has expired or was removed. */
+  dropped(topics: readonly string[], offset: number): void;
 }
 
 /** Selects one of several publications with the same id. */
@@ -40,6 +56,8 @@ export interface History {
   readonly floor: number;
   /** Stored publications. */
   readonly count: number;
+  /** Publications that are kept below the floor, a few included that nobody may read any more: see keep(). Absent = none are. */
+  readonly keptCount?: number;
   /** Size of the stored publications, bytes. */
   readonly bytes: number;
   /**
@@ -87,5 +105,10 @@ export interface History {
   findKey(hash: string): KeyEntry | undefined;
   /** Keys that are known. */
   readonly keyCount: number;
+  /**
+   * From now on, trimmed publications that the policy selects can still be read, with ReadOptions.kept, also by the next process. Absent =
+   * none are kept. Called again when the policy selects others.
+   */
+  keep?(policy: KeepPolicy): void;
   close(): Promise<void>;
 }

@@ -106,6 +106,7 @@ function readRun(
   return history.read((offsets[at] as number) - 1, () => ({
     through,
     maxBytes,
+    kept: true,
     match: ({ offset }) => wanted.has(offset),
   }));
 }

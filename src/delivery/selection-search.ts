@@ -168,7 +168,9 @@ export class SelectionSearch {
 
   *#read(offset: number): Generator<Promise<unknown> | undefined, ReadPage | undefined> {
     this.#budget.left -= READ_UNITS;
-    const reading = this.#options.history.read(offset - 1, () => ({ through: offset, maxBytes: 1, most: 1 }));
+    const reading = this.#options.history.read(offset - 1, () => ({
+      ...{ through: offset, maxBytes: 1, most: 1, kept: true },
+    }));
     if (!(reading instanceof Promise)) return reading;
     let page: ReadPage | undefined;
     yield reading.then((read) => {

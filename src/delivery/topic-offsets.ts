@@ -6,6 +6,7 @@
  * The index knows which events were stored, not which may still be read: an event that was removed or has expired stays an entry until it
  * is trimmed. Who needs the event reads it, and goes on to the entry before where it is not there any more.
  */
+import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
 import { SortedTexts } from "../util/sorted-texts.js";
 import type { History } from "./history.js";
@@ -49,8 +50,11 @@ export interface NewestEvent {
   readonly id: string | undefined;
 }
 
+type Rules = Pick<TopicRules, "keeps" | "keepsLast" | "hasLimits">;
+
 export class TopicOffsets {
   readonly #history: Pick<History, "last" | "floor" | "read">;
+  readonly #rules: Rules | undefined;
   /**
    * By rising offset; undefined = the stored events were not read yet. Most topics have one event, so a number takes the place of a list of
    * one. Entries at or below the floor may remain for a while.
@@ -67,8 +71,10 @@ export class TopicOffsets {
   /** The present round of #prune(). */
   #round: IterableIterator<[string, Entry | Entry[]]> | undefined;
 
-  constructor(history: Pick<History, "last" | "floor" | "read">) {
+  /** `rules`: topics whose newest event is kept below the floor, and limits of topics; absent = there are none. */
+  constructor(history: Pick<History, "last" | "floor" | "read">, rules?: Rules) {
     this.#history = history;
+    this.#rules = rules;
   }
 
   /** Topics that are held; a few may be those of trimmed events. */
@@ -93,18 +99,28 @@ export class TopicOffsets {
     const held = this.#entries?.get(topic);
     const entries = typeof held === "number" ? [held] : (held ?? []);
     const { floor } = this.#history;
+    const isLimited = this.#rules?.hasLimits === true;
     for (let at = countThrough(entries, through) - 1; at >= 0; at--) {
       const entry = entries[at] as Entry;
       const offset = offsetOf(entry);
-      if (offset <= floor) return;
+      if (offset <= floor && (at < entries.length - 1 || !this.#rules?.keepsLast(topic))) return;
       const flags = entry % FLAGS_FACTOR;
       yield {
         offset,
         isPrivate: (flags & PRIVATE_FLAG) !== 0,
         isCanonical: (flags & ALTERNATE_FLAG) === 0,
-        mayBeGone: (flags & EXPIRY_FLAG) !== 0 || offset <= this.#removedThrough,
+        mayBeGone: isLimited || (flags & EXPIRY_FLAG) !== 0 || offset <= this.#removedThrough,
       };
     }
+  }
+
+  /** Whether an event is one of the newest `count` stored ones of a topic; Infinity = all. Only after ready(). */
+  isAmongNewest(topic: string, offset: number, count: number): boolean {
+    if (count === Number.POSITIVE_INFINITY) return true;
+    const held = this.#entries?.get(topic);
+    if (typeof held === "number") return offsetOf(held) <= offset;
+    if (held === undefined || held.length < count) return held !== undefined;
+    return offsetOf(held[held.length - count] as Entry) <= offset;
   }
 
   /** As ready(), for withPrefix(). */
@@ -137,7 +153,7 @@ export class TopicOffsets {
   }
 
   #idAt(offset: number): string | undefined {
-    const page = this.#history.read(offset - 1, { through: offset, maxBytes: 1, most: 1 });
+    const page = this.#history.read(offset - 1, { through: offset, maxBytes: 1, most: 1, kept: true });
     if (page instanceof Promise) throw new TypeError("the history of a cluster answers too late for a condition");
     return page.publications[0]?.id;
   }
@@ -146,8 +162,17 @@ export class TopicOffsets {
   published(publication: Indexed): void {
     const entries = this.#entries;
     if (!entries) return;
-    add(entries, publication, this.#sorted);
+    add(entries, publication, this.#history.floor, this.#sorted);
     this.#prune(entries, EXAMINED_TOPIC_COUNT * publication.topics.length);
+  }
+
+  /** A kept event is gone: its topics have none any more, unless they have a newer one. */
+  dropped(topics: readonly string[], offset: number): void {
+    for (const topic of topics) {
+      const held = this.#entries?.get(topic);
+      const newest = typeof held === "number" ? held : held?.at(-1);
+      if (newest !== undefined && offsetOf(newest) === offset) this.#forget(topic);
+    }
   }
 
   /** Some of the events up to this offset were removed. */
@@ -168,11 +193,15 @@ export class TopicOffsets {
     const generation = this.#generation;
     const entries = new Map<string, Entry | Entry[]>();
     const history = this.#history;
-    for (let after = history.floor; after < history.last; ) {
-      const page = await history.read(after, { through: history.last, maxBytes: PAGE_BYTES, most: PAGE_EVENTS });
+    const lowest = () => (this.#rules?.keeps ? 0 : history.floor);
+    for (let after = lowest(); after < history.last; ) {
+      const page = await history.read(after, {
+        ...{ through: history.last, maxBytes: PAGE_BYTES, most: PAGE_EVENTS },
+        ...{ kept: true, hidden: true },
+      });
       if (generation !== this.#generation) return;
-      for (const publication of page.publications) add(entries, publication);
-      after = Math.max(page.through, after + 1, history.floor);
+      for (const publication of page.publications) add(entries, publication, history.floor);
+      after = Math.max(page.through, after + 1, lowest());
       if (after < history.last) await new Promise((resolve) => setImmediate(resolve));
     }
     // No publication came between the last read and this line, which the loop's condition has compared.
@@ -210,14 +239,21 @@ export class TopicOffsets {
       if (typeof held !== "number") dropTrimmed(held, floor);
       return;
     }
-    entries.delete(topic);
+    if (!this.#rules?.keepsLast(topic)) this.#forget(topic);
+    else if (typeof held !== "number") entries.set(topic, newest);
+  }
+
+  #forget(topic: string): void {
+    this.#entries?.delete(topic);
     this.#sorted?.delete(topic);
   }
 }
 
+/** A trimmed event that was kept gives way to a newer one. */
 function add(
   entries: Map<string, Entry | Entry[]>,
   { topics, offset, private: isPrivate, expiresAt }: Indexed,
+  floor: number,
   sorted?: SortedTexts,
 ): void {
   const expiry = expiresAt === undefined ? 0 : EXPIRY_FLAG;
@@ -229,7 +265,7 @@ function add(
       entries.set(topic, entry);
       sorted?.add(topic);
     } else if (typeof held !== "number") push(held, entry);
-    else if (offsetOf(held) !== offset) entries.set(topic, [held, entry]);
+    else if (offsetOf(held) !== offset) entries.set(topic, offsetOf(held) > floor ? [held, entry] : entry);
   }
 }
 

@@ -7,8 +7,9 @@
 import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
 import type { Clock } from "../util/clock.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "./history.js";
+import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "./history.js";
 import type { Removals } from "./removals.js";
+import type { TopicLimits } from "./topic-limits.js";
 
 /** Whether a publication must not be delivered any more. `now`: milliseconds since 1970. */
 const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: number): boolean =>
@@ -17,10 +18,20 @@ const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: number): 
 export class VisibleHistory implements History {
   readonly #stored: History;
   readonly #clock: Pick<Clock, "now">;
+  #limits: TopicLimits | undefined;
 
   constructor(stored: History, clock: Pick<Clock, "now">) {
     this.#stored = stored;
     this.#clock = clock;
+  }
+
+  /** From now on reads also leave out what is beyond the limits of its topics. */
+  limit(limits: TopicLimits): void {
+    this.#limits = limits;
+  }
+
+  keep(policy: KeepPolicy): void {
+    this.#stored.keep?.(policy);
   }
 
   get epoch(): string {
@@ -37,6 +48,10 @@ export class VisibleHistory implements History {
 
   get count(): number {
     return this.#stored.count;
+  }
+
+  get keptCount(): number {
+    return this.#stored.keptCount ?? 0;
   }
 
   get bytes(): number {
@@ -65,15 +80,22 @@ export class VisibleHistory implements History {
 
   /** Whether a publication that was read may still be delivered. */
   isVisible(publication: Publication): boolean {
-    return !isExpired(publication, this.#clock.now()) && !this.#stored.removals.has(publication);
+    const now = this.#clock.now();
+    if (isExpired(publication, now) || this.#stored.removals.has(publication)) return false;
+    return !this.#limits?.isActive || this.#limits.ready() !== undefined || this.#limits.isWithin(publication, now);
   }
 
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
-    const { match } = options;
+    const { match, hidden } = options;
+    const limits = this.#limits?.isActive ? this.#limits : undefined;
+    const counting = hidden ? undefined : limits?.ready();
+    if (counting) return counting.then(() => this.read(after, options));
     const now = this.#clock.now();
     const { removals } = this.#stored;
     const isVisible = (publication: Publication) =>
-      !isExpired(publication, now) && !removals.has(publication) && (match === undefined || match(publication));
+      (hidden || (!isExpired(publication, now) && (limits === undefined || limits.isWithin(publication, now)))) &&
+      !removals.has(publication) &&
+      (match === undefined || match(publication));
     return this.#stored.read(after, { ...options, match: isVisible });
   }
 

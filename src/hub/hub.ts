@@ -80,7 +80,7 @@ export class Hub {
     const { history, clients, clock, conditions, presence } = options;
     this.#options = options;
     this.streams = new ControlledStreams({ clients, apply: this.#changeTopics.bind(this) });
-    this.topics = new TopicOffsets(history);
+    this.topics = new TopicOffsets(history, options.rules);
     this.#budget = new MatchBudget(clock);
     this.#watchers = new Watchers(presence, history, clock);
     this.#reader = new HistoryReader(history, clock, conditions);

@@ -13,6 +13,7 @@ import { CompileWork, type Cost, unlimitedWork } from "./compile-work.js";
 import type { Matcher } from "./matcher.js";
 import { matchesNfa, stepsSoFar } from "./nfa-matcher.js";
 import { framed, requiredLiterals } from "./pattern-index.js";
+import { simpleTemplate } from "./simple-template.js";
 import { parseTemplate } from "./uri-template.js";
 import { compileUrlPattern } from "./url-pattern.js";
 
@@ -154,8 +155,10 @@ function compilePattern(kind: PatternKind, value: string, base: string, work: Co
 function compileTemplate(value: string, work: CompileWork): Matcher {
   const node = readTemplate(value, work);
   if (!node) return (topic) => topic === value;
+  // Compiled in any case: a template costs the same, and is refused for the same reasons.
   const program = compileNode(node, work);
-  const test = (topic: string) => topic === value || matchesNfa(program, topic);
+  const matches = simpleTemplate(value) ?? ((topic: string) => matchesNfa(program, topic));
+  const test = (topic: string) => matches(topic) || topic === value;
   // The template itself contains its literal text, too, but not always at its beginning and end.
   const needs = requiredLiterals(node, "text").filter(({ literal }) => framed(value).includes(literal));
   return Object.assign(test, { needs, cost: program.ops.length });

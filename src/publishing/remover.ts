@@ -12,7 +12,7 @@ import type { RateLimiter } from "./rate-limiter.js";
 export interface RemoverOptions {
   readonly hub: Pick<Hub, "remove">;
   /** The visible one. */
-  readonly history: Pick<History, "epoch" | "floor" | "last" | "read" | "find" | "removals">;
+  readonly history: Pick<History, "epoch" | "last" | "read" | "find" | "removals">;
   /** A removal counts as one event. Absent = no limit. */
   readonly rates?: Pick<RateLimiter, "takeRequest">;
 }
@@ -69,7 +69,9 @@ export class Remover {
     let count = 0;
     for (let at = after; at < through; ) {
       const match = (publication: Parameters<typeof concerns>[1]) => concerns(target, publication);
-      const page = await history.read(at, { through, maxBytes: PAGE_BYTES, most: PAGE_EVENTS, match });
+      // What is hidden is removed as well, and so it must be granted.
+      const shown = { kept: true, hidden: true } as const;
+      const page = await history.read(at, { through, maxBytes: PAGE_BYTES, most: PAGE_EVENTS, match, ...shown });
       const topics = new Set(page.publications.flatMap((it) => it.topics).filter((it) => !checked.has(it)));
       if (topics.size > 0 && !mayRemove([...topics])) throw notGranted();
       for (const topic of topics) checked.add(topic);
@@ -85,11 +87,11 @@ export class Remover {
   /** The offsets between which events can match: an id is looked up. */
   async #rangeOf(target: RemovalTarget): Promise<{ readonly after: number; readonly through: number }> {
     const { history } = this.#options;
-    const { floor, last, epoch } = history;
-    if (!("id" in target)) return { after: floor, through: last };
+    const { last, epoch } = history;
+    if (!("id" in target)) return { after: 0, through: last };
     const offset = offsetOf(epoch, target.id);
     const first = offset ?? (await history.find(target.id, "oldest")) ?? last;
-    return { after: Math.max(floor, first - 1), through: Math.min(offset ?? last, last) };
+    return { after: first - 1, through: Math.min(offset ?? last, last) };
   }
 }
 

@@ -3,6 +3,7 @@
  * larger than the bucket needs a full one, and leaves a debt.
  */
 import type { Clock } from "../util/clock.js";
+import { GenerationCache } from "../util/generation-cache.js";
 
 export interface RateLimits {
   /** Events a second, above 0. */
@@ -11,8 +12,8 @@ export interface RateLimits {
   readonly burst: number;
 }
 
-/** Buckets that are kept. Of more, those that have been idle for longest are full again. */
-const MAX_BUCKET_COUNT = 10_000;
+/** Buckets that are kept: at least the half that was used last. The others are full again. */
+const MAX_BUCKET_COUNT = 20_000;
 const MS_PER_SECOND = 1000;
 
 interface Bucket {
@@ -23,8 +24,7 @@ interface Bucket {
 
 export class TokenBuckets {
   readonly #clock: Clock;
-  /** The one that was used last is the last. */
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets = new GenerationCache<Bucket>(MAX_BUCKET_COUNT);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -49,17 +49,11 @@ export class TokenBuckets {
 
   #bucketOf(name: string, { rate, burst }: RateLimits): Bucket {
     const now = this.#clock.monotonic();
-    const bucket = this.#buckets.get(name) ?? { tokens: burst, at: now };
+    const known = this.#buckets.get(name);
+    const bucket = known ?? { tokens: burst, at: now };
     bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / MS_PER_SECOND) * rate);
     bucket.at = now;
-    this.#buckets.delete(name);
-    this.#buckets.set(name, bucket);
-    if (this.#buckets.size > MAX_BUCKET_COUNT) this.#removeOldest();
+    if (!known) this.#buckets.set(name, bucket);
     return bucket;
-  }
-
-  #removeOldest(): void {
-    const [oldest] = this.#buckets.keys();
-    if (oldest !== undefined) this.#buckets.delete(oldest);
   }
 }

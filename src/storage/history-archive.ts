@@ -1,6 +1,7 @@
 /** Exports a history in LMDB, and imports an archive into one, while no daemon uses it. */
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { ReadOptions } from "../delivery/history.js";
 import { M2pushError } from "../errors.js";
 import type { HistoryExport } from "../protocol/archive.js";
 import { positionRemoval } from "../protocol/position.js";
@@ -50,11 +51,11 @@ async function openStopped(path: string, clock: Clock, observer?: StorageObserve
   return openLmdbHistory({ ...options, ...(observer && { observer }) }, clock);
 }
 
-async function* publicationsOf(history: LmdbHistory): AsyncGenerator<Publication> {
+async function* publicationsOf(history: LmdbHistory, options?: Pick<ReadOptions, "kept">): AsyncGenerator<Publication> {
   const { floor, last } = history;
-  for (let at = floor; at < last; ) {
+  for (let at = options?.kept ? 0 : floor; at < last; ) {
     const match = (publication: Publication) => !history.removals.has(publication);
-    const { publications, through } = history.read(at, { through: last, maxBytes: PAGE_BYTES, match });
+    const { publications, through } = history.read(at, { through: last, maxBytes: PAGE_BYTES, match, ...options });
     yield* publications;
     at = through;
   }
@@ -104,7 +105,7 @@ export async function purgeHistory(path: string, target: RemovalTarget, clock: C
   const history = await openStopped(path, clock, observer);
   try {
     let count = 0;
-    for await (const publication of publicationsOf(history)) if (concerns(target, publication)) count++;
+    for await (const publication of publicationsOf(history, { kept: true })) if (concerns(target, publication)) count++;
     const { last: through } = history;
     if (count === 0) return 0;
     await history.append(positionRemoval({ ...target, through }, history.epoch, through + 1, clock.now()));

@@ -55,7 +55,7 @@ const BUSY = snapshotOf({
     serverSnapshot({ clients: 12_345, catchingUp: 12, queuedBodies: 3 }),
     serverSnapshot({ name: "a-name-that-is-much-longer-than-any-column", live: false, clients: 9_999_999 }),
   ],
-  history: { epoch: "abc123", last: 123_456, floor: 23_456, keys: 0, count: 100_000, bytes: 25_600_000 },
+  history: { epoch: "abc123", last: 123_456, floor: 23_456, keys: 0, count: 100_000, kept: 0, bytes: 25_600_000 },
 });
 
 describe("Status command", () => {

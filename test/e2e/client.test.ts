@@ -59,7 +59,7 @@ before(async () => {
     {
       html: PAGE,
       config: {
-        stream: { heartbeat: "1s", retry: "200ms" },
+        stream: { heartbeat: "500ms", retry: "200ms" },
         auth: { subscriber_key: SECRET, publisher_key: SECRET },
       },
     },
@@ -98,7 +98,7 @@ for (const environment of [...BROWSERS, NODE]) {
       await until("heard.length === 2");
       await publish("stall", "2");
       await until("heard.length === 3");
-      const reason = "silent for 2000 ms";
+      const reason = "silent for 1000 ms";
       assert.deepEqual(await evaluate("[heard, gaps, failures[0].reason]"), [["first", "1", "2"], [], reason]);
     });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { Browser } from "../support/crowd.js";
+import { startNodes } from "../support/nodes.js";
 import { type Pair, startPair } from "../support/pair.js";
 import { readReceived } from "../support/received.js";
 
@@ -70,6 +71,41 @@ describe("State at once, end to end", () => {
       Array.from({ length: LARGE_EVENTS + 1 }, (_, at) => at + 1),
     );
     assert.deepEqual(browser.gaps, []);
+  });
+});
+
+describe("State at once in a cluster", () => {
+  test("each node gives the same state, of events that were published at either, also after its restart", async (t) => {
+    const { a, b } = await startNodes(t);
+    const publish = async (node: Pair, topic: string, data: string) => {
+      const body = new URLSearchParams({ topic, data });
+      assert.equal((await fetch(node.mongrel2.url + HUB, { method: "POST", body })).status, 200);
+    };
+    for (const [node, topic, data] of [
+      [a, "price/a", "1"],
+      [b, "price/b", "2"],
+      [b, "price/a", "3"],
+      [a, "other", "4"],
+    ] as const)
+      await publish(node, topic, data);
+    await b.daemon.stop("SIGTERM");
+    await b.restart();
+    const states = ["topic=price/a&topic=price/b&latest=1", "topic=price/%7Bid%7D&last=2", "topic=price/a&since=1h"];
+    const expected = [
+      ["2", "3"],
+      ["2", "3"],
+      ["1", "3"],
+    ];
+    for (const node of [a, b]) {
+      const streams = await Promise.all(states.map((state) => node.stream({}, `/esupdates?${state}`)));
+      for (const [at, stream] of streams.entries()) {
+        await stream.until(({ events }) => events.length === 2, "its state");
+        assert.deepEqual(
+          stream.events.map(({ data }) => data),
+          expected[at],
+        );
+      }
+    }
   });
 });
 

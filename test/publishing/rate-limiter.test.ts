@@ -82,7 +82,7 @@ describe("RateLimiter", () => {
     assert.equal(it.take("first", 1), 0);
     for (let publisher = 0; publisher < 9999; publisher++) it.take(`${publisher}`, 1);
     assert.equal(it.take("first", 1), 1000, "used again, so it is not the oldest");
-    it.take("one more", 1);
+    for (let publisher = 0; publisher < 9999; publisher++) it.take(`other ${publisher}`, 1);
     assert.deepEqual([it.take("first", 1), it.take("0", 1)], [1000, 0]);
   });
 

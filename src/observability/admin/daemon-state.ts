@@ -55,6 +55,6 @@ function serverSnapshot({ server, sendSpec, recvSpec, link }: ServerState, condi
   return { name, sendSpec, recvSpec, live: link.live, silent, clients, catchingUp, audiences, queuedBodies };
 }
 
-const historySnapshot = ({ epoch, last, floor, keyCount: keys, count, bytes }: History) => ({
-  ...{ epoch, last, floor, keys, count, bytes },
+const historySnapshot = ({ epoch, last, floor, keyCount: keys, count, keptCount: kept = 0, bytes }: History) => ({
+  ...{ epoch, last, floor, keys, count, kept, bytes },
 });

@@ -80,6 +80,13 @@ export class Exposition {
         servers(({ silent }) => Number(silent)),
       ],
       ["gauge", "history_events", "Publications in the history.", [], history("count")],
+      [
+        "gauge",
+        "history_kept_events",
+        "Publications that are kept below the history's oldest one.",
+        [],
+        history("kept"),
+      ],
       ["gauge", "history_bytes", "Size of the publications in the history.", [], history("bytes")],
       ["gauge", "history_last_offset", "Offset of the newest publication.", [], history("last")],
       [

@@ -26,6 +26,8 @@ export interface HistorySnapshot {
   /** Idempotency keys that are known. */
   readonly keys: number;
   readonly count: number;
+  /** Publications that are kept below the floor. */
+  readonly kept: number;
   readonly bytes: number;
 }
 

@@ -15,7 +15,7 @@ import { type Removal, readRemoval } from "../../protocol/removal.js";
 import type { PositionedKey } from "./key-table.js";
 
 /** Fits into one page of LMDB beside its header: about 25 small events. A larger event is a block of its own. */
-const MAX_BLOCK_BYTES = 4096 - 24;
+export const MAX_BLOCK_BYTES = 4096 - 24;
 const CRC_BYTES = 4;
 const LENGTH_BYTES = 4;
 const TIME_OFFSET = LENGTH_BYTES + 6;
@@ -163,8 +163,7 @@ export interface StoredEvent {
 /** The events of a block above an offset; records without an event, and invalid ones, are left out. */
 export function* publicationsIn(epoch: string, block: Buffer, after = 0): Iterable<Publication> {
   for (const record of storedEventsIn(block)) {
-    if (record.offset <= after) continue;
-    const publication = decodeStoredEvent(epoch, record);
+    const publication = record.offset > after ? publicationOf(epoch, record) : undefined;
     if (publication) yield publication;
   }
 }
@@ -197,6 +196,26 @@ export function customIdOf({ block, start }: StoredEvent): string {
   return block.toString("utf8", begin, begin + block.readUInt16LE(at));
 }
 
+/** The topics of a record; empty = it has none any more, or is invalid. */
+export function topicsOf({ block, start, bytes }: StoredEvent): string[] {
+  const end = start + bytes;
+  const id = idStart(block, start);
+  const countAt = id + COUNT_BYTES + block.readUInt16LE(id);
+  if (countAt + COUNT_BYTES > end) return [];
+  const topics: string[] = [];
+  let at = countAt + COUNT_BYTES;
+  for (let left = block.readUInt16LE(countAt); left > 0 && at + COUNT_BYTES <= end; left--) {
+    const begin = at + COUNT_BYTES;
+    at = begin + block.readUInt16LE(at);
+    topics.push(block.toString("utf8", begin, at));
+  }
+  return at <= end ? topics : [];
+}
+
+/** When a record's event expires, milliseconds since 1970; Infinity = never. */
+export const expiryOf = ({ block, start }: StoredEvent): number =>
+  idStart(block, start) > start + ID_OFFSET ? block.readDoubleLE(start + ID_OFFSET) : Number.POSITIVE_INFINITY;
+
 /** Where the id of a record is. */
 function idStart(block: Buffer, start: number): number {
   const hasExpiry = ((block[start + FLAGS_OFFSET] ?? 0) & EXPIRY_FLAG) !== 0;
@@ -221,7 +240,7 @@ export function withoutRemoved(
   const parts: Buffer[] = [block.subarray(0, CRC_BYTES)];
   let isChanged = false;
   for (const record of storedEventsIn(block)) {
-    const publication = decodeStoredEvent(epoch, record);
+    const publication = publicationOf(epoch, record);
     const isKept = publication === undefined || !isRemoved(publication);
     parts.push(isKept ? block.subarray(record.start, record.start + record.bytes) : withoutEvent(record));
     isChanged ||= !isKept;
@@ -247,7 +266,7 @@ function sealed(block: Buffer): Buffer {
 }
 
 /** Undefined for a record without an event, and for an invalid one. The event's bytes are a view of the block. */
-function decodeStoredEvent(epoch: string, record: StoredEvent): Publication | undefined {
+export function publicationOf(epoch: string, record: StoredEvent): Publication | undefined {
   const { block, offset, time, bytes, start } = record;
   const end = start + bytes;
   const flags = block[start + FLAGS_OFFSET] ?? 0;

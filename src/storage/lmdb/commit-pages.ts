@@ -1,5 +1,6 @@
 /** Upper bounds of the pages that a transaction writes, which are allocated before it begins (storage/lmdb/lmdb-space.ts). */
 import type { EventBlock } from "./block.js";
+import type { KeptChange } from "./kept-log.js";
 
 /** Of any transaction: paths through four trees with splits, and the list of free pages. */
 export const BASE_PAGES = 24;
@@ -19,6 +20,12 @@ export function pagesToAdd(blocks: readonly EventBlock[], lastPage: () => number
     ids += names.length;
   }
   return pages + indexPages(blocks.length, ids, lastPage);
+}
+
+/** For changing the log of kept events: consecutive blocks, which share pages of the index. */
+export function keptPages({ added, removedKeys }: Pick<KeptChange, "added" | "removedKeys">): number {
+  const pages = added.reduce((sum, { stored }) => sum + Math.ceil((stored.length + PAGE_HEADER_BYTES) / PAGE_BYTES), 0);
+  return pages + indexPages(added.length + removedKeys.length, 0, () => 0);
 }
 
 /** For writing blocks in the place of others. */

@@ -12,7 +12,7 @@
  */
 import { join } from "node:path";
 import { fillPage } from "../../delivery/fill-page.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
+import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "../../delivery/history.js";
 import { RecentKeys } from "../../delivery/recent-keys.js";
 import { type AppliedRemovals, RemovalPass, type Removals } from "../../delivery/removals.js";
 import { M2pushError, messageOf } from "../../errors.js";
@@ -115,6 +115,7 @@ export class LmdbHistory implements History {
       if (this.#failure) this.#probe();
       this.#removalPass.start();
       for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim() === TRIM_BATCH_EVENTS; step++);
+      this.#trim("sweepKept");
       for (let step = 0; step < MAX_TRIM_ROUNDS && this.#trim("trimKeys") === TRIM_BATCH_EVENTS; step++);
     });
   }
@@ -135,6 +136,10 @@ export class LmdbHistory implements History {
 
   get count(): number {
     return this.#tail.pending.reduce((sum, { offsets }) => sum + offsets.length, this.#store.count);
+  }
+
+  get keptCount(): number {
+    return this.#store.keptCount;
   }
 
   get bytes(): number {
@@ -258,7 +263,7 @@ export class LmdbHistory implements History {
     }
   }
 
-  #trim(oldest: "trim" | "trimKeys" = "trim"): number {
+  #trim(oldest: "trim" | "trimKeys" | "sweepKept" = "trim"): number {
     if (this.#failure) return 0;
     try {
       return this.#store[oldest](TRIM_BATCH_EVENTS);
@@ -292,11 +297,23 @@ export class LmdbHistory implements History {
   }
 
   read(position: number, options: ReadOptions): HistoryPage {
+    if (options.kept && position < this.floor) {
+      const end = Math.min(options.through, this.floor);
+      return fillPage(this.#store.readKept(position, end), position, end, options);
+    }
     // The tail may hold trimmed events.
     const after = Math.max(position, this.floor);
     if (after >= this.#tail.floor) return this.#tail.read(after, options);
     const through = Math.min(options.through, this.#tail.floor);
     return fillPage(this.#store.read(after, through), after, through, { ...options, through });
+  }
+
+  keep(policy: KeepPolicy): void {
+    try {
+      this.#store.keep(policy);
+    } catch (cause) {
+      this.#fail(cause); // the next probe tries again
+    }
   }
 
   onRepeatedId(listener: (topic: string) => void): void {

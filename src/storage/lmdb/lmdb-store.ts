@@ -7,7 +7,7 @@
  */
 import { existsSync } from "node:fs";
 import { type Database, open, type RangeOptions, type RootDatabase } from "lmdb";
-import type { EqualIds } from "../../delivery/history.js";
+import type { EqualIds, KeepPolicy } from "../../delivery/history.js";
 import { type AppliedRemovals, Removals } from "../../delivery/removals.js";
 import type { ArchiveHeader } from "../../protocol/archive.js";
 import { offsetOf } from "../../protocol/position.js";
@@ -24,12 +24,15 @@ import {
   isIntact,
   publicationsIn,
   removalOf,
+  type StoredEvent,
   storedEventsIn,
+  topicsOf,
   withoutRemoved,
 } from "./block.js";
 import { checkFile, checkVersion, unusable } from "./check-file.js";
-import { BASE_PAGES, indexPages, keyPages, pagesToAdd, pagesToReplace } from "./commit-pages.js";
+import { BASE_PAGES, indexPages, keptPages, keyPages, pagesToAdd, pagesToReplace } from "./commit-pages.js";
 import { IdIndex } from "./id-index.js";
+import { BlockBuilder, type KeptChange, KeptLog } from "./kept-log.js";
 import { KeyTable } from "./key-table.js";
 import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
 
@@ -56,6 +59,8 @@ const SMALL_TRIM_EVENTS = 16;
 const REMOVAL_SLICE_BYTES = 65_536;
 /** Oldest keys that are removed with each added one, while they are too many or too old. */
 const REMOVALS_PER_KEY_COUNT = 2;
+/** Kept events that are examined for each one that is added: so at most as many as there are wait to be removed. */
+const SWEPT_PER_KEPT_COUNT = 1;
 
 export class LmdbStore {
   readonly epoch: string;
@@ -76,6 +81,9 @@ export class LmdbStore {
   /** Those that were stored and are not applied to every block yet. */
   readonly removals = new Removals();
   readonly #ages: AgeIndex;
+  /** Undefined = no event was ever kept in this file. */
+  #kept: KeptLog | undefined;
+  #keepPolicy: KeepPolicy | undefined;
   #floor: number;
   #bytes = 0;
   #damagedBlocks = 0;
@@ -112,6 +120,7 @@ export class LmdbStore {
     // A file that has the tables can be opened while nothing can be written.
     if (this.#meta.get("keys") === 1) this.#keys = this.#openKeys();
     else if (isNew) this.#createKeys();
+    if (this.#meta.get("kept") === 1) this.#kept = this.#openKept();
     this.#floor = Number(this.#meta.get("floor") ?? 0);
     const newest = Math.max(this.#scan(file), this.#floor, Number(this.#meta.get("last") ?? 0));
     this.hadUncleanShutdown = this.#meta.get("closed") === 0;
@@ -147,6 +156,7 @@ export class LmdbStore {
     });
     this.#isMarkedOpen = true;
     if (!this.#keys) this.#createKeys();
+    this.#createKept();
   }
 
   #createKeys(): void {
@@ -160,6 +170,50 @@ export class LmdbStore {
     const keys = this.#root.openDB<Buffer, Buffer>({ name: "keys", keyEncoding: "binary", encoding: "binary" });
     const order = this.#root.openDB<Buffer, number>({ name: "key_order", encoding: "binary" });
     return new KeyTable({ keys, order }, this.#options.keys, this.#clock);
+  }
+
+  /** See History. */
+  keep(policy: KeepPolicy): void {
+    this.#keepPolicy = policy;
+    this.#createKept();
+  }
+
+  #createKept(): void {
+    if (this.#kept || !this.#keepPolicy?.isNeeded) return;
+    this.#space.claim(BASE_PAGES);
+    const kept = this.#openKept();
+    this.#transact(BASE_PAGES, () => this.#meta.putSync("kept", 1));
+    this.#kept = kept;
+  }
+
+  #openKept(): KeptLog {
+    return new KeptLog(this.#root.openDB<Buffer, number>({ name: "kept", encoding: "binary" }), this.epoch);
+  }
+
+  /** Kept events, those included that wait for the sweep. */
+  get keptCount(): number {
+    return this.#kept?.count ?? 0;
+  }
+
+  /** The kept events above one offset up to another; as read(). */
+  *readKept(after: number, through: number): Iterable<Publication | number> {
+    this.#space.assertNotTruncated();
+    if (this.#kept) yield* this.#kept.read(after, through);
+  }
+
+  /** Goes on to remove the kept events that nobody may read any more. Returns their number. Throws as probe() does. */
+  sweepKept(minEvents: number): number {
+    const policy = this.#keepPolicy;
+    if (!this.#kept || !policy?.isReady || this.#kept.count === 0) return 0;
+    const change = this.#kept.sweep(policy, minEvents, this.#clock.now());
+    this.#changeKept(change);
+    return -change.count;
+  }
+
+  #changeKept(change: KeptChange): void {
+    if (change.removedKeys.length > 0) this.#transact(keptPages(change), () => this.#kept?.write(change));
+    this.#kept?.committed(change);
+    for (const { topics, offset } of change.dropped) this.#keepPolicy?.dropped(topics, offset);
   }
 
   get keyCount(): number {
@@ -238,6 +292,8 @@ export class LmdbStore {
    * as probe() does.
    */
   remove(applied: AppliedRemovals, after: number): number {
+    // What is trimmed meanwhile, and kept, is above `after`.
+    if (after < this.#floor) return this.#removeKept(applied, after);
     const rewritten: { readonly key: number; readonly stored: Buffer; readonly freed: number }[] = [];
     let [reached, bytes] = [applied.through, 0];
     for (const { key, block } of this.#storedBlocks({ start: after + 1 })) {
@@ -256,6 +312,13 @@ export class LmdbStore {
     return reached;
   }
 
+  #removeKept(applied: AppliedRemovals, after: number): number {
+    if (!this.#kept) return this.#floor;
+    const { change, reached } = this.#kept.remove((it) => applied.has(it), after, REMOVAL_SLICE_BYTES);
+    this.#changeKept(change);
+    return reached ?? this.#floor;
+  }
+
   /** The removals were applied to every block: the next process need not begin again. */
   removed({ last }: AppliedRemovals): void {
     this.#transact(BASE_PAGES, () => this.#meta.putSync("removed", last));
@@ -263,18 +326,26 @@ export class LmdbStore {
 
   /** Removes the oldest events beyond the limits, at most `maxEvents`. Returns their number. Throws as probe() does. */
   trim(maxEvents: number): number {
+    if (this.#kept && !this.#keepPolicy?.isReady) return 0;
     const trimmable = this.#findTrimmable(maxEvents);
     if (trimmable.events === 0 && trimmable.keys.length === 0) return 0;
-    const pages = indexPages(trimmable.keys.length, trimmable.customIds.length, () => this.#lastPage);
+    const kept = trimmable.kept.count > 0 ? this.#kept?.add(trimmable.kept) : undefined;
+    const ownPages = indexPages(trimmable.keys.length, trimmable.customIds.length, () => this.#lastPage);
+    const pages = ownPages + (kept ? keptPages(kept) : 0);
     if (maxEvents > SMALL_TRIM_EVENTS && !this.#space.canClaim(pages)) return this.trim(SMALL_TRIM_EVENTS);
     this.#transact(pages, () => {
       for (const key of trimmable.keys) this.#blocks.removeSync(key);
       for (const { id, offset } of trimmable.customIds) this.#ids.remove(id, offset);
+      if (kept) this.#kept?.write(kept);
       this.#meta.putSync("floor", trimmable.floor);
     });
     this.#floor = trimmable.floor;
     this.#heldOffsets.forget(trimmable.floor);
     this.#bytes -= trimmable.bytes;
+    if (kept) {
+      this.#kept?.committed(kept);
+      this.sweepKept(SWEPT_PER_KEPT_COUNT * kept.count);
+    }
     return trimmable.events;
   }
 
@@ -293,7 +364,14 @@ export class LmdbStore {
   #findTrimmable(most: number): Trimmable {
     const { maxEvents, maxBytes } = this.#options;
     const expired = this.#ages.expiredOffset(this.#clock.monotonic(), this.#clock.now());
-    const old: Trimmable = { keys: [], customIds: [], events: 0, bytes: 0, floor: this.#floor };
+    const old: Trimmable = {
+      keys: [],
+      customIds: [],
+      kept: new BlockBuilder(),
+      events: 0,
+      bytes: 0,
+      floor: this.#floor,
+    };
     for (const { key, block } of this.#storedBlocks({ limit: most })) {
       for (const record of block ? storedEventsIn(block) : []) {
         if (record.offset <= old.floor) continue;
@@ -301,6 +379,7 @@ export class LmdbStore {
         if (old.events === most || (isWithin && record.offset > expired)) return old;
         const id = customIdOf(record);
         if (id !== "") old.customIds.push({ id, offset: record.offset });
+        if (this.#isKept(record)) old.kept.add(record);
         old.events++;
         old.bytes += record.bytes;
         old.floor = record.offset;
@@ -309,6 +388,11 @@ export class LmdbStore {
       if (!block) old.floor = key; // a reader below it gets a gap also after its removal
     }
     return old;
+  }
+
+  #isKept(record: StoredEvent): boolean {
+    if (!this.#kept || !this.#keepPolicy?.isNeeded) return false;
+    return this.#keepPolicy.isKept(topicsOf(record), record.offset);
   }
 
   /**
@@ -395,6 +479,8 @@ interface Trimmable {
   readonly keys: number[];
   /** Publishers' own ids. */
   readonly customIds: { readonly id: string; readonly offset: number }[];
+  /** Records of those that are kept. */
+  readonly kept: BlockBuilder;
   events: number;
   bytes: number;
   /** The highest removed offset. */

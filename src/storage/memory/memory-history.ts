@@ -1,7 +1,7 @@
 /** History in memory: the newest publications, found by binary search. Ends with the process. */
 import { randomBytes } from "node:crypto";
 import { fillPage } from "../../delivery/fill-page.js";
-import type { EqualIds, History, HistoryPage, ReadOptions } from "../../delivery/history.js";
+import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "../../delivery/history.js";
 import { type KeyLimits, RecentKeys } from "../../delivery/recent-keys.js";
 import { type AppliedRemovals, RemovalPass, Removals } from "../../delivery/removals.js";
 import { offsetOf } from "../../protocol/position.js";
@@ -10,6 +10,7 @@ import type { KeyEntry } from "../../protocol/stored-key.js";
 import type { Clock } from "../../util/clock.js";
 import { CustomIds } from "../custom-ids.js";
 import { AgeIndex } from "../lmdb/age-index.js";
+import { KeptEvents } from "./kept-events.js";
 
 export interface HistoryLimits {
   /** Limit of publications; the oldest beyond it are trimmed. */
@@ -48,6 +49,8 @@ export class MemoryHistory implements History {
   #bytes = 0;
   readonly #ids = new CustomIds();
   readonly #keys: RecentKeys;
+  readonly #kept = new KeptEvents();
+  #keepPolicy: KeepPolicy | undefined;
   readonly removals = new Removals();
   readonly #removalPass = new RemovalPass(this.removals, { remove: (...slice) => this.#remove(...slice) });
   #notifyRepeatedId: (topic: string) => void = () => {};
@@ -79,6 +82,10 @@ export class MemoryHistory implements History {
     return this.#publications.length - this.#trimmedCount;
   }
 
+  get keptCount(): number {
+    return this.#kept.size;
+  }
+
   get bytes(): number {
     return this.#bytes;
   }
@@ -101,7 +108,15 @@ export class MemoryHistory implements History {
 
   commit(): void {}
 
+  keep(policy: KeepPolicy): void {
+    this.#keepPolicy = policy;
+  }
+
   read(after: number, options: ReadOptions): HistoryPage {
+    if (options.kept && after < this.#floor) {
+      const end = Math.min(options.through, this.#floor);
+      return fillPage(this.#kept.read(after, end), after, end, options);
+    }
     return fillPage(this.#publicationsFrom(this.#indexAfter(after)), after, this.#last, options);
   }
 
@@ -132,6 +147,8 @@ export class MemoryHistory implements History {
   }
 
   #remove(applied: AppliedRemovals, after: number): number {
+    if (after < this.#floor)
+      return this.#kept.remove((it) => applied.has(it), after, REMOVAL_SLICE_EVENTS) ?? this.#floor;
     const first = this.#indexAfter(after);
     const end = Math.min(first + REMOVAL_SLICE_EVENTS, this.#publications.length);
     for (let at = first; at < end; at++) {
@@ -145,6 +162,8 @@ export class MemoryHistory implements History {
 
   #trim(): void {
     const { maxEvents, maxBytes } = this.#limits;
+    const policy = this.#keepPolicy?.isNeeded ? this.#keepPolicy : undefined;
+    if (policy?.isReady === false) return;
     const now = this.#clock.monotonic();
     this.#ages.sample(this.#last, now);
     const expired = this.#ages.expiredOffset(now, this.#clock.now());
@@ -155,6 +174,7 @@ export class MemoryHistory implements History {
       this.#bytes -= first.bytes.length;
       this.#floor = first.offset;
       this.#ids.remove(first.id, first.offset);
+      if (policy) this.#kept.add(first, policy, this.#clock.now());
     }
     if (this.#trimmedCount < 1024 || this.#trimmedCount < this.#publications.length / 2) return;
     this.#publications = this.#publications.slice(this.#trimmedCount);

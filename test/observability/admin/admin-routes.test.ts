@@ -95,7 +95,7 @@ describe("adminRoutes", () => {
     assert.deepEqual([status.ready, status.notReadyReasons, status.phase], [true, [], "running"]);
     assert.deepEqual([status.clients, status.catchingUp, status.uptimeSeconds], [7, 1, 12.346]);
     assert.equal(status.startedAt, "2020-01-01T00:00:00.000Z");
-    assert.deepEqual(status.history, { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100, keys: 3 });
+    assert.deepEqual(status.history, { epoch: "e", last: 7, floor: 2, count: 5, kept: 1, bytes: 100, keys: 3 });
     const [main, other] = status.servers;
     assert.deepEqual([main?.name, main?.clients, main?.fenceRoundTripMs, main?.deliveries], ["main", 3, 0.13, 3]);
     assert.deepEqual(

@@ -44,7 +44,7 @@ describe("DaemonState", () => {
     link.live = false;
     assert.deepEqual([look()?.catchingUp, look()?.queuedBodies, look()?.live], [0, 0, false]);
     const { epoch, last, floor, keyCount: keys, count, bytes } = history;
-    assert.deepEqual(observed.snapshot().history, { epoch, last, floor, keys, count, bytes });
+    assert.deepEqual(observed.snapshot().history, { epoch, last, floor, keys, count, kept: 0, bytes });
   });
 
   test("uptime does not follow the wall clock", () => {

@@ -47,6 +47,7 @@ describe("Exposition", () => {
     assert.equal(sampleOf(before, "m2push_queued_bodies", { server: "main" }), 4);
     assert.equal(sampleOf(before, "m2push_link_up", { server: "main" }), 1);
     assert.equal(sampleOf(before, "m2push_history_events"), 5);
+    assert.equal(sampleOf(before, "m2push_history_kept_events"), 1);
     assert.equal(sampleOf(before, "m2push_history_last_offset"), 7);
     now = snapshotOf({ servers: [serverSnapshot({ name: "other", live: false })] });
     const after = await exposition.text();

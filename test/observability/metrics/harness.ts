@@ -40,7 +40,7 @@ export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
   startedAt: Date.UTC(2020, 0, 1),
   uptime: 0,
   servers: [serverSnapshot()],
-  history: { epoch: "e", last: 7, floor: 2, count: 5, bytes: 100, keys: 3 },
+  history: { epoch: "e", last: 7, floor: 2, count: 5, kept: 1, bytes: 100, keys: 3 },
   conditions: [],
   nodes: undefined,
   ...changes,

@@ -91,7 +91,8 @@ describe("Packages, end to end", () => {
     const program = join(folder, "node_modules/m2push/dist/cli/main.js");
     assert.ok(statSync(program).mode & 0o100, "it can be executed");
     const config = ["config", "--check", "-c", "node_modules/m2push/config/m2push.toml"];
-    const script = 'import("m2push").then((it) => console.log(typeof it.startDaemon, typeof it.loadConfig))';
+    const script = `Promise.all(["m2push", "m2push/client"].map((it) => import(it))).then(([daemon, client]) =>
+      console.log(typeof daemon.startDaemon, typeof daemon.loadConfig, typeof client.connect))`;
     const [version, printed, checked, imported] = await Promise.all([
       must("npx", ["--no-install", "m2push", "--version"], folder),
       must(program, ["config", "--print"], folder),
@@ -101,7 +102,7 @@ describe("Packages, end to end", () => {
     assert.match(version, new RegExp(`^${built.version}$`, "m"));
     assert.match(printed, /^\[\[mongrel2\]\]$[\s\S]*^level = "info" {2}# default$/m);
     assert.match(checked, /^ok$/m);
-    assert.match(imported, /^function function$/m);
+    assert.match(imported, /^function function function$/m);
   });
 
   test("the Debian package has a description and its dependencies", async () => {

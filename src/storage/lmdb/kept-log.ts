@@ -1,0 +1,205 @@
+/**
+ * The kept events in the LMDB file of the history: the newest event of each topic that a [[topic]] table with keep = "last" matches, once
+ * the history itself has trimmed it. They are blocks as those of the history (block.ts), by the offset of their last event:
+ *
+ *   kept   offset of the last event -> block
+ *
+ * It is a log: what is trimmed is added at its end, and an event that is superseded stays until a sweep finds it. The sweep goes round and
+ * round over the log, an event for each one that is added, and writes the blocks that have dead events again, without them. So a publication on one of
+ * 1,000,000 topics costs a part of a page; a table by topic costs a page for each (docs/decisions/0061-kept-events.md has the figures).
+ */
+import { crc32 } from "node:zlib";
+import type { KeepPolicy } from "../../delivery/history.js";
+import type { Publication } from "../../protocol/publication.js";
+import {
+  expiryOf,
+  isIntact,
+  MAX_BLOCK_BYTES,
+  publicationOf,
+  publicationsIn,
+  type StoredEvent,
+  storedEventsIn,
+  topicsOf,
+} from "./block.js";
+
+/** A database of LMDB. */
+interface KeptTable {
+  getRange(range: { readonly start?: number; readonly limit?: number }): Iterable<{ key: number; value: Buffer }>;
+  putSync(key: number, block: Buffer): unknown;
+  removeSync(key: number): unknown;
+}
+
+type DroppedEvent = Pick<Publication, "topics" | "offset">;
+
+/** A block to write. */
+interface NewBlock {
+  readonly key: number;
+  readonly stored: Buffer;
+}
+
+/** A change of the log, to be written in one transaction: write(), then committed(). */
+export interface KeptChange {
+  readonly removedKeys: readonly number[];
+  readonly added: readonly NewBlock[];
+  /** By how many events the log grows. */
+  readonly count: number;
+  /** Newest events of their topics that are dropped, because they have expired. */
+  readonly dropped: readonly DroppedEvent[];
+  /** Where the sweep goes on, after this offset; 0 = at the beginning. */
+  readonly swept: number;
+}
+
+export class KeptLog {
+  readonly #table: KeptTable;
+  readonly #epoch: string;
+  #count = 0;
+  #swept = 0;
+  /** When the present round of the sweep began: milliseconds since 1970. */
+  #roundBeganAt = 0;
+
+  constructor(table: KeptTable, epoch: string) {
+    this.#table = table;
+    this.#epoch = epoch;
+    for (const { value } of table.getRange({})) for (const _ of storedEventsIn(value)) this.#count++;
+  }
+
+  /** Events in the log, superseded ones included. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
+  *read(after: number, through: number): Iterable<Publication | number> {
+    for (const { key, value } of this.#table.getRange({ start: after + 1 })) {
+      if (!isIntact(value)) {
+        yield key;
+        continue;
+      }
+      for (const publication of publicationsIn(this.#epoch, Buffer.from(value))) {
+        if (publication.offset > through) return;
+        if (publication.offset > after) yield publication;
+      }
+    }
+  }
+
+  /** Adds events above all that are held, by rising offset. */
+  add(records: BlockBuilder): KeptChange {
+    return { removedKeys: [], added: records.end(), count: records.count, dropped: [], swept: this.#swept };
+  }
+
+  /**
+   * The next step of the sweep, over at least `minEvents` events. An expired event is dropped only if it had expired when the round began: by
+   * then the round has dropped the earlier events of its topics, none of which may become the newest one again. `now`: milliseconds since 1970.
+   */
+  sweep(policy: KeepPolicy, minEvents: number, now: number): KeptChange {
+    if (this.#swept === 0) this.#roundBeganAt = now;
+    let examined = 0;
+    const isLive = (record: StoredEvent, dropped: DroppedEvent[]) => {
+      examined++;
+      return this.#isLive(record, policy, dropped);
+    };
+    const { change, reached = 0 } = this.#rewrite(this.#swept, isLive, () => examined >= minEvents);
+    return { ...change, swept: reached };
+  }
+
+  /** Without the events after an offset that were removed: those of one slice. `reached` undefined = to the end. */
+  remove(
+    isRemoved: (publication: Publication) => boolean,
+    after: number,
+    sliceBytes: number,
+  ): { readonly change: KeptChange; readonly reached: number | undefined } {
+    let bytes = 0;
+    const isLive = (record: StoredEvent, dropped: DroppedEvent[]) => {
+      bytes += record.bytes;
+      const publication = publicationOf(this.#epoch, record);
+      if (publication === undefined || !isRemoved(publication)) return true;
+      dropped.push(publication);
+      return false;
+    };
+    return this.#rewrite(after, isLive, () => bytes >= sliceBytes);
+  }
+
+  /** Writes blocks after an offset without dead events, until it is enough. */
+  #rewrite(
+    after: number,
+    isLive: (record: StoredEvent, dropped: DroppedEvent[]) => boolean,
+    isEnough: () => boolean,
+  ): { readonly change: KeptChange; readonly reached: number | undefined } {
+    const [builder, removedKeys, dropped]: [BlockBuilder, number[], DroppedEvent[]] = [new BlockBuilder(), [], []];
+    let freed = 0;
+    let reached: number | undefined;
+    for (const { key, value } of this.#table.getRange({ start: after + 1 })) {
+      const records = isIntact(value) ? [...storedEventsIn(value)] : [];
+      const live = records.filter((record) => isLive(record, dropped));
+      freed += records.length - live.length;
+      if (live.length === records.length && records.length > 0) builder.endBlock();
+      else {
+        removedKeys.push(key);
+        for (const record of live) builder.add(record);
+      }
+      if (!isEnough()) continue;
+      reached = key;
+      break;
+    }
+    const change = { removedKeys, added: builder.end(), count: -freed, dropped, swept: this.#swept };
+    return { change, reached };
+  }
+
+  #isLive(record: StoredEvent, policy: KeepPolicy, dropped: DroppedEvent[]): boolean {
+    const topics = topicsOf(record);
+    if (!policy.isKept(topics, record.offset)) return false;
+    if (expiryOf(record) > this.#roundBeganAt) return true;
+    dropped.push({ topics, offset: record.offset });
+    return false;
+  }
+
+  /** Part of a transaction. */
+  write({ removedKeys, added }: KeptChange): void {
+    for (const key of removedKeys) this.#table.removeSync(key);
+    for (const { key, stored } of added) this.#table.putSync(key, stored);
+  }
+
+  committed({ count, swept }: KeptChange): void {
+    this.#count += count;
+    this.#swept = swept;
+  }
+}
+
+const CRC_BYTES = 4;
+
+/** Joins records to blocks, and copies them at once: those that it is given may be LMDB's memory. */
+export class BlockBuilder {
+  readonly #blocks: NewBlock[] = [];
+  #block = Buffer.alloc(0);
+  #usedBytes = CRC_BYTES;
+  #last = 0;
+  /** Records so far. */
+  count = 0;
+
+  /** Offsets rise. */
+  add({ block, start, bytes, offset }: StoredEvent): void {
+    if (this.#usedBytes + bytes > this.#block.length) {
+      this.endBlock();
+      this.#block = Buffer.allocUnsafe(Math.max(MAX_BLOCK_BYTES, CRC_BYTES + bytes));
+    }
+    block.copy(this.#block, this.#usedBytes, start, start + bytes);
+    this.#usedBytes += bytes;
+    this.#last = offset;
+    this.count++;
+  }
+
+  /** The next event begins a new block. */
+  endBlock(): void {
+    if (this.#usedBytes === CRC_BYTES) return;
+    const stored = this.#block.subarray(0, this.#usedBytes);
+    stored.writeUInt32LE(crc32(stored.subarray(CRC_BYTES)), 0);
+    this.#blocks.push({ key: this.#last, stored });
+    this.#block = Buffer.alloc(0);
+    this.#usedBytes = CRC_BYTES;
+  }
+
+  end(): readonly NewBlock[] {
+    this.endBlock();
+    return this.#blocks;
+  }
+}
