@@ -6,7 +6,7 @@
  *            topics u16, each u16 + bytes | event
  *
  * An id that is the event's own position is not stored. LMDB's pages have no checksum, so blocks have one: a reader gets the stored
- * bytes or nothing (docs/decisions/0015-lmdb-blocks-with-a-checksum.md).
+ * bytes or nothing (docs/decisions/0015-lmdb-blocks-with-a-checksum.md). Long because it alone knows the layout of a record.
  */
 import { crc32 } from "node:zlib";
 import { offsetOf, positionId } from "../../protocol/position.js";
