@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { secretKey } from "../../../src/http/auth/verification-key.js";
+import { tokenIdsOf } from "../../../src/hub/token-id.js";
 import { type Claims, granted, refused, SECONDS, SECRET, sign, signRaw, verifier } from "./tokens.js";
 
 const verify = async (claims: Claims, header = {}) => verifier().verify(await sign(claims, header));
@@ -19,6 +20,8 @@ describe("Claims 0.x", () => {
       keyFingerprints: [secretKey(SECRET).fingerprint],
       subject: "me",
       issuer: undefined,
+      issuedAt: undefined,
+      tokenIds: tokenIdsOf({ sub: "me" }),
     });
   });
 

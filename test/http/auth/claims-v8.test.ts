@@ -33,6 +33,8 @@ describe("Claims draft 08", () => {
       keyFingerprints: [secretKey(SECRET).fingerprint],
       subject: undefined,
       issuer: "https://localhost",
+      issuedAt: undefined,
+      tokenIds: [],
     });
   });
 
