@@ -44,12 +44,13 @@ export class AddedReader {
   read(group: CatchupGroup, added: AddedReplay, slice: Budget): ReadPage | Promise<ReadPage | undefined> | undefined {
     const reading = this.#readingOf(group, added);
     const trialOf = (publication: Publication) => this.#trial(group, added, reading.tests, publication);
-    if (!reading.search) return this.#pages.read(new AddedGroup(group, added.after, trialOf), group.cursor, slice);
+    if (!reading.search)
+      return this.#pages.read(new AddedGroup(group, added.after, added, trialOf), group.cursor, slice);
     const selection = reading.search.run(slice);
     if (selection === undefined) return undefined;
     if (selection instanceof Promise) return selection.then(() => undefined);
     const next = selection.offsets.find((offset) => offset > added.after);
-    if (next !== undefined) return this.#pages.read(new AddedGroup(group, next - 1, trialOf), next, slice);
+    if (next !== undefined) return this.#pages.read(new AddedGroup(group, next - 1, added, trialOf), next, slice);
     return { publications: [], through: group.cursor, ...(selection.isCut && { gap: "latest" }) };
   }
 
@@ -89,12 +90,20 @@ export class AddedReader {
 class AddedGroup {
   readonly cursor: number;
   readonly trialOf: (publication: Publication) => PublicationTrial;
+  /** A selection may have publications that are kept below the floor. */
+  readonly kept: true | undefined;
   readonly #group: CatchupGroup;
 
-  constructor(group: CatchupGroup, cursor: number, trialOf: (publication: Publication) => PublicationTrial) {
+  constructor(
+    group: CatchupGroup,
+    cursor: number,
+    added: AddedReplay,
+    trialOf: (publication: Publication) => PublicationTrial,
+  ) {
     this.#group = group;
     this.cursor = cursor;
     this.trialOf = trialOf;
+    this.kept = added.request && true;
   }
 
   get audience(): Audience<Client> {

@@ -33,6 +33,8 @@ interface Reader extends Receivers {
   trial: PublicationTrial | undefined;
   /** Absent = PageReaderOptions.trial, for its audience. */
   readonly trialOf?: (publication: Publication) => PublicationTrial;
+  /** See ReadOptions. */
+  readonly kept?: true | undefined;
 }
 
 /** Publications that one read examines at most. */
@@ -68,7 +70,7 @@ export class PageReader {
       end = Number.POSITIVE_INFINITY;
       const affordable = Math.max(1, Math.ceil(slice.left / leastUnits) + 1); // a retry may come after its slice
       const most = Math.min(MAX_EXAMINED_EVENTS, affordable);
-      return { through, most, maxBytes: bodyLimit(reader, this.#options), match };
+      return { through, most, maxBytes: bodyLimit(reader, this.#options), match, ...(reader.kept && { kept: true }) };
     };
     const page = history.read(reader.cursor, begin);
     return page instanceof Promise ? page.then(endPage) : endPage(page);

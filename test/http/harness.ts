@@ -3,7 +3,9 @@ import { SignJWT } from "jose";
 import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
 import type { History } from "../../src/delivery/history.js";
+import { KeptTopics } from "../../src/delivery/kept-topics.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
+import { TopicLimits } from "../../src/delivery/topic-limits.js";
 import { VisibleHistory } from "../../src/delivery/visible-history.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import type { FetchJwks } from "../../src/http/auth/fetch-jwks.js";
@@ -128,7 +130,8 @@ export class Web {
       : `${toml}\n[auth]\npublisher_key = "${SECRET}"`;
     this.config = load(keyed).config;
     const limits = { maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 };
-    this.history = new VisibleHistory(new MemoryHistory(limits, clock), clock);
+    const visible = new VisibleHistory(new MemoryHistory(limits, clock), clock);
+    this.history = visible;
     const { history } = this;
     this.rules = new TopicRules(this.config.topic, hubUrl(this.config));
     const { rules } = this;
@@ -151,6 +154,8 @@ export class Web {
       rules,
       random: () => 0.5,
     });
+    visible.limit(new TopicLimits(rules, this.hub.topics));
+    visible.keep(new KeptTopics(rules, this.hub.topics));
     this.server = this.hub.serveMongrel2("main", this.outlet, this.config.stream);
     this.site = new App(this.config, {
       hub: this.hub,

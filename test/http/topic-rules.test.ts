@@ -89,4 +89,19 @@ describe("Topic rules", () => {
     assert.deepEqual(web.events(stream), ["1", "3"]);
     assert.equal((await web.get(HUB, { query: "topic=a" })).status, 401);
   });
+
+  test('keep = "last" gives the newest event of a topic to latest and to If-Match after it was trimmed', async () => {
+    const web = await open('[[topic]]\ntemplate = "kept/{id}"\nkeep = "last"\n');
+    await web.hub.topics.ready();
+    await web.post("topic=kept/1&data=old");
+    const { body: id } = await web.post("topic=kept/1&data=new");
+    for (let event = 0; event < 1000; event++) await web.hub.publish({ topics: ["other"], data: "x", private: false });
+    assert.equal(web.history.floor, 2);
+    const stream = web.send(HUB, { query: "topic=kept%2F1&latest=1" });
+    await web.until(stream, 1);
+    assert.deepEqual(web.events(stream), ["new"]);
+    const conditional = (tag: string) => web.post("topic=kept/1&data=newer", { headers: { "if-match": `"${tag}"` } });
+    assert.equal((await conditional("other")).status, 412);
+    assert.equal((await conditional(id.trim())).status, 200);
+  });
 });
