@@ -53,7 +53,9 @@ export class Batch {
     this.last = publication.bytes;
     this.events = (parent?.events ?? 0) + 1;
     this.bytes = (parent?.bytes ?? 0) + publication.bytes.length;
-    this.#expiry = expiryOf(publication.expiresAt, parent ? parent.#expiry : undefined);
+    const { expiresAt } = publication;
+    const expiry = parent ? parent.#expiry : undefined;
+    this.#expiry = expiresAt === undefined && expiry === undefined ? undefined : expiryOf(expiresAt, expiry);
     this.#parent = parent;
   }
 
@@ -97,7 +99,9 @@ export class Batch {
   }
 
   #chunks(): Buffer[] {
-    return this.#nodes().map(({ last }) => last);
+    const chunks: Buffer[] = [];
+    for (let batch: Batch | undefined = this; batch; batch = batch.#parent) chunks.push(batch.last);
+    return chunks.reverse();
   }
 
   /** A node for each publication, the oldest first. */
@@ -108,8 +112,7 @@ export class Batch {
   }
 }
 
-function expiryOf(newestAt: number | undefined, parent: BatchExpiry | undefined): BatchExpiry | undefined {
-  if (newestAt === undefined && parent === undefined) return undefined;
+function expiryOf(newestAt: number | undefined, parent: BatchExpiry | undefined): BatchExpiry {
   const [never, firstAt] = [Number.POSITIVE_INFINITY, parent?.firstAt];
   return { firstAt: Math.min(firstAt ?? never, newestAt ?? never), newestAt, left: undefined };
 }
