@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -117,6 +120,56 @@ describe("Token command", () => {
     assert.match((await run(["make", "-c", secretFile, "--payload", "{"])).stderr, /expected JSON/);
     const long = await run(["check", "-"], { stdin: Readable.from(["x".repeat(100_001)]) });
     assert.match(long.stderr, /more than 100000 bytes/);
+  });
+
+  test("revokes a token at the daemon's admin address, by its jti, iss and exp", async (t) => {
+    const requests: string[] = [];
+    const responses = [
+      { status: 200, body: '{"disconnected":1}' },
+      { status: 200, body: '{"disconnected":2}' },
+      { status: 401, body: "a token is needed\n" },
+    ];
+    const server = createServer((request, response) => {
+      requests.push(`${request.method} ${request.url} ${request.headers.authorization ?? "-"}`);
+      const { status = 500, body = "" } = responses[requests.length - 1] ?? {};
+      response.writeHead(status).end(body);
+    });
+    t.after(() => server.close());
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const file = write("admin.toml", `[admin]\nlisten = "127.0.0.1:${port}"\ntoken = "operators-token-1"\n`);
+    const token = await make("-c", secretFile, "--publish", "news", "--iss", "https://login.example");
+    const { jti, exp } = decodeJwt(token);
+
+    const byToken = await run(["revoke", "-c", file, token]);
+    assert.deepEqual(byToken, { code: 0, stdout: "revoked; 1 stream ended on this daemon\n", stderr: "" });
+    const bySubject = await run(["revoke", "-c", file, "--sub", "user-7"]);
+    assert.equal(bySubject.stdout, "revoked; 2 streams ended on this daemon\n", bySubject.stderr);
+    const refused = await run(["revoke", "-c", file, "--jti", "7"]);
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /401: a token is needed/);
+    assert.deepEqual(requests, [
+      `POST /revoke?jti=${jti}&iss=https%3A%2F%2Flogin.example&exp=${exp} Bearer operators-token-1`,
+      "POST /revoke?sub=user-7 Bearer operators-token-1",
+      "POST /revoke?jti=7 Bearer operators-token-1",
+    ]);
+  });
+
+  test("says what to do when a token cannot be revoked", async () => {
+    const off = write("off.toml", '[admin]\nlisten = ""\n');
+    const closed = write("closed.toml", '[admin]\nlisten = "127.0.0.1:9"\n');
+    const withoutJti = `${Buffer.from('{"alg":"HS256"}').toString("base64url")}.${Buffer.from('{"sub":"a"}').toString("base64url")}.AA`;
+    const failures: readonly [args: readonly string[], message: RegExp][] = [
+      [["-c", off, "--sub", "a"], /\[admin\] listen is ""; fix: set it/],
+      [["-c", closed, "--sub", "a"], /m2push does not answer at http:\/\/127\.0\.0\.1:9; fix: is the daemon running/],
+      [["-c", closed, withoutJti], /the token has no jti; fix: revoke its holder with --sub/],
+      [["-c", closed, "no-token"], /not a JWT; fix: pass a token of three parts/],
+    ];
+    for (const [args, message] of failures) {
+      const { code, stderr } = await run(["revoke", ...args]);
+      assert.notEqual(code, 0);
+      assert.match(stderr, message);
+    }
   });
 });
 
