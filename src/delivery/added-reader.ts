@@ -10,7 +10,7 @@ import type { Client } from "./client.js";
 import type { ReadPage } from "./history-reader.js";
 import { PageReader, type PageReaderOptions, type PublicationTrial } from "./page-reader.js";
 import type { SelectionReaderOptions } from "./selection-reader.js";
-import type { SelectionSearch } from "./selection-search.js";
+import { type SelectionSearch, searchResumed } from "./selection-search.js";
 import type { AddedReplay } from "./stream-control.js";
 
 interface AddedReaderOptions extends PageReaderOptions, Pick<SelectionReaderOptions, "search"> {
@@ -48,7 +48,7 @@ export class AddedReader {
       return this.#pages.read(new AddedGroup(group, added.after, added, trialOf), group.cursor, slice);
     const selection = reading.search.run(slice);
     if (selection === undefined) return undefined;
-    if (selection instanceof Promise) return selection.then(() => undefined);
+    if (selection instanceof Promise) return searchResumed(selection, group.cursor);
     const next = selection.offsets.find((offset) => offset > added.after);
     if (next !== undefined) return this.#pages.read(new AddedGroup(group, next - 1, added, trialOf), next, slice);
     return { publications: [], through: group.cursor, ...(selection.isCut && { gap: "latest" }) };

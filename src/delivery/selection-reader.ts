@@ -6,7 +6,7 @@ import type { Client } from "./client.js";
 import type { HistoryReader, ReadPage } from "./history-reader.js";
 import { bodyLimit, type PageReaderOptions } from "./page-reader.js";
 import type { Selecting } from "./selecting.js";
-import { READ_UNITS, type Selection, type SelectionSearch } from "./selection-search.js";
+import { READ_UNITS, type Selection, type SelectionSearch, searchResumed } from "./selection-search.js";
 
 export interface SelectionReaderOptions extends Pick<PageReaderOptions, "history" | "maxBytes" | "flushBytes"> {
   /** `selectors`: search for these instead of those of the audience. */
@@ -43,13 +43,7 @@ export class SelectionReader {
     selecting.search ??= this.#options.search(reader.audience, selecting);
     const selection = selecting.search.run(slice);
     if (selection === undefined) return undefined;
-    if (selection instanceof Promise) {
-      return selection.then(
-        () => undefined,
-        // The stored events cannot be read: the client goes on without the selection.
-        (): ReadPage => ({ publications: [], through: selecting.join, isUnavailable: true }),
-      );
-    }
+    if (selection instanceof Promise) return searchResumed(selection, selecting.join);
     if (selection.isCut) selecting.gap ??= "latest";
     return this.#readSelected(reader, selecting, selection, slice);
   }

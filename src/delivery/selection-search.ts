@@ -56,6 +56,8 @@ export class SelectionSearch {
   readonly #mostOfTopic: number;
   readonly #steps: Iterator<Promise<unknown> | undefined, void>;
   #budget: Budget = { left: 0 };
+  /** What the search waits for; undefined = nothing. */
+  #waiting: Promise<unknown> | undefined;
   #scannedCount = 0;
   #isCut = false;
   #result: Selection | undefined;
@@ -82,14 +84,23 @@ export class SelectionSearch {
    */
   run(budget: Budget): Selection | Promise<unknown> | undefined {
     if (this.#result) return this.#result;
+    // Another caller may have it too: if the search went on before, what it waits for would count as missing.
+    if (this.#waiting) return this.#waiting;
     this.#budget = budget;
     const { done, value } = this.#steps.next();
-    if (!done) return value;
+    if (!done) return value && this.#wait(value);
     const { request } = this.#selection;
     const isShort = request.kind === "latest" || request.count > this.#options.limits.maxEvents;
     const offsets = this.#found.sorted();
     this.#result = { offsets, isCut: this.#isCut || (isShort && this.#found.isOverfull) };
     return this.#result;
+  }
+
+  #wait(read: Promise<unknown>): Promise<unknown> {
+    this.#waiting = read.finally(() => {
+      this.#waiting = undefined;
+    });
+    return this.#waiting;
   }
 
   *#search(): Generator<Promise<unknown> | undefined, void> {
@@ -195,6 +206,17 @@ export class SelectionSearch {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * Resolves when a search that waits can go on; where the stored events cannot be read, with a page that ends the selection at `through`.
+ * Never rejects.
+ */
+export function searchResumed(waiting: Promise<unknown>, through: number): Promise<ReadPage | undefined> {
+  return waiting.then(
+    () => undefined,
+    () => ({ publications: [], through, isUnavailable: true }),
+  );
+}
 
 /** The highest of the offsets that were added, at most `most`. */
 class NewestOffsets {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { ReadOptions } from "../../src/delivery/history.js";
 import { HistoryReader } from "../../src/delivery/history-reader.js";
 import { Registry } from "../../src/delivery/registry.js";
 import type { SelectionRequest } from "../../src/delivery/selection.js";
@@ -8,6 +9,7 @@ import { TopicOffsets } from "../../src/delivery/topic-offsets.js";
 import { VisibleHistory } from "../../src/delivery/visible-history.js";
 import { ANY, parseSelector, type Selector } from "../../src/matching/selector.js";
 import { positionDraft } from "../../src/protocol/position.js";
+import type { Publication } from "../../src/protocol/publication.js";
 import { MemoryHistory } from "../../src/storage/memory/memory-history.js";
 import { FakeClock } from "../support/clock.js";
 import { RecordingOutlet } from "../support/outlet.js";
@@ -16,6 +18,14 @@ const BASE = "http://hub.example/";
 const LATEST: SelectionRequest = { kind: "latest" };
 const last = (count: number): SelectionRequest => ({ kind: "last", count });
 const exact = (value: string): Selector => ({ kind: "exact", value });
+
+function deferred() {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
 
 interface Asked {
   readonly selectors: readonly Selector[];
@@ -165,5 +175,30 @@ describe("SelectionSearch", () => {
     const { offsets, slices } = await searching;
     assert.equal(offsets.length, 300);
     assert.ok(slices >= 300, `${slices} slices`);
+  });
+
+  test("does not go on before the event that it waits for was read, whoever asks", async () => {
+    const { history, topics, publish } = setUp();
+    const offset = publish(["a"], { ttlMs: 1000 });
+    await topics.ready();
+    const { promise: later, resolve } = deferred();
+    const reader = {
+      read: async (after: number, begin: () => ReadOptions) => {
+        await later;
+        return history.read(after, begin());
+      },
+    } as unknown as HistoryReader;
+    const registry = new Registry(new RecordingOutlet(new FakeClock()), BASE);
+    const interest = { selectors: [exact("a")], grants: [] };
+    const { audience } = registry.add({ id: 1, remote: "", since: 0, interest });
+    const trial = (publication: Publication) => registry.trial(audience, publication);
+    const options = { topics, history: reader, base: BASE, limits: DEFAULT_SELECTION_LIMITS, trial };
+    const it = new SelectionSearch(interest, { request: LATEST, join: history.last }, options);
+    const waiting = it.run({ left: 1e6 });
+    assert.ok(waiting instanceof Promise);
+    assert.equal(it.run({ left: 1e6 }), waiting);
+    resolve();
+    await waiting;
+    assert.deepEqual(it.run({ left: 1e6 }), { offsets: [offset], isCut: false });
   });
 });
