@@ -10,6 +10,7 @@ import { type Mongrel2, startMongrel2 } from "../test/support/mongrel2.js";
 import { freePort } from "../test/support/ports.js";
 import { Publisher } from "../test/support/publisher.js";
 import { openStream, type SseClient } from "../test/support/sse-client.js";
+import { daemonConfig } from "./tools.js";
 
 const seconds = Number(process.argv[2] ?? 120);
 const streams = Number(process.argv[3] ?? 300);
@@ -40,26 +41,9 @@ async function measure(mongrel2: Mongrel2, daemon: Daemon, spec: string): Promis
   };
 }
 
-const configFor = ({ sendSpec, recvSpec, sendIdent }: Mongrel2, spec: string): string => `
-[[mongrel2]]
-send_spec = "${sendSpec}"
-recv_spec = "${recvSpec}"
-send_ident = "${sendIdent}"
-[stream]
-heartbeat = "0"
-[publish]
-zmq = "${spec}"
-[beacon]
-interval = "0"
-[admin]
-listen = ""
-[history]
-path = "data"
-`;
-
 const mongrel2 = await startMongrel2({ settings: LIMITS });
 const spec = `tcp://127.0.0.1:${await freePort()}`;
-const daemon = startDaemon({ config: configFor(mongrel2, spec) });
+const daemon = startDaemon({ config: daemonConfig(mongrel2, spec, '[stream]\nheartbeat = "0"\n') });
 try {
   const row = await measure(mongrel2, daemon, spec);
   console.table([row]);

@@ -5,7 +5,7 @@
 import { startDaemon } from "../test/support/daemon.js";
 import { startMongrel2 } from "../test/support/mongrel2.js";
 import { freePort } from "../test/support/ports.js";
-import { type Load, load, MEASURED_CORE, pin, publish, residentMegabytes } from "./tools.js";
+import { daemonConfig, type Load, load, MEASURED_CORE, pin, publish, residentMegabytes } from "./tools.js";
 
 const clients = Number(process.argv[2] ?? 1000);
 const events = Number(process.argv[3] ?? 1000);
@@ -13,22 +13,7 @@ const events = Number(process.argv[3] ?? 1000);
 const mongrel2 = await startMongrel2({ settings: { "superpoll.max_fd": 20_000, "superpoll.hot_dividend": 2 } });
 pin(mongrel2.pid, MEASURED_CORE);
 const spec = `tcp://127.0.0.1:${await freePort()}`;
-const daemon = startDaemon({
-  config: `
-[[mongrel2]]
-send_spec = "${mongrel2.sendSpec}"
-recv_spec = "${mongrel2.recvSpec}"
-send_ident = "${mongrel2.sendIdent}"
-[publish]
-zmq = "${spec}"
-[beacon]
-interval = "0"
-[admin]
-listen = ""
-[history]
-path = "data"
-`,
-});
+const daemon = startDaemon({ config: daemonConfig(mongrel2, spec) });
 try {
   await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer");
   pin(daemon.pid, MEASURED_CORE);

@@ -6,7 +6,7 @@
 import { type Daemon, startDaemon } from "../test/support/daemon.js";
 import { type Mongrel2, startMongrel2 } from "../test/support/mongrel2.js";
 import { freePort } from "../test/support/ports.js";
-import { cpuSeconds, type Load, load, MEASURED_CORE, pin, publish, residentMegabytes } from "./tools.js";
+import { cpuSeconds, daemonConfig, type Load, load, MEASURED_CORE, pin, publish, residentMegabytes } from "./tools.js";
 
 const seconds = Number(process.argv[2] ?? 30);
 const CLIENTS = 1000;
@@ -29,7 +29,7 @@ async function measure(flowControl: number, work: Work): Promise<void> {
   const mongrel2 = await startMongrel2({ settings: { "download.flow_control": flowControl } });
   pin(mongrel2.pid, MEASURED_CORE);
   const spec = `tcp://127.0.0.1:${await freePort()}`;
-  const daemon = startDaemon({ config: configFor(mongrel2, spec) });
+  const daemon = startDaemon({ config: daemonConfig(mongrel2, spec) });
   try {
     await daemon.logged(({ event }) => event === "link_live", "Mongrel2 to answer");
     pin(daemon.pid, MEASURED_CORE);
@@ -71,21 +71,6 @@ function row(what: string, { alive, slow_alive, missing, dup, events, lat_ms }: 
     "grown by MB": Math.round(grown),
   };
 }
-
-const configFor = ({ sendSpec, recvSpec, sendIdent }: Mongrel2, spec: string): string => `
-[[mongrel2]]
-send_spec = "${sendSpec}"
-recv_spec = "${recvSpec}"
-send_ident = "${sendIdent}"
-[publish]
-zmq = "${spec}"
-[beacon]
-interval = "0"
-[admin]
-listen = ""
-[history]
-path = "data"
-`;
 
 for (const flowControl of [0, 1]) for (const work of WORKS) await measure(flowControl, work);
 console.table(rows);

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Mongrel2 } from "../test/support/mongrel2.js";
 import { PROJECT } from "../test/support/processes.js";
 
 export const SOURCES = join(PROJECT, "bench/tools");
@@ -11,6 +12,28 @@ const BUILT = join(PROJECT, "build/tools");
 /** The load client has a core of its own; what is measured shares the other. */
 export const LOAD_CORE = cpus().length > 1 ? "1" : "0";
 export const MEASURED_CORE = "0";
+
+/** The configuration of a daemon beside Mongrel2 for a measurement: publishers at `spec`, no beacon, no admin server. `more`: further tables. */
+export function daemonConfig(
+  { sendSpec, recvSpec, sendIdent }: Pick<Mongrel2, "sendSpec" | "recvSpec" | "sendIdent">,
+  spec: string,
+  more = "",
+): string {
+  return `
+[[mongrel2]]
+send_spec = "${sendSpec}"
+recv_spec = "${recvSpec}"
+send_ident = "${sendIdent}"
+[publish]
+zmq = "${spec}"
+[beacon]
+interval = "0"
+[admin]
+listen = ""
+[history]
+path = "data"
+${more}`;
+}
 
 /** What the load client prints; see the head of sseload.c. */
 export interface Load {

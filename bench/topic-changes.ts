@@ -7,7 +7,7 @@ import { startDaemon } from "../test/support/daemon.js";
 import { startMongrel2 } from "../test/support/mongrel2.js";
 import { freePort } from "../test/support/ports.js";
 import { openStream, type SseClient } from "../test/support/sse-client.js";
-import { type Load, load, MEASURED_CORE, pin, publish } from "./tools.js";
+import { daemonConfig, type Load, load, MEASURED_CORE, pin, publish } from "./tools.js";
 
 const [clients = 10_000, changes = 300] = process.argv.slice(2).map(Number);
 /** Streams that are changed, in turn. */
@@ -31,24 +31,7 @@ const mongrel2 = await startMongrel2({
 });
 pin(mongrel2.pid, MEASURED_CORE);
 const spec = `tcp://127.0.0.1:${await freePort()}`;
-const daemon = startDaemon({
-  config: `
-[[mongrel2]]
-send_spec = "${mongrel2.sendSpec}"
-recv_spec = "${mongrel2.recvSpec}"
-send_ident = "${mongrel2.sendIdent}"
-[publish]
-zmq = "${spec}"
-[beacon]
-interval = "0"
-[admin]
-listen = ""
-[log]
-level = "warn"
-[history]
-path = "data"
-`,
-});
+const daemon = startDaemon({ config: daemonConfig(mongrel2, spec, '[log]\nlevel = "warn"\n') });
 try {
   pin(daemon.pid, MEASURED_CORE);
   const streams = await openAll();

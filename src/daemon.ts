@@ -3,7 +3,7 @@
  * reverse. Implementations are plugged into ports here and in daemon/, nowhere else.
  *
  *   A browser subscribes                                      A publisher publishes
- *   zmq/native-transport      one receive loop, always on     zmq/native-server -> ingress     or http/routes/hub -> http/publish
+ *   zmq/native-transport      one receive loop, always on     zmq/native-server -> ingress   or http/routes/publish
  *   mongrel2/mongrel2-link    bytes -> protocol/request       protocol/publication           parse and check, once
  *   mongrel2/dispatch         request, notice, credit         hub.publish -> bus             position (#epoch.offset)
  *   http/router               path and method -> route        hub                            history.append, then

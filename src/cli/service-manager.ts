@@ -5,8 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import type { Logger } from "../observability/log/logger.js";
-import type { Cancel, Clock } from "../util/clock.js";
-import { waitAtMost } from "../util/clock.js";
+import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
 
 /**
  * The daemon counts as started this long after its start at the latest, even if no Mongrel2 has answered: it serves one as soon as it

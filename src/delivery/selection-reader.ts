@@ -1,6 +1,7 @@
 /** Reads the next events of a selection for the clients that are being sent it, in slices of limited work. */
 import type { Budget } from "../matching/match-budget.js";
 import type { Selector } from "../matching/selector.js";
+import { firstIndex } from "../util/first-index.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
 import type { HistoryReader, ReadPage } from "./history-reader.js";
@@ -107,11 +108,5 @@ function readRun(
 
 /** Index of the first offset above another one. */
 function firstAbove(offsets: readonly number[], offset: number): number {
-  let [low, high] = [0, offsets.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((offsets[middle] as number) <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(0, offsets.length, (at) => (offsets[at] as number) <= offset);
 }

@@ -8,6 +8,7 @@
  */
 import type { TopicRules } from "../matching/topic-rules.js";
 import type { Publication } from "../protocol/publication.js";
+import { firstIndex } from "../util/first-index.js";
 import { SortedTexts } from "../util/sorted-texts.js";
 import type { History } from "./history.js";
 
@@ -282,11 +283,5 @@ function dropTrimmed(entries: Entry[], floor: number): void {
 
 /** Entries up to an offset. */
 function countThrough(entries: readonly Entry[], through: number): number {
-  let [low, high] = [0, entries.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (offsetOf(entries[middle] as Entry) <= through) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(0, entries.length, (at) => offsetOf(entries[at] as Entry) <= through);
 }

@@ -11,9 +11,10 @@ import type { EqualIds, History, HistoryPage, KeepPolicy, ReadOptions } from "./
 import type { Removals } from "./removals.js";
 import type { TopicLimits } from "./topic-limits.js";
 
-/** Whether a publication must not be delivered any more. `now`: milliseconds since 1970. */
-const isExpired = ({ expiresAt }: Pick<Publication, "expiresAt">, now: number): boolean =>
-  expiresAt !== undefined && expiresAt <= now;
+/** Whether a publication has not expired and is within the limits of its topics. `now`: milliseconds since 1970. */
+const isCurrent = (publication: Publication, now: number, limits: TopicLimits | undefined): boolean =>
+  (publication.expiresAt === undefined || publication.expiresAt > now) &&
+  (limits === undefined || limits.isWithin(publication, now));
 
 export class VisibleHistory implements History {
   readonly #stored: History;
@@ -84,9 +85,8 @@ export class VisibleHistory implements History {
 
   /** Whether a publication that was read may still be delivered. */
   isVisible(publication: Publication): boolean {
-    const now = this.#clock.now();
-    if (isExpired(publication, now) || this.#stored.removals.has(publication)) return false;
-    return !this.#limits?.isActive || this.#limits.ready() !== undefined || this.#limits.isWithin(publication, now);
+    const limits = this.#limits?.isActive && !this.#limits.ready() ? this.#limits : undefined;
+    return !this.#stored.removals.has(publication) && isCurrent(publication, this.#clock.now(), limits);
   }
 
   read(after: number, options: ReadOptions): HistoryPage | Promise<HistoryPage> {
@@ -97,7 +97,7 @@ export class VisibleHistory implements History {
     const now = this.#clock.now();
     const { removals } = this.#stored;
     const isVisible = (publication: Publication) =>
-      (hidden || (!isExpired(publication, now) && (limits === undefined || limits.isWithin(publication, now)))) &&
+      (hidden || isCurrent(publication, now, limits)) &&
       !removals.has(publication) &&
       (match === undefined || match(publication));
     return this.#stored.read(after, { ...options, match: isVisible });

@@ -15,6 +15,16 @@ export type StateRequest =
   /** Events since this time, milliseconds since 1970. */
   | { readonly kind: "since"; readonly time: number };
 
+export type SinceRequest = Extract<StateRequest, { kind: "since" }>;
+
+/** Times that a duration states are rounded down to this: streams that open together ask for the same events. */
+const SINCE_STEP_MS = 1_000;
+
+/** The time from which events are asked for, milliseconds since 1970, as `now`. */
+export function timeOf(since: SinceRequest, now: number): number {
+  return "time" in since ? since.time : Math.floor((now - since.agoMs) / SINCE_STEP_MS) * SINCE_STEP_MS;
+}
+
 type Parameter = (value: string) => StateRequest;
 
 const PARAMETERS: Readonly<Record<string, Parameter>> = { latest: readLatest, last: readLast, since: readSince };

@@ -19,7 +19,7 @@ import type { MercureDialect, RequestedSelector } from "./mercure/dialect.js";
 import { dialectNamed } from "./mercure/dialects.js";
 import { checkPatternCost } from "./pattern-cost.js";
 import type { LiveSettings } from "./settings.js";
-import { stateRequestIn } from "./state-parameters.js";
+import { stateRequestIn, timeOf } from "./state-parameters.js";
 import { checkSelectorBytes, isPattern } from "./subscribe-request.js";
 
 /** A request to change a stream, whose principal is authorized. It is JSON. */
@@ -125,7 +125,7 @@ export class TopicChanges {
     const state = stateRequestIn(form);
     if (lastEventId !== undefined) return hub.findReplay(lastEventId);
     if (state?.kind !== "since") return state;
-    return hub.findReplaySince("time" in state ? state.time : now() - state.agoMs);
+    return hub.findReplaySince(timeOf(state, now()));
   }
 
   #compile({ added, removed }: Edit): CompiledEdit | Promise<CompiledEdit> {

@@ -171,9 +171,11 @@ export class Hub {
   }
 
   #enqueue(publication: Publication): void {
-    // Queued publications may be removed: clients get the others from the history.
-    if (publication.removes) for (const server of this.#servers.values()) server.discard();
-    if (publication.removes) return;
+    if (publication.removes) {
+      // Queued publications may be removed: clients get the others from the history.
+      for (const server of this.#servers.values()) server.discard();
+      return;
+    }
     this.#budget.begin();
     for (const server of this.#servers.values()) {
       if (publication.offset <= this.#discardedThrough) return;

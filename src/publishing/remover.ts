@@ -7,6 +7,7 @@ import { ProtocolError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { offsetOf } from "../protocol/position.js";
 import { concerns, type RemovalTarget } from "../protocol/removal.js";
+import { JobQueue } from "../util/job-queue.js";
 import type { RateLimiter } from "./rate-limiter.js";
 
 export interface RemoverOptions {
@@ -28,15 +29,12 @@ export interface RemovalRequest {
 /** Events read in one turn of the event loop: about 1 ms. */
 const PAGE_EVENTS = 250;
 const PAGE_BYTES = 1_000_000;
-/** Requests that search or wait; further ones are rejected. */
-const MAX_PENDING_COUNT = 16;
 /** Removals that the store has not applied yet; beyond them requests are rejected. */
 const MAX_UNAPPLIED_COUNT = 1000;
 
 export class Remover {
   readonly #options: RemoverOptions;
-  #pendingCount = 0;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #jobs = new JobQueue(tooManyRequests);
 
   constructor(options: RemoverOptions) {
     this.#options = options;
@@ -54,12 +52,8 @@ export class Remover {
       return Promise.reject(
         new ProtocolError("rate_limited", "too many events; fix: repeat it later", { retryAfterMs }),
       );
-    if (this.#pendingCount >= MAX_PENDING_COUNT || history.removals.size >= MAX_UNAPPLIED_COUNT)
-      return Promise.reject(tooManyRequests());
-    this.#pendingCount++;
-    const done = this.#last.then(() => this.#remove(request)).finally(() => this.#pendingCount--);
-    this.#last = done.catch(() => {}); // the caller has the error
-    return done;
+    if (history.removals.size >= MAX_UNAPPLIED_COUNT) return Promise.reject(tooManyRequests());
+    return this.#jobs.run(() => this.#remove(request));
   }
 
   async #remove({ target, mayRemove }: RemovalRequest): Promise<number> {

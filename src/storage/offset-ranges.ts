@@ -2,6 +2,8 @@
  * The stored offsets as ranges of consecutive offsets: usually one, and one more for each unclean shutdown. Tells without a read
  * whether an event is stored: 0.1 us; LMDB took 0.6 us among 1,000 events and 2 us among 1,000,000.
  */
+import { firstIndex } from "../util/first-index.js";
+
 interface OffsetRange {
   readonly first: number;
   last: number;
@@ -25,13 +27,8 @@ export class OffsetRanges {
   }
 
   has(offset: number): boolean {
-    let [low, high] = [0, this.#ranges.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#ranges[middle]?.last ?? 0) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return (this.#ranges[low]?.first ?? Number.POSITIVE_INFINITY) <= offset;
+    const at = firstIndex(0, this.#ranges.length, (index) => (this.#ranges[index]?.last ?? 0) < offset);
+    return (this.#ranges[at]?.first ?? Number.POSITIVE_INFINITY) <= offset;
   }
 
   /** Removes the offsets up to and including this one. */

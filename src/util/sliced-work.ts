@@ -1,37 +1,30 @@
 /**
  * Runs work that grows with the number of clients in slices, one for each turn of the event loop, so that streams, publishers and probes
- * are served in between. One job runs at a time and few wait, so several requests together are bounded like one.
+ * are served in between. One job runs at a time and few wait.
  */
 import type { Clock } from "./clock.js";
+import { JobQueue } from "./job-queue.js";
 
 /** Limits of one slice: time, and steps, because a test clock may stand still. */
 const SLICE_MS = 5;
 const MAX_SLICE_STEP_COUNT = 256;
-/** Jobs that run or wait; further ones are rejected. */
-const MAX_PENDING_COUNT = 16;
 
 /** A job: short steps, between which it may be suspended, and a result. */
 export type Steps<Result> = Generator<undefined, Result>;
 
 export class SlicedWork {
   readonly #clock: Clock;
-  readonly #refused: () => Error;
-  #pieces = 0;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #jobs: JobQueue;
 
   /** `refused` creates the error for a job above the limit. */
   constructor(clock: Clock, refused: () => Error) {
     this.#clock = clock;
-    this.#refused = refused;
+    this.#jobs = new JobQueue(refused);
   }
 
   /** Rejects above the limit, and with the error of the job. */
   run<Result>(work: Steps<Result>): Promise<Result> {
-    if (this.#pieces >= MAX_PENDING_COUNT) return Promise.reject(this.#refused());
-    this.#pieces++;
-    const done = this.#last.then(() => this.#finish(work)).finally(() => this.#pieces--);
-    this.#last = done.catch(() => {}); // the caller of run() gets the error
-    return done;
+    return this.#jobs.run(() => this.#finish(work));
   }
 
   async #finish<Result>(work: Steps<Result>): Promise<Result> {

@@ -3,6 +3,8 @@
  * slices and kept sorted afterwards. Texts are compared by UTF-16 units.
  */
 
+import { firstIndex } from "./first-index.js";
+
 /** A full block is split in two. */
 const MAX_BLOCK_ENTRIES = 512;
 
@@ -60,23 +62,12 @@ export class SortedTexts {
 
   /** Index of the block that holds a text, or would. */
   #blockOf(text: string): number {
-    let [low, high] = [0, this.#blocks.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#blocks[middle]?.[0] ?? "") <= text) low = middle + 1;
-      else high = middle;
-    }
-    return Math.max(0, low - 1);
+    const next = firstIndex(0, this.#blocks.length, (at) => (this.#blocks[at]?.[0] ?? "") <= text);
+    return Math.max(0, next - 1);
   }
 }
 
 /** Index of the first text in a block that is not below this one. */
 function placeIn(block: readonly string[], text: string): number {
-  let [low, high] = [0, block.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((block[middle] as string) < text) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(0, block.length, (at) => (block[at] as string) < text);
 }

@@ -177,7 +177,7 @@ describe("SelectionSearch", () => {
     assert.ok(slices >= 300, `${slices} slices`);
   });
 
-  test("does not go on before the event that it waits for was read, whoever asks", async () => {
+  test("does not go on before the event that it waits for was read", async () => {
     const { history, topics, publish } = setUp();
     const offset = publish(["a"], { ttlMs: 1000 });
     await topics.ready();

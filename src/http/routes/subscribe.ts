@@ -25,7 +25,7 @@ import { checkPatternCost } from "../pattern-cost.js";
 import type { Response } from "../response.js";
 import type { RouteMethod, RouteResult } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
-import type { StateRequest } from "../state-parameters.js";
+import { timeOf } from "../state-parameters.js";
 import { asksForEvents, encodeHead, PRIVATE_HEADERS, STREAM_HEADERS } from "../stream-head.js";
 import { newControl } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
@@ -33,9 +33,6 @@ import { ENDED, hasHadAll } from "../topic-end.js";
 
 /** Coprime to 1000: a thousand consecutive connections get as many different ends. */
 const SPREAD_FACTOR = 619;
-
-/** Times that a duration states are rounded down to this: streams that open together ask for the same events. */
-const SINCE_STEP_MS = 1_000;
 
 const NO_GRANTS: readonly Selector[] = [];
 
@@ -109,7 +106,7 @@ export class SubscribeRoute {
     const state = lastEventId === undefined ? parsed.state : undefined;
     const found =
       state?.kind === "since"
-        ? this.#deps.hub.findReplaySince(this.#timeOf(state))
+        ? this.#deps.hub.findReplaySince(timeOf(state, this.#deps.now()))
         : this.#deps.hub.findReplay(lastEventId, parsed.equalIds);
     // A spread for each client that reconnects would be slow.
     const asked = state === parsed.state ? parsed : { ...parsed, state };
@@ -125,11 +122,6 @@ export class SubscribeRoute {
     if (!this.#deps.hub.hasFinal) return undefined;
     const end = this.#deps.hub.topicEnd(interestOf(server, parsed, principal));
     return end instanceof Promise ? end.catch(() => {}) : undefined;
-  }
-
-  #timeOf(since: Extract<StateRequest, { kind: "since" }>): number {
-    if ("time" in since) return since.time;
-    return Math.floor((this.#deps.now() - since.agoMs) / SINCE_STEP_MS) * SINCE_STEP_MS;
   }
 
   /** Synchronous: the limits are checked when the connection becomes a client, whatever happened while earlier steps took time. */
@@ -165,22 +157,15 @@ export class SubscribeRoute {
       hasEnded: typeof end === "number",
       namesOpening: asksForEvents(request),
       control,
-      head: this.#start(request, parsed, principal, replay, control),
+      head: this.#withHeartbeat(this.#head(request, parsed, principal, replay, control), parsed),
     });
     return "streaming";
   }
 
-  /** What precedes the first position: the head, and the first heartbeat event, so that its client knows the interval from the beginning. */
-  #start(
-    request: HttpRequest,
-    parsed: SubscribeRequest,
-    principal: Principal,
-    replay: ReplayRequest,
-    control: StreamControl | undefined,
-  ): Buffer {
-    const head = this.#head(request, parsed, principal, replay, control);
+  /** The first heartbeat event follows the head, so that its client knows the interval from the beginning. */
+  #withHeartbeat(head: Buffer, { hasHeartbeatEvents }: SubscribeRequest): Buffer {
     const { heartbeatMs } = this.#deps.settings.current;
-    if (!parsed.hasHeartbeatEvents || heartbeatMs === 0) return head;
+    if (!hasHeartbeatEvents || heartbeatMs === 0) return head;
     return Buffer.concat([head, heartbeatEvent(heartbeatMs)]);
   }
 

@@ -29,7 +29,7 @@ interface VisitorHeader {
   readonly read: (line: string) => readonly (string | undefined)[] | undefined;
 }
 
-/** In the order of precedence, which counts only where all of them name trusted addresses. */
+/** Where all of them name trusted addresses only, the first one that is there counts. */
 const HEADERS: readonly VisitorHeader[] = [
   { name: "forwarded", tooManyLines: MAX_LINE_COUNT, read: readForwarded },
   { name: "x-forwarded-for", tooManyLines: MAX_LINE_COUNT, read: (line) => words(line) },

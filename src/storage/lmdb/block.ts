@@ -16,7 +16,8 @@ import type { PositionedKey } from "./key-table.js";
 
 /** Fits into one page of LMDB beside its header: about 25 small events. A larger event is a block of its own. */
 export const MAX_BLOCK_BYTES = 4096 - 24;
-const CRC_BYTES = 4;
+/** The checksum before the records. */
+export const CRC_BYTES = 4;
 const LENGTH_BYTES = 4;
 const TIME_OFFSET = LENGTH_BYTES + 6;
 const FLAGS_OFFSET = TIME_OFFSET + 8;
@@ -168,6 +169,28 @@ export function* publicationsIn(epoch: string, block: Buffer, after = 0): Iterab
   }
 }
 
+/**
+ * The events of stored blocks above one offset up to another; a number stands for a damaged block, whose events end at that offset. `blocks`:
+ * by rising offset, in LMDB's memory.
+ */
+export function* publicationsBetween(
+  epoch: string,
+  blocks: Iterable<{ readonly key: number; readonly value: Buffer }>,
+  after: number,
+  through: number,
+): Iterable<Publication | number> {
+  for (const { key, value } of blocks) {
+    if (!isIntact(value)) {
+      yield key;
+      continue;
+    }
+    for (const publication of publicationsIn(epoch, Buffer.from(value), after)) {
+      if (publication.offset > through) return;
+      yield publication;
+    }
+  }
+}
+
 /** Whether the checksum matches, or the block has none. */
 export function isIntact(block: Buffer): boolean {
   if (block.length <= CRC_BYTES) return false;
@@ -264,7 +287,7 @@ function withoutEvent({ block, start }: StoredEvent): Buffer {
 }
 
 /** Completes the checksum. */
-function sealed(block: Buffer): Buffer {
+export function sealed(block: Buffer): Buffer {
   block.writeUInt32LE(crc32(block.subarray(CRC_BYTES)), 0);
   return block;
 }

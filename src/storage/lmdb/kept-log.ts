@@ -8,16 +8,17 @@
  * round over the log, an event for each one that is added, and writes the blocks that have dead events again, without them. So a publication on one of
  * 1,000,000 topics costs a part of a page; a table by topic costs a page for each (docs/decisions/0061-kept-events.md has the figures).
  */
-import { crc32 } from "node:zlib";
 import type { KeepPolicy } from "../../delivery/history.js";
 import type { Publication } from "../../protocol/publication.js";
 import {
+  CRC_BYTES,
   expiryOf,
   isIntact,
   MAX_BLOCK_BYTES,
   publicationOf,
-  publicationsIn,
+  publicationsBetween,
   type StoredEvent,
+  sealed,
   storedEventsIn,
   topicsOf,
 } from "./block.js";
@@ -70,16 +71,7 @@ export class KeptLog {
 
   /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
   *read(after: number, through: number): Iterable<Publication | number> {
-    for (const { key, value } of this.#table.getRange({ start: after + 1 })) {
-      if (!isIntact(value)) {
-        yield key;
-        continue;
-      }
-      for (const publication of publicationsIn(this.#epoch, Buffer.from(value))) {
-        if (publication.offset > through) return;
-        if (publication.offset > after) yield publication;
-      }
-    }
+    yield* publicationsBetween(this.#epoch, this.#table.getRange({ start: after + 1 }), after, through);
   }
 
   /** Adds events above all that are held, by rising offset. */
@@ -165,8 +157,6 @@ export class KeptLog {
   }
 }
 
-const CRC_BYTES = 4;
-
 /** Joins records to blocks, and copies them at once: those that it is given may be LMDB's memory. */
 export class BlockBuilder {
   readonly #blocks: NewBlock[] = [];
@@ -191,8 +181,7 @@ export class BlockBuilder {
   /** The next event begins a new block. */
   endBlock(): void {
     if (this.#usedBytes === CRC_BYTES) return;
-    const stored = this.#block.subarray(0, this.#usedBytes);
-    stored.writeUInt32LE(crc32(stored.subarray(CRC_BYTES)), 0);
+    const stored = sealed(this.#block.subarray(0, this.#usedBytes));
     this.#blocks.push({ key: this.#last, stored });
     this.#block = Buffer.alloc(0);
     this.#usedBytes = CRC_BYTES;

@@ -23,7 +23,7 @@ import {
   type EventBlock,
   isFinal,
   isIntact,
-  publicationsIn,
+  publicationsBetween,
   removalOf,
   type StoredEvent,
   storedEventsIn,
@@ -266,16 +266,8 @@ export class LmdbStore {
 
   /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
   *read(after: number, through: number): Iterable<Publication | number> {
-    for (const { key, block } of this.#storedBlocks({ start: after + 1 })) {
-      if (!block) {
-        yield key;
-        continue;
-      }
-      for (const publication of publicationsIn(this.epoch, Buffer.from(block), after)) {
-        if (publication.offset > through) return;
-        yield publication;
-      }
-    }
+    this.#space.assertNotTruncated();
+    yield* publicationsBetween(this.epoch, this.#blocks.getRange({ start: after + 1 }), after, through);
   }
 
   /** The offset of the oldest or newest event with this id. */

@@ -8,6 +8,7 @@ import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
 import type { KeyEntry } from "../../protocol/stored-key.js";
 import type { Clock } from "../../util/clock.js";
+import { firstIndex } from "../../util/first-index.js";
 import { CustomIds } from "../custom-ids.js";
 import { AgeIndex } from "../lmdb/age-index.js";
 import { KeptEvents } from "./kept-events.js";
@@ -189,12 +190,7 @@ export class MemoryHistory implements History {
 
   /** Index of the first publication above an offset. */
   #indexAfter(offset: number): number {
-    let [low, high] = [this.#trimmedCount, this.#publications.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#publications[middle]?.offset ?? 0) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const { length } = this.#publications;
+    return firstIndex(this.#trimmedCount, length, (at) => (this.#publications[at]?.offset ?? 0) <= offset);
   }
 }

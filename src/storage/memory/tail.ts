@@ -6,6 +6,7 @@ import { fillPage } from "../../delivery/fill-page.js";
 import type { EqualIds, HistoryPage, ReadOptions } from "../../delivery/history.js";
 import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
+import { firstIndex } from "../../util/first-index.js";
 import { CustomIds } from "../custom-ids.js";
 import { EventBlock } from "../lmdb/block.js";
 
@@ -130,12 +131,6 @@ export class Tail {
 
   /** Index of the block that holds an offset, or of the first above it. */
   #blockIndex(offset: number): number {
-    let [low, high] = [this.#trimmedCount, this.#blocks.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#blocks[middle]?.last ?? 0) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstIndex(this.#trimmedCount, this.#blocks.length, (at) => (this.#blocks[at]?.last ?? 0) < offset);
   }
 }
