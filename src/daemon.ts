@@ -14,6 +14,7 @@
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
 import { applyTopicRules } from "./daemon/apply-topic-rules.js";
+import { startClientEvents } from "./daemon/client-events.js";
 import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
@@ -29,7 +30,6 @@ import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { Router } from "./http/router.js";
 import { Beacon } from "./hub/beacon.js";
-import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
 import { combineObservers } from "./hub/observers.js";
 import { socketObserver } from "./ingress/socket-observer.js";
@@ -81,6 +81,13 @@ const PARTS: readonly Part[] = [
       it.store = await openClients(it, started(it.eventLog, "the event log").history.epoch);
     },
     stop: (it) => it.store?.close(),
+  },
+  {
+    name: "client events",
+    start: async (it) => {
+      it.clientEvents = await startClientEvents(it);
+    },
+    stop: (it) => it.clientEvents?.close(),
   },
   { name: "hub", start: startHub, stop: (it) => it.eventLog?.bus.close() },
   { name: "admin server", start: startAdminServer, stop: (it) => it.admin?.close() },
@@ -187,10 +194,9 @@ function startObservers(context: DaemonContext): void {
       resolve();
     });
   });
-  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, listeners].map(
-    ({ observe }) => observe,
-  );
-  context.observe = combineObservers(observers, failed);
+  const observers = [new LogObserver(log, clock), context.metrics, context.recent, listeners];
+  context.observers.push(...observers.map(({ observe }) => observe));
+  context.observe = combineObservers(context.observers, failed);
   context.conditions = new Conditions(clock, context.observe);
   context.state = new DaemonState(clock);
   context.state.conditions = context.conditions;

@@ -27,6 +27,7 @@ import type { Remover } from "../publishing/remover.js";
 import type { FolderLock } from "../storage/folder-lock.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
+import type { ClientEvents } from "./client-events.js";
 import type { ConnectionCaps } from "./connection-caps.js";
 import type { EventListeners } from "./event-listeners.js";
 import type { PublishSockets } from "./publish-sockets.js";
@@ -64,6 +65,8 @@ export class DaemonContext {
   /** Resolves with the first link that is live. */
   live!: Promise<void>;
   observe!: Observe;
+  /** Those that observe() calls; a part may add its own while it starts. */
+  observers: Observe[] = [];
   conditions!: Conditions;
 
   caps: ConnectionCaps | undefined;
@@ -86,6 +89,8 @@ export class DaemonContext {
   router: Router | undefined;
   readonly served: ServedMongrel2[] = [];
   beacon: Beacon | undefined;
+  /** What backends are told of; undefined = nothing. */
+  clientEvents: ClientEvents | undefined;
 
   constructor(config: Config, options: RunOptions) {
     this.initial = config;
