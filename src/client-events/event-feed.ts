@@ -44,10 +44,10 @@ export class EventFeed {
     const topic = kind && this.#topics.get(kind);
     if (!topic) return;
     const { publisher, describer } = this.#options;
-    for (const told of describer.describe(event)) {
+    for (const described of describer.describe(event)) {
       const numbers = { sequence: ++this.#sequence, kindSequence: ++topic.count, instance: this.#instance };
       if (publisher.subscribers > 0)
-        publisher.publish(topic.bytes, Buffer.from(JSON.stringify({ ...told, ...numbers })));
+        publisher.publish(topic.bytes, Buffer.from(JSON.stringify({ ...described, ...numbers })));
     }
   };
 

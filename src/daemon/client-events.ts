@@ -1,4 +1,4 @@
-/** Starts what tells backends who comes and goes. Without [events] nothing is started, and no observer is added. */
+/** Starts what tells backends who connects and who leaves. Without [events] nothing is started, and no observer is added. */
 import { hostname } from "node:os";
 import { Describer } from "../client-events/client-event.js";
 import { EventFeed } from "../client-events/event-feed.js";

@@ -1,4 +1,4 @@
-/** Backends are told who comes and goes, beside a real Mongrel2. */
+/** Backends are told who connects and who leaves, beside a real Mongrel2. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { subscribe } from "../contract/event-publisher.js";
@@ -14,7 +14,7 @@ interface Told {
 
 for (const implementation of ["native", "libzmq"])
   describe(`Client events over ZeroMQ (${implementation}), end to end`, () => {
-    test("a subscriber sees who comes and goes, and that the daemon is another process", async (t) => {
+    test("a subscriber sees who connects and who leaves, and that the daemon is another process", async (t) => {
       const zmq = `tcp://127.0.0.1:${await freePort()}`;
       const zmq_events = ["connect", "disconnect"];
       const pair = await startPair(t, { config: { events: { zmq, zmq_events }, zmq: { implementation } } });
