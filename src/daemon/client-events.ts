@@ -9,11 +9,7 @@ import { ConnectionCap } from "../util/descriptors.js";
 import { type EventPublisher, MAX_SUBSCRIBER_COUNT } from "../zmq/event-publisher.js";
 import { LibzmqPublisher } from "../zmq/libzmq-publisher.js";
 import { NativePublisher } from "../zmq/native-publisher.js";
-import type { DaemonContext } from "./daemon-context.js";
-
-export interface ClientEvents {
-  close(): Promise<void>;
-}
+import type { ClientEvents, DaemonContext } from "./daemon-context.js";
 
 /** Undefined = nobody is told anything. Rejects with "link_failed" when the address cannot be bound. */
 export async function startClientEvents(context: DaemonContext): Promise<ClientEvents | undefined> {

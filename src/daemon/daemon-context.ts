@@ -27,7 +27,6 @@ import type { Remover } from "../publishing/remover.js";
 import type { FolderLock } from "../storage/folder-lock.js";
 import type { Clock } from "../util/clock.js";
 import type { Conditions } from "../util/conditions.js";
-import type { ClientEvents } from "./client-events.js";
 import type { ConnectionCaps } from "./connection-caps.js";
 import type { EventListeners } from "./event-listeners.js";
 import type { PublishSockets } from "./publish-sockets.js";
@@ -48,6 +47,11 @@ export interface EventLog {
   /** The daemons that share the stream; absent = this one is alone. */
   readonly nodes?: Nodes;
   /** The bus must be closed before. */
+  close(): Promise<void>;
+}
+
+/** What tells backends of clients. */
+export interface ClientEvents {
   close(): Promise<void>;
 }
 

@@ -11,6 +11,7 @@
  *
  * A state is an object that many clients share: one for live, one for closed, and a group's for catchingUp. So the union costs a client
  * one pointer and no allocation, and every client has the same hidden class (docs/decisions/0031-client-states-are-shared-objects.md).
+ * Long because everything that is known of a client is here.
  */
 import { interestTexts } from "../matching/interest.js";
 import type { Audience, Member } from "./audience.js";
