@@ -19,6 +19,7 @@ import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./dae
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
 import { EventListeners } from "./daemon/event-listeners.js";
 import { internalPublicationFailed, observerFailed } from "./daemon/internal-errors.js";
+import { limitUses } from "./daemon/limit-uses.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { openRevocations } from "./daemon/open-revocations.js";
@@ -194,6 +195,7 @@ function startObservers(context: DaemonContext): void {
   context.conditions = new Conditions(clock, context.observe);
   context.state = new DaemonState(clock);
   context.state.conditions = context.conditions;
+  context.state.limits = () => limitUses(context);
 }
 
 async function startHub(context: DaemonContext): Promise<void> {
@@ -214,6 +216,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     presenceListener: context.presence,
     presence: context.presence,
     isFlooded: () => publishers.hasBacklog,
+    queued: context.metrics.hotTopics.published,
     rules,
     random: Math.random,
     selectionLimits: { maxScan: initial.history.max_latest_scan, maxEvents: initial.history.max_latest },
