@@ -16,7 +16,7 @@ interface ConditionStatus extends Pick<ActiveCondition, "code" | "subject" | "me
 }
 
 /** How much of a limit is used. */
-export interface LimitStatus {
+interface LimitStatus {
   readonly limit: LimitName;
   readonly used: number;
   /** Null = no limit. */
@@ -24,7 +24,7 @@ export interface LimitStatus {
 }
 
 /** How old publications were when Mongrel2 had taken them: of each flush the oldest one, over the last 30 to 60 seconds. */
-export interface Lateness {
+interface Lateness {
   /** Flushes in this time. */
   readonly flushes: number;
   /** Milliseconds, exact to 5 %; null = there was no flush. */
@@ -33,7 +33,7 @@ export interface Lateness {
   readonly p99Ms: number | null;
 }
 
-export interface HotTopics {
+interface HotTopics {
   /** The rates are averages over so many seconds, 60 at most. */
   readonly windowSeconds: number;
   /** At most 10, the one with the most publications and deliveries first. */
@@ -41,7 +41,7 @@ export interface HotTopics {
 }
 
 /** Counts since the daemon began. */
-export interface Losses {
+interface Losses {
   /** Clients that were told that they miss publications, by reason. */
   readonly gaps: Readonly<Record<string, number>>;
   /** Rejected publications, by source (http, zmq, internal) and error code. */
