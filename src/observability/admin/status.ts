@@ -34,7 +34,7 @@ interface Lateness {
 }
 
 interface HotTopics {
-  /** The rates are averages over so many seconds, 60 at most. */
+  /** The rates are averages over this number of seconds, 60 at most. */
   readonly windowSeconds: number;
   /** At most 10, the one with the most publications and deliveries first. */
   readonly topics: readonly HotTopic[];

@@ -22,7 +22,7 @@ export interface HotTopic {
   readonly deliveriesPerSecond: number;
 }
 
-interface Tally {
+interface Counts {
   publications: number;
   bytes: number;
   deliveries: number;
@@ -39,12 +39,12 @@ const EXACT_COUNT = 500;
 const SAMPLE_COUNT = 256;
 
 const newSketch = () =>
-  new SpaceSaving<Tally>(TRACKED_TOPIC_COUNT, () => ({ publications: 0, bytes: 0, deliveries: 0 }));
+  new SpaceSaving<Counts>(TRACKED_TOPIC_COUNT, () => ({ publications: 0, bytes: 0, deliveries: 0 }));
 
 export class HotTopics {
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #windows: TwoWindows<SpaceSaving<Tally>>;
+  readonly #windows: TwoWindows<SpaceSaving<Counts>>;
   /** Publications that are still counted one by one in this second. */
   #exactLeft = 0;
   /** Publications up to the next one that is counted; Infinity = it is not started. */
@@ -93,14 +93,14 @@ export class HotTopics {
 
   /** The hottest first; those without deliveries follow by publications. */
   top(): HotTopic[] {
-    const sum = new Map<string, Tally>();
+    const sum = new Map<string, Counts>();
     for (const window of this.#windows.all) {
-      for (const { key, tally } of window) {
+      for (const { key, counts } of window) {
         const { publications, bytes, deliveries } = sum.get(key) ?? { publications: 0, bytes: 0, deliveries: 0 };
         sum.set(key, {
-          publications: publications + tally.publications,
-          bytes: bytes + tally.bytes,
-          deliveries: deliveries + tally.deliveries,
+          publications: publications + counts.publications,
+          bytes: bytes + counts.bytes,
+          deliveries: deliveries + counts.deliveries,
         });
       }
     }
@@ -117,9 +117,9 @@ export class HotTopics {
   }
 
   #count({ topics, bytes }: Publication, receivers: number, times: number): void {
-    const tally = this.#windows.current.add(topics[0] ?? "", times * (1 + receivers));
-    tally.publications += times;
-    tally.bytes += times * bytes.length;
-    tally.deliveries += times * receivers;
+    const counts = this.#windows.current.add(topics[0] ?? "", times * (1 + receivers));
+    counts.publications += times;
+    counts.bytes += times * bytes.length;
+    counts.deliveries += times * receivers;
   }
 }

@@ -88,6 +88,6 @@ describe("SpaceSaving", () => {
     const heavy = [...sketch].find(({ key }) => key === "heavy");
     assert.ok(heavy);
     assert.ok(heavy.weight >= 250 && heavy.weight - heavy.error <= 250, `${heavy.weight} - ${heavy.error}`);
-    assert.ok(heavy.tally.count <= 250);
+    assert.ok(heavy.counts.count <= 250);
   });
 });
