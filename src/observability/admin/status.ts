@@ -1,4 +1,5 @@
 /** The JSON of GET /status; `m2push status` reads it. Names are public: durations end in their unit, rates in PerSecond. */
+import type { FeedStatus } from "../../client-events/event-feed.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 import type { HotTopic } from "../metrics/hot-topics.js";
@@ -94,6 +95,8 @@ export interface Status {
   readonly hotTopics: HotTopics | null;
   /** The clients that are furthest behind, at most 10. For operators; null for everybody else. */
   readonly slowestClients: readonly SlowClient[] | null;
+  /** The PUB socket of [events] zmq; null = there is none. */
+  readonly eventFeed: FeedStatus | null;
 }
 
 export interface StatusParts {
@@ -131,6 +134,7 @@ export function statusOf(parts: StatusParts, isOperator: boolean): Status {
     losses: { gaps: metrics.counters.gapsByReason, rejected: metrics.counters.rejectedBySource },
     hotTopics: isOperator ? hotTopics(metrics) : null,
     slowestClients: isOperator ? parts.slowestClients() : null,
+    eventFeed: now.eventFeed ?? null,
   };
 }
 

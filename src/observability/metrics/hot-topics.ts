@@ -22,7 +22,7 @@ export interface HotTopic {
   readonly deliveriesPerSecond: number;
 }
 
-interface Counts {
+interface TopicCounters {
   publications: number;
   bytes: number;
   deliveries: number;
@@ -39,12 +39,12 @@ const EXACT_COUNT = 500;
 const SAMPLE_COUNT = 256;
 
 const newSketch = () =>
-  new SpaceSaving<Counts>(TRACKED_TOPIC_COUNT, () => ({ publications: 0, bytes: 0, deliveries: 0 }));
+  new SpaceSaving<TopicCounters>(TRACKED_TOPIC_COUNT, () => ({ publications: 0, bytes: 0, deliveries: 0 }));
 
 export class HotTopics {
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #windows: TwoWindows<SpaceSaving<Counts>>;
+  readonly #windows: TwoWindows<SpaceSaving<TopicCounters>>;
   /** Publications that are still counted one by one in this second. */
   #exactLeft = 0;
   /** Publications up to the next one that is counted; Infinity = it is not started. */
@@ -93,7 +93,7 @@ export class HotTopics {
 
   /** The hottest first; those without deliveries follow by publications. */
   top(): HotTopic[] {
-    const sum = new Map<string, Counts>();
+    const sum = new Map<string, TopicCounters>();
     for (const window of this.#windows.all) {
       for (const { key, counts } of window) {
         const { publications, bytes, deliveries } = sum.get(key) ?? { publications: 0, bytes: 0, deliveries: 0 };

@@ -2,12 +2,13 @@
 import type { Clock } from "../../util/clock.js";
 import { TwoWindows } from "./two-windows.js";
 
-/** Buckets for each doubling. */
+/** Buckets for each doubling of the duration. */
 const DOUBLING_BUCKET_COUNT = 8;
-/** From 2^-7 ms (8 us) ... */
-const MIN_EXPONENT = -7;
-/** ... to 2^20 ms (17 minutes). */
-const BUCKET_COUNT = (20 - MIN_EXPONENT) * DOUBLING_BUCKET_COUNT;
+/** Shorter durations count as 0. */
+const MIN_DURATION_MS = 1 / 128;
+/** Longer ones count as this: 17 minutes. */
+const MAX_DURATION_MS = 1_048_576;
+const BUCKET_COUNT = Math.log2(MAX_DURATION_MS / MIN_DURATION_MS) * DOUBLING_BUCKET_COUNT;
 
 export class QuantileWindow {
   readonly #windows: TwoWindows<Uint32Array>;
@@ -17,7 +18,7 @@ export class QuantileWindow {
   }
 
   observe(ms: number): void {
-    const bucket = Math.floor((Math.log2(ms) - MIN_EXPONENT) * DOUBLING_BUCKET_COUNT);
+    const bucket = Math.floor(Math.log2(ms / MIN_DURATION_MS) * DOUBLING_BUCKET_COUNT);
     const at = Math.max(0, Math.min(BUCKET_COUNT - 1, bucket)); // 0 ms: log2 is -Infinity
     const { current } = this.#windows;
     current[at] = (current[at] ?? 0) + 1;
@@ -44,4 +45,4 @@ export class QuantileWindow {
 
 /** The geometric middle of a bucket, milliseconds; 0 for the first one, which has everything below, too. */
 const middleOf = (bucket: number): number =>
-  bucket === 0 ? 0 : 2 ** (MIN_EXPONENT + (bucket + 0.5) / DOUBLING_BUCKET_COUNT);
+  bucket === 0 ? 0 : MIN_DURATION_MS * 2 ** ((bucket + 0.5) / DOUBLING_BUCKET_COUNT);

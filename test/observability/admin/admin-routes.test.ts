@@ -144,7 +144,7 @@ describe("adminRoutes", () => {
       observe({ type: "flushed", server, flush });
       observe({ type: "flushAcknowledged", server, milliseconds: 0.1 });
     }
-    observe({ type: "gapReported", server, reason: "expired" });
+    observe({ type: "gapReported", server, reason: "expired", clients: [] });
     observe({ type: "publicationRejected", source: "http", error: new ProtocolError("forbidden", "no") });
     observe({ type: "clientsFellBehind", server, reason: "queue full", clients: 4 });
     const status: Status = JSON.parse((await get("/status")).body);

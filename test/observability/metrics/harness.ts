@@ -46,6 +46,7 @@ export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
   conditions: [],
   nodes: undefined,
   limits: [],
+  eventFeed: undefined,
   ...changes,
 });
 
