@@ -33,7 +33,7 @@ const MIN_RATE_RATIO = 0.95;
 const LATE_AFTER_MS = 250;
 const MS_PER_SECOND = 1000;
 
-export const expectedDeliveries = ({ counts, published }: LoadResult): number =>
+const expectedDeliveries = ({ counts, published }: LoadResult): number =>
   (published?.acknowledged ?? 0) * counts.opened;
 
 const missing = (result: LoadResult): number => Math.max(0, expectedDeliveries(result) - result.counts.delivered);
