@@ -29,7 +29,7 @@ export interface LoadResult {
 const MAX_CPU_RATIO = 0.8;
 /** A smaller share of the wanted rate is reported. */
 const MIN_RATE_RATIO = 0.95;
-/** For people who look at a page, an event is at once below this. */
+/** To the reader of a page an event comes at once below this. */
 const LATE_AFTER_MS = 250;
 const MS_PER_SECOND = 1000;
 
