@@ -45,7 +45,7 @@ const LONE_SURROGATE = /\p{Cs}/u;
  * Data up to this number of UTF-16 units never exceeds LIMITS.eventBytes, whatever it is and whatever the other fields are: a unit has at
  * most 3 bytes, and a line end becomes 7, "\ndata: ".
  */
-const SMALL_DATA_LENGTH = 10_000;
+const SMALL_DATA_CHARACTERS = 10_000;
 
 /** Rules that depend on the ingress and on the dialect of the request. */
 export interface DraftRules {
@@ -93,7 +93,7 @@ const CHECKS: readonly { member: string; check: (draft: Draft, rules: DraftRules
 
 function checkData(draft: Draft): void {
   if (LONE_SURROGATE.test(draft.data)) throw invalid("data has half a surrogate pair in it, which no UTF-8 can hold");
-  if (draft.data.length > SMALL_DATA_LENGTH) atMost(sizeOf(draft), LIMITS.eventBytes, "the event as it is sent");
+  if (draft.data.length > SMALL_DATA_CHARACTERS) atMost(sizeOf(draft), LIMITS.eventBytes, "the event as it is sent");
 }
 
 function checkTopics(topics: readonly string[], rules: DraftRules): void {
