@@ -245,7 +245,8 @@ export class ServerDelivery {
    */
   enqueue(publication: Publication): number {
     const audiences = this.#registry.wanting(publication);
-    this.#overload.defer(this.#registry.takeUndecided());
+    const undecided = this.#registry.takeUndecided();
+    if (undecided.length > 0) this.#overload.defer(undecided);
     this.#endings.published(publication, audiences);
     return this.#outbox.add(publication, audiences);
   }
