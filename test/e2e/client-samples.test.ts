@@ -1,5 +1,5 @@
 /**
- * docs/examples/react-stream.tsx and vue-stream.ts with the real React (StrictMode) and the real Vue, in a real browser, against a real
+ * The samples for React and Vue in docs/examples with the real React (StrictMode) and the real Vue, in a real browser, against a real
  * hub. Their types are checked against those of React, Vue and m2push/client.
  */
 import assert from "node:assert/strict";
