@@ -93,7 +93,7 @@ describe("Taplo, which editors use,", () => {
     });
     const output = stdout + stderr;
     assert.notEqual(status, 0);
-    assert.match(output, /wrong\.toml[^]*max_client/);
+    assert.match(output, /wrong\.toml[\s\S]*max_client/);
     assert.match(output, /-1/);
     assert.doesNotMatch(output, /config\/m2push\.toml/);
   });
