@@ -21,7 +21,7 @@ export function textType(expected: string, pattern: RegExp): ValueType<string> {
  * Strings that match. Programs in Rust read the schema too: they know neither `\0` nor `\/`, nor half surrogate pairs, which TOML cannot
  * have either.
  */
-export const patternSchema = ({ source }: RegExp): JsonSchema => ({
+const patternSchema = ({ source }: RegExp): JsonSchema => ({
   type: "string",
   pattern: source.replaceAll("\\0", "\\x00").replaceAll("\\/", "/").replaceAll("\\p{Cs}", ""),
 });
