@@ -24,6 +24,7 @@ import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-l
 import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
 import { isReservedTopic } from "./daemon/reserved-topics.js";
+import { startTraces } from "./daemon/start-traces.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
@@ -51,6 +52,7 @@ import { packageVersion } from "./util/package-version.js";
 /** In the order of the start. */
 const PARTS: readonly Part[] = [
   { name: "observers", start: startObservers },
+  { name: "traces", start: startTraces, stop: (it) => it.traces?.close() },
   {
     name: "connection caps",
     start: (it) => {
@@ -215,6 +217,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     presence: context.presence,
     isFlooded: () => publishers.hasBacklog,
     rules,
+    traces: context.traces?.tracer,
     random: Math.random,
     selectionLimits: { maxScan: initial.history.max_latest_scan, maxEvents: initial.history.max_latest },
   });
@@ -223,7 +226,8 @@ async function startHub(context: DaemonContext): Promise<void> {
   const repeated = () => observe({ type: "publicationRepeated" });
   context.rates = new RateLimiter(initial.publish, clock, rules);
   const { rates } = context;
-  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
+  const traces = context.traces?.tracer;
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, traces, ...topics });
   context.remover = new Remover({ hub: context.hub, history, rates });
   await context.hub.start();
   await applyTopicRules(context);
@@ -257,6 +261,7 @@ function startHttp(context: DaemonContext): void {
     publisher: started(context.publisher, "the publisher"),
     remover: started(context.remover, "the publisher"),
     rules: started(context.rules, "the event log"),
+    traces: context.traces?.tracer,
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     isRevoked: (token) => started(context.revocations, "the hub").isRevoked(token),
     warn: (warning) => log.warn({ event: "key" }, warning),
@@ -280,6 +285,7 @@ async function startIngress(context: DaemonContext): Promise<void> {
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
     rates: started(context.rates, "the rates"),
+    traces: context.traces?.tracer,
     batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
     rejected: (error: M2pushError) => observe({ type: "publicationRejected", source: "zmq", error }),

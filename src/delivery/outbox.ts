@@ -14,6 +14,7 @@ import type { Audience } from "./audience.js";
 import { Batch } from "./batch.js";
 import type { Catchup, CatchupStep } from "./catchup.js";
 import type { Acknowledgements, Client } from "./client.js";
+import type { DeliveryTraces } from "./delivery-traces.js";
 import { type Flush, FlushWriter } from "./flush.js";
 import { FlushPacer } from "./flush-pacer.js";
 import type { Outlet } from "./outlet.js";
@@ -32,6 +33,8 @@ export interface OutboxOptions {
   readonly commit: () => void;
   /** Called when Mongrel2 has taken a flush; absent = nobody is told. */
   readonly taken?: () => void;
+  /** Absent = traces are off. */
+  readonly traces?: DeliveryTraces | undefined;
   /** Called after each flush with its figures. */
   readonly flushed: (flush: Flush) => void;
 }
@@ -117,13 +120,20 @@ export class Outbox {
       if (audience.waitingBytes > MAX_QUEUED_BYTES && audience.waiting.length > 1) this.fallBehind(audience);
     }
     this.#head = publication.offset;
+    if (publication.traceparent !== undefined) this.#trace(publication, audiences);
     this.tryFlush();
+  }
+
+  #trace(publication: Publication, audiences: readonly Audience<Client>[]): void {
+    const clients = audiences.reduce((sum, { size }) => sum + size, 0);
+    if (clients > 0) this.#options.traces?.queued(publication, clients);
   }
 
   /** Drops the queue of an audience: its members catch up from the history, which has the same publications. */
   fallBehind(audience: Audience<Client>): void {
     const cursor = audience.joinOffset(this.#head);
     const clients = audience.removeAll();
+    if (this.#queued.has(audience)) this.#options.traces?.fellBehind();
     this.#queued.delete(audience);
     this.#catchUp(clients, cursor);
   }
@@ -163,6 +173,7 @@ export class Outbox {
     this.#isPausing = false;
     for (const audience of this.#queued) audience.drop();
     this.#queued.clear();
+    this.#options.traces?.reset();
     this.#reportDelivery();
     queueMicrotask(() => this.#runBetween()); // the clients are still registered
   }
@@ -248,7 +259,7 @@ export class Outbox {
   }
 
   #fence(steps: readonly CatchupStep[]): void {
-    const { clock, outlet, acknowledgements } = this.#options;
+    const { clock, outlet, acknowledgements, traces } = this.#options;
     this.#isInFlight = true;
     const now = clock.monotonic();
     this.#isAfterQuiet = now - this.#flushedAt >= QUIET_MS;
@@ -256,9 +267,11 @@ export class Outbox {
     this.#pacer.sent();
     const [generation, discontinuities] = [this.#generation, this.#discontinuities];
     const through = this.#sentThrough();
+    traces?.sent(through);
     outlet.fence(() => {
       if (generation !== this.#generation) return;
       this.#isInFlight = false;
+      traces?.taken();
       this.#pacer.taken(!this.#isEmpty);
       if (discontinuities === this.#discontinuities) acknowledgements.flushTaken(through, steps);
       this.#runBetween();
