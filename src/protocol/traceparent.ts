@@ -12,14 +12,14 @@ export interface TraceContext {
 
 /** Later versions may append members after another "-" ("Versioning of traceparent"); version 00 has none. */
 const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
-const VERSION_0_LENGTH = 55;
+const VERSION_0_CHARACTERS = 55;
 const SAMPLED_FLAG = 1;
 
 /** Undefined = the text is none, and is ignored ("Processing Model"). */
 export function parseTraceparent(text: string): TraceContext | undefined {
   const [, version, traceId, spanId, flags] = TRACEPARENT.exec(text) ?? [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
-  if (version === "00" && text.length !== VERSION_0_LENGTH) return undefined;
+  if (version === "00" && text.length !== VERSION_0_CHARACTERS) return undefined;
   return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & SAMPLED_FLAG) === SAMPLED_FLAG };
 }
 

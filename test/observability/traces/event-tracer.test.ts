@@ -100,7 +100,7 @@ describe("EventTracer", () => {
     assert.deepEqual(spans(), ["flush", "fence"]);
   });
 
-  test("a lost link ends what waits as an error", () => {
+  test("a lost link ends the spans of waiting events as errors", () => {
     const { tracer, spans } = setUp();
     const delivery = tracer.deliveryOf("main");
     const [first, second] = positioned(tracer, 2);
