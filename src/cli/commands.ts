@@ -9,6 +9,7 @@ import { createProgram } from "./program.js";
 import { addPublish } from "./publish-command.js";
 import { addServe } from "./serve-command.js";
 import { addStatus } from "./status-command.js";
+import { addSubscribe } from "./subscribe-command.js";
 import { addToken } from "./token-command.js";
 import { addTopic } from "./topic-command.js";
 import { addUp } from "./up-command.js";
@@ -17,6 +18,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   addServe,
   addUp,
   addPublish,
+  addSubscribe,
   addStatus,
   addDoctor,
   addConfig,
