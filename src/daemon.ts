@@ -18,18 +18,18 @@ import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
 import { EventListeners } from "./daemon/event-listeners.js";
-import { internalPublicationFailed, observerFailed } from "./daemon/internal-errors.js";
+import { observerFailed } from "./daemon/internal-errors.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
 import { isReservedTopic } from "./daemon/reserved-topics.js";
+import { startBeacon } from "./daemon/start-beacon.js";
 import { startTraces } from "./daemon/start-traces.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { Router } from "./http/router.js";
-import { Beacon } from "./hub/beacon.js";
 import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
 import { combineObservers } from "./hub/observers.js";
@@ -291,12 +291,4 @@ async function startIngress(context: DaemonContext): Promise<void> {
     rejected: (error: M2pushError) => observe({ type: "publicationRejected", source: "zmq", error }),
   };
   await started(publishers, "the hub").start(options, (address) => socketObserver(address, conditions, observe));
-}
-
-function startBeacon(context: DaemonContext): void {
-  const { initial, observe, options } = context;
-  const hub = started(context.hub, "the hub");
-  const failed = internalPublicationFailed(observe, options.log);
-  context.beacon = new Beacon({ clock: options.clock, publish: (draft) => void hub.publish(draft).catch(failed) });
-  context.beacon.start(initial.beacon);
 }
