@@ -14,39 +14,32 @@
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
 import { applyTopicRules } from "./daemon/apply-topic-rules.js";
+import { startClientEvents } from "./daemon/client-events.js";
 import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
-import { EventListeners } from "./daemon/event-listeners.js";
-import { observerFailed } from "./daemon/internal-errors.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
 import { isReservedTopic } from "./daemon/reserved-topics.js";
 import { startBeacon } from "./daemon/start-beacon.js";
+import { startObservers } from "./daemon/start-observers.js";
 import { startTraces } from "./daemon/start-traces.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { Router } from "./http/router.js";
-import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
-import { combineObservers } from "./hub/observers.js";
 import { socketObserver } from "./ingress/socket-observer.js";
 import { TopicRules } from "./matching/topic-rules.js";
-import { DaemonState } from "./observability/admin/daemon-state.js";
-import { RecentConnections } from "./observability/admin/recent-connections.js";
 import { startAdmin } from "./observability/admin/start-admin.js";
-import { LogObserver } from "./observability/log/log-observer.js";
 import { droppedLines, openLog } from "./observability/log/logger.js";
-import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
 import { Remover } from "./publishing/remover.js";
 import { systemClock } from "./util/clock.js";
-import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
 
 /** In the order of the start. */
@@ -83,6 +76,13 @@ const PARTS: readonly Part[] = [
       it.store = await openClients(it, started(it.eventLog, "the event log").history.epoch);
     },
     stop: (it) => it.store?.close(),
+  },
+  {
+    name: "client events",
+    start: async (it) => {
+      it.clientEvents = await startClientEvents(it);
+    },
+    stop: (it) => it.clientEvents?.close(),
   },
   { name: "hub", start: startHub, stop: (it) => it.eventLog?.bus.close() },
   { name: "admin server", start: startAdminServer, stop: (it) => it.admin?.close() },
@@ -174,28 +174,6 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
-}
-
-function startObservers(context: DaemonContext): void {
-  const { clock, log } = context.options;
-  const failed = observerFailed(log, clock);
-  context.metrics = new MetricsObserver(clock);
-  context.recent = new RecentConnections(clock);
-  const listeners = new EventListeners(failed);
-  context.listeners = listeners;
-  context.live = new Promise((resolve) => {
-    const remove = listeners.on("linkLive", () => {
-      remove();
-      resolve();
-    });
-  });
-  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, listeners].map(
-    ({ observe }) => observe,
-  );
-  context.observe = combineObservers(observers, failed);
-  context.conditions = new Conditions(clock, context.observe);
-  context.state = new DaemonState(clock);
-  context.state.conditions = context.conditions;
 }
 
 async function startHub(context: DaemonContext): Promise<void> {

@@ -30,6 +30,11 @@ import { filePathType, optionalPathType, parentPathType, urlPathType } from "./p
 import { bearerTokenType, keyMaterialType, secretTextType } from "./secret-types.js";
 import type { ValueType } from "./value-type.js";
 
+/** What backends can be told of clients; and, over ZeroMQ, of publications. */
+const CLIENT_EVENT_KINDS = ["connect", "adopt", "topics", "disconnect", "gap"] as const;
+export type ClientEventKind = (typeof CLIENT_EVENT_KINDS)[number];
+export type EventKind = ClientEventKind | "publish";
+
 export interface ConfigKey<T> {
   readonly type: ValueType<NonNullable<T>>;
   /** Undefined: without the key there is no value. */
@@ -565,6 +570,20 @@ const SECTIONS = {
       default: "",
       change: "restart",
       doc: "Bearer token for the dashboard (/), /clients, /disconnect and /revoke. Empty: open on a loopback address, disabled on any other.",
+    }),
+  },
+  events: {
+    zmq: key<string>({
+      type: endpointType({ off: true }),
+      default: "",
+      change: "restart",
+      doc: "ZeroMQ address that the daemon binds for a PUB socket, which tells who connects and who leaves. Every program that can connect to it learns addresses and subjects of all clients.",
+    }),
+    zmq_events: key<readonly EventKind[]>({
+      type: listType(choiceType(...CLIENT_EVENT_KINDS, "publish"), 'kinds of events such as ["connect", "disconnect"]'),
+      default: CLIENT_EVENT_KINDS,
+      change: "restart",
+      doc: "Kinds of events that the PUB socket sends: connect, adopt, topics, disconnect, gap, publish.",
     }),
   },
   log: {

@@ -51,6 +51,11 @@ export interface EventLog {
   close(): Promise<void>;
 }
 
+/** What tells backends of clients. */
+export interface ClientEvents {
+  close(): Promise<void>;
+}
+
 export class DaemonContext {
   /** As it was at the start. Keys that a reload changes are read from `config`. */
   readonly initial: Config;
@@ -65,6 +70,8 @@ export class DaemonContext {
   /** Resolves with the first link that is live. */
   live!: Promise<void>;
   observe!: Observe;
+  /** Those that observe() calls; a part may add its own while it starts. */
+  observers: Observe[] = [];
   conditions!: Conditions;
 
   /** Absent = traces are off. */
@@ -89,6 +96,8 @@ export class DaemonContext {
   router: Router | undefined;
   readonly served: ServedMongrel2[] = [];
   beacon: Beacon | undefined;
+  /** What backends are told of; undefined = nothing. */
+  clientEvents: ClientEvents | undefined;
 
   constructor(config: Config, options: RunOptions) {
     this.initial = config;

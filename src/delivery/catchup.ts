@@ -40,7 +40,7 @@ export interface CatchupOptions extends PageReaderOptions {
   readonly selections: SelectionReader;
   readonly added: Pick<AddedReader, "read">;
   /** Makes the event that tells a client that publications are lost, and from where its stream goes on. */
-  readonly gap: (reason: GapReason, cursor: number) => Buffer;
+  readonly gap: (reason: GapReason, cursor: number, clients: Iterable<Client>) => Buffer;
   /** Makes the event that ends a selection: the position of the client. */
   readonly position: (cursor: number, isNamed: boolean) => Buffer;
   /** Makes the event that tells a client from which position its changed topics hold. */
@@ -169,21 +169,22 @@ export class Catchup {
   /** The next step of one group: a body from the history, or joining its audience. */
   #advance(group: CatchupGroup, head: number): CatchupStep | undefined {
     const { history } = this.#options;
+    const { clients } = group;
     const join = group.audience.joinOffset(head);
     if (group.transition) return this.#advanceTransition(group, group.transition, join);
     if (group.selecting) return this.#advanceSelection(group, group.selecting, join);
     if (group.cursor > join) return undefined; // ahead of its audience, for which publications that it has had are still queued
     if (group.cursor === join) return this.#step(group, { cursor: join }, join, []);
     if (group.cursor < history.floor) {
-      const notice = this.#options.gap(group.cursor < 0 ? "unknown" : lossOf(group), history.floor);
+      const notice = this.#options.gap(group.cursor < 0 ? "unknown" : lossOf(group), history.floor, clients);
       return this.#step(group, { cursor: Math.min(history.floor, join) }, join, [notice]);
     }
     const page = group.page ?? this.#reader.read(group, join, this.#slice);
     if (page instanceof Promise) return this.#await(group, page);
     if (page.through === group.cursor && group.trial) return this.#continueLater(group);
     const chunks = this.#visible(page);
-    if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through));
-    if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
+    if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through, clients));
+    if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through, clients));
     return this.#step(group, { cursor: page.through }, join, chunks);
   }
 
@@ -198,7 +199,7 @@ export class Catchup {
     const chunks = this.#visible(page);
     const end = selecting.join;
     if (page.through < end) return this.#step(group, { cursor: page.through, selecting }, join, chunks);
-    chunks.push(selecting.gap ? gap(selecting.gap, end) : position(end, selecting.isNamed));
+    chunks.push(selecting.gap ? gap(selecting.gap, end, group.clients) : position(end, selecting.isNamed));
     return this.#step(group, { cursor: end }, join, chunks);
   }
 
@@ -219,7 +220,7 @@ export class Catchup {
     const lost = added.gap ?? (added.after < history.floor && !added.request ? "expired" : undefined);
     if (lost) {
       const after = left({ ...added, gap: undefined, after: Math.max(added.after, history.floor) });
-      return this.#step(group, group, join, [gap(lost, group.cursor)], { before, after });
+      return this.#step(group, group, join, [gap(lost, group.cursor, group.clients)], { before, after });
     }
     const page = group.page ?? this.#options.added.read(group, added, this.#slice);
     if (!page || (!(page instanceof Promise) && page.through === added.after && group.trial))
@@ -227,7 +228,7 @@ export class Catchup {
     if (page instanceof Promise) return this.#await(group, page);
     const chunks = this.#visible(page);
     const reason = page.isBroken ? lossOf(group) : page.isUnavailable ? "unavailable" : page.gap;
-    if (reason) chunks.push(gap(reason, group.cursor));
+    if (reason) chunks.push(gap(reason, group.cursor, group.clients));
     return this.#step(group, group, join, chunks, { before, after: left({ ...added, after: page.through }) });
   }
 

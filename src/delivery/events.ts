@@ -11,7 +11,14 @@ import type { StateKind } from "./selection.js";
 
 /** `server` is the [[mongrel2]] name, `clients` the number of its clients after the event. */
 export type DeliveryEvent =
-  | { readonly type: "clientConnected"; readonly server: string; readonly client: Client; readonly clients: number }
+  | {
+      readonly type: "clientConnected";
+      readonly server: string;
+      readonly client: Client;
+      readonly clients: number;
+      /** As the client sent it; absent = none. */
+      readonly lastEventId?: string | undefined;
+    }
   /** The daemon continues the stream of a client of the previous process or link, which does not notice it. */
   | { readonly type: "clientAdopted"; readonly server: string; readonly client: Client; readonly clients: number }
   | {
@@ -31,8 +38,13 @@ export type DeliveryEvent =
   | { readonly type: "flushed"; readonly server: string; readonly flush: Flush }
   /** A stream asked for state at once: see StateKind. */
   | { readonly type: "stateRequested"; readonly server: string; readonly kind: StateKind }
-  /** A client was told on its stream that it has missed publications. */
-  | { readonly type: "gapReported"; readonly server: string; readonly reason: GapReason };
+  /** Clients were told on their streams that they have missed publications. */
+  | {
+      readonly type: "gapReported";
+      readonly server: string;
+      readonly reason: GapReason;
+      readonly clients: Iterable<Client>;
+    };
 
 /**
  * Takes an event as it happens, in the same tick. Never throws, never waits, and never changes what delivery does next.

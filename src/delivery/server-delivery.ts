@@ -90,6 +90,8 @@ export interface NewStream {
   readonly start: Buffer;
   readonly selecting: Selecting | undefined;
   readonly isPublicOnly: boolean;
+  /** As the client sent it; undefined = none. */
+  readonly lastEventId: string | undefined;
 }
 
 /** What a client gets from now on: ServerDelivery.changeTopics(). */
@@ -148,7 +150,7 @@ export class ServerDelivery {
     const catchup = new Catchup({
       ...{ ...reading, clock, trial, selections },
       added: new AddedReader({ ...reading, trial, base }),
-      gap: (reason, cursor) => this.gap(reason, cursor),
+      gap: (reason, cursor, clients) => this.gap(reason, cursor, clients),
       position,
       topicsEvent: (notice, cursor) => topicsEvent(history, notice, cursor),
       ready: () => this.#outbox.tryFlush(),
@@ -270,9 +272,9 @@ export class ServerDelivery {
     return this.#outbox.delivered();
   }
 
-  /** Makes the event that reports missing publications. */
-  gap(reason: GapReason, cursor: number): Buffer {
-    this.#options.observe({ type: "gapReported", server: this.name, reason });
+  /** Makes the event that reports missing publications to these clients. */
+  gap(reason: GapReason, cursor: number, clients: Iterable<Client>): Buffer {
+    this.#options.observe({ type: "gapReported", server: this.name, reason, clients });
     return gapEvent(this.#options.history, reason, cursor);
   }
 
@@ -293,7 +295,8 @@ export class ServerDelivery {
     const { head, isPublicOnly = false, namesOpening = true, selection } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
-    const { id, remote, interest, expiresAt, keyFingerprints, tokenIds, subscriber, control } = subscription;
+    const { id, remote, interest, expiresAt, keyFingerprints, tokenIds, subscriber, control, subject } = subscription;
+    const { lastEventId } = subscription.replay;
     const since = clock.monotonic();
     // Spreading the subscription takes 15 us more for each of the first 10,000 connects.
     const client = this.#registry.add({
@@ -307,6 +310,7 @@ export class ServerDelivery {
       subscriber,
       creditLimit,
       control,
+      subject,
     });
     const join = client.audience.joinOffset(this.#outbox.head);
     const replay = planReplay(history, subscription.replay, join);
@@ -317,25 +321,27 @@ export class ServerDelivery {
       const selecting = new Selecting({ request: selection, join: this.#outbox.head, isNamed: namesOpening });
       const start = opening ? Buffer.concat([head, opening]) : head;
       const state = this.#stateOpenings.of(client, selecting, start.length);
-      if (!state) return { client, replay, join, start, isPublicOnly, selecting };
+      if (!state) return { client, replay, join, start, isPublicOnly, selecting, lastEventId };
       const joined = { ...replay, cursor: selecting.join };
-      return { client, replay: joined, join, start: Buffer.concat([start, state]), isPublicOnly, selecting: undefined };
+      const opened = Buffer.concat([start, state]);
+      return { client, replay: joined, join, start: opened, isPublicOnly, selecting: undefined, lastEventId };
     }
-    const gapBlock = gap ? this.gap(gap, cursor) : undefined;
+    const gapBlock = gap ? this.gap(gap, cursor, [client]) : undefined;
     const start =
       gapBlock || opening
         ? Buffer.concat([head, gapBlock ?? NO_BYTES, opening ?? NO_BYTES])
         : streamStart(history, head, cursor, namesOpening);
-    return { client, replay, join, start, isPublicOnly, selecting: undefined };
+    return { client, replay, join, start, isPublicOnly, selecting: undefined, lastEventId };
   }
 
   /** Opens the stream: sends `start`; the next flush continues it from its last event id, or from now. */
-  open({ client, replay, join, isPublicOnly, selecting }: NewStream, start: Buffer): void {
+  open({ client, replay, join, isPublicOnly, selecting, lastEventId }: NewStream, start: Buffer): void {
     this.outlet.open(client.id, start);
     client.debit(start.length);
     if (isPublicOnly) this.#publicOnly.add(client);
     this.#place(client, selecting ? 0 : replay.cursor, join, selecting);
-    this.#options.observe({ type: "clientConnected", server: this.name, client, clients: this.#registry.size });
+    const { size: clients } = this.#registry;
+    this.#options.observe({ type: "clientConnected", server: this.name, client, clients, lastEventId });
   }
 
   /**

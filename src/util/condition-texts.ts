@@ -81,6 +81,10 @@ export const conditionTexts = {
     message: `publishers use all ${connections} connections of their limit: the daemon refuses further ones`,
     fix: CONNECTIONS_FIX,
   }),
+  subscribersAtLimit: (connections: number) => ({
+    message: `subscribers of [events] zmq use all ${connections} connections of their limit: the daemon refuses further ones`,
+    fix: "let programs share a subscriber, for example a ZeroMQ proxy (XSUB and XPUB)",
+  }),
   adminAtLimit: (connections: number) => ({
     message: `clients of the admin address use all ${connections} connections of their limit: the daemon closes idle ones`,
     fix: CONNECTIONS_FIX,

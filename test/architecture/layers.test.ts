@@ -23,6 +23,7 @@ const RANK: Readonly<Record<string, number>> = {
   zmq: 2,
   delivery: 3,
   hub: 4,
+  "client-events": 4.5,
   storage: 5,
   cluster: 5,
   mongrel2: 6,

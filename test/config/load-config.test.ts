@@ -81,6 +81,7 @@ describe("loadConfig", () => {
       allow_publish_from: [],
       cors_origins: [],
     },
+    events: { zmq: "", zmq_events: ["connect", "adopt", "topics", "disconnect", "gap"] },
     cluster: {
       nats: [],
       stream: "m2push",

@@ -19,7 +19,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   idRepeated: { type: "idRepeated", topic: "news" },
   flushed: { type: "flushed", server, flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined } },
   stateRequested: { type: "stateRequested", server, kind: "latest" },
-  gapReported: { type: "gapReported", server, reason: "expired" },
+  gapReported: { type: "gapReported", server, reason: "expired", clients: [] },
   linkLive: { type: "linkLive", server, milliseconds: 1 },
   linkLost: { type: "linkLost", server, reason: "no answer" },
   flushAcknowledged: { type: "flushAcknowledged", server, milliseconds: 1 },

@@ -1,4 +1,5 @@
 /** The parts of the daemon that a snapshot reads. The composition root (daemon.ts) adds each when it has started. */
+import type { FeedStatus } from "../../client-events/event-feed.js";
 import type { History } from "../../delivery/history.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
@@ -21,6 +22,8 @@ export class DaemonState {
   nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
   /** Absent = they are not collected yet. */
   conditions: Conditions | undefined;
+  /** The PUB socket for client events; absent = there is none. */
+  eventFeed: (() => FeedStatus) | undefined;
   readonly servers: ServerState[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -44,6 +47,7 @@ export class DaemonState {
     servers: this.servers.map((server) => serverSnapshot(server, this.conditions)),
     history: this.history && historySnapshot(this.history),
     nodes: this.nodes?.snapshot(),
+    eventFeed: this.eventFeed?.(),
     conditions: this.conditions?.active ?? [],
   });
 }

@@ -1,4 +1,5 @@
 /** The JSON of GET /status; `m2push status` reads it. Names are public: durations end in their unit, rates in PerSecond. */
+import type { FeedStatus } from "../../client-events/event-feed.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 import type { MetricsObserver } from "../metrics/metrics-observer.js";
@@ -49,6 +50,8 @@ export interface Status {
   readonly history: HistorySnapshot | null;
   /** The nodes that share the JetStream stream, this one first; null = no cluster. */
   readonly nodes: readonly NodeSnapshot[] | null;
+  /** The PUB socket of [events] zmq; null = there is none. */
+  readonly eventFeed: FeedStatus | null;
 }
 
 export interface StatusParts {
@@ -79,6 +82,7 @@ export function statusOf({ version, metrics, sampler, snapshot }: StatusParts): 
     servers,
     history: now.history ?? null,
     nodes: now.nodes?.map((node) => ({ ...node, heard: round(node.heard) })) ?? null,
+    eventFeed: now.eventFeed ?? null,
   };
 }
 

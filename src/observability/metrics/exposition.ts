@@ -113,6 +113,13 @@ export class Exposition {
       ],
       [
         "gauge",
+        "event_subscribers",
+        "Subscribers of the PUB socket for client events. Absent without [events] zmq.",
+        [],
+        () => (this.#now.eventFeed ? [one(this.#now.eventFeed.subscribers)] : []),
+      ],
+      [
+        "gauge",
         "cluster_nodes",
         "Daemons that share the JetStream stream. Absent without a cluster.",
         [],
@@ -256,6 +263,13 @@ export class Exposition {
         "Completed requests, by route and status.",
         ["server", "route", "status"],
         counts(counters.requests),
+      ],
+      [
+        "counter",
+        "events_dropped_total",
+        "Client events that slow subscribers of [events] zmq have lost, counted once for each. Absent over libzmq.",
+        [],
+        () => (typeof this.#now.eventFeed?.dropped === "number" ? [one(this.#now.eventFeed.dropped)] : []),
       ],
       [
         "counter",

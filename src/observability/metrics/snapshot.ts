@@ -1,5 +1,6 @@
 /** The state of the running daemon at one moment, made for each reading of gauges, /readyz and /status. */
 
+import type { FeedStatus } from "../../client-events/event-feed.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 
@@ -42,6 +43,8 @@ export interface Snapshot {
   readonly history: HistorySnapshot | undefined;
   /** The nodes that share the JetStream stream; undefined = no cluster. */
   readonly nodes: readonly NodeSnapshot[] | undefined;
+  /** The PUB socket for client events; undefined = there is none. */
+  readonly eventFeed: FeedStatus | undefined;
   /** Conditions that last, the oldest first. */
   readonly conditions: readonly ActiveCondition[];
 }
