@@ -11,6 +11,9 @@ export const errorTexts = {
     "events of a cluster cannot be removed; fix: publish them with a ttl, or let [history] max_age trim them",
   purgeToken: "--token needs --url",
   purgeOptions: "--topic, --id, --before, --url and --token are options of purge",
+  loadZmqOff: '[publish] zmq is ""; fix: pass --zmq ADDRESS, --publish-url URL, or --events 0 to only listen',
+  loadForeign: (hosts: string, clients: number, events: number) =>
+    `${hosts} is not this machine: this opens ${clients} connections and publishes ${events} events a second there; fix: add --yes if that installation is yours`,
   tokenCharacters: "the access token has characters that no token has; fix: pass the JWT alone",
   sinceTime: 'Expected a time such as "2026-12-01T12:00:00Z", or a duration such as "10m".',
   nothingStored: 'no events are stored: [history] store is "memory" and [cluster] nats is empty',

@@ -229,7 +229,8 @@ export class ServerDelivery {
   /** Queues a publication for the clients that get it, and flushes if possible. Offsets rise from call to call. */
   enqueue(publication: Publication): void {
     const audiences = this.#registry.wanting(publication);
-    this.#overload.defer(this.#registry.takeUndecided());
+    const undecided = this.#registry.takeUndecided();
+    if (undecided.length > 0) this.#overload.defer(undecided);
     this.#endings.published(publication, audiences);
     this.#outbox.add(publication, audiences);
   }

@@ -4,7 +4,7 @@
  */
 
 import { M2pushError, messageOf, ProtocolError } from "../errors.js";
-import type { BatchLimits } from "../protocol/event-batch.js";
+import type { BatchLimits, BatchRules } from "../protocol/event-batch.js";
 import { type Draft, isBatch, parsePublications } from "../protocol/publication.js";
 import { encodeError, encodeResults } from "../protocol/publish-reply.js";
 import type { PublishTraces } from "../publishing/publish-traces.js";
@@ -79,12 +79,14 @@ export class Ingress {
   readonly #options: IngressOptions;
   /** The scope of idempotency keys, which outlive connections. */
   readonly #scope: string;
+  readonly #rules: BatchRules;
   /** The promise of the last post(): several publications may share one, and its rejection must be reported once. */
   #pending: Promise<unknown> | undefined;
 
   constructor(options: IngressOptions) {
     this.#options = options;
     this.#scope = options.scope ?? ANYONE;
+    this.#rules = { limits: options.batchLimits, isReserved: options.isReserved };
   }
 
   start(): Promise<void> {
@@ -108,8 +110,8 @@ export class Ingress {
       const receivedAt = this.#options.traces?.now();
       const drafts = this.#parse(parts);
       this.#pace(drafts, connection);
-      const [first] = drafts;
-      const isPlain = first !== undefined && drafts.length === 1 && isPostable(first);
+      const first = drafts.length === 1 ? drafts[0] : undefined;
+      const isPlain = first !== undefined && isPostable(first);
       const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts, receivedAt);
       if (pending !== this.#pending) {
         this.#pending = pending;
@@ -134,8 +136,8 @@ export class Ingress {
 
   /** Throws a ProtocolError, or "forbidden". */
   #parse(parts: Buffer[]): readonly Draft[] {
-    const { batchLimits: limits, isReserved, mayPublish } = this.#options;
-    const drafts = parsePublications(parts, { limits, isReserved });
+    const { mayPublish } = this.#options;
+    const drafts = parsePublications(parts, this.#rules);
     if (mayPublish !== undefined && !drafts.every(({ topics }) => mayPublish(topics)))
       throw new M2pushError("forbidden", FORBIDDEN);
     return drafts;
