@@ -194,6 +194,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     presenceListener: context.presence,
     presence: context.presence,
     isFlooded: () => publishers.hasBacklog,
+    queued: context.metrics.hotTopics.published,
     rules,
     traces: context.traces?.tracer,
     random: Math.random,

@@ -59,6 +59,8 @@ export interface HubOptions {
   readonly selectionLimits?: SelectionLimits;
   /** Absent = traces are off. */
   readonly traces?: PublicationTraces | undefined;
+  /** Called when a publication is queued, with the number of live clients that get it. It is called often, and must not take long. */
+  readonly queued?: (publication: Publication, clients: number) => void;
 }
 
 export class Hub {
@@ -182,10 +184,12 @@ export class Hub {
       return;
     }
     this.#budget.begin();
+    let clients = 0;
     for (const server of this.#servers.values()) {
       if (publication.offset <= this.#discardedThrough) return;
-      server.enqueue(publication);
+      clients += server.enqueue(publication);
     }
+    this.#options.queued?.(publication, clients);
   }
 
   #discard(): void {
