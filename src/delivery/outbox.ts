@@ -6,7 +6,7 @@
  * joins all that are queued for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is in
  * flight at a time. While it is, and until Mongrel2 has written it (flush-pacer.ts), publications are queued, and the next flush is
  * larger. Light load: sent at once. Heavy load: as many frames, larger bodies. (A handler that calls send() for each of 200 events in a
- * row loses all of 1000 clients.)
+ * row loses all of 1000 clients.) Long because it is the only writer of what is queued and in flight.
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
@@ -132,14 +132,9 @@ export class Outbox {
       }
     }
     this.#head = publication.offset;
-    if (publication.traceparent !== undefined) this.#trace(publication, audiences);
+    if (publication.traceparent !== undefined && clients > 0) this.#options.traces?.queued(publication, clients);
     this.tryFlush();
     return clients;
-  }
-
-  #trace(publication: Publication, audiences: readonly Audience<Client>[]): void {
-    const clients = audiences.reduce((sum, { size }) => sum + size, 0);
-    if (clients > 0) this.#options.traces?.queued(publication, clients);
   }
 
   /** Drops the queue of an audience: its members catch up from the history, which has the same publications. */
