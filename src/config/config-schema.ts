@@ -1,4 +1,4 @@
-/** The configuration file as JSON Schema, for editors and for whoever generates the file. Made from the tables in schema.ts. */
+/** The configuration file as JSON Schema, for editors and for programs that generate the file. Made from the tables in schema.ts. */
 import { parse } from "smol-toml";
 import type { JsonSchema } from "../api-docs/json-schema.js";
 import { type Config, type ConfigKey, type ConfigKeys, sections, tableArrays } from "./schema.js";
