@@ -7,7 +7,7 @@ import { startPair } from "../support/pair.js";
 import { PROJECT, run } from "../support/processes.js";
 
 const PROGRAM = join(PROJECT, "dist/cli/main.js");
-const AT_REST_COUNT = 200;
+const FIRST_COUNT = 200;
 const STEP_COUNT = 50;
 
 describe("Backup of the history, end to end", () => {
@@ -19,9 +19,9 @@ describe("Backup of the history, end to end", () => {
     const publish = async (from: number, to: number) => {
       for (let at = from; at <= to; at++) await pair.publisher.publish(`${at}`, "news");
     };
-    await publish(1, AT_REST_COUNT);
-    await client.until(({ events }) => events.length === AT_REST_COUNT, "the events before the backup");
-    let published = AT_REST_COUNT;
+    await publish(1, FIRST_COUNT);
+    await client.until(({ events }) => events.length === FIRST_COUNT, "the events before the backup");
+    let published = FIRST_COUNT;
     const more = async () => {
       await publish(published + 1, published + STEP_COUNT);
       published += STEP_COUNT;
@@ -36,7 +36,7 @@ describe("Backup of the history, end to end", () => {
     const { exit, output } = await backup;
     assert.equal(exit.code, 0, output);
     const count = Number(/^(\d+) events of epoch/.exec(output)?.[1]);
-    assert.ok(count >= AT_REST_COUNT && count < published, output);
+    assert.ok(count >= FIRST_COUNT && count < published, output);
     assert.deepEqual(
       client.events.map(({ data }) => Number(data)),
       Array.from({ length: published }, (_, at) => at + 1),
@@ -46,7 +46,7 @@ describe("Backup of the history, end to end", () => {
     await pair.daemon.stop();
     for (const name of ["history.mdb", "history.mdb-lock"]) rmSync(join(pair.dir, "data", name));
     assert.match((await history("restore")).output, new RegExp(`^${count} events of epoch \\w+ restored to `));
-    const from = client.events[AT_REST_COUNT - 1]?.id ?? "";
+    const from = client.events[FIRST_COUNT - 1]?.id ?? "";
     const lost = client.events[count]?.id ?? "";
     await pair.restart();
     const back = await pair.stream({ "last-event-id": from });
@@ -58,7 +58,7 @@ describe("Backup of the history, end to end", () => {
     const kinds = ({ events }: typeof back) => events.map(({ type, data }) => (type === "m2push-gap" ? type : data));
     assert.deepEqual(kinds(ahead), ["m2push-gap", "after"]);
     assert.deepEqual(kinds(back).slice(-2), ["m2push-gap", "after"]);
-    const restored = client.events.slice(AT_REST_COUNT, count).map(({ id, data }) => [id, data]);
+    const restored = client.events.slice(FIRST_COUNT, count).map(({ id, data }) => [id, data]);
     assert.deepEqual(
       back.events.slice(0, -2).map(({ id, data }) => [id, data]),
       restored,
