@@ -49,6 +49,10 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   jose: /^http\/auth\//,
   "prom-client": /^observability\/metrics\//,
   "node-sqlite3-wasm": /^mongrel2\/mongrel2-database\.ts$/,
+  "@opentelemetry/api": /^observability\/traces\//,
+  "@opentelemetry/sdk-trace-base": /^observability\/traces\//,
+  "@opentelemetry/resources": /^observability\/traces\//,
+  "@opentelemetry/exporter-trace-otlp-http": /^observability\/traces\//,
   lmdb: /^storage\/(lmdb\/lmdb-(store|backup)|clients\/client-files)\.ts$/,
 };
 
