@@ -193,6 +193,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     presenceListener: context.presence,
     presence: context.presence,
     isFlooded: () => publishers.hasBacklog,
+    queued: context.metrics.hotTopics.published,
     rules,
     random: Math.random,
     selectionLimits: { maxScan: initial.history.max_latest_scan, maxEvents: initial.history.max_latest },

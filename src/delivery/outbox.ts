@@ -17,6 +17,7 @@ import type { Acknowledgements, Client } from "./client.js";
 import { type Flush, FlushWriter } from "./flush.js";
 import { FlushPacer } from "./flush-pacer.js";
 import type { Outlet } from "./outlet.js";
+import type { FallBehindReason } from "./reasons.js";
 
 export interface OutboxOptions {
   readonly outlet: Outlet;
@@ -34,6 +35,8 @@ export interface OutboxOptions {
   readonly taken?: () => void;
   /** Called after each flush with its figures. */
   readonly flushed: (flush: Flush) => void;
+  /** Called when live clients fall behind because they, or Mongrel2, are slow; absent = nobody is told. */
+  readonly fellBehind?: (reason: FallBehindReason, clients: number) => void;
 }
 
 /**
@@ -106,18 +109,28 @@ export class Outbox {
     this.tryFlush();
   }
 
-  /** Queues a publication for its audiences and flushes if possible. Offsets rise from call to call. */
-  add(publication: Publication, audiences: readonly Audience<Client>[]): void {
+  /**
+   * Queues a publication for its audiences and flushes if possible. Offsets rise from call to call. Returns the number of clients that it
+   * was queued for.
+   */
+  add(publication: Publication, audiences: readonly Audience<Client>[]): number {
     const maxBytes = this.#options.maxBytes();
+    let clients = 0;
     for (const audience of audiences) {
-      if (audience.size === 0) continue;
+      const { size } = audience;
+      if (size === 0) continue;
+      clients += size;
       audience.queue(publication, maxBytes, this.#batchOf);
       this.#queued.add(audience);
       this.#queuedCount++;
-      if (audience.waitingBytes > MAX_QUEUED_BYTES && audience.waiting.length > 1) this.fallBehind(audience);
+      if (audience.waitingBytes > MAX_QUEUED_BYTES && audience.waiting.length > 1) {
+        this.#options.fellBehind?.("queue full", size);
+        this.fallBehind(audience);
+      }
     }
     this.#head = publication.offset;
     this.tryFlush();
+    return clients;
   }
 
   /** Drops the queue of an audience: its members catch up from the history, which has the same publications. */
@@ -239,6 +252,7 @@ export class Outbox {
     const clients = audience.withoutCredit(batch.bytes);
     if (clients.length === 0) return;
     for (const client of clients) audience.remove(client);
+    this.#options.fellBehind?.("no credit", clients.length);
     this.#catchUp(clients, batch.first.offset - 1);
   }
 

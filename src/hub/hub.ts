@@ -56,6 +56,8 @@ export interface HubOptions {
   readonly random: () => number;
   /** Absent = DEFAULT_SELECTION_LIMITS. */
   readonly selectionLimits?: SelectionLimits;
+  /** Called when a publication is queued, with the number of live clients that get it. It is called often, and must not take long. */
+  readonly queued?: (publication: Publication, clients: number) => void;
 }
 
 export class Hub {
@@ -177,10 +179,12 @@ export class Hub {
       return;
     }
     this.#budget.begin();
+    let clients = 0;
     for (const server of this.#servers.values()) {
       if (publication.offset <= this.#discardedThrough) return;
-      server.enqueue(publication);
+      clients += server.enqueue(publication);
     }
+    this.#options.queued?.(publication, clients);
   }
 
   #discard(): void {

@@ -19,6 +19,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   idRepeated: { type: "idRepeated", topic: "news" },
   flushed: { type: "flushed", server, flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined } },
   stateRequested: { type: "stateRequested", server, kind: "latest" },
+  clientsFellBehind: { type: "clientsFellBehind", server, reason: "no credit", clients: 2 },
   gapReported: { type: "gapReported", server, reason: "expired", clients: [] },
   linkLive: { type: "linkLive", server, milliseconds: 1 },
   linkLost: { type: "linkLost", server, reason: "no answer" },

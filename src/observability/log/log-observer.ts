@@ -94,6 +94,7 @@ export class LogObserver {
       case "flushAcknowledged":
       case "publicationRepeated":
       case "stateRequested":
+      case "clientsFellBehind":
         return; // only the metrics show it
       default:
         event satisfies never;
