@@ -7,8 +7,6 @@ export const errorTexts = {
   zmqOff: '[publish] zmq is ""; fix: pass --zmq ADDRESS or --url URL',
   purgeTarget: "purge needs one of --topic, --id and --before",
   purgeTime: '--before must be a time such as "2026-12-01T12:00:00Z", or an age such as "24h"',
-  purgeCluster:
-    "events of a cluster cannot be removed; fix: publish them with a ttl, or let [history] max_age trim them",
   purgeToken: "--token needs --url",
   purgeOptions: "--topic, --id, --before, --url and --token are options of purge",
   loadZmqOff: '[publish] zmq is ""; fix: pass --zmq ADDRESS, --publish-url URL, or --events 0 to only listen',
