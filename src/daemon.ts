@@ -39,6 +39,7 @@ import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
 import { Remover } from "./publishing/remover.js";
+import { JwksFiles } from "./storage/jwks-files.js";
 import { systemClock } from "./util/clock.js";
 import { packageVersion } from "./util/package-version.js";
 
@@ -240,6 +241,7 @@ function startHttp(context: DaemonContext): void {
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     isRevoked: (token) => started(context.revocations, "the hub").isRevoked(token),
     warn: (warning) => log.warn({ event: "key" }, warning),
+    keptJwks: new JwksFiles(initial.history.path),
     conditions: context.conditions,
   });
   context.app = app;
