@@ -14,6 +14,7 @@ import { maxBodyBytes } from "./batch.js";
 import { Catchup } from "./catchup.js";
 import { Acknowledgements, BEFORE_ALL, type Client } from "./client.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
+import type { DeliveryTraces } from "./delivery-traces.js";
 import { Endings } from "./endings.js";
 import type { ObserveDelivery } from "./events.js";
 import { Expiry } from "./expiry.js";
@@ -59,6 +60,8 @@ export interface ServerDeliveryOptions {
   readonly budget: Budget;
   /** Absent = no topic has rules. */
   readonly rules?: Pick<TopicRules, "needsToken" | "hasTokenTopics"> | undefined;
+  /** Absent = traces are off. */
+  readonly traces?: DeliveryTraces | undefined;
   /** Called for clients whose streams must end now; must call leave() for each. */
   readonly ends: (server: ServerDelivery, clients: readonly Client[], reason: EndReason) => void;
 }
@@ -158,7 +161,7 @@ export class ServerDelivery {
     const commit = () => history.commit();
     const outbox = new Outbox(
       {
-        ...{ outlet, clock, catchup, acknowledgements, maxBytes, isFlooded, commit },
+        ...{ outlet, clock, catchup, acknowledgements, maxBytes, isFlooded, commit, traces: options.traces },
         taken: () => this.#endings.close(),
         flushed: (flush) => observe({ type: "flushed", server: name, flush }),
         fellBehind: (reason, clients) => observe({ type: "clientsFellBehind", server: name, reason, clients }),

@@ -100,6 +100,8 @@ export class Counters {
   /** By source and reason. */
   readonly rejected = new LabelledCounter();
   readonly rejectedPeers = new LabelledCounter();
+  /** By what became of them. */
+  readonly spans = new LabelledCounter();
   /** By server, route and status. */
   readonly requests = new LabelledCounter();
 

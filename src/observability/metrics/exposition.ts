@@ -256,6 +256,13 @@ export class Exposition {
       ],
       [
         "counter",
+        "spans_total",
+        "Spans of traced events, by what became of them: the collector took them, it did not, or a limit was reached.",
+        ["result"],
+        counts(counters.spans),
+      ],
+      [
+        "counter",
         "deliveries_total",
         "Publications sent, counted once for each client.",
         of,
