@@ -8,7 +8,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { LabelledCounter, ServerCounters } from "./counters.js";
 import type { MetricsObserver } from "./metrics-observer.js";
-import type { ServerSnapshot, Snapshot } from "./snapshot.js";
+import type { CompressionSnapshot, ServerSnapshot, Snapshot } from "./snapshot.js";
 
 /** The values of the labels, in the order of their names, and the value. */
 type Row = readonly [labels: readonly string[], value: number];
@@ -96,6 +96,13 @@ export class Exposition {
         [],
         history("floor"),
       ],
+      [
+        "gauge",
+        "compression_windows",
+        "Windows of compressed streams. Each takes 130 kB outside of the heap.",
+        [],
+        () => (this.#now.compression ? [one(this.#now.compression.windows)] : []),
+      ],
       ["gauge", "publish_keys", "Idempotency keys that are known.", [], history("keys")],
       [
         "gauge",
@@ -134,9 +141,32 @@ export class Exposition {
     const servers = (value: (server: ServerCounters) => number) => () =>
       [...counters.servers].map(([name, server]): Row => [[name], value(server)]);
     const counts = (them: LabelledCounter) => () => [...them].map(({ values, count }): Row => [values, count]);
+    const encoded = (value: (counts: CompressionSnapshot["counts"][string]) => number) => () =>
+      Object.entries(this.#now.compression?.counts ?? {}).map(([name, it]): Row => [[name], value(it)]);
     const of = ["server"];
     const why = ["server", "reason"];
     return [
+      [
+        "counter",
+        "compressed_bodies_total",
+        "Copies of bodies sent to clients of compressed streams, by encoding (shared, own, stored).",
+        ["encoding"],
+        encoded(({ bodies }) => bodies),
+      ],
+      [
+        "counter",
+        "compression_plain_bytes_total",
+        "Size of these copies before compression.",
+        ["encoding"],
+        encoded(({ plainBytes }) => plainBytes),
+      ],
+      [
+        "counter",
+        "compression_wire_bytes_total",
+        "Size of these copies as they are sent.",
+        ["encoding"],
+        encoded(({ wireBytes }) => wireBytes),
+      ],
       ["counter", "connects_total", "Subscriptions of new clients.", of, servers(({ connects }) => connects)],
       [
         "counter",

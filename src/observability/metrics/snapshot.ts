@@ -31,6 +31,19 @@ export interface HistorySnapshot {
   readonly bytes: number;
 }
 
+/** Copies of bodies that were sent to clients of compressed streams. */
+interface EncodedCounts {
+  readonly bodies: number;
+  readonly plainBytes: number;
+  readonly wireBytes: number;
+}
+
+export interface CompressionSnapshot {
+  readonly windows: number;
+  /** By encoding. */
+  readonly counts: Readonly<Record<string, EncodedCounts>>;
+}
+
 export interface Snapshot {
   readonly phase: "starting" | "running" | "stopping";
   /** When the daemon began, milliseconds since 1970. */
@@ -42,6 +55,8 @@ export interface Snapshot {
   readonly history: HistorySnapshot | undefined;
   /** The nodes that share the JetStream stream; undefined = no cluster. */
   readonly nodes: readonly NodeSnapshot[] | undefined;
+  /** Undefined until the hub has started. */
+  readonly compression: CompressionSnapshot | undefined;
   /** Conditions that last, the oldest first. */
   readonly conditions: readonly ActiveCondition[];
 }
