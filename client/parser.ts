@@ -1,7 +1,8 @@
 /** Parses the text of an event stream, in any pieces (WHATWG HTML 9.2.6). */
 import type { StreamObserver } from "./types.js";
 
-export function eventParser({ received, retry }: Pick<StreamObserver, "received" | "retry">): (text: string) => void {
+/** The returned function returns the length of what is held of an unfinished event. */
+export function eventParser({ received, retry }: Pick<StreamObserver, "received" | "retry">): (text: string) => number {
   let rest = "";
   let endsWithCr = false;
   let [type, data, id, lastId] = ["", "", "", ""];
@@ -28,5 +29,6 @@ export function eventParser({ received, retry }: Pick<StreamObserver, "received"
       line(rest);
       rest = next;
     }
+    return rest.length + data.length;
   };
 }

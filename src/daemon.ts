@@ -14,44 +14,39 @@
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
 import { applyTopicRules } from "./daemon/apply-topic-rules.js";
+import { startClientEvents } from "./daemon/client-events.js";
 import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
-import { EventListeners } from "./daemon/event-listeners.js";
-import { internalPublicationFailed, observerFailed } from "./daemon/internal-errors.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { openCompression } from "./daemon/open-compression.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
 import { isReservedTopic } from "./daemon/reserved-topics.js";
+import { startBeacon } from "./daemon/start-beacon.js";
+import { startObservers } from "./daemon/start-observers.js";
+import { startTraces } from "./daemon/start-traces.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { Router } from "./http/router.js";
-import { Beacon } from "./hub/beacon.js";
-import type { Observe } from "./hub/events.js";
 import { Hub } from "./hub/hub.js";
-import { combineObservers } from "./hub/observers.js";
 import { socketObserver } from "./ingress/socket-observer.js";
 import { TopicRules } from "./matching/topic-rules.js";
-import { DaemonState } from "./observability/admin/daemon-state.js";
-import { RecentConnections } from "./observability/admin/recent-connections.js";
 import { startAdmin } from "./observability/admin/start-admin.js";
-import { LogObserver } from "./observability/log/log-observer.js";
 import { droppedLines, openLog } from "./observability/log/logger.js";
-import { MetricsObserver } from "./observability/metrics/metrics-observer.js";
 import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
 import { Remover } from "./publishing/remover.js";
 import { systemClock } from "./util/clock.js";
-import { Conditions } from "./util/conditions.js";
 import { packageVersion } from "./util/package-version.js";
 
 /** In the order of the start. */
 const PARTS: readonly Part[] = [
   { name: "observers", start: startObservers },
+  { name: "traces", start: startTraces, stop: (it) => it.traces?.close() },
   {
     name: "connection caps",
     start: (it) => {
@@ -82,6 +77,13 @@ const PARTS: readonly Part[] = [
       it.store = await openClients(it, started(it.eventLog, "the event log").history.epoch);
     },
     stop: (it) => it.store?.close(),
+  },
+  {
+    name: "client events",
+    start: async (it) => {
+      it.clientEvents = await startClientEvents(it);
+    },
+    stop: (it) => it.clientEvents?.close(),
   },
   { name: "hub", start: startHub, stop: (it) => it.eventLog?.bus.close() },
   { name: "admin server", start: startAdminServer, stop: (it) => it.admin?.close() },
@@ -175,28 +177,6 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   return restartKeys(context.initial, next);
 }
 
-function startObservers(context: DaemonContext): void {
-  const { clock, log } = context.options;
-  const failed = observerFailed(log, clock);
-  context.metrics = new MetricsObserver(clock);
-  context.recent = new RecentConnections(clock);
-  const listeners = new EventListeners(failed);
-  context.listeners = listeners;
-  context.live = new Promise((resolve) => {
-    const remove = listeners.on("linkLive", () => {
-      remove();
-      resolve();
-    });
-  });
-  const observers: Observe[] = [new LogObserver(log, clock), context.metrics, context.recent, listeners].map(
-    ({ observe }) => observe,
-  );
-  context.observe = combineObservers(observers, failed);
-  context.conditions = new Conditions(clock, context.observe);
-  context.state = new DaemonState(clock);
-  context.state.conditions = context.conditions;
-}
-
 async function startHub(context: DaemonContext): Promise<void> {
   const { caps, conditions, eventLog, initial, observe, options, store } = context;
   const { clock } = options;
@@ -216,7 +196,9 @@ async function startHub(context: DaemonContext): Promise<void> {
     presenceListener: context.presence,
     presence: context.presence,
     isFlooded: () => publishers.hasBacklog,
+    queued: context.metrics.hotTopics.published,
     rules,
+    traces: context.traces?.tracer,
     random: Math.random,
     compression: context.compression,
     selectionLimits: { maxScan: initial.history.max_latest_scan, maxEvents: initial.history.max_latest },
@@ -226,7 +208,8 @@ async function startHub(context: DaemonContext): Promise<void> {
   const repeated = () => observe({ type: "publicationRepeated" });
   context.rates = new RateLimiter(initial.publish, clock, rules);
   const { rates } = context;
-  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
+  const traces = context.traces?.tracer;
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, traces, ...topics });
   context.remover = new Remover({ hub: context.hub, history, rates });
   await context.hub.start();
   await applyTopicRules(context);
@@ -260,6 +243,7 @@ function startHttp(context: DaemonContext): void {
     publisher: started(context.publisher, "the publisher"),
     remover: started(context.remover, "the publisher"),
     rules: started(context.rules, "the event log"),
+    traces: context.traces?.tracer,
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     isRevoked: (token) => started(context.revocations, "the hub").isRevoked(token),
     warn: (warning) => log.warn({ event: "key" }, warning),
@@ -283,17 +267,10 @@ async function startIngress(context: DaemonContext): Promise<void> {
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
     rates: started(context.rates, "the rates"),
+    traces: context.traces?.tracer,
     batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
     rejected: (error: M2pushError) => observe({ type: "publicationRejected", source: "zmq", error }),
   };
   await started(publishers, "the hub").start(options, (address) => socketObserver(address, conditions, observe));
-}
-
-function startBeacon(context: DaemonContext): void {
-  const { initial, observe, options } = context;
-  const hub = started(context.hub, "the hub");
-  const failed = internalPublicationFailed(observe, options.log);
-  context.beacon = new Beacon({ clock: options.clock, publish: (draft) => void hub.publish(draft).catch(failed) });
-  context.beacon.start(initial.beacon);
 }

@@ -106,6 +106,8 @@ documents() {
   mkdir -p "$share/m2push" "$share/doc/m2push" "$share/man/man1" \
     "$share/bash-completion/completions" "$share/zsh/vendor-completions" "$share/fish/vendor_completions.d"
   mv "$library/html" "$share/m2push/html"
+  # The program reads streams with the parser of the client (`imports` in package.json).
+  ln -s ../../share/m2push/html "$library/html"
   mv "$library/config" "$share/doc/m2push/examples"
   mv "$library/docs" "$library/README.md" "$share/doc/m2push/"
   gzip -9n <"$library/CHANGELOG.md" >"$share/doc/m2push/CHANGELOG.md.gz"

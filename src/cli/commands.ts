@@ -5,10 +5,12 @@ import { addConfig } from "./config-command.js";
 import { addDoctor } from "./doctor-command.js";
 import { addHistory } from "./history-command.js";
 import { addKeygen } from "./keygen-command.js";
+import { addLoad } from "./load-command.js";
 import { createProgram } from "./program.js";
 import { addPublish } from "./publish-command.js";
 import { addServe } from "./serve-command.js";
 import { addStatus } from "./status-command.js";
+import { addSubscribe } from "./subscribe-command.js";
 import { addToken } from "./token-command.js";
 import { addTopic } from "./topic-command.js";
 import { addUp } from "./up-command.js";
@@ -17,12 +19,14 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   addServe,
   addUp,
   addPublish,
+  addSubscribe,
   addStatus,
   addDoctor,
   addConfig,
   addTopic,
   addToken,
   addHistory,
+  addLoad,
   addKeygen,
   addCompletion,
 ];

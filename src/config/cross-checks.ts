@@ -62,6 +62,7 @@ function uniqueAddresses(settings: Settings, { servers }: Tables): void {
     textSetting(settings, "publish.zmq"),
     textSetting(settings, "publish.zmq_acknowledged"),
     ...curveAddresses(settings),
+    textSetting(settings, "events.zmq"),
     listen && listen.value !== "" && !listen.value.endsWith(":0")
       ? { ...listen, value: `tcp://${listen.value}` }
       : undefined,

@@ -40,8 +40,13 @@ export interface LoadedConfig {
   readonly sources: ReadonlyMap<string, ValueSource>;
 }
 
-/** Variables that begin with M2PUSH_ and set no key. M2PUSH_DEBUG: the command line prints errors with their stacks. */
-const OTHER_VARIABLES: ReadonlySet<string> = new Set(["M2PUSH_DEBUG"]);
+/**
+ * Variables that begin with M2PUSH_ and set no key. M2PUSH_DEBUG: the command line prints errors with their stacks. The others are those of
+ * `m2push subscribe`: its token, and what a command of --exec gets, which may be another m2push.
+ */
+const OTHER_VARIABLES: ReadonlySet<string> = new Set([
+  ...["M2PUSH_DEBUG", "M2PUSH_TOKEN", "M2PUSH_ID", "M2PUSH_TYPE", "M2PUSH_TOPIC"],
+]);
 
 /** Reads and checks all sources. Throws ConfigError ("config_invalid") with all faults. */
 export function loadConfig(options: LoadOptions = {}): LoadedConfig {

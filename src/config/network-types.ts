@@ -58,6 +58,20 @@ function isJwksUrl(value: unknown): value is string {
   return protocol === "https:" || (protocol === "http:" && isLoopback);
 }
 
+/** Where spans are sent; "" = nowhere. Credentials belong in OTEL_EXPORTER_OTLP_HEADERS, which is not printed. */
+export const collectorUrlType: ValueType<string> = {
+  expected: 'an http:// or https:// URL without a user; "" = none',
+  word: "url",
+  read: (value) => (value === "" || isPlainUrl(value) ? value : new Invalid(collectorUrlType.expected)),
+  print: tomlString,
+};
+
+function isPlainUrl(value: unknown): value is string {
+  if (typeof value !== "string" || !/^https?:/.test(value) || !URL.canParse(value)) return false;
+  const { username, password } = new URL(value);
+  return username === "" && password === "";
+}
+
 /** A NATS server. Its user and password are not printed. */
 export const natsServerType: ValueType<string> = {
   expected: "a NATS address",

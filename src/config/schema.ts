@@ -19,6 +19,7 @@ import { type CurvePublisher, curvePublicKeyType, curvePublishersType, curveSecr
 import { endpointType, listenAddressType } from "./endpoint-types.js";
 import {
   addressRangeType,
+  collectorUrlType,
   corsOriginType,
   hostnameType,
   jwksUrlType,
@@ -28,6 +29,11 @@ import {
 import { filePathType, optionalPathType, parentPathType, urlPathType } from "./path-types.js";
 import { bearerTokenType, keyMaterialType, secretTextType } from "./secret-types.js";
 import type { ValueType } from "./value-type.js";
+
+/** What backends can be told of clients; and, over ZeroMQ, of publications. */
+const CLIENT_EVENT_KINDS = ["connect", "adopt", "topics", "disconnect", "gap"] as const;
+export type ClientEventKind = (typeof CLIENT_EVENT_KINDS)[number];
+export type EventKind = ClientEventKind | "publish";
 
 export interface ConfigKey<T> {
   readonly type: ValueType<NonNullable<T>>;
@@ -572,6 +578,20 @@ const SECTIONS = {
       doc: "Bearer token for the dashboard (/), /clients, /disconnect and /revoke. Empty: open on a loopback address, disabled on any other.",
     }),
   },
+  events: {
+    zmq: key<string>({
+      type: endpointType({ off: true }),
+      default: "",
+      change: "restart",
+      doc: "ZeroMQ address that the daemon binds for a PUB socket, which tells who connects and who leaves. Every program that can connect to it learns addresses and subjects of all clients.",
+    }),
+    zmq_events: key<readonly EventKind[]>({
+      type: listType(choiceType(...CLIENT_EVENT_KINDS, "publish"), 'kinds of events such as ["connect", "disconnect"]'),
+      default: CLIENT_EVENT_KINDS,
+      change: "restart",
+      doc: "Kinds of events that the PUB socket sends: connect, adopt, topics, disconnect, gap, publish.",
+    }),
+  },
   log: {
     level: key<"fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent">({
       type: choiceType("fatal", "error", "warn", "info", "debug", "trace", "silent"),
@@ -584,6 +604,20 @@ const SECTIONS = {
       default: "auto",
       change: "restart",
       doc: "Form of the lines on standard output: JSON, or JSON after a priority for systemd's journal such as <4>. auto: readable lines on a terminal, JSON elsewhere.",
+    }),
+  },
+  traces: {
+    endpoint: key<string>({
+      type: collectorUrlType,
+      default: "",
+      change: "restart",
+      doc: "URL of an OpenTelemetry collector that takes OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces. The daemon sends it the spans of events whose publication has a sampled traceparent. Empty: no event is traced. It needs OpenTelemetry's packages, which m2push does not install.",
+    }),
+    service_name: key<string>({
+      type: plainTextType,
+      default: "m2push",
+      change: "restart",
+      doc: "Name of the daemon in traces: the attribute service.name.",
     }),
   },
 };

@@ -31,7 +31,7 @@ export function linkCurve(server: ServerConfig): { serverSecretKey: string; clie
   return serverSecretKey === "" ? undefined : { serverSecretKey, clientPublicKey };
 }
 
-/** Of a socket for publishers. */
+/** Of a socket for publishers, or of that for events. */
 export function publishImplementation({ zmq }: Pick<Config, "zmq">, address: string, isCurve = false): ZmqChoice {
   return choose(zmq.implementation, isCurve ? CURVE_REASON : abstractReason([address]));
 }
@@ -50,12 +50,14 @@ export function servedAddresses(config: Config): ServedAddress[] {
     address: config.publish[key],
     ...publishImplementation(config, config.publish[key]),
   }));
+  const { zmq: events } = config.events;
+  const feed = { key: "events zmq", address: events, ...publishImplementation(config, events) };
   const curve = config.publish.curve.map(({ name, address }) => ({
     key: `publish.curve "${name}"`,
     address,
     ...publishImplementation(config, address, true),
   }));
-  return [...links, ...open, ...curve].filter(({ address }) => address !== "");
+  return [...links, ...open, ...curve, feed].filter(({ address }) => address !== "");
 }
 
 const CURVE_REASON = "native sockets have no CURVE";

@@ -22,6 +22,7 @@ import type { RecentConnections } from "../observability/admin/recent-connection
 import type { RunningAdmin } from "../observability/admin/start-admin.js";
 import type { Logger } from "../observability/log/logger.js";
 import type { MetricsObserver } from "../observability/metrics/metrics-observer.js";
+import type { Traces } from "../observability/traces/open-traces.js";
 import type { Publisher } from "../publishing/publisher.js";
 import type { RateLimiter } from "../publishing/rate-limiter.js";
 import type { Remover } from "../publishing/remover.js";
@@ -51,6 +52,11 @@ export interface EventLog {
   close(): Promise<void>;
 }
 
+/** What tells backends of clients. */
+export interface ClientEvents {
+  close(): Promise<void>;
+}
+
 export class DaemonContext {
   /** As it was at the start. Keys that a reload changes are read from `config`. */
   readonly initial: Config;
@@ -65,8 +71,12 @@ export class DaemonContext {
   /** Resolves with the first link that is live. */
   live!: Promise<void>;
   observe!: Observe;
+  /** Those that observe() calls; a part may add its own while it starts. */
+  observers: Observe[] = [];
   conditions!: Conditions;
 
+  /** Absent = traces are off. */
+  traces: Traces | undefined;
   caps: ConnectionCaps | undefined;
   /** The data folder's lock; undefined = the storage holds it itself, or no data folder can be used. */
   lock: FolderLock | undefined;
@@ -88,6 +98,8 @@ export class DaemonContext {
   router: Router | undefined;
   readonly served: ServedMongrel2[] = [];
   beacon: Beacon | undefined;
+  /** What backends are told of; undefined = nothing. */
+  clientEvents: ClientEvents | undefined;
 
   constructor(config: Config, options: RunOptions) {
     this.initial = config;

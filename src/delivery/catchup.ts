@@ -40,7 +40,7 @@ export interface CatchupOptions extends PageReaderOptions {
   readonly selections: SelectionReader;
   readonly added: Pick<AddedReader, "read">;
   /** Makes the event that tells a client that publications are lost, and from where its stream goes on. */
-  readonly gap: (reason: GapReason, cursor: number) => Buffer;
+  readonly gap: (reason: GapReason, cursor: number, clients: Iterable<Client>) => Buffer;
   /** Makes the event that ends a selection: the position of the client. */
   readonly position: (cursor: number, isNamed: boolean) => Buffer;
   /** Makes the event that tells a client from which position its changed topics hold. */
@@ -66,7 +66,7 @@ const SLICE_PAUSE_MS = 1;
 
 export class Catchup {
   readonly #options: CatchupOptions;
-  readonly #groups = new CatchupGroups();
+  readonly groups = new CatchupGroups();
   #size = 0;
   readonly #reader: PageReader;
   /** What this slice may still cost. */
@@ -89,34 +89,34 @@ export class Catchup {
    */
   add(client: Client, place: CatchupPlace, transition?: Transition): void {
     this.#size++;
-    this.#groups.put(client, place, transition);
+    this.groups.put(client, place, transition);
   }
 
   /** Removes a client that catches up from its group. */
   remove(client: Client): void {
-    if (this.#groups.remove(client)) this.#size--;
+    if (this.groups.remove(client)) this.#size--;
   }
 
   /** All cursors are invalid: every client starts again before the oldest publication, and is told so. */
   rewind(): void {
-    for (const { clients, transition } of this.#groups.removeAll())
-      for (const client of clients) this.#groups.put(client, { cursor: BEFORE_ALL }, transition);
+    for (const { clients, transition } of this.groups.removeAll())
+      for (const client of clients) this.groups.put(client, { cursor: BEFORE_ALL }, transition);
   }
 
   clear(): void {
-    this.#groups.removeAll();
+    this.groups.removeAll();
     this.#size = 0;
   }
 
   /** Pages that were read may hold removed publications: they are read again. */
   forgetPages(): void {
-    for (const group of this.#groups) group.page = undefined;
+    for (const group of this.groups) group.page = undefined;
   }
 
   /** Whether takeSteps() would make progress now. */
   hasWork(head: number): boolean {
     if (this.#size === 0) return false;
-    for (const group of this.#groups) {
+    for (const group of this.groups) {
       const isDue = group.transition !== undefined || group.cursor <= group.audience.joinOffset(head);
       if (isDue && !group.isReading && hasCredit(group)) return true;
     }
@@ -125,7 +125,7 @@ export class Catchup {
 
   /** Whether clients of an audience could make progress and are not live yet. */
   isBehind(audience: Audience<Client>): boolean {
-    return [...this.#groups.of(audience)].some((group) => !group.isReading && hasCredit(group));
+    return [...this.groups.of(audience)].some((group) => !group.isReading && hasCredit(group));
   }
 
   /**
@@ -136,9 +136,9 @@ export class Catchup {
     const steps: CatchupStep[] = [];
     let bytesLeft = this.#options.flushBytes;
     let unitsLeft = MATCH_UNITS;
-    let turnsLeft = this.#groups.count;
+    let turnsLeft = this.groups.count;
     const share = Math.max(MIN_SLICE_UNITS, Math.floor(MATCH_UNITS / Math.max(1, turnsLeft)));
-    for (const group of this.#groups) {
+    for (const group of this.groups) {
       if (bytesLeft <= 0 || turnsLeft-- === 0) break;
       const { hasPatterns } = group.audience;
       if (group.isReading || (hasPatterns && unitsLeft <= 0) || !hasCredit(group)) continue;
@@ -169,21 +169,22 @@ export class Catchup {
   /** The next step of one group: a body from the history, or joining its audience. */
   #advance(group: CatchupGroup, head: number): CatchupStep | undefined {
     const { history } = this.#options;
+    const { clients } = group;
     const join = group.audience.joinOffset(head);
     if (group.transition) return this.#advanceTransition(group, group.transition, join);
     if (group.selecting) return this.#advanceSelection(group, group.selecting, join);
     if (group.cursor > join) return undefined; // ahead of its audience, for which publications that it has had are still queued
     if (group.cursor === join) return this.#step(group, { cursor: join }, join, []);
     if (group.cursor < history.floor) {
-      const notice = this.#options.gap(group.cursor < 0 ? "unknown" : lossOf(group), history.floor);
+      const notice = this.#options.gap(group.cursor < 0 ? "unknown" : lossOf(group), history.floor, clients);
       return this.#step(group, { cursor: Math.min(history.floor, join) }, join, [notice]);
     }
     const page = group.page ?? this.#reader.read(group, join, this.#slice);
     if (page instanceof Promise) return this.#await(group, page);
     if (page.through === group.cursor && group.trial) return this.#continueLater(group);
     const chunks = this.#visible(page);
-    if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through));
-    if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through));
+    if (page.isBroken) chunks.push(this.#options.gap(lossOf(group), page.through, clients));
+    if (page.isUnavailable) chunks.push(this.#options.gap("unavailable", page.through, clients));
     return this.#step(group, { cursor: page.through }, join, chunks);
   }
 
@@ -198,7 +199,7 @@ export class Catchup {
     const chunks = this.#visible(page);
     const end = selecting.join;
     if (page.through < end) return this.#step(group, { cursor: page.through, selecting }, join, chunks);
-    chunks.push(selecting.gap ? gap(selecting.gap, end) : position(end, selecting.isNamed));
+    chunks.push(selecting.gap ? gap(selecting.gap, end, group.clients) : position(end, selecting.isNamed));
     return this.#step(group, { cursor: end }, join, chunks);
   }
 
@@ -219,7 +220,7 @@ export class Catchup {
     const lost = added.gap ?? (added.after < history.floor && !added.request ? "expired" : undefined);
     if (lost) {
       const after = left({ ...added, gap: undefined, after: Math.max(added.after, history.floor) });
-      return this.#step(group, group, join, [gap(lost, group.cursor)], { before, after });
+      return this.#step(group, group, join, [gap(lost, group.cursor, group.clients)], { before, after });
     }
     const page = group.page ?? this.#options.added.read(group, added, this.#slice);
     if (!page || (!(page instanceof Promise) && page.through === added.after && group.trial))
@@ -227,14 +228,14 @@ export class Catchup {
     if (page instanceof Promise) return this.#await(group, page);
     const chunks = this.#visible(page);
     const reason = page.isBroken ? lossOf(group) : page.isUnavailable ? "unavailable" : page.gap;
-    if (reason) chunks.push(gap(reason, group.cursor));
+    if (reason) chunks.push(gap(reason, group.cursor, group.clients));
     return this.#step(group, group, join, chunks, { before, after: left({ ...added, after: page.through }) });
   }
 
   /** The slice was too small: the next one goes on. */
   #continueLater(group: CatchupGroup): undefined {
     this.#pause();
-    this.#groups.moveToEnd(group);
+    this.groups.moveToEnd(group);
   }
 
   #await(group: CatchupGroup, page: Promise<ReadPage | undefined>): undefined {
@@ -266,12 +267,12 @@ export class Catchup {
     const isLive = cursor === join && !selecting && !transition?.after;
     for (const client of clients) {
       client.debit(bytes);
-      this.#groups.take(group, client);
+      this.groups.take(group, client);
       if (isLive) this.#join(client);
-      else this.#groups.put(client, place, transition?.after).trial ??= group.trial;
+      else this.groups.put(client, place, transition?.after).trial ??= group.trial;
     }
-    if (group.clients.size === 0) this.#groups.dropIfEmpty(group);
-    else this.#groups.moveToEnd(group);
+    if (group.clients.size === 0) this.groups.dropIfEmpty(group);
+    else this.groups.moveToEnd(group);
     return { clients, body, events: chunks.length, cursor, selecting, isLive, ...(transition && { transition }) };
   }
 

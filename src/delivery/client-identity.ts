@@ -18,6 +18,8 @@ export interface ClientIdentity {
   readonly tokenIds?: readonly string[] | undefined;
   /** Its entry in the subscription API and in presence events; absent = it has none. Opaque to delivery. */
   readonly subscriber?: Subscriber | undefined;
+  /** The `sub` claim of its token, unless `subscriber` has it; absent = none. */
+  readonly subject?: string | undefined;
   /** Bytes that may be in flight to it (Mongrel2's DOWNLOAD_CREDITS); absent = no limit. */
   readonly creditLimit?: number | undefined;
   /** Absent = its topics do not change. */

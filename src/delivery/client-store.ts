@@ -21,6 +21,7 @@ export interface StoredClient {
   readonly keyFingerprints?: readonly string[] | undefined;
   readonly tokenIds?: readonly string[] | undefined;
   readonly subscriber?: Subscriber | undefined;
+  readonly subject?: string | undefined;
   /** When it subscribed: Clock.monotonic(). */
   readonly since: number;
   /** Mongrel2 has taken every publication for it up to this offset. */

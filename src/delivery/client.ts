@@ -11,6 +11,7 @@
  *
  * A state is an object that many clients share: one for live, one for closed, and a group's for catchingUp. So the union costs a client
  * one pointer and no allocation, and every client has the same hidden class (docs/decisions/0031-client-states-are-shared-objects.md).
+ * Long because everything that is known of a client is here.
  */
 import { interestTexts } from "../matching/interest.js";
 import type { Audience, Member } from "./audience.js";
@@ -61,6 +62,7 @@ export class Client implements Member {
   /** Bytes that may be in flight to it; Infinity without flow control. */
   readonly creditLimit: number;
   #audience: Audience<Client>;
+  readonly #subject: string | undefined;
   #subscriber: Subscriber | undefined;
   #control: StreamControl | undefined;
   #state: ClientState = CLOSED;
@@ -79,6 +81,7 @@ export class Client implements Member {
     this.tokenIds = identity.tokenIds;
     this.creditLimit = identity.creditLimit ?? Number.POSITIVE_INFINITY;
     this.#audience = audience;
+    this.#subject = identity.subject;
     this.#subscriber = identity.subscriber;
     this.#control = identity.control;
     this.#creditAvailable = this.creditLimit;
@@ -96,6 +99,11 @@ export class Client implements Member {
   /** Its entry in the subscription API; undefined = it has none. */
   get subscriber(): Subscriber | undefined {
     return this.#subscriber;
+  }
+
+  /** The `sub` claim of its token; undefined = none. */
+  get subject(): string | undefined {
+    return this.#subject ?? this.#subscriber?.subject;
   }
 
   /** Undefined = its topics do not change. */
@@ -271,7 +279,7 @@ export class Acknowledgements {
   /** What the next process needs to continue the client's stream. */
   stored(client: Client): StoredClient {
     const { id, remote, since, creditLimit, expiresAt, keyFingerprints, coveredByServerFence } = client;
-    const { tokenIds, subscriber, control } = client;
+    const { tokenIds, subscriber, subject, control } = client;
     const { selectors, grants } = interestTexts(client.audience.interest);
     const acknowledgedOffset = this.of(client);
     const stored: Writable = { id, remote, since, acknowledgedOffset, coveredByServerFence, selectors };
@@ -283,6 +291,7 @@ export class Acknowledgements {
     if (keyFingerprints) stored.keyFingerprints = keyFingerprints;
     if (tokenIds && tokenIds.length > 0) stored.tokenIds = tokenIds;
     if (subscriber) stored.subscriber = subscriber;
+    else if (subject !== undefined) stored.subject = subject;
     if (client.acknowledgedSelecting) stored.selection = client.acknowledgedSelecting.stored;
     if (control) stored.control = control;
     return stored;

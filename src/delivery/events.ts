@@ -6,12 +6,19 @@ import type { Publication } from "../protocol/publication.js";
 import type { Removal } from "../protocol/removal.js";
 import type { Client } from "./client.js";
 import type { Flush } from "./flush.js";
-import type { DisconnectReason, GapReason } from "./reasons.js";
+import type { DisconnectReason, FallBehindReason, GapReason } from "./reasons.js";
 import type { StateKind } from "./selection.js";
 
 /** `server` is the [[mongrel2]] name, `clients` the number of its clients after the event. */
 export type DeliveryEvent =
-  | { readonly type: "clientConnected"; readonly server: string; readonly client: Client; readonly clients: number }
+  | {
+      readonly type: "clientConnected";
+      readonly server: string;
+      readonly client: Client;
+      readonly clients: number;
+      /** As the client sent it; absent = none. */
+      readonly lastEventId?: string | undefined;
+    }
   /** The daemon continues the stream of a client of the previous process or link, which does not notice it. */
   | { readonly type: "clientAdopted"; readonly server: string; readonly client: Client; readonly clients: number }
   | {
@@ -29,10 +36,22 @@ export type DeliveryEvent =
   /** A publisher used an event id a second time in this topic. */
   | { readonly type: "idRepeated"; readonly topic: string }
   | { readonly type: "flushed"; readonly server: string; readonly flush: Flush }
+  /** Live clients continue from the history, because they or Mongrel2 are slow. */
+  | {
+      readonly type: "clientsFellBehind";
+      readonly server: string;
+      readonly reason: FallBehindReason;
+      readonly clients: number;
+    }
   /** A stream asked for state at once: see StateKind. */
   | { readonly type: "stateRequested"; readonly server: string; readonly kind: StateKind }
-  /** A client was told on its stream that it has missed publications. */
-  | { readonly type: "gapReported"; readonly server: string; readonly reason: GapReason };
+  /** Clients were told on their streams that they have missed publications. */
+  | {
+      readonly type: "gapReported";
+      readonly server: string;
+      readonly reason: GapReason;
+      readonly clients: Iterable<Client>;
+    };
 
 /**
  * Takes an event as it happens, in the same tick. Never throws, never waits, and never changes what delivery does next.

@@ -17,9 +17,11 @@ import { Catchup } from "./catchup.js";
 import { Acknowledgements, BEFORE_ALL, type Client } from "./client.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
 import type { Compression } from "./compression.js";
+import type { DeliveryTraces } from "./delivery-traces.js";
 import { Endings } from "./endings.js";
 import type { ObserveDelivery } from "./events.js";
 import { Expiry } from "./expiry.js";
+import { furthestBehind } from "./furthest-behind.js";
 import type { History } from "./history.js";
 import type { HistoryReader } from "./history-reader.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
@@ -63,6 +65,8 @@ export interface ServerDeliveryOptions {
   readonly budget: Budget;
   /** Absent = no topic has rules. */
   readonly rules?: Pick<TopicRules, "needsToken" | "hasTokenTopics"> | undefined;
+  /** Absent = traces are off. */
+  readonly traces?: DeliveryTraces | undefined;
   /** Called for clients whose streams must end now; must call leave() for each. */
   readonly ends: (server: ServerDelivery, clients: readonly Client[], reason: EndReason) => void;
 }
@@ -77,6 +81,8 @@ export interface DeliveryFigures {
   readonly waiting: number;
   /** Connections whose request takes time: see PendingConnections. */
   readonly pending: number;
+  /** Publications between the client that is furthest behind and the newest one; 0 = no client catches up. */
+  readonly maxBehindEvents: number;
 }
 
 /** A client whose stream is not open yet: ServerDelivery.register(). */
@@ -92,6 +98,8 @@ export interface NewStream {
   readonly start: Buffer;
   readonly selecting: Selecting | undefined;
   readonly isPublicOnly: boolean;
+  /** As the client sent it; undefined = none. */
+  readonly lastEventId: string | undefined;
 }
 
 /** What a client gets from now on: ServerDelivery.changeTopics(). */
@@ -150,7 +158,7 @@ export class ServerDelivery {
     const catchup = new Catchup({
       ...{ ...reading, clock, trial, selections },
       added: new AddedReader({ ...reading, trial, base }),
-      gap: (reason, cursor) => this.gap(reason, cursor),
+      gap: (reason, cursor, clients) => this.gap(reason, cursor, clients),
       position,
       topicsEvent: (notice, cursor) => topicsEvent(history, notice, cursor),
       ready: () => this.#outbox.tryFlush(),
@@ -159,8 +167,10 @@ export class ServerDelivery {
     const outbox = new Outbox(
       {
         ...{ outlet, clock, catchup, acknowledgements, maxBytes, isFlooded, commit, compression },
+        traces: options.traces,
         taken: () => this.#endings.close(),
         flushed: (flush) => observe({ type: "flushed", server: name, flush }),
+        fellBehind: (reason, clients) => observe({ type: "clientsFellBehind", server: name, reason, clients }),
       },
       history.last,
     );
@@ -206,7 +216,19 @@ export class ServerDelivery {
     let waiting = 0;
     for (const audience of audiences.values()) waiting += audience.waiting.length;
     const [behind, pending] = [this.#catchup.size, this.#pending.size];
-    return { clients: clients.size, behind, audiences: audiences.size, waiting, pending };
+    const [slowest] = this.furthestBehind(1);
+    const maxBehindEvents = slowest ? this.eventsBehind(slowest) : 0;
+    return { clients: clients.size, behind, audiences: audiences.size, waiting, pending, maxBehindEvents };
+  }
+
+  /** At most `limit` clients that catch up, the one that is furthest behind first. */
+  furthestBehind(limit: number): Client[] {
+    return furthestBehind(this.#catchup.groups, limit);
+  }
+
+  /** Publications, of all topics, that a client has not been sent yet. */
+  eventsBehind(client: Client): number {
+    return Math.max(0, this.#options.history.last - Math.max(0, this.sentOffset(client)));
   }
 
   /** Everything up to this offset has been sent to the client, and nothing after it. */
@@ -226,12 +248,16 @@ export class ServerDelivery {
 
   // ---- Publications ---------------------------------------------------------------------------------------------------
 
-  /** Queues a publication for the clients that get it, and flushes if possible. Offsets rise from call to call. */
-  enqueue(publication: Publication): void {
+  /**
+   * Queues a publication for the clients that get it, and flushes if possible. Offsets rise from call to call. Returns the number of live
+   * clients that it was queued for.
+   */
+  enqueue(publication: Publication): number {
     const audiences = this.#registry.wanting(publication);
-    this.#overload.defer(this.#registry.takeUndecided());
+    const undecided = this.#registry.takeUndecided();
+    if (undecided.length > 0) this.#overload.defer(undecided);
     this.#endings.published(publication, audiences);
-    this.#outbox.add(publication, audiences);
+    return this.#outbox.add(publication, audiences);
   }
 
   /** Queued publications may have been discarded or removed: clients catch up from the history, which has the others. */
@@ -287,9 +313,9 @@ export class ServerDelivery {
     for (const address of addressesOfIds(ids, this.outlet)) this.outlet.deliver(address, bytes);
   }
 
-  /** Makes the event that reports missing publications. */
-  gap(reason: GapReason, cursor: number): Buffer {
-    this.#options.observe({ type: "gapReported", server: this.name, reason });
+  /** Makes the event that reports missing publications to these clients. */
+  gap(reason: GapReason, cursor: number, clients: Iterable<Client>): Buffer {
+    this.#options.observe({ type: "gapReported", server: this.name, reason, clients });
     return gapEvent(this.#options.history, reason, cursor);
   }
 
@@ -310,7 +336,8 @@ export class ServerDelivery {
     const { head, isPublicOnly = false, namesOpening = true, selection } = subscription;
     const { creditLimit = this.#creditLimit } = subscription;
     this.#creditLimit = creditLimit;
-    const { id, remote, interest, expiresAt, keyFingerprints, tokenIds, subscriber, control } = subscription;
+    const { id, remote, interest, expiresAt, keyFingerprints, tokenIds, subscriber, control, subject } = subscription;
+    const { lastEventId } = subscription.replay;
     const since = clock.monotonic();
     // Spreading the subscription takes 15 us more for each of the first 10,000 connects.
     const client = this.#registry.add({
@@ -324,6 +351,7 @@ export class ServerDelivery {
       subscriber,
       creditLimit,
       control,
+      subject,
     });
     const join = client.audience.joinOffset(this.#outbox.head);
     const replay = planReplay(history, subscription.replay, join);
@@ -334,26 +362,28 @@ export class ServerDelivery {
       const selecting = new Selecting({ request: selection, join: this.#outbox.head, isNamed: namesOpening });
       const start = opening ? Buffer.concat([head, opening]) : head;
       const state = this.#stateOpenings.of(client, selecting, start.length);
-      if (!state) return { client, replay, join, start, isPublicOnly, selecting };
+      if (!state) return { client, replay, join, start, isPublicOnly, selecting, lastEventId };
       const joined = { ...replay, cursor: selecting.join };
-      return { client, replay: joined, join, start: Buffer.concat([start, state]), isPublicOnly, selecting: undefined };
+      const opened = Buffer.concat([start, state]);
+      return { client, replay: joined, join, start: opened, isPublicOnly, selecting: undefined, lastEventId };
     }
-    const gapBlock = gap ? this.gap(gap, cursor) : undefined;
+    const gapBlock = gap ? this.gap(gap, cursor, [client]) : undefined;
     const start =
       gapBlock || opening
         ? Buffer.concat([head, gapBlock ?? NO_BYTES, opening ?? NO_BYTES])
         : streamStart(history, head, cursor, namesOpening);
-    return { client, replay, join, start, isPublicOnly, selecting: undefined };
+    return { client, replay, join, start, isPublicOnly, selecting: undefined, lastEventId };
   }
 
   /** Opens the stream: sends `start`; the next flush continues it from its last event id, or from now. */
-  open({ client, replay, join, isPublicOnly, selecting }: NewStream, start: Buffer): void {
+  open({ client, replay, join, isPublicOnly, selecting, lastEventId }: NewStream, start: Buffer): void {
     const wire = client.audience.opening(start);
     this.outlet.open(client.id, wire);
     client.debit(wire.length);
     if (isPublicOnly) this.#publicOnly.add(client);
     this.#place(client, selecting ? 0 : replay.cursor, join, selecting);
-    this.#options.observe({ type: "clientConnected", server: this.name, client, clients: this.#registry.size });
+    const { size: clients } = this.#registry;
+    this.#options.observe({ type: "clientConnected", server: this.name, client, clients, lastEventId });
   }
 
   /**

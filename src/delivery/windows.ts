@@ -3,7 +3,7 @@ import type { Clock } from "../util/clock.js";
 import { type Deflater, openDeflater } from "./deflater.js";
 
 /** Windows at once, 130 kB each. Further audiences get bodies that need none. */
-const MAX_WINDOW_COUNT = 500;
+export const MAX_WINDOW_COUNT = 500;
 /** A window that was not used for this time is given to another audience that wants one. */
 const IDLE_MS = 10_000;
 /** Between two searches for an idle one. */

@@ -112,7 +112,7 @@ export class PresenceFeed {
     const isHeld = after !== "lost" && after >= log.floor;
     const missed = isHeld ? this.#events(client.audience, offset, after, this.#sent, this.#budget()) : undefined;
     const isFitting = missed !== undefined && missed.length <= client.creditLimit;
-    return Buffer.concat([isFitting ? missed : server.gap("presence", offset), position]);
+    return Buffer.concat([isFitting ? missed : server.gap("presence", offset, [client]), position]);
   }
 
   #schedule(): void {
@@ -140,7 +140,7 @@ export class PresenceFeed {
     for (const [audience, clients] of through > this.#sent ? this.#watchers : []) {
       for (const [offset, group] of this.#byOffset(clients, missed)) {
         const events = isLost ? undefined : this.#events(audience, offset, this.#sent, through, budget);
-        receivers += this.#send(group, events ?? this.#gap(offset, through));
+        receivers += this.#send(group, events ?? this.#gap(offset, through, group));
       }
     }
     this.#note(through);
@@ -179,12 +179,13 @@ export class PresenceFeed {
   #sendGaps(clients: ReadonlySet<Client>, through: number): number {
     let receivers = 0;
     for (const [offset, group] of this.#byOffset(clients, NO_CLIENTS))
-      receivers += this.#send(group, this.#gap(offset, through));
+      receivers += this.#send(group, this.#gap(offset, through, group));
     return receivers;
   }
 
-  #gap(offset: number, number: number): Buffer {
-    return Buffer.concat([this.#options.server.gap("presence", offset), encodeEvent({ id: this.#id(offset, number) })]);
+  #gap(offset: number, number: number, clients: readonly Client[]): Buffer {
+    const gap = this.#options.server.gap("presence", offset, clients);
+    return Buffer.concat([gap, encodeEvent({ id: this.#id(offset, number) })]);
   }
 
   /** The events above a number for an audience; undefined = making them would take too long. */

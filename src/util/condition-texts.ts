@@ -71,10 +71,19 @@ export const conditionTexts = {
     fix: "start NATS, or correct [cluster] nats; the daemon connects again by itself",
   }),
 
+  tracesFailing: (why: string) => ({
+    message: `the collector does not take spans, which are lost: ${why}`,
+    fix: "start the OpenTelemetry collector, or correct [traces] endpoint; events are not concerned",
+  }),
+
   // Limits.
   publishersAtLimit: (connections: number) => ({
     message: `publishers use all ${connections} connections of their limit: the daemon refuses further ones`,
     fix: CONNECTIONS_FIX,
+  }),
+  subscribersAtLimit: (connections: number) => ({
+    message: `subscribers of [events] zmq use all ${connections} connections of their limit: the daemon refuses further ones`,
+    fix: "let programs share a subscriber, for example a ZeroMQ proxy (XSUB and XPUB)",
   }),
   adminAtLimit: (connections: number) => ({
     message: `clients of the admin address use all ${connections} connections of their limit: the daemon closes idle ones`,

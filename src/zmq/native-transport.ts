@@ -6,6 +6,7 @@ import { ProtocolError } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { LINGER_MS, MAX_REQUEST_BYTES, SEVERAL_PARTS, TOO_LARGE, TRUNCATED_REQUEST_BYTES } from "./link-limits.js";
 import type { Peer } from "./peer.js";
+import { MAX_SUBSCRIPTION_BYTES, Subscriptions } from "./subscriptions.js";
 import type { Draining, Receiver, Transport, TransportObserver } from "./transport.js";
 import type { TransportError } from "./transport-error.js";
 import { ZmqSocket } from "./zmq-socket.js";
@@ -29,18 +30,12 @@ export interface NativeTransportOptions {
  * does not wait for them.
  */
 const TICK_BYTES = 1_000_000;
-/** The largest subscription of a peer: Mongrel2 has one, its recv_ident. */
-const MAX_SUBSCRIPTION_BYTES = 1000;
-/** The largest number of subscriptions of a peer. */
-const MAX_SUBSCRIPTION_COUNT = 1000;
-/** First byte of a message of a SUB socket: 1 = subscribe, 0 = unsubscribe (ZMTP 3.0). */
-const SUBSCRIBE_CODE = 1;
 const EMPTY = Buffer.alloc(0);
 
 export class NativeTransport implements Transport {
   readonly #options: NativeTransportOptions;
-  /** Subscriptions of each peer of the PUB socket: prefixes of messages. */
-  readonly #subscriptions = new Map<Peer, Buffer[]>();
+  /** Subscriptions of each peer of the PUB socket: Mongrel2 has one, its recv_ident. */
+  readonly #subscriptions = new Map<Peer, Subscriptions>();
   #pull: ZmqSocket | undefined;
   #pub: ZmqSocket | undefined;
   #isClosed = false;
@@ -74,7 +69,7 @@ export class NativeTransport implements Transport {
       { ...both, type: "PUB", spec: recvSpec, maxMessageBytes: MAX_SUBSCRIPTION_BYTES },
       {
         ...this.#observe(recvSpec),
-        ready: (peer) => this.#subscriptions.set(peer, []),
+        ready: (peer) => this.#subscriptions.set(peer, new Subscriptions()),
         message: (peer, [message]) => this.#subscribe(peer, message ?? EMPTY, receiver),
         pong: () => receiver.pong?.("out"),
         closed: (peer) => {
@@ -91,8 +86,8 @@ export class NativeTransport implements Transport {
   /** Compares the subscriptions with the head alone. */
   send(head: Buffer, body: Buffer): void {
     if (this.#isClosed) return;
-    for (const [peer, prefixes] of this.#subscriptions) {
-      if (prefixes.some((prefix) => startsWith(head, prefix))) peer.send(head, body);
+    for (const [peer, subscriptions] of this.#subscriptions) {
+      if (subscriptions.select(head)) peer.send(head, body);
     }
   }
 
@@ -139,20 +134,10 @@ export class NativeTransport implements Transport {
 
   /** Reports a peer as connected with its first subscription: before that nothing reaches it. Returns whether anything changed. */
   #subscribe(peer: Peer, message: Buffer, receiver: Receiver): boolean {
-    const prefixes = this.#subscriptions.get(peer) ?? [];
-    // A copy, so that it does not retain the memory of the whole read.
-    const prefix = Buffer.from(message.subarray(1));
-    if (message[0] === SUBSCRIBE_CODE) {
-      if (prefixes.length >= MAX_SUBSCRIPTION_COUNT) return false;
-      if (prefixes.push(prefix) === 1) receiver.connected("out");
-      return true;
-    }
-    const at = prefixes.findIndex((it) => it.equals(prefix));
-    if (at >= 0) prefixes.splice(at, 1);
-    return at >= 0;
+    const subscriptions = this.#subscriptions.get(peer);
+    const isFirst = subscriptions?.count === 0;
+    const isChanged = subscriptions?.change(message) ?? false;
+    if (isFirst && isChanged) receiver.connected("out");
+    return isChanged;
   }
-}
-
-function startsWith(message: Buffer, prefix: Buffer): boolean {
-  return message.length >= prefix.length && message.compare(prefix, 0, prefix.length, 0, prefix.length) === 0;
 }

@@ -165,6 +165,16 @@ export class Peer implements TickWorker {
     if (this.#socket.writable) this.#socket.write(partsFrame(parts));
   }
 
+  /** Sends frames that are encoded already, at once. */
+  sendFrames(frames: Buffer): void {
+    if (this.#socket.writable) this.#socket.write(frames);
+  }
+
+  /** Bytes that were sent and that the operating system has not taken yet. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   /** The next message of the peer gets a reply: the connection is not half-closed before it is sent. */
   oweReply(): void {
     this.#owedReplyCount++;

@@ -23,6 +23,7 @@ const RANK: Readonly<Record<string, number>> = {
   zmq: 2,
   delivery: 3,
   hub: 4,
+  "client-events": 4.5,
   storage: 5,
   cluster: 5,
   mongrel2: 6,
@@ -48,7 +49,11 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   jose: /^http\/auth\//,
   "prom-client": /^observability\/metrics\//,
   "node-sqlite3-wasm": /^mongrel2\/mongrel2-database\.ts$/,
-  lmdb: /^storage\/(lmdb\/lmdb-store|clients\/client-files)\.ts$/,
+  "@opentelemetry/api": /^observability\/traces\//,
+  "@opentelemetry/sdk-trace-base": /^observability\/traces\//,
+  "@opentelemetry/resources": /^observability\/traces\//,
+  "@opentelemetry/exporter-trace-otlp-http": /^observability\/traces\//,
+  lmdb: /^storage\/(lmdb\/lmdb-(store|backup)|clients\/client-files)\.ts$/,
 };
 
 /** A longer file or function needs a reason, given where it begins: "// Long because ...". */

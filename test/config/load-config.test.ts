@@ -82,6 +82,7 @@ describe("loadConfig", () => {
       allow_publish_from: [],
       cors_origins: [],
     },
+    events: { zmq: "", zmq_events: ["connect", "adopt", "topics", "disconnect", "gap"] },
     cluster: {
       nats: [],
       stream: "m2push",
@@ -96,6 +97,7 @@ describe("loadConfig", () => {
     },
     admin: { listen: "127.0.0.1:6780", token: "" },
     log: { level: "info", format: "auto" },
+    traces: { endpoint: "", service_name: "m2push" },
   };
 
   test("without file, environment and flags every key has the default of the contract", () => {

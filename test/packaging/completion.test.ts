@@ -32,7 +32,7 @@ describe("Completion", () => {
   }
 
   test("bash completes commands, options, and the values of those that have a list of them", async () => {
-    assert.deepEqual(await offered("s"), ["serve", "status"]);
+    assert.deepEqual(await offered("s"), ["serve", "subscribe", "status"]);
     assert.deepEqual(await offered("do"), ["doctor"]);
     assert.deepEqual(await offered("publish", "--t"), ["--topic", "--type", "--ttl", "--token", "--timeout"]);
     assert.deepEqual(await offered("serve", "--history-store", ""), ["lmdb", "memory"]);

@@ -151,6 +151,7 @@ export class SubscribeRoute {
       keyFingerprints: principal === "anonymous" ? undefined : principal.keyFingerprints,
       tokenIds: principal === "anonymous" ? undefined : principal.tokenIds,
       subscriber: parsed.isListed ? this.#subscriber(parsed, principal) : undefined,
+      subject: parsed.isListed || principal === "anonymous" ? undefined : principal.subject,
       replay,
       stateKind: parsed.state?.kind,
       selection: parsed.state?.kind === "since" ? undefined : parsed.state,

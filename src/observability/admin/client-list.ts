@@ -142,7 +142,7 @@ export class ClientList {
 
   /** Disconnects the clients whose token has this subject. */
   disconnectSubject(subject: string): Promise<number> {
-    return this.#disconnectAll(({ subscriber }) => subscriber?.subject === subject);
+    return this.#disconnectAll((client) => client.subject === subject);
   }
 
   /**
@@ -201,7 +201,7 @@ export class ClientList {
       cursor: positionId(epoch(), Math.max(0, server.acknowledgedOffset(client))),
       credit: isLimited ? { limitBytes, availableBytes } : null,
       subscriber: subscriber?.id ?? null,
-      subject: subscriber?.subject ?? null,
+      subject: client.subject ?? null,
     };
   }
 }

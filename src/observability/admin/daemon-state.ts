@@ -1,10 +1,12 @@
 /** The parts of the daemon that a snapshot reads. The composition root (daemon.ts) adds each when it has started. */
+import type { FeedStatus } from "../../client-events/event-feed.js";
 import type { History } from "../../delivery/history.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { Clock } from "../../util/clock.js";
 import type { Conditions } from "../../util/conditions.js";
-import type { ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
+import type { LimitUse, ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
+import { type SlowClient, slowestClients } from "./slowest-clients.js";
 
 export interface ServerState {
   readonly server: ServerDelivery;
@@ -23,6 +25,10 @@ export class DaemonState {
   compression: Snapshot["compression"];
   /** Absent = they are not collected yet. */
   conditions: Conditions | undefined;
+  /** How much of each limit is used now. */
+  limits: () => readonly LimitUse[] = () => [];
+  /** The PUB socket for client events; absent = there is none. */
+  eventFeed: (() => FeedStatus) | undefined;
   readonly servers: ServerState[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -39,6 +45,13 @@ export class DaemonState {
     return this.servers.reduce((sum, { server }) => sum + server.clients.size, 0);
   }
 
+  /** The clients that are furthest behind. */
+  readonly slowestClients = (): SlowClient[] =>
+    slowestClients(
+      this.servers.map(({ server }) => server),
+      this.#clock,
+    );
+
   readonly snapshot = (): Snapshot => ({
     phase: this.phase,
     startedAt: this.#startedAt,
@@ -47,15 +60,18 @@ export class DaemonState {
     history: this.history && historySnapshot(this.history),
     nodes: this.nodes?.snapshot(),
     compression: this.compression,
+    eventFeed: this.eventFeed?.(),
     conditions: this.conditions?.active ?? [],
+    limits: this.limits(),
   });
 }
 
 function serverSnapshot({ server, sendSpec, recvSpec, link }: ServerState, conditions?: Conditions): ServerSnapshot {
   const { name, figures } = server;
-  const { clients, behind: catchingUp, audiences, waiting: queuedBodies } = figures;
+  const { clients, behind: catchingUp, audiences, waiting: queuedBodies, maxBehindEvents } = figures;
   const silent = conditions?.has("mongrel2_silent", name) ?? false;
-  return { name, sendSpec, recvSpec, live: link.live, silent, clients, catchingUp, audiences, queuedBodies };
+  const counts = { clients, catchingUp, audiences, queuedBodies, maxBehindEvents };
+  return { name, sendSpec, recvSpec, live: link.live, silent, ...counts };
 }
 
 const historySnapshot = ({ epoch, last, floor, keyCount: keys, count, keptCount: kept = 0, bytes }: History) => ({

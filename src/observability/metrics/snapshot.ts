@@ -1,5 +1,6 @@
 /** The state of the running daemon at one moment, made for each reading of gauges, /readyz and /status. */
 
+import type { FeedStatus } from "../../client-events/event-feed.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 
@@ -17,6 +18,27 @@ export interface ServerSnapshot {
   readonly audiences: number;
   /** Bodies queued for Mongrel2, over all audiences. */
   readonly queuedBodies: number;
+  /** Publications, of all topics, between the client that is furthest behind and the newest one; 0 = no client catches up. */
+  readonly maxBehindEvents: number;
+}
+
+/** A closed set: they are labels of metrics. The history is full in normal operation; the others are not. */
+export type LimitName =
+  | "descriptors"
+  | "clients"
+  | "pattern_cost"
+  | "revoked_tokens"
+  | "history_events"
+  | "history_bytes"
+  | "publish_keys";
+
+/** How much of a limit is used. */
+export interface LimitUse {
+  readonly limit: LimitName;
+  /** Undefined = unknown on this system. */
+  readonly used: number | undefined;
+  /** Undefined = no limit. */
+  readonly max: number | undefined;
 }
 
 export interface HistorySnapshot {
@@ -39,7 +61,6 @@ interface EncodedCounts {
 }
 
 export interface CompressionSnapshot {
-  readonly windows: number;
   /** By encoding. */
   readonly counts: Readonly<Record<string, EncodedCounts>>;
 }
@@ -57,6 +78,9 @@ export interface Snapshot {
   readonly nodes: readonly NodeSnapshot[] | undefined;
   /** Undefined until the hub has started. */
   readonly compression: CompressionSnapshot | undefined;
+  /** The PUB socket for client events; undefined = there is none. */
+  readonly eventFeed: FeedStatus | undefined;
   /** Conditions that last, the oldest first. */
   readonly conditions: readonly ActiveCondition[];
+  readonly limits: readonly LimitUse[];
 }

@@ -126,6 +126,6 @@ export function commitPages(
   return BASE_PAGES + Math.min(records, lastPage) + Math.ceil((4 * bytes + MAX_RECORD_BYTES * records) / PAGE_BYTES);
 }
 
-/** Characters of the members that clients determine. */
-const sizeOf = ({ selectors, control }: ClientRow): number =>
-  selectors.join().length + (control ? JSON.stringify(control).length : 0);
+/** Characters of the members that clients, or issuers of their tokens, determine. */
+const sizeOf = ({ selectors, subject = "", control }: ClientRow): number =>
+  selectors.join().length + subject.length + (control ? JSON.stringify(control).length : 0);

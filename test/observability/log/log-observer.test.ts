@@ -117,7 +117,7 @@ describe("LogObserver", () => {
       { event: "id_repeated", topic: "news", fix: FIXES.idRepeated },
     ],
     [
-      { type: "gapReported", server, reason: "expired" },
+      { type: "gapReported", server, reason: "expired", clients: [] },
       "info",
       MESSAGES.gapReported,
       { event: "gap_reported", server, reason: "expired", suppressed: 0 },
@@ -249,7 +249,7 @@ describe("LogObserver", () => {
   });
 
   const STORMS: readonly (readonly [what: string, event: DaemonEvent])[] = [
-    ["gaps", { type: "gapReported", server: "main", reason: "unknown" }],
+    ["gaps", { type: "gapReported", server: "main", reason: "unknown", clients: [] }],
     ["bad messages", { type: "malformedMessage", server: "main", error: new ProtocolError("invalid", "x") }],
     ["bad publications", { type: "publicationRejected", source: "zmq", error: new ProtocolError("invalid", "x") }],
     ["stale messages", { type: "staleMessagesDropped", server: "main", messages: 1 }],

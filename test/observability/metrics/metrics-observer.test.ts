@@ -119,7 +119,7 @@ describe("Metrics observer", () => {
     observe({ type: "malformedMessage", server: "main", error: broken });
     observe({ type: "malformedMessage", server: "main", error: broken });
     observe({ type: "publicationRejected", source: "zmq", error: new ProtocolError("invalid", "x") });
-    observe({ type: "gapReported", server: "main", reason: "unknown" });
+    observe({ type: "gapReported", server: "main", reason: "unknown", clients: [] });
     observe({ type: "controlPortFailed", server: "main", error: new Error("x") });
     observe({ type: "staleMessagesDropped", server: "main", messages: 3 });
     observe({ type: "requestCompleted", server: "main", route: "/esupdates", status: 503, reason: undefined });
