@@ -17,6 +17,7 @@ const SRC = join(ROOT, "src");
 const RANK: Readonly<Record<string, number>> = {
   "errors.ts": 0,
   util: 0,
+  "api-docs": 0.5,
   protocol: 1,
   config: 1,
   matching: 2,
