@@ -24,6 +24,7 @@ export interface ServerSnapshot {
 
 /** A closed set: they are labels of metrics. The history is full in normal operation; the others are not. */
 export type LimitName =
+  | "compression_windows"
   | "descriptors"
   | "clients"
   | "pattern_cost"
