@@ -289,7 +289,7 @@ const SECTIONS = {
       type: choiceType("off", "public", "all"),
       default: "off",
       change: "restart",
-      doc: "Compression of streams with gzip, for clients that accept it. public: events that everybody may read are compressed once for all clients of the same topics, private ones are sent as they are. all: private events, too; whoever can publish to a stream and watch the sizes of its bodies can then guess what else is in them.",
+      doc: "Compression of streams with gzip, for clients that accept it. public: events that everybody may read are compressed once for all clients of the same topics, private ones are sent as they are. all: private events, too; a publisher that sees the sizes of the bodies of a stream can then guess what else is in them.",
     }),
     max_pattern_cost: key<number>({
       type: integerType(0, 1_000_000_000, "no limit"),

@@ -7,7 +7,7 @@ export function openCompression({ initial, options: { clock, log }, state }: Dae
   const { compression: mode } = initial.stream;
   if (mode !== "off" && workingKind() === "dictionary") {
     const fix = "use a version of Node.js that m2push is tested with (20, 22, 24, 26)";
-    log.warn({ event: "compression_slow", node: process.version, fix }, "this Node.js compresses each body anew");
+    log.warn({ event: "compression_slow", node: process.version, fix }, "this Node.js compresses bodies slowly");
   }
   const compression = new Compression({
     mode,

@@ -7,7 +7,7 @@
  *
  * A rider must get every byte of its segment and nothing else. After one lost or inserted body it would decode thousands of later events into
  * wrong ones, many of them valid JSON, and no client would notice. So whatever is sent to one member alone makes it a waiter (leaveRide());
- * whoever leaves the audience comes back as a waiter; a body that cannot be shared ends the segment of all; and a segment is bounded in bytes and
+ * a client that leaves the audience comes back as a waiter; a body that cannot be shared ends the segment of all; and a segment is bounded in bytes and
  * time, whatever happens.
  *
  * Riders are the members below an index, so that a segment begins, or ends for all, with one assignment.

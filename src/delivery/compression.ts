@@ -5,8 +5,8 @@
  *   own     compressed alone: the same bytes for every client
  *   stored  not compressed, 5 bytes more: costs nothing, and gives nothing away
  *
- * The length of a compressed body tells how much of it stood in its window or in the body before. Whoever can publish guesses into a window and
- * see the lengths reads a secret in it, byte for byte (40 of 40 tokens of 64 bits). So with "public" private events are stored.
+ * The length of a compressed body tells how much of it stood in its window or in the body before. A publisher that guesses and
+ * sees the lengths reads a secret in the same window, byte for byte (40 of 40 tokens of 64 bits). So with "public" private events are stored.
  */
 
 import { storedBlocks } from "../protocol/gzip.js";

@@ -108,14 +108,14 @@ describe("CompressedAudience", () => {
     clock.advance(299_999);
     assert.ok(sizes() < (first + second) / 2);
     clock.advance(1);
-    assert.ok(sizes() > (first + second) / 2, "anew after the time");
+    assert.ok(sizes() > (first + second) / 2, "a new segment after the time");
     let bodies = 1;
     while (sizes() < (first + second) / 2) bodies++;
-    assert.ok(Math.abs(bodies - 262_144 / event().bytes) < 600, `anew after ${bodies} bodies`);
+    assert.ok(Math.abs(bodies - 262_144 / event().bytes) < 600, `a new segment after ${bodies} bodies`);
     assert.equal(audience.riders, 8);
   });
 
-  test("riders and waiters are all members, whoever joins, leaves or is taken off", () => {
+  test("riders and waiters are all members, through joins, leaves and single bodies", () => {
     const steps = fc.array(fc.tuple(fc.constantFrom("join", "leave", "alone", "send"), fc.nat()), { maxLength: 150 });
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 5 }), (list, maxTargets) => {

@@ -25,7 +25,7 @@ describe("Deflater", () => {
   });
 
   for (const kind of KINDS) {
-    test(`whoever began at the last restart decodes every body (${kind})`, () => {
+    test(`a client that began at the last restart decodes every body (${kind})`, () => {
       const deflater = openDeflater(kind);
       fc.assert(
         fc.property(bodies, bodies, (before, after) => {

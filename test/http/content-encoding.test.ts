@@ -35,7 +35,7 @@ describe("prefersGzip", () => {
     });
   }
 
-  test("several headers are one list, and no header is no wish", () => {
+  test("several headers are one list, and no header means no", () => {
     assert.equal(accepts("br", "gzip"), true);
     assert.equal(prefersGzip({ headers: new Map() as never }), false);
   });

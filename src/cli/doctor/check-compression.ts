@@ -18,12 +18,12 @@ const compressionFindings = {
     ok(`[stream] compression = "${mode}": each body is compressed once for all clients of an audience`),
   slow: () =>
     warn(
-      `[stream] compression: this Node.js (${process.version}) compresses each body anew, which takes four times as long`,
+      `[stream] compression: this Node.js (${process.version}) compresses bodies without the state of a stream, which takes four times as long`,
       "use a version that m2push is tested with (20, 22, 24, 26)",
     ),
   guessable: () =>
     warn(
-      '[stream] compression = "all": whoever may publish over HTTP to a stream and sees the sizes of its bodies can guess what private events say',
+      '[stream] compression = "all": a publisher that sees the sizes of the bodies of a stream can guess what private events say',
       'compression = "public", unless all publishers may read all private events (docs/secure.md)',
     ),
 };
