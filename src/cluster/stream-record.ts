@@ -97,11 +97,11 @@ const decodeText = ({ buffer, byteOffset, length }: Uint8Array): string =>
 
 /** m2push checks before it publishes; other programs may write to the stream as well. */
 function checkShape(draft: Draft, time: unknown): void {
-  const { topics, data, id = "", type = "", retry, ttlMs, final = true, private: hidden } = draft;
+  const { topics, data, id = "", type = "", retry, ttlMs, final = true, traceparent = "", private: hidden } = draft;
   const isText = (value: unknown) => typeof value === "string";
   const isNumber = (value: unknown) => value === undefined || typeof value === "number";
   const isValid =
-    [data, id, type].every(isText) &&
+    [data, id, type, traceparent].every(isText) &&
     Array.isArray(topics) &&
     topics.length > 0 &&
     topics.every(isText) &&

@@ -19,6 +19,7 @@ import { type CurvePublisher, curvePublicKeyType, curvePublishersType, curveSecr
 import { endpointType, listenAddressType } from "./endpoint-types.js";
 import {
   addressRangeType,
+  collectorUrlType,
   corsOriginType,
   hostnameType,
   jwksUrlType,
@@ -283,6 +284,12 @@ const SECTIONS = {
       default: [],
       change: "live",
       doc: "Addresses of the proxies in front of Mongrel2. What they say in Forwarded, X-Forwarded-For and X-Real-IP is believed: the visitor's address stands in the log and in /clients, and max_per_address, allow_publish_from and [publish] rate use it. Every program at these addresses can name any address. Empty: no such header is read.",
+    }),
+    compression: key<"off" | "public" | "all">({
+      type: choiceType("off", "public", "all"),
+      default: "off",
+      change: "restart",
+      doc: "Compression of streams with gzip, for clients that accept it. public: events that everybody may read are compressed once for all clients of the same topics, private ones are sent as they are. all: private events, too; a publisher that sees the sizes of the bodies of a stream can then guess what else is in them.",
     }),
     max_pattern_cost: key<number>({
       type: integerType(0, 1_000_000_000, "no limit"),
@@ -597,6 +604,20 @@ const SECTIONS = {
       default: "auto",
       change: "restart",
       doc: "Form of the lines on standard output: JSON, or JSON after a priority for systemd's journal such as <4>. auto: readable lines on a terminal, JSON elsewhere.",
+    }),
+  },
+  traces: {
+    endpoint: key<string>({
+      type: collectorUrlType,
+      default: "",
+      change: "restart",
+      doc: "URL of an OpenTelemetry collector that takes OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces. The daemon sends it the spans of events whose publication has a sampled traceparent. Empty: no event is traced. It needs OpenTelemetry's packages, which m2push does not install.",
+    }),
+    service_name: key<string>({
+      type: plainTextType,
+      default: "m2push",
+      change: "restart",
+      doc: "Name of the daemon in traces: the attribute service.name.",
     }),
   },
 };

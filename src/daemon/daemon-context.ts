@@ -5,6 +5,7 @@
 import type { Nodes } from "../cluster/nodes.js";
 import type { Config } from "../config/schema.js";
 import type { ClientStore } from "../delivery/client-store.js";
+import type { Compression } from "../delivery/compression.js";
 import type { VisibleHistory } from "../delivery/visible-history.js";
 import type { App } from "../http/app.js";
 import type { Presence } from "../http/mercure/presence.js";
@@ -21,6 +22,7 @@ import type { RecentConnections } from "../observability/admin/recent-connection
 import type { RunningAdmin } from "../observability/admin/start-admin.js";
 import type { Logger } from "../observability/log/logger.js";
 import type { MetricsObserver } from "../observability/metrics/metrics-observer.js";
+import type { Traces } from "../observability/traces/open-traces.js";
 import type { Publisher } from "../publishing/publisher.js";
 import type { RateLimiter } from "../publishing/rate-limiter.js";
 import type { Remover } from "../publishing/remover.js";
@@ -73,6 +75,8 @@ export class DaemonContext {
   observers: Observe[] = [];
   conditions!: Conditions;
 
+  /** Absent = traces are off. */
+  traces: Traces | undefined;
   caps: ConnectionCaps | undefined;
   /** The data folder's lock; undefined = the storage holds it itself, or no data folder can be used. */
   lock: FolderLock | undefined;
@@ -80,6 +84,7 @@ export class DaemonContext {
   store: ClientStore | undefined;
   publishers: PublishSockets | undefined;
   presence: Presence | undefined;
+  compression: Compression | undefined;
   hub: Hub | undefined;
   publisher: Publisher | undefined;
   revocations: Revocations | undefined;

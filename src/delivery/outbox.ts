@@ -6,7 +6,7 @@
  * joins all that are queued for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is in
  * flight at a time. While it is, and until Mongrel2 has written it (flush-pacer.ts), publications are queued, and the next flush is
  * larger. Light load: sent at once. Heavy load: as many frames, larger bodies. (A handler that calls send() for each of 200 events in a
- * row loses all of 1000 clients.)
+ * row loses all of 1000 clients.) Long because it is the only writer of what is queued and in flight.
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
@@ -14,7 +14,9 @@ import type { Audience } from "./audience.js";
 import { Batch } from "./batch.js";
 import type { Catchup, CatchupStep } from "./catchup.js";
 import type { Acknowledgements, Client } from "./client.js";
-import { type Flush, FlushWriter } from "./flush.js";
+import type { Compression } from "./compression.js";
+import type { DeliveryTraces } from "./delivery-traces.js";
+import { type Flush, FlushWriter, type QueuedBodies } from "./flush.js";
 import { FlushPacer } from "./flush-pacer.js";
 import type { Outlet } from "./outlet.js";
 import type { FallBehindReason } from "./reasons.js";
@@ -23,6 +25,8 @@ export interface OutboxOptions {
   readonly outlet: Outlet;
   readonly clock: Clock;
   readonly catchup: Catchup;
+  /** Absent = no audience is compressed. */
+  readonly compression?: Compression | undefined;
   /** Told what Mongrel2 has taken, and which clients fall behind. */
   readonly acknowledgements: Acknowledgements;
   /** The largest body made of several publications, bytes. */
@@ -33,6 +37,8 @@ export interface OutboxOptions {
   readonly commit: () => void;
   /** Called when Mongrel2 has taken a flush; absent = nobody is told. */
   readonly taken?: () => void;
+  /** Absent = traces are off. */
+  readonly traces?: DeliveryTraces | undefined;
   /** Called after each flush with its figures. */
   readonly flushed: (flush: Flush) => void;
   /** Called when live clients fall behind because they, or Mongrel2, are slow; absent = nobody is told. */
@@ -129,6 +135,7 @@ export class Outbox {
       }
     }
     this.#head = publication.offset;
+    if (publication.traceparent !== undefined && clients > 0) this.#options.traces?.queued(publication, clients);
     this.tryFlush();
     return clients;
   }
@@ -137,6 +144,7 @@ export class Outbox {
   fallBehind(audience: Audience<Client>): void {
     const cursor = audience.joinOffset(this.#head);
     const clients = audience.removeAll();
+    if (this.#queued.has(audience)) this.#options.traces?.fellBehind();
     this.#queued.delete(audience);
     this.#catchUp(clients, cursor);
   }
@@ -176,6 +184,7 @@ export class Outbox {
     this.#isPausing = false;
     for (const audience of this.#queued) audience.drop();
     this.#queued.clear();
+    this.#options.traces?.reset();
     this.#reportDelivery();
     queueMicrotask(() => this.#runBetween()); // the clients are still registered
   }
@@ -216,9 +225,10 @@ export class Outbox {
 
   /** Sends one body to each client that has one queued; undefined when there was none. */
   #flush(): readonly CatchupStep[] | undefined {
-    const { outlet, catchup, commit, flushed } = this.#options;
+    const { outlet, catchup, compression, commit, flushed } = this.#options;
     commit();
-    const flush = new FlushWriter(outlet);
+    compression?.begin();
+    const flush = new FlushWriter(outlet, compression);
     flush.sendLive(this.#takeBodies());
     const steps = catchup.takeSteps(this.#head);
     flush.sendSteps(steps);
@@ -228,28 +238,31 @@ export class Outbox {
   }
 
   /** The oldest queued body of each audience, without what has expired meanwhile, grouped by body. */
-  #takeBodies(): Map<Batch, Audience<Client>[]> {
+  #takeBodies(): QueuedBodies {
     const { clock } = this.#options;
     const [now, wall] = [clock.monotonic(), clock.now()];
-    const groups = new Map<Batch, Audience<Client>[]>();
+    const plain = new Map<Batch, Audience<Client>[]>();
+    const compressed = new Map<Batch, Audience<Client>[]>();
     for (const audience of this.#queued) {
       let batch = audience.take()?.unexpired(wall);
       while (!batch && audience.waiting.length > 0) batch = audience.take()?.unexpired(wall);
       if (audience.waiting.length === 0) this.#queued.delete(audience);
       if (batch) this.#passOver(audience, batch);
       if (!batch || audience.size === 0) continue;
-      audience.debit(batch.bytes);
+      // The size of a compressed body is not known yet.
+      if (!audience.isCompressed) audience.debit(batch.bytes);
       audience.lastSent = now;
+      const groups = audience.isCompressed ? compressed : plain;
       const group = groups.get(batch);
       if (group) group.push(audience);
       else groups.set(batch, [audience]);
     }
-    return groups;
+    return { plain, compressed };
   }
 
   /** Members without credit for a body catch up when they have credit again; the others are not delayed. */
   #passOver(audience: Audience<Client>, batch: Batch): void {
-    const clients = audience.withoutCredit(batch.bytes);
+    const clients = audience.withoutCredit(audience.maxWireBytes(batch.bytes));
     if (clients.length === 0) return;
     for (const client of clients) audience.remove(client);
     this.#options.fellBehind?.("no credit", clients.length);
@@ -262,7 +275,7 @@ export class Outbox {
   }
 
   #fence(steps: readonly CatchupStep[]): void {
-    const { clock, outlet, acknowledgements } = this.#options;
+    const { clock, outlet, acknowledgements, traces } = this.#options;
     this.#isInFlight = true;
     const now = clock.monotonic();
     this.#isAfterQuiet = now - this.#flushedAt >= QUIET_MS;
@@ -270,9 +283,11 @@ export class Outbox {
     this.#pacer.sent();
     const [generation, discontinuities] = [this.#generation, this.#discontinuities];
     const through = this.#sentThrough();
+    traces?.sent(through);
     outlet.fence(() => {
       if (generation !== this.#generation) return;
       this.#isInFlight = false;
+      traces?.taken();
       this.#pacer.taken(!this.#isEmpty);
       if (discontinuities === this.#discontinuities) acknowledgements.flushTaken(through, steps);
       this.#runBetween();

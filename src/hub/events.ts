@@ -65,7 +65,24 @@ export interface RequestEvent {
   readonly reason: string | undefined;
 }
 
-export type DaemonEvent = DeliveryEvent | LinkEvent | AdoptionEvent | IngressEvent | RequestEvent | ConditionEvent;
+/**
+ * What became of spans: the collector took them, it did not, or they were not sent because of a limit. Of an event that is not traced for
+ * that reason, its number of spans is unknown, and it counts as one.
+ */
+interface SpansEvent {
+  readonly type: "spansHandled";
+  readonly result: "exported" | "failed" | "dropped";
+  readonly spans: number;
+}
+
+export type DaemonEvent =
+  | DeliveryEvent
+  | LinkEvent
+  | AdoptionEvent
+  | IngressEvent
+  | RequestEvent
+  | ConditionEvent
+  | SpansEvent;
 
 /** The member of DaemonEvent of this type. */
 export type EventOf<Type extends DaemonEvent["type"]> = Extract<DaemonEvent, { readonly type: Type }>;

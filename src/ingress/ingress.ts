@@ -7,6 +7,7 @@ import { M2pushError, messageOf, ProtocolError } from "../errors.js";
 import type { BatchLimits, BatchRules } from "../protocol/event-batch.js";
 import { type Draft, isBatch, parsePublications } from "../protocol/publication.js";
 import { encodeError, encodeResults } from "../protocol/publish-reply.js";
+import type { PublishTraces } from "../publishing/publish-traces.js";
 import type { Publisher } from "../publishing/publisher.js";
 import type { RateLimiter } from "../publishing/rate-limiter.js";
 
@@ -55,6 +56,8 @@ export interface IngressOptions {
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
   readonly publisher: Pick<Publisher, "publish">;
+  /** The time of traces; absent = they are off. */
+  readonly traces?: Pick<PublishTraces, "now"> | undefined;
   /** The rate of publishers that get no replies: they are slowed down, and nothing of them is dropped. Others are told. */
   readonly rates: Pick<RateLimiter, "pauseAfter">;
   /**
@@ -104,11 +107,12 @@ export class Ingress {
 
   #receive(parts: Buffer[], connection: PacedConnection | undefined): boolean {
     try {
+      const receivedAt = this.#options.traces?.now();
       const drafts = this.#parse(parts);
       this.#pace(drafts, connection);
       const first = drafts.length === 1 ? drafts[0] : undefined;
-      const isPlain = first !== undefined && first.key === undefined;
-      const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts);
+      const isPlain = first !== undefined && isPostable(first);
+      const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts, receivedAt);
       if (pending !== this.#pending) {
         this.#pending = pending;
         pending?.catch((error) => this.#reject(error));
@@ -139,17 +143,20 @@ export class Ingress {
     return drafts;
   }
 
-  /** A batch, or an event with a key, of a PUSH socket. Rejects if one of its events was not published. */
-  async #publishUnanswered(drafts: readonly Draft[]): Promise<void> {
-    const results = await this.#options.publisher.publish({ drafts, publisher: this.#scope, isPaced: true });
+  /** A batch, or an event with a key or a trace, of a PUSH socket. Rejects if one of its events was not published. */
+  async #publishUnanswered(drafts: readonly Draft[], receivedAt: number | undefined): Promise<void> {
+    const request = { drafts, publisher: this.#scope, receivedAt };
+    const results = await this.#options.publisher.publish({ ...request, isPaced: true });
     for (const result of results) if ("error" in result) throw result.error;
   }
 
   /** Publishes the message; resolves with the reply to it. */
   async #reply(parts: Buffer[], connection: string): Promise<Buffer> {
     try {
+      const receivedAt = this.#options.traces?.now();
       const [drafts, rateScope] = [this.#parse(parts), this.#rateScope(connection)];
-      const results = await this.#options.publisher.publish({ drafts, publisher: this.#scope, rateScope });
+      const request = { drafts, publisher: this.#scope, rateScope, receivedAt };
+      const results = await this.#options.publisher.publish(request);
       for (const result of results) if ("error" in result) this.#options.rejected(result.error);
       return encodeResults(results, isBatch(parts));
     } catch (error) {
@@ -165,6 +172,9 @@ export class Ingress {
     this.#options.rejected(error);
   }
 }
+
+/** Whether an event needs nothing of the publisher; see IngressOptions.post. */
+const isPostable = ({ key, traceparent }: Draft): boolean => key === undefined && traceparent === undefined;
 
 const ANYONE = "zmq";
 const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";

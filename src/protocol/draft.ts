@@ -28,6 +28,8 @@ export interface Draft {
   readonly final?: true;
   /** Idempotency key of the event: a repeat of the publication with the same key publishes nothing. Never sent to clients. */
   readonly key?: string;
+  /** Trace context of the publisher (traceparent.ts). Never sent to clients, and not stored by one daemon alone. */
+  readonly traceparent?: string;
   /** The key to store with the event; publishing/ sets it. */
   readonly storedKey?: StoredKey;
 }

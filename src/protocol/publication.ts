@@ -33,6 +33,8 @@ export interface Publication {
   readonly expiresAt?: number;
   /** Ends its topics until one of them is published to again. */
   readonly isFinal?: true;
+  /** Trace context of its own span (traceparent.ts); absent = it is not traced, or was read from the history. */
+  readonly traceparent?: string;
   /** What it removes; it is no event then, and is never delivered. See removal.ts. */
   readonly removes?: Removal;
   /** Stored with the event, in its transaction; a publication that is read from the history has none. */
@@ -45,8 +47,8 @@ const DEFAULT_TOPIC = "message";
 /**
  * Reads one ZeroMQ message of one event:
  * - `topic`, `data`
- * - `topic`, `data`, JSON `{"id","type","retry","private","ttl","final","key"}`, each optional
- * - JSON `{"topic" or "topics","data","id"?,"type"?,"retry"?,"private"?,"ttl"?,"final"?,"key"?}` (json-event.ts)
+ * - `topic`, `data`, JSON `{"id","type","retry","private","ttl","final","key","traceparent"}`, each optional
+ * - JSON `{"topic" or "topics","data","id"?,"type"?,"retry"?,"private"?,"ttl"?,"final"?,"key"?,"traceparent"?}` (json-event.ts)
  * - an EventSource block, such as "id: 1\r\ndata: Hello\r\n\r\n" (the last blank line may be missing)
  *
  * An id or type that is "" counts as absent. Throws "invalid" or "too_large"; InvalidEvents lists every fault of a JSON event.

@@ -71,6 +71,11 @@ export const conditionTexts = {
     fix: "start NATS, or correct [cluster] nats; the daemon connects again by itself",
   }),
 
+  tracesFailing: (why: string) => ({
+    message: `the collector does not take spans, which are lost: ${why}`,
+    fix: "start the OpenTelemetry collector, or correct [traces] endpoint; events are not concerned",
+  }),
+
   // Limits.
   publishersAtLimit: (connections: number) => ({
     message: `publishers use all ${connections} connections of their limit: the daemon refuses further ones`,

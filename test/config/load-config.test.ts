@@ -44,6 +44,7 @@ describe("loadConfig", () => {
       keepalive: 45_000,
       max_clients: 0,
       max_per_address: 0,
+      compression: "off",
       max_pattern_cost: 5_000_000,
       max_lifetime: 0,
       trusted_proxies: [],
@@ -96,6 +97,7 @@ describe("loadConfig", () => {
     },
     admin: { listen: "127.0.0.1:6780", token: "" },
     log: { level: "info", format: "auto" },
+    traces: { endpoint: "", service_name: "m2push" },
   };
 
   test("without file, environment and flags every key has the default of the contract", () => {
@@ -131,6 +133,7 @@ describe("loadConfig", () => {
       keepalive: 1_000,
       max_clients: 0,
       max_per_address: 0,
+      compression: "off",
       max_pattern_cost: 5_000_000,
       max_lifetime: 0,
       trusted_proxies: [],

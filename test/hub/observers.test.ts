@@ -36,6 +36,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   peerRejected: { type: "peerRejected", address: "tcp://127.0.0.1:9997", error, peer: "127.0.0.1:50000" },
   zmqConnectionLost: { type: "zmqConnectionLost", error },
   requestCompleted: { type: "requestCompleted", server, route: "/esupdates", status: 401, reason: "no token" },
+  spansHandled: { type: "spansHandled", result: "dropped", spans: 1 },
   conditionBegan: { type: "conditionBegan", condition: condition("overloaded") },
   conditionEnded: { type: "conditionEnded", condition: condition("overloaded"), milliseconds: 1 },
 };

@@ -85,6 +85,8 @@ export class LogObserver {
         return this.#keysEvicted();
       case "peerRejected":
         return this.#peerRejected(event);
+      case "spansHandled":
+        return event.result === "dropped" ? this.#spansDropped() : undefined;
       case "zmqConnectionLost":
         return this.#zmqConnectionLost(event);
       case "conditionBegan":
@@ -227,6 +229,12 @@ export class LogObserver {
     if (this.#hasWarnedOfKeys) return;
     this.#hasWarnedOfKeys = true;
     this.#log.warn({ event: "keys_evicted", fix: FIXES.keysEvicted }, MESSAGES.keysEvicted);
+  }
+
+  #spansDropped(): void {
+    this.#throttle.run("spans", (suppressed) => {
+      this.#log.warn({ event: "spans_dropped", suppressed, fix: FIXES.spansDropped }, MESSAGES.spansDropped);
+    });
   }
 
   #peerRejected({ address, error: { code, message: reason }, peer }: EventOf<"peerRejected">): void {

@@ -106,6 +106,8 @@ export class MetricsObserver {
         return;
       case "peerRejected":
         return counters.rejectedPeers.add([event.error.code]);
+      case "spansHandled":
+        return counters.spans.add([event.result], event.spans);
       // Not counted: the log has them, and the gauge m2push_condition reads the conditions that last.
       case "adoptionCompleted":
       case "identMismatch":

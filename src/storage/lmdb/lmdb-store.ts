@@ -23,7 +23,6 @@ import {
   type EventBlock,
   isFinal,
   isIntact,
-  publicationsBetween,
   removalOf,
   type StoredEvent,
   storedEventsIn,
@@ -36,6 +35,7 @@ import { IdIndex } from "./id-index.js";
 import { BlockBuilder, type KeptChange, KeptLog } from "./kept-log.js";
 import { KeyTable } from "./key-table.js";
 import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
+import { readBlocks } from "./read-blocks.js";
 
 export interface LmdbStoreOptions extends HistoryLimits {
   /**
@@ -47,6 +47,11 @@ export interface LmdbStoreOptions extends HistoryLimits {
   readonly mapSize?: number;
   /** Epoch and offsets of new data; absent = a new epoch. */
   readonly archiveHeader?: ArchiveHeader;
+  /**
+   * How many offsets above the highest one are lost: those of the daemon that the file is a copy of. Later processes do not give them out,
+   * and readers from below get a gap. Absent = none.
+   */
+  readonly reservedOffsets?: number;
 }
 
 const VERSION = 2;
@@ -92,6 +97,8 @@ export class LmdbStore {
   #damagedBlocks = 0;
   /** Offsets up to this one count as given out from the next start on. */
   #reservedOffset = 0;
+  /** Events up to this offset, above those that were stored when the file was restored, are lost; 0 = it never was. */
+  readonly #lostOffset: number;
   readonly #space: LmdbSpace;
   #version = VERSION;
   /** Whether the file is marked as in use, so that the next process detects an unclean shutdown. */
@@ -128,6 +135,8 @@ export class LmdbStore {
     const newest = Math.max(this.#scan(file), this.#floor, Number(this.#meta.get("last") ?? 0));
     this.hadUncleanShutdown = this.#meta.get("closed") === 0;
     this.last = this.hadUncleanShutdown ? newest + UNCLEAN_SHUTDOWN_SKIP_OFFSETS : newest;
+    this.#lostOffset = Number(this.#meta.get("lost") ?? 0);
+    if (options.reservedOffsets) this.#reservedOffset = this.last + options.reservedOffsets;
   }
 
   /** See History. */
@@ -199,9 +208,9 @@ export class LmdbStore {
   }
 
   /** The kept events above one offset up to another; as read(). */
-  *readKept(after: number, through: number): Iterable<Publication | number> {
+  *readKept(after: number, through: number, only?: readonly number[]): Iterable<Publication | number> {
     this.#space.assertNotTruncated();
-    if (this.#kept) yield* this.#kept.read(after, through);
+    if (this.#kept) yield* this.#kept.read(after, through, only);
   }
 
   /** Goes on to remove the kept events that nobody may read any more. Returns their number. Throws as probe() does. */
@@ -264,10 +273,20 @@ export class LmdbStore {
     return repeated;
   }
 
-  /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
-  *read(after: number, through: number): Iterable<Publication | number> {
+  /**
+   * The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. `only`: those of these
+   * offsets (rising).
+   */
+  *read(after: number, through: number, only?: readonly number[]): Iterable<Publication | number> {
     this.#space.assertNotTruncated();
-    yield* publicationsBetween(this.epoch, this.#blocks.getRange({ start: after + 1 }), after, through);
+    const between = (from: number, to: number) =>
+      readBlocks(this.epoch, this.#blocks, { after: from, through: to, only });
+    const lost = this.#lostOffset;
+    if (after < lost && lost <= through) {
+      yield* between(after, lost);
+      yield lost;
+    }
+    yield* between(Math.max(after, lost <= through ? lost : 0), through);
   }
 
   /** The offset of the oldest or newest event with this id. */
@@ -398,6 +417,7 @@ export class LmdbStore {
     try {
       this.#transact(BASE_PAGES, () => {
         this.#meta.putSync("last", Math.max(last, this.#reservedOffset));
+        if (this.#options.reservedOffsets) this.#meta.putSync("lost", this.#reservedOffset);
         this.#meta.putSync("closed", 1);
       });
     } finally {
