@@ -53,7 +53,7 @@ export interface Place {
   readonly removed: Set<ModelEvent>;
 }
 
-/** What settle() publishes. */
+/** What synchronize() publishes. */
 const MARK = "mark";
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const exact = (value: string): Selector => ({ kind: "exact", value });
@@ -221,16 +221,16 @@ export class World {
     await this.#open(client, this.#place(node), state);
   }
 
-  /** As the subscribe route does. What waits for a wire that is cut does not open. */
+  /** As the subscribe route does. A request that waits for a cut wire is given up. */
   async #open(client: ModelClient, place: Place, state?: { kind: StateKind; count: number }): Promise<void> {
     const id = ++this.#lastConnection;
     const { hub, server, history } = place.node;
     const { address: interest, lastEventId } = client;
     const since = this.backend.clock.now() - 1000 * (state?.count ?? 0);
-    const replay = await this.#settled(
+    const replay = await this.#answered(
       state?.kind === "since" ? hub.findReplaySince(since) : hub.findReplay(lastEventId),
     );
-    const end = await this.#settledEnd(hub, interest);
+    const end = await this.#answeredEnd(hub, interest);
     if (!replay || place.node.hub !== hub) return;
     if (
       typeof end === "number" &&
@@ -254,17 +254,17 @@ export class World {
     });
   }
 
-  async #settledEnd(hub: ModelNode["hub"], interest: Interest): Promise<number | undefined> {
+  async #answeredEnd(hub: ModelNode["hub"], interest: Interest): Promise<number | undefined> {
     for (let count = 0; count < 20; count++) {
       const end = hub.topicEnd(interest);
       if (!(end instanceof Promise)) return end;
-      if ((await this.#settled(end.then(() => true))) === undefined) return undefined;
+      if ((await this.#answered(end.then(() => true))) === undefined) return undefined;
     }
     return undefined;
   }
 
   /** Undefined where it does not come in some turns of the event loop. */
-  async #settled<Value>(value: Value | Promise<Value>): Promise<Value | undefined> {
+  async #answered<Value>(value: Value | Promise<Value>): Promise<Value | undefined> {
     let result: Value | undefined;
     void Promise.resolve(value).then(
       (it) => {
@@ -345,10 +345,10 @@ export class World {
   /** Every client comes back and gets everything that is left; then nothing that it must get may be missing. */
   async finish(): Promise<void> {
     for (const wire of this.backend.wires) wire.restore();
-    await this.#settle(() => this.#underWay.size === 0);
+    await this.#synchronize(() => this.#underWay.size === 0);
     for (let round = 0; round < 3; round++) {
       for (const client of this.clients) if (!client.place) await this.#reconnect(client, this.#place(client.number));
-      await this.#settle(() => this.places.every(({ node }) => node.isQuiet));
+      await this.#synchronize(() => this.places.every(({ node }) => node.isQuiet));
     }
     const stored = (await this.backend.stored()).flatMap((text) => /"data":"(\d+)"/.exec(text)?.[1] ?? []);
     const isStored = new Set(stored.map((number) => this.events[Number(number)]));
@@ -357,7 +357,7 @@ export class World {
   }
 
   /** Both nodes have taken what either has published, and a condition holds. */
-  async #settle(holds: () => boolean): Promise<void> {
+  async #synchronize(holds: () => boolean): Promise<void> {
     const positions: (number | undefined)[] = this.places.map(() => undefined);
     for (const [at, { node }] of this.places.entries())
       this.#await(
@@ -370,7 +370,7 @@ export class World {
     for (let count = 0; !(isThere() && holds()); count++) {
       assert.ok(
         count < 20_000,
-        `it does not settle: ${positions}, ${this.places.map(({ node }) => node.history.last)}`,
+        `the nodes do not synchronize: ${positions}, ${this.places.map(({ node }) => node.history.last)}`,
       );
       for (const { node } of this.places) node.acknowledge();
       await this.backend.wait(1);
