@@ -141,7 +141,8 @@ export class App {
     const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
     const batchLimits = { maxEvents: config.publish.max_batch, maxBytes: config.publish.max_batch_bytes };
     const queue = new CompileQueue(clock);
-    const common = { hub, base, settings, date, now: () => clock.now() };
+    const offersGzip = config.stream.compression !== "off";
+    const common = { hub, base, settings, offersGzip, date, now: () => clock.now() };
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
     const bodies = new LargeBodyQueue(clock);

@@ -2,6 +2,7 @@
 import { SignJWT } from "jose";
 import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
+import { Compression } from "../../src/delivery/compression.js";
 import type { History } from "../../src/delivery/history.js";
 import { KeptTopics } from "../../src/delivery/kept-topics.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
@@ -155,6 +156,12 @@ export class Web {
       base: hubUrl(this.config),
       rules,
       random: () => 0.5,
+      compression: new Compression({
+        ...{ mode: this.config.stream.compression, clock },
+        failed: (error) => {
+          throw error;
+        },
+      }),
     });
     visible.limit(new TopicLimits(rules, this.hub.topics));
     visible.keep(new KeptTopics(rules, this.hub.topics));
