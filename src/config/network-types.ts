@@ -58,6 +58,21 @@ function isJwksUrl(value: unknown): value is string {
   return protocol === "https:" || (protocol === "http:" && isLoopback);
 }
 
+/** Where a webhook is sent. A password in it would be shown. */
+export const webhookUrlType: ValueType<string> = {
+  expected: "an http:// or https:// URL without user and password",
+  word: "url",
+  read: (value) => (isWebhookUrl(value) ? value : new Invalid(webhookUrlType.expected)),
+  print: tomlString,
+};
+
+function isWebhookUrl(value: unknown): value is string {
+  if (typeof value !== "string" || value.length > 2000 || !/^https?:\/\//.test(value) || !URL.canParse(value))
+    return false;
+  const { username, password } = new URL(value);
+  return username === "" && password === "";
+}
+
 /** A NATS server. Its user and password are not printed. */
 export const natsServerType: ValueType<string> = {
   expected: "a NATS address",

@@ -52,6 +52,8 @@ export interface EventLog {
 
 /** What tells backends of clients. */
 export interface ClientEvents {
+  /** Applies other webhooks. */
+  reload(config: Config): void;
   close(): Promise<void>;
 }
 

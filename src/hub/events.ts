@@ -65,7 +65,21 @@ export interface RequestEvent {
   readonly reason: string | undefined;
 }
 
-export type DaemonEvent = DeliveryEvent | LinkEvent | AdoptionEvent | IngressEvent | RequestEvent | ConditionEvent;
+/** Events were removed from those that wait for a [[webhook]]: there were too many, or they were too old. */
+export interface WebhookEvent {
+  readonly type: "webhookEventsLost";
+  readonly webhook: string;
+  readonly count: number;
+}
+
+export type DaemonEvent =
+  | DeliveryEvent
+  | LinkEvent
+  | AdoptionEvent
+  | IngressEvent
+  | RequestEvent
+  | WebhookEvent
+  | ConditionEvent;
 
 /** The member of DaemonEvent of this type. */
 export type EventOf<Type extends DaemonEvent["type"]> = Extract<DaemonEvent, { readonly type: Type }>;

@@ -49,7 +49,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   jose: /^http\/auth\//,
   "prom-client": /^observability\/metrics\//,
   "node-sqlite3-wasm": /^mongrel2\/mongrel2-database\.ts$/,
-  lmdb: /^storage\/(lmdb\/lmdb-store|clients\/client-files)\.ts$/,
+  lmdb: /^storage\/(lmdb\/lmdb-store|clients\/client-files|client-events\/lmdb-event-store)\.ts$/,
 };
 
 /** A longer file or function needs a reason, given where it begins: "// Long because ...". */

@@ -1,5 +1,6 @@
 /** The parts of the daemon that a snapshot reads. The composition root (daemon.ts) adds each when it has started. */
 import type { FeedStatus } from "../../client-events/event-feed.js";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { History } from "../../delivery/history.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
@@ -24,6 +25,7 @@ export class DaemonState {
   conditions: Conditions | undefined;
   /** The PUB socket for client events; absent = there is none. */
   eventFeed: (() => FeedStatus) | undefined;
+  webhooks: () => readonly WebhookStatus[] = () => [];
   readonly servers: ServerState[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -48,6 +50,7 @@ export class DaemonState {
     history: this.history && historySnapshot(this.history),
     nodes: this.nodes?.snapshot(),
     eventFeed: this.eventFeed?.(),
+    webhooks: this.webhooks(),
     conditions: this.conditions?.active ?? [],
   });
 }

@@ -1,5 +1,6 @@
 /** The JSON of GET /status; `m2push status` reads it. Names are public: durations end in their unit, rates in PerSecond. */
 import type { FeedStatus } from "../../client-events/event-feed.js";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 import type { MetricsObserver } from "../metrics/metrics-observer.js";
@@ -52,6 +53,7 @@ export interface Status {
   readonly nodes: readonly NodeSnapshot[] | null;
   /** The PUB socket of [events] zmq; null = there is none. */
   readonly eventFeed: FeedStatus | null;
+  readonly webhooks: readonly WebhookStatus[];
 }
 
 export interface StatusParts {
@@ -83,6 +85,7 @@ export function statusOf({ version, metrics, sampler, snapshot }: StatusParts): 
     history: now.history ?? null,
     nodes: now.nodes?.map((node) => ({ ...node, heard: round(node.heard) })) ?? null,
     eventFeed: now.eventFeed ?? null,
+    webhooks: now.webhooks,
   };
 }
 

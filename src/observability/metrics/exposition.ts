@@ -5,6 +5,7 @@
  */
 
 import { Counter, Gauge, type Registry } from "prom-client";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { LabelledCounter, ServerCounters } from "./counters.js";
 import type { MetricsObserver } from "./metrics-observer.js";
@@ -54,6 +55,8 @@ export class Exposition {
     const lagOf = (all: readonly NodeSnapshot[]) => all.find(({ self }) => self)?.lag ?? 0;
     const conditions = () => this.#now.conditions.map(({ code, subject }): Row => [[code, subject], 1]);
     const of = ["server"];
+    const webhooks = (value: (webhook: WebhookStatus) => number) => () =>
+      this.#now.webhooks.map((webhook): Row => [[webhook.name], value(webhook)]);
     return [
       ["gauge", "clients", "Connected clients.", of, servers(({ clients }) => clients)],
       [
@@ -118,6 +121,14 @@ export class Exposition {
         [],
         () => (this.#now.eventFeed ? [one(this.#now.eventFeed.subscribers)] : []),
       ],
+      ["gauge", "webhook_pending_events", "Events that wait for a webhook.", ["webhook"], webhooks((it) => it.pending)],
+      [
+        "gauge",
+        "webhook_oldest_seconds",
+        "Age of the oldest event that waits for a webhook.",
+        ["webhook"],
+        webhooks((it) => it.oldestSeconds),
+      ],
       [
         "gauge",
         "cluster_nodes",
@@ -141,6 +152,8 @@ export class Exposition {
     const servers = (value: (server: ServerCounters) => number) => () =>
       [...counters.servers].map(([name, server]): Row => [[name], value(server)]);
     const counts = (them: LabelledCounter) => () => [...them].map(({ values, count }): Row => [values, count]);
+    const webhooks = (value: (webhook: WebhookStatus) => number) => () =>
+      this.#now.webhooks.map((webhook): Row => [[webhook.name], value(webhook)]);
     const of = ["server"];
     const why = ["server", "reason"];
     return [
@@ -263,6 +276,21 @@ export class Exposition {
         "Client events that slow subscribers of [events] zmq have lost, counted once for each. Absent over libzmq.",
         [],
         () => (typeof this.#now.eventFeed?.dropped === "number" ? [one(this.#now.eventFeed.dropped)] : []),
+      ],
+      [
+        "counter",
+        "webhook_events_sent_total",
+        "Events that a webhook has taken.",
+        ["webhook"],
+        webhooks((it) => it.sent),
+      ],
+      ["counter", "webhook_failures_total", "Failed webhook requests.", ["webhook"], webhooks((it) => it.failures)],
+      [
+        "counter",
+        "webhook_events_lost_total",
+        "Events that were removed before a webhook got them: there were too many, or they were too old.",
+        ["webhook"],
+        webhooks((it) => it.lost),
       ],
       [
         "counter",

@@ -44,6 +44,7 @@ export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
   conditions: [],
   nodes: undefined,
   eventFeed: undefined,
+  webhooks: [],
   ...changes,
 });
 
