@@ -186,7 +186,7 @@ function facts(status) {
     ["History", history ? `${figure(history.count)} events` : "not open"],
     ["Uptime", duration(uptimeSeconds)],
   ];
-  const field = element("dd", { id: "state" });
+  const field = element("dd", {}, element("span", { id: "state" }));
   const cells = rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
   at("facts").replaceChildren(element("div", {}, element("dt", {}, "State"), field), ...cells);
   state(status.ready ? "ready" : "not ready");

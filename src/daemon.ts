@@ -18,18 +18,18 @@ import { startClientEvents } from "./daemon/client-events.js";
 import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
-import { internalPublicationFailed } from "./daemon/internal-errors.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
 import { isReservedTopic } from "./daemon/reserved-topics.js";
+import { startBeacon } from "./daemon/start-beacon.js";
 import { startObservers } from "./daemon/start-observers.js";
+import { startTraces } from "./daemon/start-traces.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
 import { Presence } from "./http/mercure/presence.js";
 import { Router } from "./http/router.js";
-import { Beacon } from "./hub/beacon.js";
 import { Hub } from "./hub/hub.js";
 import { socketObserver } from "./ingress/socket-observer.js";
 import { TopicRules } from "./matching/topic-rules.js";
@@ -45,6 +45,7 @@ import { packageVersion } from "./util/package-version.js";
 /** In the order of the start. */
 const PARTS: readonly Part[] = [
   { name: "observers", start: startObservers },
+  { name: "traces", start: startTraces, stop: (it) => it.traces?.close() },
   {
     name: "connection caps",
     start: (it) => {
@@ -194,7 +195,9 @@ async function startHub(context: DaemonContext): Promise<void> {
     presenceListener: context.presence,
     presence: context.presence,
     isFlooded: () => publishers.hasBacklog,
+    queued: context.metrics.hotTopics.published,
     rules,
+    traces: context.traces?.tracer,
     random: Math.random,
     selectionLimits: { maxScan: initial.history.max_latest_scan, maxEvents: initial.history.max_latest },
   });
@@ -203,7 +206,8 @@ async function startHub(context: DaemonContext): Promise<void> {
   const repeated = () => observe({ type: "publicationRepeated" });
   context.rates = new RateLimiter(initial.publish, clock, rules);
   const { rates } = context;
-  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, ...topics });
+  const traces = context.traces?.tracer;
+  context.publisher = new Publisher({ hub: context.hub, keys: history, repeated, rates, traces, ...topics });
   context.remover = new Remover({ hub: context.hub, history, rates });
   await context.hub.start();
   await applyTopicRules(context);
@@ -237,6 +241,7 @@ function startHttp(context: DaemonContext): void {
     publisher: started(context.publisher, "the publisher"),
     remover: started(context.remover, "the publisher"),
     rules: started(context.rules, "the event log"),
+    traces: context.traces?.tracer,
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     isRevoked: (token) => started(context.revocations, "the hub").isRevoked(token),
     warn: (warning) => log.warn({ event: "key" }, warning),
@@ -260,17 +265,10 @@ async function startIngress(context: DaemonContext): Promise<void> {
     post: hub.post.bind(hub),
     publisher: started(context.publisher, "the publisher"),
     rates: started(context.rates, "the rates"),
+    traces: context.traces?.tracer,
     batchLimits: { maxEvents: initial.publish.max_batch, maxBytes: initial.publish.max_batch_bytes },
     isReserved: isReservedTopic(context),
     rejected: (error: M2pushError) => observe({ type: "publicationRejected", source: "zmq", error }),
   };
   await started(publishers, "the hub").start(options, (address) => socketObserver(address, conditions, observe));
-}
-
-function startBeacon(context: DaemonContext): void {
-  const { initial, observe, options } = context;
-  const hub = started(context.hub, "the hub");
-  const failed = internalPublicationFailed(observe, options.log);
-  context.beacon = new Beacon({ clock: options.clock, publish: (draft) => void hub.publish(draft).catch(failed) });
-  context.beacon.start(initial.beacon);
 }

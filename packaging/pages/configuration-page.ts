@@ -29,6 +29,8 @@ variables override the file, the file overrides the defaults.
   the next start; the daemon logs their names. An invalid file changes nothing.
 - **Checking**: \`m2push config --check -c FILE\` reports all errors at once. \`m2push config --print -c FILE\` prints every key with its
   value and the source of the value.
+- **Editors**: the first line \`#:schema ./m2push.schema.json\` gives editors that know TOML (taplo, Even Better TOML) completion, texts and
+  faults; \`m2push config --schema\` prints that JSON Schema.
 `;
 
 export function configurationPage(): string {

@@ -5,6 +5,7 @@ import { addConfig } from "./config-command.js";
 import { addDoctor } from "./doctor-command.js";
 import { addHistory } from "./history-command.js";
 import { addKeygen } from "./keygen-command.js";
+import { addLoad } from "./load-command.js";
 import { createProgram } from "./program.js";
 import { addPublish } from "./publish-command.js";
 import { addServe } from "./serve-command.js";
@@ -25,6 +26,7 @@ const COMMANDS: readonly ((program: Command) => void)[] = [
   addTopic,
   addToken,
   addHistory,
+  addLoad,
   addKeygen,
   addCompletion,
 ];

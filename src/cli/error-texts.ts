@@ -7,12 +7,17 @@ export const errorTexts = {
   zmqOff: '[publish] zmq is ""; fix: pass --zmq ADDRESS or --url URL',
   purgeTarget: "purge needs one of --topic, --id and --before",
   purgeTime: '--before must be a time such as "2026-12-01T12:00:00Z", or an age such as "24h"',
-  purgeCluster:
-    "events of a cluster cannot be removed; fix: publish them with a ttl, or let [history] max_age trim them",
   purgeToken: "--token needs --url",
   purgeOptions: "--topic, --id, --before, --url and --token are options of purge",
+  loadZmqOff: '[publish] zmq is ""; fix: pass --zmq ADDRESS, --publish-url URL, or --events 0 to only listen',
+  loadForeign: (hosts: string, clients: number, events: number) =>
+    `${hosts} is not this machine: this opens ${clients} connections and publishes ${events} events a second there; fix: add --yes if that installation is yours`,
   tokenCharacters: "the access token has characters that no token has; fix: pass the JWT alone",
   sinceTime: 'Expected a time such as "2026-12-01T12:00:00Z", or a duration such as "10m".',
+  backupFolder: (action: string) => `${action} needs a folder; fix: m2push history ${action} FOLDER`,
+  backupCluster:
+    "the history of a cluster is a JetStream stream; fix: use `nats stream backup`, or `m2push history export`, which disturbs no daemon",
+  damagedBackup: (damage: string) => `${damage}, and their events are missing; all others are there`,
   nothingStored: 'no events are stored: [history] store is "memory" and [cluster] nats is empty',
   incompleteExport: (lost: string) => `${lost}; all other events were exported`,
 } as const;

@@ -1,4 +1,5 @@
-/** `m2push history purge`: removes stored events, through a hub that runs, or from the data folder of a daemon that is stopped. */
+/** `m2push history purge`: removes stored events, through a hub that runs, or from the JetStream stream of a cluster or the data folder of a daemon that is
+ * stopped. */
 import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
 import type { RemovalTarget } from "../protocol/removal.js";
@@ -33,11 +34,15 @@ export function purgeTarget({ topic, id, before }: PurgeOptions, now: number): R
 export async function purge(
   target: RemovalTarget,
   { url, token }: PurgeOptions,
-  { cluster, history }: Config,
+  config: Config,
   clock: Clock,
 ): Promise<number> {
+  const { cluster, history } = config;
   if (url) return purgeThroughHub(target, url, token);
-  if (cluster.nats.length > 0) throw new M2pushError("unsupported", errorTexts.purgeCluster);
+  if (cluster.nats.length > 0) {
+    const { purgeStream } = await import("../cluster/purge-stream.js");
+    return purgeStream(config, target, clock);
+  }
   const { purgeHistory } = await import("../storage/history-archive.js");
   return purgeHistory(history.path, target, clock);
 }

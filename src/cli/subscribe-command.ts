@@ -1,20 +1,17 @@
 /** `m2push subscribe`: prints the events of a hub, or runs a command for each, until a signal ends it. */
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { M2pushError } from "../errors.js";
-import { hubUrl } from "../http/app.js";
 import { printableLine } from "../util/escape.js";
 import { parseTime } from "../util/rfc3339.js";
 import { parseDuration } from "../util/units.js";
 import { errorTexts } from "./error-texts.js";
+import { hubTarget, type TokenOptions, tokenFrom, tokenOptions } from "./hub-target.js";
 import { type Io, processIo } from "./io.js";
 import { addFileOption, loadFor, readUrl } from "./options.js";
 import { type HandleEvent, printData, printJson, runCommandFor } from "./subscribe/event-output.js";
 import { isSendable } from "./subscribe/event-stream.js";
 import { type FollowObserver, follow, secondsText } from "./subscribe/follow.js";
 
-interface SubscribeOptions {
+interface SubscribeOptions extends TokenOptions {
   readonly topic?: readonly string[];
   readonly latest?: true;
   readonly last?: number;
@@ -23,8 +20,6 @@ interface SubscribeOptions {
   readonly json?: true;
   readonly exec?: string;
   readonly count?: number;
-  readonly token?: string;
-  readonly tokenFile?: string;
 }
 
 const DESCRIPTION =
@@ -70,10 +65,7 @@ function subscriptionOptions(): Option[] {
       "--last-event-id <id>",
       "continue after this event; earliest: with everything that the hub has",
     ).argParser(readEventId),
-    new Option("--token <jwt>", "access token (default: the variable M2PUSH_TOKEN)"),
-    new Option("--token-file <file>", "file with the access token; it is read again before each connection").conflicts(
-      "token",
-    ),
+    ...tokenOptions(),
   ];
 }
 
@@ -96,7 +88,7 @@ async function subscribe(command: Command, given: URL | undefined, options: Subs
   try {
     const { lastEventId = "" } = options;
     const { clock } = io;
-    const token = () => tokenOf(options, io);
+    const token = () => tokenFrom(options, io);
     const target = { url, token, lastEventId, signal: stop.signal, clock, random: Math.random };
     await follow(target, observerOf(handle, options, report));
   } finally {
@@ -129,12 +121,9 @@ function targetOf(
   { topic, latest, last, since }: SubscribeOptions,
   io: Io,
 ): { readonly url: URL; readonly topics: readonly string[] } {
-  const config = given === undefined ? loadFor(command, io).config : undefined;
-  const url = new URL(given ?? hubUrl(config as NonNullable<typeof config>));
+  const { url, parameter, hasOwnTopics } = hubTarget(given, () => loadFor(command, io).config);
   const { searchParams } = url;
-  const parameter = config?.hub.protocol === "draft-08" ? "match" : "topic";
-  const hasOwn = searchParams.has("topic") || [...searchParams.keys()].some((name) => name.startsWith("match"));
-  for (const name of topic ?? (hasOwn ? [] : [ALL_TOPICS])) searchParams.append(parameter, name);
+  for (const name of topic ?? (hasOwnTopics ? [] : [ALL_TOPICS])) searchParams.append(parameter, name);
   if (latest) searchParams.set("latest", "1");
   if (last !== undefined) searchParams.set("last", String(last));
   if (since !== undefined) searchParams.set("since", since);
@@ -151,22 +140,6 @@ function handlerOf(
   const { cwd, env, stdout } = io;
   if (exec !== undefined) return runCommandFor({ command: exec, topics, cwd, env, failed: report });
   return json ? printJson(stdout, signal) : printData(stdout, signal);
-}
-
-function tokenOf({ token, tokenFile }: SubscribeOptions, { env, cwd }: Io): string | undefined {
-  const text =
-    tokenFile === undefined ? (token ?? (env.M2PUSH_TOKEN || undefined)) : readToken(resolve(cwd, tokenFile));
-  if (text === undefined || /^[\x21-\x7e]+$/.test(text)) return text;
-  throw new M2pushError("config_invalid", errorTexts.tokenCharacters);
-}
-
-function readToken(path: string): string {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new M2pushError("config_invalid", `--token-file: cannot read ${path} (${code})`, { cause });
-  }
 }
 
 function readEventId(text: string): string {

@@ -7,6 +7,7 @@ import { issueKey } from "../http/auth/issue-key.js";
 import { DATABASE_FILE, Mongrel2Process } from "../mongrel2/mongrel2-process.js";
 import type { Logger } from "../observability/log/logger.js";
 import { type Cancel, systemClock } from "../util/clock.js";
+import { LOCAL_NAMES, withLocalPublishers } from "./local-publishers.js";
 import { addConfigOptions, addSharedOption } from "./options.js";
 import { checkAddresses, webAddress, whenAnswered } from "./preflight.js";
 import { runDaemon, type Sidecar } from "./run-daemon.js";
@@ -48,7 +49,8 @@ function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
       checkAddresses(conf, config);
       const key = await issuedKey(config);
       const hosts = servedHosts(conf, config);
-      return (read) => withDatabase(withHosts(hosts, withKey(key, read)));
+      const { isLoopback } = webAddress(conf);
+      return (read) => withDatabase(withHosts(hosts, withKey(key, withLocalPublishers(read, isLoopback))));
     },
     async start() {
       await child.start();
@@ -87,9 +89,7 @@ function withKey(keyFile: string | undefined, config: Config): Config {
 
 /** On a loopback address, accepts only the names of this machine and the host of the hub's origin (a proxy): stops DNS rebinding. */
 function servedHosts(conf: string, { hub }: Config): readonly string[] {
-  return webAddress(conf).isLoopback
-    ? [...new Set(["localhost", "127.0.0.1", "[::1]", new URL(hub.origin).hostname])]
-    : [];
+  return webAddress(conf).isLoopback ? [...new Set([...LOCAL_NAMES, new URL(hub.origin).hostname])] : [];
 }
 
 function withHosts(hosts: readonly string[], config: Config): Config {

@@ -11,23 +11,28 @@
  * stream has a new epoch or was trimmed beyond the daemon's location.
  */
 import type { GapReason } from "../delivery/reasons.js";
-import { M2pushError, messageOf, ProtocolError } from "../errors.js";
+import { M2pushError, messageOf } from "../errors.js";
 import type { Bus, Deliver, PublishedEvent } from "../hub/bus.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import { backoff } from "../util/backoff.js";
 import { CancellableSleep } from "../util/cancellable-sleep.js";
 import { type Clock, waitAtMost } from "../util/clock.js";
 import { Throttle } from "../util/throttle.js";
 import type { StreamObserver } from "./cluster-conditions.js";
 import type { ClusterHistory } from "./cluster-history.js";
+import { HoleCheck } from "./hole-check.js";
 import { KeyedStreamPublisher, spreadKey } from "./keyed-stream-publisher.js";
 import type { Nodes } from "./nodes.js";
 import { readKeys } from "./read-keys.js";
+import { decodeMark, floorBefore, readRemovals } from "./removal-notes.js";
+import { RemovalWorker } from "./removal-worker.js";
 import { StallDetector } from "./stall-detector.js";
 import { eventError, StreamPublisher } from "./stream-publisher.js";
 import { decodeStreamRecord } from "./stream-record.js";
 import type { Dial, StreamConsumer, StreamMessage, StreamSession, StreamState } from "./stream-session.js";
 import { type StreamLocation, StreamValidator } from "./stream-validator.js";
+import { TakenSequences } from "./taken-sequences.js";
 
 export interface ClusterBusOptions extends StreamObserver {
   readonly dial: Dial;
@@ -38,6 +43,8 @@ export interface ClusterBusOptions extends StreamObserver {
   readonly newEpoch: () => string;
   /** Unique to this process: the prefix of its message ids. */
   readonly name: string;
+  /** A number from 0 up to 1. */
+  readonly random: () => number;
   /** Receives warnings for operators, throttled by kind. */
   readonly warn: (warning: string) => void;
 }
@@ -57,6 +64,8 @@ export class ClusterBus implements Bus {
   readonly #options: ClusterBusOptions;
   readonly #publisher: StreamPublisher;
   readonly #keyedPublisher: KeyedStreamPublisher;
+  readonly #taken: TakenSequences;
+  readonly #removalWorker: RemovalWorker;
   readonly #validator: StreamValidator;
   readonly #stallDetector = new StallDetector();
   readonly #warningThrottle: Throttle;
@@ -79,9 +88,18 @@ export class ClusterBus implements Bus {
   constructor(options: ClusterBusOptions) {
     this.#options = options;
     this.#publisher = new StreamPublisher(options.clock, options.name, options.refused);
+    const { clock, history } = options;
+    const taken = new TakenSequences(clock, () => history.last);
+    this.#taken = taken;
     this.#keyedPublisher = new KeyedStreamPublisher({
-      ...options,
+      ...{ clock, history, taken },
       publish: (draft) => this.#publisher.publish(draft),
+    });
+    this.#removalWorker = new RemovalWorker({
+      ...options,
+      newId: () => this.#publisher.newId(),
+      taken: (sequence) => taken.waitFor(sequence),
+      warn: (warning) => this.#warn("removal", warning),
     });
     this.#warningThrottle = new Throttle(options.clock, WARNING_INTERVAL_MS);
     this.#retrySleep = new CancellableSleep(options.clock);
@@ -130,8 +148,14 @@ export class ClusterBus implements Bus {
     return Promise.all(spreadKey(drafts).map((draft) => this.publish(draft).catch(eventError)));
   }
 
-  remove(): Promise<Publication> {
-    return Promise.reject(new ProtocolError("unsupported", "removal is not supported in a cluster"));
+  /** Resolves when this daemon has taken the record: then nobody gets from it what was removed. */
+  async remove(removal: Removal): Promise<Publication> {
+    if (!this.#deliver || this.#isClosed) return rejectNotTaking();
+    const publication = await this.#publisher.remove(removal);
+    if (!(await this.#taken.waitFor(publication.offset)))
+      throw new M2pushError("unavailable", "the stream has stored the removal, and did not deliver it yet");
+    this.#removalWorker.published(publication.offset);
+    return publication;
   }
 
   async close(): Promise<void> {
@@ -189,11 +213,13 @@ export class ClusterBus implements Bus {
       end = resolve;
     });
     await this.#readKeys(session);
-    const consumer = await session.follow(history.last + 1, (message) => this.#takeMessage(message, end), end);
+    const holes = this.#holeCheck(session, (message) => this.#takeMessage(message, end), end);
+    const consumer = await session.follow(history.last + 1, (message) => holes.take(message), end);
     const inspect = async () => {
       const state = await this.#inspect(session, consumer);
       if (typeof state === "string") end(state);
       else if (this.#stallDetector.isStalled(history.last, state.last)) end("it had stalled");
+      this.#removalWorker.check();
     };
     const stopWatching = clock.every(INSPECT_INTERVAL_MS, () => void inspect().catch((error) => end(messageOf(error))));
     try {
@@ -205,8 +231,19 @@ export class ClusterBus implements Bus {
       return await Promise.race([ended, closed]);
     } finally {
       stopWatching();
+      holes.stop();
       consumer.stop();
     }
+  }
+
+  #holeCheck(session: StreamSession, take: (message: StreamMessage) => void, failed: (why: string) => void): HoleCheck {
+    const { history } = this.#options;
+    const inspect = async () => {
+      const state = await session.inspect();
+      if (state?.epoch !== history.epoch) throw new M2pushError("unavailable", "the stream was replaced");
+      await history.inspected(session, state);
+    };
+    return new HoleCheck({ last: () => history.last, take, inspect, failed });
   }
 
   /** Once: later, the daemon takes every message itself. */
@@ -230,7 +267,7 @@ export class ClusterBus implements Bus {
     if (state?.epoch !== history.epoch) return "the stream was replaced";
     if (state.leader !== leader) return "another server leads the stream";
     this.#validator.confirm(last);
-    history.updateState(state);
+    await history.inspected(session, state);
     this.#keyedPublisher.inspected(state.last);
     return state;
   }
@@ -241,6 +278,7 @@ export class ClusterBus implements Bus {
     nodes.connect(session);
     this.#publisher.connect(session, history.epoch);
     this.#keyedPublisher.connected();
+    this.#removalWorker.connect(session);
     this.#reportConnection(undefined);
     if (history.last >= this.#validatedLast) this.#resolveWarm();
   }
@@ -251,6 +289,7 @@ export class ClusterBus implements Bus {
     this.#options.nodes.connect(undefined);
     this.#publisher.disconnect(why);
     this.#keyedPublisher.disconnected();
+    this.#removalWorker.connect(undefined);
     this.#reportConnection(why);
   }
 
@@ -267,13 +306,15 @@ export class ClusterBus implements Bus {
     if (state.differs) this.#warn("limits", state.differs);
     this.#validatedLast = state.last;
     if (isNew || !this.#isBaseKnown) {
-      const base = ((await session.find(state.epoch)) ?? state.last + 1) - 1;
+      const { mark, records } = await readRemovals(session, state.epoch, state.last);
+      const base = floorBefore((await session.find(state.epoch)) ?? state.last + 1, mark);
       const last = isFirst ? Math.max(base, state.last - WARMUP_MESSAGES) : base;
       if (isNew) this.#startEpoch({ epoch: state.epoch, last, stamp: "" });
+      history.beginRemovals(mark, records);
       history.setBase(base);
       this.#isBaseKnown = true;
     }
-    history.updateState(state);
+    await history.inspected(session, state);
     if (isNew && !isFirst) this.#notifyGap("unknown");
     else if (history.last < history.floor) this.#reportLost(history.floor);
   }
@@ -292,15 +333,24 @@ export class ClusterBus implements Bus {
       end("the stream has another epoch");
       return;
     }
-    if (sequence > history.last + 1) this.#reportLost(sequence - 1);
+    if (sequence > history.last + 1 && history.floor > history.last)
+      this.#reportLost(Math.min(history.floor, sequence - 1));
     const publication = isOurs ? decodeStreamRecord(message, epoch) : "it is of another epoch";
     this.#location = { epoch: history.epoch, last: sequence, stamp };
     this.#validator.noteTaken(message);
     if (typeof publication === "string") this.reportForeignMessage(sequence, publication);
-    else if (publication && !history.keys.isRepeat(publication, epoch)) this.#deliverOne(publication);
+    else if (!publication) this.#takeNote(message);
+    else if (!history.keys.isRepeat(publication, epoch)) this.#deliverOne(publication);
     history.skip(sequence);
-    this.#keyedPublisher.taken(sequence);
+    this.#taken.taken(sequence);
     if (sequence >= this.#validatedLast) this.#resolveWarm();
+  }
+
+  #takeNote({ data }: StreamMessage): void {
+    const mark = decodeMark(data);
+    if (!mark) return;
+    this.#options.history.noteRemovals(mark);
+    this.#removalWorker.marked();
   }
 
   /** Before start(), nothing is sent. */
@@ -322,7 +372,7 @@ export class ClusterBus implements Bus {
     this.#warn("foreign", `skipped message ${sequence} of the stream: ${why}`);
   }
 
-  #warn(kind: "following" | "limits" | "rolled back" | "foreign", warning: string): void {
+  #warn(kind: "following" | "limits" | "rolled back" | "foreign" | "removal", warning: string): void {
     if (this.#isClosed) return;
     this.#warningThrottle.run(kind, (suppressed) => {
       this.#options.warn(suppressed > 0 ? `${warning} (and ${suppressed} more of this kind)` : warning);

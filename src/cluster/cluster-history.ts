@@ -7,14 +7,16 @@
  */
 import type { EqualIds, History, HistoryPage, ReadOptions } from "../delivery/history.js";
 import type { KeyLimits } from "../delivery/recent-keys.js";
-import { Removals } from "../delivery/removals.js";
+import type { PositionedRemoval, RemovalSet, Removals } from "../delivery/removals.js";
 import { offsetOf } from "../protocol/position.js";
 import type { Publication } from "../protocol/publication.js";
 import type { KeyEntry } from "../protocol/stored-key.js";
 import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
 import { ClusterKeys } from "./cluster-keys.js";
+import { ClusterRemovals } from "./cluster-removals.js";
 import { EpochMap } from "./epoch-map.js";
 import { pageOf, RangeCache, startsWithHole } from "./range-cache.js";
+import { findMark, findRemovedId, NO_MARK, type RemovalMark } from "./removal-notes.js";
 import { keyOf } from "./stream-record.js";
 import type { StreamSession, StreamState } from "./stream-session.js";
 
@@ -47,13 +49,15 @@ export class ClusterHistory implements History {
   #newestAt = 0;
   /** Of every epoch that this process has seen. */
   readonly keys: ClusterKeys;
-  readonly removals = new Removals();
+  readonly #removals = new ClusterRemovals();
   /** Of what this process has taken: of older messages it is not known. */
   #hasFinal = false;
   readonly #ranges: RangeCache;
   #epochMap = new EpochMap();
   #tail: History;
   #baseOffset = 0;
+  /** The oldest message of the stream at its last inspection. */
+  #oldest = 1;
   #floor = 0;
   /** At or above the tail's last: a message that is no publication has an offset as well. */
   #last = 0;
@@ -104,6 +108,7 @@ export class ClusterHistory implements History {
 
   /** Begins a new epoch: drops everything. The events after `last` will be appended. */
   startEpoch(epoch: string, last: number): void {
+    this.beginRemovals(NO_MARK, []);
     this.#startTail(epoch, last);
     this.#holes = Number.POSITIVE_INFINITY;
     this.#last = last;
@@ -116,7 +121,43 @@ export class ClusterHistory implements History {
   /** The offsets of this epoch are those above `base`. */
   setBase(base: number): void {
     this.#baseOffset = base;
+    this.#oldest = base + 1;
     this.#floor = base;
+  }
+
+  get removals(): Removals {
+    return this.#removals.filter;
+  }
+
+  /** What this node has not taken itself. */
+  beginRemovals(mark: RemovalMark, records: readonly PositionedRemoval[]): void {
+    this.#removals.begin(mark, records);
+  }
+
+  /** See ClusterRemovals.mark and unapplied. */
+  get removalMark(): RemovalMark {
+    return this.#removals.mark;
+  }
+
+  get unapplied(): RemovalSet | undefined {
+    return this.#removals.unapplied;
+  }
+
+  /** A mark was taken from the stream. */
+  noteRemovals(mark: RemovalMark): void {
+    const { applied } = this.#removals.mark;
+    this.#removals.note(mark);
+    this.#updateFloor();
+    if (mark.applied > applied) void this.#forgetRemoved(mark.applied);
+  }
+
+  /** The filter stays until nothing in memory can show what was removed. Never rejects. */
+  async #forgetRemoved(through: number): Promise<void> {
+    const { epoch } = this;
+    const tail = this.#tail;
+    while (tail === this.#tail && tail.removals.size > 0) await new Promise((resolve) => setImmediate(resolve));
+    await this.#ranges.drop((publication) => this.removals.has(publication));
+    if (epoch === this.epoch) this.#removals.forget(through);
   }
 
   /** NATS is connected, or (undefined) disconnected. */
@@ -125,12 +166,27 @@ export class ClusterHistory implements History {
     if (session) for (const resume of this.#sessionWaiters.splice(0)) resume(session);
   }
 
-  /** What the stream holds. */
-  updateState({ first, last, count, bytes }: StreamState): void {
-    this.#floor = Math.max(this.#baseOffset, first - 1);
+  /** What the stream holds. Asks it whether its oldest messages were removed where some are missing. */
+  async inspected(session: StreamSession, state: StreamState): Promise<void> {
+    if (state.first - 1 > this.#floor) {
+      const { epoch } = state;
+      const { mark } = await findMark(session, epoch);
+      if (epoch !== this.epoch) return;
+      this.#removals.explain(mark);
+    }
+    this.#updateState(state);
+  }
+
+  #updateFloor(): void {
+    this.#floor = Math.max(this.#baseOffset, this.#removals.floorBefore(this.#oldest));
+  }
+
+  #updateState({ first, last, count, bytes }: StreamState): void {
+    this.#oldest = first;
+    this.#updateFloor();
     this.#measuredAt = this.#options.clock.monotonic();
     const holes = last + 1 - first - count;
-    if (holes > this.#holes) this.#dropCaches();
+    if (this.#removals.isUnexpected(holes - this.#holes)) this.#dropCaches();
     this.#holes = holes;
     this.#measuredThrough = last;
     this.#count = count;
@@ -169,10 +225,12 @@ export class ClusterHistory implements History {
   /** Everything up to this offset is lost. */
   markLost(through: number): void {
     this.skip(through);
-    this.#floor = Math.max(this.#floor, through);
+    this.#baseOffset = Math.max(this.#baseOffset, through);
+    this.#updateFloor();
   }
 
   append({ storedKey, ...publication }: Publication): undefined {
+    if (publication.removes) this.#removals.add(publication);
     this.#newestStamp = publication.time;
     if (publication.isFinal) this.#hasFinal = true;
     this.#newestAt = this.#options.clock.monotonic();
@@ -239,8 +297,9 @@ export class ClusterHistory implements History {
 
   /** Finds out what was trimmed since the last inspection. */
   async #inspectStream(): Promise<void> {
-    const state = await this.#session?.inspect();
-    if (state?.epoch === this.epoch) this.updateState(state);
+    const session = this.#session;
+    const state = await session?.inspect();
+    if (session && state?.epoch === this.epoch) await this.inspected(session, state);
   }
 
   onRepeatedId(listener: (topic: string) => void): void {
@@ -269,10 +328,20 @@ export class ClusterHistory implements History {
       // Without an answer the offset is accepted: a made-up one affects its own client only.
       return state && (state.epoch !== this.epoch || offset > state.last) ? undefined : offset;
     }
-    const stored = session ? await session.find(this.epoch, keyOf(id), which) : recent;
+    const stored = session ? await this.#offsetOf(session, id, which) : recent;
     if (stored !== undefined && stored > this.#floor) return stored;
     const shifted = recent ?? (await this.#epochMap.find(session, this.epoch, id));
     return shifted !== undefined && shifted >= this.#floor ? shifted : undefined;
+  }
+
+  /** The offset of an event with a publisher's id, removed ones included. */
+  async #offsetOf(session: StreamSession, id: string, which: EqualIds): Promise<number | undefined> {
+    const [stored, removed] = await Promise.all([
+      session.find(this.epoch, keyOf(id), which),
+      this.removalMark === NO_MARK ? undefined : findRemovedId(session, this.epoch, id),
+    ]);
+    if (stored === undefined || removed === undefined) return stored ?? removed?.[which];
+    return which === "oldest" ? Math.min(stored, removed.oldest) : Math.max(stored, removed.newest);
   }
 
   /** Waits for a session. Rejects when one that lasts does not answer. */

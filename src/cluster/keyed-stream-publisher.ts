@@ -7,20 +7,19 @@ import { M2pushError, ProtocolError } from "../errors.js";
 import { positionDraft } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import { hashText, type KeyEntry } from "../protocol/stored-key.js";
-import { type Clock, waitAtMost } from "../util/clock.js";
+import type { Clock } from "../util/clock.js";
 import type { ClusterHistory } from "./cluster-history.js";
+import type { TakenSequences } from "./taken-sequences.js";
 
 export interface KeyedStreamPublisherOptions {
   readonly clock: Clock;
   readonly history: Pick<ClusterHistory, "findKey" | "last">;
   readonly publish: (draft: Draft) => Promise<Publication>;
+  readonly taken: Pick<TakenSequences, "waitFor">;
 }
 
 /** A daemon that is this far behind the stream does not answer publications with keys: it may not know a key. */
 const MAX_LAG_MS = 60_000;
-/** How long a publication that the stream has stored may take to come back. */
-const TAKE_TIMEOUT_MS = 5000;
-
 type KeyedDraft = Draft & Required<Pick<Draft, "storedKey">>;
 
 export class KeyedStreamPublisher {
@@ -29,7 +28,6 @@ export class KeyedStreamPublisher {
   #upToDateAt: number | undefined;
   /** The last sequence of the stream at the previous inspection. */
   #inspectedLast = 0;
-  #waiting: { readonly sequence: number; readonly resolve: () => void }[] = [];
 
   constructor(options: KeyedStreamPublisherOptions) {
     this.#options = options;
@@ -49,23 +47,16 @@ export class KeyedStreamPublisher {
     this.#inspectedLast = last;
   }
 
-  /** This daemon has taken the message. */
-  taken(sequence: number): void {
-    if (this.#waiting.length === 0) return;
-    for (const { sequence: awaited, resolve } of this.#waiting) if (awaited <= sequence) resolve();
-    this.#waiting = this.#waiting.filter((it) => it.sequence > sequence);
-  }
-
   /** As Bus.publish. Rejects with "key_reused"; with "unavailable" also while the daemon is not up to date. */
   async publish(draft: KeyedDraft): Promise<Publication> {
-    const { clock, history, publish } = this.#options;
+    const { clock, history, publish, taken } = this.#options;
     if (this.#upToDateAt === undefined) throw unavailable("the daemon is disconnected from NATS");
     if (clock.monotonic() - this.#upToDateAt > MAX_LAG_MS) throw unavailable("the daemon lags behind the stream");
     const { hash } = draft.storedKey;
     const known = history.findKey(hash);
     if (known) return this.#first(draft, known);
     const publication = await publish(draft);
-    if (!(await this.#waitFor(publication.offset)))
+    if (!(await taken.waitFor(publication.offset)))
       throw unavailable("the stream has stored the event, and did not deliver it yet");
     const entry = history.findKey(hash);
     return entry ? this.#first(draft, entry) : publication;
@@ -75,13 +66,6 @@ export class KeyedStreamPublisher {
     if (fingerprint !== draft.storedKey.fingerprint)
       throw new ProtocolError("key_reused", "the idempotency key was used for something else; fix: use a new key");
     return positionDraft(draft, epoch, offset, this.#options.clock.now());
-  }
-
-  async #waitFor(sequence: number): Promise<boolean> {
-    const { clock, history } = this.#options;
-    if (history.last >= sequence) return true;
-    await waitAtMost(clock, TAKE_TIMEOUT_MS, new Promise<void>((resolve) => this.#waiting.push({ sequence, resolve })));
-    return history.last >= sequence;
   }
 }
 

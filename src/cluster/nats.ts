@@ -153,13 +153,22 @@ class NatsSession implements StreamSession {
     return messages;
   }
 
-  async find(epoch: string, key = "*", which: EqualIds = "oldest"): Promise<number | undefined> {
+  async find(epoch: string, key = "*", which: EqualIds = "oldest", after = 0): Promise<number | undefined> {
     const subject = this.#subject(epoch, key);
     // The server takes the second form as well, but the client's types know it only for another request.
     const request: MsgRequest | NextMsgRequest =
-      which === "newest" ? { last_by_subj: subject } : { seq: 1, next_by_subj: subject };
+      which === "newest" ? { last_by_subj: subject } : { seq: after + 1, next_by_subj: subject };
     const message = await this.#message(request as unknown as MsgRequest);
     return message?.seq;
+  }
+
+  async erase(sequence: number): Promise<void> {
+    const { streams } = await this.#manager;
+    try {
+      await streams.deleteMessage(this.#options.stream, sequence, true);
+    } catch (error) {
+      if (await this.#message({ seq: sequence })) throw error;
+    }
   }
 
   async #message(request: MsgRequest): Promise<StoredMsg | null> {
@@ -167,11 +176,12 @@ class NatsSession implements StreamSession {
     return retryWithoutLeader(this.#clock, () => streams.getMessage(this.#options.stream, request));
   }
 
-  async send({ epoch, key, id, data, after }: OutgoingRecord): Promise<number> {
+  async send({ epoch, key, id, data, after, afterSameKey }: OutgoingRecord): Promise<number> {
     try {
       const { seq } = await this.#client.publish(this.#subject(epoch, key), data, {
         msgID: id,
         ...(after !== undefined && { expect: { lastSequence: after } }),
+        ...(afterSameKey !== undefined && { expect: { lastSubjectSequence: afterSameKey } }),
       });
       return seq;
     } catch (error) {

@@ -58,7 +58,10 @@ export async function openCluster(dial: Dial, options: ClusterOptions): Promise<
   const id = randomUUID();
   const state = () => ({ ...about(), epoch: history.epoch, position: history.last });
   const nodes = new Nodes({ clock, id, state });
-  const bus = new ClusterBus({ dial, clock, history, nodes, newEpoch, name: id, warn, changed, refused });
+  const bus = new ClusterBus({
+    ...{ dial, clock, history, nodes, newEpoch, name: id, random: Math.random },
+    ...{ warn, changed, refused },
+  });
   const checkpoint = folder === undefined ? undefined : new StreamCheckpoint(folder, stream);
   const checkpointFailed = (error: unknown) => warn(`cannot write the stream checkpoint: ${String(error)}`);
   const close = async () => {

@@ -50,6 +50,20 @@ export class RangeCache {
     this.#bytes = 0;
   }
 
+  /** Drops publications from the ranges that are cached or being read now, a range in one turn of the event loop. Never rejects. */
+  async drop(isDropped: (publication: Publication) => boolean): Promise<void> {
+    await Promise.allSettled(this.#loading.values());
+    for (const number of [...this.#ranges.keys()]) {
+      const range = this.#ranges.get(number);
+      if (range?.publications.some(isDropped)) {
+        const publications = range.publications.filter((it) => !isDropped(it));
+        this.#bytes += bytesOf({ publications }) - bytesOf(range);
+        this.#ranges.set(number, { ...range, publications });
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   /** The consecutive cached ranges after an offset. */
   cached(after: number, through: number): CachedRange[] {
     const ranges: CachedRange[] = [];
@@ -123,7 +137,7 @@ export class RangeCache {
 
 const numberOf = (after: number): number => Math.floor(after / RANGE_OFFSETS);
 
-function bytesOf({ publications }: CachedRange): number {
+function bytesOf({ publications }: Pick<CachedRange, "publications">): number {
   return publications.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 

@@ -3,6 +3,7 @@
  * position keeps it as a custom id; a note maps the other positions of the earlier epoch (epoch-map.ts).
  */
 import type { Config } from "../config/schema.js";
+import { RemovalSet } from "../delivery/removals.js";
 import { M2pushError, messageOf } from "../errors.js";
 import { draftOf, type HistoryExport } from "../protocol/archive.js";
 import type { Publication } from "../protocol/publication.js";
@@ -10,6 +11,7 @@ import type { Clock } from "../util/clock.js";
 import { encodeEarlierEpoch, keyOfEarlierEpoch, OffsetShift } from "./epoch-map.js";
 import { natsDial } from "./nats.js";
 import { natsOptions } from "./nats-options.js";
+import { findMark, floorBefore, readRemovals } from "./removal-notes.js";
 import { decodeStreamRecord, encodeStreamRecord, keyOf } from "./stream-record.js";
 import type { StreamSession, StreamState } from "./stream-session.js";
 
@@ -23,19 +25,21 @@ const MAX_PENDING_MESSAGES = 256;
 const FOLLOWER_TIMEOUT_MS = 8000;
 const INSPECT_INTERVAL_MS = 250;
 
+interface StreamArchive extends HistoryExport {
+  readonly session: StreamSession;
+  close(): Promise<void>;
+}
+
 /** Opens the stream for export; the caller closes it. Rejects with "unavailable" without NATS or the stream. */
-export async function openStreamArchive(
-  config: ArchiveConfig,
-  clock: Clock,
-): Promise<HistoryExport & { close(): Promise<void> }> {
+export async function openStreamArchive(config: ArchiveConfig, clock: Clock): Promise<StreamArchive> {
   const session = await connect(config, clock);
   try {
     const state = await session.inspect();
     if (!state) throw unavailable(`there is no stream ${config.cluster.stream}`);
     const { epoch, last } = state;
-    const floor = ((await session.find(epoch)) ?? last + 1) - 1;
+    const floor = floorBefore((await session.find(epoch)) ?? last + 1, (await findMark(session, epoch)).mark);
     const header = { epoch, floor, last };
-    return { header, publications: publicationsOf(session, header), close: () => session.close() };
+    return { header, session, publications: publicationsOf(session, header), close: () => session.close() };
   } catch (error) {
     await session.close();
     throw error;
@@ -58,17 +62,23 @@ async function* publicationsOf(
   session: StreamSession,
   { epoch, floor, last }: HistoryExport["header"],
 ): AsyncGenerator<Publication> {
+  const removed = RemovalSet.of((await readRemovals(session, epoch, last)).records);
   for (let at = floor; at < last; at += READ_BATCH_MESSAGES) {
     const through = Math.min(at + READ_BATCH_MESSAGES, last);
     const messages = await session.read(at, through);
-    if (messages[0]?.sequence !== at + 1 && ((await session.inspect())?.first ?? 0) > at + 1) {
+    if (messages[0]?.sequence !== at + 1 && (await floorOf(session, epoch)) > at) {
       throw unavailable("the stream has forgotten events before they were read: export it again");
     }
     for (const message of messages) {
       const publication = message.epoch === epoch ? decodeStreamRecord(message, epoch) : undefined;
-      if (typeof publication === "object") yield publication;
+      if (typeof publication === "object" && !publication.removes && !removed.has(publication)) yield publication;
     }
   }
+}
+
+async function floorOf(session: StreamSession, epoch: string): Promise<number> {
+  const state = await session.inspect();
+  return state ? floorBefore(state.first, (await findMark(session, epoch)).mark) : 0;
 }
 
 interface ImportResult {

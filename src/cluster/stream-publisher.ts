@@ -11,11 +11,12 @@
  */
 import { M2pushError, messageOf } from "../errors.js";
 import type { PublishedEvent } from "../hub/bus.js";
-import { positionDraft } from "../protocol/position.js";
+import { positionDraft, positionRemoval } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import type { Removal } from "../protocol/removal.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { Refusals } from "./refusals.js";
-import { encodeProbe, encodeStreamRecord, keyOf, NO_ID } from "./stream-record.js";
+import { encodeProbe, encodeStreamRecord, encodeStreamRemoval, keyOf, NO_ID, REMOVALS_KEY } from "./stream-record.js";
 import type { StreamSession } from "./stream-session.js";
 
 /** Limits: unacknowledged messages in flight; pending publications, which include those; their bytes. */
@@ -29,11 +30,19 @@ const SUSPECT_AFTER_MS = 1000;
 /** How often pending publications are checked, and how long after a refusal the oldest is sent again. */
 const CHECK_INTERVAL_MS = 250;
 
-interface PendingPublication {
-  readonly draft: Draft;
+/** What is published: an event, or a removal. */
+interface Record {
   readonly key: string;
-  readonly id: string;
   readonly data: Buffer;
+  /** Throws "invalid" for an id that is reserved. */
+  readonly position: (epoch: string, offset: number, time: number) => Publication;
+  /** The only epoch that it may be stored in; absent = any. */
+  readonly epoch?: string;
+}
+
+interface PendingPublication {
+  readonly record: Record;
+  readonly id: string;
   readonly publishedAt: number;
   readonly resolve: (publication: Publication) => void;
   readonly reject: (error: M2pushError) => void;
@@ -100,43 +109,47 @@ export class StreamPublisher {
   /** Pending publications serve as probes themselves. */
   #sendProbe(): Promise<void> | undefined {
     if (!this.#session || this.#pending.size > 0) return undefined;
-    const id = `${this.#idPrefix}.${++this.#messageCount}`;
-    return this.#session.send({ epoch: this.#epoch, key: NO_ID, id, data: encodeProbe() }).then(() => {});
+    const probe = { epoch: this.#epoch, key: NO_ID, id: this.newId(), data: encodeProbe() };
+    return this.#session.send(probe).then(() => {});
   }
 
   /** Rejects with "unavailable" without an acknowledgement, and with "invalid" for an id that is reserved. */
   publish(draft: Draft): Promise<Publication> {
+    const position: Record["position"] = (...at) => positionDraft(draft, ...at);
+    const { storedKey } = draft;
+    // A repeat with the same idempotency key and content has the same id, from whichever daemon it comes.
+    const id = storedKey && `key.${storedKey.hash}.${storedKey.fingerprint}`;
+    return this.#publish(() => ({ key: keyOf(draft.id), data: encodeStreamRecord(draft), position }), position, id);
+  }
+
+  /** Rejects with "unavailable" without an acknowledgement, and when another epoch begins. */
+  remove(removal: Removal): Promise<Publication> {
+    const epoch = this.#epoch;
+    const position: Record["position"] = (...at) => positionRemoval(removal, ...at);
+    const data = encodeStreamRemoval(removal, epoch);
+    return this.#publish(() => ({ key: REMOVALS_KEY, data, position, epoch }), position);
+  }
+
+  /** `record` is called when it may be published. */
+  #publish(record: () => Record, position: Record["position"], id = this.newId()): Promise<Publication> {
     return new Promise((resolve, reject) => {
-      this.#check(draft);
-      const id = this.#messageIdOf(draft);
-      const since = this.#clock.monotonic();
-      const data = encodeStreamRecord(draft);
-      const key = keyOf(draft.id);
-      this.#pending.add({
-        draft,
-        key,
-        id,
-        data,
-        publishedAt: since,
-        resolve,
-        reject,
-        sentAt: undefined,
-        isOvertaken: false,
-      });
-      this.#pendingBytes += data.length;
+      position(this.#epoch, 0, 0);
+      this.#check();
+      const publishedAt = this.#clock.monotonic();
+      const pending = { record: record(), id, publishedAt, resolve, reject, sentAt: undefined, isOvertaken: false };
+      this.#pending.add(pending);
+      this.#pendingBytes += pending.record.data.length;
       this.#stopChecking ??= this.#clock.every(CHECK_INTERVAL_MS, () => this.#checkPending());
       if (!this.#isProbing) this.#sendPending();
     });
   }
 
-  /** A repeat with the same idempotency key and content has the same id, from whichever daemon it comes. */
-  #messageIdOf({ storedKey }: Draft): string {
-    if (storedKey) return `key.${storedKey.hash}.${storedKey.fingerprint}`;
+  /** A new id of a message. */
+  newId(): string {
     return `${this.#idPrefix}.${++this.#messageCount}`;
   }
 
-  #check(draft: Draft): void {
-    positionDraft(draft, this.#epoch, 0, 0);
+  #check(): void {
     if (!this.#session && this.#clock.monotonic() - this.#disconnectedAt > ACKNOWLEDGE_TIMEOUT_MS)
       throw unavailable(this.#reason);
     if (this.#pending.size < MAX_PENDING_MESSAGES && this.#pendingBytes < MAX_PENDING_BYTES) return;
@@ -148,19 +161,25 @@ export class StreamPublisher {
     if (!this.#session) return;
     for (const pending of this.#pending) {
       if (this.#inFlightCount >= (this.#isProbing ? 1 : MAX_IN_FLIGHT_MESSAGES)) return;
-      if (pending.sentAt === undefined) this.#send(pending, this.#session, this.#epoch);
+      if ((pending.record.epoch ?? this.#epoch) !== this.#epoch) this.#reject(pending, "a new epoch has begun");
+      else if (pending.sentAt === undefined) this.#send(pending, this.#session, this.#epoch);
     }
   }
 
+  #reject(pending: PendingPublication, why: string): void {
+    this.#remove(pending);
+    pending.reject(unavailable(why));
+  }
+
   #send(pending: PendingPublication, session: StreamSession, epoch: string): void {
-    const { key, id, data } = pending;
+    const { record, id } = pending;
+    const { key, data, position } = record;
     const sent = this.#clock.monotonic();
     const isProbe = this.#isProbing;
     pending.sentAt = sent;
     this.#inFlightCount++;
     session.send({ epoch, key, id, data }).then(
-      (sequence) =>
-        this.#acknowledged(pending, positionDraft(pending.draft, epoch, sequence, this.#clock.now()), isProbe),
+      (sequence) => this.#acknowledged(pending, position(epoch, sequence, this.#clock.now()), isProbe),
       (error) => {
         // The refusal of an earlier attempt does not count for the present one.
         if (pending.sentAt === sent && session === this.#session && this.#pending.has(pending))
@@ -203,8 +222,7 @@ export class StreamPublisher {
     for (const pending of this.#pending) {
       const isOver = now - pending.publishedAt > ACKNOWLEDGE_TIMEOUT_MS;
       if (!isOver && !(pending.isOvertaken && (pending.sentAt === undefined || isLate(pending)))) break;
-      this.#remove(pending);
-      pending.reject(unavailable(this.#reason));
+      this.#reject(pending, this.#reason);
     }
     const [oldest] = this.#pending;
     if (!oldest || !this.#session) return;
@@ -217,7 +235,7 @@ export class StreamPublisher {
 
   #remove(pending: PendingPublication): void {
     if (!this.#pending.delete(pending)) return;
-    this.#pendingBytes -= pending.data.length;
+    this.#pendingBytes -= pending.record.data.length;
     if (pending.sentAt !== undefined) this.#inFlightCount--;
     if (this.#pending.size > 0) return;
     this.#stopChecking?.();
@@ -234,10 +252,7 @@ export class StreamPublisher {
   close(): void {
     this.disconnect("the daemon is stopping");
     this.#refusals.close();
-    for (const pending of [...this.#pending]) {
-      this.#remove(pending);
-      pending.reject(unavailable(this.#reason));
-    }
+    for (const pending of [...this.#pending]) this.#reject(pending, this.#reason);
   }
 }
 

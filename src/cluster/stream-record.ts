@@ -6,12 +6,16 @@
 import { createHash } from "node:crypto";
 import { ProtocolError } from "../errors.js";
 import { LIMITS } from "../protocol/limits.js";
-import { positionDraft } from "../protocol/position.js";
+import { positionDraft, positionRemoval } from "../protocol/position.js";
 import type { Draft, Publication } from "../protocol/publication.js";
+import { type Removal, readRemoval } from "../protocol/removal.js";
 import type { StoredKey } from "../protocol/stored-key.js";
 import type { StreamMessage } from "./stream-session.js";
 
 const VERSION = 1;
+
+/** The key of the records that remove events. No id has a key of this length. */
+export const REMOVALS_KEY = "removals";
 
 /** The key of events whose publisher gave no id. */
 export const NO_ID = "0";
@@ -36,15 +40,26 @@ export const mayHaveKey = (data: Uint8Array): boolean =>
 /** A message that is no publication: it tests whether the stream stores messages. */
 export const encodeProbe = (): Buffer => Buffer.from(JSON.stringify({ v: VERSION, probe: true }));
 
-/** The publication of a message; undefined for a note (epoch-map.ts) or a probe; a text says why it is none of these. */
+/** `epoch`: that of its offsets. The stream may have another one when it stores the record, which removes nothing then. */
+export const encodeStreamRemoval = (removes: Removal, epoch: string): Buffer =>
+  Buffer.from(JSON.stringify({ v: VERSION, removes, epoch }));
+
+/**
+ * The publication of a message; undefined for a note (epoch-map.ts, removal-notes.ts), a probe, or a removal of another epoch; a text says
+ * why it is none of these.
+ */
 export function decodeStreamRecord(
   { sequence, stamp, data }: StreamMessage,
   epoch: string,
 ): Publication | string | undefined {
   try {
-    const { v, time, earlier, probe, k, ttl, private: hidden = false, ...rest } = JSON.parse(decodeText(data));
+    const record = JSON.parse(decodeText(data));
+    const { v, time, k, ttl, private: hidden = false, ...rest } = record;
     if (v !== VERSION) return `its format is ${v}, and this m2push knows ${VERSION}`;
-    if (earlier !== undefined || probe !== undefined) return undefined;
+    if (NOTES.some((it) => record[it] !== undefined)) return undefined;
+    const storedAt = Math.floor(Number(stamp) / 1e6);
+    if (rest.removes !== undefined)
+      return rest.epoch === epoch ? positionRemoval(readRemoval(rest.removes), epoch, sequence, storedAt) : undefined;
     const draft: Draft = {
       ...rest,
       private: hidden,
@@ -52,7 +67,7 @@ export function decodeStreamRecord(
       ...(k !== undefined && { storedKey: readKey(k) }),
     };
     checkShape(draft, time);
-    const publication = positionDraft(draft, epoch, sequence, time ?? Math.floor(Number(stamp) / 1e6));
+    const publication = positionDraft(draft, epoch, sequence, time ?? storedAt);
     const { length } = publication.bytes;
     return length > LIMITS.eventBytes
       ? `it has ${length} bytes, at most ${LIMITS.eventBytes} can be sent`
@@ -63,6 +78,9 @@ export function decodeStreamRecord(
     throw error;
   }
 }
+
+/** Members of messages that are no publications. */
+const NOTES = ["earlier", "probe", "marked", "was"] as const;
 
 /** 128 bits in base64url. */
 const HASH = /^[A-Za-z0-9_-]{22}$/;
@@ -79,11 +97,11 @@ const decodeText = ({ buffer, byteOffset, length }: Uint8Array): string =>
 
 /** m2push checks before it publishes; other programs may write to the stream as well. */
 function checkShape(draft: Draft, time: unknown): void {
-  const { topics, data, id = "", type = "", retry, ttlMs, final = true, private: hidden } = draft;
+  const { topics, data, id = "", type = "", retry, ttlMs, final = true, traceparent = "", private: hidden } = draft;
   const isText = (value: unknown) => typeof value === "string";
   const isNumber = (value: unknown) => value === undefined || typeof value === "number";
   const isValid =
-    [data, id, type].every(isText) &&
+    [data, id, type, traceparent].every(isText) &&
     Array.isArray(topics) &&
     topics.length > 0 &&
     topics.every(isText) &&

@@ -60,9 +60,12 @@ export interface StreamSession {
   /** The messages with sequences above `after` up to `through`, in order; trimmed ones are left out. `through` must exist. */
   read(after: number, through: number): Promise<StreamMessage[]>;
   /**
-   * The sequence of the oldest or newest message of an epoch, with this key if one is given; undefined = the stream holds none.
+   * The sequence of the oldest message of an epoch above `after` (absent: 0), or of the newest one, with this key if one is given; undefined
+   * = the stream holds none.
    */
-  find(epoch: string, key?: string, which?: EqualIds): Promise<number | undefined>;
+  find(epoch: string, key?: string, which?: EqualIds, after?: number): Promise<number | undefined>;
+  /** Erases a message from the stream, its bytes overwritten; resolves also where it is not there any more. */
+  erase(sequence: number): Promise<void>;
   /**
    * Publishes; calls are sent in order. Resolves with the sequence once the stream has stored the message; for an `id` that was
    * stored within the last two minutes, with the same sequence. Rejects with "too_large", or when the result is unknown.
@@ -89,6 +92,8 @@ export interface OutgoingRecord {
   readonly data: Uint8Array;
   /** The required predecessor's sequence, else the stream refuses the message; absent = any. */
   readonly after?: number;
+  /** The same of the messages with its key; 0 = there is none. */
+  readonly afterSameKey?: number;
 }
 
 /** Opens a session; rejects with the reason. */

@@ -19,6 +19,7 @@ import { type CurvePublisher, curvePublicKeyType, curvePublishersType, curveSecr
 import { endpointType, listenAddressType } from "./endpoint-types.js";
 import {
   addressRangeType,
+  collectorUrlType,
   corsOriginType,
   hostnameType,
   jwksUrlType,
@@ -656,6 +657,20 @@ const SECTIONS = {
       default: "auto",
       change: "restart",
       doc: "Form of the lines on standard output: JSON, or JSON after a priority for systemd's journal such as <4>. auto: readable lines on a terminal, JSON elsewhere.",
+    }),
+  },
+  traces: {
+    endpoint: key<string>({
+      type: collectorUrlType,
+      default: "",
+      change: "restart",
+      doc: "URL of an OpenTelemetry collector that takes OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces. The daemon sends it the spans of events whose publication has a sampled traceparent. Empty: no event is traced. It needs OpenTelemetry's packages, which m2push does not install.",
+    }),
+    service_name: key<string>({
+      type: plainTextType,
+      default: "m2push",
+      change: "restart",
+      doc: "Name of the daemon in traces: the attribute service.name.",
     }),
   },
 };

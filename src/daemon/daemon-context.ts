@@ -21,6 +21,7 @@ import type { RecentConnections } from "../observability/admin/recent-connection
 import type { RunningAdmin } from "../observability/admin/start-admin.js";
 import type { Logger } from "../observability/log/logger.js";
 import type { MetricsObserver } from "../observability/metrics/metrics-observer.js";
+import type { Traces } from "../observability/traces/open-traces.js";
 import type { Publisher } from "../publishing/publisher.js";
 import type { RateLimiter } from "../publishing/rate-limiter.js";
 import type { Remover } from "../publishing/remover.js";
@@ -75,6 +76,8 @@ export class DaemonContext {
   observers: Observe[] = [];
   conditions!: Conditions;
 
+  /** Absent = traces are off. */
+  traces: Traces | undefined;
   caps: ConnectionCaps | undefined;
   /** The data folder's lock; undefined = the storage holds it itself, or no data folder can be used. */
   lock: FolderLock | undefined;

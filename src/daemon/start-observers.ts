@@ -8,6 +8,7 @@ import { Conditions } from "../util/conditions.js";
 import type { DaemonContext } from "./daemon-context.js";
 import { EventListeners } from "./event-listeners.js";
 import { observerFailed } from "./internal-errors.js";
+import { limitUses } from "./limit-uses.js";
 
 export function startObservers(context: DaemonContext): void {
   const { clock, log } = context.options;
@@ -28,4 +29,5 @@ export function startObservers(context: DaemonContext): void {
   context.conditions = new Conditions(clock, context.observe);
   context.state = new DaemonState(clock);
   context.state.conditions = context.conditions;
+  context.state.limits = () => limitUses(context);
 }

@@ -66,7 +66,7 @@ const SLICE_PAUSE_MS = 1;
 
 export class Catchup {
   readonly #options: CatchupOptions;
-  readonly #groups = new CatchupGroups();
+  readonly groups = new CatchupGroups();
   #size = 0;
   readonly #reader: PageReader;
   /** What this slice may still cost. */
@@ -89,34 +89,34 @@ export class Catchup {
    */
   add(client: Client, place: CatchupPlace, transition?: Transition): void {
     this.#size++;
-    this.#groups.put(client, place, transition);
+    this.groups.put(client, place, transition);
   }
 
   /** Removes a client that catches up from its group. */
   remove(client: Client): void {
-    if (this.#groups.remove(client)) this.#size--;
+    if (this.groups.remove(client)) this.#size--;
   }
 
   /** All cursors are invalid: every client starts again before the oldest publication, and is told so. */
   rewind(): void {
-    for (const { clients, transition } of this.#groups.removeAll())
-      for (const client of clients) this.#groups.put(client, { cursor: BEFORE_ALL }, transition);
+    for (const { clients, transition } of this.groups.removeAll())
+      for (const client of clients) this.groups.put(client, { cursor: BEFORE_ALL }, transition);
   }
 
   clear(): void {
-    this.#groups.removeAll();
+    this.groups.removeAll();
     this.#size = 0;
   }
 
   /** Pages that were read may hold removed publications: they are read again. */
   forgetPages(): void {
-    for (const group of this.#groups) group.page = undefined;
+    for (const group of this.groups) group.page = undefined;
   }
 
   /** Whether takeSteps() would make progress now. */
   hasWork(head: number): boolean {
     if (this.#size === 0) return false;
-    for (const group of this.#groups) {
+    for (const group of this.groups) {
       const isDue = group.transition !== undefined || group.cursor <= group.audience.joinOffset(head);
       if (isDue && !group.isReading && hasCredit(group)) return true;
     }
@@ -125,7 +125,7 @@ export class Catchup {
 
   /** Whether clients of an audience could make progress and are not live yet. */
   isBehind(audience: Audience<Client>): boolean {
-    return [...this.#groups.of(audience)].some((group) => !group.isReading && hasCredit(group));
+    return [...this.groups.of(audience)].some((group) => !group.isReading && hasCredit(group));
   }
 
   /**
@@ -136,9 +136,9 @@ export class Catchup {
     const steps: CatchupStep[] = [];
     let bytesLeft = this.#options.flushBytes;
     let unitsLeft = MATCH_UNITS;
-    let turnsLeft = this.#groups.count;
+    let turnsLeft = this.groups.count;
     const share = Math.max(MIN_SLICE_UNITS, Math.floor(MATCH_UNITS / Math.max(1, turnsLeft)));
-    for (const group of this.#groups) {
+    for (const group of this.groups) {
       if (bytesLeft <= 0 || turnsLeft-- === 0) break;
       const { hasPatterns } = group.audience;
       if (group.isReading || (hasPatterns && unitsLeft <= 0) || !hasCredit(group)) continue;
@@ -235,7 +235,7 @@ export class Catchup {
   /** The slice was too small: the next one goes on. */
   #continueLater(group: CatchupGroup): undefined {
     this.#pause();
-    this.#groups.moveToEnd(group);
+    this.groups.moveToEnd(group);
   }
 
   #await(group: CatchupGroup, page: Promise<ReadPage | undefined>): undefined {
@@ -267,12 +267,12 @@ export class Catchup {
     const isLive = cursor === join && !selecting && !transition?.after;
     for (const client of clients) {
       client.debit(bytes);
-      this.#groups.take(group, client);
+      this.groups.take(group, client);
       if (isLive) this.#join(client);
-      else this.#groups.put(client, place, transition?.after).trial ??= group.trial;
+      else this.groups.put(client, place, transition?.after).trial ??= group.trial;
     }
-    if (group.clients.size === 0) this.#groups.dropIfEmpty(group);
-    else this.#groups.moveToEnd(group);
+    if (group.clients.size === 0) this.groups.dropIfEmpty(group);
+    else this.groups.moveToEnd(group);
     return { clients, body, events: chunks.length, cursor, selecting, isLive, ...(transition && { transition }) };
   }
 

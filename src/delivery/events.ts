@@ -6,7 +6,7 @@ import type { Publication } from "../protocol/publication.js";
 import type { Removal } from "../protocol/removal.js";
 import type { Client } from "./client.js";
 import type { Flush } from "./flush.js";
-import type { DisconnectReason, GapReason } from "./reasons.js";
+import type { DisconnectReason, FallBehindReason, GapReason } from "./reasons.js";
 import type { StateKind } from "./selection.js";
 
 /** `server` is the [[mongrel2]] name, `clients` the number of its clients after the event. */
@@ -36,6 +36,13 @@ export type DeliveryEvent =
   /** A publisher used an event id a second time in this topic. */
   | { readonly type: "idRepeated"; readonly topic: string }
   | { readonly type: "flushed"; readonly server: string; readonly flush: Flush }
+  /** Live clients continue from the history, because they or Mongrel2 are slow. */
+  | {
+      readonly type: "clientsFellBehind";
+      readonly server: string;
+      readonly reason: FallBehindReason;
+      readonly clients: number;
+    }
   /** A stream asked for state at once: see StateKind. */
   | { readonly type: "stateRequested"; readonly server: string; readonly kind: StateKind }
   /** Clients were told on their streams that they have missed publications. */

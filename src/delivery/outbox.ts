@@ -6,7 +6,7 @@
  * joins all that are queued for a client into one body, and a fence after the flush tells when Mongrel2 has taken it. One flush is in
  * flight at a time. While it is, and until Mongrel2 has written it (flush-pacer.ts), publications are queued, and the next flush is
  * larger. Light load: sent at once. Heavy load: as many frames, larger bodies. (A handler that calls send() for each of 200 events in a
- * row loses all of 1000 clients.)
+ * row loses all of 1000 clients.) Long because it is the only writer of what is queued and in flight.
  */
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
@@ -14,9 +14,11 @@ import type { Audience } from "./audience.js";
 import { Batch } from "./batch.js";
 import type { Catchup, CatchupStep } from "./catchup.js";
 import type { Acknowledgements, Client } from "./client.js";
+import type { DeliveryTraces } from "./delivery-traces.js";
 import { type Flush, FlushWriter } from "./flush.js";
 import { FlushPacer } from "./flush-pacer.js";
 import type { Outlet } from "./outlet.js";
+import type { FallBehindReason } from "./reasons.js";
 
 export interface OutboxOptions {
   readonly outlet: Outlet;
@@ -32,8 +34,12 @@ export interface OutboxOptions {
   readonly commit: () => void;
   /** Called when Mongrel2 has taken a flush; absent = nobody is told. */
   readonly taken?: () => void;
+  /** Absent = traces are off. */
+  readonly traces?: DeliveryTraces | undefined;
   /** Called after each flush with its figures. */
   readonly flushed: (flush: Flush) => void;
+  /** Called when live clients fall behind because they, or Mongrel2, are slow; absent = nobody is told. */
+  readonly fellBehind?: (reason: FallBehindReason, clients: number) => void;
 }
 
 /**
@@ -106,24 +112,36 @@ export class Outbox {
     this.tryFlush();
   }
 
-  /** Queues a publication for its audiences and flushes if possible. Offsets rise from call to call. */
-  add(publication: Publication, audiences: readonly Audience<Client>[]): void {
+  /**
+   * Queues a publication for its audiences and flushes if possible. Offsets rise from call to call. Returns the number of clients that it
+   * was queued for.
+   */
+  add(publication: Publication, audiences: readonly Audience<Client>[]): number {
     const maxBytes = this.#options.maxBytes();
+    let clients = 0;
     for (const audience of audiences) {
-      if (audience.size === 0) continue;
+      const { size } = audience;
+      if (size === 0) continue;
+      clients += size;
       audience.queue(publication, maxBytes, this.#batchOf);
       this.#queued.add(audience);
       this.#queuedCount++;
-      if (audience.waitingBytes > MAX_QUEUED_BYTES && audience.waiting.length > 1) this.fallBehind(audience);
+      if (audience.waitingBytes > MAX_QUEUED_BYTES && audience.waiting.length > 1) {
+        this.#options.fellBehind?.("queue full", size);
+        this.fallBehind(audience);
+      }
     }
     this.#head = publication.offset;
+    if (publication.traceparent !== undefined && clients > 0) this.#options.traces?.queued(publication, clients);
     this.tryFlush();
+    return clients;
   }
 
   /** Drops the queue of an audience: its members catch up from the history, which has the same publications. */
   fallBehind(audience: Audience<Client>): void {
     const cursor = audience.joinOffset(this.#head);
     const clients = audience.removeAll();
+    if (this.#queued.has(audience)) this.#options.traces?.fellBehind();
     this.#queued.delete(audience);
     this.#catchUp(clients, cursor);
   }
@@ -163,6 +181,7 @@ export class Outbox {
     this.#isPausing = false;
     for (const audience of this.#queued) audience.drop();
     this.#queued.clear();
+    this.#options.traces?.reset();
     this.#reportDelivery();
     queueMicrotask(() => this.#runBetween()); // the clients are still registered
   }
@@ -239,6 +258,7 @@ export class Outbox {
     const clients = audience.withoutCredit(batch.bytes);
     if (clients.length === 0) return;
     for (const client of clients) audience.remove(client);
+    this.#options.fellBehind?.("no credit", clients.length);
     this.#catchUp(clients, batch.first.offset - 1);
   }
 
@@ -248,7 +268,7 @@ export class Outbox {
   }
 
   #fence(steps: readonly CatchupStep[]): void {
-    const { clock, outlet, acknowledgements } = this.#options;
+    const { clock, outlet, acknowledgements, traces } = this.#options;
     this.#isInFlight = true;
     const now = clock.monotonic();
     this.#isAfterQuiet = now - this.#flushedAt >= QUIET_MS;
@@ -256,9 +276,11 @@ export class Outbox {
     this.#pacer.sent();
     const [generation, discontinuities] = [this.#generation, this.#discontinuities];
     const through = this.#sentThrough();
+    traces?.sent(through);
     outlet.fence(() => {
       if (generation !== this.#generation) return;
       this.#isInFlight = false;
+      traces?.taken();
       this.#pacer.taken(!this.#isEmpty);
       if (discontinuities === this.#discontinuities) acknowledgements.flushTaken(through, steps);
       this.#runBetween();

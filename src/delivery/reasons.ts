@@ -28,6 +28,16 @@ export const DISCONNECT_REASONS = [
 
 export type DisconnectReason = (typeof DISCONNECT_REASONS)[number];
 
+/** Why live clients continue from the history. */
+export const FALL_BEHIND_REASONS = [
+  /** What was queued for their audience became too large: Mongrel2 takes events more slowly than they are published. */
+  "queue full",
+  /** They had no credit for the next event: they read too slowly. Only with Mongrel2's flow control. */
+  "no credit",
+] as const;
+
+export type FallBehindReason = (typeof FALL_BEHIND_REASONS)[number];
+
 /** Why publications after a client's last event id cannot be given to it. */
 export const GAP_REASONS = [
   /** They were stored once and are trimmed. */

@@ -7,23 +7,35 @@
 import type { Publication } from "../protocol/publication.js";
 import type { Removal } from "../protocol/removal.js";
 
+/** A removal, and the offset of its record. */
+export type PositionedRemoval = Required<Pick<Publication, "offset" | "removes">>;
+
 /** Removals whose targets are looked up together. */
-class RemovalSet {
+export class RemovalSet {
   /** The highest offset that is concerned, by topic and by id. */
   readonly #topics = new Map<string, number>();
   readonly #ids = new Map<string, number>();
   readonly #times: { readonly before: number; readonly through: number }[] = [];
+  /** No offset up to this one is concerned by any of them. */
+  after = Number.POSITIVE_INFINITY;
   /** The highest offset that any of them concerns. */
   through = 0;
   /** The offset of the newest record. */
   last = 0;
   size = 0;
 
+  static of(records: readonly PositionedRemoval[]): RemovalSet {
+    const set = new RemovalSet();
+    for (const { offset, removes } of records) set.add(removes, offset);
+    return set;
+  }
+
   add(removal: Removal, offset: number): void {
-    const { through } = removal;
+    const { through, after = 0 } = removal;
     if ("topic" in removal) raise(this.#topics, removal.topic, through);
     else if ("id" in removal) raise(this.#ids, removal.id, through);
     else this.#times.push({ before: removal.before, through });
+    this.after = Math.min(this.after, after);
     this.through = Math.max(this.through, through);
     this.last = Math.max(this.last, offset);
     this.size++;
@@ -68,6 +80,11 @@ export class Removals {
       this.#waiting = new RemovalSet();
     }
     return this.#applied.size > 0 ? this.#applied : undefined;
+  }
+
+  /** Forgets all but these, which are no part of a pass. For a store that applies them elsewhere. */
+  replace(records: readonly PositionedRemoval[]): void {
+    this.#waiting = RemovalSet.of(records);
   }
 
   /** The pass has reached the end: what it applied is forgotten. */

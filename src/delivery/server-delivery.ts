@@ -14,9 +14,11 @@ import { maxBodyBytes } from "./batch.js";
 import { Catchup } from "./catchup.js";
 import { Acknowledgements, BEFORE_ALL, type Client } from "./client.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
+import type { DeliveryTraces } from "./delivery-traces.js";
 import { Endings } from "./endings.js";
 import type { ObserveDelivery } from "./events.js";
 import { Expiry } from "./expiry.js";
+import { furthestBehind } from "./furthest-behind.js";
 import type { History } from "./history.js";
 import type { HistoryReader } from "./history-reader.js";
 import { Keepalive, type KeepaliveTimes } from "./keepalive.js";
@@ -58,6 +60,8 @@ export interface ServerDeliveryOptions {
   readonly budget: Budget;
   /** Absent = no topic has rules. */
   readonly rules?: Pick<TopicRules, "needsToken" | "hasTokenTopics"> | undefined;
+  /** Absent = traces are off. */
+  readonly traces?: DeliveryTraces | undefined;
   /** Called for clients whose streams must end now; must call leave() for each. */
   readonly ends: (server: ServerDelivery, clients: readonly Client[], reason: EndReason) => void;
 }
@@ -72,6 +76,8 @@ export interface DeliveryFigures {
   readonly waiting: number;
   /** Connections whose request takes time: see PendingConnections. */
   readonly pending: number;
+  /** Publications between the client that is furthest behind and the newest one; 0 = no client catches up. */
+  readonly maxBehindEvents: number;
 }
 
 /** A client whose stream is not open yet: ServerDelivery.register(). */
@@ -155,9 +161,10 @@ export class ServerDelivery {
     const commit = () => history.commit();
     const outbox = new Outbox(
       {
-        ...{ outlet, clock, catchup, acknowledgements, maxBytes, isFlooded, commit },
+        ...{ outlet, clock, catchup, acknowledgements, maxBytes, isFlooded, commit, traces: options.traces },
         taken: () => this.#endings.close(),
         flushed: (flush) => observe({ type: "flushed", server: name, flush }),
+        fellBehind: (reason, clients) => observe({ type: "clientsFellBehind", server: name, reason, clients }),
       },
       history.last,
     );
@@ -203,7 +210,19 @@ export class ServerDelivery {
     let waiting = 0;
     for (const audience of audiences.values()) waiting += audience.waiting.length;
     const [behind, pending] = [this.#catchup.size, this.#pending.size];
-    return { clients: clients.size, behind, audiences: audiences.size, waiting, pending };
+    const [slowest] = this.furthestBehind(1);
+    const maxBehindEvents = slowest ? this.eventsBehind(slowest) : 0;
+    return { clients: clients.size, behind, audiences: audiences.size, waiting, pending, maxBehindEvents };
+  }
+
+  /** At most `limit` clients that catch up, the one that is furthest behind first. */
+  furthestBehind(limit: number): Client[] {
+    return furthestBehind(this.#catchup.groups, limit);
+  }
+
+  /** Publications, of all topics, that a client has not been sent yet. */
+  eventsBehind(client: Client): number {
+    return Math.max(0, this.#options.history.last - Math.max(0, this.sentOffset(client)));
   }
 
   /** Everything up to this offset has been sent to the client, and nothing after it. */
@@ -223,12 +242,16 @@ export class ServerDelivery {
 
   // ---- Publications ---------------------------------------------------------------------------------------------------
 
-  /** Queues a publication for the clients that get it, and flushes if possible. Offsets rise from call to call. */
-  enqueue(publication: Publication): void {
+  /**
+   * Queues a publication for the clients that get it, and flushes if possible. Offsets rise from call to call. Returns the number of live
+   * clients that it was queued for.
+   */
+  enqueue(publication: Publication): number {
     const audiences = this.#registry.wanting(publication);
-    this.#overload.defer(this.#registry.takeUndecided());
+    const undecided = this.#registry.takeUndecided();
+    if (undecided.length > 0) this.#overload.defer(undecided);
     this.#endings.published(publication, audiences);
-    this.#outbox.add(publication, audiences);
+    return this.#outbox.add(publication, audiences);
   }
 
   /** Queued publications may have been discarded or removed: clients catch up from the history, which has the others. */

@@ -28,7 +28,7 @@ import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
 import type { Route, RouteMethod } from "./route-table.js";
 import { metadataPath, metadataResponse } from "./routes/metadata.js";
-import { PublishRoute } from "./routes/publish.js";
+import { type PublishDeps, PublishRoute } from "./routes/publish.js";
 import { RemoveRoute } from "./routes/remove.js";
 import { ACCEPT_PATCH, StreamsRoute } from "./routes/streams.js";
 import { SubscribeRoute } from "./routes/subscribe.js";
@@ -57,6 +57,8 @@ export interface AppDeps {
   readonly isRevoked?: (token: KnownToken) => boolean;
   /** Where issuers whose keys cannot be read are reported; absent = nowhere. */
   readonly conditions?: Conditions;
+  /** See PublishDeps. */
+  readonly traces?: PublishDeps["traces"];
   /** Reads the keys of an issuer; absent = over HTTP. */
   readonly fetchJwks?: FetchJwks;
   /** A number from 0 up to 1; absent = Math.random. */
@@ -140,8 +142,9 @@ export class App {
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
     const bodies = new LargeBodyQueue(clock);
-    const publish = new PublishRoute({ publisher, batchLimits, base, dialects, settings, rejected, queue: bodies })
-      .handle;
+    const { traces } = this.#deps;
+    const publishDeps = { publisher, batchLimits, base, dialects, settings, rejected, queue: bodies, traces };
+    const publish = new PublishRoute(publishDeps).handle;
     const remove = new RemoveRoute({ remover, base, settings, rejected }).handle;
     const work = new SlicedWork(clock, tooManyRequests);
     const lastEventId = () => lastIdOf(history, presence);

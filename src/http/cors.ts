@@ -12,7 +12,7 @@ const EXPOSED =
 /** Request headers that fetch() clients may send. */
 const ALLOWED = [
   ...["Authorization", "Cache-Control", "Content-Type", "Last-Event-ID", "X-Requested-With"],
-  ...["Idempotency-Key", "If-Match", "If-None-Match"],
+  ...["Idempotency-Key", "If-Match", "If-None-Match", "traceparent"],
 ];
 /** An attribute of a CloudEvent in binary mode. Extensions have names of their own, so those that are requested are allowed. */
 const CLOUD_EVENT_HEADER = /^ce-[a-z0-9]{1,20}$/;

@@ -72,6 +72,16 @@ export interface WebhookEvent {
   readonly count: number;
 }
 
+/**
+ * What became of spans: the collector took them, it did not, or they were not sent because of a limit. Of an event that is not traced for
+ * that reason, its number of spans is unknown, and it counts as one.
+ */
+interface SpansEvent {
+  readonly type: "spansHandled";
+  readonly result: "exported" | "failed" | "dropped";
+  readonly spans: number;
+}
+
 export type DaemonEvent =
   | DeliveryEvent
   | LinkEvent
@@ -79,7 +89,8 @@ export type DaemonEvent =
   | IngressEvent
   | RequestEvent
   | WebhookEvent
-  | ConditionEvent;
+  | ConditionEvent
+  | SpansEvent;
 
 /** The member of DaemonEvent of this type. */
 export type EventOf<Type extends DaemonEvent["type"]> = Extract<DaemonEvent, { readonly type: Type }>;

@@ -30,6 +30,7 @@ import type { Conditions } from "../util/conditions.js";
 import type { Bus, PublishedEvent } from "./bus.js";
 import { ControlledStreams, type OpenStream } from "./controlled-streams.js";
 import type { PresenceListener } from "./presence-listener.js";
+import type { PublicationTraces } from "./publication-traces.js";
 import { TrustedKeys } from "./trusted-keys.js";
 import { type PresenceSource, Watchers } from "./watchers.js";
 
@@ -56,6 +57,10 @@ export interface HubOptions {
   readonly random: () => number;
   /** Absent = DEFAULT_SELECTION_LIMITS. */
   readonly selectionLimits?: SelectionLimits;
+  /** Absent = traces are off. */
+  readonly traces?: PublicationTraces | undefined;
+  /** Called when a publication is queued, with the number of live clients that get it. It is called often, and must not take long. */
+  readonly queued?: (publication: Publication, clients: number) => void;
 }
 
 export class Hub {
@@ -157,7 +162,9 @@ export class Hub {
     if (this.#phase === "sealed") return undefined;
     let stored: Promise<void> | undefined;
     for (const publication of publications) {
+      const trace = publication.traceparent === undefined ? undefined : this.#options.traces?.positioned(publication);
       stored = this.#options.history.append(publication);
+      trace?.(stored);
       if (publication.removes) {
         this.topics.removed(publication.offset);
         this.#options.observe({ type: "removed", removal: publication.removes });
@@ -177,10 +184,12 @@ export class Hub {
       return;
     }
     this.#budget.begin();
+    let clients = 0;
     for (const server of this.#servers.values()) {
       if (publication.offset <= this.#discardedThrough) return;
-      server.enqueue(publication);
+      clients += server.enqueue(publication);
     }
+    this.#options.queued?.(publication, clients);
   }
 
   #discard(): void {
@@ -361,9 +370,10 @@ export class Hub {
 
   /** Adds a Mongrel2. No publication is sent to it until ServerDelivery.start(). */
   serveMongrel2(name: string, outlet: Outlet, times: KeepaliveTimes): ServerDelivery {
-    const { isFlooded = () => false } = this.#options;
+    const { isFlooded = () => false, traces } = this.#options;
     const server = new ServerDelivery(name, outlet, {
       ...this.#options,
+      traces: traces?.deliveryOf(name),
       reader: this.#reader,
       topics: this.topics,
       budget: this.#budget,

@@ -54,6 +54,11 @@ export class Revocations {
     for (const revocation of options.recorded) this.#put(revocation);
   }
 
+  /** Those that are kept. */
+  get count(): number {
+    return this.#byId.size;
+  }
+
   /** Those that still matter. */
   all(): readonly Revocation[] {
     this.#removeExpired();

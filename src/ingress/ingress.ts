@@ -4,9 +4,10 @@
  */
 
 import { M2pushError, messageOf, ProtocolError } from "../errors.js";
-import type { BatchLimits } from "../protocol/event-batch.js";
+import type { BatchLimits, BatchRules } from "../protocol/event-batch.js";
 import { type Draft, isBatch, parsePublications } from "../protocol/publication.js";
 import { encodeError, encodeResults } from "../protocol/publish-reply.js";
+import type { PublishTraces } from "../publishing/publish-traces.js";
 import type { Publisher } from "../publishing/publisher.js";
 import type { RateLimiter } from "../publishing/rate-limiter.js";
 
@@ -55,6 +56,8 @@ export interface IngressOptions {
   /** See Bus.post. */
   readonly post: (draft: Draft) => Promise<unknown> | undefined;
   readonly publisher: Pick<Publisher, "publish">;
+  /** The time of traces; absent = they are off. */
+  readonly traces?: Pick<PublishTraces, "now"> | undefined;
   /** The rate of publishers that get no replies: they are slowed down, and nothing of them is dropped. Others are told. */
   readonly rates: Pick<RateLimiter, "pauseAfter">;
   /**
@@ -76,12 +79,14 @@ export class Ingress {
   readonly #options: IngressOptions;
   /** The scope of idempotency keys, which outlive connections. */
   readonly #scope: string;
+  readonly #rules: BatchRules;
   /** The promise of the last post(): several publications may share one, and its rejection must be reported once. */
   #pending: Promise<unknown> | undefined;
 
   constructor(options: IngressOptions) {
     this.#options = options;
     this.#scope = options.scope ?? ANYONE;
+    this.#rules = { limits: options.batchLimits, isReserved: options.isReserved };
   }
 
   start(): Promise<void> {
@@ -102,11 +107,12 @@ export class Ingress {
 
   #receive(parts: Buffer[], connection: PacedConnection | undefined): boolean {
     try {
+      const receivedAt = this.#options.traces?.now();
       const drafts = this.#parse(parts);
       this.#pace(drafts, connection);
-      const [first] = drafts;
-      const isPlain = first !== undefined && drafts.length === 1 && first.key === undefined;
-      const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts);
+      const first = drafts.length === 1 ? drafts[0] : undefined;
+      const isPlain = first !== undefined && isPostable(first);
+      const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts, receivedAt);
       if (pending !== this.#pending) {
         this.#pending = pending;
         pending?.catch((error) => this.#reject(error));
@@ -130,24 +136,27 @@ export class Ingress {
 
   /** Throws a ProtocolError, or "forbidden". */
   #parse(parts: Buffer[]): readonly Draft[] {
-    const { batchLimits: limits, isReserved, mayPublish } = this.#options;
-    const drafts = parsePublications(parts, { limits, isReserved });
+    const { mayPublish } = this.#options;
+    const drafts = parsePublications(parts, this.#rules);
     if (mayPublish !== undefined && !drafts.every(({ topics }) => mayPublish(topics)))
       throw new M2pushError("forbidden", FORBIDDEN);
     return drafts;
   }
 
-  /** A batch, or an event with a key, of a PUSH socket. Rejects if one of its events was not published. */
-  async #publishUnanswered(drafts: readonly Draft[]): Promise<void> {
-    const results = await this.#options.publisher.publish({ drafts, publisher: this.#scope, isPaced: true });
+  /** A batch, or an event with a key or a trace, of a PUSH socket. Rejects if one of its events was not published. */
+  async #publishUnanswered(drafts: readonly Draft[], receivedAt: number | undefined): Promise<void> {
+    const request = { drafts, publisher: this.#scope, receivedAt };
+    const results = await this.#options.publisher.publish({ ...request, isPaced: true });
     for (const result of results) if ("error" in result) throw result.error;
   }
 
   /** Publishes the message; resolves with the reply to it. */
   async #reply(parts: Buffer[], connection: string): Promise<Buffer> {
     try {
+      const receivedAt = this.#options.traces?.now();
       const [drafts, rateScope] = [this.#parse(parts), this.#rateScope(connection)];
-      const results = await this.#options.publisher.publish({ drafts, publisher: this.#scope, rateScope });
+      const request = { drafts, publisher: this.#scope, rateScope, receivedAt };
+      const results = await this.#options.publisher.publish(request);
       for (const result of results) if ("error" in result) this.#options.rejected(result.error);
       return encodeResults(results, isBatch(parts));
     } catch (error) {
@@ -163,6 +172,9 @@ export class Ingress {
     this.#options.rejected(error);
   }
 }
+
+/** Whether an event needs nothing of the publisher; see IngressOptions.post. */
+const isPostable = ({ key, traceparent }: Draft): boolean => key === undefined && traceparent === undefined;
 
 const ANYONE = "zmq";
 const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";

@@ -12,6 +12,7 @@ import { asObject, type JsonObject } from "./json-event.js";
 import { memberSource } from "./json-source.js";
 import { LIMITS } from "./limits.js";
 import { type Headers, header } from "./request.js";
+import { readTraceparent } from "./traceparent.js";
 
 const ATTRIBUTE_PREFIX = "ce-";
 
@@ -40,6 +41,7 @@ function toDraft(attributes: Attributes, data: () => string, rules: DraftRules):
     type: required(attributes, "type"),
     private: flagAt(attributes, "private"),
     key: keyOf(required(attributes, "source"), required(attributes, "id")),
+    ...traceOf(attributes),
   };
   try {
     checkDraft(draft, rules);
@@ -87,6 +89,12 @@ function flagAt(attributes: Attributes, name: string): boolean {
   if (typeof value === "boolean") return value;
   if (value === "true" || value === "false") return value === "true";
   throw invalid(`"${name}" must be true or false`);
+}
+
+/** The extension "Distributed Tracing". */
+function traceOf({ traceparent: value }: Attributes): Pick<Draft, "traceparent"> {
+  const traceparent = typeof value === "string" ? readTraceparent(value) : undefined;
+  return traceparent === undefined ? {} : { traceparent };
 }
 
 /**

@@ -64,8 +64,10 @@ export const invalid = (detail: string): ProtocolError => new ProtocolError("inv
 
 /** The text of bytes; throws "invalid" if they are not UTF-8. */
 export function textOf(bytes: Buffer, what: string): string {
-  if (!isUtf8(bytes)) throw invalid(`${what} is not valid UTF-8`);
-  return bytes.toString();
+  const text = bytes.toString();
+  // Only what is not valid is decoded to this character, apart from itself.
+  if (text.includes("\ufffd") && !isUtf8(bytes)) throw invalid(`${what} is not valid UTF-8`);
+  return text;
 }
 
 /** Throws "too_large". */

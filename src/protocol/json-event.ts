@@ -1,11 +1,12 @@
 /**
- * An event as a JSON object: `{"topic" or "topics", "data", "id"?, "type"?, "retry"?, "private"?, "ttl"?, "final"?, "key"?}`. A string is the data
+ * An event as a JSON object: `{"topic" or "topics", "data", "id"?, "type"?, "retry"?, "private"?, "ttl"?, "final"?, "key"?, "traceparent"?}`. A string is the data
  * as text; any other value of `data` is passed on as it stands in the source. An id or type that is "" counts as absent.
  */
 import { ProtocolError } from "../errors.js";
 import { checkDraft, type Draft, type DraftRules, faultsOfDraft } from "./draft.js";
 import { type EventFault, faultOf, InvalidEvents, invalid, quote } from "./event-fault.js";
 import { memberSource } from "./json-source.js";
+import { readTraceparent } from "./traceparent.js";
 import { readTtl } from "./ttl.js";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -14,7 +15,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export type ReadEvent = (value: unknown, source: () => string, rules: DraftRules) => Draft;
 
 /** Members of the options of a ZeroMQ message. */
-const OPTION_NAMES = ["id", "type", "retry", "private", "ttl", "final", "key"];
+const OPTION_NAMES = ["id", "type", "retry", "private", "ttl", "final", "key", "traceparent"];
 const EVENT_NAMES = ["topic", "topics", "data", ...OPTION_NAMES];
 
 /** The optional members, each with its reader. A reader returns the value for the draft; undefined = absent. */
@@ -29,6 +30,7 @@ const OPTION_READERS = {
   ttl: (ttl: unknown) => (ttl === undefined ? undefined : readTtl(ttl)),
   final: (isFinal: unknown) => readFlag("final", isFinal) || undefined,
   key: (key: unknown) => readText("key", key),
+  traceparent: readTraceparent,
 };
 
 /** See ReadEvent. */
@@ -115,6 +117,7 @@ export function readOptions(json: JsonObject): Omit<Draft, "topics" | "data"> {
   const ttlMs = OPTION_READERS.ttl(json.ttl);
   const final = OPTION_READERS.final(json.final);
   const key = OPTION_READERS.key(json.key);
+  const traceparent = OPTION_READERS.traceparent(json.traceparent);
   return {
     private: OPTION_READERS.private(json.private),
     ...(id !== undefined && { id }),
@@ -123,6 +126,7 @@ export function readOptions(json: JsonObject): Omit<Draft, "topics" | "data"> {
     ...(ttlMs !== undefined && { ttlMs }),
     ...(final && { final }),
     ...(key !== undefined && { key }),
+    ...(traceparent !== undefined && { traceparent }),
   };
 }
 

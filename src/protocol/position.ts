@@ -54,16 +54,18 @@ export function positionDraft(draft: Draft, epoch: string, offset: number, time:
     throw new ProtocolError("invalid", `id "${draft.id}" is reserved: it has the form of this hub's own ids`);
   }
   const id = draft.id ?? positionId(epoch, offset);
-  const { topics, private: isPrivate, type, retry, data, ttlMs, final, storedKey } = draft;
+  const { topics, private: isPrivate, type, retry, data, ttlMs, final, storedKey, traceparent } = draft;
   const bytes = encodeEvent({ type, retry, id, data });
   // Most events have the members of this object only: a spread would cost every event.
   const publication = { offset, id, topics, private: isPrivate, time, bytes };
-  if (storedKey === undefined && ttlMs === undefined && final === undefined) return publication;
+  if (storedKey === undefined && ttlMs === undefined && final === undefined && traceparent === undefined)
+    return publication;
   return {
     ...publication,
     ...(ttlMs !== undefined && { expiresAt: time + ttlMs }),
     ...(final && { isFinal: final }),
     ...(storedKey !== undefined && { storedKey }),
+    ...(traceparent !== undefined && { traceparent }),
   };
 }
 

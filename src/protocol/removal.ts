@@ -16,6 +16,8 @@ export type RemovalTarget =
 export type Removal = RemovalTarget & {
   /** The highest offset that it concerns. */
   readonly through: number;
+  /** It concerns no offset up to this one: a store that applies it begins there. Absent = 0. */
+  readonly after?: number;
 };
 
 /** What a target is compared with: see Publication. */
@@ -34,13 +36,14 @@ export function concerns(target: RemovalTarget, { id, topics, time }: Removable)
 /** Reads a removal from JSON, parsed or as bytes. Throws "invalid". */
 export function readRemoval(from: unknown): Removal {
   const value = Buffer.isBuffer(from) ? parse(from) : from;
-  const { topic, id, before, through } = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const isOffset = Number.isSafeInteger(through);
+  const { topic, id, before, through, after = 0 } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const areOffsets = Number.isSafeInteger(through) && Number.isSafeInteger(after);
   const targets = [topic, id, before].filter((it) => it !== undefined);
-  if (!isOffset || targets.length !== 1) throw invalid();
-  if (typeof topic === "string") return { topic, through: Number(through) };
-  if (typeof id === "string") return { id, through: Number(through) };
-  if (typeof before === "number") return { before, through: Number(through) };
+  if (!areOffsets || targets.length !== 1) throw invalid();
+  const range = { through: Number(through), ...(after !== 0 && { after: Number(after) }) };
+  if (typeof topic === "string") return { topic, ...range };
+  if (typeof id === "string") return { id, ...range };
+  if (typeof before === "number") return { before, ...range };
   throw invalid();
 }
 

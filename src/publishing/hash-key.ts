@@ -20,9 +20,9 @@ export function hashKey(kind: KeyKind, scope: string, key: string): string {
   return hashText(JSON.stringify([kind, scope, key]));
 }
 
-/** Equal for equal events, in whatever order their members are; every member counts. */
+/** Equal for equal events, in whatever order their members are. Every member counts but the trace context: each attempt has its own. */
 export function fingerprintOf(drafts: readonly Draft[]): string {
-  return hashText(JSON.stringify(drafts.map((draft) => Object.entries(draft).sort(byName))));
+  return hashText(JSON.stringify(drafts.map(({ traceparent: _, ...draft }) => Object.entries(draft).sort(byName))));
 }
 
 const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);

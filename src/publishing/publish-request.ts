@@ -14,6 +14,8 @@ export interface PublishRequest {
   readonly isPaced?: boolean;
   /** Idempotency key of the whole request; beside it each draft may have its own. */
   readonly key?: string;
+  /** When it was received: PublishTraces.now(). Absent = traces are off. */
+  readonly receivedAt?: number | undefined;
   /** Publishes only while it holds; for a request of one event. */
   readonly condition?: PublishCondition;
 }

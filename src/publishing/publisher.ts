@@ -11,6 +11,7 @@ import type { Draft } from "../protocol/publication.js";
 import { KeyedPublisher } from "./keyed-publisher.js";
 import { checkCondition, type PublishCondition } from "./publish-condition.js";
 import type { PublishRequest } from "./publish-request.js";
+import type { PublishTraces } from "./publish-traces.js";
 import type { RateLimiter } from "./rate-limiter.js";
 
 export interface PublisherOptions {
@@ -22,6 +23,8 @@ export interface PublisherOptions {
   readonly repeated: () => void;
   /** Absent = no limit. */
   readonly rates?: Pick<RateLimiter, "take">;
+  /** Absent = traces are off. */
+  readonly traces?: PublishTraces | undefined;
 }
 
 export class Publisher {
@@ -43,6 +46,19 @@ export class Publisher {
    * topic.
    */
   async publish(request: PublishRequest): Promise<readonly PublishedEvent[]> {
+    const trace = this.#options.traces?.begin(request.drafts, request.receivedAt);
+    if (trace === undefined) return this.#publishRequest(request);
+    try {
+      const results = await this.#publishRequest({ ...request, drafts: trace.drafts });
+      trace.end(results);
+      return results;
+    } catch (error) {
+      trace.fail(error);
+      throw error;
+    }
+  }
+
+  async #publishRequest(request: PublishRequest): Promise<readonly PublishedEvent[]> {
     if (!request.isPaced) this.#takeRate(request);
     return KeyedPublisher.concerns(request)
       ? this.#keyed.publish(request)

@@ -3,7 +3,7 @@
  * publishes the removal. It concerns what was stored when it was checked; an event that comes meanwhile stays.
  */
 import type { History } from "../delivery/history.js";
-import { ProtocolError, tooManyRequests } from "../errors.js";
+import { M2pushError, ProtocolError, tooManyRequests } from "../errors.js";
 import type { Hub } from "../hub/hub.js";
 import { offsetOf } from "../protocol/position.js";
 import { concerns, type RemovalTarget } from "../protocol/removal.js";
@@ -58,9 +58,10 @@ export class Remover {
 
   async #remove({ target, mayRemove }: RemovalRequest): Promise<number> {
     const { hub, history } = this.#options;
+    const { epoch } = history;
     const { after, through } = await this.#rangeOf(target);
     const checked = new Set<string>();
-    let count = 0;
+    let [count, first] = [0, 0];
     for (let at = after; at < through; ) {
       const match = (publication: Parameters<typeof concerns>[1]) => concerns(target, publication);
       // What is hidden is removed as well, and so it must be granted.
@@ -70,11 +71,13 @@ export class Remover {
       if (topics.size > 0 && !mayRemove([...topics])) throw notGranted();
       for (const topic of topics) checked.add(topic);
       count += page.publications.length;
+      first ||= page.publications[0]?.offset ?? 0;
       at = Math.max(page.through, at + 1);
       await new Promise((resolve) => setImmediate(resolve));
     }
     if (count === 0) throw new ProtocolError("not_found", "no stored event matches");
-    await hub.remove({ ...target, through });
+    if (history.epoch !== epoch) throw new M2pushError("unavailable", "a new epoch has begun; fix: repeat it");
+    await hub.remove({ ...target, after: first - 1, through });
     return count;
   }
 

@@ -16,8 +16,8 @@ import type { HistoryLimits } from "./memory/memory-history.js";
 import type { StorageObserver } from "./storage-failure.js";
 
 /** An export trims nothing. */
-const NO_LIMITS: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
-const STOP_FIX = "stop that first (its streams stay open), and start it again afterwards";
+export const NO_LIMITS: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
+export const STOP_FIX = "stop that first (its streams stay open), and start it again afterwards";
 /** Bytes of one page of an export. */
 const PAGE_BYTES = 1_000_000;
 /** Uncommitted events of an import. */
@@ -116,7 +116,8 @@ export async function purgeHistory(path: string, target: RemovalTarget, clock: C
   }
 }
 
-async function checkEmpty(path: string, clock: Clock): Promise<void> {
+/** Rejects with "storage_unusable" when the folder has a history with events. */
+export async function checkEmpty(path: string, clock: Clock): Promise<void> {
   if (!existsSync(join(path, HISTORY_FILE))) return;
   const history = await openLmdbHistory({ ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX }, clock);
   const { count } = history;

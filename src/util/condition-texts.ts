@@ -84,6 +84,10 @@ export const conditionTexts = {
     message: `events for webhooks cannot be stored: ${why}`,
     fix: "make room on the disk of [history] path, and the folder writable; until then events wait in memory",
   }),
+  tracesFailing: (why: string) => ({
+    message: `the collector does not take spans, which are lost: ${why}`,
+    fix: "start the OpenTelemetry collector, or correct [traces] endpoint; events are not concerned",
+  }),
 
   // Limits.
   publishersAtLimit: (connections: number) => ({

@@ -38,6 +38,8 @@ export const CONDITION_TYPES = {
   webhook_failing: { blocksReadiness: false },
   /** Events for webhooks cannot be stored. */
   webhook_store_failing: { blocksReadiness: false },
+  /** The collector of [traces] endpoint does not take spans: they are lost. */
+  traces_failing: { blocksReadiness: false },
   /** A limit on work or descriptors is reached: new clients or peers are refused. */
   overloaded: { blocksReadiness: false },
 } as const satisfies Readonly<Record<string, { readonly blocksReadiness: boolean }>>;

@@ -2,7 +2,7 @@
  * Shares of the file descriptors for each part of the daemon. Together they never use up the limit: without a free descriptor the process
  * accepts no connection, not even a probe of /healthz.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { Clock } from "./clock.js";
 import type { Condition, Conditions } from "./conditions.js";
 
@@ -31,6 +31,15 @@ export function descriptorLimit(read: () => string = () => readFileSync("/proc/s
     return soft === undefined ? UNKNOWN_LIMIT_COUNT : Number(soft);
   } catch {
     return UNKNOWN_LIMIT_COUNT; // no /proc
+  }
+}
+
+/** Open descriptors of this process; undefined = there is no /proc. */
+export function openDescriptors(): number | undefined {
+  try {
+    return readdirSync("/proc/self/fd").length - 1; // one is that of the folder
+  } catch {
+    return undefined; // no /proc
   }
 }
 

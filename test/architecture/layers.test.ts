@@ -17,6 +17,7 @@ const SRC = join(ROOT, "src");
 const RANK: Readonly<Record<string, number>> = {
   "errors.ts": 0,
   util: 0,
+  "api-docs": 0.5,
   protocol: 1,
   config: 1,
   matching: 2,
@@ -49,7 +50,11 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   jose: /^http\/auth\//,
   "prom-client": /^observability\/metrics\//,
   "node-sqlite3-wasm": /^mongrel2\/mongrel2-database\.ts$/,
-  lmdb: /^storage\/(lmdb\/lmdb-store|clients\/client-files|client-events\/lmdb-event-store)\.ts$/,
+  "@opentelemetry/api": /^observability\/traces\//,
+  "@opentelemetry/sdk-trace-base": /^observability\/traces\//,
+  "@opentelemetry/resources": /^observability\/traces\//,
+  "@opentelemetry/exporter-trace-otlp-http": /^observability\/traces\//,
+  lmdb: /^storage\/(lmdb\/lmdb-(store|backup)|clients\/client-files|client-events\/lmdb-event-store)\.ts$/,
 };
 
 /** A longer file or function needs a reason, given where it begins: "// Long because ...". */

@@ -15,7 +15,14 @@ async function start(t: TestContext, now: () => Snapshot = () => snapshotOf()) {
   const { metrics: observer, observe, exposition, clock } = metrics(now);
   const sampler = rateSampler(clock, observer);
   sampler.start();
-  const routes = adminRoutes({ version: "1.2.3", metrics: observer, sampler, snapshot: now, exposition });
+  const routes = adminRoutes({
+    version: "1.2.3",
+    metrics: observer,
+    sampler,
+    snapshot: now,
+    slowestClients: () => [],
+    exposition,
+  });
   const server = new AdminServer({ listen: "127.0.0.1:0", routes, failed: () => {} });
   await server.start();
   t.after(() => server.close());

@@ -73,9 +73,11 @@ export class FakeStream {
   }
 
   /** Takes a message and hands it to who follows; the same sequence again for an id that it knows. */
-  add({ epoch, key, id, data }: OutgoingRecord): number {
+  add({ epoch, key, id, data, afterSameKey }: OutgoingRecord): number {
     const known = this.#ids.get(id);
     if (known !== undefined) return known;
+    if (afterSameKey !== undefined && afterSameKey !== (this.find(epoch, key, "newest") ?? 0))
+      throw new M2pushError("unavailable", "wrong last sequence");
     if (epoch !== this.#epoch) throw new M2pushError("unavailable", "no such subject");
     const message = { sequence: ++this.#last, epoch, key, stamp: `${++this.#stamps}000000`, data };
     this.#ids.set(id, message.sequence);
@@ -129,9 +131,14 @@ export class FakeStream {
     return this.#messages.filter((message) => message.sequence >= sequence);
   }
 
-  find(epoch: string, key?: string, which: EqualIds = "oldest"): number | undefined {
-    const found = this.#messages.filter((it) => it.epoch === epoch && (key === undefined || it.key === key));
+  find(epoch: string, key?: string, which: EqualIds = "oldest", after = 0): number | undefined {
+    const isFound = (it: Message) => it.epoch === epoch && (key === undefined || it.key === key);
+    const found = this.#messages.filter((it) => isFound(it) && it.sequence > after);
     return found.at(which === "oldest" ? 0 : -1)?.sequence;
+  }
+
+  erase(sequence: number): void {
+    this.#messages = this.#messages.filter((message) => message.sequence !== sequence);
   }
 }
 
@@ -259,8 +266,12 @@ class FakeSession implements StreamSession {
     return this.#ask(() => this.#stream.from(after + 1).filter(({ sequence }) => sequence <= through));
   }
 
-  find(epoch: string, key?: string, which?: EqualIds) {
-    return this.#ask(() => this.#stream.find(epoch, key, which));
+  find(epoch: string, key?: string, which?: EqualIds, after?: number) {
+    return this.#ask(() => this.#stream.find(epoch, key, which, after));
+  }
+
+  erase(sequence: number) {
+    return this.#ask(() => this.#stream.erase(sequence));
   }
 
   send(message: OutgoingRecord) {

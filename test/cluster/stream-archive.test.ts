@@ -37,7 +37,10 @@ const idOf = (offset: number) => (offset % 3 === 0 ? `urn:${offset}` : `#${EPOCH
 function history(nats: NatsServer, action: string, stdin = "", more = "", clock = systemClock) {
   const file = join(nats.dir, "m2push.toml");
   writeFileSync(file, `[cluster]\nnats = ["${nats.url}"]\nstream = "test"\n${more}`);
-  return runCommand(addHistory, ["history", action, "-c", file], { stdin: Readable.from([Buffer.from(stdin)]), clock });
+  return runCommand(addHistory, ["history", ...action.split(" "), "-c", file], {
+    stdin: Readable.from([Buffer.from(stdin)]),
+    clock,
+  });
 }
 
 async function imports(nats: NatsServer, text: string, more?: string): Promise<string> {
@@ -66,6 +69,27 @@ describe("Stream archive", () => {
       end.warnings.filter((warning) => /left out/.test(warning)),
       [],
     );
+  });
+
+  test("events are purged from a stream: its daemon shows them no more, and an export leaves them out", async (t) => {
+    const nats = await startNats(t);
+    await imports(nats, archive(range(1, 700)));
+    const a = await daemon(t, nats.url);
+    const purge = async (options: string) => (await history(nats, `purge ${options}`)).stdout;
+    assert.equal(await purge("--id urn:699"), "1 event removed\n");
+    assert.equal(await purge("--before 1970-01-01T00:00:00.101Z"), "100 events removed\n");
+    assert.equal(await purge("--topic none"), "0 events removed\n");
+    const left = range(101, 700).filter((offset) => offset !== 699);
+    const { stdout } = await history(nats, "export");
+    assert.deepEqual(
+      dataOf(stdout),
+      left.map((offset) => `x ${offset}`),
+    );
+    await a.until(({ heard }) => heard.filter(({ removes }) => removes).length === 2, "two removals");
+    while (a.end.history.removals.size > 0) await new Promise((resolve) => setImmediate(resolve));
+    const shown = await readAll(a.end, 0);
+    assert.deepEqual([ids(shown), a.end.history.floor, a.gaps], [left.map(idOf), 0, []]);
+    assert.doesNotMatch(a.opened.warnings.join(), /erase|skipped/);
   });
 
   test("every position of before is one now: of events, of events with an id of their own, of none", async (t) => {

@@ -103,6 +103,7 @@ describe("loadConfig", () => {
     },
     admin: { listen: "127.0.0.1:6780", token: "" },
     log: { level: "info", format: "auto" },
+    traces: { endpoint: "", service_name: "m2push" },
   };
 
   test("without file, environment and flags every key has the default of the contract", () => {

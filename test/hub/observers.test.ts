@@ -19,6 +19,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   idRepeated: { type: "idRepeated", topic: "news" },
   flushed: { type: "flushed", server, flush: { bodies: 1, frames: 1, bytes: 1, deliveries: 1, oldest: undefined } },
   stateRequested: { type: "stateRequested", server, kind: "latest" },
+  clientsFellBehind: { type: "clientsFellBehind", server, reason: "no credit", clients: 2 },
   gapReported: { type: "gapReported", server, reason: "expired", clients: [] },
   linkLive: { type: "linkLive", server, milliseconds: 1 },
   linkLost: { type: "linkLost", server, reason: "no answer" },
@@ -36,6 +37,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   peerRejected: { type: "peerRejected", address: "tcp://127.0.0.1:9997", error, peer: "127.0.0.1:50000" },
   zmqConnectionLost: { type: "zmqConnectionLost", error },
   requestCompleted: { type: "requestCompleted", server, route: "/esupdates", status: 401, reason: "no token" },
+  spansHandled: { type: "spansHandled", result: "dropped", spans: 1 },
   conditionBegan: { type: "conditionBegan", condition: condition("overloaded") },
   conditionEnded: { type: "conditionEnded", condition: condition("overloaded"), milliseconds: 1 },
 };

@@ -189,7 +189,8 @@ describe("Publication", () => {
       );
   });
 
-  test("invalid UTF-8 is refused wherever it is", () => {
+  test("invalid UTF-8 is refused wherever it is, and the replacement character is not", () => {
+    assert.deepEqual(parse("t\ufffd", "\ufffd"), plain({ topics: ["t\ufffd"], data: "\ufffd" }));
     const bad = Buffer.from([0x61, 0xff]);
     assert.match(
       refusal(() => parse(bad)),

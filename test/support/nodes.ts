@@ -10,6 +10,8 @@ export interface Nodes {
   readonly nats: NatsServer;
   readonly a: Pair;
   readonly b: Pair;
+  /** Starts another one. */
+  join(): Promise<Pair>;
 }
 
 /** What a fault may take to be over, milliseconds. */
@@ -25,7 +27,7 @@ export async function startNodes(t: Pick<TestContext, "after">, config: Tables =
       config: { auth: { allow_publish_from: ["127.0.0.1"] }, cluster: { nats: [nats.url] }, ...config },
     });
   const a = await node();
-  return { nats, a, b: await node() };
+  return { nats, a, b: await node(), join: node };
 }
 
 /** An EventSource that knows several addresses: when a stream ends it goes to the next, with its last id. */

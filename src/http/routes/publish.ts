@@ -9,6 +9,8 @@ import { checkDraft, type Draft } from "../../protocol/draft.js";
 import type { BatchLimits, BatchRules } from "../../protocol/event-batch.js";
 import { EVENT_TYPES, parseEventBody } from "../../protocol/event-body.js";
 import { type HttpRequest, header } from "../../protocol/request.js";
+import { readTraceparent } from "../../protocol/traceparent.js";
+import type { PublishTraces } from "../../publishing/publish-traces.js";
 import type { Publisher } from "../../publishing/publisher.js";
 import { isResponse, type Principal } from "../access.js";
 import { readCondition } from "../condition-headers.js";
@@ -33,6 +35,8 @@ export interface PublishDeps {
   readonly dialects: Dialects;
   readonly settings: LiveSettings;
   readonly queue: LargeBodyQueue;
+  /** The time of traces; absent = they are off, and the header traceparent is not read. */
+  readonly traces?: Pick<PublishTraces, "now"> | undefined;
   /** Called for each publication that is rejected. */
   readonly rejected: (error: M2pushError) => void;
 }
@@ -56,12 +60,13 @@ export class PublishRoute {
   };
 
   async #publish(request: HttpRequest): Promise<Response> {
+    const receivedAt = this.#deps.traces?.now();
     const principal = await this.#deps.settings.current.access.publisher(request);
     if (isResponse(principal)) return principal;
-    return this.#deps.queue.run(request.body.length, () => this.#publishAs(principal, request));
+    return this.#deps.queue.run(request.body.length, () => this.#publishAs(principal, request, receivedAt));
   }
 
-  async #publishAs(principal: Principal, request: HttpRequest): Promise<Response> {
+  async #publishAs(principal: Principal, request: HttpRequest, receivedAt: number | undefined): Promise<Response> {
     const { publisher, dialects, settings } = this.#deps;
     const dialect = dialects.ofPrincipal(principal);
     const parsed = this.#parse(request, dialect);
@@ -76,7 +81,8 @@ export class PublishRoute {
     if (condition && form === "events") throw new ProtocolError("invalid", "a batch cannot have a condition");
     const key = idempotencyKey(request);
     const published = await publisher.publish({
-      ...{ drafts, publisher: scopeOf(principal) },
+      ...{ publisher: scopeOf(principal), receivedAt },
+      drafts: receivedAt === undefined ? drafts : withTraceparent(request, drafts),
       ...(settings.current.visitors && principal === "anonymous" && { rateScope: `http ${request.remote}` }),
       ...(key !== undefined && { key }),
       ...(condition && { condition }),
@@ -112,6 +118,12 @@ export class PublishRoute {
 interface ParsedRequest {
   readonly drafts: readonly Draft[];
   readonly form: PublishedForm;
+}
+
+/** The trace context of the request is that of each event without one of its own. */
+function withTraceparent(request: HttpRequest, drafts: readonly Draft[]): readonly Draft[] {
+  const traceparent = readTraceparent(header(request, "traceparent"));
+  return traceparent === undefined ? drafts : drafts.map((draft) => ({ traceparent, ...draft }));
 }
 
 const ACCEPTED_TYPES = [FORM_TYPE, ...EVENT_TYPES].join(", ");

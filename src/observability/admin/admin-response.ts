@@ -6,6 +6,8 @@ interface AdminRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly lastEventId: string | undefined;
+  /** Whether it would be authorized for the routes of operators. */
+  readonly isOperator: boolean;
 }
 
 export interface AdminResponse {

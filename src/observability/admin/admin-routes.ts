@@ -17,7 +17,7 @@ export function adminRoutes(parts: RouteParts): Map<string, AdminRoute> {
     ["/healthz", { GET: () => textResponse(200, "ok") }],
     // Readiness probe: clients and publications are served. 503 has the reasons, one a line.
     ["/readyz", { GET: () => readiness(notReadyReasons(snapshot())) }],
-    ["/status", { GET: () => json(statusOf(parts)) }],
+    ["/status", { GET: ({ isOperator }) => json(statusOf(parts, isOperator)) }],
   ]);
 }
 

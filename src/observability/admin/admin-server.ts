@@ -130,14 +130,15 @@ export class AdminServer {
     const name = method === "HEAD" ? "GET" : method;
     const serve = Object.hasOwn(route, name) ? route[name] : undefined;
     if (!serve) return { ...textResponse(405, "method not allowed"), headers: { Allow: methodsOf(route) } };
-    const unauthorized = isGuarded ? this.#guard.authorize(headers) : undefined;
-    if (unauthorized) return unauthorized;
+    const unauthorized = this.#guard.authorize(headers);
+    if (isGuarded && unauthorized) return unauthorized;
     try {
       const lastEventId = headers["last-event-id"];
       return await serve({
         params: found.params,
         query: new URLSearchParams(query),
         lastEventId: firstOf(lastEventId),
+        isOperator: unauthorized === undefined,
       });
     } catch (error) {
       this.#options.failed(error);

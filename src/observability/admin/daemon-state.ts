@@ -6,7 +6,8 @@ import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { Clock } from "../../util/clock.js";
 import type { Conditions } from "../../util/conditions.js";
-import type { ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
+import type { LimitUse, ServerSnapshot, Snapshot } from "../metrics/snapshot.js";
+import { type SlowClient, slowestClients } from "./slowest-clients.js";
 
 export interface ServerState {
   readonly server: ServerDelivery;
@@ -23,6 +24,8 @@ export class DaemonState {
   nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
   /** Absent = they are not collected yet. */
   conditions: Conditions | undefined;
+  /** How much of each limit is used now. */
+  limits: () => readonly LimitUse[] = () => [];
   /** The PUB socket for client events; absent = there is none. */
   eventFeed: (() => FeedStatus) | undefined;
   webhooks: () => readonly WebhookStatus[] = () => [];
@@ -42,6 +45,13 @@ export class DaemonState {
     return this.servers.reduce((sum, { server }) => sum + server.clients.size, 0);
   }
 
+  /** The clients that are furthest behind. */
+  readonly slowestClients = (): SlowClient[] =>
+    slowestClients(
+      this.servers.map(({ server }) => server),
+      this.#clock,
+    );
+
   readonly snapshot = (): Snapshot => ({
     phase: this.phase,
     startedAt: this.#startedAt,
@@ -52,14 +62,16 @@ export class DaemonState {
     eventFeed: this.eventFeed?.(),
     webhooks: this.webhooks(),
     conditions: this.conditions?.active ?? [],
+    limits: this.limits(),
   });
 }
 
 function serverSnapshot({ server, sendSpec, recvSpec, link }: ServerState, conditions?: Conditions): ServerSnapshot {
   const { name, figures } = server;
-  const { clients, behind: catchingUp, audiences, waiting: queuedBodies } = figures;
+  const { clients, behind: catchingUp, audiences, waiting: queuedBodies, maxBehindEvents } = figures;
   const silent = conditions?.has("mongrel2_silent", name) ?? false;
-  return { name, sendSpec, recvSpec, live: link.live, silent, clients, catchingUp, audiences, queuedBodies };
+  const counts = { clients, catchingUp, audiences, queuedBodies, maxBehindEvents };
+  return { name, sendSpec, recvSpec, live: link.live, silent, ...counts };
 }
 
 const historySnapshot = ({ epoch, last, floor, keyCount: keys, count, keptCount: kept = 0, bytes }: History) => ({

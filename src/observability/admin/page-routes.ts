@@ -7,6 +7,8 @@ const FILES: readonly (readonly [path: string, file: string, type: string])[] = 
   ["/dashboard.js", "dashboard.js", "text/javascript; charset=utf-8"],
   ["/chart.js", "chart.js", "text/javascript; charset=utf-8"],
   ["/style.css", "style.css", "text/css; charset=utf-8"],
+  ["/chart.css", "chart.css", "text/css; charset=utf-8"],
+  ["/dashboard.css", "dashboard.css", "text/css; charset=utf-8"],
 ];
 /** Nothing from other origins, nothing inline, no frames. */
 const CONTENT_SECURITY_POLICY =

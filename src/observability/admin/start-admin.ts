@@ -50,19 +50,19 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const { listen, token, version, metrics, droppedLogLines, recentConnections, state } = options;
   const { hub, revocations, base, clock, cap, failed } = options;
   if (listen === "") return { url: undefined, close: async () => undefined };
-  const { snapshot } = state;
+  const { snapshot, slowestClients } = state;
   const sampler = new RateSampler({
     clock,
     counters: metrics.counters,
     lag: measureEventLoopLag(clock),
     observeLag: (ms) => metrics.histograms.lag(ms),
   });
-  const exposition = new Exposition(metrics, snapshot, droppedLogLines);
-  const parts = { version, metrics, sampler, snapshot, exposition };
+  const exposition = new Exposition({ metrics, snapshot, droppedLogLines, version });
+  const parts = { version, metrics, sampler, snapshot, slowestClients, exposition };
   const stream = new DashboardStream({
     clock,
     recentConnections,
-    status: () => statusOf(parts),
+    status: () => statusOf(parts, true),
     ...(cap && { maxWatchers: Math.floor(cap.maxConnections / 2) }),
   });
   const servers = () => state.servers.map(({ server }) => server);
@@ -80,10 +80,12 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
     throw error;
   }
   sampler.start();
+  metrics.hotTopics.start();
   return {
     url: server.url,
     async close() {
       sampler.close();
+      metrics.hotTopics.close();
       stream.close();
       await server.close();
     },

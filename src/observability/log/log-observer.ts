@@ -85,6 +85,8 @@ export class LogObserver {
         return this.#keysEvicted();
       case "peerRejected":
         return this.#peerRejected(event);
+      case "spansHandled":
+        return event.result === "dropped" ? this.#spansDropped() : undefined;
       case "zmqConnectionLost":
         return this.#zmqConnectionLost(event);
       case "webhookEventsLost":
@@ -96,6 +98,7 @@ export class LogObserver {
       case "flushAcknowledged":
       case "publicationRepeated":
       case "stateRequested":
+      case "clientsFellBehind":
         return; // only the metrics show it
       default:
         event satisfies never;
@@ -228,6 +231,12 @@ export class LogObserver {
     if (this.#hasWarnedOfKeys) return;
     this.#hasWarnedOfKeys = true;
     this.#log.warn({ event: "keys_evicted", fix: FIXES.keysEvicted }, MESSAGES.keysEvicted);
+  }
+
+  #spansDropped(): void {
+    this.#throttle.run("spans", (suppressed) => {
+      this.#log.warn({ event: "spans_dropped", suppressed, fix: FIXES.spansDropped }, MESSAGES.spansDropped);
+    });
   }
 
   #peerRejected({ address, error: { code, message: reason }, peer }: EventOf<"peerRejected">): void {

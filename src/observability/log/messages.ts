@@ -22,6 +22,7 @@ export const MESSAGES = {
   orphansClosed: "closed connections that an earlier process left without a response",
   publicationRejected: "publication rejected",
   keysEvicted: "idempotency keys evicted before the end of their window: repeats of older requests are published again",
+  spansDropped: "spans dropped: more events are traced than the collector takes",
   peerRejected: "ZeroMQ peer rejected",
   zmqConnectionLost: "ZeroMQ connection lost",
   requestCompleted: "request completed",
@@ -36,6 +37,7 @@ export const FIXES = {
   idRepeated: "leave event ids to the hub, or let the publisher continue its numbering after a restart",
   keysEvicted: "raise [publish] max_keys, or lower idempotency_window to what publishers need",
   webhookEventsLost: "start the receiver, or raise [events] max_pending or max_age",
+  spansDropped: "let publishers sample fewer traces, or make the OpenTelemetry collector faster",
   identMismatch: "set [[mongrel2]] send_ident to the send_ident of the handler in Mongrel2's configuration",
 } as const;
 

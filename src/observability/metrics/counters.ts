@@ -2,7 +2,7 @@
  * What has happened so far, in plain numbers. The hot path only adds to these; prom-client sees them when somebody asks
  * (see exposition.ts), so a publication costs two additions instead of two look-ups of a label set.
  */
-import { DISCONNECT_REASONS, GAP_REASONS } from "../../delivery/reasons.js";
+import { DISCONNECT_REASONS, FALL_BEHIND_REASONS, GAP_REASONS } from "../../delivery/reasons.js";
 import { STATE_KINDS } from "../../delivery/selection.js";
 import type { PublicationSource } from "../../hub/bus.js";
 
@@ -37,6 +37,8 @@ function keyOf(values: readonly string[]): string {
 /** One server's share. */
 export interface ServerCounters {
   connects: number;
+  /** Of these: clients that had missed publications, or asked for state at once. */
+  replays: number;
   adoptions: number;
   topicChanges: number;
   disconnects: number;
@@ -83,12 +85,16 @@ export class Counters {
   /** By server and reason. */
   readonly disconnects = new LabelledCounter();
   readonly gaps = new LabelledCounter();
+  /** Live clients that continue from the history. */
+  readonly fellBehind = new LabelledCounter();
   readonly malformedMessages = new LabelledCounter();
   /** By server and kind. */
   readonly states = new LabelledCounter();
   /** By source and reason. */
   readonly rejected = new LabelledCounter();
   readonly rejectedPeers = new LabelledCounter();
+  /** By what became of them. */
+  readonly spans = new LabelledCounter();
   /** By server, route and status. */
   readonly requests = new LabelledCounter();
 
@@ -106,10 +112,34 @@ export class Counters {
       this.servers.set(name, counters);
       for (const reason of DISCONNECT_REASONS) this.disconnects.add([name, reason], 0);
       for (const reason of GAP_REASONS) this.gaps.add([name, reason], 0);
+      for (const reason of FALL_BEHIND_REASONS) this.fellBehind.add([name, reason], 0);
       for (const kind of STATE_KINDS) this.states.add([name, kind], 0);
       for (const reason of PARSE_REASONS) this.malformedMessages.add([name, reason], 0);
     }
     return counters;
+  }
+
+  /** Live clients of a server that continued from the history, for any reason. */
+  fellBehindOf(server: string): number {
+    return FALL_BEHIND_REASONS.reduce((sum, reason) => sum + this.fellBehind.get(server, reason), 0);
+  }
+
+  /** Gaps of all servers, by reason. */
+  get gapsByReason(): Record<string, number> {
+    const sum: Record<string, number> = {};
+    for (const reason of GAP_REASONS) sum[reason] = 0;
+    for (const { values, count } of this.gaps) sum[values[1] ?? ""] = (sum[values[1] ?? ""] ?? 0) + count;
+    return sum;
+  }
+
+  /** Rejected publications, by source and error code. */
+  get rejectedBySource(): Record<string, Record<string, number>> {
+    const sources: Record<string, Record<string, number>> = {};
+    for (const { values, count } of this.rejected) {
+      const [source = "", reason = ""] = values;
+      sources[source] = { ...sources[source], [reason]: count };
+    }
+    return sources;
   }
 
   /** The sum of one count over all servers. */
@@ -121,7 +151,16 @@ export class Counters {
 }
 
 function zeros(): ServerCounters {
-  const counts = { connects: 0, adoptions: 0, topicChanges: 0, disconnects: 0, deliveries: 0, frames: 0, bytes: 0 };
+  const counts = {
+    connects: 0,
+    replays: 0,
+    adoptions: 0,
+    topicChanges: 0,
+    disconnects: 0,
+    deliveries: 0,
+    frames: 0,
+    bytes: 0,
+  };
   const trouble = { linkLosses: 0, staleMessages: 0, controlFailures: 0, orphansClosed: 0 };
   return { ...counts, ...trouble, fenceMs: undefined, latencyMs: undefined };
 }

@@ -1,21 +1,25 @@
 /**
  * The metrics as Prometheus reads them (text format 0.0.4). To add one, add a row to a table below: kind, name without "m2push_", help,
- * labels, and a function that reads the values at each scrape. A counter needs a member of Counters too, which MetricsObserver raises.
+ * labels, and a function that reads the values at each scrape. Long because it is the table of all metrics. A counter needs a member of Counters too, which MetricsObserver raises.
  * Names are public: they end in their base unit, and in _total where they only rise. Label values come from closed sets.
  */
 
-import { Counter, Gauge, type Registry } from "prom-client";
 import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { LabelledCounter, ServerCounters } from "./counters.js";
+import { type Metric, one, type Row, register } from "./metric.js";
 import type { MetricsObserver } from "./metrics-observer.js";
-import type { ServerSnapshot, Snapshot } from "./snapshot.js";
+import { processMetrics } from "./process-metrics.js";
+import type { LimitUse, ServerSnapshot, Snapshot } from "./snapshot.js";
 
-/** The values of the labels, in the order of their names, and the value. */
-type Row = readonly [labels: readonly string[], value: number];
-type Rows = () => Iterable<Row>;
-type MetricType = "counter" | "gauge";
-type Metric = readonly [type: MetricType, name: string, help: string, labels: readonly string[], rows: Rows];
+export interface ExpositionOptions {
+  readonly metrics: MetricsObserver;
+  readonly snapshot: () => Snapshot;
+  /** Since the process began. */
+  readonly droppedLogLines: () => number;
+  /** Of m2push. */
+  readonly version: string;
+}
 
 export class Exposition {
   readonly #metrics: MetricsObserver;
@@ -23,13 +27,12 @@ export class Exposition {
   readonly #droppedLogLines: () => number;
   #now: Snapshot;
 
-  /** `droppedLogLines`: since the process began. */
-  constructor(metrics: MetricsObserver, snapshot: () => Snapshot, droppedLogLines: () => number) {
+  constructor({ metrics, snapshot, droppedLogLines, version }: ExpositionOptions) {
     this.#metrics = metrics;
     this.#droppedLogLines = droppedLogLines;
     this.#snapshot = snapshot;
     this.#now = snapshot();
-    for (const metric of [...this.#gauges(), ...this.#counters(), ...this.#process()])
+    for (const metric of [...this.#gauges(), ...this.#counters(), ...processMetrics(version, () => this.#now)])
       register(metrics.registry, metric);
   }
 
@@ -54,6 +57,11 @@ export class Exposition {
       this.#now.nodes ? [one(value(this.#now.nodes))] : [];
     const lagOf = (all: readonly NodeSnapshot[]) => all.find(({ self }) => self)?.lag ?? 0;
     const conditions = () => this.#now.conditions.map(({ code, subject }): Row => [[code, subject], 1]);
+    const limits = (value: (use: LimitUse) => number | undefined) => () =>
+      this.#now.limits.flatMap((use): Row[] => {
+        const number = value(use);
+        return number === undefined ? [] : [[[use.limit], number]];
+      });
     const of = ["server"];
     const webhooks = (value: (webhook: WebhookStatus) => number) => () =>
       this.#now.webhooks.map((webhook): Row => [[webhook.name], value(webhook)]);
@@ -65,6 +73,13 @@ export class Exposition {
         "Clients that read from the history. They reconnected with an event id, or have no credit.",
         of,
         servers(({ catchingUp: behind }) => behind),
+      ],
+      [
+        "gauge",
+        "clients_behind_max_events",
+        "Publications between the client that is furthest behind and the newest one. 0 while no client catches up.",
+        of,
+        servers(({ maxBehindEvents }) => maxBehindEvents),
       ],
       ["gauge", "audiences", "Sets of clients with the same subscriptions.", of, servers(({ audiences }) => audiences)],
       ["gauge", "queued_bodies", "Bodies queued for Mongrel2.", of, servers(({ queuedBodies: waiting }) => waiting)],
@@ -98,6 +113,20 @@ export class Exposition {
         "Offset of the newest publication that was trimmed. The history has all later ones.",
         [],
         history("floor"),
+      ],
+      [
+        "gauge",
+        "limit_used",
+        "How much of a limit is used. History limits are reached in normal operation; the others refuse somebody then.",
+        ["limit"],
+        limits(({ used }) => used),
+      ],
+      [
+        "gauge",
+        "limit_max",
+        "Value of a limit. Absent for a limit that is switched off.",
+        ["limit"],
+        limits(({ max }) => max),
       ],
       ["gauge", "publish_keys", "Idempotency keys that are known.", [], history("keys")],
       [
@@ -158,6 +187,20 @@ export class Exposition {
     const why = ["server", "reason"];
     return [
       ["counter", "connects_total", "Subscriptions of new clients.", of, servers(({ connects }) => connects)],
+      [
+        "counter",
+        "replays_total",
+        "Subscriptions of clients that had missed publications, or asked for more than a little state at once.",
+        of,
+        servers(({ replays }) => replays),
+      ],
+      [
+        "counter",
+        "clients_fell_behind_total",
+        "Live clients that continue from the history, because they read too slowly or Mongrel2 takes too little.",
+        why,
+        counts(counters.fellBehind),
+      ],
       [
         "counter",
         "adoptions_total",
@@ -223,6 +266,13 @@ export class Exposition {
         "Connections of ZeroMQ peers that the daemon closed, by error code.",
         ["reason"],
         counts(counters.rejectedPeers),
+      ],
+      [
+        "counter",
+        "spans_total",
+        "Spans of traced events, by what became of them: the collector took them, it did not, or a limit was reached.",
+        ["result"],
+        counts(counters.spans),
       ],
       [
         "counter",
@@ -301,31 +351,6 @@ export class Exposition {
       ],
     ];
   }
-
-  #process(): Metric[] {
-    const cpu = () => {
-      const { user, system } = process.cpuUsage();
-      return (user + system) / 1e6;
-    };
-    return [
-      [
-        "gauge",
-        "start_time_seconds",
-        "Start of the daemon, seconds since 1970.",
-        [],
-        () => [one(this.#now.startedAt / 1000)],
-      ],
-      ["gauge", "resident_memory_bytes", "Resident memory of the process.", [], () => [one(process.memoryUsage.rss())]],
-      [
-        "gauge",
-        "heap_used_bytes",
-        "Size of the JavaScript heap in use.",
-        [],
-        () => [one(process.memoryUsage().heapUsed)],
-      ],
-      ["counter", "cpu_seconds_total", "User and system CPU time of the process.", [], () => [one(cpu())]],
-    ];
-  }
 }
 
 /** With durability "memory" publications are accepted although they cannot be stored. */
@@ -334,32 +359,4 @@ function isRejecting({ conditions }: Snapshot): boolean {
     ({ code, details }) =>
       code === "cluster_unavailable" || (code === "storage_failing" && details?.publications === "rejected"),
   );
-}
-
-const one = (value: number): Row => [[], value];
-
-/** A metric that is reset and filled at each scrape: values that no longer exist disappear. */
-function register(registry: Registry, [kind, name, help, labelNames, rows]: Metric): void {
-  const options = { name: `m2push_${name}`, help, labelNames: [...labelNames], registers: [registry] };
-  const fill = (reset: () => void, add: (labels: Record<string, string>, value: number) => void) => {
-    reset();
-    for (const [values, value] of rows()) {
-      add(Object.fromEntries(labelNames.map((label, at) => [label, values[at] ?? ""])), value);
-    }
-  };
-  if (kind === "counter") {
-    new Counter({
-      ...options,
-      collect() {
-        fill(this.reset.bind(this), this.inc.bind(this));
-      },
-    });
-  } else {
-    new Gauge({
-      ...options,
-      collect() {
-        fill(this.reset.bind(this), this.set.bind(this));
-      },
-    });
-  }
 }

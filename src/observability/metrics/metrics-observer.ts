@@ -7,17 +7,23 @@ import type { EventOf, Observe } from "../../hub/events.js";
 import type { Clock } from "../../util/clock.js";
 import { Counters, type ServerCounters } from "./counters.js";
 import { Histograms } from "./histograms.js";
+import { HotTopics } from "./hot-topics.js";
+import { QuantileWindow } from "./quantile-window.js";
 
 export class MetricsObserver {
   readonly counters = new Counters();
   readonly registry = new Registry();
   readonly histograms: Histograms;
+  readonly hotTopics: HotTopics;
+  /** Milliseconds from publication to fence, by server. */
+  readonly #lateness = new Map<string, QuantileWindow>();
   readonly #clock: Clock;
   /** The oldest publication of the flush that is under way, by server. */
   readonly #oldest = new Map<string, number | undefined>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, random = Math.random) {
     this.#clock = clock;
+    this.hotTopics = new HotTopics(clock, random);
     this.histograms = new Histograms(this.registry);
   }
 
@@ -27,6 +33,13 @@ export class MetricsObserver {
     if (known) return known;
     this.histograms.addServer(name);
     return this.counters.server(name);
+  }
+
+  /** How old publications were when a flush was acknowledged; see ServerCounters.latencyMs. */
+  lateness(server: string): QuantileWindow {
+    const known = this.#lateness.get(server) ?? new QuantileWindow(this.#clock);
+    this.#lateness.set(server, known);
+    return known;
   }
 
   readonly observe: Observe = (event) => {
@@ -45,6 +58,7 @@ export class MetricsObserver {
         return counters.requests.add([event.server, event.route, String(event.status)]);
       case "clientConnected":
         this.server(event.server).connects++;
+        if (event.client.state.name === "catchingUp") this.server(event.server).replays++;
         return;
       case "clientAdopted":
         this.server(event.server).adoptions++;
@@ -63,6 +77,8 @@ export class MetricsObserver {
         return;
       case "stateRequested":
         return counters.states.add([event.server, event.kind]);
+      case "clientsFellBehind":
+        return counters.fellBehind.add([event.server, event.reason], event.clients);
       case "gapReported":
         return counters.gaps.add([event.server, event.reason]);
       case "linkLive":
@@ -90,6 +106,8 @@ export class MetricsObserver {
         return;
       case "peerRejected":
         return counters.rejectedPeers.add([event.error.code]);
+      case "spansHandled":
+        return counters.spans.add([event.result], event.spans);
       // Not counted: the log has them, and the gauge m2push_condition reads the conditions that last.
       case "adoptionCompleted":
       case "identMismatch":
@@ -122,6 +140,7 @@ export class MetricsObserver {
     // Publications carry the wall clock's time, in a cluster another machine's: it may be ahead of ours.
     counters.latencyMs = Math.max(0, this.#clock.now() - oldest);
     this.histograms.latency(server, counters.latencyMs);
+    this.lateness(server).observe(counters.latencyMs);
   }
 
   #linkLost({ server }: EventOf<"linkLost">): void {

@@ -19,6 +19,27 @@ export interface ServerSnapshot {
   readonly audiences: number;
   /** Bodies queued for Mongrel2, over all audiences. */
   readonly queuedBodies: number;
+  /** Publications, of all topics, between the client that is furthest behind and the newest one; 0 = no client catches up. */
+  readonly maxBehindEvents: number;
+}
+
+/** A closed set: they are labels of metrics. The history is full in normal operation; the others are not. */
+export type LimitName =
+  | "descriptors"
+  | "clients"
+  | "pattern_cost"
+  | "revoked_tokens"
+  | "history_events"
+  | "history_bytes"
+  | "publish_keys";
+
+/** How much of a limit is used. */
+export interface LimitUse {
+  readonly limit: LimitName;
+  /** Undefined = unknown on this system. */
+  readonly used: number | undefined;
+  /** Undefined = no limit. */
+  readonly max: number | undefined;
 }
 
 export interface HistorySnapshot {
@@ -49,4 +70,5 @@ export interface Snapshot {
   readonly webhooks: readonly WebhookStatus[];
   /** Conditions that last, the oldest first. */
   readonly conditions: readonly ActiveCondition[];
+  readonly limits: readonly LimitUse[];
 }

@@ -78,7 +78,7 @@ export class EventBlock {
     const start = this.#usedBytes;
     if (!this.#ensureCapacity(start + maxRecordBytes(publication))) return false;
     const block = this.#bytes;
-    const ownOffset = offsetOf(this.#epoch, id);
+    const ownOffset = id === positionId(this.#epoch, offset) ? offset : offsetOf(this.#epoch, id);
     block.writeUIntLE(offset, start + LENGTH_BYTES, 6);
     block.writeDoubleLE(time, start + TIME_OFFSET);
     let at = this.#writeFlags(start + FLAGS_OFFSET, publication);

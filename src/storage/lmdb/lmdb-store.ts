@@ -47,6 +47,11 @@ export interface LmdbStoreOptions extends HistoryLimits {
   readonly mapSize?: number;
   /** Epoch and offsets of new data; absent = a new epoch. */
   readonly archiveHeader?: ArchiveHeader;
+  /**
+   * How many offsets above the highest one are lost: those of the daemon that the file is a copy of. Later processes do not give them out,
+   * and readers from below get a gap. Absent = none.
+   */
+  readonly reservedOffsets?: number;
 }
 
 const VERSION = 2;
@@ -92,6 +97,8 @@ export class LmdbStore {
   #damagedBlocks = 0;
   /** Offsets up to this one count as given out from the next start on. */
   #reservedOffset = 0;
+  /** Events up to this offset, above those that were stored when the file was restored, are lost; 0 = it never was. */
+  readonly #lostOffset: number;
   readonly #space: LmdbSpace;
   #version = VERSION;
   /** Whether the file is marked as in use, so that the next process detects an unclean shutdown. */
@@ -128,6 +135,8 @@ export class LmdbStore {
     const newest = Math.max(this.#scan(file), this.#floor, Number(this.#meta.get("last") ?? 0));
     this.hadUncleanShutdown = this.#meta.get("closed") === 0;
     this.last = this.hadUncleanShutdown ? newest + UNCLEAN_SHUTDOWN_SKIP_OFFSETS : newest;
+    this.#lostOffset = Number(this.#meta.get("lost") ?? 0);
+    if (options.reservedOffsets) this.#reservedOffset = this.last + options.reservedOffsets;
   }
 
   /** See History. */
@@ -267,7 +276,14 @@ export class LmdbStore {
   /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
   *read(after: number, through: number): Iterable<Publication | number> {
     this.#space.assertNotTruncated();
-    yield* publicationsBetween(this.epoch, this.#blocks.getRange({ start: after + 1 }), after, through);
+    const between = (from: number, to: number) =>
+      publicationsBetween(this.epoch, this.#blocks.getRange({ start: from + 1 }), from, to);
+    const lost = this.#lostOffset;
+    if (after < lost && lost <= through) {
+      yield* between(after, lost);
+      yield lost;
+    }
+    yield* between(Math.max(after, lost <= through ? lost : 0), through);
   }
 
   /** The offset of the oldest or newest event with this id. */
@@ -398,6 +414,7 @@ export class LmdbStore {
     try {
       this.#transact(BASE_PAGES, () => {
         this.#meta.putSync("last", Math.max(last, this.#reservedOffset));
+        if (this.#options.reservedOffsets) this.#meta.putSync("lost", this.#reservedOffset);
         this.#meta.putSync("closed", 1);
       });
     } finally {

@@ -1,24 +1,37 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ProtocolError } from "../../../src/errors.js";
 import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import type { Status } from "../../../src/observability/admin/status.js";
 import type { Snapshot } from "../../../src/observability/metrics/snapshot.js";
-import { condition, metrics, rateSampler, serverSnapshot, snapshotOf } from "../metrics/harness.js";
+import { condition, metrics, publication, rateSampler, serverSnapshot, snapshotOf } from "../metrics/harness.js";
 import { lint } from "../metrics/lint.js";
 
 function routes(now: () => Snapshot = () => snapshotOf()) {
   const { metrics: observer, observe, exposition, clock } = metrics(now);
   const sampler = rateSampler(clock, observer);
-  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler, snapshot: now, exposition });
-  const get = async (path: string) => {
+  const table = adminRoutes({
+    version: "1.2.3",
+    metrics: observer,
+    sampler,
+    snapshot: now,
+    slowestClients: () => [],
+    exposition,
+  });
+  const get = async (path: string, isOperator = false) => {
     const method = table.get(path)?.GET;
     assert.ok(method, path);
-    const answer = await method({ params: {}, query: new URLSearchParams(), lastEventId: undefined });
+    const answer = await method({
+      params: {},
+      query: new URLSearchParams(),
+      lastEventId: undefined,
+      isOperator,
+    });
     const { body } = answer;
     assert.ok(typeof body === "string", path);
     return { ...answer, body };
   };
-  return { get, observe, table };
+  return { get, observe, table, observer, clock };
 }
 
 describe("adminRoutes", () => {
@@ -102,5 +115,45 @@ describe("adminRoutes", () => {
       [other?.name, other?.fenceRoundTripMs, other?.publishToFenceMs, other?.silent],
       ["b", null, null, false],
     );
+  });
+
+  test("/status names topics and clients to operators only", async () => {
+    const { get, observer, clock } = routes();
+    observer.hotTopics.start();
+    observer.hotTopics.published({ ...publication(1, "data"), topics: ["/users/7"] }, 3);
+    clock.advance(10_000);
+    const open: Status = JSON.parse((await get("/status")).body);
+    assert.deepEqual([open.hotTopics, open.slowestClients], [null, null]);
+    const full: Status = JSON.parse((await get("/status", true)).body);
+    assert.deepEqual(full.hotTopics, {
+      windowSeconds: 10,
+      topics: [{ topic: "/users/7", publicationsPerSecond: 0.1, bytesPerSecond: 0.4, deliveriesPerSecond: 0.3 }],
+    });
+    assert.deepEqual(full.slowestClients, []);
+  });
+
+  test("/status has limits, losses by reason and how late events are", async () => {
+    const limits = [
+      { limit: "clients", used: 5, max: undefined },
+      { limit: "descriptors", used: undefined, max: 1024 },
+    ] as const;
+    const { get, observe, clock } = routes(() => snapshotOf({ limits }));
+    const server = "main";
+    for (const age of [10, 10, 10, 1000]) {
+      const flush = { bodies: 1, frames: 1, bytes: 10, deliveries: 3, oldest: clock.now() - age };
+      observe({ type: "flushed", server, flush });
+      observe({ type: "flushAcknowledged", server, milliseconds: 0.1 });
+    }
+    observe({ type: "gapReported", server, reason: "expired", clients: [] });
+    observe({ type: "publicationRejected", source: "http", error: new ProtocolError("forbidden", "no") });
+    observe({ type: "clientsFellBehind", server, reason: "queue full", clients: 4 });
+    const status: Status = JSON.parse((await get("/status")).body);
+    assert.deepEqual(status.limits, [{ limit: "clients", used: 5, max: null }]);
+    assert.deepEqual([status.losses.gaps.expired, status.losses.gaps.unknown], [1, 0]);
+    assert.deepEqual([status.losses.rejected.http?.forbidden, status.losses.rejected.zmq?.invalid], [1, 0]);
+    const [main] = status.servers;
+    assert.deepEqual([main?.fellBehind, main?.lateness.flushes], [4, 4]);
+    const { p50Ms, p99Ms } = main?.lateness ?? assert.fail();
+    assert.ok(Math.abs((p50Ms ?? 0) - 10) < 0.5 && Math.abs((p99Ms ?? 0) - 1000) < 50, `${p50Ms} ${p99Ms}`);
   });
 });

@@ -18,9 +18,18 @@ function daemon() {
   const now = () => snapshotOf({ conditions: conditions.active });
   const { metrics: observer, exposition } = metrics(now);
   const sampler = rateSampler(clock, observer);
-  const table = adminRoutes({ version: "1.2.3", metrics: observer, sampler, snapshot: now, exposition });
+  const table = adminRoutes({
+    version: "1.2.3",
+    metrics: observer,
+    sampler,
+    snapshot: now,
+    slowestClients: () => [],
+    exposition,
+  });
   const get = async (path: string) => {
-    const answer = await table.get(path)?.GET?.({ params: {}, query: new URLSearchParams(), lastEventId: undefined });
+    const answer = await table
+      .get(path)
+      ?.GET?.({ params: {}, query: new URLSearchParams(), lastEventId: undefined, isOperator: false });
     assert.ok(answer && typeof answer.body === "string");
     return { status: answer.status, body: answer.body };
   };

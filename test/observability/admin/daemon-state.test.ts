@@ -39,6 +39,7 @@ describe("DaemonState", () => {
       catchingUp: 1,
       audiences: 1,
       queuedBodies: 1,
+      maxBehindEvents: 2,
     });
     outlet.acknowledgeAll();
     link.live = false;

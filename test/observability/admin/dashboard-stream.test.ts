@@ -36,10 +36,16 @@ async function start() {
   const recentConnections = new RecentConnections(clock);
   const sampler = rateSampler(clock, observer);
   let looks = 0;
-  const parts: StatusParts = { version: "1.2.3", metrics: observer, sampler, snapshot: () => snapshotOf() };
+  const parts: StatusParts = {
+    version: "1.2.3",
+    metrics: observer,
+    sampler,
+    snapshot: () => snapshotOf(),
+    slowestClients: () => [],
+  };
   const status = () => {
     looks++;
-    return statusOf(parts);
+    return statusOf(parts, true);
   };
   const { connect, server } = await operated();
   connect(1);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { pageRoutes } from "../../../src/observability/admin/page-routes.js";
 
-const ASKED = { params: {}, query: new URLSearchParams(), lastEventId: undefined };
+const ASKED = { params: {}, query: new URLSearchParams(), lastEventId: undefined, isOperator: false };
 
 async function get(path: string, needsToken = false) {
   const route = new Map(pageRoutes(needsToken)).get(path);

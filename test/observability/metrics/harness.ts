@@ -10,8 +10,9 @@ import type { Clock } from "../../../src/util/clock.js";
 import type { ActiveCondition, ConditionCode } from "../../../src/util/conditions.js";
 import { FakeClock } from "../../support/clock.js";
 
-/** Nothing of a client is counted but that it is there. */
-export const CLIENT = {} as Client;
+/** Nothing of a client is counted but that it is there, and whether it catches up. */
+export const CLIENT = { state: { name: "live" } } as Client;
+export const BEHIND = { state: { name: "catchingUp" } } as Client;
 
 export const publication = (offset: number, data = "x"): Publication => ({
   offset,
@@ -32,6 +33,7 @@ export const serverSnapshot = (changes: Partial<ServerSnapshot> = {}): ServerSna
   catchingUp: 0,
   audiences: 0,
   queuedBodies: 0,
+  maxBehindEvents: 0,
   ...changes,
 });
 
@@ -43,6 +45,7 @@ export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
   history: { epoch: "e", last: 7, floor: 2, count: 5, kept: 1, bytes: 100, keys: 3 },
   conditions: [],
   nodes: undefined,
+  limits: [],
   eventFeed: undefined,
   webhooks: [],
   ...changes,
@@ -60,7 +63,7 @@ export const condition = (code: ConditionCode, more: Partial<ActiveCondition> = 
 export function metrics(snapshot: () => Snapshot = () => snapshotOf()) {
   const clock = new FakeClock();
   const observer = new MetricsObserver(clock);
-  const exposition = new Exposition(observer, snapshot, () => 0);
+  const exposition = new Exposition({ metrics: observer, snapshot, droppedLogLines: () => 0, version: "1.2.3" });
   return { clock, metrics: observer, observe: observer.observe, exposition };
 }
 

@@ -69,7 +69,9 @@ function* lintFamily({ name, type, help, samples }: Family): Generator<string> {
   if (!/^[a-z][a-z0-9_]*$/.test(name)) yield `${name}: no snake case`;
   if (ABBREVIATED.test(name)) yield `${name}: not a base unit`;
   if ((type === "counter") !== name.endsWith("_total")) yield `${name}: _total belongs to counters, and to all of them`;
-  if (/_(?:count|sum|bucket|info)$/.test(name)) yield `${name}: the ending is reserved`;
+  if (/_(?:count|sum|bucket)$/.test(name)) yield `${name}: the ending is reserved`;
+  // What never changes is in the labels of a series that is always 1.
+  if (name.endsWith("_info") && samples.some(({ value }) => value !== 1)) yield `${name}: the ending is reserved`;
   if (name.includes(type)) yield `${name}: its type in its name`;
   const series = samples.map((sample) => `${sample.name} ${[...sample.labels].sort()}`);
   if (new Set(series).size !== series.length) yield `${name}: a series twice`;

@@ -1,4 +1,4 @@
-// The demo page: shows the events of the connection that all its tabs share and the state of that connection, and publishes by a form.
+// The page of all events: shows the events of the connection that all its tabs share and the state of that connection, and publishes by a form.
 import { connect } from "./client/index.js";
 
 const STREAM = "/esupdates";
