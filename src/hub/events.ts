@@ -66,7 +66,7 @@ export interface RequestEvent {
 }
 
 /** Events were removed from those that wait for a [[webhook]]: there were too many, or they were too old. */
-export interface WebhookEvent {
+interface WebhookEvent {
   readonly type: "webhookEventsLost";
   readonly webhook: string;
   readonly count: number;
