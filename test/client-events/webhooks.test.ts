@@ -53,7 +53,7 @@ async function open(t: TestContext, toml = table()) {
   t.after(() => webhooks?.close());
   await start();
   /** Lets everything happen that is due. */
-  const settle = async (ms = 0) => {
+  const pass = async (ms = 0) => {
     clock.advance(ms);
     for (let turns = 0; turns < 10; turns++) await turn();
   };
@@ -67,7 +67,7 @@ async function open(t: TestContext, toml = table()) {
   const kinds = () => events.map(({ kind }) => kind);
   return {
     ...{ hub: it.hub, server: it.server, connect: it.connect, clock, requests, events, kinds, problems, lost, answers },
-    ...{ settle, restart, configure, status, observe },
+    ...{ pass, restart, configure, status, observe },
   };
 }
 
@@ -75,17 +75,17 @@ const idOf = ({ headers }: PostRequest) => headers["webhook-id"];
 
 describe("Webhooks", () => {
   test("a connect is sent at once, a disconnect after the grace, with the same session", async (t) => {
-    const { connect, hub, server, settle, events, requests } = await open(t);
+    const { connect, hub, server, pass, events, requests } = await open(t);
     connect(1, { interest: interest("news") });
-    await settle();
+    await pass();
     assert.equal(events.length, 1);
     assert.deepEqual(events[0]?.selectors, [{ kind: "exact", value: "news" }]);
     assert.match(idOf(requests[0] as PostRequest) ?? "", /^[0-9a-f]{12}-1-1$/);
     assert.match(requests[0]?.headers["webhook-signature"] ?? "", /^v1,/);
     hub.leave(server, 1, "left");
-    await settle(4900);
+    await pass(4900);
     assert.equal(events.length, 1);
-    await settle(200);
+    await pass(200);
     const [connected, gone] = events;
     assert.deepEqual([gone?.kind, gone?.reason, gone?.connection], ["disconnect", "left", 1]);
     assert.equal(gone?.session, connected?.session);
@@ -93,16 +93,16 @@ describe("Webhooks", () => {
   });
 
   test("a visitor who returns within the grace is no event; another one, or other topics, are", async (t) => {
-    const { connect, hub, server, settle, events } = await open(t);
+    const { connect, hub, server, pass, events } = await open(t);
     connect(1, { interest: interest("news") });
     hub.leave(server, 1, "left");
-    await settle(1000);
+    await pass(1000);
     connect(2, { interest: interest("news") });
-    await settle(10_000);
+    await pass(10_000);
     assert.equal(events.length, 1);
     hub.leave(server, 2, "left");
     connect(3, { interest: interest("sport") });
-    await settle(10_000);
+    await pass(10_000);
     assert.deepEqual(
       events.map(({ kind, connection, session }) => [kind, connection, session === events[0]?.session]),
       [
@@ -114,29 +114,29 @@ describe("Webhooks", () => {
   });
 
   test("of two streams of one visitor one that returns leaves one", async (t) => {
-    const { connect, hub, server, settle, kinds } = await open(t);
+    const { connect, hub, server, pass, kinds } = await open(t);
     connect(1);
     connect(2);
     hub.leave(server, 1, "left");
     hub.leave(server, 2, "left");
-    await settle(1000);
+    await pass(1000);
     connect(3);
-    await settle(10_000);
+    await pass(10_000);
     assert.deepEqual(kinds(), ["connect", "connect", "disconnect"]);
   });
 
   test("after a restart clients are adopted with their session, and those that are gone have left", async (t) => {
-    const { connect, server, settle, restart, events, observe } = await open(t);
+    const { connect, server, pass, restart, events, observe } = await open(t);
     connect(1);
     connect(2);
-    await settle();
+    await pass();
     await restart();
     const client = server.clients.get(1);
     assert.ok(client);
     observe({ type: "clientAdopted", server: "main", client, clients: 1 });
     const result = { adopted: 1, cancelled: 0, gone: 1, proven: true };
     observe({ type: "adoptionCompleted", server: "main", ...result });
-    await settle(6000);
+    await pass(6000);
     assert.deepEqual(
       events.map(({ kind, connection, reason, session }) => [kind, connection, reason, session]),
       [
@@ -149,29 +149,29 @@ describe("Webhooks", () => {
   });
 
   test("a link that is lost and found again is no event", async (t) => {
-    const { connect, hub, server, settle, kinds } = await open(t);
+    const { connect, hub, server, pass, kinds } = await open(t);
     connect(1);
     const [stored] = hub.lost(server);
     assert.ok(stored);
     hub.adopt(server, stored);
-    await settle(10_000);
+    await pass(10_000);
     assert.deepEqual(kinds(), ["connect"]);
   });
 
   test("a failed request is repeated with its id, and what happens meanwhile follows, in order", async (t) => {
-    const { connect, settle, requests, events, answers, status } = await open(t);
+    const { connect, pass, requests, events, answers, status } = await open(t);
     answers.push(FAILED, FAILED);
     connect(1);
-    await settle();
+    await pass();
     for (const id of [2, 3, 4]) connect(id, { interest: interest(`${id}`) });
-    await settle(999);
+    await pass(999);
     assert.equal(requests.length, 1);
     assert.deepEqual(status(), {
       ...{ name: "main", state: "waiting", sent: 0, failures: 1, pending: 4, oldestSeconds: 0.999, lost: 0 },
     });
-    await settle(1);
+    await pass(1);
     assert.equal(requests.length, 2);
-    await settle(2000);
+    await pass(2000);
     assert.deepEqual(new Set(requests.slice(0, 3).map(idOf)).size, 1);
     assert.equal(requests.length, 4);
     assert.deepEqual(
@@ -181,14 +181,14 @@ describe("Webhooks", () => {
   });
 
   test("the next process repeats the request that was under way, with its id and its events", async (t) => {
-    const { connect, settle, requests, answers, restart, events } = await open(t);
+    const { connect, pass, requests, answers, restart, events } = await open(t);
     answers.push(FAILED);
     connect(1);
-    await settle();
+    await pass();
     connect(2, { interest: interest("other") });
-    await settle();
+    await pass();
     await restart();
-    await settle();
+    await pass();
     assert.equal(requests.length, 3);
     const [first, second] = requests as [PostRequest, PostRequest];
     assert.deepEqual([idOf(second), second.body], [idOf(first), first.body]);
@@ -199,59 +199,59 @@ describe("Webhooks", () => {
   });
 
   test("Retry-After delays the next attempt", async (t) => {
-    const { connect, settle, requests, answers } = await open(t);
+    const { connect, pass, requests, answers } = await open(t);
     answers.push({ ...FAILED, retryAfter: "30" });
     connect(1);
-    await settle();
-    await settle(29_999);
+    await pass();
+    await pass(29_999);
     assert.equal(requests.length, 1);
-    await settle(1);
+    await pass(1);
     assert.equal(requests.length, 2);
   });
 
   test("a receiver that fails is a condition until it takes events again", async (t) => {
-    const { connect, settle, answers, problems } = await open(t);
+    const { connect, pass, answers, problems } = await open(t);
     answers.push(FAILED, FAILED, FAILED);
     connect(1);
-    await settle();
-    await settle(1000);
+    await pass();
+    await pass(1000);
     assert.deepEqual(problems, []);
-    await settle(2000);
+    await pass(2000);
     assert.match(problems.join(), /^conditionBegan .*status 500$/);
-    await settle(4000);
+    await pass(4000);
     assert.match(problems.at(-1) ?? "", /^conditionEnded/);
   });
 
   test("410 Gone disables the webhook until the configuration is loaded again", async (t) => {
-    const { connect, settle, requests, answers, problems, configure, events, status } = await open(t);
+    const { connect, pass, requests, answers, problems, configure, events, status } = await open(t);
     answers.push({ outcome: "gone" });
     connect(1);
-    await settle();
-    await settle(3_600_000);
+    await pass();
+    await pass(3_600_000);
     assert.equal(requests.length, 1);
     assert.equal(status().state, "disabled");
     assert.match(problems.join(), /410 Gone/);
     configure(table());
-    await settle();
+    await pass();
     assert.equal(events.length, 1);
   });
 
   test("a webhook gets the kinds that it asks for; a new one begins with the next event", async (t) => {
     const first = table('events = ["disconnect"]');
-    const { connect, hub, server, settle, kinds, configure, requests, status } = await open(t, first);
+    const { connect, hub, server, pass, kinds, configure, requests, status } = await open(t, first);
     connect(1);
-    await settle();
+    await pass();
     assert.equal(status().pending, 0);
     configure(first + table("", "second"));
     hub.leave(server, 1, "left");
-    await settle(6000);
+    await pass(6000);
     assert.deepEqual([kinds(), requests.length], [["disconnect", "disconnect"], 2]);
   });
 
   test("in a storm many events share a request", async (t) => {
-    const { connect, settle, requests, events } = await open(t);
+    const { connect, pass, requests, events } = await open(t);
     for (let id = 1; id <= 1000; id++) connect(id);
-    await settle();
+    await pass();
     assert.equal(events.length, 1000);
     assert.ok(requests.length <= 5);
     const sequences = events.map(({ sequence }) => sequence);
@@ -263,11 +263,11 @@ describe("Webhooks", () => {
 
   test("beyond max_pending the oldest go, and an events_lost event takes their place", async (t) => {
     const limited = `${table()}[events]\nmax_pending = 1000\n`;
-    const { connect, settle, answers, events, lost, status } = await open(t, limited);
+    const { connect, pass, answers, events, lost, status } = await open(t, limited);
     answers.push(FAILED);
     for (let id = 1; id <= 1500; id++) connect(id);
-    await settle();
-    await settle(1000);
+    await pass();
+    await pass(1000);
     assert.equal(
       lost.reduce((sum, count) => sum + count, 0),
       500,
@@ -280,13 +280,13 @@ describe("Webhooks", () => {
   });
 
   test("events beyond max_age go in the same way", async (t) => {
-    const { connect, settle, answers, events } = await open(t, `${table()}[events]\nmax_age = "60s"\n`);
+    const { connect, pass, answers, events } = await open(t, `${table()}[events]\nmax_age = "60s"\n`);
     answers.push({ ...FAILED, retryAfter: "90" });
     connect(1);
-    await settle();
-    await settle(70_000);
+    await pass();
+    await pass(70_000);
     connect(2, { interest: interest("other") });
-    await settle(20_000);
+    await pass(20_000);
     assert.deepEqual(
       events.map(({ kind, count, connection }) => [kind, count, connection]),
       [
@@ -297,10 +297,10 @@ describe("Webhooks", () => {
   });
 
   test("grace 0 tells of a disconnect at once, and the secret is nowhere but in the signature", async (t) => {
-    const { connect, hub, server, settle, kinds, requests } = await open(t, `${table()}[events]\ngrace = "0"\n`);
+    const { connect, hub, server, pass, kinds, requests } = await open(t, `${table()}[events]\ngrace = "0"\n`);
     connect(1, { control: { name: "a-secret-name-of-a-stream", dialect: "draft-08" } });
     hub.leave(server, 1, "left");
-    await settle();
+    await pass();
     assert.deepEqual(kinds(), ["connect", "disconnect"]);
     assert.ok(!JSON.stringify(requests).includes(SECRET));
     assert.ok(!JSON.stringify(requests).includes("a-secret-name"));
