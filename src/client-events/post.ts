@@ -21,7 +21,6 @@ export type Post = (request: PostRequest) => Promise<PostResult>;
 /** Bytes of a response's body that are read, so that the connection can be used again; beyond them it is closed. */
 const MAX_RESPONSE_BYTES = 64_000;
 const MS_PER_SECOND = 1000;
-const GONE = 410;
 
 export const post: Post = async ({ url, headers, body, signal }) => {
   try {
@@ -29,7 +28,7 @@ export const post: Post = async ({ url, headers, body, signal }) => {
     const response = await fetch(url, { method: "POST", redirect: "manual", headers: all, body, signal });
     await discardBody(response);
     if (response.ok) return { outcome: "taken" };
-    if (response.status === GONE) return { outcome: "gone" };
+    if (response.status === 410) return { outcome: "gone" };
     const retryAfter = response.headers.get("retry-after") ?? undefined;
     return { outcome: "failed", reason: `status ${response.status}`, retryAfter };
   } catch (error) {
