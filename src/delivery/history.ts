@@ -21,6 +21,8 @@ export interface ReadOptions {
   readonly most?: number;
   /** Selects the publications to return; absent = all. */
   readonly match?: (publication: Publication) => boolean;
+  /** The offsets that `match` may select, rising: a history may read these alone. Absent = any. */
+  readonly only?: readonly number[];
   /** Also those that are kept below the floor (KeepPolicy); absent = the read begins above the floor. */
   readonly kept?: true;
   /** Also those that have expired, and those beyond the limits of their topics: for an index of what is stored. Absent = not. */

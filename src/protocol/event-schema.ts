@@ -15,13 +15,6 @@ const OPTION_SCHEMAS: Readonly<Record<EventOption, JsonSchema>> = {
   traceparent: { type: "string", description: "The trace of the publisher (W3C Trace Context)." },
 };
 
-export const OPTIONS_SCHEMA: JsonSchema = {
-  type: "object",
-  description: "Options of an event.",
-  properties: OPTION_SCHEMAS,
-  additionalProperties: false,
-};
-
 export const EVENT_SCHEMA: JsonSchema = {
   type: "object",
   description: "One event.",

@@ -24,7 +24,7 @@ type History = NonNullable<Status["history"]>;
 type Node = NonNullable<Status["nodes"]>[number];
 type Hot = NonNullable<Status["hotTopics"]>;
 type Slow = NonNullable<Status["slowestClients"]>[number];
-type Feed = NonNullable<Status["eventFeed"]>;
+type EventFeed = NonNullable<Status["eventFeed"]>;
 
 const PHASES = ["starting", "running", "stopping"] as const;
 const CODES = Object.keys(CONDITION_TYPES) as ConditionCode[];
@@ -89,6 +89,12 @@ const NODE: Schema<Node> = object("One daemon of the cluster.", {
   name: text("Host and process."),
   version: text("Of m2push."),
   clients: count("Its clients."),
+  mongrel2: optional(
+    object("The Mongrel2s that it serves. Absent: it has an older version.", {
+      total: count("All of them."),
+      live: count("Those that answer."),
+    }),
+  ),
   epoch: text("Of its history."),
   position: count("Offset of its newest event."),
   self: flag("It is the one that answers."),
@@ -119,7 +125,7 @@ const SLOW: Schema<Slow> = object("A client that catches up.", {
   creditAvailableBytes: nullable(number("Bytes that may be sent now; null = no limit.")),
 });
 
-const FEED: Schema<Feed> = object("The PUB socket of [events] zmq.", {
+const EVENT_FEED: Schema<EventFeed> = object("The PUB socket of [events] zmq.", {
   subscribers: count("Connected subscribers."),
   events: count("Events since the start."),
   dropped: nullable(count("Messages that slow subscribers have lost; null = unknown.")),
@@ -156,5 +162,5 @@ export const STATUS_SCHEMA: Schema<Status> = object("The state of the daemon.", 
   }),
   hotTopics: nullable(HOT),
   slowestClients: nullable(list("The one that is furthest behind first.", SLOW)),
-  eventFeed: nullable(FEED),
+  eventFeed: nullable(EVENT_FEED),
 });

@@ -16,16 +16,15 @@ import {
   isIntact,
   MAX_BLOCK_BYTES,
   publicationOf,
-  publicationsBetween,
   type StoredEvent,
   sealed,
   storedEventsIn,
   topicsOf,
 } from "./block.js";
+import { type BlockTable, readBlocks } from "./read-blocks.js";
 
 /** A database of LMDB. */
-interface KeptTable {
-  getRange(range: { readonly start?: number; readonly limit?: number }): Iterable<{ key: number; value: Buffer }>;
+interface KeptTable extends BlockTable {
   putSync(key: number, block: Buffer): unknown;
   removeSync(key: number): unknown;
 }
@@ -70,8 +69,8 @@ export class KeptLog {
   }
 
   /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
-  *read(after: number, through: number): Iterable<Publication | number> {
-    yield* publicationsBetween(this.#epoch, this.#table.getRange({ start: after + 1 }), after, through);
+  read(after: number, through: number, only?: readonly number[]): Iterable<Publication | number> {
+    return readBlocks(this.#epoch, this.#table, { after, through, only });
   }
 
   /** Adds events above all that are held, by rising offset. */

@@ -307,13 +307,13 @@ export class LmdbHistory implements History {
   read(position: number, options: ReadOptions): HistoryPage {
     if (options.kept && position < this.floor) {
       const end = Math.min(options.through, this.floor);
-      return fillPage(this.#store.readKept(position, end), position, end, options);
+      return fillPage(this.#store.readKept(position, end, options.only), position, end, options);
     }
     // The tail may hold trimmed events.
     const after = Math.max(position, this.floor);
     if (after >= this.#tail.floor) return this.#tail.read(after, options);
     const through = Math.min(options.through, this.#tail.floor);
-    return fillPage(this.#store.read(after, through), after, through, { ...options, through });
+    return fillPage(this.#store.read(after, through, options.only), after, through, { ...options, through });
   }
 
   keep(policy: KeepPolicy): void {

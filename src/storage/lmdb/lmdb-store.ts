@@ -23,7 +23,6 @@ import {
   type EventBlock,
   isFinal,
   isIntact,
-  publicationsBetween,
   removalOf,
   type StoredEvent,
   storedEventsIn,
@@ -36,6 +35,7 @@ import { IdIndex } from "./id-index.js";
 import { BlockBuilder, type KeptChange, KeptLog } from "./kept-log.js";
 import { KeyTable } from "./key-table.js";
 import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
+import { readBlocks } from "./read-blocks.js";
 
 export interface LmdbStoreOptions extends HistoryLimits {
   /**
@@ -208,9 +208,9 @@ export class LmdbStore {
   }
 
   /** The kept events above one offset up to another; as read(). */
-  *readKept(after: number, through: number): Iterable<Publication | number> {
+  *readKept(after: number, through: number, only?: readonly number[]): Iterable<Publication | number> {
     this.#space.assertNotTruncated();
-    if (this.#kept) yield* this.#kept.read(after, through);
+    if (this.#kept) yield* this.#kept.read(after, through, only);
   }
 
   /** Goes on to remove the kept events that nobody may read any more. Returns their number. Throws as probe() does. */
@@ -273,11 +273,14 @@ export class LmdbStore {
     return repeated;
   }
 
-  /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
-  *read(after: number, through: number): Iterable<Publication | number> {
+  /**
+   * The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. `only`: those of these
+   * offsets (rising).
+   */
+  *read(after: number, through: number, only?: readonly number[]): Iterable<Publication | number> {
     this.#space.assertNotTruncated();
     const between = (from: number, to: number) =>
-      publicationsBetween(this.epoch, this.#blocks.getRange({ start: from + 1 }), from, to);
+      readBlocks(this.epoch, this.#blocks, { after: from, through: to, only });
     const lost = this.#lostOffset;
     if (after < lost && lost <= through) {
       yield* between(after, lost);
