@@ -85,16 +85,16 @@ const HISTORY: Schema<History> = object("The stored events.", {
   bytes: count("Size of the stored events."),
 });
 
+const NODE_SERVERS: Schema<NonNullable<Node["mongrel2"]>> = object(
+  "The Mongrel2s that it serves. Absent: it has an older version.",
+  { total: count("All of them."), live: count("Those that answer.") },
+);
+
 const NODE: Schema<Node> = object("One daemon of the cluster.", {
   name: text("Host and process."),
   version: text("Of m2push."),
   clients: count("Its clients."),
-  mongrel2: optional(
-    object("The Mongrel2s that it serves. Absent: it has an older version.", {
-      total: count("All of them."),
-      live: count("Those that answer."),
-    }),
-  ),
+  mongrel2: optional(NODE_SERVERS),
   epoch: text("Of its history."),
   position: count("Offset of its newest event."),
   self: flag("It is the one that answers."),
