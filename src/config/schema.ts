@@ -285,6 +285,12 @@ const SECTIONS = {
       change: "live",
       doc: "Addresses of the proxies in front of Mongrel2. What they say in Forwarded, X-Forwarded-For and X-Real-IP is believed: the visitor's address stands in the log and in /clients, and max_per_address, allow_publish_from and [publish] rate use it. Every program at these addresses can name any address. Empty: no such header is read.",
     }),
+    compression: key<"off" | "public" | "all">({
+      type: choiceType("off", "public", "all"),
+      default: "off",
+      change: "restart",
+      doc: "Compression of streams with gzip, for clients that accept it. public: events that everybody may read are compressed once for all clients of the same topics, private ones are sent as they are. all: private events, too; a publisher that sees the sizes of the bodies of a stream can then guess what else is in them.",
+    }),
     max_pattern_cost: key<number>({
       type: integerType(0, 1_000_000_000, "no limit"),
       default: 5_000_000,

@@ -21,6 +21,8 @@ export class DaemonState {
   history: History | undefined;
   /** The nodes of the cluster; absent = no cluster. */
   nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
+  /** Absent = the hub has not started. */
+  compression: Snapshot["compression"];
   /** Absent = they are not collected yet. */
   conditions: Conditions | undefined;
   /** How much of each limit is used now. */
@@ -57,6 +59,7 @@ export class DaemonState {
     servers: this.servers.map((server) => serverSnapshot(server, this.conditions)),
     history: this.history && historySnapshot(this.history),
     nodes: this.nodes?.snapshot(),
+    compression: this.compression,
     eventFeed: this.eventFeed?.(),
     conditions: this.conditions?.active ?? [],
     limits: this.limits(),

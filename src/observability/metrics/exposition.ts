@@ -9,7 +9,7 @@ import type { LabelledCounter, ServerCounters } from "./counters.js";
 import { type Metric, one, type Row, register } from "./metric.js";
 import type { MetricsObserver } from "./metrics-observer.js";
 import { processMetrics } from "./process-metrics.js";
-import type { LimitUse, ServerSnapshot, Snapshot } from "./snapshot.js";
+import type { CompressionSnapshot, LimitUse, ServerSnapshot, Snapshot } from "./snapshot.js";
 
 export interface ExpositionOptions {
   readonly metrics: MetricsObserver;
@@ -170,9 +170,32 @@ export class Exposition {
     const servers = (value: (server: ServerCounters) => number) => () =>
       [...counters.servers].map(([name, server]): Row => [[name], value(server)]);
     const counts = (them: LabelledCounter) => () => [...them].map(({ values, count }): Row => [values, count]);
+    const encoded = (value: (counts: CompressionSnapshot["counts"][string]) => number) => () =>
+      Object.entries(this.#now.compression?.counts ?? {}).map(([name, it]): Row => [[name], value(it)]);
     const of = ["server"];
     const why = ["server", "reason"];
     return [
+      [
+        "counter",
+        "compressed_bodies_total",
+        "Copies of bodies sent to clients of compressed streams, by encoding (shared, own, stored).",
+        ["encoding"],
+        encoded(({ bodies }) => bodies),
+      ],
+      [
+        "counter",
+        "compression_plain_bytes_total",
+        "Size of these copies before compression.",
+        ["encoding"],
+        encoded(({ plainBytes }) => plainBytes),
+      ],
+      [
+        "counter",
+        "compression_wire_bytes_total",
+        "Size of these copies as they are sent.",
+        ["encoding"],
+        encoded(({ wireBytes }) => wireBytes),
+      ],
       ["counter", "connects_total", "Subscriptions of new clients.", of, servers(({ connects }) => connects)],
       [
         "counter",

@@ -24,6 +24,7 @@ export interface ServerSnapshot {
 
 /** A closed set: they are labels of metrics. The history is full in normal operation; the others are not. */
 export const LIMIT_NAMES = [
+  "compression_windows",
   "descriptors",
   "clients",
   "pattern_cost",
@@ -56,6 +57,18 @@ export interface HistorySnapshot {
   readonly bytes: number;
 }
 
+/** Copies of bodies that were sent to clients of compressed streams. */
+interface EncodedCounts {
+  readonly bodies: number;
+  readonly plainBytes: number;
+  readonly wireBytes: number;
+}
+
+export interface CompressionSnapshot {
+  /** By encoding. */
+  readonly counts: Readonly<Record<string, EncodedCounts>>;
+}
+
 export interface Snapshot {
   readonly phase: "starting" | "running" | "stopping";
   /** When the daemon began, milliseconds since 1970. */
@@ -67,6 +80,8 @@ export interface Snapshot {
   readonly history: HistorySnapshot | undefined;
   /** The nodes that share the JetStream stream; undefined = no cluster. */
   readonly nodes: readonly NodeSnapshot[] | undefined;
+  /** Undefined until the hub has started. */
+  readonly compression: CompressionSnapshot | undefined;
   /** The PUB socket for client events; undefined = there is none. */
   readonly eventFeed: FeedStatus | undefined;
   /** Conditions that last, the oldest first. */
