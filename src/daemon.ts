@@ -175,6 +175,7 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
   context.beacon?.start(next.beacon);
+  context.clientEvents?.reload(next);
   context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
