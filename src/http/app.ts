@@ -147,6 +147,7 @@ export class App {
     return { Date: this.#date(), ...(isPrivate && { "Cache-Control": "private" }), ...cors };
   }
 
+  /** Long because it is the table of the routes. */
   #routes(config: Config): Map<string, DocumentedRoute> {
     const { hub, clock, presence, publisher, remover, history, rejected = () => {} } = this.#deps;
     const { path } = config.hub;

@@ -26,6 +26,7 @@ type Hot = NonNullable<Status["hotTopics"]>;
 type Slow = NonNullable<Status["slowestClients"]>[number];
 type EventFeed = NonNullable<Status["eventFeed"]>;
 
+const SENDER_STATES = ["idle", "sending", "waiting", "disabled", "closed"] as const;
 const PHASES = ["starting", "running", "stopping"] as const;
 const CODES = Object.keys(CONDITION_TYPES) as ConditionCode[];
 const milliseconds = (description: string) => nullable(number(`${description} Milliseconds; null = none yet.`));
@@ -131,6 +132,16 @@ const EVENT_FEED: Schema<EventFeed> = object("The PUB socket of [events] zmq.", 
   dropped: nullable(count("Messages that slow subscribers have lost; null = unknown.")),
 });
 
+const WEBHOOK: Schema<Status["webhooks"][number]> = object("A receiver of client events.", {
+  name: text("Its name."),
+  pending: count("Events that wait."),
+  oldestSeconds: number("Age of the oldest of them."),
+  lost: count("Events that were removed before it got them, since the start."),
+  state: word("What its sender does.", SENDER_STATES),
+  sent: count("Events that it has taken since the start."),
+  failures: count("Requests that failed since the start."),
+});
+
 export const STATUS_SCHEMA: Schema<Status> = object("The state of the daemon.", {
   m2push: text("The version."),
   pid: count("The process."),
@@ -163,4 +174,5 @@ export const STATUS_SCHEMA: Schema<Status> = object("The state of the daemon.", 
   hotTopics: nullable(HOT),
   slowestClients: nullable(list("The one that is furthest behind first.", SLOW)),
   eventFeed: nullable(EVENT_FEED),
+  webhooks: list("One for each [[webhook]].", WEBHOOK),
 });
