@@ -40,6 +40,7 @@ import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
 import { Remover } from "./publishing/remover.js";
+import { JwksFiles } from "./storage/jwks-files.js";
 import { systemClock } from "./util/clock.js";
 import { packageVersion } from "./util/package-version.js";
 
@@ -172,6 +173,7 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
   context.beacon?.start(next.beacon);
+  context.clientEvents?.reload(next);
   context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
@@ -247,6 +249,7 @@ function startHttp(context: DaemonContext): void {
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     isRevoked: (token) => started(context.revocations, "the hub").isRevoked(token),
     warn: (warning) => log.warn({ event: "key" }, warning),
+    keptJwks: new JwksFiles(initial.history.path),
     conditions: context.conditions,
   });
   context.app = app;

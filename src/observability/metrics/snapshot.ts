@@ -1,6 +1,7 @@
 /** The state of the running daemon at one moment, made for each reading of gauges, /readyz and /status. */
 
 import type { FeedStatus } from "../../client-events/event-feed.js";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 
@@ -81,6 +82,7 @@ export interface Snapshot {
   readonly compression: CompressionSnapshot | undefined;
   /** The PUB socket for client events; undefined = there is none. */
   readonly eventFeed: FeedStatus | undefined;
+  readonly webhooks: readonly WebhookStatus[];
   /** Conditions that last, the oldest first. */
   readonly conditions: readonly ActiveCondition[];
   readonly limits: readonly LimitUse[];
