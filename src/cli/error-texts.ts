@@ -19,5 +19,6 @@ export const errorTexts = {
     "the history of a cluster is a JetStream stream; fix: use `nats stream backup`, or `m2push history export`, which disturbs no daemon",
   damagedBackup: (damage: string) => `${damage}, and their events are missing; all others are there`,
   nothingStored: 'no events are stored: [history] store is "memory" and [cluster] nats is empty',
+  keptLeftOut: (events: string) => `${events} that [[topic]] keep = "last" had kept left out: a stream keeps none`,
   incompleteExport: (lost: string) => `${lost}; all other events were exported`,
 } as const;

@@ -158,9 +158,10 @@ async function fillTarget(archive: HistoryExport, config: Config, clock: Clock):
   if (isCluster(config)) {
     const { newEpoch } = await import("../storage/memory/memory-history.js");
     const { fillStream } = await import("../cluster/stream-archive.js");
-    const { imported, before, held } = await fillStream(archive, config, clock, newEpoch);
+    const { imported, before, held, keptCount } = await fillStream(archive, config, clock, newEpoch);
+    const leftOut = keptCount > 0 ? `; ${errorTexts.keptLeftOut(events(keptCount))}` : "";
     const earlier = before > 0 ? `; ${before} had already been imported` : "";
-    return `${events(imported)} imported${earlier}${limits(held, imported + before)}`;
+    return `${events(imported)} imported${earlier}${limits(held, imported + before)}${leftOut}`;
   }
   requireStored(config);
   const { restore } = await import("../storage/history-archive.js");

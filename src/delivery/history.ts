@@ -98,7 +98,7 @@ export interface History {
   onRepeatedId?(listener: (topic: string) => void): void;
   /**
    * The offset of the publication with this id (as printed in the stream, generated or the publisher's own); `which` (default "oldest")
-   * selects among equal ids; undefined when the id is unknown or trimmed. O(log n). A promise where the answer must be fetched. Throws
+   * selects among equal ids; undefined when the id is unknown or trimmed, unless its event is kept. O(log n). A promise where the answer must be fetched. Throws
    * or rejects where the lookup fails.
    */
   find(id: string, which?: EqualIds): number | undefined | Promise<number | undefined>;

@@ -39,7 +39,7 @@ export async function openHistoryArchive(path: string, clock: Clock): Promise<Hi
   const damage = damagedBlocks > 0 ? { damage: `${describeDamage(damagedBlocks)}: their events are missing` } : {};
   return {
     header: { epoch, floor, last },
-    publications: publicationsOf(history),
+    publications: publicationsOf(history, { kept: true }),
     ...damage,
     close: () => history.close(),
   };
@@ -128,11 +128,23 @@ export async function checkEmpty(path: string, clock: Clock): Promise<void> {
 
 async function appendAll(
   history: LmdbHistory,
-  { publications }: HistoryExport,
+  { header, publications }: HistoryExport,
 ): Promise<{ imported: number; held: number }> {
-  let imported = 0;
+  let [imported, keptCount] = [0, 0];
   let pending: (Promise<void> | undefined)[] = [];
+  let kept: Publication[] = [];
+  const addKept = () => {
+    if (kept.length > 0) history.addKept(kept);
+    keptCount += kept.length;
+    kept = [];
+  };
   for await (const publication of publications) {
+    if (publication.offset <= header.floor) {
+      imported++;
+      if (kept.push(publication) === MAX_PENDING_EVENTS) addKept();
+      continue;
+    }
+    addKept();
     const stored = history.append(publication);
     stored?.catch(() => {}); // awaited below, unless the archive fails first
     pending.push(stored);
@@ -140,8 +152,9 @@ async function appendAll(
     await Promise.all(pending);
     pending = [];
   }
+  addKept();
   await Promise.all(pending);
-  return { imported, held: history.count };
+  return { imported, held: history.count + keptCount };
 }
 
 function unusable(what: string): M2pushError {

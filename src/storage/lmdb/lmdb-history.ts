@@ -324,6 +324,11 @@ export class LmdbHistory implements History {
     }
   }
 
+  /** Adds kept events of another history (LmdbStore.addKept). Throws errors of LMDB. */
+  addKept(publications: readonly Publication[]): void {
+    this.#store.addKept(publications);
+  }
+
   onRepeatedId(listener: (topic: string) => void): void {
     this.#notifyRepeatedId = listener;
   }
@@ -332,7 +337,7 @@ export class LmdbHistory implements History {
     // Stored events are older than those in the tail only. An id is removed with its event, so one of the two suffices.
     const held = [this.#store.find(id, which), this.#tail.find(id, which)];
     const [stored, recent] = held.map((it) => (it !== undefined && it > this.floor ? it : undefined));
-    return which === "newest" ? (recent ?? stored) : (stored ?? recent);
+    return (which === "newest" ? (recent ?? stored) : (stored ?? recent)) ?? this.#store.findKept(id);
   }
 
   async close(): Promise<void> {

@@ -20,7 +20,7 @@ import { OffsetRanges } from "../offset-ranges.js";
 import { AgeIndex } from "./age-index.js";
 import {
   customIdOf,
-  type EventBlock,
+  EventBlock,
   isFinal,
   isIntact,
   removalOf,
@@ -168,7 +168,7 @@ export class LmdbStore {
     });
     this.#isMarkedOpen = true;
     if (!this.#keys) this.#createKeys();
-    this.#createKept();
+    if (this.#keepPolicy?.isNeeded) this.#createKept();
   }
 
   #createKeys(): void {
@@ -187,19 +187,39 @@ export class LmdbStore {
   /** See History. */
   keep(policy: KeepPolicy): void {
     this.#keepPolicy = policy;
-    this.#createKept();
+    if (policy.isNeeded) this.#createKept();
   }
 
-  #createKept(): void {
-    if (this.#kept || !this.#keepPolicy?.isNeeded) return;
+  #createKept(): KeptLog {
+    if (this.#kept) return this.#kept;
     this.#space.claim(BASE_PAGES);
     const kept = this.#openKept();
     this.#transact(BASE_PAGES, () => this.#meta.putSync("kept", 1));
     this.#kept = kept;
+    return kept;
+  }
+
+  /** Adds kept events of another history, by rising offset and below the floor of this one: all of them, or none, and throws. */
+  addKept(publications: readonly Publication[]): void {
+    const kept = this.#createKept();
+    const records = new BlockBuilder();
+    let hasNewFlags = false;
+    for (const publication of publications) {
+      const block = new EventBlock(this.epoch, publication);
+      hasNewFlags ||= block.hasNewFlags;
+      for (const record of storedEventsIn(block.stored)) records.add(record);
+    }
+    if (hasNewFlags && this.#version < FLAGS_VERSION) this.#setVersion();
+    this.#changeKept(kept.add(records));
+  }
+
+  #setVersion(): void {
+    this.#transact(BASE_PAGES, () => this.#meta.putSync("version", FLAGS_VERSION));
+    this.#version = FLAGS_VERSION;
   }
 
   #openKept(): KeptLog {
-    return new KeptLog(this.#root.openDB<Buffer, number>({ name: "kept", encoding: "binary" }), this.epoch);
+    return new KeptLog(this.#root.openDB<Buffer, number>({ name: "kept", encoding: "binary" }), this.epoch, this.#ids);
   }
 
   /** Kept events, those included that wait for the sweep. */
@@ -223,7 +243,11 @@ export class LmdbStore {
   }
 
   #changeKept(change: KeptChange): void {
-    if (change.removedKeys.length > 0) this.#transact(keptPages(change), () => this.#kept?.write(change));
+    if (change.removedKeys.length + change.added.length > 0)
+      this.#transact(
+        keptPages(change, () => this.#lastPage),
+        () => this.#kept?.write(change),
+      );
     this.#kept?.committed(change);
     for (const { topics, offset } of change.dropped) this.#keepPolicy?.dropped(topics, offset);
   }
@@ -297,6 +321,12 @@ export class LmdbStore {
     return this.#heldOffsets.has(ownOffset) ? ownOffset : undefined;
   }
 
+  /** The offset of the kept event with this id, which is the publisher's own. */
+  findKept(id: string): number | undefined {
+    this.#space.assertNotTruncated();
+    return this.#kept && this.#ids.findKept(id);
+  }
+
   get #lastPage(): number {
     return lastPageOf(this.#root);
   }
@@ -345,7 +375,7 @@ export class LmdbStore {
     if (trimmable.events === 0 && trimmable.keys.length === 0) return 0;
     const kept = trimmable.kept.count > 0 ? this.#kept?.add(trimmable.kept) : undefined;
     const ownPages = indexPages(trimmable.keys.length, trimmable.customIds.length, () => this.#lastPage);
-    const pages = ownPages + (kept ? keptPages(kept) : 0);
+    const pages = ownPages + (kept ? keptPages(kept, () => this.#lastPage) : 0);
     if (maxEvents > SMALL_TRIM_EVENTS && !this.#space.canClaim(pages)) return this.trim(SMALL_TRIM_EVENTS);
     this.#transact(pages, () => {
       for (const key of trimmable.keys) this.#blocks.removeSync(key);

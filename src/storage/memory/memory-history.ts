@@ -152,9 +152,8 @@ export class MemoryHistory implements History {
 
   find(id: string, which: EqualIds = "oldest"): number | undefined {
     const offset = offsetOf(this.epoch, id) ?? this.#ids.find(id, which);
-    return offset === undefined || this.#publications[this.#indexAfter(offset - 1)]?.offset !== offset
-      ? undefined
-      : offset;
+    const isStored = offset !== undefined && this.#publications[this.#indexAfter(offset - 1)]?.offset === offset;
+    return isStored ? offset : this.#kept.find(id);
   }
 
   findKey(hash: string): KeyEntry | undefined {
