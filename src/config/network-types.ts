@@ -63,6 +63,15 @@ function isJwksUrl(value: unknown): value is string {
   return protocol === "https:" || (protocol === "http:" && isLoopback);
 }
 
+/** Where a webhook is sent. A password in it would be shown. */
+export const webhookUrlType: ValueType<string> = {
+  expected: "an http:// or https:// URL without user and password",
+  word: "url",
+  schema: { type: "string", pattern: "^https?://" },
+  read: (value) => (isPlainUrl(value) ? value : new Invalid(webhookUrlType.expected)),
+  print: tomlString,
+};
+
 /** Where spans are sent; "" = nowhere. Credentials belong in OTEL_EXPORTER_OTLP_HEADERS, which is not printed. */
 export const collectorUrlType: ValueType<string> = {
   expected: 'an http:// or https:// URL without a user; "" = none',

@@ -48,3 +48,27 @@ export const bearerTokenType: ValueType<string> = {
       : new Invalid(bearerTokenType.expected),
   print: (value) => tomlString(value === "" ? "" : PLACEHOLDER),
 };
+
+/** Bytes of a secret (Standard Webhooks, "Signature scheme"). */
+const MIN_WEBHOOK_SECRET_BYTES = 24;
+const MAX_WEBHOOK_SECRET_BYTES = 64;
+
+/** A secret of Standard Webhooks; "" = none. */
+export const webhookSecretType: ValueType<string> = {
+  expected: '"whsec_" and the base64 of 24 to 64 bytes, as `m2push keygen webhook` prints it; "" = none',
+  range: '"whsec_" and the base64 of 24 to 64 bytes',
+  word: "secret",
+  schema: { type: "string", pattern: "^(?:whsec_[A-Za-z0-9+/]+={0,2})?$" },
+  secret: true,
+  read: (value) =>
+    typeof value === "string" && (value === "" || isWebhookSecret(value))
+      ? value
+      : new Invalid(webhookSecretType.expected),
+  print: (value) => tomlString(value === "" ? "" : PLACEHOLDER),
+};
+
+function isWebhookSecret(value: string): boolean {
+  const [, base64 = ""] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(value) ?? [];
+  const { length } = Buffer.from(base64, "base64");
+  return length >= MIN_WEBHOOK_SECRET_BYTES && length <= MAX_WEBHOOK_SECRET_BYTES;
+}

@@ -54,6 +54,8 @@ export interface EventLog {
 
 /** What tells backends of clients. */
 export interface ClientEvents {
+  /** Applies other webhooks. */
+  reload(config: Config): void;
   close(): Promise<void>;
 }
 

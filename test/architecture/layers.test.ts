@@ -54,7 +54,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   "@opentelemetry/sdk-trace-base": /^observability\/traces\//,
   "@opentelemetry/resources": /^observability\/traces\//,
   "@opentelemetry/exporter-trace-otlp-http": /^observability\/traces\//,
-  lmdb: /^storage\/(lmdb\/lmdb-(store|backup)|clients\/client-files)\.ts$/,
+  lmdb: /^storage\/(lmdb\/lmdb-(store|backup)|clients\/client-files|client-events\/lmdb-event-store)\.ts$/,
 };
 
 /** A longer file or function needs a reason, given where it begins: "// Long because ...". */

@@ -82,7 +82,14 @@ describe("loadConfig", () => {
       allow_publish_from: [],
       cors_origins: [],
     },
-    events: { zmq: "", zmq_events: ["connect", "adopt", "topics", "disconnect", "gap"] },
+    webhook: [],
+    events: {
+      zmq: "",
+      zmq_events: ["connect", "adopt", "topics", "disconnect", "gap"],
+      grace: 5000,
+      max_pending: 1_000_000,
+      max_age: 86_400_000,
+    },
     cluster: {
       nats: [],
       stream: "m2push",

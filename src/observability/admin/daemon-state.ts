@@ -1,5 +1,6 @@
 /** The parts of the daemon that a snapshot reads. The composition root (daemon.ts) adds each when it has started. */
 import type { FeedStatus } from "../../client-events/event-feed.js";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { History } from "../../delivery/history.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
@@ -29,6 +30,7 @@ export class DaemonState {
   limits: () => readonly LimitUse[] = () => [];
   /** The PUB socket for client events; absent = there is none. */
   eventFeed: (() => FeedStatus) | undefined;
+  webhooks: () => readonly WebhookStatus[] = () => [];
   readonly servers: ServerState[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -61,6 +63,7 @@ export class DaemonState {
     nodes: this.nodes?.snapshot(),
     compression: this.compression,
     eventFeed: this.eventFeed?.(),
+    webhooks: this.webhooks(),
     conditions: this.conditions?.active ?? [],
     limits: this.limits(),
   });

@@ -1,6 +1,7 @@
 /** The state of the running daemon at one moment, made for each reading of gauges, /readyz and /status. */
 
 import type { FeedStatus } from "../../client-events/event-feed.js";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 
@@ -23,15 +24,18 @@ export interface ServerSnapshot {
 }
 
 /** A closed set: they are labels of metrics. The history is full in normal operation; the others are not. */
-export type LimitName =
-  | "compression_windows"
-  | "descriptors"
-  | "clients"
-  | "pattern_cost"
-  | "revoked_tokens"
-  | "history_events"
-  | "history_bytes"
-  | "publish_keys";
+export const LIMIT_NAMES = [
+  "compression_windows",
+  "descriptors",
+  "clients",
+  "pattern_cost",
+  "revoked_tokens",
+  "history_events",
+  "history_bytes",
+  "publish_keys",
+] as const;
+
+export type LimitName = (typeof LIMIT_NAMES)[number];
 
 /** How much of a limit is used. */
 export interface LimitUse {
@@ -81,6 +85,7 @@ export interface Snapshot {
   readonly compression: CompressionSnapshot | undefined;
   /** The PUB socket for client events; undefined = there is none. */
   readonly eventFeed: FeedStatus | undefined;
+  readonly webhooks: readonly WebhookStatus[];
   /** Conditions that last, the oldest first. */
   readonly conditions: readonly ActiveCondition[];
   readonly limits: readonly LimitUse[];

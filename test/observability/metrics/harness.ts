@@ -48,6 +48,7 @@ export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
   compression: undefined,
   limits: [],
   eventFeed: undefined,
+  webhooks: [],
   ...changes,
 });
 
