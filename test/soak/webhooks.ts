@@ -40,11 +40,11 @@ receiver.stop();
 /** Opens streams for the given time, and kills the daemon now and then; returns the topics of those that were open. */
 async function load({ mongrel2, daemon }: Pair): Promise<Set<string>> {
   const topics = new Set<string>();
-  const visits: Promise<void>[] = [];
+  const streams: Promise<void>[] = [];
   const start = performance.now();
   let kills = 0;
   for (let number = 0; number < SECONDS * CONNECTS_PER_SECOND; number++) {
-    visits.push(visit(`${mongrel2.url}/esupdates`, `t${number}`, topics));
+    streams.push(visit(`${mongrel2.url}/esupdates`, `t${number}`, topics));
     const due = start + ((number + 1) * 1000) / CONNECTS_PER_SECOND;
     const early = due - performance.now();
     if (early > 0) await pause(early);
@@ -53,7 +53,7 @@ async function load({ mongrel2, daemon }: Pair): Promise<Set<string>> {
     await pair.daemon.kill9();
     await pair.restart();
   }
-  await Promise.all(visits);
+  await Promise.all(streams);
   console.log(
     `${kills} kills of the daemon; the last one was ${daemon.pid === pair.daemon.pid ? "not restarted" : "restarted"}`,
   );
