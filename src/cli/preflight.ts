@@ -22,7 +22,10 @@ export interface WebAddress {
 }
 
 export function webAddress(conf: string): WebAddress {
-  const text = readFileSync(conf, "utf8").replace(/^\s*#.*$/gm, "");
+  // A Proxy to a backend has a port, too.
+  const text = readFileSync(conf, "utf8")
+    .replace(/^\s*#.*$/gm, "")
+    .replace(/\bProxy\s*\([^)]*\)/g, "");
   const bound = /\bbind_addr\s*=\s*['"]([^'"]*)['"]/.exec(text)?.[1] ?? "";
   const port = Number(/\bport\s*=\s*(\d+)/.exec(text)?.[1] ?? "6767");
   return { host: bound || "0.0.0.0", port, isLoopback: bound === "::1" || bound.startsWith("127.") };

@@ -42,6 +42,11 @@ describe("webAddress", () => {
       isLoopback: false,
     });
   });
+
+  test("takes no Proxy to a backend for the server", () => {
+    const routes = "h = Host(name='a', routes={'/api/': Proxy(addr='10.0.0.1',\n  port=3000)})\n";
+    assert.equal(webAddress(confOf(`${routes}s = Server(bind_addr='127.0.0.1', port=8080, hosts=[h])\n`)).port, 8080);
+  });
 });
 
 describe("checkAddresses", () => {
