@@ -50,6 +50,11 @@ missing_packages() {
   has php && php -r 'exit(extension_loaded("zmq") ? 0 : 1);' || echo php-zmq
   [[ -e /usr/include/czmq.h ]] || echo libczmq-dev
   has ruby && ruby -e 'require "ffi-rzmq"' 2>/dev/null || echo ruby-ffi-rzmq
+  # What the recipes in docs/examples/recipes use.
+  [[ -e /usr/lib/python3/dist-packages/django ]] || echo python3-django
+  [[ -e /usr/lib/python3/dist-packages/fastapi ]] || echo python3-fastapi
+  [[ -e /usr/share/php/Symfony/Component/Mercure/autoload.php ]] || echo php-symfony-mercure
+  has ruby && ruby -e 'require "sinatra/base"; require "webrick"' 2>/dev/null || echo ruby-sinatra ruby-webrick
 }
 
 # Prints the prefix that runs a command as root without a password: nothing for root, "sudo -n" otherwise. Fails without one.

@@ -86,6 +86,10 @@ export interface LoadOptions {
   readonly sources?: number;
   /** Clients that never read. */
   readonly frozen?: number;
+  /** Counts the bytes of streams instead of their events. */
+  readonly raw?: boolean;
+  /** Of each request, "Name: value". */
+  readonly header?: string;
   /** Tells loads apart that run at the same time. */
   readonly name?: string;
   /** Absent = 2. */
@@ -106,9 +110,13 @@ export async function load(options: LoadOptions, during: () => Promise<unknown> 
 
 function flags(options: LoadOptions & { readonly ready: string }): string[] {
   const { port, clients, seconds, rate = 2000, path = "/esupdates", frozen = 0, quiet = 2 } = options;
-  const { window = 0, first = 0, sources = 1, ready } = options;
+  const { window = 0, first = 0, sources = 1, raw = false, header, ready } = options;
   const addr = [port].flat().map((it) => `127.0.0.1:${it}`);
-  const given = { addr, path, clients, rate, duration: seconds, quiet, slow: frozen, window, first, sources, ready };
+  const given = {
+    ...{ addr, path, clients, rate, duration: seconds, quiet, slow: frozen, window, first, sources, ready },
+    raw: Number(raw),
+    ...(header !== undefined && { header }),
+  };
   return Object.entries(given).flatMap(([name, value]) => [`--${name}`, `${value}`]);
 }
 

@@ -20,7 +20,7 @@ export interface Target {
   readonly url: string | URL;
   /** Topics and URI templates, as `topic` parameters (Mercure 0.x, and the plain address of m2push). */
   readonly topics?: readonly string[];
-  /** Topics as `match` parameters (Mercure draft-08). Not together with `topics`. */
+  /** Topics as `match` parameters, and patterns by urlPattern() (Mercure draft-08). Not together with `topics`. */
   readonly match?: readonly string[];
   /** m2push: begin with the newest event of each topic. */
   readonly latest?: boolean;
@@ -52,6 +52,9 @@ export interface Options {
   /** Address of the hub; absent = /.well-known/mercure there. Needed for changes of topics only. */
   readonly hub?: string | URL;
 }
+
+/** A URL pattern for `match`, and for change() of a stream with `match`: `match_urlpattern` in Mercure draft-08. No topic begins with a line end. */
+export const urlPattern = (pattern: string): string => `\n${pattern}`;
 
 /**
  * Connects, or joins the connection of another tab. A tab receives the events after connect(); with `lastEventID` in the address, the tab that

@@ -89,7 +89,10 @@ export class Source {
     const name = this.#name;
     if (this.#retryTimer || this.state === "closed") return; // the next attempt has them
     if (!name || this.state !== "open") return this.#open();
-    const body = new URLSearchParams([...add.map((it) => ["add", it]), ...remove.map((it) => ["remove", it])]);
+    const body = new URLSearchParams([
+      ...add.map((it) => parameterOf("add", it)),
+      ...remove.map((it) => parameterOf("remove", it)),
+    ]);
     const { hub, credentials } = this.#options;
     const request = { method: "PATCH", body, headers: this.#headers, credentials };
     const response = await fetch(`${hub}/streams/${name}`, request).catch(() => undefined);
@@ -121,7 +124,7 @@ export class Source {
     this.#renewBefore(token);
     this.#headers = token ? { ...headers, Authorization: `Bearer ${token}` } : headers;
     const url = new URL(options.url);
-    for (const topic of this.topics) url.searchParams.append(options.parameter, topic);
+    for (const topic of this.topics) url.searchParams.append(...parameterOf(options.parameter, topic));
     if (options.heartbeat) url.searchParams.set("heartbeat", "event");
     if (options.control) url.searchParams.set("control", "1");
     const open = transport === "eventsource" ? openEventSource : openFetch;
@@ -205,6 +208,10 @@ export class Source {
     this.#emit({ type: "state", detail: state, id: this.lastEventId });
   }
 }
+
+/** `match=news`, or `match_urlpattern=/books/:id`: see urlPattern(). */
+const parameterOf = (name: string, topic: string): [string, string] =>
+  topic[0] === "\n" ? [`${name}_urlpattern`, topic.slice(1)] : [name, topic];
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
 

@@ -2,14 +2,14 @@
 // dashboard has a table of the same figures.
 const SVG = "http://www.w3.org/2000/svg";
 /** Time spans of a chart, minutes: the smallest that holds all samples, so that the first minute fills the chart. */
-const MINUTES = [1, 2, 3, 5];
-/** The largest span. */
-export const MAX_SPAN_MS = 60_000 * Math.max(...MINUTES);
+const MINUTES = [1, 2, 3, 5, 10, 15, 30, 60];
 /** Size in the units of the SVG view box. */
 const WIDTH = 300;
 const HEIGHT = 100;
-/** Two points further apart are not joined: the page was not connected between them. */
+/** Two points further apart are not joined: nothing is known between them. Points of more than five minutes ago are 10 s apart. */
 const MAX_GAP_MS = 3500;
+const MAX_OLD_GAP_MS = 25_000;
+const OLD_AGE_MS = 5 * 60_000 - 30_000;
 
 /** Formats a number, with decimal places for small ones; an unknown one as a dash. @param {number | null} value */
 export function figure(value) {
@@ -42,7 +42,7 @@ function ceiling(value) {
 /** How many minutes charts of these samples show. @param {readonly Sample[]} samples oldest first  @param {number} now */
 export function minutesOf(samples, now) {
   const age = now - (samples[0]?.at ?? now);
-  return MINUTES.find((minutes) => minutes * 60_000 >= age) ?? MAX_SPAN_MS / 60_000;
+  return MINUTES.find((minutes) => minutes * 60_000 >= age) ?? Math.max(...MINUTES);
 }
 
 /**
@@ -115,7 +115,7 @@ function runsOf(points, { now, span, most }) {
   let last = Number.NEGATIVE_INFINITY;
   for (const [at, value] of points) {
     if (value === null) continue;
-    if (at - last > MAX_GAP_MS) runs.push([]);
+    if (at - last > (now - at > OLD_AGE_MS ? MAX_OLD_GAP_MS : MAX_GAP_MS)) runs.push([]);
     runs.at(-1).push([WIDTH * (1 - (now - at) / span), HEIGHT * (1 - value / most)]);
     last = at;
   }

@@ -1,7 +1,23 @@
 // The operator's dashboard: reads the daemon's event stream of state reports, one a second (src/observability/admin/dashboard-stream.ts), and
 // draws it. The token, where one is required, goes into a header and never into an address. Screen readers get the changes of
 // state (role="status") and the tables.
-import { Chart, element, figure, MAX_SPAN_MS, minutesOf } from "./chart.js";
+import { element, figure, minutesOf } from "./chart.js";
+import { FIGURES, newCharts, Samples } from "./dashboard-samples.js";
+import {
+  bytes,
+  CONDITION,
+  CONNECTION,
+  duration,
+  fill,
+  HOT_TOPIC,
+  LIMIT,
+  LOSS,
+  lossesOf,
+  NODE,
+  SERVER,
+  SLOW_CLIENT,
+  stateOf,
+} from "./dashboard-tables.js";
 
 /** A report arrives each second: without one for this long the page reconnects. */
 const REPORT_TIMEOUT_MS = 5000;
@@ -9,42 +25,23 @@ const REPORT_TIMEOUT_MS = 5000;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 10_000;
 const MAX_SHOWN_CONNECTIONS = 50;
-/** Between two rows of the table of figures. */
-const ROW_INTERVAL_MS = 10_000;
+const HOUR_MS = 60 * 60_000;
+const FIVE_MINUTES_MS = 5 * 60_000;
+const MAX_ROW_COUNT = 30;
 const TOKEN = "m2push-token";
 
 const at = (id) => document.getElementById(id);
 const feed = document.documentElement.dataset.feed;
-/** @type {{ at: number, status: object }[]} */
-let samples = [];
+const samples = new Samples();
+/** The last report. */
+let status;
+let reports = 0;
 let connections = [];
 let lastId = "";
 let paused = false;
+let spanMs = HOUR_MS;
 let known = { text: "", servers: new Map() };
-
-const slowest = (of) => (sample) => {
-  const values = sample.status.servers.map(of).filter((value) => value !== null);
-  return values.length > 0 ? Math.max(...values) : null;
-};
-const rate = (name) => (sample) => sample.status.perSecond[name];
-const FIGURES = {
-  clients: { name: "clients", of: ({ status }) => status.clients },
-  events: { name: "events/s", of: rate("publications") },
-  deliveries: { name: "deliveries/s", of: rate("deliveries") },
-  fence: { name: "fence round trip", unit: ", ms", of: slowest((server) => server.fenceRoundTripMs) },
-  delay: { name: "publish to fence", unit: ", ms", of: slowest((server) => server.publishToFenceMs) },
-  connects: { name: "connects", unit: "/s", of: rate("connects") },
-  disconnects: { name: "disconnects", unit: "/s", of: rate("disconnects") },
-  lag: { name: "event loop lag", unit: ", ms", of: ({ status }) => status.eventLoopLagMs },
-};
-const charts = [
-  new Chart("Clients", "", [FIGURES.clients]),
-  new Chart("Events a second", "", [FIGURES.events]),
-  new Chart("Deliveries a second", "", [FIGURES.deliveries]),
-  new Chart("Delay, ms", "", [FIGURES.fence, FIGURES.delay]),
-  new Chart("Connects and disconnects a second", "", [FIGURES.connects, FIGURES.disconnects]),
-  new Chart("Event loop lag, ms", "", [FIGURES.lag]),
-];
+const charts = newCharts();
 
 // ---- Event stream --------------------------------------------------------------------------------------------------------------
 
@@ -97,12 +94,12 @@ async function watch() {
 async function follow() {
   at("enter").hidden = true;
   for (let delay = FIRST_RETRY_MS; ; delay = Math.min(2 * delay, MAX_RETRY_MS)) {
-    const before = samples.length;
+    const before = reports;
     const why = await watch().catch((error) =>
       error instanceof TypeError || error.name === "AbortError" ? "ended" : error.message,
     );
     if (why === "token") return ask("The token is not accepted.");
-    if (samples.length > before) delay = FIRST_RETRY_MS;
+    if (reports > before) delay = FIRST_RETRY_MS;
     known = { text: "", servers: new Map() };
     state("connecting");
     say(why === "ended" ? "The daemon does not respond. Retrying." : why);
@@ -129,14 +126,16 @@ function say(text, reasons = []) {
   at("said").replaceChildren(element("p", {}, text), ...(reasons.length > 0 ? [list] : []));
 }
 
-function take({ status, connections: latest, skipped }) {
-  const now = Date.now();
-  samples = [...samples.filter((sample) => now - sample.at < MAX_SPAN_MS), { at: now, status }];
+function take({ status: now, hour, connections: latest, skipped }) {
+  reports++;
+  status = now;
+  if (hour) samples.takeHour(hour, Date.now());
+  samples.add(status, Date.now());
   if (skipped > 0) latest.unshift({ event: "skipped", skipped });
   connections = [...latest.reverse(), ...connections].slice(0, MAX_SHOWN_CONNECTIONS);
   announce(status);
   at("board").hidden = false;
-  if (!paused) show(now, latest.length > 0);
+  if (!paused) show(latest.length > 0);
 }
 
 /** Announces changes of readiness and of servers. */
@@ -152,8 +151,6 @@ function announce({ ready, notReadyReasons, servers }) {
   known = { text, servers: new Map(states) };
 }
 
-const stateOf = ({ live, silent }) => (live ? (silent ? "silent" : "live") : "down");
-
 // ---- Display ---------------------------------------------------------------------------------------------------------
 
 function state(name) {
@@ -163,19 +160,34 @@ function state(name) {
   field.dataset.state = name === "ready" ? "open" : name === "connecting" ? "connecting" : "closed";
 }
 
-function show(now, isChanged) {
-  const { status } = samples.at(-1);
-  facts(status);
-  const minutes = minutesOf(samples, now);
-  at("charts-title").textContent = minutes === 1 ? "The last minute" : `The last ${minutes} minutes`;
-  for (const chart of charts) chart.draw(samples, now);
+function show(isChanged) {
+  const now = Date.now();
+  const shown = samples.last(spanMs, now);
+  facts();
+  const minutes = minutesOf(shown, now);
+  at("charts-title").textContent =
+    minutes === 1 ? "The last minute" : minutes === 60 ? "The last hour" : `The last ${minutes} minutes`;
+  for (const chart of charts) chart.draw(shown, now);
+  if (at("figures").open) figures(shown);
   fill(at("servers"), SERVER, status.servers);
-  if (isChanged || at("connections").rows.length === 0) fill(at("connections"), CONNECTION, connections);
-  at("no-connections").hidden = connections.length > 0;
-  if (at("figures").open) figures(now);
+  fill(at("limits"), LIMIT, status.limits);
+  part("conditions", CONDITION, status.conditions);
+  part("nodes", NODE, status.nodes ?? []);
+  part("losses", LOSS, lossesOf(status.losses));
+  part("hot-topics", HOT_TOPIC, status.hotTopics?.topics ?? []);
+  part("slow-clients", SLOW_CLIENT, status.slowestClients ?? []);
+  if (isChanged || at("connections").rows.length === 0) part("connections", CONNECTION, connections);
 }
 
-function facts(status) {
+/** A table that is shown while it has rows; without one a sentence takes its place, or nothing does. */
+function part(id, columns, items) {
+  const hidden = at(`no-${id}`) ? at(id).closest(".scroll") : at(id).closest(".part");
+  hidden.hidden = items.length === 0;
+  if (at(`no-${id}`)) at(`no-${id}`).hidden = items.length > 0;
+  fill(at(id), columns, items);
+}
+
+function facts() {
   const { clients, catchingUp, perSecond, uptimeSeconds, history, m2push, pid } = status;
   const rows = [
     ["Clients", figure(clients)],
@@ -193,95 +205,43 @@ function facts(status) {
   at("about").textContent = `m2push ${m2push}, process ${pid}: live state, updated every second.`;
 }
 
-/** A cell: its content, and whether that is a number. null = an unknown number, undefined = an empty cell. */
-function cell(value) {
-  if (value === null || typeof value === "number") return [figure(value), true];
-  return [value ?? "", value === undefined];
-}
-
-/**
- * Replaces a table's rows; the first cell of a row is its head. Columns of numbers are aligned to the right.
- * @param {readonly [name: string, of: (item: any) => string | number | null | undefined | Node][]} columns
- */
-function fill(table, columns, items) {
-  const rows = items.map((item) => columns.map(([, of]) => cell(of(item))));
-  const aligned = columns.map((_, at) => ({ class: rows.every((row) => row[at][1]) ? "number" : "text" }));
-  const top = columns.map(([name], at) => element("th", { scope: "col", ...aligned[at] }, name));
-  const lines = rows.map(([[head], ...rest]) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, head),
-      ...rest.map(([shown], at) => element("td", aligned[at + 1], shown)),
-    ),
-  );
-  table.replaceChildren(element("thead", {}, element("tr", {}, ...top)), element("tbody", {}, ...lines));
-}
-
-const MARK = { live: "open", silent: "connecting", down: "closed" };
-const SERVER = [
-  ["Server", ({ name }) => name],
-  ["State", (server) => element("span", { "data-state": MARK[stateOf(server)] }, stateOf(server))],
-  ["Clients", ({ clients }) => clients],
-  ["Catching up", ({ catchingUp }) => catchingUp],
-  ["Queued", ({ queuedBodies }) => queuedBodies],
-  ["Deliveries/s", ({ deliveriesPerSecond }) => deliveriesPerSecond],
-  ["Fence, ms", ({ fenceRoundTripMs }) => fenceRoundTripMs],
-  ["Delay, ms", ({ publishToFenceMs }) => publishToFenceMs],
-  ["Link losses", ({ losses }) => losses],
-];
-
-const WHAT = { connect: "connected", adopt: "resumed", disconnect: "disconnected" };
-const CONNECTION = [
-  ["Time", ({ at: when }) => (when ? new Date(when).toLocaleTimeString() : "…")],
-  ["Event", ({ event, skipped }) => (WHAT[event] ? element("span", { class: event }, WHAT[event]) : `${skipped} more`)],
-  ["Reason", ({ reason, seconds }) => (reason === undefined ? "" : `${reason} after ${duration(seconds)}`)],
-  ["Address", ({ remote }) => remote ?? ""],
-  ["Topics", ({ topics = [] }) => topics.join(" ")],
-  ["Client", ({ server, client }) => (server === undefined ? "" : `${server}/${client}`)],
-  ["Clients after it", ({ clients }) => clients],
-];
-
 const MOMENT = [
   ["Time", (sample) => new Date(sample.at).toLocaleTimeString()],
   ...Object.values(FIGURES).map(({ name, unit = "", of }) => [name + unit, of]),
 ];
-/** One row for each ten seconds, the newest first. */
-function figures(now) {
-  const rows = [];
-  for (let end = now; end > now - MAX_SPAN_MS; end -= ROW_INTERVAL_MS) {
-    const sample = samples.findLast((it) => it.at <= end && it.at > end - ROW_INTERVAL_MS);
-    if (sample) rows.push(sample);
-  }
-  fill(at("figures").querySelector("table"), MOMENT, rows);
-}
-
-function bytes(value) {
-  const unit = value < 1000 ? 0 : value < 1e6 ? 1 : value < 1e9 ? 2 : 3;
-  return `${figure(value / 1000 ** unit)} ${["B", "kB", "MB", "GB"][unit]}`;
-}
-
-/** The two largest units. */
-function duration(seconds) {
-  const whole = Math.floor(seconds);
-  const parts = [Math.floor(whole / 86_400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60];
-  const first = parts.findIndex((part) => part > 0);
-  const from = first < 0 ? 3 : first;
-  return parts
-    .map((part, unit) => `${part}${"dhms"[unit]}`)
-    .slice(from, from + 2)
-    .join(" ");
+/** At most 30 rows over the time that the charts show, the newest first. */
+function figures(shown) {
+  const first = shown[0]?.at ?? 0;
+  const intervalMs = ((shown.at(-1)?.at ?? 0) - first) / MAX_ROW_COUNT;
+  let next = first;
+  const rows = shown.filter(({ at: when }) => {
+    if (when < next) return false;
+    next = when + intervalMs;
+    return true;
+  });
+  fill(at("figures").querySelector("table"), MOMENT, rows.reverse());
 }
 
 // ---- Start -----------------------------------------------------------------------------------------------------------------
 
 at("charts").append(...charts.map((chart) => chart.figure));
-at("figures").addEventListener("toggle", () => samples.length > 0 && figures(Date.now()));
-at("pause").addEventListener("click", ({ currentTarget: button }) => {
-  paused = !paused;
-  button.setAttribute("aria-pressed", String(paused));
-  button.textContent = paused ? "Resume" : "Pause";
-  if (!paused && samples.length > 0) show(Date.now(), true);
+/** A button that is pressed or not, and what it shows then. */
+function toggle(id, apply) {
+  at(id).addEventListener("click", ({ currentTarget: button }) => {
+    const isPressed = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(isPressed));
+    apply(isPressed, button);
+    if (status && !paused) show(true);
+  });
+}
+
+at("figures").addEventListener("toggle", () => status && figures(samples.last(spanMs, Date.now())));
+toggle("short", (isPressed) => {
+  spanMs = isPressed ? FIVE_MINUTES_MS : HOUR_MS;
+});
+toggle("pause", (isPressed, button) => {
+  paused = isPressed;
+  button.textContent = isPressed ? "Resume" : "Pause";
 });
 at("enter").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -14,12 +15,21 @@ import { chromium } from "playwright-core";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const IMAGES = join(PROJECT, "docs/images");
-/** Ports of config/ are replaced by those 20,000 above: another `npm start` may run. */
-const PORT = /\b(6767|6780|999[789])\b/g;
-const [WEB, ADMIN] = ["http://localhost:26767", "http://127.0.0.1:26780"];
+/** Ports of config/, and the ones that are used instead: another `npm start` may run. */
+const PORTS = new Map();
+for (const port of ["6767", "6780", "9999", "9998", "9997"]) PORTS.set(port, await freePort());
+const [WEB, ADMIN] = [`http://localhost:${PORTS.get("6767")}`, `http://127.0.0.1:${PORTS.get("6780")}`];
 const WIDTH = 1200;
 /** How long visitors come before the dashboard is shown. */
 const TRAFFIC_MS = Number(process.env.TRAFFIC_MS ?? 150_000);
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+}
 
 async function startUp(folder) {
   mkdirSync(join(folder, "config"));
@@ -27,7 +37,7 @@ async function startUp(folder) {
     const text = readFileSync(join(PROJECT, "config", name), "utf8");
     writeFileSync(
       join(folder, "config", name),
-      text.replace(PORT, (port) => String(20_000 + Number(port))),
+      text.replace(/\b\d{4}\b/g, (port) => PORTS.get(port) ?? port),
     );
   }
   symlinkSync(join(PROJECT, "html"), join(folder, "html"));
@@ -36,9 +46,12 @@ async function startUp(folder) {
     env: { ...process.env, M2PUSH_STREAM_MAX_CLIENTS: "100" },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  for await (const line of createInterface(child.stdout)) if (line.includes('"event":"up"')) break;
-  child.stdout.resume();
-  return child;
+  for await (const line of createInterface(child.stdout)) {
+    if (!line.includes('"event":"up"')) continue;
+    child.stdout.resume();
+    return child;
+  }
+  throw new Error("m2push up ended; its error is above");
 }
 
 const publish = (fields) => fetch(`${WEB}/.well-known/mercure`, { method: "POST", body: new URLSearchParams(fields) });

@@ -19,6 +19,7 @@ import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
+import { openCompression } from "./daemon/open-compression.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
 import { openRevocations } from "./daemon/open-revocations.js";
 import { PublishSockets } from "./daemon/publish-sockets.js";
@@ -39,6 +40,7 @@ import { checkDraft, type Draft } from "./protocol/publication.js";
 import { Publisher } from "./publishing/publisher.js";
 import { RateLimiter } from "./publishing/rate-limiter.js";
 import { Remover } from "./publishing/remover.js";
+import { JwksFiles } from "./storage/jwks-files.js";
 import { systemClock } from "./util/clock.js";
 import { packageVersion } from "./util/package-version.js";
 
@@ -171,6 +173,7 @@ function reload(context: DaemonContext, next: Config): readonly string[] {
   if (next.log.level !== context.config.log.level) context.options.log.level = next.log.level;
   context.config = next;
   context.beacon?.start(next.beacon);
+  context.clientEvents?.reload(next);
   context.rates?.setLimits(next.publish);
   for (const server of started(context.hub, "the hub").servers) server.keepAlive(next.stream);
   return restartKeys(context.initial, next);
@@ -187,6 +190,7 @@ async function startHub(context: DaemonContext): Promise<void> {
   context.presence = new Presence({ path: initial.hub.path, base, head: () => history.last, remote: nodes });
   const revocations = openRevocations(context);
   context.revocations = revocations;
+  context.compression = openCompression(context);
   context.hub = new Hub({
     isRevoked: (client) => revocations.isRevokedClient(client),
     ...{ bus, history, observe, clock, base, conditions },
@@ -198,6 +202,7 @@ async function startHub(context: DaemonContext): Promise<void> {
     rules,
     traces: context.traces?.tracer,
     random: Math.random,
+    compression: context.compression,
     selectionLimits: { maxScan: initial.history.max_latest_scan, maxEvents: initial.history.max_latest },
   });
   // In a cluster, another daemon may publish between the check of a condition and the publication.
@@ -244,6 +249,7 @@ function startHttp(context: DaemonContext): void {
     rejected: (error) => observe({ type: "publicationRejected", source: "http", error }),
     isRevoked: (token) => started(context.revocations, "the hub").isRevoked(token),
     warn: (warning) => log.warn({ event: "key" }, warning),
+    keptJwks: new JwksFiles(initial.history.path),
     conditions: context.conditions,
   });
   context.app = app;

@@ -9,6 +9,7 @@ import {
   sections,
   serverKeys,
   topicKeys,
+  webhookKeys,
 } from "../../src/config/schema.js";
 import { SECTION_DOCS } from "../../src/config/section-docs.js";
 
@@ -17,7 +18,7 @@ const INTRODUCTION = `# Configuration
 <!-- Generated from src/config/schema.ts and src/config/section-docs.ts by \`npm run docs\`. Edit the texts there. -->
 
 The configuration is one TOML file, given with \`-c FILE\`. Every key has a default: a file contains only the keys that differ, and
-without a file all keys have their defaults. Every key outside the tables \`[[mongrel2]]\`, \`[[topic]]\` and \`[[issuer]]\` that has a single value is also a flag
+without a file all keys have their defaults. Every key outside the tables \`[[mongrel2]]\`, \`[[topic]]\`, \`[[issuer]]\` and \`[[webhook]]\` that has a single value is also a flag
 and an environment variable: \`[stream] max_clients\` is \`--stream-max-clients\` and \`M2PUSH_STREAM_MAX_CLIENTS\`. Flags override variables,
 variables override the file, the file overrides the defaults.
 
@@ -28,6 +29,8 @@ variables override the file, the file overrides the defaults.
   the next start; the daemon logs their names. An invalid file changes nothing.
 - **Checking**: \`m2push config --check -c FILE\` reports all errors at once. \`m2push config --print -c FILE\` prints every key with its
   value and the source of the value.
+- **Editors**: the first line \`#:schema ./m2push.schema.json\` gives editors that know TOML (taplo, Even Better TOML) completion, texts and
+  faults; \`m2push config --schema\` prints that JSON Schema.
 `;
 
 export function configurationPage(): string {
@@ -41,6 +44,7 @@ export function configurationPage(): string {
     ...tables,
     table("[[topic]]", fileOnly(SECTION_DOCS.topic), topicKeys, undefined),
     table("[[issuer]]", fileOnly(SECTION_DOCS.issuer), issuerKeys, undefined),
+    table("[[webhook]]", fileOnly(SECTION_DOCS.webhook), webhookKeys, undefined),
   ].join("\n");
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { ConfigError } from "../config/config-error.js";
+import { configSchema } from "../config/config-schema.js";
 import { configWarnings } from "../config/config-warnings.js";
 import type { LoadedConfig } from "../config/load-config.js";
 import { printConfig } from "../config/print-config.js";
@@ -25,7 +26,12 @@ export function addConfig(program: Command, io: Io = processIo): void {
     'check the configuration and the files that it names; print what serves each ZeroMQ address, and "ok", instead of the configuration',
   );
   command.option("--print", "print the configuration (default; with --check: in addition to the check)");
-  addConfigOptions(command).action((options: { check?: true; print?: true }) => {
+  command.option("--schema", "print the JSON Schema of the configuration file, for editors; nothing is read");
+  addConfigOptions(command).action((options: { check?: true; print?: true; schema?: true }) => {
+    if (options.schema === true) {
+      io.stdout.write(schemaText());
+      return;
+    }
     const loaded = loadFor(command, io);
     if (options.check === true) checkContents(loaded);
     const checkOnly = options.check === true && options.print !== true;
@@ -33,6 +39,9 @@ export function addConfig(program: Command, io: Io = processIo): void {
     io.stdout.write(checkOnly ? `${addressLines(loaded)}ok\n` : printConfig(loaded));
   });
 }
+
+/** The text of config/m2push.schema.json. */
+export const schemaText = (): string => `${JSON.stringify(configSchema(), undefined, 2)}\n`;
 
 /** One line for each ZeroMQ address: its key, the implementation of its socket, and the reason. */
 function addressLines({ config }: LoadedConfig): string {

@@ -7,6 +7,7 @@ import { type Mongrel2Database, readDatabase, type ServerRow } from "../mongrel2
 import { adminUrl, fetchStatus } from "../observability/admin/fetch-status.js";
 import type { Status } from "../observability/admin/status.js";
 import { type ClientLimits, checkCapacity } from "./doctor/check-capacity.js";
+import { checkCompression } from "./doctor/check-compression.js";
 import { checkControl } from "./doctor/check-control.js";
 import { checkControlPort } from "./doctor/check-control-port.js";
 import { checkDefaultHost } from "./doctor/check-default-host.js";
@@ -85,7 +86,7 @@ interface CheckInput {
 async function examine(command: Command, file: string | undefined, io: Io, report: ReportFindings): Promise<void> {
   const { config } = loadFor(command, io);
   const daemon = await queryDaemon(config);
-  report("m2push", [daemonFinding(config, daemon), ...checkTopics(config)]);
+  report("m2push", [daemonFinding(config, daemon), ...checkCompression(config), ...checkTopics(config)]);
   const database = file === undefined ? undefined : await openDatabase(resolve(io.cwd, file), report);
   const folders = file === undefined ? [] : foldersAround(resolve(io.cwd, file), io.cwd);
   for (const server of config.mongrel2) {

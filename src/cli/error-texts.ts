@@ -14,6 +14,11 @@ export const errorTexts = {
     `${hosts} is not this machine: this opens ${clients} connections and publishes ${events} events a second there; fix: add --yes if that installation is yours`,
   tokenCharacters: "the access token has characters that no token has; fix: pass the JWT alone",
   sinceTime: 'Expected a time such as "2026-12-01T12:00:00Z", or a duration such as "10m".',
+  backupFolder: (action: string) => `${action} needs a folder; fix: m2push history ${action} FOLDER`,
+  backupCluster:
+    "the history of a cluster is a JetStream stream; fix: use `nats stream backup`, or `m2push history export`, which disturbs no daemon",
+  damagedBackup: (damage: string) => `${damage}, and their events are missing; all others are there`,
   nothingStored: 'no events are stored: [history] store is "memory" and [cluster] nats is empty',
+  keptLeftOut: (events: string) => `${events} that [[topic]] keep = "last" had kept left out: a stream keeps none`,
   incompleteExport: (lost: string) => `${lost}; all other events were exported`,
 } as const;

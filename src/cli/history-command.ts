@@ -10,6 +10,7 @@ import { ARCHIVE_END, encodeEntry, encodeHeader, type HistoryExport } from "../p
 import { readArchive } from "../protocol/archive-reader.js";
 import type { HistoryArchive } from "../storage/history-archive.js";
 import type { Clock } from "../util/clock.js";
+import { printableLine } from "../util/escape.js";
 import { errorTexts } from "./error-texts.js";
 import { type PurgeOptions, purge, purgeTarget } from "./history-purge.js";
 import { type Io, processIo } from "./io.js";
@@ -18,18 +19,28 @@ import { addConfigOptions, loadFor, readUrl } from "./options.js";
 const DESCRIPTION =
   "export writes the stored events as lines of JSON, the oldest first; import creates a new history from them; purge removes events. The history is the " +
   "JetStream stream of [cluster] if that is configured, otherwise the data folder ([history] path), which no daemon may be using. " +
-  "Event ids are kept, so browsers that reconnect with one receive the events after it. purge with --url asks a daemon that runs.";
+  "Event ids are kept, so browsers that reconnect with one receive the events after it. purge with --url asks a daemon that runs. backup copies " +
+  "the data folder's history into a new folder, while the daemon runs or not, and verifies the copy; restore puts it into a data folder without " +
+  "events, which no daemon may be using.";
+const ACTIONS = ["export", "import", "purge", "backup", "restore"];
 
 export function addHistory(program: Command, io: Io = processIo): void {
-  const command = program.command("history").summary("export, import or remove stored events").description(DESCRIPTION);
-  command.addArgument(new Argument("<action>", "export, import or purge").choices(["export", "import", "purge"]));
-  command.argument("[file]", "import: the file to read (default: standard input)");
+  const command = program
+    .command("history")
+    .summary("export, import, back up, restore or remove stored events")
+    .description(DESCRIPTION);
+  command.addArgument(new Argument("<action>", "export, import, purge, backup or restore").choices(ACTIONS));
+  command.argument(
+    "[path]",
+    "import: the file to read (default: standard input); backup, restore: the folder of the backup",
+  );
   command.option("-o, --output <file>", "export: the file to write (default: standard output)");
   for (const option of purgeOptions()) command.addOption(option);
   addConfigOptions(command).action((action: string, file: string | undefined, options: HistoryOptions) => {
     checkUsage(command, action, file, options);
     if (action === "purge") return purgeFrom(command, options, io);
     const { config } = loadFor(command, io);
+    if (action === "backup" || action === "restore") return copyFolder(action, resolve(io.cwd, file ?? ""), config, io);
     return action === "export" ? exportTo(options.output, config, io) : importFrom(file, config, io);
   });
 }
@@ -52,6 +63,8 @@ function checkUsage(command: Command, action: string, file: string | undefined, 
   const { output, topic, id, before, url, token } = options;
   if (action === "export" && file !== undefined)
     command.error(`export takes no file argument; fix: use --output ${file}`);
+  if ((action === "backup" || action === "restore") && file === undefined)
+    command.error(errorTexts.backupFolder(action));
   if (action === "purge" && file !== undefined) command.error("purge takes no file argument");
   if (action !== "export" && output !== undefined)
     command.error("--output is an option of export; fix: name the file to import as an argument");
@@ -115,6 +128,19 @@ async function importFrom(file: string | undefined, config: Config, io: Io): Pro
   }
 }
 
+/** Prints what the backup holds, on standard output. */
+async function copyFolder(action: "backup" | "restore", folder: string, config: Config, io: Io): Promise<void> {
+  if (isCluster(config)) throw new M2pushError("unsupported", errorTexts.backupCluster);
+  requireStored(config);
+  const { backupHistory, restoreBackup } = await import("../storage/history-backup.js");
+  const { path } = config.history;
+  const isBackup = action === "backup";
+  const summary = isBackup ? await backupHistory(path, folder, io.clock) : await restoreBackup(folder, path, io.clock);
+  const what = isBackup ? `backed up to ${folder}` : `restored to ${path}`;
+  io.stdout.write(`${printableLine(`${events(summary.events)} of epoch ${summary.epoch} ${what}`)}\n`);
+  if (summary.damage !== undefined) throw new M2pushError("storage_unusable", errorTexts.damagedBackup(summary.damage));
+}
+
 const isCluster = ({ cluster }: Config): boolean => cluster.nats.length > 0;
 
 async function openSource(config: Config, clock: Clock): Promise<HistoryArchive> {
@@ -132,9 +158,10 @@ async function fillTarget(archive: HistoryExport, config: Config, clock: Clock):
   if (isCluster(config)) {
     const { newEpoch } = await import("../storage/memory/memory-history.js");
     const { fillStream } = await import("../cluster/stream-archive.js");
-    const { imported, before, held } = await fillStream(archive, config, clock, newEpoch);
+    const { imported, before, held, keptCount } = await fillStream(archive, config, clock, newEpoch);
+    const leftOut = keptCount > 0 ? `; ${errorTexts.keptLeftOut(events(keptCount))}` : "";
     const earlier = before > 0 ? `; ${before} had already been imported` : "";
-    return `${events(imported)} imported${earlier}${limits(held, imported + before)}`;
+    return `${events(imported)} imported${earlier}${limits(held, imported + before)}${leftOut}`;
   }
   requireStored(config);
   const { restore } = await import("../storage/history-archive.js");

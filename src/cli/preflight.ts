@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import type { Config } from "../config/schema.js";
 import { M2pushError } from "../errors.js";
-import { leftoverPid } from "../mongrel2/mongrel2-process.js";
+import { leftoverPid, type Mongrel2Files } from "../mongrel2/mongrel2-process.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { portHolder } from "../util/port-holder.js";
 
@@ -15,30 +15,39 @@ const ANSWER_INTERVAL_MS = 100;
 
 /** The listen address of the first Server in a mongrel2.conf. */
 export interface WebAddress {
+  /** "0.0.0.0" where none is stated. */
+  readonly host: string;
   readonly port: number;
   readonly isLoopback: boolean;
 }
 
 export function webAddress(conf: string): WebAddress {
-  const text = readFileSync(conf, "utf8").replace(/^\s*#.*$/gm, "");
+  // A Proxy to a backend has a port, too.
+  const text = readFileSync(conf, "utf8")
+    .replace(/^\s*#.*$/gm, "")
+    .replace(/\bProxy\s*\([^)]*\)/g, "");
   const bound = /\bbind_addr\s*=\s*['"]([^'"]*)['"]/.exec(text)?.[1] ?? "";
   const port = Number(/\bport\s*=\s*(\d+)/.exec(text)?.[1] ?? "6767");
-  return { port, isLoopback: bound === "::1" || bound.startsWith("127.") };
+  return { host: bound || "0.0.0.0", port, isLoopback: bound === "::1" || bound.startsWith("127.") };
 }
 
 /** Throws "link_failed" with every address that is in use, the process that uses it, and the fix. */
-export function checkAddresses(conf: string, config: Config): void {
+export function checkAddresses(servers: readonly [Mongrel2Files, ...Mongrel2Files[]], config: Config): void {
+  const [{ conf }] = servers;
   const wanted: [port: number, what: string, fix: string][] = [
-    [webAddress(conf).port, "Mongrel2's web server", `change port in ${conf} and [hub] origin`],
+    ...servers.map((it): [number, string, string] => {
+      return [webAddress(it.conf).port, "Mongrel2's web server", `change port in ${it.conf} and [hub] origin`];
+    }),
     ...config.mongrel2.flatMap(({ send_spec, recv_spec }) => [
       wantedSpec(send_spec, "send_spec", conf),
       wantedSpec(recv_spec, "recv_spec", conf),
     ]),
   ];
+  // A Mongrel2 that an earlier `up` left is stopped before the new one starts; an `up` that still runs holds the lock of the data.
+  const leftover = servers.map(leftoverPid);
   const taken = wanted.flatMap(([port, what, fix]) => {
     const holder = Number.isNaN(port) ? undefined : portHolder(port);
-    // A Mongrel2 that an earlier `up` left is stopped before the new one starts; an `up` that still runs holds the lock of the data.
-    if (!holder || holder.pid === leftoverPid()) return [];
+    if (!holder || leftover.includes(holder.pid)) return [];
     return [`port ${port} (${what}) is in use by ${holder.name}; fix: stop it, or ${fix}`];
   });
   if (taken.length > 0) throw new M2pushError("link_failed", taken.join("\n"));

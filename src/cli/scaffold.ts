@@ -1,5 +1,5 @@
 /**
- * Creates the files of `m2push up` in a new folder: config/m2push.toml, config/mongrel2.conf and html/, copies of those that come with
+ * Creates the files of `m2push up` in a new folder: config/m2push.toml with its schema, config/mongrel2.conf and html/, copies of those that come with
  * m2push. They work unchanged, and users edit them.
  */
 import { cpSync, existsSync } from "node:fs";
@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 
 export const PAIR = { config: "config/m2push.toml", mongrel2: "config/mongrel2.conf" } as const;
 const HTML = "html";
+/** Of the folder config; editors read the schema. */
+const COPIES = ["m2push.toml", "m2push.schema.json", "mongrel2.conf"];
 
 /** The folders with the originals: in the npm package and a checkout, and in the Debian package. */
 const SOURCES = [
@@ -23,9 +25,7 @@ export function scaffold(folder: string): string | undefined {
   const has = (path: string) => existsSync(join(folder, path));
   const from = has(PAIR.config) || has(PAIR.mongrel2) ? undefined : find();
   if (!from) return undefined;
-  for (const [path, name] of Object.entries({ [PAIR.config]: "m2push.toml", [PAIR.mongrel2]: "mongrel2.conf" })) {
-    cpSync(join(from.config, name), join(folder, path));
-  }
+  for (const name of COPIES) cpSync(join(from.config, name), join(folder, "config", name));
   if (has(HTML)) return `${PAIR.config} and ${PAIR.mongrel2}`;
   cpSync(from.html, join(folder, HTML), { recursive: true });
   return `${PAIR.config}, ${PAIR.mongrel2} and ${HTML}/`;

@@ -1,10 +1,10 @@
 /** `m2push up`: runs Mongrel2 and the daemon together, as `npm start` does. All their files are below the working folder. */
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Config, ServerConfig } from "../config/schema.js";
 import { issueKey } from "../http/auth/issue-key.js";
-import { DATABASE_FILE, Mongrel2Process } from "../mongrel2/mongrel2-process.js";
+import { type Mongrel2Files, Mongrel2Process, onlyMongrel2 } from "../mongrel2/mongrel2-process.js";
 import type { Logger } from "../observability/log/logger.js";
 import { type Cancel, systemClock } from "../util/clock.js";
 import { LOCAL_NAMES, withLocalPublishers } from "./local-publishers.js";
@@ -12,6 +12,8 @@ import { addConfigOptions, addSharedOption } from "./options.js";
 import { checkAddresses, webAddress, whenAnswered } from "./preflight.js";
 import { runDaemon, type Sidecar } from "./run-daemon.js";
 import { PAIR, scaffold } from "./scaffold.js";
+import { planSeveral, type UpPlan } from "./up/plan-several.js";
+import { MAX_SERVER_COUNT } from "./up/server-confs.js";
 
 export function addUp(program: Command): void {
   const command = program.command("up").summary("run Mongrel2 and the daemon together");
@@ -24,54 +26,80 @@ export function addUp(program: Command): void {
     "--mongrel2-conf <file>",
     "Mongrel2's configuration (default: mongrel2.conf beside the configuration file)",
   );
+  command.addOption(
+    new Option(
+      "--servers <count>",
+      "run this many Mongrel2s, and write configurations of nginx and HAProxy in front of them to run/",
+    )
+      .argParser(readServerCount)
+      .default(1),
+  );
   addConfigOptions(addSharedOption(command)).action(
-    async ({ config, mongrel2Conf }: { config?: string; mongrel2Conf?: string }) => {
+    async ({ config, mongrel2Conf, servers }: { config?: string; mongrel2Conf?: string; servers: number }) => {
       const written = config === undefined && mongrel2Conf === undefined ? scaffold(process.cwd()) : undefined;
       if (config === undefined && existsSync(PAIR.config)) command.setOptionValue("config", PAIR.config);
       const conf = mongrel2Conf ?? (config === undefined ? PAIR.mongrel2 : join(dirname(config), "mongrel2.conf"));
       await runDaemon(command, (log, loaded) => {
         if (written) log.info({ event: "files", written }, "created configuration files; edit them as needed");
-        return mongrel2(conf, log, loaded);
+        return mongrel2(planOf(conf, servers, loaded), log, loaded);
       });
     },
   );
 }
 
-function mongrel2(conf: string, log: Logger, config: Config): Sidecar {
-  const child = new Mongrel2Process(conf, systemClock, {
-    started: (pid) => log.info({ event: "mongrel2_started", pid }, "Mongrel2 started"),
-    exited: (how, wait) => log.error({ event: "mongrel2_died", how, wait }, "Mongrel2 exited; restarting it"),
-  });
-  let cancelWait: Cancel = () => {};
+function planOf(conf: string, count: number, config: Config): UpPlan {
+  if (count > 1) return planSeveral(conf, count, config);
+  const files = onlyMongrel2(conf);
+  return {
+    ...{ conf, servers: [files], adjust: (read) => withDatabase(files, read) },
+    message: (address) => `open ${address} in a browser; stop with Ctrl-C`,
+  };
+}
+
+function mongrel2({ conf, servers, adjust, message }: UpPlan, log: Logger, config: Config): Sidecar {
+  const children = servers.map((files) => new Mongrel2Process(files, systemClock, mongrel2Events(log, files)));
+  const cancelWaits: Cancel[] = [];
   return {
     prepare: async () => {
-      await child.prepare();
-      checkAddresses(conf, config);
+      for (const child of children) await child.prepare();
+      checkAddresses(servers, adjust(config));
       const key = await issuedKey(config);
       const hosts = servedHosts(conf, config);
       const { isLoopback } = webAddress(conf);
-      return (read) => withDatabase(withHosts(hosts, withKey(key, withLocalPublishers(read, isLoopback))));
+      return (read) => adjust(withHosts(hosts, withKey(key, withLocalPublishers(read, isLoopback))));
     },
     async start() {
-      await child.start();
+      await Promise.all(children.map((child) => child.start()));
       const { auth, history, hub, stream } = config;
       if (auth.publisher_key === "") log.info({ event: "key" }, `to publish: ${curlLine(history.path, hub)}`);
       const address = `http://localhost:${webAddress(conf).port}/`;
-      cancelWait = whenAnswered(systemClock, new URL(stream.path, address).href, () => {
-        log.info({ event: "up", address }, `open ${address} in a browser; stop with Ctrl-C`);
-      });
+      let waiting = servers.length;
+      const answered = () => {
+        if (--waiting === 0) log.info({ event: "up", address }, message(address));
+      };
+      for (const files of servers) {
+        const own = `http://localhost:${webAddress(files.conf).port}/`;
+        cancelWaits.push(whenAnswered(systemClock, new URL(stream.path, own).href, answered));
+      }
     },
-    stop() {
-      cancelWait();
-      return child.stop();
+    async stop() {
+      for (const cancel of cancelWaits) cancel();
+      await Promise.all(children.map((child) => child.stop()));
     },
   };
 }
 
+function mongrel2Events(log: Logger, { conf }: Mongrel2Files): ConstructorParameters<typeof Mongrel2Process>[2] {
+  return {
+    started: (pid) => log.info({ event: "mongrel2_started", pid, conf }, "Mongrel2 started"),
+    exited: (how, wait) => log.error({ event: "mongrel2_died", conf, how, wait }, "Mongrel2 exited; restarting it"),
+  };
+}
+
 /** `up` creates Mongrel2's database, from which the daemon learns whether it is Mongrel2's only handler. */
-function withDatabase(config: Config): Config {
+function withDatabase(files: Mongrel2Files, config: Config): Config {
   const known = (it: ServerConfig): ServerConfig =>
-    it.database === "" ? { ...it, database: resolve(DATABASE_FILE) } : it;
+    it.database === "" ? { ...it, database: resolve(files.database) } : it;
   const [first, ...more] = config.mongrel2;
   return { ...config, mongrel2: [known(first), ...more.map(known)] };
 }
@@ -100,4 +128,9 @@ function withHosts(hosts: readonly string[], config: Config): Config {
 function curlLine(folder: string, { origin, path }: Config["hub"]): string {
   const token = relative(process.cwd(), join(folder, "publisher.jwt"));
   return `curl -H "Authorization: Bearer $(cat ${token})" -d topic=news -d data=hello ${origin}${path}`;
+}
+
+function readServerCount(text: string): number {
+  if (/^[1-9][0-9]?$/.test(text) && Number(text) <= MAX_SERVER_COUNT) return Number(text);
+  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_SERVER_COUNT}.`);
 }

@@ -117,6 +117,11 @@ export class Describer {
     return { ...this.ofClient("disconnect", server, client), reason, connectedSeconds };
   }
 
+  /** A client of the previous process that was not connected any more when this one looked. */
+  gone(server: string, connection: number): ClientEvent {
+    return { ...this.#head("disconnect"), ...this.#serverOf(server), connection, reason: "gone" };
+  }
+
   /** Clients of one server that missed the same. */
   gaps({ server, reason, clients }: EventOf<"gapReported">): ClientEvent[] {
     const ids = Array.from(clients, ({ id }) => id);

@@ -45,6 +45,8 @@ export interface ClusterBusOptions extends StreamObserver {
   readonly name: string;
   /** A number from 0 up to 1. */
   readonly random: () => number;
+  /** Messages read before the daemon serves clients; absent = WARMUP_MESSAGES. */
+  readonly warmupMessages?: number | undefined;
   /** Receives warnings for operators, throttled by kind. */
   readonly warn: (warning: string) => void;
 }
@@ -53,7 +55,7 @@ export interface ClusterBusOptions extends StreamObserver {
 const RETRY_MS = { first: 100, last: 3000 };
 /** How often the followed stream is inspected: for its size, its leader, and messages that its consumer does not deliver. */
 const INSPECT_INTERVAL_MS = 2000;
-/** Messages read before the daemon serves clients, so that most replays are answered from memory. */
+/** So that most replays are answered from memory. */
 const WARMUP_MESSAGES = 20_000;
 /** The same kind of warning is repeated after this interval at the earliest. */
 const WARNING_INTERVAL_MS = 60_000;
@@ -301,14 +303,14 @@ export class ClusterBus implements Bus {
 
   /** Applies the state of a stream that was validated. */
   async #adoptState(session: StreamSession, state: StreamState): Promise<void> {
-    const { history } = this.#options;
+    const { history, warmupMessages = WARMUP_MESSAGES } = this.#options;
     const [isFirst, isNew] = [!this.#location, this.#location?.epoch !== state.epoch];
     if (state.differs) this.#warn("limits", state.differs);
     this.#validatedLast = state.last;
     if (isNew || !this.#isBaseKnown) {
       const { mark, records } = await readRemovals(session, state.epoch, state.last);
       const base = floorBefore((await session.find(state.epoch)) ?? state.last + 1, mark);
-      const last = isFirst ? Math.max(base, state.last - WARMUP_MESSAGES) : base;
+      const last = isFirst ? Math.max(base, state.last - warmupMessages) : base;
       if (isNew) this.#startEpoch({ epoch: state.epoch, last, stamp: "" });
       history.beginRemovals(mark, records);
       history.setBase(base);

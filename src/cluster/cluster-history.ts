@@ -15,7 +15,7 @@ import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
 import { ClusterKeys } from "./cluster-keys.js";
 import { ClusterRemovals } from "./cluster-removals.js";
 import { EpochMap } from "./epoch-map.js";
-import { pageOf, RangeCache, startsWithHole } from "./range-cache.js";
+import { pageOf, RangeCache } from "./range-cache.js";
 import { findMark, findRemovedId, NO_MARK, type RemovalMark } from "./removal-notes.js";
 import { keyOf } from "./stream-record.js";
 import type { StreamSession, StreamState } from "./stream-session.js";
@@ -289,7 +289,6 @@ export class ClusterHistory implements History {
     const range = await this.#ranges.load(after, this.#last);
     // The reader has been told of the new epoch.
     if (epoch !== this.epoch) return { publications: [], through: after };
-    if (startsWithHole(range, after)) await this.#inspectStream();
     // A reader below the floor gets a gap.
     if (after < this.#floor) return { publications: [], through: after };
     return pageOf([range], after, options);
@@ -350,7 +349,10 @@ export class ClusterHistory implements History {
       const session = await this.#waitForSession();
       if (!session) return [];
       try {
-        return await session.read(after, through);
+        const messages = await session.read(after, through);
+        // What was trimmed before it was read is below the floor then, for every reader of the range.
+        await this.#inspectStream();
+        return messages;
       } catch (error) {
         // A session that ends rejects the read first, and reports its end a moment later.
         await new Promise<void>((resolve) => this.#options.clock.after(CONNECTION_CLOSE_MS, resolve));

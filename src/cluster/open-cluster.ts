@@ -24,6 +24,8 @@ export interface ClusterOptions extends StreamObserver {
   /** What this daemon broadcasts about itself. */
   readonly about: () => { readonly name: string; readonly version: string; readonly clients: number };
   readonly warn: (warning: string) => void;
+  /** See ClusterBusOptions. */
+  readonly warmupMessages?: number;
   /** Aborts the wait for NATS. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -48,7 +50,8 @@ export function connectNats(
 }
 
 export async function openCluster(dial: Dial, options: ClusterOptions): Promise<Cluster> {
-  const { clock, tail, keys, newEpoch, folder, stream, about, warn, changed, refused, signal } = options;
+  const { clock, tail, keys, newEpoch, folder, stream, about, warn, changed, refused, signal, warmupMessages } =
+    options;
   const history = new ClusterHistory({
     clock,
     tail,
@@ -60,7 +63,7 @@ export async function openCluster(dial: Dial, options: ClusterOptions): Promise<
   const nodes = new Nodes({ clock, id, state });
   const bus = new ClusterBus({
     ...{ dial, clock, history, nodes, newEpoch, name: id, random: Math.random },
-    ...{ warn, changed, refused },
+    ...{ warn, changed, refused, warmupMessages },
   });
   const checkpoint = folder === undefined ? undefined : new StreamCheckpoint(folder, stream);
   const checkpointFailed = (error: unknown) => warn(`cannot write the stream checkpoint: ${String(error)}`);

@@ -104,7 +104,8 @@ export class RangeCache {
     for (const message of messages) {
       const publication = decodeStreamRecord(message, this.#epoch);
       if (typeof publication === "string") this.#onForeignMessage(message.sequence, publication);
-      else if (publication && !this.#isRepeat(publication)) publications.push(publication);
+      // A removal is no event.
+      else if (publication && !publication.removes && !this.#isRepeat(publication)) publications.push(publication);
     }
     return publications;
   }
@@ -139,12 +140,6 @@ const numberOf = (after: number): number => Math.floor(after / RANGE_OFFSETS);
 
 function bytesOf({ publications }: Pick<CachedRange, "publications">): number {
   return publications.reduce((sum, { bytes }) => sum + bytes.length, 0);
-}
-
-/** Whether the first event after an offset is missing. */
-export function startsWithHole({ after: start, publications }: CachedRange, after: number): boolean {
-  const next = Math.max(after, start) + 1;
-  return !publications.some(({ offset }) => offset === next);
 }
 
 /** One page of a reader, filled from ranges. */

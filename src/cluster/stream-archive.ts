@@ -88,6 +88,8 @@ interface ImportResult {
   readonly before: number;
   /** How many of both the stream's limits keep. */
   readonly held: number;
+  /** Kept events of the archive, below its floor: a stream keeps none, so they were left out. */
+  readonly keptCount: number;
 }
 
 /**
@@ -141,10 +143,14 @@ async function importEvents(
   const newest = state.count > 0 ? (await session.read(state.last - 1, state.last))[0]?.data : undefined;
   const sender = new OrderedSender(session, state, header.epoch);
   const shift = new OffsetShift(header.floor);
-  let before = 0;
+  let [before, keptCount] = [0, 0];
   let isNew = state.count === 0;
   try {
     for await (const publication of publications) {
+      if (publication.offset <= header.floor) {
+        keptCount++;
+        continue;
+      }
       const draft = draftOf(publication);
       const data = encodeStreamRecord(draft, publication.time);
       shift.add(publication.offset);
@@ -162,7 +168,7 @@ async function importEvents(
     await sender.drained();
   }
   const held = ((await session.inspect())?.count ?? 1) - 1;
-  return { imported: shift.count - before, before, held };
+  return { imported: shift.count - before, before, held, keptCount };
 }
 
 /** Sends messages in order, several in flight at a time. The first failure ends the import: its successors would have no predecessor. */

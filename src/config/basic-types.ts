@@ -1,5 +1,6 @@
 /** Types of plain values: strings, choices, booleans, integers, durations, sizes, and lists of another type. */
 
+import type { JsonSchema } from "../api-docs/json-schema.js";
 import { DAY_MS, formatDuration, formatSize, parseDuration, parseSize } from "../util/units.js";
 import { showValue, tomlString } from "./show-value.js";
 import { Invalid, type ValueType } from "./value-type.js";
@@ -10,10 +11,22 @@ export function textType(expected: string, pattern: RegExp): ValueType<string> {
   return {
     expected,
     word: "text",
+    schema: patternSchema(pattern),
     read: (value) => (typeof value === "string" && pattern.test(value) ? value : invalid),
     print: tomlString,
   };
 }
+
+/**
+ * Strings that match. Programs in Rust read the schema too: they know neither `\0` nor `\/`, nor half surrogate pairs, which TOML cannot
+ * have either.
+ */
+const patternSchema = ({ source }: RegExp): JsonSchema => ({
+  type: "string",
+  pattern: source.replaceAll("\\0", "\\x00").replaceAll("\\/", "/").replaceAll("\\p{Cs}", ""),
+});
+
+const DURATION_SCHEMA: JsonSchema = { type: "string", pattern: "^(?:0|[0-9]+(?:ms|s|m|h|d))$" };
 
 /** A string without control characters, or "" = none. */
 export const plainTextType: ValueType<string> = textType('a string; "" = none', /^\P{Cc}{0,512}$/u);
@@ -25,6 +38,7 @@ export function choiceType<const T extends string>(...words: readonly T[]): Valu
   return {
     expected,
     word: words.join("|"),
+    schema: { type: "string", enum: words },
     read: (value) => words.find((word) => word === value) ?? invalid,
     print: tomlString,
   };
@@ -33,6 +47,7 @@ export function choiceType<const T extends string>(...words: readonly T[]): Valu
 export const booleanType: ValueType<boolean> = {
   expected: "true or false",
   word: "true|false",
+  schema: { type: "boolean" },
   read: (value) => (typeof value === "boolean" ? value : new Invalid(booleanType.expected)),
   fromText: (given) => (given === "true" ? true : given === "false" ? false : given),
   print: String,
@@ -47,6 +62,7 @@ export function integerType(min: number, max: number, zero?: string): ValueType<
     expected,
     range,
     word: "number",
+    schema: { type: "integer", minimum: zero === undefined ? min : Math.min(min, 0), maximum: max },
     read: (value) => (isInteger(value) && value >= min && value <= max ? value : invalid),
     fromText: (given) => (/^-?[0-9]{1,15}$/.test(given) ? Number(given) : given),
     print: String,
@@ -67,6 +83,7 @@ export function durationType(options: { min: number; max?: number; off?: boolean
     expected,
     range,
     word: "duration",
+    schema: off ? { anyOf: [DURATION_SCHEMA, { const: 0 }] } : DURATION_SCHEMA,
     read(value) {
       const ms = off && value === 0 ? 0 : typeof value === "string" ? parseDuration(value) : undefined;
       if (ms === undefined) return invalid;
@@ -85,6 +102,7 @@ export function sizeType(min: number, max: number): ValueType<number> {
     expected,
     range,
     word: "size",
+    schema: { type: "string", pattern: "^[0-9]+(?:GB|MB|kB|GiB|MiB|KiB|B)$" },
     read(value) {
       const bytes = typeof value === "string" ? parseSize(value) : undefined;
       return bytes !== undefined && bytes >= min && bytes <= max ? bytes : invalid;
@@ -100,6 +118,7 @@ export function listType<T>(of: ValueType<T>, plural: string): ValueType<readonl
   return {
     expected,
     word: undefined,
+    schema: { type: "array", items: of.schema, uniqueItems: true },
     read(values) {
       if (!Array.isArray(values)) return invalid;
       const read: (T | Invalid)[] = values.map((value) => of.read(value));

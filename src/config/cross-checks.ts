@@ -16,6 +16,7 @@ export interface Tables {
   readonly servers: readonly string[];
   readonly topics: readonly string[];
   readonly issuers: readonly string[];
+  readonly webhooks: readonly string[];
 }
 
 type Rule = (settings: Settings, tables: Tables) => void;
@@ -24,6 +25,8 @@ type Rule = (settings: Settings, tables: Tables) => void;
 export const MAX_TOPIC_TABLE_COUNT = 1000;
 /** Each may have a timer and a request of its own. */
 const MAX_ISSUER_TABLE_COUNT = 100;
+/** Each has a request under way, and its events in memory. */
+const MAX_WEBHOOK_COUNT = 16;
 
 /** Each rule records its own faults. */
 const RULES: readonly Rule[] = [
@@ -37,6 +40,7 @@ const RULES: readonly Rule[] = [
   topicCount,
   keptTopics,
   issuers,
+  webhooks,
 ];
 
 export function crossChecks(settings: Settings, tables: Tables): void {
@@ -155,6 +159,18 @@ function issuers(settings: Settings, { issuers: tables }: Tables): void {
     const values = tables.map((table) => textSetting(settings, `${table}.${name}`));
     rejectDuplicates(settings, values, `a unique ${name}`, (value) => value);
   }
+}
+
+function webhooks(settings: Settings, { webhooks: tables }: Tables): void {
+  for (const [index, table] of tables.entries()) {
+    const url = settings.get(`${table}.url`);
+    const secret = textSetting(settings, `${table}.secret`);
+    if (index === MAX_WEBHOOK_COUNT) settings.fault(url?.location ?? "", "webhook", faultTexts.tooManyWebhooks(index));
+    if (url && url.value === undefined) settings.fault(url.location, `${table}.url`, faultTexts.noWebhookUrl);
+    if (secret?.value === "") settings.fault(secret.location, secret.path, faultTexts.noWebhookSecret);
+  }
+  const names = tables.map((table) => textSetting(settings, `${table}.name`));
+  rejectDuplicates(settings, names, "a unique name", (value) => value);
 }
 
 /** The router selects a route by the path alone. */

@@ -25,6 +25,7 @@ export const curvePublicKeyType: ValueType<string> = {
   expected: `${EXPECTED_KEY}; "" = none`,
   range: EXPECTED_KEY,
   word: "key",
+  schema: { type: "string", pattern: "^(?:[!-~]{40})?$" },
   read: (value) =>
     typeof value === "string" && Z85_KEY.test(value) ? value : new Invalid(curvePublicKeyType.expected),
   print: tomlString,
@@ -56,6 +57,18 @@ const EXPECTED =
 export const curvePublishersType: ValueType<readonly CurvePublisher[]> = {
   expected: EXPECTED,
   word: undefined,
+  schema: {
+    type: "array",
+    items: {
+      type: "object",
+      properties: {
+        ...Object.fromEntries(Object.entries(ENTRY_TYPES).map(([name, { schema }]) => [name, schema])),
+        acknowledged: { type: "boolean" },
+      },
+      required: Object.keys(ENTRY_TYPES),
+      additionalProperties: false,
+    },
+  },
   read(value) {
     if (!Array.isArray(value)) return new Invalid(EXPECTED);
     for (const [index, entry] of value.entries()) {

@@ -21,6 +21,7 @@ export function endpointType(options: { off?: boolean } = {}): ValueType<string>
     expected,
     ...(options.off === true && { range: '"" = off' }),
     word: "address",
+    schema: { type: "string", pattern: `^${options.off === true ? "$|^" : ""}(?:tcp|ipc)://` },
     read(value) {
       if (value === "" && options.off === true) return "";
       return typeof value === "string" && isEndpoint(value) ? value : invalid;
@@ -52,6 +53,7 @@ export const listenAddressType: ValueType<string> = {
   expected: 'host:port such as "127.0.0.1:6780" or "[::1]:6780"; "" = off',
   range: '"" = off',
   word: "host:port",
+  schema: { type: "string", pattern: "^$|:[0-9]{1,5}$" },
   read(value) {
     if (value === "") return value;
     const [, host, port] = (typeof value === "string" && LISTEN.exec(value)) || [];

@@ -18,6 +18,7 @@ import {
   sections,
   serverKeys,
   topicKeys,
+  webhookKeys,
 } from "./schema.js";
 import { Settings } from "./settings.js";
 import { suggest } from "./suggest.js";
@@ -61,6 +62,7 @@ export function buildConfig(document: ConfigDocument, options: LoadOptions = {})
     servers: tablePaths(document, "mongrel2"),
     topics: tablePaths(document, "topic"),
     issuers: tablePaths(document, "issuer"),
+    webhooks: tablePaths(document, "webhook"),
   };
   recordDefaults(settings, document, tables);
   readTables(settings, document);
@@ -72,15 +74,16 @@ export function buildConfig(document: ConfigDocument, options: LoadOptions = {})
 }
 
 /** The relative path of a default is relative to the folder of the file, as if the file contained it. */
-function recordDefaults(settings: Settings, document: ConfigDocument, { servers, topics, issuers }: Tables): void {
+function recordDefaults(settings: Settings, document: ConfigDocument, tables: Tables): void {
   const setDefaults = (section: string, keys: ConfigKeys): void => {
     for (const [name, key] of Object.entries(keys)) {
       settings.setDefault(`${section}.${name}`, key, locationOf(document, section), document.base);
     }
   };
-  for (const server of servers) setDefaults(server, serverKeys);
-  for (const topic of topics) setDefaults(topic, topicKeys);
-  for (const issuer of issuers) setDefaults(issuer, issuerKeys);
+  for (const server of tables.servers) setDefaults(server, serverKeys);
+  for (const topic of tables.topics) setDefaults(topic, topicKeys);
+  for (const issuer of tables.issuers) setDefaults(issuer, issuerKeys);
+  for (const webhook of tables.webhooks) setDefaults(webhook, webhookKeys);
   for (const [section, keys] of Object.entries(sections)) setDefaults(section, keys);
 }
 
@@ -119,12 +122,13 @@ function nearestKeyName(nameOf: (key: NamedKey) => string, name: string): string
 }
 
 /** The cast is safe: every value has the type of its key in the schema, and the type Config is derived from the same tables. */
-function assemble(settings: Settings, { servers, topics, issuers }: Tables): Config {
+function assemble(settings: Settings, { servers, topics, issuers, webhooks }: Tables): Config {
   const values = (section: string, keys: ConfigKeys): object =>
     Object.fromEntries(Object.keys(keys).map((name) => [name, settings.get(`${section}.${name}`)?.value]));
   const mongrel2 = servers.map((server) => values(server, serverKeys));
   const topic = topics.map((table) => values(table, topicKeys));
   const issuer = issuers.map((table) => values(table, issuerKeys));
+  const webhook = webhooks.map((table) => values(table, webhookKeys));
   const others = Object.entries(sections).map(([section, keys]) => [section, values(section, keys)]);
-  return { mongrel2, topic, issuer, ...Object.fromEntries(others) } as Config;
+  return { mongrel2, topic, issuer, webhook, ...Object.fromEntries(others) } as Config;
 }

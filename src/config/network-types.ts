@@ -7,6 +7,7 @@ import { Invalid, type ValueType } from "./value-type.js";
 export const addressRangeType: ValueType<string> = {
   expected: "an IP address or network",
   word: "address",
+  schema: { type: "string", pattern: "^[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?$" },
   read: (value) =>
     typeof value === "string" && isAddressRange(value) ? value : new Invalid(addressRangeType.expected),
   print: tomlString,
@@ -16,6 +17,7 @@ export const addressRangeType: ValueType<string> = {
 export const hostnameType: ValueType<string> = {
   expected: "a host name in lower case, without a port",
   word: "host",
+  schema: { type: "string", pattern: "^[a-z0-9._:\\[\\]-]+$" },
   read: (value) =>
     typeof value === "string" && /^(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?)$/.test(value)
       ? value
@@ -27,6 +29,7 @@ export const hostnameType: ValueType<string> = {
 export const corsOriginType: ValueType<string> = {
   expected: "an origin",
   word: "origin",
+  schema: { type: "string", pattern: "^(?:\\*|https?://[^/]+)$" },
   read: (value) => (value === "*" || isOrigin(value) ? value : new Invalid(corsOriginType.expected)),
   print: tomlString,
 };
@@ -35,6 +38,7 @@ export const corsOriginType: ValueType<string> = {
 export const originType: ValueType<string> = {
   expected: 'an origin such as "https://example.com"',
   word: "origin",
+  schema: { type: "string", pattern: "^https?://[^/]+$" },
   read: (value) => (isOrigin(value) ? value : new Invalid(originType.expected)),
   print: tomlString,
 };
@@ -46,6 +50,7 @@ const isOrigin = (value: unknown): value is string =>
 export const jwksUrlType: ValueType<string> = {
   expected: 'an https:// URL (http:// only to a loopback address); "" = none',
   word: "url",
+  schema: { type: "string", pattern: "^$|^https?://" },
   read: (value) => (value === "" || isJwksUrl(value) ? value : new Invalid(jwksUrlType.expected)),
   print: tomlString,
 };
@@ -58,10 +63,20 @@ function isJwksUrl(value: unknown): value is string {
   return protocol === "https:" || (protocol === "http:" && isLoopback);
 }
 
+/** Where a webhook is sent. A password in it would be shown. */
+export const webhookUrlType: ValueType<string> = {
+  expected: "an http:// or https:// URL without user and password",
+  word: "url",
+  schema: { type: "string", pattern: "^https?://" },
+  read: (value) => (isPlainUrl(value) ? value : new Invalid(webhookUrlType.expected)),
+  print: tomlString,
+};
+
 /** Where spans are sent; "" = nowhere. Credentials belong in OTEL_EXPORTER_OTLP_HEADERS, which is not printed. */
 export const collectorUrlType: ValueType<string> = {
   expected: 'an http:// or https:// URL without a user; "" = none',
   word: "url",
+  schema: { type: "string", pattern: "^$|^https?://" },
   read: (value) => (value === "" || isPlainUrl(value) ? value : new Invalid(collectorUrlType.expected)),
   print: tomlString,
 };
@@ -76,6 +91,7 @@ function isPlainUrl(value: unknown): value is string {
 export const natsServerType: ValueType<string> = {
   expected: "a NATS address",
   word: "address",
+  schema: { type: "string", pattern: "^(?:nats|tls)://" },
   read: (value) => (isNatsServer(value) ? value : new Invalid(natsServerType.expected)),
   print: (value) => tomlString(maskCredentials(value)),
 };

@@ -32,6 +32,7 @@ export const filePathType: ValueType<string> = {
 export const optionalPathType: ValueType<string> = {
   expected: 'a file path; "" = none',
   word: "path",
+  schema: { type: "string" },
   read: (value) => (value === "" ? value : (filePathType.read(value) as string | Invalid)),
   resolve: (value, base) => (value === "" ? value : resolve(base, value)),
   print: tomlString,

@@ -4,7 +4,16 @@
  */
 import { defaultText } from "./describe-key.js";
 import type { LoadedConfig } from "./load-config.js";
-import { type Config, type ConfigKey, type ConfigKeys, issuerKeys, sections, serverKeys, topicKeys } from "./schema.js";
+import {
+  type Config,
+  type ConfigKey,
+  type ConfigKeys,
+  issuerKeys,
+  sections,
+  serverKeys,
+  topicKeys,
+  webhookKeys,
+} from "./schema.js";
 import { SECTION_DOCS } from "./section-docs.js";
 import { sourceText } from "./value-source.js";
 
@@ -21,22 +30,20 @@ export function printConfig({ config, sources }: LoadedConfig): string {
       from(`${section}.${name}`),
     ),
   );
-  const topics = config.topic.map((table, index) =>
-    printTable("topic", "[[topic]]", topicKeys, table, (name) => from(`topic[${index}].${name}`)),
-  );
-  const issuers = config.issuer.map((table, index) =>
-    printTable("issuer", "[[issuer]]", issuerKeys, table, (name) => from(`issuer[${index}].${name}`)),
-  );
-  return [
-    ...servers,
-    ...others,
-    ...(topics.length > 0 ? topics : [example("topic", topicKeys)]),
-    ...(issuers.length > 0 ? issuers : [example("issuer", issuerKeys)]),
-  ].join("\n");
+  const arrays = Object.entries(OPTIONAL_ARRAYS).flatMap(([array, keys]) => {
+    const name = array as keyof typeof OPTIONAL_ARRAYS;
+    const tables = config[name].map((table, index) =>
+      printTable(name, `[[${name}]]`, keys, table, (key) => from(`${name}[${index}].${key}`)),
+    );
+    return tables.length > 0 ? tables : [example(name, keys)];
+  });
+  return [...servers, ...others, ...arrays].join("\n");
 }
 
+const OPTIONAL_ARRAYS = { topic: topicKeys, issuer: issuerKeys, webhook: webhookKeys } as const;
+
 /** Without any table of an array, its keys as comments. */
-function example(array: "topic" | "issuer", keys: ConfigKeys): string {
+function example(array: keyof typeof OPTIONAL_ARRAYS, keys: ConfigKeys): string {
   const lines = Object.entries(keys).flatMap(([name, key]) => printKey(name, key, undefined, "default"));
   return [`# ${SECTION_DOCS[array]}`, `# [[${array}]]`, ...lines, ""].join("\n");
 }

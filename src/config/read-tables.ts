@@ -17,6 +17,7 @@ const allPaths: readonly string[] = [
   ...namedKeys.map(({ path }) => path),
   ...pathsOf("topic"),
   ...pathsOf("issuer"),
+  ...pathsOf("webhook"),
 ];
 
 /** The paths of the tables of an array: "topic[0]". Without any [[mongrel2]] there is one, for the default server. */
@@ -90,7 +91,7 @@ function fileSource({ file = "file", lines }: ConfigDocument, path: string): Val
 }
 
 function nearestSection(name: string): string {
-  const near = suggest(name, ["mongrel2", "topic", "issuer", ...Object.keys(sections)]);
+  const near = suggest(name, ["mongrel2", ...Object.keys(tableArrays), ...Object.keys(sections)]);
   return isTableArray(near) ? `[[${near}]]` : `[${near}]`;
 }
 

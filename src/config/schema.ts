@@ -25,9 +25,10 @@ import {
   jwksUrlType,
   natsServerType,
   originType,
+  webhookUrlType,
 } from "./network-types.js";
 import { filePathType, optionalPathType, parentPathType, urlPathType } from "./path-types.js";
-import { bearerTokenType, keyMaterialType, secretTextType } from "./secret-types.js";
+import { bearerTokenType, keyMaterialType, secretTextType, webhookSecretType } from "./secret-types.js";
 import type { ValueType } from "./value-type.js";
 
 /** What backends can be told of clients; and, over ZeroMQ, of publications. */
@@ -240,6 +241,46 @@ const ISSUER_KEYS = {
   }),
 };
 
+/** The keys of one [[webhook]] table. url and secret are required. */
+const WEBHOOK_KEYS = {
+  name: key<string>({
+    type: textType('a name of at most 64 letters, digits, ".", "_" and "-"', /^[A-Za-z0-9._-]{1,64}$/),
+    default: "main",
+    change: "live",
+    doc: "Name of this webhook in the log, conditions and metrics. It must be unique. Events that wait belong to the name: another url under it gets them.",
+  }),
+  url: key<string | undefined>({
+    type: webhookUrlType,
+    default: undefined,
+    change: "live",
+    doc: "URL that gets a POST request with events. Redirects are not followed.",
+  }),
+  secret: key<string>({
+    type: webhookSecretType,
+    default: "",
+    change: "live",
+    doc: "Secret that signs the requests (Standard Webhooks, v1).",
+  }),
+  previous_secret: key<string>({
+    type: webhookSecretType,
+    default: "",
+    change: "live",
+    doc: "A second secret that also signs them, while receivers change to the new one.",
+  }),
+  events: key<readonly ClientEventKind[]>({
+    type: listType(choiceType(...CLIENT_EVENT_KINDS), 'kinds of events such as ["connect", "disconnect"]'),
+    default: CLIENT_EVENT_KINDS,
+    change: "live",
+    doc: "Kinds of events that it gets: connect, adopt, topics, disconnect, gap.",
+  }),
+  timeout: key<number>({
+    type: durationType({ min: SECOND_MS, max: 60 * SECOND_MS }),
+    default: 15 * SECOND_MS,
+    change: "live",
+    doc: "How long a request may take. Then it has failed, and is repeated.",
+  }),
+};
+
 /** The keys of each other table. */
 const SECTIONS = {
   stream: {
@@ -284,6 +325,12 @@ const SECTIONS = {
       default: [],
       change: "live",
       doc: "Addresses of the proxies in front of Mongrel2. What they say in Forwarded, X-Forwarded-For and X-Real-IP is believed: the visitor's address stands in the log and in /clients, and max_per_address, allow_publish_from and [publish] rate use it. Every program at these addresses can name any address. Empty: no such header is read.",
+    }),
+    compression: key<"off" | "public" | "all">({
+      type: choiceType("off", "public", "all"),
+      default: "off",
+      change: "restart",
+      doc: "Compression of streams with gzip, for clients that accept it. public: events that everybody may read are compressed once for all clients of the same topics, private ones are sent as they are. all: private events, too; a publisher that sees the sizes of the bodies of a stream can then guess what else is in them.",
     }),
     max_pattern_cost: key<number>({
       type: integerType(0, 1_000_000_000, "no limit"),
@@ -585,6 +632,24 @@ const SECTIONS = {
       change: "restart",
       doc: "Kinds of events that the PUB socket sends: connect, adopt, topics, disconnect, gap, publish.",
     }),
+    grace: key<number>({
+      type: durationType({ min: 100, max: 600 * SECOND_MS, off: true }),
+      default: 5 * SECOND_MS,
+      change: "live",
+      doc: "How long webhooks are not told that a client has left. If the same visitor asks for the same topics again within this time, it counts as the same session, and webhooks are told of neither.",
+    }),
+    max_pending: key<number>({
+      type: integerType(1000, 100_000_000),
+      default: 1_000_000,
+      change: "live",
+      doc: "Maximum number of events that wait for one webhook. The oldest beyond it are removed, and an events_lost event takes their place.",
+    }),
+    max_age: key<number>({
+      type: durationType({ min: 60 * SECOND_MS, max: 30 * DAY_MS }),
+      default: DAY_MS,
+      change: "restart",
+      doc: "Age up to which events wait for a webhook. Older ones are removed in the same way.",
+    }),
   },
   log: {
     level: key<"fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent">({
@@ -629,12 +694,16 @@ export type TopicTable = Values<typeof TOPIC_KEYS>;
 /** One [[issuer]] table. */
 export type IssuerTable = Values<typeof ISSUER_KEYS>;
 
+/** One [[webhook]] table. */
+export type WebhookTable = Values<typeof WEBHOOK_KEYS>;
+
 /** The whole configuration. It has been checked. */
 export type Config = { readonly [Name in keyof typeof SECTIONS]: Values<(typeof SECTIONS)[Name]> } & {
   readonly mongrel2: readonly [ServerConfig, ...ServerConfig[]];
   /** The first table that matches a topic applies to it. */
   readonly topic: readonly TopicTable[];
   readonly issuer: readonly IssuerTable[];
+  readonly webhook: readonly WebhookTable[];
 };
 
 export type ConfigKeys = Readonly<Record<string, ConfigKey<unknown>>>;
@@ -644,12 +713,14 @@ export const sections: Readonly<Record<string, ConfigKeys>> = SECTIONS;
 export const serverKeys: ConfigKeys = SERVER_KEYS;
 export const topicKeys: ConfigKeys = TOPIC_KEYS;
 export const issuerKeys: ConfigKeys = ISSUER_KEYS;
+export const webhookKeys: ConfigKeys = WEBHOOK_KEYS;
 
-/** The tables of which a file may have several: [[mongrel2]], [[topic]], [[issuer]]. */
-export const tableArrays: Readonly<Record<"mongrel2" | "topic" | "issuer", ConfigKeys>> = {
+/** The tables of which a file may have several: [[mongrel2]], [[topic]], [[issuer]], [[webhook]]. */
+export const tableArrays: Readonly<Record<"mongrel2" | "topic" | "issuer" | "webhook", ConfigKeys>> = {
   mongrel2: SERVER_KEYS,
   topic: TOPIC_KEYS,
   issuer: ISSUER_KEYS,
+  webhook: WEBHOOK_KEYS,
 };
 export type TableArray = keyof typeof tableArrays;
 

@@ -16,6 +16,7 @@ export const keyMaterialType: ValueType<string> = {
   expected: 'an HS256 secret, a PEM block, or the path of a PEM or JWKS file (/..., ./..., *.pem, *.json); "" = none',
   range: "an HS256 secret, a PEM block, or the path of a PEM or JWKS file",
   word: "key",
+  schema: { type: "string" },
   secret: true,
   read(value) {
     if (typeof value !== "string" || value.includes("\0")) return new Invalid(keyMaterialType.expected);
@@ -39,6 +40,7 @@ export const bearerTokenType: ValueType<string> = {
   expected: 'at least 16 letters, digits and "-._~+/="; "" = none',
   range: 'at least 16 letters, digits and "-._~+/="',
   word: "token",
+  schema: { type: "string", pattern: "^(?:[A-Za-z0-9._~+/=-]{16,512})?$" },
   secret: true,
   read: (value) =>
     typeof value === "string" && /^(?:[A-Za-z0-9._~+/=-]{16,512})?$/.test(value)
@@ -46,3 +48,27 @@ export const bearerTokenType: ValueType<string> = {
       : new Invalid(bearerTokenType.expected),
   print: (value) => tomlString(value === "" ? "" : PLACEHOLDER),
 };
+
+/** Bytes of a secret (Standard Webhooks, "Signature scheme"). */
+const MIN_WEBHOOK_SECRET_BYTES = 24;
+const MAX_WEBHOOK_SECRET_BYTES = 64;
+
+/** A secret of Standard Webhooks; "" = none. */
+export const webhookSecretType: ValueType<string> = {
+  expected: '"whsec_" and the base64 of 24 to 64 bytes, as `m2push keygen webhook` prints it; "" = none',
+  range: '"whsec_" and the base64 of 24 to 64 bytes',
+  word: "secret",
+  schema: { type: "string", pattern: "^(?:whsec_[A-Za-z0-9+/]+={0,2})?$" },
+  secret: true,
+  read: (value) =>
+    typeof value === "string" && (value === "" || isWebhookSecret(value))
+      ? value
+      : new Invalid(webhookSecretType.expected),
+  print: (value) => tomlString(value === "" ? "" : PLACEHOLDER),
+};
+
+function isWebhookSecret(value: string): boolean {
+  const [, base64 = ""] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(value) ?? [];
+  const { length } = Buffer.from(base64, "base64");
+  return length >= MIN_WEBHOOK_SECRET_BYTES && length <= MAX_WEBHOOK_SECRET_BYTES;
+}

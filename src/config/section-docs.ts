@@ -22,5 +22,7 @@ export const SECTION_DOCS: Readonly<Record<keyof Config, string>> = {
     "Trusted issuers of tokens, one table for each, beside the keys of [auth]. The iss claim of a token selects the table.",
   traces: "Traces of single events, from the publisher's request to Mongrel2 (OpenTelemetry).",
   events: "What a backend is told of clients: who connects, who leaves, who missed events.",
+  webhook:
+    "Addresses of backends that are told by HTTP requests, one table for each: every event at least once, in order for each client.",
   log: "The log: JSON lines on standard output; readable text when standard output is a terminal.",
 };

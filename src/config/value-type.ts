@@ -4,6 +4,8 @@
  * secret-types.ts.
  */
 
+import type { JsonSchema } from "../api-docs/json-schema.js";
+
 /** What `ValueType.read` returns for a value that is not of the type. */
 export class Invalid {
   /** Completes "expected ...". */
@@ -24,6 +26,8 @@ export interface ValueType<T> {
   readonly range?: string;
   /** The placeholder of the value in `--flag <word>`; undefined for a list, which only the file can set. */
   readonly word: string | undefined;
+  /** What it accepts in the file, as JSON Schema. Where that cannot be said exactly, more than it accepts. */
+  readonly schema: JsonSchema;
   /** Values are never shown, neither in errors nor in a printed configuration. */
   readonly secret?: boolean;
   /** The value as the program uses it, or Invalid. Accepts any value and never throws. */

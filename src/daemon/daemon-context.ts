@@ -5,6 +5,7 @@
 import type { Nodes } from "../cluster/nodes.js";
 import type { Config } from "../config/schema.js";
 import type { ClientStore } from "../delivery/client-store.js";
+import type { Compression } from "../delivery/compression.js";
 import type { VisibleHistory } from "../delivery/visible-history.js";
 import type { App } from "../http/app.js";
 import type { Presence } from "../http/mercure/presence.js";
@@ -53,6 +54,8 @@ export interface EventLog {
 
 /** What tells backends of clients. */
 export interface ClientEvents {
+  /** Applies other webhooks. */
+  reload(config: Config): void;
   close(): Promise<void>;
 }
 
@@ -83,6 +86,7 @@ export class DaemonContext {
   store: ClientStore | undefined;
   publishers: PublishSockets | undefined;
   presence: Presence | undefined;
+  compression: Compression | undefined;
   hub: Hub | undefined;
   publisher: Publisher | undefined;
   revocations: Revocations | undefined;

@@ -80,7 +80,10 @@ async function openShared(context: DaemonContext): Promise<StoredLog> {
     ...clusterConditions(conditions),
     tail: (from) => new MemoryHistory({ ...TAIL, maxAge }, clock, from),
     keys: keyLimits(context),
-    about: () => ({ name, version, clients: state.clients }),
+    about: () => {
+      const live = state.servers.filter(({ link }) => link.live).length;
+      return { name, version, clients: state.clients, mongrel2: { total: state.servers.length, live } };
+    },
     warn: (warning) => log.warn({ event: "cluster" }, warning),
   });
 }

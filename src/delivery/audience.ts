@@ -29,6 +29,8 @@ export interface Member {
 }
 
 export class Audience<M extends Member = Member> {
+  /** Whether it is a CompressedAudience. */
+  readonly isCompressed: boolean = false;
   readonly interest: Interest;
   /** Queued bodies, oldest first; only the last one still grows. */
   readonly waiting: Batch[] = [];
@@ -148,10 +150,7 @@ export class Audience<M extends Member = Member> {
     this.#invalidate(last.slot);
     if (this.#members.length === 0) this.drop();
     if (last === member) return;
-    const { slot } = member;
-    this.#invalidate(slot);
-    last.moveTo(slot);
-    this.#members[slot] = last;
+    this.#put(last, member.slot);
   }
 
   /** Removes all members and the bodies queued for them; returns the members. */
@@ -160,6 +159,24 @@ export class Audience<M extends Member = Member> {
     this.#addresses.length = 0;
     this.#metered = 0;
     return this.#members.splice(0);
+  }
+
+  /** What is sent to this member next is for it alone: see CompressedAudience. */
+  leaveRide(_member: M): void {}
+
+  /** The largest size that a body of this size can have on the wire. */
+  maxWireBytes(bytes: number): number {
+    return bytes;
+  }
+
+  /** The first bytes of a stream as they are sent. */
+  opening(start: Buffer): Buffer {
+    return start;
+  }
+
+  /** A body for some of its clients alone as it is sent. */
+  wire(plain: Buffer, _clients: number): Buffer {
+    return plain;
   }
 
   /** Members that lack the credit for a body of this size. */
@@ -172,15 +189,53 @@ export class Audience<M extends Member = Member> {
     if (this.#metered > 0) for (const member of this.#members) member.debit(bytes);
   }
 
+  /** The same for the members at some indexes. */
+  protected debitMembers(from: number, to: number, bytes: number): void {
+    if (this.#metered === 0) return;
+    for (let slot = from; slot < to; slot++) this.#members[slot]?.debit(bytes);
+  }
+
+  /** Two members take each other's index. */
+  protected exchange(slot: number, other: number): void {
+    const [member, second] = [this.#members[slot], this.#members[other]];
+    if (!member || !second || slot === other) return;
+    this.#put(second, slot);
+    this.#put(member, other);
+  }
+
+  #put(member: M, slot: number): void {
+    this.#invalidate(slot);
+    member.moveTo(slot);
+    this.#members[slot] = member;
+  }
+
   /** Prepared addresses of all members. */
   addresses(): Address[] {
     const max = this.#outlet.maxTargets;
     const chunks = Math.ceil(this.#members.length / max);
-    for (let chunk = 0; chunk < chunks; chunk++) {
-      this.#addresses[chunk] ??= this.#outlet.address(this.#ids(chunk * max, (chunk + 1) * max));
-    }
+    for (let chunk = 0; chunk < chunks; chunk++) this.#prepared(chunk);
     this.#addresses.length = chunks;
     return this.#addresses as Address[];
+  }
+
+  /** Addresses of the members at some indexes: the prepared ones of whole chunks. */
+  protected addressesBetween(from: number, to: number): Address[] {
+    const max = this.#outlet.maxTargets;
+    const addresses: Address[] = [];
+    for (let at = from; at < to; ) {
+      const chunk = Math.floor(at / max);
+      const end = Math.min((chunk + 1) * max, this.size);
+      if (at === chunk * max && end <= to) addresses.push(this.#prepared(chunk));
+      else addresses.push(this.#outlet.address(this.#ids(at, Math.min(end, to))));
+      at = end;
+    }
+    return addresses;
+  }
+
+  #prepared(chunk: number): Address {
+    const max = this.#outlet.maxTargets;
+    this.#addresses[chunk] ??= this.#outlet.address(this.#ids(chunk * max, (chunk + 1) * max));
+    return this.#addresses[chunk];
   }
 
   #ids(from: number, to: number): number[] {

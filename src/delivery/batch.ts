@@ -22,7 +22,7 @@ export function maxBodyBytes(clients: number): number {
 }
 
 /** What a batch needs of a publication. */
-type Queued = Pick<Publication, "bytes" | "offset" | "time" | "expiresAt">;
+type Queued = Pick<Publication, "bytes" | "offset" | "time" | "expiresAt" | "private">;
 
 /** Times are milliseconds since 1970. */
 interface BatchExpiry {
@@ -42,6 +42,8 @@ export class Batch {
   readonly bytes: number;
   /** Publications in the list. */
   readonly events: number;
+  /** Some of them are private. */
+  readonly isPrivate: boolean;
   /** Undefined = none of its publications expires. */
   readonly #expiry: BatchExpiry | undefined;
   readonly #parent: Batch | undefined;
@@ -52,6 +54,7 @@ export class Batch {
     this.first = parent?.first ?? publication;
     this.last = publication.bytes;
     this.events = (parent?.events ?? 0) + 1;
+    this.isPrivate = publication.private || parent?.isPrivate === true;
     this.bytes = (parent?.bytes ?? 0) + publication.bytes.length;
     const { expiresAt } = publication;
     const expiry = parent ? parent.#expiry : undefined;
@@ -87,7 +90,8 @@ export class Batch {
     for (const node of this.#nodes()) {
       const expiresAt = node.#expiry?.newestAt;
       if (expiresAt !== undefined && expiresAt <= now) continue;
-      left = new Batch({ bytes: node.last, offset, time, ...(expiresAt !== undefined && { expiresAt }) }, left);
+      const expiry = expiresAt !== undefined && { expiresAt };
+      left = new Batch({ bytes: node.last, offset, time, private: node.isPrivate, ...expiry }, left);
     }
     return left;
   }

@@ -259,7 +259,7 @@ export class Catchup {
     transition?: TransitionStep,
   ): CatchupStep | undefined {
     const { cursor, selecting } = place;
-    const body = chunks.length > 0 ? Buffer.concat(chunks) : undefined;
+    const body = chunks.length > 0 ? group.audience.wire(Buffer.concat(chunks), group.clients.size) : undefined;
     const bytes = body?.length ?? 0;
     const clients = [...group.clients].filter((it) => it.creditAvailable >= Math.min(bytes, it.creditLimit));
     group.neededBytes = clients.length > 0 ? 0 : bytes;

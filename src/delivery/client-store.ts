@@ -13,6 +13,8 @@ export interface StoredClient {
   readonly grants?: readonly string[];
   /** See Interest; absent = its heartbeats are comments. */
   readonly hasHeartbeatEvents?: true | undefined;
+  /** See Interest; absent = its stream is plain. */
+  readonly isCompressed?: true | undefined;
   /** Milliseconds since 1970; absent = never. */
   readonly expiresAt?: number | undefined;
   /** See Client; absent = it connected without a token, or an older version stored it. */

@@ -285,6 +285,7 @@ export class Acknowledgements {
     const stored: Writable = { id, remote, since, acknowledgedOffset, coveredByServerFence, selectors };
     if (grants.length > 0) stored.grants = grants;
     if (client.audience.interest.hasHeartbeatEvents) stored.hasHeartbeatEvents = true;
+    if (client.audience.interest.isCompressed) stored.isCompressed = true;
     if (creditLimit !== Number.POSITIVE_INFINITY) stored.creditLimit = creditLimit;
     if (expiresAt !== undefined) stored.expiresAt = expiresAt;
     if (keyFingerprints) stored.keyFingerprints = keyFingerprints;

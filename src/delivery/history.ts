@@ -21,6 +21,8 @@ export interface ReadOptions {
   readonly most?: number;
   /** Selects the publications to return; absent = all. */
   readonly match?: (publication: Publication) => boolean;
+  /** The offsets that `match` may select, rising: a history may read these alone. Absent = any. */
+  readonly only?: readonly number[];
   /** Also those that are kept below the floor (KeepPolicy); absent = the read begins above the floor. */
   readonly kept?: true;
   /** Also those that have expired, and those beyond the limits of their topics: for an index of what is stored. Absent = not. */
@@ -96,7 +98,7 @@ export interface History {
   onRepeatedId?(listener: (topic: string) => void): void;
   /**
    * The offset of the publication with this id (as printed in the stream, generated or the publisher's own); `which` (default "oldest")
-   * selects among equal ids; undefined when the id is unknown or trimmed. O(log n). A promise where the answer must be fetched. Throws
+   * selects among equal ids; undefined when the id is unknown or trimmed, unless its event is kept. O(log n). A promise where the answer must be fetched. Throws
    * or rejects where the lookup fails.
    */
   find(id: string, which?: EqualIds): number | undefined | Promise<number | undefined>;

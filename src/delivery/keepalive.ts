@@ -12,6 +12,8 @@ import { encodeComment } from "../protocol/sse.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { type Audience, addressesOf } from "./audience.js";
 import type { Client } from "./client.js";
+import { encodeFor } from "./compressed-bodies.js";
+import type { Compression } from "./compression.js";
 import { heartbeatEvent } from "./heartbeat-event.js";
 import type { Outlet } from "./outlet.js";
 import { Probes } from "./probes.js";
@@ -31,6 +33,8 @@ export interface KeepaliveOptions {
   readonly outlet: Outlet;
   readonly registry: Registry;
   readonly clock: Clock;
+  /** Absent = no stream is compressed. */
+  readonly compression?: Compression | undefined;
 }
 
 export interface KeepaliveTimes {
@@ -118,7 +122,7 @@ export class Keepalive {
   }
 
   #beat(heartbeat: number): void {
-    const { clock, registry, outlet } = this.#options;
+    const { clock, registry } = this.#options;
     const now = clock.monotonic();
     const quiet: Audience<Client>[] = [];
     let hasHeartbeatEvents = false;
@@ -129,20 +133,32 @@ export class Keepalive {
       audience.lastSent = now;
       quiet.push(audience);
     }
-    for (const address of addressesOf(quiet, outlet)) outlet.deliver(address, HEARTBEAT);
-    this.#probes.sent(quiet);
+    this.#send(quiet, HEARTBEAT);
     if (hasHeartbeatEvents) this.#sendHeartbeatEvents(heartbeat, now - heartbeat * (1 - HEARTBEAT_TOLERANCE_RATIO));
   }
 
   /** To each audience that asked for heartbeat events and got its last one before `due`: Clock.monotonic(). */
   #sendHeartbeatEvents(heartbeat: number, due: number): void {
-    const { clock, registry, outlet } = this.#options;
+    const { clock, registry } = this.#options;
     const audiences = [...registry.audiences.values()].filter(
       ({ size, interest, lastHeartbeatEvent }) => size > 0 && interest.hasHeartbeatEvents && lastHeartbeatEvent <= due,
     );
     if (audiences.length === 0) return;
     for (const audience of audiences) audience.lastHeartbeatEvent = clock.monotonic();
-    for (const address of addressesOf(audiences, outlet)) outlet.deliver(address, heartbeatEvent(heartbeat));
+    this.#send(audiences, heartbeatEvent(heartbeat));
+  }
+
+  #send(audiences: readonly Audience<Client>[], bytes: Buffer): void {
+    const { outlet, compression } = this.#options;
+    const compressed = compression ? audiences.filter(({ isCompressed }) => isCompressed) : [];
+    const plain = compressed.length > 0 ? audiences.filter(({ isCompressed }) => !isCompressed) : audiences;
+    for (const address of addressesOf(plain, outlet)) outlet.deliver(address, bytes);
+    if (compression && compressed.length > 0) {
+      const body = { bytes: bytes.length, events: 0, isPrivate: false, body: () => bytes };
+      compression.begin();
+      for (const { addresses, wire } of encodeFor(compressed, body, compression, outlet))
+        for (const address of addresses) outlet.deliver(address, wire);
+    }
     this.#probes.sent(audiences);
   }
 }

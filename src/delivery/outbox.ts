@@ -14,8 +14,9 @@ import type { Audience } from "./audience.js";
 import { Batch } from "./batch.js";
 import type { Catchup, CatchupStep } from "./catchup.js";
 import type { Acknowledgements, Client } from "./client.js";
+import type { Compression } from "./compression.js";
 import type { DeliveryTraces } from "./delivery-traces.js";
-import { type Flush, FlushWriter } from "./flush.js";
+import { type Flush, FlushWriter, type QueuedBodies } from "./flush.js";
 import { FlushPacer } from "./flush-pacer.js";
 import type { Outlet } from "./outlet.js";
 import type { FallBehindReason } from "./reasons.js";
@@ -24,6 +25,8 @@ export interface OutboxOptions {
   readonly outlet: Outlet;
   readonly clock: Clock;
   readonly catchup: Catchup;
+  /** Absent = no audience is compressed. */
+  readonly compression?: Compression | undefined;
   /** Told what Mongrel2 has taken, and which clients fall behind. */
   readonly acknowledgements: Acknowledgements;
   /** The largest body made of several publications, bytes. */
@@ -222,9 +225,10 @@ export class Outbox {
 
   /** Sends one body to each client that has one queued; undefined when there was none. */
   #flush(): readonly CatchupStep[] | undefined {
-    const { outlet, catchup, commit, flushed } = this.#options;
+    const { outlet, catchup, compression, commit, flushed } = this.#options;
     commit();
-    const flush = new FlushWriter(outlet);
+    compression?.begin();
+    const flush = new FlushWriter(outlet, compression);
     flush.sendLive(this.#takeBodies());
     const steps = catchup.takeSteps(this.#head);
     flush.sendSteps(steps);
@@ -234,28 +238,31 @@ export class Outbox {
   }
 
   /** The oldest queued body of each audience, without what has expired meanwhile, grouped by body. */
-  #takeBodies(): Map<Batch, Audience<Client>[]> {
+  #takeBodies(): QueuedBodies {
     const { clock } = this.#options;
     const [now, wall] = [clock.monotonic(), clock.now()];
-    const groups = new Map<Batch, Audience<Client>[]>();
+    const plain = new Map<Batch, Audience<Client>[]>();
+    const compressed = new Map<Batch, Audience<Client>[]>();
     for (const audience of this.#queued) {
       let batch = audience.take()?.unexpired(wall);
       while (!batch && audience.waiting.length > 0) batch = audience.take()?.unexpired(wall);
       if (audience.waiting.length === 0) this.#queued.delete(audience);
       if (batch) this.#passOver(audience, batch);
       if (!batch || audience.size === 0) continue;
-      audience.debit(batch.bytes);
+      // The size of a compressed body is not known yet.
+      if (!audience.isCompressed) audience.debit(batch.bytes);
       audience.lastSent = now;
+      const groups = audience.isCompressed ? compressed : plain;
       const group = groups.get(batch);
       if (group) group.push(audience);
       else groups.set(batch, [audience]);
     }
-    return groups;
+    return { plain, compressed };
   }
 
   /** Members without credit for a body catch up when they have credit again; the others are not delayed. */
   #passOver(audience: Audience<Client>, batch: Batch): void {
-    const clients = audience.withoutCredit(batch.bytes);
+    const clients = audience.withoutCredit(audience.maxWireBytes(batch.bytes));
     if (clients.length === 0) return;
     for (const client of clients) audience.remove(client);
     this.#options.fellBehind?.("no credit", clients.length);

@@ -14,6 +14,8 @@ import { memoizeLast } from "../util/memoize-last.js";
 import { Audience } from "./audience.js";
 import { type ChangedClient, Client } from "./client.js";
 import type { ClientIdentity } from "./client-identity.js";
+import { CompressedAudience } from "./compressed-audience.js";
+import type { Compression } from "./compression.js";
 import type { Outlet } from "./outlet.js";
 
 export interface NewClient extends ClientIdentity {
@@ -25,6 +27,8 @@ interface RegistryOptions {
   readonly budget?: Budget;
   /** Absent = no topic needs a token. */
   readonly rules?: Pick<TopicRules, "needsToken" | "hasTokenTopics"> | undefined;
+  /** Absent = no client has a compressed stream. */
+  readonly compression?: Compression | undefined;
 }
 
 export class Registry {
@@ -34,6 +38,7 @@ export class Registry {
   readonly #outlet: Outlet;
   readonly #base: string;
   readonly #rules: RegistryOptions["rules"];
+  readonly #compression: Compression | undefined;
   readonly #index: TopicIndex<Audience<Client>>;
   readonly #keyOf = memoizeLast(interestKey);
   /** Clients of each address. */
@@ -43,10 +48,11 @@ export class Registry {
   #undecided: Audience<Client>[] = [];
 
   /** `base` is the hub's URL, against which relative topics and patterns are resolved. */
-  constructor(outlet: Outlet, base: string, { budget = UNLIMITED, rules }: RegistryOptions = {}) {
+  constructor(outlet: Outlet, base: string, { budget = UNLIMITED, rules, compression }: RegistryOptions = {}) {
     this.#outlet = outlet;
     this.#base = base;
     this.#rules = rules;
+    this.#compression = compression;
     this.#index = new TopicIndex(base, budget);
   }
 
@@ -179,7 +185,10 @@ export class Registry {
   clear(): void {
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
-    for (const audience of this.#audiences.values()) this.#index.remove(audience.interest.selectors, audience);
+    for (const audience of this.#audiences.values()) {
+      this.#index.remove(audience.interest.selectors, audience);
+      audience.removeAll();
+    }
     this.#audiences.clear();
     this.#addresses.clear();
   }
@@ -188,10 +197,16 @@ export class Registry {
     const key = this.#keyOf(interest);
     let audience = this.#audiences.get(key);
     if (!audience) {
-      audience = new Audience<Client>(interest, this.#base, this.#outlet, now);
+      audience = this.#newAudience(interest, now);
       this.#audiences.set(key, audience);
       audience.cost = this.#index.add(interest.selectors, audience);
     }
     return audience;
+  }
+
+  #newAudience(interest: Interest, now: number): Audience<Client> {
+    if (!interest.isCompressed) return new Audience<Client>(interest, this.#base, this.#outlet, now);
+    if (!this.#compression) throw new TypeError("a stream is compressed where there is no compression");
+    return new CompressedAudience<Client>(interest, this.#base, this.#outlet, now, this.#compression);
   }
 }

@@ -1,6 +1,7 @@
 /** Reads the next events of a selection for the clients that are being sent it, in slices of limited work. */
 import type { Budget } from "../matching/match-budget.js";
 import type { Selector } from "../matching/selector.js";
+import type { Publication } from "../protocol/publication.js";
 import { firstIndex } from "../util/first-index.js";
 import type { Audience } from "./audience.js";
 import type { Client } from "./client.js";
@@ -26,9 +27,6 @@ interface Reader {
   readonly cursor: number;
 }
 
-/** Selected events are read together while at most this number of offsets lies between two of them. */
-const MAX_SKIPPED_OFFSETS = 16;
-
 export class SelectionReader {
   readonly #options: SelectionReaderOptions;
 
@@ -38,14 +36,21 @@ export class SelectionReader {
 
   /**
    * The next events of a reader. The page covers its selection up to `through`, which is `selecting.join` once all of it is read. Undefined:
-   * the slice is spent, or what it waits for is there now; the caller calls again.
+   * the slice is spent, or what it waits for is there now; the caller calls again. `isWhole`: undefined also where the slice does not suffice to
+   * read all of the selection.
    */
-  read(reader: Reader, selecting: Selecting, slice: Budget): ReadPage | Promise<ReadPage | undefined> | undefined {
+  read(
+    reader: Reader,
+    selecting: Selecting,
+    slice: Budget,
+    isWhole = false,
+  ): ReadPage | Promise<ReadPage | undefined> | undefined {
     selecting.search ??= this.#options.search(reader.audience, selecting);
     const selection = selecting.search.run(slice);
     if (selection === undefined) return undefined;
     if (selection instanceof Promise) return searchResumed(selection, selecting.join);
     if (selection.isCut) selecting.gap ??= "latest";
+    if (isWhole && selection.offsets.length * READ_UNITS > slice.left) return undefined;
     return this.#readSelected(reader, selecting, selection, slice);
   }
 
@@ -61,8 +66,9 @@ export class SelectionReader {
     let [bytes, through] = [0, reader.cursor];
     for (let at = firstAbove(offsets, through); at < offsets.length; at = firstAbove(offsets, through)) {
       if (slice.left <= 0) return { publications, through };
-      slice.left -= READ_UNITS;
-      const page = readRun(history, offsets, at, Math.max(1, maxBytes - bytes));
+      const most = Math.max(1, Math.floor(slice.left / READ_UNITS));
+      const page = readOnly(history, offsets.slice(at, at + most), Math.max(1, maxBytes - bytes));
+      slice.left -= READ_UNITS * (page instanceof Promise ? 1 : Math.max(1, page.publications.length));
       const isFirst = publications.length === 0;
       if (page instanceof Promise)
         return isFirst ? page.then((read) => whole(read, offsets, at, join)) : { publications, through };
@@ -87,23 +93,12 @@ function whole(page: ReadPage, offsets: readonly number[], at: number, join: num
   return { ...page, through: firstAbove(offsets, through) < offsets.length ? through : join };
 }
 
-/** Reads the selected event at an index, and those close behind it. */
-function readRun(
-  history: HistoryReader,
-  offsets: readonly number[],
-  at: number,
-  maxBytes: number,
-): ReadPage | Promise<ReadPage> {
-  let end = at;
-  while ((offsets[end + 1] ?? Number.POSITIVE_INFINITY) - (offsets[end] ?? 0) <= MAX_SKIPPED_OFFSETS) end++;
-  const wanted = new Set(offsets.slice(at, end + 1));
-  const through = offsets[end] as number;
-  return history.read((offsets[at] as number) - 1, () => ({
-    through,
-    maxBytes,
-    kept: true,
-    match: ({ offset }) => wanted.has(offset),
-  }));
+/** Reads the events with these offsets, as many as fit. */
+function readOnly(history: HistoryReader, only: readonly number[], maxBytes: number): ReadPage | Promise<ReadPage> {
+  const wanted = new Set(only);
+  const through = only.at(-1) as number;
+  const match = ({ offset }: Publication) => wanted.has(offset);
+  return history.read((only[0] as number) - 1, () => ({ through, maxBytes, kept: true, only, match }));
 }
 
 /** Index of the first offset above another one. */

@@ -45,7 +45,7 @@ export interface Selection {
 /** Topics that are taken from the index at a time. */
 const MAX_LISTED_TOPICS = 64;
 /** Cost of reading an event, units of work (about 10 ns): 30 us where it is not in memory. */
-export const READ_UNITS = 3_000;
+export const READ_UNITS = 600;
 
 export class SelectionSearch {
   readonly #interest: Interest;
@@ -108,7 +108,7 @@ export class SelectionSearch {
     yield* this.#indexed();
     const any = selectors.find(({ kind }) => kind === "any");
     for (const selector of any ? [any] : selectors) {
-      if (selector.kind === "exact") yield* this.#take(selector.value);
+      if (selector.kind === "exact") yield* this.#takeExact(selector.value);
       else yield* this.#scan(selector);
       if (this.#isCut) return;
     }
@@ -138,6 +138,17 @@ export class SelectionSearch {
     }
   }
 
+  /** As #take(). A public event that is stored for certain, which most are, costs no generator: 0.3 us instead of 1. */
+  #takeExact(topic: string): Iterable<Promise<unknown> | undefined> {
+    const { topics, mustTry } = this.#options;
+    const isReady = this.#budget.left > TRY_UNITS && !topics.ready();
+    const entry = isReady && this.#mostOfTopic === 1 ? topics.newest(topic, this.#selection.join) : undefined;
+    if (!entry || entry.isPrivate || entry.mayBeGone || mustTry?.() === true) return this.#take(topic);
+    this.#budget.left -= TRY_UNITS;
+    this.#found.add(entry.offset);
+    return NOTHING;
+  }
+
   /** Adds the newest events of a topic that the client may see. */
   *#take(topic: string): Generator<Promise<unknown> | undefined, void> {
     const { topics, limits } = this.#options;
@@ -145,7 +156,7 @@ export class SelectionSearch {
     for (let taken = 0; taken < this.#mostOfTopic; ) {
       yield* this.#spend();
       yield* this.#indexed();
-      const [entry] = topics.newestFirst(topic, through);
+      const entry = topics.newest(topic, through);
       if (!entry || this.#found.isBelow(entry.offset)) return;
       const isSeen = yield* this.#maySee(topic, entry);
       if (isSeen) {
@@ -206,6 +217,7 @@ export class SelectionSearch {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+const NOTHING: readonly never[] = [];
 
 /**
  * Resolves when a search that waits can go on; where the stored events cannot be read, with a page that ends the selection at `through`.

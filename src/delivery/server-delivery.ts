@@ -7,13 +7,16 @@ import { type Interest, interestFromTexts } from "../matching/interest.js";
 import type { Budget } from "../matching/match-budget.js";
 import { textOf } from "../matching/selector.js";
 import type { TopicRules } from "../matching/topic-rules.js";
+import { storedBlocks } from "../protocol/gzip.js";
 import type { Publication } from "../protocol/publication.js";
 import type { Clock } from "../util/clock.js";
 import { AddedReader } from "./added-reader.js";
+import { addressesOfIds } from "./audience.js";
 import { maxBodyBytes } from "./batch.js";
 import { Catchup } from "./catchup.js";
 import { Acknowledgements, BEFORE_ALL, type Client } from "./client.js";
 import type { ClientStore, StoredClient } from "./client-store.js";
+import type { Compression } from "./compression.js";
 import type { DeliveryTraces } from "./delivery-traces.js";
 import { Endings } from "./endings.js";
 import type { ObserveDelivery } from "./events.js";
@@ -49,6 +52,8 @@ export interface ServerDeliveryOptions {
   readonly topics: TopicOffsets;
   /** Absent = DEFAULT_SELECTION_LIMITS. */
   readonly selectionLimits?: SelectionLimits | undefined;
+  /** Absent = no stream is compressed. */
+  readonly compression?: Compression | undefined;
   readonly clients: ClientStore;
   readonly observe: ObserveDelivery;
   readonly clock: Clock;
@@ -137,12 +142,12 @@ export class ServerDelivery {
   #generation = 0;
 
   constructor(name: string, outlet: Outlet, options: ServerDeliveryOptions) {
-    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends } = options;
+    const { history, reader, clients, observe, clock, base, isFlooded, budget, rules, ends, compression } = options;
     this.name = name;
     this.outlet = outlet;
     this.requests = clients.requests(name);
     this.#options = options;
-    const registry = new Registry(outlet, base, { budget, rules });
+    const registry = new Registry(outlet, base, { budget, rules, compression });
     const acknowledgements = new Acknowledgements(name, clients, history.last);
     const maxBytes = () => maxBodyBytes(registry.size);
     const trial: PageReaderOptions["trial"] = (audience, publication) => registry.trial(audience, publication);
@@ -161,7 +166,8 @@ export class ServerDelivery {
     const commit = () => history.commit();
     const outbox = new Outbox(
       {
-        ...{ outlet, clock, catchup, acknowledgements, maxBytes, isFlooded, commit, traces: options.traces },
+        ...{ outlet, clock, catchup, acknowledgements, maxBytes, isFlooded, commit, compression },
+        traces: options.traces,
         taken: () => this.#endings.close(),
         flushed: (flush) => observe({ type: "flushed", server: name, flush }),
         fellBehind: (reason, clients) => observe({ type: "clientsFellBehind", server: name, reason, clients }),
@@ -172,7 +178,7 @@ export class ServerDelivery {
     this.#acknowledgements = acknowledgements;
     this.#catchup = catchup;
     this.#outbox = outbox;
-    this.#keepalive = new Keepalive({ outlet, registry, clock });
+    this.#keepalive = new Keepalive({ outlet, registry, clock, compression });
     const disconnect = (client: Client) => ends(this, [client], "too expensive");
     this.#overload = new Overload({ clock, registry, catchup, outbox, disconnect });
     this.#endings = new Endings({ clock, close: (clients) => ends(this, clients, "ended") });
@@ -292,6 +298,21 @@ export class ServerDelivery {
     return this.#outbox.delivered();
   }
 
+  /** Sends bytes to some clients besides what they get anyway; each must have credit for Audience.maxWireBytes(). */
+  sendAlone(clients: readonly Client[], body: Buffer): void {
+    const compressed = clients.filter(({ audience }) => audience.isCompressed);
+    const plain = compressed.length === 0 ? clients : clients.filter(({ audience }) => !audience.isCompressed);
+    for (const client of compressed) client.audience.leaveRide(client);
+    this.#sendBytes(plain, body);
+    if (compressed.length > 0) this.#sendBytes(compressed, storedBlocks(body));
+  }
+
+  #sendBytes(clients: readonly Client[], bytes: Buffer): void {
+    for (const client of clients) client.debit(bytes.length);
+    const ids = clients.map(({ id }) => id);
+    for (const address of addressesOfIds(ids, this.outlet)) this.outlet.deliver(address, bytes);
+  }
+
   /** Makes the event that reports missing publications to these clients. */
   gap(reason: GapReason, cursor: number, clients: Iterable<Client>): Buffer {
     this.#options.observe({ type: "gapReported", server: this.name, reason, clients });
@@ -356,8 +377,9 @@ export class ServerDelivery {
 
   /** Opens the stream: sends `start`; the next flush continues it from its last event id, or from now. */
   open({ client, replay, join, isPublicOnly, selecting, lastEventId }: NewStream, start: Buffer): void {
-    this.outlet.open(client.id, start);
-    client.debit(start.length);
+    const wire = client.audience.opening(start);
+    this.outlet.open(client.id, wire);
+    client.debit(wire.length);
     if (isPublicOnly) this.#publicOnly.add(client);
     this.#place(client, selecting ? 0 : replay.cursor, join, selecting);
     const { size: clients } = this.#registry;

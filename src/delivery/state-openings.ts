@@ -59,7 +59,7 @@ export class StateOpenings {
     const { selections, clock, position } = this.#options;
     const { audience } = client;
     const reader = { audience, cursor: 0, clients: new Set([client]) };
-    const page = selections.read(reader, selecting, { left: OPENING_UNITS });
+    const page = selections.read(reader, selecting, { left: OPENING_UNITS }, true);
     if (page === undefined || page instanceof Promise) return undefined;
     const isWhole = page.through >= selecting.join && !page.isBroken && !page.isUnavailable && !selecting.gap;
     if (!isWhole) return undefined;

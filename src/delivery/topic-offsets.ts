@@ -95,24 +95,32 @@ export class TopicOffsets {
     return this.#building;
   }
 
-  /** The stored events of a topic, the newest first, from the offset `through` down. Nothing before ready(). */
-  *newestFirst(topic: string, through = Number.POSITIVE_INFINITY): Iterable<TopicEntry> {
+  /** The stored events of a topic, the newest first. Nothing before ready(). */
+  *newestFirst(topic: string): Iterable<TopicEntry> {
+    let entry = this.newest(topic);
+    for (; entry; entry = this.newest(topic, entry.offset - 1)) yield entry;
+  }
+
+  /** The newest stored event of a topic up to the offset `through`; undefined = there is none, or the index is not ready(). */
+  newest(topic: string, through = Number.POSITIVE_INFINITY): TopicEntry | undefined {
     const held = this.#entries?.get(topic);
-    const entries = typeof held === "number" ? [held] : (held ?? []);
-    const { floor } = this.#history;
-    const isLimited = this.#rules?.hasLimits === true;
-    for (let at = countThrough(entries, through) - 1; at >= 0; at--) {
-      const entry = entries[at] as Entry;
-      const offset = offsetOf(entry);
-      if (offset <= floor && (at < entries.length - 1 || !this.#rules?.keepsLast(topic))) return;
-      const flags = entry % FLAGS_FACTOR;
-      yield {
-        offset,
-        isPrivate: (flags & PRIVATE_FLAG) !== 0,
-        isCanonical: (flags & ALTERNATE_FLAG) === 0,
-        mayBeGone: isLimited || (flags & EXPIRY_FLAG) !== 0 || offset <= this.#removedThrough,
-      };
-    }
+    if (held === undefined) return undefined;
+    if (typeof held === "number") return offsetOf(held) <= through ? this.#visible(topic, held, true) : undefined;
+    const at = countThrough(held, through) - 1;
+    return at >= 0 ? this.#visible(topic, held[at] as Entry, at === held.length - 1) : undefined;
+  }
+
+  /** Undefined for a trimmed event, unless it is the newest one of its topic and kept. */
+  #visible(topic: string, entry: Entry, isNewest: boolean): TopicEntry | undefined {
+    const offset = offsetOf(entry);
+    if (offset <= this.#history.floor && !(isNewest && this.#rules?.keepsLast(topic))) return undefined;
+    const flags = entry % FLAGS_FACTOR;
+    return {
+      offset,
+      isPrivate: (flags & PRIVATE_FLAG) !== 0,
+      isCanonical: (flags & ALTERNATE_FLAG) === 0,
+      mayBeGone: this.#rules?.hasLimits === true || (flags & EXPIRY_FLAG) !== 0 || offset <= this.#removedThrough,
+    };
   }
 
   /** Whether an event is one of the newest `count` stored ones of a topic; Infinity = all. Only after ready(). */

@@ -18,6 +18,7 @@ import { Access } from "./access.js";
 import { type FetchJwks, fetchJwks } from "./auth/fetch-jwks.js";
 import { hasTokenInQuery } from "./auth/find-token.js";
 import { Issuers, type PreparedIssuers } from "./auth/issuers.js";
+import type { KeptJwks } from "./auth/jwks-source.js";
 import type { TrustedIssuer } from "./auth/trusted-issuer.js";
 import { createVerifiers } from "./auth/verifiers.js";
 import { CompileQueue } from "./compile-queue.js";
@@ -57,6 +58,8 @@ export interface AppDeps {
   readonly isRevoked?: (token: KnownToken) => boolean;
   /** Where issuers whose keys cannot be read are reported; absent = nowhere. */
   readonly conditions?: Conditions;
+  /** Where the keys of issuers are kept for the next process; absent = nowhere. */
+  readonly keptJwks?: KeptJwks;
   /** See PublishDeps. */
   readonly traces?: PublishDeps["traces"];
   /** Reads the keys of an issuer; absent = over HTTP. */
@@ -81,9 +84,9 @@ export class App {
     this.#deps = deps;
     this.#date = httpDate(deps.clock);
     this.#dialects = new Dialects(config.hub.protocol);
-    const { clock, warn, conditions, fetchJwks: fetch = fetchJwks, random = Math.random } = deps;
+    const { clock, warn, conditions, fetchJwks: fetch = fetchJwks, random = Math.random, keptJwks: kept } = deps;
     const changed = () => void this.#trustKeys();
-    this.#issuers = new Issuers({ clock, warn, fetch, random, changed, ...(conditions && { conditions }) });
+    this.#issuers = new Issuers({ clock, warn, fetch, random, changed, kept, ...(conditions && { conditions }) });
     const issuers = this.#issuers.prepare(config.issuer);
     this.#settings = { current: this.#settingsOf(config, issuers) };
     void this.#issuers.use(issuers);
@@ -138,7 +141,8 @@ export class App {
     const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
     const batchLimits = { maxEvents: config.publish.max_batch, maxBytes: config.publish.max_batch_bytes };
     const queue = new CompileQueue(clock);
-    const common = { hub, base, settings, date, now: () => clock.now() };
+    const offersGzip = config.stream.compression !== "off";
+    const common = { hub, base, settings, offersGzip, date, now: () => clock.now() };
     const stream = new SubscribeRoute(streamRequests(base, queue), common).handle;
     const subscribe = new SubscribeRoute(hubRequests(base, queue, dialects), common).handle;
     const bodies = new LargeBodyQueue(clock);

@@ -1,6 +1,7 @@
 /** The head of the response that is a stream. */
 import { type HttpRequest, header } from "../protocol/request.js";
 import { encodeComment, encodeRetry } from "../protocol/sse.js";
+import { memoizeLast } from "../util/memoize-last.js";
 import { encodeResponseHead } from "./response.js";
 
 /**
@@ -23,6 +24,15 @@ const FIRST_COMMENT = encodeComment(" time stream");
 /** The first bytes of a stream; the hub appends the event with the client's first position. */
 export function encodeHead(retryMs: number, headers: Readonly<Record<string, string>>): Buffer {
   return Buffer.concat([Buffer.from(encodeResponseHead(200, headers)), FIRST_COMMENT, encodeRetry(retryMs)]);
+}
+
+/** Makes the head with the common headers and some more, once for each second and reconnection time. */
+export function commonHead(
+  more: () => Readonly<Record<string, string>>,
+): (date: string) => (retryMs: number) => Buffer {
+  return memoizeLast((date: string) =>
+    memoizeLast((retryMs: number) => encodeHead(retryMs, { Date: date, ...STREAM_HEADERS, ...more() })),
+  );
 }
 
 /**

@@ -65,6 +65,13 @@ export interface RequestEvent {
   readonly reason: string | undefined;
 }
 
+/** Events were removed from those that wait for a [[webhook]]: there were too many, or they were too old. */
+interface WebhookEvent {
+  readonly type: "webhookEventsLost";
+  readonly webhook: string;
+  readonly count: number;
+}
+
 /**
  * What became of spans: the collector took them, it did not, or they were not sent because of a limit. Of an event that is not traced for
  * that reason, its number of spans is unknown, and it counts as one.
@@ -81,6 +88,7 @@ export type DaemonEvent =
   | AdoptionEvent
   | IngressEvent
   | RequestEvent
+  | WebhookEvent
   | ConditionEvent
   | SpansEvent;
 

@@ -7,6 +7,7 @@
 import type { Client } from "../delivery/client.js";
 import type { ClientStore, StoredClient } from "../delivery/client-store.js";
 import { closeGracefully } from "../delivery/close-gracefully.js";
+import type { Compression } from "../delivery/compression.js";
 import type { ObserveDelivery } from "../delivery/events.js";
 import type { EqualIds, History } from "../delivery/history.js";
 import { HistoryReader } from "../delivery/history-reader.js";
@@ -23,6 +24,7 @@ import { M2pushError } from "../errors.js";
 import type { Interest } from "../matching/interest.js";
 import { MatchBudget } from "../matching/match-budget.js";
 import type { TopicRules } from "../matching/topic-rules.js";
+import { storedBlocks } from "../protocol/gzip.js";
 import type { Draft, Publication } from "../protocol/publication.js";
 import type { Removal } from "../protocol/removal.js";
 import type { Clock } from "../util/clock.js";
@@ -57,6 +59,8 @@ export interface HubOptions {
   readonly random: () => number;
   /** Absent = DEFAULT_SELECTION_LIMITS. */
   readonly selectionLimits?: SelectionLimits;
+  /** Absent = no stream is compressed. */
+  readonly compression?: Compression | undefined;
   /** Absent = traces are off. */
   readonly traces?: PublicationTraces | undefined;
   /** Called when a publication is queued, with the number of live clients that get it. It is called often, and must not take long. */
@@ -430,9 +434,14 @@ export class Hub {
 
   /** Closes every stream of one server gracefully, while the daemon goes on. */
   closeStreams(server: ServerDelivery, retryMs: number): void {
-    const ids = [...server.clients.keys()];
-    for (const id of ids) this.leave(server, id, "shutdown");
-    closeGracefully(server.outlet, ids, retryMs, this.#options.random);
+    const { random } = this.#options;
+    const clients = [...server.clients.values()];
+    const isCompressed = ({ audience }: Client) => audience.isCompressed;
+    const compressed = clients.filter(isCompressed).map(({ id }) => id);
+    const plain = clients.filter((it) => !isCompressed(it)).map(({ id }) => id);
+    for (const { id } of clients) this.leave(server, id, "shutdown");
+    closeGracefully(server.outlet, plain, { retryMs, random, encode: (line) => line });
+    closeGracefully(server.outlet, compressed, { retryMs, random, encode: storedBlocks });
   }
 }
 

@@ -5,6 +5,8 @@ export interface NodeState {
   readonly name: string;
   readonly version: string;
   readonly clients: number;
+  /** The Mongrel2s that it serves, and those that answer; absent = the node has an older version. */
+  readonly mongrel2?: { readonly total: number; readonly live: number };
   readonly epoch: string;
   /** The offset of the newest publication that the node has taken. */
   readonly position: number;

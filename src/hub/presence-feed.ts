@@ -8,7 +8,7 @@
  * may get again the events that were sent while the publication was queued.
  */
 
-import { type Audience, addressesOfIds } from "../delivery/audience.js";
+import type { Audience } from "../delivery/audience.js";
 import type { Client } from "../delivery/client.js";
 import type { History } from "../delivery/history.js";
 import type { ServerDelivery } from "../delivery/server-delivery.js";
@@ -18,7 +18,7 @@ import type { Cancel, Clock } from "../util/clock.js";
 import type { PresenceLog } from "./presence-log.js";
 
 export interface PresenceFeedOptions {
-  readonly server: Pick<ServerDelivery, "outlet" | "sentOffset" | "gap">;
+  readonly server: Pick<ServerDelivery, "outlet" | "sentOffset" | "gap" | "sendAlone">;
   readonly log: PresenceLog;
   readonly history: Pick<History, "epoch" | "last">;
   readonly clock: Clock;
@@ -209,16 +209,13 @@ export class PresenceFeed {
   /** Returns the number of receivers. Clients without credit for the body get a gap event later. */
   #send(clients: readonly Client[], body: Buffer): number {
     if (body.length === 0) return 0;
-    const { outlet } = this.#options.server;
-    const receivers: number[] = [];
+    const receivers: Client[] = [];
     for (const client of clients) {
-      if (client.creditAvailable < Math.min(body.length, client.creditLimit)) this.#missed.add(client);
-      else {
-        client.debit(body.length);
-        receivers.push(client.id);
-      }
+      const bytes = client.audience.maxWireBytes(body.length);
+      if (client.creditAvailable < Math.min(bytes, client.creditLimit)) this.#missed.add(client);
+      else receivers.push(client);
     }
-    for (const address of addressesOfIds(receivers, outlet)) outlet.deliver(address, body);
+    this.#options.server.sendAlone(receivers, body);
     return receivers.length;
   }
 

@@ -14,6 +14,8 @@ export interface Interest {
   readonly hasToken?: true;
   /** Its heartbeats are events, which scripts can see (`heartbeat=event`); absent = comments. */
   readonly hasHeartbeatEvents?: true;
+  /** Its streams are compressed; absent = plain. */
+  readonly isCompressed?: true;
 }
 
 /** An interest in the form in which it is stored. */
@@ -23,6 +25,7 @@ interface InterestTexts {
   /** Absent = the client has no token. */
   readonly keyFingerprints?: readonly string[] | undefined;
   readonly hasHeartbeatEvents?: true | undefined;
+  readonly isCompressed?: true | undefined;
 }
 
 /** Every public publication. */
@@ -30,9 +33,10 @@ export const EVERYTHING_PUBLIC: Interest = { selectors: [ANY], grants: [] };
 
 /** Equal for equal interests, whose clients share an audience. No selector contains a control character. */
 export function interestKey(interest: Interest): string {
-  const { selectors, grants, hasHeartbeatEvents } = interest;
+  const { selectors, grants, hasHeartbeatEvents, isCompressed } = interest;
   const key = hasToken(interest) ? `${signature(selectors)}\f${signature(grants)}` : signature(selectors);
-  return hasHeartbeatEvents ? `${key}\v` : key;
+  if (!hasHeartbeatEvents && !isCompressed) return key;
+  return `${key}${hasHeartbeatEvents ? "\v" : ""}${isCompressed ? "\x0e" : ""}`;
 }
 
 /** Whether the client has a token: then it gets the publications of topics that need one ([[topic]] anonymous). */
@@ -53,11 +57,12 @@ export const interestTexts = memoizeLast(({ selectors, grants }: Interest) => ({
 }));
 
 export function interestFromTexts(texts: InterestTexts): Interest {
-  const { selectors, grants = [], keyFingerprints, hasHeartbeatEvents } = texts;
+  const { selectors, grants = [], keyFingerprints, hasHeartbeatEvents, isCompressed } = texts;
   return {
     selectors: selectors.map(selectorOf),
     grants: grants.map(selectorOf),
     ...(grants.length === 0 && keyFingerprints !== undefined && { hasToken: true }),
     ...(hasHeartbeatEvents && { hasHeartbeatEvents }),
+    ...(isCompressed && { isCompressed }),
   };
 }

@@ -14,10 +14,22 @@ const run = promisify(execFile);
 
 /** Folders that Mongrel2's configuration names; Mongrel2 does not create them. */
 const SERVER_FOLDERS = ["logs", "run", "tmp"];
-/** Relative to the working directory. */
-export const DATABASE_FILE = "run/config.sqlite";
-const PID_FILE = "run/mongrel2.pid";
-const OUTPUT_FILE = "logs/mongrel2.log";
+/** The files of one Mongrel2, relative to the working directory. */
+export interface Mongrel2Files {
+  /** A mongrel2.conf with one server. */
+  readonly conf: string;
+  readonly database: string;
+  /** As `pid_file` in the conf. */
+  readonly pid: string;
+  /** What it prints. */
+  readonly output: string;
+}
+
+/** The files of the only Mongrel2. */
+export function onlyMongrel2(conf: string): Mongrel2Files {
+  return { conf, database: "run/config.sqlite", pid: "run/mongrel2.pid", output: "logs/mongrel2.log" };
+}
+
 /** A server that ran longer is restarted after the first delay of the backoff. */
 const STABLE_AFTER_MS = 10_000;
 
@@ -35,7 +47,7 @@ interface Mongrel2Events {
 }
 
 export class Mongrel2Process {
-  readonly #conf: string;
+  readonly #files: Mongrel2Files;
   readonly #clock: Clock;
   readonly #events: Mongrel2Events;
   readonly #backoff = backoff(FIRST_RESTART_DELAY_MS, MAX_RESTART_DELAY_MS);
@@ -44,9 +56,8 @@ export class Mongrel2Process {
   #cancelRestart: Cancel | undefined;
   #isStopping = false;
 
-  /** `conf`: path of a mongrel2.conf with one server. */
-  constructor(conf: string, clock: Clock, events: Mongrel2Events) {
-    this.#conf = conf;
+  constructor(files: Mongrel2Files, clock: Clock, events: Mongrel2Events) {
+    this.#files = files;
     this.#clock = clock;
     this.#events = events;
   }
@@ -54,12 +65,12 @@ export class Mongrel2Process {
   /** Loads the configuration. Rejects with "config_invalid" or "unavailable", and says how to correct it. */
   async prepare(): Promise<void> {
     for (const folder of SERVER_FOLDERS) mkdirSync(folder, { recursive: true });
-    this.#uuid = await load(this.#conf);
+    this.#uuid = await load(this.#files);
   }
 
   /** Kills a Mongrel2 that an earlier `up` left, and starts the server. Call prepare() first. */
   async start(): Promise<void> {
-    await stopLeftover(this.#clock);
+    await stopLeftover(this.#files, this.#clock);
     this.#spawn();
   }
 
@@ -77,9 +88,12 @@ export class Mongrel2Process {
   }
 
   #spawn(): void {
-    const output = openSync(OUTPUT_FILE, "a");
+    const output = openSync(this.#files.output, "a");
     // In its own process group: Ctrl-C on the terminal must reach it through stop(), after the streams have been closed.
-    const child = spawn("mongrel2", [DATABASE_FILE, this.#uuid], { detached: true, stdio: ["ignore", output, output] });
+    const child = spawn("mongrel2", [this.#files.database, this.#uuid], {
+      detached: true,
+      stdio: ["ignore", output, output],
+    });
     closeSync(output);
     const startedAt = this.#clock.monotonic();
     this.#child = child;
@@ -92,25 +106,26 @@ export class Mongrel2Process {
     if (this.#isStopping) return;
     if (ranMs > STABLE_AFTER_MS) this.#backoff.reset();
     const delayMs = this.#backoff.next();
-    this.#events.exited(`${how}; the end of ${OUTPUT_FILE}: ${lastError()}`, delayMs);
+    const { output } = this.#files;
+    this.#events.exited(`${how}; the end of ${output}: ${lastError(output)}`, delayMs);
     this.#cancelRestart = this.#clock.after(delayMs, () => this.#spawn());
   }
 }
 
 /** Loads a configuration into the database and returns the server's uuid. m2sh exits with 0 at every error, so its output is read. */
-async function load(conf: string): Promise<string> {
+async function load({ conf, database }: Mongrel2Files): Promise<string> {
   if (!existsSync(conf))
     throw new M2pushError(
       "config_invalid",
       `${conf} is missing: Mongrel2's configuration for 'm2push up'; m2push comes with one, in config/`,
     );
-  rmSync(DATABASE_FILE, { force: true });
+  rmSync(database, { force: true });
   const env = { ...process.env, LOGNAME: process.env.LOGNAME ?? "m2push" };
   const m2sh = (...args: string[]) => run("m2sh", args, { env }).catch(explain);
-  const loaded = await m2sh("load", "-config", conf, "-db", DATABASE_FILE);
+  const loaded = await m2sh("load", "-config", conf, "-db", database);
   const fault = /\[ERROR\][^\n]*\) ([^\n]+)/.exec(loaded.stdout + loaded.stderr);
   if (fault) throw new M2pushError("config_invalid", `${conf}: m2sh reports: ${fault[1]}`);
-  const servers = await m2sh("servers", "-db", DATABASE_FILE);
+  const servers = await m2sh("servers", "-db", database);
   const uuid = /^\S+ \S+ ([A-Za-z0-9-]+)\s*$/m.exec(servers.stdout)?.[1];
   if (!uuid) throw new M2pushError("config_invalid", `${conf}: no server in it`);
   return uuid;
@@ -127,23 +142,23 @@ function explain(cause: NodeJS.ErrnoException): never {
  * Kills a Mongrel2 that an earlier, killed `up` left: it holds the port. It is ours if it runs from our database. Any other pid file is
  * out of date: another process has the number, and Mongrel2 would refuse to start.
  */
-async function stopLeftover(clock: Clock): Promise<void> {
-  const pid = leftoverPid();
+async function stopLeftover(files: Mongrel2Files, clock: Clock): Promise<void> {
+  const pid = leftoverPid(files);
   if (pid !== undefined) {
     process.kill(pid, "SIGKILL");
     // The addresses are in use until its sockets are closed.
     while (existsSync(`/proc/${pid}/fd/0`))
       await new Promise<void>((resolve) => clock.after(CLOSE_CHECK_INTERVAL_MS, resolve));
   }
-  rmSync(PID_FILE, { force: true });
+  rmSync(files.pid, { force: true });
 }
 
 /** The process of the pid file, if it is a Mongrel2 that runs from the database of this folder. */
-export function leftoverPid(): number | undefined {
-  const pid = Number(readIfThere(PID_FILE));
+export function leftoverPid({ pid: file, database: own }: Mongrel2Files): number | undefined {
+  const pid = Number(readIfThere(file));
   if (!Number.isInteger(pid) || pid <= 1) return undefined;
   const [program, database] = readIfThere(`/proc/${pid}/cmdline`).split("\0");
-  const isOurs = program?.endsWith("mongrel2") && database === DATABASE_FILE && workingFolder(pid) === process.cwd();
+  const isOurs = program?.endsWith("mongrel2") && database === own && workingFolder(pid) === process.cwd();
   return isOurs ? pid : undefined;
 }
 
@@ -155,8 +170,8 @@ function workingFolder(pid: number): string | undefined {
   }
 }
 
-function lastError(): string {
-  const lines = readIfThere(OUTPUT_FILE).trim().split("\n");
+function lastError(output: string): string {
+  const lines = readIfThere(output).trim().split("\n");
   return lines.findLast((line) => line.includes("[ERROR]")) ?? lines.at(-1) ?? "";
 }
 

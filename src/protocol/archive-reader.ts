@@ -24,11 +24,8 @@ export async function readArchive(chunks: AsyncIterable<Uint8Array>): Promise<Hi
   return { header, publications: entries(lines, header) };
 }
 
-async function* entries(
-  lines: AsyncIterable<Line>,
-  { floor, last }: HistoryExport["header"],
-): AsyncGenerator<Publication> {
-  let previousOffset = floor;
+async function* entries(lines: AsyncIterable<Line>, { last }: HistoryExport["header"]): AsyncGenerator<Publication> {
+  let previousOffset = 0;
   let lastLine = 1;
   for await (const { number, text } of lines) {
     const publication = withLineNumber(number, () => decodeEntry(text));

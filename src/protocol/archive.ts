@@ -7,8 +7,8 @@
  *   {"offset":3,"id":"#1q9x0k.3","time":1760000000002,"expires":1760000600002,"topics":["c"],"final":true,"data":"bye"}
  *   {"end":true}
  *
- * The events are sorted by offset, above `floor` and not above `last`. The archive contains every stored event above `floor`, so
- * a client that has received everything up to `floor` misses nothing. The last line distinguishes a complete archive from a
+ * The events are sorted by offset, not above `last`. The archive contains every stored event above `floor`, so a client that has
+ * received everything up to `floor` misses nothing; events up to `floor` were kept for their topics (`keep = "last"`). The last line distinguishes a complete archive from a
  * truncated one.
  *
  * An archive may contain events of the hub itself, to which the rules for publishers (checkDraft) do not apply. The decoder

@@ -16,8 +16,8 @@ import type { HistoryLimits } from "./memory/memory-history.js";
 import type { StorageObserver } from "./storage-failure.js";
 
 /** An export trims nothing. */
-const NO_LIMITS: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
-const STOP_FIX = "stop that first (its streams stay open), and start it again afterwards";
+export const NO_LIMITS: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
+export const STOP_FIX = "stop that first (its streams stay open), and start it again afterwards";
 /** Bytes of one page of an export. */
 const PAGE_BYTES = 1_000_000;
 /** Uncommitted events of an import. */
@@ -39,7 +39,7 @@ export async function openHistoryArchive(path: string, clock: Clock): Promise<Hi
   const damage = damagedBlocks > 0 ? { damage: `${describeDamage(damagedBlocks)}: their events are missing` } : {};
   return {
     header: { epoch, floor, last },
-    publications: publicationsOf(history),
+    publications: publicationsOf(history, { kept: true }),
     ...damage,
     close: () => history.close(),
   };
@@ -116,7 +116,8 @@ export async function purgeHistory(path: string, target: RemovalTarget, clock: C
   }
 }
 
-async function checkEmpty(path: string, clock: Clock): Promise<void> {
+/** Rejects with "storage_unusable" when the folder has a history with events. */
+export async function checkEmpty(path: string, clock: Clock): Promise<void> {
   if (!existsSync(join(path, HISTORY_FILE))) return;
   const history = await openLmdbHistory({ ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX }, clock);
   const { count } = history;
@@ -127,11 +128,23 @@ async function checkEmpty(path: string, clock: Clock): Promise<void> {
 
 async function appendAll(
   history: LmdbHistory,
-  { publications }: HistoryExport,
+  { header, publications }: HistoryExport,
 ): Promise<{ imported: number; held: number }> {
-  let imported = 0;
+  let [imported, keptCount] = [0, 0];
   let pending: (Promise<void> | undefined)[] = [];
+  let kept: Publication[] = [];
+  const addKept = () => {
+    if (kept.length > 0) history.addKept(kept);
+    keptCount += kept.length;
+    kept = [];
+  };
   for await (const publication of publications) {
+    if (publication.offset <= header.floor) {
+      imported++;
+      if (kept.push(publication) === MAX_PENDING_EVENTS) addKept();
+      continue;
+    }
+    addKept();
     const stored = history.append(publication);
     stored?.catch(() => {}); // awaited below, unless the archive fails first
     pending.push(stored);
@@ -139,8 +152,9 @@ async function appendAll(
     await Promise.all(pending);
     pending = [];
   }
+  addKept();
   await Promise.all(pending);
-  return { imported, held: history.count };
+  return { imported, held: history.count + keptCount };
 }
 
 function unusable(what: string): M2pushError {

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { isRevocation, type Revocation } from "../hub/revocations.js";
 import { PRIVATE_MODE } from "../util/private-files.js";
 
+export const REVOCATION_FILE = "revocations.jsonl";
+
 export interface RevocationFile {
   /** Those that still matter. */
   readonly recorded: readonly Revocation[];
@@ -16,7 +18,7 @@ export interface RevocationFile {
  * crash. Throws errors of the file system.
  */
 export function openRevocationFile(folder: string, now: number): RevocationFile {
-  const path = join(folder, "revocations.jsonl");
+  const path = join(folder, REVOCATION_FILE);
   const lines = readLines(path);
   const recorded = lines.flatMap(parse).filter(({ keepUntil = Number.POSITIVE_INFINITY }) => keepUntil > now);
   if (recorded.length < lines.length) {

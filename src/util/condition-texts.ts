@@ -71,6 +71,19 @@ export const conditionTexts = {
     fix: "start NATS, or correct [cluster] nats; the daemon connects again by itself",
   }),
 
+  // Webhooks.
+  webhookFailing: (reason: string) => ({
+    message: `the receiver of the webhook does not take events: ${reason}`,
+    fix: "start the receiver, or correct url and secret in [[webhook]]; events wait, up to [events] max_pending and max_age",
+  }),
+  webhookGone: () => ({
+    message: "the receiver of the webhook wants no further events (410 Gone): it is disabled",
+    fix: "remove the [[webhook]] table, or correct its url; then reload the configuration (SIGHUP), which enables it again",
+  }),
+  webhookStoreFailing: (why: string) => ({
+    message: `events for webhooks cannot be stored: ${why}`,
+    fix: "make room on the disk of [history] path, and the folder writable; until then events wait in memory",
+  }),
   tracesFailing: (why: string) => ({
     message: `the collector does not take spans, which are lost: ${why}`,
     fix: "start the OpenTelemetry collector, or correct [traces] endpoint; events are not concerned",

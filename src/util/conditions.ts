@@ -34,6 +34,10 @@ export const CONDITION_TYPES = {
   cluster_unavailable: { blocksReadiness: true },
   /** The keys of an [[issuer]] cannot be read from its jwks_url: the last ones count. */
   issuer_unreachable: { blocksReadiness: false },
+  /** The receiver of a [[webhook]] does not take events: they are stored. */
+  webhook_failing: { blocksReadiness: false },
+  /** Events for webhooks cannot be stored. */
+  webhook_store_failing: { blocksReadiness: false },
   /** The collector of [traces] endpoint does not take spans: they are lost. */
   traces_failing: { blocksReadiness: false },
   /** A limit on work or descriptors is reached: new clients or peers are refused. */

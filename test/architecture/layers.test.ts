@@ -17,6 +17,7 @@ const SRC = join(ROOT, "src");
 const RANK: Readonly<Record<string, number>> = {
   "errors.ts": 0,
   util: 0,
+  "api-docs": 0.5,
   protocol: 1,
   config: 1,
   matching: 2,
@@ -53,7 +54,7 @@ const OWNERS: Readonly<Record<string, RegExp>> = {
   "@opentelemetry/sdk-trace-base": /^observability\/traces\//,
   "@opentelemetry/resources": /^observability\/traces\//,
   "@opentelemetry/exporter-trace-otlp-http": /^observability\/traces\//,
-  lmdb: /^storage\/(lmdb\/lmdb-store|clients\/client-files)\.ts$/,
+  lmdb: /^storage\/(lmdb\/lmdb-(store|backup)|clients\/client-files|client-events\/lmdb-event-store)\.ts$/,
 };
 
 /** A longer file or function needs a reason, given where it begins: "// Long because ...". */

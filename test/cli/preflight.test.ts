@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { checkAddresses, webAddress, whenAnswered } from "../../src/cli/preflight.js";
 import { loadConfig } from "../../src/config/load-config.js";
+import { onlyMongrel2 } from "../../src/mongrel2/mongrel2-process.js";
 import { systemClock } from "../../src/util/clock.js";
 import { freePort } from "../support/ports.js";
 import { temporaryDirectory } from "../support/processes.js";
@@ -31,19 +32,26 @@ function serverConfig(sendPort: number) {
 describe("webAddress", () => {
   test("reads port and address of the server, and no comments", () => {
     assert.deepEqual(webAddress(confOf("s = Server(bind_addr='127.0.0.1', port=8080)\n")), {
+      host: "127.0.0.1",
       port: 8080,
       isLoopback: true,
     });
     assert.deepEqual(webAddress(confOf('# port=1\ns = Server(bind_addr="0.0.0.0")\n')), {
+      host: "0.0.0.0",
       port: 6767,
       isLoopback: false,
     });
+  });
+
+  test("takes no Proxy to a backend for the server", () => {
+    const routes = "h = Host(name='a', routes={'/api/': Proxy(addr='10.0.0.1',\n  port=3000)})\n";
+    assert.equal(webAddress(confOf(`${routes}s = Server(bind_addr='127.0.0.1', port=8080, hosts=[h])\n`)).port, 8080);
   });
 });
 
 describe("checkAddresses", () => {
   test("accepts free ports and sockets that are no TCP", async () => {
-    checkAddresses(confOf(`s = Server(port=${await freePort()})\n`), serverConfig(await freePort()));
+    checkAddresses([onlyMongrel2(confOf(`s = Server(port=${await freePort()})\n`))], serverConfig(await freePort()));
   });
 
   test("names every port in use, its process and the fix", async (t) => {
@@ -54,7 +62,7 @@ describe("checkAddresses", () => {
     });
     const conf = confOf(`s = Server(port=${web})\n`);
     assert.throws(
-      () => checkAddresses(conf, serverConfig(send)),
+      () => checkAddresses([onlyMongrel2(conf)], serverConfig(send)),
       ({ code, message }) => {
         assert.equal(code, "link_failed");
         const [first = "", second = "", ...more] = message.split("\n");

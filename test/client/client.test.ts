@@ -1,7 +1,7 @@
 /** m2push/client in Node.js, by its public names: without a network, and with the test's own time. */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { connect, type Failure, type Gap, type Options, type Target } from "m2push/client";
+import { connect, type Failure, type Gap, type Options, type Target, urlPattern } from "m2push/client";
 import { type FakeFetch, fakeFetch, turn } from "../support/fake-fetch.js";
 
 const HUB = "http://hub.example/.well-known/mercure";
@@ -252,6 +252,28 @@ describe("Client", () => {
     assert.deepEqual((await net.request(2)).url.searchParams.getAll("topic"), ["weather", "a b"]);
     await hub.change({ add: ["news"] });
     assert.deepEqual((await net.request(3)).url.searchParams.getAll("topic"), ["weather", "a b", "news"]);
+  });
+
+  test("has URL patterns of Mercure draft-08 among its topics, and changes them", async (t) => {
+    const match = ["news", urlPattern("/books/:id")];
+    const { net, hub } = start(t, { url: HUB, match }, { control: true });
+    const request = await open(net, 0);
+    const { searchParams } = request.url;
+    assert.deepEqual(
+      [searchParams.getAll("match"), searchParams.getAll("match_urlpattern")],
+      [["news"], ["/books/:id"]],
+    );
+    const changing = hub.change({ add: ["weather", urlPattern("/lifts/*")], remove: [urlPattern("/books/:id")] });
+    const patch = await net.request(1);
+    const wanted = "add=weather&add_urlpattern=%2Flifts%2F*&remove_urlpattern=%2Fbooks%2F%3Aid";
+    assert.equal(patch.body, wanted);
+    patch.answer(200, "{}");
+    await changing;
+    assert.deepEqual(hub.topics, ["news", "weather", urlPattern("/lifts/*")]);
+    request.end();
+    await net.pass(1000);
+    const again = (await net.request(2)).url.searchParams;
+    assert.deepEqual([again.getAll("match"), again.getAll("match_urlpattern")], [["news", "weather"], ["/lifts/*"]]);
   });
 
   test("keeps its topics where the hub refuses a change, and tells its words", async (t) => {

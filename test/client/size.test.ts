@@ -11,8 +11,8 @@ const MAX_GZIPPED_BYTES = 5000;
 const BUILT = join(PROJECT, "html/client");
 
 /**
- * What every minifier does at least: no comment, no space that separates nothing, short names of private members, no import of what is in the
- * same bundle. (A real one also shortens local names.)
+ * What every minifier does at least: no comment, no space that separates nothing, short names of private members and constants, no import of
+ * what is in the same bundle. (A real one also shortens the names of functions, classes and variables.)
  */
 function minify(path: string, names: Map<string, string>): string {
   const tree = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
@@ -23,8 +23,10 @@ function minify(path: string, names: Map<string, string>): string {
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) return;
-    if (ts.isPrivateIdentifier(node)) {
-      if (!names.has(node.text)) names.set(node.text, `#${(names.size + 10).toString(36)}`.replace(/^#(?=\d)/, "#_"));
+    const isConstant = ts.isIdentifier(node) && /^[A-Z]+(?:_[A-Z]+)+$/.test(node.text);
+    if ((ts.isPrivateIdentifier(node) || isConstant) && !names.has(node.text)) {
+      const short = (names.size + 10).toString(36).replace(/^(?=\d)/, "_");
+      names.set(node.text, isConstant ? `$${short}` : `#${short}`);
     }
     const children = node.getChildren(tree);
     if (children.length === 0) write(names.get(node.getText(tree)) ?? node.getText(tree));

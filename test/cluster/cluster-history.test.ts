@@ -35,6 +35,13 @@ function opened(answers: Partial<StreamSession>) {
   return { history, clock };
 }
 
+/** Reads from offset 5 on when there is a connection. */
+function later(history: ClusterHistory, answers: Partial<StreamSession>) {
+  const page = history.read(5, ALL);
+  history.connect({ ...answers } as StreamSession);
+  return page;
+}
+
 async function passes(clock: FakeClock): Promise<void> {
   for (let turn = 0; turn < 10; turn++) {
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -82,8 +89,22 @@ describe("ClusterHistory", () => {
 
   test("counts events neither as trimmed nor as read while the stream does not answer", async () => {
     const holed = messages.slice(5);
-    const { history } = opened({ read: async () => holed, inspect: () => Promise.reject(new Error("timeout")) });
-    await assert.rejects(async () => history.read(0, ALL), /timeout/);
+    const { history, clock } = opened({ read: async () => holed, inspect: () => Promise.reject(new Error("timeout")) });
+    await Promise.all([assert.rejects(async () => history.read(0, ALL), /timeout/), passes(clock)]);
+  });
+
+  test("tells every reader of a range that its beginning was trimmed, also one that another reader's range is shown to", async () => {
+    const isTrimmed = { ...state, first: 6, count: 5 };
+    const find = async () => undefined;
+    const { history } = opened({ read: async () => messages.slice(5), inspect: async () => isTrimmed, find });
+    history.connect(undefined); // its state is that of before
+    const { publications } = await later(history, {
+      read: async () => messages.slice(5),
+      inspect: async () => isTrimmed,
+      find,
+    });
+    assert.equal(publications[0]?.offset, 6);
+    assert.deepEqual([history.floor, await history.read(2, ALL)], [5, { publications: [], through: 2 }]);
   });
 
   test("rejects a look-up that the connection cannot answer", async () => {

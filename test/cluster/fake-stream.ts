@@ -27,12 +27,20 @@ export class FakeStream {
   readonly #ids = new Map<string, number>();
   readonly #wires = new Set<FakeWire>();
   readonly #maxEvents: number;
+  readonly #now: (() => number) | undefined;
   #isMum = false;
   /** The server that leads it. */
   leader = "one";
 
-  constructor(maxEvents = Number.POSITIVE_INFINITY) {
+  /** `now`: what its clock shows, milliseconds since 1970; absent = it counts messages. */
+  constructor(maxEvents = Number.POSITIVE_INFINITY, now?: () => number) {
     this.#maxEvents = maxEvents;
+    this.#now = now;
+  }
+
+  #nextStamp(): string {
+    const stamp = ++this.#stamps;
+    return this.#now ? `${this.#now()}${String(stamp % 1_000_000).padStart(6, "0")}` : `${stamp}000000`;
   }
 
   /** A wire for one daemon. */
@@ -79,7 +87,7 @@ export class FakeStream {
     if (afterSameKey !== undefined && afterSameKey !== (this.find(epoch, key, "newest") ?? 0))
       throw new M2pushError("unavailable", "wrong last sequence");
     if (epoch !== this.#epoch) throw new M2pushError("unavailable", "no such subject");
-    const message = { sequence: ++this.#last, epoch, key, stamp: `${++this.#stamps}000000`, data };
+    const message = { sequence: ++this.#last, epoch, key, stamp: this.#nextStamp(), data };
     this.#ids.set(id, message.sequence);
     this.#messages.push(message);
     this.purge(this.#last - this.#maxEvents);
@@ -100,7 +108,7 @@ export class FakeStream {
 
   /** Has another message in the place of one, and goes on as it was. */
   exchange(sequence: number): void {
-    const stamp = `${++this.#stamps}000000`;
+    const stamp = this.#nextStamp();
     this.#messages = this.#messages.map((message) => (message.sequence === sequence ? { ...message, stamp } : message));
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { RangeCache } from "../../src/cluster/range-cache.js";
-import { encodeStreamRecord } from "../../src/cluster/stream-record.js";
+import { encodeStreamRecord, encodeStreamRemoval } from "../../src/cluster/stream-record.js";
 import type { StreamMessage } from "../../src/cluster/stream-session.js";
 
 const message = (sequence: number): StreamMessage => ({
@@ -29,6 +29,13 @@ function setUp(read?: (after: number, through: number) => Promise<StreamMessage[
 }
 
 describe("RangeCache", () => {
+  test("leaves out removals, which are no events", async () => {
+    const removal = { ...message(2), data: encodeStreamRemoval({ topic: "t", through: 0 }, "e") };
+    const { cache, foreign } = setUp(async () => [message(1), removal, message(3)]);
+    const { publications } = await cache.load(0, 3);
+    assert.deepEqual([publications.map(({ offset }) => offset), foreign], [[1, 3], []]);
+  });
+
   test("shares one read between concurrent readers, and answers later ones from memory", async () => {
     const { cache, reads } = setUp();
     const [first, second] = await Promise.all([cache.load(10, 2000), cache.load(400, 2000)]);

@@ -40,7 +40,7 @@ const CASES: [what: string, toml: string, line: number, fault: string][] = [
     2,
     unknown("stream.constructor", "mongrel2.control"),
   ],
-  ["a table named __proto__", "[__proto__]\na = 1\n", 1, unknown("__proto__", "[history]")],
+  ["a table named __proto__", "[__proto__]\na = 1\n", 1, unknown("__proto__", "[[webhook]]")],
   ["a value in place of a table", "stream = 5", 1, `stream: ${faultTexts.expected("a table [stream]", "5")}`],
   [
     "one table in place of an array of tables",

@@ -5,7 +5,7 @@ import { parseConfigDocument } from "../../src/config/config-document.js";
 import { faultTexts } from "../../src/config/fault-texts.js";
 import { buildConfig, type LoadedConfig, type LoadOptions } from "../../src/config/load-config.js";
 import { printConfig } from "../../src/config/print-config.js";
-import { issuerKeys, namedKeys, sections, serverKeys, topicKeys } from "../../src/config/schema.js";
+import { namedKeys, sections, tableArrays } from "../../src/config/schema.js";
 import { SECTION_DOCS } from "../../src/config/section-docs.js";
 
 function load(toml: string, options: LoadOptions = {}): LoadedConfig {
@@ -17,7 +17,7 @@ describe("printConfig", () => {
     const printed = printConfig(
       load("[stream]\nretry = '2s'\n", { env: { M2PUSH_LOG_LEVEL: "debug" }, flags: { "history.path": "d" } }),
     );
-    for (const keys of [serverKeys, topicKeys, issuerKeys, ...Object.values(sections)]) {
+    for (const keys of [...Object.values(tableArrays), ...Object.values(sections)]) {
       for (const [name, key] of Object.entries(keys)) {
         assert.ok(printed.includes(`# ${key.doc}\n`), name);
         assert.match(printed, new RegExp(`^(# )?${name} =`, "m"));
@@ -30,7 +30,10 @@ describe("printConfig", () => {
     assert.match(printed, /^# control = {2}# default$/m);
     assert.match(printed, /from 10ms to 1d; 0 = off\. Default: "15s"\.$/m);
     for (const [section, doc] of Object.entries(SECTION_DOCS))
-      assert.ok(printed.includes(`# ${doc}\n${["topic", "issuer"].includes(section) ? "# " : ""}[`), section);
+      assert.ok(
+        printed.includes(`# ${doc}\n${["topic", "issuer", "webhook"].includes(section) ? "# " : ""}[`),
+        section,
+      );
   });
 
   test("each topic table is printed with the lines of its values, and loads again", () => {

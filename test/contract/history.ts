@@ -136,6 +136,41 @@ export function historySuite(name: string, open: Open): void {
     assert.deepEqual(await readAll(history, 0, 2 * size), range(1, 30));
   });
 
+  test(`${name}: reads single events as those that match, in pages as large as any`, async (t) => {
+    const { history } = await start(t);
+    // Several blocks of LMDB, and offsets that no publication has.
+    const stored = range(1, 300).map((at) => 2 * at);
+    await fill(history, stored, { topics: ["a topic with a name that takes some room in a block"] });
+    const size = publication(history, 100).bytes.length;
+    const anyOffsets = fc.uniqueArray(fc.integer({ min: 1, max: 620 }), { minLength: 1, maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(anyOffsets, fc.integer({ min: 1, max: 40 * size }), async (some, maxBytes) => {
+        const only = some.sort((a, b) => a - b);
+        const wanted = new Set(only);
+        const match = ({ offset }: Publication) => wanted.has(offset);
+        const read: Publication[] = [];
+        for (let after = 0; after < 600; ) {
+          const page = await history.read(after, { through: 600, maxBytes, only, match });
+          const bytes = page.publications.reduce((sum, it) => sum + it.bytes.length, 0);
+          assert.ok(bytes <= maxBytes || page.publications.length === 1, `${bytes} bytes`);
+          assert.ok(page.through > after);
+          read.push(...page.publications);
+          after = page.through;
+        }
+        const expected = stored.filter((offset) => wanted.has(offset));
+        assert.deepEqual(
+          read.map((it) => it.offset),
+          expected,
+        );
+        for (const { offset, id, topics, bytes } of read) {
+          assert.equal(bytes.toString(), publication(history, offset).bytes.toString());
+          assert.deepEqual([id, topics.length], [positionId(history.epoch, offset), 1]);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
   test(`${name}: ids are found, ours and publishers' own; of an id that was used twice the oldest counts`, async (t) => {
     const { history } = await start(t);
     await fill(history, range(1, 5));

@@ -9,7 +9,8 @@ describe("closeGracefully", () => {
     const outlet = new RecordingOutlet(new FakeClock());
     const ids = Array.from({ length: 70 }, (_, at) => at);
     const fractions = [0, 0.5, 1];
-    closeGracefully(outlet, ids, 1000, () => fractions.shift() ?? assert.fail("more groups than expected"));
+    const random = () => fractions.shift() ?? assert.fail("more groups than expected");
+    closeGracefully(outlet, ids, { retryMs: 1000, random, encode: (line) => line });
     const retryOf = (id: number) => Number(/^retry: ?(\d+)/.exec(outlet.received.get(id) ?? "")?.[1]);
     assert.deepEqual([0, 31, 32, 63, 64, 69].map(retryOf), [1000, 1000, 1250, 1250, 1500, 1500]);
     assert.deepEqual(outlet.closed, ids);
@@ -17,7 +18,7 @@ describe("closeGracefully", () => {
 
   test("does nothing without streams", () => {
     const outlet = new RecordingOutlet(new FakeClock());
-    closeGracefully(outlet, [], 1000, () => assert.fail("no group"));
+    closeGracefully(outlet, [], { retryMs: 1000, random: () => assert.fail("no group"), encode: (line) => line });
     assert.deepEqual([outlet.frames, outlet.closed], [0, []]);
   });
 });

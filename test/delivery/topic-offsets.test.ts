@@ -44,8 +44,13 @@ async function newestOf(topics: TopicOffsets, topic: string): Promise<string | u
   return found.id;
 }
 
-const offsetsIn = (topics: TopicOffsets, topic: string, through?: number) =>
-  [...topics.newestFirst(topic, through)].map(({ offset }) => offset);
+/** The newest first. */
+function offsetsIn(topics: TopicOffsets, topic: string, through?: number): number[] {
+  const offsets: number[] = [];
+  let entry = topics.newest(topic, through);
+  for (; entry; entry = topics.newest(topic, entry.offset - 1)) offsets.push(entry.offset);
+  return offsets;
+}
 
 describe("TopicOffsets", () => {
   test("holds the stored events of each topic, before and after the stored events are read", async () => {

@@ -40,7 +40,7 @@ const ENTRIES: Readonly<Record<string, readonly Shown[]>> = {
     ["e2e/doctor", "max_fd too low"],
     ["cli/doctor-command", "capacity for "],
   ],
-  "The seventh tab does not load": [["e2e/tabs", "two tabs of the demo page have one connection"]],
+  "The seventh tab does not load": [["e2e/tabs", "two tabs of the page of all events have one connection"]],
   "401, 403, 400 from the hub": [
     [
       "http/access",

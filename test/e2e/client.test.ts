@@ -25,6 +25,7 @@ globalThis.follow = (target, options) => {
   hub.addEventListener("state", ({ detail }) => tell(states, detail));
   hub.addEventListener("gap", ({ detail }) => tell(gaps, detail));
 };
+Object.assign(globalThis, { urlPattern });
 globalThis.until = (found) => new Promise((resolve) => {
   const look = () => found() && (looks.delete(look), resolve());
   looks.add(look);
@@ -34,7 +35,7 @@ globalThis.until = (found) => new Promise((resolve) => {
 const POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'";
 const PAGE = {
   ...HTML,
-  "driver.js": `import { connect } from "./client/index.js";\n${SCRIPT}`,
+  "driver.js": `import { connect, urlPattern } from "./client/index.js";\n${SCRIPT}`,
   "driven.html": `<!doctype html><meta http-equiv="Content-Security-Policy" content="${POLICY}"><link rel="icon" href="data:,">
 <script type="module" src="driver.js"></script>`,
 };
@@ -43,8 +44,8 @@ const PAGE = {
 const NODE = {
   name: "Node.js",
   open: async (): Promise<Tab> => {
-    const { connect } = await import("m2push/client");
-    Function("connect", SCRIPT)(connect);
+    const { connect, urlPattern } = await import("m2push/client");
+    Function("connect", "urlPattern", SCRIPT)(connect, urlPattern);
     return { goto: async () => {}, evaluate: async (expression) => Function(`return (${expression})`)() };
   },
 };
@@ -134,6 +135,24 @@ for (const environment of [...BROWSERS, NODE]) {
       await evaluate(`follow("${base()}${HUB}/subscriptions", { token: "${good}" })`);
       await until("failures.length > 0");
       assert.equal(await evaluate("failures[0].status"), 403);
+    });
+
+    test("changes URL patterns on the open stream", async () => {
+      const book = (id: string) => `https://example.com/${encodeURIComponent(environment.name)}/${id}`;
+      await evaluate(`follow({ url: "${base()}${HUB}", match: ["${topic("exact")}"] }, { control: true })`);
+      await until('hub.state === "open"');
+      const connects = () => pair.daemon.log.filter(({ event }) => event === "connect").length;
+      const before = connects();
+      await evaluate(`hub.change({ add: [urlPattern("${book(":id")}")] })`);
+      await pair.publisher.publish("a book", book("1"));
+      await publish("exact", "exactly");
+      await until("heard.length === 2");
+      await evaluate(`hub.change({ remove: [urlPattern("${book(":id")}")] })`);
+      await pair.publisher.publish("another book", book("2"));
+      await publish("exact", "the end");
+      await until("heard.length === 3");
+      assert.deepEqual(await evaluate("[heard, gaps]"), [["a book", "exactly", "the end"], []]);
+      assert.equal(connects(), before);
     });
 
     test("changes its topics on the open stream, and has the new ones after a broken connection", async () => {

@@ -115,6 +115,13 @@ describe("Cluster, end to end", () => {
     const subscribed = async () => (await fetch(`${a.mongrel2.url}${SUBSCRIPTIONS}`, { headers })).text();
     await b.stream({}, `${HUB}?match=there`);
     await until(async () => (await status()).nodes?.[1]?.clients === 1);
+    assert.deepEqual(
+      (await status()).nodes?.map(({ mongrel2 }) => mongrel2),
+      [
+        { total: 1, live: 1 },
+        { total: 1, live: 1 },
+      ],
+    );
     await until(async () => (await subscribed()).includes('"there"'));
     const table = asTable(await status(), Date.now());
     assert.match(table, /^NODE +CLIENTS +POSITION +LAG +HEARD\n\S+ +0 +\d+ +0 +itself\n\S+ +1 +\d+ +0 +\d\.\d s$/m);

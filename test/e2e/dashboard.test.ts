@@ -54,13 +54,47 @@ describe("Dashboard, end to end", { concurrency: 2 }, () => {
     await shows(page, "Clients", "1");
     await moved(page);
     await page.getByRole("img", { name: /^Clients\. clients: now 1, from \d to 2\.$/ }).waitFor();
-    assert.equal(await page.getByRole("img", { name: /: now / }).count(), 6);
+    assert.equal(await page.getByRole("img", { name: /: now / }).count(), 8);
     await page.locator("#servers tbody tr", { hasText: /^main *live *1/ }).waitFor();
     assert.deepEqual(faults, []);
     assert.deepEqual(
       requests.filter((it) => !it.startsWith(url) && !it.startsWith("data:")),
       [],
     );
+  });
+
+  test("a reload forgets nothing: the daemon keeps the last hour, and five minutes of it can be shown", async (t) => {
+    const { page, faults, pair } = await open(t);
+    await ready(page);
+    await pair.stream();
+    await page.getByRole("img", { name: /^Clients\. clients: now 1, from 0 to 1\.$/ }).waitFor();
+    const clients = page.locator("#charts figure:first-child path.line");
+    const points = async () => ((await clients.getAttribute("d")) ?? "").split("L").length;
+    const before = await points();
+    await page.reload();
+    await ready(page);
+    // The client had not connected when the page was opened first.
+    await page.getByRole("img", { name: /^Clients\. clients: now 1, from 0 to 1\.$/ }).waitFor();
+    assert.ok((await points()) >= before, `${await points()} points after ${before}`);
+    await page.getByRole("button", { name: "Last 5 minutes", pressed: false }).click();
+    await page.getByRole("button", { name: "Last 5 minutes", pressed: true }).waitFor();
+    await moved(page);
+    assert.deepEqual(faults, []);
+  });
+
+  test("limits, hot topics and rejected events are shown, with how near a limit is", async (t) => {
+    const { page, faults, pair } = await open(t, { config: { stream: { max_clients: 2 } } });
+    await ready(page);
+    await pair.stream();
+    await page.getByRole("meter", { name: "clients: 50 %" }).waitFor();
+    await pair.stream();
+    await page.getByRole("meter", { name: "clients: 100 %" }).waitFor();
+    for (let event = 1; event <= 5; event++) await pair.publisher.publish(`${event}`, "news");
+    await page.locator("#hot-topics tbody tr", { hasText: "news" }).waitFor();
+    await page.getByText("None since the daemon began.").waitFor();
+    await pair.publisher.send(["{"]);
+    await page.locator("#losses tbody tr", { hasText: /^rejected over zmqinvalid1$/ }).waitFor();
+    assert.deepEqual(faults, []);
   });
 
   test("a Mongrel2 that is gone is told in words, and its return too", async (t) => {
@@ -115,15 +149,16 @@ describe("Dashboard, end to end", { concurrency: 2 }, () => {
     await pair.stream();
     await connection(page, /connected/).waitFor();
     const names: string[] = [];
-    for (let step = 0; step < 4; step++) {
+    for (let step = 0; step < 6; step++) {
       await page.keyboard.press("Tab");
       const name = "(document.activeElement.getAttribute('aria-labelledby') ?? document.activeElement.textContent)";
       names.push((await page.evaluate(name)) as string);
-      if (step !== 0) continue;
+      if (step !== 1) continue;
       await page.keyboard.press("Space");
       await page.getByRole("button", { name: "Resume", pressed: true }).waitFor();
     }
-    assert.deepEqual(names, ["Pause", "Figures as a table", "servers-title", "connections-title"]);
+    const tables = ["servers-title", "limits-title", "connections-title"]; // the others have no rows
+    assert.deepEqual(names, ["Last 5 minutes", "Pause", "Figures as a table", ...tables]);
     const drawn = await page.locator("#charts").innerHTML();
     const client = await pair.stream();
     await pair.publisher.publish("while it stands");

@@ -134,7 +134,9 @@ describe("Gallery, end to end", () => {
 });
 
 describe("Gallery of a hub with a key, end to end", () => {
-  const up = upOfSuite((toml) => toml.replace(/^publisher_key = ""/m, `publisher_key = "${"secret ".repeat(6)}"`));
+  const up = upOfSuite({
+    toml: (text) => text.replace(/^publisher_key = ""/m, `publisher_key = "${"secret ".repeat(6)}"`),
+  });
 
   test("pages need a token, say so in words, and show what others publish", async (t) => {
     const browser = await openBrowser(t);

@@ -9,6 +9,7 @@ import { describe, test } from "node:test";
 import { SignJWT } from "jose";
 import { addToken } from "../../src/cli/token-command.js";
 import { runCommand } from "../cli/harness.js";
+import { startNodes } from "../support/nodes.js";
 import { startPair } from "../support/pair.js";
 import { freePort } from "../support/ports.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
@@ -69,6 +70,43 @@ describe("Revocation, end to end", () => {
     await runCommand(addToken, ["token", "revoke", "-c", file, "--sub", "b"]);
     await second.closed;
     assert.equal((await pair.stream(headers(good))).status, 401);
+  });
+
+  test("a token that is revoked on one node of a cluster is revoked on all, also on one that was away", async (t) => {
+    const secret = "a secret of more than thirty-two bytes, for tests";
+    const { a, b } = await startNodes(t, { auth: { subscriber_key: secret }, admin: { listen: "127.0.0.1:0" } });
+    const { admin } = await a.daemon.logged(({ event }) => event === "started", "its admin address");
+    const file = a.daemon.configFile;
+    const run = async (...args: string[]) =>
+      (
+        await runCommand(addToken, [
+          "token",
+          ...args,
+          "-c",
+          file,
+          "--admin-listen",
+          String(admin).replace("http://", ""),
+        ])
+      ).stdout;
+    const make = async (sub: string) => {
+      const jwt = (await run("make", "--role", "subscriber", "--sub", sub)).trim();
+      return { jwt, headers: { authorization: `Bearer ${jwt}` } };
+    };
+    const [first, second, good] = [await make("a"), await make("b"), await make("c")];
+    const [here, there] = [await a.stream(first.headers), await b.stream(first.headers)];
+    const kept = await a.stream(good.headers);
+    assert.equal(await run("revoke", first.jwt), "revoked; 1 stream ended on this daemon\n");
+    await Promise.all([here.closed, there.closed]);
+    assert.deepEqual([(await a.stream(first.headers)).status, (await b.stream(first.headers)).status], [401, 401]);
+    const away = await b.stream(second.headers);
+    await b.daemon.kill9();
+    await run("revoke", "--sub", "b");
+    await b.restart();
+    await away.closed;
+    assert.equal((await b.stream(second.headers)).status, 401);
+    assert.equal((await b.stream(first.headers)).status, 401, "it was recorded there");
+    await a.publisher.publish("still open");
+    assert.equal((await kept.next()).data, "still open");
   });
 
   test("streams of a removed key end at SIGHUP, and after a restart; those of a key that stays go on", async (t) => {

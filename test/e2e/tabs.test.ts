@@ -5,11 +5,12 @@ import { openPage } from "../support/browser.js";
 import { FOLLOW, heard, messages, publish, startTabs, until } from "../support/tabs.js";
 
 describe("Tabs, end to end", { concurrency: 2 }, () => {
-  test("two tabs of the demo page have one connection, and show every event", async (t) => {
+  test("two tabs of the page of all events have one connection, and show every event", async (t) => {
     const { context, mongrel2, daemon, publisher, count } = await startTabs(t, {
       config: { stream: { retry: "300ms" } },
     });
-    const tabs = [await openPage(context, `${mongrel2.url}/`), await openPage(context, `${mongrel2.url}/`)] as const;
+    const url = `${mongrel2.url}/events.html`;
+    const tabs = [await openPage(context, url), await openPage(context, url)] as const;
     const shown = ({ page }: (typeof tabs)[number], text: string) =>
       page.locator("#events li", { hasText: text }).waitFor();
     for (const { page } of tabs) {

@@ -2,6 +2,7 @@
 import { SignJWT } from "jose";
 import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { Config } from "../../src/config/schema.js";
+import { Compression } from "../../src/delivery/compression.js";
 import type { History } from "../../src/delivery/history.js";
 import { KeptTopics } from "../../src/delivery/kept-topics.js";
 import type { ServerDelivery } from "../../src/delivery/server-delivery.js";
@@ -9,6 +10,7 @@ import { TopicLimits } from "../../src/delivery/topic-limits.js";
 import { VisibleHistory } from "../../src/delivery/visible-history.js";
 import { App, hubUrl } from "../../src/http/app.js";
 import type { FetchJwks } from "../../src/http/auth/fetch-jwks.js";
+import type { KeptJwks } from "../../src/http/auth/jwks-source.js";
 import { Presence, type RemotePresence } from "../../src/http/mercure/presence.js";
 import type { Route } from "../../src/http/route-table.js";
 import { Router } from "../../src/http/router.js";
@@ -86,6 +88,7 @@ export interface WebOptions {
   readonly isCluster?: boolean;
   /** What the URLs of issuers' keys answer. */
   readonly fetchJwks?: FetchJwks;
+  readonly keptJwks?: KeptJwks;
   /** Other daemons that serve the same hub. */
   readonly others?: RemotePresence;
 }
@@ -123,7 +126,7 @@ export class Web {
   #last = 0;
 
   private constructor(options: WebOptions) {
-    const { config: toml = "", routes, wrap = (bus) => bus, others, isCluster = false, fetchJwks } = options;
+    const { config: toml = "", routes, wrap = (bus) => bus, others, isCluster = false, fetchJwks, keptJwks } = options;
     const { clock } = this;
     const keyed = toml.includes("[auth]")
       ? toml.replace("[auth]", `[auth]\npublisher_key = "${SECRET}"`)
@@ -153,6 +156,12 @@ export class Web {
       base: hubUrl(this.config),
       rules,
       random: () => 0.5,
+      compression: new Compression({
+        ...{ mode: this.config.stream.compression, clock },
+        failed: (error) => {
+          throw error;
+        },
+      }),
     });
     visible.limit(new TopicLimits(rules, this.hub.topics));
     visible.keep(new KeptTopics(rules, this.hub.topics));
@@ -173,6 +182,7 @@ export class Web {
       conditions: this.conditions,
       random: () => 0,
       ...(fetchJwks && { fetchJwks }),
+      ...(keptJwks && { keptJwks }),
     });
     this.router = new Router({
       hub: this.hub,

@@ -4,6 +4,7 @@ import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { describe, test } from "node:test";
 import { SignJWT } from "jose";
 import type { FetchedJwks } from "../../src/http/auth/fetch-jwks.js";
+import type { KeptJwks } from "../../src/http/auth/jwks-source.js";
 import { load } from "../config/harness.js";
 import { detail, everything, everythingV8, HUB, NOW, SECRET, Web } from "./harness.js";
 
@@ -40,6 +41,21 @@ class Endpoint {
   release(): void {
     this.holds = false;
     for (const resolve of this.#held.splice(0)) resolve();
+  }
+}
+
+/** A data folder without a disk. */
+class Kept implements KeptJwks {
+  readonly files = new Map<string, { text: string; readAt: number } | Error>();
+
+  read(url: string) {
+    const stored = this.files.get(url);
+    if (stored instanceof Error) throw stored;
+    return stored;
+  }
+
+  write(url: string, text: string, readAt: number): void {
+    this.files.set(url, { text, readAt });
   }
 }
 
@@ -193,6 +209,55 @@ describe("Issuers", () => {
     endpoint.release();
     assert.equal((await answer).status, 200);
     assert.ok(!web.hub.trusts(["an earlier key"]));
+  });
+
+  test("a process that starts during an outage begins with the kept keys, and refuses nobody who was valid", async () => {
+    const [key, removed] = [newKey("a"), newKey("b")];
+    const endpoint = new Endpoint();
+    endpoint.text = jwks(key);
+    const kept = new Kept();
+    const start = () => Web.open({ config: TABLE, fetchJwks: endpoint.fetch, keptJwks: kept });
+    await start();
+    await nextTurn();
+    assert.deepEqual([...kept.files], [[URL_, { text: jwks(key), readAt: NOW * 1000 }]]);
+    endpoint.text = undefined;
+    const web = await start();
+    const status = async (token: string) => (await web.post("topic=a&data=x", { token })).status;
+    await nextTurn();
+    assert.deepEqual([await status(await sign(key)), await status(await sign(removed))], [200, 401]);
+    assert.ok(!web.hub.trusts(["another key"]), "streams of keys that were removed before do not come back");
+    assert.deepEqual(web.conditionLog, ["began issuer_unreachable"]);
+    for (let hour = 0; hour < 48; hour++) {
+      web.clock.advance(60 * MINUTE_MS);
+      await nextTurn();
+    }
+    assert.equal(await status(await sign(key, { exp: NOW + 1e6 })), 200, "the keys count until others have been read");
+    assert.equal(kept.read(URL_)?.readAt, NOW * 1000);
+  });
+
+  test("kept keys of more than a day, of the future, or that cannot be read are not used", async () => {
+    const key = newKey("a");
+    const text = jwks(key);
+    const damaged = "damaged";
+    for (const stored of [
+      { text, readAt: (NOW - 86_401) * 1000 },
+      { text, readAt: (NOW + 60) * 1000 },
+      { text: damaged, readAt: NOW * 1000 },
+      new Error("EIO"),
+    ]) {
+      const endpoint = new Endpoint();
+      const kept = new Kept();
+      kept.files.set(URL_, stored);
+      const web = await Web.open({ config: TABLE, fetchJwks: endpoint.fetch, keptJwks: kept });
+      await nextTurn();
+      const status = async () => (await web.post("topic=a&data=x", { token: await sign(key) })).status;
+      assert.equal(await status(), 401);
+      endpoint.text = text;
+      web.clock.advance(30_000);
+      await nextTurn();
+      assert.equal(await status(), 200);
+      assert.deepEqual(kept.files.get(URL_), { text, readAt: web.clock.now() });
+    }
   });
 
   test("a reload keeps the keys of a URL, and closes what it no longer needs", async () => {

@@ -32,6 +32,7 @@ const EVENTS: { readonly [Type in DaemonEvent["type"]]: EventOf<Type> } = {
   orphansClosed: { type: "orphansClosed", server, connections: 3, rule: "exclusive" },
   publicationRejected: { type: "publicationRejected", source: "zmq", error },
   publicationRepeated: { type: "publicationRepeated" },
+  webhookEventsLost: { type: "webhookEventsLost", webhook: "main", count: 1 },
   keysEvicted: { type: "keysEvicted", count: 2 },
   peerRejected: { type: "peerRejected", address: "tcp://127.0.0.1:9997", error, peer: "127.0.0.1:50000" },
   zmqConnectionLost: { type: "zmqConnectionLost", error },

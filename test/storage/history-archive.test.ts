@@ -63,6 +63,42 @@ async function exported(path: string): Promise<string> {
 }
 
 describe("History archive", () => {
+  test("kept events are exported and imported, with their ids", async (t) => {
+    const [from, to] = [folder(t), folder(t)];
+    const opened = await openLmdbHistory({ ...BOUNDS, maxEvents: 5, path: join(from, "data") }, systemClock);
+    const newest = new Map<string, number>();
+    const isKept = ([topic = ""]: readonly string[], offset: number) =>
+      topic !== "other" && newest.get(topic) === offset;
+    opened.keep({ isNeeded: true, isReady: true, isKept, dropped() {} });
+    for (let offset = 1; offset <= 1200; offset++) {
+      const topic = offset <= 50 ? `kept/${offset % 40}` : "other";
+      newest.set(topic, offset);
+      const more = offset % 2 === 0 ? { id: `urn:${offset}`, ttlMs: 1e9 } : {};
+      const draft = { topics: [topic] as [string], data: `${offset}`, private: offset % 3 === 0, ...more };
+      void opened.append(positionDraft(draft, opened.epoch, offset, systemClock.now()));
+      if (offset % 10 === 0) opened.commit();
+    }
+    await opened.close();
+
+    const { floor } = await readAll(from);
+    assert.ok(floor >= 50, "all of them were trimmed");
+    const text = await exported(from);
+    const { code, stdout } = await history(to, ["import"], text);
+    const count = text.trim().split("\n").length - 2;
+    assert.deepEqual([code, stdout], [0, `${count} events imported\n`]);
+    assert.equal(await exported(to), text.replace(/"last":\d+/, (await exported(to)).match(/"last":\d+/)?.[0] ?? ""));
+
+    const again = await openIn(to);
+    t.after(() => again.close());
+    const page = again.read(0, { ...ALL, through: again.floor, kept: true });
+    for (const topic of Array.from({ length: 40 }, (_, at) => `kept/${at}`)) {
+      const found = page.publications.findLast(({ topics }) => topics[0] === topic);
+      assert.equal(found?.offset, newest.get(topic), topic);
+      // The id of the others is their position, which needs no index.
+      if (found?.id.startsWith("urn:")) assert.equal(again.find(found.id), found.offset);
+    }
+  });
+
   test("a history that is exported and imported is the same: epoch, offsets, ids and all; it goes on far above", async (t) => {
     const [from, to] = [folder(t), folder(t)];
     await make(from, 3000);

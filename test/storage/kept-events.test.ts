@@ -59,9 +59,13 @@ class World {
     await this.start();
   }
 
-  publish(topics: readonly string[], ttlMs?: number): void {
+  publish(topics: readonly string[], ttlMs?: number, id?: string): void {
     const { epoch, last } = this.#history;
-    const draft = { topics: topics as [string], data: "x", private: false, ...(ttlMs !== undefined && { ttlMs }) };
+    const draft = {
+      ...{ topics: topics as [string], data: "x", private: false },
+      ...(ttlMs !== undefined && { ttlMs }),
+      ...(id !== undefined && { id }),
+    };
     const publication = positionDraft(draft, epoch, last + 1, this.clock.now());
     void this.#history.append(publication);
     this.#offsets.published(publication);
@@ -104,6 +108,29 @@ function suite(name: string, open: (t: TestContext) => Open, survives: boolean):
       (await history.read(0, { through: 8, maxBytes: 1e6, ...(kept && { kept }) })).publications.map((it) => it.offset);
     assert.deepEqual([await read(true), await read()], [[2, 3], []]);
     assert.deepEqual([history.count, history.keptCount], [5, 2]);
+  });
+
+  test(`${name}: the publisher's own id of a kept event is found as long as the event is kept`, async (t) => {
+    const { history, clock, ...world } = await worldOf(open(t));
+    const flood = (count: number) => {
+      for (let event = 0; event < count; event++) {
+        world.publish(["other"], undefined, "of another");
+        clock.advance(1000);
+      }
+    };
+    world.publish(["kept/1"], undefined, "own-1");
+    world.publish(["kept/2"], undefined, "own-2");
+    flood(10);
+    assert.ok(history.floor > 2);
+    const find = (...ids: string[]) => ids.map((id) => history.find(id));
+    assert.deepEqual(find("own-1", "own-2", "own-3"), [1, 2, undefined]);
+    world.publish(["kept/2"], undefined, "own-3");
+    flood(10);
+    assert.deepEqual(find("own-1", "own-2", "own-3"), [1, undefined, 13]);
+    world.publish(["kept/1"], undefined, "own-1");
+    assert.deepEqual(find("own-1"), [24], "a stored event with the id comes before a kept one");
+    flood(10);
+    assert.deepEqual(find("own-1", "own-3"), [24, 13]);
   });
 
   test(`${name}: a superseded event goes, and an expired one, for good`, async (t) => {

@@ -2,6 +2,7 @@
 
 import { LocalBus } from "../../src/cluster/local-bus.js";
 import type { ClientStore, StoredClient } from "../../src/delivery/client-store.js";
+import type { Compression } from "../../src/delivery/compression.js";
 import type { ObserveDelivery } from "../../src/delivery/events.js";
 import type { History } from "../../src/delivery/history.js";
 import type { ReplayRequest } from "../../src/delivery/replay.js";
@@ -84,6 +85,7 @@ export interface Bench {
       subscriber?: Subscriber;
       selection?: SelectionRequest;
       control?: StreamControl;
+      head?: Buffer;
     },
   ): void;
   publish(data: string, topic?: string): void;
@@ -99,6 +101,10 @@ export interface BenchOptions {
   readonly History?: typeof MemoryHistory;
   /** What an earlier process left: its clients are not adopted yet. */
   readonly previous?: Pick<Bench, "history" | "store" | "clock">;
+  /** Absent = a new one. */
+  readonly outlet?: RecordingOutlet;
+  /** Absent = no stream is compressed. */
+  readonly compression?: (clock: FakeClock) => Compression;
 }
 
 export async function bench(options: BenchOptions = {}): Promise<Bench> {
@@ -129,9 +135,10 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     base: "http://hub.example/.well-known/mercure",
     random: () => 0.5,
     isFlooded,
+    compression: options.compression?.(clock),
   });
   await hub.start();
-  const outlet = new RecordingOutlet(clock, maxTargets);
+  const { outlet = new RecordingOutlet(clock, maxTargets) } = options;
   const server = hub.serveMongrel2("main", outlet, { keepalive: 45_000, heartbeat: 15_000 });
   server.start();
   return {
@@ -155,13 +162,17 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
 /** A subscription as tests state it. */
 interface StreamRequest extends Omit<Subscription, "replay" | "head"> {
   readonly lastEventId?: string | undefined;
+  readonly head?: Buffer;
 }
 
 /** Opens a stream as the subscribe route does; its head is one comment. */
-export function openStream(hub: Hub, server: ServerDelivery, { lastEventId, ...rest }: StreamRequest): void {
+export function openStream(
+  hub: Hub,
+  server: ServerDelivery,
+  { lastEventId, head = Buffer.from(": open\n\n"), ...rest }: StreamRequest,
+): void {
   const replay = hub.findReplay(lastEventId);
-  const open = (found: ReplayRequest) =>
-    hub.subscribe(server, { ...rest, replay: found, head: Buffer.from(": open\n\n") });
+  const open = (found: ReplayRequest) => hub.subscribe(server, { ...rest, replay: found, head });
   if (replay instanceof Promise) void server.continueAfter(rest.id, replay, open);
   else open(replay);
 }

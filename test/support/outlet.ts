@@ -13,6 +13,8 @@ const MAX_OUTSTANDING_COUNT = 16;
 export class RecordingOutlet implements Outlet {
   readonly maxTargets: number;
   readonly received = new Map<number, string>();
+  /** The same as bytes, a body each. */
+  readonly bodies = new Map<number, Buffer[]>();
   readonly closed: number[] = [];
   readonly cancelled: number[] = [];
   readonly keptAlive: number[] = [];
@@ -44,6 +46,9 @@ export class RecordingOutlet implements Outlet {
     this.#lastFrameAt = this.#clock.monotonic();
     for (const id of address.toString().split(" ").map(Number)) {
       this.received.set(id, (this.received.get(id) ?? "") + body.toString());
+      const bodies = this.bodies.get(id);
+      if (bodies) bodies.push(body);
+      else this.bodies.set(id, [body]);
       const outstanding = (this.#outstanding.get(id) ?? 0) + 1;
       this.#outstanding.set(id, outstanding);
       this.mostOutstanding = Math.max(this.mostOutstanding, outstanding);
@@ -77,6 +82,11 @@ export class RecordingOutlet implements Outlet {
 
   get pendingFences(): number {
     return this.#fences.length;
+  }
+
+  /** The link is lost: no pending fence passes. */
+  dropFences(): void {
+    this.#fences = [];
   }
 
   /** Passes the oldest fence; false when none is pending. */

@@ -81,6 +81,11 @@ export class ReverseProxy {
     this.#child = new Child(command, args, site.dir, { ...process.env, HOME: site.dir, XDG_DATA_HOME: site.dir });
   }
 
+  /** A file with its certificate. */
+  get certificate(): string {
+    return join(this.#dir, "cert.pem");
+  }
+
   /** The caller must stop() it. `edit` changes the sample configuration. */
   static async before(mongrel2: Mongrel2, name: ProxyName, edit = (text: string) => text): Promise<ReverseProxy> {
     for (let attempt = 1; ; attempt++) {

@@ -1,5 +1,5 @@
 /** `m2push up` as `npm start` runs it: the configurations and pages of the project, with ports and a folder of its own. */
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import { type Daemon, startDaemon } from "./daemon.js";
@@ -8,6 +8,7 @@ import { PROJECT, removeDirectory, temporaryDirectory } from "./processes.js";
 
 export interface Up {
   readonly daemon: Daemon;
+  readonly dir: string;
   /** http://localhost:PORT, as the log tells it; 127.0.0.1 is another origin. */
   readonly url: string;
   /** http://127.0.0.1:PORT/ of the dashboard. */
@@ -17,8 +18,19 @@ export interface Up {
 /** Ports of config/m2push.toml and config/mongrel2.conf: web, admin, link, publishers. */
 const PORTS = ["6767", "6780", "9999", "9998", "9997"];
 
-/** One for all tests of a describe block. `change` edits m2push.toml. */
-export function upOfSuite(change = (toml: string) => toml): () => Up {
+export interface UpOptions {
+  /** Edits m2push.toml. */
+  readonly toml?: (text: string) => string;
+  /** Edits mongrel2.conf. */
+  readonly conf?: (text: string) => string;
+  /** Further files of html/, by name. */
+  readonly html?: Readonly<Record<string, string>>;
+}
+
+const unchanged = (text: string) => text;
+
+/** One for all tests of a describe block. */
+export function upOfSuite({ toml = unchanged, conf = unchanged, html = {} }: UpOptions = {}): () => Up {
   const dir = temporaryDirectory();
   let up: Up | undefined;
   before(async () => {
@@ -29,14 +41,15 @@ export function upOfSuite(change = (toml: string) => toml): () => Up {
         new RegExp(`\\b(?:${PORTS.join("|")})\\b`, "g"),
         (port) => String(ports.get(port)),
       );
-    symlinkSync(join(PROJECT, "html"), join(dir, "html"));
-    writeFileSync(join(dir, "mongrel2.conf"), read("mongrel2.conf"));
+    cpSync(join(PROJECT, "html"), join(dir, "html"), { recursive: true });
+    for (const [name, text] of Object.entries(html)) writeFileSync(join(dir, "html", name), text);
+    writeFileSync(join(dir, "mongrel2.conf"), conf(read("mongrel2.conf")));
     // Its relative paths are relative to config/; here it is one folder higher.
-    const config = change(read("m2push.toml").replaceAll("../", ""));
+    const config = toml(read("m2push.toml").replaceAll("../", ""));
     const daemon = startDaemon({ config, dir, command: ["up"] });
     await daemon.logged(({ event }) => event === "up", "Mongrel2 to serve");
     const url = `http://localhost:${ports.get("6767")}`;
-    up = { daemon, url, adminUrl: `http://127.0.0.1:${ports.get("6780")}/` };
+    up = { daemon, dir, url, adminUrl: `http://127.0.0.1:${ports.get("6780")}/` };
   });
   after(async () => {
     await up?.daemon.stop();

@@ -7,8 +7,6 @@ import type { TrustedIssuer } from "./trusted-issuer.js";
 
 export interface IssuersOptions extends Omit<JwksSourceOptions, "name" | "url" | "fetch"> {
   readonly fetch: FetchJwks;
-  /** Called with warnings about keys, which never contain a key. */
-  readonly warn: (warning: string) => void;
 }
 
 /** Issuers that are not in use yet. */

@@ -1,7 +1,8 @@
 /**
  * The keys that an issuer publishes at a URL. They are read at the start, again as the response allows (Cache-Control), and for a token with an
  * unknown key. A failure changes nothing: the last keys count until others have been read, however long that takes, so that an outage of the
- * issuer refuses nobody whose token is valid (docs/decisions/0071-keys-of-issuers-are-fetched-in-the-background.md).
+ * issuer refuses nobody whose token is valid (docs/decisions/0071-keys-of-issuers-are-fetched-in-the-background.md). The next process begins
+ * with the keys that this one has kept, if they are not too old (docs/decisions/0106-keys-of-issuers-are-kept-on-disk.md).
  */
 import { messageOf } from "../../errors.js";
 import { backoff } from "../../util/backoff.js";
@@ -11,6 +12,13 @@ import type { FetchJwks } from "./fetch-jwks.js";
 import { readJwks } from "./jwks.js";
 import type { VerificationKey } from "./verification-key.js";
 
+/** Where the keys are kept for the next process. The methods throw what went wrong. */
+export interface KeptJwks {
+  /** The JWKS that the URL had, and when it was read (milliseconds since 1970); undefined = none is kept. */
+  read(url: string): { readonly text: string; readonly readAt: number } | undefined;
+  write(url: string, text: string, readAt: number): void;
+}
+
 export interface JwksSourceOptions {
   /** For the log and conditions. */
   readonly name: string;
@@ -19,6 +27,10 @@ export interface JwksSourceOptions {
   readonly clock: Clock;
   /** Where failures are reported; absent = nowhere. */
   readonly conditions?: Pick<Conditions, "begin" | "end">;
+  /** Absent = the keys are not kept. */
+  readonly kept?: KeptJwks | undefined;
+  /** Called with warnings, which contain no key. */
+  readonly warn: (warning: string) => void;
   /** Called when the keys are others than before. */
   readonly changed: () => void;
   /** A number from 0 up to 1. */
@@ -35,6 +47,8 @@ const DEFAULT_INTERVAL_MS = 10 * MINUTE_MS;
 const JITTER_RATIO = 0.2;
 /** Strangers choose the kid of a token: it causes one read within this time. */
 const MIN_UNKNOWN_KEY_INTERVAL_MS = 30 * SECOND_MS;
+/** Kept keys that were read longer ago are not used: the longest time for which a running daemon does not ask, either. */
+const MAX_KEPT_AGE_MS = MAX_INTERVAL_MS;
 /** After a failure. */
 const FIRST_RETRY_MS = 5 * SECOND_MS;
 const LAST_RETRY_MS = MINUTE_MS;
@@ -45,6 +59,7 @@ export class JwksSource {
   #keys: readonly VerificationKey[] = [];
   #isLoaded = false;
   #isClosed = false;
+  #hasWarned = false;
   #running: Promise<void> | undefined;
   #cancelTimer: Cancel | undefined;
   /** When the last read began: Clock.monotonic(). */
@@ -53,6 +68,7 @@ export class JwksSource {
   constructor(options: JwksSourceOptions) {
     this.#options = options;
     this.#retry = backoff(FIRST_RETRY_MS, LAST_RETRY_MS, options.random);
+    this.#useKept();
   }
 
   get url(): string {
@@ -104,11 +120,41 @@ export class JwksSource {
       this.#retry.reset();
       this.#schedule(Math.min(MAX_INTERVAL_MS, Math.max(MIN_INTERVAL_MS, maxAgeMs)));
       this.#replace(keys);
+      this.#keep(text);
     } catch (error) {
       if (this.#isClosed) return;
       this.#schedule(this.#retry.next());
       conditions?.begin({ code: "issuer_unreachable", subject: name, ...unreachable(url, this.#isLoaded, error) });
     }
+  }
+
+  #useKept(): void {
+    const { url, kept, clock, name } = this.#options;
+    try {
+      const stored = kept?.read(url);
+      const ageMs = clock.now() - (stored?.readAt ?? 0);
+      if (!stored || ageMs < 0 || ageMs > MAX_KEPT_AGE_MS) return;
+      this.#keys = publicKeysOf(stored.text);
+      this.#isLoaded = true;
+    } catch (error) {
+      this.#warn(`the kept keys of the issuer ${name} cannot be used (${messageOf(error)}): they are read from ${url}`);
+    }
+  }
+
+  #keep(text: string): void {
+    const { url, kept, clock, name } = this.#options;
+    try {
+      kept?.write(url, text, clock.now());
+    } catch (error) {
+      const effect = `after a restart its tokens are refused until ${url} answers; fix: make the data folder writable`;
+      this.#warn(`the keys of the issuer ${name} cannot be kept (${messageOf(error)}): ${effect}`);
+    }
+  }
+
+  /** Once: the reason is the same at each read. */
+  #warn(warning: string): void {
+    if (!this.#hasWarned) this.#options.warn(warning);
+    this.#hasWarned = true;
   }
 
   #schedule(ms: number): void {

@@ -13,11 +13,11 @@ import type { Hub } from "../../hub/hub.js";
 import type { Interest } from "../../matching/interest.js";
 import { canonical, covers, type Selector } from "../../matching/selector.js";
 import { type HttpRequest, lastHeader } from "../../protocol/request.js";
-import { memoizeLast } from "../../util/memoize-last.js";
 import { isResponse, type Principal } from "../access.js";
 import { hasTokenInQuery } from "../auth/find-token.js";
 import { refuseToken, TOKEN_REVOKED } from "../auth/token-refusal.js";
-import { corsHeaders, NO_CORS } from "../cors.js";
+import { compressed, prefersGzip, varyingHeaders } from "../content-encoding.js";
+import { type CorsHeaders, corsHeaders, NO_CORS } from "../cors.js";
 import { errorResponse, rejection, retryAfter } from "../error-response.js";
 import { rejectEncodedBody } from "../form.js";
 import { lastEventIdOfHeader } from "../last-event-id.js";
@@ -26,7 +26,7 @@ import type { Response } from "../response.js";
 import type { RouteMethod, RouteResult } from "../route-table.js";
 import type { LiveSettings } from "../settings.js";
 import { timeOf } from "../state-parameters.js";
-import { asksForEvents, encodeHead, PRIVATE_HEADERS, STREAM_HEADERS } from "../stream-head.js";
+import { asksForEvents, commonHead, encodeHead, PRIVATE_HEADERS, STREAM_HEADERS } from "../stream-head.js";
 import { newControl } from "../stream-identity.js";
 import type { SubscribeRequest, SubscribeRequestParser } from "../subscribe-request.js";
 import { ENDED, hasHadAll } from "../topic-end.js";
@@ -41,6 +41,8 @@ export interface SubscribeDeps {
   /** The hub's URL. */
   readonly base: string;
   readonly settings: LiveSettings;
+  /** Clients that accept gzip get compressed streams. */
+  readonly offersGzip: boolean;
   /** The value of the Date header. */
   readonly date: () => string;
   /** Milliseconds since 1970. */
@@ -50,10 +52,9 @@ export interface SubscribeDeps {
 export class SubscribeRoute {
   readonly #parser: SubscribeRequestParser;
   readonly #deps: SubscribeDeps;
-  /** The head that most clients get, the same for one second. */
-  readonly #plainHead = memoizeLast((date: string) =>
-    memoizeLast((retryMs: number) => encodeHead(retryMs, { Date: date, ...STREAM_HEADERS })),
-  );
+  /** The heads that most clients get, plain and compressed, the same for one second. */
+  readonly #plainHead = commonHead(() => this.#encodingHeaders(NO_CORS, false));
+  readonly #gzipHead = commonHead(() => this.#encodingHeaders(NO_CORS, true));
 
   constructor(parser: SubscribeRequestParser, deps: SubscribeDeps) {
     this.#parser = parser;
@@ -133,7 +134,8 @@ export class SubscribeRoute {
     replay: ReplayRequest,
   ): RouteResult {
     const { hub } = this.#deps;
-    const interest = interestOf(server, parsed, principal);
+    const wanted = interestOf(server, parsed, principal);
+    const interest = this.#isCompressed(request) ? compressed(wanted) : wanted;
     const isPublicOnly = principal !== "anonymous" && principal.subscribe.length > 0 && !server.servesPrivate;
     const rejected = this.#rejectAtLimit(request) ?? this.#rejectRevoked(principal);
     if (rejected) return rejected;
@@ -189,14 +191,23 @@ export class SubscribeRoute {
         : undefined;
     const cors = corsHeaders(request, corsOrigins);
     const isPlain = cors === NO_CORS && !startHeader && !control && !isPrivate(request, principal);
-    if (isPlain) return this.#plainHead(date())(retryMs);
+    if (isPlain) return (this.#isCompressed(request) ? this.#gzipHead : this.#plainHead)(date())(retryMs);
     const named = control && { "M2push-Stream": control.name };
     return encodeHead(retryMs, { Date: date(), ...this.#headers(request, principal), ...startHeader, ...named });
   }
 
   #headers(request: HttpRequest, principal: Principal): Readonly<Record<string, string>> {
     const cors = corsHeaders(request, this.#deps.settings.current.corsOrigins);
-    return { ...STREAM_HEADERS, ...(isPrivate(request, principal) && PRIVATE_HEADERS), ...cors };
+    const encoded = this.#encodingHeaders(cors, this.#isCompressed(request));
+    return { ...STREAM_HEADERS, ...(isPrivate(request, principal) && PRIVATE_HEADERS), ...encoded };
+  }
+
+  #encodingHeaders(cors: CorsHeaders, isCompressed: boolean): Readonly<Record<string, string>> {
+    return this.#deps.offersGzip ? varyingHeaders(cors, isCompressed) : cors;
+  }
+
+  #isCompressed(request: HttpRequest): boolean {
+    return this.#deps.offersGzip && prefersGzip(request);
   }
 
   // ---- Active subscriptions --------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /** The parts of the daemon that a snapshot reads. The composition root (daemon.ts) adds each when it has started. */
 import type { FeedStatus } from "../../client-events/event-feed.js";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { History } from "../../delivery/history.js";
 import type { ServerDelivery } from "../../delivery/server-delivery.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
@@ -21,12 +22,15 @@ export class DaemonState {
   history: History | undefined;
   /** The nodes of the cluster; absent = no cluster. */
   nodes: { snapshot(): readonly NodeSnapshot[] } | undefined;
+  /** Absent = the hub has not started. */
+  compression: Snapshot["compression"];
   /** Absent = they are not collected yet. */
   conditions: Conditions | undefined;
   /** How much of each limit is used now. */
   limits: () => readonly LimitUse[] = () => [];
   /** The PUB socket for client events; absent = there is none. */
   eventFeed: (() => FeedStatus) | undefined;
+  webhooks: () => readonly WebhookStatus[] = () => [];
   readonly servers: ServerState[] = [];
   readonly #clock: Clock;
   readonly #startedAt: number;
@@ -57,7 +61,9 @@ export class DaemonState {
     servers: this.servers.map((server) => serverSnapshot(server, this.conditions)),
     history: this.history && historySnapshot(this.history),
     nodes: this.nodes?.snapshot(),
+    compression: this.compression,
     eventFeed: this.eventFeed?.(),
+    webhooks: this.webhooks(),
     conditions: this.conditions?.active ?? [],
     limits: this.limits(),
   });

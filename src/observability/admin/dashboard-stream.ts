@@ -7,18 +7,22 @@
 import type { Writable } from "node:stream";
 import { encodeEvent } from "../../protocol/sse.js";
 import type { Cancel, Clock } from "../../util/clock.js";
+import type { LastHour } from "./last-hour.js";
 import type { RecentChanges, RecentConnections } from "./recent-connections.js";
 import type { Status } from "./status.js";
 
 /** The data of each event, as JSON. */
 export interface StatusEvent extends RecentChanges {
   readonly status: Status;
+  /** In the first event of a watcher. */
+  readonly hour?: LastHour;
 }
 
 export interface DashboardStreamOptions {
   readonly clock: Clock;
   readonly recentConnections: RecentConnections;
   readonly status: () => Status;
+  readonly lastHour: () => LastHour;
   /** Watchers at a time, where the address takes fewer connections than usual; absent = MAX_WATCHER_COUNT. */
   readonly maxWatchers?: number;
 }
@@ -50,12 +54,13 @@ export class DashboardStream {
   /** Sends an event at once, then one each second, until either end closes. `lastEventId`: of the last event that the watcher has. */
   watch(out: Writable, lastEventId = ""): void {
     if (out.destroyed) return;
-    const { clock, recentConnections, status } = this.#options;
+    const { clock, recentConnections, status, lastHour } = this.#options;
     // A watcher that closes during a write is no failure; "close" follows.
     out.on("error", () => {});
     out.on("close", () => this.#remove(out));
     out.write(encodeEvent({ retry: INTERVAL_MS }));
-    out.write(this.#event(status(), recentConnections.countAt(lastEventId) ?? recentConnections.firstHeld));
+    const sent = recentConnections.countAt(lastEventId) ?? recentConnections.firstHeld;
+    out.write(this.#event(status(), sent, { hour: lastHour() }));
     this.#watchers.set(out, recentConnections.count);
     this.#cancel ??= clock.every(INTERVAL_MS, () => this.#tick());
   }
@@ -92,9 +97,9 @@ export class DashboardStream {
   }
 
   /** `sent`: how many connections the watcher has. */
-  #event(status: Status, sent: number): Buffer {
+  #event(status: Status, sent: number, first: Pick<StatusEvent, "hour"> = {}): Buffer {
     const { recentConnections } = this.#options;
-    const data: StatusEvent = { status, ...recentConnections.after(sent) };
+    const data: StatusEvent = { status, ...recentConnections.after(sent), ...first };
     return encodeEvent({ type: STATUS_EVENT_TYPE, id: recentConnections.id, data: JSON.stringify(data) });
   }
 }

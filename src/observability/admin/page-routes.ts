@@ -5,6 +5,8 @@ import { type AdminResponse, type AdminRoute, textResponse } from "./admin-respo
 const FILES: readonly (readonly [path: string, file: string, type: string])[] = [
   ["/", "dashboard.html", "text/html; charset=utf-8"],
   ["/dashboard.js", "dashboard.js", "text/javascript; charset=utf-8"],
+  ["/dashboard-samples.js", "dashboard-samples.js", "text/javascript; charset=utf-8"],
+  ["/dashboard-tables.js", "dashboard-tables.js", "text/javascript; charset=utf-8"],
   ["/chart.js", "chart.js", "text/javascript; charset=utf-8"],
   ["/style.css", "style.css", "text/css; charset=utf-8"],
   ["/chart.css", "chart.css", "text/css; charset=utf-8"],

@@ -12,6 +12,7 @@ import { AdminServer } from "./admin-server.js";
 import { ClientList } from "./client-list.js";
 import type { DaemonState } from "./daemon-state.js";
 import { DashboardStream } from "./dashboard-stream.js";
+import { figuresOf, LastHourRecorder } from "./last-hour.js";
 import { operatorRoutes } from "./operator-routes.js";
 import { pageRoutes } from "./page-routes.js";
 import type { RecentConnections } from "./recent-connections.js";
@@ -51,17 +52,13 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const { hub, revocations, base, clock, cap, failed } = options;
   if (listen === "") return { url: undefined, close: async () => undefined };
   const { snapshot, slowestClients } = state;
-  const sampler = new RateSampler({
-    clock,
-    counters: metrics.counters,
-    lag: measureEventLoopLag(clock),
-    observeLag: (ms) => metrics.histograms.lag(ms),
-  });
+  const { sampler, lastHour, ...measuring } = measure(options);
   const exposition = new Exposition({ metrics, snapshot, droppedLogLines, version });
   const parts = { version, metrics, sampler, snapshot, slowestClients, exposition };
   const stream = new DashboardStream({
     clock,
     recentConnections,
+    lastHour: () => lastHour.read(),
     status: () => statusOf(parts, true),
     ...(cap && { maxWatchers: Math.floor(cap.maxConnections / 2) }),
   });
@@ -76,18 +73,36 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   try {
     await server.start();
   } catch (error) {
-    sampler.close();
+    measuring.close();
     throw error;
   }
-  sampler.start();
-  metrics.hotTopics.start();
+  measuring.start();
   return {
     url: server.url,
     async close() {
-      sampler.close();
-      metrics.hotTopics.close();
+      measuring.close();
       stream.close();
       await server.close();
+    },
+  };
+}
+
+/** What is measured all the time, so that it can be shown later. */
+function measure({ clock, metrics, state }: AdminOptions) {
+  const { counters, histograms, hotTopics } = metrics;
+  const lag = measureEventLoopLag(clock);
+  const sampler = new RateSampler({ clock, counters, lag, observeLag: (ms) => histograms.lag(ms) });
+  const figures = () => figuresOf({ clients: state.clients, counters, sampler });
+  const lastHour = new LastHourRecorder({ clock, figures });
+  const all = [sampler, lastHour, hotTopics];
+  return {
+    sampler,
+    lastHour,
+    start() {
+      for (const it of all) it.start();
+    },
+    close() {
+      for (const it of all) it.close();
     },
   };
 }

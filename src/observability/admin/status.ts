@@ -1,5 +1,6 @@
 /** The JSON of GET /status; `m2push status` reads it. Names are public: durations end in their unit, rates in PerSecond. */
 import type { FeedStatus } from "../../client-events/event-feed.js";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 import type { HotTopic } from "../metrics/hot-topics.js";
@@ -97,6 +98,7 @@ export interface Status {
   readonly slowestClients: readonly SlowClient[] | null;
   /** The PUB socket of [events] zmq; null = there is none. */
   readonly eventFeed: FeedStatus | null;
+  readonly webhooks: readonly WebhookStatus[];
 }
 
 export interface StatusParts {
@@ -135,6 +137,7 @@ export function statusOf(parts: StatusParts, isOperator: boolean): Status {
     hotTopics: isOperator ? hotTopics(metrics) : null,
     slowestClients: isOperator ? parts.slowestClients() : null,
     eventFeed: now.eventFeed ?? null,
+    webhooks: now.webhooks,
   };
 }
 

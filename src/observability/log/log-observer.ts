@@ -89,6 +89,8 @@ export class LogObserver {
         return event.result === "dropped" ? this.#spansDropped() : undefined;
       case "zmqConnectionLost":
         return this.#zmqConnectionLost(event);
+      case "webhookEventsLost":
+        return this.#webhookEventsLost(event);
       case "conditionBegan":
         return this.#conditionBegan(event);
       case "conditionEnded":
@@ -258,6 +260,13 @@ export class LogObserver {
     this.#throttle.run(`refused ${route} ${status}`, (suppressed) => {
       const fields = { event: "request_refused", server, route, status, reason: abbreviate(reason), suppressed };
       this.#log.info(fields, MESSAGES.requestRefused);
+    });
+  }
+
+  #webhookEventsLost({ webhook, count }: EventOf<"webhookEventsLost">): void {
+    this.#throttle.run(`webhook ${webhook}`, (suppressed) => {
+      const fields = { event: "webhook_events_lost", webhook, count, suppressed, fix: FIXES.webhookEventsLost };
+      this.#log.warn(fields, MESSAGES.webhookEventsLost);
     });
   }
 

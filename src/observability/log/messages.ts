@@ -27,6 +27,7 @@ export const MESSAGES = {
   zmqConnectionLost: "ZeroMQ connection lost",
   requestCompleted: "request completed",
   requestRefused: "request refused",
+  webhookEventsLost: "removed the oldest events that waited for a webhook",
   outputTooSlow: "dropped log lines: standard output is too slow",
   outputFailed: "dropped log lines: standard output could not be written",
 } as const;
@@ -35,6 +36,7 @@ export const MESSAGES = {
 export const FIXES = {
   idRepeated: "leave event ids to the hub, or let the publisher continue its numbering after a restart",
   keysEvicted: "raise [publish] max_keys, or lower idempotency_window to what publishers need",
+  webhookEventsLost: "start the receiver, or raise [events] max_pending or max_age",
   spansDropped: "let publishers sample fewer traces, or make the OpenTelemetry collector faster",
   identMismatch: "set [[mongrel2]] send_ident to the send_ident of the handler in Mongrel2's configuration",
 } as const;

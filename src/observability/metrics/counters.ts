@@ -22,6 +22,13 @@ export class LabelledCounter {
     return this.#counts.get(keyOf(values))?.count ?? 0;
   }
 
+  /** The sum of all combinations. */
+  get total(): number {
+    let total = 0;
+    for (const { count } of this.#counts.values()) total += count;
+    return total;
+  }
+
   [Symbol.iterator](): Iterator<{ readonly values: readonly string[]; readonly count: number }> {
     return this.#counts.values();
   }

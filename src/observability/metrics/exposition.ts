@@ -4,12 +4,13 @@
  * Names are public: they end in their base unit, and in _total where they only rise. Label values come from closed sets.
  */
 
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { LabelledCounter, ServerCounters } from "./counters.js";
 import { type Metric, one, type Row, register } from "./metric.js";
 import type { MetricsObserver } from "./metrics-observer.js";
 import { processMetrics } from "./process-metrics.js";
-import type { LimitUse, ServerSnapshot, Snapshot } from "./snapshot.js";
+import type { CompressionSnapshot, LimitUse, ServerSnapshot, Snapshot } from "./snapshot.js";
 
 export interface ExpositionOptions {
   readonly metrics: MetricsObserver;
@@ -62,6 +63,8 @@ export class Exposition {
         return number === undefined ? [] : [[[use.limit], number]];
       });
     const of = ["server"];
+    const webhooks = (value: (webhook: WebhookStatus) => number) => () =>
+      this.#now.webhooks.map((webhook): Row => [[webhook.name], value(webhook)]);
     return [
       ["gauge", "clients", "Connected clients.", of, servers(({ clients }) => clients)],
       [
@@ -147,6 +150,14 @@ export class Exposition {
         [],
         () => (this.#now.eventFeed ? [one(this.#now.eventFeed.subscribers)] : []),
       ],
+      ["gauge", "webhook_pending_events", "Events that wait for a webhook.", ["webhook"], webhooks((it) => it.pending)],
+      [
+        "gauge",
+        "webhook_oldest_seconds",
+        "Age of the oldest event that waits for a webhook.",
+        ["webhook"],
+        webhooks((it) => it.oldestSeconds),
+      ],
       [
         "gauge",
         "cluster_nodes",
@@ -170,9 +181,34 @@ export class Exposition {
     const servers = (value: (server: ServerCounters) => number) => () =>
       [...counters.servers].map(([name, server]): Row => [[name], value(server)]);
     const counts = (them: LabelledCounter) => () => [...them].map(({ values, count }): Row => [values, count]);
+    const webhooks = (value: (webhook: WebhookStatus) => number) => () =>
+      this.#now.webhooks.map((webhook): Row => [[webhook.name], value(webhook)]);
+    const encoded = (value: (counts: CompressionSnapshot["counts"][string]) => number) => () =>
+      Object.entries(this.#now.compression?.counts ?? {}).map(([name, it]): Row => [[name], value(it)]);
     const of = ["server"];
     const why = ["server", "reason"];
     return [
+      [
+        "counter",
+        "compressed_bodies_total",
+        "Copies of bodies sent to clients of compressed streams, by encoding (shared, own, stored).",
+        ["encoding"],
+        encoded(({ bodies }) => bodies),
+      ],
+      [
+        "counter",
+        "compression_plain_bytes_total",
+        "Size of these copies before compression.",
+        ["encoding"],
+        encoded(({ plainBytes }) => plainBytes),
+      ],
+      [
+        "counter",
+        "compression_wire_bytes_total",
+        "Size of these copies as they are sent.",
+        ["encoding"],
+        encoded(({ wireBytes }) => wireBytes),
+      ],
       ["counter", "connects_total", "Subscriptions of new clients.", of, servers(({ connects }) => connects)],
       [
         "counter",
@@ -313,6 +349,21 @@ export class Exposition {
         "Client events that slow subscribers of [events] zmq have lost, counted once for each. Absent over libzmq.",
         [],
         () => (typeof this.#now.eventFeed?.dropped === "number" ? [one(this.#now.eventFeed.dropped)] : []),
+      ],
+      [
+        "counter",
+        "webhook_events_sent_total",
+        "Events that a webhook has taken.",
+        ["webhook"],
+        webhooks((it) => it.sent),
+      ],
+      ["counter", "webhook_failures_total", "Failed webhook requests.", ["webhook"], webhooks((it) => it.failures)],
+      [
+        "counter",
+        "webhook_events_lost_total",
+        "Events that were removed before a webhook got them: there were too many, or they were too old.",
+        ["webhook"],
+        webhooks((it) => it.lost),
       ],
       [
         "counter",

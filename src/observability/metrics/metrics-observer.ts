@@ -111,6 +111,7 @@ export class MetricsObserver {
       // Not counted: the log has them, and the gauge m2push_condition reads the conditions that last.
       case "adoptionCompleted":
       case "identMismatch":
+      case "webhookEventsLost":
       case "zmqConnectionLost":
       case "conditionBegan":
       case "conditionEnded":

@@ -1,6 +1,7 @@
 /** The state of the running daemon at one moment, made for each reading of gauges, /readyz and /status. */
 
 import type { FeedStatus } from "../../client-events/event-feed.js";
+import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { NodeSnapshot } from "../../hub/node-state.js";
 import type { ActiveCondition } from "../../util/conditions.js";
 
@@ -24,6 +25,7 @@ export interface ServerSnapshot {
 
 /** A closed set: they are labels of metrics. The history is full in normal operation; the others are not. */
 export type LimitName =
+  | "compression_windows"
   | "descriptors"
   | "clients"
   | "pattern_cost"
@@ -53,6 +55,18 @@ export interface HistorySnapshot {
   readonly bytes: number;
 }
 
+/** Copies of bodies that were sent to clients of compressed streams. */
+interface EncodedCounts {
+  readonly bodies: number;
+  readonly plainBytes: number;
+  readonly wireBytes: number;
+}
+
+export interface CompressionSnapshot {
+  /** By encoding. */
+  readonly counts: Readonly<Record<string, EncodedCounts>>;
+}
+
 export interface Snapshot {
   readonly phase: "starting" | "running" | "stopping";
   /** When the daemon began, milliseconds since 1970. */
@@ -64,8 +78,11 @@ export interface Snapshot {
   readonly history: HistorySnapshot | undefined;
   /** The nodes that share the JetStream stream; undefined = no cluster. */
   readonly nodes: readonly NodeSnapshot[] | undefined;
+  /** Undefined until the hub has started. */
+  readonly compression: CompressionSnapshot | undefined;
   /** The PUB socket for client events; undefined = there is none. */
   readonly eventFeed: FeedStatus | undefined;
+  readonly webhooks: readonly WebhookStatus[];
   /** Conditions that last, the oldest first. */
   readonly conditions: readonly ActiveCondition[];
   readonly limits: readonly LimitUse[];

@@ -23,9 +23,12 @@ export function pagesToAdd(blocks: readonly EventBlock[], lastPage: () => number
 }
 
 /** For changing the log of kept events: consecutive blocks, which share pages of the index. */
-export function keptPages({ added, removedKeys }: Pick<KeptChange, "added" | "removedKeys">): number {
+export function keptPages(
+  { added, removedKeys, addedIds, freedIds }: Omit<KeptChange, "count" | "dropped" | "swept">,
+  lastPage: () => number,
+): number {
   const pages = added.reduce((sum, { stored }) => sum + Math.ceil((stored.length + PAGE_HEADER_BYTES) / PAGE_BYTES), 0);
-  return pages + indexPages(added.length + removedKeys.length, 0, () => 0);
+  return pages + indexPages(added.length + removedKeys.length, addedIds.length + freedIds.length, lastPage);
 }
 
 /** For writing blocks in the place of others. */

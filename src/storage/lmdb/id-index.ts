@@ -6,6 +6,9 @@ import type { EventBlock } from "./block.js";
 /** The key of the newest offset of an id that was used again. Ids contain no control characters. */
 const newestKey = (id: string): string => `\x01${id}`;
 
+/** The key of an id whose event is kept below the floor. */
+const keptKey = (id: string): string => `\x02${id}`;
+
 /** A database of LMDB. */
 export interface IdTable {
   get(id: string): number | undefined;
@@ -36,6 +39,21 @@ export class IdIndex {
   remove(id: string, offset: number): void {
     if (this.#ids.get(id) === offset) this.#ids.removeSync(id);
     else if (this.#ids.get(newestKey(id)) === offset) this.#ids.removeSync(newestKey(id));
+  }
+
+  /** Part of a transaction: the event of an id is kept. Of several with one id the newest counts. */
+  keep(id: string, offset: number): void {
+    this.#ids.putSync(keptKey(id), offset);
+  }
+
+  /** Part of a transaction: the event is not kept any longer. */
+  drop(id: string, offset: number): void {
+    if (this.#ids.get(keptKey(id)) === offset) this.#ids.removeSync(keptKey(id));
+  }
+
+  /** The offset of the kept event with this id. */
+  findKept(id: string): number | undefined {
+    return this.#ids.get(keptKey(id));
   }
 
   find(id: string, which: EqualIds): number | undefined {

@@ -12,25 +12,31 @@ import type { KeepPolicy } from "../../delivery/history.js";
 import type { Publication } from "../../protocol/publication.js";
 import {
   CRC_BYTES,
+  customIdOf,
   expiryOf,
   isIntact,
   MAX_BLOCK_BYTES,
   publicationOf,
-  publicationsBetween,
   type StoredEvent,
   sealed,
   storedEventsIn,
   topicsOf,
 } from "./block.js";
+import type { IdIndex } from "./id-index.js";
+import { type BlockTable, readBlocks } from "./read-blocks.js";
 
 /** A database of LMDB. */
-interface KeptTable {
-  getRange(range: { readonly start?: number; readonly limit?: number }): Iterable<{ key: number; value: Buffer }>;
+interface KeptTable extends BlockTable {
   putSync(key: number, block: Buffer): unknown;
   removeSync(key: number): unknown;
 }
 
 type DroppedEvent = Pick<Publication, "topics" | "offset">;
+
+interface PositionedId {
+  readonly id: string;
+  readonly offset: number;
+}
 
 /** A block to write. */
 interface NewBlock {
@@ -42,6 +48,9 @@ interface NewBlock {
 export interface KeptChange {
   readonly removedKeys: readonly number[];
   readonly added: readonly NewBlock[];
+  /** Publishers' own ids of the events that are added, and of those that are not kept any longer. */
+  readonly addedIds: readonly PositionedId[];
+  readonly freedIds: readonly PositionedId[];
   /** By how many events the log grows. */
   readonly count: number;
   /** Newest events of their topics that are dropped, because they have expired. */
@@ -53,13 +62,15 @@ export interface KeptChange {
 export class KeptLog {
   readonly #table: KeptTable;
   readonly #epoch: string;
+  readonly #ids: Pick<IdIndex, "keep" | "drop">;
   #count = 0;
   #swept = 0;
   /** When the present round of the sweep began: milliseconds since 1970. */
   #roundBeganAt = 0;
 
-  constructor(table: KeptTable, epoch: string) {
+  constructor(table: KeptTable, epoch: string, ids: Pick<IdIndex, "keep" | "drop">) {
     this.#table = table;
+    this.#ids = ids;
     this.#epoch = epoch;
     for (const { value } of table.getRange({})) for (const _ of storedEventsIn(value)) this.#count++;
   }
@@ -70,13 +81,17 @@ export class KeptLog {
   }
 
   /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
-  *read(after: number, through: number): Iterable<Publication | number> {
-    yield* publicationsBetween(this.#epoch, this.#table.getRange({ start: after + 1 }), after, through);
+  read(after: number, through: number, only?: readonly number[]): Iterable<Publication | number> {
+    return readBlocks(this.#epoch, this.#table, { after, through, only });
   }
 
   /** Adds events above all that are held, by rising offset. */
   add(records: BlockBuilder): KeptChange {
-    return { removedKeys: [], added: records.end(), count: records.count, dropped: [], swept: this.#swept };
+    const { count, customIds: addedIds } = records;
+    return {
+      ...{ removedKeys: [], added: records.end(), addedIds, freedIds: [] },
+      ...{ count, dropped: [], swept: this.#swept },
+    };
   }
 
   /**
@@ -118,6 +133,7 @@ export class KeptLog {
     isEnough: () => boolean,
   ): { readonly change: KeptChange; readonly reached: number | undefined } {
     const [builder, removedKeys, dropped]: [BlockBuilder, number[], DroppedEvent[]] = [new BlockBuilder(), [], []];
+    const freedIds: PositionedId[] = [];
     let freed = 0;
     let reached: number | undefined;
     for (const { key, value } of this.#table.getRange({ start: after + 1 })) {
@@ -127,13 +143,17 @@ export class KeptLog {
       if (live.length === records.length && records.length > 0) builder.endBlock();
       else {
         removedKeys.push(key);
+        for (const record of records) if (!live.includes(record)) freedIds.push(...customIdsOf(record));
         for (const record of live) builder.add(record);
       }
       if (!isEnough()) continue;
       reached = key;
       break;
     }
-    const change = { removedKeys, added: builder.end(), count: -freed, dropped, swept: this.#swept };
+    const change = {
+      ...{ removedKeys, added: builder.end(), addedIds: [], freedIds },
+      ...{ count: -freed, dropped, swept: this.#swept },
+    };
     return { change, reached };
   }
 
@@ -146,15 +166,23 @@ export class KeptLog {
   }
 
   /** Part of a transaction. */
-  write({ removedKeys, added }: KeptChange): void {
+  write({ removedKeys, added, addedIds, freedIds }: KeptChange): void {
     for (const key of removedKeys) this.#table.removeSync(key);
     for (const { key, stored } of added) this.#table.putSync(key, stored);
+    for (const { id, offset } of freedIds) this.#ids.drop(id, offset);
+    for (const { id, offset } of addedIds) this.#ids.keep(id, offset);
   }
 
   committed({ count, swept }: KeptChange): void {
     this.#count += count;
     this.#swept = swept;
   }
+}
+
+/** The publisher's own id of an event, if it has one. */
+function customIdsOf(record: StoredEvent): PositionedId[] {
+  const id = customIdOf(record);
+  return id === "" ? [] : [{ id, offset: record.offset }];
 }
 
 /** Joins records to blocks, and copies them at once: those that it is given may be LMDB's memory. */
@@ -165,9 +193,12 @@ export class BlockBuilder {
   #last = 0;
   /** Records so far. */
   count = 0;
+  /** Publishers' own ids of these records. */
+  readonly customIds: PositionedId[] = [];
 
   /** Offsets rise. */
-  add({ block, start, bytes, offset }: StoredEvent): void {
+  add(record: StoredEvent): void {
+    const { block, start, bytes, offset } = record;
     if (this.#usedBytes + bytes > this.#block.length) {
       this.endBlock();
       this.#block = Buffer.allocUnsafe(Math.max(MAX_BLOCK_BYTES, CRC_BYTES + bytes));
@@ -176,6 +207,7 @@ export class BlockBuilder {
     this.#usedBytes += bytes;
     this.#last = offset;
     this.count++;
+    this.customIds.push(...customIdsOf(record));
   }
 
   /** The next event begins a new block. */

@@ -307,13 +307,13 @@ export class LmdbHistory implements History {
   read(position: number, options: ReadOptions): HistoryPage {
     if (options.kept && position < this.floor) {
       const end = Math.min(options.through, this.floor);
-      return fillPage(this.#store.readKept(position, end), position, end, options);
+      return fillPage(this.#store.readKept(position, end, options.only), position, end, options);
     }
     // The tail may hold trimmed events.
     const after = Math.max(position, this.floor);
     if (after >= this.#tail.floor) return this.#tail.read(after, options);
     const through = Math.min(options.through, this.#tail.floor);
-    return fillPage(this.#store.read(after, through), after, through, { ...options, through });
+    return fillPage(this.#store.read(after, through, options.only), after, through, { ...options, through });
   }
 
   keep(policy: KeepPolicy): void {
@@ -324,6 +324,11 @@ export class LmdbHistory implements History {
     }
   }
 
+  /** Adds kept events of another history (LmdbStore.addKept). Throws errors of LMDB. */
+  addKept(publications: readonly Publication[]): void {
+    this.#store.addKept(publications);
+  }
+
   onRepeatedId(listener: (topic: string) => void): void {
     this.#notifyRepeatedId = listener;
   }
@@ -332,7 +337,7 @@ export class LmdbHistory implements History {
     // Stored events are older than those in the tail only. An id is removed with its event, so one of the two suffices.
     const held = [this.#store.find(id, which), this.#tail.find(id, which)];
     const [stored, recent] = held.map((it) => (it !== undefined && it > this.floor ? it : undefined));
-    return which === "newest" ? (recent ?? stored) : (stored ?? recent);
+    return (which === "newest" ? (recent ?? stored) : (stored ?? recent)) ?? this.#store.findKept(id);
   }
 
   async close(): Promise<void> {

@@ -20,10 +20,9 @@ import { OffsetRanges } from "../offset-ranges.js";
 import { AgeIndex } from "./age-index.js";
 import {
   customIdOf,
-  type EventBlock,
+  EventBlock,
   isFinal,
   isIntact,
-  publicationsBetween,
   removalOf,
   type StoredEvent,
   storedEventsIn,
@@ -36,6 +35,7 @@ import { IdIndex } from "./id-index.js";
 import { BlockBuilder, type KeptChange, KeptLog } from "./kept-log.js";
 import { KeyTable } from "./key-table.js";
 import { LmdbSpace, lastPageOf } from "./lmdb-space.js";
+import { readBlocks } from "./read-blocks.js";
 
 export interface LmdbStoreOptions extends HistoryLimits {
   /**
@@ -47,6 +47,11 @@ export interface LmdbStoreOptions extends HistoryLimits {
   readonly mapSize?: number;
   /** Epoch and offsets of new data; absent = a new epoch. */
   readonly archiveHeader?: ArchiveHeader;
+  /**
+   * How many offsets above the highest one are lost: those of the daemon that the file is a copy of. Later processes do not give them out,
+   * and readers from below get a gap. Absent = none.
+   */
+  readonly reservedOffsets?: number;
 }
 
 const VERSION = 2;
@@ -92,6 +97,8 @@ export class LmdbStore {
   #damagedBlocks = 0;
   /** Offsets up to this one count as given out from the next start on. */
   #reservedOffset = 0;
+  /** Events up to this offset, above those that were stored when the file was restored, are lost; 0 = it never was. */
+  readonly #lostOffset: number;
   readonly #space: LmdbSpace;
   #version = VERSION;
   /** Whether the file is marked as in use, so that the next process detects an unclean shutdown. */
@@ -128,6 +135,8 @@ export class LmdbStore {
     const newest = Math.max(this.#scan(file), this.#floor, Number(this.#meta.get("last") ?? 0));
     this.hadUncleanShutdown = this.#meta.get("closed") === 0;
     this.last = this.hadUncleanShutdown ? newest + UNCLEAN_SHUTDOWN_SKIP_OFFSETS : newest;
+    this.#lostOffset = Number(this.#meta.get("lost") ?? 0);
+    if (options.reservedOffsets) this.#reservedOffset = this.last + options.reservedOffsets;
   }
 
   /** See History. */
@@ -159,7 +168,7 @@ export class LmdbStore {
     });
     this.#isMarkedOpen = true;
     if (!this.#keys) this.#createKeys();
-    this.#createKept();
+    if (this.#keepPolicy?.isNeeded) this.#createKept();
   }
 
   #createKeys(): void {
@@ -178,19 +187,39 @@ export class LmdbStore {
   /** See History. */
   keep(policy: KeepPolicy): void {
     this.#keepPolicy = policy;
-    this.#createKept();
+    if (policy.isNeeded) this.#createKept();
   }
 
-  #createKept(): void {
-    if (this.#kept || !this.#keepPolicy?.isNeeded) return;
+  #createKept(): KeptLog {
+    if (this.#kept) return this.#kept;
     this.#space.claim(BASE_PAGES);
     const kept = this.#openKept();
     this.#transact(BASE_PAGES, () => this.#meta.putSync("kept", 1));
     this.#kept = kept;
+    return kept;
+  }
+
+  /** Adds kept events of another history, by rising offset and below the floor of this one: all of them, or none, and throws. */
+  addKept(publications: readonly Publication[]): void {
+    const kept = this.#createKept();
+    const records = new BlockBuilder();
+    let hasNewFlags = false;
+    for (const publication of publications) {
+      const block = new EventBlock(this.epoch, publication);
+      hasNewFlags ||= block.hasNewFlags;
+      for (const record of storedEventsIn(block.stored)) records.add(record);
+    }
+    if (hasNewFlags && this.#version < FLAGS_VERSION) this.#setVersion();
+    this.#changeKept(kept.add(records));
+  }
+
+  #setVersion(): void {
+    this.#transact(BASE_PAGES, () => this.#meta.putSync("version", FLAGS_VERSION));
+    this.#version = FLAGS_VERSION;
   }
 
   #openKept(): KeptLog {
-    return new KeptLog(this.#root.openDB<Buffer, number>({ name: "kept", encoding: "binary" }), this.epoch);
+    return new KeptLog(this.#root.openDB<Buffer, number>({ name: "kept", encoding: "binary" }), this.epoch, this.#ids);
   }
 
   /** Kept events, those included that wait for the sweep. */
@@ -199,9 +228,9 @@ export class LmdbStore {
   }
 
   /** The kept events above one offset up to another; as read(). */
-  *readKept(after: number, through: number): Iterable<Publication | number> {
+  *readKept(after: number, through: number, only?: readonly number[]): Iterable<Publication | number> {
     this.#space.assertNotTruncated();
-    if (this.#kept) yield* this.#kept.read(after, through);
+    if (this.#kept) yield* this.#kept.read(after, through, only);
   }
 
   /** Goes on to remove the kept events that nobody may read any more. Returns their number. Throws as probe() does. */
@@ -214,7 +243,11 @@ export class LmdbStore {
   }
 
   #changeKept(change: KeptChange): void {
-    if (change.removedKeys.length > 0) this.#transact(keptPages(change), () => this.#kept?.write(change));
+    if (change.removedKeys.length + change.added.length > 0)
+      this.#transact(
+        keptPages(change, () => this.#lastPage),
+        () => this.#kept?.write(change),
+      );
     this.#kept?.committed(change);
     for (const { topics, offset } of change.dropped) this.#keepPolicy?.dropped(topics, offset);
   }
@@ -264,10 +297,20 @@ export class LmdbStore {
     return repeated;
   }
 
-  /** The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. */
-  *read(after: number, through: number): Iterable<Publication | number> {
+  /**
+   * The events above one offset up to another; a number stands for a damaged block, whose events end at that offset. `only`: those of these
+   * offsets (rising).
+   */
+  *read(after: number, through: number, only?: readonly number[]): Iterable<Publication | number> {
     this.#space.assertNotTruncated();
-    yield* publicationsBetween(this.epoch, this.#blocks.getRange({ start: after + 1 }), after, through);
+    const between = (from: number, to: number) =>
+      readBlocks(this.epoch, this.#blocks, { after: from, through: to, only });
+    const lost = this.#lostOffset;
+    if (after < lost && lost <= through) {
+      yield* between(after, lost);
+      yield lost;
+    }
+    yield* between(Math.max(after, lost <= through ? lost : 0), through);
   }
 
   /** The offset of the oldest or newest event with this id. */
@@ -276,6 +319,12 @@ export class LmdbStore {
     this.#space.assertNotTruncated();
     if (ownOffset === undefined) return this.#ids.find(id, which);
     return this.#heldOffsets.has(ownOffset) ? ownOffset : undefined;
+  }
+
+  /** The offset of the kept event with this id, which is the publisher's own. */
+  findKept(id: string): number | undefined {
+    this.#space.assertNotTruncated();
+    return this.#kept && this.#ids.findKept(id);
   }
 
   get #lastPage(): number {
@@ -326,7 +375,7 @@ export class LmdbStore {
     if (trimmable.events === 0 && trimmable.keys.length === 0) return 0;
     const kept = trimmable.kept.count > 0 ? this.#kept?.add(trimmable.kept) : undefined;
     const ownPages = indexPages(trimmable.keys.length, trimmable.customIds.length, () => this.#lastPage);
-    const pages = ownPages + (kept ? keptPages(kept) : 0);
+    const pages = ownPages + (kept ? keptPages(kept, () => this.#lastPage) : 0);
     if (maxEvents > SMALL_TRIM_EVENTS && !this.#space.canClaim(pages)) return this.trim(SMALL_TRIM_EVENTS);
     this.#transact(pages, () => {
       for (const key of trimmable.keys) this.#blocks.removeSync(key);
@@ -398,6 +447,7 @@ export class LmdbStore {
     try {
       this.#transact(BASE_PAGES, () => {
         this.#meta.putSync("last", Math.max(last, this.#reservedOffset));
+        if (this.#options.reservedOffsets) this.#meta.putSync("lost", this.#reservedOffset);
         this.#meta.putSync("closed", 1);
       });
     } finally {

@@ -7,6 +7,8 @@ import type { Publication } from "../../protocol/publication.js";
 
 export class KeptEvents {
   readonly #events = new Map<number, Publication>();
+  /** The newest event of each id. */
+  readonly #offsets = new Map<string, number>();
   /** The present round of the sweep. */
   #round: IterableIterator<Publication> | undefined;
   /** The present removal. */
@@ -19,8 +21,21 @@ export class KeptEvents {
   /** Keeps an event above all others if the policy says so. `now`: milliseconds since 1970. */
   add(publication: Publication, policy: KeepPolicy, now: number): void {
     const { topics, offset } = publication;
-    if (policy.isKept(topics, offset)) this.#events.set(offset, publication);
+    if (policy.isKept(topics, offset)) {
+      this.#events.set(offset, publication);
+      this.#offsets.set(publication.id, offset);
+    }
     if (this.#events.size > 0) this.#sweep(policy, now);
+  }
+
+  /** The offset of the event with this id. */
+  find(id: string): number | undefined {
+    return this.#offsets.get(id);
+  }
+
+  #delete({ id, offset }: Publication): void {
+    this.#events.delete(offset);
+    if (this.#offsets.get(id) === offset) this.#offsets.delete(id);
   }
 
   /** Those above one offset up to another. */
@@ -42,7 +57,7 @@ export class KeptEvents {
     for (let step = 1; ; step++) {
       const { value, done } = this.#removal.next();
       if (done) return undefined;
-      if (isRemoved(value)) this.#events.delete(value.offset);
+      if (isRemoved(value)) this.#delete(value);
       if (step === most) return value.offset;
     }
   }
@@ -56,7 +71,7 @@ export class KeptEvents {
     }
     const isKept = policy.isKept(value.topics, value.offset);
     if (isKept && (value.expiresAt === undefined || value.expiresAt > now)) return;
-    this.#events.delete(value.offset);
+    this.#delete(value);
     if (isKept) policy.dropped(value.topics, value.offset);
   }
 }

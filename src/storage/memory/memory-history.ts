@@ -11,6 +11,7 @@ import type { Clock } from "../../util/clock.js";
 import { firstIndex } from "../../util/first-index.js";
 import { CustomIds } from "../custom-ids.js";
 import { AgeIndex } from "../lmdb/age-index.js";
+import { offsetsBetween } from "../lmdb/read-blocks.js";
 import { KeptEvents } from "./kept-events.js";
 
 export interface HistoryLimits {
@@ -124,7 +125,18 @@ export class MemoryHistory implements History {
       const end = Math.min(options.through, this.#floor);
       return fillPage(this.#kept.read(after, end), after, end, options);
     }
-    return fillPage(this.#publicationsFrom(this.#indexAfter(after)), after, this.#last, options);
+    const { only, through } = options;
+    const publications = only
+      ? this.#publicationsAt(offsetsBetween(only, after, through))
+      : this.#publicationsFrom(this.#indexAfter(after));
+    return fillPage(publications, after, this.#last, options);
+  }
+
+  *#publicationsAt(offsets: readonly number[]): Iterable<Publication> {
+    for (const offset of offsets) {
+      const publication = this.#publications[this.#indexAfter(offset - 1)];
+      if (publication?.offset === offset && publication.bytes !== REMOVED_BYTES) yield publication;
+    }
   }
 
   *#publicationsFrom(index: number): Iterable<Publication> {
@@ -140,9 +152,8 @@ export class MemoryHistory implements History {
 
   find(id: string, which: EqualIds = "oldest"): number | undefined {
     const offset = offsetOf(this.epoch, id) ?? this.#ids.find(id, which);
-    return offset === undefined || this.#publications[this.#indexAfter(offset - 1)]?.offset !== offset
-      ? undefined
-      : offset;
+    const isStored = offset !== undefined && this.#publications[this.#indexAfter(offset - 1)]?.offset === offset;
+    return isStored ? offset : this.#kept.find(id);
   }
 
   findKey(hash: string): KeyEntry | undefined {

@@ -8,7 +8,8 @@ import { offsetOf } from "../../protocol/position.js";
 import type { Publication } from "../../protocol/publication.js";
 import { firstIndex } from "../../util/first-index.js";
 import { CustomIds } from "../custom-ids.js";
-import { EventBlock } from "../lmdb/block.js";
+import { EventBlock, publicationsAt } from "../lmdb/block.js";
+import { offsetsBetween } from "../lmdb/read-blocks.js";
 
 /** Limits of the committed events in the tail. */
 const MAX_EVENTS = 20_000;
@@ -95,7 +96,11 @@ export class Tail {
   }
 
   read(after: number, options: ReadOptions): HistoryPage {
-    return fillPage(this.#publicationsAfter(after), after, this.#last, options);
+    const { only, through } = options;
+    const publications = only
+      ? this.#publicationsAt(offsetsBetween(only, after, through))
+      : this.#publicationsAfter(after);
+    return fillPage(publications, after, this.#last, options);
   }
 
   find(id: string, which: EqualIds): number | undefined {
@@ -110,6 +115,16 @@ export class Tail {
       for (const publication of this.#blocks[place]?.publications ?? []) {
         if (publication.offset > after) yield publication;
       }
+    }
+  }
+
+  *#publicationsAt(offsets: readonly number[]): Iterable<Publication> {
+    for (let at = 0; at < offsets.length; ) {
+      const block = this.#blocks[this.#blockIndex(offsets[at] as number)];
+      if (!block) return;
+      const end = firstIndex(at, offsets.length, (index) => (offsets[index] as number) <= block.last);
+      yield* publicationsAt(this.#epoch, block.stored, offsets.slice(at, end));
+      at = end;
     }
   }
 

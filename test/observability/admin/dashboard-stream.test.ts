@@ -57,10 +57,12 @@ async function start() {
     clock,
     recentConnections,
     come,
-    feed: new DashboardStream({ clock, recentConnections, status }),
+    feed: new DashboardStream({ clock, recentConnections, status, lastHour: () => HOUR }),
     looks: () => looks,
   };
 }
+
+const HOUR = { figures: ["clients"], samples: [[1, 7]] } as const;
 
 const gone = (watcher: Watcher) => new Promise((resolve) => watcher.once("close", resolve).destroy());
 
@@ -71,8 +73,10 @@ describe("DashboardStream", () => {
     feed.watch(watcher);
     assert.equal(watcher.reports.length, 1);
     assert.equal(watcher.reports[0]?.status.m2push, "1.2.3");
+    assert.deepEqual(watcher.reports[0]?.hour, HOUR);
     clock.advance(3000);
     assert.equal(watcher.reports.length, 4);
+    assert.ok(watcher.reports.slice(1).every(({ hour }) => hour === undefined));
     feed.close();
   });
 

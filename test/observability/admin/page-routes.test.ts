@@ -27,7 +27,10 @@ describe("pageRoutes", () => {
       ...[...html.matchAll(/<(?:link|script|img)[^>]* (?:src|href)="([^"]*)"/g)].map(([, address = ""]) => address),
       ...[...script.matchAll(/ from "\.\/([^"]*)"/g)].map(([, address = ""]) => address),
     ].filter((address) => !address.startsWith("data:"));
-    assert.deepEqual(loaded.sort(), ["chart.js", "dashboard.js", "style.css"]);
+    assert.deepEqual(loaded.sort(), [
+      ...["chart.css", "chart.js", "dashboard-samples.js", "dashboard-tables.js"],
+      ...["dashboard.css", "dashboard.js", "style.css"],
+    ]);
     const types = { ".js": "text/javascript; charset=utf-8", css: "text/css; charset=utf-8" };
     for (const address of loaded) {
       const { status, type } = await get(`/${address}`);

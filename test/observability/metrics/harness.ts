@@ -45,8 +45,10 @@ export const snapshotOf = (changes: Partial<Snapshot> = {}): Snapshot => ({
   history: { epoch: "e", last: 7, floor: 2, count: 5, kept: 1, bytes: 100, keys: 3 },
   conditions: [],
   nodes: undefined,
+  compression: undefined,
   limits: [],
   eventFeed: undefined,
+  webhooks: [],
   ...changes,
 });
 
