@@ -29,16 +29,21 @@ const WORDS =
     " ",
   );
 const text = (words: number) => Array.from({ length: words }, () => WORDS[random(WORDS.length)]).join(" ");
-const price = () => (random(100_000) / 100).toFixed(2);
+
+const SYMBOLS = 40;
+const prices = Array.from({ length: SYMBOLS }, () => 50 + random(200));
+/** Prices walk, and times rise. */
+function tick(at: number): string {
+  const symbol = random(SYMBOLS);
+  const change = (random(200) - 100) / 100;
+  const moved = (prices[symbol] ?? 0) + change;
+  prices[symbol] = moved;
+  const time = new Date(1_796_000_000_000 + at * 50).toISOString();
+  return JSON.stringify({ symbol: `SYM${symbol}`, price: moved.toFixed(2), change, volume: random(10_000), time });
+}
 
 const KINDS: Readonly<Record<string, (at: number) => string>> = {
-  "ticker 128 B": (at) =>
-    JSON.stringify({
-      symbol: `SYM${random(40)}`,
-      price: price(),
-      volume: random(10_000),
-      time: `2026-12-01T10:${10 + (at % 50)}:${10 + random(50)}.${random(1000)}Z`,
-    }),
+  "ticker 128 B": tick,
   "chat 265 B": () =>
     JSON.stringify({ user: `user-${random(500)}`, room: `room-${random(20)}`, text: text(30 + random(12)) }),
   "deltas 209 B": (at) =>

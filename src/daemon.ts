@@ -11,6 +11,7 @@
  *   hub.subscribe             delivery/server-delivery.open   mongrel2/mongrel2-link         protocol/reply -> zmq (the only sender)
  */
 
+import { configSchema } from "./config/config-schema.js";
 import { restartKeys } from "./config/restart-keys.js";
 import type { Config } from "./config/schema.js";
 import { applyTopicRules } from "./daemon/apply-topic-rules.js";
@@ -29,6 +30,7 @@ import { startObservers } from "./daemon/start-observers.js";
 import { startTraces } from "./daemon/start-traces.js";
 import { type M2pushError, ProtocolError } from "./errors.js";
 import { App, hubUrl } from "./http/app.js";
+import { describeHub } from "./http/docs/describe-hub.js";
 import { Presence } from "./http/mercure/presence.js";
 import { Router } from "./http/router.js";
 import { Hub } from "./hub/hub.js";
@@ -225,6 +227,7 @@ async function startAdminServer(context: DaemonContext): Promise<void> {
     ...{ version: packageVersion(), metrics, recentConnections: recent, state, clock },
     droppedLogLines: () => droppedLines(log),
     hub: started(hub, "the hub"),
+    documents: { configSchema, hub: () => context.app && describeHub(initial.hub.origin, context.app.routes) },
     revocations: started(context.revocations, "the hub"),
     base: hubUrl(initial),
     cap: started(caps, "connection caps").admin,

@@ -10,6 +10,11 @@
  * a client that leaves the audience comes back as a waiter; a body that cannot be shared ends the segment of all; and a segment is bounded in bytes and
  * time, whatever happens.
  *
+ * A segment that begins because members wait need not begin with nothing: a window is what a client has decoded last, whichever way it was
+ * encoded. What all members were sent since the last one joined (the tail) is in the windows of all, so the deflater is given that first. The
+ * tail ends whenever something is sent to one member alone, or something that must not be referred to. A segment that begins because the last one
+ * was long enough begins with nothing: then a member that has lost something is right again.
+ *
  * Riders are the members below an index, so that a segment begins, or ends for all, with one assignment.
  */
 import type { Interest } from "../matching/interest.js";
@@ -26,26 +31,34 @@ const MIN_KEPT_WINDOW_MEMBERS = 4;
 /** The longest segment: bytes before compression, and time. */
 const MAX_SEGMENT_BYTES = 262_144;
 const MAX_SEGMENT_MS = 300_000;
+/** What is kept of the tail, bytes: more hardly makes bodies smaller, and giving it to the deflater takes time. */
+const MAX_TAIL_BYTES = 2048;
 
-/** The present segment. */
-interface Segment {
+/** What the deflater begins a segment with. */
+type Start = "empty" | "tail";
+
+/** Since a segment began with nothing: all that a window may hold. */
+interface History {
   /** Clock.monotonic(). */
   readonly since: number;
   /** Before compression. */
   bytes: number;
-  /** What a restart costs a rider: about the first body again, bytes. */
-  readonly restartBytes: number;
-  /** What waiters were sent more than riders, bytes. */
-  waitedBytes: number;
 }
 
 export class CompressedAudience<M extends Member = Member> extends Audience<M> implements WindowOwner {
   override readonly isCompressed = true;
   readonly #compression: Compression;
   #window: Window | undefined;
-  /** Undefined = no member rides. */
-  #segment: Segment | undefined;
   #riders = 0;
+  /** Undefined = no segment has begun yet. */
+  #history: History | undefined;
+  /** What waiters were sent more than riders in this segment, bytes. */
+  #waitedBytes = 0;
+  /** The size of the last shared body. */
+  #sharedBytes = 0;
+  /** What all members were sent last, oldest first; empty while all ride. */
+  #tail: Buffer[] = [];
+  #tailBytes = 0;
 
   constructor(interest: Interest, base: string, outlet: Outlet, now: number, compression: Compression) {
     super(interest, base, outlet, now);
@@ -59,8 +72,13 @@ export class CompressedAudience<M extends Member = Member> extends Audience<M> i
 
   // ---- Members --------------------------------------------------------------------------------------------------------
 
+  override add(member: M): void {
+    this.#endTail();
+    super.add(member);
+  }
+
   override remove(member: M): void {
-    this.leaveRide(member);
+    this.#unseat(member);
     super.remove(member);
     if (this.size === 0) this.#releaseWindow();
   }
@@ -71,6 +89,12 @@ export class CompressedAudience<M extends Member = Member> extends Audience<M> i
   }
 
   override leaveRide(member: M): void {
+    if (member.slot < 0) return;
+    this.#endTail();
+    this.#unseat(member);
+  }
+
+  #unseat(member: M): void {
     if (member.slot < 0 || member.slot >= this.#riders) return;
     this.#riders--;
     this.exchange(member.slot, this.#riders);
@@ -79,7 +103,11 @@ export class CompressedAudience<M extends Member = Member> extends Audience<M> i
   /** Ends the segment of all. */
   #endSegment(): void {
     this.#riders = 0;
-    this.#segment = undefined;
+  }
+
+  #endTail(): void {
+    this.#tail = [];
+    this.#tailBytes = 0;
   }
 
   // ---- Encoding -------------------------------------------------------------------------------------------------------
@@ -99,41 +127,70 @@ export class CompressedAudience<M extends Member = Member> extends Audience<M> i
 
   /** The body for the riders; undefined = no member rides, and all must be sent the body alone. */
   ride(body: PlainBody): Buffer | undefined {
+    const shared = this.#encode(body);
+    if (!shared) this.#endSegment();
+    this.#follow(body);
+    return shared;
+  }
+
+  #encode(body: PlainBody): Buffer | undefined {
     const window = this.#windowFor(body);
-    const isNew = this.#isSegmentDue(body);
-    if (window && isNew) window.deflater.restart();
-    const shared = window && this.#compression.shared(window, body);
-    if (!window || !shared) {
-      this.#endSegment();
-      return undefined;
-    }
-    const now = this.#compression.clock.monotonic();
-    window.usedAt = now;
-    if (isNew) this.#beginSegment(now, shared.length);
+    const start = this.#dueStart(body);
+    if (!window || (start && !this.#restart(window, start))) return undefined;
+    const shared = this.#compression.shared(window, body);
+    if (!shared) return undefined;
+    window.usedAt = this.#compression.clock.monotonic();
+    if (start) this.#beginSegment(start);
     this.#rode(body, shared.length);
     return shared;
   }
 
-  #beginSegment(now: number, restartBytes: number): void {
+  #restart(window: Window, start: Start): boolean {
+    window.deflater.restart();
+    return start === "empty" || this.#compression.prime(window, Buffer.concat(this.#tail));
+  }
+
+  #beginSegment(start: Start): void {
     this.#riders = this.size;
-    this.#segment = { since: now, bytes: 0, restartBytes, waitedBytes: 0 };
+    this.#waitedBytes = 0;
+    if (start === "empty") this.#history = { since: this.#compression.clock.monotonic(), bytes: 0 };
   }
 
   #rode({ bytes }: PlainBody, sharedBytes: number): void {
-    const segment = this.#segment as Segment;
-    segment.bytes += bytes;
-    segment.waitedBytes += (this.size - this.#riders) * Math.max(0, bytes - sharedBytes);
+    if (this.#history) this.#history.bytes += bytes;
+    this.#waitedBytes += (this.size - this.#riders) * Math.max(0, bytes - sharedBytes);
+    this.#sharedBytes = sharedBytes;
     this.#compression.count("shared", this.#riders, bytes, sharedBytes);
     this.debitMembers(0, this.#riders, sharedBytes);
   }
 
-  /** A new one is due when waiters have been sent as much more as it costs the riders: at most twice the bytes of the best moment. */
-  #isSegmentDue({ events }: PlainBody): boolean {
-    const segment = this.#segment;
-    if (segment === undefined || this.#riders === 0 || segment.bytes >= MAX_SEGMENT_BYTES) return true;
-    if (events === 0) return false;
-    if (segment.waitedBytes >= this.#riders * segment.restartBytes && this.#riders < this.size) return true;
-    return this.#compression.clock.monotonic() - segment.since >= MAX_SEGMENT_MS;
+  /** A body is sent to all members, to each in one way or another. */
+  #follow(body: PlainBody): void {
+    const isNeeded = this.#window !== undefined && this.#riders < this.size;
+    if (!isNeeded || !this.#compression.permits(body.isPrivate) || body.bytes > MAX_TAIL_BYTES) {
+      this.#endTail();
+      return;
+    }
+    this.#tail.push(body.body());
+    this.#tailBytes += body.bytes;
+    while (this.#tailBytes > MAX_TAIL_BYTES) this.#tailBytes -= this.#tail.shift()?.length ?? 0;
+  }
+
+  /**
+   * How a segment begins with this body; undefined = the last one goes on. Members have waited long enough when they have been sent as much more
+   * as a new segment costs the riders (measured: with a tail about one shared body each, without one a plain body): that is at most twice the
+   * bytes of the best moment.
+   */
+  #dueStart({ bytes, events }: PlainBody): Start | undefined {
+    const { clock } = this.#compression;
+    const history = this.#history;
+    if (history && (history.bytes >= MAX_SEGMENT_BYTES || clock.monotonic() - history.since >= MAX_SEGMENT_MS))
+      return "empty";
+    const start = history && this.#tail.length > 0 ? "tail" : "empty";
+    if (this.#riders === 0) return start;
+    if (events === 0 || this.#riders === this.size) return undefined;
+    const costBytes = start === "tail" ? this.#sharedBytes : bytes;
+    return this.#waitedBytes >= this.#riders * costBytes ? start : undefined;
   }
 
   /** A heartbeat goes through the window while members ride, and is no reason for a segment. */
@@ -151,6 +208,7 @@ export class CompressedAudience<M extends Member = Member> extends Audience<M> i
   windowLost(): void {
     this.#window = undefined;
     this.#endSegment();
+    this.#endTail();
   }
 
   #releaseWindow(): void {

@@ -116,6 +116,14 @@ export class Compression {
     return this.#spend(body.bytes) ? this.#guarded(() => deflater.compress(body.body())) : undefined;
   }
 
+  /**
+   * Gives a window that was restarted the last events that all its clients have, however these were encoded: bodies may refer to them. False =
+   * this flush has compressed enough, or zlib has failed.
+   */
+  prime({ deflater }: Window, events: Buffer): boolean {
+    return this.#spend(events.length) && this.#guarded(() => deflater.compress(events)) !== undefined;
+  }
+
   /** Encodes a body so that it needs no window. */
   alone(body: PlainBody): { readonly wire: Buffer; readonly encoding: Encoding } {
     const plain = body.body();

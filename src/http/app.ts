@@ -1,5 +1,6 @@
 /** The HTTP application: the table of routes, and the settings that a reload changes. */
 
+import { documented, headDocs, type OperationDocs } from "../api-docs/operation.js";
 import type { Config } from "../config/schema.js";
 import type { History } from "../delivery/history.js";
 import { type M2pushError, tooManyRequests } from "../errors.js";
@@ -23,11 +24,21 @@ import type { TrustedIssuer } from "./auth/trusted-issuer.js";
 import { createVerifiers } from "./auth/verifiers.js";
 import { CompileQueue } from "./compile-queue.js";
 import { type CorsHeaders, corsHeaders, preflightHeaders } from "./cors.js";
+import {
+  CHANGE_TOPICS_DOCS,
+  METADATA_DOCS,
+  PUBLISH_DOCS,
+  QUERY_DOCS,
+  REMOVE_DOCS,
+  STREAM_DOCS,
+  SUBSCRIBE_DOCS,
+  subscriptionsDocs,
+} from "./docs/hub-docs.js";
 import { httpDate } from "./http-date.js";
 import { LargeBodyQueue } from "./large-body-queue.js";
 import { Dialects } from "./mercure/dialects.js";
 import type { Presence } from "./mercure/presence.js";
-import type { Route, RouteMethod } from "./route-table.js";
+import type { DocumentedRoute, RouteMethod, RouteTemplate } from "./route-table.js";
 import { metadataPath, metadataResponse } from "./routes/metadata.js";
 import { type PublishDeps, PublishRoute } from "./routes/publish.js";
 import { RemoveRoute } from "./routes/remove.js";
@@ -72,7 +83,8 @@ export interface AppDeps {
 export const hubUrl = ({ hub: { origin, path } }: Config): string => origin + path;
 
 export class App {
-  readonly routes: ReadonlyMap<string, Route>;
+  /** By exact path, or by the beginning of a path; each method with its documentation. */
+  readonly routes: ReadonlyMap<string, DocumentedRoute>;
   readonly #deps: AppDeps;
   readonly #dialects: Dialects;
   readonly #date: () => string;
@@ -135,7 +147,8 @@ export class App {
     return { Date: this.#date(), ...(isPrivate && { "Cache-Control": "private" }), ...cors };
   }
 
-  #routes(config: Config): Map<string, Route> {
+  /** Long because it is the table of the routes. */
+  #routes(config: Config): Map<string, DocumentedRoute> {
     const { hub, clock, presence, publisher, remover, history, rejected = () => {} } = this.#deps;
     const { path } = config.hub;
     const [base, dialects, settings, date] = [hubUrl(config), this.#dialects, this.#settings, this.#date];
@@ -157,33 +170,61 @@ export class App {
     const streams = `${path}/streams/`;
     const change = changes.changeAnywhere.bind(changes);
     const patch = new StreamsRoute({ path: streams, base, settings, change }).handle;
-    const subscriptions = this.#route(`${path}/subscriptions`, { GET: list, HEAD: list }, true);
-    const routes = new Map([
-      [config.stream.path, this.#route(config.stream.path, { GET: stream, HEAD: stream })],
+    const name = `${path}/subscriptions`;
+    const lists = (docs: OperationDocs) => getAndHead(docs, list);
+    const routes = new Map<string, DocumentedRoute>([
+      [config.stream.path, this.#route(config.stream.path, getAndHead(STREAM_DOCS, stream))],
       [
         path,
-        this.#route(path, { GET: subscribe, HEAD: subscribe, QUERY: subscribe, POST: publish, DELETE: remove }, true),
+        this.#route(
+          path,
+          {
+            ...getAndHead(SUBSCRIBE_DOCS, subscribe),
+            QUERY: documented(QUERY_DOCS, subscribe),
+            POST: documented(PUBLISH_DOCS, publish),
+            DELETE: documented(REMOVE_DOCS, remove),
+          },
+          { persists: true },
+        ),
       ],
-      [streams, this.#route(streams, { PATCH: patch }, true)],
-      [`${path}/subscriptions`, subscriptions],
-      [`${path}/subscriptions/`, subscriptions],
+      [
+        streams,
+        this.#route(
+          streams,
+          { PATCH: documented(CHANGE_TOPICS_DOCS, patch) },
+          { persists: true, templates: [{ path: "{name}" }] },
+        ),
+      ],
+      [name, this.#route(name, lists(subscriptionsDocs("listSubscriptions", [])), { persists: true })],
+      [
+        `${name}/`,
+        this.#route(name, lists(subscriptionsDocs("listSubscriptionsBelow", [])), {
+          persists: true,
+          templates: subscriptionTemplates(dialects),
+        }),
+      ],
     ]);
     // Clients recognize a hub that supports 0.x only by the absence of this route.
     if (dialects.serves("draft-08")) {
       const issuers = [config.auth.issuer, ...config.issuer.map(({ issuer = "" }) => issuer)].filter((it) => it !== "");
       const get = metadataResponse({ resource: base, issuers });
-      routes.set(metadataPath(path), this.#route(metadataPath(path), { GET: get, HEAD: get }, true));
+      const methods = getAndHead(METADATA_DOCS, get);
+      routes.set(metadataPath(path), this.#route(metadataPath(path), methods, { persists: true }));
     }
     return routes;
   }
 
-  #route(name: string, methods: Readonly<Record<string, RouteMethod>>, optionsPersist?: true): Route {
+  #route(
+    name: string,
+    methods: DocumentedRoute["methods"],
+    { persists, templates }: { persists?: true; templates?: readonly RouteTemplate[] } = {},
+  ): DocumentedRoute {
     const allowed = `${Object.keys(methods).join(", ")}, OPTIONS`;
     const options = (request: HttpRequest) => ({
       ...preflightHeaders(request, this.#settings.current.corsOrigins, allowed),
       ...(methods.PATCH && ACCEPT_PATCH),
     });
-    return { name, methods, options, ...(optionsPersist && { optionsPersist }) };
+    return { name, methods, options, ...(persists && { optionsPersist: persists }), ...(templates && { templates }) };
   }
 
   #settingsOf(config: Config, { byIssuer }: PreparedIssuers): HttpSettings {
@@ -216,6 +257,24 @@ export class App {
       metadataUrl: this.#dialects.serves("draft-08") ? hub.origin + metadataPath(hub.path) : undefined,
     });
   }
+}
+
+const getAndHead = (docs: OperationDocs, method: RouteMethod) => ({
+  GET: documented(docs, method),
+  HEAD: documented(headDocs(docs), method),
+});
+
+/** What is below the path of the active subscriptions, in each dialect that is served. */
+function subscriptionTemplates(dialects: Dialects): RouteTemplate[] {
+  const template = (id: string, ...names: string[]): RouteTemplate => {
+    const docs = subscriptionsDocs(id, names);
+    return { path: names.map((it) => `{${it}}`).join("/"), docs: { GET: docs, HEAD: headDocs(docs) } };
+  };
+  return [
+    ...(dialects.serves("0.x") ? [template("listSubscriptionsOfTopic", "topic")] : []),
+    template("listSubscriptionsOfTwo", "first", "second"),
+    ...(dialects.serves("draft-08") ? [template("getSubscriptionOfMatch", "matchType", "match", "subscriber")] : []),
+  ];
 }
 
 /** The id of the newest event: of a publication, or of a subscription that began or ended since; "earliest" = there is none. */

@@ -23,6 +23,9 @@ const STATUS_CODES: Readonly<Record<ReplyCode, number>> = {
   storage_failed: 503,
 };
 
+/** Every code that a response can have. */
+export const REPLY_CODES = Object.keys(STATUS_CODES) as readonly ReplyCode[];
+
 const MS_PER_SECOND = 1000;
 
 /** A response that rejects a request. `status`: where a standard asks for another one than that of the code. */

@@ -3,6 +3,7 @@
  * of `/esupdates`, and get 404 here.
  */
 
+import type { Documented, OperationDocs } from "../api-docs/operation.js";
 import type { ServerDelivery } from "../delivery/server-delivery.js";
 import { type HttpRequest, header } from "../protocol/request.js";
 import { errorResponse, rejection } from "./error-response.js";
@@ -21,6 +22,20 @@ export interface Route {
   readonly options?: (request: HttpRequest) => Readonly<Record<string, string>>;
   /** Whether the connection of an OPTIONS request may be used for another request; absent = it is closed. */
   readonly optionsPersist?: true;
+}
+
+/** A route with the documentation of its methods. */
+export interface DocumentedRoute extends Route {
+  readonly methods: Readonly<Record<string, Documented<RouteMethod>>>;
+  /** Where it matches every path that begins with its own: what follows, as in OpenAPI, and the names in it. Absent = nothing. */
+  readonly templates?: readonly RouteTemplate[];
+}
+
+export interface RouteTemplate {
+  /** "{topic}/{subscriber}" */
+  readonly path: string;
+  /** Instead of those of the methods: ids and parameters differ. Absent = those of the methods. */
+  readonly docs?: Readonly<Record<string, OperationDocs>>;
 }
 
 export interface RouteTableOptions {

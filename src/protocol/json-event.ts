@@ -33,6 +33,9 @@ const OPTION_READERS = {
   traceparent: readTraceparent,
 };
 
+/** The names of the optional members. */
+export type EventOption = keyof typeof OPTION_READERS;
+
 /** See ReadEvent. */
 export function readJsonEvent(value: unknown, source: () => string, rules: DraftRules): Draft {
   const json = asObject(value);

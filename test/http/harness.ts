@@ -30,6 +30,7 @@ import { FakeClock } from "../support/clock.js";
 import { Changes } from "../support/deadline.js";
 import { MapStore } from "../support/hub.js";
 import { RecordingOutlet } from "../support/outlet.js";
+import { checkedRoutes } from "./documented.js";
 
 export const SECRET = "a secret of more than thirty-two bytes, for tests";
 export const HUB = "/.well-known/mercure";
@@ -186,7 +187,7 @@ export class Web {
     });
     this.router = new Router({
       hub: this.hub,
-      routes: routes ?? this.site.routes,
+      routes: routes ?? checkedRoutes(this.site.routes),
       commonHeaders: (request) => this.site.commonHeaders(request),
       hosts: () => this.site.hosts(),
       withVisitor: (request) => this.site.withVisitor(request),

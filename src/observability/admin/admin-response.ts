@@ -1,5 +1,6 @@
 /** Requests and responses of the admin address. */
 import type { Writable } from "node:stream";
+import type { Documented } from "../../api-docs/operation.js";
 
 interface AdminRequest {
   /** The `{name}` segments of the route's path, decoded. */
@@ -24,6 +25,9 @@ type AdminMethod = (request: AdminRequest) => AdminResponse | Promise<AdminRespo
 
 /** By method; GET serves HEAD, too. */
 export type AdminRoute = Readonly<Record<string, AdminMethod>>;
+
+/** A route whose methods have their documentation. */
+export type DocumentedAdminRoute = Readonly<Record<string, Documented<AdminMethod>>>;
 
 export const textResponse = (status: number, body: string): AdminResponse => ({
   status,

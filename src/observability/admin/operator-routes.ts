@@ -1,8 +1,17 @@
 /** Routes for operators: the dashboard's stream, and lists and disconnects of clients. See guard.ts. */
+import { documented } from "../../api-docs/operation.js";
 import { M2pushError } from "../../errors.js";
-import { type AdminResponse, type AdminRoute, json, textResponse } from "./admin-response.js";
+import { type AdminResponse, type DocumentedAdminRoute, json, textResponse } from "./admin-response.js";
 import type { ClientList, PageOptions } from "./client-list.js";
 import type { DashboardStream } from "./dashboard-stream.js";
+import {
+  CLIENT_DOCS,
+  CLIENTS_DOCS,
+  DISCONNECT_CLIENT_DOCS,
+  DISCONNECT_DOCS,
+  EVENTS_DOCS,
+  REVOKE_DOCS,
+} from "./operation-docs.js";
 import { type RevokeDeps, revoke } from "./revoke-route.js";
 
 const DEFAULT_PAGE_CLIENTS = 100;
@@ -12,20 +21,27 @@ export function operatorRoutes(
   clients: ClientList,
   stream: DashboardStream,
   revoking: RevokeDeps,
-): Map<string, AdminRoute> {
-  return new Map<string, AdminRoute>([
-    ["/events", { GET: ({ lastEventId }) => watch(stream, lastEventId) }],
+): Map<string, DocumentedAdminRoute> {
+  return new Map<string, DocumentedAdminRoute>([
+    ["/events", { GET: documented(EVENTS_DOCS, ({ lastEventId }) => watch(stream, lastEventId)) }],
     // Newest first; ?server=, ?limit=, and ?after= with "next" of the page before.
-    ["/clients", { GET: ({ query }) => list(clients, query) }],
-    ["/clients/{server}/{id}", { GET: ({ params }) => orNotFound(clients.find(...idOf(params))) }],
+    ["/clients", { GET: documented(CLIENTS_DOCS, ({ query }) => list(clients, query)) }],
+    [
+      "/clients/{server}/{id}",
+      { GET: documented(CLIENT_DOCS, ({ params }) => orNotFound(clients.find(...idOf(params)))) },
+    ],
     [
       "/clients/{server}/{id}/disconnect",
-      { POST: ({ params }) => orNotFound(disconnected(clients.disconnect(...idOf(params)))) },
+      {
+        POST: documented(DISCONNECT_CLIENT_DOCS, ({ params }) =>
+          orNotFound(disconnected(clients.disconnect(...idOf(params)))),
+        ),
+      },
     ],
     // All clients with ?topic= or ?subject=. Browsers reconnect, as long as their token is valid.
-    ["/disconnect", { POST: ({ query }) => disconnect(clients, query) }],
+    ["/disconnect", { POST: documented(DISCONNECT_DOCS, ({ query }) => disconnect(clients, query)) }],
     // A token (?jti=), or every token of a holder so far (?sub=), before their exp.
-    ["/revoke", { POST: ({ query }) => revoke(revoking, query) }],
+    ["/revoke", { POST: documented(REVOKE_DOCS, ({ query }) => revoke(revoking, query)) }],
   ]);
 }
 

@@ -1,6 +1,8 @@
 /** The dashboard's files from html/. The daemon serves them itself: the dashboard works while Mongrel2 is down. */
 import { readFile } from "node:fs/promises";
-import { type AdminResponse, type AdminRoute, textResponse } from "./admin-response.js";
+import { documented } from "../../api-docs/operation.js";
+import { type AdminResponse, type DocumentedAdminRoute, textResponse } from "./admin-response.js";
+import { pageDocs } from "./operation-docs.js";
 
 const FILES: readonly (readonly [path: string, file: string, type: string])[] = [
   ["/", "dashboard.html", "text/html; charset=utf-8"],
@@ -20,9 +22,12 @@ const CONTENT_SECURITY_POLICY =
 const WITHOUT_STREAM = 'data-feed="none"';
 
 /** `needsToken`: the page asks for a token before it opens the stream. The page itself has no figures and needs none. */
-export function pageRoutes(needsToken: boolean): [path: string, route: AdminRoute][] {
+export function pageRoutes(needsToken: boolean): [path: string, route: DocumentedAdminRoute][] {
   const attribute = `data-feed="${needsToken ? "token" : "open"}"`;
-  return FILES.map(([path, file, type]) => [path, { GET: () => page(file, type, attribute) }]);
+  return FILES.map(([path, file, type]) => [
+    path,
+    { GET: documented(pageDocs(file, type), () => page(file, type, attribute)) },
+  ]);
 }
 
 async function page(file: string, type: string, attribute: string): Promise<AdminResponse> {

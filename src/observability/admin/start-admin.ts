@@ -12,6 +12,7 @@ import { AdminServer } from "./admin-server.js";
 import { ClientList } from "./client-list.js";
 import type { DaemonState } from "./daemon-state.js";
 import { DashboardStream } from "./dashboard-stream.js";
+import { type DocumentParts, describeAdmin, documentRoutes } from "./document-routes.js";
 import { figuresOf, LastHourRecorder } from "./last-hour.js";
 import { operatorRoutes } from "./operator-routes.js";
 import { pageRoutes } from "./page-routes.js";
@@ -19,6 +20,7 @@ import type { RecentConnections } from "./recent-connections.js";
 import { statusOf } from "./status.js";
 
 export interface AdminOptions {
+  readonly documents: DocumentParts;
   /** "host:port"; "" = the admin address is disabled: nothing is started. */
   readonly listen: string;
   /** Bearer token for the guarded routes; "" = none. */
@@ -64,8 +66,13 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   });
   const servers = () => state.servers.map(({ server }) => server);
   const clients = new ClientList({ hub, servers, epoch: () => state.history?.epoch ?? "", base, clock });
-  const routes = new Map([...adminRoutes(parts), ...pageRoutes(token !== "")]);
+  const own = new Map([...adminRoutes(parts), ...pageRoutes(token !== "")]);
   const guarded = operatorRoutes(clients, stream, { revocations, clock });
+  const documents = documentRoutes(version, options.documents, () => [
+    describeAdmin([...own, ...documents], false),
+    describeAdmin(guarded, true),
+  ]);
+  const routes = new Map([...own, ...documents]);
   const server = new AdminServer({
     ...{ listen, routes, guarded, token, failed },
     ...(cap && { maxConnections: cap.maxConnections, full: cap.limitReached }),

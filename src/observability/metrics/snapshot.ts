@@ -24,15 +24,18 @@ export interface ServerSnapshot {
 }
 
 /** A closed set: they are labels of metrics. The history is full in normal operation; the others are not. */
-export type LimitName =
-  | "compression_windows"
-  | "descriptors"
-  | "clients"
-  | "pattern_cost"
-  | "revoked_tokens"
-  | "history_events"
-  | "history_bytes"
-  | "publish_keys";
+export const LIMIT_NAMES = [
+  "compression_windows",
+  "descriptors",
+  "clients",
+  "pattern_cost",
+  "revoked_tokens",
+  "history_events",
+  "history_bytes",
+  "publish_keys",
+] as const;
+
+export type LimitName = (typeof LIMIT_NAMES)[number];
 
 /** How much of a limit is used. */
 export interface LimitUse {
