@@ -183,7 +183,8 @@ function run(it: Harness, each: Operation, nextId: () => number): void {
     });
   } else {
     const left = it.hub.lost(it.server);
-    assert.deepEqual(it.server.figures, { clients: 0, behind: 0, audiences: 0, waiting: 0, pending: 0 });
+    const none = { clients: 0, behind: 0, audiences: 0, waiting: 0, pending: 0, maxBehindEvents: 0 };
+    assert.deepEqual(it.server.figures, none);
     while (it.outlet.pass()); // fences of a lost link have no effect; the real link drops them
     it.server.start();
     if (each.isAdopted) for (const client of left) it.hub.adopt(it.server, client);
@@ -216,6 +217,7 @@ function assertAgreement({ server, store, hub }: Harness, closed: ReadonlySet<Cl
     audiences: audiences.size,
     waiting,
     pending: 0,
+    maxBehindEvents: Math.max(0, ...behind.map((client) => server.eventsBehind(client))),
   });
   assert.equal(live + behind.length, clients.length);
   assert.deepEqual([hub.clients, hub.countOf("127.0.0.1")], [clients.length, clients.length]);
