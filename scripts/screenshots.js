@@ -19,7 +19,7 @@ const IMAGES = join(PROJECT, "docs/images");
 const PORTS = new Map();
 for (const port of ["6767", "6780", "9999", "9998", "9997"]) PORTS.set(port, await freePort());
 const [WEB, ADMIN] = [`http://localhost:${PORTS.get("6767")}`, `http://127.0.0.1:${PORTS.get("6780")}`];
-const WIDTH = 1200;
+const WIDTH = 1280;
 /** How long visitors come before the dashboard is shown. */
 const TRAFFIC_MS = Number(process.env.TRAFFIC_MS ?? 150_000);
 
@@ -56,6 +56,16 @@ async function startUp(folder) {
 
 const publish = (fields) => fetch(`${WEB}/.well-known/mercure`, { method: "POST", body: new URLSearchParams(fields) });
 
+/** Reads a stream until it is aborted: one that nobody reads is collected as garbage, and closed. */
+async function read(url, signal) {
+  try {
+    const { body } = await fetch(url, { signal });
+    for await (const _ of body);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
 /** Streams that come and go, and events, so that the dashboard has something to show. */
 async function traffic(end) {
   const streams = [];
@@ -64,7 +74,7 @@ async function traffic(end) {
     if (streams.length < 70 * (1.2 - share)) {
       const stream = new AbortController();
       streams.push(stream);
-      fetch(`${WEB}/esupdates?topic=news&topic=rooms/${turn % 7}`, { signal: stream.signal }).catch(() => {});
+      void read(`${WEB}/esupdates?topic=news&topic=rooms/${turn % 7}`, stream.signal);
     }
     if (turn % 23 === 0) streams.shift()?.abort();
     await publish({ topic: `rooms/${turn % 7}`, data: `event ${turn}` });
