@@ -29,7 +29,7 @@ const MATCHING = 1_000;
 const FENCE_MS = 1;
 const EVENT_INTERVAL_MS = 10;
 const DATA_FIELD = Buffer.from("data: ");
-const OPENINGS = 20;
+const OPENINGS = 100;
 
 /** Remembers the numbers of the events that each connection got. */
 class CountingOutlet implements Outlet {

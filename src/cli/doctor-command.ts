@@ -20,6 +20,7 @@ import { checkRoutes, serversOf } from "./doctor/check-routes.js";
 import { checkForwarding, checkSettings, checkUploads } from "./doctor/check-settings.js";
 import { checkTargets } from "./doctor/check-targets.js";
 import { checkTopics } from "./doctor/check-topics.js";
+import { checkWebhooks } from "./doctor/check-webhooks.js";
 import { databaseFindings } from "./doctor/database-findings.js";
 import { findHandler } from "./doctor/find-handler.js";
 import { findMongrel2, isConnected } from "./doctor/find-mongrel2.js";
@@ -87,6 +88,7 @@ async function examine(command: Command, file: string | undefined, io: Io, repor
   const { config } = loadFor(command, io);
   const daemon = await queryDaemon(config);
   report("m2push", [daemonFinding(config, daemon), ...checkCompression(config), ...checkTopics(config)]);
+  report("m2push", await checkWebhooks(config, daemon?.webhooks ?? []));
   const database = file === undefined ? undefined : await openDatabase(resolve(io.cwd, file), report);
   const folders = file === undefined ? [] : foldersAround(resolve(io.cwd, file), io.cwd);
   for (const server of config.mongrel2) {

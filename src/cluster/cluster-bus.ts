@@ -29,7 +29,7 @@ import { decodeMark, floorBefore, readRemovals } from "./removal-notes.js";
 import { RemovalWorker } from "./removal-worker.js";
 import { StallDetector } from "./stall-detector.js";
 import { eventError, StreamPublisher } from "./stream-publisher.js";
-import { decodeStreamRecord } from "./stream-record.js";
+import { decodeStreamRecord, FINALS_KEY } from "./stream-record.js";
 import type { Dial, StreamConsumer, StreamMessage, StreamSession, StreamState } from "./stream-session.js";
 import { type StreamLocation, StreamValidator } from "./stream-validator.js";
 import { TakenSequences } from "./taken-sequences.js";
@@ -313,6 +313,7 @@ export class ClusterBus implements Bus {
       const last = isFirst ? Math.max(base, state.last - warmupMessages) : base;
       if (isNew) this.#startEpoch({ epoch: state.epoch, last, stamp: "" });
       history.beginRemovals(mark, records);
+      if ((await session.find(state.epoch, FINALS_KEY, "newest")) !== undefined) history.noteFinal();
       history.setBase(base);
       this.#isBaseKnown = true;
     }

@@ -50,7 +50,7 @@ export class ClusterHistory implements History {
   /** Of every epoch that this process has seen. */
   readonly keys: ClusterKeys;
   readonly #removals = new ClusterRemovals();
-  /** Of what this process has taken: of older messages it is not known. */
+  /** Of what this process has taken, and of what the stream held before: see noteFinal(). */
   #hasFinal = false;
   readonly #ranges: RangeCache;
   #epochMap = new EpochMap();
@@ -201,6 +201,11 @@ export class ClusterHistory implements History {
 
   get hasFinal(): boolean {
     return this.#hasFinal;
+  }
+
+  /** The stream holds a final event that was not taken. */
+  noteFinal(): void {
+    this.#hasFinal = true;
   }
 
   get keyCount(): number {

@@ -16,7 +16,16 @@ import type { Draft, Publication } from "../protocol/publication.js";
 import type { Removal } from "../protocol/removal.js";
 import type { Cancel, Clock } from "../util/clock.js";
 import { Refusals } from "./refusals.js";
-import { encodeProbe, encodeStreamRecord, encodeStreamRemoval, keyOf, NO_ID, REMOVALS_KEY } from "./stream-record.js";
+import {
+  encodeFinalNote,
+  encodeProbe,
+  encodeStreamRecord,
+  encodeStreamRemoval,
+  FINALS_KEY,
+  keyOf,
+  NO_ID,
+  REMOVALS_KEY,
+} from "./stream-record.js";
 import type { StreamSession } from "./stream-session.js";
 
 /** Limits: unacknowledged messages in flight; pending publications, which include those; their bytes. */
@@ -116,10 +125,17 @@ export class StreamPublisher {
   /** Rejects with "unavailable" without an acknowledgement, and with "invalid" for an id that is reserved. */
   publish(draft: Draft): Promise<Publication> {
     const position: Record["position"] = (...at) => positionDraft(draft, ...at);
-    const { storedKey } = draft;
+    const { storedKey, final } = draft;
+    if (final) this.#noteFinal(position);
     // A repeat with the same idempotency key and content has the same id, from whichever daemon it comes.
     const id = storedKey && `key.${storedKey.hash}.${storedKey.fingerprint}`;
     return this.#publish(() => ({ key: keyOf(draft.id), data: encodeStreamRecord(draft), position }), position, id);
+  }
+
+  /** So that a node which starts knows that there are final events, however long ago they were published. */
+  #noteFinal(position: Record["position"]): void {
+    const note = { key: FINALS_KEY, data: encodeFinalNote(), position };
+    this.#publish(() => note, position).catch(() => {}); // the event behind it is rejected as well
   }
 
   /** Rejects with "unavailable" without an acknowledgement, and when another epoch begins. */

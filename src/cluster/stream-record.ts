@@ -17,6 +17,9 @@ const VERSION = 1;
 /** The key of the records that remove events. No id has a key of this length. */
 export const REMOVALS_KEY = "removals";
 
+/** The key of the notes before final events: a node that starts looks for one. */
+export const FINALS_KEY = "finals";
+
 /** The key of events whose publisher gave no id. */
 export const NO_ID = "0";
 
@@ -39,6 +42,9 @@ export const mayHaveKey = (data: Uint8Array): boolean =>
 
 /** A message that is no publication: it tests whether the stream stores messages. */
 export const encodeProbe = (): Buffer => Buffer.from(JSON.stringify({ v: VERSION, probe: true }));
+
+/** A message that is no publication: a final event follows it. */
+export const encodeFinalNote = (): Buffer => Buffer.from(JSON.stringify({ v: VERSION, ends: true }));
 
 /** `epoch`: that of its offsets. The stream may have another one when it stores the record, which removes nothing then. */
 export const encodeStreamRemoval = (removes: Removal, epoch: string): Buffer =>
@@ -80,7 +86,7 @@ export function decodeStreamRecord(
 }
 
 /** Members of messages that are no publications. */
-const NOTES = ["earlier", "probe", "marked", "was"] as const;
+const NOTES = ["earlier", "probe", "marked", "was", "ends"] as const;
 
 /** 128 bits in base64url. */
 const HASH = /^[A-Za-z0-9_-]{22}$/;

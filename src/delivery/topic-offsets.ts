@@ -267,7 +267,8 @@ function add(
 ): void {
   const expiry = expiresAt === undefined ? 0 : EXPIRY_FLAG;
   const canonical = offset * FLAGS_FACTOR + (isPrivate ? PRIVATE_FLAG : 0) + expiry;
-  for (const [at, topic] of topics.entries()) {
+  for (let at = 0; at < topics.length; at++) {
+    const topic = topics[at] as string;
     const entry = at === 0 ? canonical : canonical + ALTERNATE_FLAG;
     const held = entries.get(topic);
     if (held === undefined) {

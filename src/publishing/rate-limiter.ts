@@ -61,7 +61,13 @@ export class RateLimiter {
    */
   pauseAfter(publisher: string, drafts: readonly Draft[]): number {
     if (this.#limits.rate === 0 && this.#rules?.hasRates !== true) return 0;
-    return this.#takeAll(publisher, drafts.length, this.#countsByTopic(drafts));
+    const topic = onlyTopicOf(drafts);
+    if (topic === undefined) return this.#takeAll(publisher, drafts.length, this.#countsByTopic(drafts));
+    // One event with one topic, which most messages are, needs no list of topics.
+    const pauseMs = this.#limits.rate > 0 ? this.#publishers.take(publisher, 1, this.#limits) : 0;
+    const { rate = Number.POSITIVE_INFINITY } = this.#rules?.of(topic) ?? {};
+    if (rate === Number.POSITIVE_INFINITY) return pauseMs;
+    return Math.max(pauseMs, this.#topics.take(topic, 1, { rate, burst: rate }));
   }
 
   #takeAll(publisher: string, events: number, topics: ReadonlyMap<string, TopicCount>): number {
@@ -85,6 +91,11 @@ export class RateLimiter {
     }
     return counts;
   }
+}
+
+function onlyTopicOf(drafts: readonly Draft[]): string | undefined {
+  const topics = drafts.length === 1 ? drafts[0]?.topics : undefined;
+  return topics?.length === 1 ? topics[0] : undefined;
 }
 
 interface TopicCount {

@@ -11,9 +11,9 @@ const open = (t: TestContext, { maxEvents }: Parameters<OpenCourse>[1]) => {
   const clock = eagerClock();
   return {
     stored: async () => stream.messages.map(({ data }) => Buffer.from(data).toString()),
-    async open() {
+    async open(options: { readonly warmupMessages?: number } = {}) {
       const wire = stream.wire();
-      return Object.assign(await openEnd(t, wire.dial, { clock }), { wire });
+      return Object.assign(await openEnd(t, wire.dial, { clock, ...options }), { wire });
     },
   };
 };

@@ -17,10 +17,10 @@ const open = async (t: TestContext, limits: Parameters<OpenCourse>[1]) => {
   };
   return {
     stored: readStream,
-    async open() {
+    async open(more: { readonly warmupMessages?: number } = {}) {
       const wire = await startWire(t, nats.port);
       const dial = natsDial(natsOptions(wire.url, { limits: { ...ALL, ...limits } }), systemClock);
-      return Object.assign(await openEnd(t, dial), { wire });
+      return Object.assign(await openEnd(t, dial, more), { wire });
     },
   };
 };

@@ -33,9 +33,14 @@ interface Wire {
   restore(): void;
 }
 
+interface EndOptions {
+  /** Messages that a daemon takes before it serves clients. */
+  readonly warmupMessages?: number;
+}
+
 export interface Course {
   /** Opens an end that is not started; it is closed when the test ends. A bus that is alone is asked for one only. */
-  open(): Promise<End & { readonly wire?: Wire }>;
+  open(options?: EndOptions): Promise<End & { readonly wire?: Wire }>;
 }
 
 interface CourseOptions {
@@ -100,8 +105,8 @@ export class Listener {
 
 export const ids = (publications: readonly Publication[]): string[] => publications.map(({ id }) => id);
 
-export async function listen(course: Course) {
-  const end = await course.open();
+export async function listen(course: Course, options?: EndOptions) {
+  const end = await course.open(options);
   const listener = new Listener(end);
   await listener.start();
   return Object.assign(listener, { wire: end.wire as Wire });
@@ -309,6 +314,20 @@ export function sharedBusSuite(name: string, open: OpenCourse): void {
     a.wire.cut();
     await assert.rejects(a.publish("y", { storedKey: keyNamed("b") }), isUnavailable);
     a.wire.restore();
+  });
+
+  test(`${name}: a daemon that starts later knows of final events that it does not take`, async (t) => {
+    const course = await open(t, {});
+    const a = await listen(course);
+    await a.publish();
+    const b = await listen(course, { warmupMessages: 5 });
+    assert.deepEqual([a.end.history.hasFinal, b.end.history.hasFinal], [false, false]);
+    await a.end.bus.publish({ topics: ["t"], data: "the end", private: false, final: true });
+    await a.many(20);
+    await a.hears(22);
+    const c = await listen(course, { warmupMessages: 5 });
+    assert.deepEqual([a.end.history.hasFinal, c.end.history.hasFinal], [true, true]);
+    assert.deepEqual(dataOf(await readAll(c.end, 0)), dataOf(a.heard));
   });
 
   test(`${name}: what is trimmed is before the floor, and nobody finds it`, async (t) => {
