@@ -93,7 +93,7 @@ interface Channel {
   readonly messages: Readonly<Record<string, JsonSchema>>;
 }
 
-/** `version`: of m2push. Sockets that are switched off are left out. */
+/** `version`: of m2push. Sockets that are switched off are left out. Long because it lists the channels. */
 export function describeChannels(version: string, { hub, stream, publish, events }: Config): JsonSchema {
   const web = { host: new URL(hub.origin).host, protocol: new URL(hub.origin).protocol.slice(0, -1) };
   const channels: Channel[] = [
