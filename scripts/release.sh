@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # npm run release -- VERSION [--dry-run]
 #
-# Sets the version in package.json, dates its section of CHANGELOG.md, commits, tags vVERSION, and builds the npm tarball and the
-# Debian package into release/. Pushes and publishes nothing. Refuses on changes that are not committed, on an existing tag, and
+# Sets the version in package.json, dates its section of CHANGELOG.md, commits, tags vVERSION, and builds into release/: the npm tarball,
+# the Debian package, the bill of materials (CycloneDX), the Kubernetes manifests with this version, and SHA256SUMS. Pushes and publishes nothing. Refuses on changes that are not committed, on an existing tag, and
 # without a section "## VERSION (not released)" in CHANGELOG.md. --dry-run checks everything and prints the steps.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -42,6 +42,15 @@ date_section() {
   sed -i "s/^$escaped\$/## $version ($date)/" CHANGELOG.md
 }
 
+bill_of_materials() { node scripts/sbom.js >"release/m2push-$version.cdx.json"; }
+
+# The images have the version as their tag.
+manifests() {
+  sed -E "s|^( +image: .*):[^:]+\$|\\1:$version|" packaging/kubernetes/m2push.yaml >"release/m2push-$version.kubernetes.yaml"
+}
+
+sums() { (cd release && sha256sum -- * >../SHA256SUMS && mv ../SHA256SUMS .); }
+
 step npm run -s check
 step npm version --no-git-tag-version --allow-same-version "$version"
 step date_section
@@ -52,7 +61,11 @@ step rm -rf release
 step mkdir release
 step npm pack --silent --pack-destination release
 step npm run -s deb -- release
+step bill_of_materials
+step manifests
+step sums
 if [[ $dry_run == no ]]; then
   echo "release: built $(printf '%s ' release/*)"
   echo "release: next: git push --follow-tags && npm publish release/m2push-$version.tgz"
+  echo "release: images: podman build --format docker -t m2push:$version -f packaging/container/Containerfile . (docs/operating.md)"
 fi

@@ -45,7 +45,7 @@ describe("Publication", () => {
     );
   });
 
-  test("a publication comes out of a ready EventSource block as it went in, but for its topic", () => {
+  test('parses an EventSource block to the publication that it encodes, with the topic "message"', () => {
     fc.assert(
       fc.property(draft, ({ data, topics: _topics, private: _private, ttlMs: _ttl, final: _final, ...rest }) => {
         const event = encodeEvent({ ...rest, data });
@@ -121,7 +121,7 @@ describe("Publication", () => {
     );
   });
 
-  test("one to three parts are a publication", () => {
+  test("accepts messages of one to three parts only", () => {
     assert.match(
       refusal(() => parsePublication([])),
       /1 to 3 parts, not 0/,
@@ -134,7 +134,7 @@ describe("Publication", () => {
     assert.deepEqual(parse("t", "", "{}"), plain({ data: "" }));
   });
 
-  test("an empty id or type is none", () => {
+  test("treats an empty id or type as absent", () => {
     assert.deepEqual(parse("t", "x", '{"id":"","type":""}'), plain());
     assert.deepEqual(parse("id\nevent\ndata: x\n\n"), plain({ topics: ["message"] }));
   });
@@ -154,7 +154,7 @@ describe("Publication", () => {
     assert.ok(long.length < 300 && !long.includes("\n"), long);
   });
 
-  test("values of the wrong kind are refused, by name", () => {
+  test("rejects a value of the wrong type, and names its key", () => {
     const cases: [string, RegExp][] = [
       ["{", /broken JSON/],
       ['{"topic":"t","data":"x"} x', /broken JSON/],
@@ -189,7 +189,7 @@ describe("Publication", () => {
       );
   });
 
-  test("invalid UTF-8 is refused wherever it is, and the replacement character is not", () => {
+  test("rejects invalid UTF-8 in every part, and accepts the replacement character", () => {
     assert.deepEqual(parse("t\ufffd", "\ufffd"), plain({ topics: ["t\ufffd"], data: "\ufffd" }));
     const bad = Buffer.from([0x61, 0xff]);
     assert.match(
@@ -214,7 +214,7 @@ describe("Publication", () => {
     );
   });
 
-  test("control and invisible characters are refused in topics, ids and types, and named", () => {
+  test("rejects control and invisible characters in topics, ids and types, and names them", () => {
     const bad = [
       "\0",
       "\n",
@@ -238,7 +238,7 @@ describe("Publication", () => {
     }
   });
 
-  test("names that mean something else are refused", () => {
+  test("rejects reserved topics, ids and types", () => {
     assert.match(
       refusal(() => checkDraft(plain({ topics: ["*"] }))),
       /every topic/,
@@ -311,12 +311,12 @@ describe("Publication", () => {
     assert.doesNotThrow(() => checkDraft(plain({ ttlMs: LIMITS.ttlMs })));
   });
 
-  test("final that is false is none", () => {
+  test("treats final: false as absent", () => {
     assert.deepEqual(parse("t", "x", '{"final":false}'), plain());
     assert.deepEqual(parse("t", "x", '{"final":true,"ttl":"10m"}'), plain({ final: true, ttlMs: 600_000 }));
   });
 
-  test("an event is as large as the limit, encoded, and no larger", () => {
+  test("accepts an encoded event of the size limit, and rejects a larger one", () => {
     const fits = plain({ id: "1", data: "x".repeat(LIMITS.eventBytes - "id: 1\ndata: \n\n".length) });
     assert.equal(encodeEvent({ id: "1", data: fits.data }).length, LIMITS.eventBytes);
     assert.deepEqual(parse("t", fits.data, '{"id":"1"}'), fits);
@@ -327,7 +327,7 @@ describe("Publication", () => {
     );
   });
 
-  test("lines and characters count as the bytes that they become", () => {
+  test("counts the encoded bytes of lines and characters", () => {
     const lines = plain({ data: "\n".repeat(20_000) });
     assert.match(
       refusal(() => checkDraft(lines), "too_large"),
@@ -342,7 +342,7 @@ describe("Publication", () => {
     assert.doesNotThrow(() => checkDraft(plain({ data: data.slice("id: \n".length + LIMITS.madeIdBytes) })));
   });
 
-  test("a large message is refused before it is looked at", () => {
+  test("rejects a message above the size limit before it decodes it", () => {
     const over = (limit: number) => Buffer.alloc(limit + 1, 0xff);
     assert.match(
       refusal(() => parse("t", over(LIMITS.eventBytes)), "too_large"),
@@ -355,7 +355,7 @@ describe("Publication", () => {
     refusal(() => parse("t", "x", over(LIMITS.messageBytes)), "too_large");
   });
 
-  test("topics, ids and types have limits of their own", () => {
+  test("limits the sizes of topics, ids and types", () => {
     const cases: [number, (text: string) => Draft][] = [
       [LIMITS.topicBytes, (text) => plain({ topics: [text] })],
       [LIMITS.idBytes, (id) => plain({ id })],
@@ -377,7 +377,7 @@ describe("Publication", () => {
     );
   });
 
-  test("topics may have the joiners that Persian, Hindi and emoji need, unless the dialect forbids them", () => {
+  test("accepts zero-width joiners in topics unless the dialect forbids them", () => {
     for (const topic of ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u{1f468}\u200d\u{1f469}"]) {
       assert.doesNotThrow(() => checkDraft(plain({ topics: [topic] })));
       assert.match(

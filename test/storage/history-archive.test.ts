@@ -99,7 +99,7 @@ describe("History archive", () => {
     }
   });
 
-  test("a history that is exported and imported is the same: epoch, offsets, ids and all; it goes on far above", async (t) => {
+  test("an import restores epoch, offsets, ids and events of the export, and assigns new offsets far above them", async (t) => {
     const [from, to] = [folder(t), folder(t)];
     await make(from, 3000);
     const text = await exported(from);
@@ -116,7 +116,7 @@ describe("History archive", () => {
     assert.ok(after.last > before.last + 1_000_000);
   });
 
-  test("what had been forgotten before is missing afterwards: the floor comes along", async (t) => {
+  test("an import keeps the floor of the export, so that clients learn of trimmed events", async (t) => {
     const [from, to] = [folder(t), folder(t)];
     await make(from, 2);
     const trimmed = (await exported(from)).replace('"floor":0', '"floor":1').replace(/^\{"offset":1,.*\n/m, "");
@@ -125,7 +125,7 @@ describe("History archive", () => {
     assert.deepEqual([floor, publications.map(({ offset }) => offset)], [1, [2]]);
   });
 
-  test("what is damaged is missing in an export, which says so", async (t) => {
+  test("an export leaves out damaged blocks, fails and names the damage", async (t) => {
     const path = folder(t);
     await make(path, 300);
     const { after, through } = await damageBlock(join(path, "data"));
@@ -143,7 +143,7 @@ describe("History archive", () => {
     );
   });
 
-  test("files do as well as standard output and input, and only their owner may read them", async (t) => {
+  test("export writes and import reads files, which only their owner may read", async (t) => {
     const path = folder(t);
     await make(path, 5);
     const { code, stdout, stderr } = await history(path, ["export", "--output", "all.ndjson"]);
@@ -154,7 +154,7 @@ describe("History archive", () => {
     assert.match((await history(to, ["import", "none.ndjson"])).stderr, /^m2push: .*none\.ndjson/);
   });
 
-  test("an import that fails leaves nothing behind, and the next one starts from the beginning", async (t) => {
+  test("a failed import leaves no data, and the next import starts from the beginning", async (t) => {
     const [from, to] = [folder(t), folder(t)];
     await make(from, 2500);
     const text = await exported(from);
@@ -166,7 +166,7 @@ describe("History archive", () => {
     assert.equal((await history(to, ["import"], text)).stdout, "2500 events imported\n");
   });
 
-  test("a history that holds something is not overwritten; one that holds nothing is", async (t) => {
+  test("import refuses a folder with events, and replaces a history without events", async (t) => {
     const [from, to] = [folder(t), folder(t)];
     await make(from, 10);
     const text = await exported(from);
@@ -224,7 +224,7 @@ describe("History archive", () => {
     });
   }
 
-  test("what makes no sense is refused: nothing there, nothing stored, options of the other action", async (t) => {
+  test("rejects a missing history, a store in memory, and options of another action", async (t) => {
     const path = folder(t);
     assert.match(
       (await history(path, ["export"])).stderr,

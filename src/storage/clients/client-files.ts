@@ -14,6 +14,13 @@ type ClientKey = [server: string, id: number];
 /** A client, and the generation of its acknowledged offset; absent = 0. */
 export type ClientRow = StoredClient & { readonly generation?: number };
 
+/** The members of a client that development versions until November 2026 stored under other names. */
+interface FormerNames {
+  readonly seen?: number;
+  readonly settled?: boolean;
+  readonly allowance?: number;
+}
+
 /** The client record is damaged, or no LMDB file. */
 export class UnreadableClientRecord extends Error {}
 
@@ -90,7 +97,8 @@ export function writeLabel({ clients, meta }: ClientFiles, { boot, epoch, genera
 
 /**
  * The clients of a server. `through`: the offset that its fences have acknowledged; clients of another generation count as having
- * received nothing. Throws errors of LMDB, and SyntaxError for a value that is no JSON.
+ * received nothing. Throws errors of LMDB, SyntaxError for a value that is no JSON, and UnreadableClientRecord for a client without an
+ * offset: its stream would stay open and silent.
  */
 export function* storedClients(
   { clients }: ClientFiles,
@@ -99,7 +107,9 @@ export function* storedClients(
 ): Iterable<StoredClient> {
   const range = { start: [server, 0] as ClientKey, end: [server, Number.MAX_SAFE_INTEGER] as ClientKey };
   for (const { key, value } of clients.getRange(range)) {
-    const { generation = 0, ...client } = value;
+    const { generation = 0, ...client } = withPresentNames(value);
+    if (!Number.isInteger(client.acknowledgedOffset))
+      throw new UnreadableClientRecord("its clients are those of another version of m2push");
     const acknowledged = client.coveredByServerFence
       ? Math.max(client.acknowledgedOffset, through)
       : client.acknowledgedOffset;
@@ -111,6 +121,16 @@ export function* storedClients(
         : { acknowledgedOffset: BEFORE_ALL, coveredByServerFence: false }),
     };
   }
+}
+
+function withPresentNames({ seen, settled, allowance, ...row }: ClientRow & FormerNames): ClientRow {
+  if (seen === undefined) return row;
+  return {
+    ...row,
+    acknowledgedOffset: seen,
+    coveredByServerFence: settled === true,
+    ...(allowance !== undefined && { creditLimit: allowance }),
+  };
 }
 
 /** The most pages that a transaction may write: each record may be in another page, and pages may be half full. */

@@ -48,6 +48,10 @@ describe("Release, end to end", () => {
     const { exit, output } = await release("7.0.0", "--dry-run");
     assert.equal(exit.code, 0, output);
     assert.match(output, /^release: git tag -a v7\.0\.0 -m m2push 7\.0\.0$/m);
+    assert.match(
+      output,
+      /^release: npm run -s deb -- release\nrelease: bill_of_materials\nrelease: manifests\nrelease: sums$/m,
+    );
     assert.equal((await git(clone, "status", "--porcelain")) + (await git(clone, "tag")), "");
   });
 

@@ -284,6 +284,22 @@ describe("LmdbClientStore", () => {
     });
   }
 
+  // Its streams were adopted with an unknown offset after an upgrade, and stayed open without an event.
+  test("the record of an earlier development version is understood, and one of an unknown version is unreadable", async (t) => {
+    const { open, failures } = setUp(t);
+    const first = open();
+    const { acknowledgedOffset: _, coveredByServerFence: __, ...rest } = client(1);
+    first.put("a", { ...rest, seen: 7, settled: true, allowance: 1000 } as unknown as StoredClient);
+    first.put("b", { ...rest, offset: 7 } as unknown as StoredClient);
+    await first.close();
+    const second = open();
+    t.after(() => second.close());
+    assert.deepEqual(second.previousClients("a").clients, [client(1, { acknowledgedOffset: 7, creditLimit: 1000 })]);
+    const { clients, isMissing } = second.previousClients("b");
+    assert.deepEqual([clients, isMissing], [[], true]);
+    assert.ok(failures.at(-1) instanceof UnreadableClientRecord);
+  });
+
   // LMDB would end the process with a signal, at each start again.
   test("a damaged store is not opened", async (t) => {
     const { folder, open } = setUp(t);
