@@ -19,6 +19,7 @@ import { startClientEvents } from "./daemon/client-events.js";
 import { connectionCaps } from "./daemon/connection-caps.js";
 import type { Daemon, DaemonAddress, DaemonOptions, EventToPublish } from "./daemon/daemon-api.js";
 import { DaemonContext, type Part, started } from "./daemon/daemon-context.js";
+import { describeChannels } from "./daemon/describe-channels.js";
 import { endStreams, startServers, stopServers } from "./daemon/mongrel2-servers.js";
 import { openCompression } from "./daemon/open-compression.js";
 import { lockDataFolder, openClients, openEventLog } from "./daemon/open-event-log.js";
@@ -227,7 +228,11 @@ async function startAdminServer(context: DaemonContext): Promise<void> {
     ...{ version: packageVersion(), metrics, recentConnections: recent, state, clock },
     droppedLogLines: () => droppedLines(log),
     hub: started(hub, "the hub"),
-    documents: { configSchema, hub: () => context.app && describeHub(initial.hub.origin, context.app.routes) },
+    documents: {
+      configSchema,
+      asyncApi: () => describeChannels(packageVersion(), initial),
+      hub: () => context.app && describeHub(initial.hub.origin, context.app.routes),
+    },
     revocations: started(context.revocations, "the hub"),
     base: hubUrl(initial),
     cap: started(caps, "connection caps").admin,

@@ -15,12 +15,12 @@ export const m2push: Contestant = {
   start: () => startBuild(PROJECT),
 };
 
-/** The daemon that was built in some checkout's dist/. */
-export async function startBuild(project: string): Promise<Running> {
+/** The daemon that was built in some checkout's dist/. `more`: added to its configuration, as TOML. */
+export async function startBuild(project: string, more = ""): Promise<Running> {
   const mongrel2 = await startMongrel2(MONGREL2);
   pin(mongrel2.pid, MEASURED_CORE);
   const spec = `tcp://127.0.0.1:${await freePort()}`;
-  const daemon = await startLogged(project, configFor([mongrel2], spec));
+  const daemon = await startLogged(project, configFor([mongrel2], spec, more));
   pin(daemon.pid, MEASURED_CORE);
   return {
     port: mongrel2.port,

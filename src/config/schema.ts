@@ -34,7 +34,8 @@ import type { ValueType } from "./value-type.js";
 /** What backends can be told of clients; and, over ZeroMQ, of publications. */
 const CLIENT_EVENT_KINDS = ["connect", "adopt", "topics", "disconnect", "gap"] as const;
 export type ClientEventKind = (typeof CLIENT_EVENT_KINDS)[number];
-export type EventKind = ClientEventKind | "publish";
+export const EVENT_KINDS = [...CLIENT_EVENT_KINDS, "publish"] as const;
+export type EventKind = (typeof EVENT_KINDS)[number];
 
 export interface ConfigKey<T> {
   readonly type: ValueType<NonNullable<T>>;

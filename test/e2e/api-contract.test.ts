@@ -265,7 +265,15 @@ describe("The daemon keeps what /openapi.json says", () => {
   });
 
   test("the admin address", async () => {
-    for (const path of ["/metrics", "/healthz", "/readyz", "/status", "/config.schema.json", "/openapi.json"]) {
+    for (const path of [
+      "/metrics",
+      "/healthz",
+      "/readyz",
+      "/status",
+      "/config.schema.json",
+      "/openapi.json",
+      "/asyncapi.json",
+    ]) {
       await own(path, "GET", path, 200);
       await own(path, "GET", path, 421, { headers: { host: "evil.example" } });
     }

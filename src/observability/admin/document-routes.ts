@@ -8,13 +8,14 @@ import { documentDocs } from "./operation-docs.js";
 export interface DocumentParts {
   /** The routes that Mongrel2 forwards; undefined = they are not served yet. */
   readonly hub: () => AddressDocs | undefined;
+  readonly asyncApi: () => JsonSchema;
   readonly configSchema: () => JsonSchema;
 }
 
 /** `version`: of m2push. `admin`: the routes of the admin address. */
 export function documentRoutes(
   version: string,
-  { hub, configSchema }: DocumentParts,
+  { hub, asyncApi, configSchema }: DocumentParts,
   admin: () => AddressDocs[],
 ): Map<string, DocumentedAdminRoute> {
   const openApiDocument = () => {
@@ -23,6 +24,12 @@ export function documentRoutes(
   };
   return new Map<string, DocumentedAdminRoute>([
     ["/openapi.json", { GET: documented(documentDocs("openApi", "This document: OpenAPI 3.1"), openApiDocument) }],
+    [
+      "/asyncapi.json",
+      {
+        GET: documented(documentDocs("asyncApi", "AsyncAPI 3 of streams and ZeroMQ sockets"), () => json(asyncApi())),
+      },
+    ],
     [
       "/config.schema.json",
       {

@@ -69,7 +69,7 @@ describe("DaemonState", () => {
     revocations: { revoke: async () => 0 },
     base: "http://hub.example/.well-known/mercure",
     clock,
-    documents: { hub: () => undefined, configSchema: () => ({}) },
+    documents: { hub: () => undefined, asyncApi: () => ({}), configSchema: () => ({}) },
     failed() {},
   });
 

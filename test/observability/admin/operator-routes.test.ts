@@ -29,7 +29,7 @@ async function start(t: TestContext, { token = "", listen = "127.0.0.1:0" } = {}
   };
   const revoked: Revocation[] = [];
   const revocations = { revoke: async (revocation: Revocation) => revoked.push(revocation) };
-  const documents = { hub: () => undefined, configSchema: () => ({}) };
+  const documents = { hub: () => undefined, asyncApi: () => ({}), configSchema: () => ({}) };
   const admin = await startAdmin({ listen, token, documents, ...watched, hub, revocations, base: BASE, clock, failed });
   t.after(async () => {
     await admin.close();
