@@ -9,10 +9,10 @@ import { PROJECT, run } from "../support/processes.js";
 const SECRET = "a secret of more than thirty-two bytes, for tests";
 /** Go has no package in Debian 12: its sample is not run. */
 const SAMPLES = [
-  ["token.py", "/usr/bin/python3"],
-  ["token.rb", "ruby"],
-  ["token.php", "php"],
-  ["token.mjs", process.execPath],
+  ["make-token.py", "/usr/bin/python3"],
+  ["make-token.rb", "ruby"],
+  ["make-token.php", "php"],
+  ["make-token.mjs", process.execPath],
 ] as const;
 
 describe("Samples of tokens", () => {

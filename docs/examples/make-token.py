@@ -1,4 +1,4 @@
-# Prints a token of 15 minutes: M2PUSH_KEY=SECRET python3 token.py SUB TOPIC...   (no package; PyJWT does the same)
+# Prints a token of 15 minutes: M2PUSH_KEY=SECRET python3 make-token.py SUB TOPIC...   (no package; PyJWT does the same)
 import base64, hashlib, hmac, json, os, sys, time, uuid
 def base64url(data): return base64.urlsafe_b64encode(data).rstrip(b"=")
 def part(value): return base64url(json.dumps(value).encode())

@@ -1,4 +1,4 @@
-<?php // Prints a token of 15 minutes: M2PUSH_KEY=SECRET php token.php SUB TOPIC...   (no package; firebase/php-jwt does the same)
+<?php // Prints a token of 15 minutes: M2PUSH_KEY=SECRET php make-token.php SUB TOPIC...   (no package; firebase/php-jwt does the same)
 $base64url = fn(string $data): string => rtrim(strtr(base64_encode($data), "+/", "-_"), "=");
 [$sub, $topics] = [$argv[1], array_slice($argv, 2)];
 $claims = ["mercure" => ["subscribe" => $topics], "sub" => $sub, "exp" => time() + 900, "jti" => bin2hex(random_bytes(16))];

@@ -1,4 +1,4 @@
-// Prints a token of 15 minutes: M2PUSH_KEY=SECRET node token.mjs SUB TOPIC...   (npm: jose)
+// Prints a token of 15 minutes: M2PUSH_KEY=SECRET node make-token.mjs SUB TOPIC...   (npm: jose)
 import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
 

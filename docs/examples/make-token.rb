@@ -1,4 +1,4 @@
-# Prints a token of 15 minutes: M2PUSH_KEY=SECRET ruby token.rb SUB TOPIC...   (no package; the gem jwt does the same)
+# Prints a token of 15 minutes: M2PUSH_KEY=SECRET ruby make-token.rb SUB TOPIC...   (no package; the gem jwt does the same)
 require "base64"
 require "json"
 require "openssl"

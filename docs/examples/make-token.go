@@ -1,4 +1,4 @@
-// Prints a token of 15 minutes: M2PUSH_KEY=SECRET go run token.go SUB TOPIC...   (no module; not run by the tests)
+// Prints a token of 15 minutes: M2PUSH_KEY=SECRET go run make-token.go SUB TOPIC...   (no module; not run by the tests)
 package main
 
 import ("crypto/hmac"; "crypto/sha256"; "encoding/base64"; "encoding/json"; "fmt"; "os"; "time")
