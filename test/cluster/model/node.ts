@@ -10,7 +10,7 @@ import { MemoryHistory, newEpoch } from "../../../src/storage/memory/memory-hist
 import type { Clock } from "../../../src/util/clock.js";
 import { MapStore } from "../../support/hub.js";
 
-export const BASE = "http://hub.example/.well-known/mercure";
+const BASE = "http://hub.example/.well-known/mercure";
 /** Fewer than a run publishes: older events are read from the stream. */
 const TAIL = { maxEvents: 8, maxAge: 1e15, maxBytes: 1e9 };
 
