@@ -11,6 +11,7 @@
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PROJECT=$PWD
+LIMIT_SECONDS=3600 # of the whole run: six times what it takes
 
 fail() {
   printf 'test-packages: %s\n' "$@" >&2
@@ -29,7 +30,7 @@ done
 # A mount namespace of our own: what is mounted below goes with the script.
 if [[ -z ${TEST_PACKAGES_INSIDE:-} ]]; then
   export TEST_PACKAGES_INSIDE=1
-  exec unshare --mount --propagation private -- bash "$0" "$@"
+  exec timeout --kill-after=60 "$LIMIT_SECONDS" unshare --mount --propagation private -- bash "$0" "$@"
 fi
 
 work=$(mktemp -d)

@@ -44,7 +44,7 @@ export interface Selection {
 
 /** Topics that are taken from the index at a time. */
 const MAX_LISTED_TOPICS = 64;
-/** Cost of reading an event, units of work (about 10 ns): 30 us where it is not in memory. */
+/** Cost of reading an event, units of work (about 10 ns): 6 us where it is not in memory. */
 export const READ_UNITS = 600;
 
 export class SelectionSearch {

@@ -20,7 +20,7 @@ export interface StateOpeningsOptions {
 
 /** A larger state is sent by the catch-up. */
 const MAX_STATE_BYTES = 16_000;
-/** What one opening may look for and read, units of work (about 10 ns): 0.5 ms, 16 events that are not in memory. */
+/** What one opening may look for and read, units of work (about 10 ns): 0.5 ms, about 80 events that are not in memory. */
 const OPENING_UNITS = 50_000;
 /** How long an answer is kept for further streams that open at the same event. */
 const KEPT_MS = 50;

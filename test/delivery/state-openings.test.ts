@@ -48,7 +48,7 @@ describe("StateOpenings", () => {
       [outlet.received.get(1)?.startsWith(": open\n\n"), store.clients.get(1)?.selection?.join],
       [true, 1],
     );
-    const topics = Array.from({ length: 40 }, (_, at) => ({ kind: "exact", value: `t${at}` }) as const);
+    const topics = Array.from({ length: 100 }, (_, at) => ({ kind: "exact", value: `t${at}` }) as const);
     for (const { value } of topics) {
       publish(value, value);
       for (let event = 1; event <= 20; event++) publish("in between", "other");

@@ -108,7 +108,11 @@ describe("Event batch", () => {
     ];
     const expected = [
       [1, undefined, "broken JSON"],
-      [2, undefined, 'unknown key "colour": known are topic, topics, data, id, type, retry, private, ttl, final, key'],
+      [
+        2,
+        undefined,
+        'unknown key "colour": known are topic, topics, data, id, type, retry, private, ttl, final, key, traceparent',
+      ],
       [2, "topic", '"topic" is missing'],
       [2, "retry", '"retry" must be a number'],
       [2, "ttl", 'ttl must be a whole number of seconds, or a duration such as "90s", "10m" or "24h"'],

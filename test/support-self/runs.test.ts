@@ -19,10 +19,13 @@ describe("test runs", () => {
       scripts: Record<string, string>;
     };
     const names = Object.keys(scripts).filter((name) => /^test\b/.test(name));
-    assert.deepEqual(names, ["test", "test:unit", "test:runtimes", "test:watch"]);
+    assert.deepEqual(names, ["test", "test:unit", "test:runtimes", "test:packages", "test:watch"]);
     assert.match(readFileSync(join(PROJECT, "scripts/test-runtimes.sh"), "utf8"), new RegExp(`node ${RUNNER}`));
-    for (const name of names.filter((it) => it !== "test:runtimes"))
+    // The packages are tested by shell commands in roots of their own.
+    const shells = ["test:runtimes", "test:packages"];
+    for (const name of names.filter((it) => !shells.includes(it)))
       assert.ok(scripts[name]?.startsWith(`node ${RUNNER}`), name);
+    assert.match(readFileSync(join(PROJECT, "scripts/test-packages.sh"), "utf8"), /exec timeout .*"\$LIMIT_SECONDS"/);
     assert.match(readFileSync(join(PROJECT, RUNNER), "utf8"), /--test-timeout=\$\{TIMEOUT_MS\}/);
   });
 
