@@ -65,7 +65,7 @@ show_logs() { tail -n 20 "$work"/*.log "$work/stream" 2>/dev/null || true; }
 
 base() {
   local suite=$1 tar=$bases/$1.tar
-  [[ -e $tar ]] || mmdebstrap --quiet --variant=minbase --include=ca-certificates "$suite" "$tar" http://deb.debian.org/debian
+  [[ -e $tar ]] || mmdebstrap --quiet --variant=minbase --include=ca-certificates "$suite" "$tar"
 }
 
 # Node.js of a line from npm: prints the path of the program.
@@ -257,7 +257,7 @@ prepare_root() {
   # No service is started by a package here.
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" && chmod 755 "$root/usr/sbin/policy-rc.d"
   # Debian 13 has no Mongrel2: the package of Debian 12 runs there.
-  [[ $1 != trixie ]] || echo 'deb http://deb.debian.org/debian bookworm main' >"$root/etc/apt/sources.list.d/bookworm.list"
+  [[ $1 != trixie ]] || sed -n 's/^deb \(.*\) trixie main.*/deb \1 bookworm main/p' "$root/etc/apt/sources.list" >"$root/etc/apt/sources.list.d/bookworm.list"
   inside apt-get update -qq >>"$work/apt.log" 2>&1
   [[ $1 != bookworm ]] || { node_deb "$root/nodejs.deb" && install_in /nodejs.deb; }
 }
