@@ -20,7 +20,6 @@ export type Post = (request: PostRequest) => Promise<PostResult>;
 
 /** Bytes of a response's body that are read, so that the connection can be used again; beyond them it is closed. */
 const MAX_RESPONSE_BYTES = 64_000;
-const MS_PER_SECOND = 1000;
 
 export const post: Post = async ({ url, headers, body, signal }) => {
   try {
@@ -50,14 +49,6 @@ async function discardBody({ body }: Response): Promise<void> {
   } catch {
     // Cut off, or too slow: the status is known.
   }
-}
-
-/** The delay that a Retry-After header asks for, milliseconds: seconds, or a date (RFC 9110 section 10.2.3); 0 = none. `now`: since 1970. */
-export function delayOf(retryAfter: string | undefined, now: number): number {
-  if (retryAfter === undefined) return 0;
-  if (/^\s*\d{1,9}\s*$/.test(retryAfter)) return Number(retryAfter) * MS_PER_SECOND;
-  const time = Date.parse(retryAfter);
-  return Number.isNaN(time) ? 0 : Math.max(0, time - now);
 }
 
 /** fetch() says "fetch failed", and its cause says why. */

@@ -11,7 +11,8 @@ import { backoff } from "../util/backoff.js";
 import { type Cancel, type Clock, waitAtMost } from "../util/clock.js";
 import { conditionTexts } from "../util/condition-texts.js";
 import type { Conditions } from "../util/conditions.js";
-import { delayOf, type Post, type PostResult } from "./post.js";
+import { retryDelayMs } from "../util/retry-after.js";
+import type { Post, PostResult } from "./post.js";
 import { webhookHeaders } from "./standard-webhooks.js";
 import type { Batch, WebhookQueue } from "./webhook-queue.js";
 
@@ -140,7 +141,7 @@ export class WebhookSender {
     this.#failures++;
     this.#failuresInARow++;
     if (this.#failuresInARow >= REPORTED_FAILURE_COUNT) this.#report(conditionTexts.webhookFailing(reason));
-    const delayMs = Math.max(this.#backoff.next(), Math.min(delayOf(retryAfter, clock.now()), MAX_RETRY_AFTER_MS));
+    const delayMs = Math.max(this.#backoff.next(), Math.min(retryDelayMs(retryAfter, clock.now()), MAX_RETRY_AFTER_MS));
     const cancel = clock.after(delayMs, () => {
       this.#state = { name: "idle" };
       this.send();

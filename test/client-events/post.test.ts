@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, type TestContext, test } from "node:test";
-import { delayOf, post } from "../../src/client-events/post.js";
+import { post } from "../../src/client-events/post.js";
 
 async function serve(t: TestContext, listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, "127.0.0.1");
@@ -62,12 +62,5 @@ describe("POST of a webhook", () => {
     const refused = await send("http://127.0.0.1:1/");
     assert.equal(refused.outcome, "failed");
     assert.match(JSON.stringify(refused), /ECONNREFUSED|bad port/);
-  });
-
-  test("Retry-After is seconds or a date", () => {
-    const now = Date.UTC(2026, 0, 1);
-    assert.deepEqual([delayOf("120", now), delayOf(undefined, now), delayOf("soon", now)], [120_000, 0, 0]);
-    assert.equal(delayOf("Thu, 01 Jan 2026 00:00:30 GMT", now), 30_000);
-    assert.equal(delayOf("Wed, 31 Dec 2025 00:00:00 GMT", now), 0);
   });
 });

@@ -8,6 +8,7 @@ import { eventParser } from "#client/parser.js";
 import { M2pushError, messageOf } from "../../errors.js";
 import type { Clock } from "../../util/clock.js";
 import { printableLine } from "../../util/escape.js";
+import { retryDelayMs } from "../../util/retry-after.js";
 
 /** UTF-16 units of one event; beyond it the stream is ended. */
 export const MAX_EVENT_CHARACTERS = 16_777_216;
@@ -102,14 +103,14 @@ function respond({ url, token, lastEventId, signal, clock }: StreamRequest): Pro
 }
 
 /** Rejects unless the response is an event stream. */
-async function checkResponse(response: IncomingMessage, { url, token }: StreamRequest): Promise<void> {
+async function checkResponse(response: IncomingMessage, { url, token, clock }: StreamRequest): Promise<void> {
   const { statusCode: status = 0, headers } = response;
   const isStream = /^text\/event-stream\b/i.test(headers["content-type"] ?? "");
   if (status === 200 && isStream) return;
   const text = printableLine(await beginningOf(response));
   const what = `${url.href} answered ${status}${text && `: ${text}`}`;
   if (status >= 500 || [408, 425, 429].includes(status))
-    throw new StreamLost(what, Number(headers["retry-after"]) * MS_PER_SECOND || 0);
+    throw new StreamLost(what, retryDelayMs(headers["retry-after"], clock.now()));
   if (status === 401 || status === 403) {
     const fix =
       token === undefined ? "pass a token with --token-file or M2PUSH_TOKEN" : "pass a token that this hub accepts";
