@@ -82,7 +82,11 @@ export class WebhookQueue {
     }
     if (position.batchThrough !== through || position.lost !== lost) {
       this.#move({ lost, batchThrough: through });
-      if (!this.#options.store.commit()) return undefined;
+      if (!this.#options.store.commit()) {
+        // Otherwise the next call takes it for a stored request, and sends it.
+        this.#options.store.setPosition(this.#options.name, position);
+        return undefined;
+      }
     }
     return this.#batch(position.through, taken);
   }
