@@ -52,21 +52,29 @@ export class HoleCheck {
   /** An inspection tells of the holes before the messages that were delivered before it. Never rejects. */
   async #check(held: StreamMessage[]): Promise<void> {
     try {
-      for (let at = 0; at < held.length; ) {
-        const count = held.length;
+      while (held.length > 0) {
+        const deliveredCount = held.length;
         await this.#options.inspect();
-        for (; at < held.length; at++) {
-          const message = held[at] as StreamMessage;
-          if (this.#isStopped || (at >= count && message.sequence > this.#options.last() + 1)) break;
-          this.#options.take(message);
-        }
+        const count = this.#takeHeld(held, deliveredCount);
         if (this.#isStopped) return;
+        held.splice(0, count);
       }
       this.#held = undefined;
-      this.#heldBytes = 0;
     } catch (error) {
       this.#fail(messageOf(error));
     }
+  }
+
+  /** Takes the first `deliveredCount` messages, and those that follow without another hole. Returns how many. */
+  #takeHeld(held: readonly StreamMessage[], deliveredCount: number): number {
+    let count = 0;
+    for (const message of held) {
+      if (this.#isStopped || (count >= deliveredCount && message.sequence > this.#options.last() + 1)) break;
+      this.#heldBytes -= message.data.length;
+      this.#options.take(message);
+      count++;
+    }
+    return count;
   }
 
   #fail(why: string): void {

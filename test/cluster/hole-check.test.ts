@@ -43,6 +43,20 @@ describe("HoleCheck", () => {
     assert.deepEqual(taken, [1, 4, 5, 7, 8, 10, 11]);
   });
 
+  test("counts only what it still holds, however many holes follow each other", async () => {
+    const { check, taken, failures, inspections } = opened();
+    const sequences = Array.from({ length: 100 }, (_, at) => 2 * (at + 1));
+    check.take(message(2, 1_000_000));
+    for (const sequence of sequences.slice(1)) {
+      check.take(message(sequence, 1_000_000));
+      inspections.at(-1)?.resolve();
+      await turn();
+    }
+    inspections.at(-1)?.resolve();
+    await turn();
+    assert.deepEqual([taken, failures], [sequences, []]);
+  });
+
   test("takes nothing more where the stream cannot be inspected, too much waits, or it was stopped", async () => {
     const failing = opened();
     failing.check.take(message(3));
