@@ -68,7 +68,7 @@ describe("LmdbEventStore", () => {
     assert.equal(store.expiredThrough(), 1);
   });
 
-  test("repeats a failed write, whoever asked for it, and visitors who come and go meanwhile leave nothing", async (t) => {
+  test("repeats a failed write after a pause; visitors who come and go meanwhile leave nothing in memory", async (t) => {
     const { open, file, clock, errors } = eventStores(t);
     const store = await open();
     store.commit();
