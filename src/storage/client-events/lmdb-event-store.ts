@@ -207,20 +207,19 @@ export class LmdbEventStore implements EventStore {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      if (!this.#isClosed) this.commit();
-    });
+    setImmediate(this.#commitScheduled);
   }
 
   #scheduleRetry(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#options.clock.after(RETRY_INTERVAL_MS, () => {
-      this.#isScheduled = false;
-      if (!this.#isClosed) this.commit();
-    });
+    this.#options.clock.after(RETRY_INTERVAL_MS, this.#commitScheduled);
   }
+
+  readonly #commitScheduled = (): void => {
+    this.#isScheduled = false;
+    if (!this.#isClosed) this.commit();
+  };
 
   /** Returns whether everything that is to be trimmed is. */
   #write(): boolean {
@@ -253,13 +252,10 @@ export class LmdbEventStore implements EventStore {
   /** Part of a transaction. */
   #trim(): boolean {
     if (this.#trimThrough === 0) return true;
-    let count = 0;
-    for (const key of [...this.#log.getKeys({ end: this.#trimThrough + 1, limit: MAX_TRIMMED_COUNT })]) {
-      this.#log.removeSync(key);
-      count++;
-    }
+    const keys = [...this.#log.getKeys({ end: this.#trimThrough + 1, limit: MAX_TRIMMED_COUNT })];
+    for (const key of keys) this.#log.removeSync(key);
     this.#meta.putSync("floor", this.#floor);
-    return count < MAX_TRIMMED_COUNT;
+    return keys.length < MAX_TRIMMED_COUNT;
   }
 
   /** Upper bound of the pages that a transaction writes. */
