@@ -111,7 +111,7 @@ export class Ingress {
       const drafts = this.#parse(parts);
       this.#pace(drafts, connection);
       const first = drafts.length === 1 ? drafts[0] : undefined;
-      const isPlain = first !== undefined && isPostable(first);
+      const isPlain = first !== undefined && isPostable(first, receivedAt);
       const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts, receivedAt);
       if (pending !== this.#pending) {
         this.#pending = pending;
@@ -173,8 +173,9 @@ export class Ingress {
   }
 }
 
-/** Whether an event needs nothing of the publisher; see IngressOptions.post. */
-const isPostable = ({ key, traceparent }: Draft): boolean => key === undefined && traceparent === undefined;
+/** Whether an event needs nothing of the publisher; see IngressOptions.post. `receivedAt`: undefined = traces are off. */
+const isPostable = ({ key, traceparent }: Draft, receivedAt: number | undefined): boolean =>
+  key === undefined && (traceparent === undefined || receivedAt === undefined);
 
 const ANYONE = "zmq";
 const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";

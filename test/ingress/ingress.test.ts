@@ -411,6 +411,24 @@ describe("Ingress", () => {
     );
   });
 
+  test("an event with a trace context is posted like any other while traces are off", async () => {
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (const [traces, expected] of [
+      [undefined, ["post", "post"]],
+      [{ now: () => 0 }, ["post", "publish"]],
+    ] as const) {
+      const calls: string[] = [];
+      const note = async (call: string) => {
+        calls.push(call);
+        return [];
+      };
+      const opened = await open({ traces, post: () => note("post"), publisher: { publish: () => note("publish") } });
+      await opened.send("t", "a");
+      await opened.send("t", "b", JSON.stringify({ traceparent }));
+      assert.deepEqual(calls, expected);
+    }
+  });
+
   test("close() closes the source", async () => {
     const calls: string[] = [];
     const opened = await open({
