@@ -16,7 +16,8 @@ function isSigned(headers, body) {
   if (!(Math.abs(Date.now() / 1000 - Number(timestamp)) <= TOLERANCE_SECONDS)) return false;
   const signature = createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64");
   const expected = Buffer.from(`v1,${signature}`);
-  return given.split(" ").some((one) => one.length === expected.length && timingSafeEqual(Buffer.from(one), expected));
+  const isExpected = (one) => one.length === expected.length && timingSafeEqual(one, expected);
+  return given.split(" ").some((one) => isExpected(Buffer.from(one)));
 }
 
 function handle(event) {
@@ -28,10 +29,17 @@ function handle(event) {
   console.log(event.kind, event.subject ?? event.remote ?? "", `present: ${present.size}`);
 }
 
-const server = createServer(async (request, response) => {
+async function receive(request, response) {
   const body = await text(request);
   const isGenuine = isSigned(request.headers, body);
   if (isGenuine) for (const event of JSON.parse(body).data.events) handle(event);
   response.writeHead(isGenuine ? 204 : 401).end();
+}
+
+const server = createServer((request, response) => {
+  receive(request, response).catch((error) => {
+    console.error(error); // the sender broke off, or an event could not be handled: it comes again
+    response.destroy();
+  });
 });
 server.listen(Number(process.argv[2]), "127.0.0.1", () => console.log(`listening on ${server.address().port}`));

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = base64.b64decode(os.environ["WEBHOOK_SECRET"].removeprefix("whsec_"))
 TOLERANCE_SECONDS = 300
@@ -23,9 +23,9 @@ def is_signed(headers, body):
     if message_id is None or timestamp is None or abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
         return False
     content = f"{message_id}.{timestamp}.".encode() + body
-    signature = "v1," + base64.b64encode(hmac.digest(KEY, content, hashlib.sha256)).decode()
+    signature = b"v1," + base64.b64encode(hmac.digest(KEY, content, hashlib.sha256))
     given = headers["webhook-signature"] or ""
-    return any(hmac.compare_digest(signature, one) for one in given.split(" "))
+    return any(hmac.compare_digest(signature, one.encode()) for one in given.split(" "))
 
 
 def handle(event):
@@ -57,6 +57,6 @@ class Receiver(BaseHTTPRequestHandler):
         pass
 
 
-server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver)
+server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver)
 print(f"listening on {server.server_port}", flush=True)
 server.serve_forever()

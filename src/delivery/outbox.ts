@@ -265,6 +265,7 @@ export class Outbox {
     const clients = audience.withoutCredit(audience.maxWireBytes(batch.bytes));
     if (clients.length === 0) return;
     for (const client of clients) audience.remove(client);
+    this.#options.traces?.fellBehind();
     this.#options.fellBehind?.("no credit", clients.length);
     this.#catchUp(clients, batch.first.offset - 1);
   }

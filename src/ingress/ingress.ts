@@ -111,7 +111,7 @@ export class Ingress {
       const drafts = this.#parse(parts);
       this.#pace(drafts, connection);
       const first = drafts.length === 1 ? drafts[0] : undefined;
-      const isPlain = first !== undefined && isPostable(first, receivedAt);
+      const isPlain = first !== undefined && this.#isPostable(first);
       const pending = isPlain ? this.#options.post(first) : this.#publishUnanswered(drafts, receivedAt);
       if (pending !== this.#pending) {
         this.#pending = pending;
@@ -122,6 +122,11 @@ export class Ingress {
       this.#reject(error);
       return !(error instanceof ProtocolError);
     }
+  }
+
+  /** Whether an event needs nothing of the publisher; see IngressOptions.post. */
+  #isPostable({ key, traceparent }: Draft): boolean {
+    return key === undefined && (traceparent === undefined || this.#options.traces === undefined);
   }
 
   #pace(drafts: readonly Draft[], connection: PacedConnection | undefined): void {
@@ -143,7 +148,7 @@ export class Ingress {
     return drafts;
   }
 
-  /** A batch, or an event with a key or a trace, of a PUSH socket. Rejects if one of its events was not published. */
+  /** A batch, or an event with a key or a trace that is recorded, of a PUSH socket. Rejects if one of its events was not published. */
   async #publishUnanswered(drafts: readonly Draft[], receivedAt: number | undefined): Promise<void> {
     const request = { drafts, publisher: this.#scope, receivedAt };
     const results = await this.#options.publisher.publish({ ...request, isPaced: true });
@@ -172,10 +177,6 @@ export class Ingress {
     this.#options.rejected(error);
   }
 }
-
-/** Whether an event needs nothing of the publisher; see IngressOptions.post. `receivedAt`: undefined = traces are off. */
-const isPostable = ({ key, traceparent }: Draft, receivedAt: number | undefined): boolean =>
-  key === undefined && (traceparent === undefined || receivedAt === undefined);
 
 const ANYONE = "zmq";
 const FORBIDDEN = "the publisher's key does not grant publishing on every topic of this event";

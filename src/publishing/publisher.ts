@@ -11,7 +11,7 @@ import type { Draft } from "../protocol/publication.js";
 import { KeyedPublisher } from "./keyed-publisher.js";
 import { checkCondition, type PublishCondition } from "./publish-condition.js";
 import type { PublishRequest } from "./publish-request.js";
-import type { PublishTraces } from "./publish-traces.js";
+import type { PublishTraces, TracedRequest } from "./publish-traces.js";
 import type { RateLimiter } from "./rate-limiter.js";
 
 export interface PublisherOptions {
@@ -45,9 +45,12 @@ export class Publisher {
    * key was used before is not published again, and has the first one's ids. Rejects with "rate_limited" over the rate of the publisher or of a
    * topic.
    */
-  async publish(request: PublishRequest): Promise<readonly PublishedEvent[]> {
+  publish(request: PublishRequest): Promise<readonly PublishedEvent[]> {
     const trace = this.#options.traces?.begin(request.drafts, request.receivedAt);
-    if (trace === undefined) return this.#publishRequest(request);
+    return trace === undefined ? this.#publishRequest(request) : this.#publishTraced(request, trace);
+  }
+
+  async #publishTraced(request: PublishRequest, trace: TracedRequest): Promise<readonly PublishedEvent[]> {
     try {
       const results = await this.#publishRequest({ ...request, drafts: trace.drafts });
       trace.end(results);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Catchup } from "../../src/delivery/catchup.js";
 import { Acknowledgements, type Client } from "../../src/delivery/client.js";
+import type { DeliveryTraces } from "../../src/delivery/delivery-traces.js";
 import type { Flush } from "../../src/delivery/flush.js";
 import { HistoryReader } from "../../src/delivery/history-reader.js";
 import { Outbox } from "../../src/delivery/outbox.js";
@@ -14,8 +15,14 @@ import { FakeClock } from "../support/clock.js";
 import { MapStore } from "../support/hub.js";
 import { RecordingOutlet } from "../support/outlet.js";
 
+interface SetUpOptions {
+  readonly clients?: number;
+  readonly creditLimit?: number;
+  readonly traces?: DeliveryTraces;
+}
+
 /** An outbox with its own history and catch-up, and live clients 1..n. */
-function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: number } = {}) {
+function setUp({ clients = 1, creditLimit, traces }: SetUpOptions = {}) {
   const clock = new FakeClock();
   const outlet = new RecordingOutlet(clock);
   const history = new MemoryHistory({ maxEvents: 1000, maxAge: 1e12, maxBytes: 1e12 }, clock);
@@ -43,7 +50,7 @@ function setUp({ clients = 1, creditLimit }: { clients?: number; creditLimit?: n
   });
   const outbox: Outbox = new Outbox(
     {
-      ...{ outlet, clock, catchup, acknowledgements },
+      ...{ outlet, clock, catchup, acknowledgements, traces },
       maxBytes: () => 64_000,
       isFlooded: () => false,
       commit: () => {
@@ -178,6 +185,24 @@ describe("Outbox", () => {
     outbox.tryFlush();
     outlet.acknowledgeAll();
     assert.deepEqual([outlet.events(1), poor.state.name], [["a"], "live"]);
+  });
+
+  test("tells the traces before the flush that clients fell behind, whatever the reason", () => {
+    const calls: string[] = [];
+    const ignore = () => {};
+    const traces: DeliveryTraces = {
+      ...{ queued: ignore, taken: ignore, reset: ignore },
+      sent: () => calls.push("sent"),
+      fellBehind: () => calls.push("fellBehind"),
+    };
+    const { outbox, members, publish } = setUp({ clients: 2, creditLimit: 100_000, traces });
+    members[0]?.debit(100_000);
+    publish("a");
+    outbox.start();
+    assert.deepEqual(calls.splice(0), ["fellBehind", "sent"]);
+    publish("b");
+    outbox.discard();
+    assert.deepEqual(calls, ["fellBehind"]);
   });
 
   test("drops a queue that grows beyond its limit: its clients catch up without loss or repetition", () => {
