@@ -17,7 +17,7 @@ function authorOf(request, response) {
 
 async function say(request, response) {
   let text = "";
-  for await (const piece of request) text += piece;
+  for await (const piece of request.setEncoding("utf8")) if (text.length <= MAX_TEXT_LENGTH) text += piece;
   if (text.trim() === "" || text.length > MAX_TEXT_LENGTH)
     return response.writeHead(400).end("a text of 1 to 500 characters");
   const data = JSON.stringify({ author: authorOf(request, response), text });

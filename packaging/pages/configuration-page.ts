@@ -1,15 +1,12 @@
 /** docs/configuration.md: every key of the configuration, generated from the schema. */
-import { defaultText } from "../../src/config/describe-key.js";
+import { capitalized, defaultText } from "../../src/config/describe-key.js";
 import {
   type Config,
   type ConfigKey,
   type ConfigKeys,
-  issuerKeys,
   scalarKeys,
   sections,
-  serverKeys,
-  topicKeys,
-  webhookKeys,
+  tableArrays,
 } from "../../src/config/schema.js";
 import { SECTION_DOCS } from "../../src/config/section-docs.js";
 
@@ -37,15 +34,10 @@ export function configurationPage(): string {
   const tables = Object.entries(sections).map(([name, keys]) =>
     table(`[${name}]`, SECTION_DOCS[name as keyof Config], keys, name),
   );
-  const fileOnly = (doc: string) => `${doc} Only the file can set these keys.`;
-  return [
-    INTRODUCTION,
-    table("[[mongrel2]]", fileOnly(SECTION_DOCS.mongrel2), serverKeys, undefined),
-    ...tables,
-    table("[[topic]]", fileOnly(SECTION_DOCS.topic), topicKeys, undefined),
-    table("[[issuer]]", fileOnly(SECTION_DOCS.issuer), issuerKeys, undefined),
-    table("[[webhook]]", fileOnly(SECTION_DOCS.webhook), webhookKeys, undefined),
-  ].join("\n");
+  const [servers = "", ...arrays] = Object.entries(tableArrays).map(([name, keys]) =>
+    table(`[[${name}]]`, `${SECTION_DOCS[name as keyof Config]} Only the file can set these keys.`, keys, undefined),
+  );
+  return [INTRODUCTION, servers, ...tables, ...arrays].join("\n");
 }
 
 function table(header: string, text: string, keys: ConfigKeys, section: string | undefined): string {
@@ -73,5 +65,3 @@ function row(name: string, key: ConfigKey<unknown>, section: string | undefined)
 
 /** Escapes the characters that Markdown would interpret. */
 const plain = (text: string): string => text.replace(/[|*\\]/g, "\\$&").replaceAll("<", "&lt;");
-
-const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -31,13 +31,11 @@ export function webAddress(conf: string): WebAddress {
   return { host: bound || "0.0.0.0", port, isLoopback: bound === "::1" || bound.startsWith("127.") };
 }
 
-/** Throws "link_failed" with every address that is in use, the process that uses it, and the fix. */
-export function checkAddresses(servers: readonly [Mongrel2Files, ...Mongrel2Files[]], config: Config): void {
-  const [{ conf }] = servers;
+/** `conf`: what the user edits. Throws "link_failed" with every address that is in use, the process that uses it, and the fix. */
+export function checkAddresses(conf: string, servers: readonly Mongrel2Files[], config: Config): void {
+  const fixOfPort = `change port in ${conf} and [hub] origin`;
   const wanted: [port: number, what: string, fix: string][] = [
-    ...servers.map((it): [number, string, string] => {
-      return [webAddress(it.conf).port, "Mongrel2's web server", `change port in ${it.conf} and [hub] origin`];
-    }),
+    ...servers.map((it): [number, string, string] => [webAddress(it.conf).port, "Mongrel2's web server", fixOfPort]),
     ...config.mongrel2.flatMap(({ send_spec, recv_spec }) => [
       wantedSpec(send_spec, "send_spec", conf),
       wantedSpec(recv_spec, "recv_spec", conf),

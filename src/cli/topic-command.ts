@@ -1,7 +1,7 @@
 /** `m2push topic`: which [[topic]] table applies to a topic, and the values that hold for its events. */
 import type { Command } from "commander";
 import type { LoadedConfig } from "../config/load-config.js";
-import { type TopicTable, topicKeys } from "../config/schema.js";
+import { type TopicTable, tableArrays } from "../config/schema.js";
 import { tomlString } from "../config/show-value.js";
 import { sourceText } from "../config/value-source.js";
 import { hubUrl } from "../http/app.js";
@@ -34,7 +34,7 @@ function describeTopic(topic: string, loaded: LoadedConfig): string {
     return source === undefined ? "default" : sourceText(source);
   };
   const heading = table && index !== undefined ? headingOf(table, index, loaded, from) : NO_TABLE;
-  const lines = Object.keys(topicKeys)
+  const lines = Object.keys(tableArrays.topic)
     .filter((name) => !SELECTORS.has(name))
     .map((name) => {
       const general = GENERAL.find(({ key }) => key === name);
@@ -62,7 +62,7 @@ const GENERAL: readonly GeneralKey[] = [
 ];
 
 const isUnset = (table: TopicTable, name: string): boolean =>
-  table[name as keyof TopicTable] === topicKeys[name]?.default;
+  table[name as keyof TopicTable] === tableArrays.topic[name]?.default;
 
 function headingOf(table: TopicTable, index: number, { config }: LoadedConfig, from: (path: string) => string): string {
   const key = selectorKey(table);
@@ -71,7 +71,7 @@ function headingOf(table: TopicTable, index: number, { config }: LoadedConfig, f
 }
 
 function line(name: string, value: unknown, source: string): string {
-  const key = topicKeys[name];
+  const key = tableArrays.topic[name];
   return `${name} = ${key?.type.print((value ?? key.default) as never)}  # ${source}`;
 }
 

@@ -62,7 +62,7 @@ function mongrel2({ conf, servers, adjust, message }: UpPlan, log: Logger, confi
   return {
     prepare: async () => {
       for (const child of children) await child.prepare();
-      checkAddresses(servers, adjust(config));
+      checkAddresses(conf, servers, adjust(config));
       const key = await issuedKey(config);
       const hosts = servedHosts(conf, config);
       const { isLoopback } = webAddress(conf);

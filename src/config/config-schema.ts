@@ -1,6 +1,7 @@
 /** The configuration file as JSON Schema, for editors and for programs that generate the file. Made from the tables in schema.ts. */
 import { parse } from "smol-toml";
 import type { JsonSchema } from "../api-docs/json-schema.js";
+import { capitalized } from "./describe-key.js";
 import { type Config, type ConfigKey, type ConfigKeys, sections, tableArrays } from "./schema.js";
 import { SECTION_DOCS } from "./section-docs.js";
 
@@ -35,8 +36,7 @@ const tableSchema = (name: string, keys: ConfigKeys): JsonSchema => ({
 });
 
 function keySchema({ type, default: value, doc, change }: ConfigKey<unknown>): JsonSchema {
-  const expected = `${type.expected.charAt(0).toUpperCase()}${type.expected.slice(1)}.`;
-  const description = `${doc} ${expected} ${CHANGE_TEXTS[change]}`;
+  const description = `${doc} ${capitalized(type.expected)}. ${CHANGE_TEXTS[change]}`;
   if (value === undefined || value === null) return { ...type.schema, description };
   return { ...type.schema, description, default: parse(`key = ${type.print(value)}`).key };
 }

@@ -1,6 +1,7 @@
 /** The rules that concern more than one key. They ignore a key whose own value is invalid. */
 import type { CurvePublisher } from "./curve-types.js";
 import { faultTexts } from "./fault-texts.js";
+import type { TableArray } from "./schema.js";
 import type { Settings } from "./settings.js";
 
 /** A setting whose value is a string, with its path. */
@@ -12,12 +13,7 @@ interface TextSetting {
 }
 
 /** The paths of the tables of which a file may have several: "mongrel2[0]". */
-export interface Tables {
-  readonly servers: readonly string[];
-  readonly topics: readonly string[];
-  readonly issuers: readonly string[];
-  readonly webhooks: readonly string[];
-}
+export type Tables = Readonly<Record<TableArray, readonly string[]>>;
 
 type Rule = (settings: Settings, tables: Tables) => void;
 
@@ -48,7 +44,7 @@ export function crossChecks(settings: Settings, tables: Tables): void {
 }
 
 /** Logs, metrics and the client store identify a server by its name. */
-function uniqueNames(settings: Settings, { servers }: Tables): void {
+function uniqueNames(settings: Settings, { mongrel2: servers }: Tables): void {
   const names = servers.map((server) => textSetting(settings, `${server}.name`));
   rejectDuplicates(settings, names, "a unique name", (value) => value);
 }
@@ -57,7 +53,7 @@ function uniqueNames(settings: Settings, { servers }: Tables): void {
  * An address belongs to one socket. The most common error is a send_spec that equals the recv_spec; two servers with one send_spec
  * would each receive every other request (docs/architecture/mongrel2.md 2.8).
  */
-function uniqueAddresses(settings: Settings, { servers }: Tables): void {
+function uniqueAddresses(settings: Settings, { mongrel2: servers }: Tables): void {
   const listen = textSetting(settings, "admin.listen");
   const addresses = [
     ...servers.flatMap((server) =>
@@ -75,7 +71,7 @@ function uniqueAddresses(settings: Settings, { servers }: Tables): void {
 }
 
 /** Mongrel2 may bind tcp://*:port; connecting needs a host. */
-function connectableAddresses(settings: Settings, { servers }: Tables): void {
+function connectableAddresses(settings: Settings, { mongrel2: servers }: Tables): void {
   for (const server of servers) {
     const bind = settings.get(`${server}.bind`)?.value === true;
     for (const key of bind ? ["control"] : ["send_spec", "recv_spec", "control"]) {
@@ -87,7 +83,7 @@ function connectableAddresses(settings: Settings, { servers }: Tables): void {
 }
 
 /** Mongrel2 has no CURVE: a daemon that connects would wait for a handshake that never comes. */
-function linkCurve(settings: Settings, { servers }: Tables): void {
+function linkCurve(settings: Settings, { mongrel2: servers }: Tables): void {
   for (const server of servers) {
     const [secret, client] = ["curve_server_secret_key", "curve_client_public_key"].map((key) =>
       textSetting(settings, `${server}.${key}`),
@@ -100,7 +96,7 @@ function linkCurve(settings: Settings, { servers }: Tables): void {
   }
 }
 
-function nativeCurve(settings: Settings, { servers }: Tables): void {
+function nativeCurve(settings: Settings, { mongrel2: servers }: Tables): void {
   const implementation = textSetting(settings, "zmq.implementation");
   if (implementation?.value !== "native") return;
   const hasCurve =
@@ -118,7 +114,7 @@ function curveAddresses(settings: Settings): TextSetting[] {
 }
 
 /** A fault points to the second selector of a table, or to the header of one without any. */
-function topicSelectors(settings: Settings, { topics }: Tables): void {
+function topicSelectors(settings: Settings, { topic: topics }: Tables): void {
   for (const table of topics) {
     const selectors = ["topic", "template", "pattern"].map((name) => ({ name, ...settings.get(`${table}.${name}`) }));
     // An invalid selector has its own fault.
@@ -130,14 +126,14 @@ function topicSelectors(settings: Settings, { topics }: Tables): void {
   }
 }
 
-function topicCount(settings: Settings, { topics }: Tables): void {
+function topicCount(settings: Settings, { topic: topics }: Tables): void {
   const first = topics[MAX_TOPIC_TABLE_COUNT];
   const location = first === undefined ? undefined : settings.get(`${first}.rate`)?.location;
   if (location !== undefined) settings.fault(location, "topic", faultTexts.tooManyTopics(MAX_TOPIC_TABLE_COUNT));
 }
 
 /** JetStream removes messages by the limits of the stream, which know nothing of topics: docs/decisions/0061-kept-events.md. */
-function keptTopics(settings: Settings, { topics }: Tables): void {
+function keptTopics(settings: Settings, { topic: topics }: Tables): void {
   const servers = settings.get("cluster.nats")?.value;
   if (!Array.isArray(servers) || servers.length === 0) return;
   for (const table of topics) {
@@ -146,7 +142,7 @@ function keptTopics(settings: Settings, { topics }: Tables): void {
   }
 }
 
-function issuers(settings: Settings, { issuers: tables }: Tables): void {
+function issuers(settings: Settings, { issuer: tables }: Tables): void {
   for (const [index, table] of tables.entries()) {
     const { value: issuer, location = "" } = settings.get(`${table}.issuer`) ?? {};
     const [keys, url] = ["keys", "jwks_url"].map((name) => textSetting(settings, `${table}.${name}`));
@@ -161,7 +157,7 @@ function issuers(settings: Settings, { issuers: tables }: Tables): void {
   }
 }
 
-function webhooks(settings: Settings, { webhooks: tables }: Tables): void {
+function webhooks(settings: Settings, { webhook: tables }: Tables): void {
   for (const [index, table] of tables.entries()) {
     const url = settings.get(`${table}.url`);
     const secret = textSetting(settings, `${table}.secret`);

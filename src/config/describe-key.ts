@@ -10,3 +10,6 @@ export function describeKey({ doc, type, default: value }: ConfigKey<unknown>): 
 export function defaultText(print: (value: never) => string, value: unknown): string {
   return value === undefined || value === null ? "none" : print(value as never);
 }
+
+/** The text with its first letter as a capital: the beginning of a sentence. */
+export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -11,14 +11,12 @@ import { locationOf, readTables, tablePaths } from "./read-tables.js";
 import {
   type Config,
   type ConfigKeys,
-  issuerKeys,
   type NamedKey,
   namedKeys,
   scalarKeys,
   sections,
-  serverKeys,
-  topicKeys,
-  webhookKeys,
+  type TableArray,
+  tableArrays,
 } from "./schema.js";
 import { Settings } from "./settings.js";
 import { suggest } from "./suggest.js";
@@ -58,12 +56,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
 export function buildConfig(document: ConfigDocument, options: LoadOptions = {}): LoadedConfig {
   const cwd = options.cwd ?? process.cwd();
   const settings = new Settings(document.faults);
-  const tables: Tables = {
-    servers: tablePaths(document, "mongrel2"),
-    topics: tablePaths(document, "topic"),
-    issuers: tablePaths(document, "issuer"),
-    webhooks: tablePaths(document, "webhook"),
-  };
+  const tables = eachArray((array) => tablePaths(document, array));
   recordDefaults(settings, document, tables);
   readTables(settings, document);
   readEnvironment(settings, options.env ?? {}, cwd);
@@ -80,10 +73,9 @@ function recordDefaults(settings: Settings, document: ConfigDocument, tables: Ta
       settings.setDefault(`${section}.${name}`, key, locationOf(document, section), document.base);
     }
   };
-  for (const server of tables.servers) setDefaults(server, serverKeys);
-  for (const topic of tables.topics) setDefaults(topic, topicKeys);
-  for (const issuer of tables.issuers) setDefaults(issuer, issuerKeys);
-  for (const webhook of tables.webhooks) setDefaults(webhook, webhookKeys);
+  eachArray((array, keys) => {
+    for (const table of tables[array]) setDefaults(table, keys);
+  });
   for (const [section, keys] of Object.entries(sections)) setDefaults(section, keys);
 }
 
@@ -122,13 +114,16 @@ function nearestKeyName(nameOf: (key: NamedKey) => string, name: string): string
 }
 
 /** The cast is safe: every value has the type of its key in the schema, and the type Config is derived from the same tables. */
-function assemble(settings: Settings, { servers, topics, issuers, webhooks }: Tables): Config {
+function assemble(settings: Settings, tables: Tables): Config {
   const values = (section: string, keys: ConfigKeys): object =>
     Object.fromEntries(Object.keys(keys).map((name) => [name, settings.get(`${section}.${name}`)?.value]));
-  const mongrel2 = servers.map((server) => values(server, serverKeys));
-  const topic = topics.map((table) => values(table, topicKeys));
-  const issuer = issuers.map((table) => values(table, issuerKeys));
-  const webhook = webhooks.map((table) => values(table, webhookKeys));
+  const arrays = eachArray((array, keys) => tables[array].map((table) => values(table, keys)));
   const others = Object.entries(sections).map(([section, keys]) => [section, values(section, keys)]);
-  return { mongrel2, topic, issuer, webhook, ...Object.fromEntries(others) } as Config;
+  return { ...arrays, ...Object.fromEntries(others) } as Config;
+}
+
+/** The result for each array of tables. */
+function eachArray<T>(run: (array: TableArray, keys: ConfigKeys) => T): Record<TableArray, T> {
+  const arrays = Object.entries(tableArrays) as [TableArray, ConfigKeys][];
+  return Object.fromEntries(arrays.map(([array, keys]) => [array, run(array, keys)])) as Record<TableArray, T>;
 }

@@ -2,18 +2,9 @@
  * Prints the effective configuration as TOML: every key with its documentation, default, range, and the source of its value. The
  * output loads as the same configuration, except for keys and passwords, which are masked.
  */
-import { defaultText } from "./describe-key.js";
+import { capitalized, defaultText } from "./describe-key.js";
 import type { LoadedConfig } from "./load-config.js";
-import {
-  type Config,
-  type ConfigKey,
-  type ConfigKeys,
-  issuerKeys,
-  sections,
-  serverKeys,
-  topicKeys,
-  webhookKeys,
-} from "./schema.js";
+import { type Config, type ConfigKey, type ConfigKeys, sections, tableArrays } from "./schema.js";
 import { SECTION_DOCS } from "./section-docs.js";
 import { sourceText } from "./value-source.js";
 
@@ -40,7 +31,7 @@ export function printConfig({ config, sources }: LoadedConfig): string {
   return [...servers, ...others, ...arrays].join("\n");
 }
 
-const OPTIONAL_ARRAYS = { topic: topicKeys, issuer: issuerKeys, webhook: webhookKeys } as const;
+const { mongrel2: serverKeys, ...OPTIONAL_ARRAYS } = tableArrays;
 
 /** Without any table of an array, its keys as comments. */
 function example(array: keyof typeof OPTIONAL_ARRAYS, keys: ConfigKeys): string {
@@ -71,8 +62,6 @@ function printKey(name: string, key: ConfigKey<unknown>, value: unknown, from: s
     `${line}  # ${from}`,
   ];
 }
-
-const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 const tableOf = (config: LoadedConfig["config"], section: string): Values =>
   (config as unknown as Readonly<Record<string, Values>>)[section] ?? {};

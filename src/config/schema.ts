@@ -711,10 +711,6 @@ export type ConfigKeys = Readonly<Record<string, ConfigKey<unknown>>>;
 
 /** The same tables by name, for iteration. */
 export const sections: Readonly<Record<string, ConfigKeys>> = SECTIONS;
-export const serverKeys: ConfigKeys = SERVER_KEYS;
-export const topicKeys: ConfigKeys = TOPIC_KEYS;
-export const issuerKeys: ConfigKeys = ISSUER_KEYS;
-export const webhookKeys: ConfigKeys = WEBHOOK_KEYS;
 
 /** The tables of which a file may have several: [[mongrel2]], [[topic]], [[issuer]], [[webhook]]. */
 export const tableArrays: Readonly<Record<"mongrel2" | "topic" | "issuer" | "webhook", ConfigKeys>> = {

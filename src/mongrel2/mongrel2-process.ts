@@ -112,13 +112,18 @@ export class Mongrel2Process {
   }
 }
 
+/** Throws "config_invalid" where Mongrel2's configuration does not exist. */
+export function requireConf(conf: string): void {
+  if (existsSync(conf)) return;
+  throw new M2pushError(
+    "config_invalid",
+    `${conf} is missing: Mongrel2's configuration for 'm2push up'; m2push comes with one, in config/`,
+  );
+}
+
 /** Loads a configuration into the database and returns the server's uuid. m2sh exits with 0 at every error, so its output is read. */
 async function load({ conf, database }: Mongrel2Files): Promise<string> {
-  if (!existsSync(conf))
-    throw new M2pushError(
-      "config_invalid",
-      `${conf} is missing: Mongrel2's configuration for 'm2push up'; m2push comes with one, in config/`,
-    );
+  requireConf(conf);
   rmSync(database, { force: true });
   const env = { ...process.env, LOGNAME: process.env.LOGNAME ?? "m2push" };
   const m2sh = (...args: string[]) => run("m2sh", args, { env }).catch(explain);

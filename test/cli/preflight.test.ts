@@ -51,7 +51,8 @@ describe("webAddress", () => {
 
 describe("checkAddresses", () => {
   test("accepts free ports and sockets that are no TCP", async () => {
-    checkAddresses([onlyMongrel2(confOf(`s = Server(port=${await freePort()})\n`))], serverConfig(await freePort()));
+    const conf = confOf(`s = Server(port=${await freePort()})\n`);
+    checkAddresses(conf, [onlyMongrel2(conf)], serverConfig(await freePort()));
   });
 
   test("names every port in use, its process and the fix", async (t) => {
@@ -62,7 +63,7 @@ describe("checkAddresses", () => {
     });
     const conf = confOf(`s = Server(port=${web})\n`);
     assert.throws(
-      () => checkAddresses([onlyMongrel2(conf)], serverConfig(send)),
+      () => checkAddresses(conf, [onlyMongrel2(conf)], serverConfig(send)),
       ({ code, message }) => {
         assert.equal(code, "link_failed");
         const [first = "", second = "", ...more] = message.split("\n");
@@ -75,6 +76,16 @@ describe("checkAddresses", () => {
         return true;
       },
     );
+  });
+
+  test("names the file to change, not the one that was made of it", async (t) => {
+    const server = createServer();
+    const port = await listen(server);
+    t.after(() => server.close());
+    const made = onlyMongrel2(confOf(`s = Server(port=${port})\n`));
+    const fix = /fix: stop it, or change port in config\/mongrel2\.conf and \[hub\] origin$/;
+    const config = serverConfig(await freePort());
+    assert.throws(() => checkAddresses("config/mongrel2.conf", [made], config), { code: "link_failed", message: fix });
   });
 });
 

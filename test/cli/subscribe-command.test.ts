@@ -8,6 +8,7 @@ import { PassThrough } from "node:stream";
 import { after, describe, test } from "node:test";
 import { MAX_EVENT_CHARACTERS } from "../../src/cli/subscribe/event-stream.js";
 import { addSubscribe } from "../../src/cli/subscribe-command.js";
+import { systemClock } from "../../src/util/clock.js";
 import { Changes } from "../support/deadline.js";
 import { runCommand } from "./harness.js";
 
@@ -278,6 +279,15 @@ describe("Subscribe command", () => {
     const { code, stdout, stderr } = await subscribe([url]);
     assert.deepEqual([code, stdout, requests.length], [0, "1\n", 3]);
     assert.match(stderr, /^m2push: silent for 0.1 s; connecting again/);
+  });
+
+  test("a refusal whose text stops in the middle is tried again", async () => {
+    const unfinished: Answer = (response) => response.writeHead(503).write("overl");
+    const { url, requests } = await hub(unfinished);
+    const clock = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(ms / 10, run) };
+    const { code, stderr } = await subscribe([url], { clock });
+    assert.deepEqual([code, requests.length], [0, 2]);
+    assert.match(stderr, /^m2push: .* answered 503.*\(incomplete after 2 s\); connecting again/);
   });
 
   test("a hub that cannot be reached is tried again", async () => {

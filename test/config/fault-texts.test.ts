@@ -3,13 +3,13 @@ import { describe, test } from "node:test";
 import { MAX_TOPIC_TABLE_COUNT } from "../../src/config/cross-checks.js";
 import { faultTexts } from "../../src/config/fault-texts.js";
 import { jwksUrlType } from "../../src/config/network-types.js";
-import { sections, serverKeys, topicKeys } from "../../src/config/schema.js";
+import { sections, tableArrays } from "../../src/config/schema.js";
 import { faultsOf, load } from "./harness.js";
 
 /** The fault of a value that is not of its key's type. `path`: "stream.retry", "mongrel2.name". */
 function invalid(path: string, got: string): string {
   const [section = "", name = ""] = path.split(".");
-  const arrays: typeof sections = { mongrel2: serverKeys, topic: topicKeys };
+  const arrays: typeof sections = tableArrays;
   const key = (arrays[section] ?? sections[section])?.[name] ?? assert.fail(path);
   return `${path}: ${faultTexts.expected(key.type.expected, got)}`;
 }

@@ -6,7 +6,7 @@ import { after, describe, test } from "node:test";
 import fc from "fast-check";
 import { faultTexts } from "../../src/config/fault-texts.js";
 import { buildConfig, loadConfig } from "../../src/config/load-config.js";
-import { namedKeys, sections, serverKeys, topicKeys } from "../../src/config/schema.js";
+import { namedKeys, sections, tableArrays } from "../../src/config/schema.js";
 import { sourceText } from "../../src/config/value-source.js";
 import { M2pushError } from "../../src/errors.js";
 import { faultsOf, load } from "./harness.js";
@@ -261,8 +261,8 @@ describe("loadConfig", () => {
   });
 
   const named = (keys: object) => fc.constantFrom(...Object.keys(keys), "retyr", "__proto__");
-  const server = fc.dictionary(named(serverKeys), fc.anything());
-  const topic = fc.dictionary(named(topicKeys), fc.anything());
+  const server = fc.dictionary(named(tableArrays.mongrel2), fc.anything());
+  const topic = fc.dictionary(named(tableArrays.topic), fc.anything());
   const tables = fc.oneof(
     fc.anything(),
     ...Object.values(sections).map((keys) =>

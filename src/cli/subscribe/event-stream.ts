@@ -16,8 +16,9 @@ export const MAX_EVENT_CHARACTERS = 16_777_216;
 const OPEN_TIMEOUT_MS = 30_000;
 /** A stream whose hub announces heartbeats is silent after this many that did not come. */
 const MAX_MISSED_HEARTBEAT_COUNT = 2;
-/** Of the text of a refusal. */
+/** Of the text of a refusal, and how long it may take to arrive. */
 const MAX_REASON_BYTES = 1000;
+const REASON_TIMEOUT_MS = 2000;
 const MS_PER_SECOND = 1000;
 
 export interface StreamRequest {
@@ -107,7 +108,7 @@ async function checkResponse(response: IncomingMessage, { url, token, clock }: S
   const { statusCode: status = 0, headers } = response;
   const isStream = /^text\/event-stream\b/i.test(headers["content-type"] ?? "");
   if (status === 200 && isStream) return;
-  const text = printableLine(await beginningOf(response));
+  const text = printableLine(await beginningOf(response, clock));
   const what = `${url.href} answered ${status}${text && `: ${text}`}`;
   if (status >= 500 || [408, 425, 429].includes(status))
     throw new StreamLost(what, retryDelayMs(headers["retry-after"], clock.now()));
@@ -128,9 +129,11 @@ async function checkResponse(response: IncomingMessage, { url, token, clock }: S
   );
 }
 
-/** A body may be endless, or its connection may end. */
-async function beginningOf(response: IncomingMessage): Promise<string> {
+/** A body may be endless or stop in the middle, or its connection may end. */
+async function beginningOf(response: IncomingMessage, clock: Clock): Promise<string> {
   let text = "";
+  const incomplete = new Error(`incomplete after ${REASON_TIMEOUT_MS / MS_PER_SECOND} s`);
+  const cancel = clock.after(REASON_TIMEOUT_MS, () => response.destroy(incomplete));
   try {
     for await (const piece of response) {
       text += String(piece);
@@ -138,6 +141,8 @@ async function beginningOf(response: IncomingMessage): Promise<string> {
     }
   } catch (error) {
     text += ` (${causeOf(error)})`;
+  } finally {
+    cancel();
   }
   response.destroy();
   return text.slice(0, MAX_REASON_BYTES);

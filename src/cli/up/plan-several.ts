@@ -1,7 +1,7 @@
 /** `m2push up --servers N`: several Mongrel2s, one daemon, and configurations of a proxy in front of them. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Config } from "../../config/schema.js";
-import type { Mongrel2Files } from "../../mongrel2/mongrel2-process.js";
+import { type Mongrel2Files, requireConf } from "../../mongrel2/mongrel2-process.js";
 import { webAddress } from "../preflight.js";
 import { haproxyConf, nginxConf } from "./proxy-confs.js";
 import { planServers, type ServerPlan } from "./server-confs.js";
@@ -20,8 +20,9 @@ export interface UpPlan {
 /** The proxies connect from here. */
 const PROXY_ADDRESSES = ["127.0.0.1"];
 
-/** Writes the configurations below run/. Throws "config_invalid" where the conf cannot be multiplied. */
+/** Writes the configurations below run/. Throws "config_invalid" where the conf is missing or cannot be multiplied. */
 export function planSeveral(conf: string, count: number, config: Config): UpPlan {
+  requireConf(conf);
   const { host, port } = webAddress(conf);
   const plans = planServers(conf, readFileSync(conf, "utf8"), { count, port, config }) as [ServerPlan, ...ServerPlan[]];
   mkdirSync("run", { recursive: true });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { planSeveral } from "../../../src/cli/up/plan-several.js";
 import { haproxyConf, nginxConf } from "../../../src/cli/up/proxy-confs.js";
 import { planServers } from "../../../src/cli/up/server-confs.js";
 import { loadConfig } from "../../../src/config/load-config.js";
@@ -12,6 +13,13 @@ const TEXT = readFileSync(join(PROJECT, "config/mongrel2.conf"), "utf8");
 const plan = (text: string, count = 2) => planServers("mongrel2.conf", text, { count, port: 6767, config });
 const valuesOf = (text: string, key: string) =>
   [...text.matchAll(new RegExp(`\\b${key}\\s*=\\s*'?([^',)\\n]*)`, "g"))].map(([, value]) => value);
+
+describe("planSeveral", () => {
+  test("says which conf is missing", () => {
+    const missing = { code: "config_invalid", message: /^no-mongrel2\.conf is missing: / };
+    assert.throws(() => planSeveral("no-mongrel2.conf", 2, config), missing);
+  });
+});
 
 describe("planServers", () => {
   test("each Mongrel2 has sockets, ports, files and an ident of its own, in its conf and in the daemon's table", () => {
