@@ -16,12 +16,16 @@ const WEIGHT = /^[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*$/i;
  */
 export function prefersGzip({ headers }: Pick<HttpRequest, "headers">): boolean {
   const values = headers.get("accept-encoding");
-  if (values === undefined) return false;
-  const weights = weightsOf(values.join(","));
+  return values !== undefined && isGzipPreferred(values.join(","));
+}
+
+/** Consecutive clients mostly send the same list, and it is needed twice for each: for its audience and its head. */
+const isGzipPreferred = memoizeLast((list: string): boolean => {
+  const weights = weightsOf(list);
   const any = weights.get("*") ?? 0;
   const gzip = weights.get("gzip") ?? any;
   return gzip > 0 && gzip >= (weights.get("identity") ?? 0);
-}
+});
 
 /** The weights by coding; of two for one coding the first counts. */
 function weightsOf(list: string): Map<string, number> {

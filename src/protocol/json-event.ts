@@ -1,6 +1,6 @@
 /**
- * An event as a JSON object: `{"topic" or "topics", "data", "id"?, "type"?, "retry"?, "private"?, "ttl"?, "final"?, "key"?, "traceparent"?}`. A string is the data
- * as text; any other value of `data` is passed on as it stands in the source. An id or type that is "" counts as absent.
+ * An event as a JSON object: `{"topic" or "topics", "data", "id"?, "type"?, "retry"?, "private"?, "ttl"?, "final"?, "key"?, "traceparent"?}`. A
+ * string is the data as text; any other value of `data` is passed on as it stands in the source. An id or type that is "" counts as absent.
  */
 import { ProtocolError } from "../errors.js";
 import { checkDraft, type Draft, type DraftRules, faultsOfDraft } from "./draft.js";
@@ -13,10 +13,6 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Reads an event from a parsed value; `source` returns its text. Throws a ProtocolError: InvalidEvents with every fault of its members. */
 export type ReadEvent = (value: unknown, source: () => string, rules: DraftRules) => Draft;
-
-/** Members of the options of a ZeroMQ message. */
-const OPTION_NAMES = ["id", "type", "retry", "private", "ttl", "final", "key", "traceparent"];
-const EVENT_NAMES = ["topic", "topics", "data", ...OPTION_NAMES];
 
 /** The optional members, each with its reader. A reader returns the value for the draft; undefined = absent. */
 const OPTION_READERS = {
@@ -32,6 +28,10 @@ const OPTION_READERS = {
   key: (key: unknown) => readText("key", key),
   traceparent: readTraceparent,
 };
+
+/** Members of the options of a ZeroMQ message. */
+const OPTION_NAMES = Object.keys(OPTION_READERS);
+const EVENT_NAMES = ["topic", "topics", "data", ...OPTION_NAMES];
 
 /** The names of the optional members. */
 export type EventOption = keyof typeof OPTION_READERS;

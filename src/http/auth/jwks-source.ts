@@ -59,7 +59,8 @@ export class JwksSource {
   #keys: readonly VerificationKey[] = [];
   #isLoaded = false;
   #isClosed = false;
-  #hasWarned = false;
+  /** Whether the last write failed. */
+  #isUnwritable = false;
   #running: Promise<void> | undefined;
   #cancelTimer: Cancel | undefined;
   /** When the last read began: Clock.monotonic(). */
@@ -129,7 +130,7 @@ export class JwksSource {
   }
 
   #useKept(): void {
-    const { url, kept, clock, name } = this.#options;
+    const { url, kept, clock, name, warn } = this.#options;
     try {
       const stored = kept?.read(url);
       const ageMs = clock.now() - (stored?.readAt ?? 0);
@@ -137,24 +138,22 @@ export class JwksSource {
       this.#keys = publicKeysOf(stored.text);
       this.#isLoaded = true;
     } catch (error) {
-      this.#warn(`the kept keys of the issuer ${name} cannot be used (${messageOf(error)}): they are read from ${url}`);
+      warn(`the kept keys of the issuer ${name} cannot be used (${messageOf(error)}): they are read from ${url}`);
     }
   }
 
+  /** A failure is reported once, until a write succeeds: the reason is the same at each read. */
   #keep(text: string): void {
-    const { url, kept, clock, name } = this.#options;
+    const { url, kept, clock, name, warn } = this.#options;
     try {
       kept?.write(url, text, clock.now());
+      this.#isUnwritable = false;
     } catch (error) {
+      if (this.#isUnwritable) return;
+      this.#isUnwritable = true;
       const effect = `after a restart its tokens are refused until ${url} answers; fix: make the data folder writable`;
-      this.#warn(`the keys of the issuer ${name} cannot be kept (${messageOf(error)}): ${effect}`);
+      warn(`the keys of the issuer ${name} cannot be kept (${messageOf(error)}): ${effect}`);
     }
-  }
-
-  /** Once: the reason is the same at each read. */
-  #warn(warning: string): void {
-    if (!this.#hasWarned) this.#options.warn(warning);
-    this.#hasWarned = true;
   }
 
   #schedule(ms: number): void {

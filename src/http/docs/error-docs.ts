@@ -3,7 +3,6 @@ import { count, list, object, optional, type Schema, text, word } from "../../ap
 import type { ContentDocs, ResponseDocs } from "../../api-docs/operation.js";
 import type { EventFault } from "../../protocol/event-fault.js";
 import { REPLY_CODES } from "../error-response.js";
-import { REASON_PHRASES } from "../response.js";
 
 const FAULT: Schema<EventFault> = object("One fault of one event.", {
   line: optional(count("Line of the event in a batch of JSON lines, counted from 1.")),
@@ -37,7 +36,7 @@ export const ERROR_CONTENT: ContentDocs = {
   "application/problem+json": PROBLEM.json,
 };
 
-const TEXTS: Readonly<Record<number, string>> = {
+const TEXTS = {
   400: "The request is malformed, or a limit of its parameters is exceeded.",
   401: "No token, or none that is valid.",
   403: "The token does not allow this.",
@@ -52,15 +51,15 @@ const TEXTS: Readonly<Record<number, string>> = {
   500: "A defect of the daemon. The log has it.",
   501: "Not supported in this configuration.",
   503: "A limit is reached, or events cannot be stored now. Retry-After says when to try again.",
-};
+} as const;
+
+type ErrorStatus = keyof typeof TEXTS;
 
 /** What the route table answers on every path. */
-const COMMON_STATUSES = [411, 421, 500];
+const COMMON_STATUSES: readonly ErrorStatus[] = [411, 421, 500];
 
 /** The documentation of responses with these statuses, and those of every path. */
-export function errorDocs(...statuses: readonly (keyof typeof TEXTS)[]): Record<number, ResponseDocs> {
+export function errorDocs(...statuses: readonly ErrorStatus[]): Record<number, ResponseDocs> {
   const all = [...new Set([...statuses, ...COMMON_STATUSES])].sort((a, b) => a - b);
-  return Object.fromEntries(
-    all.map((status) => [status, { doc: TEXTS[status] ?? REASON_PHRASES[status] ?? "", content: ERROR_CONTENT }]),
-  );
+  return Object.fromEntries(all.map((status) => [status, { doc: TEXTS[status], content: ERROR_CONTENT }]));
 }
