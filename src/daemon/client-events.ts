@@ -21,14 +21,17 @@ export async function startClientEvents(context: DaemonContext): Promise<ClientE
   const describer = new Describer({ clock: options.clock, daemon: `${hostname()}/${process.pid}`, idents });
   const closeFeed = initial.events.zmq === "" ? undefined : await startFeed(context, describer);
   const webhooks = new WebhookPart(context, describer);
-  if (initial.webhook.length > 0) await webhooks.start(initial);
-  return {
-    reload: (config) => webhooks.reload(config),
-    async close() {
-      await webhooks.close();
-      await closeFeed?.();
-    },
+  const close = async () => {
+    await webhooks.close();
+    await closeFeed?.();
   };
+  try {
+    if (initial.webhook.length > 0) await webhooks.start(initial);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { reload: (config) => webhooks.reload(config), close };
 }
 
 /** Returns what closes it. */

@@ -63,8 +63,6 @@ export class Exposition {
         return number === undefined ? [] : [[[use.limit], number]];
       });
     const of = ["server"];
-    const webhooks = (value: (webhook: WebhookStatus) => number) => () =>
-      this.#now.webhooks.map((webhook): Row => [[webhook.name], value(webhook)]);
     return [
       ["gauge", "clients", "Connected clients.", of, servers(({ clients }) => clients)],
       [
@@ -150,13 +148,19 @@ export class Exposition {
         [],
         () => (this.#now.eventFeed ? [one(this.#now.eventFeed.subscribers)] : []),
       ],
-      ["gauge", "webhook_pending_events", "Events that wait for a webhook.", ["webhook"], webhooks((it) => it.pending)],
+      [
+        "gauge",
+        "webhook_pending_events",
+        "Events that wait for a webhook.",
+        ["webhook"],
+        this.#webhooks((it) => it.pending),
+      ],
       [
         "gauge",
         "webhook_oldest_seconds",
         "Age of the oldest event that waits for a webhook.",
         ["webhook"],
-        webhooks((it) => it.oldestSeconds),
+        this.#webhooks((it) => it.oldestSeconds),
       ],
       [
         "gauge",
@@ -175,14 +179,16 @@ export class Exposition {
     ];
   }
 
+  #webhooks(value: (webhook: WebhookStatus) => number): Metric[4] {
+    return () => this.#now.webhooks.map((webhook): Row => [[webhook.name], value(webhook)]);
+  }
+
   /** Long because it is a table. */
   #counters(): Metric[] {
     const { counters } = this.#metrics;
     const servers = (value: (server: ServerCounters) => number) => () =>
       [...counters.servers].map(([name, server]): Row => [[name], value(server)]);
     const counts = (them: LabelledCounter) => () => [...them].map(({ values, count }): Row => [values, count]);
-    const webhooks = (value: (webhook: WebhookStatus) => number) => () =>
-      this.#now.webhooks.map((webhook): Row => [[webhook.name], value(webhook)]);
     const encoded = (value: (counts: CompressionSnapshot["counts"][string]) => number) => () =>
       Object.entries(this.#now.compression?.counts ?? {}).map(([name, it]): Row => [[name], value(it)]);
     const of = ["server"];
@@ -355,15 +361,21 @@ export class Exposition {
         "webhook_events_sent_total",
         "Events that a webhook has taken.",
         ["webhook"],
-        webhooks((it) => it.sent),
+        this.#webhooks((it) => it.sent),
       ],
-      ["counter", "webhook_failures_total", "Failed webhook requests.", ["webhook"], webhooks((it) => it.failures)],
+      [
+        "counter",
+        "webhook_failures_total",
+        "Failed webhook requests.",
+        ["webhook"],
+        this.#webhooks((it) => it.failures),
+      ],
       [
         "counter",
         "webhook_events_lost_total",
         "Events that were removed before a webhook got them: there were too many, or they were too old.",
         ["webhook"],
-        webhooks((it) => it.lost),
+        this.#webhooks((it) => it.lost),
       ],
       [
         "counter",
