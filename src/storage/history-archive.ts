@@ -17,12 +17,12 @@ import type { StorageObserver } from "./storage-failure.js";
 
 /** An export trims nothing. */
 export const NO_LIMITS: HistoryLimits = { maxEvents: Infinity, maxAge: Infinity, maxBytes: Infinity };
-export const STOP_FIX = "stop that first (its streams stay open), and start it again afterwards";
+const STOP_FIX = "stop that first (its streams stay open), and start it again afterwards";
 /** Bytes of one page of an export. */
 const PAGE_BYTES = 1_000_000;
 /** Uncommitted events of an import. */
 const MAX_PENDING_EVENTS = 1000;
-/** The import is prepared in this subfolder. */
+/** A history is prepared in this subfolder of the data folder. */
 const STAGING_FOLDER = "import";
 
 /** An opened history; the caller closes it. */
@@ -74,17 +74,27 @@ export async function restore(
   { path, ...limits }: HistoryLimits & { readonly path: string },
   clock: Clock,
 ): Promise<{ imported: number; held: number }> {
+  return fillFolder(path, clock, async (staging) => {
+    const options = { ...limits, path: staging, durability: "commit", archiveHeader: archive.header } as const;
+    const history = await openLmdbHistory(options, clock);
+    return appendAll(history, archive).finally(() => history.close());
+  });
+}
+
+/**
+ * Moves a history that `prepare` makes in a subfolder into a data folder. Rejects with "storage_unusable" when a daemon uses the folder, or
+ * when it has a history with events; after any failure its history is as before.
+ */
+export async function fillFolder<T>(path: string, clock: Clock, prepare: (staging: string) => Promise<T>): Promise<T> {
   await checkEmpty(path, clock);
   const lock = await lockFolder(path, clock, 0, STOP_FIX);
   const staging = join(path, STAGING_FOLDER);
   try {
     rmSync(staging, { recursive: true, force: true });
     privately(() => mkdirSync(staging));
-    const options = { ...limits, path: staging, durability: "commit", archiveHeader: archive.header } as const;
-    const history = await openLmdbHistory(options, clock);
-    const counts = await appendAll(history, archive).finally(() => history.close());
+    const prepared = await prepare(staging);
     renameSync(join(staging, HISTORY_FILE), join(path, HISTORY_FILE));
-    return counts;
+    return prepared;
   } finally {
     rmSync(staging, { recursive: true, force: true });
     await lock.release();
@@ -117,7 +127,7 @@ export async function purgeHistory(path: string, target: RemovalTarget, clock: C
 }
 
 /** Rejects with "storage_unusable" when the folder has a history with events. */
-export async function checkEmpty(path: string, clock: Clock): Promise<void> {
+async function checkEmpty(path: string, clock: Clock): Promise<void> {
   if (!existsSync(join(path, HISTORY_FILE))) return;
   const history = await openLmdbHistory({ ...NO_LIMITS, path, durability: "commit", lockFix: STOP_FIX }, clock);
   const { count } = history;

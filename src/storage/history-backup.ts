@@ -25,16 +25,13 @@ import { M2pushError, messageOf } from "../errors.js";
 import type { Clock } from "../util/clock.js";
 import { packageVersion } from "../util/package-version.js";
 import { PRIVATE_MODE, privately } from "../util/private-files.js";
-import { lockFolder } from "./folder-lock.js";
-import { checkEmpty, NO_LIMITS, STOP_FIX } from "./history-archive.js";
+import { fillFolder, NO_LIMITS } from "./history-archive.js";
 import { describeDamage } from "./lmdb/check-file.js";
 import { copyHistoryFile } from "./lmdb/lmdb-backup.js";
 import { HISTORY_FILE, openLmdbHistory } from "./lmdb/lmdb-history.js";
 import { openRevocationFile, REVOCATION_FILE } from "./revocation-file.js";
 
 const MANIFEST_FILE = "backup.json";
-/** A restore is prepared in this subfolder of the data folder. */
-const STAGING_FOLDER = "restore";
 /** More than a daemon can publish: offsets that it has given out since the backup, at most. */
 const MAX_OFFSETS_PER_SECOND_COUNT = 100_000;
 const MIN_RESERVED_OFFSETS_COUNT = 1_048_576;
@@ -130,22 +127,14 @@ async function examine(folder: string, clock: Clock) {
  */
 export async function restoreBackup(backup: string, path: string, clock: Clock): Promise<BackupSummary> {
   const { files, time } = readManifest(backup);
-  await checkEmpty(path, clock);
-  const lock = await lockFolder(path, clock, 0, STOP_FIX);
-  const staging = join(path, STAGING_FOLDER);
-  try {
-    rmSync(staging, { recursive: true, force: true });
-    privately(() => mkdirSync(staging));
+  const summary = await fillFolder(path, clock, async (staging) => {
     for (const [name, hash] of Object.entries(files)) await copyVerified(join(backup, name), join(staging, name), hash);
-    const summary = await prepareHistory(staging, reservedOffsets(Date.parse(time), clock), clock);
+    const prepared = await prepareHistory(staging, reservedOffsets(Date.parse(time), clock), clock);
     mergeRevocations(staging, path, clock);
-    renameSync(join(staging, HISTORY_FILE), join(path, HISTORY_FILE));
-    flush(path);
-    return summary;
-  } finally {
-    rmSync(staging, { recursive: true, force: true });
-    await lock.release();
-  }
+    return prepared;
+  });
+  flush(path);
+  return summary;
 }
 
 function readManifest(backup: string): Manifest {

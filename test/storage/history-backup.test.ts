@@ -61,7 +61,7 @@ describe("History backup", () => {
     const after = await read(join(path, "new"));
     assert.deepEqual([after.ids, after.epoch], [before.ids, before.epoch]);
     assert.ok(after.last >= before.last + 1_048_576);
-    assert.ok(!existsSync(join(path, "new", "restore")));
+    assert.ok(!existsSync(join(path, "new", "import")));
   });
 
   test("two restores of one backup never give the same offset twice, as long as publishing is slower than 100,000 a second", async (t) => {
