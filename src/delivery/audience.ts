@@ -175,9 +175,12 @@ export class Audience<M extends Member = Member> {
   }
 
   /** A body for some of its clients alone as it is sent. */
-  wire(plain: Buffer, _clients: number): Buffer {
+  wire(plain: Buffer): Buffer {
     return plain;
   }
+
+  /** Such a body was sent to a number of them. */
+  wireSent(_clients: number, _plainBytes: number, _wireBytes: number): void {}
 
   /** Members that lack the credit for a body of this size. */
   withoutCredit(bytes: number): M[] {

@@ -259,11 +259,13 @@ export class Catchup {
     transition?: TransitionStep,
   ): CatchupStep | undefined {
     const { cursor, selecting } = place;
-    const body = chunks.length > 0 ? group.audience.wire(Buffer.concat(chunks), group.clients.size) : undefined;
+    const plain = Buffer.concat(chunks);
+    const body = plain.length > 0 ? group.audience.wire(plain) : undefined;
     const bytes = body?.length ?? 0;
     const clients = [...group.clients].filter((it) => it.creditAvailable >= Math.min(bytes, it.creditLimit));
     group.neededBytes = clients.length > 0 ? 0 : bytes;
     if (clients.length === 0) return undefined;
+    if (body) group.audience.wireSent(clients.length, plain.length, bytes);
     const isLive = cursor === join && !selecting && !transition?.after;
     for (const client of clients) {
       client.debit(bytes);

@@ -120,9 +120,14 @@ export class CompressedAudience<M extends Member = Member> extends Audience<M> i
     return encodeOpening(start);
   }
 
-  override wire(plain: Buffer, clients: number): Buffer {
+  override wire(plain: Buffer): Buffer {
     const mayBePrivate = this.interest.grants.length > 0;
-    return this.#compression.aloneFor(plain, mayBePrivate, clients);
+    return this.#compression.aloneFor(plain, mayBePrivate);
+  }
+
+  override wireSent(clients: number, plainBytes: number, wireBytes: number): void {
+    // A stored body is larger than a plain one, an own body is smaller.
+    this.#compression.count(wireBytes < plainBytes ? "own" : "stored", clients, plainBytes, wireBytes);
   }
 
   /** The body for the riders; undefined = no member rides, and all must be sent the body alone. */

@@ -131,12 +131,10 @@ export class Compression {
     return own ? { wire: own, encoding: "own" } : { wire: storedBlocks(plain), encoding: "stored" };
   }
 
-  /** The same for the bytes of some clients, which are counted with it. `isPrivate`: they may be. */
-  aloneFor(plain: Buffer, isPrivate: boolean, clients: number): Buffer {
+  /** The same for the bytes of some clients. `isPrivate`: they may be. */
+  aloneFor(plain: Buffer, isPrivate: boolean): Buffer {
     const own = plain.length >= MIN_OWN_BYTES ? this.#ownOf(plain, isPrivate) : undefined;
-    const wire = own ?? storedBlocks(plain);
-    this.count(own ? "own" : "stored", clients, plain.length, wire.length);
-    return wire;
+    return own ?? storedBlocks(plain);
   }
 
   /** Bodies of these sizes were sent to a number of clients. */

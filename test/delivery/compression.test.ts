@@ -26,7 +26,7 @@ describe("Compression", () => {
       return [false, true].map((isPrivate) => {
         const { wire, encoding } = compression.alone(bodyOf({ isPrivate }));
         assert.equal(inflate(wire), TEXT);
-        assert.equal(compression.aloneFor(Buffer.from(TEXT), isPrivate, 1).equals(wire), true);
+        assert.equal(compression.aloneFor(Buffer.from(TEXT), isPrivate).equals(wire), true);
         return encoding;
       });
     };

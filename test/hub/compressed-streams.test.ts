@@ -8,7 +8,7 @@ import { constants, gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import type { StoredClient } from "../../src/delivery/client-store.js";
 import { Compression, type CompressionMode } from "../../src/delivery/compression.js";
-import type { Interest } from "../../src/matching/interest.js";
+import { EVERYTHING_PUBLIC, type Interest } from "../../src/matching/interest.js";
 import { canonical, type Selector } from "../../src/matching/selector.js";
 import { type Bench, bench } from "../support/hub.js";
 import { readReceived } from "../support/received.js";
@@ -324,5 +324,28 @@ describe("compressed streams", () => {
     );
     await fc.assert(property, { numRuns: 60 });
     for (const [name, bodies] of Object.entries(sum)) assert.ok(bodies > 1000, `${bodies} ${name} bodies`);
+  });
+
+  test("count a body of the history once for each client that had credit for it", async () => {
+    let compression: Compression | undefined;
+    const { server, outlet, connect, publish } = await bench({
+      compression: (clock) => {
+        compression = new Compression({ mode: "public", clock, failed: (error) => assert.fail(error) });
+        return compression;
+      },
+    });
+    publish("one");
+    const options = {
+      ...{ interest: { ...EVERYTHING_PUBLIC, isCompressed: true as const }, head: Buffer.from(HEAD) },
+      ...{ lastEventId: "earliest", creditLimit: 1_000_000 },
+    };
+    for (const id of [1, 2, 3]) connect(id, options);
+    server.clients.get(3)?.debit(1_000_000);
+    outlet.acknowledgeAll();
+    const sent = () => [1, 2, 3].map((id) => (outlet.bodies.get(id)?.length ?? 0) - 1); // without the opening
+    assert.deepEqual([sent(), compression?.counts.stored.bodies], [[1, 1, 0], 2]);
+    server.credit(3, 1_000_000);
+    outlet.acknowledgeAll();
+    assert.deepEqual([sent(), compression?.counts.stored.bodies], [[1, 1, 1], 3]);
   });
 });

@@ -2,6 +2,7 @@
 import { connect } from "node:net";
 import type { WebhookStatus } from "../../client-events/webhooks.js";
 import type { Config, WebhookTable } from "../../config/schema.js";
+import { isLoopback } from "../../util/loopback.js";
 import { type Finding, fail, ok, quoted, warn } from "./finding.js";
 
 const CONNECT_TIMEOUT_MS = 3000;
@@ -26,14 +27,13 @@ async function checkOne({ name, url = "", previous_secret: previous }: WebhookTa
   const error = await connectError(host, port === "" ? (DEFAULT_PORTS[protocol] ?? 0) : Number(port));
   const findings: Finding[] = [];
   if (error !== undefined) findings.push(webhookFindings.unreachable(name, hostname, error));
-  if (protocol === "http:" && !isLoopback(host)) findings.push(webhookFindings.unencrypted(name, hostname));
+  if (protocol === "http:" && host !== "localhost" && !isLoopback(host))
+    findings.push(webhookFindings.unencrypted(name, hostname));
   if (previous !== "") findings.push(webhookFindings.twoSecrets(name));
   if (status?.state === "disabled") findings.push(webhookFindings.disabled(name));
   if (status?.state === "waiting") findings.push(webhookFindings.failing(name, status.pending));
   return findings.length > 0 ? findings : [webhookFindings.good(name, hostname)];
 }
-
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
 
 /** Undefined = something listens there. */
 function connectError(host: string, port: number): Promise<string | undefined> {

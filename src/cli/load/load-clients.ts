@@ -2,8 +2,8 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Clock } from "../../util/clock.js";
+import { isLoopback } from "../../util/loopback.js";
 import { EventCounter } from "./event-counter.js";
-import { isLoopback } from "./load-target.js";
 
 /** Attempts without a response at a time: what a listening socket of Mongrel2 or a proxy can queue. */
 const MAX_ATTEMPT_COUNT = 250;

@@ -1,9 +1,9 @@
 /** The checks of `m2push load` before it does anything: whose machine it would load, and whether this process may open enough connections. */
 import { lookup } from "node:dns/promises";
-import { isIPv4 } from "node:net";
 import { M2pushError, messageOf } from "../../errors.js";
 import { descriptorLimit } from "../../util/descriptors.js";
 import { printableLine } from "../../util/escape.js";
+import { isLoopback } from "../../util/loopback.js";
 
 /** For files, sockets of the publisher and the process itself. */
 const OWN_DESCRIPTOR_COUNT = 64;
@@ -35,9 +35,6 @@ async function isThisMachine(host: string): Promise<boolean> {
     );
   }
 }
-
-export const isLoopback = (address: string): boolean =>
-  isIPv4(address) ? address.startsWith("127.") : address === "::1" || address.startsWith("::ffff:127.");
 
 /** What is wrong with the limit of open files for this number of clients, and the fix; undefined = nothing. */
 export function descriptorFault(clients: number, limit: number = descriptorLimit()): string | undefined {

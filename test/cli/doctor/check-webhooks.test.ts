@@ -29,6 +29,15 @@ describe("checkWebhooks", () => {
     assert.ok(!JSON.stringify(finding).includes("secret-path"));
   });
 
+  test("warns of http to another machine, also to one whose name begins as a loopback address", async () => {
+    const findings = await checkWebhooks(configOf("http://127.invalid/"), []);
+    assert.deepEqual(
+      findings.map(({ level }) => level),
+      ["FAIL", "warn"],
+    );
+    assert.match(findings[1]?.what ?? "", /"127\.invalid" unencrypted$/);
+  });
+
   test("tells what the running daemon sees, and of a second secret", async (t) => {
     const receiver = await WebhookReceiver.start();
     t.after(() => receiver.stop());

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { descriptorFault, foreignHosts, hostOf, isLoopback } from "../../../src/cli/load/load-target.js";
+import { descriptorFault, foreignHosts, hostOf } from "../../../src/cli/load/load-target.js";
 
 describe("Load target", () => {
   test("the host of an address; a path of this machine has none", () => {
@@ -14,7 +14,6 @@ describe("Load target", () => {
       "192.0.2.1",
     ]);
     assert.deepEqual(await foreignHosts(["tcp://0.0.0.0:1"]), ["0.0.0.0"]);
-    assert.ok(isLoopback("::ffff:127.0.0.1") && !isLoopback("::ffff:10.0.0.1"));
   });
 
   test("more clients than descriptors are refused with the fix", () => {
