@@ -91,9 +91,10 @@ export class WebhookQueue {
     return this.#batch(position.through, taken);
   }
 
-  /** The receiver has taken a request. */
+  /** The receiver has taken a request. Without effect where a reload has removed the webhook since, or begun it again. */
   acknowledge({ through }: Batch): void {
-    this.#options.store.setPosition(this.#options.name, { through });
+    const { store, name } = this.#options;
+    if (through > this.#position.through) store.setPosition(name, { through });
   }
 
   /**

@@ -17,4 +17,20 @@ describe("WebhookQueue", () => {
     assert.ok(batch && batch !== "later");
     assert.deepEqual([batch.events, batch.through], [1, 1]);
   });
+
+  test("a request that is taken after its webhook was removed does not bring the webhook back", async (t) => {
+    const store = await eventStores(t).open();
+    const open = () => new WebhookQueue({ name: "main", kinds: new Set(["connect"]), store, maxPending: 100 });
+    const removed = open();
+    store.append(event);
+    const batch = removed.next();
+    assert.ok(batch && batch !== "later");
+    store.keepPositions([]);
+    removed.acknowledge(batch);
+    assert.equal(store.position("main"), undefined);
+    store.append(event);
+    open();
+    removed.acknowledge(batch);
+    assert.deepEqual(store.position("main"), { through: 2 });
+  });
 });

@@ -117,8 +117,9 @@ export class LmdbEventStore implements EventStore {
 
   *read(after: number): Iterable<LoggedEvent> {
     const first = Math.max(after, this.#floor) + 1;
-    this.#space.assertNotTruncated();
-    for (const { key, value } of this.#log.getRange({ start: first })) yield decoded(key, value);
+    // A failed write has reported a truncated file. Nothing can be sent until the next start, and no timer may throw.
+    if (!this.#space.isTruncated)
+      for (const { key, value } of this.#log.getRange({ start: first })) yield decoded(key, value);
     for (const event of this.#unwritten) if (event.sequence >= first && event.sequence > this.#written) yield event;
   }
 
@@ -139,8 +140,15 @@ export class LmdbEventStore implements EventStore {
   }
 
   removeSession(id: string): void {
-    this.#changedSessions.set(id, undefined);
+    const isUnwritten = this.#changedSessions.get(id) !== undefined && !this.#isSessionInFile(id);
+    // While writes fail, visitors who come and go leave nothing in memory.
+    if (isUnwritten) this.#changedSessions.delete(id);
+    else this.#changedSessions.set(id, undefined);
     this.#schedule();
+  }
+
+  #isSessionInFile(id: string): boolean {
+    return !this.#space.isTruncated && this.#sessions.doesExist(id);
   }
 
   position(webhook: string): WebhookPosition | undefined {
@@ -165,7 +173,10 @@ export class LmdbEventStore implements EventStore {
   commit(): boolean {
     const { clock, onWrite } = this.#options;
     if (!this.#isChanged) return true;
-    if (clock.monotonic() < this.#retryAt) return false;
+    if (clock.monotonic() < this.#retryAt) {
+      this.#scheduleRetry();
+      return false;
+    }
     try {
       const isTrimmed = this.#write();
       onWrite(undefined);
@@ -196,20 +207,19 @@ export class LmdbEventStore implements EventStore {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      if (!this.#isClosed) this.commit();
-    });
+    setImmediate(this.#commitScheduled);
   }
 
   #scheduleRetry(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#options.clock.after(RETRY_INTERVAL_MS, () => {
-      this.#isScheduled = false;
-      if (!this.#isClosed) this.commit();
-    });
+    this.#options.clock.after(RETRY_INTERVAL_MS, this.#commitScheduled);
   }
+
+  readonly #commitScheduled = (): void => {
+    this.#isScheduled = false;
+    if (!this.#isClosed) this.commit();
+  };
 
   /** Returns whether everything that is to be trimmed is. */
   #write(): boolean {
@@ -242,13 +252,10 @@ export class LmdbEventStore implements EventStore {
   /** Part of a transaction. */
   #trim(): boolean {
     if (this.#trimThrough === 0) return true;
-    let count = 0;
-    for (const key of [...this.#log.getKeys({ end: this.#trimThrough + 1, limit: MAX_TRIMMED_COUNT })]) {
-      this.#log.removeSync(key);
-      count++;
-    }
+    const keys = [...this.#log.getKeys({ end: this.#trimThrough + 1, limit: MAX_TRIMMED_COUNT })];
+    for (const key of keys) this.#log.removeSync(key);
     this.#meta.putSync("floor", this.#floor);
-    return count < MAX_TRIMMED_COUNT;
+    return keys.length < MAX_TRIMMED_COUNT;
   }
 
   /** Upper bound of the pages that a transaction writes. */
@@ -257,7 +264,7 @@ export class LmdbEventStore implements EventStore {
     let sessionBytes = 0;
     for (const session of this.#changedSessions.values()) sessionBytes += 600 + 3 * (session?.left?.json.length ?? 0);
     // Ids of sessions are random: each may be in another page.
-    const scattered = Math.min(this.#changedSessions.size, lastPageOf(this.#root));
+    const scattered = Math.min(this.#changedSessions.size, this.#space.lastPage());
     const trimmed = this.#trimThrough > 0 ? MAX_TRIMMED_COUNT / 4 : 0;
     return BASE_PAGES + scattered + trimmed + Math.ceil((2 * (bytes + sessionBytes)) / PAGE_BYTES);
   }

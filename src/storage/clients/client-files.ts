@@ -33,7 +33,6 @@ export interface ClientFiles {
   readonly meta: Database<string | number, string>;
   /** Claimed before each transaction. */
   readonly space: LmdbSpace;
-  readonly lastPage: () => number;
 }
 
 /** Pages that any transaction may write: paths through three trees, and the list of free pages. */
@@ -50,12 +49,11 @@ export function openClientFiles(path: string): ClientFiles {
     const isNew = !existsSync(path);
     const settings = { path, noSync: true, noMemInit: true, maxDbs: 2, overlappingSync: false };
     const root = privately(() => open(settings));
-    const lastPage = () => lastPageOf(root);
-    const space = new LmdbSpace({ file: path, lastPage });
+    const space = new LmdbSpace({ file: path, lastPage: () => lastPageOf(root) });
     if (isNew) space.claim(BASE_PAGES);
     const clients: Database<ClientRow, ClientKey> = root.openDB({ name: "clients", encoding: "json" });
     const meta: Database<string | number, string> = root.openDB({ name: "meta", encoding: "json" });
-    return { root, clients, meta, space, lastPage };
+    return { root, clients, meta, space };
   } catch (cause) {
     const isOfLmdb = Number((cause as { code?: unknown }).code) < MAX_LMDB_CODE;
     if (!isOfLmdb) throw cause;
@@ -65,8 +63,9 @@ export function openClientFiles(path: string): ClientFiles {
 
 /** Copies the record into a new file after somebody has removed the old one. Throws as openClientFiles() does. */
 export function recreateClientFiles(path: string, old: ClientFiles): ClientFiles {
+  const pages = old.space.lastPage();
   const files = openClientFiles(path);
-  files.space.claim(old.lastPage());
+  files.space.claim(pages);
   files.root.transactionSync(() => {
     for (const { key, value } of old.clients.getRange()) files.clients.putSync(key, value);
     for (const { key, value } of old.meta.getRange()) files.meta.putSync(key, value);

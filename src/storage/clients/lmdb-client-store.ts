@@ -221,8 +221,8 @@ export class LmdbClientStore implements ClientStore {
   #write(): void {
     try {
       if (this.#changedClients.size > 0 || !this.#isLabelled) {
-        const { root, space, lastPage } = this.#files;
-        space.claim(commitPages(this.#changedClients, lastPage()));
+        const { root, space } = this.#files;
+        space.claim(commitPages(this.#changedClients, space.lastPage()));
         root.transactionSync(() => this.#writeClients());
       }
       this.#isLabelled = true;

@@ -80,9 +80,20 @@ export class LmdbSpace {
     throw this.#truncation;
   }
 
+  /** Whether checkLength() has thrown: LMDB must not read the file. */
+  get isTruncated(): boolean {
+    return this.#truncation !== undefined;
+  }
+
   /** Throws the error of checkLength() again, without a system call. */
   assertNotTruncated(): void {
     if (this.#truncation) throw this.#truncation;
+  }
+
+  /** Number of the last page that LMDB uses, which it reads from the file: throws "ETRUNCATED" as checkLength() does. */
+  lastPage(): number {
+    this.checkLength();
+    return this.#options.lastPage();
   }
 
   close(): void {

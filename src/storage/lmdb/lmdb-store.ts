@@ -120,7 +120,7 @@ export class LmdbStore {
       ...(mapSize !== undefined && { mapSize, maxMapSize: mapSize }),
     } as Parameters<typeof open>[0];
     this.#root = privately(() => open(settings));
-    this.#space = new LmdbSpace({ file, lastPage: () => this.#lastPage, maxBytes: mapSize });
+    this.#space = new LmdbSpace({ file, lastPage: () => lastPageOf(this.#root), maxBytes: mapSize });
     // A new file needs space at once; an existing one can be read while the disk is full.
     if (isNew) this.#space.claim(BASE_PAGES);
     this.#blocks = this.#root.openDB({ name: "blocks", encoding: "binary" });
@@ -328,7 +328,7 @@ export class LmdbStore {
   }
 
   get #lastPage(): number {
-    return lastPageOf(this.#root);
+    return this.#space.lastPage();
   }
 
   /**

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { truncateSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { openEventStore } from "../../../src/storage/client-events/open-event-store.js";
 import { Conditions } from "../../../src/util/conditions.js";
-import { eventStores } from "../../support/event-store.js";
+import { eventStores, turn } from "../../support/event-store.js";
 
 const event = (json: string, time = 5) => ({ kind: "connect", time, json }) as const;
 const sequences = (events: Iterable<{ sequence: number }>) => [...events].map(({ sequence }) => sequence);
@@ -66,6 +66,33 @@ describe("LmdbEventStore", () => {
     assert.equal(store.expiredThrough(), 0);
     clock.advance(4000);
     assert.equal(store.expiredThrough(), 1);
+  });
+
+  test("repeats a failed write after a pause; visitors who come and go meanwhile leave nothing in memory", async (t) => {
+    const { open, file, clock, errors } = eventStores(t);
+    const store = await open();
+    store.commit();
+    truncateSync(file, 0);
+    const session = { id: "s", server: "main", connection: 1, visitor: "v" };
+    store.putSession(session);
+    assert.equal(store.commit(), false);
+    await turn();
+    assert.equal(errors.length, 1);
+    clock.advance(500);
+    assert.equal(errors.length, 2);
+    store.removeSession(session.id);
+    assert.ok(store.commit());
+  });
+
+  test("of a file that was truncated nothing is read, and nothing throws", async (t) => {
+    const { open, file } = eventStores(t);
+    const store = await open();
+    store.append(event("{}"));
+    store.commit();
+    truncateSync(file, 0);
+    store.append(event("{}"));
+    assert.equal(store.commit(), false);
+    assert.deepEqual(sequences(store.read(0)), [2]);
   });
 
   test("a damaged file is moved aside and reported", async (t) => {

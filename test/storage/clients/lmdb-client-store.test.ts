@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import type { PreviousClients, StoredClient } from "../../../src/delivery/client-store.js";
@@ -67,6 +67,16 @@ describe("LmdbClientStore", () => {
     await store.written();
     assert.deepEqual(await left(), [client(1, { control, acknowledgedOffset: 5 })]);
     await store.written();
+  });
+
+  test("reports a file that became shorter, which LMDB must not read", async (t) => {
+    const { open, folder, failures } = setUp(t);
+    const store = open();
+    t.after(() => store.close());
+    truncateSync(join(folder, "clients.mdb"), 0);
+    store.put("a", client(1));
+    await store.written().catch(() => {}); // the failure is also reported
+    assert.match(String(failures[0]), /made shorter/);
   });
 
   test("the next process finds the clients; those that a fence covers have the acknowledged offset of their server", async (t) => {

@@ -131,6 +131,16 @@ describe("LmdbStore", () => {
     await assert.rejects(store.close(1), { code: "ETRUNCATED" });
   });
 
+  test("refuses such a file also where it counts the pages of many ids", async (t) => {
+    const { open, file } = setUp(t);
+    const store = open();
+    store.probe(1);
+    truncateSync(file, 0);
+    const offsets = Array.from({ length: 30 }, (_, at) => at + 1);
+    assert.throws(() => add(store, offsets, { id: "own" }), { code: "ETRUNCATED" });
+    await assert.rejects(store.close(1), { code: "ETRUNCATED" });
+  });
+
   test("begins with the epoch and offsets of an archive", async (t) => {
     const { open } = setUp(t);
     const store = open({ archiveHeader: { epoch: "abcdef", floor: 10, last: 20 } });
