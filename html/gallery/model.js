@@ -1,6 +1,6 @@
 /**
- * Instead of a server that asks a model and publishes what comes. It is a service worker, because one continues while its page is reloaded
- * or closed. Each word is published when the hub has stored the one before; the final event ends the topic.
+ * Takes the place of a server that asks a model and publishes its words. It is a service worker, because one continues while its page is
+ * reloaded or closed. Each word is published when the hub has stored the one before; the final event ends the topic.
  */
 const HUB = "/.well-known/mercure";
 const WORD_INTERVAL_MS = 80;
@@ -11,7 +11,7 @@ const TEXT = [
   "I am no model, only a worker of this page with one answer for everyone. But each of these words is an event: published, stored, and then sent to every window that follows the topic.",
   "Reload this page now. The stream begins with everything that is stored, so the words come back at once, and the answer goes on where it was.",
   "Open the address in a second window: it shows the same answer from its beginning. Close both, come back in a minute, and the answer is complete.",
-  "After the final event the topic has ended. The hub closes its streams, and who asks for them later gets the answer and the end.",
+  "After the final event the topic has ended. The hub closes its streams, and a page that opens one later gets the answer and the end.",
 ].join("\n\n");
 
 async function publish(topic, fields) {

@@ -1,7 +1,7 @@
 /** `m2push load`: many clients and a publisher for a while, and what they measured: how much does this installation carry? */
 import { randomBytes } from "node:crypto";
 import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { M2pushError } from "../errors.js";
 import { errorTexts } from "./error-texts.js";
 import { hubTarget, type TokenOptions, tokenFrom, tokenOptions } from "./hub-target.js";
@@ -10,7 +10,7 @@ import { type ClientCounts, LoadClients } from "./load/load-clients.js";
 import { type PublishCounts, publishAtRate } from "./load/load-publisher.js";
 import { asJson, asText, type Latency, type LoadResult } from "./load/load-report.js";
 import { descriptorFault, foreignHosts } from "./load/load-target.js";
-import { addFileOption, loadFor, readUrl } from "./options.js";
+import { addFileOption, loadFor, readUrl, wholeNumber } from "./options.js";
 import { httpPublishTransport, type PublishTransport, zmqPublishTransport } from "./publish-transport.js";
 
 interface LoadOptions extends TokenOptions {
@@ -56,20 +56,18 @@ export function addLoad(program: Command, io: Io = processIo): void {
 }
 
 function loadOptions(): Option[] {
-  const whole = (least: number, most: number) => (text: string) => {
-    if (/^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
-    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
-  };
   return [
-    new Option("-n, --clients <count>", "clients").argParser(whole(1, MAX_CLIENTS)).default(100),
-    new Option("--connect-rate <count>", "connects per second").argParser(whole(1, MAX_RATE_COUNT)).default(500),
+    new Option("-n, --clients <count>", "clients").argParser(wholeNumber(1, MAX_CLIENTS)).default(100),
+    new Option("--connect-rate <count>", "connects per second").argParser(wholeNumber(1, MAX_RATE_COUNT)).default(500),
     new Option("--events <count>", "events to publish per second; 0: only listen")
-      .argParser(whole(0, MAX_RATE_COUNT))
+      .argParser(wholeNumber(0, MAX_RATE_COUNT))
       .default(10),
     new Option("--duration <seconds>", "seconds to publish or to listen")
-      .argParser(whole(1, MAX_DURATION_SECONDS))
+      .argParser(wholeNumber(1, MAX_DURATION_SECONDS))
       .default(10),
-    new Option("--bytes <count>", "data of one event").argParser(whole(MIN_EVENT_BYTES, MAX_EVENT_BYTES)).default(100),
+    new Option("--bytes <count>", "data of one event")
+      .argParser(wholeNumber(MIN_EVENT_BYTES, MAX_EVENT_BYTES))
+      .default(100),
     new Option("-t, --topic <topic>", "topic of the events").default("m2push-load"),
     ...tokenOptions(),
     new Option("--zmq <address>", "ZeroMQ address to publish to (default: [publish] zmq)"),

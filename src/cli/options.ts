@@ -50,3 +50,11 @@ export function readUrl(text: string): URL {
   if (/^https?:/.test(text) && URL.canParse(text)) return new URL(text);
   throw new InvalidArgumentError('Expected a URL such as "http://localhost:6767/.well-known/mercure".');
 }
+
+/** A parser of a whole number in this range; `max` has at most nine digits. It throws InvalidArgumentError. */
+export const wholeNumber =
+  (min: number, max: number) =>
+  (text: string): number => {
+    if (/^[0-9]{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
+    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
+  };

@@ -1,14 +1,14 @@
 /** `m2push up`: runs Mongrel2 and the daemon together, as `npm start` does. All their files are below the working folder. */
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { Config, ServerConfig } from "../config/schema.js";
 import { issueKey } from "../http/auth/issue-key.js";
 import { type Mongrel2Files, Mongrel2Process, onlyMongrel2 } from "../mongrel2/mongrel2-process.js";
 import type { Logger } from "../observability/log/logger.js";
 import { type Cancel, systemClock } from "../util/clock.js";
 import { LOCAL_NAMES, withLocalPublishers } from "./local-publishers.js";
-import { addConfigOptions, addSharedOption } from "./options.js";
+import { addConfigOptions, addSharedOption, wholeNumber } from "./options.js";
 import { checkAddresses, webAddress, whenAnswered } from "./preflight.js";
 import { runDaemon, type Sidecar } from "./run-daemon.js";
 import { PAIR, scaffold } from "./scaffold.js";
@@ -31,7 +31,7 @@ export function addUp(program: Command): void {
       "--servers <count>",
       "run this many Mongrel2s, and write configurations of nginx and HAProxy in front of them to run/",
     )
-      .argParser(readServerCount)
+      .argParser(wholeNumber(1, MAX_SERVER_COUNT))
       .default(1),
   );
   addConfigOptions(addSharedOption(command)).action(
@@ -128,9 +128,4 @@ function withHosts(hosts: readonly string[], config: Config): Config {
 function curlLine(folder: string, { origin, path }: Config["hub"]): string {
   const token = relative(process.cwd(), join(folder, "publisher.jwt"));
   return `curl -H "Authorization: Bearer $(cat ${token})" -d topic=news -d data=hello ${origin}${path}`;
-}
-
-function readServerCount(text: string): number {
-  if (/^[1-9][0-9]?$/.test(text) && Number(text) <= MAX_SERVER_COUNT) return Number(text);
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_SERVER_COUNT}.`);
 }

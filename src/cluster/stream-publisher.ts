@@ -39,8 +39,8 @@ const SUSPECT_AFTER_MS = 1000;
 /** How often pending publications are checked, and how long after a refusal the oldest is sent again. */
 const CHECK_INTERVAL_MS = 250;
 
-/** What is published: an event, or a removal. */
-interface Record {
+/** What is published: an event, a removal, or the note before a final event. */
+interface UnpositionedRecord {
   readonly key: string;
   readonly data: Buffer;
   /** Throws "invalid" for an id that is reserved. */
@@ -50,7 +50,7 @@ interface Record {
 }
 
 interface PendingPublication {
-  readonly record: Record;
+  readonly record: UnpositionedRecord;
   readonly id: string;
   readonly publishedAt: number;
   readonly resolve: (publication: Publication) => void;
@@ -124,7 +124,7 @@ export class StreamPublisher {
 
   /** Rejects with "unavailable" without an acknowledgement, and with "invalid" for an id that is reserved. */
   publish(draft: Draft): Promise<Publication> {
-    const position: Record["position"] = (...at) => positionDraft(draft, ...at);
+    const position: UnpositionedRecord["position"] = (...at) => positionDraft(draft, ...at);
     const { storedKey, final } = draft;
     if (final) this.#noteFinal(position);
     // A repeat with the same idempotency key and content has the same id, from whichever daemon it comes.
@@ -133,7 +133,7 @@ export class StreamPublisher {
   }
 
   /** So that a node which starts knows that there are final events, however long ago they were published. */
-  #noteFinal(position: Record["position"]): void {
+  #noteFinal(position: UnpositionedRecord["position"]): void {
     const note = { key: FINALS_KEY, data: encodeFinalNote(), position };
     this.#publish(() => note, position).catch(() => {}); // the event behind it is rejected as well
   }
@@ -141,13 +141,17 @@ export class StreamPublisher {
   /** Rejects with "unavailable" without an acknowledgement, and when another epoch begins. */
   remove(removal: Removal): Promise<Publication> {
     const epoch = this.#epoch;
-    const position: Record["position"] = (...at) => positionRemoval(removal, ...at);
+    const position: UnpositionedRecord["position"] = (...at) => positionRemoval(removal, ...at);
     const data = encodeStreamRemoval(removal, epoch);
     return this.#publish(() => ({ key: REMOVALS_KEY, data, position, epoch }), position);
   }
 
   /** `record` is called when it may be published. */
-  #publish(record: () => Record, position: Record["position"], id = this.newId()): Promise<Publication> {
+  #publish(
+    record: () => UnpositionedRecord,
+    position: UnpositionedRecord["position"],
+    id = this.newId(),
+  ): Promise<Publication> {
     return new Promise((resolve, reject) => {
       position(this.#epoch, 0, 0);
       this.#check();

@@ -2,27 +2,17 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 import { addStatus } from "../../src/cli/status-command.js";
-import { adminRoutes } from "../../src/observability/admin/admin-routes.js";
 import { AdminServer } from "../../src/observability/admin/admin-server.js";
 import type { Snapshot } from "../../src/observability/metrics/snapshot.js";
 import { systemClock } from "../../src/util/clock.js";
-import { metrics, rateSampler, serverSnapshot, snapshotOf } from "../observability/metrics/harness.js";
+import { admin, serverSnapshot, snapshotOf } from "../observability/metrics/harness.js";
 import { freePort } from "../support/ports.js";
 import { runCommand } from "./harness.js";
 
 /** A daemon's admin address without the daemon. */
 async function start(t: TestContext, now: () => Snapshot = () => snapshotOf()) {
-  const { metrics: observer, observe, exposition, clock } = metrics(now);
-  const sampler = rateSampler(clock, observer);
+  const { routes, sampler, observe, clock } = admin(now);
   sampler.start();
-  const routes = adminRoutes({
-    version: "1.2.3",
-    metrics: observer,
-    sampler,
-    snapshot: now,
-    slowestClients: () => [],
-    exposition,
-  });
   const server = new AdminServer({ listen: "127.0.0.1:0", routes, failed: () => {} });
   await server.start();
   t.after(() => server.close());

@@ -6,6 +6,7 @@
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { FakeClock } from "../support/clock.js";
+import { runModel } from "../support/run-model.js";
 import { FakeStream } from "./fake-stream.js";
 import { type Command, commands } from "./model/commands.js";
 import { World } from "./model/world.js";
@@ -24,13 +25,7 @@ async function run(maxEvents: number, steps: readonly Command[]): Promise<void> 
     },
     stored: async () => stream.messages.map(({ data }) => Buffer.from(data).toString()),
   });
-  await world.open();
-  try {
-    for (const it of steps) await world.run(it);
-    await world.finish();
-  } finally {
-    await world.close();
-  }
+  await runModel(world, steps);
 }
 
 describe("Two nodes against a model", () => {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { natsDial } from "../../src/cluster/nats.js";
 import { type Clock, systemClock } from "../../src/util/clock.js";
 import { type NatsServer, startNats, startWire } from "../support/nats.js";
+import { runModel } from "../support/run-model.js";
 import { ALL, natsOptions } from "./course.js";
 import { commands } from "./model/commands.js";
 import { type Backend, World } from "./model/world.js";
@@ -45,13 +46,7 @@ describe("Two nodes against a model, with NATS", () => {
     const samples = fc.sample(commands(false, { minLength: 40, maxLength: 60 }), { numRuns: RUNS, seed: SEED });
     for (const [at, steps] of samples.entries()) {
       const world = new World(await backend(t, nats, `model${at}`, at % 2 === 0 ? ALL.maxEvents : 30));
-      await world.open();
-      try {
-        for (const it of steps) await world.run(it);
-        await world.finish();
-      } finally {
-        await world.close();
-      }
+      await runModel(world, steps);
     }
   });
 });

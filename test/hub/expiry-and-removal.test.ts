@@ -18,6 +18,7 @@ import { FakeClock } from "../support/clock.js";
 import { MapStore, openStream } from "../support/hub.js";
 import { RecordingOutlet } from "../support/outlet.js";
 import { removeDirectory, temporaryDirectory } from "../support/processes.js";
+import { runModel } from "../support/run-model.js";
 
 const TOPICS = ["a", "b", "c"] as const;
 const BASE = "http://hub.example/.well-known/mercure";
@@ -294,14 +295,7 @@ describe("Expiry, removal, trims and restarts", () => {
     let count = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 60 }), async (commands) => {
-        const model = new Model(join(folder, `${count++}`));
-        await model.open();
-        try {
-          for (const it of commands) await model.run(it);
-          await model.finish();
-        } finally {
-          await model.close();
-        }
+        await runModel(new Model(join(folder, `${count++}`)), commands);
       }),
       { numRuns: 60 },
     );

@@ -160,7 +160,7 @@ export const REMOVE_DOCS: OperationDocs = {
         }).json,
       },
     },
-    ...errorDocs(400, 401, 403, 404, 413, 429, 501, 503),
+    ...errorDocs(400, 401, 403, 404, 413, 429, 503),
   },
 };
 

@@ -1,23 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ProtocolError } from "../../../src/errors.js";
-import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import type { Status } from "../../../src/observability/admin/status.js";
 import type { Snapshot } from "../../../src/observability/metrics/snapshot.js";
-import { condition, metrics, publication, rateSampler, serverSnapshot, snapshotOf } from "../metrics/harness.js";
+import { admin, condition, publication, serverSnapshot, snapshotOf } from "../metrics/harness.js";
 import { lint } from "../metrics/lint.js";
 
 function routes(now: () => Snapshot = () => snapshotOf()) {
-  const { metrics: observer, observe, exposition, clock } = metrics(now);
-  const sampler = rateSampler(clock, observer);
-  const table = adminRoutes({
-    version: "1.2.3",
-    metrics: observer,
-    sampler,
-    snapshot: now,
-    slowestClients: () => [],
-    exposition,
-  });
+  const { metrics: observer, routes: table, observe, clock } = admin(now);
   const get = async (path: string, isOperator = false) => {
     const method = table.get(path)?.GET;
     assert.ok(method, path);

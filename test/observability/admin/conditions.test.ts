@@ -2,13 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { asTable } from "../../../src/cli/status-command.js";
-import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import type { Status } from "../../../src/observability/admin/status.js";
 import { LogObserver } from "../../../src/observability/log/log-observer.js";
 import { CONDITION_TYPES, type ConditionCode, Conditions } from "../../../src/util/conditions.js";
 import { FakeClock } from "../../support/clock.js";
 import { recordedLog } from "../../support/log.js";
-import { metrics, rateSampler, snapshotOf } from "../metrics/harness.js";
+import { admin, snapshotOf } from "../metrics/harness.js";
 import { sampleOf } from "../metrics/lint.js";
 
 function daemon() {
@@ -16,16 +15,7 @@ function daemon() {
   const { log, lines } = recordedLog("info");
   const conditions = new Conditions(clock, new LogObserver(log, clock).observe);
   const now = () => snapshotOf({ conditions: conditions.active });
-  const { metrics: observer, exposition } = metrics(now);
-  const sampler = rateSampler(clock, observer);
-  const table = adminRoutes({
-    version: "1.2.3",
-    metrics: observer,
-    sampler,
-    snapshot: now,
-    slowestClients: () => [],
-    exposition,
-  });
+  const { routes: table } = admin(now);
   const get = async (path: string) => {
     const answer = await table
       .get(path)

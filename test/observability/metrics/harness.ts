@@ -1,6 +1,7 @@
 /** A metrics observer on a fake clock, and events of the hub for it. */
 
 import type { Client } from "../../../src/delivery/client.js";
+import { adminRoutes } from "../../../src/observability/admin/admin-routes.js";
 import { Exposition } from "../../../src/observability/metrics/exposition.js";
 import { MetricsObserver } from "../../../src/observability/metrics/metrics-observer.js";
 import { RateSampler } from "../../../src/observability/metrics/rate-sampler.js";
@@ -71,3 +72,12 @@ export function metrics(snapshot: () => Snapshot = () => snapshotOf()) {
 /** A sampler of these metrics; the event loop is never late. */
 export const rateSampler = (clock: Clock, { counters }: MetricsObserver): RateSampler =>
   new RateSampler({ clock, counters, lag: { take: () => [], close() {} }, observeLag() {} });
+
+/** The routes of the admin address with these metrics, without a daemon. */
+export function admin(snapshot: () => Snapshot = () => snapshotOf()) {
+  const parts = metrics(snapshot);
+  const sampler = rateSampler(parts.clock, parts.metrics);
+  const slowestClients = () => [];
+  const routes = adminRoutes({ version: "1.2.3", ...parts, sampler, snapshot, slowestClients });
+  return { ...parts, sampler, routes };
+}
